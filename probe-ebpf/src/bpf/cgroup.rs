@@ -1,0 +1,89 @@
+//! Cgroups that become empty, appear, go, and change their members.
+//!
+//! `cgroup_notify_populated` fires exactly when `populated` of a cgroup flips,
+//! for it and then for each ancestor that flips with it, in v1 hierarchies too:
+//! watching the id waited for covers sub-cgroups made later. It runs under
+//! `css_set_lock` with interrupts off, and from 6.19 on `current` is not the
+//! dying task there: nothing but the arguments is looked at.
+
+use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
+use probe_ebpf::{
+    counter::CGROUP_DROPPED,
+    event::{
+        Attach, CgroupChange, CgroupMade, KIND_ATTACH, KIND_CGROUP_EMPTY, KIND_CGROUP_MADE,
+        KIND_CGROUP_REMOVED, PATH_BYTES,
+    },
+};
+use zerocopy::IntoBytes;
+
+use crate::{
+    emit,
+    maps::{CGROUP_SCRATCH, WATCHED},
+    task::{self, Cgroup, Task},
+};
+
+/// Bytes of a [`CgroupMade`] before its path.
+const HEAD_BYTES: usize = core::mem::offset_of!(CgroupMade, path);
+
+/// Arguments: `cgrp`, `path`, `val`.
+#[raw_tracepoint(tracepoint = "cgroup_notify_populated")]
+pub(crate) fn cgroup_notify_populated(ctx: RawTracePointContext) -> i32 {
+    if ctx.arg::<u64>(2) & 0xffff_ffff == 0 {
+        decide(&ctx, KIND_CGROUP_EMPTY);
+    }
+    0
+}
+
+/// Arguments: `cgrp`, `path`. To the stream as well: there it follows the last
+/// exit of the cgroup, so its name can be forgotten.
+#[raw_tracepoint(tracepoint = "cgroup_rmdir")]
+pub(crate) fn cgroup_rmdir(ctx: RawTracePointContext) -> i32 {
+    decide(&ctx, KIND_CGROUP_REMOVED);
+    let record = CgroupChange {
+        header: emit::header(KIND_CGROUP_REMOVED),
+        cgroup: Cgroup::at(ctx.arg(0)).key(),
+    };
+    emit::stream(&ctx, record, CGROUP_DROPPED);
+    0
+}
+
+#[inline(always)]
+fn decide(ctx: &RawTracePointContext, kind: u32) {
+    let cgroup = Cgroup::at(ctx.arg(0)).key();
+    if WATCHED.get_ptr(&cgroup).is_some() {
+        let header = emit::header(kind);
+        emit::decide(ctx, CgroupChange { header, cgroup });
+    }
+}
+
+/// Arguments: `cgrp`, `path`.
+#[raw_tracepoint(tracepoint = "cgroup_mkdir")]
+pub(crate) fn cgroup_mkdir(ctx: RawTracePointContext) -> i32 {
+    let Some(record) = task::scratch(&CGROUP_SCRATCH) else {
+        return 0;
+    };
+    record.header = emit::header(KIND_CGROUP_MADE);
+    record.cgroup = Cgroup::at(ctx.arg(0)).key();
+    record.path_len = task::read_path(ctx.arg(1), &mut record.path);
+    record.reserved = 0;
+    let path_len = (record.path_len as usize).min(PATH_BYTES);
+    if let Some(bytes) = record.as_bytes().get(..HEAD_BYTES + path_len) {
+        emit::stream_bytes(&ctx, bytes, CGROUP_DROPPED);
+    }
+    0
+}
+
+/// Arguments: `dst_cgrp`, `path`, `task`, `threadgroup`.
+#[raw_tracepoint(tracepoint = "cgroup_attach_task")]
+pub(crate) fn cgroup_attach_task(ctx: RawTracePointContext) -> i32 {
+    let task = Task::at(ctx.arg(2));
+    let record = Attach {
+        header: emit::header(KIND_ATTACH),
+        cgroup: Cgroup::at(ctx.arg(0)).key(),
+        task: task.describe(task.leader()),
+        whole_group: u32::from(ctx.arg::<u64>(3) & 1 != 0),
+        reserved: 0,
+    };
+    emit::stream(&ctx, record, CGROUP_DROPPED);
+    0
+}

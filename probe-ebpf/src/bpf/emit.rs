@@ -1,0 +1,90 @@
+//! Reserve, fill, submit, or count the drop; and who is woken.
+//!
+//! A wake-up costs the dying task 10 µs (irq_work and an IPI), so the stream
+//! wakes its reader only when enough has gathered or the reader said that it
+//! sleeps without a timer. The decisive ring always wakes.
+
+use aya_ebpf::programs::RawTracePointContext;
+use aya_log_ebpf::warn;
+use probe_ebpf::{
+    counter::{
+        DECISIVE_DROPPED, DECISIVE_SUBMITTED, STREAM_DROPPED, STREAM_SUBMITTED,
+    },
+    event::{CgroupChange, Header},
+};
+
+use crate::{
+    maps::{COUNTERS, DECISIVE, PARKED, STREAM},
+    task::{self, FORCE_WAKEUP, NO_WAKEUP},
+};
+
+/// The head of a stream record that is written now.
+#[inline(always)]
+pub(crate) fn header(kind: u32) -> Header {
+    Header {
+        kind,
+        cpu: task::current_cpu(),
+        dropped: task::counter(&COUNTERS, STREAM_DROPPED),
+        boottime_ns: task::boottime_ns(),
+    }
+}
+
+/// Puts a record of fixed size into the stream; `dropped` counts where there is
+/// no room.
+#[inline(always)]
+pub(crate) fn stream<T: 'static>(ctx: &RawTracePointContext, record: T, dropped: u32) {
+    if let Some(mut entry) = STREAM.reserve::<T>(0) {
+        entry.write(record);
+        entry.submit(wake_up(size_of::<T>() as u64));
+        task::add_one(&COUNTERS, STREAM_SUBMITTED);
+    } else {
+        count_drop(ctx, dropped);
+    }
+}
+
+/// Puts the valid part of a scratch record into the stream.
+#[inline(always)]
+pub(crate) fn stream_bytes(ctx: &RawTracePointContext, record: &[u8], dropped: u32) {
+    if STREAM
+        .output::<[u8]>(record, wake_up(record.len() as u64))
+        .is_ok()
+    {
+        task::add_one(&COUNTERS, STREAM_SUBMITTED);
+    } else {
+        count_drop(ctx, dropped);
+    }
+}
+
+/// Puts a record into the decisive ring and wakes its reader.
+#[inline(always)]
+pub(crate) fn decide(ctx: &RawTracePointContext, mut record: CgroupChange) {
+    record.header.dropped = task::counter(&COUNTERS, DECISIVE_DROPPED);
+    if let Some(mut entry) = DECISIVE.reserve::<CgroupChange>(0) {
+        entry.write(record);
+        entry.submit(FORCE_WAKEUP);
+        task::add_one(&COUNTERS, DECISIVE_SUBMITTED);
+    } else if task::add_one(&COUNTERS, DECISIVE_DROPPED) == 1 {
+        warn!(ctx, "decisive ring full: first record dropped on this CPU");
+    }
+}
+
+/// Wakes once when the unread bytes cross the threshold. Two CPUs that cross it
+/// together may both miss it; the reader's drain timer covers that.
+#[inline(always)]
+fn wake_up(len: u64) -> u64 {
+    let unread = STREAM.query(0);
+    let threshold = task::wake_bytes();
+    let crossed = unread >= threshold && unread < threshold + len;
+    if crossed || task::take_flag(&PARKED) {
+        FORCE_WAKEUP
+    } else {
+        NO_WAKEUP
+    }
+}
+
+#[inline(always)]
+fn count_drop(ctx: &RawTracePointContext, dropped: u32) {
+    if task::add_one(&COUNTERS, dropped) == 1 {
+        warn!(ctx, "stream ring full: first record dropped on this CPU");
+    }
+}

@@ -1,0 +1,176 @@
+//! `sched_process_exit`: the one place that every way to die passes.
+//!
+//! Alternatives looked at: `sys_enter_exit*` misses death by signal,
+//! `sched_process_free` comes an RCU grace period late with an arbitrary
+//! `current`, fentry on `do_exit` is refused on some kernels. The tracepoint
+//! runs in the dying task on every version, when the status is final and the
+//! task is *still in its cgroup*: a hint, never a verdict.
+
+use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
+use probe_ebpf::{
+    config::{
+        FILTER_AGE, FILTER_FAILED, FILTER_OOM, FILTER_PIDS, FILTER_SIGNALED, FILTER_THREADS,
+        FILTER_UID,
+    },
+    counter::STREAM_DROPPED,
+    event::{
+        self, EXIT_GROUP_DEAD, EXIT_KILLER_KNOWN, EXIT_LEADER, EXIT_OOM_VICTIM, EXIT_STATUS_KNOWN,
+        Exit, KIND_EXIT, Killer,
+    },
+};
+
+use crate::{
+    emit,
+    maps::{CGROUPS, PIDS},
+    oom, signal,
+    task::{self, Task},
+};
+
+/// 6.16 and later: the kernel says itself which task is the last of its group.
+#[raw_tracepoint(tracepoint = "sched_process_exit")]
+pub(crate) fn exit_group_dead(ctx: RawTracePointContext) -> i32 {
+    exit(&ctx, ctx.arg::<u64>(1) & 1 != 0);
+    0
+}
+
+/// Before 6.16. `live` was decremented before the tracepoint, so the last task
+/// sees 0; a slower task before it can see 0 as well, so a group may be
+/// reported twice and the reader drops the second.
+#[raw_tracepoint(tracepoint = "sched_process_exit")]
+pub(crate) fn exit_live(ctx: RawTracePointContext) -> i32 {
+    let task = Task::at(ctx.arg(0));
+    let group_dead = if task::can_read_tasks() {
+        task.live() == 0
+    } else {
+        // Without offsets the leader's exit is the nearest thing to be had.
+        let (tgid, tid) = task::current_ids();
+        tgid == tid
+    };
+    exit(&ctx, group_dead);
+    0
+}
+
+#[inline(always)]
+fn exit(ctx: &RawTracePointContext, group_dead: bool) {
+    let flags = task::filter_flags();
+    if !group_dead && flags & FILTER_THREADS == 0 {
+        oom::hand_mark_to_group();
+        return;
+    }
+    if !in_wanted_cgroup() {
+        return;
+    }
+    let record = if task::can_read_tasks() {
+        describe(Task::at(ctx.arg(0)), group_dead)
+    } else {
+        describe_without_offsets(group_dead)
+    };
+    if passes(flags, &record) {
+        emit::stream(ctx, record, STREAM_DROPPED);
+    }
+}
+
+#[inline(always)]
+fn describe(task: Task, group_dead: bool) -> Exit {
+    let leader = task.leader();
+    let described = task.describe(leader);
+    let mut flags = EXIT_STATUS_KNOWN;
+    if described.tid == described.tgid {
+        flags |= EXIT_LEADER;
+    }
+    let exit_code = if group_dead {
+        flags |= EXIT_GROUP_DEAD;
+        task.group_status(leader)
+    } else {
+        task.status()
+    };
+    let mut killer = NO_KILLER;
+    if group_dead && exit_code & 0x7f != 0 {
+        if oom::take_mark(&described) {
+            flags |= EXIT_OOM_VICTIM;
+        }
+        if let Some(found) = signal::take(&described, exit_code & 0x7f) {
+            killer = found;
+            flags |= EXIT_KILLER_KNOWN;
+        }
+    }
+    let [user_ns, system_ns, runtime_ns] = task.times(leader);
+    let wanted_cgroup_id = task.cgroup_in(task::filter_hierarchy());
+    Exit {
+        header: emit::header(KIND_EXIT),
+        task: described,
+        exit_code,
+        flags,
+        user_ns,
+        system_ns,
+        runtime_ns,
+        max_rss_pages: task.max_rss_pages(),
+        wanted_cgroup_id,
+        killer,
+    }
+}
+
+const NO_KILLER: Killer = Killer {
+    tgid: 0,
+    uid: 0,
+    signal: 0,
+    code: 0,
+    flags: 0,
+    reserved: 0,
+    comm: [0; event::COMM_BYTES],
+};
+
+#[inline(always)]
+fn describe_without_offsets(group_dead: bool) -> Exit {
+    let described = task::describe_current();
+    let mut flags = 0;
+    if group_dead {
+        flags |= EXIT_GROUP_DEAD;
+    }
+    if described.tid == described.tgid {
+        flags |= EXIT_LEADER;
+    }
+    Exit {
+        header: emit::header(KIND_EXIT),
+        task: described,
+        exit_code: 0,
+        flags,
+        user_ns: 0,
+        system_ns: 0,
+        runtime_ns: 0,
+        max_rss_pages: 0,
+        wanted_cgroup_id: 0,
+        killer: NO_KILLER,
+    }
+}
+
+/// `current` is the dying task, on every version.
+#[inline(always)]
+fn in_wanted_cgroup() -> bool {
+    let slots = task::filter_cgroup_slots();
+    if slots == 0 {
+        return true;
+    }
+    for slot in 0..probe_ebpf::config::CGROUP_SLOTS {
+        if slot < slots && CGROUPS.current_task_under_cgroup(slot) == Ok(true) {
+            return true;
+        }
+    }
+    false
+}
+
+#[inline(always)]
+fn passes(filter: u32, exit: &Exit) -> bool {
+    let wants = |flag: u32| filter & flag != 0;
+    let status_known = exit.flags & EXIT_STATUS_KNOWN != 0;
+    let age_ns = exit
+        .header
+        .boottime_ns
+        .saturating_sub(exit.task.start_boottime_ns);
+    !(wants(FILTER_FAILED) && status_known && exit.exit_code == 0
+        || wants(FILTER_SIGNALED) && status_known && exit.exit_code & 0x7f == 0
+        || wants(FILTER_OOM) && status_known && exit.flags & EXIT_OOM_VICTIM == 0
+        || wants(FILTER_UID) && exit.task.uid != task::filter_uid()
+        || wants(FILTER_PIDS) && PIDS.get_ptr(exit.task.tgid).is_none()
+        || wants(FILTER_AGE) && status_known && !task::filter_age_passes(age_ns))
+}

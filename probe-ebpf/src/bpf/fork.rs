@@ -1,0 +1,30 @@
+//! `sched_process_fork`: a process began.
+//!
+//! Fires after the child is in its cgroup and in the pid table, so a snapshot
+//! taken after this hook is attached misses none.
+
+use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
+use probe_ebpf::{
+    counter::STREAM_DROPPED,
+    event::{Fork, KIND_FORK},
+};
+
+use crate::{
+    emit,
+    task::{self, Task},
+};
+
+/// Arguments: `parent`, `child`.
+#[raw_tracepoint(tracepoint = "sched_process_fork")]
+pub(crate) fn sched_process_fork(ctx: RawTracePointContext) -> i32 {
+    let child = Task::at(ctx.arg(1));
+    if !task::can_read_tasks() || child.tid() != child.tgid() {
+        return 0;
+    }
+    let record = Fork {
+        header: emit::header(KIND_FORK),
+        task: child.describe(child),
+    };
+    emit::stream(&ctx, record, STREAM_DROPPED);
+    0
+}

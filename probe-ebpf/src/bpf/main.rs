@@ -1,0 +1,31 @@
+//! The programs that run in the kernel: one module for each family of hooks.
+//!
+//! All are raw tracepoints (4.17+): they need neither tracefs nor a vmlinux BTF
+//! id, only CAP_BPF and CAP_PERFMON, and the context is the tracepoint's own
+//! arguments. What they read of kernel memory they read in [`task`], the only
+//! module with unsafe code; what they report goes through [`emit`].
+
+#![no_std]
+#![no_main]
+#![deny(unsafe_code)]
+
+mod cgroup;
+mod emit;
+mod exec;
+mod exit;
+mod fork;
+mod maps;
+mod oom;
+mod signal;
+mod task;
+
+#[expect(unsafe_code, reason = "the kernel looks for this section")]
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
+
+/// Never reached: the verifier refuses a program that can panic.
+#[panic_handler]
+fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {
+    loop {}
+}

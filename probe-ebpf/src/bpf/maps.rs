@@ -1,0 +1,86 @@
+//! Every map, with the reason for its size.
+
+use aya_ebpf::{
+    bindings::BPF_F_NO_PREALLOC,
+    macros::map,
+    maps::{Array, CgroupArray, HashMap, LruHashMap, PerCpuArray, RingBuf},
+};
+use probe_ebpf::{
+    config::CGROUP_SLOTS,
+    counter,
+    event::{CgroupKey, CgroupMade, Exec, Killer},
+};
+
+/// What decides a wait: a handful of records, each of which wakes the reader.
+/// Apart from the stream, so that a storm of exits cannot crowd them out.
+#[map]
+pub(crate) static DECISIVE: RingBuf = RingBuf::with_byte_size(64 * 1024, 0);
+
+/// Everything else. 4 MiB hold 24,000 exits; the loader may resize it.
+#[map]
+pub(crate) static STREAM: RingBuf = RingBuf::with_byte_size(4 * 1024 * 1024, 0);
+
+/// See [`counter`].
+#[map]
+pub(crate) static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(counter::COUNT, 0);
+
+/// Cgroups somebody waits for. Userspace inserts, so nothing needs to be
+/// allocated in the hook, and an empty set costs no memory.
+#[map]
+pub(crate) static WATCHED: HashMap<CgroupKey, u32> =
+    HashMap::with_max_entries(65_536, BPF_F_NO_PREALLOC);
+
+/// Last fatal signal generated for a thread group, by number: a caught SIGTERM
+/// must not hide who sent the SIGKILL. Signals whose target survives stay until
+/// evicted, hence LRU; 8,192 outlive any burst of kills between their
+/// generation and the exit of the target.
+#[map]
+pub(crate) static FATAL_SIGNALS: LruHashMap<SignalKey, FatalSignal> =
+    LruHashMap::with_max_entries(8192, 0);
+
+/// Thread groups (or, before the tracepoint passed a task, tasks) that the
+/// out-of-memory killer chose. A handful at a time.
+#[map]
+pub(crate) static OOM_VICTIMS: LruHashMap<u32, OomMark> = LruHashMap::with_max_entries(1024, 0);
+
+/// Subtrees that the stream is limited to.
+#[map]
+pub(crate) static CGROUPS: CgroupArray = CgroupArray::with_max_entries(CGROUP_SLOTS, 0);
+
+/// Thread groups that the stream is limited to.
+#[map]
+pub(crate) static PIDS: HashMap<u32, u32> = HashMap::with_max_entries(4096, BPF_F_NO_PREALLOC);
+
+/// 1 while the stream's reader sleeps without a timer: the next record wakes it.
+#[map]
+pub(crate) static PARKED: Array<u32> = Array::with_max_entries(1, 0);
+
+/// Records that are too large for the 512-byte stack are built here.
+#[map]
+pub(crate) static EXEC_SCRATCH: PerCpuArray<Exec> = PerCpuArray::with_max_entries(1, 0);
+
+/// See [`EXEC_SCRATCH`].
+#[map]
+pub(crate) static CGROUP_SCRATCH: PerCpuArray<CgroupMade> = PerCpuArray::with_max_entries(1, 0);
+
+/// Key of [`FATAL_SIGNALS`].
+#[repr(C)]
+pub(crate) struct SignalKey {
+    pub(crate) tgid: u32,
+    pub(crate) signal: u32,
+}
+
+/// Value of [`FATAL_SIGNALS`].
+#[repr(C)]
+pub(crate) struct FatalSignal {
+    /// Start of the target: a reused tgid must not inherit the signal.
+    pub(crate) start_boottime_ns: u64,
+    pub(crate) killer: Killer,
+}
+
+/// Value of [`OOM_VICTIMS`].
+#[repr(C)]
+pub(crate) struct OomMark {
+    /// Start of the victim; 0 where only a tid was given.
+    pub(crate) start_boottime_ns: u64,
+}

@@ -1,0 +1,129 @@
+//! `signal_generate`: who killed it.
+//!
+//! Remembers the last fatal signal of each number for each thread group; the
+//! exit program takes the one that is in the status. Only delivered signals
+//! whose default action ends a process count: an ignored one, or a SIGCHLD,
+//! would overwrite the killer.
+
+use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
+use aya_log_ebpf::warn;
+use probe_ebpf::{
+    counter::SIGNAL_UNRECORDED,
+    event::{self, Killer, SENDER_EXITING, SENDER_NS_INIT, SIGNAL_NO_INFO, SIGNAL_TO_GROUP},
+};
+
+use crate::{
+    maps::{COUNTERS, FATAL_SIGNALS, FatalSignal, SignalKey},
+    task::{self, Task},
+};
+
+const SIGKILL: u32 = 9;
+/// SIGCHLD, SIGCONT, SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU, SIGURG, SIGWINCH: all
+/// that do not end a process by default; the same numbers on x86, arm64, riscv.
+const NOT_FATAL: u64 =
+    1 << 17 | 1 << 18 | 1 << 19 | 1 << 20 | 1 << 21 | 1 << 22 | 1 << 23 | 1 << 28;
+
+/// `TRACE_SIGNAL_DELIVERED` and `TRACE_SIGNAL_LOSE_INFO` of
+/// <https://elixir.bootlin.com/linux/v6.12/source/include/trace/events/signal.h#L39>
+const DELIVERED: [u64; 2] = [0, 4];
+
+/// `SEND_SIG_NOINFO` and `SEND_SIG_PRIV`: not pointers, see
+/// <https://elixir.bootlin.com/linux/v6.12/source/include/linux/sched/signal.h#L349>
+const SEND_SIG_NOINFO: u64 = 0;
+const SEND_SIG_PRIV: u64 = 1;
+const SI_USER: i32 = 0;
+const SI_KERNEL: i32 = 0x80;
+
+/// Arguments: `sig`, `info`, `task`, `group`, `result`.
+#[raw_tracepoint(tracepoint = "signal_generate")]
+pub(crate) fn signal_generate(ctx: RawTracePointContext) -> i32 {
+    let signal = ctx.arg::<u64>(0) as u32;
+    if signal > 64 || NOT_FATAL >> (signal & 63) & 1 != 0 {
+        return 0;
+    }
+    let result = ctx.arg::<u64>(4) & 0xffff_ffff;
+    if !DELIVERED.contains(&result) || !task::can_read_tasks() {
+        return 0;
+    }
+    remember(&ctx, signal);
+    0
+}
+
+#[inline(always)]
+fn remember(ctx: &RawTracePointContext, signal: u32) {
+    let target = Task::at(ctx.arg(2));
+    let key = SignalKey {
+        tgid: target.tgid(),
+        signal,
+    };
+    let start_boottime_ns = target.leader().start_boottime_ns();
+    // The first SIGKILL is the one that kills; the kernel reports later ones
+    // as delivered too.
+    if signal == SIGKILL
+        && let Some(first) = task::lookup(&FATAL_SIGNALS, &key)
+        && first.start_boottime_ns == start_boottime_ns
+    {
+        return;
+    }
+    let entry = FatalSignal {
+        start_boottime_ns,
+        killer: sender(ctx, signal),
+    };
+    if FATAL_SIGNALS.insert(&key, &entry, 0).is_err()
+        && task::add_one(&COUNTERS, SIGNAL_UNRECORDED) == 1
+    {
+        warn!(ctx, "signal map full: the killers of some processes are unknown");
+    }
+}
+
+#[inline(always)]
+fn sender(ctx: &RawTracePointContext, signal: u32) -> Killer {
+    let info: u64 = ctx.arg(1);
+    let (code, mut flags) = match info {
+        SEND_SIG_NOINFO => (SI_USER, SIGNAL_NO_INFO | sender_state()),
+        SEND_SIG_PRIV => (SI_KERNEL, sender_state()),
+        _ => (task::si_code(info), 0),
+    };
+    if ctx.arg::<u64>(3) & 0xffff_ffff != 0 {
+        flags |= SIGNAL_TO_GROUP;
+    }
+    Killer {
+        tgid: task::current_ids().0,
+        uid: task::current_uid(),
+        signal,
+        code,
+        flags,
+        reserved: 0,
+        comm: task::current_comm(),
+    }
+}
+
+/// What tells a parent-death signal and the teardown of a pid namespace from
+/// other signals that the kernel sends.
+#[inline(always)]
+fn sender_state() -> u32 {
+    let current = Task::current();
+    let mut state = 0;
+    if current.is_exiting() {
+        state |= SENDER_EXITING;
+    }
+    let (level, pid, _) = current.leader().innermost_pid();
+    if level > 0 && pid == 1 {
+        state |= SENDER_NS_INIT;
+    }
+    state
+}
+
+/// Takes the remembered signal of a group that died of `signal`.
+#[inline(always)]
+pub(crate) fn take(task: &event::Task, signal: u32) -> Option<Killer> {
+    let key = SignalKey {
+        tgid: task.tgid,
+        signal,
+    };
+    let found = task::lookup(&FATAL_SIGNALS, &key)?;
+    let ours = found.start_boottime_ns == task.start_boottime_ns;
+    let killer = found.killer;
+    let _gone = FATAL_SIGNALS.remove(&key);
+    ours.then_some(killer)
+}

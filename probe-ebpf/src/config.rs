@@ -1,0 +1,186 @@
+//! Globals that the loader sets before the programs are verified.
+//!
+//! The verifier knows them as constants: a filter that is off and a field that
+//! this kernel does not have cost nothing at run time.
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+use crate::event::UNKNOWN;
+
+/// Symbol of the [`Offsets`] global.
+pub const OFFSETS_SYMBOL: &str = "OFFSETS";
+/// Symbol of the [`Filter`] global.
+pub const FILTER_SYMBOL: &str = "FILTER";
+
+/// Entries of the hierarchy rank table. A v1 hierarchy id beyond it is ranked
+/// last, not lost.
+pub const HIERARCHIES: usize = 32;
+/// Slots of the cgroup array for in-kernel subtree filters.
+pub const CGROUP_SLOTS: u32 = 8;
+
+/// [`Filter::flags`]: report every task, not only the last of its group.
+pub const FILTER_THREADS: u32 = 1 << 0;
+/// [`Filter::flags`]: only if the status is not `exited, 0`.
+pub const FILTER_FAILED: u32 = 1 << 1;
+/// [`Filter::flags`]: only if a signal ended it.
+pub const FILTER_SIGNALED: u32 = 1 << 2;
+/// [`Filter::flags`]: only out-of-memory victims.
+pub const FILTER_OOM: u32 = 1 << 3;
+/// [`Filter::flags`]: only [`Filter::uid`].
+pub const FILTER_UID: u32 = 1 << 4;
+/// [`Filter::flags`]: only thread groups in the pid set.
+pub const FILTER_PIDS: u32 = 1 << 5;
+/// [`Filter::flags`]: only ages within the two bounds.
+pub const FILTER_AGE: u32 = 1 << 6;
+
+/// What the stream reports, and when its reader is woken.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct Filter {
+    /// `FILTER_` flags.
+    pub flags: u32,
+    /// See [`FILTER_UID`].
+    pub uid: u32,
+    /// How many slots of the cgroup array are set; 0: every cgroup.
+    pub cgroup_slots: u32,
+    /// Unread bytes in the stream ring at which its reader is woken.
+    pub wake_bytes: u32,
+    /// Least age in nanoseconds; see [`FILTER_AGE`].
+    pub min_age_ns: u64,
+    /// Greatest age in nanoseconds; see [`FILTER_AGE`].
+    pub max_age_ns: u64,
+    /// Hierarchy of which every exit names its cgroup besides the usual one;
+    /// [`UNKNOWN`]: none.
+    pub hierarchy: u32,
+    /// Always 0.
+    pub reserved: u32,
+}
+
+/// A [`Filter`] that lets everything pass.
+pub const FILTER_NOTHING: Filter = Filter {
+    flags: 0,
+    uid: 0,
+    cgroup_slots: 0,
+    wake_bytes: 1 << 20,
+    min_age_ns: 0,
+    max_age_ns: u64::MAX,
+    hierarchy: UNKNOWN,
+    reserved: 0,
+};
+
+macro_rules! offsets {
+    ($($(#[$doc:meta])* $field:ident = $strct:literal . $member:literal,)*) => {
+        /// Where kernel structs keep what the programs read, in bytes from the
+        /// start of the struct; [`UNKNOWN`] where this kernel's BTF has no such
+        /// member, or there is no BTF.
+        #[repr(C)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+        pub struct Offsets {
+            $($(#[$doc])* #[doc = concat!("`", $strct, ".", $member, "`")] pub $field: u32,)*
+            /// `sizeof(struct upid)`, the stride of `pid.numbers`.
+            pub upid_bytes: u32,
+            /// Rank of each hierarchy as an answer to "which cgroup": the
+            /// smallest wins. Set from the mount table, not from BTF.
+            pub hierarchy_rank: [u8; HIERARCHIES],
+        }
+
+        /// No member known.
+        pub const OFFSETS_UNKNOWN: Offsets = Offsets {
+            $($field: UNKNOWN,)*
+            upid_bytes: UNKNOWN,
+            hierarchy_rank: [u8::MAX; HIERARCHIES],
+        };
+
+        /// Struct and member (a path through nested structs) of each field, in
+        /// the order of the fields.
+        pub const MEMBERS: &[(&str, &str)] = &[$(($strct, $member),)*];
+    };
+}
+
+offsets! {
+    /// The tid.
+    task_pid = "task_struct"."pid",
+    /// The thread group.
+    task_tgid = "task_struct"."tgid",
+    /// Parent that is not a tracer.
+    task_real_parent = "task_struct"."real_parent",
+    /// The task that stands for its group, alive or zombie.
+    task_group_leader = "task_struct"."group_leader",
+    /// Objective credentials: those that `/proc/PID/status` shows.
+    task_real_cred = "task_struct"."real_cred",
+    /// `CLOCK_BOOTTIME` since 5.5.
+    task_start_boottime = "task_struct"."start_boottime",
+    /// Raw wait status of the task.
+    task_exit_code = "task_struct"."exit_code",
+    /// `PF_` flags.
+    task_flags = "task_struct"."flags",
+    /// Shared by the thread group.
+    task_signal = "task_struct"."signal",
+    /// The `css_set`.
+    task_cgroups = "task_struct"."cgroups",
+    /// Name, NUL padded.
+    task_comm = "task_struct"."comm",
+    /// Valid until `release_task`.
+    task_thread_pid = "task_struct"."thread_pid",
+    /// Tick-accounted user time.
+    task_utime = "task_struct"."utime",
+    /// Tick-accounted system time.
+    task_stime = "task_struct"."stime",
+    /// Exact run time.
+    task_sum_exec_runtime = "task_struct"."se.sum_exec_runtime",
+    /// Null for kernel threads; at exit null before 6.16.
+    task_mm = "task_struct"."mm",
+    /// Real uid.
+    cred_uid = "cred"."uid",
+    /// Tasks that have not begun to exit.
+    signal_live = "signal_struct"."live",
+    /// `SIGNAL_` flags.
+    signal_flags = "signal_struct"."flags",
+    /// Raw wait status of the group.
+    signal_group_exit_code = "signal_struct"."group_exit_code",
+    /// Of released tasks.
+    signal_utime = "signal_struct"."utime",
+    /// Of released tasks.
+    signal_stime = "signal_struct"."stime",
+    /// Of released tasks.
+    signal_sum_sched_runtime = "signal_struct"."sum_sched_runtime",
+    /// In pages; up to date at the exit tracepoint of the last task.
+    signal_maxrss = "signal_struct"."maxrss",
+    /// The v2 cgroup.
+    css_set_dfl_cgrp = "css_set"."dfl_cgrp",
+    /// One link for each mounted hierarchy.
+    css_set_cgrp_links = "css_set"."cgrp_links",
+    /// The cgroup of that hierarchy.
+    link_cgrp = "cgrp_cset_link"."cgrp",
+    /// Node of `css_set.cgrp_links`.
+    link_cgrp_link = "cgrp_cset_link"."cgrp_link",
+    /// The directory.
+    cgroup_kn = "cgroup"."kn",
+    /// The hierarchy.
+    cgroup_root = "cgroup"."root",
+    /// 0 for the root cgroup.
+    cgroup_level = "cgroup"."level",
+    /// Equals the directory's inode number.
+    kn_id = "kernfs_node"."id",
+    /// 0 for v2.
+    root_hierarchy_id = "cgroup_root"."hierarchy_id",
+    /// Depth of the pid namespace.
+    pid_level = "pid"."level",
+    /// One `upid` for each level.
+    pid_numbers = "pid"."numbers",
+    /// The number in that namespace.
+    upid_nr = "upid"."nr",
+    /// The namespace.
+    upid_ns = "upid"."ns",
+    /// Inode number of the namespace.
+    pid_ns_inum = "pid_namespace"."ns.inum",
+    /// Start of the arguments.
+    mm_arg_start = "mm_struct"."arg_start",
+    /// End of the arguments.
+    mm_arg_end = "mm_struct"."arg_end",
+    /// `SI_` code.
+    siginfo_si_code = "kernel_siginfo"."si_code",
+}
+
+/// Bytes of the offset fields that come from BTF, before `upid_bytes`.
+pub const MEMBER_COUNT: usize = MEMBERS.len();

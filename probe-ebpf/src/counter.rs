@@ -1,0 +1,21 @@
+//! Slots of the per-CPU counter map: what the kernel half did and could not do.
+//!
+//! Every slot is a `u64` that only grows. Userspace sums the CPUs.
+
+/// Records handed to the stream ring.
+pub const STREAM_SUBMITTED: u32 = 0;
+/// Exits and starts for which the stream ring had no room.
+pub const STREAM_DROPPED: u32 = 1;
+/// Records handed to the decisive ring.
+pub const DECISIVE_SUBMITTED: u32 = 2;
+/// Records for which the decisive ring had no room.
+pub const DECISIVE_DROPPED: u32 = 3;
+/// Fatal signals that could not be remembered (map update refused).
+pub const SIGNAL_UNRECORDED: u32 = 4;
+/// Out-of-memory victims that could not be remembered (map update refused).
+pub const OOM_UNRECORDED: u32 = 5;
+/// New cgroups and moves between cgroups for which the stream ring had no room.
+/// Counted apart: they can be looked up again, an exit cannot.
+pub const CGROUP_DROPPED: u32 = 6;
+/// How many slots there are.
+pub const COUNT: u32 = 7;

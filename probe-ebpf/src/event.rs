@@ -1,0 +1,245 @@
+//! Records as they lie in the ring buffers, in the byte order of the machine.
+//!
+//! Fixed-width integers and byte arrays only. A field that the kernel half
+//! could not read holds the sentinel named at the field; kinds and flags are
+//! integers here and become enums in userspace.
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// [`Header::kind`] of an [`Exit`].
+pub const KIND_EXIT: u32 = 1;
+/// [`Header::kind`] of a [`Fork`].
+pub const KIND_FORK: u32 = 2;
+/// [`Header::kind`] of an [`Exec`].
+pub const KIND_EXEC: u32 = 3;
+/// [`Header::kind`] of a [`CgroupChange`]: the subtree holds no task any more.
+pub const KIND_CGROUP_EMPTY: u32 = 4;
+/// [`Header::kind`] of a [`CgroupChange`]: the directory was removed.
+pub const KIND_CGROUP_REMOVED: u32 = 5;
+/// [`Header::kind`] of a [`CgroupMade`].
+pub const KIND_CGROUP_MADE: u32 = 6;
+/// [`Header::kind`] of an [`Attach`].
+pub const KIND_ATTACH: u32 = 7;
+
+/// A `u32` that could not be read: pid, uid, hierarchy.
+pub const UNKNOWN: u32 = u32::MAX;
+
+/// Bytes of `task_struct.comm`, the closing NUL included.
+pub const COMM_BYTES: usize = 16;
+/// Argument bytes that an [`Exec`] carries at most.
+pub const ARGS_BYTES: usize = 1024;
+/// Path bytes that a [`CgroupMade`] carries at most.
+pub const PATH_BYTES: usize = 1024;
+
+/// [`Exit::flags`]: the last task of its thread group.
+pub const EXIT_GROUP_DEAD: u32 = 1 << 0;
+/// [`Exit::flags`]: the task is the group leader (tid = tgid).
+pub const EXIT_LEADER: u32 = 1 << 1;
+/// [`Exit::flags`]: the out-of-memory killer chose this thread group.
+pub const EXIT_OOM_VICTIM: u32 = 1 << 2;
+/// [`Exit::flags`]: [`Exit::exit_code`] and the times could be read.
+pub const EXIT_STATUS_KNOWN: u32 = 1 << 3;
+/// [`Exit::flags`]: [`Exit::killer`] was filled in.
+pub const EXIT_KILLER_KNOWN: u32 = 1 << 4;
+
+/// [`Killer::flags`]: sent to the thread group, not to one task.
+pub const SIGNAL_TO_GROUP: u32 = 1 << 0;
+/// [`Killer::flags`]: the sender gave no siginfo (`SEND_SIG_NOINFO`), as
+/// `cgroup.kill` and parent-death signals do.
+pub const SIGNAL_NO_INFO: u32 = 1 << 1;
+/// [`Killer::flags`]: the sending task was itself exiting.
+pub const SENDER_EXITING: u32 = 1 << 2;
+/// [`Killer::flags`]: the sending task is init of a pid namespace that is not
+/// the initial one.
+pub const SENDER_NS_INIT: u32 = 1 << 3;
+
+/// What every record starts with.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct Header {
+    /// One of the `KIND_` constants.
+    pub kind: u32,
+    /// The CPU that wrote the record.
+    pub cpu: u32,
+    /// Exits and starts (decisive ring: everything) that this CPU had dropped by then. A reader that
+    /// saw a smaller number before knows how many are missing, and where.
+    pub dropped: u64,
+    /// `CLOCK_BOOTTIME` when the hook ran, in nanoseconds.
+    pub boottime_ns: u64,
+}
+
+/// A task and the identity of its thread group.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct Task {
+    /// The task (kernel: `pid`).
+    pub tid: u32,
+    /// Its thread group.
+    pub tgid: u32,
+    /// Thread group of the group leader's real parent; [`UNKNOWN`].
+    pub ppid: u32,
+    /// Real uid in the initial user namespace; [`UNKNOWN`].
+    pub uid: u32,
+    /// Start of the group leader in `CLOCK_BOOTTIME` nanoseconds; 0 unknown.
+    pub start_boottime_ns: u64,
+    /// Inode of the cgroup directory; 0 unknown.
+    pub cgroup_id: u64,
+    /// 0 for v2, else the v1 hierarchy id (first column of `/proc/cgroups`);
+    /// [`UNKNOWN`].
+    pub cgroup_hierarchy: u32,
+    /// The thread group's pid in its own pid namespace; 0 unknown.
+    pub ns_pid: u32,
+    /// Inode number of that pid namespace; 0 unknown.
+    pub pid_ns: u32,
+    /// Always 0.
+    pub reserved: u32,
+    /// Name of the group leader, NUL padded.
+    pub comm: [u8; COMM_BYTES],
+}
+
+/// The last fatal signal that was generated for a thread group.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct Killer {
+    /// Thread group of the task that was current; it is the sender only where
+    /// `code` says that a process sent it.
+    pub tgid: u32,
+    /// Real uid of that task in the initial user namespace.
+    pub uid: u32,
+    /// Signal number, 1 to 64.
+    pub signal: u32,
+    /// `si_code`; 0 (`SI_USER`) where no siginfo was given.
+    pub code: i32,
+    /// `SIGNAL_` and `SENDER_` flags.
+    pub flags: u32,
+    /// Always 0.
+    pub reserved: u32,
+    /// Name of that task, NUL padded.
+    pub comm: [u8; COMM_BYTES],
+}
+
+/// `sched_process_exit`: a task has *begun* to exit; it is still in its cgroup.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct Exit {
+    /// Kind [`KIND_EXIT`].
+    pub header: Header,
+    /// Who exits.
+    pub task: Task,
+    /// Raw wait status: of the thread group if it is dead, else of the task.
+    pub exit_code: u32,
+    /// `EXIT_` flags.
+    pub flags: u32,
+    /// User time of the group in nanoseconds, by tick accounting.
+    pub user_ns: u64,
+    /// System time of the group in nanoseconds, by tick accounting.
+    pub system_ns: u64,
+    /// Exact run time of the group in nanoseconds, user and system together.
+    pub runtime_ns: u64,
+    /// Largest resident set of the group in pages.
+    pub max_rss_pages: u64,
+    /// Its cgroup in the hierarchy that the filter asks for; 0 if none is asked
+    /// for or it could not be read.
+    pub wanted_cgroup_id: u64,
+    /// Valid if [`EXIT_KILLER_KNOWN`] is set, else zero.
+    pub killer: Killer,
+}
+
+/// `sched_process_fork` of a new thread group (new threads are not reported).
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct Fork {
+    /// Kind [`KIND_FORK`].
+    pub header: Header,
+    /// The child.
+    pub task: Task,
+}
+
+/// `sched_process_exec`, followed by `args_len` bytes of `args` only.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct Exec {
+    /// Kind [`KIND_EXEC`].
+    pub header: Header,
+    /// The task, already under its new name.
+    pub task: Task,
+    /// Valid bytes in `args`; 0 if they could not be read.
+    pub args_len: u32,
+    /// 1 if the arguments were longer than [`ARGS_BYTES`].
+    pub args_truncated: u32,
+    /// Arguments, each closed by NUL.
+    pub args: [u8; ARGS_BYTES],
+}
+
+/// A watched cgroup became empty ([`KIND_CGROUP_EMPTY`]) or was removed
+/// ([`KIND_CGROUP_REMOVED`]).
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct CgroupChange {
+    /// One of the two kinds.
+    pub header: Header,
+    /// Which cgroup.
+    pub cgroup: CgroupKey,
+}
+
+/// `cgroup_mkdir`, followed by `path_len` bytes of `path` only.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct CgroupMade {
+    /// Kind [`KIND_CGROUP_MADE`].
+    pub header: Header,
+    /// Which cgroup.
+    pub cgroup: CgroupKey,
+    /// Valid bytes in `path`; 0 if it could not be read or did not fit.
+    pub path_len: u32,
+    /// Always 0.
+    pub reserved: u32,
+    /// Path below the root of the hierarchy.
+    pub path: [u8; PATH_BYTES],
+}
+
+/// `cgroup_attach_task`: a task (or its whole group) moved to another cgroup.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct Attach {
+    /// Kind [`KIND_ATTACH`].
+    pub header: Header,
+    /// Where it went.
+    pub cgroup: CgroupKey,
+    /// The task that moved.
+    pub task: Task,
+    /// 1 if the whole thread group moved.
+    pub whole_group: u32,
+    /// Always 0.
+    pub reserved: u32,
+}
+
+/// Identity of a cgroup, and key of the watch set.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct CgroupKey {
+    /// 0 for v2, else the v1 hierarchy id; [`UNKNOWN`].
+    pub hierarchy: u32,
+    /// Always 0.
+    pub reserved: u32,
+    /// Inode of the directory.
+    pub id: u64,
+}
+
+// A change of a size is a change of the contract: rebuild the objects.
+const _: () = {
+    assert!(size_of::<Header>() == 24);
+    assert!(size_of::<Task>() == 64);
+    assert!(size_of::<Killer>() == 40);
+    assert!(size_of::<Exit>() == 176);
+    assert!(size_of::<Fork>() == 88);
+    assert!(size_of::<Exec>() == 96 + ARGS_BYTES);
+    assert!(size_of::<CgroupChange>() == 40);
+    assert!(size_of::<CgroupMade>() == 48 + PATH_BYTES);
+    assert!(size_of::<Attach>() == 112);
+    assert!(core::mem::offset_of!(Exit, task) == 24);
+    assert!(core::mem::offset_of!(Exit, exit_code) == 88);
+    assert!(core::mem::offset_of!(Exit, killer) == 136);
+    assert!(core::mem::offset_of!(Exec, args) == 96);
+    assert!(core::mem::offset_of!(CgroupMade, path) == 48);
+};

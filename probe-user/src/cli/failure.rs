@@ -1,0 +1,95 @@
+//! How an outcome becomes an exit code, a message and a hint.
+
+use std::fmt::Display;
+
+use crate::source::load::LoadError;
+
+/// The exit codes of every verb, as `--help` and the man page list them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExitCode {
+    /// 0.
+    Done,
+    /// 1.
+    Failure,
+    /// 2.
+    Usage,
+    /// 3.
+    TimedOut,
+    /// 4.
+    NoSuchTarget,
+    /// 5.
+    NotAvailable,
+    /// Not an exit: die by the signal that interrupted us.
+    Signal(i32),
+}
+
+impl ExitCode {
+    /// The number.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Failure => 1,
+            Self::Usage => 2,
+            Self::TimedOut => 3,
+            Self::NoSuchTarget => 4,
+            Self::NotAvailable => 5,
+            // What a shell shows for a death by signal.
+            Self::Signal(signal) => 128_u8.wrapping_add(signal as u8),
+        }
+    }
+}
+
+/// Why a verb did not do what it was asked for.
+#[derive(Debug)]
+pub struct Failure {
+    /// The exit code.
+    pub code: ExitCode,
+    /// What was wrong, and where.
+    pub error: anyhow::Error,
+    /// What to do.
+    pub hint: Option<String>,
+}
+
+impl Failure {
+    /// With an exit code of its own.
+    pub fn new(code: ExitCode, error: impl Into<anyhow::Error>) -> Self {
+        Self {
+            code,
+            error: error.into(),
+            hint: None,
+        }
+    }
+
+    /// A message without a cause.
+    pub fn message(code: ExitCode, message: impl Display) -> Self {
+        Self::new(code, anyhow::anyhow!("{message}"))
+    }
+
+    /// Adds what to do.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+impl<E: Into<anyhow::Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::new(ExitCode::Failure, error)
+    }
+}
+
+/// BPF was needed and could not be had.
+pub(super) fn without_bpf(error: LoadError) -> Failure {
+    let hint = match &error {
+        LoadError::NotPermitted { .. } => {
+            "run it as root, with the capabilities CAP_BPF and CAP_PERFMON \
+             (`setcap cap_bpf,cap_perfmon+ep probe`), or let a privileged probe daemon \
+             serve you; `probe doctor` tells what this machine allows"
+        }
+        LoadError::NoRingBuffer => "BPF ring buffers need Linux 5.8; `probe wait` works without",
+        _ => "`probe doctor` tells what this machine offers",
+    };
+    Failure::new(ExitCode::NotAvailable, error).hint(hint)
+}

@@ -1,0 +1,95 @@
+//! What the user typed: one file for each verb, with its arguments and what it
+//! runs.
+//!
+//! The environment is read here and nowhere else, and every outcome becomes an
+//! exit code in [`Failure`] and [`ExitCode`].
+
+mod completions;
+mod doctor;
+mod failure;
+mod quantity;
+mod stop;
+mod target;
+mod terminal;
+mod trace;
+mod wait;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+pub use failure::{ExitCode, Failure};
+
+/// Know the moment a container's processes are gone.
+///
+/// A process that was sent SIGKILL stays in its cgroup until the kernel has
+/// torn it down: `cgroup.procs` lists it, `rmdir` says EBUSY, `kill -0`
+/// succeeds. probe listens to the kernel and tells when it is over, and what
+/// ended each process.
+#[derive(Debug, Parser)]
+#[command(name = "probe", version, about, long_about, after_help = EXIT_CODES)]
+pub struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+
+    /// Say more on stderr: -v what is done, -vv how
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+
+    /// Say nothing on stderr but errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  failure
+  2  wrong usage
+  3  timed out
+  4  no such target
+  5  not permitted, or the backend asked for is not available";
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Wait(wait::Args),
+    Trace(trace::Args),
+    Doctor(doctor::Args),
+    Completions(completions::Args),
+}
+
+impl Cli {
+    /// The tracing filter that `-v` and `-q` ask for.
+    #[must_use]
+    pub const fn log_level(&self) -> &'static str {
+        match (self.quiet, self.verbose) {
+            (true, _) => "error",
+            (false, 0) => "warn",
+            (false, 1) => "probe_user=info,warn",
+            (false, _) => "probe_user=debug,info",
+        }
+    }
+
+    /// Does what was asked for.
+    pub fn run(self) -> Result<ExitCode, Failure> {
+        let say = terminal::Say::new(self.quiet);
+        match self.verb {
+            Verb::Wait(args) => wait::run(args, say),
+            Verb::Trace(args) => trace::run(args, say),
+            Verb::Doctor(args) => doctor::run(&args),
+            Verb::Completions(args) => completions::run(&args),
+        }
+    }
+}
+
+/// The command line, for completions and man pages.
+#[must_use]
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::command().debug_assert();
+    }
+}

@@ -1,0 +1,55 @@
+//! What stdout and stderr are: how wide, how colourful, how talkative.
+
+use std::{
+    env,
+    io::{self, IsTerminal, Write},
+};
+
+/// Messages to people, on stderr.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Say {
+    quiet: bool,
+}
+
+impl Say {
+    pub(super) const fn new(quiet: bool) -> Self {
+        Self { quiet }
+    }
+
+    /// Writes a line unless the user wants quiet. A closed stderr is nobody's
+    /// failure.
+    pub(super) fn line(self, text: &str) {
+        if !self.quiet {
+            let _closed = writeln!(io::stderr(), "{text}");
+        }
+    }
+}
+
+/// Characters a line of stdout may have; `None` if it is no terminal.
+pub(super) fn width() -> Option<usize> {
+    #[expect(clippy::disallowed_methods, reason = "the environment is read in cli/")]
+    let asked = env::var("COLUMNS").ok();
+    asked
+        .and_then(|columns| columns.parse().ok())
+        .filter(|&columns| columns > 0)
+        .or_else(|| {
+            let size = rustix::termios::tcgetwinsize(rustix::stdio::stdout()).ok()?;
+            Some(usize::from(size.ws_col)).filter(|&columns| columns > 0)
+        })
+}
+
+/// Whether stdout shows colours: a terminal, and no `NO_COLOR`.
+pub(super) fn colour() -> bool {
+    anstream::AutoStream::choice(&io::stdout()) != anstream::ColorChoice::Never
+}
+
+/// Whether a person looks at stdout as it comes.
+pub(super) fn is_interactive() -> bool {
+    io::stdout().is_terminal()
+}
+
+/// Where rootless runtimes keep their state.
+pub(super) fn runtime_dir() -> Option<std::path::PathBuf> {
+    #[expect(clippy::disallowed_methods, reason = "the environment is read in cli/")]
+    env::var_os("XDG_RUNTIME_DIR").map(Into::into)
+}

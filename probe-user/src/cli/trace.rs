@@ -1,0 +1,322 @@
+//! `probe trace`: exits as they happen.
+
+use std::{
+    io,
+    os::fd::OwnedFd,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use glob::Pattern;
+use rustix::{
+    fs::{Mode, OFlags, open},
+    param::page_size,
+};
+
+use super::{
+    ExitCode, Failure,
+    failure::without_bpf,
+    quantity::{duration, nanoseconds, ring_size, size},
+    stop,
+    target::{self, CgroupTarget},
+    terminal::{self, Say},
+};
+use crate::{
+    container::{FindError, Resolver, StateRoots},
+    filter::Wanted,
+    output::{Out, human::Columns},
+    pipeline::trace::{self, Settings},
+    source::{
+        cgroupfs::{self, Mount},
+        hook::{ExitShape, Hook},
+        load::{self, Attached, DEFAULT_STREAM_BYTES, Plan, Rings},
+    },
+};
+
+/// Show processes as they end: who, how, and who killed them
+///
+/// Without a target the whole machine. Targets add up, all other conditions
+/// must hold together; where the kernel can test one, it does, so that what
+/// nobody wants costs next to nothing.
+///
+/// An exit is shown when it begins: the process is still in its cgroup and may
+/// hold memory and ports for some milliseconds. To know when it is gone use
+/// `probe wait`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Only the subtree of this cgroup: a path on a cgroup mount, or below the
+    /// root of a hierarchy
+    #[arg(long, value_name = "PATH")]
+    cgroup: Vec<PathBuf>,
+
+    /// Only this container: id, unique beginning of an id, or name
+    #[arg(long, value_name = "ID|NAME")]
+    container: Vec<String>,
+
+    /// Only this process
+    #[arg(long, value_name = "PID", value_parser = clap::value_parser!(u32).range(1..))]
+    pid: Vec<u32>,
+
+    /// Which hierarchy --cgroup means: v2, or the name of a v1 controller
+    #[arg(long, value_name = "NAME")]
+    hierarchy: Option<String>,
+
+    /// State directory of a runtime started with --root
+    #[arg(long, value_name = "DIR")]
+    runtime_root: Vec<PathBuf>,
+
+    /// Only processes whose name matches
+    #[arg(long, value_name = "GLOB", value_parser = glob)]
+    comm: Vec<Pattern>,
+
+    /// Only what did not end by exit(0)
+    #[arg(long)]
+    failed: bool,
+
+    /// Only what a signal ended
+    #[arg(long)]
+    signaled: bool,
+
+    /// Only what the out-of-memory killer ended
+    #[arg(long)]
+    oom: bool,
+
+    /// Only processes of this user
+    #[arg(long, value_name = "UID")]
+    uid: Vec<u32>,
+
+    /// Only processes at least this old
+    #[arg(long, value_name = "DUR", value_parser = duration)]
+    min_age: Option<Duration>,
+
+    /// Only processes at most this old
+    #[arg(long, value_name = "DUR", value_parser = duration)]
+    max_age: Option<Duration>,
+
+    /// Every thread, not only the last one of each process
+    #[arg(long)]
+    threads: bool,
+
+    /// Also starts: fork, and exec with its arguments
+    #[arg(long)]
+    starts: bool,
+
+    /// One JSON object a line
+    #[arg(long)]
+    json: bool,
+
+    /// End after this many lines
+    #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    count: Option<u64>,
+
+    /// End after this time: 250ms, 2.5 (seconds), 1m30s
+    #[arg(short, long, value_name = "DUR", value_parser = duration)]
+    duration: Option<Duration>,
+
+    /// Size of the kernel's ring buffer: 64K, 4M
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    buffer: Option<u32>,
+}
+
+/// Between two drains: nobody sees the difference on a screen, and a program
+/// that reads need not be fed more often.
+const DRAIN_EVERY: Duration = Duration::from_millis(20);
+const DRAIN_EVERY_INTERACTIVE: Duration = Duration::from_millis(10);
+
+fn glob(text: &str) -> Result<Pattern, String> {
+    Pattern::new(text).map_err(|error| format!("'{text}' is no glob: {error}"))
+}
+
+pub(super) fn run(args: Args, say: Say) -> Result<ExitCode, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(follow(args, say))
+}
+
+async fn follow(args: Args, say: Say) -> Result<ExitCode, Failure> {
+    // From the first moment on, so that no signal kills us half way.
+    let stop = stop::requested()?;
+    let mounts = target::mounts()?;
+    let roots = StateRoots::system(terminal::runtime_dir(), args.runtime_root.clone());
+    let mut resolver = Resolver::new(roots);
+    let targets = targets(&args, &mounts, &mut resolver)?;
+    let wanted = wanted(&args, &targets)?;
+    let (attached, rings) = load(&args, &wanted, &targets, say)?;
+    say.line(&announcement(&attached, &args));
+    let settings = Settings {
+        wanted,
+        columns: (!args.json)
+            .then(|| Columns::new(terminal::width(), terminal::colour())),
+        count: args.count,
+        drain_every: if terminal::is_interactive() {
+            DRAIN_EVERY_INTERACTIVE
+        } else {
+            DRAIN_EVERY
+        },
+    };
+    let begun = Instant::now();
+    let ended = until_stop_or(args.duration, stop);
+    let sources = (attached, rings);
+    let told = trace::run(settings, sources, mounts, resolver, Out::stdout()?, ended).await?;
+    say.line(&format!(
+        "seen {}, shown {}, lost {} in {:.1} s",
+        told.seen,
+        told.shown,
+        told.lost,
+        begun.elapsed().as_secs_f64()
+    ));
+    Ok(ExitCode::Done)
+}
+
+async fn until_stop_or(limit: Option<Duration>, stop: impl Future<Output = i32>) {
+    match limit {
+        None => _ = stop.await,
+        Some(limit) => _ = tokio::time::timeout(limit, stop).await,
+    }
+}
+
+fn targets(
+    args: &Args,
+    mounts: &[Mount],
+    resolver: &mut Resolver,
+) -> Result<Vec<CgroupTarget>, Failure> {
+    let mut targets = Vec::new();
+    for name in &args.cgroup {
+        let target = target::cgroup(mounts, name, args.hierarchy.as_deref())?;
+        if !target.exists() {
+            return Err(target
+                .missing()
+                .hint("`find /sys/fs/cgroup -type d` lists the cgroups"));
+        }
+        targets.push(target);
+    }
+    for name in &args.container {
+        targets.push(container(name, mounts, resolver)?);
+    }
+    for pid in &args.pid {
+        if !std::path::Path::new(&format!("/proc/{pid}")).exists() {
+            let message = format!("no process {pid}");
+            return Err(Failure::message(ExitCode::NoSuchTarget, message));
+        }
+    }
+    Ok(targets)
+}
+
+/// The cgroup of a container: v2 if it has one there.
+fn container(
+    name: &str,
+    mounts: &[Mount],
+    resolver: &mut Resolver,
+) -> Result<CgroupTarget, Failure> {
+    let mut cgroups = Vec::new();
+    for mount in mounts {
+        cgroupfs::walk(mount, &mut |id, path| cgroups.push((id.hierarchy, path)))?;
+    }
+    let found = resolver.find(name, &cgroups).map_err(|error| {
+        let hint = match &error {
+            FindError::Unknown { .. } => {
+                "give an id, the beginning of one, or a name; a runtime started with \
+                 --root needs --runtime-root DIR"
+            }
+            _ => "say which: give the whole id",
+        };
+        Failure::new(ExitCode::NoSuchTarget, error).hint(hint)
+    })?;
+    let (hierarchy, path) = found.cgroups.first().ok_or_else(|| {
+        let message = format!("container '{name}' has no cgroup on this machine");
+        Failure::message(ExitCode::NoSuchTarget, message)
+    })?;
+    let mount = mounts.iter().filter(|it| it.hierarchy == *hierarchy);
+    let mount: Vec<_> = mount.cloned().collect();
+    target::cgroup(&mount, path.as_ref(), None)
+}
+
+fn wanted(args: &Args, targets: &[CgroupTarget]) -> Result<Wanted, Failure> {
+    let subtrees: Vec<_> = targets.iter().map(CgroupTarget::subtree).collect();
+    let mut hierarchies: Vec<_> = subtrees.iter().map(|it| it.hierarchy).collect();
+    hierarchies.retain(|&hierarchy| hierarchy != 0);
+    hierarchies.dedup();
+    if hierarchies.len() > 1 {
+        let message = "targets in several v1 hierarchies";
+        let failure = Failure::message(ExitCode::Usage, message);
+        return Err(failure.hint("trace them one by one; a process is in each hierarchy once"));
+    }
+    Ok(Wanted {
+        subtrees,
+        pids: args.pid.clone(),
+        comms: args.comm.clone(),
+        uids: args.uid.clone(),
+        failed: args.failed,
+        signaled: args.signaled,
+        oom: args.oom,
+        min_age_ns: args.min_age.map(nanoseconds),
+        max_age_ns: args.max_age.map(nanoseconds),
+        threads: args.threads,
+    })
+}
+
+fn load(
+    args: &Args,
+    wanted: &Wanted,
+    targets: &[CgroupTarget],
+    say: Say,
+) -> Result<(Attached, Rings), Failure> {
+    let mut hooks = vec![Hook::CgroupMade, Hook::CgroupRemoved];
+    if args.starts {
+        hooks.extend([Hook::Fork, Hook::Exec]);
+    }
+    hooks.extend(Hook::EXITS);
+    let stream_bytes = buffer(args.buffer, say);
+    let cgroups = if wanted.kernel_tests_subtrees() {
+        directories(targets)?
+    } else {
+        Vec::new()
+    };
+    let pids = if wanted.kernel_tests_pids() {
+        args.pid.clone()
+    } else {
+        Vec::new()
+    };
+    let plan = Plan {
+        hooks,
+        filter: wanted.kernel_filter(stream_bytes),
+        cgroups,
+        pids,
+        stream_bytes,
+    };
+    load::load(&plan).map_err(without_bpf)
+}
+
+fn buffer(asked: Option<u32>, say: Say) -> u32 {
+    let Some(asked) = asked else {
+        return DEFAULT_STREAM_BYTES;
+    };
+    let page = u32::try_from(page_size()).unwrap_or(4096);
+    let size = ring_size(asked, page);
+    if size != asked {
+        say.line(&format!(
+            "buffer: {asked} bytes rounded up to {size}: a power of two, at least a page"
+        ));
+    }
+    size
+}
+
+fn directories(targets: &[CgroupTarget]) -> io::Result<Vec<OwnedFd>> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    targets
+        .iter()
+        .map(|target| Ok(open(&target.directory, flags, Mode::empty())?))
+        .collect()
+}
+
+fn announcement(attached: &Attached, args: &Args) -> String {
+    let shape = attached.exit_shape.map_or("?", ExitShape::as_str);
+    let what = if args.starts { "starts and exits" } else { "exits" };
+    let whose = match args.cgroup.len() + args.container.len() + args.pid.len() {
+        0 => "the whole machine".to_owned(),
+        1 => "1 target".to_owned(),
+        targets => format!("{targets} targets"),
+    };
+    format!("tracing: {what} of {whose} (bpf, {shape}); Ctrl-C ends")
+}

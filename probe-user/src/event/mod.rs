@@ -1,0 +1,308 @@
+//! Bytes of a ring buffer become events.
+//!
+//! A pure function of the record: nothing here reads a clock, a map or `/proc`.
+//! Sentinels become `None`; the raw wait status, `si_code` and flags become
+//! [`ExitStatus`] and [`KilledBy`]. What the events add up to is the tracker's
+//! business.
+
+use probe_ebpf::event::{
+    self as wire, CgroupKey, CgroupMade, EXIT_GROUP_DEAD, EXIT_KILLER_KNOWN, EXIT_LEADER,
+    EXIT_OOM_VICTIM, EXIT_STATUS_KNOWN, Header, UNKNOWN,
+};
+use zerocopy::{FromBytes, Immutable, KnownLayout};
+
+use crate::{
+    cgroup::CgroupId,
+    exit_status::ExitStatus,
+    process::{Comm, Process},
+    signal::KilledBy,
+};
+
+mod killer;
+
+/// A process or one of its threads began to exit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exit {
+    /// Who.
+    pub process: Process,
+    /// Whether it is the last task of its group. Only then is the process
+    /// about to be gone, and even then it is still in its cgroup.
+    pub group_dead: bool,
+    /// Whether the task is the group leader.
+    pub leader: bool,
+    /// `None` without BTF.
+    pub status: Option<ExitStatus>,
+    /// `None` unless a signal ended it and its sender was seen.
+    pub killed_by: Option<KilledBy>,
+    /// Whether the out-of-memory killer chose it.
+    pub oom: bool,
+    /// `None` without BTF.
+    pub usage: Option<Usage>,
+    /// Its cgroup in the hierarchy that the loader was told to name.
+    pub wanted_cgroup_id: Option<u64>,
+}
+
+/// What a process used up, its threads included, its children not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Usage {
+    /// User time in nanoseconds, as `getrusage` splits it.
+    pub user_ns: u64,
+    /// System time in nanoseconds.
+    pub system_ns: u64,
+    /// Largest resident set in pages.
+    pub max_rss_pages: u64,
+}
+
+/// A process began, or became another program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Start {
+    /// Who.
+    pub process: Process,
+    /// `Some` after `execve`.
+    pub exec: Option<Arguments>,
+}
+
+/// The argument vector of an `execve`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Arguments {
+    /// `None` if they could not be read. Not UTF-8 becomes U+FFFD.
+    pub args: Option<Vec<String>>,
+    /// Whether there were more than 1 KiB.
+    pub truncated: bool,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A task exits.
+    Exit(Exit),
+    /// A process starts.
+    Start(Start),
+    /// A watched cgroup holds no task any more: a reason to check.
+    CgroupEmpty(CgroupId),
+    /// A cgroup was removed.
+    CgroupRemoved(CgroupId),
+    /// A cgroup lies at this path: it was made, or looked up. `None`: nobody
+    /// knows its name.
+    CgroupPlaced(CgroupId, Option<Box<str>>),
+    /// A task moved into a cgroup.
+    Attached(CgroupId, Process),
+    /// This many exits and starts never came.
+    Dropped(u64),
+}
+
+/// An event and when it happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Timed {
+    /// `CLOCK_BOOTTIME` in nanoseconds.
+    pub boottime_ns: u64,
+    /// What.
+    pub event: Event,
+}
+
+/// Bytes that are no record of ours.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum DecodeError {
+    /// Shorter than its kind says.
+    #[error("record of {actual} bytes is too short for kind {kind}")]
+    Short {
+        /// What the header says.
+        kind: u32,
+        /// How long it is.
+        actual: usize,
+    },
+    /// A kind that this version does not know.
+    #[error("record of unknown kind {0}")]
+    UnknownKind(u32),
+    /// Not even a header.
+    #[error("record of {0} bytes has no header")]
+    NoHeader(usize),
+}
+
+/// The header alone: for loss accounting.
+pub fn header(bytes: &[u8]) -> Result<&Header, DecodeError> {
+    Header::ref_from_prefix(bytes)
+        .map(|(header, _)| header)
+        .map_err(|_size_or_alignment| DecodeError::NoHeader(bytes.len()))
+}
+
+/// Decodes one record.
+pub fn decode(bytes: &[u8]) -> Result<Timed, DecodeError> {
+    let header = header(bytes)?;
+    let event = match header.kind {
+        wire::KIND_EXIT => Event::Exit(exit(record(bytes, header)?)),
+        wire::KIND_FORK => Event::Start(fork(record(bytes, header)?)),
+        wire::KIND_EXEC => Event::Start(exec(bytes, header)?),
+        wire::KIND_CGROUP_EMPTY => Event::CgroupEmpty(change(bytes, header)?),
+        wire::KIND_CGROUP_REMOVED => Event::CgroupRemoved(change(bytes, header)?),
+        wire::KIND_CGROUP_MADE => cgroup_made(bytes, header)?,
+        wire::KIND_ATTACH => {
+            let attach: &wire::Attach = record(bytes, header)?;
+            Event::Attached(cgroup_id(&attach.cgroup), process(&attach.task))
+        }
+        kind => return Err(DecodeError::UnknownKind(kind)),
+    };
+    Ok(Timed {
+        boottime_ns: header.boottime_ns,
+        event,
+    })
+}
+
+fn record<'a, T: FromBytes + KnownLayout + Immutable>(
+    bytes: &'a [u8],
+    header: &Header,
+) -> Result<&'a T, DecodeError> {
+    T::ref_from_prefix(bytes)
+        .map(|(record, _)| record)
+        .map_err(|_size_or_alignment| short(bytes, header))
+}
+
+const fn short(bytes: &[u8], header: &Header) -> DecodeError {
+    DecodeError::Short {
+        kind: header.kind,
+        actual: bytes.len(),
+    }
+}
+
+fn change(bytes: &[u8], header: &Header) -> Result<CgroupId, DecodeError> {
+    let change: &wire::CgroupChange = record(bytes, header)?;
+    Ok(cgroup_id(&change.cgroup))
+}
+
+const fn cgroup_id(key: &CgroupKey) -> CgroupId {
+    CgroupId {
+        hierarchy: key.hierarchy,
+        id: key.id,
+    }
+}
+
+fn known(value: u32) -> Option<u32> {
+    (value != UNKNOWN).then_some(value)
+}
+
+fn not_zero<T: Default + PartialEq>(value: T) -> Option<T> {
+    (value != T::default()).then_some(value)
+}
+
+fn process(task: &wire::Task) -> Process {
+    Process {
+        tid: task.tid,
+        tgid: task.tgid,
+        ppid: known(task.ppid),
+        uid: known(task.uid),
+        comm: Comm::new(task.comm),
+        start_boottime_ns: not_zero(task.start_boottime_ns),
+        cgroup: not_zero(task.cgroup_id)
+            .zip(known(task.cgroup_hierarchy))
+            .map(|(id, hierarchy)| CgroupId { hierarchy, id }),
+        ns_pid: not_zero(task.ns_pid),
+        pid_ns: not_zero(task.pid_ns),
+    }
+}
+
+fn exit(exit: &wire::Exit) -> Exit {
+    let has = |flag: u32| exit.flags & flag != 0;
+    let oom = has(EXIT_OOM_VICTIM);
+    let status =
+        has(EXIT_STATUS_KNOWN).then(|| ExitStatus::from_wait_status(exit.exit_code));
+    Exit {
+        process: process(&exit.task),
+        group_dead: has(EXIT_GROUP_DEAD),
+        leader: has(EXIT_LEADER),
+        status,
+        killed_by: killer::killed_by(
+            status,
+            oom,
+            has(EXIT_KILLER_KNOWN).then_some(&exit.killer),
+            exit.task.tgid,
+        ),
+        oom,
+        usage: has(EXIT_STATUS_KNOWN).then(|| usage(exit)),
+        wanted_cgroup_id: not_zero(exit.wanted_cgroup_id),
+    }
+}
+
+/// Splits the exact run time in the proportion of the ticks, as the kernel does
+/// for `getrusage`:
+/// <https://elixir.bootlin.com/linux/v6.12/source/kernel/sched/cputime.c#L555>
+fn usage(exit: &wire::Exit) -> Usage {
+    let ticks = u128::from(exit.user_ns) + u128::from(exit.system_ns);
+    let runtime = exit.runtime_ns;
+    let system_ns = match (exit.user_ns, exit.system_ns) {
+        (_, 0) => 0,
+        (0, _) => runtime,
+        (_, system) => {
+            u64::try_from(u128::from(runtime) * u128::from(system) / ticks).unwrap_or(runtime)
+        }
+    };
+    Usage {
+        user_ns: runtime.saturating_sub(system_ns),
+        system_ns,
+        max_rss_pages: exit.max_rss_pages,
+    }
+}
+
+fn fork(fork: &wire::Fork) -> Start {
+    Start {
+        process: process(&fork.task),
+        exec: None,
+    }
+}
+
+fn exec(bytes: &[u8], header: &Header) -> Result<Start, DecodeError> {
+    const ARGS_AT: usize = std::mem::offset_of!(wire::Exec, args);
+    let head: &ExecHead = record(bytes, header)?;
+    let args = bytes
+        .get(ARGS_AT..)
+        .and_then(|rest| rest.get(..head.args_len as usize))
+        .ok_or_else(|| short(bytes, header))?;
+    Ok(Start {
+        process: process(&head.task),
+        exec: Some(Arguments {
+            args: (!args.is_empty()).then(|| split_args(args)),
+            truncated: head.args_truncated != 0,
+        }),
+    })
+}
+
+/// A [`wire::Exec`] up to its arguments, which are as long as they are.
+#[repr(C)]
+#[derive(FromBytes, Immutable, KnownLayout)]
+struct ExecHead {
+    header: Header,
+    task: wire::Task,
+    args_len: u32,
+    args_truncated: u32,
+}
+
+fn split_args(args: &[u8]) -> Vec<String> {
+    args.strip_suffix(&[0])
+        .unwrap_or(args)
+        .split(|&byte| byte == 0)
+        .map(|arg| String::from_utf8_lossy(arg).into_owned())
+        .collect()
+}
+
+fn cgroup_made(bytes: &[u8], header: &Header) -> Result<Event, DecodeError> {
+    const PATH_AT: usize = std::mem::offset_of!(CgroupMade, path);
+    let head: &CgroupMadeHead = record(bytes, header)?;
+    let path = bytes
+        .get(PATH_AT..)
+        .and_then(|rest| rest.get(..head.path_len as usize))
+        .ok_or_else(|| short(bytes, header))?;
+    let path = (!path.is_empty()).then(|| String::from_utf8_lossy(path).into());
+    Ok(Event::CgroupPlaced(cgroup_id(&head.cgroup), path))
+}
+
+/// A [`CgroupMade`] up to its path.
+#[repr(C)]
+#[derive(FromBytes, Immutable, KnownLayout)]
+struct CgroupMadeHead {
+    header: Header,
+    cgroup: CgroupKey,
+    path_len: u32,
+    reserved: u32,
+}
+
+#[cfg(test)]
+mod tests;

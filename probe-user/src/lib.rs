@@ -1,0 +1,33 @@
+//! Know the moment a container's processes are gone.
+//!
+//! The library behind the `probe` command. Data flows one way:
+//!
+//! ```text
+//! source ──→ event ──→ tracker ──→ filter / waiter ──→ output
+//!   ▲ BPF rings, cgroup.events and timers all mean one thing: check now
+//! ```
+//!
+//! * [`source`] touches the kernel and nothing else does;
+//! * [`event`] turns bytes into meaning;
+//! * [`tracker`] remembers what single events do not say;
+//! * [`waiter`] decides when a wait is over: by the state of the cgroup, never
+//!   by an event;
+//! * [`output`] shows it;
+//! * [`pipeline`] connects the stages, [`cli`] is what the user typed.
+//!
+//! `ARCHITECTURE.md` has the picture and the reasons.
+
+pub mod cgroup;
+pub mod cli;
+pub mod container;
+pub mod event;
+pub mod exit_status;
+pub mod filter;
+pub mod output;
+pub mod pipeline;
+pub mod process;
+pub mod record;
+pub mod signal;
+pub mod source;
+pub mod tracker;
+pub mod waiter;

@@ -1,0 +1,99 @@
+//! Event in, line out: what `trace` and `wait` have in common.
+
+use std::{fs::File, io};
+
+use super::places::Places;
+use crate::{
+    cgroup::CgroupId,
+    event::Timed,
+    filter::Wanted,
+    output::{Out, human::Columns, json},
+    record::Record,
+    source::clock::WallClock,
+    tracker::Tracker,
+};
+
+/// The stages from the tracker to the output.
+#[derive(Debug)]
+pub(super) struct Teller {
+    pub(super) tracker: Tracker,
+    pub(super) places: Places,
+    pub(super) wanted: Wanted,
+    /// `None` for JSON.
+    pub(super) columns: Option<Columns>,
+    pub(super) out: Out<File>,
+    pub(super) clock: WallClock,
+    pub(super) told: Told,
+}
+
+/// What was told so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Told {
+    /// Exits and starts that the kernel half handed over.
+    pub seen: u64,
+    /// Exits and starts that were printed.
+    pub shown: u64,
+    /// Exits and starts that are missing.
+    pub lost: u64,
+}
+
+impl Teller {
+    pub(super) fn new(
+        wanted: Wanted,
+        columns: Option<Columns>,
+        places: Places,
+        out: Out<File>,
+    ) -> Self {
+        Self {
+            tracker: Tracker::new(),
+            places,
+            wanted,
+            columns,
+            out,
+            clock: WallClock::now(),
+            told: Told::default(),
+        }
+    }
+
+    pub(super) fn tell(&mut self, timed: Timed) -> io::Result<()> {
+        if let Some(unplaced) = self.tracker.unplaced(&timed.event) {
+            self.places
+                .look_up(&mut self.tracker, unplaced, &timed.event);
+        }
+        let Some(mut record) = self.tracker.apply(timed) else {
+            return Ok(());
+        };
+        match &mut record {
+            Record::Exit(exit) => exit.container = self.places.container_of(exit.cgroup.as_ref()),
+            Record::Start(start) => {
+                start.container = self.places.container_of(start.cgroup.as_ref());
+            }
+            Record::Lost { .. } => return self.show(&record),
+        }
+        self.told.seen += 1;
+        self.show(&record)
+    }
+
+    pub(super) fn show(&mut self, record: &Record) -> io::Result<()> {
+        if !self.admits(record) {
+            return Ok(());
+        }
+        match record {
+            Record::Lost { count, .. } => self.told.lost += count,
+            _ => self.told.shown += 1,
+        }
+        let Self { out, clock, .. } = self;
+        match &self.columns {
+            Some(columns) => out.line(|line| columns.write_record(line, record, clock)),
+            None => out.line(|line| json::write_record(line, record, clock)),
+        }
+    }
+
+    fn admits(&self, record: &Record) -> bool {
+        let hierarchy = self.wanted.hierarchy();
+        self.wanted.admits(record, |id| {
+            let hierarchy = hierarchy?;
+            self.tracker.path(CgroupId { hierarchy, id })
+        })
+    }
+}

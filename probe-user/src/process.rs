@@ -1,0 +1,73 @@
+//! What identifies and describes a process. Its cgroup, status and killer have files of
+//! their own.
+
+use std::{borrow::Cow, fmt};
+
+use probe_ebpf::event::COMM_BYTES;
+
+use crate::cgroup::CgroupId;
+
+/// A process that no other process can be mistaken for, however often its pid
+/// is used again.
+///
+/// Survives `execve`, also of a thread other than the leader: the kernel hands
+/// the old leader's start time on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ProcessKey {
+    /// Thread group id; what users call the pid.
+    pub tgid: u32,
+    /// Start of the group leader in `CLOCK_BOOTTIME` nanoseconds
+    /// (`task_struct.start_boottime`, Linux 5.5; `/proc/PID/stat` shows it in
+    /// clock ticks).
+    pub start_boottime_ns: u64,
+}
+
+/// Name of a task: at most 15 bytes, not necessarily UTF-8.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Comm([u8; COMM_BYTES]);
+
+impl Comm {
+    /// Takes the kernel's NUL-padded form.
+    #[must_use]
+    pub const fn new(bytes: [u8; COMM_BYTES]) -> Self {
+        Self(bytes)
+    }
+
+    /// The name; bytes that are not UTF-8 become U+FFFD.
+    #[must_use]
+    pub fn to_str(&self) -> Cow<'_, str> {
+        let end = self.0.iter().position(|&byte| byte == 0);
+        String::from_utf8_lossy(&self.0[..end.unwrap_or(COMM_BYTES)])
+    }
+}
+
+impl fmt::Debug for Comm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.to_str(), f)
+    }
+}
+
+/// A task of a process at the moment of an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Process {
+    /// The task that the event is about.
+    pub tid: u32,
+    /// Its thread group.
+    pub tgid: u32,
+    /// Thread group of the real parent, not of a tracer; `None` without BTF.
+    pub ppid: Option<u32>,
+    /// Real uid in the initial user namespace.
+    pub uid: Option<u32>,
+    /// Name of the group leader.
+    pub comm: Comm,
+    /// Start of the group leader in `CLOCK_BOOTTIME` nanoseconds; `None`
+    /// without BTF.
+    pub start_boottime_ns: Option<u64>,
+    /// The v2 cgroup unless that is the root, else the first v1 cgroup that is
+    /// not a root; `None` if it could not be read.
+    pub cgroup: Option<CgroupId>,
+    /// Pid in its own pid namespace; `None` without BTF.
+    pub ns_pid: Option<u32>,
+    /// Inode number of that pid namespace; `None` without BTF.
+    pub pid_ns: Option<u32>,
+}

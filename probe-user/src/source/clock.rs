@@ -1,0 +1,45 @@
+//! The clocks: `CLOCK_BOOTTIME` for the kernel's stamps, and what it is on the
+//! wall.
+
+use rustix::time::{ClockId, Timespec, clock_gettime};
+
+/// Converts `CLOCK_BOOTTIME` to wall-clock time.
+///
+/// The offset is taken anew by [`WallClock::sync`]: somebody may set the clock
+/// while we run. A record shows the wall clock of the time it was read.
+#[derive(Clone, Copy, Debug)]
+pub struct WallClock {
+    offset_ns: i128,
+}
+
+impl WallClock {
+    /// Reads both clocks.
+    #[must_use]
+    pub fn now() -> Self {
+        let mut clock = Self { offset_ns: 0 };
+        clock.sync();
+        clock
+    }
+
+    /// Reads both clocks again.
+    pub fn sync(&mut self) {
+        self.offset_ns = nanoseconds(clock_gettime(ClockId::Realtime))
+            - nanoseconds(clock_gettime(ClockId::Boottime));
+    }
+
+    /// Nanoseconds since 1970-01-01T00:00:00Z.
+    #[must_use]
+    pub const fn unix_ns(&self, boottime_ns: u64) -> i128 {
+        boottime_ns as i128 + self.offset_ns
+    }
+}
+
+/// `CLOCK_BOOTTIME` in nanoseconds.
+#[must_use]
+pub fn boottime_ns() -> u64 {
+    u64::try_from(nanoseconds(clock_gettime(ClockId::Boottime))).unwrap_or(0)
+}
+
+fn nanoseconds(time: Timespec) -> i128 {
+    i128::from(time.tv_sec) * 1_000_000_000 + i128::from(time.tv_nsec)
+}

@@ -1,0 +1,79 @@
+//! What the kernel half counted: losses, misses, run time.
+
+use std::{
+    fs,
+    os::fd::{AsFd, AsRawFd},
+};
+
+use aya::programs::ProgramError;
+use probe_ebpf::counter;
+
+use super::{
+    hook::ExitShape,
+    load::{Attached, LoadError},
+};
+
+impl Attached {
+    /// Sum over the CPUs of one slot of [`counter`].
+    fn counter(&self, slot: u32) -> Result<u64, LoadError> {
+        self.counters
+            .get(&slot, 0)
+            .map(|values| values.iter().sum())
+            .map_err(|source| LoadError::Fill {
+                map: "COUNTERS",
+                source,
+            })
+    }
+
+    /// Exits and starts for which the ring had no room, since the load.
+    pub fn stream_dropped(&self) -> Result<u64, LoadError> {
+        self.counter(counter::STREAM_DROPPED)
+    }
+
+    /// Records of watched cgroups for which the ring had no room.
+    pub fn decisive_dropped(&self) -> Result<u64, LoadError> {
+        self.counter(counter::DECISIVE_DROPPED)
+    }
+
+    /// Runs of the exit program that the kernel skipped because another BPF
+    /// program was interrupted on that CPU (raw tracepoints in preemptible
+    /// context, Linux 7.0). Exits of single threads count too, so this is an
+    /// upper bound of the processes missed. Before 6.1 the kernel keeps no such
+    /// count and skips none: 0.
+    #[must_use]
+    pub fn recursion_misses(&self) -> u64 {
+        self.exit_fdinfo()
+            .ok()
+            .and_then(|fdinfo| field(&fdinfo, "recursion_misses:"))
+            .unwrap_or(0)
+    }
+
+    fn exit_fdinfo(&self) -> Result<String, ProgramError> {
+        let program = self
+            .exit_shape
+            .map(ExitShape::program)
+            .and_then(|name| self.ebpf.program(name))
+            .ok_or(ProgramError::NotLoaded)?;
+        let fd = program.fd()?.as_fd().as_raw_fd();
+        fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).map_err(ProgramError::IOError)
+    }
+}
+
+fn field(fdinfo: &str, name: &str) -> Option<u64> {
+    fdinfo
+        .lines()
+        .find_map(|line| line.strip_prefix(name))
+        .and_then(|value| value.trim().parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_of_fdinfo_is_found_by_its_name() {
+        let fdinfo = "prog_type:\t17\nrecursion_misses:\t46\nverified_insns:\t9\n";
+        assert_eq!(field(fdinfo, "recursion_misses:"), Some(46));
+        assert_eq!(field(fdinfo, "run_cnt:"), None);
+    }
+}

@@ -1,0 +1,51 @@
+//! `PIDFD_GET_INFO`: the exit status of somebody else's child.
+//!
+//! # Safety
+//!
+//! One `ioctl` whose argument is a struct of integers of exactly the size that
+//! the request number encodes. The kernel reads and writes that many bytes:
+//! <https://elixir.bootlin.com/linux/v6.15/source/fs/pidfs.c#L286>
+#![expect(unsafe_code, reason = "rustix has no safe form of this ioctl yet")]
+
+use std::os::fd::BorrowedFd;
+
+use rustix::{
+    io,
+    ioctl::{Opcode, Updater, ioctl, opcode},
+};
+
+/// `struct pidfd_info` of Linux 6.15, `PIDFD_INFO_SIZE_VER0`.
+#[repr(C)]
+#[derive(Default)]
+struct PidfdInfo {
+    mask: u64,
+    cgroup_id: u64,
+    ids: [u32; 11],
+    exit_code: i32,
+}
+
+const _: () = assert!(size_of::<PidfdInfo>() == 64);
+
+/// `PIDFD_GET_INFO`, `_IOWR(0xFF, 11, struct pidfd_info)`.
+const GET_INFO: Opcode = opcode::read_write::<PidfdInfo>(0xff, 11);
+/// `PIDFD_INFO_EXIT` (Linux 6.15).
+const INFO_EXIT: u64 = 1 << 3;
+
+/// Raw wait status of a process that was reaped while the pidfd was held;
+/// `None` while it is not reaped. Before Linux 6.15 an error.
+pub fn exit_status(pidfd: BorrowedFd<'_>) -> io::Result<Option<u32>> {
+    let mut info = PidfdInfo {
+        mask: INFO_EXIT,
+        ..PidfdInfo::default()
+    };
+    // SAFETY: the opcode encodes the size of `PidfdInfo`, which is valid for
+    // every bit pattern and lives through the call.
+    let request = unsafe { Updater::<GET_INFO, PidfdInfo>::new(&mut info) };
+    // SAFETY: as above; the kernel checks the descriptor.
+    let result = unsafe { ioctl(pidfd, request) };
+    match result {
+        Ok(()) if info.mask & INFO_EXIT != 0 => Ok(Some(info.exit_code.cast_unsigned())),
+        Ok(()) => Ok(None),
+        Err(errno) => Err(errno),
+    }
+}

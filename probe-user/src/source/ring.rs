@@ -1,0 +1,136 @@
+//! Readers of the ring buffers: bytes out, decoded events and losses on.
+//!
+//! A reader drains until the ring is empty; who calls it, and when, is the
+//! pipeline's business.
+
+use std::os::fd::{AsRawFd, RawFd};
+
+use aya::maps::{Array, MapData, MapError, RingBuf};
+use tracing::warn;
+
+use crate::event::{self, Event, Timed};
+
+/// The reader of the stream ring.
+pub struct Stream {
+    ring: RingBuf<MapData>,
+    parked: Array<MapData, u32>,
+    dropped: LossMeter,
+    undecodable: u64,
+}
+
+impl Stream {
+    pub(super) fn new(ring: RingBuf<MapData>, parked: Array<MapData, u32>) -> Self {
+        Self {
+            ring,
+            parked,
+            dropped: LossMeter::default(),
+            undecodable: 0,
+        }
+    }
+
+    /// Hands every record to `sink`, with losses where they happened, until the
+    /// ring is empty or `sink` says stop. How many records there were.
+    pub fn drain<E>(&mut self, mut sink: impl FnMut(Timed) -> Result<(), E>) -> Result<usize, E> {
+        let mut count = 0;
+        while let Some(record) = self.ring.next() {
+            count += 1;
+            if let Ok(header) = event::header(&record)
+                && let Some(lost) = self.dropped.advance(header.cpu, header.dropped)
+            {
+                sink(Timed {
+                    boottime_ns: header.boottime_ns,
+                    event: Event::Dropped(lost),
+                })?;
+            }
+            match event::decode(&record) {
+                Ok(timed) => sink(timed)?,
+                Err(error) => {
+                    self.undecodable += 1;
+                    if self.undecodable == 1 {
+                        warn!(%error, "a record of the kernel half makes no sense");
+                    }
+                }
+            }
+        }
+        Ok(count)
+    }
+
+    /// Losses that no record has told of: `total` is what the kernel half
+    /// counted by now.
+    pub fn unreported_loss(&mut self, total: u64) -> Option<u64> {
+        self.dropped.settle(total)
+    }
+
+    /// Asks for a wake-up by the next record. The caller must drain once more
+    /// before it sleeps: a record may have come in between.
+    pub fn park(&mut self) -> Result<(), MapError> {
+        self.parked.set(0, 1, 0)
+    }
+}
+
+impl AsRawFd for Stream {
+    fn as_raw_fd(&self) -> RawFd {
+        self.ring.as_raw_fd()
+    }
+}
+
+/// What the per-CPU drop counters in the record headers add up to.
+#[derive(Debug, Default)]
+struct LossMeter {
+    per_cpu: Vec<u64>,
+    settled: u64,
+}
+
+impl LossMeter {
+    /// The loss that a header tells of for the first time.
+    fn advance(&mut self, cpu: u32, dropped: u64) -> Option<u64> {
+        let cpu = cpu as usize;
+        if cpu >= self.per_cpu.len() {
+            self.per_cpu.resize(cpu + 1, 0);
+        }
+        let lost = dropped.checked_sub(self.per_cpu[cpu])?;
+        self.per_cpu[cpu] += lost;
+        // What was settled ahead of its record must not be told twice.
+        let ahead = self.settled.min(lost);
+        self.settled -= ahead;
+        Some(lost - ahead).filter(|&lost| lost > 0)
+    }
+
+    /// The part of `total` that no header has told of yet.
+    fn settle(&mut self, total: u64) -> Option<u64> {
+        let told = self.per_cpu.iter().sum::<u64>() + self.settled;
+        let lost = total.checked_sub(told).filter(|&lost| lost > 0)?;
+        self.settled += lost;
+        Some(lost)
+    }
+}
+
+/// Empties a ring. What its records said does not matter to a wait: each means
+/// *check now*.
+pub fn drain_all(ring: &mut RingBuf<MapData>) {
+    while ring.next().is_some() {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_loss_is_told_once_and_by_the_cpu_that_had_it() {
+        let mut meter = LossMeter::default();
+        assert_eq!(meter.advance(0, 0), None);
+        assert_eq!(meter.advance(1, 3), Some(3));
+        assert_eq!(meter.advance(1, 3), None);
+        assert_eq!(meter.advance(0, 2), Some(2));
+        assert_eq!(meter.settle(5), None);
+    }
+
+    #[test]
+    fn a_loss_without_a_record_is_told_at_the_end_and_not_again_later() {
+        let mut meter = LossMeter::default();
+        assert_eq!(meter.settle(4), Some(4));
+        assert_eq!(meter.settle(4), None);
+        assert_eq!(meter.advance(0, 4), None);
+        assert_eq!(meter.advance(0, 6), Some(2));
+    }
+}

@@ -1,0 +1,76 @@
+//! Who is still there when the time is up, and why it may hang.
+
+use procfs::{
+    ProcError,
+    process::{Process, Stat},
+};
+
+use super::clock::boottime_ns;
+
+/// A process that outlived a wait.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Survivor {
+    /// Thread group id.
+    pub pid: u32,
+    /// Name.
+    pub comm: String,
+    /// Letter of `/proc/PID/stat`: `R`, `S`, `D`, `Z`, `T`, `t`, …
+    pub state: char,
+    /// Kernel function it sleeps in; `None` without the privilege to see it.
+    pub wchan: Option<String>,
+    /// Time since its start.
+    pub age_ns: Option<u64>,
+    /// Why it may not die, where its state tells.
+    pub reason: Option<String>,
+}
+
+/// Looks at each pid; those that are gone meanwhile are left out.
+#[must_use]
+pub fn describe(pids: &[u32]) -> Vec<Survivor> {
+    pids.iter().filter_map(|&pid| survivor(pid).ok()).collect()
+}
+
+fn survivor(pid: u32) -> Result<Survivor, ProcError> {
+    let number = i32::try_from(pid).map_err(|_too_large| ProcError::NotFound(None))?;
+    let process = Process::new(number)?;
+    let stat = process.stat()?;
+    let wchan = process
+        .wchan()
+        .ok()
+        .filter(|wchan| !wchan.is_empty() && wchan != "0");
+    Ok(Survivor {
+        pid,
+        state: stat.state,
+        reason: reason(&process, &stat),
+        age_ns: age_ns(&stat),
+        wchan,
+        comm: stat.comm,
+    })
+}
+
+fn age_ns(stat: &Stat) -> Option<u64> {
+    let ticks = rustix::param::clock_ticks_per_second();
+    let start_ns = stat.starttime.checked_mul(1_000_000_000)? / ticks;
+    Some(boottime_ns().saturating_sub(start_ns))
+}
+
+fn reason(process: &Process, stat: &Stat) -> Option<String> {
+    match stat.state {
+        'D' => Some("in uninterruptible sleep (D): waits for a device or for a vfork child".into()),
+        'Z' => Some(format!("zombie: its parent {} does not reap it", stat.ppid)),
+        't' => {
+            let tracer = process.status().map_or(0, |status| status.tracerpid);
+            Some(format!("stopped by its tracer {tracer}"))
+        }
+        'T' => Some("stopped by a signal; SIGKILL or SIGCONT wakes it".into()),
+        _ if is_frozen(process) => Some("frozen by its cgroup".into()),
+        _ => None,
+    }
+}
+
+/// A v1-frozen task does not die until it is thawed.
+fn is_frozen(process: &Process) -> bool {
+    process
+        .wchan()
+        .is_ok_and(|wchan| wchan.contains("refrigerator") || wchan.contains("freeze"))
+}

@@ -1,0 +1,121 @@
+//! Remembers what single events do not say: where a cgroup lies, and which
+//! process was already reported dead.
+//!
+//! Synchronous and pure: events in, records out, no clock and no `/proc`. Where
+//! it does not know a cgroup it says so ([`Tracker::unplaced`]); the pipeline
+//! looks it up and feeds the answer back as an event.
+
+mod recent;
+
+use std::{collections::HashMap, sync::Arc};
+
+use crate::{
+    cgroup::{Cgroup, CgroupId},
+    event::{Event, Timed},
+    process::{Process, ProcessKey},
+    record::{LossReason, Placed, Record},
+};
+
+/// Cgroups remembered without a name before they are forgotten: ids of cgroups
+/// that were gone before anybody looked are never used again.
+const MAX_NAMELESS: usize = 4096;
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct Tracker {
+    cgroups: HashMap<CgroupId, Option<Arc<str>>>,
+    nameless: usize,
+    reported: recent::Recent,
+}
+
+impl Tracker {
+    /// Knows nothing yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The cgroup that must be looked up before this event can be told in full.
+    #[must_use]
+    pub fn unplaced(&self, event: &Event) -> Option<CgroupId> {
+        let process = match event {
+            Event::Exit(exit) => &exit.process,
+            Event::Start(start) => &start.process,
+            _ => return None,
+        };
+        process.cgroup.filter(|id| !self.cgroups.contains_key(id))
+    }
+
+    /// Takes in an event; what is to be told of it, if anything.
+    pub fn apply(&mut self, timed: Timed) -> Option<Record> {
+        let Timed { boottime_ns, event } = timed;
+        match event {
+            Event::Exit(exit) => {
+                if exit.group_dead && self.is_reported(&exit.process) {
+                    return None;
+                }
+                let placed = self.place(boottime_ns, exit.process.cgroup, exit);
+                Some(Record::Exit(Box::new(placed)))
+            }
+            Event::Start(start) => {
+                let placed = self.place(boottime_ns, start.process.cgroup, start);
+                Some(Record::Start(Box::new(placed)))
+            }
+            Event::CgroupPlaced(id, path) => {
+                self.remember(id, path);
+                None
+            }
+            Event::CgroupRemoved(id) => {
+                self.cgroups.remove(&id);
+                None
+            }
+            Event::Dropped(count) => Some(Record::Lost {
+                count,
+                reason: LossReason::RingFull,
+            }),
+            Event::CgroupEmpty(_) | Event::Attached(..) => None,
+        }
+    }
+
+    /// Path of a cgroup, if it is known.
+    #[must_use]
+    pub fn path(&self, id: CgroupId) -> Option<Arc<str>> {
+        self.cgroups.get(&id).cloned().flatten()
+    }
+
+    fn place<T>(&self, boottime_ns: u64, cgroup: Option<CgroupId>, what: T) -> Placed<T> {
+        Placed {
+            boottime_ns,
+            what,
+            cgroup: cgroup.map(|id| Cgroup {
+                id,
+                path: self.path(id),
+            }),
+            container: None,
+        }
+    }
+
+    fn remember(&mut self, id: CgroupId, path: Option<Box<str>>) {
+        if path.is_none() {
+            if self.nameless == MAX_NAMELESS {
+                self.cgroups.retain(|_, path| path.is_some());
+                self.nameless = 0;
+            }
+            self.nameless += 1;
+        }
+        self.cgroups.insert(id, path.map(Arc::from));
+    }
+
+    /// Before 6.16 two tasks of a dying group may both look like the last one.
+    fn is_reported(&mut self, process: &Process) -> bool {
+        process.start_boottime_ns.is_some_and(|start_boottime_ns| {
+            !self.reported.insert(ProcessKey {
+                tgid: process.tgid,
+                start_boottime_ns,
+            })
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

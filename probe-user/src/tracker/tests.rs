@@ -1,0 +1,123 @@
+//! Every disorder that the kernel half may hand over.
+
+use super::*;
+use crate::{event::Exit, exit_status::ExitStatus, process::Comm};
+
+const CGROUP: CgroupId = CgroupId {
+    hierarchy: 0,
+    id: 7,
+};
+
+fn exit(tgid: u32, start: u64, group_dead: bool) -> Timed {
+    Timed {
+        boottime_ns: start + 10,
+        event: Event::Exit(Exit {
+            process: Process {
+                tid: tgid,
+                tgid,
+                ppid: Some(1),
+                uid: Some(0),
+                comm: Comm::new(*b"victim\0\0\0\0\0\0\0\0\0\0"),
+                start_boottime_ns: (start != 0).then_some(start),
+                cgroup: Some(CGROUP),
+                ns_pid: None,
+                pid_ns: None,
+            },
+            group_dead,
+            leader: true,
+            status: Some(ExitStatus::from_wait_status(9)),
+            killed_by: None,
+            oom: false,
+            usage: None,
+            wanted_cgroup_id: None,
+        }),
+    }
+}
+
+fn placed(path: Option<&str>) -> Timed {
+    Timed {
+        boottime_ns: 0,
+        event: Event::CgroupPlaced(CGROUP, path.map(Box::from)),
+    }
+}
+
+#[test]
+fn a_duplicate_group_death_is_told_once() {
+    let mut tracker = Tracker::new();
+    assert!(tracker.apply(exit(5, 100, true)).is_some());
+    assert!(tracker.apply(exit(5, 100, true)).is_none());
+}
+
+#[test]
+fn a_reused_pid_is_another_process() {
+    let mut tracker = Tracker::new();
+    assert!(tracker.apply(exit(5, 100, true)).is_some());
+    assert!(tracker.apply(exit(5, 101, true)).is_some());
+}
+
+#[test]
+fn tasks_of_one_group_are_not_duplicates_of_each_other() {
+    let mut tracker = Tracker::new();
+    assert!(tracker.apply(exit(5, 100, false)).is_some());
+    assert!(tracker.apply(exit(5, 100, false)).is_some());
+    assert!(tracker.apply(exit(5, 100, true)).is_some());
+}
+
+#[test]
+fn without_a_start_time_nothing_is_taken_for_a_duplicate() {
+    let mut tracker = Tracker::new();
+    assert!(tracker.apply(exit(5, 0, true)).is_some());
+    assert!(tracker.apply(exit(5, 0, true)).is_some());
+}
+
+#[test]
+fn an_unknown_cgroup_is_asked_for_once() {
+    let mut tracker = Tracker::new();
+    let event = exit(5, 100, true).event;
+    assert_eq!(tracker.unplaced(&event), Some(CGROUP));
+    assert!(tracker.apply(placed(None)).is_none());
+    assert_eq!(tracker.unplaced(&event), None);
+}
+
+#[test]
+fn an_exit_bears_the_path_of_its_cgroup_until_that_is_removed() {
+    let mut tracker = Tracker::new();
+    tracker.apply(placed(Some("/a/b")));
+    let Some(Record::Exit(record)) = tracker.apply(exit(5, 100, true)) else {
+        panic!("no exit");
+    };
+    assert_eq!(record.cgroup.and_then(|it| it.path).as_deref(), Some("/a/b"));
+    tracker.apply(Timed {
+        boottime_ns: 0,
+        event: Event::CgroupRemoved(CGROUP),
+    });
+    assert_eq!(tracker.path(CGROUP), None);
+}
+
+#[test]
+fn nameless_cgroups_do_not_pile_up() {
+    let mut tracker = Tracker::new();
+    for id in 0..20_000 {
+        let id = CgroupId { hierarchy: 0, id };
+        tracker.apply(Timed {
+            boottime_ns: 0,
+            event: Event::CgroupPlaced(id, None),
+        });
+    }
+    assert!(tracker.cgroups.len() <= MAX_NAMELESS);
+}
+
+#[test]
+fn a_drop_becomes_a_loss() {
+    let lost = Tracker::new().apply(Timed {
+        boottime_ns: 0,
+        event: Event::Dropped(3),
+    });
+    assert_eq!(
+        lost,
+        Some(Record::Lost {
+            count: 3,
+            reason: LossReason::RingFull
+        })
+    );
+}
