@@ -18,6 +18,10 @@ pub const HIERARCHIES: usize = 32;
 /// Slots of the cgroup array for in-kernel subtree filters.
 pub const CGROUP_SLOTS: u32 = 8;
 
+/// Controllers whose v1 cgroup is the first answer to "which cgroup", as
+/// `enum cgroup_subsys_id` calls them, best first.
+pub const CONTROLLERS: [&str; 3] = ["pids_cgrp_id", "memory_cgrp_id", "freezer_cgrp_id"];
+
 /// [`Filter::flags`]: report every task, not only the last of its group.
 pub const FILTER_THREADS: u32 = 1 << 0;
 /// [`Filter::flags`]: only if the status is not `exited, 0`.
@@ -79,6 +83,9 @@ macro_rules! offsets {
             $($(#[$doc])* #[doc = concat!("`", $strct, ".", $member, "`")] pub $field: u32,)*
             /// `sizeof(struct upid)`, the stride of `pid.numbers`.
             pub upid_bytes: u32,
+            /// Where `css_set.subsys` has the state of the controllers
+            /// [`CONTROLLERS`]; [`UNKNOWN`] where the kernel lacks one.
+            pub css_set_subsys: [u32; CONTROLLERS.len()],
             /// Rank of each hierarchy as an answer to "which cgroup": the
             /// smallest wins. Set from the mount table, not from BTF.
             pub hierarchy_rank: [u8; HIERARCHIES],
@@ -88,6 +95,7 @@ macro_rules! offsets {
         pub const OFFSETS_UNKNOWN: Offsets = Offsets {
             $($field: UNKNOWN,)*
             upid_bytes: UNKNOWN,
+            css_set_subsys: [UNKNOWN; CONTROLLERS.len()],
             hierarchy_rank: [u8::MAX; HIERARCHIES],
         };
 
@@ -148,6 +156,10 @@ offsets! {
     signal_maxrss = "signal_struct"."maxrss",
     /// The v2 cgroup.
     css_set_dfl_cgrp = "css_set"."dfl_cgrp",
+    /// State by controller, a pointer each.
+    css_set_subsys_array = "css_set"."subsys",
+    /// The cgroup that a controller's state belongs to.
+    css_cgroup = "cgroup_subsys_state"."cgroup",
     /// One link for each mounted hierarchy.
     css_set_cgrp_links = "css_set"."cgrp_links",
     /// The cgroup of that hierarchy.

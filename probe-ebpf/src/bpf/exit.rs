@@ -29,29 +29,53 @@ use crate::{
 /// 6.16 and later: the kernel says itself which task is the last of its group.
 #[raw_tracepoint(tracepoint = "sched_process_exit")]
 pub(crate) fn exit_group_dead(ctx: RawTracePointContext) -> i32 {
-    exit(&ctx, ctx.arg::<u64>(1) & 1 != 0);
+    exit(&ctx, Task::current_typed(), is_group_dead(&ctx));
     0
 }
 
-/// Before 6.16. `live` was decremented before the tracepoint, so the last task
+/// The same for a kernel that has no BTF of its own.
+#[raw_tracepoint(tracepoint = "sched_process_exit")]
+pub(crate) fn exit_group_dead_probed(ctx: RawTracePointContext) -> i32 {
+    exit(&ctx, Task::current(), is_group_dead(&ctx));
+    0
+}
+
+/// 5.11 to 6.15. `live` was decremented before the tracepoint, so the last task
 /// sees 0; a slower task before it can see 0 as well, so a group may be
 /// reported twice and the reader drops the second.
 #[raw_tracepoint(tracepoint = "sched_process_exit")]
 pub(crate) fn exit_live(ctx: RawTracePointContext) -> i32 {
-    let task = Task::at(ctx.arg(0));
-    let group_dead = if task::can_read_tasks() {
-        task.live() == 0
-    } else {
-        // Without offsets the leader's exit is the nearest thing to be had.
-        let (tgid, tid) = task::current_ids();
-        tgid == tid
-    };
-    exit(&ctx, group_dead);
+    let task = Task::current_typed();
+    exit(&ctx, task, is_last(task));
+    0
+}
+
+/// The same before 5.11, or for a kernel that has no BTF of its own.
+#[raw_tracepoint(tracepoint = "sched_process_exit")]
+pub(crate) fn exit_live_probed(ctx: RawTracePointContext) -> i32 {
+    let task = Task::current();
+    exit(&ctx, task, is_last(task));
     0
 }
 
 #[inline(always)]
-fn exit(ctx: &RawTracePointContext, group_dead: bool) {
+fn is_group_dead(ctx: &RawTracePointContext) -> bool {
+    ctx.arg::<u64>(1) & 1 != 0
+}
+
+#[inline(always)]
+fn is_last<const HOW: bool>(task: Task<HOW>) -> bool {
+    if task::can_read_tasks() {
+        return task.live() == 0;
+    }
+    // Without offsets the leader's exit is the nearest thing to be had.
+    let (tgid, tid) = task::current_ids();
+    tgid == tid
+}
+
+/// `task` is `current`: the tracepoint runs in the dying task on every version.
+#[inline(always)]
+fn exit<const HOW: bool>(ctx: &RawTracePointContext, task: Task<HOW>, group_dead: bool) {
     let flags = task::filter_flags();
     if !group_dead && flags & FILTER_THREADS == 0 {
         oom::hand_mark_to_group();
@@ -61,7 +85,7 @@ fn exit(ctx: &RawTracePointContext, group_dead: bool) {
         return;
     }
     let record = if task::can_read_tasks() {
-        describe(Task::at(ctx.arg(0)), group_dead)
+        describe(task, group_dead)
     } else {
         describe_without_offsets(group_dead)
     };
@@ -71,7 +95,7 @@ fn exit(ctx: &RawTracePointContext, group_dead: bool) {
 }
 
 #[inline(always)]
-fn describe(task: Task, group_dead: bool) -> Exit {
+fn describe<const HOW: bool>(task: Task<HOW>, group_dead: bool) -> Exit {
     let leader = task.leader();
     let described = task.describe(leader);
     let mut flags = EXIT_STATUS_KNOWN;
@@ -95,7 +119,6 @@ fn describe(task: Task, group_dead: bool) -> Exit {
         }
     }
     let [user_ns, system_ns, runtime_ns] = task.times(leader);
-    let wanted_cgroup_id = task.cgroup_in(task::filter_hierarchy());
     Exit {
         header: emit::header(KIND_EXIT),
         task: described,
@@ -105,7 +128,7 @@ fn describe(task: Task, group_dead: bool) -> Exit {
         system_ns,
         runtime_ns,
         max_rss_pages: task.max_rss_pages(),
-        wanted_cgroup_id,
+        wanted_cgroup_id: task.cgroup_in(task::filter_hierarchy()),
         killer,
     }
 }
@@ -144,7 +167,6 @@ fn describe_without_offsets(group_dead: bool) -> Exit {
     }
 }
 
-/// `current` is the dying task, on every version.
 #[inline(always)]
 fn in_wanted_cgroup() -> bool {
     let slots = task::filter_cgroup_slots();

@@ -17,7 +17,7 @@ use aya_ebpf::{
     maps::{Array, LruHashMap, PerCpuArray},
 };
 use probe_ebpf::{
-    config::{FILTER_NOTHING, Filter, HIERARCHIES, OFFSETS_UNKNOWN, Offsets},
+    config::{CONTROLLERS, FILTER_NOTHING, Filter, HIERARCHIES, OFFSETS_UNKNOWN, Offsets},
     event::{self, COMM_BYTES, CgroupKey, UNKNOWN},
 };
 
@@ -141,24 +141,47 @@ pub(crate) trait Plain: Copy + Default {}
 impl Plain for u32 {}
 impl Plain for u64 {}
 impl Plain for i32 {}
-impl Plain for [u8; COMM_BYTES] {}
+
+/// How kernel memory is read.
+///
+/// `DIRECT` reads compile to plain loads that the kernel guards by its fault
+/// table, a nanosecond each; the verifier allows them from a pointer whose type
+/// it knows, which `bpf_get_current_task_btf` (5.11, and a kernel with BTF)
+/// gives for the current task and everything reached from it by members. All
+/// else goes through `bpf_probe_read_kernel`, some twenty times as slow.
+pub(crate) const DIRECT: bool = true;
+/// See [`DIRECT`].
+pub(crate) const PROBED: bool = false;
 
 /// Reads a member, or gives zero where the offset or the memory is not there.
 #[inline(always)]
-fn read<T: Plain>(base: u64, offset: u32) -> T {
+fn read<const HOW: bool, T: Plain>(base: u64, offset: u32) -> T {
     if base == 0 || offset == UNKNOWN {
         return T::default();
     }
     let address = base.wrapping_add(u64::from(offset)) as *const T;
-    // SAFETY: the helper checks the address and copies at most size_of::<T>().
-    unsafe { helpers::bpf_probe_read_kernel(address) }.unwrap_or_default()
+    if HOW == DIRECT {
+        // SAFETY: the verifier accepts the load only if it knows the struct
+        // that `base` points to and that `offset` is inside it; a fault reads
+        // as zero.
+        unsafe { address.read_volatile() }
+    } else {
+        // SAFETY: the helper checks the address and copies size_of::<T>().
+        unsafe { helpers::bpf_probe_read_kernel(address) }.unwrap_or_default()
+    }
+}
+
+/// Reads a pointer, then a member of what it points to.
+#[inline(always)]
+fn follow<const HOW: bool, T: Plain>(base: u64, pointer: u32, offset: u32) -> T {
+    read::<HOW, T>(read::<HOW, u64>(base, pointer), offset)
 }
 
 /// A `task_struct`, by its kernel address.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Task(u64);
+pub(crate) struct Task<const HOW: bool>(u64);
 
-impl Task {
+impl Task<PROBED> {
     #[inline(always)]
     pub(crate) const fn at(address: u64) -> Self {
         Self(address)
@@ -169,50 +192,65 @@ impl Task {
         // SAFETY: the helper has no precondition.
         Self(unsafe { helpers::generated::bpf_get_current_task() })
     }
+}
 
+impl Task<DIRECT> {
+    #[inline(always)]
+    pub(crate) fn current_typed() -> Self {
+        // SAFETY: the helper has no precondition.
+        Self(unsafe { helpers::generated::bpf_get_current_task_btf() } as u64)
+    }
+}
+
+impl<const HOW: bool> Task<HOW> {
     #[inline(always)]
     pub(crate) fn tid(self) -> u32 {
-        read(self.0, offset!(task_pid))
+        read::<HOW, _>(self.0, offset!(task_pid))
     }
 
     #[inline(always)]
     pub(crate) fn tgid(self) -> u32 {
-        read(self.0, offset!(task_tgid))
+        read::<HOW, _>(self.0, offset!(task_tgid))
     }
 
     #[inline(always)]
     pub(crate) fn leader(self) -> Self {
-        Self(read(self.0, offset!(task_group_leader)))
+        Self(read::<HOW, _>(self.0, offset!(task_group_leader)))
     }
 
     #[inline(always)]
     fn real_parent(self) -> Self {
-        Self(read(self.0, offset!(task_real_parent)))
+        Self(read::<HOW, _>(self.0, offset!(task_real_parent)))
+    }
+
+    #[inline(always)]
+    fn signal<T: Plain>(self, offset: u32) -> T {
+        follow::<HOW, T>(self.0, offset!(task_signal), offset)
     }
 
     #[inline(always)]
     pub(crate) fn start_boottime_ns(self) -> u64 {
-        read(self.0, offset!(task_start_boottime))
+        read::<HOW, _>(self.0, offset!(task_start_boottime))
     }
 
     #[inline(always)]
     pub(crate) fn is_exiting(self) -> bool {
-        read::<u32>(self.0, offset!(task_flags)) & PF_EXITING != 0
+        read::<HOW, u32>(self.0, offset!(task_flags)) & PF_EXITING != 0
     }
 
     /// Tasks of the group that have not begun to exit.
     #[inline(always)]
     pub(crate) fn live(self) -> u32 {
-        read(read(self.0, offset!(task_signal)), offset!(signal_live))
+        self.signal(offset!(signal_live))
     }
 
     /// Raw wait status of the whole group, as `wait_task_zombie` computes it:
     /// <https://elixir.bootlin.com/linux/v6.12/source/kernel/exit.c#L1184>
     #[inline(always)]
     pub(crate) fn group_status(self, leader: Self) -> u32 {
-        let signal: u64 = read(self.0, offset!(task_signal));
-        if read::<u32>(signal, offset!(signal_flags)) & SIGNAL_GROUP_EXIT != 0 {
-            read(signal, offset!(signal_group_exit_code))
+        let flags: u32 = self.signal(offset!(signal_flags));
+        if flags & SIGNAL_GROUP_EXIT != 0 {
+            self.signal(offset!(signal_group_exit_code))
         } else {
             leader.status()
         }
@@ -221,21 +259,20 @@ impl Task {
     /// Raw wait status of this task alone.
     #[inline(always)]
     pub(crate) fn status(self) -> u32 {
-        read(self.0, offset!(task_exit_code))
+        read::<HOW, _>(self.0, offset!(task_exit_code))
     }
 
     /// User, system and exact run time: what released tasks left in the
     /// signal struct, and what this task and an unreleased leader still hold.
     #[inline(always)]
     pub(crate) fn times(self, leader: Self) -> [u64; 3] {
-        let signal: u64 = read(self.0, offset!(task_signal));
         let mut times = [
-            read(signal, offset!(signal_utime)),
-            read(signal, offset!(signal_stime)),
-            read(signal, offset!(signal_sum_sched_runtime)),
+            self.signal(offset!(signal_utime)),
+            self.signal(offset!(signal_stime)),
+            self.signal(offset!(signal_sum_sched_runtime)),
         ];
         self.add_own_times(&mut times);
-        if leader != self {
+        if leader.tid() != self.tid() {
             leader.add_own_times(&mut times);
         }
         times
@@ -243,34 +280,52 @@ impl Task {
 
     #[inline(always)]
     fn add_own_times(self, times: &mut [u64; 3]) {
-        times[0] += read::<u64>(self.0, offset!(task_utime));
-        times[1] += read::<u64>(self.0, offset!(task_stime));
-        times[2] += read::<u64>(self.0, offset!(task_sum_exec_runtime));
+        times[0] += read::<HOW, u64>(self.0, offset!(task_utime));
+        times[1] += read::<HOW, u64>(self.0, offset!(task_stime));
+        times[2] += read::<HOW, u64>(self.0, offset!(task_sum_exec_runtime));
     }
 
     #[inline(always)]
     pub(crate) fn max_rss_pages(self) -> u64 {
-        read(read(self.0, offset!(task_signal)), offset!(signal_maxrss))
+        self.signal(offset!(signal_maxrss))
     }
 
     /// Innermost pid namespace: its depth, the pid in it, its inode number.
     #[inline(always)]
     pub(crate) fn innermost_pid(self) -> (u32, u32, u32) {
-        let pid: u64 = read(self.0, offset!(task_thread_pid));
-        let level: u32 = read(pid, offset!(pid_level));
+        let pid: u64 = read::<HOW, _>(self.0, offset!(task_thread_pid));
+        let level: u32 = read::<HOW, _>(pid, offset!(pid_level));
+        let numbers = offset!(pid_numbers);
         let stride = offset!(upid_bytes);
-        if pid == 0 || stride == UNKNOWN {
+        if pid == 0 || numbers == UNKNOWN || stride == UNKNOWN {
             return (0, 0, 0);
         }
+        if level == 0 {
+            let at = |member: u32| numbers.wrapping_add(member);
+            let namespace: u64 = read::<HOW, _>(pid, at(offset!(upid_ns)));
+            let inum = read::<HOW, _>(namespace, offset!(pid_ns_inum));
+            return (0, read::<HOW, _>(pid, at(offset!(upid_nr))), inum);
+        }
+        // An index that the verifier does not know: never a direct load.
+        let pid: u64 = read::<PROBED, _>(self.0, offset!(task_thread_pid));
         let upid = pid
-            .wrapping_add(u64::from(offset!(pid_numbers)))
+            .wrapping_add(u64::from(numbers))
             .wrapping_add(u64::from(level) * u64::from(stride));
-        let namespace: u64 = read(upid, offset!(upid_ns));
-        (
-            level,
-            read(upid, offset!(upid_nr)),
-            read(namespace, offset!(pid_ns_inum)),
-        )
+        let inum = follow::<PROBED, _>(upid, offset!(upid_ns), offset!(pid_ns_inum));
+        (level, read::<PROBED, _>(upid, offset!(upid_nr)), inum)
+    }
+
+    #[inline(always)]
+    fn comm(self) -> [u8; COMM_BYTES] {
+        let offset = offset!(task_comm);
+        if offset == UNKNOWN {
+            return [0; COMM_BYTES];
+        }
+        let halves: [u64; 2] = [
+            read::<HOW, _>(self.0, offset),
+            read::<HOW, _>(self.0, offset.wrapping_add(8)),
+        ];
+        zerocopy::transmute!(halves)
     }
 
     /// Everything that a record says of a task.
@@ -282,14 +337,14 @@ impl Task {
             tid: self.tid(),
             tgid: self.tgid(),
             ppid: leader.real_parent().tgid(),
-            uid: read(read(leader.0, offset!(task_real_cred)), offset!(cred_uid)),
+            uid: follow::<HOW, _>(leader.0, offset!(task_real_cred), offset!(cred_uid)),
             start_boottime_ns: leader.start_boottime_ns(),
             cgroup_id: cgroup.id,
             cgroup_hierarchy: cgroup.hierarchy,
             ns_pid,
             pid_ns,
             reserved: 0,
-            comm: read(leader.0, offset!(task_comm)),
+            comm: leader.comm(),
         }
     }
 
@@ -297,12 +352,23 @@ impl Task {
     /// that is not a root.
     #[inline(always)]
     fn cgroup(self) -> CgroupKey {
-        let css_set: u64 = read(self.0, offset!(task_cgroups));
-        let default: u64 = read(css_set, offset!(css_set_dfl_cgrp));
-        if css_set == self.root_css_set() || Cgroup(default).level() != 0 {
-            return Cgroup(default).key();
+        let css_set: u64 = read::<HOW, _>(self.0, offset!(task_cgroups));
+        let default = Cgroup::<HOW>(read::<HOW, _>(css_set, offset!(css_set_dfl_cgrp)));
+        if default.level() != 0 || css_set == root_css_set() {
+            return default.key();
         }
-        best_v1(css_set).unwrap_or(Cgroup(default).key())
+        for index in 0..CONTROLLERS.len() {
+            let subsys = controller_offset(index);
+            let cgroup = Cgroup::<HOW>(follow::<HOW, _>(css_set, subsys, offset!(css_cgroup)));
+            if subsys != UNKNOWN && cgroup.level() != 0 {
+                return cgroup.key();
+            }
+        }
+        // Only named and rare hierarchies are left.
+        match best_v1(read::<PROBED, _>(self.0, offset!(task_cgroups))) {
+            Some(cgroup) => cgroup.key(),
+            None => default.key(),
+        }
     }
 
     /// The id of the cgroup in one hierarchy; 0 if there is none.
@@ -311,7 +377,7 @@ impl Task {
         if hierarchy == UNKNOWN {
             return 0;
         }
-        let mut links = Links::of(read(self.0, offset!(task_cgroups)));
+        let mut links = Links::of(read::<PROBED, _>(self.0, offset!(task_cgroups)));
         for _ in 0..MAX_LINKS {
             match links.next() {
                 Some(cgroup) if cgroup.hierarchy() == hierarchy => return cgroup.key().id,
@@ -322,34 +388,12 @@ impl Task {
         0
     }
 
-    /// Follows the parents up to pid 0, which never leaves `init_css_set`.
-    #[inline(always)]
-    fn root_css_set(self) -> u64 {
-        let known = ROOT_CSS_SET.get();
-        if known != 0 {
-            return known;
-        }
-        let mut task = self;
-        for _ in 0..MAX_DEPTH {
-            task = task.real_parent();
-            if task.0 == 0 {
-                return 0;
-            }
-            if task.tid() == 0 {
-                let root = read(task.0, offset!(task_cgroups));
-                ROOT_CSS_SET.set(root);
-                return root;
-            }
-        }
-        0
-    }
-
     /// Copies the arguments of the current task; 0 if it has none.
     #[inline(always)]
     pub(crate) fn read_args(self, args: &mut [u8; event::ARGS_BYTES]) -> (u32, bool) {
-        let mm: u64 = read(self.0, offset!(task_mm));
-        let start: u64 = read(mm, offset!(mm_arg_start));
-        let end: u64 = read(mm, offset!(mm_arg_end));
+        let mm: u64 = read::<HOW, _>(self.0, offset!(task_mm));
+        let start: u64 = read::<HOW, _>(mm, offset!(mm_arg_start));
+        let end: u64 = read::<HOW, _>(mm, offset!(mm_arg_end));
         let wanted = end.saturating_sub(start);
         let len = wanted.min(event::ARGS_BYTES as u64) as u32;
         let destination = args.as_mut_ptr().cast();
@@ -366,6 +410,39 @@ impl Task {
     }
 }
 
+/// Follows the parents of the current task up to pid 0, which never leaves
+/// `init_css_set`; once.
+#[inline(always)]
+fn root_css_set() -> u64 {
+    let known = ROOT_CSS_SET.get();
+    if known != 0 {
+        return known;
+    }
+    let mut task = Task::<PROBED>::current();
+    for _ in 0..MAX_DEPTH {
+        task = task.real_parent();
+        if task.0 == 0 {
+            return 0;
+        }
+        if task.tid() == 0 {
+            let root = read::<PROBED, _>(task.0, offset!(task_cgroups));
+            ROOT_CSS_SET.set(root);
+            return root;
+        }
+    }
+    0
+}
+
+/// Where a `css_set` has the state of one of [`CONTROLLERS`].
+#[inline(always)]
+fn controller_offset(index: usize) -> u32 {
+    let offsets = offset!(css_set_subsys);
+    match offsets.get(index) {
+        Some(&offset) => offset,
+        None => UNKNOWN,
+    }
+}
+
 /// Steps through the links of a `css_set`. The list belongs to the set, which
 /// the task's reference keeps alive and unchanged.
 struct Links {
@@ -378,24 +455,24 @@ impl Links {
     fn of(css_set: u64) -> Self {
         Self {
             head: css_set.wrapping_add(u64::from(offset!(css_set_cgrp_links))),
-            node: read(css_set, offset!(css_set_cgrp_links)),
+            node: read::<PROBED, _>(css_set, offset!(css_set_cgrp_links)),
         }
     }
 
     #[inline(always)]
-    fn next(&mut self) -> Option<Cgroup> {
+    fn next(&mut self) -> Option<Cgroup<PROBED>> {
         if self.node == self.head || self.node == 0 {
             return None;
         }
         let link = self.node.wrapping_sub(u64::from(offset!(link_cgrp_link)));
-        self.node = read(self.node, 0);
-        Some(Cgroup(read(link, offset!(link_cgrp))))
+        self.node = read::<PROBED, _>(self.node, 0);
+        Some(Cgroup(read::<PROBED, _>(link, offset!(link_cgrp))))
     }
 }
 
 /// The best-ranked cgroup that is not a root.
 #[inline(always)]
-fn best_v1(css_set: u64) -> Option<CgroupKey> {
+fn best_v1(css_set: u64) -> Option<Cgroup<PROBED>> {
     let mut links = Links::of(css_set);
     let mut best = None;
     let mut best_rank = u8::MAX;
@@ -412,7 +489,7 @@ fn best_v1(css_set: u64) -> Option<CgroupKey> {
             best_rank = rank;
         }
     }
-    best.map(Cgroup::key)
+    best
 }
 
 #[inline(always)]
@@ -432,22 +509,24 @@ fn hierarchy_rank(hierarchy: u32) -> u8 {
 
 /// A `cgroup`, by its kernel address.
 #[derive(Clone, Copy)]
-pub(crate) struct Cgroup(u64);
+pub(crate) struct Cgroup<const HOW: bool>(u64);
 
-impl Cgroup {
+impl Cgroup<PROBED> {
     #[inline(always)]
     pub(crate) const fn at(address: u64) -> Self {
         Self(address)
     }
+}
 
+impl<const HOW: bool> Cgroup<HOW> {
     #[inline(always)]
     fn level(self) -> u32 {
-        read(self.0, offset!(cgroup_level))
+        read::<HOW, _>(self.0, offset!(cgroup_level))
     }
 
     #[inline(always)]
     fn hierarchy(self) -> u32 {
-        read(read(self.0, offset!(cgroup_root)), offset!(root_hierarchy_id))
+        follow::<HOW, _>(self.0, offset!(cgroup_root), offset!(root_hierarchy_id))
     }
 
     /// Identity; unknown without offsets.
@@ -463,7 +542,7 @@ impl Cgroup {
         CgroupKey {
             hierarchy: self.hierarchy(),
             reserved: 0,
-            id: read(read(self.0, offset!(cgroup_kn)), offset!(kn_id)),
+            id: follow::<HOW, _>(self.0, offset!(cgroup_kn), offset!(kn_id)),
         }
     }
 }
@@ -526,7 +605,7 @@ pub(crate) fn boottime_ns() -> u64 {
 /// `si_code` of a `kernel_siginfo`.
 #[inline(always)]
 pub(crate) fn si_code(info: u64) -> i32 {
-    read(info, offset!(siginfo_si_code))
+    read::<PROBED, _>(info, offset!(siginfo_si_code))
 }
 
 /// Copies a NUL-terminated path; 0 if it did not fit or could not be read.

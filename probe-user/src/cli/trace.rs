@@ -311,7 +311,7 @@ fn directories(targets: &[CgroupTarget]) -> io::Result<Vec<OwnedFd>> {
 }
 
 fn announcement(attached: &Attached, args: &Args) -> String {
-    let shape = attached.exit_shape.map_or("?", ExitShape::as_str);
+    let shape = attached.exit_shape().map_or("?", ExitShape::as_str);
     let what = if args.starts { "starts and exits" } else { "exits" };
     let whose = match args.cgroup.len() + args.container.len() + args.pid.len() {
         0 => "the whole machine".to_owned(),

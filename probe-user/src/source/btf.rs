@@ -12,7 +12,7 @@ use std::{
 };
 
 use probe_ebpf::{
-    config::{MEMBERS, OFFSETS_UNKNOWN, Offsets},
+    config::{CONTROLLERS, MEMBERS, OFFSETS_UNKNOWN, Offsets},
     event::UNKNOWN,
 };
 use zerocopy::{FromBytes, IntoBytes};
@@ -21,6 +21,8 @@ use zerocopy::{FromBytes, IntoBytes};
 pub const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
 
 const MAGIC: u16 = 0xeb9f;
+const POINTER_BYTES: u32 = size_of::<usize>() as u32;
+const CONTROLLER_ENUM: &str = "cgroup_subsys_id";
 const EXIT_TRACEPOINT: &str = "btf_trace_sched_process_exit";
 
 /// What the BTF says.
@@ -87,12 +89,16 @@ pub fn parse(bytes: &[u8]) -> Result<KernelTypes, BtfError> {
         exit_has_group_dead: None,
     };
     let mut found = vec![UNKNOWN; MEMBERS.len()];
+    let mut controllers = CONTROLLERS.map(|_| None);
     for (index, &start) in btf.starts.iter().enumerate() {
         let Some(kind) = btf.kind(start) else {
             continue;
         };
         match kind {
             Kind::Struct => btf.find_members(start, &mut found),
+            Kind::Enum if btf.name(start) == Some(CONTROLLER_ENUM.as_bytes()) => {
+                controllers = CONTROLLERS.map(|name| btf.enumerator(start, name));
+            }
             Kind::Typedef if btf.name(start) == Some(EXIT_TRACEPOINT.as_bytes()) => {
                 types.exit_has_group_dead = btf.tracepoint_args(index).map(|args| args > 1);
             }
@@ -101,6 +107,11 @@ pub fn parse(bytes: &[u8]) -> Result<KernelTypes, BtfError> {
     }
     let members = types.offsets.as_mut_bytes();
     members[..found.len() * 4].copy_from_slice(found.as_bytes());
+    types.offsets.css_set_subsys = controllers.map(|index| {
+        let array = types.offsets.css_set_subsys_array;
+        let index = index.filter(|_| array != UNKNOWN);
+        index.map_or(UNKNOWN, |index| array + index * POINTER_BYTES)
+    });
     types.offsets.upid_bytes = btf.struct_size(b"upid").unwrap_or(UNKNOWN);
     Ok(types)
 }
@@ -109,6 +120,7 @@ pub fn parse(bytes: &[u8]) -> Result<KernelTypes, BtfError> {
 enum Kind {
     Pointer,
     Struct,
+    Enum,
     Typedef,
     Modifier,
     Prototype,
@@ -186,6 +198,7 @@ impl<'a> Btf<'a> {
         Some(match kind {
             2 => Kind::Pointer,
             4 | 5 => Kind::Struct,
+            6 => Kind::Enum,
             8 => Kind::Typedef,
             9..=11 | 18 => Kind::Modifier,
             13 => Kind::Prototype,
@@ -216,6 +229,16 @@ impl<'a> Btf<'a> {
             }
         }
         None
+    }
+
+    /// Value of an enumerator that is not negative.
+    fn enumerator(&self, start: u32, name: &str) -> Option<u32> {
+        let (_, vlen) = self.info(start as usize)?;
+        (0..vlen).find_map(|index| {
+            let at = start as usize + 12 + index * 8;
+            let found = self.string(u32_at(self.types, at)?)? == name.as_bytes();
+            found.then(|| u32_at(self.types, at + 4))?
+        })
     }
 
     fn find_members(&self, start: u32, found: &mut [u32]) {

@@ -8,10 +8,7 @@ use std::{
 use aya::programs::ProgramError;
 use probe_ebpf::counter;
 
-use super::{
-    hook::ExitShape,
-    load::{Attached, LoadError},
-};
+use super::load::{Attached, LoadError};
 
 impl Attached {
     /// Sum over the CPUs of one slot of [`counter`].
@@ -50,9 +47,8 @@ impl Attached {
 
     fn exit_fdinfo(&self) -> Result<String, ProgramError> {
         let program = self
-            .exit_shape
-            .map(ExitShape::program)
-            .and_then(|name| self.ebpf.program(name))
+            .exit
+            .and_then(|(_, name)| self.ebpf.program(name))
             .ok_or(ProgramError::NotLoaded)?;
         let fd = program.fd()?.as_fd().as_raw_fd();
         fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).map_err(ProgramError::IOError)

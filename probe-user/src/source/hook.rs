@@ -86,12 +86,13 @@ pub enum ExitShape {
 }
 
 impl ExitShape {
-    /// The program for this shape.
+    /// The programs for this shape, the fastest first: it needs a helper of
+    /// Linux 5.11 and a kernel with BTF, the other one neither.
     #[must_use]
-    pub const fn program(self) -> &'static str {
+    pub const fn programs(self) -> [&'static str; 2] {
         match self {
-            Self::GroupDead => "exit_group_dead",
-            Self::Live => "exit_live",
+            Self::GroupDead => ["exit_group_dead", "exit_group_dead_probed"],
+            Self::Live => ["exit_live", "exit_live_probed"],
         }
     }
 

@@ -4,7 +4,8 @@
 //! is ready. What runs afterwards is in `ring.rs` and `counters.rs`.
 
 use std::{
-    io,
+    error::Error,
+    fmt, io,
     os::fd::{AsRawFd, OwnedFd},
     path::Path,
 };
@@ -98,8 +99,8 @@ pub struct Attached {
     pub(super) counters: PerCpuArray<MapData, u64>,
     /// `None` if the kernel has no BTF: records then lack what needs it.
     pub types: Option<btf::KernelTypes>,
-    /// Which shape of the exit program runs.
-    pub exit_shape: Option<ExitShape>,
+    /// Which exit program runs.
+    pub(super) exit: Option<(ExitShape, &'static str)>,
     watched: HashMap<MapData, [u64; 2], u32>,
     logger: Option<EbpfLogger<&'static dyn log::Log>>,
 }
@@ -219,7 +220,7 @@ fn take_maps(
     let attached = Attached {
         counters: take(&mut ebpf, "COUNTERS")?,
         watched: take(&mut ebpf, "WATCHED")?,
-        exit_shape: None,
+        exit: None,
         types,
         logger,
         ebpf,
@@ -256,7 +257,7 @@ impl Attached {
     fn attach_or_degrade(&mut self, hook: Hook) -> Result<(), LoadError> {
         match (self.attach(hook), hook.loss()) {
             (Err(error @ LoadError::Attach { .. }), Some(loss)) => {
-                warn!("{:#}: {loss}", anyhow::Error::from(error));
+                warn!("{}: {loss}", Chain(&error));
                 Ok(())
             }
             (result, _) => result,
@@ -283,17 +284,25 @@ impl Attached {
         };
         let mut result = Err(LoadError::Incomplete("exit program"));
         for &shape in shapes {
-            result = self.attach_program(Hook::Exit, shape.program());
-            match &result {
-                Ok(()) => {
-                    self.exit_shape = Some(shape);
-                    break;
+            for program in shape.programs() {
+                result = self.attach_program(Hook::Exit, program);
+                match &result {
+                    Ok(()) => {
+                        self.exit = Some((shape, program));
+                        return Ok(());
+                    }
+                    Err(LoadError::NotPermitted { .. }) => return result,
+                    Err(error) => debug!(program, "refused: {}", Chain(error)),
                 }
-                Err(LoadError::NotPermitted { .. }) => break,
-                Err(_) => {}
             }
         }
         result
+    }
+
+    /// Which arguments the exit tracepoint has here.
+    #[must_use]
+    pub fn exit_shape(&self) -> Option<ExitShape> {
+        self.exit.map(|(shape, _)| shape)
     }
 
     fn attach_program(&mut self, hook: Hook, program: &'static str) -> Result<(), LoadError> {
@@ -326,6 +335,21 @@ impl Attached {
         if let Some(logger) = &mut self.logger {
             logger.flush();
         }
+    }
+}
+
+/// An error and its causes, in a line.
+struct Chain<'a>(&'a LoadError);
+
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut cause = self.0.source();
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
     }
 }
 

@@ -66,7 +66,7 @@ fn tracepoint(attached: &mut Attached, hook: Hook) -> Check {
     match attached.attach(hook) {
         Err(error) => refused(&name, &error),
         Ok(()) if hook == Hook::Exit => {
-            let shape = attached.exit_shape.map_or("?", ExitShape::as_str);
+            let shape = attached.exit_shape().map_or("?", ExitShape::as_str);
             Check::yes(name, format!("attached, shape {shape}"))
         }
         Ok(()) => Check::yes(name, "attached"),
