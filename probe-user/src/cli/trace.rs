@@ -146,8 +146,7 @@ async fn follow(args: Args, say: Say) -> Result<ExitCode, Failure> {
     say.line(&announcement(&attached, &args));
     let settings = Settings {
         wanted,
-        columns: (!args.json)
-            .then(|| Columns::new(terminal::width(), terminal::colour())),
+        columns: (!args.json).then(|| Columns::new(terminal::width(), terminal::colour())),
         count: args.count,
         drain_every: if terminal::is_interactive() {
             DRAIN_EVERY_INTERACTIVE
@@ -312,7 +311,11 @@ fn directories(targets: &[CgroupTarget]) -> io::Result<Vec<OwnedFd>> {
 
 fn announcement(attached: &Attached, args: &Args) -> String {
     let shape = attached.exit_shape().map_or("?", ExitShape::as_str);
-    let what = if args.starts { "starts and exits" } else { "exits" };
+    let what = if args.starts {
+        "starts and exits"
+    } else {
+        "exits"
+    };
     let whose = match args.cgroup.len() + args.container.len() + args.pid.len() {
         0 => "the whole machine".to_owned(),
         1 => "1 target".to_owned(),

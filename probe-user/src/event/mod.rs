@@ -203,8 +203,7 @@ fn process(task: &wire::Task) -> Process {
 fn exit(exit: &wire::Exit) -> Exit {
     let has = |flag: u32| exit.flags & flag != 0;
     let oom = has(EXIT_OOM_VICTIM);
-    let status =
-        has(EXIT_STATUS_KNOWN).then(|| ExitStatus::from_wait_status(exit.exit_code));
+    let status = has(EXIT_STATUS_KNOWN).then(|| ExitStatus::from_wait_status(exit.exit_code));
     Exit {
         process: process(&exit.task),
         group_dead: has(EXIT_GROUP_DEAD),

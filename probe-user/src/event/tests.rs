@@ -64,7 +64,13 @@ fn an_exit_is_taken_apart() {
     assert!(!exit.leader);
     assert_eq!(exit.status, Some(ExitStatus::from_wait_status(0x8b)));
     assert_eq!(exit.process.comm.to_str(), "nginx");
-    assert_eq!(exit.process.cgroup, Some(CgroupId { hierarchy: 0, id: 7411 }));
+    assert_eq!(
+        exit.process.cgroup,
+        Some(CgroupId {
+            hierarchy: 0,
+            id: 7411
+        })
+    );
     assert_eq!(exit.killed_by, None);
 }
 
@@ -118,7 +124,10 @@ fn a_short_record_and_an_unknown_kind_are_errors() {
     assert_eq!(decode(&[]), Err(DecodeError::NoHeader(0)));
     let unknown = aligned(&[77; 24]);
     let kind = u32::from_ne_bytes([77; 4]);
-    assert_eq!(decode(unknown.as_bytes()), Err(DecodeError::UnknownKind(kind)));
+    assert_eq!(
+        decode(unknown.as_bytes()),
+        Err(DecodeError::UnknownKind(kind))
+    );
 }
 
 proptest! {

@@ -133,7 +133,9 @@ impl Columns {
             None => ("fork".to_owned(), unknown()),
             Some(exec) => (
                 "exec".to_owned(),
-                exec.args.as_ref().map_or_else(unknown, |args| args.join(" ")),
+                exec.args
+                    .as_ref()
+                    .map_or_else(unknown, |args| args.join(" ")),
             ),
         };
         Cells {
@@ -162,11 +164,20 @@ impl Columns {
         let time = Timestamp::from_nanosecond(unix_ns)
             .unwrap_or(Timestamp::MAX)
             .to_zoned(self.zone.clone());
-        let format = if self.time >= 12 { "%H:%M:%S%.3f" } else { "%H:%M:%S" };
+        let format = if self.time >= 12 {
+            "%H:%M:%S%.3f"
+        } else {
+            "%H:%M:%S"
+        };
         time.strftime(format).to_string()
     }
 
-    fn write_cells(&self, out: &mut Vec<u8>, cells: &Cells, style: Option<Style>) -> io::Result<()> {
+    fn write_cells(
+        &self,
+        out: &mut Vec<u8>,
+        cells: &Cells,
+        style: Option<Style>,
+    ) -> io::Result<()> {
         let style = style.filter(|_| self.colour).unwrap_or_default();
         write!(
             out,
@@ -219,7 +230,10 @@ fn fit_end(text: &str, width: usize) -> String {
     if length <= width {
         return text.to_owned();
     }
-    ['…'].into_iter().chain(text.chars().skip(length - width + 1)).collect()
+    ['…']
+        .into_iter()
+        .chain(text.chars().skip(length - width + 1))
+        .collect()
 }
 
 /// A name may hold anything: nothing of it reaches the terminal as a command.
@@ -252,7 +266,11 @@ fn status(exit: &Exit) -> String {
         Some(ExitStatus::Signaled {
             signal,
             core_dumped,
-        }) => format!("{}{}", signal.name(), if core_dumped { "+core" } else { "" }),
+        }) => format!(
+            "{}{}",
+            signal.name(),
+            if core_dumped { "+core" } else { "" }
+        ),
     };
     match (exit.group_dead, exit.leader) {
         (true, _) => text,
@@ -262,7 +280,9 @@ fn status(exit: &Exit) -> String {
 }
 
 fn killed_by(killed_by: &KilledBy) -> String {
-    let why = killed_by.cause.map_or(killed_by.via.as_str(), crate::signal::Cause::as_str);
+    let why = killed_by
+        .cause
+        .map_or(killed_by.via.as_str(), crate::signal::Cause::as_str);
     match &killed_by.sender {
         None => why.to_owned(),
         Some(sender) => {

@@ -270,7 +270,11 @@ impl<'a> Btf<'a> {
             let at = start as usize + 12 + index * 12;
             let name = self.string(u32_at(self.types, at)?)?;
             let offset = u32_at(self.types, at + 8)?;
-            let bits = if is_bitfields { offset & 0x00ff_ffff } else { offset };
+            let bits = if is_bitfields {
+                offset & 0x00ff_ffff
+            } else {
+                offset
+            };
             let inner = || self.resolve(u32_at(self.types, at + 4)?);
             let below = if name.is_empty() {
                 self.member_bits(inner()?, path, depth + 1)?
@@ -324,10 +328,29 @@ mod tests {
     fn small_btf() -> Vec<u8> {
         let strings = b"\0int\0upid\0nr\0ns\0";
         let types: [u32; 23] = [
-            1, 1 << 24, 4, 32, // [1] int
-            0, 4 << 24 | 1, 4, 13, 1, 0, // [2] struct { int ns; }
-            5, 4 << 24 | 2, 16, 10, 1, 0, 0, 2, 64, // [3] struct upid
-            0, 2 << 24, 1, 0, // [4] pointer and padding
+            1,
+            1 << 24,
+            4,
+            32, // [1] int
+            0,
+            4 << 24 | 1,
+            4,
+            13,
+            1,
+            0, // [2] struct { int ns; }
+            5,
+            4 << 24 | 2,
+            16,
+            10,
+            1,
+            0,
+            0,
+            2,
+            64, // [3] struct upid
+            0,
+            2 << 24,
+            1,
+            0, // [4] pointer and padding
         ];
         let types = &types.as_bytes()[..22 * 4];
         let mut btf = Vec::new();

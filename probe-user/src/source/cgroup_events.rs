@@ -68,7 +68,10 @@ impl PinnedCgroup {
         };
         let directory = open(path, DIRECTORY, Mode::empty()).map_err(failed)?;
         let id = rustix::fs::fstat(&directory).map_err(failed)?.st_ino;
-        let events = match (hierarchy, openat(&directory, "cgroup.events", FILE, Mode::empty())) {
+        let events = match (
+            hierarchy,
+            openat(&directory, "cgroup.events", FILE, Mode::empty()),
+        ) {
             (0, Ok(events)) => Some(File::from(events)),
             // Only the root has members and no events.
             (0, Err(Errno::NOENT)) if is_there(&directory, "cgroup.procs") => {

@@ -50,7 +50,11 @@ pub fn mounts() -> Result<Vec<Mount>, MountError> {
         .filter_map(|info| mount(info, &own.0))
         .collect();
     mounts.sort_by(|a, b| {
-        (a.hierarchy, a.root.len(), &a.mount_point).cmp(&(b.hierarchy, b.root.len(), &b.mount_point))
+        (a.hierarchy, a.root.len(), &a.mount_point).cmp(&(
+            b.hierarchy,
+            b.root.len(),
+            &b.mount_point,
+        ))
     });
     mounts.dedup_by_key(|mount| mount.hierarchy);
     Ok(mounts)
@@ -75,14 +79,15 @@ fn v1_hierarchy(info: &MountInfo, own: &[procfs::ProcessCGroup]) -> Option<(u32,
     own.iter()
         .filter(|group| group.hierarchy != 0)
         .find(|group| {
-            group.controllers.iter().all(|controller| {
-                match controller.strip_prefix("name=") {
+            group
+                .controllers
+                .iter()
+                .all(|controller| match controller.strip_prefix("name=") {
                     Some(name) => {
                         info.super_options.get("name").and_then(Option::as_deref) == Some(name)
                     }
                     None => info.super_options.contains_key(controller),
-                }
-            })
+                })
         })
         .map(|group| (group.hierarchy, group.controllers.clone()))
 }
@@ -164,10 +169,16 @@ mod tests {
     fn a_path_is_counted_from_the_root_of_the_hierarchy() {
         let mut mount = v1(&["pids"]);
         let below = |mount: &Mount, path: &str| path_below(mount, Path::new(path));
-        assert_eq!(below(&mount, "/sys/fs/cgroup/x/a/b").as_deref(), Some("/a/b"));
+        assert_eq!(
+            below(&mount, "/sys/fs/cgroup/x/a/b").as_deref(),
+            Some("/a/b")
+        );
         assert_eq!(below(&mount, "/sys/fs/cgroup/x").as_deref(), Some("/"));
         assert_eq!(below(&mount, "/sys/fs/cgroup/y"), None);
         mount.root = "/ns".to_owned();
-        assert_eq!(below(&mount, "/sys/fs/cgroup/x/a").as_deref(), Some("/ns/a"));
+        assert_eq!(
+            below(&mount, "/sys/fs/cgroup/x/a").as_deref(),
+            Some("/ns/a")
+        );
     }
 }

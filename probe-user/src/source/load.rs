@@ -25,8 +25,7 @@ use tracing::{debug, warn};
 use zerocopy::IntoBytes;
 
 use super::{
-    OBJECT, btf,
-    cgroupfs,
+    OBJECT, btf, cgroupfs,
     hook::{ExitShape, Hook},
     ring::Stream,
 };
@@ -116,7 +115,9 @@ pub struct Rings {
 /// Loads and attaches.
 pub fn load(plan: &Plan) -> Result<(Attached, Rings), LoadError> {
     let types = kernel_types();
-    let mut offsets = types.as_ref().map_or(OFFSETS_UNKNOWN, |types| types.offsets);
+    let mut offsets = types
+        .as_ref()
+        .map_or(OFFSETS_UNKNOWN, |types| types.offsets);
     rank_hierarchies(&mut offsets);
     let mut ebpf = create_maps(plan, &offsets)?;
     let logger = match EbpfLogger::init(&mut ebpf) {
@@ -230,7 +231,9 @@ fn take_maps(
 
 fn limit_stream(ebpf: &mut Ebpf, plan: &Plan) -> Result<(), LoadError> {
     let fill = |map| move |source| LoadError::Fill { map, source };
-    let map = ebpf.map_mut("CGROUPS").ok_or(LoadError::Incomplete("CGROUPS"))?;
+    let map = ebpf
+        .map_mut("CGROUPS")
+        .ok_or(LoadError::Incomplete("CGROUPS"))?;
     let mut slots = CgroupArray::try_from(map).map_err(fill("CGROUPS"))?;
     for (slot, directory) in (0..).zip(&plan.cgroups) {
         slots
@@ -276,7 +279,10 @@ impl Attached {
     /// The BTF tells the shape; without it the newer one is tried first, which
     /// an older kernel refuses to attach.
     fn attach_exit(&mut self) -> Result<(), LoadError> {
-        let known = self.types.as_ref().and_then(|types| types.exit_has_group_dead);
+        let known = self
+            .types
+            .as_ref()
+            .and_then(|types| types.exit_has_group_dead);
         let shapes: &[ExitShape] = match known {
             Some(true) => &[ExitShape::GroupDead],
             Some(false) => &[ExitShape::Live],
@@ -312,7 +318,9 @@ impl Attached {
             .ok_or(LoadError::Incomplete(program))?
             .try_into()
             .map_err(|source| attach_error(hook, source))?;
-        program.load().map_err(|source| attach_error(hook, source))?;
+        program
+            .load()
+            .map_err(|source| attach_error(hook, source))?;
         let _link: RawTracePointLinkId = program
             .attach(hook.tracepoint())
             .map_err(|source| attach_error(hook, source))?;
@@ -359,8 +367,12 @@ fn attach_error(hook: Hook, source: ProgramError) -> LoadError {
         ProgramError::SyscallError(error) => Some(&error.io_error),
         _ => None,
     };
-    let denied = io_error
-        .filter(|error| matches!(Errno::from_io_error(error), Some(Errno::PERM | Errno::ACCESS)));
+    let denied = io_error.filter(|error| {
+        matches!(
+            Errno::from_io_error(error),
+            Some(Errno::PERM | Errno::ACCESS)
+        )
+    });
     // A verifier that refuses the program answers EACCES as well, with a log.
     let verifier_spoke = matches!(
         &source,

@@ -86,7 +86,10 @@ fn an_exit_bears_the_path_of_its_cgroup_until_that_is_removed() {
     let Some(Record::Exit(record)) = tracker.apply(exit(5, 100, true)) else {
         panic!("no exit");
     };
-    assert_eq!(record.cgroup.and_then(|it| it.path).as_deref(), Some("/a/b"));
+    assert_eq!(
+        record.cgroup.and_then(|it| it.path).as_deref(),
+        Some("/a/b")
+    );
     tracker.apply(Timed {
         boottime_ns: 0,
         event: Event::CgroupRemoved(CGROUP),

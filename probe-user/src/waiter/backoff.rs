@@ -17,10 +17,7 @@ pub enum Doubt {
 const MILLISECOND: Duration = Duration::from_millis(1);
 /// With a ring buffer: the first looks cover the rate limit of
 /// `cgroup.events`, the long ones what nobody has thought of.
-const CONFIDENT: [Duration; 2] = [
-    Duration::from_millis(20),
-    Duration::from_millis(250),
-];
+const CONFIDENT: [Duration; 2] = [Duration::from_millis(20), Duration::from_millis(250)];
 const CONFIDENT_MOST: Duration = Duration::from_secs(5);
 const DOUBTFUL_MOST: Duration = Duration::from_millis(50);
 
