@@ -5,6 +5,7 @@ use std::{
     process::ExitCode,
 };
 
+use anstream::{AutoStream, ColorChoice};
 use clap::Parser;
 use probe_user::cli::{self, Cli, Failure};
 use tracing_subscriber::EnvFilter;
@@ -25,6 +26,7 @@ fn main() -> ExitCode {
 fn log_to_stderr(level: &str) {
     let subscriber = tracing_subscriber::fmt()
         .with_writer(io::stderr)
+        .with_ansi(AutoStream::choice(&io::stderr()) != ColorChoice::Never)
         .with_env_filter(EnvFilter::new(level))
         .without_time()
         .with_target(false)
@@ -45,6 +47,9 @@ fn report(failure: &Failure) {
 /// A shell must see that a signal ended us, not an exit code.
 fn die_by(signal: i32) {
     if let Err(error) = signal_hook::low_level::emulate_default_handler(signal) {
-        let _closed = writeln!(io::stderr(), "probe: cannot die by signal {signal}: {error}");
+        let _closed = writeln!(
+            io::stderr(),
+            "probe: cannot die by signal {signal}: {error}"
+        );
     }
 }

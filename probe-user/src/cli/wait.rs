@@ -4,10 +4,12 @@ use std::{
     io,
     os::fd::AsFd,
     path::PathBuf,
+    thread,
     time::{Duration, Instant},
 };
 
 use rustix::io::Errno;
+use tokio::sync::oneshot;
 
 use super::{
     ExitCode, Failure,
@@ -28,10 +30,10 @@ use crate::{
         cgroup_events::{PinError, PinnedCgroup},
         cgroupfs::Mount,
         hook::Hook,
-        load::{self, Attached, DEFAULT_STREAM_BYTES, Plan, Rings},
+        load::{self, DEFAULT_STREAM_BYTES, Plan},
         survivors,
     },
-    waiter::{Level, Outcome},
+    waiter::{Backend, Level, Outcome},
 };
 
 /// Wait until a cgroup holds no process any more
@@ -75,25 +77,20 @@ pub(super) fn run(args: Args, say: Say) -> Result<ExitCode, Failure> {
     };
     let Some(pinned) = wait.pin()? else {
         say.line(&format!("{} is gone already", wait.target.path));
-        return wait.finish(None, wait::Ended::at_once(Outcome::Already), "pidfd", None);
+        let ended = wait::Ended::at_once(Outcome::Already, Backend::Pidfd);
+        return wait.finish(None, &ended, None);
     };
-    let unprivileged = if pinned.events().is_some() {
-        "pidfd"
-    } else {
-        "poll"
-    };
+    let at_once = |outcome| wait::Ended::at_once(outcome, wait::unprivileged(&pinned));
     if wait::look(&pinned)? != Level::Populated {
-        let ended = wait::Ended::at_once(Outcome::Already);
-        return wait.finish(None, ended, unprivileged, Some(&pinned));
+        return wait.finish(None, &at_once(Outcome::Already), Some(&pinned));
     }
     if wait.args.timeout == Some(Duration::ZERO) {
-        let ended = wait::Ended::at_once(Outcome::Timeout);
-        return wait.finish(None, ended, unprivileged, Some(&pinned));
+        return wait.finish(None, &at_once(Outcome::Timeout), Some(&pinned));
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(wait.until_empty(&pinned, mounts, unprivileged))
+    runtime.block_on(wait.until_empty(&pinned, mounts))
 }
 
 struct Wait {
@@ -131,7 +128,6 @@ impl Wait {
         &mut self,
         pinned: &PinnedCgroup,
         mounts: Vec<Mount>,
-        unprivileged: &'static str,
     ) -> Result<ExitCode, Failure> {
         let mut stop = Box::pin(stop::requested()?);
         let mut interrupted = None;
@@ -139,8 +135,7 @@ impl Wait {
             subtrees: vec![self.target.subtree()],
             ..Wanted::default()
         };
-        let bpf = self.load(pinned, &wanted);
-        let backend = if bpf.is_some() { "bpf" } else { unprivileged };
+        let loading = load(pinned, &wanted)?;
         let subtree = wait::as_subtree(&self.target.mount, &self.target.directory)
             .ok_or_else(|| self.target.missing())?;
         let settings = Settings {
@@ -155,45 +150,15 @@ impl Wait {
         let (ended, out) = wait::run(
             settings,
             pinned,
-            bpf,
+            Some(loading),
             (mounts, subtree),
             Out::stdout()?,
             resolver,
             async { interrupted = Some(stop.as_mut().await) },
         )
         .await?;
-        let code = self.finish(Some(out), ended, backend, Some(pinned))?;
+        let code = self.finish(Some(out), &ended, Some(pinned))?;
         Ok(interrupted.map_or(code, ExitCode::Signal))
-    }
-
-    /// The wait is right without BPF too, so a refusal is no failure.
-    fn load(&self, pinned: &PinnedCgroup, wanted: &Wanted) -> Option<(Attached, Rings)> {
-        let mut hooks = vec![Hook::CgroupPopulated, Hook::CgroupRemoved];
-        hooks.extend(Hook::EXITS);
-        let cgroups = if wanted.kernel_tests_subtrees() {
-            vec![pinned.as_fd().try_clone_to_owned().ok()?]
-        } else {
-            Vec::new()
-        };
-        let plan = Plan {
-            hooks,
-            filter: wanted.kernel_filter(DEFAULT_STREAM_BYTES),
-            cgroups,
-            pids: Vec::new(),
-            stream_bytes: DEFAULT_STREAM_BYTES,
-        };
-        let loaded = load::load(&plan).and_then(|(mut attached, rings)| {
-            attached.watch(pinned.id)?;
-            Ok((attached, rings))
-        });
-        match loaded {
-            Ok(loaded) => Some(loaded),
-            Err(error) => {
-                let error = anyhow::Error::from(error);
-                tracing::info!("without BPF ({error:#}): exits are not reported");
-                None
-            }
-        }
     }
 
     fn columns(&self) -> Option<Columns> {
@@ -203,8 +168,7 @@ impl Wait {
     fn finish(
         &self,
         out: Option<Out<std::fs::File>>,
-        ended: wait::Ended,
-        backend: &'static str,
+        ended: &wait::Ended,
         pinned: Option<&PinnedCgroup>,
     ) -> Result<ExitCode, Failure> {
         let survivors = match (ended.outcome, pinned) {
@@ -216,7 +180,7 @@ impl Wait {
         let Told { shown, lost, .. } = ended.told;
         let verdict = Verdict {
             outcome: ended.outcome,
-            backend,
+            backends: ended.backends.clone(),
             woken_by: ended.woken_by.map(wait::WokenBy::as_str),
             exact: true,
             elapsed_ns: nanoseconds(self.begun.elapsed()),
@@ -247,9 +211,42 @@ impl Wait {
         let mut list = Vec::new();
         verdict.write_survivors(&mut list)?;
         if !list.is_empty() {
-            self.say
-                .line(&format!("still there:\n{}", String::from_utf8_lossy(&list).trim_end()));
+            self.say.line(&format!(
+                "still there:\n{}",
+                String::from_utf8_lossy(&list).trim_end()
+            ));
         }
         Ok(())
     }
+}
+
+/// Loads on a thread of its own: the wait goes on meanwhile, and is right
+/// without BPF too, so a refusal is no failure.
+fn load(pinned: &PinnedCgroup, wanted: &Wanted) -> io::Result<oneshot::Receiver<wait::Loaded>> {
+    let mut hooks = vec![Hook::CgroupPopulated, Hook::CgroupRemoved];
+    hooks.extend(Hook::EXITS);
+    let mut cgroups = Vec::new();
+    if wanted.kernel_tests_subtrees() {
+        cgroups.push(pinned.as_fd().try_clone_to_owned()?);
+    }
+    let plan = Plan {
+        hooks,
+        filter: wanted.kernel_filter(DEFAULT_STREAM_BYTES),
+        cgroups,
+        pids: Vec::new(),
+        stream_bytes: DEFAULT_STREAM_BYTES,
+    };
+    let id = pinned.id;
+    let (tell, told) = oneshot::channel();
+    thread::Builder::new()
+        .name("loader".to_owned())
+        .spawn(move || {
+            let loaded = load::load(&plan).and_then(|(mut attached, rings)| {
+                attached.watch(id)?;
+                Ok((attached, rings))
+            });
+            // The wait may be over: then nobody needs it.
+            let _over = tell.send(loaded);
+        })?;
+    Ok(told)
 }

@@ -8,15 +8,20 @@ use super::{
     human::age,
     json::{self, SCHEMA},
 };
-use crate::{cgroup::CgroupId, source::survivors::Survivor, waiter::Outcome};
+use crate::{
+    cgroup::CgroupId,
+    source::survivors::Survivor,
+    waiter::{Backend, Outcome},
+};
 
 /// What a wait has to say at its end.
 #[derive(Clone, Debug)]
 pub struct Verdict {
     /// How it ended.
     pub outcome: Outcome,
-    /// `bpf`, `pidfd` or `poll`: what served.
-    pub backend: &'static str,
+    /// What served, in the order in which it came; the last one served to the
+    /// end.
+    pub backends: Vec<Backend>,
     /// `ring`, `events` or `timer`; `None` if nothing had to wake us.
     pub woken_by: Option<&'static str>,
     /// Whether the answer is exact on this kernel.
@@ -36,6 +41,10 @@ pub struct Verdict {
 }
 
 impl Verdict {
+    fn backend(&self) -> &'static str {
+        self.backends.last().map_or("none", |it| it.as_str())
+    }
+
     /// One JSON object.
     pub fn write_json(&self, out: &mut Vec<u8>) -> io::Result<()> {
         let survivors = self.survivors.iter().map(SurvivorObject::from).collect();
@@ -44,8 +53,8 @@ impl Verdict {
             r#type: "wait",
             outcome: self.outcome.as_str(),
             until: "empty",
-            backend: self.backend,
-            backends: [self.backend],
+            backend: self.backend(),
+            backends: self.backends.iter().map(|it| it.as_str()).collect(),
             woken_by: self.woken_by,
             exact: self.exact,
             elapsed_ns: self.elapsed_ns,
@@ -72,12 +81,8 @@ impl Verdict {
             Outcome::Timeout => "is still populated",
             Outcome::Interrupted => "may still be populated (interrupted)",
         };
-        let Self {
-            path,
-            backend,
-            exits,
-            ..
-        } = self;
+        let Self { path, exits, .. } = self;
+        let backend = self.backend();
         let after = age(self.elapsed_ns);
         let plural = if *exits == 1 { "" } else { "s" };
         write!(
@@ -109,7 +114,7 @@ struct WaitLine<'a> {
     outcome: &'static str,
     until: &'static str,
     backend: &'static str,
-    backends: [&'static str; 1],
+    backends: Vec<&'static str>,
     woken_by: Option<&'static str>,
     exact: bool,
     elapsed_ns: u64,

@@ -6,8 +6,10 @@
 //! never truth. Synchronous and pure; who wakes and who reads the level is
 //! `pipeline/wait.rs`.
 
+mod backend;
 mod backoff;
 
+pub use backend::Backend;
 pub use backoff::{Backoff, Doubt};
 
 /// What a cgroup is at one moment.

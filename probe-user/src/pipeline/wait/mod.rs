@@ -1,0 +1,261 @@
+//! `probe wait`: until a cgroup is empty.
+//!
+//! Subscribe, then check, then check again on every wake-up: the ring buffer,
+//! `cgroup.events` and the timer are armed side by side and the first one wins.
+//! Exit records wake nobody: a reader that wakes for them takes the CPU from
+//! the task that is dying. The BPF half joins while the wait runs (`bpf.rs`).
+
+mod bpf;
+
+use std::{
+    fs::File,
+    future::{Future, pending},
+    io,
+    os::fd::{AsFd, BorrowedFd},
+    pin::{Pin, pin},
+    time::Duration,
+};
+
+use tokio::{
+    io::{Interest, unix::AsyncFd},
+    sync::oneshot,
+    time::{Instant, sleep_until},
+};
+
+pub use self::bpf::Loaded;
+use self::bpf::{Bpf, Woken};
+
+use super::{
+    places::Places,
+    teller::{Teller, Told},
+};
+use crate::{
+    container::Resolver,
+    filter::Wanted,
+    output::{Out, human::Columns},
+    source::{
+        cgroup_events::PinnedCgroup,
+        cgroupfs::{self, Mount},
+        load::LoadError,
+        readiness::register,
+    },
+    waiter::{Backend, Backoff, EmptyWait, Level, Outcome},
+};
+
+/// What a wait is to do.
+#[derive(Debug)]
+pub struct Settings {
+    /// Which exits are reported.
+    pub wanted: Wanted,
+    /// Columns; `None` for JSON.
+    pub columns: Option<Columns>,
+    /// How long to wait at most.
+    pub timeout: Option<Duration>,
+}
+
+/// What led to the last look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WokenBy {
+    /// A record of the decisive ring.
+    Ring,
+    /// A notification of `cgroup.events`.
+    Events,
+    /// The timer, which is always armed.
+    Timer,
+}
+
+impl WokenBy {
+    /// The word in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ring => "ring",
+            Self::Events => "events",
+            Self::Timer => "timer",
+        }
+    }
+}
+
+/// How it ended.
+#[derive(Clone, Debug)]
+pub struct Ended {
+    /// The verdict.
+    pub outcome: Outcome,
+    /// What served, in the order in which it came.
+    pub backends: Vec<Backend>,
+    /// `None` if nothing had to wake us.
+    pub woken_by: Option<WokenBy>,
+    /// Records printed and lost.
+    pub told: Told,
+}
+
+impl Ended {
+    /// By the first look.
+    #[must_use]
+    pub fn at_once(outcome: Outcome, backend: Backend) -> Self {
+        Self {
+            outcome,
+            backends: vec![backend],
+            woken_by: None,
+            told: Told::default(),
+        }
+    }
+}
+
+/// Why there is no verdict.
+#[derive(Debug, thiserror::Error)]
+pub enum WaitError {
+    /// The state of the cgroup could not be read.
+    #[error("cannot read the state of the cgroup")]
+    Level(#[source] io::Error),
+    /// Nothing could be waited for.
+    #[error("cannot wait")]
+    Wait(#[source] io::Error),
+    /// stdout took no more.
+    #[error("cannot write to stdout")]
+    Write(#[source] io::Error),
+    /// The kernel half's maps did not answer.
+    #[error(transparent)]
+    Map(#[from] LoadError),
+}
+
+/// Reads what the cgroup is, once.
+pub fn look(pinned: &PinnedCgroup) -> Result<Level, WaitError> {
+    pinned.level().map_err(WaitError::Level)
+}
+
+/// What wakes a wait that has no BPF (yet).
+#[must_use]
+pub fn unprivileged(pinned: &PinnedCgroup) -> Backend {
+    if pinned.events().is_some() {
+        Backend::Pidfd
+    } else {
+        Backend::Poll
+    }
+}
+
+/// Waits. What `loading` brings must already watch the cgroup; `None`: no BPF
+/// is wanted.
+pub async fn run(
+    settings: Settings,
+    pinned: &PinnedCgroup,
+    loading: Option<oneshot::Receiver<Loaded>>,
+    place: (Vec<Mount>, Mount),
+    out: Out<File>,
+    resolver: Resolver,
+    stop: impl Future<Output = ()>,
+) -> Result<(Ended, Out<File>), WaitError> {
+    let (mounts, subtree) = place;
+    let places = Places::new(mounts, resolver);
+    let mut teller = Teller::new(settings.wanted, settings.columns, places, out);
+    teller
+        .places
+        .feed_subtree(&mut teller.tracker, &subtree, pinned.id);
+    let events = pinned
+        .events()
+        .map(|events| register(events.as_fd(), Interest::PRIORITY))
+        .transpose()
+        .map_err(WaitError::Wait)?;
+    let mut wait = Wait {
+        pinned,
+        events,
+        bpf: Bpf::new(loading),
+        backends: vec![unprivileged(pinned)],
+        backoff: Backoff::new(),
+        teller,
+        deadline: settings.timeout.map(|timeout| Instant::now() + timeout),
+    };
+    let (outcome, woken_by) = wait.until_empty(pin!(stop)).await?;
+    wait.bpf.tell_all(&mut wait.teller)?;
+    let ended = Ended {
+        outcome,
+        woken_by,
+        backends: wait.backends,
+        told: wait.teller.told,
+    };
+    Ok((ended, wait.teller.out))
+}
+
+struct Wait<'a> {
+    pinned: &'a PinnedCgroup,
+    events: Option<AsyncFd<BorrowedFd<'a>>>,
+    bpf: Bpf,
+    backends: Vec<Backend>,
+    backoff: Backoff,
+    teller: Teller,
+    deadline: Option<Instant>,
+}
+
+impl Wait<'_> {
+    async fn until_empty(
+        &mut self,
+        mut stop: Pin<&mut impl Future<Output = ()>>,
+    ) -> Result<(Outcome, Option<WokenBy>), WaitError> {
+        let mut condition = EmptyWait::looked_before();
+        let mut woken_by = None;
+        loop {
+            if let Some(outcome) = condition.check(look(self.pinned)?) {
+                return Ok((outcome, woken_by));
+            }
+            if self
+                .deadline
+                .is_some_and(|deadline| deadline <= Instant::now())
+            {
+                return Ok((Outcome::Timeout, None));
+            }
+            self.bpf.tell(&mut self.teller)?;
+            let next_look = self.next_look()?;
+            woken_by = tokio::select! {
+                biased;
+                () = &mut stop => return Ok((Outcome::Interrupted, None)),
+                woken = notified(self.events.as_ref()) => {
+                    woken.map_err(WaitError::Wait)?;
+                    Some(WokenBy::Events)
+                }
+                woken = self.bpf.woken() => match woken? {
+                    Woken::ByRing => Some(WokenBy::Ring),
+                    Woken::ByJoining => {
+                        self.welcome_bpf();
+                        None
+                    }
+                },
+                () = sleep_until(next_look) => Some(WokenBy::Timer),
+            };
+        }
+    }
+
+    fn next_look(&mut self) -> Result<Instant, WaitError> {
+        let next = Instant::now() + self.backoff.next_delay(self.bpf.doubt()?);
+        Ok(self.deadline.map_or(next, |deadline| next.min(deadline)))
+    }
+
+    fn welcome_bpf(&mut self) {
+        self.backoff = Backoff::new();
+        if self.bpf.is_armed() {
+            self.backends.push(Backend::Bpf);
+            let live = self.pinned.members().map_or(0, |members| members.len());
+            tracing::info!("armed: {live} processes live, no exit is missed from here on");
+        }
+    }
+}
+
+/// Resolves when `cgroup.events` changed since it was read last.
+async fn notified(events: Option<&AsyncFd<BorrowedFd<'_>>>) -> io::Result<()> {
+    match events {
+        None => pending().await,
+        Some(events) => {
+            events.ready(Interest::PRIORITY).await?.clear_ready();
+            Ok(())
+        }
+    }
+}
+
+/// The directory of a cgroup as a mount of its own, for a walk below it.
+#[must_use]
+pub fn as_subtree(mount: &Mount, directory: &std::path::Path) -> Option<Mount> {
+    Some(Mount {
+        mount_point: directory.to_owned(),
+        root: cgroupfs::path_below(mount, directory)?,
+        ..mount.clone()
+    })
+}
