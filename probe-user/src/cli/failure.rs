@@ -26,7 +26,7 @@ pub enum ExitCode {
 impl ExitCode {
     /// The number.
     #[must_use]
-    pub const fn number(self) -> u8 {
+    pub fn number(self) -> u8 {
         match self {
             Self::Done => 0,
             Self::Failure => 1,
@@ -35,7 +35,7 @@ impl ExitCode {
             Self::NoSuchTarget => 4,
             Self::NotAvailable => 5,
             // What a shell shows for a death by signal.
-            Self::Signal(signal) => 128_u8.wrapping_add(signal as u8),
+            Self::Signal(signal) => u8::try_from(128 + signal).unwrap_or(u8::MAX),
         }
     }
 }

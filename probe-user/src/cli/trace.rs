@@ -43,6 +43,7 @@ use crate::{
 /// hold memory and ports for some milliseconds. To know when it is gone use
 /// `probe wait`.
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(super) struct Args {
     /// Only the subtree of this cgroup: a path on a cgroup mount, or below the
     /// root of a hierarchy

@@ -112,12 +112,8 @@ mod tests {
             comm: *b"sender\0\0\0\0\0\0\0\0\0\0",
         };
         let status = ExitStatus::from_wait_status(signal);
-        let killed = killed_by(Some(status), false, Some(&killer), DEAD).expect("a killer");
-        (
-            killed.via,
-            killed.sender.map(|sender| sender.tgid),
-            killed.cause,
-        )
+        let told = killed_by(Some(status), false, Some(&killer), DEAD).expect("a killer");
+        (told.via, told.sender.map(|sender| sender.tgid), told.cause)
     }
 
     #[test]

@@ -21,7 +21,8 @@ use zerocopy::{FromBytes, IntoBytes};
 pub const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
 
 const MAGIC: u16 = 0xeb9f;
-const POINTER_BYTES: u32 = size_of::<usize>() as u32;
+/// The kernels that BPF serves are 64-bit ones.
+const POINTER_BYTES: u32 = 8;
 const CONTROLLER_ENUM: &str = "cgroup_subsys_id";
 const EXIT_TRACEPOINT: &str = "btf_trace_sched_process_exit";
 

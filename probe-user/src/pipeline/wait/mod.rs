@@ -148,9 +148,7 @@ pub async fn run(
     let (mounts, subtree) = place;
     let places = Places::new(mounts, resolver);
     let mut teller = Teller::new(settings.wanted, settings.columns, places, out);
-    teller
-        .places
-        .feed_subtree(&mut teller.tracker, &subtree, pinned.id);
+    Places::feed_subtree(&mut teller.tracker, &subtree, pinned.id);
     let events = pinned
         .events()
         .map(|events| register(events.as_fd(), Interest::PRIORITY))
