@@ -7,9 +7,7 @@
 use aya_ebpf::programs::RawTracePointContext;
 use aya_log_ebpf::warn;
 use probe_ebpf::{
-    counter::{
-        DECISIVE_DROPPED, DECISIVE_SUBMITTED, STREAM_DROPPED, STREAM_SUBMITTED,
-    },
+    counter::{DECISIVE_DROPPED, DECISIVE_SUBMITTED, STREAM_DROPPED, STREAM_SUBMITTED},
     event::{CgroupChange, Header},
 };
 

@@ -66,7 +66,7 @@ fn is_group_dead(ctx: &RawTracePointContext) -> bool {
 #[inline(always)]
 fn is_last<const HOW: bool>(task: Task<HOW>) -> bool {
     if task::can_read_tasks() {
-        return task.live() == 0;
+        return task.group().live() == 0;
     }
     // Without offsets the leader's exit is the nearest thing to be had.
     let (tgid, tid) = task::current_ids();
@@ -97,6 +97,7 @@ fn exit<const HOW: bool>(ctx: &RawTracePointContext, task: Task<HOW>, group_dead
 #[inline(always)]
 fn describe<const HOW: bool>(task: Task<HOW>, group_dead: bool) -> Exit {
     let leader = task.leader();
+    let group = task.group();
     let described = task.describe(leader);
     let mut flags = EXIT_STATUS_KNOWN;
     if described.tid == described.tgid {
@@ -104,7 +105,7 @@ fn describe<const HOW: bool>(task: Task<HOW>, group_dead: bool) -> Exit {
     }
     let exit_code = if group_dead {
         flags |= EXIT_GROUP_DEAD;
-        task.group_status(leader)
+        group.status(leader)
     } else {
         task.status()
     };
@@ -118,7 +119,7 @@ fn describe<const HOW: bool>(task: Task<HOW>, group_dead: bool) -> Exit {
             flags |= EXIT_KILLER_KNOWN;
         }
     }
-    let [user_ns, system_ns, runtime_ns] = task.times(leader);
+    let [user_ns, system_ns, runtime_ns] = group.times(task, leader);
     Exit {
         header: emit::header(KIND_EXIT),
         task: described,
@@ -127,7 +128,7 @@ fn describe<const HOW: bool>(task: Task<HOW>, group_dead: bool) -> Exit {
         user_ns,
         system_ns,
         runtime_ns,
-        max_rss_pages: task.max_rss_pages(),
+        max_rss_pages: group.max_rss_pages(),
         wanted_cgroup_id: task.cgroup_in(task::filter_hierarchy()),
         killer,
     }

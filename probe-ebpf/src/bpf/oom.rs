@@ -28,7 +28,10 @@ pub(crate) fn mark_victim(ctx: RawTracePointContext) -> i32 {
         mark(victim as u32, 0)
     };
     if !marked && task::add_one(&COUNTERS, OOM_UNRECORDED) == 1 {
-        warn!(&ctx, "victim map full: some OOM kills will look like others");
+        warn!(
+            &ctx,
+            "victim map full: some OOM kills will look like others"
+        );
     }
     0
 }

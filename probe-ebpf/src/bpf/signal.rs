@@ -72,7 +72,10 @@ fn remember(ctx: &RawTracePointContext, signal: u32) {
     if FATAL_SIGNALS.insert(&key, &entry, 0).is_err()
         && task::add_one(&COUNTERS, SIGNAL_UNRECORDED) == 1
     {
-        warn!(ctx, "signal map full: the killers of some processes are unknown");
+        warn!(
+            ctx,
+            "signal map full: the killers of some processes are unknown"
+        );
     }
 }
 

@@ -40,7 +40,7 @@ const SIGNAL_GROUP_EXIT: u32 = 0x4;
 const MAX_LINKS: u32 = 20;
 /// Ancestors between a task and pid 0. Beyond it the root `css_set` stays
 /// unknown until a task with fewer exits.
-const MAX_DEPTH: u32 = 64;
+const MAX_DEPTH: u32 = 16;
 
 macro_rules! global {
     ($global:ident: $type:ty, $field:ident) => {{
@@ -154,9 +154,12 @@ pub(crate) const DIRECT: bool = true;
 pub(crate) const PROBED: bool = false;
 
 /// Reads a member, or gives zero where the offset or the memory is not there.
+///
+/// A null `base` is not asked for: it reads as zero either way, and each
+/// question would double the paths that the verifier must follow.
 #[inline(always)]
 fn read<const HOW: bool, T: Plain>(base: u64, offset: u32) -> T {
-    if base == 0 || offset == UNKNOWN {
+    if offset == UNKNOWN {
         return T::default();
     }
     let address = base.wrapping_add(u64::from(offset)) as *const T;
@@ -166,14 +169,29 @@ fn read<const HOW: bool, T: Plain>(base: u64, offset: u32) -> T {
         // as zero.
         unsafe { address.read_volatile() }
     } else {
-        // SAFETY: the helper checks the address and copies size_of::<T>().
-        unsafe { helpers::bpf_probe_read_kernel(address) }.unwrap_or_default()
+        let mut value = T::default();
+        let destination = (&raw mut value).cast();
+        // What it answers is not asked for either: where it fails it writes
+        // zeros. https://elixir.bootlin.com/linux/v6.12/source/kernel/trace/bpf_trace.c#L213
+        // SAFETY: `value` is valid for size_of::<T>() bytes, and any bytes are a
+        // `Plain`; the helper checks the source.
+        let _zero_or_error = unsafe {
+            helpers::generated::bpf_probe_read_kernel(
+                destination,
+                size_of::<T>() as u32,
+                address.cast(),
+            )
+        };
+        value
     }
 }
 
 /// Reads a pointer, then a member of what it points to.
 #[inline(always)]
 fn follow<const HOW: bool, T: Plain>(base: u64, pointer: u32, offset: u32) -> T {
+    if pointer == UNKNOWN {
+        return T::default();
+    }
     read::<HOW, T>(read::<HOW, u64>(base, pointer), offset)
 }
 
@@ -223,9 +241,11 @@ impl<const HOW: bool> Task<HOW> {
         Self(read::<HOW, _>(self.0, offset!(task_real_parent)))
     }
 
+    /// To be asked once for each program: for every pointer that it loads from
+    /// a typed one the verifier searches the kernel's BTF from end to end.
     #[inline(always)]
-    fn signal<T: Plain>(self, offset: u32) -> T {
-        follow::<HOW, T>(self.0, offset!(task_signal), offset)
+    pub(crate) fn group(self) -> Group<HOW> {
+        Group(read::<HOW, _>(self.0, offset!(task_signal)))
     }
 
     #[inline(always)]
@@ -238,44 +258,10 @@ impl<const HOW: bool> Task<HOW> {
         read::<HOW, u32>(self.0, offset!(task_flags)) & PF_EXITING != 0
     }
 
-    /// Tasks of the group that have not begun to exit.
-    #[inline(always)]
-    pub(crate) fn live(self) -> u32 {
-        self.signal(offset!(signal_live))
-    }
-
-    /// Raw wait status of the whole group, as `wait_task_zombie` computes it:
-    /// <https://elixir.bootlin.com/linux/v6.12/source/kernel/exit.c#L1184>
-    #[inline(always)]
-    pub(crate) fn group_status(self, leader: Self) -> u32 {
-        let flags: u32 = self.signal(offset!(signal_flags));
-        if flags & SIGNAL_GROUP_EXIT != 0 {
-            self.signal(offset!(signal_group_exit_code))
-        } else {
-            leader.status()
-        }
-    }
-
     /// Raw wait status of this task alone.
     #[inline(always)]
     pub(crate) fn status(self) -> u32 {
         read::<HOW, _>(self.0, offset!(task_exit_code))
-    }
-
-    /// User, system and exact run time: what released tasks left in the
-    /// signal struct, and what this task and an unreleased leader still hold.
-    #[inline(always)]
-    pub(crate) fn times(self, leader: Self) -> [u64; 3] {
-        let mut times = [
-            self.signal(offset!(signal_utime)),
-            self.signal(offset!(signal_stime)),
-            self.signal(offset!(signal_sum_sched_runtime)),
-        ];
-        self.add_own_times(&mut times);
-        if leader.tid() != self.tid() {
-            leader.add_own_times(&mut times);
-        }
-        times
     }
 
     #[inline(always)]
@@ -285,11 +271,6 @@ impl<const HOW: bool> Task<HOW> {
         times[2] += read::<HOW, u64>(self.0, offset!(task_sum_exec_runtime));
     }
 
-    #[inline(always)]
-    pub(crate) fn max_rss_pages(self) -> u64 {
-        self.signal(offset!(signal_maxrss))
-    }
-
     /// Innermost pid namespace: its depth, the pid in it, its inode number.
     #[inline(always)]
     pub(crate) fn innermost_pid(self) -> (u32, u32, u32) {
@@ -297,7 +278,7 @@ impl<const HOW: bool> Task<HOW> {
         let level: u32 = read::<HOW, _>(pid, offset!(pid_level));
         let numbers = offset!(pid_numbers);
         let stride = offset!(upid_bytes);
-        if pid == 0 || numbers == UNKNOWN || stride == UNKNOWN {
+        if numbers == UNKNOWN || stride == UNKNOWN {
             return (0, 0, 0);
         }
         if level == 0 {
@@ -399,14 +380,58 @@ impl<const HOW: bool> Task<HOW> {
         let destination = args.as_mut_ptr().cast();
         // SAFETY: `args` is valid for `len` bytes (at most its size, which the
         // verifier checks again); the helper checks the user address.
-        let result = unsafe {
-            helpers::generated::bpf_probe_read_user(destination, len, start as *const _)
-        };
+        let result =
+            unsafe { helpers::generated::bpf_probe_read_user(destination, len, start as *const _) };
         if result == 0 {
             (len, wanted > u64::from(len))
         } else {
             (0, false)
         }
+    }
+}
+
+/// What the tasks of a thread group share: a `signal_struct`.
+#[derive(Clone, Copy)]
+pub(crate) struct Group<const HOW: bool>(u64);
+
+impl<const HOW: bool> Group<HOW> {
+    /// Tasks that have not begun to exit.
+    #[inline(always)]
+    pub(crate) fn live(self) -> u32 {
+        read::<HOW, _>(self.0, offset!(signal_live))
+    }
+
+    /// Raw wait status of the whole group, as `wait_task_zombie` computes it:
+    /// <https://elixir.bootlin.com/linux/v6.12/source/kernel/exit.c#L1184>
+    #[inline(always)]
+    pub(crate) fn status(self, leader: Task<HOW>) -> u32 {
+        let flags: u32 = read::<HOW, _>(self.0, offset!(signal_flags));
+        if flags & SIGNAL_GROUP_EXIT != 0 {
+            read::<HOW, _>(self.0, offset!(signal_group_exit_code))
+        } else {
+            leader.status()
+        }
+    }
+
+    /// User, system and exact run time: what released tasks left here, and what
+    /// the last task and an unreleased leader still hold.
+    #[inline(always)]
+    pub(crate) fn times(self, last: Task<HOW>, leader: Task<HOW>) -> [u64; 3] {
+        let mut times = [
+            read::<HOW, _>(self.0, offset!(signal_utime)),
+            read::<HOW, _>(self.0, offset!(signal_stime)),
+            read::<HOW, _>(self.0, offset!(signal_sum_sched_runtime)),
+        ];
+        last.add_own_times(&mut times);
+        if leader.tid() != last.tid() {
+            leader.add_own_times(&mut times);
+        }
+        times
+    }
+
+    #[inline(always)]
+    pub(crate) fn max_rss_pages(self) -> u64 {
+        read::<HOW, _>(self.0, offset!(signal_maxrss))
     }
 }
 

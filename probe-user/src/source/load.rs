@@ -8,6 +8,7 @@ use std::{
     fmt, io,
     os::fd::{AsRawFd, OwnedFd},
     path::Path,
+    thread,
 };
 
 use aya::{
@@ -25,7 +26,7 @@ use tracing::{debug, warn};
 use zerocopy::IntoBytes;
 
 use super::{
-    OBJECT, btf, cgroupfs,
+    OBJECT, btf, cgroupfs, heap,
     hook::{ExitShape, Hook},
     ring::Stream,
 };
@@ -114,12 +115,23 @@ pub struct Rings {
 
 /// Loads and attaches.
 pub fn load(plan: &Plan) -> Result<(Attached, Rings), LoadError> {
-    let types = kernel_types();
+    let (mut loader, types) = thread::scope(|scope| {
+        let loader = scope.spawn(loader);
+        let types = kernel_types();
+        let loader = loader.join();
+        (loader.unwrap_or_else(|_panicked| EbpfLoader::new()), types)
+    });
+    heap::trim();
     let mut offsets = types
         .as_ref()
         .map_or(OFFSETS_UNKNOWN, |types| types.offsets);
     rank_hierarchies(&mut offsets);
-    let mut ebpf = create_maps(plan, &offsets)?;
+    let mut ebpf = create_maps(
+        loader
+            .override_global(OFFSETS_SYMBOL, offsets.as_bytes(), true)
+            .override_global(FILTER_SYMBOL, plan.filter.as_bytes(), true)
+            .map_max_entries("STREAM", plan.stream_bytes),
+    )?;
     let logger = match EbpfLogger::init(&mut ebpf) {
         Ok(logger) => Some(logger),
         Err(error) => {
@@ -132,6 +144,15 @@ pub fn load(plan: &Plan) -> Result<(Attached, Rings), LoadError> {
         attached.attach_or_degrade(hook)?;
     }
     Ok((attached, rings))
+}
+
+/// Aya parses the kernel's whole BTF here, for relocations that Rust programs
+/// do not have: 20 ms, hence on a thread of its own, and 14 MB that nobody needs
+/// afterwards.
+fn loader() -> EbpfLoader<'static> {
+    let mut loader = EbpfLoader::new();
+    loader.btf(None);
+    loader
 }
 
 fn kernel_types() -> Option<btf::KernelTypes> {
@@ -163,21 +184,14 @@ fn rank_hierarchies(offsets: &mut Offsets) {
     }
 }
 
-fn create_maps(plan: &Plan, offsets: &Offsets) -> Result<Ebpf, LoadError> {
-    match create_maps_once(plan, offsets) {
+fn create_maps(loader: &mut EbpfLoader<'_>) -> Result<Ebpf, LoadError> {
+    match loader.load(OBJECT).map_err(map_error) {
         // Before 5.11 maps and programs count against RLIMIT_MEMLOCK.
-        Err(LoadError::NotPermitted { .. }) if raise_memlock() => create_maps_once(plan, offsets),
+        Err(LoadError::NotPermitted { .. }) if raise_memlock() => {
+            loader.load(OBJECT).map_err(map_error)
+        }
         result => result,
     }
-}
-
-fn create_maps_once(plan: &Plan, offsets: &Offsets) -> Result<Ebpf, LoadError> {
-    EbpfLoader::new()
-        .override_global(OFFSETS_SYMBOL, offsets.as_bytes(), true)
-        .override_global(FILTER_SYMBOL, plan.filter.as_bytes(), true)
-        .map_max_entries("STREAM", plan.stream_bytes)
-        .load(OBJECT)
-        .map_err(map_error)
 }
 
 fn map_error(error: EbpfError) -> LoadError {
