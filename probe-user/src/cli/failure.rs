@@ -35,7 +35,7 @@ impl ExitCode {
             Self::NoSuchTarget => 4,
             Self::NotAvailable => 5,
             // What a shell shows for a death by signal.
-            Self::Signal(signal) => 128_u8.wrapping_add(signal as u8),
+            Self::Signal(signal) => 128 | (signal.to_le_bytes()[0] & 0x7f),
         }
     }
 }
@@ -86,7 +86,8 @@ pub(super) fn without_bpf(error: LoadError) -> Failure {
         LoadError::NotPermitted { .. } => {
             "run it as root, with the capabilities CAP_BPF and CAP_PERFMON \
              (`setcap cap_bpf,cap_perfmon+ep probe`), or let a privileged probe daemon \
-             serve you; `probe doctor` tells what this machine allows"
+             serve you; in a container its seccomp profile may forbid bpf(2) all the same; \
+             `probe doctor` tells what this machine allows"
         }
         LoadError::NoRingBuffer => "BPF ring buffers need Linux 5.8; `probe wait` works without",
         _ => "`probe doctor` tells what this machine offers",
