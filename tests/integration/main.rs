@@ -2,3 +2,4 @@
 //! as the judge.
 
 mod exits;
+mod input;

@@ -18,9 +18,10 @@ pub(crate) fn probe() -> PathBuf {
     path
 }
 
-/// Cargo builds the victim together with the tests, for the same profile.
-pub(crate) fn victim() -> PathBuf {
-    let path = profile_dir().join("victim");
+/// A program of this package, such as `victim`: cargo builds them together with
+/// the tests, for the same profile.
+pub(crate) fn program(name: &str) -> PathBuf {
+    let path = profile_dir().join(name);
     assert!(
         path.exists(),
         "{} is missing: run `cargo xtask test`",

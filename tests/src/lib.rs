@@ -15,6 +15,7 @@
 mod binaries;
 mod cgroup;
 mod clock;
+pub mod conditions;
 mod deadline;
 mod lines;
 mod probe;
@@ -22,9 +23,11 @@ pub mod random;
 pub mod record;
 pub mod schema;
 mod victim;
+mod waiting;
 
 pub use cgroup::Cgroup;
 pub use clock::boottime_ns;
 pub use deadline::{DEADLINE, Deadline};
 pub use probe::{Finished, Output, Probe, probe, probe_in};
 pub use victim::Victim;
+pub use waiting::Waiting;

@@ -75,10 +75,15 @@ pub fn probe_in(command: &mut Command) -> Output {
     let mut child = spawn(command);
     let stdout = Lines::of(child.stdout.take().expect("piped"));
     let stderr = Lines::of(child.stderr.take().expect("piped"));
+    collect(&mut child, &stdout, &stderr)
+}
+
+/// What a child still says, and how it ends.
+pub(crate) fn collect(child: &mut Child, stdout: &Lines, stderr: &Lines) -> Output {
     let deadline = Deadline::start();
     let stdout = text(&stdout.rest(deadline));
     let stderr = text(&stderr.rest(deadline));
-    let status = ended(&mut child, deadline);
+    let status = ended(child, deadline);
     Output {
         code: status.code(),
         signal: status.signal(),
@@ -224,7 +229,7 @@ impl Finished {
     }
 }
 
-fn spawn(command: &mut Command) -> Child {
+pub(crate) fn spawn(command: &mut Command) -> Child {
     command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

@@ -27,7 +27,13 @@ impl Victim {
     /// Starts a victim that waits for [`Victim::release`] inside the cgroup.
     #[must_use]
     pub fn spawn(args: &[&str], cgroup: Option<&Cgroup>) -> Self {
-        let mut child = Command::new(binaries::victim())
+        Self::spawn_as("victim", args, cgroup)
+    }
+
+    /// The same for another program of this package that knows `held`.
+    #[must_use]
+    pub fn spawn_as(program: &str, args: &[&str], cgroup: Option<&Cgroup>) -> Self {
+        let mut child = Command::new(binaries::program(program))
             .arg("held")
             .args(args)
             .stdin(Stdio::piped())
