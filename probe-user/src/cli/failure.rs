@@ -94,3 +94,16 @@ pub(super) fn without_bpf(error: LoadError) -> Failure {
     };
     Failure::new(ExitCode::NotAvailable, error).hint(hint)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_ring_buffers_the_hint_says_since_when_there_are_any() {
+        let failure = without_bpf(LoadError::NoRingBuffer);
+        assert_eq!(failure.code.number(), 5);
+        let hint = failure.hint.expect("a hint");
+        assert!(hint.contains("Linux 5.8") && hint.contains("probe wait"), "{hint}");
+    }
+}
