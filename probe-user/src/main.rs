@@ -5,14 +5,13 @@ use std::{
     process::ExitCode,
 };
 
-use anstream::{AutoStream, ColorChoice};
 use clap::Parser;
 use probe_user::cli::{self, Cli, Failure};
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    log_to_stderr(cli.log_level());
+    log_to_stderr(cli.log_level(), cli::log_colour());
     let code = cli.run().unwrap_or_else(|failure| {
         report(&failure);
         failure.code
@@ -23,10 +22,10 @@ fn main() -> ExitCode {
     ExitCode::from(code.number())
 }
 
-fn log_to_stderr(level: &str) {
+fn log_to_stderr(level: &str, colour: bool) {
     let subscriber = tracing_subscriber::fmt()
         .with_writer(io::stderr)
-        .with_ansi(AutoStream::choice(&io::stderr()) != ColorChoice::Never)
+        .with_ansi(colour)
         .with_env_filter(EnvFilter::new(level))
         .without_time()
         .with_target(false)

@@ -1,1 +1,33 @@
-//! x
+//! The harness of the integration tests: cgroups, victims, a running `probe`,
+//! and deadlines for everything that is waited for.
+//!
+//! One file for each noun. What must be true of `probe` is not written here but
+//! in `integration/`, one module for each subject; how a process can die is in
+//! `src/bin/victim`, whose parent variants report what `waitpid` told them.
+//!
+//! Everything panics: a test that returned an error would lose the place where
+//! it failed.
+#![expect(
+    clippy::missing_panics_doc,
+    reason = "the harness panics by design, with what it saw until then"
+)]
+
+mod binaries;
+mod cgroup;
+mod clock;
+pub mod conditions;
+mod deadline;
+mod lines;
+mod probe;
+pub mod random;
+pub mod record;
+pub mod schema;
+mod victim;
+mod waiting;
+
+pub use cgroup::Cgroup;
+pub use clock::boottime_ns;
+pub use deadline::{DEADLINE, Deadline};
+pub use probe::{Finished, Output, Probe, probe, probe_in};
+pub use victim::Victim;
+pub use waiting::Waiting;

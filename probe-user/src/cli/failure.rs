@@ -86,10 +86,24 @@ pub(super) fn without_bpf(error: LoadError) -> Failure {
         LoadError::NotPermitted { .. } => {
             "run it as root, with the capabilities CAP_BPF and CAP_PERFMON \
              (`setcap cap_bpf,cap_perfmon+ep probe`), or let a privileged probe daemon \
-             serve you; `probe doctor` tells what this machine allows"
+             serve you; in a container its seccomp profile may forbid bpf(2) all the same; \
+             `probe doctor` tells what this machine allows"
         }
         LoadError::NoRingBuffer => "BPF ring buffers need Linux 5.8; `probe wait` works without",
         _ => "`probe doctor` tells what this machine offers",
     };
     Failure::new(ExitCode::NotAvailable, error).hint(hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_ring_buffers_the_hint_says_since_when_there_are_any() {
+        let failure = without_bpf(LoadError::NoRingBuffer);
+        assert_eq!(failure.code.number(), 5);
+        let hint = failure.hint.expect("a hint");
+        assert!(hint.contains("Linux 5.8") && hint.contains("probe wait"), "{hint}");
+    }
 }

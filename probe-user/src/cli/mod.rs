@@ -80,6 +80,12 @@ impl Cli {
     }
 }
 
+/// Whether the log on stderr may use colours.
+#[must_use]
+pub fn log_colour() -> bool {
+    terminal::stderr_colour()
+}
+
 /// The command line, for completions and man pages.
 #[must_use]
 pub fn command() -> clap::Command {

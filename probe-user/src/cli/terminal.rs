@@ -43,6 +43,11 @@ pub(super) fn colour() -> bool {
     anstream::AutoStream::choice(&io::stdout()) != anstream::ColorChoice::Never
 }
 
+/// Whether stderr shows colours, likewise.
+pub(super) fn stderr_colour() -> bool {
+    anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never
+}
+
 /// Whether a person looks at stdout as it comes.
 pub(super) fn is_interactive() -> bool {
     io::stdout().is_terminal()

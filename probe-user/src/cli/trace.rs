@@ -42,8 +42,19 @@ use crate::{
 /// An exit is shown when it begins: the process is still in its cgroup and may
 /// hold memory and ports for some milliseconds. To know when it is gone use
 /// `probe wait`.
+///
+/// --starts adds lines for what begins. Those are limited by targets, --comm and
+/// --uid; how and when something ends cannot be asked of its beginning, so
+/// --failed, --signaled, --oom, --min-age and --max-age limit exits only.
+///
+/// On a kernel without BTF nothing is known of a process but pid, uid, name and
+/// v2 cgroup. A condition on something else then lets every record pass, and a
+/// note says so.
 #[derive(Debug, clap::Args)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "flags of a command line are no state machine"
+)]
 pub(super) struct Args {
     /// Only the subtree of this cgroup: a path on a cgroup mount, or below the
     /// root of a hierarchy
@@ -136,6 +147,7 @@ pub(super) fn run(args: Args, say: Say) -> Result<ExitCode, Failure> {
 }
 
 async fn follow(args: Args, say: Say) -> Result<ExitCode, Failure> {
+    check_ages(&args)?;
     // From the first moment on, so that no signal kills us half way.
     let stop = stop::requested()?;
     let mounts = target::mounts()?;
@@ -144,6 +156,9 @@ async fn follow(args: Args, say: Say) -> Result<ExitCode, Failure> {
     let targets = targets(&args, &mounts, &mut resolver)?;
     let wanted = wanted(&args, &targets)?;
     let (attached, rings) = load(&args, &wanted, &targets, say)?;
+    if attached.types.is_none() {
+        do_without_types(&args, &wanted, say)?;
+    }
     say.line(&announcement(&attached, &args));
     let settings = Settings {
         wanted,
@@ -167,6 +182,42 @@ async fn follow(args: Args, say: Say) -> Result<ExitCode, Failure> {
         begun.elapsed().as_secs_f64()
     ));
     Ok(ExitCode::Done)
+}
+
+fn check_ages(args: &Args) -> Result<(), Failure> {
+    match (args.min_age, args.max_age) {
+        (Some(least), Some(most)) if least > most => {
+            let message = "no process can be at least --min-age and at most --max-age old";
+            let failure = Failure::message(ExitCode::Usage, message);
+            Err(failure.hint(format!("--min-age {least:?} is more than --max-age {most:?}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What the user asked for and this kernel cannot tell. A v1 cgroup would match
+/// nothing, which looks like an answer; a condition that lets everything pass
+/// is seen to do so.
+fn do_without_types(args: &Args, wanted: &Wanted, say: Say) -> Result<(), Failure> {
+    if wanted.hierarchy().is_some() {
+        let message = "without BTF the v1 cgroup of a process is unknown";
+        let failure = Failure::message(ExitCode::NotAvailable, message);
+        return Err(failure.hint(
+            "name its v2 cgroup, trace by --pid, or boot a kernel with CONFIG_DEBUG_INFO_BTF",
+        ));
+    }
+    let conditions = [
+        ("--failed", args.failed),
+        ("--signaled", args.signaled),
+        ("--oom", args.oom),
+        ("--min-age", args.min_age.is_some()),
+        ("--max-age", args.max_age.is_some()),
+    ];
+    let untold: Vec<_> = conditions.iter().filter(|(_, asked)| *asked).map(|(flag, _)| *flag).collect();
+    if !untold.is_empty() {
+        say.line(&format!("note: without BTF every exit passes {}", untold.join(", ")));
+    }
+    Ok(())
 }
 
 async fn until_stop_or(limit: Option<Duration>, stop: impl Future<Output = i32>) {

@@ -194,6 +194,10 @@ fn create_maps(loader: &mut EbpfLoader<'_>) -> Result<Ebpf, LoadError> {
     }
 }
 
+/// The maps that are ring buffers; which of them is made first is not ours to
+/// say.
+const RINGS: [&str; 3] = ["STREAM", "DECISIVE", "AYA_LOGS"];
+
 fn map_error(error: EbpfError) -> LoadError {
     let EbpfError::MapError(MapError::CreateError { name, io_error }) = error else {
         return LoadError::Maps(Box::new(error));
@@ -204,7 +208,7 @@ fn map_error(error: EbpfError) -> LoadError {
             source: io_error,
         },
         // The first thing that a kernel without ring buffers refuses.
-        Some(Errno::INVAL) if name == "STREAM" || name == "DECISIVE" => LoadError::NoRingBuffer,
+        Some(Errno::INVAL) if RINGS.contains(&name.as_str()) => LoadError::NoRingBuffer,
         _ => LoadError::Maps(Box::new(EbpfError::MapError(MapError::CreateError {
             name,
             io_error,
@@ -410,4 +414,47 @@ fn watch_key(cgroup: CgroupId) -> [u64; 2] {
         reserved: 0,
         id: cgroup.id,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(map: &str, errno: Errno) -> LoadError {
+        map_error(EbpfError::MapError(MapError::CreateError {
+            name: map.to_owned(),
+            io_error: errno.into(),
+        }))
+    }
+
+    /// Stands for a kernel before 5.8: there is none to run this on, so the
+    /// answer that one gives is put in.
+    #[test]
+    fn a_kernel_without_ring_buffers_is_told_from_one_that_forbids_them() {
+        for map in RINGS {
+            assert!(matches!(refused(map, Errno::INVAL), LoadError::NoRingBuffer), "{map}");
+            for errno in [Errno::PERM, Errno::NOSYS] {
+                let error = refused(map, errno);
+                assert!(matches!(error, LoadError::NotPermitted { .. }), "{map}: {error}");
+            }
+            assert!(matches!(refused(map, Errno::NOMEM), LoadError::Maps(_)), "{map}");
+        }
+        assert!(matches!(refused("WATCHED", Errno::INVAL), LoadError::Maps(_)));
+    }
+
+    #[test]
+    fn every_ring_buffer_of_the_object_is_known_as_one() {
+        const BPF_MAP_TYPE_RINGBUF: u32 = 27;
+        let object = aya_obj::Object::parse(OBJECT).expect("the object that we ship");
+        let mut rings: Vec<_> = object
+            .maps
+            .iter()
+            .filter(|(_, map)| map.map_type() == BPF_MAP_TYPE_RINGBUF)
+            .map(|(name, _)| name.as_str())
+            .collect();
+        let mut known = RINGS;
+        rings.sort_unstable();
+        known.sort_unstable();
+        assert_eq!(rings, known);
+    }
 }

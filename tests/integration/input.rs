@@ -1,0 +1,462 @@
+//! Bad input and bad surroundings: what `probe` says, and with which exit code.
+
+use std::{
+    fs::File,
+    process::{Command, Stdio},
+};
+
+use probe_tests::{
+    Cgroup, DEADLINE, Deadline, Output, Probe, Victim, Waiting, conditions, probe, probe_in, record,
+};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+fn assert_refused(output: &Output, code: i32, words: &[&str]) {
+    assert_eq!(output.code, Some(code), "{output:#?}");
+    assert_eq!(output.stdout, "", "no data of a command that failed");
+    for word in words {
+        assert!(output.stderr.contains(word), "no '{word}' in {output:#?}");
+    }
+}
+
+#[test]
+fn an_unknown_verb_or_flag_is_wrong_usage() {
+    for args in [
+        &["explode"][..],
+        &["trace", "--explode"],
+        &["wait"],
+        &[],
+        &["-q", "-v", "doctor"],
+    ] {
+        assert_refused(&probe(args), 2, &["Usage"]);
+    }
+}
+
+#[test]
+fn a_value_that_does_not_parse_is_named_with_what_would() {
+    for (args, word) in [
+        (&["trace", "--comm", "[a"][..], "'[a' is no glob"),
+        (&["trace", "--comm", "a***"], "is no glob"),
+        (&["trace", "--buffer", "0"], "is no size from"),
+        (&["trace", "--buffer", "1025M"], "is no size from"),
+        (&["trace", "--buffer", "4294967296"], "is no size from"),
+        (&["trace", "--buffer", "4X"], "write 64K or 4M"),
+        (&["trace", "--buffer", ""], "is no size from"),
+        (&["trace", "--duration", "soon"], "write 250ms"),
+        (&["trace", "--duration=-1"], "is no span of time"),
+        (&["trace", "--duration", "nan"], "is no span of time"),
+        (&["trace", "--min-age", "1y2"], "write 250ms"),
+        (&["trace", "--max-age", ""], "write 250ms"),
+        (&["trace", "--count", "0"], "0 is not in"),
+        (&["trace", "--count", "many"], "invalid digit"),
+        (&["trace", "--pid", "0"], "0 is not in"),
+        (&["trace", "--pid=-1"], "invalid"),
+        (&["trace", "--pid", "4294967296"], "is not in"),
+        (&["trace", "--uid", "root"], "invalid digit"),
+        (
+            &["wait", "--cgroup", "a", "-t", "1 fortnight"],
+            "write 250ms",
+        ),
+        (&["wait", "--cgroup", "../a"], "is no cgroup path"),
+        (&["completions", "no-such-shell"], "invalid value"),
+        (&["wait", "--cgroup"], "a value is required"),
+        (&["wait", "--cgroup", ""], "a value is required"),
+        (
+            &["trace", "--cgroup", "a", "--hierarchy", "x"],
+            "there are: ",
+        ),
+    ] {
+        assert_refused(&probe(args), 2, &[word]);
+    }
+}
+
+#[test]
+fn a_least_age_above_the_greatest_is_refused() {
+    let output = probe(&["trace", "--min-age", "2s", "--max-age", "1s"]);
+    assert_refused(&output, 2, &["--min-age", "--max-age", "hint: "]);
+}
+
+#[test]
+fn what_is_not_there_is_no_such_target() {
+    for args in [
+        &["trace", "--cgroup", "no-such-cgroup"][..],
+        &["trace", "--cgroup", "/sys/fs/cgroup/no-such-cgroup"],
+        &["trace", "--cgroup", "/etc"],
+        &["trace", "--container", "no-such-container"],
+        &["trace", "--container", ""],
+        // Beyond the largest pid_max there is.
+        &["trace", "--pid", "4194305"],
+        &["wait", "--cgroup", "no/such/cgroup"],
+    ] {
+        assert_refused(&probe(args), 4, &["probe: "]);
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn an_unknown_target_comes_with_a_hint() {
+    for flag in ["--cgroup", "--container"] {
+        assert_refused(
+            &probe(&["trace", flag, "nothing-of-this-name"]),
+            4,
+            &["hint: "],
+        );
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn without_privilege_the_hint_names_the_capabilities_and_the_daemon() {
+    let words = [
+        "not permitted",
+        "hint: ",
+        "CAP_BPF",
+        "CAP_PERFMON",
+        "daemon",
+    ];
+    let mut nobody = conditions::without_privilege(&["trace"]);
+    assert_refused(&probe_in(&mut nobody), 5, &words);
+    let mut confined = conditions::without_bpf_capabilities(&["trace"]);
+    assert_refused(&probe_in(&mut confined), 5, &words);
+}
+
+#[test]
+#[ignore = "needs root"]
+fn the_two_capabilities_of_the_hint_suffice() {
+    let cgroup = Cgroup::v2("two-capabilities");
+    let args = ["trace", "--json", "--cgroup", cgroup.path()];
+    let mut probe = Probe::trace_in(&mut conditions::with_two_capabilities(&args));
+    let mut victim = Victim::start(&["exit", "7"], Some(&cgroup));
+    assert_eq!(
+        record::wait_status(&probe.exit_of(victim.pid())),
+        victim.wait()
+    );
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_seccomp_filter_against_bpf_is_not_permitted_and_hinted_at() {
+    let mut denied = conditions::denied("bpf,perf_event_open", "EPERM", &["trace"]);
+    assert_refused(&probe_in(&mut denied), 5, &["not permitted", "seccomp"]);
+}
+
+/// Lines of a log level, as `tracing` writes them.
+fn warnings(stderr: &[String]) -> Vec<&String> {
+    stderr.iter().filter(|line| line.contains("WARN")).collect()
+}
+
+#[test]
+#[ignore = "needs root"]
+fn without_btf_records_have_nulls_and_there_is_one_warning() {
+    let cgroup = Cgroup::v2("no-btf");
+    let args = ["trace", "--json", "--cgroup", cgroup.path()];
+    let mut probe = Probe::trace_in(&mut conditions::without_btf(&args));
+    let mut victim = Victim::start(&["exit", "7"], Some(&cgroup));
+    victim.wait();
+    let exit = probe.exit_of(victim.pid());
+    for unknown in [
+        "status",
+        "ppid",
+        "start_boottime_ns",
+        "age_ns",
+        "killed_by",
+        "usage",
+        "ns",
+    ] {
+        assert_eq!(exit[unknown], Value::Null, "{unknown} in {exit}");
+    }
+    assert_eq!(exit["comm"], "victim");
+    assert_eq!(exit["uid"], 0);
+    assert_eq!(exit["cgroup"]["id"], cgroup.id());
+    assert_eq!(exit["cgroup"]["path"], cgroup.name());
+    let told = probe.finish();
+    let warnings = warnings(&told.stderr);
+    assert_eq!(warnings.len(), 1, "{warnings:#?}");
+    assert!(warnings[0].contains("BTF"), "{warnings:#?}");
+}
+
+#[test]
+#[ignore = "needs root"]
+fn without_btf_a_condition_that_cannot_be_told_lets_records_pass_and_says_so() {
+    let cgroup = Cgroup::v2("no-btf-filters");
+    let args = [
+        "trace",
+        "--json",
+        "--failed",
+        "--max-age",
+        "0",
+        "--cgroup",
+        cgroup.path(),
+    ];
+    let mut probe = Probe::trace_in(&mut conditions::without_btf(&args));
+    let mut victim = Victim::start(&["exit", "0"], Some(&cgroup));
+    victim.wait();
+    probe.exit_of(victim.pid());
+    let told = probe.finish();
+    assert_eq!(warnings(&told.stderr).len(), 1, "{told:#?}");
+    let note = told.stderr.iter().find(|line| line.starts_with("note: "));
+    let note = note.unwrap_or_else(|| panic!("no note in {told:#?}"));
+    assert!(
+        note.contains("--failed") && note.contains("--max-age"),
+        "{note}"
+    );
+}
+
+#[test]
+#[ignore = "needs root"]
+fn without_btf_the_conditions_that_can_be_told_still_hold() {
+    let cgroup = Cgroup::v2("no-btf-pid");
+    let mut wanted = Victim::spawn(&["exit", "0"], Some(&cgroup));
+    let mut other = Victim::spawn(&["exit", "0"], Some(&cgroup));
+    let pid = wanted.pid().to_string();
+    let args = [
+        "trace", "--json", "--pid", &pid, "--comm", "vict*", "--uid", "0",
+    ];
+    let mut probe = Probe::trace_in(&mut conditions::without_btf(&args));
+    other.release();
+    other.wait();
+    wanted.release();
+    wanted.wait();
+    probe.exit_of(wanted.pid());
+    assert_eq!(probe.finish().lines.len(), 1);
+}
+
+#[test]
+#[ignore = "needs root"]
+fn without_btf_a_v1_cgroup_cannot_be_traced() {
+    let cgroup = Cgroup::v1("pids", "no-btf");
+    let mut trace = conditions::without_btf(&["trace", "--cgroup", cgroup.path()]);
+    assert_refused(&probe_in(&mut trace), 5, &["BTF", "hint: "]);
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_buffer_size_is_rounded_up_and_said_so() {
+    let cgroup = Cgroup::v2("buffer");
+    for (asked, size) in [("5000", "8192"), ("1", "4096"), ("3M", "4194304")] {
+        let args = [
+            "trace",
+            "--duration",
+            "0",
+            "--buffer",
+            asked,
+            "--cgroup",
+            cgroup.path(),
+        ];
+        let output = probe(&args);
+        assert_eq!(output.code, Some(0), "{output:#?}");
+        assert!(
+            output.stderr.contains(&format!("rounded up to {size}")),
+            "{output:#?}"
+        );
+    }
+    let args = [
+        "trace",
+        "--duration",
+        "0",
+        "--buffer",
+        "64K",
+        "--cgroup",
+        cgroup.path(),
+    ];
+    let output = probe(&args);
+    assert!(!output.stderr.contains("rounded"), "{output:#?}");
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_closed_pipe_ends_a_trace_at_once_even_if_no_further_record_comes() {
+    let cgroup = Cgroup::v2("closed-pipe");
+    let mut command = conditions::as_it_is(&["trace", "--json", "--cgroup", cgroup.path()]);
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("probe starts");
+    // Nothing ever dies in the cgroup.
+    drop(child.stdout.take());
+    let status = ended(&mut child);
+    assert_eq!(status.code(), Some(0), "{status}");
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_reader_that_takes_one_line_ends_a_trace() {
+    let cgroup = Cgroup::v2("head");
+    let script = "\"$0\" trace --json --cgroup \"$1\" | head -n 1; echo ${PIPESTATUS[0]}";
+    let probe_path = conditions::as_it_is(&[]).get_program().to_owned();
+    let mut command = Command::new("bash");
+    command
+        .args(["-c", script])
+        .arg(probe_path)
+        .arg(cgroup.path());
+    // Attached, whenever that is: they die until the reader has its line.
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    let output = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                Victim::start(&["exit", "0"], Some(&cgroup)).wait();
+            }
+        });
+        let output = probe_in(&mut command);
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        output
+    });
+    let lines: Vec<_> = output.stdout.lines().collect();
+    assert_eq!((lines.len(), lines.last()), (2, Some(&"0")), "{output:#?}");
+}
+
+/// [`std::process::Child::wait`] that gives up.
+fn ended(child: &mut std::process::Child) -> std::process::ExitStatus {
+    let mut status = None;
+    Deadline::start().until("probe ends", || {
+        status = child.try_wait().expect("our child");
+        status.is_some()
+    });
+    status.expect("it ended")
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_full_disk_is_a_failure_that_is_told() {
+    let cgroup = Cgroup::v2("full");
+    let mut command = conditions::as_it_is(&["trace", "--cgroup", cgroup.path()]);
+    let full = File::options()
+        .write(true)
+        .open("/dev/full")
+        .expect("every Linux has it");
+    let child = command
+        .stdin(Stdio::null())
+        .stdout(full)
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("probe starts");
+    let output = child.wait_with_output().expect("our child");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("cannot write to stdout"), "{stderr}");
+    assert!(stderr.contains("No space left"), "{stderr}");
+}
+
+#[test]
+#[ignore = "needs root"]
+fn two_traces_at_once_see_the_same() {
+    let cgroup = Cgroup::v2("two");
+    let mut traces = [(); 2].map(|()| Probe::trace(&["--cgroup", cgroup.path()]));
+    let pids: Vec<_> = (0..20)
+        .map(|code: u8| {
+            let mut victim = Victim::start(&["exit", &code.to_string()], Some(&cgroup));
+            victim.wait();
+            victim.pid()
+        })
+        .collect();
+    for trace in &mut traces {
+        trace.exit_of(*pids.last().expect("twenty"));
+    }
+    let [one, other] = traces.map(Probe::finish);
+    assert_eq!(without_times(one.lines.clone()), without_times(other.lines));
+    let told: Vec<_> = one.exits().map(record::pid).collect();
+    assert_eq!(told, pids);
+}
+
+/// Each trace has programs of its own, so the moments differ by microseconds.
+fn without_times(mut lines: Vec<Value>) -> Vec<Value> {
+    for line in &mut lines {
+        let line = line.as_object_mut().expect("an object");
+        line.retain(|key, _| !["time", "boottime_ns", "age_ns", "usage"].contains(&key.as_str()));
+    }
+    lines
+}
+
+#[test]
+#[ignore = "needs root"]
+fn signals_end_a_trace_with_a_summary() {
+    for signal in [Signal::INT, Signal::TERM] {
+        let cgroup = Cgroup::v2("signals");
+        let mut trace = Probe::trace(&["--cgroup", cgroup.path()]);
+        let mut victim = Victim::start(&["exit", "0"], Some(&cgroup));
+        victim.wait();
+        trace.exit_of(victim.pid());
+        let pid = i32::try_from(trace.pid()).ok().and_then(Pid::from_raw);
+        kill_process(pid.expect("a pid"), signal).expect("it runs");
+        let told = trace.finish_by_itself();
+        assert_eq!((told.seen, told.shown, told.lost), (1, 1, 0));
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_trace_ends_after_its_count() {
+    let cgroup = Cgroup::v2("count");
+    let trace = Probe::trace(&["--count", "3", "--cgroup", cgroup.path()]);
+    for _ in 0..5 {
+        Victim::start(&["exit", "0"], Some(&cgroup)).wait();
+    }
+    let told = trace.finish_by_itself();
+    assert_eq!((told.lines.len(), told.shown), (3, 3));
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_trace_ends_after_its_duration() {
+    let cgroup = Cgroup::v2("duration");
+    let begun = std::time::Instant::now();
+    let trace = Probe::trace(&["--duration", "200ms", "--cgroup", cgroup.path()]);
+    let told = trace.finish_by_itself();
+    assert!(told.lines.is_empty());
+    let took = begun.elapsed();
+    assert!(took.as_millis() >= 200 && took < DEADLINE, "{took:?}");
+}
+
+#[test]
+#[ignore = "needs root"]
+fn quiet_says_nothing_but_data() {
+    let cgroup = Cgroup::v2("quiet");
+    let args = [
+        "-q",
+        "trace",
+        "--json",
+        "--buffer",
+        "5000",
+        "--duration",
+        "0",
+        "--cgroup",
+        cgroup.path(),
+    ];
+    let output = probe(&args);
+    assert_eq!((output.code, output.stderr.as_str()), (Some(0), ""));
+    let output = probe(&["-q", "trace", "--cgroup", "no-such-cgroup"]);
+    assert_refused(&output, 4, &["no cgroup"]);
+}
+
+#[test]
+#[ignore = "needs root"]
+fn nothing_is_coloured_in_a_pipe() {
+    let cgroup = Cgroup::v2("pipe");
+    let args = ["trace", "--duration", "0", "-vv", "--cgroup", cgroup.path()];
+    for mut command in [conditions::as_it_is(&args), conditions::without_btf(&args)] {
+        let output = probe_in(&mut command);
+        assert_eq!(output.code, Some(0), "{output:#?}");
+        let text = output.stdout + &output.stderr;
+        assert!(!text.contains('\u{1b}'), "{text:?}");
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_wait_without_privilege_is_right_all_the_same() {
+    let cgroup = Cgroup::v2("unprivileged-wait");
+    let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
+    let args = Waiting::args(&["--cgroup", cgroup.path()]);
+    let waiting = Waiting::armed_in(&mut conditions::without_privilege(&args));
+    victim.signal(Signal::KILL);
+    let output = waiting.finish();
+    victim.wait();
+    assert_eq!(output.code, Some(0), "{output:#?}");
+    let lines = output.json();
+    assert_eq!(
+        (lines.len(), &lines[0]["backend"]),
+        (1, &Value::from("pidfd"))
+    );
+}

@@ -1,0 +1,5 @@
+//! What must be true of `probe`, against the running kernel and with `waitpid`
+//! as the judge.
+
+mod exits;
+mod input;

@@ -1,0 +1,181 @@
+//! Processes that hold still until somebody kills them: `crowd 3 8 64` is three
+//! of them with eight threads each and 64 MiB of touched memory.
+//!
+//! With a word instead of numbers, a process that SIGKILL does not end at once:
+//! `crowd vfork` (a parent in D), `crowd zombie` (a child that nobody reaps),
+//! `crowd traced` (a child stopped by its tracer). Each prints what it made
+//! when all is ready.
+//!
+//! # Safety
+//!
+//! Each call has plain numbers or a live object of ours as arguments. `fork` is
+//! only called while there is one thread.
+#![expect(unsafe_code, reason = "libc, see the module's Safety section")]
+
+use std::{
+    ffi::{c_int, c_void},
+    io::{self, Read, Write},
+    os::fd::{AsRawFd, OwnedFd},
+    process, ptr, thread,
+};
+
+fn main() {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let mut args: Vec<&str> = args.iter().map(String::as_str).collect();
+    if args.first() == Some(&"held") {
+        args.remove(0);
+        let mut line = String::new();
+        io::stdin()
+            .read_line(&mut line)
+            .expect("the harness writes a line");
+    }
+    match args.as_slice() {
+        ["vfork"] => vfork(),
+        ["zombie"] => zombie(),
+        ["traced"] => traced(),
+        [processes, threads, mebibytes] => {
+            crowd(number(processes), number(threads), number(mebibytes));
+        }
+        _ => panic!("no such crowd: {args:?}"),
+    }
+}
+
+fn number(text: &str) -> usize {
+    text.parse()
+        .unwrap_or_else(|_| panic!("not a number: {text}"))
+}
+
+/// This process is one of them.
+fn crowd(processes: usize, threads: usize, mebibytes: usize) {
+    let (ready, tell) = io::pipe().expect("a pipe");
+    for _ in 1..processes {
+        if fork() == 0 {
+            settle(threads, mebibytes, tell);
+        }
+    }
+    let mut byte = [0];
+    for _ in 1..processes {
+        (&ready)
+            .read_exact(&mut byte)
+            .expect("each child writes a byte");
+    }
+    let memory = touched(mebibytes);
+    for _ in 1..threads {
+        thread::spawn(pause);
+    }
+    report(process::id());
+    pause();
+    drop(memory);
+}
+
+fn settle(threads: usize, mebibytes: usize, mut tell: io::PipeWriter) -> ! {
+    let memory = touched(mebibytes);
+    for _ in 1..threads {
+        thread::spawn(pause);
+    }
+    tell.write_all(&[1]).expect("the parent reads it");
+    pause();
+    drop(memory);
+    process::exit(0)
+}
+
+fn touched(mebibytes: usize) -> Vec<u8> {
+    vec![1; mebibytes << 20]
+}
+
+/// The kernel holds this process in D until the child ends or executes. The
+/// child does neither.
+fn vfork() {
+    let mut stack = vec![0_u128; 4096];
+    let top = stack.as_mut_ptr_range().end.cast();
+    let (held, tell) = io::pipe().expect("a pipe");
+    let end: OwnedFd = tell.into();
+    thread::spawn(move || {
+        // The child has begun once it wrote.
+        let mut byte = [0];
+        (&held).read_exact(&mut byte).expect("the child writes");
+        report(process::id());
+    });
+    let mut fd = end.as_raw_fd();
+    // SAFETY: `top` is the end of a live, aligned stack, and `fd` outlives the
+    // call, which returns when the child has ended.
+    unsafe {
+        libc::clone(
+            hold,
+            top,
+            libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD,
+            (&raw mut fd).cast(),
+        );
+    }
+}
+
+extern "C" fn hold(fd: *mut c_void) -> c_int {
+    // SAFETY: the parent sleeps in clone() and keeps the integer alive.
+    let fd = unsafe { *fd.cast::<c_int>() };
+    // SAFETY: one byte of static memory.
+    unsafe { libc::write(fd, c"1".as_ptr().cast(), 1) };
+    loop {
+        // SAFETY: it has no arguments.
+        unsafe { libc::pause() };
+    }
+}
+
+/// A child that ended and that this process does not reap.
+fn zombie() {
+    let child = fork();
+    if child == 0 {
+        process::exit(0);
+    }
+    wait_for(child, libc::WEXITED | libc::WNOWAIT);
+    report(child.unsigned_abs());
+    pause();
+}
+
+/// A child that asked to be traced and stopped.
+fn traced() {
+    let child = fork();
+    if child == 0 {
+        // SAFETY: this request has no further arguments.
+        unsafe {
+            libc::ptrace(
+                libc::PTRACE_TRACEME,
+                0,
+                ptr::null_mut::<c_void>(),
+                ptr::null_mut::<c_void>(),
+            )
+        };
+        // SAFETY: the kernel takes any number.
+        unsafe { libc::raise(libc::SIGSTOP) };
+        pause();
+    }
+    wait_for(child, libc::WSTOPPED | libc::WNOWAIT);
+    report(child.unsigned_abs());
+    pause();
+}
+
+fn wait_for(child: i32, options: c_int) {
+    // SAFETY: an all-zero siginfo is a valid one.
+    let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+    // SAFETY: `info` is a live object of ours.
+    let result = unsafe { libc::waitid(libc::P_PID, child.unsigned_abs(), &raw mut info, options) };
+    assert_eq!(result, 0, "waitid: {}", io::Error::last_os_error());
+}
+
+fn fork() -> i32 {
+    // SAFETY: there is one thread, see the module.
+    let pid = unsafe { libc::fork() };
+    assert!(pid >= 0, "fork: {}", io::Error::last_os_error());
+    pid
+}
+
+fn pause() {
+    loop {
+        // SAFETY: it has no arguments.
+        unsafe { libc::pause() };
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "the harness reads it")]
+fn report(pid: u32) {
+    println!("{{\"pid\":{pid}}}");
+}

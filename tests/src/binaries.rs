@@ -1,0 +1,39 @@
+//! Where the programs under test are: found from the place of the test itself,
+//! so that a copy of `target/` works in a virtual machine too.
+
+use std::path::PathBuf;
+
+/// The `probe` that `cargo xtask test` built: the release build, because that
+/// is what users run.
+pub(crate) fn probe() -> PathBuf {
+    let path = profile_dir()
+        .parent()
+        .expect("a profile directory is inside target/")
+        .join("release/probe");
+    assert!(
+        path.exists(),
+        "{} is missing: run `cargo xtask test`",
+        path.display()
+    );
+    path
+}
+
+/// A program of this package, such as `victim`: cargo builds them together with
+/// the tests, for the same profile.
+pub(crate) fn program(name: &str) -> PathBuf {
+    let path = profile_dir().join(name);
+    assert!(
+        path.exists(),
+        "{} is missing: run `cargo xtask test`",
+        path.display()
+    );
+    path
+}
+
+fn profile_dir() -> PathBuf {
+    let test = std::env::current_exe().expect("a test knows its own path");
+    let deps = test.parent().expect("an executable is in a directory");
+    deps.parent()
+        .expect("test executables are in target/PROFILE/deps")
+        .to_path_buf()
+}

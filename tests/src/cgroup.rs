@@ -1,0 +1,210 @@
+//! A cgroup for one test, removed with all that is in it when the test ends.
+
+use std::{
+    fs, io,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    process,
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::Deadline;
+
+static MADE: AtomicU32 = AtomicU32::new(0);
+
+/// A directory on a cgroup mount.
+#[derive(Debug)]
+pub struct Cgroup {
+    mount: PathBuf,
+    path: String,
+    is_v2: bool,
+}
+
+impl Cgroup {
+    /// Below the root of the v2 hierarchy.
+    #[must_use]
+    pub fn v2(label: &str) -> Self {
+        Self::make(mount_of(None), label, true)
+    }
+
+    /// Below the root of the v1 hierarchy with this controller; `name=systemd`
+    /// for a named one.
+    #[must_use]
+    pub fn v1(controller: &str, label: &str) -> Self {
+        Self::make(mount_of(Some(controller)), label, false)
+    }
+
+    fn make(mount: PathBuf, label: &str, is_v2: bool) -> Self {
+        let number = MADE.fetch_add(1, Ordering::Relaxed);
+        let name = format!("probe-test-{}-{number}-{label}", process::id());
+        let path = utf8(&mount.join(name));
+        fs::create_dir(&path).unwrap_or_else(|error| panic!("cannot make {path}: {error}"));
+        Self { mount, path, is_v2 }
+    }
+
+    /// A child of this one. Removed before its parent also if both are dropped
+    /// in the wrong order.
+    #[must_use]
+    pub fn sub(&self, name: &str) -> Self {
+        let path = utf8(&self.file(name));
+        fs::create_dir(&path).unwrap_or_else(|error| panic!("cannot make {path}: {error}"));
+        Self {
+            mount: self.mount.clone(),
+            path,
+            is_v2: self.is_v2,
+        }
+    }
+
+    /// Absolute.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Below the root of the hierarchy, as records have it: begins with `/`.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        let mount = self.mount.to_str().expect("made from UTF-8");
+        self.path.strip_prefix(mount).expect("made below the mount")
+    }
+
+    /// Inode of the directory, which is the kernel's cgroup id.
+    #[must_use]
+    pub fn id(&self) -> u64 {
+        let directory = fs::metadata(&self.path);
+        directory.expect("our own directory").ino()
+    }
+
+    /// A control file, or a child.
+    #[must_use]
+    pub fn file(&self, name: &str) -> PathBuf {
+        Path::new(&self.path).join(name)
+    }
+
+    /// Writes a control file.
+    pub fn write(&self, name: &str, value: &str) {
+        let file = self.file(name);
+        fs::write(&file, value)
+            .unwrap_or_else(|error| panic!("cannot write {value} to {}: {error}", file.display()));
+    }
+
+    /// Moves a process here.
+    pub fn add(&self, pid: u32) {
+        self.write("cgroup.procs", &pid.to_string());
+    }
+
+    /// Moves a process to the root of this hierarchy.
+    pub fn add_to_root(&self, pid: u32) {
+        let procs = self.mount.join("cgroup.procs");
+        fs::write(procs, pid.to_string()).expect("a live process may go to the root");
+    }
+
+    /// The thread groups directly in it, not in its children; zombies are not
+    /// listed.
+    #[must_use]
+    pub fn procs(&self) -> Vec<u32> {
+        procs(Path::new(&self.path))
+    }
+
+    /// SIGKILLs everything in the subtree; does not wait.
+    pub fn kill(&self) {
+        if self.is_v2 {
+            self.write("cgroup.kill", "1");
+            return;
+        }
+        for directory in subtree(Path::new(&self.path)) {
+            for pid in procs(&directory) {
+                kill(pid);
+            }
+        }
+    }
+
+    /// Returns when no task is left in the subtree.
+    pub fn wait_empty(&self) {
+        let what = format!("{} is empty", self.path);
+        Deadline::start().until(&what, || self.is_empty());
+    }
+
+    fn is_empty(&self) -> bool {
+        if self.is_v2 {
+            let events = fs::read_to_string(self.file("cgroup.events"));
+            return events.expect("v2 cgroups have it").contains("populated 0");
+        }
+        let directories = subtree(Path::new(&self.path));
+        directories.iter().all(|directory| {
+            fs::read_to_string(directory.join("tasks")).is_ok_and(|tasks| tasks.is_empty())
+        })
+    }
+}
+
+impl Drop for Cgroup {
+    fn drop(&mut self) {
+        // A test may have removed it, that is what some of them are about.
+        if !Path::new(&self.path).exists() {
+            return;
+        }
+        self.kill();
+        Deadline::start().until("a dropped cgroup is empty", || {
+            // v1 has no kill that a fork cannot outrun.
+            if !self.is_v2 {
+                self.kill();
+            }
+            self.is_empty()
+        });
+        for directory in subtree(Path::new(&self.path)) {
+            let removed = fs::remove_dir(&directory);
+            if let Err(error) = removed
+                && error.kind() != io::ErrorKind::NotFound
+                && !std::thread::panicking()
+            {
+                panic!("cannot remove {}: {error}", directory.display());
+            }
+        }
+    }
+}
+
+fn kill(pid: u32) {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    // It may have died since it was listed.
+    let _gone = pid.map(|pid| kill_process(pid, Signal::KILL));
+}
+
+fn procs(directory: &Path) -> Vec<u32> {
+    let procs = fs::read_to_string(directory.join("cgroup.procs")).unwrap_or_default();
+    procs.lines().filter_map(|pid| pid.parse().ok()).collect()
+}
+
+/// Children before their parents.
+fn subtree(directory: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    for entry in entries.filter(|entry| entry.file_type().is_ok_and(|it| it.is_dir())) {
+        found.extend(subtree(&entry.path()));
+    }
+    found.push(directory.to_path_buf());
+    found
+}
+
+fn utf8(path: &Path) -> String {
+    path.to_str().expect("mount points are UTF-8").to_owned()
+}
+
+/// Where a hierarchy is mounted with its root visible; `None` means v2.
+fn mount_of(controller: Option<&str>) -> PathBuf {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").expect("there is a /proc");
+    let found = mounts.lines().find_map(|line| {
+        let (left, right) = line.split_once(" - ")?;
+        let mut left = left.split(' ').skip(3);
+        let (root, mount_point) = (left.next()?, left.next()?);
+        let mut right = right.split(' ');
+        let (kind, _source, options) = (right.next()?, right.next()?, right.next()?);
+        let is_it = match controller {
+            None => kind == "cgroup2",
+            Some(controller) => kind == "cgroup" && options.split(',').any(|it| it == controller),
+        };
+        (is_it && root == "/").then(|| PathBuf::from(mount_point))
+    });
+    found.unwrap_or_else(|| panic!("no cgroup mount of {}", controller.unwrap_or("v2")))
+}

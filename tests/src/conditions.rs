@@ -1,0 +1,75 @@
+//! `probe` where something that it would like to have is missing.
+
+use std::process::Command;
+
+use crate::binaries;
+
+/// `probe` with these arguments, on this machine as it is.
+#[must_use]
+pub fn as_it_is(args: &[&str]) -> Command {
+    let mut command = Command::new(binaries::probe());
+    command.args(args);
+    command
+}
+
+/// As `nobody`, without any capability.
+#[must_use]
+pub fn without_privilege(args: &[&str]) -> Command {
+    let mut command = Command::new("setpriv");
+    command
+        .args(["--reuid", "65534", "--regid", "65534", "--clear-groups"])
+        .args(["--inh-caps", "-all", "--bounding-set", "-all"])
+        .arg(binaries::probe())
+        .args(args);
+    command
+}
+
+/// As root with the capabilities that BPF can be had by taken away, as in a
+/// container.
+#[must_use]
+pub fn without_bpf_capabilities(args: &[&str]) -> Command {
+    let mut command = Command::new("setpriv");
+    command
+        .args(["--bounding-set", "-sys_admin,-bpf,-perfmon"])
+        .args(["--inh-caps", "-sys_admin,-bpf,-perfmon"])
+        .arg(binaries::probe())
+        .args(args);
+    command
+}
+
+/// With exactly the two capabilities that the documentation names, as `nobody`.
+#[must_use]
+pub fn with_two_capabilities(args: &[&str]) -> Command {
+    let mut command = Command::new("setpriv");
+    command
+        .args(["--reuid", "65534", "--regid", "65534", "--clear-groups"])
+        .args(["--inh-caps", "-all,+bpf,+perfmon"])
+        .args(["--ambient-caps", "+bpf,+perfmon"])
+        .args(["--bounding-set", "-all,+bpf,+perfmon"])
+        .arg(binaries::probe())
+        .args(args);
+    command
+}
+
+/// Under a seccomp filter that answers these system calls with an error.
+#[must_use]
+pub fn denied(calls: &str, errno: &str, args: &[&str]) -> Command {
+    let mut command = Command::new(binaries::program("deny"));
+    command
+        .args([calls, errno])
+        .arg(binaries::probe())
+        .args(args);
+    command
+}
+
+/// Without the kernel's BTF: an empty file system hides it.
+#[must_use]
+pub fn without_btf(args: &[&str]) -> Command {
+    let mut command = Command::new("unshare");
+    command
+        .args(["--mount", "sh", "-c"])
+        .arg("mount -t tmpfs none /sys/kernel/btf && exec \"$0\" \"$@\"")
+        .arg(binaries::probe())
+        .args(args);
+    command
+}

@@ -1,0 +1,265 @@
+//! A `probe` that runs, and one that ran to its end.
+
+use std::{
+    os::unix::process::ExitStatusExt,
+    process::{Child, Command, Stdio},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use crate::{
+    Deadline, binaries,
+    lines::{Lines, NoLine},
+    record, schema,
+    victim::ended,
+};
+
+/// `probe trace --json`, running. Every line that is read is held against its
+/// schema and kept.
+#[derive(Debug)]
+pub struct Probe {
+    child: Child,
+    stdout: Lines,
+    stderr: Lines,
+    seen: Vec<Value>,
+    said: Vec<String>,
+}
+
+/// What a trace said from its beginning to its end.
+#[derive(Debug)]
+pub struct Finished {
+    /// All lines of stdout, in order.
+    pub lines: Vec<Value>,
+    /// All lines of stderr.
+    pub stderr: Vec<String>,
+    /// From the summary: records that the kernel half handed over.
+    pub seen: u64,
+    /// From the summary: records printed.
+    pub shown: u64,
+    /// From the summary: records missing.
+    pub lost: u64,
+}
+
+/// What a `probe` that ended left behind.
+#[derive(Debug)]
+pub struct Output {
+    /// `None` if a signal ended it.
+    pub code: Option<i32>,
+    /// The signal that ended it.
+    pub signal: Option<i32>,
+    /// All of it.
+    pub stdout: String,
+    /// All of it.
+    pub stderr: String,
+}
+
+impl Output {
+    /// stdout as JSON lines, each held against its schema.
+    #[must_use]
+    pub fn json(&self) -> Vec<Value> {
+        self.stdout.lines().map(parse).collect()
+    }
+}
+
+/// Runs `probe` to its end, within the deadline.
+#[must_use]
+pub fn probe(args: &[&str]) -> Output {
+    probe_in(Command::new(binaries::probe()).args(args))
+}
+
+/// The same for a command that runs `probe` under other conditions.
+/// Its stdin is empty.
+#[must_use]
+pub fn probe_in(command: &mut Command) -> Output {
+    let mut child = spawn(command);
+    let stdout = Lines::of(child.stdout.take().expect("piped"));
+    let stderr = Lines::of(child.stderr.take().expect("piped"));
+    collect(&mut child, &stdout, &stderr)
+}
+
+/// What a child still says, and how it ends.
+pub(crate) fn collect(child: &mut Child, stdout: &Lines, stderr: &Lines) -> Output {
+    let deadline = Deadline::start();
+    let stdout = text(&stdout.rest(deadline));
+    let stderr = text(&stderr.rest(deadline));
+    let status = ended(child, deadline);
+    Output {
+        code: status.code(),
+        signal: status.signal(),
+        stdout,
+        stderr,
+    }
+}
+
+impl Probe {
+    /// Starts `probe trace --json` with these arguments besides, and returns
+    /// when it says that it is attached.
+    #[must_use]
+    pub fn trace(args: &[&str]) -> Self {
+        let mut command = Command::new(binaries::probe());
+        command.args(["trace", "--json"]).args(args);
+        Self::trace_in(&mut command)
+    }
+
+    /// The same for a command that starts a trace under other conditions.
+    #[must_use]
+    pub fn trace_in(command: &mut Command) -> Self {
+        let mut child = spawn(command);
+        let mut probe = Self {
+            stdout: Lines::of(child.stdout.take().expect("piped")),
+            stderr: Lines::of(child.stderr.take().expect("piped")),
+            child,
+            seen: Vec::new(),
+            said: Vec::new(),
+        };
+        let deadline = Deadline::start();
+        let is_attached = |line: &String| line.starts_with("tracing:");
+        while !probe.said.last().is_some_and(is_attached) {
+            match probe.stderr.next(deadline) {
+                Ok(line) => probe.said.push(line),
+                Err(why) => panic!("trace did not start ({why:?}): {:#?}", probe.said),
+            }
+        }
+        probe
+    }
+
+    /// Its pid.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The next line that was not read yet.
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "a stream of events that panics when none comes is no iterator"
+    )]
+    pub fn next(&mut self) -> Value {
+        self.read(Deadline::start(), "any line")
+    }
+
+    /// The first line, of those read before too, that is what is asked for.
+    pub fn wait_for(&mut self, mut is_it: impl FnMut(&Value) -> bool) -> Value {
+        if let Some(line) = self.seen.iter().find(|line| is_it(line)) {
+            return line.clone();
+        }
+        let deadline = Deadline::start();
+        loop {
+            let line = self.read(deadline, "a certain line");
+            if is_it(&line) {
+                return line;
+            }
+        }
+    }
+
+    /// The record of the death of this process.
+    pub fn exit_of(&mut self, pid: u32) -> Value {
+        self.wait_for(|line| record::is_exit(line) && line["pid"] == pid)
+    }
+
+    fn read(&mut self, deadline: Deadline, what: &str) -> Value {
+        match self.stdout.next(deadline) {
+            Ok(line) => {
+                let line = parse(&line);
+                self.seen.push(line.clone());
+                line
+            }
+            Err(why) => {
+                self.said.extend(self.stderr.so_far());
+                panic!(
+                    "{what} did not come ({why:?}) after {:#?}\nstderr: {:#?}",
+                    self.seen, self.said
+                )
+            }
+        }
+    }
+
+    /// Ends the trace as Ctrl-C does.
+    #[must_use]
+    pub fn finish(self) -> Finished {
+        let pid = Pid::from_child(&self.child);
+        kill_process(pid, Signal::INT).expect("not reaped yet");
+        self.finish_by_itself()
+    }
+
+    /// For a trace that ends without being told to.
+    #[must_use]
+    pub fn finish_by_itself(mut self) -> Finished {
+        let deadline = Deadline::start();
+        loop {
+            match self.stdout.next(deadline) {
+                Ok(line) => self.seen.push(parse(&line)),
+                Err(NoLine::Closed) => break,
+                Err(NoLine::Late) => panic!("trace did not end after {:#?}", self.seen),
+            }
+        }
+        self.said.extend(self.stderr.rest(deadline));
+        let status = ended(&mut self.child, deadline);
+        assert_eq!(status.code(), Some(0), "{status}: {:#?}", self.said);
+        let [seen, shown, lost] = summary(&self.said);
+        Finished {
+            lines: std::mem::take(&mut self.seen),
+            stderr: std::mem::take(&mut self.said),
+            seen,
+            shown,
+            lost,
+        }
+    }
+}
+
+impl Drop for Probe {
+    fn drop(&mut self) {
+        // Both fail if it has ended, which is as good.
+        let _ended = self.child.kill();
+        let _reaped = self.child.wait();
+    }
+}
+
+impl Finished {
+    /// The records of the deaths of this process: there must be one.
+    #[must_use]
+    pub fn exits_of(&self, pid: u32) -> Vec<&Value> {
+        self.exits().filter(|line| line["pid"] == pid).collect()
+    }
+
+    /// The records of all deaths.
+    pub fn exits(&self) -> impl Iterator<Item = &Value> {
+        self.lines.iter().filter(|line| record::is_exit(line))
+    }
+}
+
+pub(crate) fn spawn(command: &mut Command) -> Child {
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"))
+}
+
+fn parse(line: &str) -> Value {
+    let value = serde_json::from_str(line);
+    let value = value.unwrap_or_else(|error| panic!("{error} in {line}"));
+    schema::validate(&value);
+    value
+}
+
+fn text(lines: &[String]) -> String {
+    lines
+        .iter()
+        .flat_map(|line| [line.as_str(), "\n"])
+        .collect()
+}
+
+/// `seen N, shown N, lost N in S s`
+fn summary(stderr: &[String]) -> [u64; 3] {
+    let line = stderr.iter().find(|line| line.starts_with("seen "));
+    let line = line.unwrap_or_else(|| panic!("no summary in {stderr:#?}"));
+    let mut numbers = line.split([' ', ',']).filter_map(|word| word.parse().ok());
+    [(); 3].map(|()| {
+        numbers
+            .next()
+            .unwrap_or_else(|| panic!("not three numbers: {line}"))
+    })
+}

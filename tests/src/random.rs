@@ -1,0 +1,17 @@
+//! Random input that can be had again.
+
+/// A generator whose seed is printed; `PROBE_TEST_SEED=N` repeats a run.
+#[must_use]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "cargo leaves only the environment to hand a test its seed"
+)]
+#[expect(clippy::print_stderr, reason = "cargo shows it if the test fails")]
+pub fn seeded() -> fastrand::Rng {
+    let seed = match std::env::var("PROBE_TEST_SEED") {
+        Ok(seed) => seed.parse().expect("PROBE_TEST_SEED is a number"),
+        Err(_) => fastrand::u64(..),
+    };
+    eprintln!("to repeat this run: PROBE_TEST_SEED={seed}");
+    fastrand::Rng::with_seed(seed)
+}

@@ -1,0 +1,305 @@
+//! Lines of output against their published schemas.
+//!
+//! The schemas let a reader accept fields that a later version adds. A line of
+//! this version must not have any: here every object is closed, so that a field
+//! cannot be added without being documented.
+
+use std::{collections::HashMap, sync::LazyLock};
+
+use jsonschema::Validator;
+use serde_json::{Value, json};
+
+const SCHEMAS: [(&str, &str); 5] = [
+    (
+        "exit",
+        include_str!("../../probe-user/schemas/exit.schema.json"),
+    ),
+    (
+        "start",
+        include_str!("../../probe-user/schemas/start.schema.json"),
+    ),
+    (
+        "lost",
+        include_str!("../../probe-user/schemas/lost.schema.json"),
+    ),
+    (
+        "wait",
+        include_str!("../../probe-user/schemas/wait.schema.json"),
+    ),
+    (
+        "doctor",
+        include_str!("../../probe-user/schemas/doctor.schema.json"),
+    ),
+];
+
+static VALIDATORS: LazyLock<HashMap<&str, Validator>> = LazyLock::new(|| {
+    let closed = |(name, text): (&'static str, &str)| {
+        let mut schema = parse(name, text);
+        close(&mut schema);
+        let validator = jsonschema::draft202012::new(&schema);
+        (
+            name,
+            validator.unwrap_or_else(|error| panic!("{name}: {error}")),
+        )
+    };
+    SCHEMAS.map(closed).into()
+});
+
+fn parse(name: &str, text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("{name}.schema.json: {error}"))
+}
+
+/// Forbids what `properties` does not name, in every object but the conditions,
+/// which speak of one field each.
+fn close(schema: &mut Value) {
+    match schema {
+        Value::Object(members) => {
+            for (key, member) in &mut *members {
+                if !matches!(key.as_str(), "if" | "then" | "else") {
+                    close(member);
+                }
+            }
+            if members.contains_key("properties") && members.contains_key("required") {
+                members.insert("additionalProperties".to_owned(), json!(false));
+            }
+        }
+        Value::Array(members) => members.iter_mut().for_each(close),
+        _ => {}
+    }
+}
+
+/// Why a line is not what its schema says; `None` if it is.
+#[must_use]
+pub fn fault(line: &Value) -> Option<String> {
+    let Some(name) = line.get("type").and_then(Value::as_str) else {
+        return Some("it has no type".to_owned());
+    };
+    let Some(validator) = VALIDATORS.get(name) else {
+        return Some(format!("no schema for type {name}"));
+    };
+    let faults: Vec<_> = validator
+        .iter_errors(line)
+        .map(|error| format!("{}: {error}", error.instance_path()))
+        .collect();
+    (!faults.is_empty()).then(|| faults.join("\n"))
+}
+
+/// Holds a line against the schema of its type.
+///
+/// # Panics
+///
+/// If it does not fit, with the reason and the line.
+pub fn validate(line: &Value) {
+    if let Some(fault) = fault(line) {
+        panic!("{fault}\nin the line {line}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn exit() -> Value {
+        json!({
+            "schema": 1, "type": "exit", "time": "2026-01-02T03:04:05.678901234Z",
+            "boottime_ns": 183_000_000, "pid": 42, "tid": 42, "ppid": 1, "uid": 0,
+            "comm": "nginx", "start_boottime_ns": 1_000_000, "group_dead": true,
+            "leader": true,
+            "status": {"kind": "signaled", "code": null, "signal": "SIGKILL", "number": 9,
+                "core_dumped": false},
+            "age_ns": 182_000_000,
+            "cgroup": {"hierarchy": 0, "id": 7411, "path": "/machine.slice/x"},
+            "container": {"runtime": "runc", "id": "x", "name": null, "pod_uid": null},
+            "killed_by": {"pid": 999, "comm": "runc", "uid": 0, "signal": "SIGKILL",
+                "via": "kill", "cause": null},
+            "oom": false,
+            "usage": {"user_ns": 1, "system_ns": 2, "max_rss_bytes": 3},
+            "ns": {"pid": 1, "pid_ns": 4_026_531_836_u32},
+        })
+    }
+
+    fn wait() -> Value {
+        json!({
+            "schema": 1, "type": "wait", "outcome": "timeout", "until": "empty",
+            "backend": "bpf", "backends": ["bpf"], "woken_by": null, "exact": true,
+            "elapsed_ns": 412_000, "exits": 3, "lost": 0,
+            "targets": [{"cgroup": {"hierarchy": 0, "id": 7, "path": "/x"}, "outcome": "timeout"}],
+            "survivors": [{"pid": 1, "comm": "x", "state": "D", "wchan": null, "age_ns": 1,
+                "reason": null}],
+        })
+    }
+
+    fn start() -> Value {
+        json!({
+            "schema": 1, "type": "start", "cause": "exec",
+            "time": "2026-01-02T03:04:05.678901234Z", "boottime_ns": 1, "pid": 42, "tid": 42,
+            "ppid": 1, "uid": 0, "comm": "sh", "start_boottime_ns": 1, "args": ["sh", "-c", ""],
+            "args_truncated": false, "cgroup": null, "container": null, "ns": null,
+        })
+    }
+
+    fn samples() -> [Value; 5] {
+        let check = json!({"name": "btf", "ok": false, "detail": "why", "hint": "what to do"});
+        [
+            exit(),
+            wait(),
+            start(),
+            json!({"schema": 1, "type": "lost", "count": 3, "reason": "ring_full"}),
+            json!({"schema": 1, "type": "doctor", "kernel": "6.18", "event_driven": true,
+                "backends": [check], "checks": [check]}),
+        ]
+    }
+
+    #[test]
+    fn every_line_type_has_a_sample_that_fits() {
+        let mut types: Vec<_> = samples()
+            .iter()
+            .map(|line| {
+                validate(line);
+                line["type"].as_str().expect("a type").to_owned()
+            })
+            .collect();
+        types.sort();
+        let mut schemas: Vec<_> = SCHEMAS.iter().map(|(name, _)| (*name).to_owned()).collect();
+        schemas.sort();
+        assert_eq!(types, schemas);
+    }
+
+    #[test]
+    fn a_line_that_lacks_a_field_is_refused_at_every_depth() {
+        for sample in samples() {
+            for path in objects(&sample) {
+                let object = sample.pointer(&path).and_then(Value::as_object);
+                for key in object.expect("an object").keys() {
+                    let mut damaged = sample.clone();
+                    let object = damaged.pointer_mut(&path).and_then(Value::as_object_mut);
+                    object.expect("an object").remove(key);
+                    assert!(fault(&damaged).is_some(), "{path}/{key} may be missing");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_undocumented_field_is_refused_at_every_depth() {
+        for sample in samples() {
+            for path in objects(&sample) {
+                let mut damaged = sample.clone();
+                let object = damaged.pointer_mut(&path).and_then(Value::as_object_mut);
+                object
+                    .expect("an object")
+                    .insert("undocumented".to_owned(), json!(1));
+                assert!(fault(&damaged).is_some(), "{path} may have more fields");
+            }
+        }
+    }
+
+    /// JSON pointers of all objects in a line.
+    fn objects(value: &Value) -> Vec<String> {
+        let below = |key: &str, value: &Value| -> Vec<String> {
+            objects(value)
+                .into_iter()
+                .map(|path| format!("/{key}{path}"))
+                .collect()
+        };
+        match value {
+            Value::Object(members) => {
+                let mut paths = vec![String::new()];
+                paths.extend(members.iter().flat_map(|(key, member)| below(key, member)));
+                paths
+            }
+            Value::Array(items) => items
+                .iter()
+                .enumerate()
+                .flat_map(|(index, item)| below(&index.to_string(), item))
+                .collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_field_of_the_wrong_kind_is_refused() {
+        let damages = [
+            ("/schema", json!(2)),
+            ("/type", json!("exits")),
+            ("/time", json!("2026-01-02T03:04:05Z")),
+            ("/pid", json!(0)),
+            ("/pid", json!("42")),
+            ("/boottime_ns", json!(1.5)),
+            ("/comm", json!("sixteen letters!")),
+            ("/oom", json!(null)),
+            ("/age_ns", json!(-1)),
+            ("/cgroup/path", json!("x")),
+            ("/killed_by/via", json!("magic")),
+            ("/status/kind", json!("stopped")),
+        ];
+        for (path, value) in damages {
+            let mut damaged = exit();
+            *damaged.pointer_mut(path).expect("a field") = value.clone();
+            assert!(fault(&damaged).is_some(), "{path} may be {value}");
+        }
+    }
+
+    #[test]
+    fn a_status_is_either_a_code_or_a_signal() {
+        let mut both = exit();
+        both["status"]["code"] = json!(0);
+        assert!(fault(&both).is_some());
+        let mut neither = exit();
+        neither["status"]["kind"] = json!("exited");
+        assert!(fault(&neither).is_some());
+    }
+
+    #[test]
+    fn a_sender_is_named_where_a_process_sent_the_signal_and_only_there() {
+        let mut nameless = exit();
+        nameless["killed_by"]["pid"] = json!(null);
+        assert!(fault(&nameless).is_some());
+        let mut stranger = exit();
+        stranger["killed_by"]["via"] = json!("timer");
+        assert!(fault(&stranger).is_some());
+    }
+
+    #[test]
+    fn what_may_be_unknown_may_be_null() {
+        let nullable = [
+            "ppid",
+            "uid",
+            "start_boottime_ns",
+            "status",
+            "age_ns",
+            "cgroup",
+            "container",
+            "killed_by",
+            "usage",
+            "ns",
+        ];
+        let mut line = exit();
+        for key in nullable {
+            line[key] = json!(null);
+        }
+        validate(&line);
+    }
+
+    #[test]
+    fn every_field_is_described() {
+        fn fields_are_described(schema: &Value, place: &str) {
+            if let Some(fields) = schema["properties"].as_object() {
+                for (key, field) in fields {
+                    let place = format!("{place}.{key}");
+                    assert!(
+                        field["description"].is_string(),
+                        "{place} lacks a description"
+                    );
+                    fields_are_described(field, &place);
+                }
+            }
+            if schema["items"].is_object() {
+                fields_are_described(&schema["items"], &format!("{place}[]"));
+            }
+        }
+        for (name, text) in SCHEMAS {
+            fields_are_described(&parse(name, text), name);
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! A `probe wait` that waits, until what it waits for happens.
+
+use std::process::{Child, Command};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::{
+    Deadline, Output, conditions,
+    lines::Lines,
+    probe::{collect, spawn},
+};
+
+/// `probe wait --json`, armed: from now on it misses no exit.
+#[derive(Debug)]
+pub struct Waiting {
+    child: Child,
+    stdout: Lines,
+    stderr: Lines,
+}
+
+impl Waiting {
+    /// Starts `probe wait --json -v` with these arguments besides.
+    #[must_use]
+    pub fn armed(args: &[&str]) -> Self {
+        Self::armed_in(&mut conditions::as_it_is(&Self::args(args)))
+    }
+
+    /// What a command that starts one under other conditions must pass on.
+    #[must_use]
+    pub fn args<'a>(args: &[&'a str]) -> Vec<&'a str> {
+        [&["wait", "--json", "-v"], args].concat()
+    }
+
+    /// The same for a command that starts a wait under other conditions.
+    #[must_use]
+    pub fn armed_in(command: &mut Command) -> Self {
+        let mut child = spawn(command);
+        let stdout = Lines::of(child.stdout.take().expect("piped"));
+        let stderr = Lines::of(child.stderr.take().expect("piped"));
+        let deadline = Deadline::start();
+        let mut said = Vec::new();
+        loop {
+            match stderr.next(deadline) {
+                Ok(line) if line.contains("armed:") => break,
+                Ok(line) => said.push(line),
+                Err(why) => panic!("the wait was not armed ({why:?}): {said:#?}"),
+            }
+        }
+        Self {
+            child,
+            stdout,
+            stderr,
+        }
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).expect("not reaped yet");
+    }
+
+    /// Everything until its end, which must come within the deadline.
+    #[must_use]
+    pub fn finish(mut self) -> Output {
+        collect(&mut self.child, &self.stdout, &self.stderr)
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        // Both fail if it has ended, which is as good.
+        let _ended = self.child.kill();
+        let _reaped = self.child.wait();
+    }
+}
