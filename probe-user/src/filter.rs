@@ -139,18 +139,20 @@ impl Wanted {
         self.subtrees.is_empty() && self.pids.is_empty() || self.pids.contains(&process.tgid)
     }
 
-    /// `tested`: the kernel half did it already, by identity, also where the
-    /// path is unknown.
+    /// `tested`: the kernel half did it already, and by identity.
     fn is_in_subtree<T>(&self, placed: &Placed<T>, tested: bool) -> bool {
-        let Some(cgroup) = &placed.cgroup else {
-            return tested;
-        };
-        let Some(path) = &cgroup.path else {
-            return tested;
+        // A record names one cgroup, and not the root of v2 if it has another:
+        // but below a root everything is.
+        if tested || self.subtrees.iter().any(|wanted| wanted.path == "/") {
+            return true;
+        }
+        let cgroup = placed.cgroup.as_ref();
+        let Some((id, path)) = cgroup.and_then(|it| Some((it.id, it.path.as_ref()?))) else {
+            return false;
         };
         self.subtrees
             .iter()
-            .any(|wanted| wanted.hierarchy == cgroup.id.hierarchy && is_within(path, &wanted.path))
+            .any(|wanted| wanted.hierarchy == id.hierarchy && is_within(path, &wanted.path))
     }
 
     fn is_in_wanted_v1(&self, exit: &Exit, path_of: impl Fn(u64) -> Option<Arc<str>>) -> bool {
@@ -191,6 +193,24 @@ mod tests {
         let filter = wanted.kernel_filter(4096);
         assert_eq!(filter.flags, wire::FILTER_FAILED);
         assert_eq!(filter.cgroup_slots, 0);
+    }
+
+    #[test]
+    fn everything_is_below_a_root_whatever_cgroup_its_record_names() {
+        let mut root = subtree(8);
+        root.path = "/".to_owned();
+        let wanted = Wanted {
+            subtrees: vec![root],
+            ..Wanted::default()
+        };
+        let elsewhere = Placed {
+            boottime_ns: 0,
+            what: (),
+            cgroup: None,
+            container: None,
+        };
+        assert!(wanted.is_in_subtree(&elsewhere, false));
+        assert!(!Wanted::default().is_in_subtree(&elsewhere, false));
     }
 
     #[test]
