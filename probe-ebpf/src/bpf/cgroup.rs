@@ -17,9 +17,11 @@ use probe_ebpf::{
 use zerocopy::IntoBytes;
 
 use crate::{
-    emit,
+    emit, map_value,
     maps::{CGROUP_SCRATCH, WATCHED},
-    task::{self, Cgroup, Task},
+    membership::Cgroup,
+    memory,
+    task::Task,
 };
 
 /// Bytes of a [`CgroupMade`] before its path.
@@ -59,12 +61,12 @@ fn decide(ctx: &RawTracePointContext, kind: u32) {
 /// Arguments: `cgrp`, `path`.
 #[raw_tracepoint(tracepoint = "cgroup_mkdir")]
 pub(crate) fn cgroup_mkdir(ctx: RawTracePointContext) -> i32 {
-    let Some(record) = task::scratch(&CGROUP_SCRATCH) else {
+    let Some(record) = map_value::scratch(&CGROUP_SCRATCH) else {
         return 0;
     };
     record.header = emit::header(KIND_CGROUP_MADE);
     record.cgroup = Cgroup::at(ctx.arg(0)).key();
-    record.path_len = task::read_path(ctx.arg(1), &mut record.path);
+    record.path_len = memory::read_path(ctx.arg(1), &mut record.path);
     record.reserved = 0;
     let path_len = (record.path_len as usize).min(PATH_BYTES);
     if let Some(bytes) = record.as_bytes().get(..HEAD_BYTES + path_len) {

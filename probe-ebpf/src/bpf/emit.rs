@@ -4,7 +4,7 @@
 //! wakes its reader only when enough has gathered or the reader said that it
 //! sleeps without a timer. The decisive ring always wakes.
 
-use aya_ebpf::programs::RawTracePointContext;
+use aya_ebpf::{bindings, programs::RawTracePointContext};
 use aya_log_ebpf::warn;
 use probe_ebpf::{
     counter::{DECISIVE_DROPPED, DECISIVE_SUBMITTED, STREAM_DROPPED, STREAM_SUBMITTED},
@@ -12,18 +12,21 @@ use probe_ebpf::{
 };
 
 use crate::{
+    current, globals, map_value,
     maps::{COUNTERS, DECISIVE, PARKED, STREAM},
-    task::{self, FORCE_WAKEUP, NO_WAKEUP},
 };
+
+const NO_WAKEUP: u64 = bindings::BPF_RB_NO_WAKEUP as u64;
+const FORCE_WAKEUP: u64 = bindings::BPF_RB_FORCE_WAKEUP as u64;
 
 /// The head of a stream record that is written now.
 #[inline(always)]
 pub(crate) fn header(kind: u32) -> Header {
     Header {
         kind,
-        cpu: task::current_cpu(),
-        dropped: task::counter(&COUNTERS, STREAM_DROPPED),
-        boottime_ns: task::boottime_ns(),
+        cpu: current::cpu(),
+        dropped: map_value::counter(&COUNTERS, STREAM_DROPPED),
+        boottime_ns: current::boottime_ns(),
     }
 }
 
@@ -34,7 +37,7 @@ pub(crate) fn stream<T: 'static>(ctx: &RawTracePointContext, record: T, dropped:
     if let Some(mut entry) = STREAM.reserve::<T>(0) {
         entry.write(record);
         entry.submit(wake_up(size_of::<T>() as u64));
-        task::add_one(&COUNTERS, STREAM_SUBMITTED);
+        map_value::add_one(&COUNTERS, STREAM_SUBMITTED);
     } else {
         count_drop(ctx, dropped);
     }
@@ -47,7 +50,7 @@ pub(crate) fn stream_bytes(ctx: &RawTracePointContext, record: &[u8], dropped: u
         .output::<[u8]>(record, wake_up(record.len() as u64))
         .is_ok()
     {
-        task::add_one(&COUNTERS, STREAM_SUBMITTED);
+        map_value::add_one(&COUNTERS, STREAM_SUBMITTED);
     } else {
         count_drop(ctx, dropped);
     }
@@ -56,12 +59,12 @@ pub(crate) fn stream_bytes(ctx: &RawTracePointContext, record: &[u8], dropped: u
 /// Puts a record into the decisive ring and wakes its reader.
 #[inline(always)]
 pub(crate) fn decide(ctx: &RawTracePointContext, mut record: CgroupChange) {
-    record.header.dropped = task::counter(&COUNTERS, DECISIVE_DROPPED);
+    record.header.dropped = map_value::counter(&COUNTERS, DECISIVE_DROPPED);
     if let Some(mut entry) = DECISIVE.reserve::<CgroupChange>(0) {
         entry.write(record);
         entry.submit(FORCE_WAKEUP);
-        task::add_one(&COUNTERS, DECISIVE_SUBMITTED);
-    } else if task::add_one(&COUNTERS, DECISIVE_DROPPED) == 1 {
+        map_value::add_one(&COUNTERS, DECISIVE_SUBMITTED);
+    } else if map_value::add_one(&COUNTERS, DECISIVE_DROPPED) == 1 {
         warn!(ctx, "decisive ring full: first record dropped on this CPU");
     }
 }
@@ -71,9 +74,9 @@ pub(crate) fn decide(ctx: &RawTracePointContext, mut record: CgroupChange) {
 #[inline(always)]
 fn wake_up(len: u64) -> u64 {
     let unread = STREAM.query(0);
-    let threshold = task::wake_bytes();
+    let threshold = globals::wake_bytes();
     let crossed = unread >= threshold && unread < threshold + len;
-    if crossed || task::take_flag(&PARKED) {
+    if crossed || map_value::take_flag(&PARKED) {
         FORCE_WAKEUP
     } else {
         NO_WAKEUP
@@ -82,7 +85,7 @@ fn wake_up(len: u64) -> u64 {
 
 #[inline(always)]
 fn count_drop(ctx: &RawTracePointContext, dropped: u32) {
-    if task::add_one(&COUNTERS, dropped) == 1 {
+    if map_value::add_one(&COUNTERS, dropped) == 1 {
         warn!(ctx, "stream ring full: first record dropped on this CPU");
     }
 }

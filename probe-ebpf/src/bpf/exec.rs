@@ -10,11 +10,7 @@ use probe_ebpf::{
 };
 use zerocopy::IntoBytes;
 
-use crate::{
-    emit,
-    maps::EXEC_SCRATCH,
-    task::{self, Task},
-};
+use crate::{current, emit, globals, map_value, maps::EXEC_SCRATCH, task::Task};
 
 /// Bytes of an [`Exec`] before its arguments.
 const HEAD_BYTES: usize = core::mem::offset_of!(Exec, args);
@@ -22,20 +18,20 @@ const HEAD_BYTES: usize = core::mem::offset_of!(Exec, args);
 /// Arguments: `task`, `old_pid`, `bprm`.
 #[raw_tracepoint(tracepoint = "sched_process_exec")]
 pub(crate) fn sched_process_exec(ctx: RawTracePointContext) -> i32 {
-    let Some(record) = task::scratch(&EXEC_SCRATCH) else {
+    let Some(record) = map_value::scratch(&EXEC_SCRATCH) else {
         return 0;
     };
     record.header = emit::header(KIND_EXEC);
     record.args_len = 0;
     record.args_truncated = 0;
-    if task::can_read_tasks() {
+    if globals::can_read_tasks() {
         let task = Task::at(ctx.arg(0));
         record.task = task.describe(task.leader());
         let (len, truncated) = task.read_args(&mut record.args);
         record.args_len = len;
         record.args_truncated = u32::from(truncated);
     } else {
-        record.task = task::describe_current();
+        record.task = current::describe();
     }
     let args_len = (record.args_len as usize).min(ARGS_BYTES);
     if let Some(bytes) = record.as_bytes().get(..HEAD_BYTES + args_len) {

@@ -20,10 +20,10 @@ use probe_ebpf::{
 };
 
 use crate::{
-    emit,
+    current, emit, globals,
     maps::{CGROUPS, PIDS},
-    oom, signal,
-    task::{self, Task},
+    membership, oom, signal,
+    task::Task,
 };
 
 /// 6.16 and later: the kernel says itself which task is the last of its group.
@@ -65,18 +65,18 @@ fn is_group_dead(ctx: &RawTracePointContext) -> bool {
 
 #[inline(always)]
 fn is_last<const HOW: bool>(task: Task<HOW>) -> bool {
-    if task::can_read_tasks() {
+    if globals::can_read_tasks() {
         return task.group().live() == 0;
     }
     // Without offsets the leader's exit is the nearest thing to be had.
-    let (tgid, tid) = task::current_ids();
+    let (tgid, tid) = current::ids();
     tgid == tid
 }
 
 /// `task` is `current`: the tracepoint runs in the dying task on every version.
 #[inline(always)]
 fn exit<const HOW: bool>(ctx: &RawTracePointContext, task: Task<HOW>, group_dead: bool) {
-    let flags = task::filter_flags();
+    let flags = globals::filter_flags();
     if !group_dead && flags & FILTER_THREADS == 0 {
         oom::hand_mark_to_group();
         return;
@@ -84,7 +84,7 @@ fn exit<const HOW: bool>(ctx: &RawTracePointContext, task: Task<HOW>, group_dead
     if !in_wanted_cgroup() {
         return;
     }
-    let record = if task::can_read_tasks() {
+    let record = if globals::can_read_tasks() {
         describe(task, group_dead)
     } else {
         describe_without_offsets(group_dead)
@@ -129,7 +129,7 @@ fn describe<const HOW: bool>(task: Task<HOW>, group_dead: bool) -> Exit {
         system_ns,
         runtime_ns,
         max_rss_pages: group.max_rss_pages(),
-        wanted_cgroup_id: task.cgroup_in(task::filter_hierarchy()),
+        wanted_cgroup_id: membership::id_in(task, globals::filter_hierarchy()),
         killer,
     }
 }
@@ -146,7 +146,7 @@ const NO_KILLER: Killer = Killer {
 
 #[inline(always)]
 fn describe_without_offsets(group_dead: bool) -> Exit {
-    let described = task::describe_current();
+    let described = current::describe();
     let mut flags = 0;
     if group_dead {
         flags |= EXIT_GROUP_DEAD;
@@ -170,7 +170,7 @@ fn describe_without_offsets(group_dead: bool) -> Exit {
 
 #[inline(always)]
 fn in_wanted_cgroup() -> bool {
-    let slots = task::filter_cgroup_slots();
+    let slots = globals::filter_cgroup_slots();
     if slots == 0 {
         return true;
     }
@@ -193,7 +193,7 @@ fn passes(filter: u32, exit: &Exit) -> bool {
     !(wants(FILTER_FAILED) && status_known && exit.exit_code == 0
         || wants(FILTER_SIGNALED) && status_known && exit.exit_code & 0x7f == 0
         || wants(FILTER_OOM) && status_known && exit.flags & EXIT_OOM_VICTIM == 0
-        || wants(FILTER_UID) && exit.task.uid != task::filter_uid()
+        || wants(FILTER_UID) && exit.task.uid != globals::filter_uid()
         || wants(FILTER_PIDS) && PIDS.get_ptr(exit.task.tgid).is_none()
-        || wants(FILTER_AGE) && status_known && !task::filter_age_passes(age_ns))
+        || wants(FILTER_AGE) && status_known && !globals::filter_age_passes(age_ns))
 }

@@ -9,16 +9,13 @@ use probe_ebpf::{
     event::{Fork, KIND_FORK},
 };
 
-use crate::{
-    emit,
-    task::{self, Task},
-};
+use crate::{emit, globals, task::Task};
 
 /// Arguments: `parent`, `child`.
 #[raw_tracepoint(tracepoint = "sched_process_fork")]
 pub(crate) fn sched_process_fork(ctx: RawTracePointContext) -> i32 {
     let child = Task::at(ctx.arg(1));
-    if !task::can_read_tasks() || child.tid() != child.tgid() {
+    if !globals::can_read_tasks() || child.tid() != child.tgid() {
         return 0;
     }
     let record = Fork {

@@ -2,19 +2,25 @@
 //!
 //! All are raw tracepoints (4.17+): they need neither tracefs nor a vmlinux BTF
 //! id, only CAP_BPF and CAP_PERFMON, and the context is the tracepoint's own
-//! arguments. What they read of kernel memory they read in [`task`], the only
-//! module with unsafe code; what they report goes through [`emit`].
+//! arguments. What they read of kernel memory is in [`task`] and [`membership`];
+//! unsafe code stands below these, in [`memory`], [`map_value`], [`globals`] and
+//! [`current`], behind safe functions. What they report goes through [`emit`].
 
 #![no_std]
 #![no_main]
 #![deny(unsafe_code)]
 
 mod cgroup;
+mod current;
 mod emit;
 mod exec;
 mod exit;
 mod fork;
+mod globals;
+mod map_value;
 mod maps;
+mod membership;
+mod memory;
 mod oom;
 mod signal;
 mod task;

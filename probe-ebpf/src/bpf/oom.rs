@@ -9,8 +9,10 @@ use aya_log_ebpf::warn;
 use probe_ebpf::{counter::OOM_UNRECORDED, event};
 
 use crate::{
+    current,
+    map_value::{self, Remembered},
     maps::{COUNTERS, OOM_VICTIMS, OomMark},
-    task::{self, Remembered, Task},
+    task::Task,
 };
 
 /// Whether a mark by tid was ever made: only then need the exits of single
@@ -27,7 +29,7 @@ pub(crate) fn mark_victim(ctx: RawTracePointContext) -> i32 {
         MARKED_BY_TID.set(1);
         mark(victim as u32, 0)
     };
-    if !marked && task::add_one(&COUNTERS, OOM_UNRECORDED) == 1 {
+    if !marked && map_value::add_one(&COUNTERS, OOM_UNRECORDED) == 1 {
         warn!(
             &ctx,
             "victim map full: some OOM kills will look like others"
@@ -49,7 +51,7 @@ pub(crate) fn hand_mark_to_group() {
     if MARKED_BY_TID.get() == 0 {
         return;
     }
-    let (tgid, tid) = task::current_ids();
+    let (tgid, tid) = current::ids();
     if tgid != tid && OOM_VICTIMS.remove(&tid).is_ok() {
         mark(tgid, 0);
     }
@@ -58,7 +60,7 @@ pub(crate) fn hand_mark_to_group() {
 /// Takes the mark of a group that is dead now.
 #[inline(always)]
 pub(crate) fn take_mark(task: &event::Task) -> bool {
-    let by_group = match task::lookup(&OOM_VICTIMS, &task.tgid) {
+    let by_group = match map_value::lookup(&OOM_VICTIMS, &task.tgid) {
         Some(mark) => mark.start_boottime_ns,
         None => return task.tid != task.tgid && OOM_VICTIMS.remove(&task.tid).is_ok(),
     };

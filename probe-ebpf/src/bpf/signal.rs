@@ -13,6 +13,7 @@ use probe_ebpf::{
 };
 
 use crate::{
+    current, globals, map_value,
     maps::{COUNTERS, FATAL_SIGNALS, FatalSignal, SignalKey},
     task::{self, Task},
 };
@@ -42,7 +43,7 @@ pub(crate) fn signal_generate(ctx: RawTracePointContext) -> i32 {
         return 0;
     }
     let result = ctx.arg::<u64>(4) & 0xffff_ffff;
-    if !DELIVERED.contains(&result) || !task::can_read_tasks() {
+    if !DELIVERED.contains(&result) || !globals::can_read_tasks() {
         return 0;
     }
     remember(&ctx, signal);
@@ -60,7 +61,7 @@ fn remember(ctx: &RawTracePointContext, signal: u32) {
     // The first SIGKILL is the one that kills; the kernel reports later ones
     // as delivered too.
     if signal == SIGKILL
-        && let Some(first) = task::lookup(&FATAL_SIGNALS, &key)
+        && let Some(first) = map_value::lookup(&FATAL_SIGNALS, &key)
         && first.start_boottime_ns == start_boottime_ns
     {
         return;
@@ -70,7 +71,7 @@ fn remember(ctx: &RawTracePointContext, signal: u32) {
         killer: sender(ctx, signal),
     };
     if FATAL_SIGNALS.insert(&key, &entry, 0).is_err()
-        && task::add_one(&COUNTERS, SIGNAL_UNRECORDED) == 1
+        && map_value::add_one(&COUNTERS, SIGNAL_UNRECORDED) == 1
     {
         warn!(
             ctx,
@@ -91,13 +92,13 @@ fn sender(ctx: &RawTracePointContext, signal: u32) -> Killer {
         flags |= SIGNAL_TO_GROUP;
     }
     Killer {
-        tgid: task::current_ids().0,
-        uid: task::current_uid(),
+        tgid: current::ids().0,
+        uid: current::uid(),
         signal,
         code,
         flags,
         reserved: 0,
-        comm: task::current_comm(),
+        comm: current::comm(),
     }
 }
 
@@ -124,7 +125,7 @@ pub(crate) fn take(task: &event::Task, signal: u32) -> Option<Killer> {
         tgid: task.tgid,
         signal,
     };
-    let found = task::lookup(&FATAL_SIGNALS, &key)?;
+    let found = map_value::lookup(&FATAL_SIGNALS, &key)?;
     let ours = found.start_boottime_ns == task.start_boottime_ns;
     let killer = found.killer;
     let _gone = FATAL_SIGNALS.remove(&key);

@@ -189,7 +189,9 @@ fn check_ages(args: &Args) -> Result<(), Failure> {
         (Some(least), Some(most)) if least > most => {
             let message = "no process can be at least --min-age and at most --max-age old";
             let failure = Failure::message(ExitCode::Usage, message);
-            Err(failure.hint(format!("--min-age {least:?} is more than --max-age {most:?}")))
+            Err(failure.hint(format!(
+                "--min-age {least:?} is more than --max-age {most:?}"
+            )))
         }
         _ => Ok(()),
     }
@@ -213,9 +215,16 @@ fn do_without_types(args: &Args, wanted: &Wanted, say: Say) -> Result<(), Failur
         ("--min-age", args.min_age.is_some()),
         ("--max-age", args.max_age.is_some()),
     ];
-    let untold: Vec<_> = conditions.iter().filter(|(_, asked)| *asked).map(|(flag, _)| *flag).collect();
+    let untold: Vec<_> = conditions
+        .iter()
+        .filter(|(_, asked)| *asked)
+        .map(|(flag, _)| *flag)
+        .collect();
     if !untold.is_empty() {
-        say.line(&format!("note: without BTF every exit passes {}", untold.join(", ")));
+        say.line(&format!(
+            "note: without BTF every exit passes {}",
+            untold.join(", ")
+        ));
     }
     Ok(())
 }

@@ -432,14 +432,26 @@ mod tests {
     #[test]
     fn a_kernel_without_ring_buffers_is_told_from_one_that_forbids_them() {
         for map in RINGS {
-            assert!(matches!(refused(map, Errno::INVAL), LoadError::NoRingBuffer), "{map}");
+            assert!(
+                matches!(refused(map, Errno::INVAL), LoadError::NoRingBuffer),
+                "{map}"
+            );
             for errno in [Errno::PERM, Errno::NOSYS] {
                 let error = refused(map, errno);
-                assert!(matches!(error, LoadError::NotPermitted { .. }), "{map}: {error}");
+                assert!(
+                    matches!(error, LoadError::NotPermitted { .. }),
+                    "{map}: {error}"
+                );
             }
-            assert!(matches!(refused(map, Errno::NOMEM), LoadError::Maps(_)), "{map}");
+            assert!(
+                matches!(refused(map, Errno::NOMEM), LoadError::Maps(_)),
+                "{map}"
+            );
         }
-        assert!(matches!(refused("WATCHED", Errno::INVAL), LoadError::Maps(_)));
+        assert!(matches!(
+            refused("WATCHED", Errno::INVAL),
+            LoadError::Maps(_)
+        ));
     }
 
     #[test]

@@ -1,0 +1,78 @@
+//! The current task, as far as helpers know it: without a single offset.
+//!
+//! # Safety
+//!
+//! The helpers called here have no precondition.
+#![expect(unsafe_code, reason = "helpers, see the module's Safety section")]
+
+use aya_ebpf::helpers;
+use probe_ebpf::event::{self, COMM_BYTES, UNKNOWN};
+
+/// What is known of the current task without a single offset.
+#[inline(always)]
+pub(crate) fn describe() -> event::Task {
+    let (tgid, tid) = ids();
+    event::Task {
+        tid,
+        tgid,
+        ppid: UNKNOWN,
+        uid: uid(),
+        start_boottime_ns: 0,
+        cgroup_id: v2_cgroup(),
+        cgroup_hierarchy: 0,
+        ns_pid: 0,
+        pid_ns: 0,
+        reserved: 0,
+        comm: comm(),
+    }
+}
+
+/// Thread group and task.
+#[inline(always)]
+pub(crate) fn ids() -> (u32, u32) {
+    let ids = helpers::bpf_get_current_pid_tgid();
+    ((ids >> 32) as u32, ids as u32)
+}
+
+/// Real uid in the initial user namespace.
+#[inline(always)]
+pub(crate) fn uid() -> u32 {
+    helpers::bpf_get_current_uid_gid() as u32
+}
+
+#[inline(always)]
+pub(crate) fn comm() -> [u8; COMM_BYTES] {
+    helpers::bpf_get_current_comm().unwrap_or_default()
+}
+
+#[inline(always)]
+fn v2_cgroup() -> u64 {
+    // SAFETY: see the module.
+    unsafe { helpers::generated::bpf_get_current_cgroup_id() }
+}
+
+#[inline(always)]
+pub(crate) fn cpu() -> u32 {
+    // SAFETY: see the module.
+    unsafe { helpers::generated::bpf_get_smp_processor_id() }
+}
+
+#[inline(always)]
+pub(crate) fn boottime_ns() -> u64 {
+    // SAFETY: see the module.
+    unsafe { helpers::generated::bpf_ktime_get_boot_ns() }
+}
+
+/// Address of the `task_struct`.
+#[inline(always)]
+pub(crate) fn task() -> u64 {
+    // SAFETY: see the module.
+    unsafe { helpers::generated::bpf_get_current_task() }
+}
+
+/// The same as a pointer whose type the verifier knows (Linux 5.11).
+#[inline(always)]
+pub(crate) fn typed_task() -> u64 {
+    // SAFETY: see the module.
+    unsafe { helpers::generated::bpf_get_current_task_btf() as u64 }
+}

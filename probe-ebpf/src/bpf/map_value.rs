@@ -1,0 +1,92 @@
+//! Values of maps and words of `.bss`, behind safe functions.
+//!
+//! # Safety
+//!
+//! The verifier proves, for each load of the program, that a map pointer
+//! dereferenced here was checked against null and is inside the map's value.
+#![expect(unsafe_code, reason = "map values, see the module's Safety section")]
+
+use core::cell::UnsafeCell;
+
+use aya_ebpf::maps::{Array, LruHashMap, PerCpuArray};
+
+/// A word in `.bss` that all CPUs see, 0 at first. Not an atomic: LLVM selects
+/// no atomic load before BPF v4, and an aligned 8-byte access does not tear.
+#[repr(transparent)]
+pub(crate) struct Remembered(UnsafeCell<u64>);
+
+// SAFETY: only whole words are read and written, by volatile accesses that the
+// BPF JIT compiles to single instructions.
+unsafe impl Sync for Remembered {}
+
+impl Remembered {
+    pub(crate) const fn new() -> Self {
+        Self(UnsafeCell::new(0))
+    }
+
+    #[inline(always)]
+    pub(crate) fn get(&self) -> u64 {
+        // SAFETY: the cell is in a static, initialised and aligned.
+        unsafe { self.0.get().read_volatile() }
+    }
+
+    #[inline(always)]
+    pub(crate) fn set(&self, value: u64) {
+        // SAFETY: as in `get`.
+        unsafe { self.0.get().write_volatile(value) }
+    }
+}
+
+/// A counter slot of this CPU.
+#[inline(always)]
+pub(crate) fn add_one(counters: &PerCpuArray<u64>, slot: u32) -> u64 {
+    let Some(counter) = counters.get_ptr_mut(slot) else {
+        return 0;
+    };
+    // SAFETY: the verifier checked the pointer against null and the value size;
+    // programs do not migrate, so this CPU's slot is ours.
+    let value = unsafe { counter.read() } + 1;
+    // SAFETY: as above.
+    unsafe { counter.write(value) };
+    value
+}
+
+/// The value of a counter slot on this CPU.
+#[inline(always)]
+pub(crate) fn counter(counters: &PerCpuArray<u64>, slot: u32) -> u64 {
+    counters.get(slot).copied().unwrap_or(0)
+}
+
+/// Clears a flag; whether it was set.
+#[inline(always)]
+pub(crate) fn take_flag(flags: &Array<u32>) -> bool {
+    let Some(flag) = flags.get_ptr_mut(0) else {
+        return false;
+    };
+    // SAFETY: the verifier checked the pointer against null and the value size.
+    let was_set = unsafe { flag.read_volatile() } != 0;
+    if was_set {
+        // SAFETY: as above. Two CPUs that both clear it both wake the reader,
+        // which is harmless.
+        unsafe { flag.write_volatile(0) };
+    }
+    was_set
+}
+
+/// This CPU's scratch record.
+#[inline(always)]
+pub(crate) fn scratch<T>(map: &'static PerCpuArray<T>) -> Option<&'static mut T> {
+    let record = map.get_ptr_mut(0)?;
+    // SAFETY: the verifier checked the pointer; each scratch map serves one
+    // hook, which neither migrates nor recurses, so nobody else has it.
+    Some(unsafe { &mut *record })
+}
+
+/// The value stored under a key.
+#[inline(always)]
+pub(crate) fn lookup<'a, K, V>(map: &'a LruHashMap<K, V>, key: &K) -> Option<&'a V> {
+    // SAFETY: an entry that is deleted meanwhile is not freed before the
+    // program ends (preallocated map, RCU); a torn value is caught by the start
+    // time that each value carries.
+    unsafe { map.get(key) }
+}

@@ -1,0 +1,176 @@
+//! Which cgroup a task is in: one for each hierarchy, and one to name.
+
+use probe_ebpf::{
+    config::CONTROLLERS,
+    event::{CgroupKey, UNKNOWN},
+};
+
+use crate::{
+    globals::{controller_offset, hierarchy_rank, offset},
+    map_value::Remembered,
+    memory::{PROBED, follow, read},
+    task::Task,
+};
+
+/// `init_css_set`, which every task starts in that no one has moved. Static in
+/// the kernel, so once found it never changes.
+static ROOT_CSS_SET: Remembered = Remembered::new();
+
+/// A `css_set` has one link for each mounted hierarchy, at most the 14 v1
+/// controllers, v2 and a few named ones.
+const MAX_LINKS: u32 = 20;
+/// Ancestors between a task and pid 0. Beyond it the root `css_set` stays
+/// unknown until a task with fewer exits.
+const MAX_DEPTH: u32 = 16;
+
+/// The v2 cgroup unless that is the root, then the best-ranked v1 cgroup that is
+/// not a root.
+#[inline(always)]
+pub(crate) fn named<const HOW: bool>(task: Task<HOW>) -> CgroupKey {
+    let css_set = task.css_set::<HOW>();
+    let default = Cgroup::<HOW>(read::<HOW, _>(css_set, offset!(css_set_dfl_cgrp)));
+    if default.level() != 0 || css_set == root_css_set() {
+        return default.key();
+    }
+    for index in 0..CONTROLLERS.len() {
+        let subsys = controller_offset(index);
+        let cgroup = Cgroup::<HOW>(follow::<HOW, _>(css_set, subsys, offset!(css_cgroup)));
+        if subsys != UNKNOWN && cgroup.level() != 0 {
+            return cgroup.key();
+        }
+    }
+    // Only named and rare hierarchies are left.
+    match best_v1(task.css_set::<PROBED>()) {
+        Some(cgroup) => cgroup.key(),
+        None => default.key(),
+    }
+}
+
+/// The id of the cgroup in one hierarchy; 0 if there is none.
+#[inline(always)]
+pub(crate) fn id_in<const HOW: bool>(task: Task<HOW>, hierarchy: u32) -> u64 {
+    if hierarchy == UNKNOWN {
+        return 0;
+    }
+    let mut links = Links::of(task.css_set::<PROBED>());
+    for _ in 0..MAX_LINKS {
+        match links.next() {
+            Some(cgroup) if cgroup.hierarchy() == hierarchy => return cgroup.key().id,
+            Some(_) => {}
+            None => break,
+        }
+    }
+    0
+}
+
+/// Follows the parents of the current task up to pid 0, which never leaves
+/// `init_css_set`; once.
+#[inline(always)]
+fn root_css_set() -> u64 {
+    let known = ROOT_CSS_SET.get();
+    if known != 0 {
+        return known;
+    }
+    let mut task = Task::<PROBED>::current();
+    for _ in 0..MAX_DEPTH {
+        task = task.real_parent();
+        if task == Task::at(0) {
+            return 0;
+        }
+        if task.tid() == 0 {
+            let root = task.css_set::<PROBED>();
+            ROOT_CSS_SET.set(root);
+            return root;
+        }
+    }
+    0
+}
+
+/// Steps through the links of a `css_set`. The list belongs to the set, which
+/// the task's reference keeps alive and unchanged.
+struct Links {
+    head: u64,
+    node: u64,
+}
+
+impl Links {
+    #[inline(always)]
+    fn of(css_set: u64) -> Self {
+        Self {
+            head: css_set.wrapping_add(u64::from(offset!(css_set_cgrp_links))),
+            node: read::<PROBED, _>(css_set, offset!(css_set_cgrp_links)),
+        }
+    }
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<Cgroup<PROBED>> {
+        if self.node == self.head || self.node == 0 {
+            return None;
+        }
+        let link = self.node.wrapping_sub(u64::from(offset!(link_cgrp_link)));
+        self.node = read::<PROBED, _>(self.node, 0);
+        Some(Cgroup(read::<PROBED, _>(link, offset!(link_cgrp))))
+    }
+}
+
+/// The best-ranked cgroup that is not a root.
+#[inline(always)]
+fn best_v1(css_set: u64) -> Option<Cgroup<PROBED>> {
+    let mut links = Links::of(css_set);
+    let mut best = None;
+    let mut best_rank = u8::MAX;
+    for _ in 0..MAX_LINKS {
+        let Some(cgroup) = links.next() else {
+            break;
+        };
+        if cgroup.level() == 0 {
+            continue;
+        }
+        let rank = hierarchy_rank(cgroup.hierarchy());
+        if best.is_none() || rank < best_rank {
+            best = Some(cgroup);
+            best_rank = rank;
+        }
+    }
+    best
+}
+
+/// A `cgroup`, by its kernel address.
+#[derive(Clone, Copy)]
+pub(crate) struct Cgroup<const HOW: bool>(u64);
+
+impl Cgroup<PROBED> {
+    #[inline(always)]
+    pub(crate) const fn at(address: u64) -> Self {
+        Self(address)
+    }
+}
+
+impl<const HOW: bool> Cgroup<HOW> {
+    #[inline(always)]
+    fn level(self) -> u32 {
+        read::<HOW, _>(self.0, offset!(cgroup_level))
+    }
+
+    #[inline(always)]
+    fn hierarchy(self) -> u32 {
+        follow::<HOW, _>(self.0, offset!(cgroup_root), offset!(root_hierarchy_id))
+    }
+
+    /// Identity; unknown without offsets.
+    #[inline(always)]
+    pub(crate) fn key(self) -> CgroupKey {
+        if offset!(cgroup_kn) == UNKNOWN {
+            return CgroupKey {
+                hierarchy: UNKNOWN,
+                reserved: 0,
+                id: 0,
+            };
+        }
+        CgroupKey {
+            hierarchy: self.hierarchy(),
+            reserved: 0,
+            id: follow::<HOW, _>(self.0, offset!(cgroup_kn), offset!(kn_id)),
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Kernel and user memory, behind safe functions.
+//!
+//! # Safety
+//!
+//! `bpf_probe_read_*` checks the source address itself and answers with an
+//! error, never a fault, so any address may be handed to it; a wrong offset
+//! gives wrong data, not undefined behaviour. A direct load the verifier accepts
+//! only from a pointer whose type and bounds it knows.
+#![expect(unsafe_code, reason = "kernel memory, see the module's Safety section")]
+
+use aya_ebpf::helpers;
+use probe_ebpf::event::{ARGS_BYTES, PATH_BYTES, UNKNOWN};
+
+/// A value that may be read from any bytes.
+pub(crate) trait Plain: Copy + Default {}
+impl Plain for u32 {}
+impl Plain for u64 {}
+impl Plain for i32 {}
+
+/// How kernel memory is read.
+///
+/// `DIRECT` reads compile to plain loads that the kernel guards by its fault
+/// table, a nanosecond each; the verifier allows them from a pointer whose type
+/// it knows, which `bpf_get_current_task_btf` (5.11, and a kernel with BTF)
+/// gives for the current task and everything reached from it by members. All
+/// else goes through `bpf_probe_read_kernel`, some twenty times as slow.
+pub(crate) const DIRECT: bool = true;
+/// See [`DIRECT`].
+pub(crate) const PROBED: bool = false;
+
+/// Reads a member, or gives zero where the offset or the memory is not there.
+///
+/// A null `base` is not asked for: it reads as zero either way, and each
+/// question would double the paths that the verifier must follow.
+#[inline(always)]
+pub(crate) fn read<const HOW: bool, T: Plain>(base: u64, offset: u32) -> T {
+    if offset == UNKNOWN {
+        return T::default();
+    }
+    let address = base.wrapping_add(u64::from(offset)) as *const T;
+    if HOW == DIRECT {
+        // SAFETY: the verifier accepts the load only if it knows the struct
+        // that `base` points to and that `offset` is inside it; a fault reads
+        // as zero.
+        unsafe { address.read_volatile() }
+    } else {
+        let mut value = T::default();
+        let destination = (&raw mut value).cast();
+        // What it answers is not asked for either: where it fails it writes
+        // zeros. https://elixir.bootlin.com/linux/v6.12/source/kernel/trace/bpf_trace.c#L213
+        // SAFETY: `value` is valid for size_of::<T>() bytes, and any bytes are a
+        // `Plain`; the helper checks the source.
+        let _zero_or_error = unsafe {
+            helpers::generated::bpf_probe_read_kernel(
+                destination,
+                size_of::<T>() as u32,
+                address.cast(),
+            )
+        };
+        value
+    }
+}
+
+/// Reads a pointer, then a member of what it points to.
+#[inline(always)]
+pub(crate) fn follow<const HOW: bool, T: Plain>(base: u64, pointer: u32, offset: u32) -> T {
+    if pointer == UNKNOWN {
+        return T::default();
+    }
+    read::<HOW, T>(read::<HOW, u64>(base, pointer), offset)
+}
+
+/// Copies a NUL-terminated path; 0 if it did not fit or could not be read.
+#[inline(always)]
+pub(crate) fn read_path(address: u64, path: &mut [u8; PATH_BYTES]) -> u32 {
+    let destination = path.as_mut_ptr().cast();
+    // SAFETY: `path` is valid for PATH_BYTES; the helper checks the source.
+    let copied = unsafe {
+        helpers::generated::bpf_probe_read_kernel_str(
+            destination,
+            PATH_BYTES as u32,
+            address as *const _,
+        )
+    };
+    // The count includes the NUL; a full buffer means that it was cut off.
+    if copied > 0 && copied < PATH_BYTES as i64 {
+        copied as u32 - 1
+    } else {
+        0
+    }
+}
+
+/// Copies `len` bytes, at most all of `to`, from the current task's memory;
+/// whether they could be read.
+#[inline(always)]
+pub(crate) fn read_user(from: u64, to: &mut [u8; ARGS_BYTES], len: u32) -> bool {
+    let len = len.min(ARGS_BYTES as u32);
+    let destination = to.as_mut_ptr().cast();
+    // SAFETY: `to` is valid for `len` bytes, which the verifier checks again;
+    // the helper checks the user address.
+    let result =
+        unsafe { helpers::generated::bpf_probe_read_user(destination, len, from as *const _) };
+    result == 0
+}
