@@ -121,9 +121,11 @@ fn target_dir() -> PathBuf {
     checkout::target().join("bpf")
 }
 
-/// The flags, joined as cargo wants them.
+/// The flags, joined as cargo wants them. What the compiler says to a person
+/// keeps its paths.
 fn flags() -> Result<OsString> {
-    let mut flags = OsString::from("-Cdebuginfo=2\u{1f}-Clink-arg=--btf");
+    let mut flags =
+        OsString::from("-Cdebuginfo=2\u{1f}-Clink-arg=--btf\u{1f}--remap-path-scope=object");
     // Of two that match the compiler takes the later one.
     let mut prefixes = vec![(checkout::root().to_owned(), "/probe")];
     prefixes.extend(
@@ -155,10 +157,9 @@ fn registries() -> Result<Vec<PathBuf>> {
 /// Takes the DWARF away; symbols and BTF stay. The compiler brings the tool.
 fn strip(from: &Path, to: &Path) -> Result<()> {
     let sysroot = checkout::sysroot()?;
-    let host = command::stdout(Command::new("rustc").args(["--print", "host-tuple"]))?;
     let objcopy = sysroot
         .join("lib/rustlib")
-        .join(host.trim())
+        .join(checkout::host()?)
         .join("bin/rust-objcopy");
     command::quiet(
         Command::new(objcopy)

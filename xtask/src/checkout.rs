@@ -34,11 +34,40 @@ pub(crate) fn tool(name: &str) -> PathBuf {
     tools().join("bin").join(name)
 }
 
+/// The binary that ships, once it is built.
+pub(crate) fn probe() -> PathBuf {
+    target().join("release/probe")
+}
+
+/// What is committed or could be, as paths below [`root`].
+pub(crate) fn files() -> Result<Vec<PathBuf>> {
+    let listed = command::stdout(Command::new("git").current_dir(root()).args([
+        "ls-files",
+        "-z",
+        "--cached",
+        "--others",
+        "--exclude-standard",
+    ]))
+    .context("list the files of the checkout")?;
+    Ok(listed
+        .split_terminator('\0')
+        .map(PathBuf::from)
+        .filter(|file| root().join(file).is_file())
+        .collect())
+}
+
 /// cargo, at the root and building into [`target`].
 pub(crate) fn cargo() -> Command {
     let mut cargo = Command::new("cargo");
     cargo.current_dir(root()).env("CARGO_TARGET_DIR", target());
     cargo
+}
+
+/// cargo-deny, which needs a cargo that answers for it.
+pub(crate) fn cargo_deny() -> Command {
+    let mut deny = Command::new(tool("cargo-deny"));
+    deny.current_dir(root()).args(["--locked", "--workspace"]);
+    deny
 }
 
 /// The directory of cargo's registry and git checkouts.
@@ -55,6 +84,12 @@ pub(crate) fn cargo_home() -> Result<PathBuf> {
 pub(crate) fn sysroot() -> Result<PathBuf> {
     let sysroot = command::stdout(Command::new("rustc").args(["--print", "sysroot"]))?;
     Ok(sysroot.trim().into())
+}
+
+/// The machine that builds, as rustc names it.
+pub(crate) fn host() -> Result<String> {
+    let host = command::stdout(Command::new("rustc").args(["--print", "host-tuple"]))?;
+    Ok(host.trim().to_owned())
 }
 
 /// A variable of the environment.

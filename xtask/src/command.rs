@@ -1,8 +1,15 @@
 //! Other programs: run one, and say which it was if it fails.
 
-use std::process::{Command, Output, Stdio};
+use std::{
+    env,
+    io::{BufRead, BufReader},
+    path::PathBuf,
+    process::{Command, Output, Stdio},
+};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
+
+use crate::checkout;
 
 /// Runs it to its end; its output is ours.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
@@ -17,6 +24,45 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
 /// Runs it to its end and shows its output only if it fails.
 pub(crate) fn quiet(command: &mut Command) -> Result<()> {
     output(command).map(drop)
+}
+
+/// Runs it to its end; its stdout is ours, and is read besides.
+pub(crate) fn run_and_read(command: &mut Command) -> Result<(Result<()>, String)> {
+    let line = line(command);
+    let mut child = command
+        .stdout(Stdio::piped())
+        .spawn()
+        .with_context(|| line.clone())?;
+    let mut read = String::new();
+    for text in child
+        .stdout
+        .take()
+        .map(BufReader::new)
+        .into_iter()
+        .flat_map(BufRead::lines)
+    {
+        let text = text.with_context(|| format!("output of `{line}`"))?;
+        println!("{text}");
+        read.push_str(&text);
+        read.push('\n');
+    }
+    let status = child.wait().with_context(|| line.clone())?;
+    let result = if status.success() {
+        Ok(())
+    } else {
+        Err(anyhow!("`{line}` ended with {status}"))
+    };
+    Ok((result, read))
+}
+
+/// Where a program is. System administrators' directories are not on
+/// everybody's path.
+pub(crate) fn find(program: &str) -> Option<PathBuf> {
+    let path = checkout::variable("PATH").unwrap_or_default();
+    env::split_paths(&path)
+        .chain(["/usr/sbin".into(), "/sbin".into()])
+        .map(|directory| directory.join(program))
+        .find(|file| file.is_file())
 }
 
 /// What it writes to stdout.

@@ -9,10 +9,17 @@
     reason = "a developer reads it"
 )]
 
+mod advisories;
 mod bpf;
+mod check;
 mod checkout;
 mod command;
+mod demo;
+mod dist;
+mod parts;
+mod privilege;
 mod setup;
+mod test;
 
 use std::process::ExitCode;
 
@@ -24,12 +31,22 @@ use clap::Parser;
 enum Xtask {
     Setup(setup::Args),
     Bpf(bpf::Args),
+    Check(check::Args),
+    Advisories(advisories::Args),
+    Test(test::Args),
+    Demo(demo::Args),
+    Dist(dist::Args),
 }
 
 fn main() -> ExitCode {
     let result = match Xtask::parse() {
         Xtask::Setup(args) => setup::run(&args),
         Xtask::Bpf(args) => bpf::run(&args),
+        Xtask::Check(check::Args {}) => check::run(),
+        Xtask::Advisories(advisories::Args {}) => advisories::run(),
+        Xtask::Test(args) => test::run(&args),
+        Xtask::Demo(args) => demo::run(&args),
+        Xtask::Dist(dist::Args {}) => dist::run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,8 +1,8 @@
 //! Debian packages with the peers and runtimes that tests and benchmarks use.
 
-use std::process::Command;
+use anyhow::{Context, Result};
 
-use crate::{checkout, command};
+use crate::{command, privilege::Privilege};
 
 /// A package, and the program for which it is wanted.
 pub(crate) struct Package {
@@ -38,14 +38,7 @@ pub(crate) fn packages(wanted: &[Package]) -> bool {
     }
     let names: Vec<_> = missing.iter().map(|package| package.name).collect();
     println!("{}: installing", names.join(", "));
-    let installed = command::quiet(Command::new("apt-get").arg("update")).and_then(|()| {
-        command::quiet(
-            Command::new("apt-get")
-                .args(["install", "--yes", "--no-install-recommends"])
-                .args(&names)
-                .env("DEBIAN_FRONTEND", "noninteractive"),
-        )
-    });
+    let installed = install(&names);
     for package in missing.iter().filter(|package| !is_there(package)) {
         println!(
             "MISSING: {} (Debian package {}): {} cannot run",
@@ -58,10 +51,21 @@ pub(crate) fn packages(wanted: &[Package]) -> bool {
     installed.is_ok()
 }
 
-/// System administrators' directories are not on everybody's path.
+fn install(names: &[&str]) -> Result<()> {
+    let apt_get = || {
+        Privilege::own()
+            .root("apt-get")
+            .context("only root installs packages")
+    };
+    command::quiet(apt_get()?.arg("update"))?;
+    command::quiet(
+        apt_get()?
+            .args(["install", "--yes", "--no-install-recommends"])
+            .args(names)
+            .env("DEBIAN_FRONTEND", "noninteractive"),
+    )
+}
+
 fn is_there(package: &Package) -> bool {
-    let path = checkout::variable("PATH").unwrap_or_default();
-    std::env::split_paths(&path)
-        .chain(["/usr/sbin".into(), "/sbin".into()])
-        .any(|directory| directory.join(package.program).is_file())
+    command::find(package.program).is_some()
 }

@@ -1,0 +1,159 @@
+//! The committed BPF objects, of both byte orders, hold what the loader names
+//! and nothing that it does not know.
+//!
+//! Read as plain ELF, because aya parses an object of the machine's own byte
+//! order only. Whether they are what `probe-ebpf` gives is
+//! `cargo xtask bpf --check`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use object::{Endianness, Object, ObjectSection, ObjectSymbol, SymbolKind, read::elf::ElfFile64};
+use probe_ebpf::config::{FILTER_SYMBOL, Filter, OFFSETS_SYMBOL, Offsets};
+use probe_user::source::{
+    OBJECT,
+    hook::{ExitShape, Hook},
+};
+
+/// Aligned, as a parser wants it.
+static LITTLE: &[u8] = aya::include_bytes_aligned!("../bpf/probe.bpfel.o");
+static BIG: &[u8] = aya::include_bytes_aligned!("../bpf/probe.bpfeb.o");
+
+/// The maps that `source/load.rs` opens.
+const MAPS_OF_THE_LOADER: [&str; 7] = [
+    "CGROUPS", "COUNTERS", "DECISIVE", "PARKED", "PIDS", "STREAM", "WATCHED",
+];
+
+/// Those that only the programs use, and that of aya-log.
+const OTHER_MAPS: [&str; 5] = [
+    "AYA_LOGS",
+    "CGROUP_SCRATCH",
+    "EXEC_SCRATCH",
+    "FATAL_SIGNALS",
+    "OOM_VICTIMS",
+];
+
+type File = ElfFile64<'static, Endianness>;
+
+fn files() -> [File; 2] {
+    [LITTLE, BIG].map(|bytes| File::parse(bytes).expect("an ELF file"))
+}
+
+/// The global symbols of the sections whose names begin so: name and size, by
+/// section.
+fn symbols(file: &File, kind: SymbolKind, section: &str) -> BTreeMap<String, (String, u64)> {
+    file.symbols()
+        .filter(|symbol| symbol.is_global() && symbol.kind() == kind)
+        .filter_map(|symbol| {
+            let found = file.section_by_index(symbol.section_index()?).ok()?;
+            let found = found.name().ok()?;
+            let name = symbol.name().ok()?.to_owned();
+            found
+                .starts_with(section)
+                .then(|| (name, (found.to_owned(), symbol.size())))
+        })
+        .collect()
+}
+
+/// What the loader asks for, with the section of the tracepoint that it is
+/// attached to.
+fn programs_of_the_loader() -> BTreeMap<String, String> {
+    let mut programs = BTreeMap::new();
+    for hook in Hook::ALL {
+        let names = if hook == Hook::Exit {
+            [ExitShape::GroupDead, ExitShape::Live]
+                .map(ExitShape::programs)
+                .concat()
+        } else {
+            vec![hook.tracepoint()]
+        };
+        for name in names {
+            programs.insert(name.to_owned(), format!("raw_tp/{}", hook.tracepoint()));
+        }
+    }
+    programs
+}
+
+#[test]
+fn the_embedded_object_has_this_machines_byte_order() {
+    let committed = if cfg!(target_endian = "little") {
+        LITTLE
+    } else {
+        BIG
+    };
+    assert!(OBJECT == committed);
+    assert_eq!(files().map(|file| file.is_little_endian()), [true, false]);
+}
+
+#[test]
+fn the_kernel_is_told_a_gpl_compatible_licence() {
+    for file in files() {
+        let license = file.section_by_name("license").expect("a licence");
+        assert_eq!(license.data().expect("its text"), b"Dual MIT/GPL\0");
+    }
+}
+
+#[test]
+fn the_programs_are_those_that_the_loader_names_each_for_its_tracepoint() {
+    for file in files() {
+        let programs: BTreeMap<_, _> = symbols(&file, SymbolKind::Text, "raw_tp/")
+            .into_iter()
+            .map(|(name, (section, _))| (name, section))
+            .collect();
+        assert_eq!(programs, programs_of_the_loader());
+    }
+}
+
+#[test]
+fn the_maps_are_those_that_somebody_opens() {
+    let expected: BTreeSet<_> = MAPS_OF_THE_LOADER.into_iter().chain(OTHER_MAPS).collect();
+    for file in files() {
+        let maps = symbols(&file, SymbolKind::Data, "maps");
+        assert_eq!(
+            maps.keys().map(String::as_str).collect::<BTreeSet<_>>(),
+            expected
+        );
+    }
+}
+
+#[test]
+fn the_globals_have_the_size_that_the_loader_writes() {
+    let expected = BTreeMap::from([
+        (OFFSETS_SYMBOL.to_owned(), size_of::<Offsets>() as u64),
+        (FILTER_SYMBOL.to_owned(), size_of::<Filter>() as u64),
+        // aya-log's own.
+        ("AYA_LOG_LEVEL".to_owned(), 1),
+    ]);
+    for file in files() {
+        let globals: BTreeMap<_, _> = symbols(&file, SymbolKind::Data, ".rodata")
+            .into_iter()
+            .map(|(name, (_, size))| (name, size))
+            .collect();
+        assert_eq!(globals, expected);
+    }
+}
+
+#[test]
+fn the_types_are_there_and_the_debug_information_is_not() {
+    for file in files() {
+        for section in [".BTF", ".BTF.ext"] {
+            assert!(file.section_by_name(section).is_some(), "no {section}");
+        }
+        assert!(file.section_by_name(".debug_info").is_none());
+    }
+}
+
+#[test]
+fn no_object_names_a_directory_of_the_machine_that_built_it() {
+    for bytes in [LITTLE, BIG] {
+        let text = String::from_utf8_lossy(bytes);
+        for directory in [
+            "/home/",
+            "/root/",
+            ".cargo",
+            ".rustup",
+            env!("CARGO_MANIFEST_DIR"),
+        ] {
+            assert!(!text.contains(directory), "{directory}");
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! `cargo xtask check`: everything that can be said of the tree without running
+//! it.
+
+mod links;
+mod registry_host;
+
+use anyhow::{Context, Result};
+
+use crate::{bpf, checkout, command, parts::Parts, setup};
+
+/// Check style, lints, documentation, dependencies and the committed objects
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {}
+
+pub(crate) fn run() -> Result<()> {
+    let mut parts = Parts::new();
+    parts.run("format", format);
+    parts.run("clippy", clippy);
+    parts.run("clippy for BPF", clippy_bpf);
+    parts.run("documentation", documentation);
+    parts.run("links", links::check);
+    parts.run("dependencies", dependencies);
+    parts.run("registry hosts", registry_host::check);
+    parts.run("BPF objects", bpf::check);
+    parts.finish()
+}
+
+fn format() -> Result<()> {
+    command::run(checkout::cargo().args(["fmt", "--all", "--check"]))
+        .context("run `cargo fmt --all`")
+}
+
+fn clippy() -> Result<()> {
+    command::run(
+        checkout::cargo()
+            .args(["clippy", "--workspace", "--all-targets", "--locked"])
+            .args(["--", "-D", "warnings"]),
+    )
+    .context("lint what runs on the host")
+}
+
+/// The contract library too: its arithmetic must be right in both byte orders.
+fn clippy_bpf() -> Result<()> {
+    setup::bpf()?;
+    for target in bpf::TARGETS {
+        command::run(bpf::toolchain("clippy", target)?.args(["--", "-D", "warnings"]))
+            .context("lint what runs in the kernel")?;
+    }
+    Ok(())
+}
+
+fn documentation() -> Result<()> {
+    command::run(
+        checkout::cargo()
+            .args([
+                "doc",
+                "--workspace",
+                "--no-deps",
+                "--document-private-items",
+                "--locked",
+            ])
+            .env("RUSTDOCFLAGS", "-D warnings"),
+    )
+    .context("build the documentation")
+}
+
+/// Offline, because the index of a mirror need not have what is locked here.
+fn dependencies() -> Result<()> {
+    setup::cargo_deny()?;
+    command::quiet(checkout::cargo().args(["fetch", "--locked"]))
+        .context("fetch the dependencies")?;
+    command::run(
+        checkout::cargo_deny()
+            .args(["--offline", "check"])
+            .args(["bans", "licenses", "sources"]),
+    )
+    .context("check the dependencies")
+}

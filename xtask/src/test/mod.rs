@@ -1,0 +1,155 @@
+//! `cargo xtask test`: every test, of the binary that ships.
+//!
+//! cargo never runs as root: only the integration tests do, by `sudo` if need
+//! be, so that nothing in the checkout becomes root's.
+
+mod tally;
+
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use self::tally::Tally;
+use crate::{checkout, command, parts::Parts, privilege::Privilege, setup};
+
+/// Run the tests, those that need root included
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The long forms of tests that have one
+    #[arg(long)]
+    full: bool,
+
+    /// Without root: leave out what needs it, and do not fail for that
+    #[arg(long)]
+    unprivileged: bool,
+
+    /// Only tests whose names contain this
+    filter: Option<String>,
+}
+
+/// Packages with tests that need no root.
+const PACKAGES: [&str; 8] = [
+    "-p",
+    "probe-ebpf",
+    "-p",
+    "probe-user",
+    "-p",
+    "probe-tests",
+    "-p",
+    "xtask",
+];
+
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let privilege = Privilege::own();
+    if privilege == Privilege::None {
+        eprintln!("NOT ROOT, and no sudo: the tests against the running kernel cannot run\n");
+    }
+    let mut run = Run {
+        args,
+        parts: Parts::new(),
+        total: Tally::default(),
+    };
+    let built = run.parts.run("binary under test", build);
+    run.cargo_test(
+        "unit",
+        checkout::cargo()
+            .arg("test")
+            .args(PACKAGES)
+            .args(["--lib", "--bins"]),
+        &[],
+    );
+    run.cargo_test(
+        "objects",
+        checkout::cargo().args(["test", "-p", "probe-user", "--test", "*"]),
+        &[],
+    );
+    run.cargo_test(
+        "doc",
+        checkout::cargo().args(["test", "-p", "probe-user", "--doc"]),
+        &[],
+    );
+    if built {
+        run.integration(privilege);
+    } else {
+        run.parts
+            .leave_out("integration", "there is no binary to test");
+    }
+    run.finish()
+}
+
+/// As it ships: the tests must not pass on another.
+fn build() -> Result<()> {
+    command::run(checkout::cargo().args(["build", "--release", "--locked", "-p", "probe-user"]))
+        .context("build probe")
+}
+
+/// One run of all tests.
+struct Run<'a> {
+    args: &'a Args,
+    parts: Parts,
+    total: Tally,
+}
+
+impl Run<'_> {
+    fn integration(&mut self, privilege: Privilege) {
+        let mut cargo = checkout::cargo();
+        cargo.args(["test", "-p", "probe-tests", "--test", "integration"]);
+        if self.args.unprivileged {
+            self.cargo_test("integration without root", &mut cargo, &[]);
+            self.parts.leave_out("integration", "--unprivileged");
+            return;
+        }
+        if privilege != Privilege::None {
+            setup::packages(&[setup::RUNC]);
+        }
+        if privilege == Privilege::Sudo {
+            match runner_variable() {
+                Ok(variable) => drop(cargo.env(variable, "sudo -E")),
+                Err(error) => eprintln!("{error:#}"),
+            }
+        }
+        if privilege == Privilege::None {
+            self.parts.run("integration", || {
+                bail!("needs root: run as root, install sudo, or leave it out with --unprivileged")
+            });
+            return;
+        }
+        self.cargo_test(
+            "integration",
+            &mut cargo,
+            &["--include-ignored", "--test-threads=1"],
+        );
+    }
+
+    /// Runs `cargo test …` to the end of its last test.
+    fn cargo_test(&mut self, name: &'static str, cargo: &mut Command, harness: &[&str]) {
+        cargo.args(["--locked", "--no-fail-fast"]);
+        cargo.args(&self.args.filter).arg("--").args(harness);
+        if self.args.full {
+            cargo.env("PROBE_TEST_FULL", "1");
+        }
+        let total = &mut self.total;
+        self.parts.run_remarked(name, |remark| {
+            let (result, output) = command::run_and_read(cargo)?;
+            let tally = Tally::of(&output);
+            *total += tally;
+            *remark = tally.to_string();
+            result
+        });
+    }
+
+    fn finish(mut self) -> Result<()> {
+        if !self.args.full {
+            self.parts.leave_out("long forms", "--full runs them");
+        }
+        let result = self.parts.finish();
+        println!("all: {}", self.total);
+        result
+    }
+}
+
+/// How cargo is told to run the tests that it built with another program.
+fn runner_variable() -> Result<String> {
+    let host = checkout::host()?.to_uppercase().replace(['-', '.'], "_");
+    Ok(format!("CARGO_TARGET_{host}_RUNNER"))
+}
