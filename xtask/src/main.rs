@@ -1,1 +1,41 @@
-fn main() {}
+//! Developer commands: `cargo xtask COMMAND`, one file for each.
+//!
+//! Nothing here depends on the crates that it builds, so that a tree which
+//! does not compile can still be repaired.
+
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a developer reads it"
+)]
+
+mod bpf;
+mod checkout;
+mod command;
+mod setup;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// Developer commands of probe
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+enum Xtask {
+    Setup(setup::Args),
+    Bpf(bpf::Args),
+}
+
+fn main() -> ExitCode {
+    let result = match Xtask::parse() {
+        Xtask::Setup(args) => setup::run(&args),
+        Xtask::Bpf(args) => bpf::run(&args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("cargo xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
