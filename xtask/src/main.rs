@@ -9,6 +9,7 @@
     reason = "a developer reads it"
 )]
 
+mod bench;
 mod bpf;
 mod checkout;
 mod command;
@@ -24,12 +25,14 @@ use clap::Parser;
 enum Xtask {
     Setup(setup::Args),
     Bpf(bpf::Args),
+    Bench(bench::Args),
 }
 
 fn main() -> ExitCode {
     let result = match Xtask::parse() {
         Xtask::Setup(args) => setup::run(&args),
         Xtask::Bpf(args) => bpf::run(&args),
+        Xtask::Bench(args) => bench::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
