@@ -10,6 +10,7 @@
 )]
 
 mod advisories;
+mod bench;
 mod bpf;
 mod check;
 mod checkout;
@@ -36,6 +37,7 @@ enum Xtask {
     Test(test::Args),
     Demo(demo::Args),
     Dist(dist::Args),
+    Bench(bench::Args),
 }
 
 fn main() -> ExitCode {
@@ -47,6 +49,7 @@ fn main() -> ExitCode {
         Xtask::Test(args) => test::run(&args),
         Xtask::Demo(args) => demo::run(&args),
         Xtask::Dist(dist::Args {}) => dist::run(),
+        Xtask::Bench(args) => bench::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,0 +1,130 @@
+//! What the kernel half costs the task that exits: the run time that the kernel
+//! keeps of each program, over the number of exits.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Result, ensure};
+use serde::Serialize;
+
+use super::{Bench, to_f64};
+use crate::bench::{
+    process::{self, RunTime},
+    report::Figure,
+    rounds::{self, Sandwich},
+    stats::{self, Estimate},
+    tool::Tool,
+    workload::Ending,
+};
+
+const EXITS: usize = 10_000;
+const LIMIT_US: f64 = 1.0;
+const LIMIT_OF_EXITSNOOP: f64 = 0.1;
+
+/// The share of one program.
+#[derive(Debug, Serialize)]
+pub(super) struct ProgramCost {
+    tool: &'static str,
+    ending: &'static str,
+    program: String,
+    ns_per_run: Estimate,
+    runs_per_exit: f64,
+}
+
+/// What the programs of a tracer did in one turn, by name.
+type Turn = BTreeMap<String, RunTime>;
+
+pub(super) fn measure(bench: &Bench) -> Result<(Vec<Figure>, Vec<ProgramCost>)> {
+    let _kept = process::keep_run_times()?;
+    let turn = |tool, ending| turn(bench, tool, ending);
+    let rounds = rounds::run("in-kernel cost", bench.rounds, |_| {
+        let sandwich = Sandwich {
+            before: turn(Tool::Probe, Ending::Exit)?,
+            subject: turn(Tool::Exitsnoop, Ending::Exit)?,
+            after: turn(Tool::Probe, Ending::Exit)?,
+        };
+        Ok((sandwich, turn(Tool::Probe, Ending::Kill)?))
+    })?;
+    let (exits, kills): (Vec<_>, Vec<_>) = rounds.into_iter().unzip();
+    let ours: Vec<&Turn> = exits
+        .iter()
+        .flat_map(|it| [&it.before, &it.after])
+        .collect();
+    let theirs: Vec<&Turn> = exits.iter().map(|it| &it.subject).collect();
+    let kills: Vec<&Turn> = kills.iter().collect();
+    let noise = rounds::median(&exits, |it| it.noise(cost_us));
+    let figures = vec![
+        Figure::new("in-kernel cost of an exit", "us", cost(&ours))
+            .at_most(LIMIT_US)
+            .noise(noise)
+            .note("run time of all programs of probe trace that ran, over the exits"),
+        Figure::new(
+            "the same, of exitsnoop's",
+            "x",
+            rounds::median(&exits, |it| it.ratio(cost_us).recip()),
+        )
+        .at_most(LIMIT_OF_EXITSNOOP)
+        .noise(noise),
+        Figure::new("exitsnoop: in-kernel cost of an exit", "us", cost(&theirs)),
+        Figure::new("in-kernel cost of a kill and exit", "us", cost(&kills))
+            .note("signal_generate remembers the killer, the exit takes it"),
+    ];
+    let mut programs = shares("probe trace", "exit", &ours);
+    programs.extend(shares("exitsnoop", "exit", &theirs));
+    programs.extend(shares("probe trace", "kill", &kills));
+    Ok((figures, programs))
+}
+
+fn turn(bench: &Bench, tool: Tool, ending: Ending) -> Result<Turn> {
+    let running = bench.tools.start(tool)?;
+    let names = process::program_names();
+    let before = running.process().run_times()?;
+    bench.workload.run(ending, EXITS)?;
+    let mut turn = Turn::new();
+    for (id, now) in running.process().run_times()? {
+        let then = before.get(&id).copied().unwrap_or_default();
+        let name = names.get(&id).cloned();
+        let sum: &mut RunTime = turn
+            .entry(name.unwrap_or_else(|| id.to_string()))
+            .or_default();
+        sum.ns += now.ns - then.ns;
+        sum.runs += now.runs - then.runs;
+    }
+    running.stop()?;
+    let most = turn.values().map(|it| it.runs).max().unwrap_or(0);
+    ensure!(
+        most >= EXITS as u64,
+        "{tool:?}: no program ran for each of {EXITS} exits, at most {most} times"
+    );
+    Ok(turn)
+}
+
+fn cost_us(turn: &Turn) -> f64 {
+    let ns = turn.values().map(|it| it.ns).sum();
+    to_f64(ns) / stats::to_f64(EXITS) / 1000.0
+}
+
+fn cost(turns: &[&Turn]) -> Estimate {
+    rounds::median(turns, |turn| cost_us(turn))
+}
+
+/// What each program that ran has of the whole.
+fn shares(tool: &'static str, ending: &'static str, turns: &[&Turn]) -> Vec<ProgramCost> {
+    let mut by_program: BTreeMap<&str, Vec<RunTime>> = BTreeMap::new();
+    for (name, &run_time) in turns.iter().copied().flatten() {
+        // What ran for some foreign reason is not the cost of an exit.
+        if run_time.runs >= EXITS as u64 / 2 {
+            by_program.entry(name).or_default().push(run_time);
+        }
+    }
+    by_program
+        .into_iter()
+        .map(|(program, turns)| ProgramCost {
+            tool,
+            ending,
+            program: program.to_owned(),
+            ns_per_run: rounds::median(&turns, |it| to_f64(it.ns) / to_f64(it.runs)),
+            runs_per_exit: rounds::median(&turns, |it| to_f64(it.runs)).value
+                / stats::to_f64(EXITS),
+        })
+        .collect()
+}
