@@ -30,7 +30,7 @@ const HEAD_BYTES: usize = core::mem::offset_of!(CgroupMade, path);
 /// Arguments: `cgrp`, `path`, `val`.
 #[raw_tracepoint(tracepoint = "cgroup_notify_populated")]
 pub(crate) fn cgroup_notify_populated(ctx: RawTracePointContext) -> i32 {
-    if ctx.arg::<u64>(2) & 0xffff_ffff == 0 {
+    if ctx.arg::<u64>(2) as u32 == 0 {
         decide(&ctx, KIND_CGROUP_EMPTY);
     }
     0
@@ -52,7 +52,7 @@ pub(crate) fn cgroup_rmdir(ctx: RawTracePointContext) -> i32 {
 #[inline(always)]
 fn decide(ctx: &RawTracePointContext, kind: u32) {
     let cgroup = Cgroup::at(ctx.arg(0)).key();
-    if WATCHED.get_ptr(&cgroup).is_some() {
+    if WATCHED.get_ptr(cgroup).is_some() {
         let header = emit::header(kind);
         emit::decide(ctx, CgroupChange { header, cgroup });
     }

@@ -1,6 +1,6 @@
 //! Reserve, fill, submit, or count the drop; and who is woken.
 //!
-//! A wake-up costs the dying task 10 µs (irq_work and an IPI), so the stream
+//! A wake-up costs the dying task 10 µs (`irq_work` and an IPI), so the stream
 //! wakes its reader only when enough has gathered or the reader said that it
 //! sleeps without a timer. The decisive ring always wakes.
 

@@ -110,11 +110,11 @@ fn describe<const HOW: bool>(task: Task<HOW>, group_dead: bool) -> Exit {
         task.status()
     };
     let mut killer = NO_KILLER;
-    if group_dead && exit_code & 0x7f != 0 {
+    if group_dead && signal_in(exit_code) != 0 {
         if oom::take_mark(&described) {
             flags |= EXIT_OOM_VICTIM;
         }
-        if let Some(found) = signal::take(&described, exit_code & 0x7f) {
+        if let Some(found) = signal::take(&described, signal_in(exit_code)) {
             killer = found;
             flags |= EXIT_KILLER_KNOWN;
         }
@@ -132,6 +132,12 @@ fn describe<const HOW: bool>(task: Task<HOW>, group_dead: bool) -> Exit {
         wanted_cgroup_id: membership::id_in(task, globals::filter_hierarchy()),
         killer,
     }
+}
+
+/// The signal in a raw wait status; 0 for a normal exit.
+#[inline(always)]
+const fn signal_in(exit_code: u32) -> u32 {
+    exit_code & 0x7f
 }
 
 const NO_KILLER: Killer = Killer {
@@ -191,7 +197,7 @@ fn passes(filter: u32, exit: &Exit) -> bool {
         .boottime_ns
         .saturating_sub(exit.task.start_boottime_ns);
     !(wants(FILTER_FAILED) && status_known && exit.exit_code == 0
-        || wants(FILTER_SIGNALED) && status_known && exit.exit_code & 0x7f == 0
+        || wants(FILTER_SIGNALED) && status_known && signal_in(exit.exit_code) == 0
         || wants(FILTER_OOM) && status_known && exit.flags & EXIT_OOM_VICTIM == 0
         || wants(FILTER_UID) && exit.task.uid != globals::filter_uid()
         || wants(FILTER_PIDS) && PIDS.get_ptr(exit.task.tgid).is_none()

@@ -1,7 +1,7 @@
 //! The programs that run in the kernel: one module for each family of hooks.
 //!
 //! All are raw tracepoints (4.17+): they need neither tracefs nor a vmlinux BTF
-//! id, only CAP_BPF and CAP_PERFMON, and the context is the tracepoint's own
+//! id, only `CAP_BPF` and `CAP_PERFMON`, and the context is the tracepoint's own
 //! arguments. What they read of kernel memory is in [`task`] and [`membership`];
 //! unsafe code stands below these, in [`memory`], [`map_value`], [`globals`] and
 //! [`current`], behind safe functions. What they report goes through [`emit`].
@@ -9,6 +9,18 @@
 #![no_std]
 #![no_main]
 #![deny(unsafe_code)]
+#![expect(
+    clippy::inline_always,
+    reason = "a BPF function returns one word and takes five, these are structs"
+)]
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "the macro hands a program its context by value"
+)]
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "registers are 64 bits wide, most arguments are not"
+)]
 
 mod cgroup;
 mod current;

@@ -75,10 +75,12 @@ pub(crate) fn take_flag(flags: &Array<u32>) -> bool {
 
 /// This CPU's scratch record.
 #[inline(always)]
+#[expect(clippy::mut_from_ref, reason = "the map owns the record, see SAFETY")]
 pub(crate) fn scratch<T>(map: &'static PerCpuArray<T>) -> Option<&'static mut T> {
     let record = map.get_ptr_mut(0)?;
     // SAFETY: the verifier checked the pointer; each scratch map serves one
-    // hook, which neither migrates nor recurses, so nobody else has it.
+    // hook, which neither migrates nor runs twice on a CPU at a time (the
+    // kernel's `prog->active`), so nobody else has it.
     Some(unsafe { &mut *record })
 }
 

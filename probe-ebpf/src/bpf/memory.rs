@@ -70,6 +70,8 @@ pub(crate) fn follow<const HOW: bool, T: Plain>(base: u64, pointer: u32, offset:
     read::<HOW, T>(read::<HOW, u64>(base, pointer), offset)
 }
 
+const PATH_BYTES_WITH_NUL: u32 = PATH_BYTES as u32;
+
 /// Copies a NUL-terminated path; 0 if it did not fit or could not be read.
 #[inline(always)]
 pub(crate) fn read_path(address: u64, path: &mut [u8; PATH_BYTES]) -> u32 {
@@ -83,10 +85,9 @@ pub(crate) fn read_path(address: u64, path: &mut [u8; PATH_BYTES]) -> u32 {
         )
     };
     // The count includes the NUL; a full buffer means that it was cut off.
-    if copied > 0 && copied < PATH_BYTES as i64 {
-        copied as u32 - 1
-    } else {
-        0
+    match u32::try_from(copied) {
+        Ok(copied @ 1..PATH_BYTES_WITH_NUL) => copied - 1,
+        _ => 0,
     }
 }
 

@@ -41,7 +41,7 @@ pub(crate) fn mark_victim(ctx: RawTracePointContext) -> i32 {
 #[inline(always)]
 fn mark(id: u32, start_boottime_ns: u64) -> bool {
     let mark = OomMark { start_boottime_ns };
-    OOM_VICTIMS.insert(&id, &mark, 0).is_ok()
+    OOM_VICTIMS.insert(id, mark, 0).is_ok()
 }
 
 /// A task that was marked by its tid exits before its group does: the group
@@ -52,7 +52,7 @@ pub(crate) fn hand_mark_to_group() {
         return;
     }
     let (tgid, tid) = current::ids();
-    if tgid != tid && OOM_VICTIMS.remove(&tid).is_ok() {
+    if tgid != tid && OOM_VICTIMS.remove(tid).is_ok() {
         mark(tgid, 0);
     }
 }
@@ -62,8 +62,8 @@ pub(crate) fn hand_mark_to_group() {
 pub(crate) fn take_mark(task: &event::Task) -> bool {
     let by_group = match map_value::lookup(&OOM_VICTIMS, &task.tgid) {
         Some(mark) => mark.start_boottime_ns,
-        None => return task.tid != task.tgid && OOM_VICTIMS.remove(&task.tid).is_ok(),
+        None => return task.tid != task.tgid && OOM_VICTIMS.remove(task.tid).is_ok(),
     };
-    let _gone = OOM_VICTIMS.remove(&task.tgid);
+    let _gone = OOM_VICTIMS.remove(task.tgid);
     by_group == 0 || by_group == task.start_boottime_ns
 }
