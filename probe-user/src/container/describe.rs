@@ -32,7 +32,9 @@ pub(super) fn describe(index: &mut Index, located: &Located<'_>) -> (Container, 
     let container = Container {
         runtime,
         id: id.to_owned(),
-        name: described.name.or_else(|| is_named_by_id.then(|| id.to_owned())),
+        name: described
+            .name
+            .or_else(|| is_named_by_id.then(|| id.to_owned())),
         pod_uid: layout.pod_uid.clone().or(uid),
     };
     (container, described.pod)

@@ -153,9 +153,9 @@ impl Resolver {
         }
         for record in self.index.present() {
             // The same one may be there as docker's, told by its cgroup.
-            let is_there = candidates
-                .values()
-                .any(|it: &Candidate| it.container.id == record.container.id && it.owner == record.owner);
+            let is_there = candidates.values().any(|it: &Candidate| {
+                it.container.id == record.container.id && it.owner == record.owner
+            });
             if !is_there {
                 let candidate = Candidate::without_cgroup(record);
                 candidates.insert(candidate.key(), candidate);
@@ -209,7 +209,11 @@ impl Candidate {
 
     /// Two with the same id are two containers if they are two users'.
     fn key(&self) -> (Runtime, String, u32) {
-        (self.container.runtime, self.container.id.clone(), self.owner)
+        (
+            self.container.runtime,
+            self.container.id.clone(),
+            self.owner,
+        )
     }
 
     fn fit(&self, wanted: &str) -> Option<Fit> {
@@ -250,9 +254,7 @@ impl Candidate {
             (hierarchy != 0, mount.map_or(u8::MAX, cgroupfs::rank))
         };
         let mut cgroups = own(self.container.runtime, self.cgroups);
-        cgroups.sort_by(|(a, path), (b, other)| {
-            (rank(*a), *a, path).cmp(&(rank(*b), *b, other))
-        });
+        cgroups.sort_by(|(a, path), (b, other)| (rank(*a), *a, path).cmp(&(rank(*b), *b, other)));
         Found {
             container: Arc::new(self.container),
             cgroups,

@@ -54,7 +54,11 @@ pub(super) fn read_in(directory: &Path, name: impl AsRef<OsStr>) -> Option<State
         )?);
         let metadata = file.metadata()?;
         if !metadata.is_file() || metadata.len() > MOST_BYTES {
-            tracing::debug!(path, size = metadata.len(), "not read: no regular file, or too large");
+            tracing::debug!(
+                path,
+                size = metadata.len(),
+                "not read: no regular file, or too large"
+            );
             return Ok(None);
         }
         let mut bytes = Vec::new();

@@ -1,5 +1,8 @@
-use std::{fs, time::{Duration, Instant}};
 use super::*;
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
 #[test]
 fn dbg() {
     let root = tempfile::tempdir().unwrap();

@@ -150,7 +150,9 @@ impl Directory {
         self.is_changed = false;
         self.is_trusted = is_trusted(path);
         self.settled = modified.filter(|&modified| {
-            started.duration_since(modified).is_ok_and(|age| age > STAMP_GRAIN)
+            started
+                .duration_since(modified)
+                .is_ok_and(|age| age > STAMP_GRAIN)
         });
         let names = names(path).unwrap_or_else(|error| {
             if error.kind() != io::ErrorKind::NotFound {
@@ -195,7 +197,8 @@ impl Directory {
             return false;
         }
         let is_trusted = self.is_trusted && is_trusted(&path.join(&name));
-        self.entries.insert(name, Seen::awaited(Some(version), now, is_trusted));
+        self.entries
+            .insert(name, Seen::awaited(Some(version), now, is_trusted));
         true
     }
 
@@ -223,10 +226,12 @@ impl Directory {
                 .values()
                 .filter(move |seen| seen.gone.is_some() == is_gone)
         };
-        of(true).chain(of(false)).filter_map(|seen| match &seen.entry {
-            Entry::Known(known) => Some(known),
-            Entry::Awaited => None,
-        })
+        of(true)
+            .chain(of(false))
+            .filter_map(|seen| match &seen.entry {
+                Entry::Known(known) => Some(known),
+                Entry::Awaited => None,
+            })
     }
 
     /// Containers that are there.

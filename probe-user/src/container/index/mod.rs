@@ -160,7 +160,8 @@ impl Index {
         self.awaited.clear();
         for (path, directory) in &self.directories {
             for id in directory.awaited() {
-                self.awaited.insert(id.to_owned(), Arc::new(awaited(path, id)));
+                self.awaited
+                    .insert(id.to_owned(), Arc::new(awaited(path, id)));
             }
             for known in directory.known() {
                 match known {

@@ -27,7 +27,9 @@ pub(in crate::container) fn named<'a>(place: &Place<'_, 'a>) -> Option<Named<'a>
         return Some(Named::certain(runtime, id));
     }
     let (_parent, above) = place.above.split_last()?;
-    let is_in_pod = place.parent().is_some_and(|parent| uid(parent, above).is_some());
+    let is_in_pod = place
+        .parent()
+        .is_some_and(|parent| uid(parent, above).is_some());
     // containerd's CRI plugin, or cri-dockerd.
     (is_in_pod && is_id(place.name)).then(|| Named::likely(Runtime::Containerd, place.name))
 }

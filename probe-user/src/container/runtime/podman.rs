@@ -90,7 +90,11 @@ impl Names {
         const MOST: usize = 64;
         let path = driver.join(file);
         let version = state_file::version(&path)?;
-        if self.lists.get(&path).is_none_or(|list| list.version != version) {
+        if self
+            .lists
+            .get(&path)
+            .is_none_or(|list| list.version != version)
+        {
             let list = read_list(driver, file, version)?;
             if self.lists.len() >= MOST {
                 self.lists.clear();

@@ -1,0 +1,129 @@
+//! Programs that run: attached, and told what to watch.
+
+use aya::{
+    Ebpf,
+    maps::{HashMap, MapData, PerCpuArray},
+    programs::{RawTracePoint, raw_trace_point::RawTracePointLinkId},
+};
+use aya_log::EbpfLogger;
+use probe_ebpf::event::CgroupKey;
+use tracing::{debug, warn};
+
+use super::error::{Chain, LoadError, attach_error};
+use crate::{
+    cgroup::CgroupId,
+    source::{
+        btf,
+        hook::{ExitShape, Hook},
+    },
+};
+
+/// Programs that run, and the ends of their maps. Dropping it detaches all.
+pub struct Attached {
+    pub(in crate::source) ebpf: Ebpf,
+    pub(in crate::source) counters: PerCpuArray<MapData, u64>,
+    /// `None` if the kernel has no BTF: records then lack what needs it.
+    pub types: Option<btf::KernelTypes>,
+    /// Which exit program runs.
+    pub(in crate::source) exit: Option<(ExitShape, &'static str)>,
+    pub(super) watched: HashMap<MapData, [u64; 2], u32>,
+    pub(super) logger: Option<EbpfLogger<&'static dyn log::Log>>,
+}
+
+impl Attached {
+    pub(super) fn attach_or_degrade(&mut self, hook: Hook) -> Result<(), LoadError> {
+        match (self.attach(hook), hook.loss()) {
+            (Err(error @ LoadError::Attach { .. }), Some(loss)) => {
+                warn!("{}: {loss}", Chain(&error));
+                Ok(())
+            }
+            (result, _) => result,
+        }
+    }
+
+    /// Loads and attaches one more program.
+    pub fn attach(&mut self, hook: Hook) -> Result<(), LoadError> {
+        if hook == Hook::Exit {
+            self.attach_exit()
+        } else {
+            self.attach_program(hook, hook.tracepoint())
+        }
+    }
+
+    /// The BTF tells the shape; without it the newer one is tried first, which
+    /// an older kernel refuses to attach.
+    fn attach_exit(&mut self) -> Result<(), LoadError> {
+        let known = self
+            .types
+            .as_ref()
+            .and_then(|types| types.exit_has_group_dead);
+        let shapes: &[ExitShape] = match known {
+            Some(true) => &[ExitShape::GroupDead],
+            Some(false) => &[ExitShape::Live],
+            None => &[ExitShape::GroupDead, ExitShape::Live],
+        };
+        let mut result = Err(LoadError::Incomplete("exit program"));
+        for &shape in shapes {
+            for program in shape.programs() {
+                result = self.attach_program(Hook::Exit, program);
+                match &result {
+                    Ok(()) => {
+                        self.exit = Some((shape, program));
+                        return Ok(());
+                    }
+                    Err(LoadError::NotPermitted { .. }) => return result,
+                    Err(error) => debug!(program, "refused: {}", Chain(error)),
+                }
+            }
+        }
+        result
+    }
+
+    /// Which arguments the exit tracepoint has here.
+    #[must_use]
+    pub fn exit_shape(&self) -> Option<ExitShape> {
+        self.exit.map(|(shape, _)| shape)
+    }
+
+    fn attach_program(&mut self, hook: Hook, program: &'static str) -> Result<(), LoadError> {
+        let program: &mut RawTracePoint = self
+            .ebpf
+            .program_mut(program)
+            .ok_or(LoadError::Incomplete(program))?
+            .try_into()
+            .map_err(|source| attach_error(hook, source))?;
+        program
+            .load()
+            .map_err(|source| attach_error(hook, source))?;
+        let _link: RawTracePointLinkId = program
+            .attach(hook.tracepoint())
+            .map_err(|source| attach_error(hook, source))?;
+        Ok(())
+    }
+
+    /// From now on the decisive ring tells when this cgroup becomes empty or is
+    /// removed.
+    pub fn watch(&mut self, cgroup: CgroupId) -> Result<(), LoadError> {
+        self.watched
+            .insert(watch_key(cgroup), 1, 0)
+            .map_err(|source| LoadError::Fill {
+                map: "WATCHED",
+                source,
+            })
+    }
+
+    /// Hands what the programs logged to the log.
+    pub fn flush_log(&mut self) {
+        if let Some(logger) = &mut self.logger {
+            logger.flush();
+        }
+    }
+}
+
+fn watch_key(cgroup: CgroupId) -> [u64; 2] {
+    zerocopy::transmute!(CgroupKey {
+        hierarchy: cgroup.hierarchy,
+        reserved: 0,
+        id: cgroup.id,
+    })
+}

@@ -1,0 +1,171 @@
+//! Why BPF is not available, and how the kernel says so.
+
+use std::{error::Error, fmt, io};
+
+use aya::{EbpfError, maps::MapError, programs::ProgramError};
+use rustix::io::Errno;
+
+use crate::source::hook::Hook;
+
+/// Why BPF is not available.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The kernel refused a map or a program for lack of privilege.
+    #[error("not permitted to {operation}")]
+    NotPermitted {
+        /// What was tried.
+        operation: String,
+        /// What the kernel said.
+        #[source]
+        source: io::Error,
+    },
+    /// Ring buffers need Linux 5.8.
+    #[error("this kernel has no BPF ring buffer")]
+    NoRingBuffer,
+    /// A map could not be made.
+    #[error("cannot create the BPF maps")]
+    Maps(#[source] Box<EbpfError>),
+    /// A map did not take a value.
+    #[error("cannot fill BPF map {map}")]
+    Fill {
+        /// Which map.
+        map: &'static str,
+        /// Why.
+        #[source]
+        source: MapError,
+    },
+    /// The verifier refused a program, or the tracepoint is not there.
+    #[error("cannot attach to tracepoint {}", hook.tracepoint())]
+    Attach {
+        /// Which hook.
+        hook: Hook,
+        /// Why.
+        #[source]
+        source: Box<ProgramError>,
+    },
+    /// The object lacks a part that the loader names: a build error.
+    #[error("the BPF object has no {0}")]
+    Incomplete(&'static str),
+}
+
+/// The maps that are ring buffers; which of them is made first is not ours to
+/// say.
+const RINGS: [&str; 3] = ["STREAM", "DECISIVE", "AYA_LOGS"];
+
+pub(super) fn map_error(error: EbpfError) -> LoadError {
+    let EbpfError::MapError(MapError::CreateError { name, io_error }) = error else {
+        return LoadError::Maps(Box::new(error));
+    };
+    match Errno::from_io_error(&io_error) {
+        Some(Errno::PERM | Errno::NOSYS) => LoadError::NotPermitted {
+            operation: format!("create BPF map {name}"),
+            source: io_error,
+        },
+        // The first thing that a kernel without ring buffers refuses.
+        Some(Errno::INVAL) if RINGS.contains(&name.as_str()) => LoadError::NoRingBuffer,
+        _ => LoadError::Maps(Box::new(EbpfError::MapError(MapError::CreateError {
+            name,
+            io_error,
+        }))),
+    }
+}
+
+pub(super) fn attach_error(hook: Hook, source: ProgramError) -> LoadError {
+    let io_error = match &source {
+        ProgramError::LoadError { io_error, .. } => Some(io_error),
+        ProgramError::SyscallError(error) => Some(&error.io_error),
+        _ => None,
+    };
+    let denied = io_error.filter(|error| {
+        matches!(
+            Errno::from_io_error(error),
+            Some(Errno::PERM | Errno::ACCESS)
+        )
+    });
+    // A verifier that refuses the program answers EACCES as well, with a log.
+    let verifier_spoke = matches!(
+        &source,
+        ProgramError::LoadError { verifier_log, .. } if !verifier_log.to_string().is_empty()
+    );
+    match denied {
+        Some(error) if !verifier_spoke => LoadError::NotPermitted {
+            operation: format!("load the program for {}", hook.tracepoint()),
+            source: io::Error::from(error.kind()),
+        },
+        _ => LoadError::Attach {
+            hook,
+            source: Box::new(source),
+        },
+    }
+}
+
+/// An error and its causes, in a line.
+pub(super) struct Chain<'a>(pub(super) &'a LoadError);
+
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut cause = self.0.source();
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::OBJECT;
+
+    fn refused(map: &str, errno: Errno) -> LoadError {
+        map_error(EbpfError::MapError(MapError::CreateError {
+            name: map.to_owned(),
+            io_error: errno.into(),
+        }))
+    }
+
+    /// Stands for a kernel before 5.8: there is none to run this on, so the
+    /// answer that one gives is put in.
+    #[test]
+    fn a_kernel_without_ring_buffers_is_told_from_one_that_forbids_them() {
+        for map in RINGS {
+            assert!(
+                matches!(refused(map, Errno::INVAL), LoadError::NoRingBuffer),
+                "{map}"
+            );
+            for errno in [Errno::PERM, Errno::NOSYS] {
+                let error = refused(map, errno);
+                assert!(
+                    matches!(error, LoadError::NotPermitted { .. }),
+                    "{map}: {error}"
+                );
+            }
+            assert!(
+                matches!(refused(map, Errno::NOMEM), LoadError::Maps(_)),
+                "{map}"
+            );
+        }
+        assert!(matches!(
+            refused("WATCHED", Errno::INVAL),
+            LoadError::Maps(_)
+        ));
+    }
+
+    #[test]
+    fn every_ring_buffer_of_the_object_is_known_as_one() {
+        const BPF_MAP_TYPE_RINGBUF: u32 = 27;
+        let object = aya_obj::Object::parse(OBJECT).expect("the object that we ship");
+        let mut rings: Vec<_> = object
+            .maps
+            .iter()
+            .filter(|(_, map)| map.map_type() == BPF_MAP_TYPE_RINGBUF)
+            .map(|(name, _)| name.as_str())
+            .collect();
+        let mut known = RINGS;
+        rings.sort_unstable();
+        known.sort_unstable();
+        assert_eq!(rings, known);
+    }
+}
