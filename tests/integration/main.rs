@@ -2,4 +2,6 @@
 //! as the judge.
 
 mod exits;
+mod filters;
 mod input;
+mod wait;

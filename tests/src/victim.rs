@@ -33,13 +33,18 @@ impl Victim {
     /// The same for another program of this package that knows `held`.
     #[must_use]
     pub fn spawn_as(program: &str, args: &[&str], cgroup: Option<&Cgroup>) -> Self {
-        let mut child = Command::new(binaries::program(program))
-            .arg("held")
-            .args(args)
+        let mut command = Command::new(binaries::program(program));
+        Self::spawn_command(command.arg("held").args(args), cgroup)
+    }
+
+    /// The same for any command that reads a line before it goes on.
+    #[must_use]
+    pub fn spawn_command(command: &mut Command, cgroup: Option<&Cgroup>) -> Self {
+        let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
-            .expect("the victim starts");
+            .unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"));
         if let Some(cgroup) = cgroup {
             cgroup.add(child.id());
         }
