@@ -27,7 +27,7 @@ use super::{
 use crate::{
     container::Resolver,
     filter::Wanted,
-    output::{Out, human::Columns},
+    output::{Out, human::Columns, is_closed},
     source::{
         cgroup_events::PinnedCgroup,
         cgroupfs::{self, Mount},
@@ -248,13 +248,13 @@ impl Bpf {
 
     fn tell(&mut self, teller: &mut Teller) -> Result<(), WaitError> {
         teller.clock.sync();
-        self.stream
+        let told = self
+            .stream
             .get_mut()
             .drain(|timed| teller.tell(timed))
-            .and_then(|_count| teller.out.flush())
-            .map_err(WaitError::Write)?;
+            .and_then(|_count| teller.out.flush());
         self.attached.flush_log();
-        Ok(())
+        heard(teller, told)
     }
 
     fn tell_unreported_loss(&mut self, teller: &mut Teller) -> Result<(), WaitError> {
@@ -262,9 +262,8 @@ impl Bpf {
         let total = self.attached.stream_dropped()?;
         if let Some(count) = self.stream.get_mut().unreported_loss(total) {
             let reason = LossReason::RingFull;
-            teller
-                .show(&Record::Lost { count, reason })
-                .map_err(WaitError::Write)?;
+            let told = teller.show(&Record::Lost { count, reason });
+            return heard(teller, told);
         }
         Ok(())
     }
@@ -281,6 +280,18 @@ impl Bpf {
         };
         self.lost = lost;
         Ok(doubt)
+    }
+}
+
+/// A reader that goes away ends no wait: the exit code is what a script waits
+/// for.
+fn heard(teller: &mut Teller, told: io::Result<()>) -> Result<(), WaitError> {
+    match told {
+        Err(error) if is_closed(&error) => {
+            teller.out.go_deaf();
+            Ok(())
+        }
+        told => told.map_err(WaitError::Write),
     }
 }
 
