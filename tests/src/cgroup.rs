@@ -108,12 +108,17 @@ impl Cgroup {
         procs(Path::new(&self.path))
     }
 
-    /// SIGKILLs everything in the subtree; does not wait.
+    /// SIGKILLs everything in the subtree, on v2 by `cgroup.kill`; does not
+    /// wait.
     pub fn kill(&self) {
         if self.is_v2 {
             self.write("cgroup.kill", "1");
-            return;
+        } else {
+            self.kill_one_by_one();
         }
+    }
+
+    fn kill_one_by_one(&self) {
         for directory in subtree(Path::new(&self.path)) {
             for pid in procs(&directory) {
                 kill(pid);
@@ -145,24 +150,30 @@ impl Drop for Cgroup {
         if !Path::new(&self.path).exists() {
             return;
         }
-        self.kill();
-        Deadline::start().until("a dropped cgroup is empty", || {
-            // v1 has no kill that a fork cannot outrun.
-            if !self.is_v2 {
-                self.kill();
-            }
-            self.is_empty()
-        });
+        // Again and again: no list of pids is so new that no fork outran it,
+        // and `cgroup.kill` spares a process whose leader has exited (Linux
+        // 6.18), because it signals the leader.
+        let deadline = Deadline::start();
+        while !self.is_empty() && !deadline.left().is_zero() {
+            self.kill_one_by_one();
+            deadline.pause();
+        }
         for directory in subtree(Path::new(&self.path)) {
-            let removed = fs::remove_dir(&directory);
-            if let Err(error) = removed
-                && error.kind() != io::ErrorKind::NotFound
-                && !std::thread::panicking()
-            {
-                panic!("cannot remove {}: {error}", directory.display());
+            match fs::remove_dir(&directory) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    complain(&format!("cannot remove {}: {error}", directory.display()));
+                }
+                _ => {}
             }
         }
     }
+}
+
+/// A panic while another one unwinds would end all tests.
+#[expect(clippy::print_stderr, reason = "cargo shows it if the test fails")]
+fn complain(what: &str) {
+    assert!(std::thread::panicking(), "{what}");
+    eprintln!("{what}");
 }
 
 fn kill(pid: u32) {

@@ -21,10 +21,12 @@ mod probe;
 pub mod random;
 pub mod record;
 pub mod schema;
+mod trial;
 mod victim;
 
 pub use cgroup::Cgroup;
 pub use clock::boottime_ns;
 pub use deadline::{DEADLINE, Deadline};
 pub use probe::{Finished, Output, Probe, probe, probe_in};
+pub use trial::{Judged, Trial};
 pub use victim::Victim;
