@@ -95,10 +95,12 @@ impl Cgroup {
         self.write("cgroup.procs", &pid.to_string());
     }
 
-    /// Moves a process to the root of this hierarchy.
-    pub fn add_to_root(&self, pid: u32) {
-        let procs = self.mount.join("cgroup.procs");
-        fs::write(procs, pid.to_string()).expect("a live process may go to the root");
+    /// Moves a process to the root of every hierarchy.
+    pub fn leave_all(pid: u32) {
+        for mount in mounts().into_iter().filter(|mount| mount.root == "/") {
+            let procs = mount.point.join("cgroup.procs");
+            fs::write(procs, pid.to_string()).expect("a live process may go to the root");
+        }
     }
 
     /// The thread groups directly in it, not in its children; zombies are not
@@ -202,20 +204,44 @@ fn utf8(path: &Path) -> String {
     path.to_str().expect("mount points are UTF-8").to_owned()
 }
 
-/// Where a hierarchy is mounted with its root visible; `None` means v2.
-fn mount_of(controller: Option<&str>) -> PathBuf {
+/// A line of `/proc/self/mountinfo`.
+struct Mount {
+    root: String,
+    point: PathBuf,
+    is_v2: bool,
+    options: String,
+}
+
+fn mounts() -> Vec<Mount> {
     let mounts = fs::read_to_string("/proc/self/mountinfo").expect("there is a /proc");
-    let found = mounts.lines().find_map(|line| {
+    let mounts = mounts.lines().filter_map(|line| {
         let (left, right) = line.split_once(" - ")?;
         let mut left = left.split(' ').skip(3);
-        let (root, mount_point) = (left.next()?, left.next()?);
         let mut right = right.split(' ');
-        let (kind, _source, options) = (right.next()?, right.next()?, right.next()?);
-        let is_it = match controller {
-            None => kind == "cgroup2",
-            Some(controller) => kind == "cgroup" && options.split(',').any(|it| it == controller),
+        let mount = Mount {
+            root: left.next()?.to_owned(),
+            point: PathBuf::from(left.next()?),
+            is_v2: match right.next()? {
+                "cgroup2" => true,
+                "cgroup" => false,
+                _ => return None,
+            },
+            options: right.nth(1)?.to_owned(),
         };
-        (is_it && root == "/").then(|| PathBuf::from(mount_point))
+        Some(mount)
     });
-    found.unwrap_or_else(|| panic!("no cgroup mount of {}", controller.unwrap_or("v2")))
+    mounts.collect()
+}
+
+/// Where a hierarchy is mounted with its root visible; `None` means v2.
+fn mount_of(controller: Option<&str>) -> PathBuf {
+    let is_it = |mount: &Mount| match controller {
+        None => mount.is_v2,
+        Some(controller) => mount.options.split(',').any(|it| it == controller),
+    };
+    let found = mounts()
+        .into_iter()
+        .find(|mount| mount.root == "/" && is_it(mount));
+    let found = found.unwrap_or_else(|| panic!("no mount of {}", controller.unwrap_or("v2")));
+    found.point
 }

@@ -17,7 +17,8 @@ const SOON: Duration = Duration::from_millis(20);
 /// See `main::act`.
 pub(crate) fn act(words: Words) {
     match *words {
-        ["exit", code] => process::exit(number(code)),
+        // More words only make the command line longer.
+        ["exit", code, ..] => process::exit(number(code)),
         ["exit-thread", code] => process::exit_thread(number(code)),
         ["signal", signal] => signal::kill(process::getpid(), number(signal)),
         ["raise", signal] => signal::raise(number(signal)),

@@ -4,9 +4,9 @@ use probe_tests::boottime_ns;
 use serde_json::json;
 
 use crate::{
-    Words,
+    Words, act as act_on,
     change::become_reaper,
-    family::{child, report_child},
+    family::{Gate, child, report_child},
     number, report,
     sys::{process, trace},
 };
@@ -30,9 +30,14 @@ pub(crate) fn act(words: Words) {
 }
 
 fn tracer(rest: Words, then: impl FnOnce(i32)) -> ! {
-    let tracee = child(rest);
+    let mut gate = Gate::new();
+    let tracee = process::fork().unwrap_or_else(|| {
+        gate.pass();
+        act_on(rest);
+    });
     let forked_ns = [0, boottime_ns()];
     trace::seize(tracee, 0);
+    gate.open();
     then(tracee);
     report_child(&process::wait(tracee), forked_ns);
     process::exit(0);

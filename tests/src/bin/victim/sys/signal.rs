@@ -59,9 +59,13 @@ fn mask(how: i32, signal: i32) {
 
 /// To the whole process.
 pub(crate) fn kill(pid: i32, signal: i32) {
+    check("kill", try_kill(pid, signal));
+}
+
+/// Negative if that failed.
+pub(crate) fn try_kill(pid: i32, signal: i32) -> libc::c_long {
     // SAFETY: numbers only.
-    let result = unsafe { libc::kill(pid, signal) };
-    check("kill", result.into());
+    unsafe { libc::kill(pid, signal) }.into()
 }
 
 /// To one task.
