@@ -87,7 +87,7 @@ impl Victim {
     /// All lines of JSON that it still prints.
     #[must_use]
     pub fn reports(&self) -> Vec<Value> {
-        let lines = self.stdout.rest(Deadline::start());
+        let lines = self.stdout.rest();
         let lines = lines.iter().map(|line| serde_json::from_str(line));
         lines.map(|line| line.expect("a line of JSON")).collect()
     }
