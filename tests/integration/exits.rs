@@ -1,19 +1,129 @@
 //! One record for each process, with the status that its parent was told.
 
-use probe_tests::{Cgroup, Probe, Victim, record};
+use probe_tests::{Trial, Victim, record};
+
+/// Signals that do not end a process by default.
+const HARMLESS: [i32; 8] = [17, 18, 19, 20, 21, 22, 23, 28];
+/// Signals that leave a core by default.
+const DUMPING: [i32; 10] = [3, 4, 5, 6, 7, 8, 11, 24, 25, 31];
+
+/// Runs one victim for each list of words; each must be told once and right.
+/// Returns the statuses.
+fn judge_all(label: &str, victims: &[Vec<String>]) -> Vec<i32> {
+    let trial = Trial::new(label);
+    let mut judged = Vec::new();
+    for words in victims {
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let mut victim = trial.start(&words);
+        judged.push((victim.pid(), victim.wait()));
+    }
+    let told = trial.finish();
+    for (pid, status) in &judged {
+        assert_eq!(record::wait_status(told.only_exit_of(*pid)), *status);
+    }
+    assert_eq!(told.exits().count(), victims.len());
+    assert_eq!(told.lost, 0);
+    judged.into_iter().map(|(_, status)| status).collect()
+}
+
+fn words(words: &[&str]) -> Vec<String> {
+    words.iter().map(ToString::to_string).collect()
+}
 
 #[test]
 #[ignore = "needs root"]
 fn every_exit_code_is_told() {
-    let cgroup = Cgroup::v2("codes");
-    let mut probe = Probe::trace(&["--cgroup", cgroup.path()]);
-    for code in 0..=255 {
-        let mut victim = Victim::start(&["exit", &code.to_string()], Some(&cgroup));
-        let status = victim.wait();
-        assert_eq!(status, code << 8);
-        let exit = probe.exit_of(victim.pid());
-        assert_eq!(record::wait_status(&exit), status);
+    let victims: Vec<_> = (0..=255)
+        .map(|code| words(&["exit", &format!("{code}")]))
+        .collect();
+    let statuses = judge_all("codes", &victims);
+    let expected: Vec<i32> = (0..=255).map(|code| code << 8).collect();
+    assert_eq!(statuses, expected);
+}
+
+#[test]
+#[ignore = "needs root"]
+fn every_fatal_signal_is_told() {
+    let signals: Vec<i32> = (1..=64).filter(|it| !HARMLESS.contains(it)).collect();
+    let victims: Vec<_> = signals
+        .iter()
+        .map(|signal| words(&["signal", &format!("{signal}")]))
+        .collect();
+    let statuses = judge_all("signals", &victims);
+    let without_core: Vec<i32> = statuses.iter().map(|status| status & !0x80).collect();
+    assert_eq!(without_core, signals);
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_core_dump_is_told_with_the_signal() {
+    let directory = tempfile::tempdir().expect("a place for cores");
+    let place = directory.path().to_str().expect("UTF-8");
+    let single = |signal: &i32| words(&["core-in", place, "signal", &format!("{signal}")]);
+    let many = words(&["core-in", place, "threads", "9", "in-thread", "abort"]);
+    let mut victims: Vec<_> = DUMPING.iter().map(single).collect();
+    victims.push(many);
+    let statuses = judge_all("cores", &victims);
+    let dumped = statuses.iter().all(|status| status & 0x80 != 0);
+    assert!(dumped, "this kernel writes no cores: {statuses:x?}");
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_child_of_vfork_is_told_once() {
+    let mut trial = Trial::new("vfork");
+    let judged = trial.judge(&["vfork", "6"]);
+    assert_eq!(judged.report["status"], 6 << 8);
+    let told = trial.finish();
+    let _once = told.only_exit_of(record::pid(&judged.report));
+    assert_eq!(told.exits().count(), 2);
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_stopped_process_has_not_exited() {
+    let mut trial = Trial::new("stopped");
+    let mut victim = trial.ready(&["ready", "pause"]);
+    victim.signal(rustix::process::Signal::STOP);
+    victim.signal(rustix::process::Signal::CONT);
+    victim.signal(rustix::process::Signal::STOP);
+    trial.catch_up();
+    assert_eq!(trial.probe.exits_so_far(victim.pid()), 0);
+    victim.signal(rustix::process::Signal::KILL);
+    let _exit = trial.judge_child(&mut victim);
+    let _once = trial.finish().only_exit_of(victim.pid());
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_process_killed_while_it_starts_is_told_once() {
+    let seed = probe_tests::random::seeded().u64(..).to_string();
+    let count = 500;
+    let trial = Trial::new("births");
+    let mut parent = trial.start(&["births", &seed, &count.to_string()]);
+    let reports = parent.reports();
+    assert_eq!(parent.wait(), 0);
+    let told = trial.finish();
+    assert_eq!(reports.len(), count);
+    for report in &reports {
+        let exit = told.only_exit_of(record::pid(report));
+        assert_eq!(report["status"], record::wait_status(exit), "{exit}");
     }
+    // And the parent.
+    assert_eq!(told.exits().count(), count + 1);
+    assert_eq!(told.lost, 0);
+}
+
+#[test]
+#[ignore = "needs root"]
+fn exits_before_the_trace_are_not_told() {
+    let cgroup = probe_tests::Cgroup::v2("before");
+    let mut early = Victim::start(&["exit", "1"], Some(&cgroup));
+    early.wait();
+    let mut probe = probe_tests::Probe::trace(&["--cgroup", cgroup.path()]);
+    let mut late = Victim::start(&["exit", "2"], Some(&cgroup));
+    late.wait();
+    let _told = probe.exit_of(late.pid());
     let told = probe.finish();
-    assert_eq!((told.seen, told.shown, told.lost), (256, 256, 0));
+    assert_eq!((told.seen, told.shown, told.lost), (1, 1, 0));
 }

@@ -1,5 +1,19 @@
 //! What must be true of `probe`, against the running kernel and with `waitpid`
 //! as the judge.
+//!
+//! One module for each subject. The tests need root and are ignored without it,
+//! never skipped with it:
+//! `cargo test -p probe-tests --test integration -- --ignored --test-threads=1`.
 
+mod crowds;
 mod exits;
+mod filters;
+mod identity;
 mod input;
+mod killed_by;
+mod oom;
+mod places;
+mod starts;
+mod tasks;
+mod usage;
+mod wait;

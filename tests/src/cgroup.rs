@@ -95,10 +95,12 @@ impl Cgroup {
         self.write("cgroup.procs", &pid.to_string());
     }
 
-    /// Moves a process to the root of this hierarchy.
-    pub fn add_to_root(&self, pid: u32) {
-        let procs = self.mount.join("cgroup.procs");
-        fs::write(procs, pid.to_string()).expect("a live process may go to the root");
+    /// Moves a process to the root of every hierarchy.
+    pub fn leave_all(pid: u32) {
+        for mount in mounts().into_iter().filter(|mount| mount.root == "/") {
+            let procs = mount.point.join("cgroup.procs");
+            fs::write(procs, pid.to_string()).expect("a live process may go to the root");
+        }
     }
 
     /// The thread groups directly in it, not in its children; zombies are not
@@ -108,12 +110,17 @@ impl Cgroup {
         procs(Path::new(&self.path))
     }
 
-    /// SIGKILLs everything in the subtree; does not wait.
+    /// SIGKILLs everything in the subtree, on v2 by `cgroup.kill`; does not
+    /// wait.
     pub fn kill(&self) {
         if self.is_v2 {
             self.write("cgroup.kill", "1");
-            return;
+        } else {
+            self.kill_one_by_one();
         }
+    }
+
+    fn kill_one_by_one(&self) {
         for directory in subtree(Path::new(&self.path)) {
             for pid in procs(&directory) {
                 kill(pid);
@@ -145,24 +152,30 @@ impl Drop for Cgroup {
         if !Path::new(&self.path).exists() {
             return;
         }
-        self.kill();
-        Deadline::start().until("a dropped cgroup is empty", || {
-            // v1 has no kill that a fork cannot outrun.
-            if !self.is_v2 {
-                self.kill();
-            }
-            self.is_empty()
-        });
+        // Again and again: no list of pids is so new that no fork outran it,
+        // and `cgroup.kill` spares a process whose leader has exited (Linux
+        // 6.18), because it signals the leader.
+        let deadline = Deadline::start();
+        while !self.is_empty() && !deadline.left().is_zero() {
+            self.kill_one_by_one();
+            deadline.pause();
+        }
         for directory in subtree(Path::new(&self.path)) {
-            let removed = fs::remove_dir(&directory);
-            if let Err(error) = removed
-                && error.kind() != io::ErrorKind::NotFound
-                && !std::thread::panicking()
-            {
-                panic!("cannot remove {}: {error}", directory.display());
+            match fs::remove_dir(&directory) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    complain(&format!("cannot remove {}: {error}", directory.display()));
+                }
+                _ => {}
             }
         }
     }
+}
+
+/// A panic while another one unwinds would end all tests.
+#[expect(clippy::print_stderr, reason = "cargo shows it if the test fails")]
+fn complain(what: &str) {
+    assert!(std::thread::panicking(), "{what}");
+    eprintln!("{what}");
 }
 
 fn kill(pid: u32) {
@@ -191,20 +204,44 @@ fn utf8(path: &Path) -> String {
     path.to_str().expect("mount points are UTF-8").to_owned()
 }
 
-/// Where a hierarchy is mounted with its root visible; `None` means v2.
-fn mount_of(controller: Option<&str>) -> PathBuf {
+/// A line of `/proc/self/mountinfo`.
+struct Mount {
+    root: String,
+    point: PathBuf,
+    is_v2: bool,
+    options: String,
+}
+
+fn mounts() -> Vec<Mount> {
     let mounts = fs::read_to_string("/proc/self/mountinfo").expect("there is a /proc");
-    let found = mounts.lines().find_map(|line| {
+    let mounts = mounts.lines().filter_map(|line| {
         let (left, right) = line.split_once(" - ")?;
         let mut left = left.split(' ').skip(3);
-        let (root, mount_point) = (left.next()?, left.next()?);
         let mut right = right.split(' ');
-        let (kind, _source, options) = (right.next()?, right.next()?, right.next()?);
-        let is_it = match controller {
-            None => kind == "cgroup2",
-            Some(controller) => kind == "cgroup" && options.split(',').any(|it| it == controller),
+        let mount = Mount {
+            root: left.next()?.to_owned(),
+            point: PathBuf::from(left.next()?),
+            is_v2: match right.next()? {
+                "cgroup2" => true,
+                "cgroup" => false,
+                _ => return None,
+            },
+            options: right.nth(1)?.to_owned(),
         };
-        (is_it && root == "/").then(|| PathBuf::from(mount_point))
+        Some(mount)
     });
-    found.unwrap_or_else(|| panic!("no cgroup mount of {}", controller.unwrap_or("v2")))
+    mounts.collect()
+}
+
+/// Where a hierarchy is mounted with its root visible; `None` means v2.
+fn mount_of(controller: Option<&str>) -> PathBuf {
+    let is_it = |mount: &Mount| match controller {
+        None => mount.is_v2,
+        Some(controller) => mount.options.split(',').any(|it| it == controller),
+    };
+    let found = mounts()
+        .into_iter()
+        .find(|mount| mount.root == "/" && is_it(mount));
+    let found = found.unwrap_or_else(|| panic!("no mount of {}", controller.unwrap_or("v2")));
+    found.point
 }

@@ -37,7 +37,12 @@ impl Deadline {
     pub fn until(&self, what: &str, mut is_true: impl FnMut() -> bool) {
         while !is_true() {
             assert!(!self.left().is_zero(), "not within the deadline: {what}");
-            std::thread::park_timeout(LOOK_EVERY);
+            self.pause();
         }
+    }
+
+    /// Until the next look.
+    pub(crate) fn pause(&self) {
+        std::thread::park_timeout(LOOK_EVERY.min(self.left()));
     }
 }

@@ -22,6 +22,7 @@ mod probe;
 pub mod random;
 pub mod record;
 pub mod schema;
+mod trial;
 mod victim;
 mod waiting;
 
@@ -29,5 +30,6 @@ pub use cgroup::Cgroup;
 pub use clock::boottime_ns;
 pub use deadline::{DEADLINE, Deadline};
 pub use probe::{Finished, Output, Probe, probe, probe_in};
+pub use trial::{Judged, Trial};
 pub use victim::Victim;
 pub use waiting::Waiting;

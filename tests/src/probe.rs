@@ -8,12 +8,7 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::{
-    Deadline, binaries,
-    lines::{Lines, NoLine},
-    record, schema,
-    victim::ended,
-};
+use crate::{Deadline, binaries, lines::Lines, record, schema, victim::ended};
 
 /// `probe trace --json`, running. Every line that is read is held against its
 /// schema and kept.
@@ -80,10 +75,9 @@ pub fn probe_in(command: &mut Command) -> Output {
 
 /// What a child still says, and how it ends.
 pub(crate) fn collect(child: &mut Child, stdout: &Lines, stderr: &Lines) -> Output {
-    let deadline = Deadline::start();
-    let stdout = text(&stdout.rest(deadline));
-    let stderr = text(&stderr.rest(deadline));
-    let status = ended(child, deadline);
+    let stdout = text(&stdout.rest());
+    let stderr = text(&stderr.rest());
+    let status = ended(child, Deadline::start());
     Output {
         code: status.code(),
         signal: status.signal(),
@@ -158,6 +152,13 @@ impl Probe {
         self.wait_for(|line| record::is_exit(line) && line["pid"] == pid)
     }
 
+    /// How many records of the death of this process have been read.
+    #[must_use]
+    pub fn exits_so_far(&self, pid: u32) -> usize {
+        let is_it = |line: &&Value| record::is_exit(line) && line["pid"] == pid;
+        self.seen.iter().filter(is_it).count()
+    }
+
     fn read(&mut self, deadline: Deadline, what: &str) -> Value {
         match self.stdout.next(deadline) {
             Ok(line) => {
@@ -186,16 +187,10 @@ impl Probe {
     /// For a trace that ends without being told to.
     #[must_use]
     pub fn finish_by_itself(mut self) -> Finished {
-        let deadline = Deadline::start();
-        loop {
-            match self.stdout.next(deadline) {
-                Ok(line) => self.seen.push(parse(&line)),
-                Err(NoLine::Closed) => break,
-                Err(NoLine::Late) => panic!("trace did not end after {:#?}", self.seen),
-            }
-        }
-        self.said.extend(self.stderr.rest(deadline));
-        let status = ended(&mut self.child, deadline);
+        let lines = self.stdout.rest();
+        self.seen.extend(lines.iter().map(|line| parse(line)));
+        self.said.extend(self.stderr.rest());
+        let status = ended(&mut self.child, Deadline::start());
         assert_eq!(status.code(), Some(0), "{status}: {:#?}", self.said);
         let [seen, shown, lost] = summary(&self.said);
         Finished {
@@ -217,10 +212,19 @@ impl Drop for Probe {
 }
 
 impl Finished {
-    /// The records of the deaths of this process: there must be one.
+    /// The records of the deaths of this process.
     #[must_use]
     pub fn exits_of(&self, pid: u32) -> Vec<&Value> {
         self.exits().filter(|line| line["pid"] == pid).collect()
+    }
+
+    /// The one record of the death of this process.
+    #[must_use]
+    pub fn only_exit_of(&self, pid: u32) -> &Value {
+        match self.exits_of(pid).as_slice() {
+            [exit] => exit,
+            others => panic!("not one record of {pid}: {others:#?}\nof {:#?}", self.lines),
+        }
     }
 
     /// The records of all deaths.

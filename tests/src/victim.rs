@@ -33,13 +33,18 @@ impl Victim {
     /// The same for another program of this package that knows `held`.
     #[must_use]
     pub fn spawn_as(program: &str, args: &[&str], cgroup: Option<&Cgroup>) -> Self {
-        let mut child = Command::new(binaries::program(program))
-            .arg("held")
-            .args(args)
+        let mut command = Command::new(binaries::program(program));
+        Self::spawn_command(command.arg("held").args(args), cgroup)
+    }
+
+    /// The same for any command that reads a line before it goes on.
+    #[must_use]
+    pub fn spawn_command(command: &mut Command, cgroup: Option<&Cgroup>) -> Self {
+        let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
-            .expect("the victim starts");
+            .unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"));
         if let Some(cgroup) = cgroup {
             cgroup.add(child.id());
         }
@@ -82,7 +87,7 @@ impl Victim {
     /// All lines of JSON that it still prints.
     #[must_use]
     pub fn reports(&self) -> Vec<Value> {
-        let lines = self.stdout.rest(Deadline::start());
+        let lines = self.stdout.rest();
         let lines = lines.iter().map(|line| serde_json::from_str(line));
         lines.map(|line| line.expect("a line of JSON")).collect()
     }

@@ -53,6 +53,21 @@ impl Waiting {
         }
     }
 
+    /// The same without anybody who reads stdout.
+    #[must_use]
+    pub fn armed_in_deaf(command: &mut Command) -> Self {
+        let mut waiting = Self::armed_in(command);
+        waiting.stdout = Lines::of(std::io::empty());
+        waiting
+    }
+
+    /// That there is no verdict yet.
+    pub fn assert_running(&self) {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()));
+        let stat = stat.expect("not reaped yet");
+        assert!(!stat.contains(") Z "), "the wait ended too soon: {stat}");
+    }
+
     /// Sends it a signal.
     pub fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).expect("not reaped yet");

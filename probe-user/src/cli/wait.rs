@@ -116,12 +116,20 @@ impl Wait {
             Some(Errno::NOENT | Errno::NODEV) if !target.parent_exists() => Err(target
                 .missing()
                 .hint("its parent is not there either: a typo?")),
+            Some(Errno::NOENT | Errno::NODEV) if self.is_elsewhere() => Err(target
+                .missing()
+                .hint(format!("{} is on no cgroup mount", args.cgroup.display()))),
             Some(Errno::NOENT | Errno::NODEV) if args.must_exist => Err(target.missing()),
             Some(Errno::NOENT | Errno::NODEV) => Ok(None),
             Some(Errno::NOTDIR) => Err(Failure::new(ExitCode::NoSuchTarget, error)),
             Some(Errno::ACCESS | Errno::PERM) => Err(Failure::new(ExitCode::NotAvailable, error)),
             _ => Err(Failure::new(ExitCode::Usage, error).hint("wait for a cgroup below it")),
         }
+    }
+
+    /// A path of something else that exists is no cgroup that was removed.
+    fn is_elsewhere(&self) -> bool {
+        self.args.cgroup.is_absolute() && self.args.cgroup.exists()
     }
 
     async fn until_empty(

@@ -22,6 +22,7 @@ const FLUSH_AT: usize = 64 * 1024;
 pub struct Out<W: Write> {
     to: W,
     gathered: Vec<u8>,
+    is_deaf: bool,
 }
 
 impl Out<File> {
@@ -38,6 +39,7 @@ impl<W: Write> Out<W> {
         Self {
             to,
             gathered: Vec::with_capacity(FLUSH_AT + 4096),
+            is_deaf: false,
         }
     }
 
@@ -51,8 +53,18 @@ impl<W: Write> Out<W> {
         Ok(())
     }
 
+    /// Nobody reads any more: throws away what comes, for a command whose exit
+    /// code is worth waiting for all the same.
+    pub fn go_deaf(&mut self) {
+        self.is_deaf = true;
+        self.gathered.clear();
+    }
+
     /// Writes everything gathered.
     pub fn flush(&mut self) -> io::Result<()> {
+        if self.is_deaf {
+            self.gathered.clear();
+        }
         if !self.gathered.is_empty() {
             let written = self.to.write_all(&self.gathered);
             self.gathered.clear();
@@ -67,4 +79,34 @@ impl<W: Write> Out<W> {
 #[must_use]
 pub fn is_closed(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::BrokenPipe
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A pipe whose reader has gone.
+    struct Closed;
+
+    impl Write for Closed {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_deaf_output_takes_everything() {
+        let mut out = Out::new(Closed);
+        let line = |line: &mut Vec<u8>| line.write_all(b"x");
+        out.line(line).expect("gathered");
+        let error = out.flush().expect_err("nobody reads");
+        assert!(is_closed(&error));
+        out.go_deaf();
+        out.line(line).expect("gathered");
+        out.flush().expect("thrown away");
+    }
 }

@@ -80,6 +80,12 @@ impl PinnedCgroup {
                 });
             }
             (0, Err(errno)) => return Err(failed(errno)),
+            // On v1 the root alone has an agent.
+            (1.., _) if is_there(&directory, "release_agent") => {
+                return Err(PinError::Root {
+                    path: path.to_owned(),
+                });
+            }
             _ => None,
         };
         Ok(Self {

@@ -56,14 +56,21 @@ fn age_ns(stat: &Stat) -> Option<u64> {
 
 fn reason(process: &Process, stat: &Stat) -> Option<String> {
     match stat.state {
+        // The v1 freezer shows as D.
+        _ if is_frozen(process) => Some("frozen by its cgroup: thaw it".into()),
         'D' => Some("in uninterruptible sleep (D): waits for a device or for a vfork child".into()),
+        // The state is the leader's; the group lives while one thread does.
+        'Z' if stat.num_threads > 1 => {
+            let others = stat.num_threads - 1;
+            let plural = if others == 1 { "" } else { "s" };
+            Some(format!("its leader has exited, {others} other thread{plural} live on"))
+        }
         'Z' => Some(format!("zombie: its parent {} does not reap it", stat.ppid)),
         't' => {
             let tracer = process.status().map_or(0, |status| status.tracerpid);
             Some(format!("stopped by its tracer {tracer}"))
         }
         'T' => Some("stopped by a signal; SIGKILL or SIGCONT wakes it".into()),
-        _ if is_frozen(process) => Some("frozen by its cgroup".into()),
         _ => None,
     }
 }

@@ -3,8 +3,8 @@
 //!
 //! With a word instead of numbers, a process that SIGKILL does not end at once:
 //! `crowd vfork` (a parent in D), `crowd zombie` (a child that nobody reaps),
-//! `crowd traced` (a child stopped by its tracer). Each prints what it made
-//! when all is ready.
+//! `crowd traced` (a child stopped by its tracer), `crowd leaderless` (a process
+//! whose first thread has exited). Each prints the pid when all is ready.
 //!
 //! # Safety
 //!
@@ -33,6 +33,7 @@ fn main() {
         ["vfork"] => vfork(),
         ["zombie"] => zombie(),
         ["traced"] => traced(),
+        ["leaderless"] => leaderless(),
         [processes, threads, mebibytes] => {
             crowd(number(processes), number(threads), number(mebibytes));
         }
@@ -151,6 +152,20 @@ fn traced() {
     wait_for(child, libc::WSTOPPED | libc::WNOWAIT);
     report(child.unsigned_abs());
     pause();
+}
+
+/// The kernel shows a group without its leader as a zombie.
+fn leaderless() {
+    thread::spawn(|| {
+        let stat = || std::fs::read_to_string("/proc/self/stat").expect("our own");
+        while !stat().contains(") Z ") {
+            thread::yield_now();
+        }
+        report(process::id());
+        pause();
+    });
+    // SAFETY: it ends this thread alone; nobody joins it.
+    unsafe { libc::syscall(libc::SYS_exit, 0) };
 }
 
 fn wait_for(child: i32, options: c_int) {

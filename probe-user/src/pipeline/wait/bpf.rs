@@ -3,7 +3,7 @@
 //! Loading it takes tens of milliseconds, so a wait begins without it and it
 //! joins when it is there.
 
-use std::future::pending;
+use std::{future::pending, io};
 
 use aya::maps::{MapData, RingBuf};
 use tokio::{
@@ -131,7 +131,6 @@ impl Armed {
         Ok(())
     }
 
-    /// A reader of stdout that has gone ends the telling, not the wait.
     fn tell(&mut self, teller: &mut Teller) -> Result<(), WaitError> {
         teller.clock.sync();
         let told = self
@@ -140,10 +139,7 @@ impl Armed {
             .drain(|timed| teller.tell(timed))
             .and_then(|_count| teller.out.flush());
         self.attached.flush_log();
-        match told {
-            Err(error) if !is_closed(&error) => Err(WaitError::Write(error)),
-            _ => Ok(()),
-        }
+        heard(teller, told)
     }
 
     fn tell_all(&mut self, teller: &mut Teller) -> Result<(), WaitError> {
@@ -151,9 +147,8 @@ impl Armed {
         let total = self.attached.stream_dropped()?;
         if let Some(count) = self.stream.get_mut().unreported_loss(total) {
             let reason = LossReason::RingFull;
-            teller
-                .show(&Record::Lost { count, reason })
-                .map_err(WaitError::Write)?;
+            let told = teller.show(&Record::Lost { count, reason });
+            return heard(teller, told);
         }
         Ok(())
     }
@@ -170,5 +165,17 @@ impl Armed {
         };
         self.lost = lost;
         Ok(doubt)
+    }
+}
+
+/// A reader that goes away ends no wait: the exit code is what a script waits
+/// for.
+fn heard(teller: &mut Teller, told: io::Result<()>) -> Result<(), WaitError> {
+    match told {
+        Err(error) if is_closed(&error) => {
+            teller.out.go_deaf();
+            Ok(())
+        }
+        told => told.map_err(WaitError::Write),
     }
 }

@@ -1,43 +1,64 @@
 //! Dies, in every way that has a name: `victim exit 3`, `victim signal 11`.
 //!
-//! Words before the verb change the process first: `victim held as 1000 pause`.
+//! The words before the last verb change the process first, or put others
+//! around it: `victim held as 1000 threads 9 in-thread abort`. A parent reports
+//! what `waitpid` told it as a line of JSON on stdout. One file for each kind
+//! of word; all that libc is needed for is in `sys`.
 
+mod change;
+mod crowd;
+mod death;
+mod family;
+mod sender;
 mod sys;
+mod threads;
+mod tracer;
 
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
+
+use serde_json::Value;
+
+/// What is left of the command line.
+type Words = &'static [&'static str];
 
 fn main() {
-    let args: Vec<String> = std::env::args().skip(1).collect();
-    let mut args: Vec<&str> = args.iter().map(String::as_str).collect();
-    loop {
-        match args.as_slice() {
-            ["held", rest @ ..] => {
-                held();
-                args = rest.to_vec();
-            }
-            ["exit", code] => sys::exit(number(code)),
-            ["signal", signal] => sys::kill(sys::getpid(), number(signal)),
-            ["pause"] => pause(),
-            _ => panic!("unknown way to die: {args:?}"),
-        }
+    sys::signal::all_default();
+    let words = std::env::args().skip(1).map(|word| &*word.leak());
+    act(words.collect::<Vec<_>>().leak())
+}
+
+/// Does what the words say. Each file's `act` comes back only if the first word
+/// is not one of its own.
+fn act(words: Words) -> ! {
+    if let Some(rest) = change::apply(words) {
+        act(rest);
     }
+    threads::act(words);
+    family::act(words);
+    tracer::act(words);
+    crowd::act(words);
+    sender::act(words);
+    death::act(words);
+    panic!("no such way to die: {words:?}");
 }
 
-fn number(text: &str) -> i32 {
-    text.parse()
-        .unwrap_or_else(|_| panic!("not a number: {text}"))
+fn number<N: std::str::FromStr>(word: &str) -> N {
+    word.parse()
+        .unwrap_or_else(|_| panic!("not a number: {word}"))
 }
 
-/// The harness writes a line when the victim may go on.
+/// Returns when the harness writes a line; ends when the harness is gone.
 fn held() {
     let mut line = [0];
     if io::stdin().read_exact(&mut line).is_err() {
-        sys::exit(0);
+        sys::process::exit(0);
     }
 }
 
-/// Until killed, or until the harness is gone.
-fn pause() {
-    held();
-    sys::exit(0);
+fn report(line: &Value) {
+    // In one write, because parents and children share the pipe.
+    let line = format!("{line}\n");
+    io::stdout()
+        .write_all(line.as_bytes())
+        .expect("the harness reads");
 }

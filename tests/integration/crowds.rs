@@ -1,0 +1,66 @@
+//! Many deaths: none missing, none told twice, none told wrong.
+
+use std::collections::HashMap;
+
+use probe_tests::{Trial, random, record};
+use serde_json::{Value, json};
+
+#[test]
+#[ignore = "needs root"]
+fn the_status_of_10000_random_deaths_is_what_waitpid_said() {
+    const DEATHS: usize = 10_000;
+    let seed = random::seeded().u64(..).to_string();
+    let trial = Trial::new("deaths");
+    let mut parent = trial.start(&["deaths", &seed, &DEATHS.to_string()]);
+    let reports = parent.reports();
+    assert_eq!(parent.wait(), 0);
+    let told = trial.finish();
+    assert_eq!(reports.len(), DEATHS);
+    assert_eq!(told.lost, 0);
+    // Pids come again, but those of one pid die one after the other.
+    let mut statuses: HashMap<u32, Vec<i32>> = HashMap::new();
+    for exit in told.exits() {
+        let status = record::wait_status(exit);
+        statuses.entry(record::pid(exit)).or_default().push(status);
+    }
+    assert_eq!(statuses.remove(&parent.pid()), Some(vec![0]));
+    let mut judged: HashMap<u32, Vec<i32>> = HashMap::new();
+    for report in &reports {
+        let status = i32::try_from(report["status"].as_i64().expect("a number"));
+        let status = status.expect("a wait status");
+        judged.entry(record::pid(report)).or_default().push(status);
+    }
+    let differing = reports
+        .iter()
+        .filter(|report| statuses.get(&record::pid(report)) != judged.get(&record::pid(report)));
+    assert_eq!(differing.collect::<Vec<_>>(), Vec::<&Value>::new());
+    assert_eq!(statuses.len(), judged.len());
+}
+
+#[test]
+#[ignore = "needs root"]
+fn in_200_runs_of_150_processes_killed_at_once_none_is_missing_and_none_told_twice() {
+    const RUNS: usize = 200;
+    const PROCESSES: usize = 150;
+    let mut trial = Trial::new("swarm");
+    let (runs, processes) = (RUNS.to_string(), PROCESSES.to_string());
+    let words = ["swarm", trial.cgroup.path(), &runs, &processes, "9"];
+    let parent = probe_tests::Victim::start(&words, None);
+    for run in 0..RUNS {
+        let report = parent.report();
+        let mut judged: Vec<Value> = report.as_array().expect("a list").clone();
+        // All of a run are reaped before the next one begins, so their records
+        // come before those of the next.
+        let mut told: Vec<Value> = (0..PROCESSES)
+            .map(|_| trial.probe.next())
+            .map(|exit| json!([exit["pid"], record::wait_status(&exit)]))
+            .collect();
+        judged.sort_by_key(|it| it[0].as_u64());
+        told.sort_by_key(|it| it[0].as_u64());
+        assert_eq!(told, judged, "in run {run}");
+        assert!(judged.iter().all(|it| it[1] == 9), "in run {run}");
+    }
+    let told = trial.finish();
+    assert_eq!(told.lines.len(), RUNS * PROCESSES);
+    assert_eq!(told.lost, 0);
+}

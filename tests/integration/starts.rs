@@ -1,0 +1,119 @@
+//! `--starts`: forks, and execs with their arguments.
+
+use std::os::unix::fs::symlink;
+
+use probe_tests::{Judged, Trial, record};
+use serde_json::{Value, json};
+
+fn starts(trial: Trial, cause: &str, pid: u32) -> Vec<Value> {
+    let told = trial.finish();
+    let is_it = |line: &&Value| line["type"] == "start" && line["cause"] == cause;
+    let of_pid = told
+        .lines
+        .iter()
+        .filter(is_it)
+        .filter(|line| line["pid"] == pid);
+    of_pid.cloned().collect()
+}
+
+fn pid(judged: &Judged) -> u32 {
+    record::pid(&judged.report)
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_fork_is_told_with_parent_and_time() {
+    let mut trial = Trial::with("fork", &["--starts"]);
+    let judged = trial.judge(&["parent", "exit", "0"]);
+    let cgroup = json!({
+        "hierarchy": 0, "id": trial.cgroup.id(), "path": trial.cgroup.name(),
+    });
+    let forks = starts(trial, "fork", pid(&judged));
+    let [fork] = forks.as_slice() else {
+        panic!("not one fork: {forks:#?}");
+    };
+    assert_eq!(fork["ppid"], judged.report["parent"]);
+    assert_eq!(fork["comm"], "victim");
+    assert_eq!(fork["cgroup"], cgroup);
+    assert_eq!(fork["args"], Value::Null);
+    assert_eq!(fork["start_boottime_ns"], judged.exit["start_boottime_ns"]);
+}
+
+#[test]
+#[ignore = "needs root"]
+fn new_tasks_are_no_start() {
+    let mut trial = Trial::with("tasks", &["--starts"]);
+    let judged = trial.judge(&["parent", "threads", "9", "exit", "0"]);
+    let forks = starts(trial, "fork", pid(&judged));
+    assert_eq!(forks.len(), 1, "{forks:#?}");
+}
+
+#[test]
+#[ignore = "needs root"]
+fn an_exec_is_told_with_its_name_and_arguments() {
+    let directory = tempfile::tempdir().expect("a place for a link");
+    let program = directory.path().join("program");
+    symlink("/proc/self/exe", &program).expect("a new name");
+    let program = program.to_str().expect("UTF-8");
+    for before in [&["parent"] as &[&str], &["parent", "in-thread"]] {
+        let mut trial = Trial::with("exec", &["--starts"]);
+        let mut words = before.to_vec();
+        words.extend(["exec-as", program, "named", "a \"b\" ü", "exit", "0"]);
+        let judged = trial.judge(&words);
+        let execs = starts(trial, "exec", pid(&judged));
+        let [exec] = execs.as_slice() else {
+            panic!("not one exec: {execs:#?}");
+        };
+        assert_eq!(exec["comm"], "program");
+        let args = json!([program, "named", "a \"b\" ü", "exit", "0"]);
+        assert_eq!(exec["args"], args);
+        assert_eq!(exec["args_truncated"], false);
+        assert_eq!(exec["ppid"], judged.report["parent"]);
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn arguments_beyond_a_kibibyte_are_cut_off_and_said_to_be() {
+    let mut trial = Trial::with("long", &["--starts"]);
+    let long = "x".repeat(2000);
+    let judged = trial.judge(&["parent", "exec", "exit", "0", &long]);
+    let execs = starts(trial, "exec", pid(&judged));
+    let [exec] = execs.as_slice() else {
+        panic!("not one exec: {execs:#?}");
+    };
+    assert_eq!(exec["args_truncated"], true);
+    let args = exec["args"].as_array().expect("the beginning of them");
+    let last = args.last().and_then(Value::as_str).expect("text");
+    assert!(long.starts_with(last) && last.len() < 1024, "{exec}");
+    let bytes: usize = args
+        .iter()
+        .filter_map(Value::as_str)
+        .map(|it| it.len() + 1)
+        .sum();
+    assert!((1023..=1025).contains(&bytes), "{bytes} of {exec}");
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_start_comes_before_the_exit() {
+    let mut trial = Trial::with("order", &["--starts"]);
+    let judged = trial.judge(&["parent", "exec", "exit", "0"]);
+    let pid = pid(&judged);
+    let told = trial.finish();
+    let of_pid = told.lines.iter().filter(|line| line["pid"] == pid);
+    let kinds: Vec<_> = of_pid
+        .map(|line| line["cause"].as_str().or(line["type"].as_str()))
+        .collect();
+    assert_eq!(kinds, [Some("fork"), Some("exec"), Some("exit")]);
+}
+
+#[test]
+#[ignore = "needs root"]
+fn without_being_asked_for_no_start_is_told() {
+    let mut trial = Trial::new("none");
+    let _judged = trial.judge(&["parent", "exec", "exit", "0"]);
+    let told = trial.finish();
+    assert!(told.lines.iter().all(|line| line["type"] == "exit"));
+    assert_eq!(told.lines.len(), 2);
+}

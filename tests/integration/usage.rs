@@ -1,0 +1,67 @@
+//! What it used, against what `wait4` told its parent. The record is taken when
+//! the exit begins, the judge counts to its end.
+
+use probe_tests::{Judged, Trial, record};
+
+fn cpu_us(judged: &Judged) -> (u64, u64) {
+    let usage = &judged.exit["usage"];
+    let told_ns = record::number(usage, "user_ns") + record::number(usage, "system_ns");
+    let report = &judged.report;
+    let judge = record::number(report, "user_us") + record::number(report, "system_us");
+    (told_ns / 1000, judge)
+}
+
+#[test]
+#[ignore = "needs root"]
+fn processor_time_is_what_wait4_says() {
+    let mut trial = Trial::new("cpu");
+    for words in [
+        &["parent", "spinning", "300", "exit", "0"] as &[&str],
+        &["parent", "in-thread", "spinning", "300", "exit", "0"],
+        &["parent", "leader-gone", "0", "spinning", "300", "exit", "0"],
+    ] {
+        let judged = trial.judge(words);
+        let (told, judge) = cpu_us(&judged);
+        assert!(judge >= 300_000, "{}", judged.report);
+        // The exit itself costs time that only the judge can know of.
+        assert!(told <= judge + 1000, "{words:?}: {told} of {judge}");
+        assert!(told + 20_000 >= judge, "{words:?}: {told} of {judge}");
+        for (field, judged_field) in [("user_ns", "user_us"), ("system_ns", "system_us")] {
+            let told_us = record::number(&judged.exit["usage"], field) / 1000;
+            let judge_us = record::number(&judged.report, judged_field);
+            let off = told_us.abs_diff(judge_us);
+            assert!(off < 30_000, "{words:?}: {field} {told_us} of {judge_us}");
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_short_life_used_little() {
+    let mut trial = Trial::new("short");
+    let judged = trial.judge(&["parent", "exit", "0"]);
+    let (told, judge) = cpu_us(&judged);
+    assert!(told > 0, "{}", judged.exit);
+    assert!(told <= judge + 1000, "{told} of {judge}");
+}
+
+#[test]
+#[ignore = "needs root"]
+fn memory_is_what_wait4_says() {
+    let mut trial = Trial::new("memory");
+    for words in [
+        &["parent", "eating", "64", "exit", "0"] as &[&str],
+        &["parent", "eating", "64", "in-thread", "exit", "0"],
+        &["parent", "eating", "64", "signal", "9"],
+    ] {
+        let judged = trial.judge(words);
+        let told = record::number(&judged.exit["usage"], "max_rss_bytes");
+        let judge = record::number(&judged.report, "max_rss_kib") * 1024;
+        assert!(judge > 64 << 20, "{}", judged.report);
+        // The kernel keeps its counts by task and adds them up now and then.
+        assert!(
+            told.abs_diff(judge) < 2 << 20,
+            "{words:?}: {told} of {judge}"
+        );
+    }
+}

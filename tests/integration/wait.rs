@@ -1,0 +1,467 @@
+//! `probe wait`: right with every backend, and what it says of whom.
+
+use std::{fs, process::Command};
+
+use probe_tests::{Cgroup, Output, Victim, Waiting, conditions, probe, probe_in, random, record};
+use rustix::process::Signal;
+use serde_json::Value;
+
+/// A wait under each condition that changes the backend.
+const CONDITIONS: [(&str, fn(&[&str]) -> Command); 3] = [
+    ("bpf", conditions::as_it_is),
+    ("pidfd", |args| {
+        conditions::denied("bpf,perf_event_open", "EPERM", args)
+    }),
+    ("pidfd", |args| {
+        conditions::denied("bpf,perf_event_open,pidfd_open", "ENOSYS", args)
+    }),
+];
+
+/// The verdict is the last line, and the only one of its kind.
+fn verdict(output: &Output) -> Value {
+    let mut lines = output.json();
+    let verdict = lines
+        .pop()
+        .unwrap_or_else(|| panic!("no verdict in {output:#?}"));
+    assert_eq!(verdict["type"], "wait", "{output:#?}");
+    let exits = lines.iter().filter(|line| record::is_exit(line)).count();
+    assert_eq!(verdict["exits"], exits, "{output:#?}");
+    assert!(
+        lines.iter().all(|line| line["type"] != "wait"),
+        "{output:#?}"
+    );
+    verdict
+}
+
+fn assert_verdict(output: &Output, code: i32, outcome: &str) -> Value {
+    assert_eq!(output.code, Some(code), "{output:#?}");
+    let verdict = verdict(output);
+    assert_eq!(verdict["outcome"], outcome, "{output:#?}");
+    assert_eq!(verdict["targets"][0]["outcome"], outcome, "{output:#?}");
+    verdict
+}
+
+/// `probe wait --json` that is over at once.
+fn wait(args: &[&str]) -> Output {
+    probe(&[&["wait", "--json"], args].concat())
+}
+
+/// A crowd that is ready.
+fn crowd(args: &[&str], cgroup: &Cgroup) -> (Victim, u32) {
+    let mut crowd = Victim::spawn_as("crowd", args, Some(cgroup));
+    crowd.release();
+    let pid = record::pid(&crowd.report());
+    (crowd, pid)
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_kill_is_done_and_the_exits_are_told_before_the_verdict() {
+    let cgroup = Cgroup::v2("done");
+    let mut victims = [(); 3].map(|()| Victim::spawn(&["pause"], Some(&cgroup)));
+    let waiting = Waiting::armed(&["--cgroup", cgroup.path()]);
+    cgroup.kill();
+    let output = waiting.finish();
+    let verdict = assert_verdict(&output, 0, "done");
+    assert_eq!(verdict["backend"], "bpf");
+    assert_eq!(verdict["exact"], true);
+    assert_eq!(
+        (&verdict["exits"], &verdict["lost"]),
+        (&Value::from(3), &Value::from(0))
+    );
+    let target = &verdict["targets"][0]["cgroup"];
+    assert_eq!(
+        (&target["id"], &target["path"]),
+        (&cgroup.id().into(), &cgroup.name().into())
+    );
+    let lines = output.json();
+    for victim in &mut victims {
+        let exit = lines.iter().find(|line| line["pid"] == victim.pid());
+        let exit = exit.unwrap_or_else(|| panic!("no exit of {} in {output:#?}", victim.pid()));
+        assert_eq!(record::wait_status(exit), victim.wait());
+        assert_eq!(exit["killed_by"]["via"], "cgroup.kill");
+        assert_eq!(exit["killed_by"]["pid"], std::process::id());
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn what_is_empty_or_gone_is_done_already() {
+    let parent = Cgroup::v2("already");
+    let empty = parent.sub("empty");
+    let verdict = assert_verdict(&wait(&["--cgroup", empty.path()]), 0, "already");
+    assert_eq!(verdict["targets"][0]["cgroup"]["id"], empty.id());
+
+    let gone = format!("{}/gone", parent.path());
+    let output = wait(&["--cgroup", &gone]);
+    let verdict = assert_verdict(&output, 0, "already");
+    assert_eq!(verdict["targets"][0]["cgroup"]["id"], Value::Null);
+    assert!(output.stderr.contains("gone already"), "{output:#?}");
+
+    let parent = Cgroup::v1("pids", "already");
+    let empty = parent.sub("empty");
+    assert_verdict(&wait(&["--cgroup", empty.path()]), 0, "already");
+    let gone = format!("{}/gone", parent.path());
+    assert_verdict(&wait(&["--cgroup", &gone]), 0, "already");
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_missing_cgroup_is_an_error_if_it_must_exist_or_can_only_be_a_typo() {
+    let parent = Cgroup::v2("missing");
+    let gone = format!("{}/gone", parent.path());
+    let typo = format!("{gone}/below");
+    for args in [
+        &["--must-exist", "--cgroup", &gone][..],
+        &["--cgroup", &typo],
+        &["--cgroup", "/etc/passwd"],
+        &["--cgroup", "/etc"],
+    ] {
+        let output = wait(args);
+        assert_eq!(
+            (output.code, output.stdout.as_str()),
+            (Some(4), ""),
+            "{output:#?}"
+        );
+        assert!(output.stderr.contains("probe: "), "{output:#?}");
+    }
+    assert_verdict(
+        &wait(&["--must-exist", "--cgroup", parent.path()]),
+        0,
+        "already",
+    );
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_root_never_becomes_empty_and_is_refused() {
+    for cgroup in [
+        Cgroup::v2("root"),
+        Cgroup::v1("pids", "root"),
+        Cgroup::v1("freezer", "root"),
+    ] {
+        let root = cgroup
+            .path()
+            .strip_suffix(cgroup.name())
+            .expect("below the mount");
+        let output = wait(&["-t", "0", "--cgroup", root]);
+        assert_eq!(
+            (output.code, output.stdout.as_str()),
+            (Some(2), ""),
+            "{output:#?}"
+        );
+        assert!(output.stderr.contains("hint: "), "{output:#?}");
+    }
+    let output = wait(&["-t", "0", "--cgroup", "/"]);
+    assert_eq!(
+        (output.code, output.stdout.as_str()),
+        (Some(2), ""),
+        "{output:#?}"
+    );
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_timeout_names_the_survivors() {
+    let cgroup = Cgroup::v2("timeout");
+    let victim = Victim::spawn(&["pause"], Some(&cgroup));
+    for (_, condition) in CONDITIONS {
+        for timeout in ["0", "50ms"] {
+            let args = ["wait", "--json", "-t", timeout, "--cgroup", cgroup.path()];
+            let output = probe_in(&mut condition(&args));
+            let verdict = assert_verdict(&output, 3, "timeout");
+            let survivors = verdict["survivors"].as_array().expect("an array");
+            assert_eq!(survivors.len(), 1, "{output:#?}");
+            assert_eq!(survivors[0]["pid"], victim.pid());
+            assert_eq!(survivors[0]["comm"], "victim");
+            assert_eq!(survivors[0]["state"], "S");
+            assert!(output.stderr.contains("still there:"), "{output:#?}");
+        }
+    }
+    let empty = cgroup.sub("empty");
+    assert_verdict(&wait(&["-t", "0", "--cgroup", empty.path()]), 0, "already");
+}
+
+/// The survivor of a wait that does not end, by its pid.
+fn survivor(cgroup: &Cgroup, pid: u32) -> Value {
+    let output = wait(&["-t", "0", "--cgroup", cgroup.path()]);
+    let verdict = assert_verdict(&output, 3, "timeout");
+    let survivors = verdict["survivors"].as_array().expect("an array");
+    let survivor = survivors.iter().find(|survivor| survivor["pid"] == pid);
+    survivor
+        .unwrap_or_else(|| panic!("{pid} is not in {output:#?}"))
+        .clone()
+}
+
+fn assert_reason(survivor: &Value, state: &str, words: &[&str]) {
+    assert_eq!(survivor["state"], state, "{survivor}");
+    let reason = survivor["reason"].as_str().unwrap_or_default();
+    for word in words {
+        assert!(reason.contains(word), "no '{word}' in {survivor}");
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_survivor_comes_with_the_reason_why_it_may_not_die() {
+    let cgroup = Cgroup::v2("reasons");
+    let (_vfork, pid) = crowd(&["vfork"], &cgroup);
+    assert_reason(&survivor(&cgroup, pid), "D", &["uninterruptible", "vfork"]);
+
+    let (tracer, pid) = crowd(&["traced"], &cgroup);
+    assert_reason(
+        &survivor(&cgroup, pid),
+        "t",
+        &["tracer", &tracer.pid().to_string()],
+    );
+
+    let stopped = Victim::spawn(&["pause"], Some(&cgroup));
+    stopped.signal(Signal::STOP);
+    probe_tests::Deadline::start().until("it is stopped", || {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", stopped.pid()));
+        stat.expect("it lives").contains(") T ")
+    });
+    assert_reason(&survivor(&cgroup, stopped.pid()), "T", &["stopped"]);
+
+    let (_leaderless, pid) = crowd(&["leaderless"], &cgroup);
+    assert_reason(&survivor(&cgroup, pid), "Z", &["leader", "thread"]);
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_zombie_does_not_keep_a_cgroup_populated() {
+    let cgroup = Cgroup::v2("zombie");
+    let (parent, zombie) = crowd(&["zombie"], &cgroup);
+    let output = wait(&["-t", "0", "--cgroup", cgroup.path()]);
+    let verdict = assert_verdict(&output, 3, "timeout");
+    let survivors = verdict["survivors"].as_array().expect("an array");
+    let pids: Vec<_> = survivors.iter().map(|it| it["pid"].clone()).collect();
+    assert_eq!(pids, [Value::from(parent.pid())], "{output:#?}");
+
+    Cgroup::leave_all(parent.pid());
+    assert_verdict(&wait(&["--cgroup", cgroup.path()]), 0, "already");
+    let stat = fs::read_to_string(format!("/proc/{zombie}/stat"));
+    assert!(stat.expect("nobody reaped it").contains(") Z "));
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_frozen_cgroup_waits_for_its_thaw() {
+    for (backend, condition) in CONDITIONS {
+        let cgroup = Cgroup::v2("frozen");
+        let _victims = [(); 3].map(|()| Victim::spawn(&["pause"], Some(&cgroup)));
+        let args = Waiting::args(&["--cgroup", cgroup.path()]);
+        let waiting = Waiting::armed_in(&mut condition(&args));
+        cgroup.write("cgroup.freeze", "1");
+        probe_tests::Deadline::start().until("it is frozen", || {
+            fs::read_to_string(cgroup.file("cgroup.events"))
+                .expect("v2 has it")
+                .contains("frozen 1")
+        });
+        // Freezing and thawing notify too, and hold back the notification that
+        // counts.
+        cgroup.kill();
+        cgroup.write("cgroup.freeze", "0");
+        let verdict = assert_verdict(&waiting.finish(), 0, "done");
+        assert_eq!(verdict["backend"], backend);
+        assert_empty(&cgroup);
+    }
+}
+
+/// A frozen process does not die, so a test that fails must thaw it too.
+struct Thaw<'a>(&'a Cgroup);
+
+impl Drop for Thaw<'_> {
+    fn drop(&mut self) {
+        self.0.write("freezer.state", "THAWED");
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_v1_freezer_is_named_as_the_reason() {
+    let cgroup = Cgroup::v1("freezer", "frozen");
+    let victim = Victim::spawn(&["pause"], Some(&cgroup));
+    cgroup.write("freezer.state", "FROZEN");
+    let _thaw = Thaw(&cgroup);
+    let is_frozen = || {
+        let state = fs::read_to_string(cgroup.file("freezer.state"));
+        state.expect("our own").starts_with("FROZEN")
+    };
+    probe_tests::Deadline::start().until("it is frozen", is_frozen);
+    victim.signal(Signal::KILL);
+    let survivor = survivor(&cgroup, victim.pid());
+    let reason = survivor["reason"].as_str().unwrap_or_default();
+    assert!(reason.contains("frozen"), "{survivor}");
+    let waiting = Waiting::armed(&["--cgroup", cgroup.path()]);
+    cgroup.write("freezer.state", "THAWED");
+    assert_verdict(&waiting.finish(), 0, "done");
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_cgroup_that_somebody_else_removes_is_done() {
+    for (_, condition) in CONDITIONS {
+        let parent = Cgroup::v2("removed");
+        let cgroup = parent.sub("below");
+        let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
+        let args = Waiting::args(&["--cgroup", cgroup.path()]);
+        let waiting = Waiting::armed_in(&mut condition(&args));
+        victim.signal(Signal::KILL);
+        victim.wait();
+        // At once: the kernel then cancels the notification of cgroup.events.
+        cgroup.wait_empty();
+        fs::remove_dir(cgroup.path()).expect("it is empty");
+        assert_verdict(&waiting.finish(), 0, "done");
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn what_is_made_below_during_the_wait_counts() {
+    for (_, condition) in CONDITIONS {
+        for cgroup in [Cgroup::v2("below"), Cgroup::v1("pids", "below")] {
+            let mut first = Victim::spawn(&["pause"], Some(&cgroup));
+            let args = Waiting::args(&["--cgroup", cgroup.path()]);
+            let waiting = Waiting::armed_in(&mut condition(&args));
+            let below = cgroup.sub("below");
+            let mut second = Victim::spawn(&["pause"], Some(&below));
+            first.signal(Signal::KILL);
+            first.wait();
+            assert_verdict(&wait(&["-t", "0", "--cgroup", cgroup.path()]), 3, "timeout");
+            waiting.assert_running();
+            second.signal(Signal::KILL);
+            assert_verdict(&waiting.finish(), 0, "done");
+            second.wait();
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_process_that_moves_out_is_waited_for_no_longer() {
+    for (_, condition) in CONDITIONS {
+        let cgroup = Cgroup::v2("moves");
+        let victim = Victim::spawn(&["pause"], Some(&cgroup));
+        let args = Waiting::args(&["--cgroup", cgroup.path()]);
+        let waiting = Waiting::armed_in(&mut condition(&args));
+        Cgroup::leave_all(victim.pid());
+        assert_verdict(&waiting.finish(), 0, "done");
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_v1_cgroup_is_waited_for() {
+    for (_, condition) in CONDITIONS {
+        let cgroup = Cgroup::v1("pids", "v1");
+        let (mut crowd, _) = crowd(&["1", "8", "0"], &cgroup);
+        let args = Waiting::args(&["--cgroup", cgroup.path()]);
+        let waiting = Waiting::armed_in(&mut condition(&args));
+        crowd.signal(Signal::KILL);
+        let output = waiting.finish();
+        let verdict = assert_verdict(&output, 0, "done");
+        assert_eq!(verdict["targets"][0]["cgroup"]["id"], cgroup.id());
+        if verdict["backend"] == "bpf" {
+            assert_eq!(verdict["exits"], 1, "{output:#?}");
+            assert_eq!(output.json()[0]["pid"], crowd.pid());
+        } else {
+            assert_eq!(verdict["backend"], "poll", "v1 has no cgroup.events");
+        }
+        fs::remove_dir(cgroup.path()).expect("rmdir works right after the verdict");
+        crowd.wait();
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn the_verdict_stands_alone_where_bpf_is_denied() {
+    for (backend, condition) in CONDITIONS {
+        let cgroup = Cgroup::v2("denied");
+        let (mut crowd, _) = crowd(&["5", "3", "0"], &cgroup);
+        let args = Waiting::args(&["--cgroup", cgroup.path()]);
+        let waiting = Waiting::armed_in(&mut condition(&args));
+        cgroup.kill();
+        let output = waiting.finish();
+        let verdict = assert_verdict(&output, 0, "done");
+        assert_eq!(verdict["backend"], backend, "{output:#?}");
+        assert_eq!(
+            verdict["exits"],
+            if backend == "bpf" { 5 } else { 0 },
+            "{output:#?}"
+        );
+        assert_empty(&cgroup);
+        crowd.wait();
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn signals_interrupt_a_wait_with_a_verdict_and_then_end_it() {
+    for (_, condition) in CONDITIONS {
+        for signal in [Signal::INT, Signal::TERM] {
+            let cgroup = Cgroup::v2("interrupted");
+            let victim = Victim::spawn(&["pause"], Some(&cgroup));
+            let args = Waiting::args(&["--cgroup", cgroup.path()]);
+            let waiting = Waiting::armed_in(&mut condition(&args));
+            waiting.signal(signal);
+            let output = waiting.finish();
+            assert_eq!((output.code, output.signal), (None, Some(signal.as_raw())));
+            let verdict = verdict(&output);
+            assert_eq!(verdict["outcome"], "interrupted");
+            assert_eq!(verdict["survivors"][0]["pid"], victim.pid());
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_reader_that_goes_away_does_not_change_the_verdict() {
+    let cgroup = Cgroup::v2("reader");
+    let mut victims = [(); 2].map(|()| Victim::spawn(&["pause"], Some(&cgroup)));
+    let args = ["--cgroup", cgroup.path()];
+    let waiting = Waiting::armed_in_deaf(&mut conditions::as_it_is(&Waiting::args(&args)));
+    for victim in &mut victims {
+        victim.signal(Signal::KILL);
+        victim.wait();
+        // Long enough for a look of the timer, which tells the exit.
+        let output = wait(&["-t", "300ms", "--cgroup", cgroup.path()]);
+        assert!(matches!(output.code, Some(0 | 3)), "{output:#?}");
+    }
+    let output = waiting.finish();
+    assert_eq!(output.code, Some(0), "{output:#?}");
+}
+
+/// Whatever is said about the kill, it is over: the three things that the
+/// verdict promises, looked at without waiting.
+fn assert_empty(cgroup: &Cgroup) {
+    let events = fs::read_to_string(cgroup.file("cgroup.events")).expect("v2 has it");
+    assert!(events.contains("populated 0"), "{events}");
+    assert_eq!(cgroup.procs(), [0; 0]);
+    fs::remove_dir(cgroup.path()).expect("rmdir works right after the verdict");
+}
+
+#[test]
+#[ignore = "needs root"]
+fn the_cgroup_is_empty_right_after_the_verdict_in_300_rounds() {
+    let mut random = random::seeded();
+    for round in 0..300 {
+        let cgroup = Cgroup::v2("rounds");
+        let processes = random.u32(1..=20);
+        let threads = [1, 1, 3, 9][random.usize(..4)];
+        let mebibytes = if random.u8(..10) == 0 { 64 } else { 0 };
+        let words = [processes, threads, mebibytes].map(|number| number.to_string());
+        let (mut crowd, _) = crowd(&words.each_ref().map(String::as_str), &cgroup);
+        let (_, condition) = CONDITIONS[random.usize(..CONDITIONS.len())];
+        let args = Waiting::args(&["--cgroup", cgroup.path()]);
+        let waiting = Waiting::armed_in(&mut condition(&args));
+        cgroup.kill();
+        let output = waiting.finish();
+        assert_empty(&cgroup);
+        let verdict = assert_verdict(&output, 0, "done");
+        if verdict["backend"] == "bpf" {
+            assert_eq!(verdict["exits"], processes, "round {round}: {output:#?}");
+        }
+        crowd.wait();
+    }
+}

@@ -1,0 +1,94 @@
+//! The last words.
+
+use std::{
+    io::{self, Write},
+    time::Duration,
+};
+
+use crate::{
+    Words, change, held, number,
+    sys::{fault, process, seccomp, signal, timer},
+    threads,
+};
+
+/// Soon, but not before the process waits for it.
+const SOON: Duration = Duration::from_millis(20);
+
+/// See `main::act`.
+pub(crate) fn act(words: Words) {
+    match *words {
+        // More words only make the command line longer.
+        ["exit", code, ..] => process::exit(number(code)),
+        ["exit-thread", code] => process::exit_thread(number(code)),
+        ["signal", signal] => signal::kill(process::getpid(), number(signal)),
+        ["raise", signal] => signal::raise(number(signal)),
+        ["abort"] => signal::abort(),
+        ["alarm"] => wait_for(|| timer::interval_timer(libc::ITIMER_REAL, SOON)),
+        ["posix-timer", signal] => wait_for(|| timer::posix_timer(number(signal), SOON)),
+        ["cpu-timer", "virtual"] => timer::interval_timer(libc::ITIMER_VIRTUAL, SOON),
+        ["cpu-timer", "profiling"] => timer::interval_timer(libc::ITIMER_PROF, SOON),
+        ["pause" | "spin"] => {}
+        ["pipe"] => write_to_nobody(),
+        ["fill", path] => fill(path),
+        ["eat"] => eat_all(),
+        ["fault", kind] => fault(kind),
+        _ => return,
+    }
+    if matches!(words, ["spin"] | ["cpu-timer", _]) {
+        spin();
+    }
+    // Until killed, or until the harness is gone.
+    held();
+    process::exit(0);
+}
+
+fn fault(kind: &str) {
+    match kind {
+        "segv" => fault::segv(),
+        "ill" => fault::ill(),
+        "trap" => fault::trap(),
+        "fpe" => fault::fpe(),
+        "bus" => fault::bus(),
+        "seccomp" => {
+            seccomp::forbid_getppid();
+            process::getppid();
+        }
+        "strict" => {
+            seccomp::be_strict();
+            process::getppid();
+        }
+        _ => panic!("no such fault: {kind}"),
+    }
+}
+
+fn wait_for(timer: impl FnOnce()) {
+    timer();
+    threads::idle();
+}
+
+fn spin() -> ! {
+    loop {
+        std::hint::spin_loop();
+    }
+}
+
+/// SIGPIPE.
+fn write_to_nobody() {
+    let (reader, mut writer) = io::pipe().expect("the kernel makes a pipe");
+    drop(reader);
+    let written = writer.write(b"\n");
+    panic!("nobody reads, and still {written:?}");
+}
+
+/// More than `limit fsize` allows: SIGXFSZ.
+fn fill(path: &str) {
+    let mut file = std::fs::File::create(path).expect("the harness made the directory");
+    while file.write(&[0; 1024]).is_ok() {}
+}
+
+/// Until the kernel has had enough.
+fn eat_all() -> ! {
+    loop {
+        change::eat(1);
+    }
+}

@@ -1,0 +1,181 @@
+//! Words that put a parent, or more relatives, around the process that does the
+//! rest. The parent reports.
+
+use std::{
+    fs::File,
+    io::{self, PipeReader, PipeWriter, Read, Write},
+};
+
+use probe_tests::boottime_ns;
+use rustix::{
+    fs::{Mode, OFlags, open},
+    process::{Signal, set_parent_process_death_signal},
+};
+use serde_json::json;
+
+use crate::{
+    Words, act as act_on, change, number, report,
+    sys::{
+        process::{self, Reaped},
+        signal,
+    },
+};
+
+/// See `main::act`.
+pub(crate) fn act(words: Words) {
+    match *words {
+        ["parent", ref rest @ ..] => parent(rest, |_| {}),
+        ["parent-kills", signal, ref rest @ ..] => {
+            let signal = number(signal);
+            parent(rest, |child| signal::kill(child, signal));
+        }
+        ["pid-namespace", ref rest @ ..] => {
+            process::unshare_pid_namespace();
+            parent(rest, |_| {});
+        }
+        ["vfork", code] => vfork(number(code)),
+        ["double-fork", ref rest @ ..] => double_fork(rest),
+        ["parent-dies", signal, ref rest @ ..] => parent_dies(number(signal), rest),
+        ["siblings", count, ref rest @ ..] => siblings(number(count), rest),
+        ["terminal", end, ref rest @ ..] => terminal(end, rest),
+        _ => {}
+    }
+}
+
+/// Tells a relative that something has happened.
+pub(crate) struct Gate(PipeReader, PipeWriter);
+
+impl Gate {
+    pub(crate) fn new() -> Self {
+        let (reader, writer) = io::pipe().expect("the kernel makes a pipe");
+        Self(reader, writer)
+    }
+
+    pub(crate) fn open(&mut self) {
+        self.1
+            .write_all(b"\n")
+            .expect("a relative holds the other end");
+    }
+
+    /// Once for each time it is opened.
+    pub(crate) fn pass(&mut self) {
+        self.0.read_exact(&mut [0]).expect("somebody opens it");
+    }
+}
+
+/// A child that does the rest.
+pub(crate) fn child(rest: Words) -> i32 {
+    process::fork().unwrap_or_else(|| act_on(rest))
+}
+
+fn parent(rest: Words, then: impl FnOnce(i32)) -> ! {
+    let before_ns = boottime_ns();
+    let child = child(rest);
+    let after_ns = boottime_ns();
+    then(child);
+    let reaped = process::wait(child);
+    report_child(&reaped, [before_ns, after_ns]);
+    process::exit(0);
+}
+
+/// What the judge says.
+pub(crate) fn report_child(reaped: &Reaped, forked_ns: [u64; 2]) {
+    report(&json!({
+        "pid": reaped.pid,
+        "status": reaped.status,
+        "parent": process::getpid(),
+        "forked_ns": forked_ns,
+        "reaped_ns": boottime_ns(),
+        "user_us": u64::try_from(reaped.user.as_micros()).expect("a short life"),
+        "system_us": u64::try_from(reaped.system.as_micros()).expect("a short life"),
+        "max_rss_kib": reaped.max_rss_kib,
+    }));
+}
+
+fn vfork(code: i32) -> ! {
+    let before_ns = boottime_ns();
+    let child = process::vfork_and_exit(code);
+    let forked_ns = [before_ns, boottime_ns()];
+    report_child(&process::wait(child), forked_ns);
+    process::exit(0);
+}
+
+/// The grandchild goes on when its parent is reaped, and with it the link to us
+/// gone.
+fn double_fork(rest: Words) -> ! {
+    change::become_reaper();
+    let mut gate = Gate::new();
+    let middle = process::fork().unwrap_or_else(|| {
+        if process::fork().is_none() {
+            gate.pass();
+            act_on(rest);
+        }
+        process::exit(0);
+    });
+    let forked_ns = [0, boottime_ns()];
+    process::wait(middle);
+    gate.open();
+    report_child(&process::wait(-1), forked_ns);
+    process::exit(0);
+}
+
+/// The grandchild asks for a signal when its parent dies, which it then does.
+fn parent_dies(signal: i32, rest: Words) -> ! {
+    change::become_reaper();
+    let middle = process::fork().unwrap_or_else(|| {
+        let mut gate = Gate::new();
+        if process::fork().is_none() {
+            let signal = Signal::from_named_raw(signal).expect("a signal with a name");
+            set_parent_process_death_signal(Some(signal)).expect("any process may");
+            gate.open();
+            act_on(rest);
+        }
+        gate.pass();
+        process::exit(0);
+    });
+    let forked_ns = [0, boottime_ns()];
+    process::wait(middle);
+    report_child(&process::wait(-1), forked_ns);
+    process::exit(0);
+}
+
+/// Children that do nothing, besides whatever the rest is.
+fn siblings(count: u32, rest: Words) -> ! {
+    for _ in 0..count {
+        child(&["pause"]);
+    }
+    act_on(rest);
+}
+
+/// A session of its own on a new terminal, which then sends Ctrl-C or goes
+/// away.
+fn terminal(end: &str, rest: Words) -> ! {
+    let flags = rustix::pty::OpenptFlags::RDWR | rustix::pty::OpenptFlags::NOCTTY;
+    let master = File::from(rustix::pty::openpt(flags).expect("a pty"));
+    rustix::pty::grantpt(&master).expect("ours");
+    rustix::pty::unlockpt(&master).expect("ours");
+    let name = rustix::pty::ptsname(&master, Vec::new()).expect("it has a name");
+    let mut master = Some(master);
+    let mut gate = Gate::new();
+    let child = process::fork().unwrap_or_else(|| {
+        let slave = open(&name, OFlags::RDWR | OFlags::NOCTTY, Mode::empty());
+        let slave = slave.expect("the other end");
+        process::control_terminal(&slave);
+        // It hangs up when the last one is closed.
+        drop(master.take());
+        gate.open();
+        act_on(rest);
+    });
+    let forked_ns = [0, boottime_ns()];
+    gate.pass();
+    match end {
+        "interrupt" => {
+            let master = master.as_mut().expect("closed by the child only");
+            master.write_all(b"\x03").expect("the other end is open");
+        }
+        "hang-up" => drop(master.take()),
+        _ => panic!("no such end of a terminal: {end}"),
+    }
+    report_child(&process::wait(child), forked_ns);
+    process::exit(0);
+}

@@ -1,0 +1,137 @@
+//! Birth, death and what is inherited.
+
+use std::{io, os::fd::AsRawFd, ptr, time::Duration};
+
+use super::check;
+
+/// What `wait4` tells.
+pub(crate) struct Reaped {
+    pub(crate) pid: i32,
+    pub(crate) status: i32,
+    pub(crate) user: Duration,
+    pub(crate) system: Duration,
+    pub(crate) max_rss_kib: i64,
+}
+
+/// `_exit`: nothing is flushed, nothing runs.
+pub(crate) fn exit(code: i32) -> ! {
+    // SAFETY: the kernel takes any number.
+    unsafe { libc::_exit(code) }
+}
+
+/// Ends this task only.
+pub(crate) fn exit_thread(code: i32) -> ! {
+    // SAFETY: the stack of the task is never freed, and nobody joins it.
+    unsafe { libc::syscall(libc::SYS_exit, code) };
+    unreachable!("the task is gone");
+}
+
+pub(crate) fn getpid() -> i32 {
+    // SAFETY: it has no arguments.
+    unsafe { libc::getpid() }
+}
+
+pub(crate) fn gettid() -> i32 {
+    // SAFETY: it has no arguments.
+    unsafe { libc::gettid() }
+}
+
+pub(crate) fn getppid() -> i32 {
+    // SAFETY: it has no arguments.
+    unsafe { libc::getppid() }
+}
+
+/// The child's pid; `None` in the child.
+pub(crate) fn fork() -> Option<i32> {
+    // SAFETY: no verb that forks has started a thread before, so the child may
+    // do whatever the parent may.
+    let pid = unsafe { libc::fork() };
+    check("fork", pid.into());
+    (pid != 0).then_some(pid)
+}
+
+/// A child that borrows our memory and holds us until it has exited.
+pub(crate) fn vfork_and_exit(code: i32) -> i32 {
+    extern "C" fn exit(code: *mut libc::c_void) -> libc::c_int {
+        // SAFETY: the kernel takes any number.
+        unsafe { libc::_exit(code.addr().try_into().unwrap_or(255)) }
+    }
+    const STACK_BYTES: usize = 64 * 1024;
+    // Never freed: CLONE_VM makes its pages the child's too.
+    let stack = vec![0_u128; STACK_BYTES / 16].leak();
+    let top = stack.as_mut_ptr_range().end.cast();
+    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
+    let code = ptr::without_provenance_mut(usize::try_from(code).expect("a byte"));
+    // SAFETY: the child runs `exit` on a stack of its own and touches nothing
+    // else; we stand still until it is gone.
+    let pid = unsafe { libc::clone(exit, top, flags, code) };
+    check("clone", pid.into());
+    pid
+}
+
+/// Waits for this child, or with -1 for any.
+pub(crate) fn wait(pid: i32) -> Reaped {
+    let mut status = 0;
+    // SAFETY: plain integers, for which zero is a value.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: both are ours and the kernel writes no more than they hold.
+    let pid = unsafe { libc::wait4(pid, &raw mut status, libc::__WALL, &raw mut usage) };
+    check("wait4", pid.into());
+    let duration = |time: libc::timeval| {
+        let microseconds = time.tv_sec * 1_000_000 + time.tv_usec;
+        Duration::from_micros(u64::try_from(microseconds).expect("no negative time"))
+    };
+    Reaped {
+        pid,
+        status,
+        user: duration(usage.ru_utime),
+        system: duration(usage.ru_stime),
+        max_rss_kib: usage.ru_maxrss,
+    }
+}
+
+/// From now on children are born into a new pid namespace.
+pub(crate) fn unshare_pid_namespace() {
+    // SAFETY: numbers only.
+    let result = unsafe { libc::unshare(libc::CLONE_NEWPID) };
+    check("unshare", result.into());
+}
+
+pub(crate) fn set_uid(uid: u32) {
+    // SAFETY: numbers only; no thread was started before.
+    let result = unsafe { libc::setresuid(uid, uid, uid) };
+    check("setresuid", result.into());
+}
+
+pub(crate) fn limit(resource: libc::__rlimit_resource_t, soft: u64, hard: u64) {
+    let limit = libc::rlimit {
+        rlim_cur: soft,
+        rlim_max: hard,
+    };
+    // SAFETY: the kernel only reads what is ours.
+    let result = unsafe { libc::setrlimit(resource, &raw const limit) };
+    check("setrlimit", result.into());
+}
+
+/// A new session with this terminal as the controlling one.
+pub(crate) fn control_terminal(terminal: &impl AsRawFd) {
+    // SAFETY: it has no arguments.
+    let result = unsafe { libc::setsid() };
+    check("setsid", result.into());
+    // SAFETY: this request takes a number.
+    let result = unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCSCTTY, 0) };
+    check("TIOCSCTTY", result.into());
+}
+
+/// Lets `time` pass without using the processor.
+pub(crate) fn sleep(time: Duration) {
+    let milliseconds = i32::try_from(time.as_millis()).expect("a short time");
+    // SAFETY: with no descriptors the pointer is not looked at.
+    let result = unsafe { libc::poll(ptr::null_mut(), 0, milliseconds) };
+    if result < 0 {
+        assert_eq!(
+            io::Error::last_os_error().kind(),
+            io::ErrorKind::Interrupted
+        );
+    }
+}

@@ -1,0 +1,121 @@
+//! Sending signals, and what is done with those that come.
+
+use std::{os::fd::RawFd, ptr};
+
+use super::{check, process};
+
+/// Highest signal number.
+pub(crate) const LAST: i32 = 64;
+
+/// Rust's runtime ignores SIGPIPE and catches SIGSEGV and SIGBUS; `posix_spawn`
+/// of glibc leaves the two signals that it keeps for itself ignored.
+pub(crate) fn all_default() {
+    // The handler is the first word of the kernel's `struct sigaction`.
+    const DEFAULT: [usize; 4] = [libc::SIG_DFL, 0, 0, 0];
+    for signal in 1..=LAST {
+        let (new, old) = (DEFAULT.as_ptr(), ptr::null_mut::<usize>());
+        // Of the libc calls none takes 32 and 33; SIGKILL and SIGSTOP fail.
+        // SAFETY: the kernel only reads the action, which is as long as its own
+        // (no architecture has more than four words), and 8 bytes of mask.
+        unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, new, old, 8) };
+    }
+}
+
+pub(crate) fn ignore(signal: i32) {
+    handle(signal, libc::SIG_IGN);
+}
+
+/// With a handler that does nothing.
+pub(crate) fn catch(signal: i32) {
+    extern "C" fn nothing(_signal: libc::c_int) {}
+    handle(signal, nothing as extern "C" fn(libc::c_int) as usize);
+}
+
+fn handle(signal: i32, handler: libc::sighandler_t) {
+    // SAFETY: the handler is one of the two constants, or a function that does
+    // nothing, which is safe at any moment.
+    let before = unsafe { libc::signal(signal, handler) };
+    assert_ne!(before, libc::SIG_ERR, "signal({signal})");
+}
+
+pub(crate) fn block(signal: i32) {
+    mask(libc::SIG_BLOCK, signal);
+}
+
+pub(crate) fn unblock(signal: i32) {
+    mask(libc::SIG_UNBLOCK, signal);
+}
+
+fn mask(how: i32, signal: i32) {
+    // SAFETY: a set of bits, for which zero is a value.
+    let mut set: libc::sigset_t = unsafe { std::mem::zeroed() };
+    // SAFETY: the set is ours.
+    let result = unsafe { libc::sigaddset(&raw mut set, signal) };
+    check("sigaddset", result.into());
+    // SAFETY: the set is only read, and the old one not asked for.
+    let result = unsafe { libc::pthread_sigmask(how, &raw const set, ptr::null_mut()) };
+    assert_eq!(result, 0, "pthread_sigmask");
+}
+
+/// To the whole process.
+pub(crate) fn kill(pid: i32, signal: i32) {
+    check("kill", try_kill(pid, signal));
+}
+
+/// Negative if that failed.
+pub(crate) fn try_kill(pid: i32, signal: i32) -> libc::c_long {
+    // SAFETY: numbers only.
+    unsafe { libc::kill(pid, signal) }.into()
+}
+
+/// To one task.
+pub(crate) fn tgkill(pid: i32, tid: i32, signal: i32) {
+    // SAFETY: numbers only.
+    let result = unsafe { libc::syscall(libc::SYS_tgkill, pid, tid, signal) };
+    check("tgkill", result);
+}
+
+/// With a value.
+pub(crate) fn sigqueue(pid: i32, signal: i32) {
+    let value = libc::sigval {
+        sival_ptr: ptr::null_mut(),
+    };
+    // SAFETY: numbers only; the value is not looked at.
+    let result = unsafe { libc::sigqueue(pid, signal, value) };
+    check("sigqueue", result.into());
+}
+
+/// Through a pidfd.
+pub(crate) fn pidfd_send(pid: i32, signal: i32) {
+    // SAFETY: numbers only.
+    let pidfd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+    check("pidfd_open", pidfd);
+    let pidfd = RawFd::try_from(pidfd).expect("a descriptor");
+    let no_info = ptr::null::<libc::siginfo_t>();
+    // SAFETY: no siginfo is handed over.
+    let result = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd, signal, no_info, 0) };
+    check("pidfd_send_signal", result);
+}
+
+/// Waits for a blocked signal and takes it, so that it is never delivered.
+pub(crate) fn take(signal: i32) {
+    // SAFETY: a set of bits, for which zero is a value.
+    let mut set: libc::sigset_t = unsafe { std::mem::zeroed() };
+    // SAFETY: the set is ours.
+    let result = unsafe { libc::sigaddset(&raw mut set, signal) };
+    check("sigaddset", result.into());
+    let mut taken = 0;
+    // SAFETY: the set is read, the number written, both are ours.
+    let result = unsafe { libc::sigwait(&raw const set, &raw mut taken) };
+    assert_eq!(result, 0, "sigwait");
+}
+
+/// `abort(3)`.
+pub(crate) fn abort() -> ! {
+    std::process::abort()
+}
+
+/// To the task that calls.
+pub(crate) fn raise(signal: i32) {
+    tgkill(process::getpid(), process::gettid(), signal);
+}

@@ -1,0 +1,59 @@
+//! Words about the tasks of the process.
+
+use std::{fs, thread};
+
+use crate::{Words, act as act_on, number, sys::process};
+
+/// See `main::act`.
+pub(crate) fn act(words: Words) {
+    match *words {
+        // So many tasks, of which the leader does the rest.
+        ["threads", count, ref rest @ ..] => {
+            add_idle(number::<u32>(count) - 1);
+            act_on(rest);
+        }
+        // The leader idles, another task does the rest.
+        ["in-thread", ref rest @ ..] => {
+            spawn(move || act_on(rest));
+            idle();
+        }
+        // The leader exits with a code of its own, then another task does the
+        // rest.
+        ["leader-gone", code, ref rest @ ..] => {
+            let leader = process::getpid();
+            spawn(move || {
+                while !is_zombie(leader) {
+                    thread::yield_now();
+                }
+                act_on(rest);
+            });
+            process::exit_thread(number(code));
+        }
+        _ => {}
+    }
+}
+
+/// More tasks that do nothing.
+pub(crate) fn add_idle(count: u32) {
+    for _ in 0..count {
+        spawn(|| idle());
+    }
+}
+
+/// One more task. Its stack is small, because some processes have many.
+pub(crate) fn spawn(run: impl FnOnce() + Send + 'static) {
+    let stack_bytes = 64 * 1024;
+    let thread = thread::Builder::new().stack_size(stack_bytes).spawn(run);
+    thread.expect("the kernel makes another task");
+}
+
+pub(crate) fn idle() -> ! {
+    loop {
+        thread::park();
+    }
+}
+
+fn is_zombie(tid: i32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/self/task/{tid}/stat"));
+    stat.is_ok_and(|stat| stat.contains(") Z "))
+}

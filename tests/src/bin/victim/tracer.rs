@@ -1,0 +1,62 @@
+//! Words that put a tracer around the process that does the rest.
+
+use probe_tests::boottime_ns;
+use serde_json::json;
+
+use crate::{
+    Words, act as act_on,
+    change::become_reaper,
+    family::{Gate, child, report_child},
+    number, report,
+    sys::{process, trace},
+};
+
+/// See `main::act`.
+pub(crate) fn act(words: Words) {
+    match *words {
+        ["tracer-kills", ref rest @ ..] => tracer(rest, trace::kill),
+        ["tracer-exits", ref rest @ ..] => tracer_exits(rest),
+        // The rest sends itself a signal; the tracer makes it another one.
+        ["tracer-swaps", signal, ref rest @ ..] => {
+            let signal = number(signal);
+            tracer(rest, |tracee| {
+                let stopped = process::wait(tracee);
+                assert_eq!(stopped.status & 0xff, 0x7f, "not stopped");
+                trace::go_on_with(tracee, signal);
+            });
+        }
+        _ => {}
+    }
+}
+
+fn tracer(rest: Words, then: impl FnOnce(i32)) -> ! {
+    let mut gate = Gate::new();
+    let tracee = process::fork().unwrap_or_else(|| {
+        gate.pass();
+        act_on(rest);
+    });
+    let forked_ns = [0, boottime_ns()];
+    trace::seize(tracee, 0);
+    gate.open();
+    then(tracee);
+    report_child(&process::wait(tracee), forked_ns);
+    process::exit(0);
+}
+
+/// The tracer leaves, and takes the tracee with it. We reap both.
+fn tracer_exits(rest: Words) -> ! {
+    become_reaper();
+    let tracer = process::fork().unwrap_or_else(|| {
+        let tracee = child(rest);
+        trace::seize(tracee, libc::PTRACE_O_EXITKILL);
+        process::exit(0);
+    });
+    let forked_ns = [0, boottime_ns()];
+    report(&json!({"tracer": tracer}));
+    let mut reaped = process::wait(-1);
+    if reaped.pid == tracer {
+        reaped = process::wait(-1);
+    }
+    report_child(&reaped, forked_ns);
+    process::exit(0);
+}
