@@ -6,6 +6,7 @@
 //! `cargo test -p probe-tests --test integration -- --ignored --test-threads=1`.
 
 mod crowds;
+mod doctor;
 mod exits;
 mod filters;
 mod identity;
