@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use super::{
-    human::age,
+    human::{age, printable},
     json::{self, SCHEMA},
 };
 use crate::{cgroup::CgroupId, source::survivors::Survivor, waiter::Outcome};
@@ -72,8 +72,8 @@ impl Verdict {
             Outcome::Timeout => "is still populated",
             Outcome::Interrupted => "may still be populated (interrupted)",
         };
+        let path = printable(&self.path);
         let Self {
-            path,
             backend,
             exits,
             ..
@@ -95,7 +95,9 @@ impl Verdict {
             writeln!(
                 out,
                 "  {:>7} {:<15} {} {age:>7} {wchan}: {reason}",
-                survivor.pid, survivor.comm, survivor.state
+                survivor.pid,
+                printable(&survivor.comm),
+                survivor.state
             )?;
         }
         Ok(())
