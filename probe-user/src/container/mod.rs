@@ -1,41 +1,80 @@
-//! Placeholder until the real module lands.
-use std::{path::PathBuf, sync::Arc};
+//! Which container a cgroup belongs to, and which cgroups a container has.
+//!
+//! Two sources: how a runtime names its cgroups ([`layout`], no I/O), and what
+//! runtimes leave on disk (`index`), which nobody's word is taken for unless
+//! `trust` allows it. [`Resolver`] joins them. What each runtime does is in one
+//! file below `runtime/`.
+
+mod describe;
+mod evidence;
+mod find;
+mod index;
+pub mod layout;
+mod locate;
+mod record;
+mod resolver;
+mod roots;
+mod runtime;
+mod state_file;
+mod trust;
+
+#[cfg(test)]
+mod tests;
+
+pub use find::{FindError, Found, Match};
+pub use record::Init;
+pub use resolver::Resolver;
+pub use roots::StateRoots;
+
 /// A container.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Container { /// r
-pub runtime: Runtime, /// i
-pub id: String, /// n
-pub name: Option<String>, /// p
-pub pod_uid: Option<String> }
-/// r
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Runtime { /// d
-Docker }
-impl Runtime { /// w
-pub const fn as_str(self) -> &'static str { "docker" } }
-/// r
-#[derive(Debug)]
-pub struct Resolver;
-/// s
-#[derive(Debug)]
-pub struct StateRoots;
-impl StateRoots { /// s
-pub fn system(_x: Option<PathBuf>, _e: Vec<PathBuf>) -> Self { Self } }
-impl Resolver { /// n
-pub fn new(_r: StateRoots) -> Self { Self }
-/// c
-pub fn container_of(&mut self, _p: &str) -> Option<Arc<Container>> { None } }
-/// f
-#[derive(Debug, thiserror::Error)]
-pub enum FindError { /// u
-#[error("unknown container")]
-Unknown { /// w
-wanted: String }, /// a
-#[error("ambiguous")]
-Ambiguous }
-/// F
-#[derive(Debug)]
-pub struct Found { /// c
-pub cgroups: Vec<(u32, String)> }
-impl Resolver { /// f
-pub fn find(&mut self, w: &str, _c: &[(u32, String)]) -> Result<Found, FindError> { Err(FindError::Unknown { wanted: w.into() }) } }
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Container {
+    /// Whose container it is: the highest layer that can be told, so docker
+    /// rather than the runc below it.
+    pub runtime: Runtime,
+    /// Id as the runtime spells it; for LXC and systemd-nspawn the name.
+    pub id: String,
+    /// Name that people call it by; `None` if the runtime gives none or its
+    /// state is not readable.
+    pub name: Option<String>,
+    /// Kubernetes pod that it belongs to.
+    pub pod_uid: Option<String>,
+}
+
+/// What runs containers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Runtime {
+    /// runc by itself.
+    Runc,
+    /// crun by itself.
+    Crun,
+    /// podman, over runc or crun.
+    Podman,
+    /// Docker.
+    Docker,
+    /// containerd: ctr, nerdctl, or Kubernetes through its CRI plugin.
+    Containerd,
+    /// CRI-O.
+    CriO,
+    /// LXC, LXD, Incus.
+    Lxc,
+    /// systemd-nspawn and what else registers containers with machined.
+    Nspawn,
+}
+
+impl Runtime {
+    /// The word in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Runc => "runc",
+            Self::Crun => "crun",
+            Self::Podman => "podman",
+            Self::Docker => "docker",
+            Self::Containerd => "containerd",
+            Self::CriO => "cri-o",
+            Self::Lxc => "lxc",
+            Self::Nspawn => "systemd-nspawn",
+        }
+    }
+}

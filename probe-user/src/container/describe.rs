@@ -1,0 +1,93 @@
+//! What a container is called: asks the runtime's own state on disk.
+
+use super::{
+    Container, Runtime,
+    index::Index,
+    layout::{Layout, delegated_to},
+    locate::{Located, Source},
+    record::Record,
+    runtime::{
+        bundle::{Described, Pod},
+        containerd, crio, docker, lxc,
+    },
+};
+
+/// The container that was located, with its name, and its pod's.
+pub(super) fn describe(index: &mut Index, located: &Located<'_>) -> (Container, Option<Pod>) {
+    let (layout, record) = match &located.source {
+        Source::Recorded(record) => return (record.container.clone(), record.pod.clone()),
+        Source::Named(layout, record) => (layout, record.as_deref()),
+    };
+    let described = described(index, layout, record);
+    let runtime = match described.runtime {
+        Some(runtime) if !layout.is_certain => runtime,
+        _ => layout.runtime,
+    };
+    let id = match layout.runtime {
+        Runtime::Lxc => lxc::without_retry(&index.roots.lxc, &layout.id),
+        _ => &layout.id,
+    };
+    let is_named_by_id = matches!(runtime, Runtime::Lxc | Runtime::Nspawn);
+    let uid = described.pod.as_ref().and_then(|pod| pod.uid.clone());
+    let container = Container {
+        runtime,
+        id: id.to_owned(),
+        name: described.name.or_else(|| is_named_by_id.then(|| id.to_owned())),
+        pod_uid: layout.pod_uid.clone().or(uid),
+    };
+    (container, described.pod)
+}
+
+fn described(index: &mut Index, layout: &Layout<'_>, record: Option<&Record>) -> Described {
+    let recorded = record.map(|record| Described {
+        runtime: Some(record.container.runtime),
+        name: record.container.name.clone(),
+        pod: record.pod.clone(),
+    });
+    match recorded {
+        Some(recorded) if recorded.name.is_some() => recorded,
+        recorded => {
+            let runtime = recorded.and_then(|it| it.runtime);
+            let mut described = looked_up(index, layout).unwrap_or_default();
+            described.runtime = described.runtime.or(runtime);
+            described
+        }
+    }
+}
+
+/// A user's containers are not in root's state: below a delegated cgroup
+/// anybody may use the id of a container of root.
+fn looked_up(index: &mut Index, layout: &Layout<'_>) -> Option<Described> {
+    let id = layout.id.as_ref();
+    let Index { roots, names, .. } = index;
+    let user = delegated_to(layout.top);
+    if layout.runtime == Runtime::Podman {
+        let owner = user.unwrap_or(0);
+        let name = names.get(&roots.stores_of(owner), id, owner);
+        return Some(named(layout.runtime, name?));
+    }
+    if user.is_some() {
+        return None;
+    }
+    let of_docker = || {
+        let name = roots.docker.iter().find_map(|root| docker::name(root, id));
+        Some(named(Runtime::Docker, name?))
+    };
+    let of_containerd = || containerd::describe(&roots.tasks, id);
+    match (layout.runtime, layout.is_certain) {
+        (Runtime::Docker, true) => of_docker(),
+        (Runtime::Docker, false) => of_docker().or_else(of_containerd),
+        (Runtime::Containerd, true) => of_containerd(),
+        (Runtime::Containerd, false) => of_containerd().or_else(of_docker),
+        (Runtime::CriO, _) => crio::describe(&roots.stores, id),
+        _ => None,
+    }
+}
+
+const fn named(runtime: Runtime, name: String) -> Described {
+    Described {
+        runtime: Some(runtime),
+        name: Some(name),
+        pod: None,
+    }
+}

@@ -1,0 +1,334 @@
+//! What runc, crun and machined have on disk at the moment, by cgroup.
+//!
+//! Kept current without reading the disk for every question: inotify tells which
+//! state directories changed, and only those are read, and of them only entries
+//! that are new.
+
+mod directory;
+mod watch;
+
+use std::{
+    collections::{HashMap, HashSet},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use super::{
+    Container, Runtime,
+    record::Record,
+    roots::StateRoots,
+    runtime::{
+        bundle::{self, Described},
+        nspawn,
+        oci::{self, State},
+        podman,
+    },
+    trust::{self, InitVerdict},
+};
+use directory::{Directory, Entry, Known, is_due};
+use watch::{Change, Watch};
+
+/// Least time between two questions to inotify: one for the many exits that are
+/// read from the ring at a time.
+const CHECK_INTERVAL: Duration = Duration::from_millis(1);
+/// Least time between two searches for new state directories.
+const SEARCH_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The state directories and what was found in them.
+#[derive(Debug)]
+pub(super) struct Index {
+    pub(super) roots: StateRoots,
+    pub(super) names: podman::Names,
+    watch: Watch,
+    directories: HashMap<PathBuf, Directory>,
+    by_cgroup: HashMap<String, Arc<Record>>,
+    by_unit: HashMap<String, Arc<Record>>,
+    virtual_machines: HashSet<String>,
+    /// Ids that have a state directory without a readable state in it yet.
+    awaited: HashMap<String, Arc<Record>>,
+    /// Goes up with every change: an answer of an older one may be outdated.
+    generation: u64,
+    checked: Option<Instant>,
+    searched: Option<Instant>,
+}
+
+impl Index {
+    pub(super) fn new(roots: StateRoots) -> Self {
+        Self {
+            roots,
+            names: podman::Names::default(),
+            watch: Watch::new(),
+            directories: HashMap::new(),
+            by_cgroup: HashMap::new(),
+            by_unit: HashMap::new(),
+            virtual_machines: HashSet::new(),
+            awaited: HashMap::new(),
+            generation: 0,
+            checked: None,
+            searched: None,
+        }
+    }
+
+    pub(super) const fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Looks for changes unless somebody just did.
+    pub(super) fn check(&mut self, now: Instant) {
+        if is_due(self.checked, CHECK_INTERVAL, now) {
+            self.look(now, false);
+        }
+    }
+
+    /// Looks at everything, at once.
+    pub(super) fn check_now(&mut self, now: Instant) {
+        self.searched = None;
+        self.look(now, true);
+    }
+
+    fn look(&mut self, now: Instant, is_urgent: bool) {
+        self.checked = Some(now);
+        let mut is_changed = self.take_changes(now);
+        if is_due(self.searched, SEARCH_INTERVAL, now) {
+            self.searched = Some(now);
+            self.search();
+        }
+        let Self {
+            roots,
+            names,
+            directories,
+            ..
+        } = self;
+        for (path, directory) in directories.iter_mut() {
+            let load = |name: &str| load(roots, names, path, name);
+            is_changed |= directory.check(path, now, is_urgent, load);
+        }
+        if is_changed {
+            self.generation += 1;
+            self.rebuild();
+        }
+    }
+
+    /// Whether any is of consequence without reading the directory.
+    fn take_changes(&mut self, now: Instant) -> bool {
+        let mut is_changed = false;
+        for (path, change) in self.watch.changes() {
+            let Some(directory) = self.directories.get_mut(&path) else {
+                // The parent of one that was not there yet.
+                self.searched = None;
+                continue;
+            };
+            match change {
+                Change::Made(name) => is_changed |= directory.made(name, now),
+                Change::Other => directory.changed(),
+                Change::Unwatched => {
+                    directory.is_watched = false;
+                    directory.changed();
+                }
+            }
+        }
+        is_changed
+    }
+
+    /// Finds new state directories and begins to watch them. Of one that is not
+    /// there yet the parent is watched, but not a user's, who could keep us busy.
+    fn search(&mut self) {
+        let roots = self.roots.oci_roots().into_iter();
+        for path in roots.chain([self.roots.machines.clone()]) {
+            let directory = self.directories.entry(path.clone()).or_default();
+            if directory.is_watched {
+                continue;
+            }
+            if self.watch.add(&path) {
+                directory.watched(&path);
+            }
+            directory.changed();
+            if let Some(parent) = path.parent()
+                && !directory.is_watched
+                && directory::is_trusted(parent)
+            {
+                self.watch.add(&parent.to_owned());
+            }
+        }
+    }
+
+    fn rebuild(&mut self) {
+        self.by_cgroup.clear();
+        self.by_unit.clear();
+        self.virtual_machines.clear();
+        self.awaited.clear();
+        for (path, directory) in &self.directories {
+            for id in directory.awaited() {
+                self.awaited.insert(id.to_owned(), Arc::new(awaited(path, id)));
+            }
+            for known in directory.known() {
+                match known {
+                    Known::VirtualMachine(unit) => {
+                        self.virtual_machines.insert(unit.clone());
+                    }
+                    Known::Container(record) => {
+                        if let Some(unit) = &record.unit {
+                            self.by_unit.insert(unit.clone(), Arc::clone(record));
+                        }
+                        for claim in &record.cgroups {
+                            insert(&mut self.by_cgroup, &claim.path, record);
+                        }
+                    }
+                    Known::Nothing => {}
+                }
+            }
+        }
+    }
+
+    /// The container that claims just this cgroup.
+    pub(super) fn by_cgroup(&self, path: &str) -> Option<&Arc<Record>> {
+        self.by_cgroup.get(path)
+    }
+
+    /// The machine with this unit.
+    pub(super) fn by_unit(&self, unit: &str) -> Option<&Arc<Record>> {
+        self.by_unit.get(unit)
+    }
+
+    pub(super) fn is_virtual_machine(&self, unit: &str) -> bool {
+        self.virtual_machines.contains(unit)
+    }
+
+    /// What is known of an id that has a state directory but no state yet.
+    pub(super) fn awaited(&self, id: &str) -> Option<&Arc<Record>> {
+        self.awaited.get(id)
+    }
+
+    /// Every container that is there now.
+    pub(super) fn present(&self) -> impl Iterator<Item = &Arc<Record>> {
+        self.directories.values().flat_map(Directory::present)
+    }
+}
+
+/// Of two that claim one cgroup root is right.
+fn insert(by_cgroup: &mut HashMap<String, Arc<Record>>, path: &str, record: &Arc<Record>) {
+    let is_better = |other: &Arc<Record>| record.owner == 0 && other.owner != 0;
+    if by_cgroup.get(path).is_none_or(is_better) {
+        by_cgroup.insert(path.to_owned(), Arc::clone(record));
+    }
+}
+
+fn awaited(root: &Path, id: &str) -> Record {
+    let runtime = if root.ends_with("crun") {
+        Runtime::Crun
+    } else {
+        Runtime::Runc
+    };
+    Record {
+        container: Container {
+            runtime,
+            id: id.to_owned(),
+            name: None,
+            pod_uid: None,
+        },
+        pod: None,
+        owner: 0,
+        cgroups: Vec::new(),
+        unit: None,
+        init: None,
+    }
+}
+
+fn load(roots: &StateRoots, names: &mut podman::Names, path: &Path, name: &str) -> Entry {
+    if path == roots.machines {
+        return machine(roots, name);
+    }
+    match oci::state(&path.join(name), &roots.evidence.mounts) {
+        Some(state) => container(roots, names, name, state),
+        None => Entry::Awaited,
+    }
+}
+
+/// A container of runc or crun with what is believed of its state.
+fn container(roots: &StateRoots, names: &mut podman::Names, id: &str, state: State) -> Entry {
+    let State {
+        runtime,
+        owner,
+        cgroups,
+        init,
+        bundle,
+    } = state;
+    let living = init.and_then(|init| roots.evidence.living(init.pid));
+    let start_ticks = init.map_or(0, |init| init.start_ticks);
+    let verdict = trust::init(owner, start_ticks, living.as_ref());
+    let claims = cgroups.into_iter().filter(|claim| {
+        let owned_by = roots.evidence.cgroup_owner(claim.hierarchy, &claim.path);
+        trust::cgroup(owner, verdict, owned_by)
+    });
+    let cgroups: Vec<_> = claims.collect();
+    let init = init.filter(|_| verdict == InitVerdict::Believed);
+    if owner != 0 && cgroups.is_empty() && init.is_none() {
+        tracing::debug!(id, owner, "state not believed");
+        return Entry::Awaited;
+    }
+    let described = describe(names, roots, id, owner, bundle.as_deref());
+    Entry::Known(Known::Container(Arc::new(Record {
+        container: Container {
+            runtime: described.runtime.unwrap_or(runtime),
+            id: id.to_owned(),
+            name: described.name,
+            pod_uid: described.pod.as_ref().and_then(|pod| pod.uid.clone()),
+        },
+        pod: described.pod,
+        owner,
+        cgroups,
+        unit: None,
+        init,
+    })))
+}
+
+/// What the layer above runc or crun has to say, if there is one.
+fn describe(
+    names: &mut podman::Names,
+    roots: &StateRoots,
+    id: &str,
+    owner: u32,
+    bundle: Option<&Path>,
+) -> Described {
+    let Some(path) = bundle else {
+        return Described::default();
+    };
+    let mut described = bundle::describe(path).unwrap_or_default();
+    described.runtime = described.runtime.or_else(|| bundle::maker_by_place(path));
+    if described.runtime == Some(Runtime::Podman) && described.name.is_none() {
+        let stores = roots.stores_of(owner);
+        // `STORE/overlay-containers/ID/userdata`, wherever the store is.
+        described.name = path
+            .ancestors()
+            .nth(2)
+            .and_then(|driver| names.get_below(driver, id, owner))
+            .or_else(|| names.get(&stores, id, owner));
+    }
+    described
+}
+
+/// A machine of machined, whose files only root writes.
+fn machine(roots: &StateRoots, name: &str) -> Entry {
+    let Some(machine) = nspawn::machine(&roots.machines, name) else {
+        return Entry::Known(Known::Nothing);
+    };
+    if !machine.is_container {
+        return Entry::Known(Known::VirtualMachine(machine.unit));
+    }
+    let leader = machine.leader;
+    let init = leader.and_then(|pid| roots.evidence.leader(pid, &machine.unit));
+    Entry::Known(Known::Container(Arc::new(Record {
+        container: Container {
+            runtime: Runtime::Nspawn,
+            id: machine.name.clone(),
+            name: Some(machine.name),
+            pod_uid: None,
+        },
+        pod: None,
+        owner: machine.owner,
+        cgroups: Vec::new(),
+        unit: Some(machine.unit),
+        init,
+    })))
+}

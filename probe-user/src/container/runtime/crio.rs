@@ -1,0 +1,33 @@
+//! CRI-O.
+//!
+//! `crio-ID.scope` in the slice of the pod (systemd driver) or `crio-ID` in its
+//! cgroup (cgroupfs). `crio-conmon-ID` holds the monitor.
+//! <https://github.com/cri-o/cri-o/blob/f954a17e505f8931e91004403b5f5eac71ab6085/internal/config/cgmgr/cgmgr_linux.go#L257-L259>
+
+use std::path::{Path, PathBuf};
+
+use super::{
+    bundle::{self, Described},
+    podman::drivers,
+};
+use crate::container::{
+    Runtime,
+    layout::{Named, Place, prefixed_id},
+};
+
+pub(in crate::container) fn named<'a>(place: &Place<'_, 'a>) -> Option<Named<'a>> {
+    let id = prefixed_id(place.name, "crio-")?;
+    Some(Named::certain(Runtime::CriO, id))
+}
+
+/// What the bundle in one of the stores says.
+pub(in crate::container) fn describe(stores: &[PathBuf], id: &str) -> Option<Described> {
+    stores
+        .iter()
+        .flat_map(|store| drivers(store))
+        .find_map(|driver: PathBuf| bundle::describe(&userdata(&driver, id)))
+}
+
+fn userdata(driver: &Path, id: &str) -> PathBuf {
+    driver.join(id).join("userdata")
+}

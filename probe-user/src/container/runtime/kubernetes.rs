@@ -1,0 +1,66 @@
+//! What the kubelet puts around containers: the cgroup of the pod.
+//!
+//! `kubepods/[burstable|besteffort/]podUID` (cgroupfs driver), or
+//! `kubepods-[burstable-|besteffort-]podUID.slice` with `_` for `-` (systemd
+//! driver), both below `--cgroup-root`. The uid of a static pod is a hash: 32
+//! hexadecimal digits without dashes.
+//! <https://github.com/kubernetes/kubernetes/blob/00ac878efc72b054488300fe600d8a75283b6605/pkg/kubelet/cm/cgroup_manager_linux.go#L51-L87>
+
+use crate::container::{
+    Runtime,
+    layout::{Named, Place, is_id},
+};
+
+/// A bare id in the cgroup of a pod, or a whole `SLICE:PREFIX:ID` as the name of
+/// one directory, which is what becomes of the path for the systemd driver where
+/// the runtime below was not told to use it.
+/// <https://github.com/kubernetes/kubernetes/issues/106514>
+pub(in crate::container) fn named<'a>(place: &Place<'_, 'a>) -> Option<Named<'a>> {
+    if let Some((_slice, prefix, id)) = unexpanded(place.name) {
+        let runtime = match prefix {
+            "cri-containerd" | "nerdctl" => Runtime::Containerd,
+            "crio" => Runtime::CriO,
+            "docker" => Runtime::Docker,
+            "libpod" => Runtime::Podman,
+            _ => return None,
+        };
+        return Some(Named::certain(runtime, id));
+    }
+    let (_parent, above) = place.above.split_last()?;
+    let is_in_pod = place.parent().is_some_and(|parent| uid(parent, above).is_some());
+    // containerd's CRI plugin, or cri-dockerd.
+    (is_in_pod && is_id(place.name)).then(|| Named::likely(Runtime::Containerd, place.name))
+}
+
+fn unexpanded(name: &str) -> Option<(&str, &str, &str)> {
+    let (slice, rest) = name.split_once(':')?;
+    let (prefix, id) = rest.split_once(':')?;
+    let is_one = slice.ends_with(".slice") && !id.is_empty() && !id.contains(':');
+    is_one.then_some((slice, prefix, id))
+}
+
+/// Uid of the innermost pod that `components` lie in.
+pub(in crate::container) fn pod_uid(components: &[&str]) -> Option<String> {
+    (0..components.len()).rev().find_map(|depth| {
+        let name = components[depth];
+        let name = unexpanded(name).map_or(name, |(slice, _, _)| slice);
+        uid(name, &components[..depth])
+    })
+}
+
+fn uid(name: &str, above: &[&str]) -> Option<String> {
+    if let Some(slice) = name.strip_suffix(".slice") {
+        // A cgroup root of the kubelet comes before, `kubelet-kubepods-…`.
+        let below = &slice[slice.find("kubepods")?..];
+        let (_class, uid) = below.split_once("-pod")?;
+        return valid(uid).then(|| uid.replace('_', "-"));
+    }
+    let uid = name.strip_prefix("pod")?;
+    let is_in_kubepods = above.iter().rev().take(2).any(|it| *it == "kubepods");
+    (is_in_kubepods && valid(uid)).then(|| uid.to_owned())
+}
+
+fn valid(uid: &str) -> bool {
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    !uid.is_empty() && uid.bytes().all(is_allowed)
+}

@@ -1,0 +1,131 @@
+//! runc and crun.
+//!
+//! systemd driver: `runc-ID.scope`, `crun-ID.scope`. cgroupfs driver: whatever
+//! the configuration says, a bare `/ID` if nothing: only the state tells.
+//! <https://github.com/opencontainers/runc/blob/76d9cf5da5683ff449ae967db58fa8c5927ca54b/libcontainer/specconv/spec_linux.go#L801-L830>
+//! <https://github.com/containers/crun/blob/ba38286f7d232be8087dbd393315bb05018da68c/src/libcrun/cgroup-cgroupfs.c#L40-L53>
+//!
+//! State: `ROOT/ID/state.json` of runc (replaced by rename, written before the
+//! container's program starts), `ROOT/ID/status` of crun.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use serde::Deserialize;
+
+use crate::{
+    container::{
+        Runtime,
+        layout::{Named, Place},
+        record::{Claim, Init},
+        state_file,
+    },
+    source::cgroupfs::{self, Mount},
+};
+
+pub(in crate::container) fn named<'a>(place: &Place<'_, 'a>) -> Option<Named<'a>> {
+    let scope = place.name.strip_suffix(".scope")?;
+    let runc = scope.strip_prefix("runc-").map(|id| (Runtime::Runc, id));
+    let crun = || scope.strip_prefix("crun-").map(|id| (Runtime::Crun, id));
+    let (runtime, id) = runc.or_else(crun)?;
+    (!id.is_empty()).then(|| Named::certain(runtime, id))
+}
+
+/// What the state of a container says, as it was written.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::container) struct State {
+    pub(in crate::container) runtime: Runtime,
+    pub(in crate::container) owner: u32,
+    pub(in crate::container) cgroups: Vec<Claim>,
+    pub(in crate::container) init: Option<Init>,
+    pub(in crate::container) bundle: Option<PathBuf>,
+}
+
+/// <https://github.com/opencontainers/runc/blob/76d9cf5da5683ff449ae967db58fa8c5927ca54b/libcontainer/container_linux.go#L51-L80>
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct RuncState {
+    init_process_pid: i64,
+    init_process_start: u64,
+    /// By controller, the empty one being v2; directories on the mounts.
+    cgroup_paths: Option<BTreeMap<String, PathBuf>>,
+    config: RuncConfig,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct RuncConfig {
+    /// `bundle=PATH` among them.
+    labels: Option<Vec<String>>,
+}
+
+/// <https://github.com/containers/crun/blob/ba38286f7d232be8087dbd393315bb05018da68c/src/libcrun/status.c#L262-L305>
+#[derive(Deserialize, Default)]
+#[serde(default, rename_all = "kebab-case")]
+struct CrunStatus {
+    pid: i64,
+    process_start_time: u64,
+    /// Below the root of the hierarchy, whichever.
+    cgroup_path: String,
+    bundle: PathBuf,
+}
+
+/// Reads the state in `ROOT/ID`.
+pub(in crate::container) fn state(directory: &Path, mounts: &[Mount]) -> Option<State> {
+    runc_state(directory, mounts).or_else(|| crun_status(directory))
+}
+
+fn runc_state(directory: &Path, mounts: &[Mount]) -> Option<State> {
+    let file = state_file::read_in(directory, "state.json")?;
+    let state: RuncState = file.json()?;
+    let mut cgroups = Vec::new();
+    for directory in state.cgroup_paths.unwrap_or_default().values() {
+        cgroups.extend(claim(directory, mounts).filter(|claim| !cgroups.contains(claim)));
+    }
+    let labels = state.config.labels.unwrap_or_default();
+    let bundle = labels.iter().find_map(|it| it.strip_prefix("bundle="));
+    Some(State {
+        runtime: Runtime::Runc,
+        owner: file.owner,
+        cgroups,
+        init: init(state.init_process_pid, state.init_process_start),
+        bundle: bundle.map(PathBuf::from),
+    })
+}
+
+fn crun_status(directory: &Path) -> Option<State> {
+    let file = state_file::read_in(directory, "status")?;
+    let status: CrunStatus = file.json()?;
+    let path = status.cgroup_path.trim_matches('/');
+    let claim = (!path.is_empty()).then(|| Claim {
+        hierarchy: None,
+        path: format!("/{path}"),
+    });
+    Some(State {
+        runtime: Runtime::Crun,
+        owner: file.owner,
+        cgroups: claim.into_iter().collect(),
+        init: init(status.pid, status.process_start_time),
+        bundle: Some(status.bundle).filter(|it| it.is_absolute()),
+    })
+}
+
+/// No claim on a root: whatever has no cgroup of its own is there.
+fn claim(directory: &Path, mounts: &[Mount]) -> Option<Claim> {
+    let mount = mounts
+        .iter()
+        .filter(|mount| directory.starts_with(&mount.mount_point))
+        .max_by_key(|mount| mount.mount_point.components().count())?;
+    let path = cgroupfs::path_below(mount, directory)?;
+    (directory != mount.mount_point).then_some(Claim {
+        hierarchy: Some(mount.hierarchy),
+        path,
+    })
+}
+
+fn init(pid: i64, start_ticks: u64) -> Option<Init> {
+    let pid = u32::try_from(pid).ok().filter(|&pid| pid > 0)?;
+    Some(Init { pid, start_ticks })
+}
