@@ -5,6 +5,7 @@
 //! never skipped with it:
 //! `cargo test -p probe-tests --test integration -- --ignored --test-threads=1`.
 
+mod containers;
 mod crowds;
 mod doctor;
 mod exits;
