@@ -355,7 +355,7 @@ fn threads_are_shown_only_if_asked_for() {
         args.extend(threads.then_some("--threads"));
         let trace = Probe::trace(&args);
         crowd.release();
-        crowd.report();
+        assert_eq!(record::pid(&crowd.report()), crowd.pid());
         crowd.signal(Signal::KILL);
         crowd.wait();
         let told = until(trace, crowd.pid());

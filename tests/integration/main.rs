@@ -5,7 +5,9 @@
 //! never skipped with it:
 //! `cargo test -p probe-tests --test integration -- --ignored --test-threads=1`.
 
+mod containers;
 mod crowds;
+mod doctor;
 mod exits;
 mod filters;
 mod identity;

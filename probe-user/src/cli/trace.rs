@@ -105,7 +105,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "DUR", value_parser = duration)]
     max_age: Option<Duration>,
 
-    /// Every thread, not only the last one of each process
+    /// Every thread, not only the last one of each process; STATUS then says
+    /// which line is of a leader or thread (l or t where it is narrow)
     #[arg(long)]
     threads: bool,
 

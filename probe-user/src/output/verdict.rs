@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use super::{
-    human::age,
+    human::{age, printable},
     json::{self, SCHEMA},
 };
 use crate::{
@@ -81,10 +81,11 @@ impl Verdict {
             Outcome::Timeout => "is still populated",
             Outcome::Interrupted => "may still be populated (interrupted)",
         };
-        let Self { path, exits, .. } = self;
+        let path = printable(&self.path);
+        let exits = self.exits;
         let backend = self.backend();
         let after = age(self.elapsed_ns);
-        let plural = if *exits == 1 { "" } else { "s" };
+        let plural = if exits == 1 { "" } else { "s" };
         write!(
             out,
             "{path} {what} after {after} ({exits} exit{plural}, {backend})"
@@ -100,7 +101,9 @@ impl Verdict {
             writeln!(
                 out,
                 "  {:>7} {:<15} {} {age:>7} {wchan}: {reason}",
-                survivor.pid, survivor.comm, survivor.state
+                survivor.pid,
+                printable(&survivor.comm),
+                survivor.state
             )?;
         }
         Ok(())

@@ -63,7 +63,9 @@ fn reason(process: &Process, stat: &Stat) -> Option<String> {
         'Z' if stat.num_threads > 1 => {
             let others = stat.num_threads - 1;
             let plural = if others == 1 { "" } else { "s" };
-            Some(format!("its leader has exited, {others} other thread{plural} live on"))
+            Some(format!(
+                "its leader has exited, {others} other thread{plural} live on"
+            ))
         }
         'Z' => Some(format!("zombie: its parent {} does not reap it", stat.ppid)),
         't' => {

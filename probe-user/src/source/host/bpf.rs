@@ -28,14 +28,15 @@ pub(super) fn examine(checks: &mut Vec<Check>) -> Vec<Check> {
         Err(error) => {
             let check = refused("ring_buffer", &error);
             checks.push(check.clone());
+            let untried = |name| Check::no(name, "not tried: the maps were refused", check.hint);
+            checks.push(untried(PROGRAMS.to_owned()));
+            checks.extend(Hook::ALL.map(|hook| untried(name_of(hook))));
             vec![check]
         }
         Ok((mut attached, _rings)) => {
             checks.push(Check::yes("ring_buffer", "made"));
-            let tracepoints: Vec<_> = Hook::ALL
-                .iter()
-                .map(|&hook| tracepoint(&mut attached, hook))
-                .collect();
+            let tracepoints = Hook::ALL.map(|hook| tracepoint(&mut attached, hook));
+            checks.push(programs(&tracepoints));
             let needed = tracepoints
                 .iter()
                 .zip(Hook::ALL)
@@ -44,6 +45,25 @@ pub(super) fn examine(checks: &mut Vec<Check>) -> Vec<Check> {
                 .collect();
             checks.extend(tracepoints);
             needed
+        }
+    }
+}
+
+const PROGRAMS: &str = "bpf_programs";
+
+fn name_of(hook: Hook) -> String {
+    format!("tracepoint.{}", hook.tracepoint())
+}
+
+/// Yes if all of them run.
+fn programs(tracepoints: &[Check]) -> Check {
+    let total = tracepoints.len();
+    let run = tracepoints.iter().filter(|check| check.ok).count();
+    match tracepoints.iter().find(|check| !check.ok) {
+        None => Check::yes(PROGRAMS, format!("all {total} load and attach")),
+        Some(first) => {
+            let detail = format!("{run} of {total} load and attach, not {}", first.name);
+            Check::no(PROGRAMS, detail, first.hint)
         }
     }
 }
@@ -59,12 +79,16 @@ fn kernel_types() -> Check {
             ),
         ),
         Ok(types) if types.missing().is_empty() => Check::yes(NAME, btf::VMLINUX),
-        Ok(types) => Check::no(NAME, format!("lacks {}", types.missing().join(" ")), None),
+        Ok(types) => Check::no(
+            NAME,
+            format!("lacks {}", types.missing().join(" ")),
+            Some("nothing to do: what needs these members is null in the records"),
+        ),
     }
 }
 
 fn tracepoint(attached: &mut Attached, hook: Hook) -> Check {
-    let name = format!("tracepoint.{}", hook.tracepoint());
+    let name = name_of(hook);
     match attached.attach(hook) {
         Err(error) => refused(&name, &error),
         Ok(()) if hook == Hook::Exit => {
@@ -82,7 +106,10 @@ fn refused(name: &str, error: &LoadError) -> Check {
              in a container its seccomp profile may forbid bpf(2)",
         ),
         LoadError::NoRingBuffer => Some("needs Linux 5.8"),
-        _ => None,
+        LoadError::Attach { .. } => {
+            Some("boot a kernel with CONFIG_BPF_EVENTS; `probe -vv doctor` has the verifier's log")
+        }
+        _ => Some("`probe -vv doctor` tells more"),
     };
     let reason = std::iter::successors(Some(error as &dyn std::error::Error), |it| it.source())
         .map(ToString::to_string)

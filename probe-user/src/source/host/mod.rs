@@ -158,6 +158,10 @@ fn daemon() -> Check {
     const NAME: &str = "daemon.socket";
     match UnixStream::connect(Path::new(DAEMON_SOCKET)) {
         Ok(_connected) => Check::yes(NAME, DAEMON_SOCKET),
-        Err(error) => Check::no(NAME, format!("{DAEMON_SOCKET}: {error}"), None),
+        Err(error) => Check::no(
+            NAME,
+            format!("{DAEMON_SOCKET}: {error}"),
+            Some("nothing to do, unless a daemon is to serve users without privilege"),
+        ),
     }
 }

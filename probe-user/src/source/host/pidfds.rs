@@ -24,15 +24,18 @@ pub(super) fn examine(checks: &mut Vec<Check>) -> Check {
 }
 
 fn try_on_a_child() -> [Check; 2] {
-    let both = |reason: String, hint| {
+    let both = |reason: String, hint: &'static str| {
         [
-            Check::no(OPEN, reason.clone(), hint),
-            Check::no(INFO, reason, None),
+            Check::no(OPEN, reason.clone(), Some(hint)),
+            Check::no(INFO, reason, Some(hint)),
         ]
     };
     let mut child = match child() {
         Ok(child) => child,
-        Err(error) => return both(format!("cannot start a child: {error}"), None),
+        Err(error) => {
+            let hint = "install `cat` (coreutils), or allow another process";
+            return both(format!("cannot start a child: {error}"), hint);
+        }
     };
     let pidfd = match open(&child) {
         Ok(pidfd) => pidfd,
@@ -40,7 +43,7 @@ fn try_on_a_child() -> [Check; 2] {
             let _ended = child.kill().and_then(|()| child.wait());
             return both(
                 error.to_string(),
-                Some("needs Linux 5.3, and no seccomp filter against it"),
+                "needs Linux 5.3, and no seccomp filter against it",
             );
         }
     };
@@ -67,6 +70,8 @@ fn open(child: &Child) -> rustix::io::Result<OwnedFd> {
     pidfd_open(Pid::from_child(child), PidfdFlags::empty())
 }
 
+const SLOW: Option<&str> = Some("try again when the machine has less to do");
+
 fn readable(pidfd: &OwnedFd) -> Check {
     let limit = Timespec {
         tv_sec: 10,
@@ -74,8 +79,8 @@ fn readable(pidfd: &OwnedFd) -> Check {
     };
     let mut fds = [PollFd::new(pidfd, PollFlags::IN)];
     match poll(&mut fds, Some(&limit)) {
-        Ok(0) => Check::no(OPEN, "not readable 10 s after the exit", None),
+        Ok(0) => Check::no(OPEN, "not readable 10 s after the exit", SLOW),
         Ok(_) => Check::yes(OPEN, "readable at the exit"),
-        Err(errno) => Check::no(OPEN, errno.to_string(), None),
+        Err(errno) => Check::no(OPEN, errno.to_string(), SLOW),
     }
 }

@@ -1,0 +1,83 @@
+//! Text on a terminal: how wide it is, how it is cut, what of it is harmless.
+
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+/// Terminal columns. Characters of East Asian scripts take two, combining ones
+/// none.
+pub(super) fn width(text: &str) -> usize {
+    text.width()
+}
+
+/// Cuts at the right: the beginning of a name says most.
+pub(super) fn fit(text: &str, limit: usize) -> String {
+    if width(text) <= limit {
+        return text.to_owned();
+    }
+    let mut cut = leading(text.chars(), limit.saturating_sub(1));
+    cut.push('…');
+    cut
+}
+
+/// Cuts at the left: the end of a path says most.
+pub(super) fn fit_end(text: &str, limit: usize) -> String {
+    if width(text) <= limit {
+        return text.to_owned();
+    }
+    let end = leading(text.chars().rev(), limit.saturating_sub(1));
+    ['…'].into_iter().chain(end.chars().rev()).collect()
+}
+
+/// As many characters as fit.
+fn leading(chars: impl Iterator<Item = char>, limit: usize) -> String {
+    let mut used = 0;
+    chars
+        .take_while(|char| {
+            used += char.width().unwrap_or(0);
+            used <= limit
+        })
+        .collect()
+}
+
+/// A name may hold anything: nothing of it reaches the terminal as a command,
+/// nor turns the direction of what stands behind it.
+pub(in crate::output) fn printable(text: &str) -> String {
+    text.chars()
+        .map(|char| if is_harmless(char) { char } else { '?' })
+        .collect()
+}
+
+fn is_harmless(char: char) -> bool {
+    // Bidirectional marks, embeddings, overrides and isolates.
+    let turns =
+        matches!(char, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    !char.is_control() && !turns
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_path_keeps_its_end_and_a_long_name_its_beginning() {
+        assert_eq!(fit_end("/system.slice/x.service", 10), "…x.service");
+        assert_eq!(fit("firefox", 5), "fire…");
+        assert_eq!(fit("firefox", 7), "firefox");
+    }
+
+    #[test]
+    fn a_wide_character_takes_two_columns_and_is_never_halved() {
+        assert_eq!(width("名前"), 4);
+        assert_eq!(fit("名前が長い", 10), "名前が長い");
+        assert_eq!(fit("名前が長い", 9), "名前が長…");
+        assert_eq!(fit("名前が長い", 8), "名前が…");
+        assert_eq!(fit_end("名前が長い", 8), "…が長い");
+        assert_eq!(fit("名", 1), "…");
+    }
+
+    #[test]
+    fn nothing_of_a_name_is_a_command_to_the_terminal() {
+        assert_eq!(printable("a\u{1b}[31m\n"), "a?[31m?");
+        assert_eq!(printable("\u{9b}31m\u{202e}txt.exe\u{7f}"), "?31m?txt.exe?");
+        assert_eq!(printable("名前 é"), "名前 é");
+    }
+}

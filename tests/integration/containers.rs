@@ -1,0 +1,307 @@
+//! Containers: as their runtimes lay out cgroups, and a real one of runc.
+
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use probe_tests::{Cgroup, Deadline, Probe, Victim, probe, record};
+use serde_json::{Value, json};
+
+/// Whoever has 64 hexadecimal digits for an id.
+const ID: &str = "4f5c2d1e0b9a8877665544332211ffeeddccbbaa99887766554433221100abcd";
+
+/// Path below a test's own cgroup, runtime, id, pod.
+type Row = (String, &'static str, &'static str, Option<&'static str>);
+
+fn row(path: &str, runtime: &'static str, id: &'static str, pod: Option<&'static str>) -> Row {
+    (path.replace("ID", ID), runtime, id, pod)
+}
+
+/// What documentation and machines of these runtimes show.
+fn layouts() -> Vec<Row> {
+    const POD: &str = "0e4a1b2c-3d4e-5f60-7182-93a4b5c6d7e8";
+    const UNDERSCORES: &str = "0e4a1b2c_3d4e_5f60_7182_93a4b5c6d7e8";
+    let slice = format!(
+        "kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod{UNDERSCORES}.slice"
+    );
+    let best_effort = format!("kubepods/besteffort/pod{POD}");
+    vec![
+        row("docker/ID", "docker", ID, None),
+        row("docker/ID/made-inside", "docker", ID, None),
+        row("system.slice/docker-ID.scope", "docker", ID, None),
+        row(
+            "system.slice/docker-ID.scope/init.scope",
+            "docker",
+            ID,
+            None,
+        ),
+        row("libpod_parent/libpod-ID", "podman", ID, None),
+        row("machine.slice/libpod-ID.scope", "podman", ID, None),
+        row(
+            "machine.slice/libpod-ID.scope/container",
+            "podman",
+            ID,
+            None,
+        ),
+        row("system.slice/nerdctl-ID.scope", "containerd", ID, None),
+        row(
+            "system.slice/cri-containerd-ID.scope",
+            "containerd",
+            ID,
+            None,
+        ),
+        row(
+            &format!("{slice}/cri-containerd-ID.scope"),
+            "containerd",
+            ID,
+            Some(POD),
+        ),
+        row(&format!("{slice}/crio-ID.scope"), "cri-o", ID, Some(POD)),
+        row(&format!("{slice}/docker-ID.scope"), "docker", ID, Some(POD)),
+        row(&format!("{best_effort}/ID"), "containerd", ID, Some(POD)),
+        row(&format!("{best_effort}/crio-ID"), "cri-o", ID, Some(POD)),
+        row("system.slice/runc-a-name.scope", "runc", "a-name", None),
+        row("system.slice/crun-a-name.scope", "crun", "a-name", None),
+        row("lxc/a-name", "lxc", "a-name", None),
+        row("lxc.payload.a-name", "lxc", "a-name", None),
+        row(
+            "lxc.payload.a-name/system.slice/x.service",
+            "lxc",
+            "a-name",
+            None,
+        ),
+        row(
+            "machine.slice/systemd-nspawn@a-name.service/payload",
+            "systemd-nspawn",
+            "a-name",
+            None,
+        ),
+        row(
+            "machine.slice/machine-a-name.scope",
+            "systemd-nspawn",
+            "a-name",
+            None,
+        ),
+    ]
+}
+
+/// Cgroups that hold what serves containers, or nothing of the kind.
+const NO_CONTAINERS: [&str; 5] = [
+    "docker",
+    "system.slice/docker.service",
+    "lxc.monitor.a-name",
+    "kubepods.slice/kubepods-burstable.slice",
+    "user.slice/user-1000.slice/session-1.scope",
+];
+
+/// The container that is told for a process that dies at this place.
+fn container_at(path: &str, parent: &Cgroup, trace: &mut Probe) -> Value {
+    let top = parent.sub(&format!("at-{}", path.replace('/', "-")));
+    let above = Path::new(path).parent().expect("relative");
+    fs::create_dir_all(top.path().to_owned() + "/" + above.to_str().expect("UTF-8"))
+        .unwrap_or_else(|error| panic!("cannot make {path}: {error}"));
+    let cgroup = top.sub(path);
+    let mut victim = Victim::start(&["exit", "0"], Some(&cgroup));
+    victim.wait();
+    let exit = trace.exit_of(victim.pid());
+    assert_eq!(exit["cgroup"]["path"], cgroup.name());
+    exit["container"].clone()
+}
+
+#[test]
+#[ignore = "needs root"]
+fn each_layout_names_its_container() {
+    for parent in [Cgroup::v2("layouts"), Cgroup::v1("pids", "layouts")] {
+        let mut trace = Probe::trace(&["--cgroup", parent.path()]);
+        for (path, runtime, id, pod_uid) in layouts() {
+            let container = container_at(&path, &parent, &mut trace);
+            let told = json!([container["runtime"], container["id"], container["pod_uid"]]);
+            assert_eq!(told, json!([runtime, id, pod_uid]), "{path}");
+        }
+        for path in NO_CONTAINERS {
+            let container = container_at(path, &parent, &mut trace);
+            assert_eq!(container, Value::Null, "{path}");
+        }
+    }
+}
+
+/// A container's cgroup as docker makes it, with an id of its own.
+fn docker(parent: &Cgroup, number: u8) -> (String, Cgroup) {
+    let id = format!("{:056x}{number:08x}", parent.id())
+        .chars()
+        .rev()
+        .collect::<String>();
+    let docker = parent.file("docker");
+    fs::create_dir_all(docker).expect("a cgroup");
+    let cgroup = parent.sub(&format!("docker/{id}"));
+    (id, cgroup)
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_container_is_traced_by_its_id_or_the_beginning_of_it() {
+    for parent in [Cgroup::v2("by-id"), Cgroup::v1("pids", "by-id")] {
+        let ((id, wanted), (_, other)) = (docker(&parent, 1), docker(&parent, 2));
+        for name in [id.as_str(), &id[..12], &id[..60]] {
+            let trace = Probe::trace(&["--container", name]);
+            Victim::start(&["exit", "0"], Some(&other)).wait();
+            let inside = wanted.sub("made-inside");
+            let last = Victim::start(&["exit", "0"], Some(&inside));
+            assert_eq!(told_until(trace, last), [id.clone()], "{name}");
+        }
+    }
+}
+
+/// Container ids in the records until this process has died.
+fn told_until(mut trace: Probe, mut last: Victim) -> Vec<String> {
+    last.wait();
+    trace.exit_of(last.pid());
+    let told = trace.finish();
+    let ids = told
+        .exits()
+        .map(|exit| exit["container"]["id"].as_str().expect("an id"));
+    ids.map(str::to_owned).collect()
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_beginning_that_two_ids_have_is_refused_with_both() {
+    let parent = Cgroup::v2("ambiguous");
+    // The ids differ in what stands first here: the number, reversed.
+    let ids =
+        ["a", "b"].map(|last| format!("{:0<63}{last}", format!("{:x}", parent.id() + (1 << 60))));
+    fs::create_dir(parent.file("docker")).expect("a cgroup");
+    let _cgroups = ids.each_ref().map(|id| parent.sub(&format!("docker/{id}")));
+    let output = probe(&["trace", "--container", &ids[0][..20]]);
+    assert_eq!(
+        (output.code, output.stdout.as_str()),
+        (Some(4), ""),
+        "{output:#?}"
+    );
+    for word in ["hint: ", "docker"] {
+        assert!(output.stderr.contains(word), "{output:#?}");
+    }
+    assert_eq!(output.stderr.matches("docker ").count(), 2, "{output:#?}");
+}
+
+/// A container of the real runc with a shell in it.
+struct Runc {
+    name: String,
+    child: std::process::Child,
+    _bundle: tempfile::TempDir,
+}
+
+impl Runc {
+    /// Runs a script that begins when a line is written.
+    fn run(label: &str, script: &str) -> Self {
+        let bundle = tempfile::tempdir().expect("a bundle");
+        write_bundle(bundle.path(), script);
+        let name = format!("probe-test-{}-{label}", std::process::id());
+        let child = Command::new("runc")
+            .args(["run", "--bundle"])
+            .arg(bundle.path())
+            .arg(&name)
+            .stdin(Stdio::piped())
+            .spawn()
+            .expect("runc runs");
+        let runc = Self {
+            name,
+            child,
+            _bundle: bundle,
+        };
+        Deadline::start().until("the container runs", || runc.state("status") == "running");
+        runc
+    }
+
+    fn state(&self, field: &str) -> Value {
+        let output = Command::new("runc").args(["state", &self.name]).output();
+        let output = output.expect("runc runs").stdout;
+        let state: Value = serde_json::from_slice(&output).unwrap_or_default();
+        state[field].clone()
+    }
+
+    fn begin(&mut self) {
+        use std::io::Write;
+        let stdin = self.child.stdin.as_mut().expect("piped");
+        stdin.write_all(b"\n").expect("the script waits for it");
+    }
+}
+
+impl Drop for Runc {
+    fn drop(&mut self) {
+        let _deleted = Command::new("runc")
+            .args(["delete", "--force", &self.name])
+            .output();
+        let _ended = self.child.kill();
+        let _reaped = self.child.wait();
+    }
+}
+
+/// The machine's own programs, read-only, and no limits: setting those takes a
+/// capability that a virtual machine may lack.
+fn write_bundle(bundle: &Path, script: &str) {
+    let spec = Command::new("runc")
+        .args(["spec", "--bundle"])
+        .arg(bundle)
+        .status();
+    let spec = spec.unwrap_or_else(|error| panic!("no runc ({error}): install the package runc"));
+    assert!(spec.success(), "runc spec: {spec}");
+    let config = bundle.join("config.json");
+    let text = fs::read_to_string(&config).expect("runc wrote it");
+    let mut spec: Value = serde_json::from_str(&text).expect("JSON");
+    spec["process"]["terminal"] = json!(false);
+    spec["process"]["args"] = json!(["sh", "-c", format!("read go; {script}")]);
+    spec["process"]
+        .as_object_mut()
+        .expect("an object")
+        .remove("rlimits");
+    let usr = json!({
+        "destination": "/usr", "type": "bind", "source": "/usr", "options": ["rbind", "ro"],
+    });
+    spec["mounts"].as_array_mut().expect("an array").push(usr);
+    fs::write(config, spec.to_string()).expect("our own bundle");
+    let root = bundle.join("rootfs");
+    fs::create_dir(&root).expect("our own bundle");
+    for directory in ["bin", "lib", "lib64"] {
+        symlink(format!("usr/{directory}"), root.join(directory)).expect("our own bundle");
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_container_of_runc_is_traced_by_its_name() {
+    let mut container = Runc::run("by-name", "sh -c 'exit 5'; exit 7");
+    let init = container.state("pid");
+    let mut trace = Probe::trace(&["--container", &container.name]);
+    container.begin();
+    let exit = trace.wait_for(|line| record::is_exit(line) && line["pid"] == init);
+    assert_eq!(record::wait_status(&exit), 7 << 8);
+    assert_eq!(exit["container"]["runtime"], "runc");
+    assert_eq!(exit["container"]["id"], container.name);
+    assert_eq!(exit["ns"]["pid"], 1);
+    let told = trace.finish();
+    let statuses: Vec<_> = told.exits().map(record::wait_status).collect();
+    assert_eq!(statuses, [5 << 8, 7 << 8], "{told:#?}");
+    assert_eq!(told.lines[0]["ppid"], init);
+    assert_eq!(told.lines[0]["container"], exit["container"]);
+}
+
+#[test]
+#[ignore = "needs root"]
+fn runc_kill_is_named_as_the_killer() {
+    let container = Runc::run("killed", "exit 0");
+    let init = container.state("pid");
+    let mut trace = Probe::trace(&["--container", &container.name]);
+    let killed = Command::new("runc")
+        .args(["kill", &container.name, "KILL"])
+        .status();
+    assert!(killed.expect("runc runs").success());
+    let exit = trace.wait_for(|line| record::is_exit(line) && line["pid"] == init);
+    assert_eq!(record::wait_status(&exit), 9);
+    let killer = exit["killed_by"]["comm"].as_str().expect("a name");
+    assert!(killer.starts_with("runc"), "{exit}");
+    assert_eq!(exit["killed_by"]["via"], "kill");
+}

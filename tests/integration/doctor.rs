@@ -1,0 +1,189 @@
+//! `probe doctor`: what it finds where something is missing.
+
+use std::{fs, path::Path, process::Command};
+
+use probe_tests::{Cgroup, conditions, probe, probe_in};
+use serde_json::Value;
+
+fn examine(mut command: Command, code: i32) -> Value {
+    let output = probe_in(&mut command);
+    assert_eq!(output.code, Some(code), "{output:#?}");
+    let lines = output.json();
+    let [report] = lines.as_slice() else {
+        panic!("not one line: {output:#?}");
+    };
+    assert_eq!(report["type"], "doctor");
+    assert_eq!(report["event_driven"], code == 0);
+    report.clone()
+}
+
+const JSON: [&str; 2] = ["doctor", "--json"];
+
+/// A backend or a check by its name.
+fn find<'a>(report: &'a Value, name: &str) -> &'a Value {
+    let all = [&report["backends"], &report["checks"]];
+    let mut all = all
+        .iter()
+        .flat_map(|list| list.as_array().expect("an array"));
+    let found = all.find(|check| check["name"] == name);
+    found.unwrap_or_else(|| panic!("no {name} in {report:#}"))
+}
+
+fn assert_no(report: &Value, name: &str, hint: &str) {
+    let check = find(report, name);
+    assert_eq!(check["ok"], false, "{check}");
+    assert!(
+        check["hint"].as_str().is_some_and(|it| it.contains(hint)),
+        "{check}"
+    );
+}
+
+fn assert_yes(report: &Value, names: &[&str]) {
+    for name in names {
+        let check = find(report, name);
+        assert_eq!(check["ok"], true, "{check}");
+    }
+}
+
+fn names(report: &Value) -> Vec<&str> {
+    let all = [&report["backends"], &report["checks"]];
+    let all = all
+        .iter()
+        .flat_map(|list| list.as_array().expect("an array"));
+    all.map(|check| check["name"].as_str().expect("a word"))
+        .collect()
+}
+
+#[test]
+#[ignore = "needs root"]
+fn with_every_privilege_all_backends_but_the_daemon_work() {
+    let report = examine(conditions::as_it_is(&JSON), 0);
+    assert_yes(
+        &report,
+        &["bpf", "pidfd", "poll", "capabilities", "btf", "ring_buffer"],
+    );
+    assert_yes(
+        &report,
+        &["bpf_programs", "cgroup", "cgroup.events", "pidfd_open"],
+    );
+    let backends = report["backends"].as_array().expect("an array");
+    let backends: Vec<_> = backends
+        .iter()
+        .map(|it| it["name"].as_str().expect("a word"))
+        .collect();
+    assert_eq!(backends, ["daemon", "bpf", "pidfd", "poll"]);
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_denied_bpf_leaves_a_backend_that_events_wake() {
+    let report = examine(conditions::denied("bpf,perf_event_open", "EPERM", &JSON), 0);
+    assert_no(&report, "bpf", "seccomp");
+    assert_no(&report, "ring_buffer", "seccomp");
+    assert_no(&report, "bpf_programs", "seccomp");
+    assert_yes(&report, &["btf", "pidfd", "pidfd_open", "poll"]);
+}
+
+#[test]
+#[ignore = "needs root"]
+fn without_bpf_and_pidfds_only_polling_is_left() {
+    let denied = conditions::denied("bpf,perf_event_open,pidfd_open", "ENOSYS", &JSON);
+    let report = examine(denied, 5);
+    assert_no(&report, "bpf", "seccomp");
+    assert_no(&report, "pidfd", "Linux 5.3");
+    assert_yes(&report, &["poll"]);
+}
+
+#[test]
+#[ignore = "needs root"]
+fn without_btf_the_programs_run_and_it_says_what_is_lost() {
+    let report = examine(conditions::without_btf(&JSON), 0);
+    assert_no(&report, "btf", "CONFIG_DEBUG_INFO_BTF");
+    assert_yes(
+        &report,
+        &[
+            "bpf",
+            "ring_buffer",
+            "bpf_programs",
+            "tracepoint.sched_process_exit",
+        ],
+    );
+}
+
+#[test]
+#[ignore = "needs root"]
+fn without_privilege_it_names_the_capabilities() {
+    let report = examine(conditions::without_privilege(&JSON), 0);
+    assert_no(&report, "capabilities", "cap_bpf,cap_perfmon");
+    assert_no(&report, "bpf", "CAP_BPF and CAP_PERFMON");
+    assert_yes(
+        &report,
+        &["pidfd", "cgroup", "cgroup.events", "cgroup.kill"],
+    );
+    let report = examine(conditions::with_two_capabilities(&JSON), 0);
+    assert_yes(&report, &["capabilities", "bpf", "bpf_programs"]);
+}
+
+#[test]
+#[ignore = "needs root"]
+fn every_no_comes_with_what_to_do_and_the_questions_are_always_the_same() {
+    let whole = examine(conditions::as_it_is(&JSON), 0);
+    for (command, code) in [
+        (
+            conditions::denied("bpf,perf_event_open,pidfd_open", "EPERM", &JSON),
+            5,
+        ),
+        (conditions::without_privilege(&JSON), 0),
+        (conditions::without_btf(&JSON), 0),
+    ] {
+        let report = examine(command, code);
+        assert_eq!(names(&report), names(&whole));
+        for name in names(&report) {
+            let check = find(&report, name);
+            assert!(check["ok"] == true || check["hint"].is_string(), "{check}");
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn people_get_a_line_for_each_question_without_colours() {
+    let report = examine(conditions::as_it_is(&JSON), 0);
+    let output = probe(&["doctor"]);
+    assert_eq!(
+        (output.code, output.stderr.as_str()),
+        (Some(0), ""),
+        "{output:#?}"
+    );
+    assert!(!output.stdout.contains('\u{1b}'), "{output:#?}");
+    for name in names(&report) {
+        let answer = if find(&report, name)["ok"] == true {
+            "yes"
+        } else {
+            "no"
+        };
+        let is_it = |line: &str| line.split_whitespace().take(2).eq([name, answer]);
+        assert!(
+            output.stdout.lines().any(is_it),
+            "no {name} {answer} in {output:#?}"
+        );
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn the_cgroup_that_it_looks_at_is_removed_again() {
+    let ours = Cgroup::v2("doctor");
+    let root = ours
+        .path()
+        .strip_suffix(ours.name())
+        .expect("below the mount");
+    assert_eq!(probe(&["doctor", "--json"]).code, Some(0));
+    let left = fs::read_dir(root).expect("the mount").filter_map(|entry| {
+        let name = entry.expect("an entry").file_name();
+        let pid = name.to_str()?.strip_prefix("probe-doctor-")?.to_owned();
+        // Another one may run at this moment.
+        (!Path::new("/proc").join(&pid).exists()).then_some(pid)
+    });
+    assert_eq!(left.collect::<Vec<_>>(), [""; 0]);
+}
