@@ -24,12 +24,13 @@ pub(super) const BPF_LINKER: Tool = Tool {
     cost: "2 minutes on 2 CPUs",
 };
 
-/// The newest that rustc 1.95 compiles.
+/// The newest that rustc 1.95 compiles. Optimising it takes four times as long
+/// and saves a second of a run.
 pub(super) const CARGO_DENY: Tool = Tool {
     name: "cargo-deny",
     version: "0.18.9",
-    options: &[],
-    cost: "6 minutes on 2 CPUs",
+    options: &["--debug"],
+    cost: "2 minutes on 2 CPUs",
 };
 
 /// Builds it unless it is there; says whether it did.
@@ -54,6 +55,7 @@ pub(super) fn install(tool: &Tool) -> Result<bool> {
             .args(tool.options)
             .arg("--root")
             .arg(&tools)
+            .env("CARGO_PROFILE_DEV_DEBUG", "0")
             .env("CARGO_TARGET_DIR", &build),
     )
     .with_context(|| format!("install {}", tool.name))?;
