@@ -280,7 +280,7 @@ fn container(
                 "give an id, the beginning of one, or a name; a runtime started with \
                  --root needs --runtime-root DIR"
             }
-            _ => "say which: give the whole id",
+            FindError::Ambiguous { .. } => "say which: give the whole id",
         };
         Failure::new(ExitCode::NoSuchTarget, error).hint(hint)
     })?;

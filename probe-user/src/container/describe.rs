@@ -64,8 +64,7 @@ fn looked_up(index: &mut Index, layout: &Layout<'_>) -> Option<Described> {
     let Index { roots, names, .. } = index;
     let user = delegated_to(layout.top);
     if layout.runtime == Runtime::Podman {
-        let owner = user.unwrap_or(0);
-        let name = names.get(&roots.stores_of(owner), id, owner);
+        let name = names.get(&roots.stores_of(user.unwrap_or(0)), id);
         return Some(named(layout.runtime, name?));
     }
     if user.is_some() {

@@ -5,7 +5,7 @@
 
 use std::{
     ffi::OsStr,
-    fs::File,
+    fs::{File, Metadata},
     io::Read,
     os::{fd::OwnedFd, unix::fs::MetadataExt},
     path::Path,
@@ -100,11 +100,17 @@ const fn writer(directory_owner: u32, file_owner: u32) -> u32 {
 /// What a file looks like from outside; `None` if it is not there.
 pub(super) fn version(path: &Path) -> Option<Version> {
     let metadata = std::fs::symlink_metadata(path).ok()?;
-    Some(Version {
-        inode: metadata.ino(),
-        size: metadata.len(),
-        modified: (metadata.mtime(), metadata.mtime_nsec()),
-    })
+    Some(Version::of(&metadata))
+}
+
+impl Version {
+    pub(super) fn of(metadata: &Metadata) -> Self {
+        Self {
+            inode: metadata.ino(),
+            size: metadata.len(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+        }
+    }
 }
 
 impl StateFile {

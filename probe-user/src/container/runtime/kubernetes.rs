@@ -37,8 +37,8 @@ pub(in crate::container) fn named<'a>(place: &Place<'_, 'a>) -> Option<Named<'a>
 fn unexpanded(name: &str) -> Option<(&str, &str, &str)> {
     let (slice, rest) = name.split_once(':')?;
     let (prefix, id) = rest.split_once(':')?;
-    let is_one = slice.ends_with(".slice") && !id.is_empty() && !id.contains(':');
-    is_one.then_some((slice, prefix, id))
+    let is_slice = slice.strip_suffix(".slice").is_some();
+    (is_slice && !id.is_empty() && !id.contains(':')).then_some((slice, prefix, id))
 }
 
 /// Uid of the innermost pod that `components` lie in.
