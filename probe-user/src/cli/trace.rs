@@ -338,7 +338,10 @@ fn load(
         pids,
         stream_bytes,
     };
-    load::load(&plan).map_err(without_bpf)
+    load::load(&plan).map_err(|error| match targets.iter().find(|target| !target.exists()) {
+        Some(gone) => gone.missing().hint("it was removed while the trace began"),
+        None => without_bpf(error),
+    })
 }
 
 fn buffer(asked: Option<u32>, say: Say) -> u32 {
