@@ -16,6 +16,7 @@ mod killed_by;
 mod oom;
 mod places;
 mod starts;
+mod storm;
 mod tasks;
 mod usage;
 mod wait;
