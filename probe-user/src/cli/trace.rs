@@ -8,6 +8,7 @@ use std::{
 };
 
 use glob::Pattern;
+use procfs::process::Process;
 use rustix::{
     fs::{Mode, OFlags, open},
     param::page_size,
@@ -247,13 +248,27 @@ fn targets(
     for name in &args.container {
         targets.push(container(name, mounts, resolver)?);
     }
-    for pid in &args.pid {
-        if !std::path::Path::new(&format!("/proc/{pid}")).exists() {
-            let message = format!("no process {pid}");
-            return Err(Failure::message(ExitCode::NoSuchTarget, message));
-        }
+    for &pid in &args.pid {
+        check_pid(pid)?;
     }
     Ok(targets)
+}
+
+/// `/proc` has a directory for every thread too, though it lists none.
+fn check_pid(pid: u32) -> Result<(), Failure> {
+    let tgid = i32::try_from(pid)
+        .ok()
+        .and_then(|pid| Process::new(pid).ok()?.status().ok())
+        .and_then(|status| u32::try_from(status.tgid).ok());
+    let message = format!("no process {pid}");
+    let failure = Failure::message(ExitCode::NoSuchTarget, message);
+    match tgid {
+        None => Err(failure),
+        Some(tgid) if tgid != pid => {
+            Err(failure.hint(format!("that is a thread of process {tgid}")))
+        }
+        Some(_) => Ok(()),
+    }
 }
 
 /// The cgroup of a container: v2 if it has one there.
