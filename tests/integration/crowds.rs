@@ -30,6 +30,15 @@ fn the_status_of_10000_random_deaths_is_what_waitpid_said() {
         let status = status.expect("a wait status");
         judged.entry(record::pid(report)).or_default().push(status);
     }
+    // Who dies of a signal here was hit by itself or by its parent.
+    for exit in told.exits() {
+        let killer = &exit["killed_by"]["pid"];
+        if exit["status"]["kind"] == "exited" {
+            assert_eq!(exit["killed_by"], Value::Null, "{exit}");
+        } else {
+            assert!([&exit["pid"], &exit["ppid"]].contains(&killer), "{exit}");
+        }
+    }
     let differing = reports
         .iter()
         .filter(|report| statuses.get(&record::pid(report)) != judged.get(&record::pid(report)));
@@ -63,4 +72,9 @@ fn in_200_runs_of_150_processes_killed_at_once_none_is_missing_and_none_told_twi
     let told = trial.finish();
     assert_eq!(told.lines.len(), RUNS * PROCESSES);
     assert_eq!(told.lost, 0);
+    for exit in &told.lines {
+        let killed_by = &exit["killed_by"];
+        assert_eq!(killed_by["pid"], parent.pid(), "{exit}");
+        assert_eq!(killed_by["via"], "cgroup.kill", "{exit}");
+    }
 }

@@ -104,6 +104,9 @@ fn uid_is_the_one_it_died_with() {
         let judged = trial.judge(&["parent", "as", &format!("{uid}"), "exit", "0"]);
         assert_eq!(judged.exit["uid"], uid);
     }
+    // Inside, nobody; seen from here the same user.
+    let judged = trial.judge(&["parent", "as", "1234", "user-namespace", "exit", "0"]);
+    assert_eq!(judged.exit["uid"], 1234);
 }
 
 #[test]
@@ -155,58 +158,58 @@ fn a_process_in_its_own_pid_namespace_has_both_pids() {
     assert_eq!(judged.exit["ns"]["pid"], judged.exit["pid"]);
 }
 
+fn assert_comm(trial: &mut Trial, words: &[&str], comm: &str) {
+    let judged = trial.judge(words);
+    assert_eq!(judged.exit["comm"], comm, "{words:?}");
+}
+
 #[test]
 #[ignore = "needs root"]
 fn comm_is_the_last_name_of_the_process() {
     let mut trial = Trial::new("comm");
+    assert_comm(&mut trial, &["parent", "exit", "0"], "victim");
+    for name in ["fifteen_letters", "a \"b\"\t(c) d", "käse", ""] {
+        let words = ["parent", "named", name, "exit", "0"];
+        assert_comm(&mut trial, &words, name);
+    }
+    // Not of the task that was the last.
+    let words = [
+        "parent",
+        "named",
+        "boss",
+        "in-thread",
+        "named",
+        "worker",
+        "exit",
+        "0",
+    ];
+    assert_comm(&mut trial, &words, "boss");
+}
+
+#[test]
+#[ignore = "needs root"]
+fn comm_is_that_of_the_program_after_exec() {
+    let mut trial = Trial::new("program");
     let directory = tempfile::tempdir().expect("a place for a link");
     let program = directory.path().join("other-program-name");
     symlink("/proc/self/exe", &program).expect("a new name");
     let program = program.to_str().expect("UTF-8");
-    for (words, comm) in [
-        (&["parent", "exit", "0"] as &[&str], "victim"),
-        (
-            &["parent", "named", "fifteen_letters", "exit", "0"],
-            "fifteen_letters",
-        ),
-        (
-            &["parent", "named", "a \"b\"\t(c) d", "exit", "0"],
-            "a \"b\"\t(c) d",
-        ),
-        (&["parent", "named", "käse", "exit", "0"], "käse"),
-        // Cut off by the kernel.
-        (
-            &["parent", "exec-as", program, "exit", "0"],
-            "other-program-n",
-        ),
-        (
-            &["parent", "named", "before", "exec-as", program, "exit", "0"],
-            "other-program-n",
-        ),
-        (
-            &["parent", "exec-as", program, "named", "after", "exit", "0"],
-            "after",
-        ),
-        // The name of the process, not of the task that was the last.
-        (
-            &[
-                "parent",
-                "named",
-                "boss",
-                "in-thread",
-                "named",
-                "worker",
-                "exit",
-                "0",
-            ],
-            "boss",
-        ),
-        (
-            &["parent", "in-thread", "exec-as", program, "exit", "0"],
-            "other-program-n",
-        ),
+    // The kernel cuts it off.
+    let comm = "other-program-n";
+    let exec = ["exec-as", program];
+    for before in [
+        &["parent"] as &[&str],
+        &["parent", "named", "x"],
+        &["parent", "in-thread"],
     ] {
-        let judged = trial.judge(words);
-        assert_eq!(judged.exit["comm"], comm, "{words:?}");
+        let words = [before, &exec, &["exit", "0"]].concat();
+        assert_comm(&mut trial, &words, comm);
     }
+    let words = [
+        &["parent"],
+        &exec as &[&str],
+        &["named", "after", "exit", "0"],
+    ]
+    .concat();
+    assert_comm(&mut trial, &words, "after");
 }

@@ -23,7 +23,8 @@ fn processor_time_is_what_wait4_says() {
         let judged = trial.judge(words);
         let (told, judge) = cpu_us(&judged);
         assert!(judge >= 300_000, "{}", judged.report);
-        // The exit itself costs time that only the judge can know of.
+        // The exit itself costs time that only the judge can know of, and the
+        // kernel has not yet counted what ran since the last tick.
         assert!(told <= judge + 1000, "{words:?}: {told} of {judge}");
         assert!(told + 20_000 >= judge, "{words:?}: {told} of {judge}");
         for (field, judged_field) in [("user_ns", "user_us"), ("system_ns", "system_us")] {
@@ -33,16 +34,6 @@ fn processor_time_is_what_wait4_says() {
             assert!(off < 30_000, "{words:?}: {field} {told_us} of {judge_us}");
         }
     }
-}
-
-#[test]
-#[ignore = "needs root"]
-fn a_short_life_used_little() {
-    let mut trial = Trial::new("short");
-    let judged = trial.judge(&["parent", "exit", "0"]);
-    let (told, judge) = cpu_us(&judged);
-    assert!(told > 0, "{}", judged.exit);
-    assert!(told <= judge + 1000, "{told} of {judge}");
 }
 
 #[test]

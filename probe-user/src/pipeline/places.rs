@@ -69,6 +69,9 @@ impl Places {
 
     fn feed(&mut self, tracker: &mut Tracker, hierarchy: u32) {
         for mount in self.mounts.iter().filter(|it| it.hierarchy == hierarchy) {
+            if let Ok(root) = cgroupfs::root(mount) {
+                place(tracker, root, Some(mount.root.as_str().into()));
+            }
             let walked = cgroupfs::walk(mount, &mut |id, path| {
                 place(tracker, id, Some(path.into()));
             });

@@ -2,7 +2,7 @@
 
 use std::{
     fs, io,
-    os::unix::fs::DirEntryExt,
+    os::unix::fs::{DirEntryExt, MetadataExt},
     path::{Path, PathBuf},
 };
 
@@ -99,7 +99,15 @@ pub fn rank(mount: &Mount) -> u8 {
         .map_or(10, |position| u8::try_from(position).unwrap_or(10))
 }
 
-/// Calls `visit` with id and path of every cgroup of a mount. Cgroups that
+/// The cgroup that is mounted.
+pub fn root(mount: &Mount) -> io::Result<CgroupId> {
+    Ok(CgroupId {
+        hierarchy: mount.hierarchy,
+        id: fs::metadata(&mount.mount_point)?.ino(),
+    })
+}
+
+/// Calls `visit` with id and path of every cgroup below [`root`]. Cgroups that
 /// vanish meanwhile are skipped; symbolic links are not followed.
 pub fn walk(mount: &Mount, visit: &mut impl FnMut(CgroupId, String)) -> io::Result<()> {
     let mut pending = vec![(mount.mount_point.clone(), mount.root.clone())];

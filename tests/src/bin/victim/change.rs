@@ -55,6 +55,10 @@ fn changed_identity(words: Words) -> Option<Words> {
             process::set_uid(number(uid));
             rest
         }
+        ["user-namespace", ref rest @ ..] => {
+            process::unshare(libc::CLONE_NEWUSER);
+            rest
+        }
         ["named", name, ref rest @ ..] => {
             let name = std::ffi::CString::new(name).expect("a name");
             rustix::thread::set_name(&name).expect("at most 15 bytes");
@@ -70,12 +74,7 @@ fn changed_identity(words: Words) -> Option<Words> {
             rest
         }
         ["limit", what, soft, hard, ref rest @ ..] => {
-            let what = match what {
-                "cpu" => libc::RLIMIT_CPU,
-                "fsize" => libc::RLIMIT_FSIZE,
-                _ => panic!("no such limit: {what}"),
-            };
-            process::limit(what, number(soft), number(hard));
+            process::limit(resource(what), number(soft), number(hard));
             rest
         }
         ["eating", mebibytes, ref rest @ ..] => {
@@ -89,6 +88,14 @@ fn changed_identity(words: Words) -> Option<Words> {
         _ => return None,
     };
     Some(rest)
+}
+
+fn resource(name: &str) -> libc::__rlimit_resource_t {
+    match name {
+        "cpu" => libc::RLIMIT_CPU,
+        "fsize" => libc::RLIMIT_FSIZE,
+        _ => panic!("no such limit: {name}"),
+    }
 }
 
 /// What it does with signals.

@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, Write},
+    os::unix::net::UnixStream,
     time::Duration,
 };
 
@@ -29,6 +30,7 @@ pub(crate) fn act(words: Words) {
         ["cpu-timer", "profiling"] => timer::interval_timer(libc::ITIMER_PROF, SOON),
         ["pause" | "spin"] => {}
         ["pipe"] => write_to_nobody(),
+        ["readable"] => be_written_to(),
         ["fill", path] => fill(path),
         ["eat"] => eat_all(),
         ["fault", kind] => fault(kind),
@@ -45,6 +47,7 @@ pub(crate) fn act(words: Words) {
 fn fault(kind: &str) {
     match kind {
         "segv" => fault::segv(),
+        "protection" => fault::protection(),
         "ill" => fault::ill(),
         "trap" => fault::trap(),
         "fpe" => fault::fpe(),
@@ -78,6 +81,19 @@ fn write_to_nobody() {
     drop(reader);
     let written = writer.write(b"\n");
     panic!("nobody reads, and still {written:?}");
+}
+
+/// SIGIO, while a child is running.
+fn be_written_to() -> ! {
+    let (reader, mut writer) = UnixStream::pair().expect("the kernel makes sockets");
+    signal::when_readable(&reader);
+    if process::fork().is_none() {
+        writer
+            .write_all(b"\n")
+            .expect("the parent has the other end");
+        process::exit(0);
+    }
+    threads::idle();
 }
 
 /// More than `limit fsize` allows: SIGXFSZ.

@@ -30,7 +30,7 @@ pub(crate) fn act(words: Words) {
             parent(rest, |child| signal::kill(child, signal));
         }
         ["pid-namespace", ref rest @ ..] => {
-            process::unshare_pid_namespace();
+            process::unshare(libc::CLONE_NEWPID);
             parent(rest, |_| {});
         }
         ["vfork", code] => vfork(number(code)),

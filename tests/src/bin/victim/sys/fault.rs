@@ -9,6 +9,13 @@ pub(crate) fn segv() {
     unsafe { nowhere.read_volatile() };
 }
 
+/// SIGSEGV of another kind, where addresses have a hole in the middle.
+pub(crate) fn protection() {
+    let never: *const u8 = black_box(ptr::without_provenance(1 << (usize::BITS - 2)));
+    // SAFETY: no address, so the read does not come back.
+    unsafe { never.read_volatile() };
+}
+
 /// SIGILL.
 pub(crate) fn ill() {
     #[cfg(target_arch = "x86_64")]

@@ -90,10 +90,11 @@ pub(crate) fn wait(pid: i32) -> Reaped {
     }
 }
 
-/// From now on children are born into a new pid namespace.
-pub(crate) fn unshare_pid_namespace() {
+/// Into a new namespace; with `CLONE_NEWPID` it is the children who are born
+/// there.
+pub(crate) fn unshare(namespace: i32) {
     // SAFETY: numbers only.
-    let result = unsafe { libc::unshare(libc::CLONE_NEWPID) };
+    let result = unsafe { libc::unshare(namespace) };
     check("unshare", result.into());
 }
 

@@ -1,6 +1,9 @@
 //! Sending signals, and what is done with those that come.
 
-use std::{os::fd::RawFd, ptr};
+use std::{
+    os::fd::{AsRawFd, RawFd},
+    ptr,
+};
 
 use super::{check, process};
 
@@ -108,6 +111,17 @@ pub(crate) fn take(signal: i32) {
     // SAFETY: the set is read, the number written, both are ours.
     let result = unsafe { libc::sigwait(&raw const set, &raw mut taken) };
     assert_eq!(result, 0, "sigwait");
+}
+
+/// Asks for SIGIO when there is something to read.
+pub(crate) fn when_readable(file: &impl AsRawFd) {
+    let fd = file.as_raw_fd();
+    // SAFETY: numbers only.
+    let result = unsafe { libc::fcntl(fd, libc::F_SETOWN, process::getpid()) };
+    check("F_SETOWN", result.into());
+    // SAFETY: numbers only.
+    let result = unsafe { libc::fcntl(fd, libc::F_SETFL, libc::O_ASYNC) };
+    check("F_SETFL", result.into());
 }
 
 /// `abort(3)`.

@@ -1,0 +1,127 @@
+//! Signals that no process sent, whoever was running when they came.
+
+use probe_tests::{Trial, record};
+use serde_json::{Value, json};
+
+use super::{by, by_no_process, send};
+
+#[test]
+#[ignore = "needs root"]
+fn timers_and_the_kernel_name_no_stranger() {
+    let mut trial = Trial::new("kernel");
+    let directory = tempfile::tempdir().expect("a place for a file");
+    let file = directory.path().join("file");
+    let file = file.to_str().expect("UTF-8");
+    let cases: [(&[&str], &str, &str); 10] = [
+        (&["parent", "readable"], "SIGIO", "kernel"),
+        (&["parent", "posix-timer", "10"], "SIGUSR1", "timer"),
+        (&["parent", "posix-timer", "9"], "SIGKILL", "timer"),
+        (&["parent", "alarm"], "SIGALRM", "kernel"),
+        (&["parent", "cpu-timer", "virtual"], "SIGVTALRM", "kernel"),
+        (&["parent", "cpu-timer", "profiling"], "SIGPROF", "kernel"),
+        (&["parent", "pipe"], "SIGPIPE", "kernel"),
+        (
+            &["parent", "limit", "cpu", "1", "4", "spin"],
+            "SIGXCPU",
+            "kernel",
+        ),
+        (
+            &["parent", "limit", "cpu", "1", "1", "spin"],
+            "SIGKILL",
+            "kernel",
+        ),
+        (
+            &["parent", "limit", "fsize", "4096", "4096", "fill", file],
+            "SIGXFSZ",
+            "kernel",
+        ),
+    ];
+    for (words, signal, via) in cases {
+        let judged = trial.judge(words);
+        let expected = by_no_process(signal, via, None);
+        assert_eq!(judged.exit["killed_by"], expected, "{words:?}");
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn what_a_terminal_sends_comes_from_the_kernel() {
+    let mut trial = Trial::new("terminal");
+    for (end, signal) in [("interrupt", "SIGINT"), ("hang-up", "SIGHUP")] {
+        let judged = trial.judge(&["terminal", end, "pause"]);
+        let expected = by_no_process(signal, "kernel", None);
+        assert_eq!(judged.exit["killed_by"], expected, "{end}");
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_parent_death_signal_says_what_it_is() {
+    let mut trial = Trial::new("orphan");
+    for (number, name) in [("9", "SIGKILL"), ("15", "SIGTERM")] {
+        let judged = trial.judge(&["parent-dies", number, "pause"]);
+        let expected = by_no_process(name, "kernel", Some("parent_death"));
+        assert_eq!(judged.exit["killed_by"], expected);
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn teardown_of_a_pid_namespace_says_what_it_is() {
+    let mut trial = Trial::new("teardown");
+    let judged = trial.judge(&["pid-namespace", "siblings", "3", "exit", "4"]);
+    let namespace = &judged.exit["ns"]["pid_ns"];
+    assert_eq!(judged.exit["killed_by"], Value::Null);
+    for inner in 2..=4 {
+        let exit = trial
+            .probe
+            .wait_for(|line| line["ns"] == json!({"pid": inner, "pid_ns": namespace}));
+        assert_eq!(record::wait_status(&exit), 9);
+        let expected = by_no_process("SIGKILL", "kernel", Some("pid_namespace_teardown"));
+        assert_eq!(exit["killed_by"], expected);
+    }
+    // Four in the namespace and the parent outside.
+    assert_eq!(trial.finish().exits().count(), 5);
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_killed_init_takes_its_namespace_with_it_and_only_init_has_a_killer() {
+    let mut trial = Trial::new("init");
+    let words = ["pid-namespace", "siblings", "2", "ready", "pause"];
+    let mut parent = trial.start(&words);
+    assert_eq!(record::pid(&parent.report()), 1);
+    let init = trial
+        .cgroup
+        .procs()
+        .into_iter()
+        .find(|&pid| ns_pid(pid) == 1);
+    let init = init.expect("init is in the cgroup");
+    let sender = send(&["send", "kill", &init.to_string(), "9"]);
+    let exit = trial.probe.exit_of(init);
+    assert_eq!(exit["killed_by"], by(sender, "victim", "SIGKILL", "kill"));
+    assert_eq!(parent.wait(), 0);
+    let told = trial.finish();
+    let torn = told
+        .exits()
+        .filter(|line| line["killed_by"]["cause"] == "pid_namespace_teardown");
+    assert_eq!(torn.count(), 2);
+}
+
+/// Its pid in the innermost namespace.
+fn ns_pid(pid: u32) -> u32 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it is alive");
+    let line = status.lines().find(|line| line.starts_with("NSpid:"));
+    let last = line.and_then(|line| line.split_whitespace().last());
+    last.and_then(|pid| pid.parse().ok()).expect("Linux 4.1")
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_death_without_a_signal_names_nobody() {
+    let mut trial = Trial::new("strict");
+    // Strict seccomp ends it as if by SIGKILL, but none is sent.
+    let judged = trial.judge(&["parent", "fault", "strict"]);
+    assert_eq!(judged.report["status"], 9);
+    assert_eq!(judged.exit["killed_by"], Value::Null);
+}

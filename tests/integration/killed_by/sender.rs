@@ -1,0 +1,176 @@
+//! Signals that a process sent: to another, or to itself.
+
+use std::process::Command;
+
+use probe_tests::{Trial, Victim, record};
+use rustix::process::Signal;
+use serde_json::json;
+
+use super::{by, own_comm, send, send_to};
+
+#[test]
+#[ignore = "needs root"]
+fn each_way_to_send_names_the_sender() {
+    let mut trial = Trial::new("senders");
+    for (how, via) in [
+        ("kill", "kill"),
+        ("pidfd", "kill"),
+        ("sigqueue", "kill"),
+        ("tgkill", "tkill"),
+    ] {
+        for (number, name) in [("9", "SIGKILL"), ("15", "SIGTERM"), ("36", "SIGRTMIN+2")] {
+            let mut victim = trial.ready(&["ready", "pause"]);
+            let sender = send_to(how, &victim, number);
+            let exit = trial.judge_child(&mut victim);
+            assert_eq!(exit["killed_by"], by(sender, "victim", name, via), "{how}");
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn the_kill_command_is_named() {
+    let mut trial = Trial::new("command");
+    let mut victim = trial.ready(&["ready", "pause"]);
+    let kill = Command::new("kill")
+        .args(["-TERM", &victim.pid().to_string()])
+        .spawn();
+    let mut kill = kill.expect("there is a kill(1)");
+    assert!(kill.wait().expect("our child").success());
+    let exit = trial.judge_child(&mut victim);
+    assert_eq!(exit["killed_by"], by(kill.id(), "kill", "SIGTERM", "kill"));
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_parent_that_kills_is_named() {
+    let mut trial = Trial::new("parent");
+    for (number, name) in [("9", "SIGKILL"), ("2", "SIGINT")] {
+        let judged = trial.judge(&["named", "parent", "parent-kills", number, "pause"]);
+        let parent = u32::try_from(record::number(&judged.report, "parent")).expect("a pid");
+        assert_eq!(judged.exit["killed_by"], by(parent, "parent", name, "kill"));
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn the_writer_of_cgroup_kill_is_named() {
+    let mut trial = Trial::new("writer");
+    let mut victims = [(); 3].map(|()| trial.ready(&["threads", "3", "ready", "pause"]));
+    let sender = send(&["named", "runc", "send", "cgroup.kill", trial.cgroup.path()]);
+    for victim in &mut victims {
+        let exit = trial.judge_child(victim);
+        assert_eq!(
+            exit["killed_by"],
+            by(sender, "runc", "SIGKILL", "cgroup.kill")
+        );
+    }
+    // And by ourselves, from a thread.
+    let mut victim = trial.ready(&["ready", "pause"]);
+    trial.cgroup.kill();
+    let exit = trial.judge_child(&mut victim);
+    let expected = by(std::process::id(), &own_comm(), "SIGKILL", "cgroup.kill");
+    assert_eq!(exit["killed_by"], expected);
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_sender_has_its_own_uid_and_name() {
+    let mut trial = Trial::new("uid");
+    let mut victim = trial.ready(&["as", "1234", "ready", "pause"]);
+    let pid = victim.pid().to_string();
+    let sender = send(&[
+        "as",
+        "1234",
+        "named",
+        "a \"name\"",
+        "send",
+        "kill",
+        &pid,
+        "15",
+    ]);
+    let exit = trial.judge_child(&mut victim);
+    assert_eq!(
+        exit["killed_by"],
+        json!({
+            "pid": sender, "comm": "a \"name\"", "uid": 1234, "signal": "SIGTERM",
+            "via": "kill", "cause": null,
+        })
+    );
+    // Root kills what is another's.
+    let mut victim = trial.ready(&["as", "1234", "ready", "pause"]);
+    let sender = send_to("kill", &victim, "9");
+    let exit = trial.judge_child(&mut victim);
+    assert_eq!(exit["killed_by"], by(sender, "victim", "SIGKILL", "kill"));
+    assert_eq!(exit["uid"], 1234);
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_killer_in_another_pid_namespace_has_the_pid_that_we_see() {
+    let mut trial = Trial::new("inside");
+    let judged = trial.judge(&["pid-namespace", "parent-kills", "9", "pause"]);
+    let init = record::pid(&judged.exit);
+    assert_eq!(judged.before[0]["parent"], 1);
+    let exit = trial.probe.wait_for(|line| line["ppid"] == init);
+    assert_eq!(exit["ns"]["pid"], 2);
+    assert_eq!(exit["killed_by"], by(init, "victim", "SIGKILL", "kill"));
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_process_whose_leader_is_gone_names_its_killer() {
+    let mut trial = Trial::new("leaderless");
+    let mut victim = trial.ready(&["leader-gone", "3", "ready", "pause"]);
+    let sender = send_to("kill", &victim, "9");
+    let exit = trial.judge_child(&mut victim);
+    assert_eq!(exit["killed_by"], by(sender, "victim", "SIGKILL", "kill"));
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_process_that_was_killed_before_it_ran_names_its_killer() {
+    let mut trial = Trial::new("held");
+    let mut victim = Victim::spawn(&["exit", "0"], Some(&trial.cgroup));
+    victim.signal(Signal::KILL);
+    let exit = trial.judge_child(&mut victim);
+    let expected = by(std::process::id(), &own_comm(), "SIGKILL", "kill");
+    assert_eq!(exit["killed_by"], expected);
+}
+
+#[test]
+#[ignore = "needs root"]
+fn what_a_process_does_to_itself_names_itself() {
+    let mut trial = Trial::new("itself");
+    let mut own: Vec<(&[&str], &str, &str)> = vec![
+        (&["parent", "abort"], "SIGABRT", "tkill"),
+        (&["parent", "raise", "12"], "SIGUSR2", "tkill"),
+        (&["parent", "signal", "9"], "SIGKILL", "kill"),
+        (&["parent", "in-thread", "abort"], "SIGABRT", "tkill"),
+        (&["parent", "fault", "segv"], "SIGSEGV", "fault"),
+        (
+            &["parent", "in-thread", "fault", "segv"],
+            "SIGSEGV",
+            "fault",
+        ),
+        (&["parent", "fault", "ill"], "SIGILL", "fault"),
+        (&["parent", "fault", "trap"], "SIGTRAP", "fault"),
+        (&["parent", "fault", "bus"], "SIGBUS", "fault"),
+        (&["parent", "fault", "seccomp"], "SIGSYS", "fault"),
+    ];
+    if cfg!(target_arch = "x86_64") {
+        // Other processors divide by zero without complaint.
+        own.push((&["parent", "fault", "fpe"], "SIGFPE", "fault"));
+        // An address that can never be one: the kernel gives no reason.
+        own.push((&["parent", "fault", "protection"], "SIGSEGV", "fault"));
+    }
+    for (words, signal, via) in own {
+        let judged = trial.judge(words);
+        let pid = record::pid(&judged.exit);
+        assert_eq!(
+            judged.exit["killed_by"],
+            by(pid, "victim", signal, via),
+            "{words:?}"
+        );
+    }
+}

@@ -1,0 +1,164 @@
+//! More signals than the one that killed.
+
+use probe_tests::{Cgroup, Trial, Victim, record};
+use serde_json::Value;
+
+use super::{by, send_to};
+
+#[test]
+#[ignore = "needs root"]
+fn a_normal_exit_names_nobody() {
+    let mut trial = Trial::new("normal");
+    let judged = trial.judge(&["parent", "exit", "9"]);
+    assert_eq!(judged.exit["killed_by"], Value::Null);
+    // A signal came, was caught, and had nothing to do with it.
+    let mut victim = trial.ready(&["catching", "15", "ready", "held", "exit", "3"]);
+    let _sender = send_to("kill", &victim, "15");
+    victim.release();
+    let exit = trial.judge_child(&mut victim);
+    assert_eq!(record::wait_status(&exit), 3 << 8);
+    assert_eq!(exit["killed_by"], Value::Null);
+}
+
+#[test]
+#[ignore = "needs root"]
+fn an_ignored_signal_is_not_what_killed() {
+    let mut trial = Trial::new("ignored");
+    let mut victim = trial.ready(&["ignoring", "15", "ready", "pause"]);
+    let _first = send_to("kill", &victim, "15");
+    let second = send_to("kill", &victim, "9");
+    let exit = trial.judge_child(&mut victim);
+    assert_eq!(exit["killed_by"], by(second, "victim", "SIGKILL", "kill"));
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_caught_signal_is_not_what_killed_later() {
+    let mut trial = Trial::new("caught");
+    let mut victim = trial.ready(&["catching", "15", "ready", "pause"]);
+    let _first = send_to("kill", &victim, "15");
+    let second = send_to("kill", &victim, "3");
+    let exit = trial.judge_child(&mut victim);
+    assert_eq!(exit["killed_by"], by(second, "victim", "SIGQUIT", "kill"));
+    // The same signal, first caught and then deadly.
+    let words = [
+        "blocking",
+        "15",
+        "ready",
+        "taking",
+        "15",
+        "unblocking",
+        "15",
+        "ready",
+        "pause",
+    ];
+    let mut victim = trial.ready(&words);
+    let _first = send_to("kill", &victim, "15");
+    let _taken = victim.report();
+    let second = send_to("kill", &victim, "15");
+    let exit = trial.judge_child(&mut victim);
+    assert_eq!(exit["killed_by"], by(second, "victim", "SIGTERM", "kill"));
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_blocked_signal_that_kills_later_names_its_sender() {
+    let mut trial = Trial::new("blocked");
+    let words = [
+        "blocking",
+        "15",
+        "ready",
+        "held",
+        "unblocking",
+        "15",
+        "pause",
+    ];
+    let mut victim = trial.ready(&words);
+    let sender = send_to("kill", &victim, "15");
+    // It is pending already: this one is dropped by the kernel.
+    let _too_late = send_to("kill", &victim, "15");
+    victim.release();
+    let exit = trial.judge_child(&mut victim);
+    assert_eq!(exit["killed_by"], by(sender, "victim", "SIGTERM", "kill"));
+    // Still pending when something else kills.
+    let mut victim = trial.ready(&["blocking", "15", "ready", "pause"]);
+    let _pending = send_to("kill", &victim, "15");
+    let second = send_to("kill", &victim, "9");
+    let exit = trial.judge_child(&mut victim);
+    assert_eq!(exit["killed_by"], by(second, "victim", "SIGKILL", "kill"));
+}
+
+#[test]
+#[ignore = "needs root"]
+fn of_two_that_kill_the_one_whose_signal_it_was_is_named() {
+    let mut trial = Trial::new("twice");
+    // Frozen by v1 it cannot die before both have been sent.
+    let freezer = Cgroup::v1("freezer", "twice");
+    for (how, one, two) in [
+        ("kill", 9, 9),
+        ("tgkill", 9, 9),
+        ("kill", 15, 9),
+        ("kill", 15, 15),
+        ("kill", 3, 9),
+        ("kill", 3, 3),
+        ("sigqueue", 36, 36),
+        ("kill", 9, 15),
+    ] {
+        let mut victim = trial.ready(&["threads", "3", "ready", "pause"]);
+        freezer.add(victim.pid());
+        freezer.write("freezer.state", "FROZEN");
+        let first = send_to(how, &victim, &one.to_string());
+        let second = send_to(how, &victim, &two.to_string());
+        freezer.write("freezer.state", "THAWED");
+        let exit = trial.judge_child(&mut victim);
+        // Of two that are the same the second finds it dying.
+        let is_first = record::wait_status(&exit) & 0x7f == one;
+        let killer = if is_first { first } else { second };
+        assert_eq!(
+            exit["killed_by"]["pid"], killer,
+            "{how} {one} {two}: {exit}"
+        );
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn of_two_queued_real_time_signals_the_first_is_named() {
+    let mut trial = Trial::new("queued");
+    let words = [
+        "blocking",
+        "36",
+        "ready",
+        "held",
+        "unblocking",
+        "36",
+        "pause",
+    ];
+    let mut victim = trial.ready(&words);
+    let first = send_to("sigqueue", &victim, "36");
+    let _second = send_to("sigqueue", &victim, "36");
+    victim.release();
+    let exit = trial.judge_child(&mut victim);
+    assert_eq!(exit["killed_by"], by(first, "victim", "SIGRTMIN+2", "kill"));
+}
+
+#[test]
+#[ignore = "needs root"]
+fn of_two_that_kill_at_once_one_is_named() {
+    let mut trial = Trial::new("at-once");
+    for _ in 0..50 {
+        let mut victim = trial.ready(&["threads", "3", "ready", "pause"]);
+        let pid = victim.pid().to_string();
+        let mut senders = [(); 2].map(|()| Victim::spawn(&["send-if-alive", &pid, "9"], None));
+        for sender in &mut senders {
+            sender.release();
+        }
+        let exit = trial.judge_child(&mut victim);
+        let mut killer = senders
+            .iter()
+            .filter(|it| exit["killed_by"]["pid"] == it.pid());
+        assert!(killer.next().is_some(), "{exit}");
+        assert_eq!(exit["killed_by"]["via"], "kill");
+    }
+    assert_eq!(trial.finish().exits().count(), 50);
+}
