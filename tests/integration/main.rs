@@ -15,6 +15,7 @@ mod input;
 mod killed_by;
 mod oom;
 mod places;
+mod screen;
 mod starts;
 mod storm;
 mod tasks;
