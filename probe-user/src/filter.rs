@@ -27,6 +27,10 @@ pub struct Subtree {
 
 /// What is wanted. Targets add up, all else must hold together.
 #[derive(Clone, Debug, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent conditions, as the user gave them"
+)]
 pub struct Wanted {
     /// Subtrees; with `pids`, empty means everything.
     pub subtrees: Vec<Subtree>,

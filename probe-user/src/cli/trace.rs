@@ -8,7 +8,6 @@ use std::{
 };
 
 use glob::Pattern;
-use procfs::process::Process;
 use rustix::{
     fs::{Mode, OFlags, open},
     param::page_size,
@@ -23,12 +22,12 @@ use super::{
     terminal::{self, Say},
 };
 use crate::{
-    container::{FindError, Resolver, StateRoots},
+    container::{Resolver, StateRoots},
     filter::Wanted,
     output::{Out, human::Columns},
     pipeline::trace::{self, Settings},
     source::{
-        cgroupfs::{self, Mount},
+        cgroupfs::Mount,
         hook::{ExitShape, Hook},
         load::{self, Attached, DEFAULT_STREAM_BYTES, Plan, Rings},
     },
@@ -246,58 +245,12 @@ fn targets(
         targets.push(target);
     }
     for name in &args.container {
-        targets.push(container(name, mounts, resolver)?);
+        targets.push(target::container(mounts, name, resolver)?);
     }
     for &pid in &args.pid {
-        check_pid(pid)?;
+        target::check_pid(pid)?;
     }
     Ok(targets)
-}
-
-/// `/proc` has a directory for every thread too, though it lists none.
-fn check_pid(pid: u32) -> Result<(), Failure> {
-    let tgid = i32::try_from(pid)
-        .ok()
-        .and_then(|pid| Process::new(pid).ok()?.status().ok())
-        .and_then(|status| u32::try_from(status.tgid).ok());
-    let message = format!("no process {pid}");
-    let failure = Failure::message(ExitCode::NoSuchTarget, message);
-    match tgid {
-        None => Err(failure),
-        Some(tgid) if tgid != pid => {
-            Err(failure.hint(format!("that is a thread of process {tgid}")))
-        }
-        Some(_) => Ok(()),
-    }
-}
-
-/// The cgroup of a container: v2 if it has one there.
-fn container(
-    name: &str,
-    mounts: &[Mount],
-    resolver: &mut Resolver,
-) -> Result<CgroupTarget, Failure> {
-    let mut cgroups = Vec::new();
-    for mount in mounts {
-        cgroupfs::walk(mount, &mut |id, path| cgroups.push((id.hierarchy, path)))?;
-    }
-    let found = resolver.find(name, &cgroups).map_err(|error| {
-        let hint = match &error {
-            FindError::Unknown { .. } => {
-                "give an id, the beginning of one, or a name; a runtime started with \
-                 --root needs --runtime-root DIR"
-            }
-            _ => "say which: give the whole id",
-        };
-        Failure::new(ExitCode::NoSuchTarget, error).hint(hint)
-    })?;
-    let (hierarchy, path) = found.cgroups.first().ok_or_else(|| {
-        let message = format!("container '{name}' has no cgroup on this machine");
-        Failure::message(ExitCode::NoSuchTarget, message)
-    })?;
-    let mount = mounts.iter().filter(|it| it.hierarchy == *hierarchy);
-    let mount: Vec<_> = mount.cloned().collect();
-    target::cgroup(&mount, path.as_ref(), None)
 }
 
 fn wanted(args: &Args, targets: &[CgroupTarget]) -> Result<Wanted, Failure> {

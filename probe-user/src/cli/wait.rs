@@ -147,7 +147,7 @@ impl Wait {
             subtrees: vec![self.target.subtree()],
             ..Wanted::default()
         };
-        let bpf = self.load(pinned, &wanted);
+        let bpf = Self::load(pinned, &wanted);
         let backend = if bpf.is_some() { "bpf" } else { unprivileged };
         let subtree = wait::as_subtree(&self.target.mount, &self.target.directory)
             .ok_or_else(|| self.target.missing())?;
@@ -175,7 +175,7 @@ impl Wait {
     }
 
     /// The wait is right without BPF too, so a refusal is no failure.
-    fn load(&self, pinned: &PinnedCgroup, wanted: &Wanted) -> Option<(Attached, Rings)> {
+    fn load(pinned: &PinnedCgroup, wanted: &Wanted) -> Option<(Attached, Rings)> {
         let mut hooks = vec![Hook::CgroupPopulated, Hook::CgroupRemoved];
         hooks.extend(Hook::EXITS);
         let cgroups = if wanted.kernel_tests_subtrees() {

@@ -44,7 +44,7 @@ impl Places {
     }
 
     /// Tells the tracker of a cgroup and all below it.
-    pub(super) fn feed_subtree(&mut self, tracker: &mut Tracker, top: &Mount, id: CgroupId) {
+    pub(super) fn feed_subtree(tracker: &mut Tracker, top: &Mount, id: CgroupId) {
         place(tracker, id, Some(top.root.as_str().into()));
         let walked = cgroupfs::walk(top, &mut |id, path| place(tracker, id, Some(path.into())));
         if let Err(error) = walked {

@@ -234,5 +234,5 @@ async fn closed_stdout() {
     {
         return;
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }

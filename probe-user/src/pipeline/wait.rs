@@ -143,7 +143,7 @@ pub async fn run(
     let mut bpf = bpf.map(Bpf::new).transpose()?;
     let places = Places::new(mounts, resolver);
     let mut teller = Teller::new(settings.wanted, settings.columns, places, out);
-    teller.places.feed_subtree(&mut teller.tracker, &subtree, pinned.id);
+    Places::feed_subtree(&mut teller.tracker, &subtree, pinned.id);
     tracing::info!(
         "armed: {} processes live",
         pinned.members().map_or(0, |members| members.len())
