@@ -29,7 +29,7 @@ pub struct Subtree {
 #[derive(Clone, Debug, Default)]
 #[expect(
     clippy::struct_excessive_bools,
-    reason = "each is a condition of its own"
+    reason = "independent conditions, as the user gave them"
 )]
 pub struct Wanted {
     /// Subtrees; with `pids`, empty means everything.

@@ -150,7 +150,7 @@ fn a_container_is_traced_by_its_id_or_the_beginning_of_it() {
             Victim::start(&["exit", "0"], Some(&other)).wait();
             let inside = wanted.sub("made-inside");
             let last = Victim::start(&["exit", "0"], Some(&inside));
-            assert_eq!(told_until(trace, last), [id.clone()], "{name}");
+            assert_eq!(told_until(trace, last), [id.as_str()], "{name}");
         }
     }
 }
@@ -301,7 +301,7 @@ fn runc_kill_is_named_as_the_killer() {
     assert!(killed.expect("runc runs").success());
     let exit = trace.wait_for(|line| record::is_exit(line) && line["pid"] == init);
     assert_eq!(record::wait_status(&exit), 9);
-    let killer = exit["killed_by"]["comm"].as_str().expect("a name");
-    assert!(killer.starts_with("runc"), "{exit}");
+    let name = exit["killed_by"]["comm"].as_str().expect("a name");
+    assert!(name.starts_with("runc"), "{exit}");
     assert_eq!(exit["killed_by"]["via"], "kill");
 }

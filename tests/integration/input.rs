@@ -106,6 +106,23 @@ fn an_unknown_target_comes_with_a_hint() {
 
 #[test]
 #[ignore = "needs root"]
+fn a_thread_is_no_process() {
+    let mut crowd = Victim::spawn_as("crowd", &["1", "2", "0"], None);
+    crowd.release();
+    let pid = record::pid(&crowd.report());
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).expect("it lives");
+    let mut tids = tasks.map(|task| task.expect("an entry").file_name());
+    let tid = tids.find(|tid| tid.to_str() != Some(&pid.to_string()));
+    let tid = tid
+        .expect("a second thread")
+        .into_string()
+        .expect("a number");
+    let words = ["no process", "hint: ", &pid.to_string()];
+    assert_refused(&probe(&["trace", "--pid", &tid]), 4, &words);
+}
+
+#[test]
+#[ignore = "needs root"]
 fn without_privilege_the_hint_names_the_capabilities_and_the_daemon() {
     let words = [
         "not permitted",

@@ -6,8 +6,11 @@ use probe_tests::{Cgroup, Output, Victim, Waiting, conditions, probe, probe_in, 
 use rustix::process::Signal;
 use serde_json::Value;
 
-/// A wait under each condition that changes the backend.
-const CONDITIONS: [(&str, fn(&[&str]) -> Command); 3] = [
+/// How a `probe` with these arguments is started.
+type Condition = fn(&[&str]) -> Command;
+
+/// A wait under each condition that changes the backend, and its name.
+const CONDITIONS: [(&str, Condition); 3] = [
     ("bpf", conditions::as_it_is),
     ("pidfd", |args| {
         conditions::denied("bpf,perf_event_open", "EPERM", args)

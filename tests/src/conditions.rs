@@ -1,8 +1,14 @@
 //! `probe` where something that it would like to have is missing.
 
-use std::process::Command;
+use std::{path::PathBuf, process::Command};
 
 use crate::binaries;
+
+/// A program of this package, to be run under a name of its own.
+#[must_use]
+pub fn program(name: &str) -> PathBuf {
+    binaries::program(name)
+}
 
 /// `probe` with these arguments, on this machine as it is.
 #[must_use]

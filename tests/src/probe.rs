@@ -8,7 +8,7 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::{Deadline, binaries, lines::Lines, record, schema, victim::ended};
+use crate::{Deadline, Waiting, binaries, lines::Lines, record, schema, victim::ended};
 
 /// `probe trace --json`, running. Every line that is read is held against its
 /// schema and kept.
@@ -67,10 +67,7 @@ pub fn probe(args: &[&str]) -> Output {
 /// Its stdin is empty.
 #[must_use]
 pub fn probe_in(command: &mut Command) -> Output {
-    let mut child = spawn(command);
-    let stdout = Lines::of(child.stdout.take().expect("piped"));
-    let stderr = Lines::of(child.stderr.take().expect("piped"));
-    collect(&mut child, &stdout, &stderr)
+    Waiting::start(command).finish()
 }
 
 /// What a child still says, and how it ends.

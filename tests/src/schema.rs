@@ -219,7 +219,7 @@ mod tests {
 
     #[test]
     fn a_field_of_the_wrong_kind_is_refused() {
-        let damages = [
+        let faults = [
             ("/schema", json!(2)),
             ("/type", json!("exits")),
             ("/time", json!("2026-01-02T03:04:05Z")),
@@ -233,10 +233,10 @@ mod tests {
             ("/killed_by/via", json!("magic")),
             ("/status/kind", json!("stopped")),
         ];
-        for (path, value) in damages {
-            let mut damaged = exit();
-            *damaged.pointer_mut(path).expect("a field") = value.clone();
-            assert!(fault(&damaged).is_some(), "{path} may be {value}");
+        for (path, value) in faults {
+            let mut line = exit();
+            *line.pointer_mut(path).expect("a field") = value.clone();
+            assert!(fault(&line).is_some(), "{path} may be {value}");
         }
     }
 

@@ -4,6 +4,7 @@ use std::{
     io::Write,
     os::unix::process::ExitStatusExt,
     process::{Child, ChildStdin, Command, ExitStatus, Stdio},
+    time::Duration,
 };
 
 use rustix::{
@@ -12,7 +13,7 @@ use rustix::{
 };
 use serde_json::Value;
 
-use crate::{Cgroup, Deadline, binaries, lines::Lines};
+use crate::{Cgroup, DEADLINE, Deadline, binaries, lines::Lines};
 
 /// A process that is about to die. It does nothing until it is released, and
 /// ends by itself when the harness does.
@@ -99,7 +100,12 @@ impl Victim {
 
     /// The raw status that `waitpid` gives: the judge.
     pub fn wait(&mut self) -> i32 {
-        ended(&mut self.child, Deadline::start()).into_raw()
+        self.wait_within(DEADLINE)
+    }
+
+    /// The same for one that has more to do.
+    pub fn wait_within(&mut self, patience: Duration) -> i32 {
+        ended(&mut self.child, Deadline::after(patience)).into_raw()
     }
 }
 

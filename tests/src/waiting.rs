@@ -1,4 +1,4 @@
-//! A `probe wait` that waits, until what it waits for happens.
+//! A `probe` that runs until it ends by itself, such as a wait.
 
 use std::process::{Child, Command};
 
@@ -10,7 +10,7 @@ use crate::{
     probe::{collect, spawn},
 };
 
-/// `probe wait --json`, armed: from now on it misses no exit.
+/// A `probe` whose end is waited for.
 #[derive(Debug)]
 pub struct Waiting {
     child: Child,
@@ -19,7 +19,8 @@ pub struct Waiting {
 }
 
 impl Waiting {
-    /// Starts `probe wait --json -v` with these arguments besides.
+    /// Starts `probe wait --json -v` with these arguments besides, and returns
+    /// when it is armed: from then on it misses no exit.
     #[must_use]
     pub fn armed(args: &[&str]) -> Self {
         Self::armed_in(&mut conditions::as_it_is(&Self::args(args)))
@@ -34,22 +35,25 @@ impl Waiting {
     /// The same for a command that starts a wait under other conditions.
     #[must_use]
     pub fn armed_in(command: &mut Command) -> Self {
-        let mut child = spawn(command);
-        let stdout = Lines::of(child.stdout.take().expect("piped"));
-        let stderr = Lines::of(child.stderr.take().expect("piped"));
+        let waiting = Self::start(command);
         let deadline = Deadline::start();
         let mut said = Vec::new();
         loop {
-            match stderr.next(deadline) {
+            match waiting.stderr.next(deadline) {
                 Ok(line) if line.contains("armed:") => break,
                 Ok(line) => said.push(line),
                 Err(why) => panic!("the wait was not armed ({why:?}): {said:#?}"),
             }
         }
+        waiting
+    }
+
+    pub(crate) fn start(command: &mut Command) -> Self {
+        let mut child = spawn(command);
         Self {
+            stdout: Lines::of(child.stdout.take().expect("piped")),
+            stderr: Lines::of(child.stderr.take().expect("piped")),
             child,
-            stdout,
-            stderr,
         }
     }
 

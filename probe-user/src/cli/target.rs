@@ -1,12 +1,15 @@
-//! What `--cgroup` means on this machine.
+//! What `--cgroup`, `--container` and `--pid` mean on this machine.
 
 use std::{
     fs,
     path::{Component, Path, PathBuf},
 };
 
+use procfs::process::Process;
+
 use super::{ExitCode, Failure};
 use crate::{
+    container::{FindError, Resolver},
     filter::Subtree,
     source::cgroupfs::{self, Mount},
 };
@@ -86,6 +89,52 @@ pub(super) fn cgroup(
         .into_iter()
         .nth(position.unwrap_or(0))
         .ok_or_else(|| Failure::message(ExitCode::NotAvailable, "no cgroup file system is mounted"))
+}
+
+/// `/proc` has a directory for every thread too, though it lists none.
+pub(super) fn check_pid(pid: u32) -> Result<(), Failure> {
+    let tgid = i32::try_from(pid)
+        .ok()
+        .and_then(|pid| Process::new(pid).ok()?.status().ok())
+        .and_then(|status| u32::try_from(status.tgid).ok());
+    let message = format!("no process {pid}");
+    let failure = Failure::message(ExitCode::NoSuchTarget, message);
+    match tgid {
+        None => Err(failure),
+        Some(tgid) if tgid != pid => {
+            Err(failure.hint(format!("that is a thread of process {tgid}")))
+        }
+        Some(_) => Ok(()),
+    }
+}
+
+/// The cgroup of a container: v2 if it has one there.
+pub(super) fn container(
+    mounts: &[Mount],
+    name: &str,
+    resolver: &mut Resolver,
+) -> Result<CgroupTarget, Failure> {
+    let mut cgroups = Vec::new();
+    for mount in mounts {
+        cgroupfs::walk(mount, &mut |id, path| cgroups.push((id.hierarchy, path)))?;
+    }
+    let found = resolver.find(name, &cgroups).map_err(|error| {
+        let hint = match &error {
+            FindError::Unknown { .. } => {
+                "give an id, the beginning of one, or a name; a runtime started with \
+                 --root needs --runtime-root DIR"
+            }
+            FindError::Ambiguous { .. } => "say which: give the whole id",
+        };
+        Failure::new(ExitCode::NoSuchTarget, error).hint(hint)
+    })?;
+    let (hierarchy, path) = found.cgroups.first().ok_or_else(|| {
+        let message = format!("container '{name}' has no cgroup on this machine");
+        Failure::message(ExitCode::NoSuchTarget, message)
+    })?;
+    let mount = mounts.iter().filter(|it| it.hierarchy == *hierarchy);
+    let mount: Vec<_> = mount.cloned().collect();
+    cgroup(&mount, path.as_ref(), None)
 }
 
 fn refuse_dots(name: &Path) -> Result<(), Failure> {

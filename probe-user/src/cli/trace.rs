@@ -22,12 +22,12 @@ use super::{
     terminal::{self, Say},
 };
 use crate::{
-    container::{FindError, Resolver, StateRoots},
+    container::{Resolver, StateRoots},
     filter::Wanted,
     output::{Out, human::Columns},
     pipeline::trace::{self, Settings},
     source::{
-        cgroupfs::{self, Mount},
+        cgroupfs::Mount,
         hook::{ExitShape, Hook},
         load::{self, Attached, DEFAULT_STREAM_BYTES, Plan, Rings},
     },
@@ -253,44 +253,12 @@ fn targets(
         targets.push(target);
     }
     for name in &args.container {
-        targets.push(container(name, mounts, resolver)?);
+        targets.push(target::container(mounts, name, resolver)?);
     }
-    for pid in &args.pid {
-        if !std::path::Path::new(&format!("/proc/{pid}")).exists() {
-            let message = format!("no process {pid}");
-            return Err(Failure::message(ExitCode::NoSuchTarget, message));
-        }
+    for &pid in &args.pid {
+        target::check_pid(pid)?;
     }
     Ok(targets)
-}
-
-/// The cgroup of a container: v2 if it has one there.
-fn container(
-    name: &str,
-    mounts: &[Mount],
-    resolver: &mut Resolver,
-) -> Result<CgroupTarget, Failure> {
-    let mut cgroups = Vec::new();
-    for mount in mounts {
-        cgroupfs::walk(mount, &mut |id, path| cgroups.push((id.hierarchy, path)))?;
-    }
-    let found = resolver.find(name, &cgroups).map_err(|error| {
-        let hint = match &error {
-            FindError::Unknown { .. } => {
-                "give an id, the beginning of one, or a name; a runtime started with \
-                 --root needs --runtime-root DIR"
-            }
-            FindError::Ambiguous { .. } => "say which: give the whole id",
-        };
-        Failure::new(ExitCode::NoSuchTarget, error).hint(hint)
-    })?;
-    let (hierarchy, path) = found.cgroups.first().ok_or_else(|| {
-        let message = format!("container '{name}' has no cgroup on this machine");
-        Failure::message(ExitCode::NoSuchTarget, message)
-    })?;
-    let mount = mounts.iter().filter(|it| it.hierarchy == *hierarchy);
-    let mount: Vec<_> = mount.cloned().collect();
-    target::cgroup(&mount, path.as_ref(), None)
 }
 
 fn wanted(args: &Args, targets: &[CgroupTarget]) -> Result<Wanted, Failure> {
@@ -346,7 +314,12 @@ fn load(
         pids,
         stream_bytes,
     };
-    load::load(&plan).map_err(without_bpf)
+    load::load(&plan).map_err(
+        |error| match targets.iter().find(|target| !target.exists()) {
+            Some(gone) => gone.missing().hint("it was removed while the trace began"),
+            None => without_bpf(error),
+        },
+    )
 }
 
 fn buffer(asked: Option<u32>, say: Say) -> u32 {

@@ -1,0 +1,189 @@
+//! What a person sees on a terminal: columns, colours, names that are only
+//! names.
+
+use std::{
+    fs::File,
+    io::{BufRead, BufReader, Read},
+    os::{fd::OwnedFd, unix::fs::symlink},
+    process::{Command, Stdio},
+};
+
+use probe_tests::{Cgroup, Victim, conditions, probe_in};
+use rustix::{
+    fs::{Mode, OFlags, open},
+    process::{Pid, Signal, kill_process},
+    pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
+    termios::{Winsize, tcsetwinsize},
+};
+
+/// Both ends of a terminal that is so wide.
+fn terminal(columns: u16) -> (File, OwnedFd) {
+    let ours =
+        openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).expect("a pty");
+    grantpt(&ours).expect("a pty");
+    unlockpt(&ours).expect("a pty");
+    let size = Winsize {
+        ws_row: 24,
+        ws_col: columns,
+        ws_xpixel: 0,
+        ws_ypixel: 0,
+    };
+    tcsetwinsize(&ours, size).expect("a pty");
+    let name = ptsname(&ours, Vec::new()).expect("a pty");
+    let theirs = open(
+        name,
+        OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC,
+        Mode::empty(),
+    )
+    .expect("a pty");
+    (File::from(ours), theirs)
+}
+
+/// What stands on the terminal after a trace during which `deaths` happened,
+/// line by line, escape sequences included.
+fn screen(
+    columns: u16,
+    prepare: impl FnOnce(&mut Command),
+    deaths: impl FnOnce(&Cgroup),
+) -> Vec<String> {
+    let cgroup = Cgroup::v2("screen");
+    let (mut ours, theirs) = terminal(columns);
+    let mut command = conditions::as_it_is(&["trace", "--cgroup", cgroup.path()]);
+    command
+        .env_remove("COLUMNS")
+        .env_remove("NO_COLOR")
+        .env("TERM", "xterm");
+    prepare(&mut command);
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(theirs)
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("probe starts");
+    // It holds the other end of the terminal.
+    drop(command);
+    let mut stderr = BufReader::new(child.stderr.take().expect("piped"));
+    let mut line = String::new();
+    while !line.starts_with("tracing:") {
+        line.clear();
+        assert!(stderr.read_line(&mut line).expect("a pipe") > 0, "it ended");
+    }
+    let reader = std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        // EIO once nobody has the terminal open any more.
+        let _closed = ours.read_to_end(&mut bytes);
+        String::from_utf8(bytes).expect("UTF-8")
+    });
+    deaths(&cgroup);
+    kill_process(Pid::from_child(&child), Signal::INT).expect("it runs");
+    assert_eq!(child.wait().expect("our child").code(), Some(0));
+    let text = reader.join().expect("a reader");
+    text.lines()
+        .map(|line| line.trim_end_matches('\r').to_owned())
+        .collect()
+}
+
+fn die(cgroup: &Cgroup) {
+    Victim::start(&["exit", "0"], Some(cgroup)).wait();
+    Victim::start(&["signal", "9"], Some(cgroup)).wait();
+}
+
+fn without_colours(line: &str) -> String {
+    let mut parts = line.split("\u{1b}[");
+    let first = parts.next().unwrap_or_default().to_owned();
+    first
+        + &parts
+            .map(|part| part.split_once('m').map_or("", |(_, text)| text))
+            .collect::<String>()
+}
+
+#[test]
+#[ignore = "needs root"]
+fn lines_are_as_wide_as_the_terminal_and_stand_below_their_names() {
+    for columns in [80, 120, 200] {
+        let lines = screen(columns, |_| (), die);
+        let lines: Vec<_> = lines.iter().map(|line| without_colours(line)).collect();
+        let [header, exited, killed] = lines.as_slice() else {
+            panic!("not three lines: {lines:#?}");
+        };
+        for line in &lines {
+            assert!(
+                line.chars().count() <= usize::from(columns),
+                "{columns}: {lines:#?}"
+            );
+        }
+        let below = |name: &str, line: &str, text: &str| {
+            let at = header
+                .find(name)
+                .unwrap_or_else(|| panic!("no {name} in {header}"));
+            let rest: String = line.chars().skip(at).collect();
+            assert!(
+                rest.starts_with(text),
+                "{text} is not below {name}: {lines:#?}"
+            );
+        };
+        below("COMM", exited, "victim ");
+        below("STATUS", killed, "SIGKILL ");
+        below("KILLED-BY", killed, "victim[");
+        below(
+            "CONTAINER",
+            killed,
+            if columns == 80 { "…" } else { "/probe-test-" },
+        );
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_failure_is_red_unless_colours_are_not_wanted() {
+    let coloured = screen(80, |_| (), die);
+    assert!(!coloured[1].contains('\u{1b}'), "{coloured:#?}");
+    assert!(coloured[2].starts_with("\u{1b}[31m"), "{coloured:#?}");
+    let plain = screen(80, |command| _ = command.env("NO_COLOR", "1"), die);
+    assert!(!plain.concat().contains('\u{1b}'), "{plain:#?}");
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_name_does_not_command_the_terminal() {
+    let directory = tempfile::tempdir().expect("a place for a link");
+    let evil = directory.path().join("\u{1b}[31m\u{1b}]0;x\u{7}");
+    let victim = conditions::program("victim");
+    symlink(victim, &evil).expect("a new name");
+    let die = |cgroup: &Cgroup| {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "read go; \"$0\" exit 0; :"]).arg(&evil);
+        let mut shell = Victim::spawn_command(&mut shell, Some(cgroup));
+        shell.release();
+        shell.wait();
+    };
+    let lines = screen(200, |command| _ = command.arg("--starts"), die);
+    let is_harmless = |line: &String| line.contains(" ?[31m?]0;x");
+    let of_it: Vec<_> = lines.iter().filter(|line| is_harmless(line)).collect();
+    assert_eq!(of_it.len(), 2, "its exec and its exit: {lines:#?}");
+    assert!(of_it[0].contains("/?[31m?]0;x? exit 0 "), "{lines:#?}");
+    for line in &lines {
+        assert!(
+            !without_colours(line).contains(['\u{1b}', '\u{7}']),
+            "{lines:#?}"
+        );
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn the_environment_may_say_how_wide_a_pipe_is() {
+    let cgroup = Cgroup::v2("columns");
+    let args = ["trace", "--duration", "0", "--cgroup", cgroup.path()];
+    for (columns, ending) in [
+        ("80", " CONTAINER-…"),
+        ("200", " CONTAINER-OR-CGROUP"),
+        ("x", " CONTAINER-OR-CGROUP"),
+    ] {
+        let output = probe_in(conditions::as_it_is(&args).env("COLUMNS", columns));
+        assert!(
+            output.stdout.trim_end_matches('\n').ends_with(ending),
+            "{columns}: {output:#?}"
+        );
+    }
+}

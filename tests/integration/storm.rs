@@ -1,0 +1,177 @@
+//! More exits than a reader can take: nothing is lost that the buffer holds,
+//! and what is lost is told where it happened.
+
+use std::{
+    fs::File,
+    io::{BufRead, BufReader},
+    process::{Child, Stdio},
+};
+
+use probe_tests::{Cgroup, DEADLINE, Victim, conditions, record, schema};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+const EXITS: u64 = 100_000;
+
+/// A trace that writes to a file, so that this process does not compete with
+/// it for the CPUs while the storm lasts.
+struct Trace {
+    child: Child,
+    stderr: BufReader<std::process::ChildStderr>,
+    file: tempfile::NamedTempFile,
+}
+
+impl Trace {
+    fn of(cgroup: &Cgroup, args: &[&str]) -> Self {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        let mut child = conditions::as_it_is(&["trace", "--json", "--cgroup", cgroup.path()])
+            .args(args)
+            .stdin(Stdio::null())
+            .stdout(File::create(file.path()).expect("our own"))
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("probe starts");
+        let stderr = BufReader::new(child.stderr.take().expect("piped"));
+        let mut trace = Self {
+            child,
+            stderr,
+            file,
+        };
+        trace.line_of_stderr("tracing:");
+        trace
+    }
+
+    /// The next line that begins like this.
+    fn line_of_stderr(&mut self, beginning: &str) -> String {
+        let mut line = String::new();
+        while !line.starts_with(beginning) {
+            line.clear();
+            let length = self.stderr.read_line(&mut line).expect("a pipe");
+            assert!(length > 0, "no line '{beginning}' of a trace that ended");
+        }
+        line
+    }
+
+    /// Ends it, and reads what it wrote; and `lost` of its summary.
+    fn finish(mut self) -> (Vec<Value>, u64) {
+        kill_process(Pid::from_child(&self.child), Signal::INT).expect("it runs");
+        let summary = self.line_of_stderr("seen ");
+        assert_eq!(self.child.wait().expect("our child").code(), Some(0));
+        let file = BufReader::new(File::open(self.file.path()).expect("our own"));
+        let lines = file.lines().map(|line| {
+            let line = line.expect("UTF-8");
+            serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error} in {line}"))
+        });
+        let lost = summary
+            .split("lost ")
+            .nth(1)
+            .and_then(|rest| rest.split(' ').next());
+        (
+            lines.collect(),
+            lost.expect("a summary").parse().expect("a number"),
+        )
+    }
+}
+
+impl Drop for Trace {
+    fn drop(&mut self) {
+        // Both fail if it has ended, which is as good.
+        let _ended = self.child.kill();
+        let _reaped = self.child.wait();
+    }
+}
+
+/// The storm in a cgroup; the pid that made it all.
+fn storm(cgroup: &Cgroup) -> u32 {
+    let mut storm = Victim::spawn_as("storm", &[&EXITS.to_string()], Some(cgroup));
+    storm.release();
+    let status = storm.wait_within(DEADLINE * 4);
+    assert_eq!(status, 0);
+    assert_eq!(storm.report()["made"], EXITS);
+    storm.pid()
+}
+
+fn count(lines: &[Value], what: impl Fn(&Value) -> bool) -> u64 {
+    lines.iter().filter(|line| what(line)).count() as u64
+}
+
+#[test]
+#[ignore = "needs root"]
+fn the_default_buffer_loses_nothing_of_100000_exits() {
+    let cgroup = Cgroup::v2("storm");
+    let trace = Trace::of(&cgroup, &[]);
+    let parent = storm(&cgroup);
+    let (lines, lost) = trace.finish();
+    assert_eq!(lost, 0);
+    assert_eq!(count(&lines, |line| line["type"] == "lost"), 0);
+    assert_eq!(count(&lines, |line| line["ppid"] == parent), EXITS);
+    // And the parent itself.
+    assert_eq!(lines.len() as u64, EXITS + 1);
+    let mut keys: Vec<_> = lines
+        .iter()
+        .map(|line| (record::pid(line), record::number(line, "start_boottime_ns")))
+        .collect();
+    keys.sort_unstable();
+    keys.dedup();
+    assert_eq!(keys.len() as u64, EXITS + 1, "one record for each process");
+    lines.iter().step_by(1000).for_each(schema::validate);
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_tiny_buffer_loses_and_tells_every_loss_where_it_happened() {
+    let cgroup = Cgroup::v2("tiny");
+    let trace = Trace::of(&cgroup, &["--buffer", "4096"]);
+    storm(&cgroup);
+    let (lines, lost) = trace.finish();
+    let told: u64 = lines
+        .iter()
+        .filter(|line| line["type"] == "lost")
+        .map(|line| record::number(line, "count"))
+        .sum();
+    let delivered = count(&lines, record::is_exit);
+    assert!(lost > 0, "4 KiB hold all of it?");
+    assert_eq!(told, lost, "the lines and the summary agree");
+    assert_eq!(delivered + lost, EXITS + 1);
+    // A loss is told between the records around it, not all of them at the end.
+    let first = lines.iter().position(|line| line["type"] == "lost");
+    let first = first.expect("some were lost");
+    let after = count(&lines[first..], record::is_exit);
+    assert!(
+        after > delivered / 2,
+        "{after} of {delivered} exits after the first loss"
+    );
+    lines.iter().step_by(100).for_each(schema::validate);
+}
+
+#[test]
+#[ignore = "needs root"]
+fn people_are_told_of_a_loss_in_the_stream_and_in_the_summary() {
+    let cgroup = Cgroup::v2("told");
+    let mut child = conditions::as_it_is(&["trace", "--buffer", "4096", "--cgroup", cgroup.path()])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("probe starts");
+    let mut stderr = BufReader::new(child.stderr.take().expect("piped"));
+    let mut line = String::new();
+    while !line.starts_with("tracing:") {
+        line.clear();
+        assert!(stderr.read_line(&mut line).expect("a pipe") > 0);
+    }
+    let stdout = child.stdout.take().expect("piped");
+    let reader = std::thread::spawn(move || std::io::read_to_string(stdout));
+    storm(&cgroup);
+    kill_process(Pid::from_child(&child), Signal::INT).expect("it runs");
+    let summary = std::io::read_to_string(stderr).expect("a pipe");
+    let stdout = reader.join().expect("a reader").expect("UTF-8");
+    assert_eq!(child.wait().expect("our child").code(), Some(0));
+    let loss = stdout.lines().find(|line| line.starts_with("... "));
+    let loss = loss.expect("a line in the stream");
+    assert!(
+        loss.contains("events lost here") && loss.contains("--buffer"),
+        "{loss}"
+    );
+    assert!(!summary.contains("lost 0 "), "{summary}");
+}
