@@ -19,7 +19,8 @@ use crate::container::{record::Record, state_file::Version};
 /// More containers than one root of a runtime holds; what a hostile user's
 /// directory may cost.
 const MOST_ENTRIES: usize = 4096;
-/// Of entries that wait for their state, so many are tried at each check.
+/// Of entries that wait for their state, so many are tried at each check that
+/// nobody waits for.
 const MOST_AWAITED: usize = 64;
 /// Least time between two readings of one directory: one that root's runtimes
 /// keep, and one that belongs to a user and may change as fast as that user
@@ -92,11 +93,13 @@ impl Directory {
             self.looked = Some(now);
             is_changed |= self.read(path, now);
         }
-        let awaited = self
-            .entries
-            .iter_mut()
-            .filter(|(_, seen)| seen.is_to_be_read())
-            .take(MOST_AWAITED);
+        let most = if is_urgent {
+            MOST_ENTRIES
+        } else {
+            MOST_AWAITED
+        };
+        let entries = self.entries.iter_mut();
+        let awaited = entries.filter(|(_, seen)| seen.is_to_be_read()).take(most);
         for (name, seen) in awaited {
             self.looked = Some(now);
             is_changed |= seen.read(load(name), now);

@@ -60,6 +60,20 @@ fn what_nobody_knows_is_unknown() {
 }
 
 #[test]
+fn of_many_containers_every_one_is_found_at_once() {
+    let machine = Machine::new();
+    let names: Vec<_> = (0..200).map(|number| format!("c{number:03}")).collect();
+    for name in &names {
+        machine.runc(name, &format!("/box/in-{name}"));
+    }
+    for name in &names[190..] {
+        let cgroup = (0, format!("/box/in-{name}"));
+        let found = find(&machine, name, std::slice::from_ref(&cgroup)).expect("one container");
+        assert_eq!(found.cgroups, [cgroup]);
+    }
+}
+
+#[test]
 fn several_matches_are_an_error_that_lists_them() {
     let machine = Machine::new();
     let cgroups = [docker(&machine, A, "web"), docker(&machine, B, "db")];
