@@ -10,6 +10,8 @@ use crate::checkout;
 
 /// Version of the file.
 const SCHEMA: u32 = 1;
+/// The unit of what is measured in units of something else.
+pub(crate) const RATIO: &str = "x";
 
 /// Everything that a suite found out.
 #[derive(Debug, Serialize)]
@@ -45,7 +47,7 @@ pub(crate) struct Figure {
 #[serde(rename_all = "snake_case")]
 enum Verdict {
     Met,
-    /// The value lies above the limit, but not the whole interval.
+    /// Not missed, but chance alone could have moved it across the limit.
     MetWithinNoise,
     Missed,
 }
@@ -74,17 +76,8 @@ impl Figure {
         }
     }
 
-    /// It is missed only if the whole interval lies above.
-    pub(crate) fn at_most(mut self, limit: f64) -> Self {
+    pub(crate) const fn at_most(mut self, limit: f64) -> Self {
         self.limit = Some(limit);
-        // Not `<=`: what is not a number keeps no limit.
-        self.verdict = Some(if self.estimate.value <= limit {
-            Verdict::Met
-        } else if self.estimate.low <= limit {
-            Verdict::MetWithinNoise
-        } else {
-            Verdict::Missed
-        });
         self
     }
 
@@ -96,6 +89,21 @@ impl Figure {
     pub(crate) fn note(mut self, note: impl Into<String>) -> Self {
         self.note = Some(note.into());
         self
+    }
+
+    /// A limit is missed only if the whole interval lies above it.
+    fn judge(&self) -> Option<Verdict> {
+        let limit = self.limit?;
+        let Estimate { value, low, high } = self.estimate;
+        // A slowdown that two turns without a tracer show as well.
+        let is_lost_in_noise = limit > 1.0 && self.noise.is_some_and(|noise| noise.high > limit);
+        Some(if value.is_nan() || low > limit {
+            Verdict::Missed
+        } else if high > limit || is_lost_in_noise && self.unit == RATIO {
+            Verdict::MetWithinNoise
+        } else {
+            Verdict::Met
+        })
     }
 
     fn cells(&self) -> [String; 6] {
@@ -124,9 +132,12 @@ impl<D: Serialize> Report<D> {
         suite: &'static str,
         (quick, rounds): (bool, usize),
         machine: Machine,
-        figures: Vec<Figure>,
+        mut figures: Vec<Figure>,
         details: D,
     ) -> Self {
+        for figure in &mut figures {
+            figure.verdict = figure.judge();
+        }
         let missed = figures
             .iter()
             .filter(|figure| figure.verdict == Some(Verdict::Missed))
@@ -216,29 +227,59 @@ fn table(figures: &[Figure]) -> Vec<String> {
 mod tests {
     use super::*;
 
-    fn verdict(low: f64, value: f64, high: f64) -> Option<Verdict> {
-        let estimate = Estimate { value, low, high };
-        Figure::new("cost", "us", estimate).at_most(1.0).verdict
+    const fn estimate(low: f64, value: f64, high: f64) -> Estimate {
+        Estimate { value, low, high }
+    }
+
+    fn verdict(estimate: Estimate) -> Option<Verdict> {
+        Figure::new("cost", "us", estimate).at_most(1.0).judge()
     }
 
     #[test]
     fn a_limit_is_missed_only_by_the_whole_interval() {
-        assert_eq!(verdict(0.8, 0.9, 1.1), Some(Verdict::Met));
-        assert_eq!(verdict(0.9, 1.1, 1.3), Some(Verdict::MetWithinNoise));
-        assert_eq!(verdict(1.1, 1.2, 1.3), Some(Verdict::Missed));
+        assert_eq!(verdict(estimate(0.8, 0.9, 1.0)), Some(Verdict::Met));
+        let above = verdict(estimate(0.9, 1.1, 1.3));
+        assert_eq!(above, Some(Verdict::MetWithinNoise));
+        let below = verdict(estimate(0.8, 0.9, 1.1));
+        assert_eq!(below, Some(Verdict::MetWithinNoise));
+        assert_eq!(verdict(estimate(1.1, 1.2, 1.3)), Some(Verdict::Missed));
     }
 
     #[test]
     fn what_could_not_be_measured_is_missed() {
-        assert_eq!(verdict(f64::NAN, f64::NAN, f64::NAN), Some(Verdict::Missed));
+        let nothing = Estimate::exact(f64::NAN);
+        assert_eq!(verdict(nothing), Some(Verdict::Missed));
+    }
+
+    #[test]
+    fn a_slowdown_that_nothing_causes_as_well_is_no_clear_verdict() {
+        let figure = |noise| {
+            Figure::new("loop", RATIO, estimate(0.7, 0.8, 0.9))
+                .at_most(1.05)
+                .noise(noise)
+                .judge()
+        };
+        let quiet = figure(estimate(0.99, 1.0, 1.01));
+        assert_eq!(quiet, Some(Verdict::Met));
+        let noisy = figure(estimate(0.2, 1.0, 2.7));
+        assert_eq!(noisy, Some(Verdict::MetWithinNoise));
+    }
+
+    #[test]
+    fn a_figure_without_a_limit_is_not_judged() {
+        let figure = Figure::new("peer", "us", Estimate::exact(1.0));
+        assert_eq!(figure.judge(), None);
     }
 
     #[test]
     fn the_columns_of_the_table_stand_below_each_other() {
-        let figures = [
+        let mut figures = [
             Figure::new("a", "us", Estimate::exact(1.0)).at_most(2.0),
             Figure::new("longer", "us", Estimate::exact(10.0)).at_most(2.0),
         ];
+        for figure in &mut figures {
+            figure.verdict = figure.judge();
+        }
         let lines = table(&figures);
         let limit = |line: &String| line.find("<=");
         assert!(limit(&lines[1]).is_some());

@@ -8,13 +8,13 @@ use anyhow::Result;
 
 use super::Bench;
 use crate::bench::{
-    report::Figure,
+    report::{Figure, RATIO},
     rounds::{self, Sandwich},
     tool::Tool,
     workload::{Ending, Times},
 };
 
-const EXITS: usize = 10_000;
+const EXITS: usize = 20_000;
 const LIMIT: f64 = 1.05;
 
 /// Three without, between them each tracer once.
@@ -26,7 +26,7 @@ struct Round {
 pub(super) fn measure(bench: &Bench) -> Result<Vec<Figure>> {
     let bare = || bench.workload.run(Ending::Exit, EXITS);
     let traced = |tool| {
-        let running = bench.tools.start(tool)?;
+        let running = bench.tools.start_and_settle(tool)?;
         let times = bench.workload.run(Ending::Exit, EXITS)?;
         running.stop()?;
         anyhow::Ok(times)
@@ -92,7 +92,7 @@ fn figures(rounds: &[Round]) -> Vec<Figure> {
 fn ours(view: &View, rounds: &[Round]) -> Figure {
     let bare = rounds::median(rounds, |round| (view.of)(&round.probe.before)).value;
     let ratio = rounds::median(rounds, |round| round.probe.ratio(view.of));
-    let figure = Figure::new(view.ours, "x", ratio)
+    let figure = Figure::new(view.ours, RATIO, ratio)
         .noise(rounds::median(rounds, |round| round.probe.noise(view.of)))
         .note(format!("{:.2} us without a tracer", bare / 1000.0));
     match view.limit {
@@ -104,5 +104,5 @@ fn ours(view: &View, rounds: &[Round]) -> Figure {
 fn theirs(view: &View, rounds: &[Round]) -> Figure {
     let ratio = rounds::median(rounds, |round| round.exitsnoop.ratio(view.of));
     let noise = rounds::median(rounds, |round| round.exitsnoop.noise(view.of));
-    Figure::new(view.theirs, "x", ratio).noise(noise)
+    Figure::new(view.theirs, RATIO, ratio).noise(noise)
 }

@@ -67,7 +67,7 @@ fn cost(storms: &[Storm]) -> Estimate {
 }
 
 fn storm(bench: &Bench, tool: Tool) -> Result<Storm> {
-    let running = bench.tools.start(tool)?;
+    let running = bench.tools.start_and_settle(tool)?;
     let cpu_ns = Sandwich {
         before: cpu_ns(&running, || Ok(()))?,
         subject: cpu_ns(&running, || {
