@@ -40,9 +40,11 @@ pub(crate) fn named<const HOW: bool>(task: Task<HOW>) -> CgroupKey {
         }
     }
     // Only named and rare hierarchies are left.
-    match best_v1(task.css_set::<PROBED>()) {
-        Some(cgroup) => cgroup.key(),
-        None => default.key(),
+    let best = best_v1(task.css_set::<PROBED>());
+    if best.is_null() {
+        default.key()
+    } else {
+        best.key()
     }
 }
 
@@ -54,10 +56,12 @@ pub(crate) fn id_in<const HOW: bool>(task: Task<HOW>, hierarchy: u32) -> u64 {
     }
     let mut links = Links::of(task.css_set::<PROBED>());
     for _ in 0..MAX_LINKS {
-        match links.next() {
-            Some(cgroup) if cgroup.hierarchy() == hierarchy => return cgroup.key().id,
-            Some(_) => {}
-            None => break,
+        let cgroup = links.next();
+        if cgroup.is_null() {
+            break;
+        }
+        if cgroup.hierarchy() == hierarchy {
+            return cgroup.key().id;
         }
     }
     0
@@ -86,7 +90,11 @@ fn root_css_set() -> u64 {
     0
 }
 
-/// Steps through the links of a `css_set`. The list belongs to the set, which
+/// Steps through the links of a `css_set` and ends with a null. No `Option`: half
+/// of an empty one is undefined, and the verifier refuses a program that so much
+/// as copies it.
+///
+/// The list belongs to the set, which
 /// the task's reference keeps alive and unchanged.
 struct Links {
     head: u64,
@@ -103,32 +111,33 @@ impl Links {
     }
 
     #[inline(always)]
-    fn next(&mut self) -> Option<Cgroup<PROBED>> {
+    fn next(&mut self) -> Cgroup<PROBED> {
         if self.node == self.head || self.node == 0 {
-            return None;
+            return Cgroup::at(0);
         }
         let link = self.node.wrapping_sub(u64::from(offset!(link_cgrp_link)));
         self.node = read::<PROBED, _>(self.node, 0);
-        Some(Cgroup(read::<PROBED, _>(link, offset!(link_cgrp))))
+        Cgroup::at(read::<PROBED, _>(link, offset!(link_cgrp)))
     }
 }
 
-/// The best-ranked cgroup that is not a root.
+/// The best-ranked cgroup that is not a root; null if there is none.
 #[inline(always)]
-fn best_v1(css_set: u64) -> Option<Cgroup<PROBED>> {
+fn best_v1(css_set: u64) -> Cgroup<PROBED> {
     let mut links = Links::of(css_set);
-    let mut best = None;
+    let mut best = Cgroup::at(0);
     let mut best_rank = u8::MAX;
     for _ in 0..MAX_LINKS {
-        let Some(cgroup) = links.next() else {
+        let cgroup = links.next();
+        if cgroup.is_null() {
             break;
-        };
+        }
         if cgroup.level() == 0 {
             continue;
         }
         let rank = hierarchy_rank(cgroup.hierarchy());
-        if best.is_none() || rank < best_rank {
-            best = Some(cgroup);
+        if best.is_null() || rank < best_rank {
+            best = cgroup;
             best_rank = rank;
         }
     }
@@ -147,6 +156,11 @@ impl Cgroup<PROBED> {
 }
 
 impl<const HOW: bool> Cgroup<HOW> {
+    #[inline(always)]
+    const fn is_null(self) -> bool {
+        self.0 == 0
+    }
+
     #[inline(always)]
     fn level(self) -> u32 {
         read::<HOW, _>(self.0, offset!(cgroup_level))

@@ -33,7 +33,7 @@ pub struct Attached {
 impl Attached {
     pub(super) fn attach_or_degrade(&mut self, hook: Hook) -> Result<(), LoadError> {
         match (self.attach(hook), hook.loss()) {
-            (Err(error @ LoadError::Attach { .. }), Some(loss)) => {
+            (Err(error @ (LoadError::Attach { .. } | LoadError::Refused { .. })), Some(loss)) => {
                 warn!("{}: {loss}", Chain(&error));
                 Ok(())
             }

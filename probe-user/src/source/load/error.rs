@@ -4,6 +4,7 @@ use std::{error::Error, fmt, io};
 
 use aya::{EbpfError, maps::MapError, programs::ProgramError};
 use rustix::io::Errno;
+use tracing::debug;
 
 use crate::source::hook::Hook;
 
@@ -34,7 +35,15 @@ pub enum LoadError {
         #[source]
         source: MapError,
     },
-    /// The verifier refused a program, or the tracepoint is not there.
+    /// The verifier found a program wanting: a bug of ours, on this kernel.
+    #[error("the verifier refuses the program for {}: {reason}", hook.tracepoint())]
+    Refused {
+        /// Which hook.
+        hook: Hook,
+        /// What it said last; all of it is in the log (`-vv`).
+        reason: String,
+    },
+    /// The tracepoint is not there, or something else.
     #[error("cannot attach to tracepoint {}", hook.tracepoint())]
     Attach {
         /// Which hook.
@@ -72,6 +81,13 @@ pub(super) fn map_error(error: EbpfError) -> LoadError {
 
 pub(super) fn attach_error(hook: Hook, source: ProgramError) -> LoadError {
     let io_error = match &source {
+        // A verifier that refuses answers EACCES or EINVAL, with a log.
+        ProgramError::LoadError { verifier_log, .. } if verifier_log.to_string().contains('\n') => {
+            let log = verifier_log.to_string();
+            debug!("{}: {log}", hook.tracepoint());
+            let reason = reason_in(&log).to_owned();
+            return LoadError::Refused { hook, reason };
+        }
         ProgramError::LoadError { io_error, .. } => Some(io_error),
         ProgramError::SyscallError(error) => Some(&error.io_error),
         _ => None,
@@ -82,21 +98,32 @@ pub(super) fn attach_error(hook: Hook, source: ProgramError) -> LoadError {
             Some(Errno::PERM | Errno::ACCESS)
         )
     });
-    // A verifier that refuses the program answers EACCES as well, with a log.
-    let verifier_spoke = matches!(
-        &source,
-        ProgramError::LoadError { verifier_log, .. } if !verifier_log.to_string().is_empty()
-    );
     match denied {
-        Some(error) if !verifier_spoke => LoadError::NotPermitted {
+        Some(error) => LoadError::NotPermitted {
             operation: format!("load the program for {}", hook.tracepoint()),
             source: io::Error::from(error.kind()),
         },
-        _ => LoadError::Attach {
+        None => LoadError::Attach {
             hook,
             source: Box::new(source),
         },
     }
+}
+
+/// The verdict in a verifier's log: the last line before the statistics.
+fn reason_in(log: &str) -> &str {
+    let is_statistics = |line: &&str| {
+        let line = line.trim();
+        line.is_empty()
+            || ["verification time", "stack depth", "processed"]
+                .iter()
+                .any(|it| line.starts_with(it))
+    };
+    log.lines()
+        .rev()
+        .find(|line| !is_statistics(line))
+        .unwrap_or("no reason")
+        .trim()
 }
 
 /// An error and its causes, in a line.
@@ -117,6 +144,15 @@ impl fmt::Display for Chain<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_a_verifiers_log_only_the_reason_is_told() {
+        let log = "0: R1=ctx()\n477: (7b) *(u64 *)(r10 -104) = r5\nR5 !read_ok\n\
+                   verification time 549 usec\nstack depth 96+0\nprocessed 375 insns\n\n";
+        assert_eq!(reason_in(log), "R5 !read_ok");
+        assert_eq!(reason_in(""), "no reason");
+    }
+
     use crate::source::OBJECT;
 
     fn refused(map: &str, errno: Errno) -> LoadError {
