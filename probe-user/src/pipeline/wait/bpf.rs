@@ -56,7 +56,7 @@ impl Bpf {
                     Ok(Ok(loaded)) => Self::Armed(Box::new(Armed::new(loaded)?)),
                     Ok(Err(error)) => {
                         let error = anyhow::Error::from(error);
-                        tracing::info!("without BPF ({error:#}): exits are not reported");
+                        tracing::info!("without BPF: {error:#}");
                         Self::Absent
                     }
                     Err(_loader_gone) => Self::Absent,

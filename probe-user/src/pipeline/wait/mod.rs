@@ -229,10 +229,12 @@ impl Wait<'_> {
 
     fn welcome_bpf(&mut self) {
         self.backoff = Backoff::new();
+        let live = self.pinned.members().map_or(0, |members| members.len());
         if self.bpf.is_armed() {
             self.backends.push(Backend::Bpf);
-            let live = self.pinned.members().map_or(0, |members| members.len());
             tracing::info!("armed: {live} processes live, no exit is missed from here on");
+        } else {
+            tracing::info!("armed: {live} processes live, but exits are not reported");
         }
     }
 }
