@@ -148,9 +148,9 @@ impl Wanted {
         let Some(path) = &cgroup.path else {
             return tested;
         };
-        self.subtrees.iter().any(|wanted| {
-            wanted.hierarchy == cgroup.id.hierarchy && is_within(path, &wanted.path)
-        })
+        self.subtrees
+            .iter()
+            .any(|wanted| wanted.hierarchy == cgroup.id.hierarchy && is_within(path, &wanted.path))
     }
 
     fn is_in_wanted_v1(&self, exit: &Exit, path_of: impl Fn(u64) -> Option<Arc<str>>) -> bool {

@@ -104,6 +104,9 @@ mod tests {
         let failure = without_bpf(LoadError::NoRingBuffer);
         assert_eq!(failure.code.number(), 5);
         let hint = failure.hint.expect("a hint");
-        assert!(hint.contains("Linux 5.8") && hint.contains("probe wait"), "{hint}");
+        assert!(
+            hint.contains("Linux 5.8") && hint.contains("probe wait"),
+            "{hint}"
+        );
     }
 }

@@ -80,9 +80,11 @@ pub(super) fn cgroup(
     if found.len() > 1 {
         return Err(ambiguous(name, &found));
     }
-    let position = found
-        .first()
-        .and_then(|found| candidates.iter().position(|it| it.directory == found.directory));
+    let position = found.first().and_then(|found| {
+        candidates
+            .iter()
+            .position(|it| it.directory == found.directory)
+    });
     candidates
         .into_iter()
         .nth(position.unwrap_or(0))
@@ -267,7 +269,10 @@ mod tests {
         let failure = cgroup(&mounts, Path::new("a"), None).expect_err("two match");
         assert_eq!(failure.code, ExitCode::Usage);
         let text = failure.error.to_string();
-        assert!(text.contains("pids/a") && text.contains("memory/a"), "{text}");
+        assert!(
+            text.contains("pids/a") && text.contains("memory/a"),
+            "{text}"
+        );
     }
 
     #[test]

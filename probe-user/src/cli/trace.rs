@@ -163,8 +163,7 @@ async fn follow(args: Args, say: Say) -> Result<ExitCode, Failure> {
     say.line(&announcement(&attached, &args));
     let settings = Settings {
         wanted,
-        columns: (!args.json)
-            .then(|| Columns::new(terminal::width(), terminal::colour())),
+        columns: (!args.json).then(|| Columns::new(terminal::width(), terminal::colour())),
         count: args.count,
         drain_every: if terminal::is_interactive() {
             DRAIN_EVERY_INTERACTIVE
@@ -191,7 +190,9 @@ fn check_ages(args: &Args) -> Result<(), Failure> {
         (Some(least), Some(most)) if least > most => {
             let message = "no process can be at least --min-age and at most --max-age old";
             let failure = Failure::message(ExitCode::Usage, message);
-            Err(failure.hint(format!("--min-age {least:?} is more than --max-age {most:?}")))
+            Err(failure.hint(format!(
+                "--min-age {least:?} is more than --max-age {most:?}"
+            )))
         }
         _ => Ok(()),
     }
@@ -215,9 +216,16 @@ fn do_without_types(args: &Args, wanted: &Wanted, say: Say) -> Result<(), Failur
         ("--min-age", args.min_age.is_some()),
         ("--max-age", args.max_age.is_some()),
     ];
-    let untold: Vec<_> = conditions.iter().filter(|(_, asked)| *asked).map(|(flag, _)| *flag).collect();
+    let untold: Vec<_> = conditions
+        .iter()
+        .filter(|(_, asked)| *asked)
+        .map(|(flag, _)| *flag)
+        .collect();
     if !untold.is_empty() {
-        say.line(&format!("note: without BTF every exit passes {}", untold.join(", ")));
+        say.line(&format!(
+            "note: without BTF every exit passes {}",
+            untold.join(", ")
+        ));
     }
     Ok(())
 }
@@ -306,10 +314,12 @@ fn load(
         pids,
         stream_bytes,
     };
-    load::load(&plan).map_err(|error| match targets.iter().find(|target| !target.exists()) {
-        Some(gone) => gone.missing().hint("it was removed while the trace began"),
-        None => without_bpf(error),
-    })
+    load::load(&plan).map_err(
+        |error| match targets.iter().find(|target| !target.exists()) {
+            Some(gone) => gone.missing().hint("it was removed while the trace began"),
+            None => without_bpf(error),
+        },
+    )
 }
 
 fn buffer(asked: Option<u32>, say: Say) -> u32 {
@@ -336,7 +346,11 @@ fn directories(targets: &[CgroupTarget]) -> io::Result<Vec<OwnedFd>> {
 
 fn announcement(attached: &Attached, args: &Args) -> String {
     let shape = attached.exit_shape().map_or("?", ExitShape::as_str);
-    let what = if args.starts { "starts and exits" } else { "exits" };
+    let what = if args.starts {
+        "starts and exits"
+    } else {
+        "exits"
+    };
     let whose = match args.cgroup.len() + args.container.len() + args.pid.len() {
         0 => "the whole machine".to_owned(),
         1 => "1 target".to_owned(),

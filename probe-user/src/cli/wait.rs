@@ -255,8 +255,10 @@ impl Wait {
         let mut list = Vec::new();
         verdict.write_survivors(&mut list)?;
         if !list.is_empty() {
-            self.say
-                .line(&format!("still there:\n{}", String::from_utf8_lossy(&list).trim_end()));
+            self.say.line(&format!(
+                "still there:\n{}",
+                String::from_utf8_lossy(&list).trim_end()
+            ));
         }
         Ok(())
     }

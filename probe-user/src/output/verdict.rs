@@ -73,11 +73,7 @@ impl Verdict {
             Outcome::Interrupted => "may still be populated (interrupted)",
         };
         let path = printable(&self.path);
-        let Self {
-            backend,
-            exits,
-            ..
-        } = self;
+        let Self { backend, exits, .. } = self;
         let after = age(self.elapsed_ns);
         let plural = if *exits == 1 { "" } else { "s" };
         write!(

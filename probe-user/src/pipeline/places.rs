@@ -38,7 +38,12 @@ impl Places {
     /// Tells the tracker of every cgroup there is. To be called once the hooks
     /// are attached: what is made later announces itself.
     pub(super) fn feed_all(&mut self, tracker: &mut Tracker) {
-        for hierarchy in self.mounts.iter().map(|it| it.hierarchy).collect::<Vec<_>>() {
+        for hierarchy in self
+            .mounts
+            .iter()
+            .map(|it| it.hierarchy)
+            .collect::<Vec<_>>()
+        {
             self.feed(tracker, hierarchy);
         }
     }

@@ -101,10 +101,11 @@ pub async fn run(
         drain_every: settings.drain_every,
         counters_read: Instant::now(),
     };
-    let Teller { places, tracker, .. } = &mut trace.teller;
+    let Teller {
+        places, tracker, ..
+    } = &mut trace.teller;
     places.feed_all(tracker);
-    let mut ring = register(rings.stream, Interest::READABLE)
-        .map_err(TraceError::Wait)?;
+    let mut ring = register(rings.stream, Interest::READABLE).map_err(TraceError::Wait)?;
     let mut ended = trace.header();
     if ended.is_ok() {
         ended = trace.follow(&mut ring, pin!(stop)).await;
@@ -189,7 +190,8 @@ impl Trace {
     }
 
     fn is_enough(&self) -> bool {
-        self.count.is_some_and(|count| self.teller.told.shown >= count)
+        self.count
+            .is_some_and(|count| self.teller.told.shown >= count)
     }
 
     /// Losses that the records do not tell of.

@@ -84,7 +84,11 @@ impl Columns {
         let others = self.time + 2 * self.pid + self.uid + self.comm + self.age + self.status;
         let separators = 8;
         let rest = width.saturating_sub(others + separators).max(12);
-        let killed_by = if self.is_narrow() { rest / 2 } else { (rest / 3).min(36) };
+        let killed_by = if self.is_narrow() {
+            rest / 2
+        } else {
+            (rest / 3).min(36)
+        };
         Self {
             killed_by,
             place: rest - killed_by,
@@ -187,7 +191,11 @@ impl Columns {
         let time = Timestamp::from_nanosecond(unix_ns)
             .unwrap_or(Timestamp::MAX)
             .to_zoned(self.zone.clone());
-        let format = if self.is_narrow() { "%H:%M:%S" } else { "%H:%M:%S%.3f" };
+        let format = if self.is_narrow() {
+            "%H:%M:%S"
+        } else {
+            "%H:%M:%S%.3f"
+        };
         time.strftime(format).to_string()
     }
 
@@ -199,7 +207,12 @@ impl Columns {
         }
     }
 
-    fn write_cells(&self, out: &mut Vec<u8>, cells: &Cells, style: Option<Style>) -> io::Result<()> {
+    fn write_cells(
+        &self,
+        out: &mut Vec<u8>,
+        cells: &Cells,
+        style: Option<Style>,
+    ) -> io::Result<()> {
         let style = style.filter(|_| self.colour).unwrap_or_default();
         write!(out, "{style}")?;
         let mut line = Line::new(out, self.cuts);

@@ -74,7 +74,9 @@ fn kernel_types() -> Check {
         Err(error) => Check::no(
             NAME,
             format!("{:#}", anyhow::Error::from(error)),
-            Some("records lack status, parent, start and usage; boot a kernel with CONFIG_DEBUG_INFO_BTF"),
+            Some(
+                "records lack status, parent, start and usage; boot a kernel with CONFIG_DEBUG_INFO_BTF",
+            ),
         ),
         Ok(types) if types.missing().is_empty() => Check::yes(NAME, btf::VMLINUX),
         Ok(types) => Check::no(

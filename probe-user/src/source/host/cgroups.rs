@@ -55,7 +55,11 @@ fn files(v2: &Mount) -> [Check; 2] {
     };
     [
         file(&directory, "cgroup.events", "needs Linux 4.15"),
-        file(&directory, "cgroup.kill", "needs Linux 5.14; without it every member is signalled"),
+        file(
+            &directory,
+            "cgroup.kill",
+            "needs Linux 5.14; without it every member is signalled",
+        ),
     ]
 }
 

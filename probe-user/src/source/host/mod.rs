@@ -112,7 +112,9 @@ fn privilege() -> Check {
         Capability::SysResource,
     ];
     let held = |held: bool| {
-        let names = wanted.iter().filter(|&&it| capability::has(set, it) == held);
+        let names = wanted
+            .iter()
+            .filter(|&&it| capability::has(set, it) == held);
         names.map(|it| it.name()).collect::<Vec<_>>().join(" ")
     };
     let suffices = capability::has(set, Capability::SysAdmin)

@@ -41,7 +41,10 @@ fn try_on_a_child() -> [Check; 2] {
         Ok(pidfd) => pidfd,
         Err(error) => {
             let _ended = child.kill().and_then(|()| child.wait());
-            return both(error.to_string(), "needs Linux 5.3, and no seccomp filter against it");
+            return both(
+                error.to_string(),
+                "needs Linux 5.3, and no seccomp filter against it",
+            );
         }
     };
     // It ends when its stdin does.
