@@ -255,12 +255,7 @@ fn a_frozen_cgroup_waits_for_its_thaw() {
         let _victims = [(); 3].map(|()| Victim::spawn(&["pause"], Some(&cgroup)));
         let args = Waiting::args(&["--cgroup", cgroup.path()]);
         let waiting = Waiting::armed_in(&mut condition(&args));
-        cgroup.write("cgroup.freeze", "1");
-        probe_tests::Deadline::start().until("it is frozen", || {
-            fs::read_to_string(cgroup.file("cgroup.events"))
-                .expect("v2 has it")
-                .contains("frozen 1")
-        });
+        freeze(&cgroup);
         // Freezing and thawing notify too, and hold back the notification that
         // counts.
         cgroup.kill();
@@ -301,6 +296,16 @@ fn a_v1_freezer_is_named_as_the_reason() {
     assert_verdict(&waiting.finish(), 0, "done");
 }
 
+/// Returns once the notification of the freezing is out: the next one comes
+/// 10 ms later at the earliest.
+fn freeze(cgroup: &Cgroup) {
+    cgroup.write("cgroup.freeze", "1");
+    probe_tests::Deadline::start().until("it is frozen", || {
+        let events = fs::read_to_string(cgroup.file("cgroup.events"));
+        events.expect("v2 has it").contains("frozen 1")
+    });
+}
+
 #[test]
 #[ignore = "needs root"]
 fn a_cgroup_that_somebody_else_removes_is_done() {
@@ -310,12 +315,15 @@ fn a_cgroup_that_somebody_else_removes_is_done() {
         let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
         let args = Waiting::args(&["--cgroup", cgroup.path()]);
         let waiting = Waiting::armed_in(&mut condition(&args));
-        victim.signal(Signal::KILL);
-        victim.wait();
-        // At once: the kernel then cancels the notification of cgroup.events.
-        cgroup.wait_empty();
-        fs::remove_dir(cgroup.path()).expect("it is empty");
+        freeze(&cgroup);
+        cgroup.kill();
+        // As soon as it works: the kernel then cancels the notification that it
+        // holds back, and who relies on it is never woken.
+        while fs::remove_dir(cgroup.path()).is_err() {
+            std::thread::yield_now();
+        }
         assert_verdict(&waiting.finish(), 0, "done");
+        victim.wait();
     }
 }
 
