@@ -112,6 +112,10 @@ offsets! {
     task_tgid = "task_struct"."tgid",
     /// Parent that is not a tracer.
     task_real_parent = "task_struct"."real_parent",
+    /// Tracer, or else the real parent.
+    task_parent = "task_struct"."parent",
+    /// Not 0 while traced.
+    task_ptrace = "task_struct"."ptrace",
     /// The task that stands for its group, alive or zombie.
     task_group_leader = "task_struct"."group_leader",
     /// Objective credentials: those that `/proc/PID/status` shows.

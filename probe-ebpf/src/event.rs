@@ -52,6 +52,8 @@ pub const SENDER_EXITING: u32 = 1 << 2;
 /// [`Killer::flags`]: the sending task is init of a pid namespace that is not
 /// the initial one.
 pub const SENDER_NS_INIT: u32 = 1 << 3;
+/// [`Killer::flags`]: the sending task traces the target.
+pub const SENDER_IS_TRACER: u32 = 1 << 4;
 
 /// What every record starts with.
 #[repr(C)]

@@ -76,6 +76,8 @@ pub enum Via {
     Tkill,
     /// A write to `cgroup.kill` (Linux 5.14).
     CgroupKill,
+    /// `PTRACE_KILL` of a tracer.
+    Ptrace,
     /// The kernel, of its own accord or on behalf of a terminal or an itimer.
     Kernel,
     /// A POSIX timer of the process.
@@ -95,6 +97,7 @@ impl Via {
             Self::Kill => "kill",
             Self::Tkill => "tkill",
             Self::CgroupKill => "cgroup.kill",
+            Self::Ptrace => "ptrace",
             Self::Kernel => "kernel",
             Self::Timer => "timer",
             Self::Fault => "fault",

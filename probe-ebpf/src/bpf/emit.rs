@@ -37,6 +37,7 @@ pub(crate) fn stream<T: 'static>(ctx: &RawTracePointContext, record: T, dropped:
     if let Some(mut entry) = STREAM.reserve::<T>(0) {
         entry.write(record);
         entry.submit(wake_up(size_of::<T>() as u64));
+        wake_parked();
         map_value::add_one(&COUNTERS, STREAM_SUBMITTED);
     } else {
         count_drop(ctx, dropped);
@@ -50,6 +51,7 @@ pub(crate) fn stream_bytes(ctx: &RawTracePointContext, record: &[u8], dropped: u
         .output::<[u8]>(record, wake_up(record.len() as u64))
         .is_ok()
     {
+        wake_parked();
         map_value::add_one(&COUNTERS, STREAM_SUBMITTED);
     } else {
         count_drop(ctx, dropped);
@@ -75,11 +77,24 @@ pub(crate) fn decide(ctx: &RawTracePointContext, mut record: CgroupChange) {
 fn wake_up(len: u64) -> u64 {
     let unread = STREAM.query(0);
     let threshold = globals::wake_bytes();
-    let crossed = unread >= threshold && unread < threshold + len;
-    if crossed || map_value::take_flag(&PARKED) {
+    if unread >= threshold && unread < threshold + len {
         FORCE_WAKEUP
     } else {
         NO_WAKEUP
+    }
+}
+
+/// Wakes a reader that sleeps without a timer. Asked only once the record is
+/// committed: a reader that parks in between either finds the record or has set
+/// its flag before we look. The commit is a fully ordered exchange, the reader
+/// has a fence:
+/// <https://elixir.bootlin.com/linux/v6.12/source/kernel/bpf/ringbuf.c#L541>
+#[inline(always)]
+fn wake_parked() {
+    if map_value::take_flag(&PARKED)
+        && let Some(nothing) = STREAM.reserve::<u64>(0)
+    {
+        nothing.discard(FORCE_WAKEUP);
     }
 }
 

@@ -83,4 +83,6 @@ pub(crate) struct FatalSignal {
 pub(crate) struct OomMark {
     /// Start of the victim; 0 where only a tid was given.
     pub(crate) start_boottime_ns: u64,
+    /// When it was chosen: who began later only has the number of a victim.
+    pub(crate) marked_boottime_ns: u64,
 }

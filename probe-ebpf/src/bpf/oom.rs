@@ -40,7 +40,10 @@ pub(crate) fn mark_victim(ctx: RawTracePointContext) -> i32 {
 
 #[inline(always)]
 fn mark(id: u32, start_boottime_ns: u64) -> bool {
-    let mark = OomMark { start_boottime_ns };
+    let mark = OomMark {
+        start_boottime_ns,
+        marked_boottime_ns: current::boottime_ns(),
+    };
     OOM_VICTIMS.insert(id, mark, 0).is_ok()
 }
 
@@ -60,10 +63,22 @@ pub(crate) fn hand_mark_to_group() {
 /// Takes the mark of a group that is dead now.
 #[inline(always)]
 pub(crate) fn take_mark(task: &event::Task) -> bool {
-    let by_group = match map_value::lookup(&OOM_VICTIMS, &task.tgid) {
-        Some(mark) => mark.start_boottime_ns,
-        None => return task.tid != task.tgid && OOM_VICTIMS.remove(task.tid).is_ok(),
+    take_own(task, task.tgid)
+        || MARKED_BY_TID.get() != 0 && task.tid != task.tgid && take_own(task, task.tid)
+}
+
+/// Takes the mark under a number if it is this group's, not that of somebody who
+/// had the number before.
+#[inline(always)]
+fn take_own(task: &event::Task, id: u32) -> bool {
+    let Some(mark) = map_value::lookup(&OOM_VICTIMS, &id) else {
+        return false;
     };
-    let _gone = OOM_VICTIMS.remove(task.tgid);
-    by_group == 0 || by_group == task.start_boottime_ns
+    let is_own = if mark.start_boottime_ns == 0 {
+        task.start_boottime_ns <= mark.marked_boottime_ns
+    } else {
+        task.start_boottime_ns == mark.start_boottime_ns
+    };
+    let _gone = OOM_VICTIMS.remove(id);
+    is_own
 }

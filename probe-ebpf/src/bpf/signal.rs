@@ -9,12 +9,16 @@ use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
 use aya_log_ebpf::warn;
 use probe_ebpf::{
     counter::SIGNAL_UNRECORDED,
-    event::{self, Killer, SENDER_EXITING, SENDER_NS_INIT, SIGNAL_NO_INFO, SIGNAL_TO_GROUP},
+    event::{
+        self, Killer, SENDER_EXITING, SENDER_IS_TRACER, SENDER_NS_INIT, SIGNAL_NO_INFO,
+        SIGNAL_TO_GROUP,
+    },
 };
 
 use crate::{
     current, globals, map_value,
     maps::{COUNTERS, FATAL_SIGNALS, FatalSignal, SignalKey},
+    memory::PROBED,
     task::{self, Task},
 };
 
@@ -68,7 +72,7 @@ fn remember(ctx: &RawTracePointContext, signal: u32) {
     }
     let entry = FatalSignal {
         start_boottime_ns,
-        killer: sender(ctx, signal),
+        killer: sender(ctx, target, signal),
     };
     if FATAL_SIGNALS.insert(&key, &entry, 0).is_err()
         && map_value::add_one(&COUNTERS, SIGNAL_UNRECORDED) == 1
@@ -81,11 +85,11 @@ fn remember(ctx: &RawTracePointContext, signal: u32) {
 }
 
 #[inline(always)]
-fn sender(ctx: &RawTracePointContext, signal: u32) -> Killer {
+fn sender(ctx: &RawTracePointContext, target: Task<PROBED>, signal: u32) -> Killer {
     let info: u64 = ctx.arg(1);
     let (code, mut flags) = match info {
-        SEND_SIG_NOINFO => (SI_USER, SIGNAL_NO_INFO | sender_state()),
-        SEND_SIG_PRIV => (SI_KERNEL, sender_state()),
+        SEND_SIG_NOINFO => (SI_USER, SIGNAL_NO_INFO | sender_state(target)),
+        SEND_SIG_PRIV => (SI_KERNEL, sender_state(target)),
         _ => (task::si_code(info), 0),
     };
     if ctx.arg::<u64>(3) & 0xffff_ffff != 0 {
@@ -102,16 +106,19 @@ fn sender(ctx: &RawTracePointContext, signal: u32) -> Killer {
     }
 }
 
-/// What tells a parent-death signal and the teardown of a pid namespace from
-/// other signals that the kernel sends.
+/// What tells a parent-death signal, the teardown of a pid namespace and a tracer
+/// from others that give no siginfo.
 #[inline(always)]
-fn sender_state() -> u32 {
-    let current = Task::current();
+fn sender_state(target: Task<PROBED>) -> u32 {
+    let sender = Task::current();
     let mut state = 0;
-    if current.is_exiting() {
+    if sender.is_exiting() {
         state |= SENDER_EXITING;
     }
-    let (level, pid, _) = current.leader().innermost_pid();
+    if target.tracer() == current::ids().0 {
+        state |= SENDER_IS_TRACER;
+    }
+    let (level, pid, _) = sender.leader().innermost_pid();
     if level > 0 && pid == 1 {
         state |= SENDER_NS_INIT;
     }

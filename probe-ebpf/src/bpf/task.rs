@@ -58,6 +58,16 @@ impl<const HOW: bool> Task<HOW> {
         Self(read::<HOW, _>(self.0, offset!(task_real_parent)))
     }
 
+    /// Thread group of its tracer; 0 if nobody traces it.
+    #[inline(always)]
+    pub(crate) fn tracer(self) -> u32 {
+        let flags: u32 = read::<HOW, _>(self.0, offset!(task_ptrace));
+        if flags == 0 {
+            return 0;
+        }
+        Self(read::<HOW, _>(self.0, offset!(task_parent))).tgid()
+    }
+
     /// To be asked once for each program: for every pointer that it loads from
     /// a typed one the verifier searches the kernel's BTF from end to end.
     #[inline(always)]

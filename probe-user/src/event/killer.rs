@@ -4,7 +4,9 @@
 //! process sends; a timer interrupts a stranger. So a sender is named only
 //! where `si_code` says that there is one.
 
-use probe_ebpf::event::{Killer, SENDER_EXITING, SENDER_NS_INIT, SIGNAL_NO_INFO, SIGNAL_TO_GROUP};
+use probe_ebpf::event::{
+    Killer, SENDER_EXITING, SENDER_IS_TRACER, SENDER_NS_INIT, SIGNAL_NO_INFO, SIGNAL_TO_GROUP,
+};
 
 use crate::{
     exit_status::ExitStatus,
@@ -36,7 +38,7 @@ pub(super) fn killed_by(
     let (via, cause) = classify(killer, tgid);
     Some(match via {
         Via::Kernel | Via::Timer | Via::Oom => by_kernel(signal, via, cause),
-        Via::Kill | Via::Tkill | Via::CgroupKill | Via::Fault => KilledBy {
+        Via::Kill | Via::Tkill | Via::CgroupKill | Via::Ptrace | Via::Fault => KilledBy {
             signal,
             via,
             sender: Some(sender(killer)),
@@ -88,6 +90,9 @@ fn without_info(killer: &Killer, tgid: u32) -> (Via, Option<Cause>) {
         let cause = has(SENDER_EXITING).then_some(Cause::ParentDeath);
         return (Via::Kernel, cause);
     }
+    if has(SENDER_IS_TRACER) {
+        return (Via::Ptrace, None);
+    }
     if killer.signal == Signal::KILL.0 && killer.tgid != tgid {
         (Via::CgroupKill, None)
     } else {
@@ -126,6 +131,10 @@ mod tests {
         assert_eq!(
             seen(9, 0, SIGNAL_NO_INFO, 5),
             (Via::CgroupKill, Some(5), None)
+        );
+        assert_eq!(
+            seen(9, 0, SIGNAL_NO_INFO | SENDER_IS_TRACER, 5),
+            (Via::Ptrace, Some(5), None)
         );
         assert_eq!(seen(11, 1, 0, DEAD), (Via::Fault, Some(DEAD), None));
         assert_eq!(seen(14, 128, group, 5), (Via::Kernel, None, None));

@@ -3,7 +3,10 @@
 //! A reader drains until the ring is empty; who calls it, and when, is the
 //! pipeline's business.
 
-use std::os::fd::{AsRawFd, RawFd};
+use std::{
+    os::fd::{AsRawFd, RawFd},
+    sync::atomic::{Ordering, fence},
+};
 
 use aya::maps::{Array, MapData, MapError, RingBuf};
 use tracing::warn;
@@ -64,7 +67,11 @@ impl Stream {
     /// Asks for a wake-up by the next record. The caller must drain once more
     /// before it sleeps: a record may have come in between.
     pub fn park(&mut self) -> Result<(), MapError> {
-        self.parked.set(0, 1, 0)
+        self.parked.set(0, 1, 0)?;
+        // The flag is set before the ring is looked at again, on every machine:
+        // the pair of the exchange that `wake_parked` of `emit.rs` relies on.
+        fence(Ordering::SeqCst);
+        Ok(())
     }
 }
 

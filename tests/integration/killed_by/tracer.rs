@@ -13,9 +13,8 @@ fn a_tracer_that_kills_is_named() {
     let tracer = u32::try_from(record::number(&judged.report, "parent")).expect("a pid");
     assert_eq!(record::wait_status(&judged.exit), 9);
     assert_eq!(judged.exit["killed_by"]["pid"], tracer, "{}", judged.exit);
-    // Not by any file of a cgroup.
-    assert_ne!(
-        judged.exit["killed_by"]["via"], "cgroup.kill",
+    assert_eq!(
+        judged.exit["killed_by"]["via"], "ptrace",
         "{}",
         judged.exit
     );
