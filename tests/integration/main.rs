@@ -11,6 +11,7 @@ mod doctor;
 mod exits;
 mod filters;
 mod identity;
+mod idle;
 mod input;
 mod killed_by;
 mod oom;

@@ -13,11 +13,7 @@ fn a_tracer_that_kills_is_named() {
     let tracer = u32::try_from(record::number(&judged.report, "parent")).expect("a pid");
     assert_eq!(record::wait_status(&judged.exit), 9);
     assert_eq!(judged.exit["killed_by"]["pid"], tracer, "{}", judged.exit);
-    assert_eq!(
-        judged.exit["killed_by"]["via"], "ptrace",
-        "{}",
-        judged.exit
-    );
+    assert_eq!(judged.exit["killed_by"]["via"], "ptrace", "{}", judged.exit);
 }
 
 #[test]
