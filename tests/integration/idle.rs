@@ -33,7 +33,8 @@ fn a_trace_that_sleeps_is_woken_by_the_next_exit_and_sleeps_again() {
     let mut trial = Trial::new("idle");
     for (word, code) in [("1", 1), ("2", 2), ("3", 3)] {
         until_asleep(trial.probe.pid());
-        let judged = trial.judge(&["exit", word]);
-        assert_eq!(record::wait_status(&judged.exit), code << 8);
+        let mut victim = trial.start(&["exit", word]);
+        let exit = trial.judge_child(&mut victim);
+        assert_eq!(record::wait_status(&exit), code << 8);
     }
 }
