@@ -32,7 +32,9 @@ pub(super) fn describe(index: &mut Index, located: &Located<'_>) -> (Container, 
     let container = Container {
         runtime,
         id: id.to_owned(),
-        name: described.name.or_else(|| is_named_by_id.then(|| id.to_owned())),
+        name: described
+            .name
+            .or_else(|| is_named_by_id.then(|| id.to_owned())),
         pod_uid: layout.pod_uid.clone().or(uid),
     };
     (container, described.pod)
@@ -62,8 +64,7 @@ fn looked_up(index: &mut Index, layout: &Layout<'_>) -> Option<Described> {
     let Index { roots, names, .. } = index;
     let user = delegated_to(layout.top);
     if layout.runtime == Runtime::Podman {
-        let owner = user.unwrap_or(0);
-        let name = names.get(&roots.stores_of(owner), id, owner);
+        let name = names.get(&roots.stores_of(user.unwrap_or(0)), id);
         return Some(named(layout.runtime, name?));
     }
     if user.is_some() {

@@ -50,6 +50,12 @@ impl Evidence {
         })
     }
 
+    /// Whether the process is still the one that was recorded.
+    pub(super) fn is_alive(&self, init: Init) -> bool {
+        self.living(init.pid)
+            .is_some_and(|living| living.start_ticks == init.start_ticks)
+    }
+
     /// The leader of a machine. Nobody recorded its start: that it is in the
     /// machine's unit must do.
     pub(super) fn leader(&self, pid: u32, unit: &str) -> Option<Init> {

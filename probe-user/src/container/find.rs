@@ -5,15 +5,13 @@ use std::{collections::BTreeMap, fmt, sync::Arc, time::Instant};
 use super::{
     Container, Init, Resolver, Runtime,
     describe::describe,
+    evidence::Evidence,
     layout::delegated_to,
     locate::{Located, locate},
     record::Record,
     runtime::bundle::Pod,
 };
-use crate::{
-    cgroup::is_within,
-    source::cgroupfs::{self, Mount},
-};
+use crate::{cgroup::is_within, source::cgroupfs};
 
 /// A container and where it is.
 #[derive(Clone, Debug)]
@@ -49,7 +47,7 @@ pub enum FindError {
         wanted: String,
     },
     /// It could be several.
-    #[error("'{wanted}' may be any of {}", list(.matches))]
+    #[error("'{wanted}' may be any of:{}", list(.matches))]
     Ambiguous {
         /// What was asked for.
         wanted: String,
@@ -128,7 +126,7 @@ impl Resolver {
             let wanted = wanted.to_owned();
             return Err(FindError::Unknown { wanted });
         };
-        Ok(found.into_found(&self.index.roots.evidence.mounts))
+        Ok(found.into_found(&self.index.roots.evidence))
     }
 
     fn candidates(&mut self, cgroups: &[(u32, String)]) -> Vec<Candidate> {
@@ -152,11 +150,14 @@ impl Resolver {
             candidate.cgroups.push((*hierarchy, path.clone()));
         }
         for record in self.index.present() {
-            // The same one may be there as docker's, told by its cgroup.
-            let is_there = candidates
-                .values()
-                .any(|it: &Candidate| it.container.id == record.container.id && it.owner == record.owner);
-            if !is_there {
+            // The same one may be there by the name of its cgroup: as docker's,
+            // or crun recorded a sub-cgroup.
+            let known = candidates.values_mut().find(|it: &&mut Candidate| {
+                it.container.id == record.container.id && it.owner == record.owner
+            });
+            if let Some(known) = known {
+                known.init = known.init.or(record.init);
+            } else {
                 let candidate = Candidate::without_cgroup(record);
                 candidates.insert(candidate.key(), candidate);
             }
@@ -209,7 +210,11 @@ impl Candidate {
 
     /// Two with the same id are two containers if they are two users'.
     fn key(&self) -> (Runtime, String, u32) {
-        (self.container.runtime, self.container.id.clone(), self.owner)
+        (
+            self.container.runtime,
+            self.container.id.clone(),
+            self.owner,
+        )
     }
 
     fn fit(&self, wanted: &str) -> Option<Fit> {
@@ -244,19 +249,18 @@ impl Candidate {
         }
     }
 
-    fn into_found(self, mounts: &[Mount]) -> Found {
+    fn into_found(self, evidence: &Evidence) -> Found {
         let rank = |hierarchy: u32| {
-            let mount = mounts.iter().find(|it| it.hierarchy == hierarchy);
+            let mut mounts = evidence.mounts.iter();
+            let mount = mounts.find(|it| it.hierarchy == hierarchy);
             (hierarchy != 0, mount.map_or(u8::MAX, cgroupfs::rank))
         };
-        let mut cgroups = own(self.container.runtime, self.cgroups);
-        cgroups.sort_by(|(a, path), (b, other)| {
-            (rank(*a), *a, path).cmp(&(rank(*b), *b, other))
-        });
+        let mut cgroups = own(self.container.runtime, &self.cgroups);
+        cgroups.sort_by(|(a, path), (b, other)| (rank(*a), *a, path).cmp(&(rank(*b), *b, other)));
         Found {
             container: Arc::new(self.container),
             cgroups,
-            init: self.init,
+            init: self.init.filter(|init| evidence.is_alive(*init)),
         }
     }
 }
@@ -264,7 +268,7 @@ impl Candidate {
 /// Of cgroups that lie in one another the outermost, which is the whole
 /// container. nspawn and LXC keep themselves and the container in one cgroup, in
 /// which the container has one of its own.
-fn own(runtime: Runtime, cgroups: Vec<(u32, String)>) -> Vec<(u32, String)> {
+fn own(runtime: Runtime, cgroups: &[(u32, String)]) -> Vec<(u32, String)> {
     let has_inner = matches!(runtime, Runtime::Nspawn | Runtime::Lxc);
     let is_outer = |of: &(u32, String), it: &(u32, String)| {
         of.0 == it.0 && of.1 != it.1 && is_within(&of.1, &it.1)
@@ -279,4 +283,69 @@ fn own(runtime: Runtime, cgroups: Vec<(u32, String)>) -> Vec<(u32, String)> {
         })
     };
     cgroups.iter().filter(|it| is_kept(it)).cloned().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Owners of what is left of candidates, each given as fit and owner.
+    fn left(fitting: &[(Fit, u32)]) -> Vec<(Fit, u32)> {
+        let candidate = |&(fit, owner): &(Fit, u32)| {
+            let container = Container {
+                runtime: Runtime::Runc,
+                id: "web".to_owned(),
+                name: None,
+                pod_uid: None,
+            };
+            let candidate = Candidate {
+                container,
+                pod: None,
+                owner,
+                cgroups: Vec::new(),
+                init: None,
+            };
+            (fit, candidate)
+        };
+        let mut candidates: Vec<_> = fitting.iter().map(candidate).collect();
+        decide(&mut candidates);
+        candidates
+            .iter()
+            .map(|(fit, it)| (*fit, it.owner))
+            .collect()
+    }
+
+    #[test]
+    fn a_whole_id_beats_names_and_beginnings_of_the_same_owner() {
+        assert_eq!(left(&[(Fit::Loose, 0), (Fit::Id, 0)]), [(Fit::Id, 0)]);
+        assert_eq!(
+            left(&[(Fit::Id, 1000), (Fit::Loose, 1000)]),
+            [(Fit::Id, 1000)]
+        );
+    }
+
+    #[test]
+    fn a_user_cannot_take_over_the_name_of_roots_container() {
+        let all = [(Fit::Loose, 0), (Fit::Id, 1000)];
+        assert_eq!(left(&all), all);
+        let all = [(Fit::Loose, 1001), (Fit::Id, 1000)];
+        assert_eq!(left(&all), all);
+    }
+
+    #[test]
+    fn a_user_cannot_make_the_whole_id_of_roots_container_ambiguous_by_a_name() {
+        assert_eq!(left(&[(Fit::Id, 0), (Fit::Loose, 1000)]), [(Fit::Id, 0)]);
+    }
+
+    #[test]
+    fn two_users_with_one_id_are_ambiguous() {
+        let all = [(Fit::Id, 0), (Fit::Id, 1000)];
+        assert_eq!(left(&all), all);
+    }
+
+    #[test]
+    fn without_a_whole_id_everything_that_fits_is_left() {
+        let all = [(Fit::Loose, 0), (Fit::Loose, 0), (Fit::Loose, 1000)];
+        assert_eq!(left(&all), all);
+    }
 }

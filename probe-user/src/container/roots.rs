@@ -78,8 +78,16 @@ impl StateRoots {
     /// their first container, users' directories with their first login.
     pub(super) fn oci_roots(&self) -> Vec<PathBuf> {
         let by_namespace = self.oci_by_namespace.iter().flat_map(|it| namespaces(it));
-        let by_user = directories(&self.users).into_iter().flat_map(|it| rootless(&it));
-        let mut roots: Vec<_> = self.oci.iter().cloned().chain(by_namespace).chain(by_user).collect();
+        let by_user = directories(&self.users)
+            .into_iter()
+            .flat_map(|it| rootless(&it));
+        let mut roots: Vec<_> = self
+            .oci
+            .iter()
+            .cloned()
+            .chain(by_namespace)
+            .chain(by_user)
+            .collect();
         roots.sort();
         roots.dedup();
         roots

@@ -5,7 +5,7 @@
 
 use std::{
     ffi::OsStr,
-    fs::File,
+    fs::{File, Metadata},
     io::Read,
     os::{fd::OwnedFd, unix::fs::MetadataExt},
     path::Path,
@@ -54,7 +54,11 @@ pub(super) fn read_in(directory: &Path, name: impl AsRef<OsStr>) -> Option<State
         )?);
         let metadata = file.metadata()?;
         if !metadata.is_file() || metadata.len() > MOST_BYTES {
-            tracing::debug!(path, size = metadata.len(), "not read: no regular file, or too large");
+            tracing::debug!(
+                path,
+                size = metadata.len(),
+                "not read: no regular file, or too large"
+            );
             return Ok(None);
         }
         let mut bytes = Vec::new();
@@ -96,11 +100,17 @@ const fn writer(directory_owner: u32, file_owner: u32) -> u32 {
 /// What a file looks like from outside; `None` if it is not there.
 pub(super) fn version(path: &Path) -> Option<Version> {
     let metadata = std::fs::symlink_metadata(path).ok()?;
-    Some(Version {
-        inode: metadata.ino(),
-        size: metadata.len(),
-        modified: (metadata.mtime(), metadata.mtime_nsec()),
-    })
+    Some(Version::of(&metadata))
+}
+
+impl Version {
+    pub(super) fn of(metadata: &Metadata) -> Self {
+        Self {
+            inode: metadata.ino(),
+            size: metadata.len(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+        }
+    }
 }
 
 impl StateFile {

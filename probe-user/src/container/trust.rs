@@ -114,8 +114,8 @@ mod tests {
         }
     }
 
-    fn owned(directory: u32, parent: u32) -> Option<CgroupOwner> {
-        Some(CgroupOwner { directory, parent })
+    const fn owned(directory: u32, parent: u32) -> CgroupOwner {
+        CgroupOwner { directory, parent }
     }
 
     #[test]
@@ -132,10 +132,14 @@ mod tests {
 
     #[test]
     fn a_user_is_believed_about_own_cgroups_only() {
-        assert!(cgroup(USER, InitVerdict::Believed, owned(USER, 0)));
-        assert!(cgroup(USER, InitVerdict::Gone, owned(USER, USER)));
-        assert!(!cgroup(USER, InitVerdict::Believed, owned(0, 0)));
-        assert!(!cgroup(USER, InitVerdict::Believed, owned(1001, 1001)));
+        assert!(cgroup(USER, InitVerdict::Believed, Some(owned(USER, 0))));
+        assert!(cgroup(USER, InitVerdict::Gone, Some(owned(USER, USER))));
+        assert!(!cgroup(USER, InitVerdict::Believed, Some(owned(0, 0))));
+        assert!(!cgroup(
+            USER,
+            InitVerdict::Believed,
+            Some(owned(1001, 1001))
+        ));
         assert!(!cgroup(USER, InitVerdict::Believed, None));
     }
 
@@ -143,14 +147,18 @@ mod tests {
     fn a_cgroup_handed_to_the_containers_root_is_still_its_makers() {
         // crun gives the cgroup to the root of the user namespace, whose uid
         // outside is a subordinate one with --userns=keep-id.
-        assert!(cgroup(USER, InitVerdict::Believed, owned(100_000, USER)));
+        assert!(cgroup(
+            USER,
+            InitVerdict::Believed,
+            Some(owned(100_000, USER))
+        ));
     }
 
     #[test]
     fn a_pid_that_somebody_else_has_by_now_refutes_the_file() {
         let verdict = init(USER, 78, Some(&living(USER)));
         assert_eq!(verdict, InitVerdict::Refuted);
-        assert!(!cgroup(USER, verdict, owned(USER, USER)));
+        assert!(!cgroup(USER, verdict, Some(owned(USER, USER))));
     }
 
     #[test]

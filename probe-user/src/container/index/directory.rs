@@ -2,26 +2,26 @@
 
 use std::{
     collections::HashMap,
-    fs, io,
+    fs::{self, Metadata},
+    io,
     os::unix::fs::MetadataExt,
     path::Path,
     sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
 
-use crate::container::{
-    record::Record,
-    state_file::{self, Version},
+use super::{
+    entry::{Entry, Known, Seen},
+    is_due,
 };
+use crate::container::{record::Record, state_file::Version};
 
 /// More containers than one root of a runtime holds; what a hostile user's
 /// directory may cost.
 const MOST_ENTRIES: usize = 4096;
-/// Entries that wait for their state are tried at each check, this many of them
-/// and for this long. runc makes the directory, sets the container up, and only
-/// then writes the state.
+/// Of entries that wait for their state, so many are tried at each check that
+/// nobody waits for.
 const MOST_AWAITED: usize = 64;
-const AWAIT_FOR: Duration = Duration::from_secs(10);
 /// Least time between two readings of one directory: one that root's runtimes
 /// keep, and one that belongs to a user and may change as fast as that user
 /// likes.
@@ -33,34 +33,6 @@ const REMEMBER_FOR: Duration = Duration::from_secs(10);
 /// File systems stamp with the time of the last tick. A directory that was
 /// changed this close to being read may have changed again unnoticed.
 const STAMP_GRAIN: Duration = Duration::from_millis(100);
-
-/// What an entry turned out to be.
-#[derive(Clone, Debug)]
-pub(super) enum Known {
-    Container(Arc<Record>),
-    /// By its unit.
-    VirtualMachine(String),
-    Nothing,
-}
-
-/// What could be read of an entry.
-#[derive(Clone, Debug)]
-pub(super) enum Entry {
-    /// Nothing yet.
-    Awaited,
-    Known(Known),
-}
-
-#[derive(Debug)]
-struct Seen {
-    entry: Entry,
-    /// To be told from another one of the same name.
-    version: Option<Version>,
-    since: Instant,
-    gone: Option<Instant>,
-    /// Whether nobody but root or we ourselves could have made it.
-    is_trusted: bool,
-}
 
 /// A state directory.
 #[derive(Debug, Default)]
@@ -121,21 +93,16 @@ impl Directory {
             self.looked = Some(now);
             is_changed |= self.read(path, now);
         }
-        let awaited = self
-            .entries
-            .iter_mut()
-            .filter(|(_, seen)| seen.is_to_be_read())
-            .take(MOST_AWAITED);
+        let most = if is_urgent {
+            MOST_ENTRIES
+        } else {
+            MOST_AWAITED
+        };
+        let entries = self.entries.iter_mut();
+        let awaited = entries.filter(|(_, seen)| seen.is_to_be_read()).take(most);
         for (name, seen) in awaited {
             self.looked = Some(now);
-            let entry = load(name);
-            if matches!(entry, Entry::Known(_)) {
-                seen.entry = entry;
-                is_changed = true;
-            } else if is_due(Some(seen.since), AWAIT_FOR, now) {
-                seen.entry = Entry::Known(Known::Nothing);
-                is_changed = true;
-            }
+            is_changed |= seen.read(load(name), now);
         }
         is_changed | self.forget(now)
     }
@@ -150,7 +117,9 @@ impl Directory {
         self.is_changed = false;
         self.is_trusted = is_trusted(path);
         self.settled = modified.filter(|&modified| {
-            started.duration_since(modified).is_ok_and(|age| age > STAMP_GRAIN)
+            started
+                .duration_since(modified)
+                .is_ok_and(|age| age > STAMP_GRAIN)
         });
         let names = names(path).unwrap_or_else(|error| {
             if error.kind() != io::ErrorKind::NotFound {
@@ -179,24 +148,25 @@ impl Directory {
 
     fn enter(&mut self, path: &Path, name: String, now: Instant) -> bool {
         // One that vanished meanwhile is found gone the next time.
-        let Some(version) = state_file::version(&path.join(&name)) else {
+        let Ok(metadata) = fs::symlink_metadata(path.join(&name)) else {
             return false;
         };
+        let version = Version::of(&metadata);
+        let is_full = self.entries.len() >= MOST_ENTRIES;
         match self.entries.get_mut(&name) {
-            Some(seen) if seen.gone.is_none() && seen.version == Some(version) => return false,
-            // Announced and now there.
-            Some(seen) if seen.gone.is_none() && seen.version.is_none() => {
+            Some(seen) if seen.gone.is_none() => {
+                seen.is_read &= seen.version == Some(version);
                 seen.version = Some(version);
-                return false;
+                false
             }
-            _ => {}
+            None if is_full => false,
+            _ => {
+                let is_trusted = self.is_trusted && is_own(&metadata);
+                let seen = Seen::awaited(Some(version), now, is_trusted);
+                self.entries.insert(name, seen);
+                true
+            }
         }
-        if self.entries.len() >= MOST_ENTRIES {
-            return false;
-        }
-        let is_trusted = self.is_trusted && is_trusted(&path.join(&name));
-        self.entries.insert(name, Seen::awaited(Some(version), now, is_trusted));
-        true
     }
 
     fn forget(&mut self, now: Instant) -> bool {
@@ -216,14 +186,11 @@ impl Directory {
             .map(|(name, _)| name.as_str())
     }
 
-    /// What is there or was a moment ago; what is there comes last.
-    pub(super) fn known(&self) -> impl Iterator<Item = &Known> {
-        let of = |is_gone: bool| {
-            self.entries
-                .values()
-                .filter(move |seen| seen.gone.is_some() == is_gone)
-        };
-        of(true).chain(of(false)).filter_map(|seen| match &seen.entry {
+    /// What is there, or what was there a moment ago.
+    pub(super) fn known(&self, is_gone: bool) -> impl Iterator<Item = &Known> {
+        let is_wanted = move |seen: &&Seen| seen.gone.is_some() == is_gone;
+        let seen = self.entries.values().filter(is_wanted);
+        seen.filter_map(|seen| match &seen.entry {
             Entry::Known(known) => Some(known),
             Entry::Awaited => None,
         })
@@ -231,39 +198,16 @@ impl Directory {
 
     /// Containers that are there.
     pub(super) fn present(&self) -> impl Iterator<Item = &Arc<Record>> {
-        self.entries
-            .values()
-            .filter(|seen| seen.gone.is_none())
-            .filter_map(|seen| match &seen.entry {
-                Entry::Known(Known::Container(record)) => Some(record),
-                _ => None,
-            })
-    }
-}
-
-impl Seen {
-    const fn awaited(version: Option<Version>, since: Instant, is_trusted: bool) -> Self {
-        Self {
-            entry: Entry::Awaited,
-            version,
-            since,
-            gone: None,
-            is_trusted,
-        }
-    }
-
-    fn is_to_be_read(&self) -> bool {
-        self.gone.is_none() && matches!(self.entry, Entry::Awaited)
+        self.known(false).filter_map(|known| match known {
+            Known::Container(record) => Some(record),
+            Known::VirtualMachine(_) | Known::Nothing => None,
+        })
     }
 }
 
 /// Hidden entries are the runtimes' own business.
 fn is_name(name: &str) -> bool {
     !name.starts_with('.')
-}
-
-pub(super) fn is_due(last: Option<Instant>, interval: Duration, now: Instant) -> bool {
-    last.is_none_or(|last| now.saturating_duration_since(last) >= interval)
 }
 
 /// Names of the entries that are no links.
@@ -277,7 +221,12 @@ fn names(path: &Path) -> io::Result<Vec<String>> {
     Ok(names.collect())
 }
 
+/// Whether nobody else could have made what is in a directory.
 pub(super) fn is_trusted(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|it| is_own(&it))
+}
+
+fn is_own(metadata: &Metadata) -> bool {
     let own = rustix::process::geteuid().as_raw();
-    fs::symlink_metadata(path).is_ok_and(|it| it.uid() == 0 || it.uid() == own)
+    metadata.uid() == 0 || metadata.uid() == own
 }

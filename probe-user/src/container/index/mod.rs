@@ -5,28 +5,21 @@
 //! that are new.
 
 mod directory;
+mod entry;
+mod load;
 mod watch;
 
 use std::{
     collections::{HashMap, HashSet},
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use super::{
-    Container, Runtime,
-    record::Record,
-    roots::StateRoots,
-    runtime::{
-        bundle::{self, Described},
-        nspawn,
-        oci::{self, State},
-        podman,
-    },
-    trust::{self, InitVerdict},
-};
-use directory::{Directory, Entry, Known, is_due};
+use super::{record::Record, roots::StateRoots, runtime::podman};
+use directory::Directory;
+use entry::Known;
+use load::{awaited, load};
 use watch::{Change, Watch};
 
 /// Least time between two questions to inotify: one for the many exits that are
@@ -154,30 +147,39 @@ impl Index {
     }
 
     fn rebuild(&mut self) {
-        self.by_cgroup.clear();
-        self.by_unit.clear();
-        self.virtual_machines.clear();
-        self.awaited.clear();
-        for (path, directory) in &self.directories {
-            for id in directory.awaited() {
-                self.awaited.insert(id.to_owned(), Arc::new(awaited(path, id)));
-            }
-            for known in directory.known() {
+        let Self {
+            directories,
+            by_cgroup,
+            by_unit,
+            virtual_machines,
+            ..
+        } = self;
+        by_cgroup.clear();
+        by_unit.clear();
+        virtual_machines.clear();
+        // The first entry stays: what is there, then what was.
+        for is_gone in [false, true] {
+            for known in directories.values().flat_map(|it| it.known(is_gone)) {
                 match known {
-                    Known::VirtualMachine(unit) => {
-                        self.virtual_machines.insert(unit.clone());
-                    }
+                    Known::VirtualMachine(unit) => _ = virtual_machines.insert(unit.clone()),
                     Known::Container(record) => {
                         if let Some(unit) = &record.unit {
-                            self.by_unit.insert(unit.clone(), Arc::clone(record));
+                            let unit = by_unit.entry(unit.clone());
+                            unit.or_insert_with(|| Arc::clone(record));
                         }
                         for claim in &record.cgroups {
-                            insert(&mut self.by_cgroup, &claim.path, record);
+                            insert(by_cgroup, &claim.path, record);
                         }
                     }
                     Known::Nothing => {}
                 }
             }
+        }
+        self.awaited.clear();
+        for (path, directory) in directories {
+            let records = directory.awaited().map(|id| awaited(path, id));
+            self.awaited
+                .extend(records.map(|it| (it.container.id.clone(), Arc::new(it))));
         }
     }
 
@@ -214,121 +216,6 @@ fn insert(by_cgroup: &mut HashMap<String, Arc<Record>>, path: &str, record: &Arc
     }
 }
 
-fn awaited(root: &Path, id: &str) -> Record {
-    let runtime = if root.ends_with("crun") {
-        Runtime::Crun
-    } else {
-        Runtime::Runc
-    };
-    Record {
-        container: Container {
-            runtime,
-            id: id.to_owned(),
-            name: None,
-            pod_uid: None,
-        },
-        pod: None,
-        owner: 0,
-        cgroups: Vec::new(),
-        unit: None,
-        init: None,
-    }
-}
-
-fn load(roots: &StateRoots, names: &mut podman::Names, path: &Path, name: &str) -> Entry {
-    if path == roots.machines {
-        return machine(roots, name);
-    }
-    match oci::state(&path.join(name), &roots.evidence.mounts) {
-        Some(state) => container(roots, names, name, state),
-        None => Entry::Awaited,
-    }
-}
-
-/// A container of runc or crun with what is believed of its state.
-fn container(roots: &StateRoots, names: &mut podman::Names, id: &str, state: State) -> Entry {
-    let State {
-        runtime,
-        owner,
-        cgroups,
-        init,
-        bundle,
-    } = state;
-    let living = init.and_then(|init| roots.evidence.living(init.pid));
-    let start_ticks = init.map_or(0, |init| init.start_ticks);
-    let verdict = trust::init(owner, start_ticks, living.as_ref());
-    let claims = cgroups.into_iter().filter(|claim| {
-        let owned_by = roots.evidence.cgroup_owner(claim.hierarchy, &claim.path);
-        trust::cgroup(owner, verdict, owned_by)
-    });
-    let cgroups: Vec<_> = claims.collect();
-    let init = init.filter(|_| verdict == InitVerdict::Believed);
-    if owner != 0 && cgroups.is_empty() && init.is_none() {
-        tracing::debug!(id, owner, "state not believed");
-        return Entry::Awaited;
-    }
-    let described = describe(names, roots, id, owner, bundle.as_deref());
-    Entry::Known(Known::Container(Arc::new(Record {
-        container: Container {
-            runtime: described.runtime.unwrap_or(runtime),
-            id: id.to_owned(),
-            name: described.name,
-            pod_uid: described.pod.as_ref().and_then(|pod| pod.uid.clone()),
-        },
-        pod: described.pod,
-        owner,
-        cgroups,
-        unit: None,
-        init,
-    })))
-}
-
-/// What the layer above runc or crun has to say, if there is one.
-fn describe(
-    names: &mut podman::Names,
-    roots: &StateRoots,
-    id: &str,
-    owner: u32,
-    bundle: Option<&Path>,
-) -> Described {
-    let Some(path) = bundle else {
-        return Described::default();
-    };
-    let mut described = bundle::describe(path).unwrap_or_default();
-    described.runtime = described.runtime.or_else(|| bundle::maker_by_place(path));
-    if described.runtime == Some(Runtime::Podman) && described.name.is_none() {
-        let stores = roots.stores_of(owner);
-        // `STORE/overlay-containers/ID/userdata`, wherever the store is.
-        described.name = path
-            .ancestors()
-            .nth(2)
-            .and_then(|driver| names.get_below(driver, id, owner))
-            .or_else(|| names.get(&stores, id, owner));
-    }
-    described
-}
-
-/// A machine of machined, whose files only root writes.
-fn machine(roots: &StateRoots, name: &str) -> Entry {
-    let Some(machine) = nspawn::machine(&roots.machines, name) else {
-        return Entry::Known(Known::Nothing);
-    };
-    if !machine.is_container {
-        return Entry::Known(Known::VirtualMachine(machine.unit));
-    }
-    let leader = machine.leader;
-    let init = leader.and_then(|pid| roots.evidence.leader(pid, &machine.unit));
-    Entry::Known(Known::Container(Arc::new(Record {
-        container: Container {
-            runtime: Runtime::Nspawn,
-            id: machine.name.clone(),
-            name: Some(machine.name),
-            pod_uid: None,
-        },
-        pod: None,
-        owner: machine.owner,
-        cgroups: Vec::new(),
-        unit: Some(machine.unit),
-        init,
-    })))
+fn is_due(last: Option<Instant>, interval: Duration, now: Instant) -> bool {
+    last.is_none_or(|last| now.saturating_duration_since(last) >= interval)
 }

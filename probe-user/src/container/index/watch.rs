@@ -50,7 +50,11 @@ impl Watch {
             | WatchFlags::MOVED_FROM
             | WatchFlags::DELETE_SELF
             | WatchFlags::MOVE_SELF;
-        match add_watch(inotify, path, changes | WatchFlags::ONLYDIR | WatchFlags::DONT_FOLLOW) {
+        match add_watch(
+            inotify,
+            path,
+            changes | WatchFlags::ONLYDIR | WatchFlags::DONT_FOLLOW,
+        ) {
             Ok(descriptor) => {
                 self.paths.insert(descriptor, path.clone());
                 true

@@ -51,8 +51,11 @@ fn described(bundle: &Path, annotations: &HashMap<String, String>) -> Described 
     let pod_name = first(&["io.kubernetes.cri.sandbox-name", "io.kubernetes.pod.name"]);
     let pod = pod_name.map(|name| Pod {
         name,
-        namespace: first(&["io.kubernetes.cri.sandbox-namespace", "io.kubernetes.pod.namespace"])
-            .unwrap_or_default(),
+        namespace: first(&[
+            "io.kubernetes.cri.sandbox-namespace",
+            "io.kubernetes.pod.namespace",
+        ])
+        .unwrap_or_default(),
         uid: first(&["io.kubernetes.cri.sandbox-uid", "io.kubernetes.pod.uid"]),
     });
     // A sandbox has no name of its own: it goes by its pod's.

@@ -24,8 +24,8 @@ use crate::container::{
 const NAMESPACES: [&str; 2] = ["default", "k8s.io"];
 
 pub(in crate::container) fn named<'a>(place: &Place<'_, 'a>) -> Option<Named<'a>> {
-    let prefixed = prefixed_id(place.name, "cri-containerd-")
-        .or_else(|| prefixed_id(place.name, "nerdctl-"));
+    let prefixed =
+        prefixed_id(place.name, "cri-containerd-").or_else(|| prefixed_id(place.name, "nerdctl-"));
     if let Some(id) = prefixed {
         return Some(Named::certain(Runtime::Containerd, id));
     }

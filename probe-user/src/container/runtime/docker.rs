@@ -15,8 +15,9 @@ use crate::container::{
 };
 
 pub(in crate::container) fn named<'a>(place: &Place<'_, 'a>) -> Option<Named<'a>> {
-    let id = prefixed_id(place.name, "docker-")
-        .or_else(|| (place.parent() == Some("docker") && is_id(place.name)).then_some(place.name))?;
+    let id = prefixed_id(place.name, "docker-").or_else(|| {
+        (place.parent() == Some("docker") && is_id(place.name)).then_some(place.name)
+    })?;
     Some(Named::certain(Runtime::Docker, id))
 }
 

@@ -27,7 +27,9 @@ pub(in crate::container) fn named<'a>(place: &Place<'_, 'a>) -> Option<Named<'a>
         return Some(Named::certain(runtime, id));
     }
     let (_parent, above) = place.above.split_last()?;
-    let is_in_pod = place.parent().is_some_and(|parent| uid(parent, above).is_some());
+    let is_in_pod = place
+        .parent()
+        .is_some_and(|parent| uid(parent, above).is_some());
     // containerd's CRI plugin, or cri-dockerd.
     (is_in_pod && is_id(place.name)).then(|| Named::likely(Runtime::Containerd, place.name))
 }
@@ -35,8 +37,8 @@ pub(in crate::container) fn named<'a>(place: &Place<'_, 'a>) -> Option<Named<'a>
 fn unexpanded(name: &str) -> Option<(&str, &str, &str)> {
     let (slice, rest) = name.split_once(':')?;
     let (prefix, id) = rest.split_once(':')?;
-    let is_one = slice.ends_with(".slice") && !id.is_empty() && !id.contains(':');
-    is_one.then_some((slice, prefix, id))
+    let is_slice = slice.strip_suffix(".slice").is_some();
+    (is_slice && !id.is_empty() && !id.contains(':')).then_some((slice, prefix, id))
 }
 
 /// Uid of the innermost pod that `components` lie in.

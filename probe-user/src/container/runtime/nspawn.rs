@@ -1,8 +1,8 @@
 //! systemd-nspawn, and containers that others register with machined.
 //!
 //! `systemd-nspawn@NAME.service` or `machine-NAME.scope`, escaped as unit names
-//! are; from 233 on with `payload` below for the container and `supervisor` for
-//! nspawn itself.
+//! are; on v2 with `payload` below for the container and `supervisor` for nspawn
+//! itself.
 //! <https://github.com/systemd/systemd/blob/0377c44b22dd2479fa68e328f42b25aa69723c8d/src/nspawn/nspawn-cgroup.c>
 //! machined's files tell the unit, whatever its name, and whether it is a
 //! virtual machine.

@@ -56,32 +56,32 @@ pub(in crate::container) struct Names {
 }
 
 impl Names {
-    /// Name of a container, from the stores (`/var/lib/containers/storage`)
-    /// given, as far as their lists are root's or `owner`'s.
-    pub(in crate::container) fn get(
-        &mut self,
-        stores: &[PathBuf],
-        id: &str,
-        owner: u32,
-    ) -> Option<String> {
+    /// Name of a container, from stores (`/var/lib/containers/storage`) of whom
+    /// it belongs to.
+    pub(in crate::container) fn get(&mut self, stores: &[PathBuf], id: &str) -> Option<String> {
         stores
             .iter()
             .flat_map(|store| drivers(store))
-            .find_map(|driver| self.get_below(&driver, id, owner))
+            .find_map(|driver| self.find(&driver, id, |_owner| true))
     }
 
     /// The same for the directory of one storage driver
-    /// (`…/storage/overlay-containers`).
+    /// (`…/storage/overlay-containers`) wherever it is, if the list is root's or
+    /// `user`'s.
     pub(in crate::container) fn get_below(
         &mut self,
         driver: &Path,
         id: &str,
-        owner: u32,
+        user: u32,
     ) -> Option<String> {
+        self.find(driver, id, |owner| owner == 0 || owner == user)
+    }
+
+    fn find(&mut self, driver: &Path, id: &str, is_theirs: impl Fn(u32) -> bool) -> Option<String> {
         LISTS.iter().find_map(|file| {
             let list = self.list(driver, file)?;
-            let is_theirs = list.owner == 0 || list.owner == owner;
-            list.names.get(id).filter(|_| is_theirs).cloned()
+            let name = list.names.get(id);
+            name.filter(|_| is_theirs(list.owner)).cloned()
         })
     }
 
@@ -90,7 +90,11 @@ impl Names {
         const MOST: usize = 64;
         let path = driver.join(file);
         let version = state_file::version(&path)?;
-        if self.lists.get(&path).is_none_or(|list| list.version != version) {
+        if self
+            .lists
+            .get(&path)
+            .is_none_or(|list| list.version != version)
+        {
             let list = read_list(driver, file, version)?;
             if self.lists.len() >= MOST {
                 self.lists.clear();

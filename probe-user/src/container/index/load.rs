@@ -1,0 +1,143 @@
+//! State on disk → what is believed of it.
+
+use std::{path::Path, sync::Arc};
+
+use super::entry::{Entry, Known};
+use crate::container::{
+    Container, Runtime,
+    record::Record,
+    roots::StateRoots,
+    runtime::{
+        bundle::{self, Described},
+        nspawn,
+        oci::{self, State},
+        podman,
+    },
+    trust::{self, InitVerdict},
+};
+
+/// All that is known of an id before there is a state of it.
+pub(super) fn awaited(root: &Path, id: &str) -> Record {
+    let runtime = if root.ends_with("crun") {
+        Runtime::Crun
+    } else {
+        Runtime::Runc
+    };
+    Record {
+        container: Container {
+            runtime,
+            id: id.to_owned(),
+            name: None,
+            pod_uid: None,
+        },
+        pod: None,
+        owner: 0,
+        cgroups: Vec::new(),
+        unit: None,
+        init: None,
+    }
+}
+
+/// Reads an entry of a state directory.
+pub(super) fn load(
+    roots: &StateRoots,
+    names: &mut podman::Names,
+    path: &Path,
+    name: &str,
+) -> Entry {
+    if path == roots.machines {
+        return machine(roots, name);
+    }
+    match oci::state(&path.join(name), &roots.evidence.mounts) {
+        Some(state) => container(roots, names, name, state),
+        None => Entry::Awaited,
+    }
+}
+
+/// A container of runc or crun with what is believed of its state.
+fn container(roots: &StateRoots, names: &mut podman::Names, id: &str, state: State) -> Entry {
+    let State {
+        runtime,
+        owner,
+        cgroups,
+        init,
+        bundle,
+    } = state;
+    let living = init.and_then(|init| roots.evidence.living(init.pid));
+    let start_ticks = init.map_or(0, |init| init.start_ticks);
+    let verdict = trust::init(owner, start_ticks, living.as_ref());
+    let claims = cgroups.into_iter().filter(|claim| {
+        let owned_by = roots.evidence.cgroup_owner(claim.hierarchy, &claim.path);
+        trust::cgroup(owner, verdict, owned_by)
+    });
+    let cgroups: Vec<_> = claims.collect();
+    let init = init.filter(|_| verdict == InitVerdict::Believed);
+    if owner != 0 && cgroups.is_empty() && init.is_none() {
+        tracing::debug!(id, owner, "state not believed");
+        return Entry::Known(Known::Nothing);
+    }
+    let described = describe(names, roots, id, owner, bundle.as_deref());
+    Entry::Known(Known::Container(Arc::new(Record {
+        container: Container {
+            runtime: described.runtime.unwrap_or(runtime),
+            id: id.to_owned(),
+            name: described.name,
+            pod_uid: described.pod.as_ref().and_then(|pod| pod.uid.clone()),
+        },
+        pod: described.pod,
+        owner,
+        cgroups,
+        unit: None,
+        init,
+    })))
+}
+
+/// What the layer above runc or crun has to say, if there is one.
+fn describe(
+    names: &mut podman::Names,
+    roots: &StateRoots,
+    id: &str,
+    owner: u32,
+    bundle: Option<&Path>,
+) -> Described {
+    let Some(path) = bundle else {
+        return Described::default();
+    };
+    let mut described = bundle::describe(path).unwrap_or_default();
+    described.runtime = described.runtime.or_else(|| bundle::maker_by_place(path));
+    if described.runtime == Some(Runtime::Podman) && described.name.is_none() {
+        let stores = roots.stores_of(owner);
+        // `STORE/overlay-containers/ID/userdata`, wherever the store is.
+        described.name = path
+            .ancestors()
+            .nth(2)
+            .and_then(|driver| names.get_below(driver, id, owner))
+            .or_else(|| names.get(&stores, id));
+    }
+    described
+}
+
+/// A machine of machined, whose files only root writes.
+fn machine(roots: &StateRoots, name: &str) -> Entry {
+    let Some(machine) = nspawn::machine(&roots.machines, name) else {
+        return Entry::Known(Known::Nothing);
+    };
+    if !machine.is_container {
+        return Entry::Known(Known::VirtualMachine(machine.unit));
+    }
+    let leader = machine.leader;
+    let init = leader.and_then(|pid| roots.evidence.leader(pid, &machine.unit));
+    Entry::Known(Known::Container(Arc::new(Record {
+        container: Container {
+            runtime: Runtime::Nspawn,
+            id: machine.name.clone(),
+            name: Some(machine.name),
+            pod_uid: None,
+        },
+        pod: None,
+        owner: machine.owner,
+        cgroups: Vec::new(),
+        unit: Some(machine.unit),
+        init,
+    })))
+}

@@ -1,0 +1,211 @@
+//! Id or name → container and cgroups.
+
+use std::os::unix::fs::MetadataExt;
+
+use serde_json::json;
+
+use super::machine::{A, B, Machine, PIDS, short};
+use crate::container::{FindError, Found, Init};
+
+const SCOPE: &str = "/system.slice/docker-";
+
+fn docker(machine: &Machine, id: &str, name: &str) -> (u32, String) {
+    let config = json!({ "Name": format!("/{name}") });
+    machine.write_json(
+        format!("var/lib/docker/containers/{id}/config.v2.json"),
+        &config,
+    );
+    machine.cgroup(0, &format!("{SCOPE}{id}.scope"))
+}
+
+fn find(machine: &Machine, wanted: &str, cgroups: &[(u32, String)]) -> Result<Found, FindError> {
+    machine.resolver().find(wanted, cgroups)
+}
+
+fn id(found: Result<Found, FindError>) -> String {
+    found.expect("one container").container.id.clone()
+}
+
+fn ambiguous(found: Result<Found, FindError>) -> Vec<String> {
+    match found {
+        Err(FindError::Ambiguous { matches, .. }) => {
+            matches.iter().map(|it| it.container.id.clone()).collect()
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_container_is_found_by_id_beginning_and_name() {
+    let machine = Machine::new();
+    let cgroups = [docker(&machine, A, "web"), docker(&machine, B, "db")];
+    for wanted in [A, &A[..13], "web"] {
+        let found = find(&machine, wanted, &cgroups).expect("one container");
+        assert_eq!(
+            short(Some(&found.container)),
+            Some(("docker", A, Some("web")))
+        );
+        assert_eq!(found.cgroups, [cgroups[0].clone()]);
+    }
+}
+
+#[test]
+fn what_nobody_knows_is_unknown() {
+    let machine = Machine::new();
+    let cgroups = [docker(&machine, A, "web")];
+    for wanted in ["we", "", "f", "/web"] {
+        let error = find(&machine, wanted, &cgroups).expect_err("no container");
+        assert!(matches!(error, FindError::Unknown { .. }), "{error}");
+    }
+}
+
+#[test]
+fn of_many_containers_every_one_is_found_at_once() {
+    let machine = Machine::new();
+    let names: Vec<_> = (0..200).map(|number| format!("c{number:03}")).collect();
+    for name in &names {
+        machine.runc(name, &format!("/box/in-{name}"));
+    }
+    for name in &names[190..] {
+        let cgroup = (0, format!("/box/in-{name}"));
+        let found = find(&machine, name, std::slice::from_ref(&cgroup)).expect("one container");
+        assert_eq!(found.cgroups, [cgroup]);
+    }
+}
+
+#[test]
+fn several_matches_are_an_error_that_lists_them() {
+    let machine = Machine::new();
+    let cgroups = [docker(&machine, A, "web"), docker(&machine, B, "db")];
+    let error = find(&machine, &A[..8], &cgroups).expect_err("two containers");
+    let text = error.to_string();
+    let owner = machine.path("").metadata().expect("metadata").uid();
+    let owner = match owner {
+        0 => "root".to_owned(),
+        uid => format!("uid {uid}"),
+    };
+    let line = |id: &str, name: &str| {
+        format!(
+            "\n  docker {} ({name}) of {owner} in {SCOPE}{id}.scope",
+            &id[..12]
+        )
+    };
+    let expected = [line(A, "web"), line(B, "db")].concat();
+    assert_eq!(text, format!("'{}' may be any of:{expected}", &A[..8]));
+}
+
+#[test]
+fn a_whole_id_decides_and_a_name_does_not() {
+    let machine = Machine::new();
+    let mut cgroups = vec![docker(&machine, A, "web"), docker(&machine, B, "web")];
+    assert_eq!(ambiguous(find(&machine, "web", &cgroups)), [A, B]);
+    for id in ["web", "web2"] {
+        machine.runc(id, &format!("/{id}"));
+        cgroups.push(machine.cgroup(0, &format!("/{id}")));
+    }
+    assert_eq!(id(find(&machine, "web", &cgroups)), "web");
+    assert_eq!(ambiguous(find(&machine, "we", &cgroups)), ["web", "web2"]);
+}
+
+#[test]
+fn the_cgroups_of_all_hierarchies_are_found_v2_first() {
+    let machine = Machine::new();
+    machine.runc("web", "/web");
+    machine.process(4_000_000, 77, "/web");
+    let cgroups = [
+        machine.cgroup(PIDS, "/web"),
+        machine.cgroup(PIDS, "/web/sub"),
+        machine.cgroup(0, "/web"),
+        machine.cgroup(0, "/web/sub"),
+        machine.cgroup(0, "/other"),
+    ];
+    let found = find(&machine, "web", &cgroups).expect("one container");
+    assert_eq!(
+        found.cgroups,
+        [(0, "/web".to_owned()), (PIDS, "/web".to_owned())]
+    );
+    let init = Init {
+        pid: 4_000_000,
+        start_ticks: 77,
+    };
+    assert_eq!(found.init, Some(init));
+}
+
+#[test]
+fn a_pid_that_is_another_process_by_now_is_no_init() {
+    let machine = Machine::new();
+    machine.runc("web", "/web");
+    machine.process(4_000_000, 78, "/elsewhere");
+    let cgroups = [machine.cgroup(0, "/web")];
+    let found = find(&machine, "web", &cgroups);
+    // Root is believed about the cgroup all the same, a user is not.
+    if rustix::process::geteuid().is_root() {
+        let found = found.expect("one container");
+        assert_eq!((found.init, found.cgroups.len()), (None, 1));
+    } else {
+        assert!(matches!(found, Err(FindError::Unknown { .. })));
+    }
+}
+
+#[test]
+fn the_sub_cgroup_that_crun_records_is_part_of_the_container() {
+    let machine = Machine::new();
+    let scope = format!("/machine.slice/libpod-{A}.scope");
+    let status = json!({
+        "pid": 4_000_000, "process-start-time": 77, "bundle": "/nowhere",
+        "cgroup-path": format!("{scope}/container"), "rootfs": "/x",
+    });
+    let cgroups = [
+        machine.cgroup(0, &scope),
+        machine.cgroup(0, &format!("{scope}/container")),
+    ];
+    machine.write_json(format!("run/crun/{A}/status"), &status);
+    machine.process(4_000_000, 77, &format!("{scope}/container"));
+    let found = find(&machine, A, &cgroups).expect("one container");
+    assert_eq!(found.container.runtime.as_str(), "podman");
+    assert_eq!(found.cgroups, [(0, scope)]);
+    assert!(found.init.is_some());
+}
+
+#[test]
+fn nspawn_itself_is_not_part_of_its_container() {
+    let machine = Machine::new();
+    let unit = "/machine.slice/systemd-nspawn@box.service";
+    let cgroups = ["", "/supervisor", "/payload", "/payload/init.scope"]
+        .map(|below| machine.cgroup(0, &format!("{unit}{below}")));
+    let found = find(&machine, "box", &cgroups).expect("one container");
+    assert_eq!(found.cgroups, [(0, format!("{unit}/payload"))]);
+    let found = find(&machine, "box", &cgroups[..1]).expect("one container");
+    assert_eq!(found.cgroups, [(0, unit.to_owned())]);
+}
+
+#[test]
+fn a_container_whose_cgroup_is_gone_is_still_known() {
+    let machine = Machine::new();
+    machine.runc("web", "/web");
+    let found = find(&machine, "web", &[]).expect("one container");
+    assert!(found.cgroups.is_empty());
+}
+
+#[test]
+fn in_kubernetes_the_pod_tells_containers_of_one_name_apart() {
+    let machine = Machine::new();
+    let mut cgroups = Vec::new();
+    for (id, pod) in [(A, "shop-0"), (B, "shop-1")] {
+        let annotations = json!({
+            "io.kubernetes.cri.container-name": "nginx",
+            "io.kubernetes.cri.sandbox-name": pod,
+            "io.kubernetes.cri.sandbox-namespace": "prod",
+        });
+        let config = json!({ "annotations": annotations });
+        let bundle = format!("run/containerd/io.containerd.runtime.v2.task/k8s.io/{id}");
+        machine.write_json(format!("{bundle}/config.json"), &config);
+        cgroups.push(machine.cgroup(0, &format!("/kubepods/pod12345678/{id}")));
+    }
+    assert_eq!(ambiguous(find(&machine, "nginx", &cgroups)), [A, B]);
+    assert_eq!(id(find(&machine, "shop-1/nginx", &cgroups)), B);
+    assert_eq!(id(find(&machine, "prod/shop-0/nginx", &cgroups)), A);
+    for wanted in ["test/shop-0/nginx", "shop-2/nginx", "/nginx"] {
+        assert!(find(&machine, wanted, &cgroups).is_err(), "{wanted}");
+    }
+}

@@ -1,0 +1,215 @@
+//! Every layout that is known, as a table.
+
+use proptest::{prelude::*, proptest};
+
+use crate::container::{
+    Runtime::{self, Containerd, CriO, Crun, Docker, Lxc, Nspawn, Podman, Runc},
+    layout::identify,
+};
+
+const A: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+const B: &str = "fedcba9876543210fedcba9876543210fedcba9876543210fedcba9876543210";
+const UID: &str = "1b0fa1b4-7c4d-4f0e-9a3a-2f7d5d1c9e11";
+const UID_IN_SLICE: &str = "1b0fa1b4_7c4d_4f0e_9a3a_2f7d5d1c9e11";
+const STATIC: &str = "4f1e9a2b3c4d5e6f708192a3b4c5d6e7";
+
+/// `{a}`, `{b}`: ids; `{uid}`, `{slice}`, `{static}`: uids of pods.
+fn fill(pattern: &str) -> String {
+    pattern
+        .replace("{a}", A)
+        .replace("{b}", B)
+        .replace("{uid}", UID)
+        .replace("{slice}", UID_IN_SLICE)
+        .replace("{static}", STATIC)
+}
+
+type Row = (&'static str, Runtime, &'static str, Option<&'static str>);
+
+#[rustfmt::skip]
+const CONTAINERS: &[Row] = &[
+    // runc, crun with the systemd driver
+    ("/system.slice/runc-web.scope", Runc, "web", None),
+    ("/user.slice/crun-my.box+1.scope", Crun, "my.box+1", None),
+    ("/system.slice/crun-web.scope/container", Crun, "web", None),
+    // podman
+    ("/machine.slice/libpod-{a}.scope", Podman, "{a}", None),
+    ("/machine.slice/libpod-{a}.scope/container", Podman, "{a}", None),
+    ("/machine.slice/libpod-{a}.scope/container/init.scope", Podman, "{a}", None),
+    ("/machine.slice/machine-libpod_pod_{b}.slice/libpod-{a}.scope", Podman, "{a}", None),
+    ("/libpod_parent/libpod-{a}", Podman, "{a}", None),
+    ("/libpod_parent/{b}/libpod-{a}", Podman, "{a}", None),
+    ("/my/parent/libpod-{a}", Podman, "{a}", None),
+    ("/system.slice/web.service/libpod-payload-{a}", Podman, "{a}", None),
+    ("/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-{a}.scope/container",
+        Podman, "{a}", None),
+    ("/user.slice/user-1000.slice/user@1000.service/user.slice/user-libpod_pod_{b}.slice/libpod-{a}.scope",
+        Podman, "{a}", None),
+    // Docker
+    ("/docker/{a}", Docker, "{a}", None),
+    ("/docker/{a}/init.scope", Docker, "{a}", None),
+    ("/system.slice/docker-{a}.scope", Docker, "{a}", None),
+    ("/system.slice/docker-{a}.scope/system.slice/nginx.service", Docker, "{a}", None),
+    ("/my.slice/docker-{a}.scope", Docker, "{a}", None),
+    ("/my/parent/{a}", Docker, "{a}", None),
+    ("/user.slice/user-1000.slice/user@1000.service/user.slice/docker-{a}.scope", Docker, "{a}", None),
+    // containerd
+    ("/default/{a}", Containerd, "{a}", None),
+    ("/k8s.io/{a}", Containerd, "{a}", None),
+    ("/system.slice/nerdctl-{a}.scope", Containerd, "{a}", None),
+    ("/system.slice/cri-containerd-{a}.scope", Containerd, "{a}", None),
+    // Kubernetes, cgroupfs driver
+    ("/kubepods/burstable/pod{uid}/{a}", Containerd, "{a}", Some("{uid}")),
+    ("/kubepods/besteffort/pod{uid}/{a}", Containerd, "{a}", Some("{uid}")),
+    ("/kubepods/pod{uid}/{a}", Containerd, "{a}", Some("{uid}")),
+    ("/kubepods/pod{static}/{a}", Containerd, "{a}", Some("{static}")),
+    ("/kubepods/burstable/pod{uid}/crio-{a}", CriO, "{a}", Some("{uid}")),
+    ("/my/root/kubepods/burstable/pod{uid}/{a}/sub", Containerd, "{a}", Some("{uid}")),
+    // Kubernetes, systemd driver
+    ("/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod{slice}.slice/cri-containerd-{a}.scope",
+        Containerd, "{a}", Some("{uid}")),
+    ("/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-pod{slice}.slice/crio-{a}.scope",
+        CriO, "{a}", Some("{uid}")),
+    ("/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-pod{slice}.slice/crio-{a}.scope/container",
+        CriO, "{a}", Some("{uid}")),
+    ("/kubepods.slice/kubepods-pod{slice}.slice/docker-{a}.scope", Docker, "{a}", Some("{uid}")),
+    ("/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod{static}.slice/cri-containerd-{a}.scope",
+        Containerd, "{a}", Some("{static}")),
+    ("/system.slice/containerd.service/kubepods-burstable-pod{slice}.slice:cri-containerd:{a}",
+        Containerd, "{a}", Some("{uid}")),
+    // kind and minikube: the node is a container
+    ("/docker/{b}/kubelet/kubepods/burstable/pod{uid}/{a}", Containerd, "{a}", Some("{uid}")),
+    ("/docker/{b}/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-burstable.slice/\
+        kubelet-kubepods-burstable-pod{slice}.slice/cri-containerd-{a}.scope",
+        Containerd, "{a}", Some("{uid}")),
+    ("/docker/{b}/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-pod{slice}.slice/crio-{a}.scope",
+        CriO, "{a}", Some("{uid}")),
+    ("/docker/{b}/kubelet/kubepods/burstable/pod{uid}", Docker, "{b}", None),
+    // the inner one wins
+    ("/docker/{b}/docker/{a}", Docker, "{a}", None),
+    ("/docker/{b}/system.slice/docker-{a}.scope", Docker, "{a}", None),
+    ("/lxc.payload.box/docker/{a}", Docker, "{a}", None),
+    ("/docker/{b}/lxc.payload.box", Lxc, "box", None),
+    // LXC
+    ("/lxc/box", Lxc, "box", None),
+    ("/lxc/101/ns/system.slice/cron.service", Lxc, "101", None),
+    ("/lxc/box/payload", Lxc, "box", None),
+    ("/lxc.payload/box", Lxc, "box", None),
+    ("/lxc.payload.box", Lxc, "box", None),
+    ("/lxc.payload.project_box-1/system.slice/cron.service", Lxc, "project_box-1", None),
+    // systemd-nspawn
+    ("/machine.slice/systemd-nspawn@box.service", Nspawn, "box", None),
+    ("/machine.slice/systemd-nspawn@my-box.service/payload/init.scope", Nspawn, "my-box", None),
+    (r"/machine.slice/machine-my\x2dbox.scope", Nspawn, "my-box", None),
+    (r"/machine.slice/machine-my\x2dbox.scope/payload/system.slice/cron.service", Nspawn, "my-box", None),
+    (r"/machine.slice/machine-\xc3\xa4\x2.scope", Nspawn, r"ä\x2", None),
+    // the monitor of an inner container is the outer one's
+    ("/docker/{b}/lxc.monitor.box", Docker, "{b}", None),
+    ("/docker/{b}/machine.slice/libpod-conmon-{a}.scope", Docker, "{b}", None),
+];
+
+#[test]
+fn every_layout_tells_runtime_id_and_pod() {
+    for &(path, runtime, id, pod_uid) in CONTAINERS {
+        let path = fill(path);
+        let found = identify(&path).unwrap_or_else(|| panic!("{path}"));
+        let found = (found.runtime, found.id.into_owned(), found.pod_uid);
+        assert_eq!(found, (runtime, fill(id), pod_uid.map(fill)), "{path}");
+    }
+}
+
+const NO_CONTAINERS: &[&str] = &[
+    "",
+    "/",
+    "//",
+    "/system.slice/sshd.service",
+    "/user.slice/user-1000.slice/session-3.scope",
+    "/web",
+    "/{a}",
+    "/libpod_parent/{a}",
+    "/libpod_parent/conmon",
+    "/machine.slice/libpod-conmon-{a}.scope",
+    "/system.slice/docker.service",
+    "/system.slice/docker-compose.scope",
+    "/docker",
+    "/docker/buildkit/ab12",
+    "/default/web",
+    "/system.slice/containerd.service",
+    "/system.slice/crio-conmon-{a}.scope",
+    "/kubepods/burstable/pod{uid}/crio-conmon-{a}",
+    "/system.slice/crio-pull-image-123456789012.scope",
+    "/kubepods/burstable/pod{uid}",
+    "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod{slice}.slice",
+    "/lxc",
+    "/lxc.monitor.box",
+    "/lxc.monitor/box",
+    "/lxc.pivot",
+    "/lxc/box/monitor",
+    "/lxc/box/lxc.monitor.box",
+    "/machine.slice/systemd-nspawn@box.service/supervisor",
+    r"/machine.slice/machine-qemu\x2d1\x2dvm.scope",
+    r"/machine.slice/machine-lxc\x2d1\x2dvm.scope/libvirt",
+    "/machine.slice",
+    "/machine.slice/systemd-nspawn@.service",
+    "/process_api/25bb3eec297c1f9243c641b889d3335a",
+    "/a.slice:cri-containerd:",
+    "/0123456789ABCDEF0123456789ABCDEF0123456789ABCDEF0123456789ABCDEF/x",
+];
+
+#[test]
+fn what_is_no_container_is_none() {
+    for path in NO_CONTAINERS {
+        assert_eq!(identify(&fill(path)), None, "{path}");
+    }
+}
+
+#[test]
+fn the_top_is_the_containers_own_cgroup() {
+    let top = |path: &str| identify(&fill(path)).map(|it| it.top.to_owned());
+    let expect = |path: &str, expected: &str| assert_eq!(top(path), Some(fill(expected)));
+    expect("/docker/{a}/x/y", "/docker/{a}");
+    expect("/docker/{a}", "/docker/{a}");
+    expect("/docker/{b}/docker/{a}/x", "/docker/{b}/docker/{a}");
+    let unit = "/machine.slice/systemd-nspawn@box.service";
+    expect(unit, unit);
+    expect(&format!("{unit}/payload/x"), &format!("{unit}/payload"));
+    expect("/lxc/box/payload/x", "/lxc/box/payload");
+    expect("/lxc/box/ns/x", "/lxc/box");
+}
+
+#[test]
+fn a_bare_id_is_a_guess_and_a_prefix_is_not() {
+    let is_certain = |path: &str| identify(&fill(path)).map(|it| it.is_certain);
+    assert_eq!(is_certain("/system.slice/docker-{a}.scope"), Some(true));
+    assert_eq!(is_certain("/docker/{a}"), Some(true));
+    assert_eq!(is_certain("/my/parent/{a}"), Some(false));
+    assert_eq!(is_certain("/default/{a}"), Some(false));
+    assert_eq!(is_certain("/kubepods/pod{uid}/{a}"), Some(false));
+}
+
+/// What the parsers know, and what nearly is it.
+#[rustfmt::skip]
+const WORDS: &[&str] = &[
+    "docker", "kubepods", "burstable", "default", "lxc", "lxc.payload", "payload", "monitor",
+    "supervisor", "pod", "pod1", "libpod-", "libpod_parent", ".slice", ".scope", "-pod.slice",
+    "kubepods-pod.slice", "x.slice:docker:", ":::", "machine-", r"machine-\x.scope",
+    r"machine-\x2", r"machine-\x2d.scope", "systemd-nspawn@.service", "docker-", "é", A,
+];
+
+/// Any text, and paths put together from such words.
+fn path() -> impl Strategy<Value = String> {
+    let known = proptest::sample::select(WORDS).prop_map(str::to_owned);
+    let component = prop_oneof![known, ".*"];
+    let joined = proptest::collection::vec(component, 0..6).prop_map(|it| it.join("/"));
+    prop_oneof![joined.clone().prop_map(|it| format!("/{it}")), joined]
+}
+
+proptest! {
+    #[test]
+    fn no_path_panics_and_the_top_is_the_path_or_an_ancestor(path in path()) {
+        if let Some(layout) = identify(&path) {
+            let rest = path.strip_prefix(layout.top).expect("an ancestor");
+            prop_assert!(rest.is_empty() || rest.starts_with('/'));
+            prop_assert!(!layout.id.is_empty());
+        }
+    }
+}
