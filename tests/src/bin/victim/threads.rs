@@ -1,6 +1,6 @@
 //! Words about the tasks of the process.
 
-use std::{fs, thread};
+use std::{fs, sync::mpsc, thread};
 
 use crate::{Words, act as act_on, number, sys::process};
 
@@ -29,7 +29,32 @@ pub(crate) fn act(words: Words) {
             });
             process::exit_thread(number(code));
         }
+        ["leaderless-task", tid, ref rest @ ..] => leaderless_task(number(tid), rest),
         _ => {}
+    }
+}
+
+/// A task with a certain tid does the rest, when it is the last of the process.
+fn leaderless_task(tid: i32, rest: Words) -> ! {
+    let leader = process::getpid();
+    loop {
+        // The kernel goes on counting from here; somebody else may be faster.
+        let before = (tid - 1).to_string();
+        fs::write("/proc/sys/kernel/ns_last_pid", before).expect("CONFIG_CHECKPOINT_RESTORE");
+        let (found, is_found) = mpsc::channel();
+        spawn(move || {
+            let is_it = process::gettid() == tid;
+            found.send(is_it).expect("the leader listens");
+            if is_it {
+                while !is_zombie(leader) {
+                    thread::yield_now();
+                }
+                act_on(rest);
+            }
+        });
+        if is_found.recv().expect("the task says what it is") {
+            process::exit_thread(0);
+        }
     }
 }
 
