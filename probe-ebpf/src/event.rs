@@ -86,6 +86,9 @@ pub struct Task {
     pub start_boottime_ns: u64,
     /// Inode of the cgroup directory; 0 unknown.
     pub cgroup_id: u64,
+    /// Its cgroup in the hierarchy that the filter asks for; 0 if none is asked
+    /// for or it could not be read.
+    pub wanted_cgroup_id: u64,
     /// 0 for v2, else the v1 hierarchy id (first column of `/proc/cgroups`);
     /// [`UNKNOWN`].
     pub cgroup_hierarchy: u32,
@@ -140,9 +143,6 @@ pub struct Exit {
     pub runtime_ns: u64,
     /// Largest resident set of the group in pages.
     pub max_rss_pages: u64,
-    /// Its cgroup in the hierarchy that the filter asks for; 0 if none is asked
-    /// for or it could not be read.
-    pub wanted_cgroup_id: u64,
     /// Valid if [`EXIT_KILLER_KNOWN`] is set, else zero.
     pub killer: Killer,
 }
@@ -231,17 +231,17 @@ pub struct CgroupKey {
 // A change of a size is a change of the contract: rebuild the objects.
 const _: () = {
     assert!(size_of::<Header>() == 24);
-    assert!(size_of::<Task>() == 64);
+    assert!(size_of::<Task>() == 72);
     assert!(size_of::<Killer>() == 40);
     assert!(size_of::<Exit>() == 176);
-    assert!(size_of::<Fork>() == 88);
-    assert!(size_of::<Exec>() == 96 + ARGS_BYTES);
+    assert!(size_of::<Fork>() == 96);
+    assert!(size_of::<Exec>() == 104 + ARGS_BYTES);
     assert!(size_of::<CgroupChange>() == 40);
     assert!(size_of::<CgroupMade>() == 48 + PATH_BYTES);
-    assert!(size_of::<Attach>() == 112);
+    assert!(size_of::<Attach>() == 120);
     assert!(core::mem::offset_of!(Exit, task) == 24);
-    assert!(core::mem::offset_of!(Exit, exit_code) == 88);
+    assert!(core::mem::offset_of!(Exit, exit_code) == 96);
     assert!(core::mem::offset_of!(Exit, killer) == 136);
-    assert!(core::mem::offset_of!(Exec, args) == 96);
+    assert!(core::mem::offset_of!(Exec, args) == 104);
     assert!(core::mem::offset_of!(CgroupMade, path) == 48);
 };

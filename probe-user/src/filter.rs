@@ -11,7 +11,6 @@ use probe_ebpf::config as wire;
 
 use crate::{
     cgroup::is_within,
-    event::Exit,
     process::Process,
     record::{Placed, Record},
 };
@@ -115,18 +114,29 @@ impl Wanted {
     /// [`Wanted::hierarchy`].
     pub fn admits(&self, record: &Record, path_of: impl Fn(u64) -> Option<Arc<str>>) -> bool {
         match record {
-            Record::Exit(exit) => {
-                self.admits_process(&exit.what.process)
-                    && (self.is_target(&exit.what.process)
-                        || self.is_in_subtree(exit, self.kernel_tests_subtrees())
-                        || self.is_in_wanted_v1(&exit.what, path_of))
-            }
-            Record::Start(start) => {
-                self.admits_process(&start.what.process)
-                    && (self.is_target(&start.what.process) || self.is_in_subtree(start, false))
-            }
+            Record::Exit(exit) => self.admits_placed(
+                exit,
+                &exit.what.process,
+                self.kernel_tests_subtrees(),
+                path_of,
+            ),
+            Record::Start(start) => self.admits_placed(start, &start.what.process, false, path_of),
             Record::Lost { .. } => true,
         }
+    }
+
+    /// `tested`: the kernel half looked at the subtrees already.
+    fn admits_placed<T>(
+        &self,
+        placed: &Placed<T>,
+        process: &Process,
+        tested: bool,
+        path_of: impl Fn(u64) -> Option<Arc<str>>,
+    ) -> bool {
+        self.admits_process(process)
+            && (self.is_target(process)
+                || self.is_in_subtree(placed, tested)
+                || self.is_in_wanted_v1(process, path_of))
     }
 
     fn admits_process(&self, process: &Process) -> bool {
@@ -155,8 +165,12 @@ impl Wanted {
             .any(|wanted| wanted.hierarchy == id.hierarchy && is_within(path, &wanted.path))
     }
 
-    fn is_in_wanted_v1(&self, exit: &Exit, path_of: impl Fn(u64) -> Option<Arc<str>>) -> bool {
-        let path = exit.wanted_cgroup_id.and_then(path_of);
+    fn is_in_wanted_v1(
+        &self,
+        process: &Process,
+        path_of: impl Fn(u64) -> Option<Arc<str>>,
+    ) -> bool {
+        let path = process.wanted_cgroup_id.and_then(path_of);
         path.is_some_and(|path| {
             self.subtrees.iter().any(|wanted| {
                 Some(wanted.hierarchy) == self.hierarchy() && is_within(&path, &wanted.path)

@@ -66,6 +66,8 @@ pub struct Process {
     /// The v2 cgroup unless that is the root, else the first v1 cgroup that is
     /// not a root; `None` if it could not be read.
     pub cgroup: Option<CgroupId>,
+    /// Id of its cgroup in the hierarchy that the loader was told to name.
+    pub wanted_cgroup_id: Option<u64>,
     /// Pid in its own pid namespace; `None` without BTF.
     pub ns_pid: Option<u32>,
     /// Inode number of that pid namespace; `None` without BTF.

@@ -19,6 +19,7 @@ pub(crate) fn describe() -> event::Task {
         uid: uid(),
         start_boottime_ns: 0,
         cgroup_id: v2_cgroup(),
+        wanted_cgroup_id: 0,
         cgroup_hierarchy: 0,
         ns_pid: 0,
         pid_ns: 0,

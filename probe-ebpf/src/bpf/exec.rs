@@ -10,7 +10,7 @@ use probe_ebpf::{
 };
 use zerocopy::IntoBytes;
 
-use crate::{current, emit, globals, map_value, maps::EXEC_SCRATCH, task::Task};
+use crate::{current, emit, filter, globals, map_value, maps::EXEC_SCRATCH, task::Task};
 
 /// Bytes of an [`Exec`] before its arguments.
 const HEAD_BYTES: usize = core::mem::offset_of!(Exec, args);
@@ -18,6 +18,9 @@ const HEAD_BYTES: usize = core::mem::offset_of!(Exec, args);
 /// Arguments: `task`, `old_pid`, `bprm`.
 #[raw_tracepoint(tracepoint = "sched_process_exec")]
 pub(crate) fn sched_process_exec(ctx: RawTracePointContext) -> i32 {
+    if !filter::admits_current_cgroup() {
+        return 0;
+    }
     let Some(record) = map_value::scratch(&EXEC_SCRATCH) else {
         return 0;
     };
@@ -32,6 +35,9 @@ pub(crate) fn sched_process_exec(ctx: RawTracePointContext) -> i32 {
         record.args_truncated = u32::from(truncated);
     } else {
         record.task = current::describe();
+    }
+    if !filter::admits(&record.task) {
+        return 0;
     }
     let args_len = (record.args_len as usize).min(ARGS_BYTES);
     if let Some(bytes) = record.as_bytes().get(..HEAD_BYTES + args_len) {

@@ -8,10 +8,7 @@
 
 use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
 use probe_ebpf::{
-    config::{
-        FILTER_AGE, FILTER_FAILED, FILTER_OOM, FILTER_PIDS, FILTER_SIGNALED, FILTER_THREADS,
-        FILTER_UID,
-    },
+    config::{FILTER_AGE, FILTER_FAILED, FILTER_OOM, FILTER_SIGNALED, FILTER_THREADS},
     counter::STREAM_DROPPED,
     event::{
         self, EXIT_GROUP_DEAD, EXIT_KILLER_KNOWN, EXIT_LEADER, EXIT_OOM_VICTIM, EXIT_STATUS_KNOWN,
@@ -19,12 +16,7 @@ use probe_ebpf::{
     },
 };
 
-use crate::{
-    current, emit, globals,
-    maps::{CGROUPS, PIDS},
-    membership, oom, signal,
-    task::Task,
-};
+use crate::{current, emit, filter, globals, oom, signal, task::Task};
 
 /// 6.16 and later: the kernel says itself which task is the last of its group.
 #[raw_tracepoint(tracepoint = "sched_process_exit")]
@@ -81,7 +73,7 @@ fn exit<const HOW: bool>(ctx: &RawTracePointContext, task: Task<HOW>, group_dead
         oom::hand_mark_to_group();
         return;
     }
-    if !in_wanted_cgroup() {
+    if !filter::admits_current_cgroup() {
         return;
     }
     let record = if globals::can_read_tasks() {
@@ -129,7 +121,6 @@ fn describe<const HOW: bool>(task: Task<HOW>, group_dead: bool) -> Exit {
         system_ns,
         runtime_ns,
         max_rss_pages: group.max_rss_pages(),
-        wanted_cgroup_id: membership::id_in(task, globals::filter_hierarchy()),
         killer,
     }
 }
@@ -169,23 +160,8 @@ fn describe_without_offsets(group_dead: bool) -> Exit {
         system_ns: 0,
         runtime_ns: 0,
         max_rss_pages: 0,
-        wanted_cgroup_id: 0,
         killer: NO_KILLER,
     }
-}
-
-#[inline(always)]
-fn in_wanted_cgroup() -> bool {
-    let slots = globals::filter_cgroup_slots();
-    if slots == 0 {
-        return true;
-    }
-    for slot in 0..probe_ebpf::config::CGROUP_SLOTS {
-        if slot < slots && CGROUPS.current_task_under_cgroup(slot) == Ok(true) {
-            return true;
-        }
-    }
-    false
 }
 
 #[inline(always)]
@@ -199,7 +175,6 @@ fn passes(filter: u32, exit: &Exit) -> bool {
     !(wants(FILTER_FAILED) && status_known && exit.exit_code == 0
         || wants(FILTER_SIGNALED) && status_known && signal_in(exit.exit_code) == 0
         || wants(FILTER_OOM) && status_known && exit.flags & EXIT_OOM_VICTIM == 0
-        || wants(FILTER_UID) && exit.task.uid != globals::filter_uid()
-        || wants(FILTER_PIDS) && PIDS.get_ptr(exit.task.tgid).is_none()
+        || !filter::admits(&exit.task)
         || wants(FILTER_AGE) && status_known && !globals::filter_age_passes(age_ns))
 }

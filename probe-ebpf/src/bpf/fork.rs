@@ -9,7 +9,7 @@ use probe_ebpf::{
     event::{Fork, KIND_FORK},
 };
 
-use crate::{emit, globals, task::Task};
+use crate::{emit, filter, globals, task::Task};
 
 /// Arguments: `parent`, `child`.
 #[raw_tracepoint(tracepoint = "sched_process_fork")]
@@ -22,6 +22,10 @@ pub(crate) fn sched_process_fork(ctx: RawTracePointContext) -> i32 {
         header: emit::header(KIND_FORK),
         task: child.describe(child),
     };
-    emit::stream(&ctx, record, STREAM_DROPPED);
+    // Not by the cgroup of the current task: a child may be born into another
+    // (CLONE_INTO_CGROUP, Linux 5.7).
+    if filter::admits(&record.task) {
+        emit::stream(&ctx, record, STREAM_DROPPED);
+    }
     0
 }

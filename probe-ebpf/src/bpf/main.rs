@@ -27,6 +27,7 @@ mod current;
 mod emit;
 mod exec;
 mod exit;
+mod filter;
 mod fork;
 mod globals;
 mod map_value;

@@ -4,7 +4,7 @@ use probe_ebpf::event::{self, ARGS_BYTES, COMM_BYTES, UNKNOWN};
 
 use crate::{
     current,
-    globals::offset,
+    globals::{self, offset},
     membership,
     memory::{self, DIRECT, PROBED, follow, read},
 };
@@ -148,6 +148,7 @@ impl<const HOW: bool> Task<HOW> {
             uid: follow::<HOW, _>(leader.0, offset!(task_real_cred), offset!(cred_uid)),
             start_boottime_ns: leader.start_boottime_ns(),
             cgroup_id: cgroup.id,
+            wanted_cgroup_id: membership::id_in(self, globals::filter_hierarchy()),
             cgroup_hierarchy: cgroup.hierarchy,
             ns_pid,
             pid_ns,

@@ -38,8 +38,6 @@ pub struct Exit {
     pub oom: bool,
     /// `None` without BTF.
     pub usage: Option<Usage>,
-    /// Its cgroup in the hierarchy that the loader was told to name.
-    pub wanted_cgroup_id: Option<u64>,
 }
 
 /// What a process used up, its threads included, its children not.
@@ -195,6 +193,7 @@ fn process(task: &wire::Task) -> Process {
         cgroup: not_zero(task.cgroup_id)
             .zip(known(task.cgroup_hierarchy))
             .map(|(id, hierarchy)| CgroupId { hierarchy, id }),
+        wanted_cgroup_id: not_zero(task.wanted_cgroup_id),
         ns_pid: not_zero(task.ns_pid),
         pid_ns: not_zero(task.pid_ns),
     }
@@ -217,7 +216,6 @@ fn exit(exit: &wire::Exit) -> Exit {
         ),
         oom,
         usage: has(EXIT_STATUS_KNOWN).then(|| usage(exit)),
-        wanted_cgroup_id: not_zero(exit.wanted_cgroup_id),
     }
 }
 

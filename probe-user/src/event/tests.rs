@@ -1,5 +1,7 @@
 //! Decoding of literal bytes, short and unknown ones included.
 
+use std::mem::offset_of;
+
 use probe_ebpf::event::{Exec, Exit as WireExit};
 use proptest::prelude::*;
 use zerocopy::IntoBytes;
@@ -21,6 +23,7 @@ fn task() -> wire::Task {
         uid: 1000,
         start_boottime_ns: 5,
         cgroup_id: 7411,
+        wanted_cgroup_id: 0,
         cgroup_hierarchy: 0,
         ns_pid: 1,
         pid_ns: 4_026_531_836,
@@ -44,7 +47,6 @@ fn wire_exit(exit_code: u32, flags: u32) -> WireExit {
         system_ns: 12_000_000,
         runtime_ns: 8_000_000,
         max_rss_pages: 3,
-        wanted_cgroup_id: 0,
         killer: wire::Killer::read_from_bytes(&[0; 40]).expect("40 bytes"),
     }
 }
@@ -102,7 +104,7 @@ fn arguments_end_where_their_length_says() {
     record.task = task();
     record.args_len = 7;
     record.args[..10].copy_from_slice(b"ls\0-al\0xyz");
-    let words = aligned(&record.as_bytes()[..96 + 8]);
+    let words = aligned(&record.as_bytes()[..offset_of!(Exec, args) + 8]);
     let Event::Start(start) = decode(words.as_bytes()).expect("a record").event else {
         panic!("not a start");
     };

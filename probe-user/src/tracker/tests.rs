@@ -20,6 +20,7 @@ fn exit(tgid: u32, start: u64, group_dead: bool) -> Timed {
                 comm: Comm::new(*b"victim\0\0\0\0\0\0\0\0\0\0"),
                 start_boottime_ns: (start != 0).then_some(start),
                 cgroup: Some(CGROUP),
+                wanted_cgroup_id: None,
                 ns_pid: None,
                 pid_ns: None,
             },
@@ -29,7 +30,6 @@ fn exit(tgid: u32, start: u64, group_dead: bool) -> Timed {
             killed_by: None,
             oom: false,
             usage: None,
-            wanted_cgroup_id: None,
         }),
     }
 }

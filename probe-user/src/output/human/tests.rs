@@ -29,6 +29,7 @@ fn process(name: &str, pid: u32, uid: u32) -> Process {
         comm: comm(name),
         start_boottime_ns: Some(1),
         cgroup: None,
+        wanted_cgroup_id: None,
         ns_pid: None,
         pid_ns: None,
     }
@@ -69,7 +70,6 @@ fn exit(name: &str, pid: u32, uid: u32) -> Placed<Exit> {
         }),
         oom: false,
         usage: None,
-        wanted_cgroup_id: None,
     })
 }
 

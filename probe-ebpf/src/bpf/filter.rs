@@ -1,0 +1,35 @@
+//! What the stream is limited to, as far as it does not depend on how something
+//! ends: targets and users. Exits and starts ask the same.
+
+use probe_ebpf::{
+    config::{CGROUP_SLOTS, FILTER_PIDS, FILTER_UID},
+    event::Task,
+};
+
+use crate::{
+    globals,
+    maps::{CGROUPS, PIDS},
+};
+
+/// Whether the current task is in one of the subtrees, if there are any.
+#[inline(always)]
+pub(crate) fn admits_current_cgroup() -> bool {
+    let slots = globals::filter_cgroup_slots();
+    if slots == 0 {
+        return true;
+    }
+    for slot in 0..CGROUP_SLOTS {
+        if slot < slots && CGROUPS.current_task_under_cgroup(slot) == Ok(true) {
+            return true;
+        }
+    }
+    false
+}
+
+/// Whether the process and its user are wanted.
+#[inline(always)]
+pub(crate) fn admits(task: &Task) -> bool {
+    let flags = globals::filter_flags();
+    !(flags & FILTER_UID != 0 && task.uid != globals::filter_uid()
+        || flags & FILTER_PIDS != 0 && PIDS.get_ptr(task.tgid).is_none())
+}
