@@ -10,7 +10,6 @@ pub mod cgroup_events;
 pub mod cgroupfs;
 pub mod clock;
 pub mod counters;
-mod heap;
 pub mod hook;
 pub mod host;
 pub mod load;

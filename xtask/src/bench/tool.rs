@@ -21,7 +21,7 @@ const START_LIMIT: Duration = Duration::from_secs(20);
 /// The verifier leaves caches cold and memory to be freed behind it: a load
 /// that was timed at once took up to 4 % longer although every program was gone
 /// again, and nothing of it was left after half a second.
-const SETTLED_AFTER: Duration = Duration::from_secs(1);
+const SETTLED_AFTER: Duration = Duration::from_secs(3);
 
 /// The tracers as they are on this machine.
 #[derive(Debug)]

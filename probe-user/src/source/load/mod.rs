@@ -4,16 +4,16 @@
 //! is ready. What runs afterwards is in `ring.rs` and `counters.rs`.
 
 mod attached;
+mod bare;
 mod error;
 
 use std::{
     os::fd::{AsRawFd, OwnedFd},
     path::Path,
-    thread,
 };
 
 use aya::{
-    Ebpf, EbpfLoader,
+    Ebpf,
     maps::{CgroupArray, HashMap, Map, MapData, MapError, RingBuf},
 };
 use aya_log::EbpfLogger;
@@ -26,7 +26,7 @@ use zerocopy::IntoBytes;
 
 use self::error::map_error;
 pub use self::{attached::Attached, error::LoadError};
-use super::{OBJECT, btf, cgroupfs, heap, hook::Hook, ring::Stream};
+use super::{OBJECT, btf, cgroupfs, hook::Hook, ring::Stream};
 
 /// What to load.
 #[derive(Debug)]
@@ -58,19 +58,13 @@ pub struct Rings {
 
 /// Loads and attaches.
 pub fn load(plan: &Plan) -> Result<(Attached, Rings), LoadError> {
-    let (mut loader, types) = thread::scope(|scope| {
-        let loader = scope.spawn(loader);
-        let types = kernel_types();
-        let loader = loader.join();
-        (loader.unwrap_or_else(|_panicked| EbpfLoader::new()), types)
-    });
-    heap::trim();
+    let types = kernel_types();
     let mut offsets = types
         .as_ref()
         .map_or(OFFSETS_UNKNOWN, |types| types.offsets);
     rank_hierarchies(&mut offsets);
     raise_memlock();
-    let mut ebpf = loader
+    let mut ebpf = bare::loader()
         .override_global(OFFSETS_SYMBOL, offsets.as_bytes(), true)
         .override_global(FILTER_SYMBOL, plan.filter.as_bytes(), true)
         .map_max_entries("STREAM", plan.stream_bytes)
@@ -88,15 +82,6 @@ pub fn load(plan: &Plan) -> Result<(Attached, Rings), LoadError> {
         attached.attach_or_degrade(hook)?;
     }
     Ok((attached, rings))
-}
-
-/// Aya parses the kernel's whole BTF here, for relocations that Rust programs
-/// do not have: 20 ms, hence on a thread of its own, and 14 MB that nobody needs
-/// afterwards.
-fn loader() -> EbpfLoader<'static> {
-    let mut loader = EbpfLoader::new();
-    loader.btf(None);
-    loader
 }
 
 fn kernel_types() -> Option<btf::KernelTypes> {
