@@ -324,6 +324,33 @@ fn a_reader_that_takes_one_line_ends_a_trace() {
     assert_eq!((lines.len(), lines.last()), (2, Some(&"0")), "{output:#?}");
 }
 
+#[test]
+#[ignore = "needs root"]
+fn a_reader_that_takes_nothing_does_not_keep_a_trace_from_ending() {
+    /// Lines enough for several pipes.
+    const EXITS: &str = "2000";
+    let cgroup = Cgroup::v2("unread");
+    let mut child = conditions::as_it_is(&["trace", "--json", "--cgroup", cgroup.path()])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("probe starts");
+    let unread = child.stdout.take().expect("piped");
+    let readable = || rustix::io::ioctl_fionread(&unread).expect("a pipe");
+    Deadline::start().until("the trace is attached", || {
+        Victim::start(&["exit", "0"], Some(&cgroup)).wait();
+        readable() > 0
+    });
+    let mut storm = Victim::spawn_as("storm", &[EXITS], Some(&cgroup));
+    storm.release();
+    storm.wait();
+    Deadline::start().until("the pipe is full", || readable() > 40_000);
+    kill_process(Pid::from_child(&child), Signal::TERM).expect("it runs");
+    let status = ended(&mut child);
+    assert_eq!(status.code(), Some(0), "{status}");
+}
+
 /// [`std::process::Child::wait`] that gives up.
 fn ended(child: &mut std::process::Child) -> std::process::ExitStatus {
     let mut status = None;

@@ -4,7 +4,7 @@ use std::io;
 
 use super::{ExitCode, Failure, terminal};
 use crate::{
-    output::{Out, doctor, is_closed},
+    output::{Out, StopFlag, doctor, is_closed},
     source::host,
 };
 
@@ -34,7 +34,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
 }
 
 fn print(args: &Args, report: &host::Report) -> io::Result<()> {
-    let mut out = Out::stdout()?;
+    let mut out = Out::stdout(StopFlag::default())?;
     if args.json {
         out.line(|line| doctor::write_json(line, report))?;
     } else {

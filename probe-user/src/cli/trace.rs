@@ -150,7 +150,7 @@ pub(super) fn run(args: Args, say: Say) -> Result<ExitCode, Failure> {
 async fn follow(args: Args, say: Say) -> Result<ExitCode, Failure> {
     check_ages(&args)?;
     // From the first moment on, so that no signal kills us half way.
-    let stop = stop::requested()?;
+    let (stop, flag) = stop::requested()?;
     let mounts = target::mounts()?;
     let roots = StateRoots::system(terminal::runtime_dir(), args.runtime_root.clone());
     let mut resolver = Resolver::new(roots);
@@ -174,7 +174,8 @@ async fn follow(args: Args, say: Say) -> Result<ExitCode, Failure> {
     let begun = Instant::now();
     let ended = until_stop_or(args.duration, stop);
     let sources = (attached, rings);
-    let told = trace::run(settings, sources, mounts, resolver, Out::stdout()?, ended).await?;
+    let out = Out::stdout(flag)?;
+    let told = trace::run(settings, sources, mounts, resolver, out, ended).await?;
     say.line(&format!(
         "seen {}, shown {}, lost {} in {:.1} s",
         told.seen,

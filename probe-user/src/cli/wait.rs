@@ -21,7 +21,7 @@ use super::{
 use crate::{
     container::{Resolver, StateRoots},
     filter::Wanted,
-    output::{Out, human::Columns, is_closed, verdict::Verdict},
+    output::{Out, Stdout, StopFlag, human::Columns, is_closed, verdict::Verdict},
     pipeline::{
         Told,
         wait::{self, Settings},
@@ -137,7 +137,8 @@ impl Wait {
         pinned: &PinnedCgroup,
         mounts: Vec<Mount>,
     ) -> Result<ExitCode, Failure> {
-        let mut stop = Box::pin(stop::requested()?);
+        let (stop, flag) = stop::requested()?;
+        let mut stop = Box::pin(stop);
         let mut interrupted = None;
         let wanted = Wanted {
             subtrees: vec![self.target.subtree()],
@@ -160,7 +161,7 @@ impl Wait {
             pinned,
             Some(loading),
             (mounts, subtree),
-            Out::stdout()?,
+            Out::stdout(flag)?,
             resolver,
             async { interrupted = Some(stop.as_mut().await) },
         )
@@ -175,7 +176,7 @@ impl Wait {
 
     fn finish(
         &self,
-        out: Option<Out<std::fs::File>>,
+        out: Option<Out<Stdout>>,
         ended: &wait::Ended,
         pinned: Option<&PinnedCgroup>,
     ) -> Result<ExitCode, Failure> {
@@ -205,8 +206,8 @@ impl Wait {
         })
     }
 
-    fn print(&self, out: Option<Out<std::fs::File>>, verdict: &Verdict) -> io::Result<()> {
-        let mut out = out.map_or_else(Out::stdout, Ok)?;
+    fn print(&self, out: Option<Out<Stdout>>, verdict: &Verdict) -> io::Result<()> {
+        let mut out = out.map_or_else(|| Out::stdout(StopFlag::default()), Ok)?;
         let written = if self.args.json {
             out.line(|line| verdict.write_json(line))
         } else {

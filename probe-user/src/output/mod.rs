@@ -7,12 +7,12 @@
 pub mod doctor;
 pub mod human;
 pub mod json;
+mod stdout;
 pub mod verdict;
 
-use std::{
-    fs::File,
-    io::{self, Write},
-};
+use std::io::{self, Write};
+
+pub use stdout::{Stdout, StopFlag};
 
 /// Bytes gathered before they are written without being asked.
 const FLUSH_AT: usize = 64 * 1024;
@@ -25,11 +25,10 @@ pub struct Out<W: Write> {
     is_deaf: bool,
 }
 
-impl Out<File> {
-    /// The process's stdout, without the line buffer of [`std::io::Stdout`].
-    pub fn stdout() -> io::Result<Self> {
-        let fd = rustix::io::dup(rustix::stdio::stdout())?;
-        Ok(Self::new(File::from(fd)))
+impl Out<Stdout> {
+    /// The process's stdout.
+    pub fn stdout(stop: StopFlag) -> io::Result<Self> {
+        Stdout::new(stop).map(Self::new)
     }
 }
 

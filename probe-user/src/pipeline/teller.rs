@@ -1,13 +1,13 @@
 //! Event in, line out: what `trace` and `wait` have in common.
 
-use std::{fs::File, io};
+use std::io;
 
 use super::places::Places;
 use crate::{
     cgroup::CgroupId,
     event::Timed,
     filter::Wanted,
-    output::{Out, human::Columns, json},
+    output::{Out, Stdout, human::Columns, json},
     record::Record,
     source::clock::WallClock,
     tracker::Tracker,
@@ -21,7 +21,7 @@ pub(super) struct Teller {
     pub(super) wanted: Wanted,
     /// `None` for JSON.
     pub(super) columns: Option<Columns>,
-    pub(super) out: Out<File>,
+    pub(super) out: Out<Stdout>,
     pub(super) clock: WallClock,
     pub(super) told: Told,
 }
@@ -42,7 +42,7 @@ impl Teller {
         wanted: Wanted,
         columns: Option<Columns>,
         places: Places,
-        out: Out<File>,
+        out: Out<Stdout>,
     ) -> Self {
         Self {
             tracker: Tracker::new(),

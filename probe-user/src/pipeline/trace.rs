@@ -5,7 +5,6 @@
 //! timer until the next record.
 
 use std::{
-    fs::File,
     future::Future,
     io,
     ops::ControlFlow,
@@ -25,7 +24,7 @@ use super::{
 use crate::{
     container::Resolver,
     filter::Wanted,
-    output::{Out, human::Columns, is_closed},
+    output::{Out, Stdout, human::Columns, is_closed},
     record::{LossReason, Record},
     source::{
         cgroupfs::Mount,
@@ -89,7 +88,7 @@ pub async fn run(
     (attached, rings): (Attached, Rings),
     mounts: Vec<Mount>,
     resolver: Resolver,
-    out: Out<File>,
+    out: Out<Stdout>,
     stop: impl Future<Output = ()>,
 ) -> Result<Told, TraceError> {
     let places = Places::new(mounts, resolver);
@@ -217,8 +216,12 @@ impl Trace {
     }
 
     fn finish(&mut self, ring: &mut Stream) -> Result<(), TraceError> {
+        for _ in 0..Stream::ROUNDS {
+            if self.is_enough() || self.drain(ring)?.0 < Stream::MOST {
+                break;
+            }
+        }
         if !self.is_enough() {
-            let _ended = self.drain(ring)?;
             self.read_counters(ring)?;
         }
         self.teller.out.flush().map_err(TraceError::Write)

@@ -22,6 +22,11 @@ pub struct Stream {
 }
 
 impl Stream {
+    /// Records taken in one go: some ten milliseconds' work.
+    pub const MOST: usize = 16 * 1024;
+    /// Times of that after which even the largest ring has been read once.
+    pub const ROUNDS: usize = 1024;
+
     pub(super) fn new(ring: RingBuf<MapData>, parked: Array<MapData, u32>) -> Self {
         Self {
             ring,
@@ -31,11 +36,15 @@ impl Stream {
         }
     }
 
-    /// Hands every record to `sink`, with losses where they happened, until the
-    /// ring is empty or `sink` says stop. How many records there were.
+    /// Hands records to `sink`, with losses where they happened, until the ring
+    /// is empty, `sink` says stop or [`Stream::MOST`] were taken: whoever fills
+    /// the ring faster than it is emptied must not keep us from all else. How
+    /// many records there were.
     pub fn drain<E>(&mut self, mut sink: impl FnMut(Timed) -> Result<(), E>) -> Result<usize, E> {
         let mut count = 0;
-        while let Some(record) = self.ring.next() {
+        while count < Self::MOST
+            && let Some(record) = self.ring.next()
+        {
             count += 1;
             if let Ok(header) = event::header(&record)
                 && let Some(lost) = self.dropped.advance(header.cpu, header.dropped)

@@ -132,18 +132,33 @@ impl Armed {
     }
 
     fn tell(&mut self, teller: &mut Teller) -> Result<(), WaitError> {
+        self.tell_some(teller).map(|_count| ())
+    }
+
+    /// How many records were taken from the ring.
+    fn tell_some(&mut self, teller: &mut Teller) -> Result<usize, WaitError> {
         teller.clock.sync();
+        let mut taken = 0;
         let told = self
             .stream
             .get_mut()
             .drain(|timed| teller.tell(timed))
-            .and_then(|_count| teller.out.flush());
+            .and_then(|count| {
+                taken = count;
+                teller.out.flush()
+            });
         self.attached.flush_log();
-        heard(teller, told)
+        heard(teller, told)?;
+        Ok(taken)
     }
 
+    /// No more than the ring held: others may go on filling it.
     fn tell_all(&mut self, teller: &mut Teller) -> Result<(), WaitError> {
-        self.tell(teller)?;
+        for _ in 0..Stream::ROUNDS {
+            if self.tell_some(teller)? < Stream::MOST {
+                break;
+            }
+        }
         let total = self.attached.stream_dropped()?;
         if let Some(count) = self.stream.get_mut().unreported_loss(total) {
             let reason = LossReason::RingFull;

@@ -8,7 +8,6 @@
 mod bpf;
 
 use std::{
-    fs::File,
     future::{Future, pending},
     io,
     os::fd::{AsFd, BorrowedFd},
@@ -32,7 +31,7 @@ use super::{
 use crate::{
     container::Resolver,
     filter::Wanted,
-    output::{Out, human::Columns},
+    output::{Out, Stdout, human::Columns},
     source::{
         cgroup_events::PinnedCgroup,
         cgroupfs::{self, Mount},
@@ -141,10 +140,10 @@ pub async fn run(
     pinned: &PinnedCgroup,
     loading: Option<oneshot::Receiver<Loaded>>,
     place: (Vec<Mount>, Mount),
-    out: Out<File>,
+    out: Out<Stdout>,
     resolver: Resolver,
     stop: impl Future<Output = ()>,
-) -> Result<(Ended, Out<File>), WaitError> {
+) -> Result<(Ended, Out<Stdout>), WaitError> {
     let (mounts, subtree) = place;
     let places = Places::new(mounts, resolver);
     let mut teller = Teller::new(settings.wanted, settings.columns, places, out);

@@ -1,0 +1,88 @@
+//! The process's stdout, which may be slow but not hold us.
+//!
+//! A pipe that nobody empties blocks its writer, and a blocked writer hears no
+//! Ctrl-C. So room is waited for with an eye on the signal, and no more is
+//! written than there is room for.
+
+use std::{
+    fs::File,
+    io::{self, Write},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    io::Errno,
+};
+
+/// Set when somebody asks us to stop.
+pub type StopFlag = Arc<AtomicBool>;
+
+/// `POLLOUT` promises this much room in a pipe: `PIPE_BUF` of `pipe(7)`.
+const ROOM: usize = 4096;
+/// How long a signal may go unnoticed.
+const LOOK_EVERY: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 50_000_000,
+};
+/// What a reader is given to take the rest once we were asked to stop.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// See the module. Without the line buffer of [`std::io::Stdout`].
+#[derive(Debug)]
+pub struct Stdout {
+    to: File,
+    /// A file always has room.
+    is_file: bool,
+    stop: StopFlag,
+    asked_at: Option<Instant>,
+}
+
+impl Stdout {
+    /// Gives up on a reader that takes nothing once `stop` is set.
+    pub fn new(stop: StopFlag) -> io::Result<Self> {
+        let to = File::from(rustix::io::dup(rustix::stdio::stdout())?);
+        Ok(Self {
+            is_file: to.metadata()?.is_file(),
+            to,
+            stop,
+            asked_at: None,
+        })
+    }
+
+    /// Waits until there is room. Nobody there to make any is like nobody there
+    /// at all: a closed pipe.
+    fn wait_for_room(&mut self) -> io::Result<()> {
+        loop {
+            let mut fds = [PollFd::new(&self.to, PollFlags::OUT)];
+            match poll(&mut fds, Some(&LOOK_EVERY)) {
+                Ok(0) | Err(Errno::INTR) => {}
+                Ok(_) => return Ok(()),
+                Err(errno) => return Err(errno.into()),
+            }
+            if self.stop.load(Ordering::Relaxed)
+                && self.asked_at.get_or_insert_with(Instant::now).elapsed() > PATIENCE
+            {
+                return Err(io::ErrorKind::BrokenPipe.into());
+            }
+        }
+    }
+}
+
+impl Write for Stdout {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.is_file {
+            return self.to.write(bytes);
+        }
+        self.wait_for_room()?;
+        self.to.write(&bytes[..bytes.len().min(ROOM)])
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
