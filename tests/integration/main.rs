@@ -17,6 +17,7 @@ mod killed_by;
 mod oom;
 mod places;
 mod screen;
+mod shapes;
 mod starts;
 mod storm;
 mod tasks;

@@ -65,18 +65,26 @@ impl Attached {
         let mut result = Err(LoadError::Incomplete("exit program"));
         for &shape in shapes {
             for program in shape.programs() {
-                result = self.attach_program(Hook::Exit, program);
+                result = self.attach_exit_program(shape, program);
                 match &result {
-                    Ok(()) => {
-                        self.exit = Some((shape, program));
-                        return Ok(());
-                    }
-                    Err(LoadError::NotPermitted { .. }) => return result,
+                    Ok(()) | Err(LoadError::NotPermitted { .. }) => return result,
                     Err(error) => debug!(program, "refused: {}", Chain(error)),
                 }
             }
         }
         result
+    }
+
+    /// Attaches one of [`ExitShape::programs`] that was not chosen by what the
+    /// kernel is: for tests. Those for the older shape run on newer kernels too.
+    pub fn attach_exit_program(
+        &mut self,
+        shape: ExitShape,
+        program: &'static str,
+    ) -> Result<(), LoadError> {
+        self.attach_program(Hook::Exit, program)?;
+        self.exit = Some((shape, program));
+        Ok(())
     }
 
     /// Which arguments the exit tracepoint has here.
