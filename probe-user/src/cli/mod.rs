@@ -31,13 +31,16 @@ pub struct Cli {
     verb: Verb,
 
     /// Say more on stderr: -v what is done, -vv how
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, display_order = LAST)]
     verbose: u8,
 
     /// Say nothing on stderr but errors
-    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    #[arg(short, long, global = true, conflicts_with = "verbose", display_order = LAST)]
     quiet: bool,
 }
+
+/// Where `--help` lists what all verbs have: after what each has of its own.
+const LAST: usize = 900;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -50,8 +53,11 @@ Exit codes:
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    #[command(after_help = EXIT_CODES)]
     Wait(wait::Args),
+    #[command(after_help = EXIT_CODES)]
     Trace(trace::Args),
+    #[command(after_help = EXIT_CODES)]
     Doctor(doctor::Args),
     Completions(completions::Args),
 }
