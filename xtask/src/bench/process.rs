@@ -1,6 +1,6 @@
 //! What `/proc` says of a process: its CPU time, its memory, its BPF programs.
 
-use std::{collections::BTreeMap, fs, path::PathBuf, str::FromStr};
+use std::{collections::BTreeMap, fs, io, path::PathBuf, str::FromStr};
 
 use anyhow::{Context, Result, bail};
 use aya::{
@@ -27,16 +27,20 @@ impl Process {
         PathBuf::from(format!("/proc/{}/{file}", self.0))
     }
 
-    /// User and system time of all its threads, to the nanosecond.
+    /// User and system time of the threads that it has, to the nanosecond.
     pub(crate) fn cpu_ns(self) -> Result<u64> {
-        let mut sum = 0;
+        let mut sum = None;
         for task in fs::read_dir(self.path("task")).context("list the threads")? {
             let path = task?.path().join("schedstat");
-            let text = fs::read_to_string(&path)
-                .with_context(|| format!("read {} (CONFIG_SCHED_INFO)", path.display()))?;
-            sum += word::<u64>(&text, 0).context("schedstat has no run time")?;
+            let text = match fs::read_to_string(&path) {
+                // A thread that ended meanwhile.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                text => text.with_context(|| format!("read {}", path.display()))?,
+            };
+            let ran: u64 = word(&text, 0).context("schedstat has no run time")?;
+            sum = Some(sum.unwrap_or(0) + ran);
         }
-        Ok(sum)
+        sum.context("no schedstat: needs a kernel with CONFIG_SCHED_INFO")
     }
 
     /// The most memory it ever had.
