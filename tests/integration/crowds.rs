@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use probe_tests::{Trial, random, record};
+use probe_tests::{Trial, extent, random, record};
 use serde_json::{Value, json};
 
 #[test]
@@ -49,13 +49,13 @@ fn the_status_of_10000_random_deaths_is_what_waitpid_said() {
 #[test]
 #[ignore = "needs root"]
 fn in_200_runs_of_150_processes_killed_at_once_none_is_missing_and_none_told_twice() {
-    const RUNS: usize = 200;
     const PROCESSES: usize = 150;
+    let all_runs = extent::rounds(200);
     let mut trial = Trial::new("swarm");
-    let (runs, processes) = (RUNS.to_string(), PROCESSES.to_string());
+    let (runs, processes) = (all_runs.to_string(), PROCESSES.to_string());
     let words = ["swarm", trial.cgroup.path(), &runs, &processes, "9"];
     let parent = probe_tests::Victim::start(&words, None);
-    for run in 0..RUNS {
+    for run in 0..all_runs {
         let report = parent.report();
         let mut judged: Vec<Value> = report.as_array().expect("a list").clone();
         // All of a run are reaped before the next one begins, so their records
@@ -70,7 +70,7 @@ fn in_200_runs_of_150_processes_killed_at_once_none_is_missing_and_none_told_twi
         assert!(judged.iter().all(|it| it[1] == 9), "in run {run}");
     }
     let told = trial.finish();
-    assert_eq!(told.lines.len(), RUNS * PROCESSES);
+    assert_eq!(told.lines.len(), all_runs * PROCESSES);
     assert_eq!(told.lost, 0);
     for exit in &told.lines {
         let killed_by = &exit["killed_by"];

@@ -2,7 +2,9 @@
 
 use std::{fs, process::Command};
 
-use probe_tests::{Cgroup, Output, Victim, Waiting, conditions, probe, probe_in, random, record};
+use probe_tests::{
+    Cgroup, Output, Victim, Waiting, conditions, extent, probe, probe_in, random, record,
+};
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -456,7 +458,7 @@ fn assert_empty(cgroup: &Cgroup) {
 #[ignore = "needs root"]
 fn the_cgroup_is_empty_right_after_the_verdict_in_300_rounds() {
     let mut random = random::seeded();
-    for round in 0..300 {
+    for round in 0..extent::rounds(300) {
         let cgroup = Cgroup::v2("rounds");
         let processes = random.u32(1..=20);
         let threads = [1, 1, 3, 9][random.usize(..4)];

@@ -17,6 +17,7 @@ mod cgroup;
 mod clock;
 pub mod conditions;
 mod deadline;
+pub mod extent;
 mod lines;
 mod probe;
 pub mod random;

@@ -1,0 +1,17 @@
+//! How often a test that gains by repetition repeats itself.
+
+/// Times for `cargo xtask test --full`.
+const FULL: usize = 5;
+
+/// `rounds`, or several times as many in a full run.
+#[must_use]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "cargo leaves only the environment to tell a test its extent"
+)]
+pub fn rounds(rounds: usize) -> usize {
+    match std::env::var_os("PROBE_TEST_FULL") {
+        Some(_) => rounds * FULL,
+        None => rounds,
+    }
+}
