@@ -150,7 +150,7 @@ const NO_CONTAINERS: &[&str] = &[
     r"/machine.slice/machine-lxc\x2d1\x2dvm.scope/libvirt",
     "/machine.slice",
     "/machine.slice/systemd-nspawn@.service",
-    "/process_api/25bb3eec297c1f9243c641b889d3335a",
+    "/supervisor/25bb3eec297c1f9243c641b889d3335a",
     "/a.slice:cri-containerd:",
     "/0123456789ABCDEF0123456789ABCDEF0123456789ABCDEF0123456789ABCDEF/x",
 ];
