@@ -159,7 +159,7 @@ impl Wait {
         let (ended, out) = wait::run(
             settings,
             pinned,
-            Some(loading),
+            loading,
             (mounts, subtree),
             Out::stdout(flag)?,
             resolver,

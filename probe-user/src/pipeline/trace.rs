@@ -23,11 +23,13 @@ use super::{
 };
 use crate::{
     container::Resolver,
+    event::Timed,
     filter::Wanted,
     output::{Out, Stdout, human::Columns, is_closed},
     record::{LossReason, Record},
     source::{
         cgroupfs::Mount,
+        clock::boottime_ns,
         load::{Attached, LoadError, Rings},
         readiness::register,
         ring::Stream,
@@ -169,12 +171,7 @@ impl Trace {
     fn drain(&mut self, ring: &mut Stream) -> Result<(usize, ControlFlow<()>), TraceError> {
         self.teller.clock.sync();
         let count = ring
-            .drain(|timed| {
-                if self.is_enough() {
-                    return Ok(());
-                }
-                self.teller.tell(timed)
-            })
+            .drain(|timed| self.tell(timed))
             .map_err(TraceError::Write)?;
         if self.counters_read.elapsed() > COUNTERS_EVERY && !self.is_enough() {
             self.read_counters(ring)?;
@@ -186,6 +183,13 @@ impl Trace {
             ControlFlow::Continue(())
         };
         Ok((count, flow))
+    }
+
+    fn tell(&mut self, timed: Timed) -> io::Result<()> {
+        if self.is_enough() {
+            return Ok(());
+        }
+        self.teller.tell(timed)
     }
 
     fn is_enough(&self) -> bool {
@@ -216,10 +220,10 @@ impl Trace {
     }
 
     fn finish(&mut self, ring: &mut Stream) -> Result<(), TraceError> {
-        for _ in 0..Stream::ROUNDS {
-            if self.is_enough() || self.drain(ring)?.0 < Stream::MOST {
-                break;
-            }
+        if !self.is_enough() {
+            self.teller.clock.sync();
+            ring.drain_by(boottime_ns(), |timed| self.tell(timed))
+                .map_err(TraceError::Write)?;
         }
         if !self.is_enough() {
             self.read_counters(ring)?;

@@ -22,10 +22,8 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// Records taken in one go: some ten milliseconds' work.
-    pub const MOST: usize = 16 * 1024;
-    /// Times of that after which even the largest ring has been read once.
-    pub const ROUNDS: usize = 1024;
+    /// Records that [`Stream::drain`] takes in one go: some ten milliseconds' work.
+    const MOST: usize = 16 * 1024;
 
     pub(super) fn new(ring: RingBuf<MapData>, parked: Array<MapData, u32>) -> Self {
         Self {
@@ -37,14 +35,36 @@ impl Stream {
     }
 
     /// Hands records to `sink`, with losses where they happened, until the ring
-    /// is empty, `sink` says stop or [`Stream::MOST`] were taken: whoever fills
-    /// the ring faster than it is emptied must not keep us from all else. How
-    /// many records there were.
-    pub fn drain<E>(&mut self, mut sink: impl FnMut(Timed) -> Result<(), E>) -> Result<usize, E> {
+    /// is empty, `sink` says stop or very many were taken: whoever fills the ring
+    /// faster than it is emptied must not keep us from all else. How many there
+    /// were.
+    pub fn drain<E>(&mut self, sink: impl FnMut(Timed) -> Result<(), E>) -> Result<usize, E> {
+        self.take(Self::MOST, u64::MAX, sink)
+    }
+
+    /// The same for all that happened by a moment, in `CLOCK_BOOTTIME`
+    /// nanoseconds, however much that is: others may go on filling the ring.
+    pub fn drain_by<E>(
+        &mut self,
+        boottime_ns: u64,
+        sink: impl FnMut(Timed) -> Result<(), E>,
+    ) -> Result<usize, E> {
+        self.take(usize::MAX, boottime_ns, sink)
+    }
+
+    fn take<E>(
+        &mut self,
+        most: usize,
+        by_boottime_ns: u64,
+        mut sink: impl FnMut(Timed) -> Result<(), E>,
+    ) -> Result<usize, E> {
         let mut count = 0;
-        while count < Self::MOST
+        while count < most
             && let Some(record) = self.ring.next()
         {
+            if event::header(&record).is_ok_and(|it| it.boottime_ns > by_boottime_ns) {
+                break;
+            }
             count += 1;
             if let Ok(header) = event::header(&record)
                 && let Some(lost) = self.dropped.advance(header.cpu, header.dropped)

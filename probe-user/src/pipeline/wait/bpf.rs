@@ -11,12 +11,12 @@ use tokio::{
     sync::oneshot,
 };
 
-use super::WaitError;
 use crate::{
     output::is_closed,
     pipeline::teller::Teller,
     record::{LossReason, Record},
     source::{
+        clock::boottime_ns,
         load::{Attached, LoadError, Rings},
         readiness::register,
         ring::{Stream, drain_all},
@@ -36,46 +36,56 @@ pub(super) enum Bpf {
 }
 
 impl Bpf {
-    pub(super) fn new(loading: Option<oneshot::Receiver<Loaded>>) -> Self {
-        loading.map_or(Self::Absent, Self::Loading)
+    pub(super) const fn new(loading: oneshot::Receiver<Loaded>) -> Self {
+        Self::Loading(loading)
     }
 
     pub(super) fn is_armed(&self) -> bool {
         matches!(self, Self::Armed(_))
     }
 
-    /// Resolves when it joined, or when the decisive ring has a record; never,
-    /// where there is none.
-    pub(super) async fn woken(&mut self) -> Result<Woken, WaitError> {
+    /// Resolves when it joined or fell away, or when the decisive ring has a
+    /// record; never, where there is none.
+    pub(super) async fn woken(&mut self) -> News {
         match self {
             Self::Absent => pending().await,
-            Self::Armed(armed) => armed.decided().await.map(|()| Woken::ByRing),
+            Self::Armed(armed) => match armed.decided().await {
+                Ok(()) => News::Record,
+                Err(error) => self.leave(&error.into()),
+            },
             Self::Loading(loading) => {
-                let loaded = loading.await;
-                *self = match loaded {
-                    Ok(Ok(loaded)) => Self::Armed(Box::new(Armed::new(loaded)?)),
-                    Ok(Err(error)) => {
-                        let error = anyhow::Error::from(error);
-                        tracing::info!("without BPF: {error:#}");
-                        Self::Absent
-                    }
-                    Err(_loader_gone) => Self::Absent,
+                let armed = match loading.await {
+                    Ok(Ok(loaded)) => Armed::new(loaded).map_err(anyhow::Error::from),
+                    Ok(Err(error)) => Err(error.into()),
+                    Err(loader_gone) => Err(loader_gone.into()),
                 };
-                Ok(Woken::ByJoining)
+                match armed {
+                    Ok(armed) => {
+                        *self = Self::Armed(Box::new(armed));
+                        News::Joined
+                    }
+                    Err(error) => self.leave(&error),
+                }
             }
         }
     }
 
     /// How far the timer may be trusted to be superfluous.
-    pub(super) fn doubt(&mut self) -> Result<Doubt, WaitError> {
-        match self {
-            Self::Armed(armed) => armed.doubt(),
-            Self::Loading(_) | Self::Absent => Ok(Doubt::Always),
+    pub(super) fn doubt(&mut self) -> Doubt {
+        let Self::Armed(armed) = self else {
+            return Doubt::Always;
+        };
+        match armed.doubt() {
+            Ok(doubt) => doubt,
+            Err(error) => {
+                self.leave(&error.into());
+                Doubt::Always
+            }
         }
     }
 
     /// Prints the exits that are in the ring by now.
-    pub(super) fn tell(&mut self, teller: &mut Teller) -> Result<(), WaitError> {
+    pub(super) fn tell(&mut self, teller: &mut Teller) -> io::Result<()> {
         match self {
             Self::Armed(armed) => armed.tell(teller),
             Self::Loading(_) | Self::Absent => Ok(()),
@@ -83,18 +93,26 @@ impl Bpf {
     }
 
     /// The same for the last time: nothing may be left unsaid.
-    pub(super) fn tell_all(&mut self, teller: &mut Teller) -> Result<(), WaitError> {
+    pub(super) fn tell_all(&mut self, teller: &mut Teller) -> io::Result<()> {
         match self {
             Self::Armed(armed) => armed.tell_all(teller),
             Self::Loading(_) | Self::Absent => Ok(()),
         }
     }
+
+    /// The wait goes on: the other wakers never stopped.
+    fn leave(&mut self, error: &anyhow::Error) -> News {
+        tracing::info!("without BPF: {error:#}");
+        *self = Self::Absent;
+        News::Left
+    }
 }
 
 /// Why [`Bpf::woken`] resolved.
-pub(super) enum Woken {
-    ByRing,
-    ByJoining,
+pub(super) enum News {
+    Record,
+    Joined,
+    Left,
 }
 
 /// Programs that run, and their rings.
@@ -106,70 +124,61 @@ pub(super) struct Armed {
 }
 
 impl Armed {
-    fn new((attached, rings): (Attached, Rings)) -> Result<Self, WaitError> {
+    fn new((attached, rings): (Attached, Rings)) -> io::Result<Self> {
         let Rings { stream, decisive } = rings;
         Ok(Self {
             attached,
-            stream: register(stream, Interest::READABLE).map_err(WaitError::Wait)?,
-            decisive: register(decisive, Interest::READABLE).map_err(WaitError::Wait)?,
+            stream: register(stream, Interest::READABLE)?,
+            decisive: register(decisive, Interest::READABLE)?,
             lost: 0,
         })
     }
 
     /// Resolves when the decisive ring has a record, or the stream so many that
     /// they should be fetched.
-    async fn decided(&mut self) -> Result<(), WaitError> {
+    async fn decided(&mut self) -> io::Result<()> {
         tokio::select! {
             biased;
             ready = self.decisive.readable_mut() => {
-                let mut ready = ready.map_err(WaitError::Wait)?;
+                let mut ready = ready?;
                 drain_all(ready.get_inner_mut());
                 ready.clear_ready();
             }
-            ready = self.stream.readable() => ready.map_err(WaitError::Wait)?.clear_ready(),
+            ready = self.stream.readable() => ready?.clear_ready(),
         }
         Ok(())
     }
 
-    fn tell(&mut self, teller: &mut Teller) -> Result<(), WaitError> {
-        self.tell_some(teller).map(|_count| ())
+    fn tell(&mut self, teller: &mut Teller) -> io::Result<()> {
+        teller.clock.sync();
+        let stream = self.stream.get_mut();
+        let told = stream.drain(|timed| teller.tell(timed));
+        self.attached.flush_log();
+        heard(teller, told)
     }
 
-    /// How many records were taken from the ring.
-    fn tell_some(&mut self, teller: &mut Teller) -> Result<usize, WaitError> {
+    /// All that happened by now.
+    fn tell_all(&mut self, teller: &mut Teller) -> io::Result<()> {
         teller.clock.sync();
-        let mut taken = 0;
-        let told = self
-            .stream
-            .get_mut()
-            .drain(|timed| teller.tell(timed))
-            .and_then(|count| {
-                taken = count;
-                teller.out.flush()
-            });
+        let stream = self.stream.get_mut();
+        let told = stream.drain_by(boottime_ns(), |timed| teller.tell(timed));
         self.attached.flush_log();
         heard(teller, told)?;
-        Ok(taken)
-    }
-
-    /// No more than the ring held: others may go on filling it.
-    fn tell_all(&mut self, teller: &mut Teller) -> Result<(), WaitError> {
-        for _ in 0..Stream::ROUNDS {
-            if self.tell_some(teller)? < Stream::MOST {
-                break;
+        match self.attached.stream_dropped() {
+            Err(error) => tracing::warn!(%error, "whether exits were lost is unknown"),
+            Ok(total) => {
+                if let Some(count) = self.stream.get_mut().unreported_loss(total) {
+                    let reason = LossReason::RingFull;
+                    let told = teller.show(&Record::Lost { count, reason });
+                    return heard(teller, told.map(|()| 1));
+                }
             }
-        }
-        let total = self.attached.stream_dropped()?;
-        if let Some(count) = self.stream.get_mut().unreported_loss(total) {
-            let reason = LossReason::RingFull;
-            let told = teller.show(&Record::Lost { count, reason });
-            return heard(teller, told);
         }
         Ok(())
     }
 
     /// Whether something was lost since the last look.
-    fn doubt(&mut self) -> Result<Doubt, WaitError> {
+    fn doubt(&mut self) -> Result<Doubt, LoadError> {
         let lost = self.attached.decisive_dropped()?
             + self.attached.stream_dropped()?
             + self.attached.recursion_misses();
@@ -185,12 +194,12 @@ impl Armed {
 
 /// A reader that goes away ends no wait: the exit code is what a script waits
 /// for.
-fn heard(teller: &mut Teller, told: io::Result<()>) -> Result<(), WaitError> {
-    match told {
+fn heard(teller: &mut Teller, told: io::Result<usize>) -> io::Result<()> {
+    match told.and_then(|_count| teller.out.flush()) {
         Err(error) if is_closed(&error) => {
             teller.out.go_deaf();
             Ok(())
         }
-        told => told.map_err(WaitError::Write),
+        told => told,
     }
 }

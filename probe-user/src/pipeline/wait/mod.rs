@@ -22,7 +22,7 @@ use tokio::{
 };
 
 pub use self::bpf::Loaded;
-use self::bpf::{Bpf, Woken};
+use self::bpf::{Bpf, News};
 
 use super::{
     places::Places,
@@ -35,7 +35,6 @@ use crate::{
     source::{
         cgroup_events::PinnedCgroup,
         cgroupfs::{self, Mount},
-        load::LoadError,
         readiness::register,
     },
     waiter::{Backend, Backoff, EmptyWait, Level, Outcome},
@@ -113,9 +112,6 @@ pub enum WaitError {
     /// stdout took no more.
     #[error("cannot write to stdout")]
     Write(#[source] io::Error),
-    /// The kernel half's maps did not answer.
-    #[error(transparent)]
-    Map(#[from] LoadError),
 }
 
 /// Reads what the cgroup is, once.
@@ -133,12 +129,11 @@ pub fn unprivileged(pinned: &PinnedCgroup) -> Backend {
     }
 }
 
-/// Waits. What `loading` brings must already watch the cgroup; `None`: no BPF
-/// is wanted.
+/// Waits. What `loading` brings must already watch the cgroup.
 pub async fn run(
     settings: Settings,
     pinned: &PinnedCgroup,
-    loading: Option<oneshot::Receiver<Loaded>>,
+    loading: oneshot::Receiver<Loaded>,
     place: (Vec<Mount>, Mount),
     out: Out<Stdout>,
     resolver: Resolver,
@@ -148,11 +143,16 @@ pub async fn run(
     let places = Places::new(mounts, resolver);
     let mut teller = Teller::new(settings.wanted, settings.columns, places, out);
     Places::feed_subtree(&mut teller.tracker, &subtree, pinned.id);
-    let events = pinned
-        .events()
-        .map(|events| register(events.as_fd(), Interest::PRIORITY))
-        .transpose()
-        .map_err(WaitError::Wait)?;
+    let events =
+        pinned.events().and_then(
+            |events| match register(events.as_fd(), Interest::PRIORITY) {
+                Ok(events) => Some(events),
+                Err(error) => {
+                    tracing::warn!(%error, "cgroup.events cannot be waited for: the timer serves");
+                    None
+                }
+            },
+        );
     let mut wait = Wait {
         pinned,
         events,
@@ -163,7 +163,9 @@ pub async fn run(
         deadline: settings.timeout.map(|timeout| Instant::now() + timeout),
     };
     let (outcome, woken_by) = wait.until_empty(pin!(stop)).await?;
-    wait.bpf.tell_all(&mut wait.teller)?;
+    wait.bpf
+        .tell_all(&mut wait.teller)
+        .map_err(WaitError::Write)?;
     let ended = Ended {
         outcome,
         woken_by,
@@ -200,8 +202,8 @@ impl Wait<'_> {
             {
                 return Ok((Outcome::Timeout, None));
             }
-            self.bpf.tell(&mut self.teller)?;
-            let next_look = self.next_look()?;
+            self.bpf.tell(&mut self.teller).map_err(WaitError::Write)?;
+            let next_look = self.next_look();
             woken_by = tokio::select! {
                 biased;
                 () = &mut stop => return Ok((Outcome::Interrupted, None)),
@@ -209,10 +211,10 @@ impl Wait<'_> {
                     woken.map_err(WaitError::Wait)?;
                     Some(WokenBy::Events)
                 }
-                woken = self.bpf.woken() => match woken? {
-                    Woken::ByRing => Some(WokenBy::Ring),
-                    Woken::ByJoining => {
-                        self.welcome_bpf();
+                woken = self.bpf.woken() => match woken {
+                    News::Record => Some(WokenBy::Ring),
+                    News::Joined | News::Left => {
+                        self.bpf_changed();
                         None
                     }
                 },
@@ -221,19 +223,28 @@ impl Wait<'_> {
         }
     }
 
-    fn next_look(&mut self) -> Result<Instant, WaitError> {
-        let next = Instant::now() + self.backoff.next_delay(self.bpf.doubt()?);
-        Ok(self.deadline.map_or(next, |deadline| next.min(deadline)))
+    fn next_look(&mut self) -> Instant {
+        let was_armed = self.bpf.is_armed();
+        let doubt = self.bpf.doubt();
+        if was_armed && !self.bpf.is_armed() {
+            self.bpf_changed();
+        }
+        let next = Instant::now() + self.backoff.next_delay(doubt);
+        self.deadline.map_or(next, |deadline| next.min(deadline))
     }
 
-    fn welcome_bpf(&mut self) {
+    fn bpf_changed(&mut self) {
         self.backoff = Backoff::new();
         let live = self.pinned.members().map_or(0, |members| members.len());
-        if self.bpf.is_armed() {
-            self.backends.push(Backend::Bpf);
+        let now = if self.bpf.is_armed() {
             tracing::info!("armed: {live} processes live, no exit is missed from here on");
+            Backend::Bpf
         } else {
             tracing::info!("armed: {live} processes live, but exits are not reported");
+            unprivileged(self.pinned)
+        };
+        if self.backends.last() != Some(&now) {
+            self.backends.push(now);
         }
     }
 }
