@@ -8,6 +8,7 @@
 mod containers;
 mod crowds;
 mod doctor;
+mod ends;
 mod exits;
 mod filters;
 mod identity;
