@@ -30,4 +30,5 @@ pub mod record;
 pub mod signal;
 pub mod source;
 pub mod tracker;
+pub mod wait;
 pub mod waiter;

@@ -8,20 +8,13 @@
 
 mod backend;
 mod backoff;
+mod condition;
+mod level;
 
 pub use backend::Backend;
 pub use backoff::{Backoff, Doubt};
-
-/// What a cgroup is at one moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Level {
-    /// The subtree holds tasks.
-    Populated,
-    /// It holds none: `rmdir` succeeds.
-    Empty,
-    /// The directory is gone.
-    Removed,
-}
+pub use condition::{Answer, Facts, Until};
+pub use level::{Level, Life};
 
 /// How a wait ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

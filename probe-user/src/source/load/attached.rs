@@ -120,6 +120,14 @@ impl Attached {
             })
     }
 
+    /// The opposite of [`Attached::watch`]. A cgroup that is not watched is no
+    /// failure.
+    pub fn unwatch(&mut self, cgroup: CgroupId) {
+        if let Err(error) = self.watched.remove(&watch_key(cgroup)) {
+            debug!(%error, ?cgroup, "was not watched");
+        }
+    }
+
     /// Hands what the programs logged to the log.
     pub fn flush_log(&mut self) {
         if let Some(logger) = &mut self.logger {

@@ -26,6 +26,8 @@ use zerocopy::IntoBytes;
 
 use self::error::map_error;
 pub use self::{attached::Attached, error::LoadError};
+use crate::filter::Wanted;
+
 use super::{OBJECT, btf, cgroupfs, hook::Hook, ring::Stream};
 
 /// What to load.
@@ -44,6 +46,23 @@ pub struct Plan {
     /// Size of the stream ring in bytes: a power of two, at least a page.
     pub stream_bytes: u32,
 }
+
+impl Plan {
+    /// Only what waits need: no record of any exit, and the least memory.
+    #[must_use]
+    pub fn decisive() -> Self {
+        Self {
+            hooks: vec![Hook::CgroupPopulated, Hook::CgroupRemoved],
+            filter: Wanted::default().kernel_filter(MIN_STREAM_BYTES),
+            cgroups: Vec::new(),
+            pids: Vec::new(),
+            stream_bytes: MIN_STREAM_BYTES,
+        }
+    }
+}
+
+/// A page: nobody reads it.
+const MIN_STREAM_BYTES: u32 = 4096;
 
 /// Default of [`Plan::stream_bytes`].
 pub const DEFAULT_STREAM_BYTES: u32 = 4 << 20;

@@ -1,0 +1,175 @@
+//! A process pinned by its pidfd, or by its start time where there is none: what
+//! it is now, and a descriptor that tells when that changes.
+
+use std::{
+    io,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+};
+
+use procfs::{ProcError, process::Process};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    io::Errno,
+    process::{Pid, PidfdFlags, pidfd_open},
+};
+
+use super::pidfd_info;
+use crate::{
+    process::ProcessKey,
+    waiter::{Backend, Life},
+};
+
+/// A process that stays the same one however often its pid is used again.
+#[derive(Debug)]
+pub struct PinnedProcess {
+    /// Thread group id.
+    pub tgid: u32,
+    /// Name when it was pinned.
+    pub comm: String,
+    /// Start in clock ticks since boot, as `/proc/PID/stat` has it.
+    start_ticks: u64,
+    /// Linux 5.3, and nobody forbids it.
+    pidfd: Option<OwnedFd>,
+}
+
+/// Why a process cannot be waited for.
+#[derive(Debug, thiserror::Error)]
+pub enum PinProcessError {
+    /// There is none with this pid (any more).
+    #[error("no process {pid}")]
+    NotFound {
+        /// Which pid.
+        pid: u32,
+    },
+    /// The number is a thread's.
+    #[error("{tid} is a thread of process {tgid}")]
+    Thread {
+        /// Which number.
+        tid: u32,
+        /// Its thread group.
+        tgid: u32,
+    },
+    /// `/proc` did not answer.
+    #[error("cannot look at process {pid}")]
+    Look {
+        /// Which pid.
+        pid: u32,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl PinnedProcess {
+    /// Pins a running process or a zombie; [`Backend::Poll`] without a pidfd.
+    pub fn open(pid: u32, tier: Backend) -> Result<Self, PinProcessError> {
+        let not_found = PinProcessError::NotFound { pid };
+        let number = i32::try_from(pid).ok().and_then(Pid::from_raw);
+        let Some(number) = number else {
+            return Err(not_found);
+        };
+        // The pidfd first: what is read of /proc afterwards is this process's if
+        // the pidfd says afterwards that it still has the pid.
+        let pidfd = match tier {
+            Backend::Poll => None,
+            _ => match pidfd_open(number, PidfdFlags::empty()) {
+                Ok(pidfd) => Some(pidfd),
+                Err(Errno::SRCH) => return Err(not_found),
+                // A thread (ENOENT from 6.15 on), or no such call, or forbidden.
+                Err(_) => None,
+            },
+        };
+        let stat = Process::new(number.as_raw_nonzero().get())
+            .and_then(|process| Ok((process.stat()?, process.status()?)));
+        let (stat, status) = match stat {
+            Ok(read) => read,
+            Err(ProcError::NotFound(_)) => return Err(not_found),
+            Err(error) => {
+                let source = io::Error::other(error);
+                return Err(PinProcessError::Look { pid, source });
+            }
+        };
+        let tgid = u32::try_from(status.tgid).unwrap_or(pid);
+        if tgid != pid {
+            return Err(PinProcessError::Thread { tid: pid, tgid });
+        }
+        let pinned = Self {
+            tgid: pid,
+            comm: stat.comm,
+            start_ticks: stat.starttime,
+            pidfd,
+        };
+        match pinned.life() {
+            Ok(Life::Reaped) => Err(not_found),
+            _ => Ok(pinned),
+        }
+    }
+
+    /// What it is at this moment.
+    pub fn life(&self) -> io::Result<Life> {
+        let Some(pidfd) = &self.pidfd else {
+            return self.life_by_proc();
+        };
+        let mut fds = [PollFd::new(pidfd, PollFlags::IN)];
+        poll(&mut fds, Some(&Timespec::default()))?;
+        let seen = fds[0].revents();
+        if !seen.intersects(PollFlags::IN | PollFlags::HUP) {
+            return Ok(Life::Running);
+        }
+        if seen.contains(PollFlags::HUP) {
+            return Ok(Life::Reaped);
+        }
+        // Before Linux 6.9 the pidfd does not tell a zombie from one that is
+        // reaped.
+        Ok(self.stat()?.map_or(Life::Reaped, |_zombie| Life::Exited))
+    }
+
+    /// A descriptor that is readable once the whole thread group has exited,
+    /// and hangs up (Linux 6.9) when it is reaped.
+    #[must_use]
+    pub fn pidfd(&self) -> Option<BorrowedFd<'_>> {
+        self.pidfd.as_ref().map(AsFd::as_fd)
+    }
+
+    /// Whether a record is about this process. Records count nanoseconds,
+    /// `/proc` clock ticks.
+    #[must_use]
+    pub fn is(&self, key: ProcessKey) -> bool {
+        let tick_ns = 1_000_000_000 / rustix::param::clock_ticks_per_second();
+        key.tgid == self.tgid && key.start_boottime_ns / tick_ns == self.start_ticks
+    }
+
+    /// Raw wait status, kept by the pidfd beyond the reap (Linux 6.15), or shown
+    /// for a zombie to who may trace it.
+    #[must_use]
+    pub fn wait_status(&self) -> Option<u32> {
+        let kept = self
+            .pidfd()
+            .and_then(|pidfd| pidfd_info::exit_status(pidfd).ok().flatten());
+        kept.or_else(|| {
+            let stat = self.stat().ok()??;
+            let status = stat.exit_code?.cast_unsigned();
+            // 0 is also what somebody without the privilege is shown.
+            (stat.state == 'Z' && status != 0).then_some(status)
+        })
+    }
+
+    /// `None`: the pid is another's, or nobody's.
+    fn stat(&self) -> io::Result<Option<procfs::process::Stat>> {
+        let number = i32::try_from(self.tgid).map_err(io::Error::other)?;
+        match Process::new(number).and_then(|process| process.stat()) {
+            Ok(stat) => Ok(Some(stat).filter(|stat| stat.starttime == self.start_ticks)),
+            Err(ProcError::NotFound(_)) => Ok(None),
+            Err(error) => Err(io::Error::other(error)),
+        }
+    }
+
+    fn life_by_proc(&self) -> io::Result<Life> {
+        Ok(match self.stat()? {
+            None => Life::Reaped,
+            // The state is the leader's: it may be a zombie while others live.
+            Some(stat) if matches!(stat.state, 'Z' | 'X') && stat.num_threads <= 1 => Life::Exited,
+            Some(_) => Life::Running,
+        })
+    }
+}

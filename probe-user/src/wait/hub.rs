@@ -1,0 +1,272 @@
+//! What many waits share: the BPF programs, the watches, the doubt.
+//!
+//! A task of its own reads the decisive ring and rings the bells of the cgroup
+//! that a record names; another looks after the loss counters. Neither decides
+//! anything.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    thread,
+    time::Duration,
+};
+
+use aya::maps::{MapData, RingBuf};
+use tokio::{
+    io::{Interest, unix::AsyncFd},
+    sync::{oneshot, watch},
+    task::JoinSet,
+    time::{MissedTickBehavior, interval},
+};
+
+use super::{bell::WokenBy, watch::Watch};
+use crate::{
+    cgroup::CgroupId,
+    event::{Event, decode},
+    source::{
+        cgroup_events::PinnedCgroup,
+        load::{self, Attached, LoadError, Plan, Rings},
+        readiness::register,
+        ring::Stream,
+    },
+    waiter::{Backend, Doubt},
+};
+
+/// How often the loss counters are read while somebody waits.
+const COUNTERS_EVERY: Duration = Duration::from_secs(1);
+
+/// See the module. Dropping it detaches the programs and ends its tasks; waits
+/// that are armed go on by what they watch themselves.
+pub struct Hub {
+    shared: Arc<Shared>,
+    tasks: JoinSet<()>,
+    loaded: Option<oneshot::Receiver<Result<Stream, LoadError>>>,
+}
+
+pub(super) struct Shared {
+    /// The best that may be used.
+    tier: Backend,
+    cgroups: Mutex<HashMap<CgroupId, Weak<Watch<PinnedCgroup>>>>,
+    attached: Mutex<Option<Attached>>,
+    doubt: watch::Sender<Doubt>,
+}
+
+impl Hub {
+    /// Serves at once, by what needs no privilege. `tier` is the best backend
+    /// that may be used.
+    #[must_use]
+    pub fn start(tier: Backend) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                tier,
+                cgroups: Mutex::default(),
+                attached: Mutex::new(None),
+                doubt: watch::Sender::new(Doubt::Always),
+            }),
+            tasks: JoinSet::new(),
+            loaded: None,
+        }
+    }
+
+    /// Lets BPF join as soon as it is loaded; waits that are armed go on
+    /// meanwhile.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime with I/O and time enabled.
+    pub fn load(&mut self, plan: Plan) {
+        let (tell, told) = oneshot::channel();
+        let shared = Arc::clone(&self.shared);
+        self.tasks.spawn(serve_bpf(shared, load(plan), tell));
+        self.loaded = Some(told);
+    }
+
+    /// Resolves when BPF has joined, with the stream of what ends, or when it is
+    /// clear that it will not. Only the first call has an answer.
+    pub async fn bpf(&mut self) -> Option<Result<Stream, LoadError>> {
+        let loaded = self.loaded.as_mut()?.await;
+        self.loaded = None;
+        loaded.ok()
+    }
+
+    /// Whether BPF serves now.
+    #[must_use]
+    pub fn has_bpf(&self) -> bool {
+        lock(&self.shared.attached).is_some()
+    }
+
+    /// Exits and starts that the kernel half dropped so far; 0 without it.
+    #[must_use]
+    pub fn stream_dropped(&self) -> u64 {
+        let attached = lock(&self.shared.attached);
+        let dropped = attached.as_ref().map(Attached::stream_dropped);
+        dropped.and_then(Result::ok).unwrap_or(0)
+    }
+
+    pub(super) fn tier(&self) -> Backend {
+        self.shared.tier
+    }
+
+    /// The watch of a cgroup, the one that others have already if there is one.
+    pub(super) fn watch(&self, pinned: PinnedCgroup) -> Arc<Watch<PinnedCgroup>> {
+        let id = pinned.id;
+        self.shared.forget_the_abandoned();
+        let mut cgroups = lock(&self.shared.cgroups);
+        if let Some(watch) = cgroups.get(&id).and_then(Weak::upgrade) {
+            return watch;
+        }
+        let doubt = self.shared.doubt.subscribe();
+        let watch = Arc::new(Watch::cgroup(pinned, self.shared.tier, doubt));
+        cgroups.insert(id, Arc::downgrade(&watch));
+        drop(cgroups);
+        self.shared.watch_in_kernel(id);
+        watch
+    }
+}
+
+impl Shared {
+    fn watch_in_kernel(&self, id: CgroupId) {
+        if let Some(attached) = lock(&self.attached).as_mut()
+            && let Err(error) = attached.watch(id)
+        {
+            tracing::warn!(%error, "the kernel half does not watch: the timer serves");
+            self.doubt.send_replace(Doubt::Always);
+        }
+    }
+
+    /// What nobody waits for any more need not be reported.
+    fn forget_the_abandoned(&self) {
+        let mut attached = lock(&self.attached);
+        lock(&self.cgroups).retain(|&id, watch| {
+            let is_awaited = watch.strong_count() > 0;
+            if let Some(attached) = attached.as_mut().filter(|_| !is_awaited) {
+                attached.unwatch(id);
+            }
+            is_awaited
+        });
+    }
+
+    fn wake(&self, id: CgroupId, by: WokenBy) {
+        let watch = lock(&self.cgroups).get(&id).and_then(Weak::upgrade);
+        if let Some(watch) = watch {
+            watch.wake(by);
+        }
+    }
+
+    fn wake_all(&self, by: WokenBy) {
+        for watch in lock(&self.cgroups).values().filter_map(Weak::upgrade) {
+            watch.wake(by);
+        }
+    }
+
+    /// What was dropped or skipped so far; `None` if that cannot be told.
+    fn losses(&self) -> Option<u64> {
+        let mut attached = lock(&self.attached);
+        let attached = attached.as_mut()?;
+        attached.flush_log();
+        let dropped = attached.decisive_dropped().ok()? + attached.stream_dropped().ok()?;
+        Some(dropped + attached.recursion_misses())
+    }
+}
+
+/// Nothing that is locked here is left half done by a panic.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Loads on a thread of its own: it takes tens of milliseconds.
+fn load(plan: Plan) -> oneshot::Receiver<Result<(Attached, Rings), LoadError>> {
+    let (tell, told) = oneshot::channel();
+    let loader = move || {
+        // The hub may be gone: then nobody needs it.
+        let _gone = tell.send(load::load(&plan));
+    };
+    if let Err(error) = thread::Builder::new()
+        .name("loader".to_owned())
+        .spawn(loader)
+    {
+        tracing::warn!(%error, "no thread to load BPF on");
+    }
+    told
+}
+
+async fn serve_bpf(
+    shared: Arc<Shared>,
+    loading: oneshot::Receiver<Result<(Attached, Rings), LoadError>>,
+    tell: oneshot::Sender<Result<Stream, LoadError>>,
+) {
+    let (attached, rings) = match loading.await {
+        Ok(Ok(loaded)) => loaded,
+        Ok(Err(error)) => {
+            let _nobody_asks = tell.send(Err(error));
+            return;
+        }
+        Err(_no_thread) => return,
+    };
+    let Ok(mut decisive) = register(rings.decisive, Interest::READABLE) else {
+        return;
+    };
+    *lock(&shared.attached) = Some(attached);
+    let watched: Vec<_> = lock(&shared.cgroups).keys().copied().collect();
+    for id in watched {
+        shared.watch_in_kernel(id);
+    }
+    shared.doubt.send_replace(Doubt::None);
+    shared.wake_all(WokenBy::Timer);
+    let _nobody_asks = tell.send(Ok(rings.stream));
+    let ended = follow(&shared, &mut decisive).await;
+    tracing::warn!("the ring buffer cannot be waited for any more ({ended}): others serve");
+    *lock(&shared.attached) = None;
+    shared.doubt.send_replace(Doubt::Always);
+}
+
+/// Until the ring breaks.
+async fn follow(shared: &Shared, decisive: &mut AsyncFd<RingBuf<MapData>>) -> std::io::Error {
+    let mut counters = interval(COUNTERS_EVERY);
+    counters.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut losses = shared.losses();
+    loop {
+        tokio::select! {
+            biased;
+            ready = decisive.readable_mut() => match ready {
+                Err(error) => return error,
+                Ok(mut ready) => {
+                    drain(shared, ready.get_inner_mut());
+                    ready.clear_ready();
+                    // A record between the last look and this line is looked at
+                    // now; one after it makes the ring readable again.
+                    drain(shared, decisive.get_mut());
+                }
+            },
+            _ = counters.tick() => shared.forget_the_abandoned(),
+        }
+        let now = shared.losses();
+        let doubt = if now == losses {
+            Doubt::None
+        } else {
+            Doubt::Some
+        };
+        losses = now;
+        let changed = shared
+            .doubt
+            .send_if_modified(|it| std::mem::replace(it, doubt) != doubt);
+        if changed || doubt == Doubt::Some {
+            shared.wake_all(WokenBy::Timer);
+        }
+    }
+}
+
+fn drain(shared: &Shared, ring: &mut RingBuf<MapData>) {
+    while let Some(record) = ring.next() {
+        match decode(&record).map(|timed| timed.event) {
+            Ok(Event::CgroupEmpty(id) | Event::CgroupRemoved(id)) => {
+                shared.wake(id, WokenBy::Ring);
+            }
+            Ok(_) => {}
+            Err(error) => {
+                tracing::warn!(%error, "a record of the kernel half makes no sense");
+                shared.wake_all(WokenBy::Ring);
+            }
+        }
+    }
+}

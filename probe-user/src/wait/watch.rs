@@ -1,0 +1,156 @@
+//! One cgroup or process that is waited for: pinned once, however many wait for
+//! it, with a task that rings their bells on every reason to look.
+
+use std::{
+    future::pending,
+    io,
+    os::fd::{AsFd, BorrowedFd},
+    sync::Arc,
+};
+
+use tokio::{
+    io::{Interest, unix::AsyncFd},
+    sync::watch,
+    task::JoinHandle,
+    time::{Instant, sleep_until},
+};
+
+use super::bell::{Bell, Ropes, WokenBy};
+use crate::{
+    source::{
+        cgroup_events::PinnedCgroup, pidfd_info, pinned_process::PinnedProcess, readiness::register,
+    },
+    waiter::{Backend, Backoff, Doubt, Life},
+};
+
+/// See the module. Dropping the last one ends its task and closes its files.
+#[derive(Debug)]
+pub(super) struct Watch<T> {
+    pub(super) pinned: Arc<T>,
+    ropes: Arc<Ropes>,
+    follower: JoinHandle<()>,
+}
+
+impl<T> Drop for Watch<T> {
+    fn drop(&mut self) {
+        self.follower.abort();
+    }
+}
+
+impl<T> Watch<T> {
+    /// From now on no reason to look is missed.
+    pub(super) fn tie(&self, bell: &Arc<Bell>) {
+        self.ropes.tie(bell);
+    }
+
+    pub(super) fn wake(&self, by: WokenBy) {
+        self.ropes.pull(by);
+    }
+}
+
+impl Watch<PinnedCgroup> {
+    /// `doubt` is what the hub thinks of its wakers.
+    pub(super) fn cgroup(
+        pinned: PinnedCgroup,
+        tier: Backend,
+        doubt: watch::Receiver<Doubt>,
+    ) -> Self {
+        let pinned = Arc::new(pinned);
+        let ropes = Arc::new(Ropes::default());
+        let follower = follow_cgroup(Arc::clone(&pinned), Arc::clone(&ropes), tier, doubt);
+        Self {
+            pinned,
+            ropes,
+            follower: tokio::spawn(follower),
+        }
+    }
+}
+
+impl Watch<PinnedProcess> {
+    pub(super) fn process(pinned: PinnedProcess) -> Self {
+        let pinned = Arc::new(pinned);
+        let ropes = Arc::new(Ropes::default());
+        let follower = follow_process(Arc::clone(&pinned), Arc::clone(&ropes));
+        Self {
+            pinned,
+            ropes,
+            follower: tokio::spawn(follower),
+        }
+    }
+}
+
+async fn follow_cgroup(
+    pinned: Arc<PinnedCgroup>,
+    ropes: Arc<Ropes>,
+    tier: Backend,
+    mut doubt: watch::Receiver<Doubt>,
+) {
+    let events = pinned.events().filter(|_| tier != Backend::Poll);
+    let events = ready_fd(events.map(AsFd::as_fd), Interest::PRIORITY);
+    let mut backoff = Backoff::new();
+    loop {
+        let confidence = *doubt.borrow_and_update();
+        let next_look = Instant::now() + backoff.next_delay(confidence);
+        let by = tokio::select! {
+            biased;
+            () = notified(events.as_ref(), Interest::PRIORITY) => WokenBy::Events,
+            () = changed(&mut doubt) => {
+                backoff = Backoff::new();
+                WokenBy::Timer
+            }
+            () = sleep_until(next_look) => WokenBy::Timer,
+        };
+        ropes.pull(by);
+    }
+}
+
+async fn follow_process(pinned: Arc<PinnedProcess>, ropes: Arc<Ropes>) {
+    let pidfd = ready_fd(pinned.pidfd(), Interest::READABLE);
+    // A kernel that keeps a status (6.15) also hangs up at the reap (6.9).
+    let tells_of_reaping = pinned
+        .pidfd()
+        .is_some_and(|pidfd| pidfd_info::exit_status(pidfd).is_ok());
+    let mut backoff = Backoff::new();
+    loop {
+        let has_exited = || pinned.life().is_ok_and(|life| life != Life::Running);
+        let doubt = if pidfd.is_none() || !tells_of_reaping && has_exited() {
+            Doubt::Always
+        } else {
+            Doubt::None
+        };
+        let next_look = Instant::now() + backoff.next_delay(doubt);
+        let by = tokio::select! {
+            biased;
+            () = notified(pidfd.as_ref(), Interest::READABLE) => WokenBy::Pidfd,
+            () = sleep_until(next_look) => WokenBy::Timer,
+        };
+        ropes.pull(by);
+    }
+}
+
+/// A descriptor that cannot be registered leaves the work to the timer.
+fn ready_fd(fd: Option<BorrowedFd<'_>>, interest: Interest) -> Option<AsyncFd<BorrowedFd<'_>>> {
+    fd.map(|fd| register(fd, interest))
+        .transpose()
+        .unwrap_or_else(|error: io::Error| {
+            tracing::warn!(%error, "cannot wait for a descriptor: the timer serves");
+            None
+        })
+}
+
+async fn notified(fd: Option<&AsyncFd<BorrowedFd<'_>>>, interest: Interest) {
+    if let Some(fd) = fd
+        && let Ok(mut ready) = fd.ready(interest).await
+    {
+        ready.clear_ready();
+        return;
+    }
+    pending().await
+}
+
+/// Never, once nobody can change it any more.
+async fn changed(doubt: &mut watch::Receiver<Doubt>) {
+    if doubt.changed().await.is_err() {
+        pending().await
+    }
+}
