@@ -17,7 +17,7 @@ const CONDITIONS: [(&str, Condition); 3] = [
     ("pidfd", |args| {
         conditions::denied("bpf,perf_event_open", "EPERM", args)
     }),
-    ("pidfd", |args| {
+    ("poll", |args| {
         conditions::denied("bpf,perf_event_open,pidfd_open", "ENOSYS", args)
     }),
 ];

@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use crate::source::load::LoadError;
+use crate::{container::FindError, source::load::LoadError};
 
 /// The exit codes of every verb, as `--help` and the man page list them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +19,9 @@ pub enum ExitCode {
     NoSuchTarget,
     /// 5.
     NotAvailable,
+    /// What the process that was waited for ended with (`--status`), or 124 and
+    /// 125 for our own outcomes.
+    Child(u8),
     /// Not an exit: die by the signal that interrupted us.
     Signal(i32),
 }
@@ -34,6 +37,7 @@ impl ExitCode {
             Self::TimedOut => 3,
             Self::NoSuchTarget => 4,
             Self::NotAvailable => 5,
+            Self::Child(code) => code,
             // What a shell shows for a death by signal.
             Self::Signal(signal) => u8::try_from(128 + signal).unwrap_or(u8::MAX),
         }
@@ -64,6 +68,14 @@ impl Failure {
     /// A message without a cause.
     pub fn message(code: ExitCode, message: impl Display) -> Self {
         Self::new(code, anyhow::anyhow!("{message}"))
+    }
+
+    /// Whether a container was asked for that nobody knows.
+    pub(super) fn is_unknown_container(&self) -> bool {
+        matches!(
+            self.error.downcast_ref::<FindError>(),
+            Some(FindError::Unknown { .. })
+        )
     }
 
     /// Adds what to do.

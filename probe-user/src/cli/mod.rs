@@ -4,9 +4,12 @@
 //! The environment is read here and nowhere else, and every outcome becomes an
 //! exit code in [`Failure`] and [`ExitCode`].
 
+mod choice;
 mod completions;
+mod conclude;
 mod doctor;
 mod failure;
+mod named;
 mod quantity;
 mod stop;
 mod target;
@@ -78,7 +81,7 @@ impl Cli {
     pub fn run(self) -> Result<ExitCode, Failure> {
         let say = terminal::Say::new(self.quiet);
         match self.verb {
-            Verb::Wait(args) => wait::run(args, say),
+            Verb::Wait(args) => wait::run(&args, say),
             Verb::Trace(args) => trace::run(args, say),
             Verb::Doctor(args) => doctor::run(&args),
             Verb::Completions(args) => completions::run(&args),

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// A cgroup by name: it need not exist (any more).
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct CgroupTarget {
     pub(super) mount: Mount,
     pub(super) directory: PathBuf,

@@ -16,6 +16,11 @@ impl Say {
         Self { quiet }
     }
 
+    /// Whether a person reads it as it comes.
+    pub(super) fn is_interactive(self) -> bool {
+        !self.quiet && io::stderr().is_terminal()
+    }
+
     /// Writes a line unless the user wants quiet. A closed stderr is nobody's
     /// failure.
     pub(super) fn line(self, text: &str) {

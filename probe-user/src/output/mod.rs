@@ -8,6 +8,7 @@ pub mod doctor;
 pub mod human;
 pub mod json;
 mod stdout;
+pub mod subject;
 pub mod verdict;
 
 use std::io::{self, Write};

@@ -5,7 +5,8 @@ use std::io;
 use super::places::Places;
 use crate::{
     cgroup::CgroupId,
-    event::Timed,
+    event::{Exit, Timed},
+    exit_status::ExitStatus,
     filter::Wanted,
     output::{Out, Stdout, human::Columns, json},
     record::Record,
@@ -24,6 +25,9 @@ pub(super) struct Teller {
     pub(super) out: Out<Stdout>,
     pub(super) clock: WallClock,
     pub(super) told: Told,
+    /// Pid and start in clock ticks of the process whose status is asked for.
+    pub(super) status_of: Option<(u32, u64)>,
+    pub(super) status: Option<ExitStatus>,
 }
 
 /// What was told so far.
@@ -52,6 +56,8 @@ impl Teller {
             out,
             clock: WallClock::now(),
             told: Told::default(),
+            status_of: None,
+            status: None,
         }
     }
 
@@ -64,7 +70,10 @@ impl Teller {
             return Ok(());
         };
         match &mut record {
-            Record::Exit(exit) => exit.container = self.places.container_of(exit.cgroup.as_ref()),
+            Record::Exit(exit) => {
+                exit.container = self.places.container_of(exit.cgroup.as_ref());
+                self.keep_status(&exit.what);
+            }
             Record::Start(start) => {
                 start.container = self.places.container_of(start.cgroup.as_ref());
             }
@@ -72,6 +81,16 @@ impl Teller {
         }
         self.told.seen += 1;
         self.show(&record)
+    }
+
+    /// Records count nanoseconds, `/proc` clock ticks.
+    fn keep_status(&mut self, exit: &Exit) {
+        let tick_ns = 1_000_000_000 / rustix::param::clock_ticks_per_second();
+        let start_ticks = exit.process.start_boottime_ns.map(|ns| ns / tick_ns);
+        let is_it = |(pid, start)| exit.process.tgid == pid && start_ticks == Some(start);
+        if exit.group_dead && self.status_of.is_some_and(is_it) {
+            self.status = exit.status;
+        }
     }
 
     pub(super) fn show(&mut self, record: &Record) -> io::Result<()> {

@@ -31,6 +31,19 @@ const GET_INFO: Opcode = opcode::read_write::<PidfdInfo>(0xff, 11);
 /// `PIDFD_INFO_EXIT` (Linux 6.15).
 const INFO_EXIT: u64 = 1 << 3;
 
+/// Inode number of a pidfd, which no other process ever has (Linux 6.9); `None`
+/// on older kernels, where all pidfds share one.
+#[must_use]
+pub fn inode(pidfd: BorrowedFd<'_>) -> Option<u64> {
+    /// `PID_FS_MAGIC`: <https://elixir.bootlin.com/linux/v6.9/source/include/uapi/linux/magic.h#L107>
+    const PID_FS_MAGIC: u64 = 0x5049_4446;
+    let kind = rustix::fs::fstatfs(pidfd).ok()?.f_type;
+    if u64::try_from(kind) != Ok(PID_FS_MAGIC) {
+        return None;
+    }
+    rustix::fs::fstat(pidfd).ok().map(|stat| stat.st_ino)
+}
+
 /// Raw wait status of a process that was reaped while the pidfd was held;
 /// `None` while it is not reaped. Before Linux 6.15 an error.
 pub fn exit_status(pidfd: BorrowedFd<'_>) -> io::Result<Option<u32>> {

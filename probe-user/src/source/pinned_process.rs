@@ -105,6 +105,22 @@ impl PinnedProcess {
         }
     }
 
+    /// Another pin of the same process.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self {
+            tgid: self.tgid,
+            comm: self.comm.clone(),
+            start_ticks: self.start_ticks,
+            pidfd: self.pidfd.as_ref().map(OwnedFd::try_clone).transpose()?,
+        })
+    }
+
+    /// Start in clock ticks since boot, as `/proc/PID/stat` has it.
+    #[must_use]
+    pub const fn start_ticks(&self) -> u64 {
+        self.start_ticks
+    }
+
     /// What it is at this moment.
     pub fn life(&self) -> io::Result<Life> {
         let Some(pidfd) = &self.pidfd else {

@@ -24,6 +24,52 @@ pub struct Survivor {
     pub reason: Option<String>,
 }
 
+/// A process that left what was waited for alive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Migrant {
+    /// Thread group id.
+    pub pid: u32,
+    /// Name.
+    pub comm: String,
+    /// Where it is now: path of its v2 cgroup unless that is the root, else of
+    /// the first v1 cgroup that is not.
+    pub cgroup: Option<String>,
+}
+
+/// Of processes that were members of a cgroup, at a moment in `CLOCK_BOOTTIME`
+/// nanoseconds, those that still run.
+#[must_use]
+pub fn migrants(pids: &[u32], seen_by_boottime_ns: u64) -> Vec<Migrant> {
+    pids.iter()
+        .filter_map(|&pid| migrant(pid, seen_by_boottime_ns).ok().flatten())
+        .collect()
+}
+
+/// `None`: a zombie, or another that has the pid since.
+fn migrant(pid: u32, seen_by_boottime_ns: u64) -> Result<Option<Migrant>, ProcError> {
+    let number = i32::try_from(pid).map_err(|_too_large| ProcError::NotFound(None))?;
+    let process = Process::new(number)?;
+    let stat = process.stat()?;
+    let ticks = rustix::param::clock_ticks_per_second();
+    let start_ns = stat.starttime.saturating_mul(1_000_000_000) / ticks;
+    let is_dead = matches!(stat.state, 'Z' | 'X') && stat.num_threads <= 1;
+    if is_dead || start_ns > seen_by_boottime_ns {
+        return Ok(None);
+    }
+    let cgroups = process.cgroups()?;
+    let cgroup = cgroups
+        .0
+        .into_iter()
+        .map(|it| (it.hierarchy != 0, it.pathname))
+        .filter(|(_, path)| path != "/")
+        .min();
+    Ok(Some(Migrant {
+        pid,
+        comm: stat.comm,
+        cgroup: cgroup.map(|(_, path)| path),
+    }))
+}
+
 /// Looks at each pid; those that are gone meanwhile are left out.
 #[must_use]
 pub fn describe(pids: &[u32]) -> Vec<Survivor> {

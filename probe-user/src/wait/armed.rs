@@ -11,8 +11,10 @@ use super::{
 use crate::{
     source::{
         cgroup_events::PinnedCgroup,
+        clock::boottime_ns,
         left_behind,
         pinned_process::{PinProcessError, PinnedProcess},
+        survivors::{self, Migrant},
     },
     waiter::{Answer, Backend, Facts, Level, Life, Until},
 };
@@ -23,8 +25,17 @@ pub struct Wait {
     until: Until,
     tier: Backend,
     cgroups: Vec<(Arc<Watch<PinnedCgroup>>, String)>,
+    /// Those that have not come as far as is asked.
     processes: Vec<Watch<PinnedProcess>>,
+    members: Members,
     bell: Arc<Bell>,
+}
+
+/// Who was seen in the cgroups, by when in `CLOCK_BOOTTIME` nanoseconds.
+#[derive(Debug, Default)]
+struct Members {
+    pids: Vec<u32>,
+    seen_by_boottime_ns: u64,
 }
 
 /// How a condition became true.
@@ -54,6 +65,7 @@ impl Hub {
             tier: self.tier(),
             cgroups: target.cgroups.into_iter().map(watch).collect(),
             processes: Vec::new(),
+            members: Members::default(),
             bell,
         };
         for (watch, _) in &wait.cgroups {
@@ -63,7 +75,8 @@ impl Hub {
             wait.add(process);
         }
         // Subscribed first: a member that comes later is seen as populated.
-        if until.is_about_processes() {
+        wait.see_members()?;
+        if wait.needs_members() {
             wait.add_members()?;
         }
         Ok(wait)
@@ -100,12 +113,8 @@ impl Wait {
         for (watch, _) in &self.cgroups {
             pids.extend(watch.pinned.members()?);
         }
-        let wanted = match self.until {
-            Until::Reaped => Life::Reaped,
-            _ => Life::Exited,
-        };
         for process in &self.processes {
-            if process.pinned.life()? < wanted {
+            if process.pinned.life()? < self.wanted_life() {
                 pids.push(process.pinned.tgid);
             }
         }
@@ -114,14 +123,107 @@ impl Wait {
         Ok(pids)
     }
 
-    fn facts(&self) -> io::Result<Facts> {
+    /// What is waited for.
+    #[must_use]
+    pub const fn until(&self) -> Until {
+        self.until
+    }
+
+    /// Who was a member when somebody last looked and runs elsewhere now. To be
+    /// asked when the cgroups are empty.
+    #[must_use]
+    pub fn migrants(&self) -> Vec<Migrant> {
+        survivors::migrants(&self.members.pids, self.members.seen_by_boottime_ns)
+    }
+
+    /// Whether this process was a member when somebody last looked.
+    #[must_use]
+    pub fn was_member(&self, pid: u32) -> bool {
+        self.members.pids.contains(&pid)
+    }
+
+    /// A process that belongs to the target though it is not in its cgroups:
+    /// it counts as well, if the condition is about processes.
+    pub fn follow(&mut self, pid: u32) {
+        if !self.was_member(pid) {
+            self.members.pids.push(pid);
+        }
+        self.members.seen_by_boottime_ns = boottime_ns();
+        if self.until != Until::Empty && self.until != Until::Removed {
+            self.add_all(&[pid]);
+        }
+    }
+
+    /// The best backend that serves while there is no BPF.
+    #[must_use]
+    pub fn unprivileged(&self) -> Backend {
+        let has_events = self
+            .cgroups
+            .iter()
+            .any(|(it, _)| it.pinned.events().is_some());
+        let has_pidfd = self.processes.iter().any(|it| it.pinned.pidfd().is_some());
+        if self.tier != Backend::Poll && (has_events || has_pidfd) {
+            Backend::Pidfd
+        } else {
+            Backend::Poll
+        }
+    }
+
+    const fn wanted_life(&self) -> Life {
+        match self.until {
+            Until::Reaped => Life::Reaped,
+            _ => Life::Exited,
+        }
+    }
+
+    /// Also where nothing but pidfds could wake us: v1 has no `cgroup.events`.
+    fn needs_members(&self) -> bool {
+        let has_no_events = || {
+            self.cgroups
+                .iter()
+                .any(|(it, _)| it.pinned.events().is_none())
+        };
+        self.until.is_about_processes()
+            || self.until == Until::Stopped
+            || self.tier == Backend::Pidfd && has_no_events()
+    }
+
+    fn facts(&mut self) -> io::Result<Facts> {
         let cgroups = self.cgroups.iter().map(|(watch, _)| watch.pinned.level());
-        let processes = self.processes.iter().map(|watch| watch.pinned.life());
-        Ok(Facts {
-            cgroups: cgroups.collect::<io::Result<_>>()?,
-            processes: processes.collect::<io::Result<_>>()?,
-            searched: false,
-        })
+        let cgroups = cgroups.collect::<io::Result<_>>()?;
+        let wanted = self.wanted_life();
+        let mut failed = None;
+        let mut lives = Vec::new();
+        // What has come so far never goes back: it need not be asked again.
+        self.processes.retain(|watch| match watch.pinned.life() {
+            Ok(life) if life >= wanted => false,
+            Ok(life) => {
+                lives.push(life);
+                true
+            }
+            Err(error) => {
+                failed = Some(error);
+                true
+            }
+        });
+        match failed {
+            Some(error) => Err(error),
+            None => Ok(Facts {
+                cgroups,
+                processes: lives,
+                searched: false,
+            }),
+        }
+    }
+
+    fn see_members(&mut self) -> io::Result<()> {
+        for (watch, _) in &self.cgroups {
+            self.members.pids.extend(watch.pinned.members()?);
+        }
+        self.members.pids.sort_unstable();
+        self.members.pids.dedup();
+        self.members.seen_by_boottime_ns = boottime_ns();
+        Ok(())
     }
 
     fn add(&mut self, process: PinnedProcess) {
@@ -130,11 +232,23 @@ impl Wait {
         self.processes.push(watch);
     }
 
+    /// A pid may be another's by the time it is pinned: then that one is in no
+    /// list that is read afterwards.
     fn add_members(&mut self) -> io::Result<()> {
-        for index in 0..self.cgroups.len() {
-            let members = self.cgroups[index].0.pinned.members()?;
-            self.add_all(&members);
+        let known = self.processes.len();
+        let pids = self.members.pids.clone();
+        self.add_all(&pids);
+        let mut members = Vec::new();
+        for (watch, _) in &self.cgroups {
+            members.extend(watch.pinned.members()?);
         }
+        members.sort_unstable();
+        let mut index = 0;
+        self.processes.retain(|watch| {
+            index += 1;
+            let is_member = members.binary_search(&watch.pinned.tgid).is_ok();
+            index <= known || is_member || !watch.runs()
+        });
         Ok(())
     }
 
@@ -161,18 +275,22 @@ impl Wait {
             .cgroups
             .iter()
             .all(|(watch, _)| watch.pinned.id.hierarchy == 0);
-        for index in 0..self.cgroups.len() {
-            let (watch, path) = &self.cgroups[index];
+        let mut found = Vec::new();
+        for ((watch, path), &level) in self.cgroups.iter().zip(levels) {
             if watch.pinned.id.hierarchy == 0 {
-                let found = left_behind::find(path, levels[index] == Level::Removed)?;
-                self.add_all(&found);
+                found.extend(left_behind::find(path, level == Level::Removed)?);
             }
         }
+        self.add_all(&found);
         Ok(all_v2)
     }
 }
 
 impl Watch<PinnedProcess> {
+    fn runs(&self) -> bool {
+        self.pinned.life().is_ok_and(|life| life == Life::Running)
+    }
+
     fn is_there(&self) -> bool {
         self.pinned.life().is_ok_and(|life| life != Life::Reaped)
     }

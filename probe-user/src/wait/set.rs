@@ -36,6 +36,11 @@ impl WaitSet {
         Ok(())
     }
 
+    /// A wait that rings the same bell and is not counted.
+    pub fn arm_beside(&self, hub: &Hub, target: Target, until: Until) -> io::Result<Wait> {
+        hub.arm_with(target, until, Arc::clone(&self.bell))
+    }
+
     /// Looks at those that are not done yet; how many are done now. One that is
     /// done stays so.
     pub fn look(&mut self) -> io::Result<usize> {
@@ -53,9 +58,31 @@ impl WaitSet {
     /// Resolves once `needed` of them are done. May be dropped and called again.
     pub async fn met(&mut self, needed: usize) -> io::Result<()> {
         while self.look()? < needed {
-            self.woken_by = Some(self.bell.rung().await);
+            self.rung().await;
         }
         Ok(())
+    }
+
+    /// How many waits there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.waits.len()
+    }
+
+    /// Whether nothing is waited for.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.waits.is_empty()
+    }
+
+    /// Resolves when there is a reason to look; never, if nothing is watched.
+    pub async fn rung(&mut self) {
+        self.woken_by = Some(self.bell.rung().await);
+    }
+
+    /// For what happened beside the watches, such as an exit record.
+    pub fn waits_mut(&mut self) -> impl Iterator<Item = &mut Wait> {
+        self.waits.iter_mut().map(|(wait, _)| wait)
     }
 
     /// What led to the last look.

@@ -145,12 +145,12 @@ async fn notified(fd: Option<&AsyncFd<BorrowedFd<'_>>>, interest: Interest) {
         ready.clear_ready();
         return;
     }
-    pending().await
+    pending::<()>().await;
 }
 
 /// Never, once nobody can change it any more.
 async fn changed(doubt: &mut watch::Receiver<Doubt>) {
     if doubt.changed().await.is_err() {
-        pending().await
+        pending::<()>().await;
     }
 }
