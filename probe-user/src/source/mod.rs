@@ -17,6 +17,7 @@ pub mod load;
 pub mod pidfd_info;
 pub mod pinned_process;
 pub mod readiness;
+pub mod removals;
 pub mod ring;
 pub mod survivors;
 
