@@ -161,6 +161,11 @@ async fn follow_process(pinned: Arc<PinnedProcess>, ropes: Arc<Ropes>) {
             () = sleep_until(next_look) => WokenBy::Timer,
         };
         ropes.pull(by);
+        // Nothing comes after it, and a pidfd that hung up stays ready for good:
+        // to await it again would starve all other tasks.
+        if pinned.life().is_ok_and(|life| life == Life::Reaped) {
+            return;
+        }
     }
 }
 
@@ -188,5 +193,44 @@ async fn notified(fd: Option<&AsyncFd<BorrowedFd<'_>>>, interest: Interest) {
 async fn changed(doubt: &mut watch::Receiver<Doubt>) {
     if doubt.changed().await.is_err() {
         pending::<()>().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        process::{Command, Stdio},
+        sync::mpsc::channel,
+        thread,
+        time::Duration,
+    };
+
+    use super::*;
+
+    #[test]
+    fn who_follows_a_reaped_process_does_not_starve_the_others() {
+        let mut child = Command::new("cat")
+            .stdin(Stdio::piped())
+            .spawn()
+            .expect("there is a cat");
+        let pinned = PinnedProcess::open(child.id(), Backend::Pidfd).expect("it lives");
+        drop(child.stdin.take());
+        child.wait().expect("our child");
+        let (tell, told) = channel();
+        thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .expect("a runtime");
+            runtime.block_on(async {
+                let watch = Watch::process(pinned);
+                while !watch.follower.is_finished() {
+                    tokio::task::yield_now().await;
+                }
+            });
+            tell.send(()).expect("the test listens");
+        });
+        told.recv_timeout(Duration::from_secs(30))
+            .expect("the follower comes to its end");
     }
 }
