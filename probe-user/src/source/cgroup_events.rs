@@ -30,6 +30,8 @@ pub struct PinnedCgroup {
     /// Identity.
     pub id: CgroupId,
     directory: OwnedFd,
+    /// Where it was.
+    path: PathBuf,
     /// v2 only.
     events: Option<File>,
 }
@@ -91,6 +93,7 @@ impl PinnedCgroup {
         Ok(Self {
             id: CgroupId { hierarchy, id },
             directory,
+            path: path.to_owned(),
             events,
         })
     }
@@ -102,9 +105,17 @@ impl PinnedCgroup {
             None => level_v1(self.directory.as_fd()),
         };
         match level {
-            Err(error) if is_gone(&error) => Ok(Level::Removed),
+            Err(error) if !is_gone(&error) => Err(error),
+            // Whoever removes it takes the files first, then the directory:
+            // https://elixir.bootlin.com/linux/v6.12/source/kernel/cgroup/cgroup.c#L5987
+            Err(_) if self.has_its_name() => Ok(Level::Empty),
+            Err(_) => Ok(Level::Removed),
             level => level,
         }
+    }
+
+    fn has_its_name(&self) -> bool {
+        rustix::fs::stat(&self.path).is_ok_and(|found| found.st_ino == self.id.id)
     }
 
     /// `cgroup.events`: readable by `POLLPRI` after a change that was not read

@@ -160,10 +160,12 @@ async fn follow_process(pinned: Arc<PinnedProcess>, ropes: Arc<Ropes>) {
             () = notified(pidfd.as_ref(), Interest::READABLE) => WokenBy::Pidfd,
             () = sleep_until(next_look) => WokenBy::Timer,
         };
+        // Asked before the bell is rung: who looks then sees it too.
+        let is_over = pinned.life().is_ok_and(|life| life == Life::Reaped);
         ropes.pull(by);
         // Nothing comes after it, and a pidfd that hung up stays ready for good:
         // to await it again would starve all other tasks.
-        if pinned.life().is_ok_and(|life| life == Life::Reaped) {
+        if is_over {
             return;
         }
     }

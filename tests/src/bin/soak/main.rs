@@ -41,7 +41,7 @@ use crate::{
     lie::{Liar, Lie},
     nursery::Nursery,
     table::Table,
-    trial::{Course, Trial},
+    trial::{Course, Outcome, Trial},
 };
 
 /// Random trials of the wait
@@ -65,6 +65,9 @@ struct Args {
     /// Seconds after which a wait hangs
     #[arg(long, default_value_t = 20)]
     patience: u64,
+    /// Tell of verdicts that came later than this after the kill
+    #[arg(long, value_name = "MILLISECONDS")]
+    slow: Option<u64>,
     /// Wait in a way that is known to be wrong: the soak's own test
     #[arg(long, value_enum)]
     lie: Option<Lie>,
@@ -121,7 +124,9 @@ fn run(args: &Args) -> Result<bool> {
         table.trials(),
         took.as_secs_f64()
     ));
-    finished?;
+    if !finished? {
+        return Ok(false);
+    }
     if !course.mounts.remove() {
         bail!("something is left in {:?}", course.mounts);
     }
@@ -164,9 +169,12 @@ enum News {
     Begun(u64),
     Ended(Box<Trial>),
     Broken(anyhow::Error),
+    AllDone,
+    Stuck,
 }
 
-fn collect(args: &Args, course: &Arc<Course>, table: &mut Table) -> Result<()> {
+/// Whether all came to an end.
+fn collect(args: &Args, course: &Arc<Course>, table: &mut Table) -> Result<bool> {
     let (tell, news) = channel();
     let (from, to) = args.only.map_or((0, args.trials), |only| (only, only + 1));
     let next = Arc::new(AtomicU64::new(from));
@@ -183,16 +191,28 @@ fn collect(args: &Args, course: &Arc<Course>, table: &mut Table) -> Result<()> {
     drop(tell);
     let mut told = 0;
     let mut running = BTreeSet::new();
-    while let Some(news) = hear(&news, course, &running)? {
-        match news {
+    loop {
+        match hear(&news, course) {
+            News::AllDone => break,
+            News::Stuck => {
+                // Nothing ends by itself any more: the runtime stands still.
+                let replays = running.iter().map(|&index| course.replay(index));
+                let replays: Vec<_> = replays.collect();
+                say(&format!("HUNG, one of:\n    {}", replays.join("\n    ")));
+                return Ok(false);
+            }
             News::Begun(index) => drop(running.insert(index)),
             News::Broken(error) => return Err(error),
             News::Ended(trial) => {
                 running.remove(&trial.index);
                 table.add(&trial);
-                if let Some(failure) = trial.failure(course).filter(|_| told < TOLD) {
+                let slow = args.slow.map(Duration::from_millis);
+                let news = trial
+                    .failure(course)
+                    .or_else(|| trial.slowness(course, slow?));
+                if let Some(news) = news.filter(|_| told < TOLD) {
                     told += 1;
-                    say(&failure);
+                    say(&news);
                 }
                 tell_progress(table.trials());
             }
@@ -200,15 +220,15 @@ fn collect(args: &Args, course: &Arc<Course>, table: &mut Table) -> Result<()> {
     }
     // Whoever ran it has panicked.
     ensure!(running.is_empty(), "trials without an end: {running:?}");
-    Ok(())
+    Ok(true)
 }
 
-/// `None` when all is done; an error if for a long time nothing is.
-fn hear(news: &Receiver<News>, course: &Course, running: &BTreeSet<u64>) -> Result<Option<News>> {
-    match news.recv_timeout(course.patience * 8) {
-        Ok(news) => Ok(Some(news)),
-        Err(RecvTimeoutError::Disconnected) => Ok(None),
-        Err(RecvTimeoutError::Timeout) => bail!("no trial comes to its end: {running:?}"),
+fn hear(news: &Receiver<News>, course: &Course) -> News {
+    // A wait, and all that has to be cleared away afterwards.
+    match news.recv_timeout(course.patience * 4) {
+        Ok(news) => news,
+        Err(RecvTimeoutError::Disconnected) => News::AllDone,
+        Err(RecvTimeoutError::Timeout) => News::Stuck,
     }
 }
 
@@ -252,17 +272,26 @@ impl Trial {
             }
             Ok(_) => return None,
         };
-        let replay = format!(
-            "cargo xtask soak --backend {} --seed {} --only {}",
-            course.backend.as_str(),
-            course.seed,
-            self.index
-        );
+        let replay = course.replay(self.index);
         let lines = lines.join("\n    ");
         Some(format!(
             "{what}: {replay}\n    {:?}\n    {lines}",
             self.plan
         ))
+    }
+}
+
+impl Trial {
+    fn slowness(&self, course: &Course, limit: Duration) -> Option<String> {
+        let outcome = self.result.as_ref().ok()?;
+        (outcome.took > limit).then(|| {
+            let replay = course.replay(self.index);
+            let Outcome { met, took, .. } = outcome;
+            format!(
+                "slow: {replay}\n    {:?}\n    {met:?} after {took:?}",
+                self.plan
+            )
+        })
     }
 }
 

@@ -69,6 +69,14 @@ impl Course {
         plan
     }
 
+    pub(crate) fn replay(&self, index: u64) -> String {
+        format!(
+            "cargo xtask soak --backend {} --seed {} --only {index}",
+            self.backend.as_str(),
+            self.seed
+        )
+    }
+
     pub(crate) fn run(&self, index: u64, nursery: &mut Nursery) -> Trial {
         let plan = self.plan(index);
         let result = Ground::make(&self.mounts, &plan, index).and_then(|ground| {
