@@ -138,12 +138,7 @@ impl Plan {
         let conduct = conduct(rng, shape, processes);
         let reaping = reaping(rng);
         let until = until(rng, shape);
-        let hierarchy = match shape {
-            Shape::Container => Hierarchy::Both,
-            Shape::Frozen => Hierarchy::V2,
-            _ if rng.u8(..4) == 0 => Hierarchy::V1,
-            _ => Hierarchy::V2,
-        };
+        let hierarchy = hierarchy(rng, shape);
         let depth = if rng.u8(..3) == 0 {
             rng.usize(2..=5)
         } else {
@@ -212,6 +207,15 @@ fn processes(rng: &mut Rng, shape: Shape) -> usize {
         920..985 => rng.usize(13..=50),
         985..997 => rng.usize(51..=200),
         _ => rng.usize(201..=500),
+    }
+}
+
+fn hierarchy(rng: &mut Rng, shape: Shape) -> Hierarchy {
+    match shape {
+        Shape::Container => Hierarchy::Both,
+        Shape::Frozen => Hierarchy::V2,
+        _ if rng.u8(..4) == 0 => Hierarchy::V1,
+        _ => Hierarchy::V2,
     }
 }
 
