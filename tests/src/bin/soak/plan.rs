@@ -244,7 +244,9 @@ fn conduct(rng: &mut Rng, shape: Shape, processes: usize) -> Conduct {
     match rng.u8(..100) {
         0..80 => Conduct::Still,
         80..88 => Conduct::Forks,
-        88..94 => Conduct::Relays,
+        // They may be over before the hand comes to freeze or to add.
+        88..94 if !matches!(shape, Shape::Frozen | Shape::Grown) => Conduct::Relays,
+        88..94 => Conduct::Still,
         _ => Conduct::Leaderless,
     }
 }
