@@ -241,13 +241,13 @@ fn conduct(rng: &mut Rng, shape: Shape, processes: usize) -> Conduct {
     if matches!(shape, Shape::Migration | Shape::Process) || processes > 20 {
         return Conduct::Still;
     }
+    // Relays may be over before the hand comes to freeze or to add.
+    let may_relay = !matches!(shape, Shape::Frozen | Shape::Grown);
     match rng.u8(..100) {
-        0..80 => Conduct::Still,
         80..88 => Conduct::Forks,
-        // They may be over before the hand comes to freeze or to add.
-        88..94 if !matches!(shape, Shape::Frozen | Shape::Grown) => Conduct::Relays,
-        88..94 => Conduct::Still,
-        _ => Conduct::Leaderless,
+        88..94 if may_relay => Conduct::Relays,
+        94.. => Conduct::Leaderless,
+        _ => Conduct::Still,
     }
 }
 
