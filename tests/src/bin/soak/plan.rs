@@ -138,12 +138,7 @@ impl Plan {
         let conduct = conduct(rng, shape, processes);
         let reaping = reaping(rng);
         let until = until(rng, shape);
-        let hierarchy = match shape {
-            Shape::Container => Hierarchy::Both,
-            Shape::Frozen => Hierarchy::V2,
-            _ if rng.u8(..4) == 0 => Hierarchy::V1,
-            _ => Hierarchy::V2,
-        };
+        let hierarchy = hierarchy(rng, shape);
         let depth = if rng.u8(..3) == 0 {
             rng.usize(2..=5)
         } else {
@@ -215,6 +210,15 @@ fn processes(rng: &mut Rng, shape: Shape) -> usize {
     }
 }
 
+fn hierarchy(rng: &mut Rng, shape: Shape) -> Hierarchy {
+    match shape {
+        Shape::Container => Hierarchy::Both,
+        Shape::Frozen => Hierarchy::V2,
+        _ if rng.u8(..4) == 0 => Hierarchy::V1,
+        _ => Hierarchy::V2,
+    }
+}
+
 fn threads(rng: &mut Rng, processes: usize) -> usize {
     let threads = match rng.u8(..100) {
         0..70 => 1,
@@ -237,11 +241,13 @@ fn conduct(rng: &mut Rng, shape: Shape, processes: usize) -> Conduct {
     if matches!(shape, Shape::Migration | Shape::Process) || processes > 20 {
         return Conduct::Still;
     }
+    // Relays may be over before the hand comes to freeze or to add.
+    let may_relay = !matches!(shape, Shape::Frozen | Shape::Grown);
     match rng.u8(..100) {
-        0..80 => Conduct::Still,
         80..88 => Conduct::Forks,
-        88..94 => Conduct::Relays,
-        _ => Conduct::Leaderless,
+        88..94 if may_relay => Conduct::Relays,
+        94.. => Conduct::Leaderless,
+        _ => Conduct::Still,
     }
 }
 

@@ -111,11 +111,17 @@ impl Course {
         if plan.is_late {
             hand.kill()?;
         }
-        let waits = Waits::arm(self, &hand)?;
-        let outcome = thread::scope(|scope| {
-            let hand = &hand;
+        let outcome = self.wait(&hand);
+        drop(hogs);
+        outcome
+    }
+
+    /// And, at the same time, what is waited for.
+    fn wait(&self, hand: &Hand<'_>) -> Result<Outcome> {
+        let waits = Waits::arm(self, hand)?;
+        thread::scope(|scope| {
             let actor = scope.spawn(move || {
-                if !plan.is_late {
+                if !hand.plan.is_late {
                     hand.kill()?;
                 }
                 hand.follow_up()
@@ -129,9 +135,7 @@ impl Course {
                 Ok(outcome) if outcome.met.is_none() => Ok(outcome),
                 outcome => acted.and(outcome),
             }
-        });
-        drop(hogs);
-        outcome
+        })
     }
 }
 

@@ -135,17 +135,7 @@ fn settle(brood: &Brood, (mut tell, mut gate): (PipeWriter, PipeReader)) {
     let me = process::id().to_ne_bytes();
     let mut ready = || tell.write_all(&me).expect("the nursery reads it");
     match brood.conduct {
-        Conduct::Leaderless => {
-            thread::spawn(move || {
-                while !fs::read_to_string("/proc/self/stat").is_ok_and(|it| it.contains(") Z ")) {
-                    thread::yield_now();
-                }
-                tell.write_all(&me).expect("the nursery reads it");
-                until_open(&mut gate);
-                sys::exit(0)
-            });
-            sys::exit_thread();
-        }
+        Conduct::Leaderless => lose_leader(tell, gate),
         Conduct::Still => {
             ready();
             until_open(&mut gate);
@@ -165,6 +155,20 @@ fn settle(brood: &Brood, (mut tell, mut gate): (PipeWriter, PipeReader)) {
         }
     }
     drop(memory);
+}
+
+/// The other thread goes on as the process.
+fn lose_leader(mut tell: PipeWriter, mut gate: PipeReader) {
+    thread::spawn(move || {
+        while !fs::read_to_string("/proc/self/stat").is_ok_and(|it| it.contains(") Z ")) {
+            thread::yield_now();
+        }
+        let me = process::id().to_ne_bytes();
+        tell.write_all(&me).expect("the nursery reads it");
+        until_open(&mut gate);
+        sys::exit(0)
+    });
+    sys::exit_thread();
 }
 
 fn until_open(gate: &mut PipeReader) {
