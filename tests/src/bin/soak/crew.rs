@@ -36,13 +36,13 @@ impl<'a> Crew<'a> {
     pub(crate) fn start(course: &'a Arc<Course>, jobs: u8, trials: Range<u64>) -> Self {
         let (tell, news) = channel();
         let next = Arc::new(AtomicU64::new(trials.start));
-        for slot in 0..jobs {
+        for _ in 0..jobs {
             let (course, tell, next) = (Arc::clone(course), tell.clone(), Arc::clone(&next));
             let claim = move || {
                 let index = next.fetch_add(1, Ordering::Relaxed);
                 Some(index).filter(|&index| index < trials.end)
             };
-            thread::spawn(move || work(slot, &course, &tell, claim));
+            thread::spawn(move || work(&course, &tell, claim));
         }
         Self {
             course,
@@ -87,8 +87,8 @@ impl<'a> Crew<'a> {
     }
 }
 
-fn work(slot: u8, course: &Course, tell: &Sender<News>, next: impl Fn() -> Option<u64>) {
-    let mut nursery = match Nursery::start(slot) {
+fn work(course: &Course, tell: &Sender<News>, next: impl Fn() -> Option<u64>) {
+    let mut nursery = match Nursery::start() {
         Ok(nursery) => nursery,
         Err(error) => return drop(tell.send(News::Broken(error))),
     };
@@ -99,7 +99,7 @@ fn work(slot: u8, course: &Course, tell: &Sender<News>, next: impl Fn() -> Optio
         }
         let trial = course.run(index, &mut nursery);
         if trial.result.is_err() {
-            match Nursery::start(slot) {
+            match Nursery::start() {
                 Ok(other) => nursery = other,
                 Err(error) => return drop(tell.send(News::Broken(error))),
             }

@@ -77,6 +77,8 @@ fn find(mountinfo: &str, is_it: impl Fn(&str, &str) -> bool) -> Option<PathBuf> 
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Ground {
+    /// Of the trial.
+    pub(crate) index: u64,
     /// One a hierarchy, v2 first.
     pub(crate) tops: Vec<PathBuf>,
     refuges: Vec<PathBuf>,
@@ -93,6 +95,7 @@ impl Ground {
         };
         let all = |name: String| parents.iter().map(|it| it.join(&name)).collect();
         let ground = Self {
+            index,
             tops: all(format!("trial-{index}")),
             refuges: all(format!("refuge-{index}")),
             depth: plan.depth,

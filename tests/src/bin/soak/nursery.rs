@@ -17,8 +17,6 @@ pub(crate) struct Nursery {
     child: Child,
     orders: ChildStdin,
     answers: BufReader<ChildStdout>,
-    /// Addresses that nobody else listens on.
-    slot: u8,
 }
 
 /// What lives in a trial.
@@ -36,7 +34,7 @@ fn program() -> Result<PathBuf> {
 }
 
 impl Nursery {
-    pub(crate) fn start(slot: u8) -> Result<Self> {
+    pub(crate) fn start() -> Result<Self> {
         let program = program()?;
         let mut child = Command::new(&program)
             .stdin(Stdio::piped())
@@ -47,20 +45,21 @@ impl Nursery {
             orders: child.stdin.take().context("piped")?,
             answers: BufReader::new(child.stdout.take().context("piped")?),
             child,
-            slot,
         })
     }
 
     pub(crate) fn breed(&mut self, plan: &Plan, ground: &Ground) -> Result<Brood> {
         let run = std::process::id();
-        // All of 127/8 is this machine; each run and trial has its own part.
+        // All of 127/8 is this machine; each run has its own part of it, and
+        // each trial its own port: what the judge has bound may be held for a
+        // moment more by a child on its way to another program.
         let [_, _, high, low] = run.to_be_bytes();
-        let port = 20_000 + u16::from(high);
+        let port = u16::try_from(20_000 + ground.index % 10_000)?;
         let tcp = |number: usize| {
             let number = u8::try_from(number).unwrap_or(0);
-            SocketAddrV4::new(Ipv4Addr::new(127, low, 100 + self.slot, number + 1), port)
+            SocketAddrV4::new(Ipv4Addr::new(127, high, low, number + 1), port)
         };
-        let unix = |number: usize| format!("probe-soak-{run}-{}-{number}", self.slot);
+        let unix = |number: usize| format!("probe-soak-{run}-{}-{number}", ground.index);
         let mut brood = Brood {
             pids: Vec::new(),
             tcp: (0..plan.sockets).map(tcp).collect(),
