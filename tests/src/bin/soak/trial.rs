@@ -208,6 +208,7 @@ impl Waits {
         if let Some(liar) = &course.liar {
             let told = liar.wait(hand.ground, hand.brood, course.patience)?;
             let met = Met {
+                already: false,
                 exact: true,
                 woken_by: None,
             };
