@@ -160,7 +160,7 @@ impl Targets {
 
     pub(super) fn resolver(&self) -> Resolver {
         let roots = StateRoots::system(terminal::runtime_dir(), self.runtime_root.clone());
-        Resolver::new(roots)
+        Resolver::unwatched(roots)
     }
 }
 
