@@ -11,6 +11,7 @@ use crate::{
         cgroup_control::CgroupControl,
         pinned_process::{PinProcessError, PinnedProcess},
         send::send,
+        survivors,
     },
     waiter::Backend,
 };
@@ -49,6 +50,9 @@ impl Rounds {
         match send(process, self.signal) {
             Ok(()) => self.report.signalled.push(process.tgid),
             Err(Errno::SRCH) => {}
+            // cgroup.kill asks for no right to signal. It has reached all but
+            // those whose leader has exited.
+            Err(_) if self.report.by_cgroup && !leader_has_exited(process.tgid) => {}
             Err(errno) => self.report.unreached.push(Unreached {
                 pid: process.tgid,
                 comm: process.comm.clone(),
@@ -136,4 +140,10 @@ impl Rounds {
             errno: Errno::SRCH,
         });
     }
+}
+
+fn leader_has_exited(tgid: u32) -> bool {
+    survivors::describe(&[tgid])
+        .iter()
+        .any(|it| it.state == 'Z')
 }
