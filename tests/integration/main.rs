@@ -14,6 +14,7 @@ mod filters;
 mod identity;
 mod idle;
 mod input;
+mod kill;
 mod killed_by;
 mod oom;
 mod places;

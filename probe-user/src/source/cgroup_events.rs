@@ -56,10 +56,10 @@ pub enum PinError {
     },
 }
 
-const DIRECTORY: OFlags = OFlags::RDONLY
+pub(super) const DIRECTORY: OFlags = OFlags::RDONLY
     .union(OFlags::DIRECTORY)
     .union(OFlags::CLOEXEC);
-const FILE: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC);
+pub(super) const FILE: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC);
 
 impl PinnedCgroup {
     /// Opens a directory of a cgroup mount.
@@ -96,6 +96,12 @@ impl PinnedCgroup {
             path: path.to_owned(),
             events,
         })
+    }
+
+    /// Where it was when it was pinned.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// What the cgroup is at this moment.
@@ -150,7 +156,7 @@ fn is_there(directory: &OwnedFd, name: &str) -> bool {
 }
 
 /// A removed cgroup answers ENODEV on an open file, ENOENT on its directory.
-fn is_gone(error: &io::Error) -> bool {
+pub(super) fn is_gone(error: &io::Error) -> bool {
     matches!(
         Errno::from_io_error(error),
         Some(Errno::NODEV | Errno::NOENT)
@@ -189,7 +195,7 @@ fn level_v1(directory: BorrowedFd<'_>) -> io::Result<Level> {
 
 /// Calls `visit` for a directory and all below it until one answers `false`.
 /// One below that vanishes meanwhile is skipped.
-fn visit_subtree(
+pub(super) fn visit_subtree(
     directory: BorrowedFd<'_>,
     visit: &mut impl FnMut(BorrowedFd<'_>) -> io::Result<bool>,
 ) -> io::Result<bool> {
@@ -216,7 +222,7 @@ fn visit_subtree(
     Ok(true)
 }
 
-fn read_pids(directory: BorrowedFd<'_>, name: &str) -> io::Result<Vec<u32>> {
+pub(super) fn read_pids(directory: BorrowedFd<'_>, name: &str) -> io::Result<Vec<u32>> {
     let file = File::from(openat(directory, name, FILE, Mode::empty())?);
     // A threaded cgroup does not list processes; its threads count with the
     // domain above it.
