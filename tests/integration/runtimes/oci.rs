@@ -93,6 +93,9 @@ impl Runtime for Oci {
 
     fn clean_up(&self, name: &str) {
         let _deleted = self.command().args(["delete", "--force", name]).output();
+        // crun leaves the cgroup of one that it could not start.
+        let cgroup = Path::new("/sys/fs/cgroup").join(name);
+        let _removed = self.place.command("rmdir").arg(cgroup).output();
     }
 }
 
