@@ -226,7 +226,13 @@ impl Call {
             let mut own = Outcome::Already;
             if *is_there && let Some((wait, met)) = waits.next() {
                 own = match met {
-                    Some(met) if met.woken_by.is_none() => Outcome::Already,
+                    // What we killed was not so already, however fast it went.
+                    Some(met)
+                        if met.woken_by.is_none()
+                            && (self.verb == "wait" || outcome == Outcome::Already) =>
+                    {
+                        Outcome::Already
+                    }
                     Some(_) => Outcome::Done,
                     // Others were enough.
                     None if is_over => Outcome::Timeout,
