@@ -159,8 +159,13 @@ impl Outcome {
             })
             .collect();
         let all = |watcher| self.quantile(watcher, limit.of, limit.per_mille);
+        let beside = if self.watchers.len() > 2 {
+            format!(", beside {}", self.watchers[peer])
+        } else {
+            String::new()
+        };
         let figure = Figure::new(
-            format!("{}: {}", self.name, limit.name),
+            format!("{}: {}{beside}", self.name, limit.name),
             RATIO,
             Estimate::median(&ratios),
         )

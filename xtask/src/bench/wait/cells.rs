@@ -46,10 +46,12 @@ pub(super) fn measure(
     extent: Extent,
     programs: &Programs,
     stage: &mut Stage,
+    is_wanted: impl Fn(&str) -> bool,
 ) -> Result<(Vec<Figure>, Vec<Outcome>)> {
     let mut figures = Vec::new();
     let mut outcomes = Vec::new();
-    for (cell, limits) in rested().into_iter().chain(disturbed()) {
+    let all = rested().into_iter().chain(disturbed());
+    for (cell, limits) in all.filter(|(cell, _)| is_wanted(&cell.name)) {
         let outcome = cell.run(extent, programs, stage)?;
         figures.extend(
             limits
@@ -110,11 +112,11 @@ fn disturbed() -> Vec<(Cell, Limits)> {
     vec![
         (
             cell("frozen, killed, thawed", pair(Scene::Frozen)),
-            vec![(to(1.0 / 15.0), 1)],
+            vec![(to(0.066), 1)],
         ),
         (
             cell("populated 3 ms before", pair(Scene::Repopulated)),
-            vec![(to(1.0 / 15.0), 1)],
+            vec![(to(0.066), 1)],
         ),
         (cell(REMOVED, removed), vec![(LIMIT_P95, 1)]),
         (reaped, vec![(to(0.1), 1), (to(0.01), 2)]),

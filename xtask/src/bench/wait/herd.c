@@ -4,6 +4,7 @@
  *
  *   herd breed      reads `COUNT keep|remove DIRECTORY`, line by line
  *   herd hog CPU    spins on one CPU
+ *   herd rest       is what those children are
  *
  * To each line it answers with the pid of the first of COUNT children, once all
  * of them rest in the cgroup, then with `over` once all of them are reaped; with
@@ -22,6 +23,9 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+/* Where a child tells that it rests. */
+#define TELL 3
 
 static void fail(const char *what)
 {
@@ -43,12 +47,22 @@ static pid_t bear(int directory, int tell)
 		fail("clone3");
 	if (pid == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		if (write(tell, "", 1) != 1)
-			_exit(1);
-		for (;;)
-			pause();
+		/* A program of its own, as those in containers are: a mere copy of
+		 * this one has hardly any memory to give back when it dies. */
+		if (dup2(tell, TELL) == TELL)
+			execl("/proc/self/exe", "herd", "rest", NULL);
+		_exit(1);
 	}
 	return pid;
+}
+
+static void rest(void)
+{
+	if (write(TELL, "", 1) != 1)
+		_exit(1);
+	close(TELL);
+	for (;;)
+		pause();
 }
 
 static void breed(int count, int removes, const char *path)
@@ -60,7 +74,7 @@ static void breed(int count, int removes, const char *path)
 
 	if (directory < 0)
 		fail(path);
-	if (pipe(ready) < 0)
+	if (pipe2(ready, O_CLOEXEC) < 0)
 		fail("pipe");
 	for (int born = 0; born < count; born++) {
 		pid_t pid = bear(directory, ready[1]);
@@ -104,6 +118,8 @@ int main(int argc, char **argv)
 	int count;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (argc == 2 && strcmp(argv[1], "rest") == 0)
+		rest();
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	if (argc == 3 && strcmp(argv[1], "hog") == 0)
 		hog(atoi(argv[2]));

@@ -41,6 +41,17 @@ pub(crate) struct Args {
     /// How long the armed waiters are left alone to see what they cost
     #[arg(long, value_name = "SECONDS", default_value = "60")]
     quiet: NonZero<u64>,
+
+    /// Only the parts with this in their name: presence, whole, quiet, and the
+    /// conditions ("1 idle", "100 busy", "frozen", "reaped" ...)
+    #[arg(long, value_name = "TEXT")]
+    only: Option<String>,
+}
+
+impl Args {
+    fn wants(&self, part: &str) -> bool {
+        self.only.as_ref().is_none_or(|only| part.contains(only))
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -65,11 +76,19 @@ pub(super) fn run(args: &Args) -> Result<()> {
     let mut machine = Machine::look(&["util-linux"]);
     let mut stage = Stage::set(&programs)?;
     // First what needs a machine without any of us.
-    let mut figures = presence::measure(extent, &programs, &mut stage)?;
-    let (compared, outcomes) = cells::measure(extent, &programs, &mut stage)?;
+    let mut figures = Vec::new();
+    if args.wants("presence") {
+        figures.extend(presence::measure(extent, &programs, &mut stage)?);
+    }
+    let (compared, outcomes) =
+        cells::measure(extent, &programs, &mut stage, |name| args.wants(name))?;
     figures.extend(compared);
-    figures.extend(whole::measure(count, &programs)?);
-    figures.extend(quiet::measure(args.quiet.get(), &programs)?);
+    if args.wants("whole") {
+        figures.extend(whole::measure(count, &programs)?);
+    }
+    if args.wants("quiet") {
+        figures.extend(quiet::measure(args.quiet.get(), &programs)?);
+    }
     machine.finish();
     let details = Details {
         kills,
