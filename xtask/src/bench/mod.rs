@@ -1,8 +1,8 @@
 //! `cargo xtask bench`: what it costs, held against limits and against peers.
 //!
 //! The method is the same for every suite: peers in the same run, rounds that
-//! alternate without and with ([`rounds`]), a load pinned to one CPU
-//! ([`workload`]), medians of paired ratios with an interval ([`stats`]), a
+//! alternate without and with ([`rounds`]), a load of its own ([`workload`],
+//! [`wait`]), medians of paired ratios with an interval ([`stats`]), a
 //! table and a file with the machine's facts ([`report`], [`machine`]).
 
 mod machine;
@@ -12,6 +12,7 @@ mod rounds;
 mod stats;
 mod tool;
 mod trace;
+mod wait;
 mod workload;
 
 use anyhow::Result;
@@ -27,10 +28,13 @@ pub(crate) struct Args {
 enum Suite {
     /// What `probe trace` costs, beside exitsnoop of libbpf-tools
     Trace(trace::Args),
+    /// From the kill to the verdict, beside a bare poll of `cgroup.events`
+    Wait(wait::Args),
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
     match &args.suite {
         Suite::Trace(args) => trace::run(args),
+        Suite::Wait(args) => wait::run(args),
     }
 }

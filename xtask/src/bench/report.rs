@@ -23,7 +23,7 @@ pub(crate) struct Report<D> {
     rounds: usize,
     machine: Machine,
     figures: Vec<Figure>,
-    missed: Vec<&'static str>,
+    missed: Vec<String>,
     /// What only this suite has.
     details: D,
 }
@@ -31,7 +31,7 @@ pub(crate) struct Report<D> {
 /// One line of the table.
 #[derive(Debug, Serialize)]
 pub(crate) struct Figure {
-    name: &'static str,
+    name: String,
     unit: &'static str,
     #[serde(flatten)]
     estimate: Estimate,
@@ -64,9 +64,9 @@ impl Verdict {
 
 impl Figure {
     /// A figure without a limit.
-    pub(crate) const fn new(name: &'static str, unit: &'static str, estimate: Estimate) -> Self {
+    pub(crate) fn new(name: impl Into<String>, unit: &'static str, estimate: Estimate) -> Self {
         Self {
-            name,
+            name: name.into(),
             unit,
             estimate,
             limit: None,
@@ -76,12 +76,12 @@ impl Figure {
         }
     }
 
-    pub(crate) const fn at_most(mut self, limit: f64) -> Self {
+    pub(crate) fn at_most(mut self, limit: f64) -> Self {
         self.limit = Some(limit);
         self
     }
 
-    pub(crate) const fn noise(mut self, noise: Estimate) -> Self {
+    pub(crate) fn noise(mut self, noise: Estimate) -> Self {
         self.noise = Some(noise);
         self
     }
@@ -110,7 +110,7 @@ impl Figure {
         let Estimate { value, low, high } = self.estimate;
         let interval = |estimate: Estimate| format!("{:.3}..{:.3}", estimate.low, estimate.high);
         [
-            self.name.to_owned(),
+            self.name.clone(),
             format!("{value:.3} {}", self.unit),
             if high > low {
                 interval(self.estimate)
@@ -141,7 +141,7 @@ impl<D: Serialize> Report<D> {
         let missed = figures
             .iter()
             .filter(|figure| figure.verdict == Some(Verdict::Missed))
-            .map(|figure| figure.name)
+            .map(|figure| figure.name.clone())
             .collect();
         Self {
             schema: SCHEMA,
@@ -156,7 +156,7 @@ impl<D: Serialize> Report<D> {
     }
 
     /// The names of the limits that are missed.
-    pub(crate) fn missed(&self) -> &[&'static str] {
+    pub(crate) fn missed(&self) -> &[String] {
         &self.missed
     }
 
@@ -186,14 +186,19 @@ impl<D: Serialize> Report<D> {
 
     /// Writes the file; where.
     pub(crate) fn write(&self) -> Result<PathBuf> {
-        let directory = checkout::target().join("bench");
-        fs::create_dir_all(&directory).context("make the directory of the reports")?;
-        let path = directory.join(self.suite).with_extension("json");
+        let path = directory()?.join(self.suite).with_extension("json");
         let mut text = serde_json::to_string_pretty(self).context("write the report")?;
         text.push('\n');
         fs::write(&path, text).with_context(|| format!("write {}", path.display()))?;
         Ok(path)
     }
+}
+
+/// Where the reports are.
+pub(crate) fn directory() -> Result<PathBuf> {
+    let directory = checkout::target().join("bench");
+    fs::create_dir_all(&directory).context("make the directory of the reports")?;
+    Ok(directory)
 }
 
 fn table(figures: &[Figure]) -> Vec<String> {

@@ -59,7 +59,7 @@ impl Estimate {
 }
 
 /// Interpolated between the two nearest ranks; of nothing it is not a number.
-fn percentile(values: &mut [f64], per_mille: usize) -> f64 {
+pub(crate) fn percentile(values: &mut [f64], per_mille: usize) -> f64 {
     values.sort_unstable_by(f64::total_cmp);
     let Some(last) = values.len().checked_sub(1) else {
         return f64::NAN;
@@ -76,8 +76,10 @@ pub(crate) const fn to_f64(count: usize) -> f64 {
     count as f64
 }
 
-/// <https://prng.di.unimi.it/splitmix64.c>: a bootstrap needs no better one.
-struct SplitMix64(u64);
+/// <https://prng.di.unimi.it/splitmix64.c>: neither a bootstrap nor a random phase
+/// needs a better one.
+#[derive(Debug)]
+pub(crate) struct SplitMix64(pub(crate) u64);
 
 impl SplitMix64 {
     const fn next(&mut self) -> u64 {
@@ -89,7 +91,7 @@ impl SplitMix64 {
     }
 
     /// Biased by less than one part in 2^50 for samples as small as ours.
-    fn below(&mut self, bound: usize) -> usize {
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
         let wide = u128::from(self.next()) * bound as u128;
         usize::try_from(wide >> 64).unwrap_or(0)
     }

@@ -5,11 +5,13 @@ use std::{
     io::{self, Read},
     path::{Path, PathBuf},
     process::{self, Child, Command, Stdio},
-    thread,
+    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, anyhow, bail};
+
+use super::interrupt::Interrupt;
 
 /// Moves into the cgroup, says so, and becomes a process with nothing to do.
 /// It ends by itself should this process be killed in a way that nothing can
@@ -75,6 +77,61 @@ impl Cgroup {
             bail!("cannot move a process into {}", self.directory.display());
         }
         Ok(())
+    }
+
+    /// Starts so many that there are `count`.
+    pub(super) fn fill(&mut self, count: usize, interrupt: &Interrupt) -> Result<()> {
+        while self.members.len() < count {
+            self.add_member()?;
+            interrupt.check()?;
+        }
+        Ok(())
+    }
+
+    /// Of all that were started.
+    pub(super) fn pids(&self) -> Vec<u32> {
+        self.members.iter().map(Child::id).collect()
+    }
+
+    /// Freezes it where the kernel can (v2, Linux 5.2), and is back when it is.
+    pub(super) fn freeze(&self) -> Result<()> {
+        let file = self.directory.join("cgroup.freeze");
+        if !file.exists() {
+            return Ok(());
+        }
+        fs::write(file, "1").context("freeze")?;
+        let deadline = Instant::now() + PATIENCE;
+        while !fs::read_to_string(self.events())?.contains("frozen 1") {
+            if Instant::now() > deadline {
+                bail!("{} does not freeze", self.directory.display());
+            }
+            thread::yield_now();
+        }
+        Ok(())
+    }
+
+    pub(super) fn thaw(&self) -> Result<()> {
+        let file = self.directory.join("cgroup.freeze");
+        if file.exists() {
+            fs::write(file, "0").context("thaw")?;
+        }
+        Ok(())
+    }
+
+    /// The file that tells of changes; v2 only.
+    pub(super) fn events(&self) -> PathBuf {
+        self.directory.join("cgroup.events")
+    }
+
+    /// Reaps them on a thread of its own, as a container's parent does.
+    pub(super) fn reap(&mut self) -> JoinHandle<()> {
+        let members = std::mem::take(&mut self.members);
+        thread::spawn(move || {
+            for mut member in members {
+                // It is killed, so it ends; it is ours, so it can be waited for.
+                let _reaped = member.wait();
+            }
+        })
     }
 
     /// How many the kernel lists.

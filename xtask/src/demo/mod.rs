@@ -1,20 +1,16 @@
 //! `cargo xtask demo`: the main job on real input.
 
+mod bars;
 mod cgroup;
 mod interrupt;
+mod race;
+mod wait;
 
-use std::{
-    fs,
-    io::{BufRead, BufReader, IsTerminal, Lines},
-    os::unix::process::CommandExt,
-    process::{Child, ChildStderr, Command, ExitStatus, Stdio},
-    thread,
-    time::Instant,
-};
+use std::{fs, io::IsTerminal, os::unix::process::CommandExt, process::Command, time::Instant};
 
 use anyhow::{Context, Result, bail};
 
-use self::{cgroup::Cgroup, interrupt::Interrupt};
+use self::{cgroup::Cgroup, interrupt::Interrupt, wait::Wait};
 use crate::{checkout, command, privilege::Privilege};
 
 /// Kill a cgroup of 50 processes and see when it is over
@@ -40,7 +36,10 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
     let interrupt = Interrupt::arm()?;
     match Cgroup::create() {
-        Ok(cgroup) => show(cgroup, &interrupt)?,
+        Ok(cgroup) => {
+            show(cgroup, &interrupt)?;
+            compare(&interrupt)?;
+        }
         Err(refusal) => {
             interrupt.check()?;
             show_less(&refusal)?;
@@ -69,15 +68,12 @@ fn show(mut cgroup: Cgroup, interrupt: &Interrupt) -> Result<()> {
         "A cgroup with {PROCESSES} processes, as a container would be:"
     ));
     type_in(&format!("mkdir {place}"));
-    for _ in 1..PROCESSES {
-        cgroup.add_member()?;
-        interrupt.check()?;
-    }
+    cgroup.fill(PROCESSES, interrupt)?;
     say("\nprobe waits for it to become empty, in the background:");
     type_in(&format!("probe wait --cgroup {place} &"));
     let mut wait = Wait::start(&cgroup)?;
-    interrupt.forward_to(wait.child.id());
-    let stderr = wait.until_armed()?;
+    interrupt.forward_to(wait.pid());
+    let stderr = wait.until_armed(|line| eprintln!("{line}"))?;
     say("\nNow all of them are killed:");
     let begun = Instant::now();
     let how = cgroup.kill();
@@ -104,59 +100,17 @@ fn show(mut cgroup: Cgroup, interrupt: &Interrupt) -> Result<()> {
     Ok(())
 }
 
-/// `probe wait` in the background; ends with us.
-struct Wait {
-    child: Child,
-}
-
-impl Wait {
-    fn start(cgroup: &Cgroup) -> Result<Self> {
-        let child = Command::new(checkout::probe())
-            .args(["-v", "wait", "--cgroup"])
-            .arg(cgroup.directory())
-            .stdin(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .context("run probe wait")?;
-        Ok(Self { child })
+/// The point of it.
+fn compare(interrupt: &Interrupt) -> Result<()> {
+    say(&format!(
+        "\nThe same {PROCESSES} processes four times more, frozen, killed and thawed. How long after"
+    ));
+    say("the kill is the answer there?\n");
+    let times = race::run(PROCESSES, interrupt)?;
+    for line in bars::drawn(&times) {
+        say(&line);
     }
-
-    /// Until no exit can be missed any more.
-    fn until_armed(&mut self) -> Result<Lines<BufReader<ChildStderr>>> {
-        let stderr = self.child.stderr.take().context("stderr of probe wait")?;
-        let mut lines = BufReader::new(stderr).lines();
-        for line in lines.by_ref() {
-            let line = line.context("stderr of probe wait")?;
-            eprintln!("{line}");
-            if line.contains("armed") {
-                return Ok(lines);
-            }
-        }
-        bail!(
-            "probe wait ended before it was armed, with {}",
-            self.child.wait()?
-        )
-    }
-
-    fn finish(&mut self, stderr: Lines<BufReader<ChildStderr>>) -> Result<ExitStatus> {
-        let copy = thread::spawn(move || {
-            for line in stderr.map_while(Result::ok) {
-                eprintln!("{line}");
-            }
-        });
-        let status = self.child.wait().context("wait for probe")?;
-        // Nothing in it can panic but a closed stderr.
-        let _copied = copy.join();
-        Ok(status)
-    }
-}
-
-impl Drop for Wait {
-    fn drop(&mut self) {
-        // Both fail if it has ended, as it should have.
-        let _ended = self.child.kill();
-        let _reaped = self.child.wait();
-    }
+    Ok(())
 }
 
 /// What works where no cgroup can be made.

@@ -1,0 +1,120 @@
+//! The programs that take part, built: ours by cargo, the peers by cc.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    thread::available_parallelism,
+};
+
+use anyhow::{Context, Result};
+
+use super::talker::Talker;
+use crate::{bench::report, checkout, command};
+
+/// How long a bare poll is given when nothing is in its way.
+const UNDISTURBED_MS: u32 = 10_000;
+/// A delayed notification comes 16 ms late at most: one that is not there after
+/// this never comes.
+const DISTURBED_MS: u32 = 60;
+
+#[derive(Debug)]
+pub(super) struct Programs {
+    pub(super) probe: PathBuf,
+    bell: PathBuf,
+    poll: PathBuf,
+    herd: PathBuf,
+}
+
+/// Who waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Who {
+    /// The library.
+    Bell(Backend),
+    /// poll(2) on `cgroup.events`.
+    Poll,
+    /// The same, given up soon.
+    PollBriefly,
+    /// `kill -0` every so many milliseconds.
+    Alive(u32),
+}
+
+/// Of the library.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Backend {
+    Bpf,
+    Pidfd,
+    Poll,
+}
+
+impl Backend {
+    pub(super) const ALL: [Self; 3] = [Self::Bpf, Self::Pidfd, Self::Poll];
+
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Bpf => "bpf",
+            Self::Pidfd => "pidfd",
+            Self::Poll => "poll",
+        }
+    }
+}
+
+impl Programs {
+    pub(super) fn build() -> Result<Self> {
+        // Ours as they ship.
+        command::run(checkout::cargo().args([
+            "build",
+            "--quiet",
+            "--release",
+            "--package=probe-user",
+            "--package=probe-tests",
+            "--bin=probe",
+            "--bin=bell",
+        ]))?;
+        Ok(Self {
+            probe: checkout::probe(),
+            bell: checkout::target().join("release/bell"),
+            poll: compile("poll")?,
+            herd: compile("herd")?,
+        })
+    }
+
+    pub(super) fn start(&self, who: Who) -> Result<Talker> {
+        let poll = |words: [String; 2]| Talker::start(Command::new(&self.poll).args(words));
+        match who {
+            Who::Bell(backend) => Talker::start(Command::new(&self.bell).arg(backend.as_str())),
+            Who::Poll => poll(["events".to_owned(), UNDISTURBED_MS.to_string()]),
+            Who::PollBriefly => poll(["events".to_owned(), DISTURBED_MS.to_string()]),
+            Who::Alive(period_ms) => poll(["alive".to_owned(), period_ms.to_string()]),
+        }
+        .with_context(|| format!("start {who:?}"))
+    }
+
+    pub(super) fn herd(&self) -> Result<Talker> {
+        Talker::start(Command::new(&self.herd).arg("breed")).context("start the herd")
+    }
+
+    /// One on each CPU; they spin until they are dropped.
+    pub(super) fn hogs(&self) -> Result<Vec<Talker>> {
+        let cpus = available_parallelism().context("count the CPUs")?.get();
+        (0..cpus)
+            .map(|cpu| Talker::start(Command::new(&self.herd).arg("hog").arg(cpu.to_string())))
+            .collect::<Result<_>>()
+            .context("start a hog on each CPU")
+    }
+}
+
+fn compile(name: &str) -> Result<PathBuf> {
+    let cc = command::find("cc").context(
+        "no C compiler (cc): the peer of this benchmark is a C program; \
+         install one, such as the Debian package gcc",
+    )?;
+    let source = Path::new("xtask/src/bench/wait").join(name);
+    let program = report::directory()?.join(name);
+    let mut compile = Command::new(cc);
+    compile
+        .args(["-O2", "-Wall", "-o"])
+        .arg(&program)
+        .arg(checkout::root().join(source).with_extension("c"));
+    command::run(&mut compile)?;
+    Ok(program)
+}
