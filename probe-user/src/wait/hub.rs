@@ -249,6 +249,8 @@ async fn follow(shared: &Shared, decisive: &mut AsyncFd<RingBuf<MapData>>) -> st
                     // A record between the last look and this line is looked at
                     // now; one after it makes the ring readable again.
                     drain(shared, decisive.get_mut());
+                    // The losses can wait, whoever was woken cannot.
+                    continue;
                 }
             },
             () = shared.stop.notified() => return std::io::Error::other("told to stop"),
