@@ -16,6 +16,7 @@ mod identity;
 mod idle;
 mod input;
 mod killed_by;
+mod library;
 mod oom;
 mod places;
 mod screen;
