@@ -5,6 +5,7 @@
 //! never skipped with it:
 //! `cargo test -p probe-tests --test integration -- --ignored --test-threads=1`.
 
+mod backends;
 mod containers;
 mod crowds;
 mod doctor;
@@ -16,6 +17,7 @@ mod idle;
 mod input;
 mod kill;
 mod killed_by;
+mod library;
 mod oom;
 mod places;
 mod runtimes;
@@ -23,6 +25,8 @@ mod screen;
 mod shapes;
 mod starts;
 mod storm;
+mod targets;
 mod tasks;
+mod unprivileged;
 mod usage;
 mod wait;

@@ -57,7 +57,8 @@ pub fn with_two_capabilities(args: &[&str]) -> Command {
     command
 }
 
-/// Under a seccomp filter that answers these system calls with an error.
+/// Under a seccomp filter that answers these system calls with an error, or with
+/// death if that is `KILL`.
 #[must_use]
 pub fn denied(calls: &str, errno: &str, args: &[&str]) -> Command {
     let mut command = Command::new(binaries::program("deny"));

@@ -1,5 +1,9 @@
 //! Every disorder that the kernel half may hand over.
 
+use std::collections::HashSet;
+
+use proptest::prelude::*;
+
 use super::*;
 use crate::{event::Exit, exit_status::ExitStatus, process::Comm};
 
@@ -123,4 +127,79 @@ fn a_drop_becomes_a_loss() {
             reason: LossReason::RingFull
         })
     );
+}
+
+/// What the rings may make of a few deaths: lost, doubled, in any order, mixed
+/// with what is said of their cgroup and of losses.
+fn disorder() -> impl Strategy<Value = Vec<Timed>> {
+    let death = (1..6_u32, 1..3_u64).prop_map(|(tgid, start)| exit(tgid, start, true));
+    let event = prop_oneof![
+        6 => death,
+        1 => Just(placed(Some("/a"))),
+        1 => Just(placed(None)),
+        1 => Just(Timed { boottime_ns: 0, event: Event::CgroupRemoved(CGROUP) }),
+        1 => (1..9_u64).prop_map(|count| Timed { boottime_ns: 0, event: Event::Dropped(count) }),
+    ];
+    proptest::collection::vec(event, 0..60)
+}
+
+fn key(exit: &Exit) -> (u32, Option<u64>) {
+    (exit.process.tgid, exit.process.start_boottime_ns)
+}
+
+proptest! {
+    #[test]
+    fn in_every_disorder_each_death_that_came_is_told_once_and_no_other(events in disorder()) {
+        let came: HashSet<_> = events
+            .iter()
+            .filter_map(|timed| match &timed.event {
+                Event::Exit(exit) => Some(key(exit)),
+                _ => None,
+            })
+            .collect();
+        let mut tracker = Tracker::new();
+        let mut told = Vec::new();
+        for timed in events {
+            if let Some(Record::Exit(record)) = tracker.apply(timed) {
+                told.push(key(&record.what));
+            }
+        }
+        prop_assert_eq!(told.len(), came.len());
+        prop_assert_eq!(told.into_iter().collect::<HashSet<_>>(), came);
+    }
+
+    #[test]
+    fn in_every_disorder_what_was_lost_adds_up(events in disorder()) {
+        let dropped = |timed: &Timed| match timed.event {
+            Event::Dropped(count) => count,
+            _ => 0,
+        };
+        let expected: u64 = events.iter().map(dropped).sum();
+        let mut tracker = Tracker::new();
+        let lost = |timed| match tracker.apply(timed) {
+            Some(Record::Lost { count, .. }) => count,
+            _ => 0,
+        };
+        prop_assert_eq!(events.into_iter().map(lost).sum::<u64>(), expected);
+    }
+
+    #[test]
+    fn in_every_disorder_a_path_is_the_last_that_was_said(events in disorder()) {
+        let mut tracker = Tracker::new();
+        let mut said = None;
+        for timed in events {
+            match &timed.event {
+                Event::CgroupPlaced(_, path) => said = path.as_deref().map(str::to_owned),
+                Event::CgroupRemoved(_) => said = None,
+                _ => {}
+            }
+            let record = tracker.apply(timed);
+            let known = tracker.path(CGROUP);
+            prop_assert_eq!(known.as_deref(), said.as_deref());
+            if let Some(Record::Exit(record)) = record {
+                let path = record.cgroup.and_then(|it| it.path);
+                prop_assert_eq!(path.as_deref(), said.as_deref());
+            }
+        }
+    }
 }

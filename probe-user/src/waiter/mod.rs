@@ -10,6 +10,8 @@ mod backend;
 mod backoff;
 mod condition;
 mod level;
+#[cfg(test)]
+mod tests;
 
 pub use backend::Backend;
 pub use backoff::{Backoff, Doubt};

@@ -1,5 +1,7 @@
 //! Runs a command that may not make certain system calls, as the seccomp
 //! profile of a container does it: `deny bpf,perf_event_open EPERM probe trace`.
+//! With `KILL` in place of an error the kernel kills it at the first of them:
+//! who ends otherwise has made none.
 
 use std::{collections::BTreeMap, os::unix::process::CommandExt, process::Command};
 
@@ -7,30 +9,28 @@ use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch, apply_fi
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let [calls, errno, program, rest @ ..] = args.as_slice() else {
-        panic!("usage: deny CALL[,CALL] ERRNO PROGRAM [ARG]...");
+    let [calls, answer, program, rest @ ..] = args.as_slice() else {
+        panic!("usage: deny CALL[,CALL] ERRNO|KILL PROGRAM [ARG]...");
     };
-    let filter = filter(calls, number_of_errno(errno));
+    let action = match answer.as_str() {
+        "KILL" => SeccompAction::KillProcess,
+        errno => SeccompAction::Errno(number_of_errno(errno).unsigned_abs()),
+    };
+    let filter = filter(calls, action);
     apply_filter(&filter).expect("the kernel takes the filter");
     let error = Command::new(program).args(rest).exec();
     panic!("cannot run {program}: {error}");
 }
 
-fn filter(calls: &str, errno: i32) -> BpfProgram {
+fn filter(calls: &str, action: SeccompAction) -> BpfProgram {
     let rules: BTreeMap<_, _> = calls
         .split(',')
         .map(|call| (number_of_call(call), Vec::new()))
         .collect();
-    let errno = u32::try_from(errno).expect("errnos are positive");
     let arch = TargetArch::try_from(std::env::consts::ARCH).expect("an architecture with seccomp");
-    SeccompFilter::new(
-        rules,
-        SeccompAction::Allow,
-        SeccompAction::Errno(errno),
-        arch,
-    )
-    .and_then(BpfProgram::try_from)
-    .expect("a filter of a few numbers")
+    SeccompFilter::new(rules, SeccompAction::Allow, action, arch)
+        .and_then(BpfProgram::try_from)
+        .expect("a filter of a few numbers")
 }
 
 fn number_of_call(name: &str) -> i64 {
@@ -38,6 +38,8 @@ fn number_of_call(name: &str) -> i64 {
         "bpf" => libc::SYS_bpf,
         "perf_event_open" => libc::SYS_perf_event_open,
         "pidfd_open" => libc::SYS_pidfd_open,
+        "inotify_init1" => libc::SYS_inotify_init1,
+        "inotify_add_watch" => libc::SYS_inotify_add_watch,
         _ => panic!("add the number of {name} here"),
     }
 }

@@ -1,0 +1,250 @@
+//! A backend is what it does, not what it says: judged by the system calls that
+//! the process makes, or does not survive.
+
+use std::process::Command;
+
+use probe_tests::{Cgroup, Output, Victim, Waiting, conditions, probe, probe_in};
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+/// What only the backends above pidfd need.
+const BPF: &str = "bpf,perf_event_open";
+
+/// What only the backends above poll need.
+const ALL: &str = "bpf,perf_event_open,pidfd_open,inotify_init1,inotify_add_watch";
+
+/// What each backend may not do.
+const FORBIDDEN: [(&str, &str); 2] = [("pidfd", BPF), ("poll", ALL)];
+
+/// Killed at the first of these calls.
+fn deadly(calls: &str, args: &[&str]) -> Command {
+    conditions::denied(calls, "KILL", args)
+}
+
+/// What is waited for, and how it is ended.
+enum Prey {
+    Cgroup(Cgroup, Victim),
+    Process(Victim),
+}
+
+impl Prey {
+    /// One of each kind.
+    fn all() -> [Self; 3] {
+        [Cgroup::v2("prey"), Cgroup::v1("pids", "prey")]
+            .map(|cgroup| {
+                let victim = Victim::spawn(&["pause"], Some(&cgroup));
+                Self::Cgroup(cgroup, victim)
+            })
+            .into_iter()
+            .chain([Self::Process(Victim::spawn(&["pause"], None))])
+            .collect::<Vec<_>>()
+            .try_into()
+            .unwrap_or_else(|_| unreachable!("three"))
+    }
+
+    fn args(&self) -> [String; 2] {
+        match self {
+            Self::Cgroup(cgroup, _) => ["--cgroup".to_owned(), cgroup.path().to_owned()],
+            Self::Process(victim) => ["--pid".to_owned(), victim.pid().to_string()],
+        }
+    }
+
+    fn end(self) {
+        let (Self::Cgroup(_, mut victim) | Self::Process(mut victim)) = self;
+        victim.signal(Signal::KILL);
+        victim.wait();
+    }
+}
+
+fn verdict(output: &Output) -> Value {
+    assert_eq!(output.code, Some(0), "{output:#?}");
+    let verdict = output.json().pop();
+    let verdict = verdict.unwrap_or_else(|| panic!("no verdict in {output:#?}"));
+    assert_eq!(verdict["outcome"], "done", "{output:#?}");
+    verdict
+}
+
+/// Waits under some condition for something that ends when the wait is armed.
+fn done(prey: Prey, more: &[&str], condition: impl Fn(&[&str]) -> Command) -> Value {
+    let [flag, name] = prey.args();
+    let args = [&[&flag, name.as_str()], more].concat();
+    let waiting = Waiting::armed_in(&mut condition(&Waiting::args(&args)));
+    prey.end();
+    verdict(&waiting.finish())
+}
+
+#[test]
+#[ignore = "needs root"]
+fn the_lower_backends_live_without_the_calls_of_the_higher() {
+    for (backend, forbidden) in FORBIDDEN {
+        for prey in Prey::all() {
+            let verdict = done(prey, &["--backend", backend], |args| {
+                deadly(forbidden, args)
+            });
+            assert_eq!(verdict["exact"], true);
+            let served = verdict["backend"].as_str().expect("a word");
+            assert!([backend, "poll"].contains(&served), "{verdict}");
+        }
+    }
+}
+
+/// Without this the test above could pass because nothing is ever killed.
+#[test]
+#[ignore = "needs root"]
+fn the_higher_backends_die_of_the_calls_that_they_are_made_of() {
+    let cgroup = Cgroup::v2("deadly");
+    let _victim = Victim::spawn(&["pause"], Some(&cgroup));
+    for (backend, forbidden) in [("bpf", "bpf"), ("auto", "bpf"), ("pidfd", "pidfd_open")] {
+        let args = ["wait", "--backend", backend, "--cgroup", cgroup.path()];
+        let output = probe_in(&mut deadly(forbidden, &args));
+        assert_eq!(output.signal, Some(libc::SIGSYS), "{backend}: {output:#?}");
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn auto_takes_the_best_that_is_not_denied_and_the_verdicts_agree() {
+    for prey in [0, 1, 2] {
+        let verdicts = [
+            ("bpf", conditions::as_it_is as fn(&[&str]) -> Command),
+            ("pidfd", |args| conditions::denied(BPF, "EPERM", args)),
+            ("poll", |args| conditions::denied(ALL, "ENOSYS", args)),
+        ]
+        .map(|(backend, condition)| {
+            let prey = Prey::all().into_iter().nth(prey).expect("three");
+            let is_v1 = prey.args()[1].contains("/pids/");
+            let verdict = done(prey, &[], condition);
+            // v1 has no notifications that a pidfd backend could be woken by,
+            // unless it watches the members.
+            if !is_v1 {
+                assert_eq!(verdict["backend"], backend, "{verdict}");
+            }
+            let backends = verdict["backends"].as_array().expect("a list");
+            assert_eq!(backends.last(), Some(&verdict["backend"]));
+            [&verdict["outcome"], &verdict["until"], &verdict["exact"]].map(Value::clone)
+        });
+        assert_eq!(verdicts[0], verdicts[1]);
+        assert_eq!(verdicts[0], verdicts[2]);
+    }
+}
+
+/// What a wait that times out with this backend calls, as strace saw it.
+fn traced(backend: &str, cgroup: &Cgroup) -> String {
+    let args = ["wait", "-q", "--backend", backend, "-t", "200ms"];
+    let mut command = Command::new("strace");
+    command
+        .args(["-f", "-qq", "-e", "signal=none", "-e"])
+        .arg(format!("trace={ALL}"))
+        .arg(conditions::as_it_is(&[]).get_program())
+        .args(args)
+        .args(["--until", "exited", "--cgroup", cgroup.path()]);
+    let output = probe_in(&mut command);
+    assert_eq!(output.code, Some(3), "{output:#?}");
+    output.stderr
+}
+
+#[test]
+#[ignore = "needs root"]
+fn strace_sees_the_calls_of_the_backend_that_was_asked_for_and_no_others() {
+    let installed = Command::new("strace").arg("-V").output();
+    assert!(installed.is_ok(), "install strace: {installed:?}");
+    let cgroup = Cgroup::v2("strace");
+    let _victim = Victim::spawn(&["pause"], Some(&cgroup));
+
+    let bpf = traced("bpf", &cgroup);
+    for call in [
+        "bpf(BPF_PROG_LOAD",
+        "bpf(BPF_RAW_TRACEPOINT_OPEN",
+        "pidfd_open(",
+    ] {
+        assert!(bpf.contains(call), "no {call} in {bpf}");
+    }
+    let pidfd = traced("pidfd", &cgroup);
+    assert!(pidfd.contains("pidfd_open("), "{pidfd}");
+    for call in ["bpf(", "perf_event_open("] {
+        assert!(!pidfd.contains(call), "{call} in {pidfd}");
+    }
+    let poll = traced("poll", &cgroup);
+    for call in ALL.split(',') {
+        assert!(!poll.contains(&format!("{call}(")), "{call} in {poll}");
+    }
+}
+
+fn assert_not_available(output: &Output, words: &[&str]) {
+    assert_eq!(output.code, Some(5), "{output:#?}");
+    assert_eq!(output.stdout, "", "{output:#?}");
+    for word in [&["probe: ", "hint: "], words].concat() {
+        assert!(output.stderr.contains(word), "no '{word}' in {output:#?}");
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_named_backend_that_cannot_be_had_is_an_error_with_reason_and_hint() {
+    let cgroup = Cgroup::v2("named");
+    let _victim = Victim::spawn(&["pause"], Some(&cgroup));
+    let args = |backend| {
+        [
+            "wait",
+            "--json",
+            "--backend",
+            backend,
+            "--cgroup",
+            cgroup.path(),
+        ]
+    };
+
+    let output = probe_in(&mut conditions::denied(BPF, "EPERM", &args("bpf")));
+    assert_not_available(&output, &["not permitted", "CAP_BPF"]);
+    let output = probe_in(&mut conditions::without_privilege(&args("bpf")));
+    assert_not_available(&output, &["CAP_BPF", "daemon"]);
+    let output = probe_in(&mut conditions::denied("bpf", "ENOSYS", &args("bpf")));
+    assert_not_available(&output, &[]);
+    for errno in ["ENOSYS", "EPERM"] {
+        let output = probe_in(&mut conditions::denied("pidfd_open", errno, &args("pidfd")));
+        assert_not_available(&output, &["pidfd_open", "--backend poll"]);
+    }
+    let output = probe(&args("daemon"));
+    assert_not_available(&output, &["daemon", "--backend"]);
+    let output = probe(&args("inotify"));
+    assert_eq!(output.code, Some(2), "{output:#?}");
+    assert!(
+        output.stderr.contains("poll"),
+        "the ones there are: {output:#?}"
+    );
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_named_backend_that_cannot_be_had_is_told_also_if_all_is_over() {
+    let cgroup = Cgroup::v2("over");
+    let args = ["wait", "--backend", "bpf", "--cgroup", cgroup.path()];
+    let output = probe_in(&mut conditions::denied(BPF, "EPERM", &args));
+    assert_not_available(&output, &["not permitted"]);
+}
+
+#[test]
+#[ignore = "needs root"]
+fn bpf_takes_over_from_what_served_while_it_was_loaded() {
+    let verdict = done(
+        Prey::all().into_iter().next().expect("three"),
+        &[],
+        conditions::as_it_is,
+    );
+    assert_eq!(verdict["backends"], json!(["pidfd", "bpf"]), "{verdict}");
+    // One that is asked for by name is loaded before the first look.
+    let cgroup = Cgroup::v2("first");
+    let _victim = Victim::spawn(&["pause"], Some(&cgroup));
+    let output = probe(&[
+        "wait",
+        "--json",
+        "--backend",
+        "bpf",
+        "-t",
+        "0",
+        "--cgroup",
+        cgroup.path(),
+    ]);
+    let verdict = output.json().pop().expect("a verdict");
+    assert_eq!(verdict["backends"], json!(["bpf"]), "{verdict}");
+}

@@ -1,0 +1,400 @@
+//! `probe_user::wait` as another program uses it.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    future::{Future, poll_fn},
+    path::Path,
+    pin::pin,
+    task::Poll,
+};
+
+use probe_tests::{Cgroup, DEADLINE, Deadline, Victim, random, record};
+use probe_user::{
+    source::load::Plan,
+    wait::{Hub, Target, TargetError, Wait, WokenBy},
+    waiter::{Answer, Backend, Until},
+};
+use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
+use serde_json::Value;
+use tokio::time::timeout;
+
+/// Waits in one process.
+const WAITS: usize = 1000;
+
+/// What each may cost.
+const DESCRIPTORS: u64 = 3;
+const BYTES: u64 = 8 * 1024;
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    runtime.expect("a runtime").block_on(future)
+}
+
+fn arm(hub: &Hub, cgroup: &Cgroup) -> Wait {
+    let target = Target::cgroup(Path::new(cgroup.path())).expect("it is there");
+    hub.arm(target, Until::Empty).expect("it is there")
+}
+
+async fn with_bpf() -> Hub {
+    let mut hub = Hub::start(Backend::Bpf);
+    hub.load(Plan::decisive());
+    let loaded = hub.bpf().await.expect("the first call has an answer");
+    loaded.expect("root may load BPF");
+    hub
+}
+
+async fn met(wait: &mut Wait) {
+    let met = timeout(DEADLINE, wait.met()).await.expect("in time");
+    assert!(met.expect("the state can be read").exact);
+}
+
+/// Asks a future once.
+async fn poll_once<T>(future: impl Future<Output = T>) -> Option<T> {
+    let mut future = pin!(future);
+    poll_fn(|context| {
+        Poll::Ready(match future.as_mut().poll(context) {
+            Poll::Ready(value) => Some(value),
+            Poll::Pending => None,
+        })
+    })
+    .await
+}
+
+/// Where the open descriptors of this process lead.
+fn descriptors() -> Vec<String> {
+    let entries = fs::read_dir("/proc/self/fd").expect("there is a /proc");
+    let links = entries.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
+    links
+        .map(|link| link.to_string_lossy().into_owned())
+        .collect()
+}
+
+fn leading_to(what: &str) -> usize {
+    descriptors().iter().filter(|it| it.contains(what)).count()
+}
+
+/// Lets other tasks run until it is so.
+async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let tasks = async {
+        while !is_so() {
+            tokio::task::yield_now().await;
+        }
+    };
+    let in_time = timeout(DEADLINE, tasks).await;
+    assert!(in_time.is_ok(), "{what}: {:#?}", descriptors());
+}
+
+/// One process in each of a thousand cgroups, and a program that waits for them.
+struct Thousand {
+    // In the order in which they must go.
+    waits: Victim,
+    crowd: Victim,
+    cgroups: Vec<Cgroup>,
+    _parent: Cgroup,
+}
+
+impl Thousand {
+    fn start() -> Self {
+        let parent = Cgroup::v2("thousand");
+        let processes = WAITS.to_string();
+        let mut crowd = Victim::spawn_as("crowd", &[&processes, "1", "0"], Some(&parent));
+        crowd.release();
+        assert_eq!(record::pid(&crowd.report()), crowd.pid());
+        let pids = parent.procs();
+        assert_eq!(pids.len(), WAITS);
+        let place = |(index, &pid): (usize, &u32)| {
+            let cgroup = parent.sub(&index.to_string());
+            cgroup.add(pid);
+            cgroup
+        };
+        let cgroups: Vec<_> = pids.iter().enumerate().map(place).collect();
+        let paths: Vec<_> = cgroups.iter().map(Cgroup::path).collect();
+        Self {
+            waits: waits(&paths),
+            crowd,
+            cgroups,
+            _parent: parent,
+        }
+    }
+
+    /// The indexes of those that are done now, whatever their order.
+    fn done(&self, count: usize) -> BTreeSet<usize> {
+        let reports = (0..count).map(|_| self.waits.report());
+        reports.map(|report| done(&report)).collect()
+    }
+}
+
+/// The program, not released, allowed as many files as it takes.
+fn waits(paths: &[&str]) -> Victim {
+    let most = getrlimit(Resource::Nofile).maximum;
+    setrlimit(
+        Resource::Nofile,
+        Rlimit {
+            current: most,
+            maximum: most,
+        },
+    )
+    .expect("up to the hard limit");
+    Victim::spawn_as("waits", paths, None)
+}
+
+fn done(report: &Value) -> usize {
+    let events = report["events"].as_str().expect("read at the verdict");
+    assert!(events.contains("populated 0"), "{report}");
+    usize::try_from(record::number(report, "index")).expect("an index")
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_thousand_waits_for_a_thousand_cgroups_are_right_and_cheap() {
+    let mut thousand = Thousand::start();
+    thousand.waits.release();
+    let cost = thousand.waits.report();
+    let waits = WAITS as u64;
+    assert!(
+        record::number(&cost, "descriptors") <= DESCRIPTORS * waits,
+        "{cost}"
+    );
+    assert!(record::number(&cost, "bytes") <= BYTES * waits, "{cost}");
+
+    let mut order: Vec<_> = (0..WAITS).collect();
+    random::seeded().shuffle(&mut order);
+    // A verdict about another one would be among these.
+    for killed in order.chunks(WAITS / 4) {
+        for &index in killed {
+            thousand.cgroups[index].kill();
+        }
+        let expected: BTreeSet<_> = killed.iter().copied().collect();
+        assert_eq!(thousand.done(killed.len()), expected);
+    }
+    assert_eq!(thousand.waits.wait(), 0);
+    thousand.crowd.wait();
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_thousand_waits_for_one_cgroup_share_its_descriptors() {
+    let cgroup = Cgroup::v2("shared");
+    let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
+    let mut waits = waits(&[cgroup.path(); WAITS]);
+    waits.release();
+    let cost = waits.report();
+    assert!(
+        record::number(&cost, "descriptors") <= DESCRIPTORS,
+        "{cost}"
+    );
+    cgroup.kill();
+    let all = (0..WAITS).map(|_| done(&waits.report()));
+    assert_eq!(all.collect::<BTreeSet<_>>().len(), WAITS);
+    assert_eq!(waits.wait(), 0);
+    victim.wait();
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_wait_that_is_dropped_in_a_select_goes_on_when_it_is_asked_again() {
+    let cgroup = Cgroup::v2("select");
+    let mut victims = [(); 3].map(|()| Victim::spawn(&["pause"], Some(&cgroup)));
+    block_on(async {
+        let hub = with_bpf().await;
+        let mut wait = arm(&hub, &cgroup);
+        for victim in &mut victims {
+            // Dropped before it was polled, while it waits, and while a
+            // notification is on its way.
+            drop(wait.met());
+            assert!(poll_once(wait.met()).await.is_none());
+            victim.signal(Signal::KILL);
+            let early = poll_once(wait.met()).await;
+            victim.wait();
+            if early.is_some() {
+                break;
+            }
+        }
+        met(&mut wait).await;
+        assert_eq!(wait.look().expect("readable"), Answer::Yes { exact: true });
+        // And what is true stays true.
+        met(&mut wait).await;
+    });
+}
+
+#[test]
+#[ignore = "needs root"]
+fn of_two_waits_for_one_cgroup_one_may_be_given_up() {
+    let cgroup = Cgroup::v2("two");
+    let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
+    block_on(async {
+        let hub = with_bpf().await;
+        let [mut first, second] = [(); 2].map(|()| arm(&hub, &cgroup));
+        assert!(poll_once(first.met()).await.is_none());
+        drop(second);
+        tokio::task::yield_now().await;
+        cgroup.kill();
+        met(&mut first).await;
+    });
+    victim.wait();
+}
+
+#[test]
+#[ignore = "needs root"]
+fn dropping_a_wait_closes_what_it_opened() {
+    let cgroup = Cgroup::v2("drop");
+    let victim = Victim::spawn(&["pause"], Some(&cgroup));
+    block_on(async {
+        let hub = with_bpf().await;
+        let wait = arm(&hub, &cgroup);
+        let other = arm(&hub, &cgroup);
+        let target = Target::process(victim.pid()).expect("it lives");
+        let process = hub.arm(target, Until::Exited).expect("it lives");
+        assert!(leading_to(cgroup.name()) > 0 && leading_to("pidfd") > 0);
+        drop((wait, process));
+        until("no pidfd is left", || leading_to("pidfd") == 0).await;
+        assert!(leading_to(cgroup.name()) > 0, "the other one needs it");
+        drop(other);
+        until("no cgroup is open", || leading_to(cgroup.name()) == 0).await;
+    });
+}
+
+#[test]
+#[ignore = "needs root"]
+fn dropping_the_hub_detaches_bpf_and_waits_go_on() {
+    let parent = Cgroup::v2("hub");
+    let cgroup = parent.sub("below");
+    let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
+    block_on(async {
+        let hub = with_bpf().await;
+        let mut wait = arm(&hub, &cgroup);
+        assert!(poll_once(wait.met()).await.is_none());
+        assert!(leading_to("bpf") > 0);
+        drop(hub);
+        until("no program is left", || leading_to("bpf") == 0).await;
+        assert!(poll_once(wait.met()).await.is_none());
+        cgroup.kill();
+        let met = timeout(DEADLINE, wait.met()).await.expect("in time");
+        let met = met.expect("the state can be read");
+        assert!(met.exact);
+        assert_ne!(met.woken_by, Some(WokenBy::Ring), "there is none any more");
+    });
+    victim.wait();
+}
+
+/// Somebody else removes the cgroup while its notification is held back: who
+/// relies on that alone is never woken.
+fn end_untold(cgroup: &Cgroup, victim: &mut Victim) {
+    cgroup.write("cgroup.freeze", "1");
+    Deadline::start().until("it is frozen", || {
+        let events = fs::read_to_string(cgroup.file("cgroup.events"));
+        events.expect("v2 has it").contains("frozen 1")
+    });
+    cgroup.kill();
+    while fs::remove_dir(cgroup.path()).is_err() {
+        std::thread::yield_now();
+    }
+    victim.wait();
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_ring_that_nobody_reads_any_more_leaves_the_wait_to_others() {
+    let parent = Cgroup::v2("unread");
+    let cgroup = parent.sub("below");
+    let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
+    block_on(async {
+        let hub = with_bpf().await;
+        let mut wait = arm(&hub, &cgroup);
+        assert!(poll_once(wait.met()).await.is_none());
+        hub.stop_reading();
+        until("it is given up", || !hub.has_bpf()).await;
+        assert_eq!(leading_to("bpf-prog"), 0);
+        assert!(poll_once(wait.met()).await.is_none());
+        end_untold(&cgroup, &mut victim);
+        let met = timeout(DEADLINE, wait.met()).await.expect("in time");
+        let woken_by = met.expect("the state can be read").woken_by;
+        assert_ne!(woken_by, Some(WokenBy::Ring), "there is none any more");
+    });
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_runtime_that_ends_leaves_nothing_behind() {
+    let cgroup = Cgroup::v2("ends");
+    let _victim = Victim::spawn(&["pause"], Some(&cgroup));
+    // tokio has a few for the whole process, which come with its first runtime.
+    block_on(async {});
+    let before = descriptors().len();
+    block_on(async {
+        let hub = with_bpf().await;
+        let mut wait = arm(&hub, &cgroup);
+        assert!(poll_once(wait.met()).await.is_none());
+        // Both go while their tasks run, and so does the runtime.
+    });
+    assert_eq!(descriptors().len(), before, "{:#?}", descriptors());
+}
+
+#[test]
+#[ignore = "needs root"]
+fn hubs_know_nothing_of_each_other() {
+    let cgroup = Cgroup::v2("hubs");
+    let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
+    block_on(async {
+        let hubs = [
+            with_bpf().await,
+            Hub::start(Backend::Pidfd),
+            Hub::start(Backend::Poll),
+        ];
+        let mut waits: Vec<_> = hubs.iter().map(|hub| arm(hub, &cgroup)).collect();
+        for wait in &mut waits {
+            assert!(poll_once(wait.met()).await.is_none());
+        }
+        cgroup.kill();
+        for wait in &mut waits {
+            met(wait).await;
+        }
+    });
+    victim.wait();
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_wait_works_on_a_runtime_with_several_threads_and_may_travel() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    runtime.block_on(async {
+        let hub = with_bpf().await;
+        let mut tasks = tokio::task::JoinSet::new();
+        for _ in 0..20 {
+            let cgroup = Cgroup::v2("travels");
+            let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
+            let mut wait = arm(&hub, &cgroup);
+            cgroup.kill();
+            tasks.spawn(async move {
+                met(&mut wait).await;
+                victim.wait();
+                fs::remove_dir(cgroup.path()).expect("it is empty");
+            });
+        }
+        while let Some(ended) = tasks.join_next().await {
+            ended.expect("each is right");
+        }
+    });
+}
+
+#[test]
+#[ignore = "needs root"]
+fn what_is_no_target_says_so() {
+    let parent = Cgroup::v2("wrong");
+    let gone = format!("{}/gone", parent.path());
+    let error = Target::cgroup(Path::new(&gone)).expect_err("it is gone");
+    assert!(matches!(error, TargetError::Cgroup(_)), "{error}");
+    let error = Target::cgroup(Path::new("/etc")).expect_err("no cgroup");
+    assert!(matches!(error, TargetError::NoCgroup { .. }), "{error}");
+    for pid in [0, u32::MAX] {
+        let error = Target::process(pid).expect_err("no process");
+        assert!(matches!(error, TargetError::Process(_)), "{error}");
+    }
+}

@@ -1,0 +1,483 @@
+//! Every way in which a target of `probe wait` can be named, wrongly and
+//! rightly: the exit code, and what stderr says.
+
+use std::{fs, os::unix::fs::PermissionsExt, process::Command};
+
+use probe_tests::{Cgroup, Output, Victim, Waiting, conditions, probe, probe_in, record};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
+use serde_json::Value;
+
+/// A pid that no kernel gives: beyond the largest `pid_max` there is.
+const NO_PID: &str = "4194305";
+
+fn wait(args: &[&str]) -> Output {
+    probe(&[&["wait", "--json"], args].concat())
+}
+
+/// Nothing on stdout, the exit code, and these words on stderr.
+fn assert_refused(output: &Output, code: i32, words: &[&str]) {
+    assert_eq!(output.code, Some(code), "{output:#?}");
+    assert_eq!(output.stdout, "", "no data of a command that failed");
+    for word in words {
+        assert!(output.stderr.contains(word), "no '{word}' in {output:#?}");
+    }
+}
+
+/// The verdict with this outcome, and the exit code that belongs to it.
+fn verdict(output: &Output, outcome: &str) -> Value {
+    let code = if outcome == "timeout" { 3 } else { 0 };
+    assert_eq!(output.code, Some(code), "{output:#?}");
+    let verdict = output.json().pop();
+    let verdict = verdict.unwrap_or_else(|| panic!("no verdict in {output:#?}"));
+    assert_eq!(verdict["outcome"], outcome, "{output:#?}");
+    verdict
+}
+
+fn outcomes(verdict: &Value) -> Vec<&str> {
+    let targets = verdict["targets"].as_array().expect("a list");
+    let outcomes = targets.iter().map(|target| target["outcome"].as_str());
+    outcomes.map(|it| it.expect("a word")).collect()
+}
+
+#[test]
+fn a_number_that_is_no_pid_is_wrong_usage() {
+    for pid in [
+        "0",
+        "-1",
+        "1.5",
+        "one",
+        "",
+        "99999999999",
+        "1:",
+        "1:x",
+        ":1",
+        "0:1",
+        "1:-1",
+    ] {
+        let flag = format!("--pid={pid}");
+        assert_refused(&wait(&["-t", "0", &flag]), 2, &["error: "]);
+    }
+    // Without the flag a minus sign begins an option.
+    assert_refused(&wait(&["-t", "0", "0"]), 2, &["'0' is no pid"]);
+    assert_refused(&wait(&["-t", "0", "-1"]), 2, &["error: "]);
+    assert_refused(&wait(&["-t", "0", "--", "-1"]), 2, &["'-1' is no pid"]);
+}
+
+#[test]
+fn a_duration_that_does_not_parse_is_wrong_usage() {
+    for duration in [
+        "soon",
+        "",
+        "nan",
+        "inf",
+        "-1",
+        "1 fortnight",
+        "1e400",
+        "5mm",
+        "ms",
+    ] {
+        let flag = format!("--timeout={duration}");
+        assert_refused(&wait(&[&flag, NO_PID]), 2, &["--timeout"]);
+    }
+    for duration in ["0", "0.001", "1ms", "1m30s", "1h", "1e1"] {
+        verdict(&wait(&["-t", duration, NO_PID]), "already");
+    }
+}
+
+#[test]
+fn what_makes_no_sense_together_is_wrong_usage() {
+    for (args, words) in [
+        (&[][..], &["Usage"][..]),
+        (&["--until", "gone", NO_PID], &["removed"]),
+        (
+            &["--until", "empty", "--pid", NO_PID],
+            &["--until empty", "hint: "],
+        ),
+        (
+            &["--until", "removed", NO_PID],
+            &["--until removed", "hint: "],
+        ),
+        (
+            &["--until", "stopped", NO_PID],
+            &["--until stopped", "hint: "],
+        ),
+        (&["--status", NO_PID, "1"], &["one process", "hint: "]),
+        (&["--any", "--count", "1", NO_PID], &["cannot be used with"]),
+        (&["--must-exist", "-e", NO_PID], &["cannot be used with"]),
+        (&["-c", "0", NO_PID], &["0 is not in"]),
+        (&["-c", "3", NO_PID, "1"], &["3 of 2", "hint: "]),
+        (&["--backend", "magic", NO_PID], &["pidfd"]),
+    ] {
+        // `--status` has a number of its own for whatever is no status.
+        let code = if args.contains(&"--status") { 125 } else { 2 };
+        assert_refused(&wait(args), code, words);
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn until_fits_the_kind_of_target() {
+    let cgroup = Cgroup::v2("until");
+    let path = cgroup.path();
+    for (args, words) in [
+        (
+            &["--until", "stopped", "--cgroup", path][..],
+            &["containers", "hint: "][..],
+        ),
+        // One of several is enough.
+        (
+            &["--until", "empty", "--cgroup", path, NO_PID],
+            &["--until empty"],
+        ),
+    ] {
+        assert_refused(&wait(args), 2, words);
+    }
+    assert_refused(
+        &wait(&["--status", "--cgroup", path]),
+        125,
+        &["one process"],
+    );
+    for until in ["exited", "reaped", "empty"] {
+        verdict(&wait(&["--until", until, "--cgroup", path]), "already");
+    }
+    verdict(
+        &wait(&["-t", "0", "--until", "removed", "--cgroup", path]),
+        "timeout",
+    );
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_backend_that_nobody_serves_is_not_available() {
+    for backend in ["daemon", "bpf", "pidfd", "poll"] {
+        let output = wait(&["--backend", backend, NO_PID]);
+        match backend {
+            "daemon" => assert_refused(&output, 5, &["daemon", "hint: "]),
+            _ => drop(verdict(&output, "already")),
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn who_lives_is_waited_for_and_never_hangs_a_timeout() {
+    let us = std::process::id().to_string();
+    let own = fs::read_to_string("/proc/self/cgroup").expect("there is a /proc");
+    assert!(own.contains("0::"), "v2 is mounted: {own}");
+    let cgroup = Cgroup::v2("own");
+    for pid in ["1", &us] {
+        for until in ["exited", "reaped"] {
+            for timeout in ["0", "30ms"] {
+                let output = wait(&["-t", timeout, "--until", until, pid]);
+                let verdict = verdict(&output, "timeout");
+                assert_eq!(verdict["survivors"][0]["pid"].to_string(), *pid);
+            }
+        }
+    }
+    // A wait for the cgroup that it is a member of.
+    let script = "echo $$ > \"$1/cgroup.procs\" && shift && exec \"$@\"";
+    let mut inside = Command::new("sh");
+    let wait = conditions::as_it_is(&["wait", "--json", "-t", "50ms", "--cgroup", cgroup.path()]);
+    inside.args(["-c", script, "sh", cgroup.path()]);
+    inside.arg(wait.get_program()).args(wait.get_args());
+    let verdict = verdict(&probe_in(&mut inside), "timeout");
+    assert_eq!(verdict["survivors"][0]["comm"], "probe", "{verdict}");
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_thread_is_no_process_and_the_hint_names_its_process() {
+    let mut crowd = Victim::spawn_as("crowd", &["1", "2", "0"], None);
+    crowd.release();
+    let pid = record::pid(&crowd.report()).to_string();
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("it lives");
+    let tid = tasks
+        .filter_map(|task| task.ok()?.file_name().into_string().ok())
+        .find(|tid| *tid != pid)
+        .expect("a second thread");
+    for backend in ["auto", "pidfd", "poll"] {
+        let output = wait(&["--backend", backend, "-t", "0", &tid]);
+        assert_refused(&output, 4, &["thread", "hint: ", &pid]);
+    }
+    assert_refused(&wait(&["--status", "-t", "0", &tid]), 125, &["thread"]);
+}
+
+#[test]
+#[ignore = "needs root"]
+fn an_inode_tells_a_process_from_another_with_its_pid() {
+    let mut victim = Victim::spawn(&["pause"], None);
+    let number = i32::try_from(victim.pid()).ok().and_then(Pid::from_raw);
+    let pidfd = pidfd_open(number.expect("a pid"), PidfdFlags::empty()).expect("it lives");
+    let inode = rustix::fs::fstat(&pidfd).expect("an open file").st_ino;
+    let right = format!("{}:{inode}", victim.pid());
+    let wrong = format!("{}:{}", victim.pid(), inode + 1);
+
+    verdict(&wait(&["-t", "0", &right]), "timeout");
+    let output = wait(&["-t", "0", &wrong]);
+    verdict(&output, "already");
+    assert!(output.stderr.contains("gone already"), "{output:#?}");
+    let output = wait(&["--must-exist", "-t", "0", &wrong]);
+    assert_refused(&output, 4, &["is gone", &wrong]);
+
+    let waiting = Waiting::armed(&[&right]);
+    victim.signal(Signal::KILL);
+    victim.wait();
+    verdict(&waiting.finish(), "done");
+    let output = wait(&["-t", "0", &right]);
+    verdict(&output, "already");
+}
+
+#[test]
+#[ignore = "needs root"]
+fn what_is_gone_is_done_unless_it_must_exist() {
+    let parent = Cgroup::v2("gone");
+    let gone = format!("{}/gone", parent.path());
+    let mut victim = Victim::spawn(&["pause"], None);
+    victim.signal(Signal::KILL);
+    victim.wait();
+    let pid = victim.pid().to_string();
+    for target in [
+        &["--cgroup", gone.as_str()][..],
+        &["--pid", &pid],
+        &[&pid],
+        &[NO_PID],
+    ] {
+        let output = wait(target);
+        verdict(&output, "already");
+        assert!(output.stderr.contains("gone already"), "{output:#?}");
+        assert_refused(
+            &wait(&[&["--must-exist"], target].concat()),
+            4,
+            &["probe: no "],
+        );
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn what_can_only_be_a_typo_is_no_such_target() {
+    let parent = Cgroup::v2("typo");
+    let below = format!("{}/no/such", parent.path());
+    let newline = format!("{}/a\nb/c", parent.path());
+    let long = format!("{}/{}", parent.path(), "x/".repeat(3000));
+    let file = format!("{}/cgroup.procs", parent.path());
+    for name in [
+        &below,
+        &newline,
+        &long,
+        &file,
+        "/etc",
+        "/etc/passwd",
+        "/no/such/directory",
+        "no/such/cgroup",
+    ] {
+        assert_refused(&wait(&["-t", "0", "--cgroup", name]), 4, &["probe: "]);
+    }
+    for name in ["..", "a/../b", ""] {
+        let output = wait(&["-t", "0", "--cgroup", name]);
+        assert_eq!(
+            (output.code, output.stdout.as_str()),
+            (Some(2), ""),
+            "{output:#?}"
+        );
+    }
+    for (flag, name) in [
+        ("--unit", "no-such-unit.service"),
+        ("--unit", "no-such-unit"),
+        ("--unit", ""),
+        ("--container", "no-such-container"),
+        ("--container", ""),
+    ] {
+        assert_refused(&wait(&["-t", "0", flag, name]), 4, &["probe: ", "hint: "]);
+        let must = wait(&["-t", "0", "--must-exist", flag, name]);
+        assert_refused(&must, 4, &["probe: "]);
+        verdict(&wait(&["-t", "0", "-e", flag, name]), "already");
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_path_with_a_newline_is_waited_for_and_told_in_one_line() {
+    let parent = Cgroup::v1("pids", "newline");
+    // The kernel refuses one in the name of a cgroup; a name that is asked for
+    // may have one all the same.
+    let name = format!("{}/a\nb", parent.path());
+    assert!(fs::create_dir(&name).is_err(), "cgroup_mkdir forbids it");
+    let output = wait(&["-t", "0", "--cgroup", &name]);
+    let verdict = verdict(&output, "already");
+    let path = verdict["targets"][0]["cgroup"]["path"].as_str();
+    assert!(path.is_some_and(|it| it.ends_with("/a\nb")), "{verdict}");
+    assert_eq!(output.stdout.lines().count(), 1);
+    let human = probe(&["wait", "-t", "0", "--cgroup", &name]);
+    assert_eq!(human.stdout.lines().count(), 1, "{human:#?}");
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_cgroup_that_may_not_be_read_is_not_permitted() {
+    for cgroup in [Cgroup::v2("closed"), Cgroup::v1("pids", "closed")] {
+        let below = cgroup.sub("below");
+        let _victim = Victim::spawn(&["pause"], Some(&below));
+        fs::set_permissions(cgroup.path(), fs::Permissions::from_mode(0o700)).expect("root may");
+        for path in [cgroup.path(), below.path()] {
+            let args = ["wait", "--json", "-t", "0", "--cgroup", path];
+            let output = probe_in(&mut conditions::without_privilege(&args));
+            assert_refused(&output, 5, &["probe: ", "hint: "]);
+            verdict(&probe(&args), "timeout");
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn the_root_of_every_hierarchy_is_refused() {
+    for (path, hierarchy) in [("/", "v2"), ("/", "pids"), ("/", "freezer")] {
+        let output = wait(&["-t", "0", "--hierarchy", hierarchy, "--cgroup", path]);
+        assert_refused(&output, 2, &["root", "hint: "]);
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_name_in_several_v1_hierarchies_must_be_told_apart() {
+    let pids = Cgroup::v1("pids", "twice");
+    let freezer = pids.path().replacen("/pids/", "/freezer/", 1);
+    fs::create_dir(&freezer).expect("root may");
+    let output = wait(&["-t", "0", "--cgroup", pids.name()]);
+    let chosen = wait(&["-t", "0", "--hierarchy", "pids", "--cgroup", pids.name()]);
+    let unknown = wait(&["-t", "0", "--hierarchy", "x", "--cgroup", pids.name()]);
+    fs::remove_dir(&freezer).expect("it is empty");
+    assert_refused(&output, 2, &[pids.path(), &freezer, "--hierarchy"]);
+    verdict(&chosen, "already");
+    assert_refused(&unknown, 2, &["there are: "]);
+}
+
+#[test]
+#[ignore = "needs root"]
+fn targets_of_several_kinds_are_waited_for_in_one_call() {
+    for backend in ["auto", "pidfd", "poll"] {
+        let [v2, v1] = [Cgroup::v2("mixed"), Cgroup::v1("pids", "mixed")];
+        let mut victims = [Some(&v2), Some(&v1), None].map(|it| Victim::spawn(&["pause"], it));
+        let pid = victims[2].pid().to_string();
+        let args = [
+            "--backend",
+            backend,
+            "--cgroup",
+            v2.path(),
+            "--cgroup",
+            v1.path(),
+            &pid,
+            NO_PID,
+            "-e",
+            "--unit",
+            "no-such-unit",
+        ];
+        let waiting = Waiting::armed(&args);
+        for victim in &mut victims {
+            waiting.assert_running();
+            victim.signal(Signal::KILL);
+            victim.wait();
+        }
+        let verdict = verdict(&waiting.finish(), "done");
+        // They differ, so the line has none.
+        assert_eq!(verdict["until"], Value::Null);
+        let mut kinds = outcomes(&verdict);
+        kinds.sort_unstable();
+        assert_eq!(kinds, ["already", "already", "done", "done", "done"]);
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn enough_of_several_are_enough_and_the_others_are_told_as_not_done() {
+    for backend in ["auto", "pidfd", "poll"] {
+        let cgroups = [(); 3].map(|()| Cgroup::v2("any"));
+        let _victims = [0, 1, 2].map(|it| Victim::spawn(&["pause"], Some(&cgroups[it])));
+        let names: Vec<_> = cgroups
+            .iter()
+            .flat_map(|it| ["--cgroup", it.path()])
+            .collect();
+        let any = Waiting::armed(&[&names[..], &["--any", "--backend", backend]].concat());
+        let two = Waiting::armed(&[&names[..], &["-c", "2", "--backend", backend]].concat());
+        cgroups[1].kill();
+        let verdict_any = verdict(&any.finish(), "done");
+        assert_eq!(outcomes(&verdict_any), ["timeout", "done", "timeout"]);
+        assert_eq!(verdict_any["survivors"], Value::Array(Vec::new()));
+        two.assert_running();
+        cgroups[2].kill();
+        let verdict_two = verdict(&two.finish(), "done");
+        assert_eq!(outcomes(&verdict_two), ["timeout", "done", "done"]);
+        // Of those that are gone already one is enough.
+        let args = [&["-t", "0", "--any", NO_PID], &names[..]].concat();
+        let output = wait(&args);
+        assert_eq!(output.code, Some(0), "{output:#?}");
+    }
+}
+
+/// `probe wait --status` for a child of ours that ends like this.
+fn status(args: &[&str], more: &[&str]) -> (i32, Option<i32>) {
+    let mut victim = Victim::spawn(args, None);
+    let pid = victim.pid().to_string();
+    let waiting = Waiting::armed(&[&["--status", &pid], more].concat());
+    victim.release();
+    let status = victim.wait();
+    (status, waiting.finish().code)
+}
+
+#[test]
+#[ignore = "needs root"]
+fn the_status_is_the_exit_code_of_the_process() {
+    for code in [0, 1, 42, 124, 255] {
+        let word = code.to_string();
+        assert_eq!(status(&["exit", &word], &[]), (code << 8, Some(code)));
+        let more = ["--until", "reaped", "--backend", "bpf"];
+        assert_eq!(status(&["exit", &word], &more), (code << 8, Some(code)));
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn the_status_of_a_signal_is_what_a_shell_shows() {
+    for backend in ["auto", "pidfd"] {
+        for signal in [Signal::KILL, Signal::TERM] {
+            let mut victim = Victim::spawn(&["pause"], None);
+            let pid = victim.pid().to_string();
+            let waiting = Waiting::armed(&["--status", "--backend", backend, &pid]);
+            victim.signal(signal);
+            victim.wait();
+            assert_eq!(
+                waiting.finish().code,
+                Some(128 + signal.as_raw()),
+                "{backend}"
+            );
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn without_a_status_there_is_none_of_ours_that_could_be_taken_for_one() {
+    let victim = Victim::spawn(&["pause"], None);
+    let pid = victim.pid().to_string();
+    for timeout in ["0", "30ms"] {
+        let output = wait(&["--status", "-t", timeout, &pid]);
+        assert_eq!(output.code, Some(124), "{output:#?}");
+    }
+    let output = wait(&["--status", NO_PID]);
+    assert_eq!(output.code, Some(125), "{output:#?}");
+    assert!(output.stderr.contains("unknown"), "{output:#?}");
+    assert_eq!(wait(&["--status", "--must-exist", NO_PID]).code, Some(125));
+    assert_eq!(
+        wait(&["--status", "--backend", "daemon", &pid]).code,
+        Some(125)
+    );
+
+    // By the timer alone nobody learns how it ended.
+    let mut victim = Victim::spawn(&["pause"], None);
+    let pid = victim.pid().to_string();
+    let waiting = Waiting::armed(&["--status", "--backend", "poll", &pid]);
+    victim.signal(Signal::KILL);
+    victim.wait();
+    let output = waiting.finish();
+    assert_eq!(output.code, Some(125), "{output:#?}");
+}

@@ -1,0 +1,156 @@
+//! A plain user waits for what is not his: world-readable files tell enough.
+
+use std::{
+    os::unix::process::CommandExt,
+    process::{Command, Stdio},
+};
+
+use probe_tests::{Cgroup, Deadline, Output, Victim, Waiting, conditions, probe_in, record};
+use rustix::process::Signal;
+use serde_json::Value;
+
+/// Somebody who is neither root nor nobody.
+const OTHER: u32 = 4242;
+
+/// Each backend that a plain user can have.
+const BACKENDS: [&str; 3] = ["auto", "pidfd", "poll"];
+
+fn armed(args: &[&str]) -> Waiting {
+    Waiting::armed_in(&mut conditions::without_privilege(&Waiting::args(args)))
+}
+
+/// A wait that is over at once.
+fn wait(args: &[&str]) -> Output {
+    let args = [&["wait", "--json"], args].concat();
+    probe_in(&mut conditions::without_privilege(&args))
+}
+
+fn verdict(output: &Output, outcome: &str) -> Value {
+    let code = if outcome == "timeout" { 3 } else { 0 };
+    assert_eq!(output.code, Some(code), "{output:#?}");
+    let verdict = output.json().pop();
+    let verdict = verdict.unwrap_or_else(|| panic!("no verdict in {output:#?}"));
+    assert_eq!(verdict["outcome"], outcome, "{output:#?}");
+    assert_ne!(verdict["backend"], "bpf", "{output:#?}");
+    verdict
+}
+
+/// A victim of another user; those of [`Victim::spawn`] are root's.
+fn of_another() -> Victim {
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", "read -r line"])
+        .uid(OTHER)
+        .gid(OTHER)
+        .stderr(Stdio::null());
+    Victim::spawn_command(&mut command, None)
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_cgroup_of_root_is_waited_for_in_every_state() {
+    for backend in BACKENDS {
+        for until in ["empty", "exited", "reaped"] {
+            for cgroup in [Cgroup::v2("roots"), Cgroup::v1("pids", "roots")] {
+                let is_v2 = cgroup.path().contains("/unified/");
+                let below = cgroup.sub("below");
+                let mut victims = [&cgroup, &below].map(|it| Victim::spawn(&["pause"], Some(it)));
+                let args = [
+                    "--backend",
+                    backend,
+                    "--until",
+                    until,
+                    "--cgroup",
+                    cgroup.path(),
+                ];
+                verdict(&wait(&[&args[..], &["-t", "0"]].concat()), "timeout");
+                let waiting = armed(&args);
+                for victim in &mut victims {
+                    waiting.assert_running();
+                    victim.signal(Signal::KILL);
+                    victim.wait();
+                }
+                let verdict = verdict(&waiting.finish(), "done");
+                // v1 shows no cgroup of who is exiting, so nobody can search.
+                assert_eq!(verdict["exact"], is_v2 || until == "empty", "{verdict}");
+                assert_eq!(cgroup.procs(), [0; 0]);
+            }
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_cgroup_of_root_is_removed_when_its_directory_is_gone() {
+    for backend in BACKENDS {
+        for parent in [Cgroup::v2("removed"), Cgroup::v1("pids", "removed")] {
+            let cgroup = parent.sub("below");
+            let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
+            let args = [
+                "--backend",
+                backend,
+                "--until",
+                "removed",
+                "--cgroup",
+                cgroup.path(),
+            ];
+            let waiting = armed(&args);
+            victim.signal(Signal::KILL);
+            victim.wait();
+            cgroup.wait_empty();
+            verdict(&wait(&[&args[..], &["-t", "0"]].concat()), "timeout");
+            waiting.assert_running();
+            std::fs::remove_dir(cgroup.path()).expect("it is empty");
+            verdict(&waiting.finish(), "done");
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_process_of_anybody_is_waited_for() {
+    for backend in BACKENDS {
+        for until in ["exited", "reaped"] {
+            for spawn in [of_another, || Victim::spawn(&["pause"], None)] {
+                let mut victim = spawn();
+                let pid = victim.pid().to_string();
+                let args = ["--backend", backend, "--until", until, &pid];
+                let output = wait(&[&args[..], &["-t", "0"]].concat());
+                let timeout = verdict(&output, "timeout");
+                assert_eq!(timeout["survivors"][0]["pid"], victim.pid());
+                let waiting = armed(&args);
+                victim.signal(Signal::KILL);
+                victim.wait();
+                let verdict = verdict(&waiting.finish(), "done");
+                assert_eq!(verdict["exact"], true, "{verdict}");
+            }
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_zombie_of_root_has_exited_and_is_not_reaped() {
+    let cgroup = Cgroup::v2("zombie");
+    let mut parent = Victim::spawn_as("crowd", &["zombie"], Some(&cgroup));
+    parent.release();
+    let zombie = record::pid(&parent.report()).to_string();
+    Deadline::start().until("the parent alone is a member", || {
+        cgroup.procs() == [parent.pid()]
+    });
+    for backend in BACKENDS {
+        let args = ["--backend", backend, &zombie];
+        verdict(&wait(&args), "already");
+        let output = wait(&[&args[..], &["--until", "reaped", "-t", "30ms"]].concat());
+        let timeout = verdict(&output, "timeout");
+        let survivor = &timeout["survivors"][0];
+        assert_eq!(survivor["state"], "Z", "{survivor}");
+        let reason = survivor["reason"].as_str().unwrap_or_default();
+        assert!(reason.contains(&parent.pid().to_string()), "{survivor}");
+    }
+    // Who has none that reaps is reaped by init once the parent is gone.
+    let waiting = armed(&["--until", "reaped", &zombie]);
+    parent.signal(Signal::KILL);
+    parent.wait();
+    verdict(&waiting.finish(), "done");
+}

@@ -1,0 +1,97 @@
+//! A program that waits for cgroups through the library: `waits DIR...` arms a
+//! wait for each and prints what that cost it, then the index of each as it
+//! becomes empty, with what the kernel says of it at that moment.
+#![expect(clippy::print_stdout, reason = "the harness reads it")]
+
+use std::{fs, io, os::unix::fs::MetadataExt, path::Path};
+
+use probe_user::{
+    source::load::Plan,
+    wait::{Hub, Target, Wait},
+    waiter::{Backend, Until},
+};
+use serde_json::json;
+use tokio::task::{JoinSet, yield_now};
+
+fn main() {
+    let mut directories: Vec<String> = std::env::args().skip(1).collect();
+    assert_eq!(directories.remove(0), "held", "as the harness starts it");
+    let mut line = String::new();
+    io::stdin()
+        .read_line(&mut line)
+        .expect("the harness writes a line");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    runtime
+        .expect("a runtime")
+        .block_on(wait_for_all(&directories));
+}
+
+async fn wait_for_all(directories: &[String]) {
+    let mut hub = Hub::start(Backend::Bpf);
+    hub.load(Plan::decisive());
+    hub.bpf()
+        .await
+        .expect("an answer")
+        .expect("root may load BPF");
+    // What is made once, for the first wait, is not what a wait costs.
+    drop(arm(&hub, directories.first().expect("a directory")));
+    yield_now().await;
+
+    let before = (descriptors(), anonymous_bytes());
+    let mut waits = JoinSet::new();
+    for (index, directory) in directories.iter().enumerate() {
+        let mut wait = arm(&hub, directory);
+        let directory = directory.clone();
+        waits.spawn(async move {
+            let met = wait.met().await.expect("the state can be read");
+            assert!(met.exact, "v2 always tells");
+            (index, events(&directory))
+        });
+    }
+    // Each follows what it watches, and waits.
+    for _ in 0..3 {
+        yield_now().await;
+    }
+    println!(
+        "{}",
+        json!({
+            "descriptors": descriptors() - before.0,
+            "bytes": anonymous_bytes() - before.1,
+        })
+    );
+    while let Some(ended) = waits.join_next().await {
+        let (index, events) = ended.expect("no wait panics");
+        println!("{}", json!({"index": index, "events": events}));
+    }
+    assert!(hub.has_bpf(), "it served to the end");
+}
+
+fn arm(hub: &Hub, directory: &str) -> Wait {
+    let target = Target::cgroup(Path::new(directory)).expect("the harness made it");
+    hub.arm(target, Until::Empty).expect("it is there")
+}
+
+fn events(directory: &str) -> String {
+    fs::read_to_string(format!("{directory}/cgroup.events")).expect("nobody removes it")
+}
+
+fn descriptors() -> u64 {
+    // Linux 6.2; before that the directory has to be counted.
+    match fs::metadata("/proc/self/fd").expect("there is a /proc") {
+        counted if counted.size() > 0 => counted.size(),
+        _ => fs::read_dir("/proc/self/fd").expect("ours").count() as u64,
+    }
+}
+
+/// What is really used of heap and stacks: pages, so a little too much.
+fn anonymous_bytes() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").expect("ours");
+    let line = status.lines().find_map(|it| it.strip_prefix("RssAnon:"));
+    let kibibytes = line.and_then(|it| it.trim().strip_suffix(" kB"));
+    let number: u64 = kibibytes
+        .and_then(|it| it.parse().ok())
+        .expect("Linux 4.5 has it");
+    number * 1024
+}
