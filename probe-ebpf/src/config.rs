@@ -83,6 +83,10 @@ macro_rules! offsets {
             $($(#[$doc])* #[doc = concat!("`", $strct, ".", $member, "`")] pub $field: u32,)*
             /// `sizeof(struct upid)`, the stride of `pid.numbers`.
             pub upid_bytes: u32,
+            /// For how many ticks after a notification of `cgroup.events` the
+            /// kernel puts off the next: 10 ms, rounded up. Set from the clock's
+            /// resolution, not from BTF; [`UNKNOWN`]: for ever.
+            pub notify_interval_ticks: u32,
             /// Where `css_set.subsys` has the state of the controllers
             /// [`CONTROLLERS`]; [`UNKNOWN`] where the kernel lacks one.
             pub css_set_subsys: [u32; CONTROLLERS.len()],
@@ -95,6 +99,7 @@ macro_rules! offsets {
         pub const OFFSETS_UNKNOWN: Offsets = Offsets {
             $($field: UNKNOWN,)*
             upid_bytes: UNKNOWN,
+            notify_interval_ticks: UNKNOWN,
             css_set_subsys: [UNKNOWN; CONTROLLERS.len()],
             hierarchy_rank: [u8::MAX; HIERARCHIES],
         };
@@ -176,6 +181,8 @@ offsets! {
     cgroup_root = "cgroup"."root",
     /// 0 for the root cgroup.
     cgroup_level = "cgroup"."level",
+    /// Jiffies at the last notification of `cgroup.events`.
+    cgroup_events_notified_at = "cgroup"."events_file.notified_at",
     /// Equals the directory's inode number.
     kn_id = "kernfs_node"."id",
     /// 0 for v2.

@@ -17,10 +17,12 @@ use probe_ebpf::{
 use zerocopy::IntoBytes;
 
 use crate::{
-    emit, map_value,
+    current, emit,
+    globals::offset,
+    map_value,
     maps::{CGROUP_SCRATCH, WATCHED},
     membership::Cgroup,
-    memory,
+    memory::{self, PROBED},
     task::Task,
 };
 
@@ -51,11 +53,28 @@ pub(crate) fn cgroup_rmdir(ctx: RawTracePointContext) -> i32 {
 
 #[inline(always)]
 fn decide(ctx: &RawTracePointContext, kind: u32) {
-    let cgroup = Cgroup::at(ctx.arg(0)).key();
-    if WATCHED.get_ptr(cgroup).is_some() {
-        let header = emit::header(kind);
-        emit::decide(ctx, CgroupChange { header, cgroup });
+    let cgroup = Cgroup::at(ctx.arg(0));
+    let key = cgroup.key();
+    if WATCHED.get_ptr(key).is_some() {
+        let record = CgroupChange {
+            header: emit::header(kind),
+            cgroup: key,
+        };
+        let wakes = kind == KIND_CGROUP_REMOVED || key.hierarchy != 0 || is_told_late(cgroup);
+        emit::decide(ctx, record, wakes);
     }
+}
+
+/// Whether `cgroup.events` was notified so recently that the kernel puts off this
+/// notification, and cancels it if the cgroup is removed meanwhile. Otherwise it
+/// follows at once and is the faster way to wake the reader, who polls both: a
+/// wake-up by the ring takes an interrupt, which holds up the task that is dying.
+/// <https://elixir.bootlin.com/linux/v6.12/source/kernel/cgroup/cgroup.c#L4411>
+#[inline(always)]
+fn is_told_late(cgroup: Cgroup<PROBED>) -> bool {
+    let notified_at = cgroup.events_notified_at();
+    let interval = u64::from(offset!(notify_interval_ticks));
+    notified_at == 0 || current::jiffies().wrapping_sub(notified_at) <= interval
 }
 
 /// Arguments: `cgrp`, `path`.

@@ -64,6 +64,13 @@ pub(crate) fn boottime_ns() -> u64 {
     unsafe { helpers::generated::bpf_ktime_get_boot_ns() }
 }
 
+/// Low 64 bits of the kernel's tick count (Linux 5.6).
+#[inline(always)]
+pub(crate) fn jiffies() -> u64 {
+    // SAFETY: see the module.
+    unsafe { helpers::generated::bpf_jiffies64() }
+}
+
 /// Address of the `task_struct`.
 #[inline(always)]
 pub(crate) fn task() -> u64 {

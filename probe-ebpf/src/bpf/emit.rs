@@ -2,7 +2,7 @@
 //!
 //! A wake-up costs the dying task 10 µs (`irq_work` and an IPI), so the stream
 //! wakes its reader only when enough has gathered or the reader said that it
-//! sleeps without a timer. The decisive ring always wakes.
+//! sleeps without a timer. The decisive ring wakes where nothing else does.
 
 use aya_ebpf::{bindings, programs::RawTracePointContext};
 use aya_log_ebpf::warn;
@@ -18,6 +18,9 @@ use crate::{
 
 const NO_WAKEUP: u64 = bindings::BPF_RB_NO_WAKEUP as u64;
 const FORCE_WAKEUP: u64 = bindings::BPF_RB_FORCE_WAKEUP as u64;
+
+/// Unread bytes of the decisive ring that wake its reader in any case: a quarter.
+const DECISIVE_UNREAD: u64 = 16 * 1024;
 
 /// The head of a stream record that is written now.
 #[inline(always)]
@@ -58,13 +61,18 @@ pub(crate) fn stream_bytes(ctx: &RawTracePointContext, record: &[u8], dropped: u
     }
 }
 
-/// Puts a record into the decisive ring and wakes its reader.
+/// Puts a record into the decisive ring; whether its reader is woken now, or
+/// something else is known to wake it.
 #[inline(always)]
-pub(crate) fn decide(ctx: &RawTracePointContext, mut record: CgroupChange) {
+pub(crate) fn decide(ctx: &RawTracePointContext, mut record: CgroupChange, wakes: bool) {
     record.header.dropped = map_value::counter(&COUNTERS, DECISIVE_DROPPED);
     if let Some(mut entry) = DECISIVE.reserve::<CgroupChange>(0) {
         entry.write(record);
-        entry.submit(FORCE_WAKEUP);
+        entry.submit(if wakes || DECISIVE.query(0) > DECISIVE_UNREAD {
+            FORCE_WAKEUP
+        } else {
+            NO_WAKEUP
+        });
         map_value::add_one(&COUNTERS, DECISIVE_SUBMITTED);
     } else if map_value::add_one(&COUNTERS, DECISIVE_DROPPED) == 1 {
         warn!(ctx, "decisive ring full: first record dropped on this CPU");

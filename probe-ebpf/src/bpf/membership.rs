@@ -155,6 +155,15 @@ impl Cgroup<PROBED> {
     }
 }
 
+impl Cgroup<PROBED> {
+    /// Jiffies at the last notification of its `cgroup.events`, which v1 has not; 0
+    /// without offsets.
+    #[inline(always)]
+    pub(crate) fn events_notified_at(self) -> u64 {
+        read::<PROBED, _>(self.0, offset!(cgroup_events_notified_at))
+    }
+}
+
 impl<const HOW: bool> Cgroup<HOW> {
     #[inline(always)]
     const fn is_null(self) -> bool {

@@ -110,7 +110,12 @@ impl Follower {
         let mut timed = 0;
         let mut is_tied = None;
         loop {
-            let mut doubt = *self.doubt.borrow_and_update();
+            let is_alone = self.doubt.has_changed().is_err();
+            let mut doubt = match *self.doubt.borrow_and_update() {
+                // The hub is gone, and its ring with it.
+                _ if is_alone => Doubt::Always,
+                doubt => doubt,
+            };
             if doubt == Doubt::Always && timed >= SHORT && self.tier != Backend::Poll {
                 let is_tied = *is_tied.get_or_insert_with(|| self.tie());
                 // v1 has nothing but this and the timer.
@@ -122,7 +127,7 @@ impl Follower {
             let by = tokio::select! {
                 biased;
                 () = notified(events.as_ref(), Interest::PRIORITY) => WokenBy::Events,
-                () = changed(&mut self.doubt) => {
+                _ = self.doubt.changed(), if !is_alone => {
                     backoff = Backoff::new();
                     WokenBy::Timer
                 }
@@ -189,13 +194,6 @@ async fn notified(fd: Option<&AsyncFd<BorrowedFd<'_>>>, interest: Interest) {
         return;
     }
     pending::<()>().await;
-}
-
-/// Never, once nobody can change it any more.
-async fn changed(doubt: &mut watch::Receiver<Doubt>) {
-    if doubt.changed().await.is_err() {
-        pending::<()>().await;
-    }
 }
 
 #[cfg(test)]

@@ -20,7 +20,10 @@ use aya_log::EbpfLogger;
 use probe_ebpf::config::{
     FILTER_SYMBOL, Filter, HIERARCHIES, OFFSETS_SYMBOL, OFFSETS_UNKNOWN, Offsets,
 };
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::{
+    process::{Resource, Rlimit, getrlimit, setrlimit},
+    time::{ClockId, clock_getres},
+};
 use tracing::{debug, warn};
 use zerocopy::IntoBytes;
 
@@ -82,6 +85,7 @@ pub fn load(plan: &Plan) -> Result<(Attached, Rings), LoadError> {
         .as_ref()
         .map_or(OFFSETS_UNKNOWN, |types| types.offsets);
     rank_hierarchies(&mut offsets);
+    offsets.notify_interval_ticks = notify_interval_ticks();
     raise_memlock();
     let mut ebpf = bare::loader()
         .override_global(OFFSETS_SYMBOL, offsets.as_bytes(), true)
@@ -130,6 +134,15 @@ fn rank_hierarchies(offsets: &mut Offsets) {
             offsets.hierarchy_rank[index] = cgroupfs::rank(&mount);
         }
     }
+}
+
+/// `CGROUP_FILE_NOTIFY_MIN_INTV`; the coarse clock goes by the kernel's tick.
+/// <https://elixir.bootlin.com/linux/v6.12/source/kernel/cgroup/cgroup.c#L79>
+fn notify_interval_ticks() -> u32 {
+    const INTERVAL_NS: i64 = 10_000_000;
+    let tick = clock_getres(ClockId::MonotonicCoarse);
+    let ticks = (INTERVAL_NS + tick.tv_nsec - 1) / tick.tv_nsec.max(1);
+    u32::try_from(ticks).unwrap_or(probe_ebpf::event::UNKNOWN)
 }
 
 /// Before 5.11 maps and programs count against `RLIMIT_MEMLOCK`. Where it may
