@@ -17,6 +17,7 @@ mod input;
 mod killed_by;
 mod oom;
 mod places;
+mod races;
 mod screen;
 mod shapes;
 mod starts;
