@@ -23,6 +23,7 @@ pub mod container;
 pub mod event;
 pub mod exit_status;
 pub mod filter;
+pub mod kill;
 pub mod output;
 pub mod pipeline;
 pub mod process;

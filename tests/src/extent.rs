@@ -5,13 +5,19 @@ const FULL: usize = 5;
 
 /// `rounds`, or several times as many in a full run.
 #[must_use]
+pub fn rounds(rounds: usize) -> usize {
+    few_or(rounds, rounds * FULL)
+}
+
+/// `few`, or `full` in a full run.
+#[must_use]
 #[expect(
     clippy::disallowed_methods,
     reason = "cargo leaves only the environment to tell a test its extent"
 )]
-pub fn rounds(rounds: usize) -> usize {
+pub fn few_or(few: usize, full: usize) -> usize {
     match std::env::var_os("PROBE_TEST_FULL") {
-        Some(_) => rounds * FULL,
-        None => rounds,
+        Some(_) => full,
+        None => few,
     }
 }

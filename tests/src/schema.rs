@@ -9,7 +9,7 @@ use std::{collections::HashMap, sync::LazyLock};
 use jsonschema::Validator;
 use serde_json::{Value, json};
 
-const SCHEMAS: [(&str, &str); 5] = [
+const SCHEMAS: [(&str, &str); 6] = [
     (
         "exit",
         include_str!("../../probe-user/schemas/exit.schema.json"),
@@ -25,6 +25,10 @@ const SCHEMAS: [(&str, &str); 5] = [
     (
         "wait",
         include_str!("../../probe-user/schemas/wait.schema.json"),
+    ),
+    (
+        "kill",
+        include_str!("../../probe-user/schemas/kill.schema.json"),
     ),
     (
         "doctor",

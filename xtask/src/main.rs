@@ -20,6 +20,7 @@ mod dist;
 mod parts;
 mod privilege;
 mod setup;
+mod soak;
 mod test;
 
 use std::process::ExitCode;
@@ -35,6 +36,7 @@ enum Xtask {
     Check(check::Args),
     Advisories(advisories::Args),
     Test(test::Args),
+    Soak(soak::Args),
     Demo(demo::Args),
     Dist(dist::Args),
     Bench(bench::Args),
@@ -47,6 +49,7 @@ fn main() -> ExitCode {
         Xtask::Check(check::Args {}) => check::run(),
         Xtask::Advisories(advisories::Args {}) => advisories::run(),
         Xtask::Test(args) => test::run(&args),
+        Xtask::Soak(args) => soak::run(&args),
         Xtask::Demo(args) => demo::run(&args),
         Xtask::Dist(dist::Args {}) => dist::run(),
         Xtask::Bench(args) => bench::run(&args),

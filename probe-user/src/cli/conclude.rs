@@ -226,7 +226,7 @@ impl Call {
             let mut own = Outcome::Already;
             if *is_there && let Some((wait, met)) = waits.next() {
                 own = match met {
-                    Some(met) if met.woken_by.is_none() => Outcome::Already,
+                    Some(met) if met.already => Outcome::Already,
                     Some(_) => Outcome::Done,
                     // Others were enough.
                     None if is_over => Outcome::Timeout,

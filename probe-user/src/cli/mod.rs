@@ -9,6 +9,7 @@ mod completions;
 mod conclude;
 mod doctor;
 mod failure;
+mod kill;
 mod named;
 mod quantity;
 mod stop;
@@ -59,6 +60,8 @@ enum Verb {
     #[command(after_help = EXIT_CODES)]
     Wait(wait::Args),
     #[command(after_help = EXIT_CODES)]
+    Kill(kill::Args),
+    #[command(after_help = EXIT_CODES)]
     Trace(trace::Args),
     #[command(after_help = EXIT_CODES)]
     Doctor(doctor::Args),
@@ -82,6 +85,7 @@ impl Cli {
         let say = terminal::Say::new(self.quiet);
         match self.verb {
             Verb::Wait(args) => wait::run(&args, say),
+            Verb::Kill(args) => kill::run(&args, say),
             Verb::Trace(args) => trace::run(args, say),
             Verb::Doctor(args) => doctor::run(&args),
             Verb::Completions(args) => completions::run(&args),

@@ -160,7 +160,7 @@ impl Targets {
 
     pub(super) fn resolver(&self) -> Resolver {
         let roots = StateRoots::system(terminal::runtime_dir(), self.runtime_root.clone());
-        Resolver::new(roots)
+        Resolver::unwatched(roots)
     }
 }
 
@@ -339,7 +339,7 @@ fn container(
             cgroups.push(cgroup);
         }
     }
-    if let Some(init) = found.init {
+    for init in found.inits {
         match PinnedProcess::open(init.pid, tier) {
             Ok(process) if process.start_ticks() == init.start_ticks => {
                 target.processes.push(process);

@@ -12,7 +12,7 @@ use super::{
     record::Init,
     trust::{CgroupOwner, LivingInit, MappedUids},
 };
-use crate::source::cgroupfs::Mount;
+use crate::source::cgroupfs::{self, Mount};
 
 /// Where to look.
 #[derive(Clone, Debug)]
@@ -50,6 +50,36 @@ impl Evidence {
         })
     }
 
+    /// Every process in these cgroups and below.
+    pub(super) fn members(&self, cgroups: &[(u32, String)]) -> Vec<u32> {
+        let mut members = Vec::new();
+        for (hierarchy, path) in cgroups {
+            let mut mounts = self.mounts.iter().filter(|it| it.hierarchy == *hierarchy);
+            if let Some(top) = mounts.find_map(|mount| directory(mount, path)) {
+                add_members(&top, &mut members);
+            }
+        }
+        members.sort_unstable();
+        members.dedup();
+        members
+    }
+
+    /// v2 first, then the order in which the v1 hierarchies tell most.
+    pub(super) fn sort(&self, cgroups: &mut [(u32, String)]) {
+        let rank = |hierarchy: u32| {
+            let mut mounts = self.mounts.iter();
+            let mount = mounts.find(|it| it.hierarchy == hierarchy);
+            (hierarchy != 0, mount.map_or(u8::MAX, cgroupfs::rank))
+        };
+        cgroups.sort_by(|(a, path), (b, other)| (rank(*a), *a, path).cmp(&(rank(*b), *b, other)));
+    }
+
+    /// A process as it is to be known from now on.
+    pub(super) fn init(&self, pid: u32) -> Option<Init> {
+        let start_ticks = self.living(pid)?.start_ticks;
+        Some(Init { pid, start_ticks })
+    }
+
     /// Whether the process is still the one that was recorded.
     pub(super) fn is_alive(&self, init: Init) -> bool {
         self.living(init.pid)
@@ -64,6 +94,17 @@ impl Evidence {
         let is_in_unit = cgroups.any(|it| it.pathname.split('/').any(|name| name == unit));
         let start_ticks = process.stat().ok()?.starttime;
         is_in_unit.then_some(Init { pid, start_ticks })
+    }
+}
+
+/// Those in a subtree that goes away meanwhile are no loss.
+fn add_members(directory: &Path, members: &mut Vec<u32>) {
+    let listed = fs::read_to_string(directory.join("cgroup.procs")).unwrap_or_default();
+    members.extend(listed.lines().filter_map(|it| it.parse::<u32>().ok()));
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            add_members(&entry.path(), members);
+        }
     }
 }
 

@@ -3,15 +3,16 @@
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Instant};
 
 use super::{
-    Container, Init, Resolver, Runtime,
+    Container, Init, Resolver, Runtime, StateRoots,
     describe::describe,
-    evidence::Evidence,
+    inits,
     layout::delegated_to,
     locate::{Located, locate},
+    pod,
     record::Record,
     runtime::bundle::Pod,
 };
-use crate::{cgroup::is_within, source::cgroupfs};
+use crate::cgroup::is_within;
 
 /// A container and where it is.
 #[derive(Clone, Debug)]
@@ -19,11 +20,14 @@ pub struct Found {
     /// Which.
     pub container: Arc<Container>,
     /// Its cgroups, hierarchy id and path: v2 first, then v1 in the order in
-    /// which [`cgroupfs::rank`] puts the hierarchies. Each one's subtree is the
+    /// which [`cgroupfs::rank`](crate::source::cgroupfs::rank) puts the hierarchies. Each one's subtree is the
     /// container's.
     pub cgroups: Vec<(u32, String)>,
-    /// Its init process, if the runtime recorded one and it lives.
+    /// Its init process, if it lives and can be told: the runtime recorded it,
+    /// or it is pid 1 of the container's own namespace.
     pub init: Option<Init>,
+    /// The same as a list, which for a pod has one for each of its containers.
+    pub inits: Vec<Init>,
 }
 
 /// A container that what was asked for may mean.
@@ -84,10 +88,11 @@ impl fmt::Display for Match {
 }
 
 /// Everything known of one container while a search goes on.
-struct Candidate {
-    container: Container,
-    pod: Option<Pod>,
-    owner: u32,
+#[derive(Clone, Debug)]
+pub(super) struct Candidate {
+    pub(super) container: Container,
+    pub(super) pod: Option<Pod>,
+    pub(super) owner: u32,
     cgroups: Vec<(u32, String)>,
     init: Option<Init>,
 }
@@ -102,16 +107,21 @@ enum Fit {
 
 impl Resolver {
     /// Finds a container by its id, a beginning of it that no other has, or its
-    /// name; in Kubernetes also by `POD/NAME` and `NAMESPACE/POD/NAME`. `cgroups`
-    /// are all there are, hierarchy id and path.
+    /// name; in Kubernetes also by `POD/NAME` and `NAMESPACE/POD/NAME`, and a
+    /// whole pod by `pod:NAMESPACE/NAME`: then the container found stands for all
+    /// of the pod's, with the pod's uid as its id. `cgroups` are all there are,
+    /// hierarchy id and path.
     ///
     /// A whole id decides, unless the container of that id is another user's
     /// than one that also fits: nobody can take over the name of somebody
     /// else's container. Otherwise what fits several is ambiguous.
     pub fn find(&mut self, wanted: &str, cgroups: &[(u32, String)]) -> Result<Found, FindError> {
         self.index.check_now(Instant::now());
-        let mut fitting: Vec<_> = self
-            .candidates(cgroups)
+        let candidates = self.candidates(cgroups);
+        if let Some(named) = pod::asked(wanted) {
+            return self.find_pod(wanted, named, candidates, cgroups);
+        }
+        let mut fitting: Vec<_> = candidates
             .into_iter()
             .filter_map(|candidate| Some((candidate.fit(wanted)?, candidate)))
             .collect();
@@ -126,7 +136,7 @@ impl Resolver {
             let wanted = wanted.to_owned();
             return Err(FindError::Unknown { wanted });
         };
-        Ok(found.into_found(&self.index.roots.evidence))
+        Ok(found.into_found(&self.index.roots))
     }
 
     fn candidates(&mut self, cgroups: &[(u32, String)]) -> Vec<Candidate> {
@@ -241,7 +251,7 @@ impl Candidate {
         is_pod && last == name
     }
 
-    fn into_match(self) -> Match {
+    pub(super) fn into_match(self) -> Match {
         Match {
             container: Arc::new(self.container),
             owner: self.owner,
@@ -249,18 +259,17 @@ impl Candidate {
         }
     }
 
-    fn into_found(self, evidence: &Evidence) -> Found {
-        let rank = |hierarchy: u32| {
-            let mut mounts = evidence.mounts.iter();
-            let mount = mounts.find(|it| it.hierarchy == hierarchy);
-            (hierarchy != 0, mount.map_or(u8::MAX, cgroupfs::rank))
-        };
+    pub(super) fn into_found(self, roots: &StateRoots) -> Found {
+        let evidence = &roots.evidence;
         let mut cgroups = own(self.container.runtime, &self.cgroups);
-        cgroups.sort_by(|(a, path), (b, other)| (rank(*a), *a, path).cmp(&(rank(*b), *b, other)));
+        evidence.sort(&mut cgroups);
+        let recorded = self.init.filter(|init| evidence.is_alive(*init));
+        let init = recorded.or_else(|| inits::among(roots, &self.container.id, &cgroups));
         Found {
             container: Arc::new(self.container),
             cgroups,
-            init: self.init.filter(|init| evidence.is_alive(*init)),
+            init,
+            inits: init.into_iter().collect(),
         }
     }
 }

@@ -38,7 +38,17 @@ impl Resolver {
     /// may be over before anybody asks.
     #[must_use]
     pub fn new(roots: StateRoots) -> Self {
-        let mut index = Index::new(roots);
+        Self::by(Index::new(roots))
+    }
+
+    /// Reads what there is, and looks again when it is asked: for a process that
+    /// ends soon, because to end the kernel's watches takes milliseconds.
+    #[must_use]
+    pub fn unwatched(roots: StateRoots) -> Self {
+        Self::by(Index::unwatched(roots))
+    }
+
+    fn by(mut index: Index) -> Self {
         index.check(Instant::now());
         Self {
             index,

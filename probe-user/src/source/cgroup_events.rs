@@ -30,6 +30,8 @@ pub struct PinnedCgroup {
     /// Identity.
     pub id: CgroupId,
     directory: OwnedFd,
+    /// Where it was.
+    path: PathBuf,
     /// v2 only.
     events: Option<File>,
 }
@@ -54,10 +56,10 @@ pub enum PinError {
     },
 }
 
-const DIRECTORY: OFlags = OFlags::RDONLY
+pub(super) const DIRECTORY: OFlags = OFlags::RDONLY
     .union(OFlags::DIRECTORY)
     .union(OFlags::CLOEXEC);
-const FILE: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC);
+pub(super) const FILE: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC);
 
 impl PinnedCgroup {
     /// Opens a directory of a cgroup mount.
@@ -91,8 +93,15 @@ impl PinnedCgroup {
         Ok(Self {
             id: CgroupId { hierarchy, id },
             directory,
+            path: path.to_owned(),
             events,
         })
+    }
+
+    /// Where it was when it was pinned.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// What the cgroup is at this moment.
@@ -102,9 +111,17 @@ impl PinnedCgroup {
             None => level_v1(self.directory.as_fd()),
         };
         match level {
-            Err(error) if is_gone(&error) => Ok(Level::Removed),
+            Err(error) if !is_gone(&error) => Err(error),
+            // Whoever removes it takes the files first, then the directory:
+            // https://elixir.bootlin.com/linux/v6.12/source/kernel/cgroup/cgroup.c#L5987
+            Err(_) if self.has_its_name() => Ok(Level::Empty),
+            Err(_) => Ok(Level::Removed),
             level => level,
         }
+    }
+
+    fn has_its_name(&self) -> bool {
+        rustix::fs::stat(&self.path).is_ok_and(|found| found.st_ino == self.id.id)
     }
 
     /// `cgroup.events`: readable by `POLLPRI` after a change that was not read
@@ -139,7 +156,7 @@ fn is_there(directory: &OwnedFd, name: &str) -> bool {
 }
 
 /// A removed cgroup answers ENODEV on an open file, ENOENT on its directory.
-fn is_gone(error: &io::Error) -> bool {
+pub(super) fn is_gone(error: &io::Error) -> bool {
     matches!(
         Errno::from_io_error(error),
         Some(Errno::NODEV | Errno::NOENT)
@@ -178,7 +195,7 @@ fn level_v1(directory: BorrowedFd<'_>) -> io::Result<Level> {
 
 /// Calls `visit` for a directory and all below it until one answers `false`.
 /// One below that vanishes meanwhile is skipped.
-fn visit_subtree(
+pub(super) fn visit_subtree(
     directory: BorrowedFd<'_>,
     visit: &mut impl FnMut(BorrowedFd<'_>) -> io::Result<bool>,
 ) -> io::Result<bool> {
@@ -205,7 +222,7 @@ fn visit_subtree(
     Ok(true)
 }
 
-fn read_pids(directory: BorrowedFd<'_>, name: &str) -> io::Result<Vec<u32>> {
+pub(super) fn read_pids(directory: BorrowedFd<'_>, name: &str) -> io::Result<Vec<u32>> {
     let file = File::from(openat(directory, name, FILE, Mode::empty())?);
     // A threaded cgroup does not list processes; its threads count with the
     // domain above it.

@@ -6,6 +6,7 @@
 
 pub mod btf;
 pub mod capability;
+pub mod cgroup_control;
 pub mod cgroup_events;
 pub mod cgroupfs;
 pub mod clock;
@@ -17,7 +18,9 @@ pub mod load;
 pub mod pidfd_info;
 pub mod pinned_process;
 pub mod readiness;
+pub mod removals;
 pub mod ring;
+pub mod send;
 pub mod survivors;
 
 /// The BPF programs, built by `cargo xtask bpf` and committed, so that a plain

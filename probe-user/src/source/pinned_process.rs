@@ -2,8 +2,12 @@
 //! it is now, and a descriptor that tells when that changes.
 
 use std::{
+    fs::File,
     io,
-    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    os::{
+        fd::{AsFd, BorrowedFd, OwnedFd},
+        unix::fs::FileExt,
+    },
 };
 
 use procfs::{ProcError, process::Process};
@@ -30,6 +34,9 @@ pub struct PinnedProcess {
     start_ticks: u64,
     /// Linux 5.3, and nobody forbids it.
     pidfd: Option<OwnedFd>,
+    /// `/proc/PID/stat` where there is no pidfd. An open one stays this
+    /// process's: once that is reaped reading it fails.
+    stat: Option<File>,
 }
 
 /// Why a process cannot be waited for.
@@ -97,6 +104,13 @@ impl PinnedProcess {
             tgid: pid,
             comm: stat.comm,
             start_ticks: stat.starttime,
+            stat: match pidfd {
+                Some(_) => None,
+                None => Some(
+                    File::open(format!("/proc/{pid}/stat"))
+                        .map_err(|source| PinProcessError::Look { pid, source })?,
+                ),
+            },
             pidfd,
         };
         match pinned.life() {
@@ -112,6 +126,7 @@ impl PinnedProcess {
             comm: self.comm.clone(),
             start_ticks: self.start_ticks,
             pidfd: self.pidfd.as_ref().map(OwnedFd::try_clone).transpose()?,
+            stat: self.stat.as_ref().map(File::try_clone).transpose()?,
         })
     }
 
@@ -181,11 +196,63 @@ impl PinnedProcess {
     }
 
     fn life_by_proc(&self) -> io::Result<Life> {
-        Ok(match self.stat()? {
-            None => Life::Reaped,
-            // The state is the leader's: it may be a zombie while others live.
-            Some(stat) if matches!(stat.state, 'Z' | 'X') && stat.num_threads <= 1 => Life::Exited,
-            Some(_) => Life::Running,
-        })
+        let mut bytes = [0; 1024];
+        let read = self.stat.as_ref().map(|stat| stat.read_at(&mut bytes, 0));
+        let length = match read {
+            Some(Ok(length)) => length,
+            Some(Err(error)) if Errno::from_io_error(&error) == Some(Errno::SRCH) => {
+                return Ok(Life::Reaped);
+            }
+            Some(Err(error)) => return Err(error),
+            None => return Ok(Life::Reaped),
+        };
+        parse_life(&bytes[..length], self.start_ticks)
+            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "no state in /proc/PID/stat"))
+    }
+}
+
+/// The name may hold anything, so what stands behind its last parenthesis counts:
+/// state first, `num_threads` 18th, `starttime` 20th.
+fn parse_life(stat: &[u8], start_ticks: u64) -> Option<Life> {
+    let stat = std::str::from_utf8(&stat[stat.iter().rposition(|&it| it == b')')? + 1..]).ok()?;
+    let mut fields = stat.split_ascii_whitespace();
+    let state = fields.next()?;
+    let threads: u64 = fields.nth(16)?.parse().ok()?;
+    let start: u64 = fields.nth(1)?.parse().ok()?;
+    Some(match state {
+        _ if start != start_ticks => Life::Reaped,
+        // The state is the leader's: it may be a zombie while others live.
+        "Z" | "X" if threads <= 1 => Life::Exited,
+        _ => Life::Running,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn life(name: &str, state: char, threads: u32, start: u64) -> Option<Life> {
+        let stat = format!(
+            "7 ({name}) {state} 1 7 7 0 -1 4194304 1 2 3 4 5 6 7 8 20 0 {threads} 0 {start} 9\n"
+        );
+        parse_life(stat.as_bytes(), 500)
+    }
+
+    #[test]
+    fn a_zombie_leader_is_no_death_of_its_group() {
+        assert_eq!(life("a", 'Z', 3, 500), Some(Life::Running));
+        assert_eq!(life("a", 'Z', 1, 500), Some(Life::Exited));
+        assert_eq!(life("a", 'S', 1, 500), Some(Life::Running));
+    }
+
+    #[test]
+    fn a_name_cannot_pretend_a_state() {
+        assert_eq!(life(") Z 1 (", 'S', 1, 500), Some(Life::Running));
+    }
+
+    #[test]
+    fn another_with_the_same_pid_is_not_it() {
+        assert_eq!(life("a", 'S', 1, 501), Some(Life::Reaped));
+        assert_eq!(parse_life(b"7 (a) S", 500), None);
     }
 }

@@ -43,7 +43,9 @@ struct Members {
 pub struct Met {
     /// Whether it is certain on this kernel and hierarchy.
     pub exact: bool,
-    /// What led to the look that found it; `None`: it was so at the first.
+    /// Whether it was so at the first look.
+    pub already: bool,
+    /// What led to the look that found it; `None`: nothing had to wake us.
     pub woken_by: Option<WokenBy>,
 }
 
@@ -101,7 +103,12 @@ impl Wait {
         let mut woken_by = None;
         loop {
             if let Answer::Yes { exact } = self.look()? {
-                return Ok(Met { exact, woken_by });
+                let already = woken_by.is_none();
+                return Ok(Met {
+                    exact,
+                    already,
+                    woken_by,
+                });
             }
             woken_by = Some(self.bell.rung().await);
         }

@@ -14,12 +14,12 @@ use std::{
 use aya::maps::{MapData, RingBuf};
 use tokio::{
     io::{Interest, unix::AsyncFd},
-    sync::{oneshot, watch},
+    sync::{Notify, oneshot, watch},
     task::JoinSet,
     time::{MissedTickBehavior, interval},
 };
 
-use super::{bell::WokenBy, watch::Watch};
+use super::{bell::WokenBy, directories::Directories, watch::Watch};
 use crate::{
     cgroup::CgroupId,
     event::{Event, decode},
@@ -32,8 +32,9 @@ use crate::{
     waiter::{Backend, Doubt},
 };
 
-/// How often the loss counters are read while somebody waits.
-const COUNTERS_EVERY: Duration = Duration::from_secs(1);
+/// How often the loss counters are read while somebody waits: as often as the
+/// timer of a long wait looks anyway.
+const COUNTERS_EVERY: Duration = Duration::from_secs(5);
 
 /// See the module. Dropping it detaches the programs and ends its tasks; waits
 /// that are armed go on by what they watch themselves.
@@ -49,6 +50,9 @@ pub(super) struct Shared {
     cgroups: Mutex<HashMap<CgroupId, Weak<Watch<PinnedCgroup>>>>,
     attached: Mutex<Option<Attached>>,
     doubt: watch::Sender<Doubt>,
+    directories: Arc<Directories>,
+    /// For tests: as if the ring could not be read any more.
+    stop: Notify,
 }
 
 impl Hub {
@@ -62,6 +66,8 @@ impl Hub {
                 cgroups: Mutex::default(),
                 attached: Mutex::new(None),
                 doubt: watch::Sender::new(Doubt::Always),
+                directories: Arc::default(),
+                stop: Notify::new(),
             }),
             tasks: JoinSet::new(),
             loaded: None,
@@ -103,6 +109,12 @@ impl Hub {
         dropped.and_then(Result::ok).unwrap_or(0)
     }
 
+    /// For tests: as if the rings could not be read any more.
+    #[doc(hidden)]
+    pub fn stop_reading(&self) {
+        self.shared.stop.notify_one();
+    }
+
     pub(super) fn tier(&self) -> Backend {
         self.shared.tier
     }
@@ -116,7 +128,8 @@ impl Hub {
             return watch;
         }
         let doubt = self.shared.doubt.subscribe();
-        let watch = Arc::new(Watch::cgroup(pinned, self.shared.tier, doubt));
+        let directories = Arc::clone(&self.shared.directories);
+        let watch = Arc::new(Watch::cgroup(pinned, self.shared.tier, doubt, directories));
         cgroups.insert(id, Arc::downgrade(&watch));
         drop(cgroups);
         self.shared.watch_in_kernel(id);
@@ -238,6 +251,7 @@ async fn follow(shared: &Shared, decisive: &mut AsyncFd<RingBuf<MapData>>) -> st
                     drain(shared, decisive.get_mut());
                 }
             },
+            () = shared.stop.notified() => return std::io::Error::other("told to stop"),
             _ = counters.tick() => shared.forget_the_abandoned(),
         }
         let now = shared.losses();

@@ -2,6 +2,7 @@
 
 mod armed;
 mod bell;
+mod directories;
 mod hub;
 mod set;
 mod target;

@@ -15,6 +15,7 @@ use crate::waiter::{Answer, Until};
 pub struct WaitSet {
     bell: Arc<Bell>,
     waits: Vec<(Wait, Option<Met>)>,
+    has_looked: bool,
     woken_by: Option<WokenBy>,
 }
 
@@ -23,6 +24,7 @@ impl Default for WaitSet {
         Self {
             bell: Bell::new(),
             waits: Vec::new(),
+            has_looked: false,
             woken_by: None,
         }
     }
@@ -48,10 +50,12 @@ impl WaitSet {
             if let Answer::Yes { exact } = wait.look()? {
                 *met = Some(Met {
                     exact,
+                    already: !self.has_looked,
                     woken_by: self.woken_by,
                 });
             }
         }
+        self.has_looked = true;
         Ok(self.waits.iter().filter(|(_, met)| met.is_some()).count())
     }
 

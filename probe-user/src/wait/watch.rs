@@ -15,7 +15,10 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::bell::{Bell, Ropes, WokenBy};
+use super::{
+    bell::{Bell, Ropes, WokenBy},
+    directories::Directories,
+};
 use crate::{
     source::{
         cgroup_events::PinnedCgroup, pidfd_info, pinned_process::PinnedProcess, readiness::register,
@@ -54,10 +57,18 @@ impl Watch<PinnedCgroup> {
         pinned: PinnedCgroup,
         tier: Backend,
         doubt: watch::Receiver<Doubt>,
+        directories: Arc<Directories>,
     ) -> Self {
         let pinned = Arc::new(pinned);
         let ropes = Arc::new(Ropes::default());
-        let follower = follow_cgroup(Arc::clone(&pinned), Arc::clone(&ropes), tier, doubt);
+        let follower = Follower {
+            pinned: Arc::clone(&pinned),
+            ropes: Arc::clone(&ropes),
+            tier,
+            doubt,
+            directories,
+        };
+        let follower = follower.follow();
         Self {
             pinned,
             ropes,
@@ -79,28 +90,53 @@ impl Watch<PinnedProcess> {
     }
 }
 
-async fn follow_cgroup(
+/// Looks of the timer before inotify is set up: most waits are over by then.
+const SHORT: u32 = 3;
+
+struct Follower {
     pinned: Arc<PinnedCgroup>,
     ropes: Arc<Ropes>,
     tier: Backend,
-    mut doubt: watch::Receiver<Doubt>,
-) {
-    let events = pinned.events().filter(|_| tier != Backend::Poll);
-    let events = ready_fd(events.map(AsFd::as_fd), Interest::PRIORITY);
-    let mut backoff = Backoff::new();
-    loop {
-        let confidence = *doubt.borrow_and_update();
-        let next_look = Instant::now() + backoff.next_delay(confidence);
-        let by = tokio::select! {
-            biased;
-            () = notified(events.as_ref(), Interest::PRIORITY) => WokenBy::Events,
-            () = changed(&mut doubt) => {
-                backoff = Backoff::new();
-                WokenBy::Timer
+    doubt: watch::Receiver<Doubt>,
+    directories: Arc<Directories>,
+}
+
+impl Follower {
+    async fn follow(mut self) {
+        let pinned = Arc::clone(&self.pinned);
+        let events = pinned.events().filter(|_| self.tier != Backend::Poll);
+        let events = ready_fd(events.map(AsFd::as_fd), Interest::PRIORITY);
+        let mut backoff = Backoff::new();
+        let mut timed = 0;
+        let mut is_tied = None;
+        loop {
+            let mut doubt = *self.doubt.borrow_and_update();
+            if doubt == Doubt::Always && timed >= SHORT && self.tier != Backend::Poll {
+                let is_tied = *is_tied.get_or_insert_with(|| self.tie());
+                // v1 has nothing but this and the timer.
+                if is_tied && events.is_some() {
+                    doubt = Doubt::Late;
+                }
             }
-            () = sleep_until(next_look) => WokenBy::Timer,
-        };
-        ropes.pull(by);
+            let next_look = Instant::now() + backoff.next_delay(doubt);
+            let by = tokio::select! {
+                biased;
+                () = notified(events.as_ref(), Interest::PRIORITY) => WokenBy::Events,
+                () = changed(&mut self.doubt) => {
+                    backoff = Backoff::new();
+                    WokenBy::Timer
+                }
+                () = sleep_until(next_look) => {
+                    timed += 1;
+                    WokenBy::Timer
+                }
+            };
+            self.ropes.pull(by);
+        }
+    }
+
+    fn tie(&self) -> bool {
+        self.directories.tie(self.pinned.as_fd(), &self.ropes)
     }
 }
 
@@ -124,7 +160,14 @@ async fn follow_process(pinned: Arc<PinnedProcess>, ropes: Arc<Ropes>) {
             () = notified(pidfd.as_ref(), Interest::READABLE) => WokenBy::Pidfd,
             () = sleep_until(next_look) => WokenBy::Timer,
         };
+        // Asked before the bell is rung: who looks then sees it too.
+        let is_over = pinned.life().is_ok_and(|life| life == Life::Reaped);
         ropes.pull(by);
+        // Nothing comes after it, and a pidfd that hung up stays ready for good:
+        // to await it again would starve all other tasks.
+        if is_over {
+            return;
+        }
     }
 }
 
@@ -152,5 +195,44 @@ async fn notified(fd: Option<&AsyncFd<BorrowedFd<'_>>>, interest: Interest) {
 async fn changed(doubt: &mut watch::Receiver<Doubt>) {
     if doubt.changed().await.is_err() {
         pending::<()>().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        process::{Command, Stdio},
+        sync::mpsc::channel,
+        thread,
+        time::Duration,
+    };
+
+    use super::*;
+
+    #[test]
+    fn who_follows_a_reaped_process_does_not_starve_the_others() {
+        let mut child = Command::new("cat")
+            .stdin(Stdio::piped())
+            .spawn()
+            .expect("there is a cat");
+        let pinned = PinnedProcess::open(child.id(), Backend::Pidfd).expect("it lives");
+        drop(child.stdin.take());
+        child.wait().expect("our child");
+        let (tell, told) = channel();
+        thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .expect("a runtime");
+            runtime.block_on(async {
+                let watch = Watch::process(pinned);
+                while !watch.follower.is_finished() {
+                    tokio::task::yield_now().await;
+                }
+            });
+            tell.send(()).expect("the test listens");
+        });
+        told.recv_timeout(Duration::from_secs(30))
+            .expect("the follower comes to its end");
     }
 }

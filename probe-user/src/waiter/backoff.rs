@@ -9,6 +9,9 @@ pub enum Doubt {
     None,
     /// Records were lost, or a waker died: look soon again.
     Some,
+    /// There is no ring buffer, but something tells of what `cgroup.events` never
+    /// tells: the timer finds what is told late.
+    Late,
     /// There is no ring buffer: the timer alone finds a notification that the
     /// kernel delays or cancels.
     Always,
@@ -19,7 +22,11 @@ const MILLISECOND: Duration = Duration::from_millis(1);
 /// `cgroup.events`, the long ones what nobody has thought of.
 const CONFIDENT: [Duration; 2] = [Duration::from_millis(20), Duration::from_millis(250)];
 const CONFIDENT_MOST: Duration = Duration::from_secs(5);
+const LATE_MOST: Duration = Duration::from_secs(1);
 const DOUBTFUL_MOST: Duration = Duration::from_millis(50);
+/// After some five seconds, for the sake of the CPU.
+const PATIENT: u32 = 100;
+const PATIENT_MOST: Duration = Duration::from_millis(100);
 
 /// The delays between the looks of one wait: never endless.
 #[derive(Debug, Default)]
@@ -42,8 +49,14 @@ impl Backoff {
         let looks = self.looks;
         self.looks = self.looks.saturating_add(1);
         let doubled = |from: Duration, times: u32| from.saturating_mul(1 << times.min(16));
-        if doubt == Doubt::Always {
-            return doubled(MILLISECOND, looks).min(DOUBTFUL_MOST);
+        let most = match doubt {
+            Doubt::Always if looks > PATIENT => Some(PATIENT_MOST),
+            Doubt::Always => Some(DOUBTFUL_MOST),
+            Doubt::Late => Some(LATE_MOST),
+            Doubt::None | Doubt::Some => None,
+        };
+        if let Some(most) = most {
+            return doubled(MILLISECOND, looks).min(most);
         }
         match CONFIDENT.get(looks as usize) {
             Some(&delay) => delay,
@@ -74,6 +87,14 @@ mod tests {
     #[test]
     fn without_one_they_stay_frequent() {
         assert_eq!(delays(Doubt::Always, 8), [1, 2, 4, 8, 16, 32, 50, 50]);
+        assert_eq!(delays(Doubt::Always, 500)[499], 100);
+    }
+
+    #[test]
+    fn what_is_told_late_is_looked_for_early() {
+        let delays = delays(Doubt::Late, 12);
+        assert_eq!(delays[..6], [1, 2, 4, 8, 16, 32]);
+        assert_eq!(delays[11], 1000);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use self::tally::Tally;
-use crate::{checkout, command, parts::Parts, privilege::Privilege, setup};
+use crate::{checkout, command, parts::Parts, privilege::Privilege, setup, soak};
 
 /// Run the tests, those that need root included
 #[derive(Debug, clap::Args)]
@@ -74,8 +74,12 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         run.parts
             .leave_out("integration", "there is no binary to test");
     }
+    run.soak(privilege);
     run.finish()
 }
+
+/// Trials of each backend: a minute in all.
+const SOAK_TRIALS: u64 = 500;
 
 /// As it ships: the tests must not pass on another.
 fn build() -> Result<()> {
@@ -119,6 +123,24 @@ impl Run<'_> {
             &mut cargo,
             &["--include-ignored", "--test-threads=1"],
         );
+    }
+
+    fn soak(&mut self, privilege: Privilege) {
+        if self.args.unprivileged {
+            return self.parts.leave_out("soak", "--unprivileged");
+        }
+        if self.args.filter.is_some() {
+            return self.parts.leave_out("soak", "its trials have no names");
+        }
+        let trials = if self.args.full {
+            soak::MANY
+        } else {
+            SOAK_TRIALS
+        };
+        self.parts.run_remarked("soak", |remark| {
+            *remark = format!("{trials} trials of each backend");
+            soak::test(privilege, trials)
+        });
     }
 
     /// Runs `cargo test …` to the end of its last test.

@@ -48,10 +48,19 @@ pub(super) struct Index {
 
 impl Index {
     pub(super) fn new(roots: StateRoots) -> Self {
+        Self::watched_by(Watch::new(), roots)
+    }
+
+    /// Sees what is there whenever it looks.
+    pub(super) fn unwatched(roots: StateRoots) -> Self {
+        Self::watched_by(Watch::none(), roots)
+    }
+
+    fn watched_by(watch: Watch, roots: StateRoots) -> Self {
         Self {
             roots,
             names: podman::Names::default(),
-            watch: Watch::new(),
+            watch,
             directories: HashMap::new(),
             by_cgroup: HashMap::new(),
             by_unit: HashMap::new(),

@@ -39,6 +39,14 @@ impl Watch {
         }
     }
 
+    /// Watches nothing: modification times must do.
+    pub(super) fn none() -> Self {
+        Self {
+            inotify: None,
+            paths: HashMap::new(),
+        }
+    }
+
     /// Watches a directory; whether it could be.
     pub(super) fn add(&mut self, path: &PathBuf) -> bool {
         let Some(inotify) = &self.inotify else {

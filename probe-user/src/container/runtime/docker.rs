@@ -35,12 +35,29 @@ pub(in crate::container) fn bare<'a>(place: &Place<'_, 'a>) -> Option<Named<'a>>
 #[derive(Default)]
 struct Config {
     name: String,
+    state: Running,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, rename_all = "PascalCase")]
+struct Running {
+    pid: u32,
 }
 
 /// Name of a container, of which `ROOT/containers/ID/config.v2.json` tells.
 pub(in crate::container) fn name(root: &Path, id: &str) -> Option<String> {
-    let file = state_file::read_in(&root.join("containers").join(id), "config.v2.json")?;
-    let config: Config = file.json()?;
+    let config = config(root, id)?;
     let name = config.name.trim_start_matches('/');
     (!name.is_empty()).then(|| name.to_owned())
+}
+
+/// Pid of its init process while it runs, from the same file.
+pub(in crate::container) fn pid(root: &Path, id: &str) -> Option<u32> {
+    config(root, id)
+        .map(|it| it.state.pid)
+        .filter(|&pid| pid > 0)
+}
+
+fn config(root: &Path, id: &str) -> Option<Config> {
+    state_file::read_in(&root.join("containers").join(id), "config.v2.json")?.json()
 }

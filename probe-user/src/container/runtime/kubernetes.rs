@@ -50,6 +50,13 @@ pub(in crate::container) fn pod_uid(components: &[&str]) -> Option<String> {
     })
 }
 
+/// Whether a path is that of the pod with this uid itself.
+pub(in crate::container) fn is_pod(path: &str, wanted: &str) -> bool {
+    let components: Vec<&str> = path.split('/').collect();
+    let name = components.split_last();
+    name.is_some_and(|(name, above)| uid(name, above).as_deref() == Some(wanted))
+}
+
 fn uid(name: &str, above: &[&str]) -> Option<String> {
     if let Some(slice) = name.strip_suffix(".slice") {
         // A cgroup root of the kubelet comes before, `kubelet-kubepods-…`.

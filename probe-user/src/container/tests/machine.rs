@@ -134,6 +134,28 @@ impl Machine {
         self.write(file("uid_map"), "         0          0 4294967295\n");
         self.write(file("cgroup"), format!("0::{cgroup}\n"));
     }
+
+    /// A process in a cgroup of the v2 hierarchy, with its pids in the
+    /// namespaces from ours on.
+    pub(super) fn member(&self, pids: &[u32], cgroup: &str) {
+        use std::io::Write;
+        let pid = pids[0];
+        self.process(pid, 77, cgroup);
+        let append = |file: String, line: String| {
+            let path = self.path(file);
+            let mut file = fs::File::options().create(true).append(true).open(path);
+            let file = file.as_mut().expect("a file");
+            file.write_all(line.as_bytes()).expect("a file");
+        };
+        let pids: Vec<_> = pids.iter().map(u32::to_string).collect();
+        append(
+            format!("proc/{pid}/status"),
+            format!("NSpid:\t{}\n", pids.join("\t")),
+        );
+        self.cgroup(0, cgroup);
+        let procs = format!("cgroup/unified{cgroup}/cgroup.procs");
+        append(procs, format!("{pid}\n"));
+    }
 }
 
 /// Runtime, id and name in short.

@@ -2,7 +2,9 @@
 //! directories for cgroups.
 
 mod find;
+mod inits;
 mod layouts;
 mod machine;
 mod names;
+mod pod;
 mod resolve;

@@ -236,7 +236,13 @@ impl Session {
             }
         }
         let mut moved = Vec::new();
-        self.exits.tell(&mut self.teller, &mut moved)?;
+        let Self { exits, teller, .. } = self;
+        let mut tell = || exits.tell(teller, &mut moved);
+        match &self.progress {
+            // Both may be the same terminal.
+            Some(bar) => bar.suspend(&mut tell)?,
+            None => tell()?,
+        }
         self.follow(&moved);
         Ok(())
     }

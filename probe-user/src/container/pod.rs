@@ -1,0 +1,123 @@
+//! A whole pod of Kubernetes: `pod:NAMESPACE/NAME`.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use super::{
+    Container, FindError, Found, Resolver,
+    find::Candidate,
+    layout::delegated_to,
+    runtime::kubernetes,
+    trust::{self, InitVerdict},
+};
+use crate::cgroup::is_within;
+
+const PREFIX: &str = "pod:";
+
+/// Whose pod it is, and its uid if that is known.
+type Key = (u32, Option<String>);
+
+/// Namespace and name, if a pod is asked for. No runtime allows a colon in the
+/// name of a container.
+pub(super) fn asked(wanted: &str) -> Option<(&str, &str)> {
+    let (namespace, name) = wanted.strip_prefix(PREFIX)?.split_once('/')?;
+    let is_whole = !namespace.is_empty() && !name.is_empty() && !name.contains('/');
+    is_whole.then_some((namespace, name))
+}
+
+impl Resolver {
+    /// Joins the containers of the one pod of this name, with the cgroups that
+    /// the kubelet made for it.
+    pub(super) fn find_pod(
+        &self,
+        wanted: &str,
+        (namespace, name): (&str, &str),
+        candidates: Vec<Candidate>,
+        cgroups: &[(u32, String)],
+    ) -> Result<Found, FindError> {
+        let is_it = |it: &&Candidate| {
+            let pod = it.pod.as_ref();
+            pod.is_some_and(|pod| pod.namespace == namespace && pod.name == name)
+        };
+        let named: Vec<_> = candidates.iter().filter(is_it).collect();
+        let keys: BTreeSet<Key> = named.iter().map(|it| key(it)).collect();
+        let mut keys = keys.into_iter();
+        let wanted = wanted.to_owned();
+        let Some(key) = keys.next() else {
+            return Err(FindError::Unknown { wanted });
+        };
+        if keys.next().is_some() {
+            let matches = named.into_iter().cloned().map(Candidate::into_match);
+            let matches = matches.collect();
+            return Err(FindError::Ambiguous { wanted, matches });
+        }
+        // Also those whose bundle does not tell the name.
+        let members = candidates.into_iter().filter(|it| self::key(it) == key);
+        let members: Vec<_> = match &key {
+            (_, Some(_)) => members.collect(),
+            (_, None) => members.filter(|it| is_it(&it)).collect(),
+        };
+        Ok(self.joined(wanted, &key, members, cgroups))
+    }
+
+    fn joined(
+        &self,
+        wanted: String,
+        (owner, uid): &Key,
+        members: Vec<Candidate>,
+        cgroups: &[(u32, String)],
+    ) -> Found {
+        let runtime = members[0].container.runtime;
+        let mut found = Found {
+            container: Arc::new(Container {
+                runtime,
+                id: uid.clone().unwrap_or_else(|| wanted.clone()),
+                name: Some(wanted),
+                pod_uid: uid.clone(),
+            }),
+            cgroups: Vec::new(),
+            init: None,
+            inits: Vec::new(),
+        };
+        if let Some(uid) = uid {
+            let own = cgroups.iter().filter(|it| self.is_pods(*owner, uid, it));
+            found.cgroups.extend(own.cloned());
+        }
+        for member in members {
+            let member = member.into_found(&self.index.roots);
+            found.cgroups.extend(member.cgroups);
+            found.inits.extend(member.inits);
+        }
+        found.cgroups = outermost(&found.cgroups);
+        self.index.roots.evidence.sort(&mut found.cgroups);
+        found.init = found.inits.first().copied();
+        found
+    }
+
+    /// Whether a cgroup is the pod's own. A user may write any uid into an
+    /// annotation: the cgroup must be that user's, too.
+    fn is_pods(&self, owner: u32, uid: &str, (hierarchy, path): &(u32, String)) -> bool {
+        if !kubernetes::is_pod(path, uid) {
+            return false;
+        }
+        if owner == 0 {
+            return delegated_to(path).is_none();
+        }
+        let evidence = &self.index.roots.evidence;
+        let owned_by = evidence.cgroup_owner(Some(*hierarchy), path);
+        trust::cgroup(owner, InitVerdict::Gone, owned_by)
+    }
+}
+
+fn key(candidate: &Candidate) -> Key {
+    (candidate.owner, candidate.container.pod_uid.clone())
+}
+
+/// Of cgroups that lie in one another the outer ones.
+fn outermost(cgroups: &[(u32, String)]) -> Vec<(u32, String)> {
+    let is_inner = |it: &(u32, String)| {
+        let mut others = cgroups.iter();
+        others.any(|other| other.0 == it.0 && other.1 != it.1 && is_within(&it.1, &other.1))
+    };
+    let unique: BTreeSet<_> = cgroups.iter().filter(|it| !is_inner(it)).collect();
+    unique.into_iter().cloned().collect()
+}

@@ -1,0 +1,85 @@
+//! The init process of a container of which no state records it.
+
+use serde_json::json;
+
+use super::machine::{A, Machine};
+use crate::container::Init;
+
+/// Pid of the init that is found for a container, whose start must be right.
+fn init(machine: &Machine, wanted: &str, cgroups: &[(u32, String)]) -> Option<u32> {
+    let found = machine.resolver().find(wanted, cgroups);
+    let Init { pid, start_ticks } = found.expect("one container").init?;
+    assert_eq!(start_ticks, 77);
+    Some(pid)
+}
+
+#[test]
+fn it_is_pid_1_of_the_outermost_namespace_in_the_container() {
+    let machine = Machine::new();
+    for (top, wanted) in [
+        ("/lxc.payload.box", "box"),
+        (
+            "/machine.slice/systemd-nspawn@crate.service/payload",
+            "crate",
+        ),
+    ] {
+        let below = format!("{top}/sub");
+        let pid = 4_000_000 + u32::try_from(top.len()).expect("short") * 10;
+        machine.member(&[pid, 7], top);
+        machine.member(&[pid + 1, 1], &below);
+        machine.member(&[pid + 2, 9, 1], &below);
+        let cgroups = [top, &below].map(|path| machine.cgroup(0, path));
+        assert_eq!(init(&machine, wanted, &cgroups), Some(pid + 1), "{wanted}");
+    }
+}
+
+#[test]
+fn of_several_that_begin_side_by_side_none_is_it() {
+    let machine = Machine::new();
+    machine.member(&[4_000_001, 1], "/lxc.payload.box");
+    machine.member(&[4_000_002, 1], "/lxc.payload.box");
+    let cgroups = [machine.cgroup(0, "/lxc.payload.box")];
+    assert_eq!(init(&machine, "box", &cgroups), None);
+}
+
+#[test]
+fn with_the_namespace_of_the_host_the_runtimes_pid_file_tells_it() {
+    let docker = format!("/docker/{A}");
+    let crio = format!("/kubepods/pod12345678/crio-{A}");
+    let ctr = format!("/default/{A}");
+    let conmon = "run/containers/storage/overlay-containers";
+    let task = "run/containerd/io.containerd.runtime.v2.task/default";
+    for (cgroup, file, content) in [
+        (
+            &docker,
+            format!("var/lib/docker/containers/{A}/config.v2.json"),
+            json!({"Name": "/web", "State": {"Pid": 4_000_002}}).to_string(),
+        ),
+        (
+            &crio,
+            format!("{conmon}/{A}/userdata/pidfile"),
+            "4000002".to_owned(),
+        ),
+        (&ctr, format!("{task}/{A}/init.pid"), "4000002\n".to_owned()),
+    ] {
+        let machine = Machine::new();
+        machine.member(&[4_000_001], cgroup);
+        machine.member(&[4_000_002], cgroup);
+        let cgroups = [machine.cgroup(0, cgroup)];
+        assert_eq!(init(&machine, A, &cgroups), None, "{cgroup}");
+        machine.write(file, content);
+        assert_eq!(init(&machine, A, &cgroups), Some(4_000_002), "{cgroup}");
+    }
+}
+
+#[test]
+fn a_pid_file_that_names_a_process_elsewhere_is_not_believed() {
+    let machine = Machine::new();
+    let cgroup = format!("/default/{A}");
+    machine.member(&[4_000_001], "/elsewhere");
+    machine.member(&[4_000_002, 1], &cgroup);
+    let task = "run/containerd/io.containerd.runtime.v2.task/default";
+    machine.write(format!("{task}/{A}/init.pid"), "4000001");
+    let cgroups = [machine.cgroup(0, &cgroup)];
+    assert_eq!(init(&machine, A, &cgroups), Some(4_000_002));
+}

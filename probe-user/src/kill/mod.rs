@@ -1,0 +1,215 @@
+//! Signals to everybody in a cgroup, or to one process, and to nobody else.
+//!
+//! A cgroup is known by its open directory, a process by its pidfd. SIGKILL on
+//! v2 is `cgroup.kill` (Linux 5.14), and then a signal to whoever is still
+//! listed: `cgroup.kill` spares a process whose leader has exited already.
+//! Everything else reads and signals until nobody new shows up. Only if they
+//! fork faster than that is the cgroup frozen, and thawed on every way out;
+//! what SIGKILL leaves of us between the two is a frozen cgroup, which
+//! [`Order::announce`] has told of before.
+//!
+//! Waiting for the end is [`crate::wait`]'s.
+
+mod freeze;
+mod rounds;
+
+use std::{io, path::PathBuf};
+
+use rustix::io::Errno;
+
+use self::rounds::Rounds;
+use crate::{
+    signal::Signal,
+    source::{cgroup_control::CgroupControl, pinned_process::PinnedProcess, send::is_sendable},
+    wait,
+    waiter::Backend,
+};
+
+/// What is to be killed, pinned.
+#[derive(Debug)]
+pub struct Target {
+    cgroups: Vec<CgroupControl>,
+    processes: Vec<PinnedProcess>,
+}
+
+/// Which signal, and how it may be sent.
+pub struct Order<'a> {
+    /// Which.
+    pub signal: Signal,
+    /// Also to pid 1 and to ourselves.
+    pub force: bool,
+    /// Without pidfds ([`Backend::Poll`]).
+    pub tier: Backend,
+    /// Is told of a cgroup before it is frozen.
+    pub announce: &'a mut dyn FnMut(&std::path::Path),
+}
+
+/// Who got the signal, and who did not.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// Thread group ids of those that were sent it one by one.
+    pub signalled: Vec<u32>,
+    /// Whether `cgroup.kill` has been written as well.
+    pub by_cgroup: bool,
+    /// Who could not be sent it.
+    pub unreached: Vec<Unreached>,
+    /// Cgroups that somebody else has frozen so that even SIGKILL has to wait.
+    pub frozen: Vec<PathBuf>,
+    /// Cgroups in which new ones showed up to the end.
+    pub unsettled: Vec<PathBuf>,
+}
+
+/// One that could not be signalled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreached {
+    /// Thread group id; 0 if our pid namespace does not see it.
+    pub pid: u32,
+    /// Name; empty if unknown.
+    pub comm: String,
+    /// Why.
+    pub errno: Errno,
+}
+
+impl Report {
+    /// Those that we were not permitted to signal.
+    pub fn forbidden(&self) -> impl Iterator<Item = &Unreached> {
+        let is_forbidden = |it: &&Unreached| matches!(it.errno, Errno::PERM | Errno::ACCESS);
+        self.unreached.iter().filter(is_forbidden)
+    }
+}
+
+/// Why nobody was signalled, or not to the end.
+#[derive(Debug, thiserror::Error)]
+pub enum KillError {
+    /// It cannot be sent, as the C library's own.
+    #[error("{} cannot be sent", signal.name())]
+    Signal {
+        /// Which.
+        signal: Signal,
+    },
+    /// Its tasks are threads of processes that have others elsewhere.
+    #[error("{} is a threaded cgroup", path.display())]
+    Threaded {
+        /// Which.
+        path: PathBuf,
+        /// Where the processes are.
+        root: PathBuf,
+    },
+    /// Its subtree has pid 1 or ourselves in it.
+    #[error("{} contains {}", path.display(), whom(*pid))]
+    Precious {
+        /// Which.
+        path: PathBuf,
+        /// Who.
+        pid: u32,
+    },
+    /// The process is pid 1, or we.
+    #[error("that is {}", whom(*pid))]
+    PreciousProcess {
+        /// Who.
+        pid: u32,
+    },
+    /// Its members cannot be read.
+    #[error("cannot read the members of {}", path.display())]
+    Members {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
+
+fn whom(pid: u32) -> String {
+    if pid == 1 {
+        "pid 1".to_owned()
+    } else {
+        format!("probe itself (pid {pid})")
+    }
+}
+
+impl Target {
+    /// The same cgroups and processes that are waited for.
+    pub fn of(target: &wait::Target) -> io::Result<Self> {
+        let cgroups = target.cgroups.iter();
+        let processes = target.processes.iter();
+        Ok(Self {
+            cgroups: cgroups
+                .map(|(pinned, _)| CgroupControl::of(pinned))
+                .collect::<io::Result<_>>()?,
+            processes: processes
+                .map(PinnedProcess::try_clone)
+                .collect::<io::Result<_>>()?,
+        })
+    }
+
+    /// Its cgroups, to be removed when they are empty.
+    #[must_use]
+    pub fn cgroups(&self) -> &[CgroupControl] {
+        &self.cgroups
+    }
+
+    /// Whether it may be killed. Nothing is signalled before all that are named
+    /// have been asked.
+    pub fn check(&self, order: &Order<'_>) -> Result<(), KillError> {
+        let signal = order.signal;
+        if !is_sendable(signal) {
+            return Err(KillError::Signal { signal });
+        }
+        for cgroup in &self.cgroups {
+            let path = cgroup.path().to_owned();
+            if let Some(root) = cgroup.domain_root() {
+                return Err(KillError::Threaded { path, root });
+            }
+            if order.force {
+                continue;
+            }
+            if let Some(pid) = precious(&members(cgroup)?) {
+                return Err(KillError::Precious { path, pid });
+            }
+        }
+        let pids: Vec<u32> = self.processes.iter().map(|it| it.tgid).collect();
+        match precious(&pids) {
+            Some(pid) if !order.force => Err(KillError::PreciousProcess { pid }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Signals everybody. Call [`Target::check`] before.
+    pub fn signal(&self, order: &mut Order<'_>) -> Result<Report, KillError> {
+        let mut rounds = Rounds::new(order.signal, order.tier);
+        for process in &self.processes {
+            rounds.one(process);
+        }
+        for cgroup in &self.cgroups {
+            rounds.cgroup(cgroup, order.announce)?;
+        }
+        Ok(rounds.report)
+    }
+}
+
+fn members(cgroup: &CgroupControl) -> Result<Vec<u32>, KillError> {
+    cgroup.members().map_err(|source| KillError::Members {
+        path: cgroup.path().to_owned(),
+        source,
+    })
+}
+
+/// Whom nobody means to kill.
+fn precious(pids: &[u32]) -> Option<u32> {
+    let own = std::process::id();
+    pids.iter().copied().find(|&pid| pid == 1 || pid == own)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pid_1_and_ourselves_are_precious_and_others_are_not() {
+        let own = std::process::id();
+        assert_eq!(precious(&[own + 1, 1]), Some(1));
+        assert_eq!(precious(&[own + 1, own]), Some(own));
+        assert_eq!(precious(&[own + 1, 0, 2]), None);
+    }
+}

@@ -1,0 +1,163 @@
+//! Containers of the runtimes that people have, killed and waited for: what the
+//! runtime and the kernel say right after the verdict.
+
+mod container;
+mod oci;
+mod podman;
+
+use std::{io::Write as _, process::Command};
+
+use container::{Container, PROCESSES, Place};
+use oci::{Oci, PureV2};
+use podman::Podman;
+use probe_tests::{Output, Waiting, extent};
+
+/// What is done to a container.
+trait Runtime {
+    fn name(&self) -> &'static str;
+    fn place(&self) -> &Place;
+    /// Pid of the init of a new container, or why there is none.
+    fn try_start(&self, name: &str) -> Result<u32, String>;
+    fn kill(&self, name: &str);
+    /// Without force.
+    fn delete(&self, name: &str) -> Result<(), String>;
+    /// Whatever is left.
+    fn clean_up(&self, name: &str);
+}
+
+/// Removes what a failed round leaves.
+struct CleanUp<'a>(&'a dyn Runtime, &'a str);
+
+impl Drop for CleanUp<'_> {
+    fn drop(&mut self) {
+        self.0.clean_up(self.1);
+    }
+}
+
+fn name_of(label: &str, round: usize) -> String {
+    format!("probe-test-{}-{label}-{round}", std::process::id())
+}
+
+/// 100 of them with `--full`.
+fn rounds(runtime: &dyn Runtime, label: &str) {
+    for round in 0..extent::few_or(4, 100) {
+        let name = name_of(label, round);
+        let _clean_up = CleanUp(runtime, &name);
+        let init = runtime.try_start(&name);
+        let init = init.unwrap_or_else(|why| panic!("round {round}: {why}"));
+        let container = Container::of(init, runtime.place());
+        let waited = Waiting::args(&["--container", &name]);
+        // Of every other container also the cgroup, in one hierarchy after the
+        // other; its verdict first, to be judged at once.
+        let index = (round / 2) % container.cgroups.len();
+        let by_cgroup = (round % 2 == 1).then(|| {
+            let path = container.cgroups[index].to_str().expect("UTF-8");
+            let args = Waiting::args(&["--cgroup", path]);
+            Waiting::armed_in(&mut runtime.place().probe(&args))
+        });
+        let by_name = Waiting::armed_in(&mut runtime.place().probe(&waited));
+        runtime.kill(&name);
+        if let Some(waiting) = by_cgroup {
+            let output = waiting.finish();
+            let left = container.procs(index);
+            assert_eq!(output.code, Some(0), "round {round}: {output:#?}");
+            assert!(left.is_empty(), "round {round}: {left:?} in {output:#?}");
+        }
+        let output = by_name.finish();
+        // At once: every other time there is nothing before it.
+        if round % 2 == 1 {
+            let every = 0..container.cgroups.len();
+            let left: Vec<_> = every.flat_map(|it| container.procs(it)).collect();
+            assert!(left.is_empty(), "round {round}: {left:?} in {output:#?}");
+        }
+        let deleted = runtime.delete(&name);
+        assert_eq!(output.code, Some(0), "round {round}: {output:#?}");
+        assert_eq!(deleted, Ok(()), "round {round}: {output:#?}");
+        assert_told(&output, container.init, runtime.name());
+    }
+}
+
+fn assert_told(output: &Output, init: u32, runtime: &str) {
+    let mut lines = output.json();
+    let verdict = lines.pop().expect("a verdict");
+    assert_eq!(verdict["outcome"], "done", "{output:#?}");
+    let target = &verdict["targets"][0];
+    assert_eq!(target["container"]["runtime"], runtime, "{output:#?}");
+    assert_eq!(verdict["exits"], PROCESSES, "{output:#?}");
+    assert!(lines.iter().any(|it| it["pid"] == init), "{output:#?}");
+}
+
+/// Past the harness, which shows only what failing tests say: a runtime that was
+/// not tried must not look like one that passed.
+fn cannot(runtime: &str, why: &str) {
+    let line = format!(
+        "\nNOT TESTED: {runtime} does not run here: {}\n",
+        why.trim()
+    );
+    std::io::stderr()
+        .write_all(line.as_bytes())
+        .expect("a stderr");
+}
+
+/// Whether a runtime is installed and a container of it starts.
+fn runs(program: &str, attempt: impl FnOnce() -> Result<(), String>) -> bool {
+    let version = Command::new(program).arg("--version").output();
+    let tried = match version {
+        Ok(_) => attempt(),
+        Err(error) => Err(format!("{error}: install the package {program}")),
+    };
+    tried.inspect_err(|why| cannot(program, why)).is_ok()
+}
+
+fn attempt(runtime: &dyn Runtime, label: &str) -> Result<(), String> {
+    let name = name_of(label, usize::MAX);
+    let _clean_up = CleanUp(runtime, &name);
+    runtime.try_start(&name).map(|_init| ())
+}
+
+fn with_runc(has_own_pids: bool, label: &str) {
+    if runs("runc", || Ok(())) {
+        rounds(&Oci::new("runc", has_own_pids, Place::default()), label);
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn runc_deletes_a_container_right_after_the_verdict() {
+    with_runc(true, "runc");
+}
+
+/// What is reported as runc #4163: without a pid namespace nothing holds init
+/// until the others are dead.
+#[test]
+#[ignore = "needs root"]
+fn runc_deletes_a_container_in_the_pid_namespace_of_the_host() {
+    with_runc(false, "runc-host");
+}
+
+#[test]
+#[ignore = "needs root"]
+fn crun_deletes_a_container_in_a_pure_v2_layout() {
+    let Some(view) = PureV2::new() else {
+        return cannot("crun", "no mount namespace with cgroup v2 alone");
+    };
+    for (has_own_pids, label) in [(true, "crun"), (false, "crun-host")] {
+        let mut crun = None;
+        let is_there = runs("crun", || {
+            let runtime = crun.insert(Oci::new("crun", has_own_pids, view.place()));
+            attempt(runtime, label)
+        });
+        if let Some(crun) = crun.filter(|_| is_there) {
+            rounds(&crun, label);
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn podman_removes_a_container_after_the_verdict() {
+    let podman = Podman::new();
+    if runs("podman", || attempt(&podman, "podman")) {
+        rounds(&podman, "podman");
+    }
+}

@@ -1,0 +1,112 @@
+//! podman over runc, with a store of its own.
+
+use std::{fs, os::unix::fs::PermissionsExt, process::Command};
+
+use tempfile::TempDir;
+
+use super::{
+    Runtime,
+    container::{Place, said, script, succeed},
+    oci::make_root,
+};
+
+/// Takes the limits out of the bundle, which need a capability that a virtual
+/// machine may lack.
+const WRAPPER: &str = r#"#!/bin/sh
+before=
+for word; do
+    if [ "$before" = --bundle ] && [ -f "$word/config.json" ]; then
+        jq 'del(.process.rlimits)' "$word/config.json" >"$word/config.new" &&
+            mv "$word/config.new" "$word/config.json"
+    fi
+    before=$word
+done
+exec runc "$@"
+"#;
+
+#[derive(Debug)]
+pub(super) struct Podman {
+    directory: TempDir,
+    place: Place,
+}
+
+impl Podman {
+    pub(super) fn new() -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let wrapper = directory.path().join("runtime");
+        fs::write(&wrapper, WRAPPER).expect("a file");
+        fs::set_permissions(&wrapper, fs::Permissions::from_mode(0o755)).expect("a file");
+        let root = directory.path().join("rootfs");
+        for below in ["proc", "sys", "dev", "run", "tmp", "etc", "var"] {
+            fs::create_dir_all(root.join(below)).expect("a directory");
+        }
+        make_root(&root);
+        Self {
+            directory,
+            place: Place::default(),
+        }
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new("podman");
+        let at = |below: &str| self.directory.path().join(below);
+        command
+            .arg("--root")
+            .arg(at("store"))
+            .arg("--runroot")
+            .arg(at("run"))
+            .arg("--tmpdir")
+            .arg(at("tmp"))
+            .arg("--runtime")
+            .arg(at("runtime"))
+            .args(["--cgroup-manager=cgroupfs", "--storage-driver=vfs"])
+            .arg("--events-backend=file");
+        command
+    }
+}
+
+impl Runtime for Podman {
+    fn name(&self) -> &'static str {
+        "podman"
+    }
+
+    fn place(&self) -> &Place {
+        &self.place
+    }
+
+    fn try_start(&self, name: &str) -> Result<u32, String> {
+        let mut run = self.command();
+        run.args(["run", "--detach", "--network=none", "--name", name])
+            .args(["--volume", "/usr:/usr:ro", "--rootfs"])
+            .arg(self.directory.path().join("rootfs"))
+            .args(["sh", "-c", &script()]);
+        let output = run.output().map_err(|error| error.to_string())?;
+        if !output.status.success() {
+            return Err(said(&output));
+        }
+        let inspect = ["inspect", "--format", "{{.State.Pid}}", name];
+        let pid = succeed(self.command().args(inspect));
+        Ok(pid.parse().expect("a pid"))
+    }
+
+    fn kill(&self, name: &str) {
+        succeed(self.command().args(["kill", "--signal", "KILL", name]));
+    }
+
+    /// Without `--force` it refuses one that it takes for running, which it asks
+    /// conmon: that is told of the exit by itself.
+    fn delete(&self, name: &str) -> Result<(), String> {
+        succeed(self.command().args(["wait", name]));
+        let output = self.command().args(["rm", name]).output();
+        let output = output.map_err(|error| error.to_string())?;
+        if output.status.success() {
+            return Ok(());
+        }
+        Err(said(&output))
+    }
+
+    fn clean_up(&self, name: &str) {
+        let remove = ["rm", "--force", "--time", "0", name];
+        let _removed = self.command().args(remove).output();
+    }
+}

@@ -1,0 +1,174 @@
+//! Random trials of the wait, each judged by the kernel at once:
+//! `soak --backend bpf --trials 500 --seed 7`.
+//!
+//! A trial makes cgroups with processes in them (`nursery.rs`, `ground.rs`),
+//! waits through the library as a runtime would, kills them while all kinds of
+//! things happen (`hand.rs`), and asks the kernel in the moment of the verdict
+//! whether it is true (`judge.rs`). What it is like is drawn from the seed and
+//! its number (`plan.rs`).
+//!
+//! Exit code 1: a verdict was wrong, a wait hangs, or a trial failed.
+
+mod crew;
+mod ground;
+mod hand;
+mod judge;
+mod lie;
+mod nursery;
+mod plan;
+mod table;
+mod telling;
+mod trial;
+
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail};
+use clap::{Parser, ValueEnum};
+use probe_user::{source::load, wait::Hub, waiter};
+use tokio::runtime::{self, Runtime};
+
+use crate::{
+    crew::Crew,
+    ground::Mounts,
+    lie::{Liar, Lie},
+    table::Table,
+    telling::Telling,
+    trial::Course,
+};
+
+/// Random trials of the wait
+#[derive(Debug, Parser)]
+struct Args {
+    /// How many
+    #[arg(long, default_value_t = 500)]
+    trials: u64,
+    /// Of the first trial and all others
+    #[arg(long)]
+    seed: Option<u64>,
+    /// The best that may be used
+    #[arg(long, value_enum, default_value_t = Backend::Bpf)]
+    backend: Backend,
+    /// This trial alone
+    #[arg(long, value_name = "INDEX")]
+    only: Option<u64>,
+    /// Trials at a time
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=100))]
+    jobs: u8,
+    /// Seconds after which a wait hangs
+    #[arg(long, default_value_t = 20)]
+    patience: u64,
+    /// Tell of verdicts that came later than this after the kill
+    #[arg(long, value_name = "MILLISECONDS")]
+    slow: Option<u64>,
+    /// Wait in a way that is known to be wrong: the soak's own test
+    #[arg(long, value_enum)]
+    lie: Option<Lie>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Backend {
+    Bpf,
+    Pidfd,
+    Poll,
+}
+
+impl From<Backend> for waiter::Backend {
+    fn from(backend: Backend) -> Self {
+        match backend {
+            Backend::Bpf => Self::Bpf,
+            Backend::Pidfd => Self::Pidfd,
+            Backend::Poll => Self::Poll,
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    match run(&Args::parse()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            say(&format!("soak: {error:#}"));
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Whether all is well.
+fn run(args: &Args) -> Result<bool> {
+    let seed = args.seed.unwrap_or_else(|| fastrand::u64(..1_000_000));
+    let backend = waiter::Backend::from(args.backend).as_str();
+    say(&format!(
+        "soak: {} trials, --backend {backend} --seed {seed}",
+        args.only.map_or(args.trials, |_| 1)
+    ));
+    let course = Arc::new(prepare(args, seed)?);
+    let begun = Instant::now();
+    let mut table = Table::default();
+    let mut telling = Telling::new(args.slow.map(Duration::from_millis));
+    let trials = args.only.map_or(0..args.trials, |only| only..only + 1);
+    // Exits of others would be taken for those of the trial.
+    let jobs = if args.lie.is_some() { 1 } else { args.jobs };
+    let finished = Crew::start(&course, jobs, trials).collect(|trial| {
+        table.add(&trial);
+        telling.tell(&course, &trial);
+        telling::progress(table.trials());
+    });
+    let took = begun.elapsed();
+    table.sort();
+    write!(io::stdout(), "{table}").context("write to stdout")?;
+    say(&format!(
+        "soak: {} trials in {:.1} s",
+        table.trials(),
+        took.as_secs_f64()
+    ));
+    if !finished? {
+        return Ok(false);
+    }
+    if !course.mounts.remove() {
+        bail!("something is left in {:?}", course.mounts);
+    }
+    Ok(table.is_clean())
+}
+
+fn prepare(args: &Args, seed: u64) -> Result<Course> {
+    let runtime = runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("start a runtime")?;
+    let tier = args.backend.into();
+    let mut hub = Hub::start(tier);
+    if tier == waiter::Backend::Bpf {
+        runtime.block_on(async {
+            hub.load(load::Plan::decisive());
+            hub.bpf().await.context("load BPF")?.context("load BPF")
+        })?;
+    }
+    let mounts = Mounts::prepare()?;
+    let handle = runtime.handle().clone();
+    thread::spawn(move || drive(&runtime));
+    Ok(Course {
+        seed,
+        backend: tier,
+        hub,
+        runtime: handle,
+        mounts,
+        patience: Duration::from_secs(args.patience),
+        liar: args.lie.map(Liar::prepare).transpose()?,
+    })
+}
+
+/// The tasks of the hub run here, the waits on the threads of their trials.
+fn drive(runtime: &Runtime) {
+    runtime.block_on(std::future::pending::<()>());
+}
+
+/// Nothing is left to do if stderr takes nothing either.
+pub(crate) fn say(what: &str) {
+    let _unsaid = writeln!(io::stderr(), "{what}");
+}
