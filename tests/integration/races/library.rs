@@ -151,3 +151,31 @@ fn waits_outlive_the_hub_that_armed_them() {
         }
     });
 }
+
+/// `cgroup.events` tells on v2, on v1 the timer finds it.
+#[test]
+#[ignore = "needs root"]
+fn waits_outlive_the_reader_of_the_ring() {
+    run(async {
+        for (cgroup, wakers) in [
+            (Cgroup::v2("reader"), [WokenBy::Events, WokenBy::Timer]),
+            (Cgroup::v1("pids", "reader"), [WokenBy::Timer; 2]),
+        ] {
+            let (hub, _stream) = joined(Plan::decisive()).await;
+            let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
+            let mut wait = armed(&hub, &cgroup, Until::Empty);
+            assert_pending(&mut wait).await;
+            hub.stop_reading();
+            while hub.has_bpf() {
+                tokio::task::yield_now().await;
+            }
+            victim.signal(Signal::KILL);
+            let met = met(&mut wait).await;
+            assert!(
+                met.woken_by.is_some_and(|by| wakers.contains(&by)),
+                "{met:?}"
+            );
+            victim.wait();
+        }
+    });
+}
