@@ -32,10 +32,7 @@ fn a_zombie_whose_parent_never_reaps_is_exited_and_its_parent_is_named() {
         assert_parent_is_named(&reaped.finish(), zombie, parent.pid());
         // Who comes later does not know that it was a member.
         for targets in [&["--cgroup", path][..], &[&number]] {
-            let args = [
-                &["wait", "--json", "-t", "0", "--until", "reaped"],
-                targets,
-            ];
+            let args = [&["wait", "--json", "-t", "0", "--until", "reaped"], targets];
             let output = probe_in(&mut condition(&args.concat()));
             assert_parent_is_named(&output, zombie, parent.pid());
         }

@@ -140,7 +140,11 @@ fn inotify_on_the_parent_tells_of_a_removal_that_cancels_the_notification() {
         let mut bytes = [std::mem::MaybeUninit::uninit(); 512];
         let mut events = inotify::Reader::new(&watch, &mut bytes);
         let event = events.next().expect("it is there when rmdir returns");
-        assert!(event.events().contains(ReadFlags::DELETE | ReadFlags::ISDIR));
+        assert!(
+            event
+                .events()
+                .contains(ReadFlags::DELETE | ReadFlags::ISDIR)
+        );
         let name = event.file_name().expect("of a directory's child");
         assert_eq!(Path::new(name.to_str().expect("UTF-8")), Path::new("below"));
         victim.wait();
