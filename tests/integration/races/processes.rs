@@ -98,7 +98,8 @@ fn nobody_waits_for_a_stranger_with_the_same_pid() {
             process.hold();
             members.hold();
             replaced.replace();
-            assert_eq!(state(pid), Some('S'), "a stranger has the pid");
+            let stranger = state(pid);
+            assert!(matches!(stranger, Some('R' | 'S')), "{stranger:?}");
             process.go_on();
             members.go_on();
             verdict(&process.finish(), 0, "done");
