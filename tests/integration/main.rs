@@ -20,6 +20,7 @@ mod killed_by;
 mod library;
 mod oom;
 mod places;
+mod races;
 mod runtimes;
 mod screen;
 mod shapes;

@@ -48,7 +48,9 @@ impl Waiting {
         waiting
     }
 
-    pub(crate) fn start(command: &mut Command) -> Self {
+    /// The same without waiting for anything.
+    #[must_use]
+    pub fn start(command: &mut Command) -> Self {
         let mut child = spawn(command);
         Self {
             stdout: Lines::of(child.stdout.take().expect("piped")),
@@ -75,6 +77,21 @@ impl Waiting {
     /// Sends it a signal.
     pub fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).expect("not reaped yet");
+    }
+
+    /// Stops it: what happens before [`Waiting::go_on`] it sees all at once.
+    pub fn hold(&self) {
+        self.signal(Signal::STOP);
+        let stat = format!("/proc/{}/stat", self.child.id());
+        Deadline::start().until("the wait is stopped", || {
+            let stat = std::fs::read_to_string(&stat);
+            stat.expect("not reaped yet").contains(") T ")
+        });
+    }
+
+    /// The opposite of [`Waiting::hold`].
+    pub fn go_on(&self) {
+        self.signal(Signal::CONT);
     }
 
     /// Everything until its end, which must come within the deadline.

@@ -36,12 +36,12 @@ pub struct Migrant {
     pub cgroup: Option<String>,
 }
 
-/// Of processes that were members of a cgroup, at a moment in `CLOCK_BOOTTIME`
-/// nanoseconds, those that still run.
+/// Of processes that were members of a cgroup, each with a moment in
+/// `CLOCK_BOOTTIME` nanoseconds by which it was seen, those that still run.
 #[must_use]
-pub fn migrants(pids: &[u32], seen_by_boottime_ns: u64) -> Vec<Migrant> {
-    pids.iter()
-        .filter_map(|&pid| migrant(pid, seen_by_boottime_ns).ok().flatten())
+pub fn migrants(seen: &[(u32, u64)]) -> Vec<Migrant> {
+    seen.iter()
+        .filter_map(|&(pid, by_boottime_ns)| migrant(pid, by_boottime_ns).ok().flatten())
         .collect()
 }
 

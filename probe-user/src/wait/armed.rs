@@ -9,6 +9,7 @@ use super::{
     watch::Watch,
 };
 use crate::{
+    process::ProcessKey,
     source::{
         cgroup_events::PinnedCgroup,
         clock::boottime_ns,
@@ -31,12 +32,9 @@ pub struct Wait {
     bell: Arc<Bell>,
 }
 
-/// Who was seen in the cgroups, by when in `CLOCK_BOOTTIME` nanoseconds.
-#[derive(Debug, Default)]
-struct Members {
-    pids: Vec<u32>,
-    seen_by_boottime_ns: u64,
-}
+/// Who was seen in the cgroups, each with a moment in `CLOCK_BOOTTIME`
+/// nanoseconds: who has the pid and started later is another.
+type Members = Vec<(u32, u64)>;
 
 /// How a condition became true.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +65,7 @@ impl Hub {
             tier: self.tier(),
             cgroups: target.cgroups.into_iter().map(watch).collect(),
             processes: Vec::new(),
-            members: Members::default(),
+            members: Members::new(),
             bell,
         };
         for (watch, _) in &wait.cgroups {
@@ -140,24 +138,28 @@ impl Wait {
     /// asked when the cgroups are empty.
     #[must_use]
     pub fn migrants(&self) -> Vec<Migrant> {
-        survivors::migrants(&self.members.pids, self.members.seen_by_boottime_ns)
+        survivors::migrants(&self.members)
     }
 
-    /// Whether this process was a member when somebody last looked.
+    /// Whether this process was a member when somebody last looked. Without its
+    /// start, in `CLOCK_BOOTTIME` nanoseconds, whoever has the pid may be meant.
     #[must_use]
-    pub fn was_member(&self, pid: u32) -> bool {
-        self.members.pids.contains(&pid)
+    pub fn was_member(&self, pid: u32, start_boottime_ns: Option<u64>) -> bool {
+        let start_ns = start_boottime_ns.unwrap_or(0);
+        self.members
+            .iter()
+            .any(|&(it, seen_by_ns)| it == pid && start_ns <= seen_by_ns)
     }
 
     /// A process that belongs to the target though it is not in its cgroups:
     /// it counts as well, if the condition is about processes.
-    pub fn follow(&mut self, pid: u32) {
-        if !self.was_member(pid) {
-            self.members.pids.push(pid);
+    pub fn follow(&mut self, pid: u32, start_boottime_ns: Option<u64>) {
+        if !self.was_member(pid, start_boottime_ns) {
+            let seen_by_ns = start_boottime_ns.unwrap_or_else(boottime_ns);
+            self.members.push((pid, seen_by_ns));
         }
-        self.members.seen_by_boottime_ns = boottime_ns();
         if self.until != Until::Empty && self.until != Until::Removed {
-            self.add_all(&[pid]);
+            self.add_by_pid(pid, start_boottime_ns);
         }
     }
 
@@ -224,12 +226,14 @@ impl Wait {
     }
 
     fn see_members(&mut self) -> io::Result<()> {
+        let mut pids = Vec::new();
         for (watch, _) in &self.cgroups {
-            self.members.pids.extend(watch.pinned.members()?);
+            pids.extend(watch.pinned.members()?);
         }
-        self.members.pids.sort_unstable();
-        self.members.pids.dedup();
-        self.members.seen_by_boottime_ns = boottime_ns();
+        pids.sort_unstable();
+        pids.dedup();
+        let seen_by_ns = boottime_ns();
+        self.members = pids.into_iter().map(|pid| (pid, seen_by_ns)).collect();
         Ok(())
     }
 
@@ -243,8 +247,9 @@ impl Wait {
     /// list that is read afterwards.
     fn add_members(&mut self) -> io::Result<()> {
         let known = self.processes.len();
-        let pids = self.members.pids.clone();
-        self.add_all(&pids);
+        for (pid, _) in self.members.clone() {
+            self.add_by_pid(pid, None);
+        }
         let mut members = Vec::new();
         for (watch, _) in &self.cgroups {
             members.extend(watch.pinned.members()?);
@@ -259,20 +264,27 @@ impl Wait {
         Ok(())
     }
 
-    fn add_all(&mut self, pids: &[u32]) {
-        for &pid in pids {
-            if self
-                .processes
-                .iter()
-                .any(|it| it.pinned.tgid == pid && it.is_there())
-            {
-                continue;
-            }
-            match PinnedProcess::open(pid, self.tier) {
-                Ok(process) => self.add(process),
-                Err(PinProcessError::NotFound { .. } | PinProcessError::Thread { .. }) => {}
-                Err(error) => tracing::debug!(%error, "a member that cannot be pinned"),
-            }
+    /// Not somebody who has the pid by now, if the start is known.
+    fn add_by_pid(&mut self, pid: u32, start_boottime_ns: Option<u64>) {
+        if self
+            .processes
+            .iter()
+            .any(|it| it.pinned.tgid == pid && it.is_there())
+        {
+            return;
+        }
+        let is_meant = |process: &PinnedProcess| {
+            start_boottime_ns.is_none_or(|start_boottime_ns| {
+                process.is(ProcessKey {
+                    tgid: pid,
+                    start_boottime_ns,
+                })
+            })
+        };
+        match PinnedProcess::open(pid, self.tier) {
+            Ok(process) if is_meant(&process) => self.add(process),
+            Ok(_) | Err(PinProcessError::NotFound { .. } | PinProcessError::Thread { .. }) => {}
+            Err(error) => tracing::debug!(%error, "a member that cannot be pinned"),
         }
     }
 
@@ -288,7 +300,9 @@ impl Wait {
                 found.extend(left_behind::find(path, level == Level::Removed)?);
             }
         }
-        self.add_all(&found);
+        for pid in found {
+            self.add_by_pid(pid, None);
+        }
         Ok(all_v2)
     }
 }

@@ -308,9 +308,10 @@ impl Session {
     fn follow(&mut self, moved: &[Process]) {
         for process in moved {
             for wait in self.set.waits_mut() {
-                let belongs = |pid| wait.was_member(pid);
-                if belongs(process.tgid) || process.ppid.is_some_and(belongs) {
-                    wait.follow(process.tgid);
+                let start_ns = process.start_boottime_ns;
+                let is_child = || process.ppid.is_some_and(|it| wait.was_member(it, None));
+                if wait.was_member(process.tgid, start_ns) || is_child() {
+                    wait.follow(process.tgid, start_ns);
                 }
             }
         }

@@ -10,6 +10,7 @@ mod crowd;
 mod death;
 mod family;
 mod sender;
+mod stand_in;
 mod sys;
 mod threads;
 mod tracer;
@@ -38,6 +39,7 @@ fn act(words: Words) -> ! {
     tracer::act(words);
     crowd::act(words);
     sender::act(words);
+    stand_in::act(words);
     death::act(words);
     panic!("no such way to die: {words:?}");
 }

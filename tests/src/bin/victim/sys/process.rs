@@ -50,6 +50,19 @@ pub(crate) fn fork() -> Option<i32> {
     (pid != 0).then_some(pid)
 }
 
+/// A child with this pid, which must be free; `None` in the child.
+pub(crate) fn fork_as(pid: i32) -> Option<i32> {
+    // SAFETY: plain integers, for which zero is a value.
+    let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
+    args.exit_signal = libc::SIGCHLD.unsigned_abs().into();
+    args.set_tid = (&raw const pid).expose_provenance() as u64;
+    args.set_tid_size = 1;
+    // SAFETY: like `fork`; `args` and `pid` are ours and outlive the call.
+    let pid = unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of_val(&args)) };
+    check("clone3", pid);
+    (pid != 0).then(|| i32::try_from(pid).expect("a pid"))
+}
+
 /// A child that borrows our memory and holds us until it has exited.
 pub(crate) fn vfork_and_exit(code: i32) -> i32 {
     extern "C" fn exit(code: *mut libc::c_void) -> libc::c_int {
@@ -122,6 +135,13 @@ pub(crate) fn control_terminal(terminal: &impl AsRawFd) {
     // SAFETY: this request takes a number.
     let result = unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCSCTTY, 0) };
     check("TIOCSCTTY", result.into());
+}
+
+/// Whoever starts from now on has another start time in `/proc/PID/stat` than
+/// whoever started before.
+pub(crate) fn sleep_beyond_a_tick() {
+    let ticks = rustix::param::clock_ticks_per_second();
+    sleep(Duration::from_millis(1000 / ticks + 1));
 }
 
 /// Lets `time` pass without using the processor.

@@ -1,0 +1,149 @@
+//! What the state of a cgroup is taken from.
+
+use std::{
+    fs::{self, File},
+    os::unix::fs::FileExt,
+};
+
+use probe_tests::{Cgroup, Victim, Waiting, conditions, extent, record};
+use rustix::process::Signal;
+
+use super::{CONDITIONS, armed, crowd, looked, verdict};
+
+/// The kernel reports an exit long before it has freed such an amount, and only
+/// then does the process leave its cgroup.
+#[test]
+#[ignore = "needs root"]
+fn rmdir_works_right_after_the_verdict_on_a_large_process() {
+    for (_, condition) in CONDITIONS {
+        for _ in 0..extent::rounds(3) {
+            let cgroup = Cgroup::v2("large");
+            let (mut victim, _) = crowd(&["1", "1", "512"], &cgroup);
+            let waiting = armed(condition, &["--cgroup", cgroup.path()]);
+            cgroup.kill();
+            let output = waiting.finish();
+            fs::remove_dir(cgroup.path())
+                .unwrap_or_else(|error| panic!("{error} right after {output:#?}"));
+            verdict(&output, 0, "done");
+            victim.wait();
+        }
+    }
+}
+
+/// Its exit event was before the wait began.
+#[test]
+#[ignore = "needs root"]
+fn a_wait_that_comes_after_the_exit_event_is_not_held_up_and_not_misled() {
+    for (_, condition) in CONDITIONS {
+        for cgroup in [Cgroup::v2("late"), Cgroup::v1("pids", "late")] {
+            let (mut victim, pid) = crowd(&["1", "1", "1024"], &cgroup);
+            victim.signal(Signal::KILL);
+            let waiting = Waiting::start(&mut condition(&Waiting::args(&[
+                "--cgroup",
+                cgroup.path(),
+                &pid.to_string(),
+            ])));
+            let output = waiting.finish();
+            fs::remove_dir(cgroup.path())
+                .unwrap_or_else(|error| panic!("{error} right after {output:#?}"));
+            assert_eq!(super::state(pid), Some('Z'), "{output:#?}");
+            assert_eq!(output.code, Some(0), "{output:#?}");
+            victim.wait();
+        }
+    }
+}
+
+/// The wait sees nothing of what happens in between, and afterwards a populated
+/// cgroup of that name that is another.
+#[test]
+#[ignore = "needs root"]
+fn a_cgroup_made_again_under_the_same_name_is_another() {
+    for (_, condition) in CONDITIONS {
+        for until in ["empty", "removed", "exited", "reaped"] {
+            let parent = Cgroup::v2("again");
+            let cgroup = parent.sub("name");
+            let old = cgroup.id();
+            let mut first = Victim::spawn(&["pause"], Some(&cgroup));
+            let waiting = armed(condition, &["--until", until, "--cgroup", cgroup.path()]);
+            waiting.hold();
+            first.signal(Signal::KILL);
+            first.wait();
+            fs::remove_dir(cgroup.path()).expect("it is empty");
+            let cgroup = parent.sub("name");
+            assert_ne!(cgroup.id(), old);
+            let second = Victim::spawn(&["pause"], Some(&cgroup));
+            waiting.go_on();
+            let verdict = verdict(&waiting.finish(), 0, "done");
+            assert_eq!(verdict["targets"][0]["cgroup"]["id"], old);
+            assert_eq!(looked(&["--cgroup", cgroup.path()]), [second.pid()]);
+        }
+    }
+}
+
+/// A list that is read at least once a second through one open file is never
+/// made anew.
+#[test]
+#[ignore = "needs root"]
+fn a_v1_list_does_not_show_the_dead_for_ever() {
+    let cgroup = Cgroup::v1("pids", "list");
+    let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
+    let list = File::open(cgroup.file("cgroup.procs")).expect("v1 has it");
+    let read = || {
+        let mut bytes = [0; 64];
+        let length = list.read_at(&mut bytes, 0).expect("a list of one pid");
+        String::from_utf8_lossy(&bytes[..length]).trim().to_owned()
+    };
+    assert_eq!(read(), victim.pid().to_string());
+    victim.signal(Signal::KILL);
+    victim.wait();
+    assert_eq!(read(), victim.pid().to_string(), "the trap is set");
+
+    for (_, condition) in CONDITIONS {
+        let cgroup = Cgroup::v1("pids", "list");
+        let below = cgroup.sub("below");
+        let mut victims = [&cgroup, &below].map(|it| Victim::spawn(&["pause"], Some(it)));
+        let waiting = armed(condition, &["--cgroup", cgroup.path()]);
+        // Many looks at a list that shows them.
+        looked_for_a_while(&cgroup);
+        for victim in &mut victims {
+            victim.signal(Signal::KILL);
+            victim.wait();
+        }
+        verdict(&waiting.finish(), 0, "done");
+    }
+}
+
+fn looked_for_a_while(cgroup: &Cgroup) {
+    let args = ["wait", "--json", "-t", "200ms", "--cgroup", cgroup.path()];
+    let output = probe_tests::probe_in(&mut conditions::as_it_is(&args));
+    verdict(&output, 3, "timeout");
+}
+
+/// Whose exits are told is the cgroup as it was named, not who is in it later.
+#[test]
+#[ignore = "needs root"]
+fn a_cgroup_that_is_filled_and_emptied_again_is_not_missed() {
+    for (_, condition) in CONDITIONS {
+        let cgroup = Cgroup::v2("flicker");
+        let mut first = Victim::spawn(&["pause"], Some(&cgroup));
+        let waiting = armed(condition, &["--cgroup", cgroup.path()]);
+        waiting.hold();
+        first.signal(Signal::KILL);
+        first.wait();
+        let mut second = Victim::spawn(&["pause"], Some(&cgroup));
+        waiting.go_on();
+        // It was empty for a moment that nobody saw: what counts is now.
+        assert_eq!(looked(&["--cgroup", cgroup.path()]), [second.pid()]);
+        waiting.assert_running();
+        second.signal(Signal::KILL);
+        let output = waiting.finish();
+        second.wait();
+        let verdict = verdict(&output, 0, "done");
+        if verdict["backend"] == "bpf" {
+            let exits = output.json();
+            let exits = exits.iter().filter(|line| record::is_exit(line));
+            let told: Vec<_> = exits.map(record::pid).collect();
+            assert_eq!(told, [first.pid(), second.pid()]);
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! What is left of a process, and holds others up or does not.
+
+use std::fs;
+
+use probe_tests::{Cgroup, Deadline, Victim, probe_in, record};
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::{CONDITIONS, armed, pids, state, until_state, verdict};
+
+#[test]
+#[ignore = "needs root"]
+fn a_zombie_whose_parent_never_reaps_is_exited_and_its_parent_is_named() {
+    for (_, condition) in CONDITIONS {
+        let cgroup = Cgroup::v2("lazy");
+        let mut parent = Victim::spawn(&["held-init"], None);
+        parent.release();
+        let report = parent.report();
+        let zombie = u32::try_from(record::number(&report, "other")).expect("a pid");
+        cgroup.add(zombie);
+        let path = cgroup.path();
+        let number = zombie.to_string();
+        let waits = [
+            armed(condition, &["--cgroup", path]),
+            armed(condition, &["--until", "exited", "--cgroup", path, &number]),
+        ];
+        let reaped = ["--until", "reaped", "-t", "1", "--cgroup", path];
+        let reaped = armed(condition, &reaped);
+        kill(zombie);
+        for waiting in waits {
+            verdict(&waiting.finish(), 0, "done");
+        }
+        assert_parent_is_named(&reaped.finish(), zombie, parent.pid());
+        // Who comes later does not know that it was a member.
+        for targets in [&["--cgroup", path][..], &[&number]] {
+            let args = [&["wait", "--json", "-t", "0", "--until", "reaped"], targets];
+            let output = probe_in(&mut condition(&args.concat()));
+            assert_parent_is_named(&output, zombie, parent.pid());
+        }
+        let last = armed(condition, &["--until", "reaped", "--cgroup", path]);
+        parent.release();
+        verdict(&last.finish(), 0, "done");
+        assert_ne!(state(zombie), Some('Z'));
+    }
+}
+
+fn assert_parent_is_named(output: &probe_tests::Output, zombie: u32, parent: u32) {
+    let verdict = verdict(output, 3, "timeout");
+    let survivor = &verdict["survivors"][0];
+    assert_eq!(pids(&verdict["survivors"]), [zombie], "{output:#?}");
+    assert_eq!(survivor["state"], "Z");
+    let reason = survivor["reason"].as_str().expect("there is one");
+    assert!(reason.contains(&format!("parent {parent} ")), "{reason}");
+    assert!(output.stderr.contains(reason), "{output:#?}");
+}
+
+fn kill(pid: u32) {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    kill_process(pid.expect("a pid"), Signal::KILL).expect("not reaped yet");
+}
+
+/// The init of a pid namespace is no zombie before all in it are reaped. What
+/// that means for its cgroup depends on the kernel, and the verdict is that.
+#[test]
+#[ignore = "needs root"]
+fn a_cgroup_is_empty_as_soon_as_the_kernel_says_so_though_an_init_is_held() {
+    for (_, condition) in CONDITIONS {
+        let cgroup = Cgroup::v2("zap");
+        let mut parent = Victim::spawn(&["held-init"], None);
+        parent.release();
+        let report = parent.report();
+        let init = record::pid(&report);
+        let other = u32::try_from(record::number(&report, "other")).expect("a pid");
+        cgroup.add(init);
+        cgroup.add(other);
+        let empty = armed(condition, &["--cgroup", cgroup.path()]);
+        let exited = armed(condition, &[&init.to_string()]);
+        cgroup.kill();
+        until_state(other, 'Z');
+        until_held(init);
+        // Past all events of its exit.
+        let late = armed(condition, &["--until", "exited", &init.to_string()]);
+        exited.assert_running();
+        let events = fs::read_to_string(cgroup.file("cgroup.events"));
+        if events.expect("v2 has it").contains("populated 0") {
+            verdict(&empty.finish(), 0, "done");
+            exited.assert_running();
+            parent.release();
+        } else {
+            // Linux 6.19: it leaves the cgroup when it is a zombie.
+            empty.assert_running();
+            parent.release();
+            verdict(&empty.finish(), 0, "done");
+        }
+        verdict(&exited.finish(), 0, "done");
+        verdict(&late.finish(), 0, "done");
+        parent.wait();
+    }
+}
+
+fn until_held(init: u32) {
+    Deadline::start().until("its init waits for the others", || {
+        let stack = fs::read_to_string(format!("/proc/{init}/wchan"));
+        stack.expect("it is held").contains("zap_pid_ns")
+    });
+}

@@ -1,0 +1,181 @@
+//! Races between waits of one program, and with the kernel half.
+
+use std::{future::Future, pin::pin, time::Duration};
+
+use probe_tests::{Cgroup, DEADLINE, Victim, extent};
+use probe_user::{
+    filter::Wanted,
+    source::{hook::Hook, load::Plan, ring::Stream},
+    wait::{Hub, Met, Target, Wait, WokenBy},
+    waiter::{Backend, Until},
+};
+use rustix::process::Signal;
+
+/// What a test does inside the runtime.
+fn run<T>(test: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    runtime.expect("a runtime").block_on(test)
+}
+
+/// With BPF, which has joined.
+async fn joined(plan: Plan) -> (Hub, Stream) {
+    let mut hub = Hub::start(Backend::Bpf);
+    hub.load(plan);
+    let loaded = hub.bpf().await.expect("the first to ask");
+    (hub, loaded.expect("root may load BPF"))
+}
+
+fn armed(hub: &Hub, cgroup: &Cgroup, until: Until) -> Wait {
+    let target = Target::cgroup(cgroup.path().as_ref()).expect("our own");
+    hub.arm(target, until).expect("it can be watched")
+}
+
+async fn met(wait: &mut Wait) -> Met {
+    let met = tokio::time::timeout(DEADLINE, wait.met()).await;
+    met.expect("it is met in time").expect("levels can be read")
+}
+
+/// Nobody is done yet: one look.
+async fn assert_pending(wait: &mut Wait) {
+    let met = tokio::time::timeout(Duration::ZERO, pin!(wait.met())).await;
+    assert!(met.is_err(), "{met:?}");
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_wait_that_is_given_up_takes_nothing_from_another_on_the_same_cgroup() {
+    run(async {
+        let (hub, _stream) = joined(Plan::decisive()).await;
+        for cgroup in [Cgroup::v2("shared"), Cgroup::v1("pids", "shared")] {
+            let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
+            let mut waits = [(); 3].map(|()| armed(&hub, &cgroup, Until::Empty));
+            for wait in &mut waits {
+                assert_pending(wait).await;
+            }
+            let [first, mut second, third] = waits;
+            drop(first);
+            drop(third);
+            // Whoever arms lets go of what nobody waits for.
+            drop(armed(&hub, &cgroup, Until::Empty));
+            assert_pending(&mut second).await;
+            victim.signal(Signal::KILL);
+            let met = met(&mut second).await;
+            assert_ne!(met.woken_by, Some(WokenBy::Timer));
+            victim.wait();
+        }
+    });
+}
+
+/// Exits and starts in a ring that holds two dozen of them and that nobody
+/// reads.
+fn crowded() -> Plan {
+    let mut plan = Plan::decisive();
+    plan.hooks.extend(Hook::EXITS);
+    plan.filter = Wanted::default().kernel_filter(plan.stream_bytes);
+    plan
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_storm_that_overflows_the_stream_of_exits_takes_nothing_from_a_wait() {
+    run(async {
+        assert_eq!(crowded().stream_bytes, 4096);
+        let (hub, _unread) = joined(crowded()).await;
+        for _ in 0..extent::rounds(5) {
+            // No cgroup.events: the ring tells, or the timer must.
+            let cgroup = Cgroup::v1("pids", "storm");
+            let mut storm = Victim::spawn(&["siblings", "300", "pause"], Some(&cgroup));
+            storm.release();
+            let all_are_there = || cgroup.procs().len() == 301;
+            probe_tests::Deadline::start().until("it is complete", all_are_there);
+            let mut wait = armed(&hub, &cgroup, Until::Empty);
+            assert_pending(&mut wait).await;
+            let dropped = hub.stream_dropped();
+            cgroup.kill();
+            let met = met(&mut wait).await;
+            std::fs::remove_dir(cgroup.path())
+                .unwrap_or_else(|error| panic!("{error} right after {met:?}"));
+            assert!(hub.stream_dropped() > dropped, "it did not overflow");
+            storm.wait();
+        }
+    });
+}
+
+/// More decisions at once than the decisive ring holds, while nobody reads it.
+#[test]
+#[ignore = "needs root"]
+fn decisions_that_are_lost_are_made_up_for() {
+    /// 64 KiB in records of 48 bytes and 8 of a header are fewer than two of
+    /// each of these.
+    const CGROUPS: usize = 700;
+    run(async {
+        let (hub, _stream) = joined(Plan::decisive()).await;
+        let parent = Cgroup::v1("pids", "lost");
+        let cgroups: Vec<_> = (0..CGROUPS)
+            .map(|number| parent.sub(&number.to_string()))
+            .collect();
+        let victim = Victim::spawn(&["pause"], Some(&parent));
+        let mut waits = Vec::new();
+        for cgroup in &cgroups {
+            cgroup.add(victim.pid());
+            waits.push(armed(&hub, cgroup, Until::Empty));
+        }
+        // Nothing reads the ring before the next await.
+        for _ in 0..4 {
+            for cgroup in &cgroups {
+                cgroup.add(victim.pid());
+            }
+        }
+        parent.add(victim.pid());
+        for wait in &mut waits {
+            met(wait).await;
+        }
+    });
+}
+
+#[test]
+#[ignore = "needs root"]
+fn waits_outlive_the_hub_that_armed_them() {
+    run(async {
+        for cgroup in [Cgroup::v2("hub"), Cgroup::v1("pids", "hub")] {
+            let (hub, _stream) = joined(Plan::decisive()).await;
+            let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
+            let mut wait = armed(&hub, &cgroup, Until::Empty);
+            assert_pending(&mut wait).await;
+            drop(hub);
+            victim.signal(Signal::KILL);
+            met(&mut wait).await;
+            victim.wait();
+        }
+    });
+}
+
+/// `cgroup.events` tells on v2, on v1 the timer finds it.
+#[test]
+#[ignore = "needs root"]
+fn waits_outlive_the_reader_of_the_ring() {
+    run(async {
+        for (cgroup, wakers) in [
+            (Cgroup::v2("reader"), [WokenBy::Events, WokenBy::Timer]),
+            (Cgroup::v1("pids", "reader"), [WokenBy::Timer; 2]),
+        ] {
+            let (hub, _stream) = joined(Plan::decisive()).await;
+            let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
+            let mut wait = armed(&hub, &cgroup, Until::Empty);
+            assert_pending(&mut wait).await;
+            hub.stop_reading();
+            while hub.has_bpf() {
+                tokio::task::yield_now().await;
+            }
+            victim.signal(Signal::KILL);
+            let met = met(&mut wait).await;
+            assert!(
+                met.woken_by.is_some_and(|by| wakers.contains(&by)),
+                "{met:?}"
+            );
+            victim.wait();
+        }
+    });
+}

@@ -1,0 +1,148 @@
+//! Who leaves a cgroup alive: a cgroup is then empty, a container is not gone.
+
+use std::{fs, path::Path};
+
+use probe_tests::{Cgroup, Runc, Victim, Waiting, record};
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::{CONDITIONS, armed, pids, state, verdict};
+
+#[test]
+#[ignore = "needs root"]
+fn who_moves_out_is_named_also_if_it_was_born_after_the_wait_was_armed() {
+    for (backend, condition) in CONDITIONS {
+        let cgroup = Cgroup::v2("leaves");
+        let elsewhere = Cgroup::v2("elsewhere");
+        let mut old = Victim::spawn(&["pause"], Some(&cgroup));
+        let mut parent = Victim::spawn(&["parent", "ready", "pause"], Some(&cgroup));
+        let waiting = armed(condition, &["--cgroup", cgroup.path()]);
+        parent.release();
+        let young = record::pid(&parent.report());
+        for pid in [old.pid(), young] {
+            elsewhere.add(pid);
+        }
+        waiting.assert_running();
+        cgroup.kill();
+        let output = waiting.finish();
+        parent.wait();
+        let verdict = verdict(&output, 0, "done");
+        let mut migrated = pids(&verdict["migrated"]);
+        migrated.sort_unstable();
+        // Only BPF sees who is moved; the others know whom they saw before.
+        let mut known = vec![old.pid()];
+        if backend == "bpf" {
+            known.push(young);
+        }
+        known.sort_unstable();
+        assert_eq!(migrated, known, "{output:#?}");
+        for migrant in verdict["migrated"].as_array().expect("a list") {
+            assert_eq!(migrant["cgroup"], elsewhere.name());
+            assert!(output.stderr.contains("moved out"), "{output:#?}");
+        }
+        old.signal(Signal::KILL);
+        old.wait();
+    }
+}
+
+/// A wait for the exit of all in a cgroup does not lose them either.
+#[test]
+#[ignore = "needs root"]
+fn who_moves_out_is_waited_for_until_it_has_exited() {
+    for (_, condition) in CONDITIONS {
+        let cgroup = Cgroup::v2("exits");
+        let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
+        let args = ["--until", "exited", "--cgroup", cgroup.path()];
+        let limited = armed(condition, &[&args[..], &["-t", "1"]].concat());
+        let waiting = armed(condition, &args);
+        Cgroup::leave_all(victim.pid());
+        let verdict_of_limited = verdict(&limited.finish(), 3, "timeout");
+        assert_eq!(pids(&verdict_of_limited["survivors"]), [victim.pid()]);
+        waiting.assert_running();
+        victim.signal(Signal::KILL);
+        verdict(&waiting.finish(), 0, "done");
+        victim.wait();
+    }
+}
+
+/// The shell is its init; in the pid namespace of the host nobody ends with it.
+const SCRIPT: &str = "sleep 1000 & read line; sleep 1000 & wait";
+
+#[test]
+#[ignore = "needs root"]
+fn a_container_waits_for_who_moved_out_of_it() {
+    for (backend, condition) in CONDITIONS {
+        let mut container = Runc::in_host_pids(&format!("moves-{backend}"), SCRIPT);
+        let name = container.name().to_owned();
+        let init = container.state("pid").as_u64().expect("a pid");
+        let init = u32::try_from(init).expect("a pid");
+        let mut seen = Leaving::start(init, &[]);
+        let limited = armed(condition, &["-t", "2", "--container", &name]);
+        let waiting = armed(condition, &["--container", &name]);
+        seen.leave();
+        let mut wanted = vec![seen.0];
+        let mut young = None;
+        if backend == "bpf" {
+            // Born after the wait was armed: only BPF sees it leave.
+            container.tell();
+            let mut second = Leaving::start(init, &wanted);
+            second.leave();
+            wanted.push(second.0);
+            young = Some(second);
+        }
+        kill(init);
+        let timeout = verdict(&limited.finish(), 3, "timeout");
+        let mut survivors = pids(&timeout["survivors"]);
+        survivors.sort_unstable();
+        wanted.sort_unstable();
+        assert_eq!(survivors, wanted, "{timeout}");
+        finish(waiting, [Some(seen), young]);
+    }
+}
+
+/// They end one after the other: the last one counts.
+fn finish(waiting: Waiting, leaving: [Option<Leaving>; 2]) {
+    for leaving in leaving.into_iter().flatten() {
+        waiting.assert_running();
+        drop(leaving);
+    }
+    let verdict = verdict(&waiting.finish(), 0, "done");
+    assert_eq!(verdict["until"], "stopped");
+}
+
+/// A child of a container's init, which ends when the test does.
+struct Leaving(u32);
+
+impl Leaving {
+    /// The child that is none of the others.
+    fn start(init: u32, others: &[u32]) -> Self {
+        let children = format!("/proc/{init}/task/{init}/children");
+        let mut found = None;
+        probe_tests::Deadline::start().until("it has another child", || {
+            let children = fs::read_to_string(&children).unwrap_or_default();
+            let children = children.split_whitespace().filter_map(|it| it.parse().ok());
+            found = children.into_iter().find(|it| !others.contains(it));
+            found.is_some()
+        });
+        Self(found.expect("found"))
+    }
+
+    fn leave(&mut self) {
+        Cgroup::leave_all(self.0);
+    }
+}
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        if Path::new(&format!("/proc/{}", self.0)).exists() {
+            kill(self.0);
+            let is_over = || matches!(state(self.0), None | Some('Z' | 'X'));
+            probe_tests::Deadline::start().until("it ends", is_over);
+        }
+    }
+}
+
+fn kill(pid: u32) {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    // It may be reaped meanwhile.
+    let _gone = kill_process(pid.expect("a pid"), Signal::KILL);
+}

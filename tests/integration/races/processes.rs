@@ -1,0 +1,160 @@
+//! Which process somebody means, whatever becomes of its threads and its pid.
+
+use std::{fs, os::fd::AsRawFd};
+
+use probe_tests::{Cgroup, Victim, probe, probe_in, record};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
+
+use super::{CONDITIONS, armed, looked, pids, state, verdict};
+
+/// Two waits, for the cgroup and for the process, each told apart from what
+/// happened to one thread only.
+fn until_killed(words: &[&str], assert_is_there: impl Fn(u32)) {
+    for (_, condition) in CONDITIONS {
+        let cgroup = Cgroup::v2("threads");
+        let mut victim = Victim::spawn(words, Some(&cgroup));
+        let pid = victim.pid().to_string();
+        let both = ["--cgroup", cgroup.path(), &pid];
+        let early = armed(condition, &both);
+        victim.release();
+        assert_eq!(record::pid(&victim.report()), victim.pid());
+        assert_is_there(victim.pid());
+        let late = armed(condition, &both);
+        for target in [&both[..2], &both[2..]] {
+            let args = [&["wait", "--json", "-t", "0"], target].concat();
+            let output = probe_in(&mut condition(&args));
+            let verdict = verdict(&output, 3, "timeout");
+            assert_eq!(pids(&verdict["survivors"]), [victim.pid()]);
+        }
+        early.assert_running();
+        late.assert_running();
+        victim.signal(Signal::KILL);
+        let status = victim.wait();
+        for waiting in [early, late] {
+            let output = waiting.finish();
+            let verdict = verdict(&output, 0, "done");
+            let lines = output.json();
+            let exits: Vec<_> = lines.iter().filter(|it| record::is_exit(it)).collect();
+            if verdict["backend"] == "bpf" {
+                assert_eq!(exits.len(), 1, "{output:#?}");
+                assert_eq!(record::pid(exits[0]), victim.pid());
+                assert_eq!(record::wait_status(exits[0]), status);
+            }
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_leader_that_exits_first_ends_no_wait() {
+    let words = ["leader-gone", "3", "ready", "pause"];
+    until_killed(&words, |pid| assert_eq!(state(pid), Some('Z')));
+}
+
+#[test]
+#[ignore = "needs root"]
+fn an_exec_in_another_thread_than_the_leader_ends_no_wait() {
+    let words = ["threads", "4", "in-thread", "exec", "ready", "pause"];
+    until_killed(&words, |pid| {
+        let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("it lives");
+        assert_eq!(tasks.count(), 1, "the exec ended all threads but one");
+    });
+}
+
+/// Somebody who has a pid, then somebody else who has it.
+struct Replaced {
+    parent: Victim,
+    pid: u32,
+}
+
+impl Replaced {
+    /// The first one.
+    fn start(cgroup: &Cgroup) -> (Self, u32) {
+        let mut parent = Victim::spawn(&["replaced"], None);
+        parent.release();
+        let first = record::pid(&parent.report());
+        cgroup.add(first);
+        let replaced = Self { parent, pid: first };
+        (replaced, first)
+    }
+
+    /// The second one, in no cgroup of ours.
+    fn replace(&mut self) {
+        self.parent.release();
+        assert_eq!(record::pid(&self.parent.report()), self.pid);
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn nobody_waits_for_a_stranger_with_the_same_pid() {
+    for (_, condition) in CONDITIONS {
+        for until in ["exited", "reaped"] {
+            let cgroup = Cgroup::v2("stranger");
+            let (mut replaced, pid) = Replaced::start(&cgroup);
+            let number = pid.to_string();
+            let process = armed(condition, &["--until", until, &number]);
+            let members = armed(condition, &["--until", until, "--cgroup", cgroup.path()]);
+            process.hold();
+            members.hold();
+            replaced.replace();
+            let stranger = state(pid);
+            assert!(matches!(stranger, Some('R' | 'S')), "{stranger:?}");
+            process.go_on();
+            members.go_on();
+            verdict(&process.finish(), 0, "done");
+            verdict(&members.finish(), 0, "done");
+            assert_eq!(looked(&[&number]), [pid], "who asks now means the stranger");
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_pid_with_an_inode_is_never_the_stranger() {
+    let cgroup = Cgroup::v2("inode");
+    let (mut replaced, pid) = Replaced::start(&cgroup);
+    let first = format!("{pid}:{}", inode(pid));
+    assert_eq!(looked(&[&first]), [pid]);
+    let waiting = armed(CONDITIONS[0].1, &[&first]);
+    replaced.replace();
+    verdict(&waiting.finish(), 0, "done");
+    let args = ["wait", "--json", "--pid", &first];
+    verdict(&probe(&args), 0, "already");
+    let output = probe(&[&args[..], &["--must-exist"]].concat());
+    assert_eq!((output.code, output.stdout.as_str()), (Some(4), ""));
+    let second = format!("{pid}:{}", inode(pid));
+    assert_ne!(first, second);
+    assert_eq!(looked(&[&second]), [pid]);
+}
+
+fn inode(pid: u32) -> u64 {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    let pidfd = pidfd_open(pid.expect("a pid"), PidfdFlags::empty()).expect("it lives");
+    assert!(pidfd.as_raw_fd() >= 0);
+    rustix::fs::fstat(&pidfd).expect("any file has one").st_ino
+}
+
+/// The stranger neither holds the wait up nor counts as one that moved out,
+/// though the pid was a member's and the stranger is moved to another cgroup.
+#[test]
+#[ignore = "needs root"]
+fn a_stranger_with_a_members_pid_did_not_migrate() {
+    for (_, condition) in CONDITIONS {
+        for until in ["empty", "exited"] {
+            let cgroup = Cgroup::v2("migrant");
+            let elsewhere = Cgroup::v2("elsewhere");
+            let (mut replaced, pid) = Replaced::start(&cgroup);
+            let mut other = Victim::spawn(&["pause"], Some(&cgroup));
+            let waiting = armed(condition, &["--until", until, "--cgroup", cgroup.path()]);
+            replaced.replace();
+            elsewhere.add(pid);
+            other.signal(Signal::KILL);
+            other.wait();
+            let verdict = verdict(&waiting.finish(), 0, "done");
+            if !verdict["migrated"].is_null() {
+                assert_eq!(pids(&verdict["migrated"]), [0; 0], "{verdict}");
+            }
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! A container of the real runc with a shell in it.
+
+use std::{
+    fs,
+    io::Write,
+    os::unix::fs::symlink,
+    path::Path,
+    process::{Child, Command, Stdio},
+};
+
+use serde_json::{Value, json};
+
+use crate::Deadline;
+
+/// Deleted with all that is in it when the test ends.
+#[derive(Debug)]
+pub struct Runc {
+    name: String,
+    child: Child,
+    _bundle: tempfile::TempDir,
+}
+
+impl Runc {
+    /// Runs a script for `sh` in the pid namespace of the host.
+    #[must_use]
+    pub fn in_host_pids(label: &str, script: &str) -> Self {
+        let bundle = tempfile::tempdir().expect("a bundle");
+        write_bundle(bundle.path(), script);
+        let name = format!("probe-test-{}-{label}", std::process::id());
+        let child = Command::new("runc")
+            .args(["run", "--bundle"])
+            .arg(bundle.path())
+            .arg(&name)
+            .stdin(Stdio::piped())
+            .spawn()
+            .expect("runc runs");
+        let runc = Self {
+            name,
+            child,
+            _bundle: bundle,
+        };
+        Deadline::start().until("the container runs", || runc.state("status") == "running");
+        runc
+    }
+
+    /// Its name, which is its id.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// A field of `runc state`; null if there is none.
+    #[must_use]
+    pub fn state(&self, field: &str) -> Value {
+        let output = Command::new("runc").args(["state", &self.name]).output();
+        let output = output.expect("runc runs").stdout;
+        let state: Value = serde_json::from_slice(&output).unwrap_or_default();
+        state[field].clone()
+    }
+
+    /// Writes a line to the script.
+    pub fn tell(&mut self) {
+        let stdin = self.child.stdin.as_mut().expect("piped");
+        stdin.write_all(b"\n").expect("the script reads it");
+    }
+}
+
+impl Drop for Runc {
+    fn drop(&mut self) {
+        let _deleted = Command::new("runc")
+            .args(["delete", "--force", &self.name])
+            .output();
+        let _ended = self.child.kill();
+        let _reaped = self.child.wait();
+    }
+}
+
+/// The machine's own programs, read-only, and no limits: setting those takes a
+/// capability that a virtual machine may lack.
+fn write_bundle(bundle: &Path, script: &str) {
+    let spec = Command::new("runc")
+        .args(["spec", "--bundle"])
+        .arg(bundle)
+        .status();
+    let spec = spec.unwrap_or_else(|error| panic!("no runc ({error}): install the package runc"));
+    assert!(spec.success(), "runc spec: {spec}");
+    let config = bundle.join("config.json");
+    let text = fs::read_to_string(&config).expect("runc wrote it");
+    let mut spec: Value = serde_json::from_str(&text).expect("JSON");
+    let process = spec["process"].as_object_mut().expect("an object");
+    process.insert("terminal".to_owned(), json!(false));
+    process.insert("args".to_owned(), json!(["sh", "-c", script]));
+    process.remove("rlimits");
+    let namespaces = spec["linux"]["namespaces"].as_array_mut();
+    let namespaces = namespaces.expect("an array");
+    namespaces.retain(|namespace| namespace["type"] != "pid");
+    let mounts = spec["mounts"].as_array_mut().expect("an array");
+    mounts.push(json!({
+        "destination": "/usr", "type": "bind", "source": "/usr", "options": ["rbind", "ro"],
+    }));
+    fs::write(config, spec.to_string()).expect("our own bundle");
+    let root = bundle.join("rootfs");
+    fs::create_dir(&root).expect("our own bundle");
+    for directory in ["bin", "lib", "lib64"] {
+        symlink(format!("usr/{directory}"), root.join(directory)).expect("our own bundle");
+    }
+}
