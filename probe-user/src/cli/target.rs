@@ -7,9 +7,9 @@ use std::{
 
 use procfs::process::Process;
 
-use super::{ExitCode, Failure};
+use super::{ExitCode, Failure, named};
 use crate::{
-    container::{FindError, Resolver},
+    container::Resolver,
     filter::Subtree,
     source::cgroupfs::{self, Mount},
 };
@@ -114,20 +114,7 @@ pub(super) fn container(
     name: &str,
     resolver: &mut Resolver,
 ) -> Result<CgroupTarget, Failure> {
-    let mut cgroups = Vec::new();
-    for mount in mounts {
-        cgroupfs::walk(mount, &mut |id, path| cgroups.push((id.hierarchy, path)))?;
-    }
-    let found = resolver.find(name, &cgroups).map_err(|error| {
-        let hint = match &error {
-            FindError::Unknown { .. } => {
-                "give an id, the beginning of one, or a name; a runtime started with \
-                 --root needs --runtime-root DIR"
-            }
-            FindError::Ambiguous { .. } => "say which: give the whole id",
-        };
-        Failure::new(ExitCode::NoSuchTarget, error).hint(hint)
-    })?;
+    let found = named::find(name, mounts, resolver)?;
     let (hierarchy, path) = found.cgroups.first().ok_or_else(|| {
         let message = format!("container '{name}' has no cgroup on this machine");
         Failure::message(ExitCode::NoSuchTarget, message)
