@@ -1,16 +1,16 @@
-//! What the user named, pinned: cgroups, containers, units and processes.
+//! From a name to what it means on this machine, held open.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rustix::io::Errno;
 
-use super::{
-    ExitCode, Failure,
-    target::{self, CgroupTarget},
-    terminal,
-};
+use super::{Absent, Named, ProcessArg};
 use crate::{
-    container::{FindError, Found, Resolver, StateRoots},
+    cli::{
+        ExitCode, Failure,
+        target::{self, CgroupTarget},
+    },
+    container::{FindError, Found, Resolver},
     output::subject::{CgroupName, ProcessName, Subject},
     source::{
         cgroup_events::{PinError, PinnedCgroup},
@@ -22,149 +22,11 @@ use crate::{
     waiter::{Backend, Until},
 };
 
-/// The targets of `wait` and `kill`.
-#[derive(Debug, clap::Args)]
-#[group(skip)]
-#[command(group(
-    clap::ArgGroup::new("target")
-        .args(["processes", "pid", "cgroup", "container", "unit"])
-        .required(true)
-        .multiple(true)
-))]
-pub(super) struct Targets {
-    /// A process: its pid, or PID:INODE with the inode number of its pidfd
-    #[arg(value_name = "PID", value_parser = process)]
-    processes: Vec<ProcessArg>,
-
-    /// The same
-    #[arg(long, value_name = "PID", value_parser = process)]
-    pid: Vec<ProcessArg>,
-
-    /// A cgroup and all below it: a path on a cgroup mount, or below the root of
-    /// a hierarchy
-    #[arg(long, value_name = "PATH")]
-    cgroup: Vec<PathBuf>,
-
-    /// A container: id, unique beginning of an id, or name
-    #[arg(long, value_name = "ID|NAME")]
-    container: Vec<String>,
-
-    /// A systemd unit, by its cgroup
-    #[arg(long, value_name = "NAME")]
-    unit: Vec<String>,
-
-    /// Which hierarchy --cgroup means: v2, or the name of a v1 controller
-    #[arg(long, value_name = "NAME")]
-    hierarchy: Option<String>,
-
-    /// State directory of a runtime started with --root
-    #[arg(long, value_name = "DIR")]
-    runtime_root: Vec<PathBuf>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct ProcessArg {
-    pid: u32,
-    /// Of the pidfd: tells it from another that has the pid later (Linux 6.9).
-    inode: Option<u64>,
-}
-
-fn process(text: &str) -> Result<ProcessArg, String> {
-    let (pid, inode) = text
-        .split_once(':')
-        .map_or((text, None), |(pid, inode)| (pid, Some(inode)));
-    let number = pid.parse::<i32>().ok().filter(|&pid| pid > 0);
-    let pid = number.ok_or_else(|| format!("'{pid}' is no pid: a number from 1 on"))?;
-    let inode = inode
-        .map(|inode| {
-            inode
-                .parse()
-                .map_err(|_no_number| format!("'{inode}' is no inode number"))
-        })
-        .transpose()?;
-    Ok(ProcessArg {
-        pid: pid.cast_unsigned(),
-        inode,
-    })
-}
-
-/// A target, pinned, or gone before we looked.
-pub(super) struct Named {
-    /// How messages and the verdict call it.
-    pub(super) subject: Subject,
-    /// `None`: it is gone already, and that is what is waited for.
-    pub(super) pinned: Option<wait::Target>,
-    /// Its cgroups: where its exits happen.
-    pub(super) cgroups: Vec<CgroupTarget>,
-    /// What is waited for unless the user says otherwise.
-    pub(super) default_until: Until,
-}
-
-impl Named {
-    /// Whether this can be waited for of such a target.
-    pub(super) fn check(&self, until: Option<Until>) -> Result<(), Failure> {
-        let Some(until) = until else { return Ok(()) };
-        let is_process = self.subject.process.is_some();
-        let is_container =
-            self.subject.container.is_some() || self.subject.unknown_container.is_some();
-        let hint = match until {
-            Until::Empty | Until::Removed if is_process => {
-                "a process can be waited for until exited or reaped"
-            }
-            Until::Stopped if !is_container => {
-                "stopped is for containers; wait for a cgroup until empty, for a process until exited"
-            }
-            _ => return Ok(()),
-        };
-        let message = format!("--until {} does not fit a target", until.as_str());
-        Err(Failure::message(ExitCode::Usage, message).hint(hint))
-    }
-}
-
-/// How to take targets that are not there.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Absent {
-    /// Whatever is not there is an error.
-    pub(super) is_error: bool,
-    /// Also an unknown container or unit is taken for one that is gone.
-    pub(super) unknown_is_gone: bool,
-}
-
-impl Targets {
-    /// Pins everything, or says what is wrong with the first that is wrong.
-    pub(super) fn pin(
-        &self,
-        mounts: &[Mount],
-        tier: Backend,
-        absent: Absent,
-    ) -> Result<Vec<Named>, Failure> {
-        let mut named = Vec::new();
-        for name in &self.cgroup {
-            let target = target::cgroup(mounts, name, self.hierarchy.as_deref())?;
-            named.push(cgroup(&target, absent, Some(name))?);
-        }
-        for name in &self.unit {
-            named.push(unit(name, mounts, absent)?);
-        }
-        if !self.container.is_empty() {
-            let mut resolver = self.resolver();
-            for name in &self.container {
-                named.push(container(name, mounts, &mut resolver, tier, absent)?);
-            }
-        }
-        for name in self.processes.iter().chain(&self.pid) {
-            named.push(one_process(*name, tier, absent)?);
-        }
-        Ok(named)
-    }
-
-    pub(super) fn resolver(&self) -> Resolver {
-        let roots = StateRoots::system(terminal::runtime_dir(), self.runtime_root.clone());
-        Resolver::unwatched(roots)
-    }
-}
-
-fn cgroup(target: &CgroupTarget, absent: Absent, name: Option<&Path>) -> Result<Named, Failure> {
+pub(super) fn cgroup(
+    target: &CgroupTarget,
+    absent: Absent,
+    name: Option<&Path>,
+) -> Result<Named, Failure> {
     let pinned = pin_cgroup(target, absent, name)?;
     Ok(Named {
         subject: Subject {
@@ -223,7 +85,7 @@ fn pin_cgroup(
     }
 }
 
-fn unit(name: &str, mounts: &[Mount], absent: Absent) -> Result<Named, Failure> {
+pub(super) fn unit(name: &str, mounts: &[Mount], absent: Absent) -> Result<Named, Failure> {
     let wanted = if name.contains('.') {
         name.to_owned()
     } else {
@@ -284,7 +146,7 @@ fn gone(subject: Subject, default_until: Until) -> Named {
 }
 
 /// A container by id or name, or why there is none.
-pub(super) fn find(
+pub(in crate::cli) fn find(
     name: &str,
     mounts: &[Mount],
     resolver: &mut Resolver,
@@ -305,7 +167,7 @@ pub(super) fn find(
     })
 }
 
-fn container(
+pub(super) fn container(
     name: &str,
     mounts: &[Mount],
     resolver: &mut Resolver,
@@ -358,7 +220,11 @@ fn container(
     })
 }
 
-fn one_process(name: ProcessArg, tier: Backend, absent: Absent) -> Result<Named, Failure> {
+pub(super) fn one_process(
+    name: ProcessArg,
+    tier: Backend,
+    absent: Absent,
+) -> Result<Named, Failure> {
     let subject = |comm| Subject {
         process: Some(ProcessName {
             pid: name.pid,
