@@ -216,3 +216,23 @@ fn with_records_every_exit_is_told() {
     assert_eq!(exits.len(), 1, "{output:#?}");
     assert_eq!(exits[0]["pid"], victim.pid());
 }
+
+#[test]
+#[ignore = "needs root"]
+fn a_cgroup_that_stays_busy_is_not_done_and_the_time_is_obeyed() {
+    let cgroup = Cgroup::v2("busy");
+    // Nobody is in it; what is mounted on it keeps it busy.
+    let below = cgroup.sub("below");
+    let mount = |args: &[&str]| {
+        let done = Command::new(args[0]).args(&args[1..]).status();
+        assert!(done.expect("runs").success(), "{args:?}");
+    };
+    mount(&["mount", "-t", "tmpfs", "probe-test", below.path()]);
+    let output = kill(&["--rm", "-t", "300ms", "--cgroup", cgroup.path()]);
+    mount(&["umount", below.path()]);
+    assert_eq!(output.code, Some(1), "{output:#?}");
+    assert_ne!(verdict(&output)["outcome"], "done", "{output:#?}");
+    assert_ne!(verdict(&output)["outcome"], "already", "{output:#?}");
+    assert!(output.stderr.contains("cannot remove"), "{output:#?}");
+    assert!(output.stderr.contains("hint: "), "{output:#?}");
+}

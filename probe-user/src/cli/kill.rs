@@ -9,7 +9,6 @@ use std::{
 };
 
 use rustix::io::Errno;
-use tokio::time::interval;
 
 use super::{
     ExitCode, Failure,
@@ -17,6 +16,7 @@ use super::{
     conclude::Call,
     named::{Absent, Named, Targets},
     quantity::duration,
+    remove::{self, Removed},
     stop,
     terminal::Say,
 };
@@ -24,7 +24,7 @@ use crate::{
     kill::{KillError, Order, Report, Target},
     pipeline::wait::Session,
     signal::Signal,
-    source::{cgroup_control::CgroupControl, send::is_sendable},
+    source::send::is_sendable,
     waiter::{Backend, Outcome, Until},
 };
 
@@ -81,9 +81,6 @@ pub(super) struct Args {
 
 /// Loading BPF takes the CPU that the dying need: most are gone by then.
 const LOAD_AFTER: Duration = Duration::from_millis(50);
-/// How long a cgroup may stay busy after it was seen empty.
-const BUSY_AT_MOST: Duration = Duration::from_secs(2);
-const BUSY_RETRY: Duration = Duration::from_millis(2);
 
 fn signal(text: &str) -> Result<Signal, String> {
     let upper = text.to_ascii_uppercase();
@@ -134,15 +131,13 @@ pub(super) fn run(args: &Args, say: Say) -> Result<ExitCode, Failure> {
             begun,
         };
         let (outcome, failure) = {
-            let stop = pin!(async { interrupted = Some(stop.await) });
-            run.to_the_end(&mut session, needed, stop).await?
+            let mut stop = pin!(async { interrupted = Some(stop.await) });
+            let ended = run.to_the_end(&mut session, needed, stop.as_mut()).await?;
+            run.removed(ended, stop).await
         };
         call.decided();
         let is_over = matches!(outcome, Outcome::Done | Outcome::Already);
         call.conclude(session.finish()?, outcome)?;
-        if args.rm && is_over {
-            remove(&quarry).await?;
-        }
         match (interrupted, failure) {
             (Some(signal), _) => Ok(ExitCode::Signal(signal)),
             (None, Some(failure)) => Err(failure),
@@ -267,6 +262,23 @@ impl Run<'_> {
         Ok((outcome, failure))
     }
 
+    /// Before the verdict: what could not be removed is not done.
+    async fn removed(
+        &self,
+        (outcome, failure): (Outcome, Option<Failure>),
+        stop: Pin<&mut impl Future<Output = ()>>,
+    ) -> (Outcome, Option<Failure>) {
+        if !self.args.rm || !matches!(outcome, Outcome::Done | Outcome::Already) {
+            return (outcome, failure);
+        }
+        let deadline = self.args.timeout.map(|timeout| self.begun + timeout);
+        match remove::all(self.quarry, deadline, stop).await {
+            Removed::All => (outcome, failure),
+            Removed::Interrupted => (Outcome::Interrupted, failure),
+            Removed::Not(why) => (Outcome::Timeout, Some(why)),
+        }
+    }
+
     fn send(&self, signal: Signal) -> Result<Report, Failure> {
         self.args.signal(self.quarry, signal, self.tier, self.say)
     }
@@ -311,38 +323,6 @@ fn refused(error: KillError) -> Failure {
             Failure::new(code, error)
         }
     }
-}
-
-/// Somebody may be moved in after the verdict, and v1 drops the last reference
-/// a moment after it lists nobody.
-async fn remove(quarry: &[Target]) -> Result<(), Failure> {
-    let cgroups = quarry.iter().flat_map(Target::cgroups);
-    let give_up = Instant::now() + BUSY_AT_MOST;
-    let mut retry = interval(BUSY_RETRY);
-    for cgroup in cgroups {
-        loop {
-            match cgroup.remove() {
-                Ok(()) => break,
-                Err(error)
-                    if Errno::from_io_error(&error) == Some(Errno::BUSY)
-                        && Instant::now() < give_up =>
-                {
-                    retry.tick().await;
-                }
-                Err(error) => return Err(not_removed(cgroup, error)),
-            }
-        }
-    }
-    Ok(())
-}
-
-fn not_removed(cgroup: &CgroupControl, error: io::Error) -> Failure {
-    let code = match error.kind() {
-        io::ErrorKind::PermissionDenied => ExitCode::NotAvailable,
-        _ => ExitCode::Failure,
-    };
-    let context = format!("cannot remove {}", cgroup.path().display());
-    Failure::new(code, anyhow::Error::new(error).context(context))
 }
 
 #[cfg(test)]

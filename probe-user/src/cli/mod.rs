@@ -12,6 +12,7 @@ mod failure;
 mod kill;
 mod named;
 mod quantity;
+mod remove;
 mod stop;
 mod target;
 mod terminal;
