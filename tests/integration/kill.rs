@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    path::Path,
     process::{Command, Stdio},
 };
 
@@ -228,8 +229,12 @@ fn a_cgroup_that_stays_busy_is_not_done_and_the_time_is_obeyed() {
         assert!(done.expect("runs").success(), "{args:?}");
     };
     mount(&["mount", "-t", "tmpfs", "probe-test", below.path()]);
+    let kept = Path::new(below.path()).join("kept");
+    fs::create_dir(&kept).expect("a tmpfs");
     let output = kill(&["--rm", "-t", "300ms", "--cgroup", cgroup.path()]);
+    let is_kept = kept.is_dir();
     mount(&["umount", below.path()]);
+    assert!(is_kept, "what is mounted below is somebody else's");
     assert_eq!(output.code, Some(1), "{output:#?}");
     assert_ne!(verdict(&output)["outcome"], "done", "{output:#?}");
     assert_ne!(verdict(&output)["outcome"], "already", "{output:#?}");

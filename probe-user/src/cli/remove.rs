@@ -35,11 +35,15 @@ pub(super) async fn all(
     let mut retry = interval(BUSY_RETRY);
     retry.set_missed_tick_behavior(MissedTickBehavior::Delay);
     for cgroup in quarry.iter().flat_map(Target::cgroups) {
-        loop {
-            let Err(error) = cgroup.remove() else { break };
+        let mut is_said = false;
+        while let Err(error) = cgroup.remove() {
             let is_over = deadline.is_some_and(|it| it <= Instant::now());
             if is_over || Errno::from_io_error(&error) != Some(Errno::BUSY) {
                 return Removed::Not(failure(cgroup, error));
+            }
+            if !is_said && deadline.is_none() {
+                is_said = true;
+                tracing::warn!("{} is busy: trying again", cgroup.path().display());
             }
             tokio::select! {
                 () = stop.as_mut() => return Removed::Interrupted,
@@ -64,7 +68,9 @@ fn failure(cgroup: &CgroupControl, error: io::Error) -> Failure {
         _ => ExitCode::Failure,
     };
     let hint = match Errno::from_io_error(&error) {
-        Some(Errno::BUSY) => "somebody was moved in after it was empty: run it again",
+        Some(Errno::BUSY) => {
+            "somebody was moved in after it was empty, or something is mounted below it"
+        }
         _ => "its processes are gone; remove it with rmdir as its owner",
     };
     let context = format!("cannot remove {}", cgroup.path().display());

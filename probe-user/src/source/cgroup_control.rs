@@ -125,9 +125,9 @@ impl CgroupControl {
         let (Ok(parent), Some(name)) = (self.parent(), self.path.file_name()) else {
             return Ok(());
         };
-        let own = fstat(&self.directory)?.st_ino;
+        let own = fstat(&self.directory)?;
         match statat(&parent, name, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(found) if found.st_ino == own => {}
+            Ok(found) if (found.st_dev, found.st_ino) == (own.st_dev, own.st_ino) => {}
             // Gone; another may have its name.
             Ok(_) | Err(Errno::NOENT | Errno::NODEV) => return Ok(()),
             Err(errno) => return Err(errno.into()),
@@ -140,7 +140,9 @@ impl CgroupControl {
     }
 }
 
+/// What is mounted below is not touched: the cgroup under it is busy.
 fn remove_children(directory: BorrowedFd<'_>) -> io::Result<()> {
+    let device = fstat(directory)?.st_dev;
     for entry in Dir::read_from(directory)? {
         let entry = entry?;
         let name = entry.file_name();
@@ -154,7 +156,13 @@ fn remove_children(directory: BorrowedFd<'_>) -> io::Result<()> {
             Mode::empty(),
         )
         .map_err(io::Error::from)
-        .and_then(|child| remove_children(child.as_fd()))
+        .and_then(|child| {
+            if fstat(&child)?.st_dev == device {
+                remove_children(child.as_fd())
+            } else {
+                Err(Errno::BUSY.into())
+            }
+        })
         .and_then(|()| remove_one(directory, name));
         match removed {
             Err(error) if is_gone(&error) => {}
