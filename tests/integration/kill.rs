@@ -241,3 +241,23 @@ fn a_cgroup_that_stays_busy_is_not_done_and_the_time_is_obeyed() {
     assert!(output.stderr.contains("cannot remove"), "{output:#?}");
     assert!(output.stderr.contains("hint: "), "{output:#?}");
 }
+
+#[test]
+#[ignore = "needs root"]
+fn who_has_to_be_frozen_to_be_reached_is_thawed_again_and_it_is_said_before() {
+    for (cgroup, file, thawed) in [
+        (Cgroup::v2("freeze"), "cgroup.freeze", "0"),
+        (Cgroup::v1("freezer", "freeze"), "freezer.state", "THAWED"),
+    ] {
+        let mut victim = Victim::start(&["pause"], Some(&cgroup));
+        let froze = ["--freeze-after", "0", "-s", "TERM", "-t", "30"];
+        let output = kill(&[&froze[..], &["--cgroup", cgroup.path()]].concat());
+        assert_eq!(output.code, Some(0), "{output:#?}");
+        assert_eq!(verdict(&output)["outcome"], "done", "{output:#?}");
+        let said = format!("froze {}", cgroup.path());
+        assert!(output.stderr.contains(&said), "{output:#?}");
+        let state = fs::read_to_string(Path::new(cgroup.path()).join(file));
+        assert_eq!(state.expect("still there").trim_end(), thawed);
+        victim.wait();
+    }
+}

@@ -21,7 +21,7 @@ use super::{
     terminal::Say,
 };
 use crate::{
-    kill::{KillError, Order, Report, Target},
+    kill::{FREEZE_AFTER, KillError, Order, Report, Target},
     pipeline::wait::Session,
     signal::Signal,
     source::send::is_sendable,
@@ -65,6 +65,11 @@ pub(super) struct Args {
     /// Also a cgroup that contains pid 1 or probe itself, also these two
     #[arg(long)]
     force: bool,
+
+    /// Rounds before a cgroup is frozen: for tests, which cannot wait for a bomb
+    /// that is fast enough
+    #[arg(long, value_name = "ROUNDS", default_value_t = FREEZE_AFTER, hide = true)]
+    freeze_after: u32,
 
     /// Load BPF before the signal, so that every exit is reported
     #[arg(long)]
@@ -187,6 +192,7 @@ impl Args {
             signal,
             force: self.force,
             tier,
+            freeze_after: self.freeze_after,
             announce,
         }
     }

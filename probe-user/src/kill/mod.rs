@@ -32,6 +32,9 @@ pub struct Target {
     processes: Vec<PinnedProcess>,
 }
 
+/// Who forks faster than this is meant to.
+pub const FREEZE_AFTER: u32 = 10;
+
 /// Which signal, and how it may be sent.
 pub struct Order<'a> {
     /// Which.
@@ -40,6 +43,9 @@ pub struct Order<'a> {
     pub force: bool,
     /// Without pidfds ([`Backend::Poll`]).
     pub tier: Backend,
+    /// After so many rounds with somebody new in each a cgroup is frozen; see
+    /// [`FREEZE_AFTER`].
+    pub freeze_after: u32,
     /// Is told of a cgroup before it is frozen.
     pub announce: &'a mut dyn FnMut(&std::path::Path),
 }
@@ -177,7 +183,7 @@ impl Target {
 
     /// Signals everybody. Call [`Target::check`] before.
     pub fn signal(&self, order: &mut Order<'_>) -> Result<Report, KillError> {
-        let mut rounds = Rounds::new(order.signal, order.tier);
+        let mut rounds = Rounds::new(order);
         for process in &self.processes {
             rounds.one(process);
         }

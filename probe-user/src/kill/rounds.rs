@@ -4,7 +4,7 @@ use std::{collections::HashSet, path::Path};
 
 use rustix::io::Errno;
 
-use super::{KillError, Report, Unreached, freeze::Frozen, members};
+use super::{KillError, Order, Report, Unreached, freeze::Frozen, members};
 use crate::{
     signal::Signal,
     source::{
@@ -16,8 +16,6 @@ use crate::{
     waiter::Backend,
 };
 
-/// After so many rounds with somebody new in each the cgroup is frozen.
-const BEFORE_FREEZE: u32 = 10;
 /// A frozen cgroup gets nobody new by forking, so this is not reached unless
 /// others are moved in all the time.
 const AT_MOST: u32 = 200;
@@ -28,16 +26,18 @@ const BATCH: usize = 256;
 pub(super) struct Rounds {
     signal: Signal,
     tier: Backend,
+    freeze_after: u32,
     /// Those that are settled, by pid and start: another with the pid is new.
     seen: HashSet<(u32, u64)>,
     pub(super) report: Report,
 }
 
 impl Rounds {
-    pub(super) fn new(signal: Signal, tier: Backend) -> Self {
+    pub(super) fn new(order: &Order<'_>) -> Self {
         Self {
-            signal,
-            tier,
+            signal: order.signal,
+            tier: order.tier,
+            freeze_after: order.freeze_after,
             seen: HashSet::new(),
             report: Report::default(),
         }
@@ -76,7 +76,7 @@ impl Rounds {
         let mut frozen = None;
         let mut is_settled = false;
         for round in 0..AT_MOST {
-            if round == BEFORE_FREEZE && cgroup.has_freezer() && !cgroup.is_frozen() {
+            if round == self.freeze_after && cgroup.has_freezer() && !cgroup.is_frozen() {
                 announce(cgroup.path());
                 frozen = Frozen::freeze(cgroup).unwrap_or_else(|error| {
                     tracing::warn!(%error, "cannot freeze {}", cgroup.path().display());
