@@ -127,10 +127,24 @@ mod tests {
             "schema": 1, "type": "wait", "outcome": "timeout", "until": "empty",
             "backend": "bpf", "backends": ["bpf"], "woken_by": null, "exact": true,
             "elapsed_ns": 412_000, "exits": 3, "lost": 0,
-            "targets": [{"cgroup": {"hierarchy": 0, "id": 7, "path": "/x"}, "outcome": "timeout"}],
+            "targets": [
+                {"cgroup": {"hierarchy": 0, "id": 7, "path": "/x"}, "process": null,
+                    "container": null, "unit": null, "until": "empty", "outcome": "timeout"},
+                {"cgroup": null, "process": {"pid": 2, "comm": null}, "container": null,
+                    "unit": null, "until": "empty", "outcome": "already"},
+                {"cgroup": null, "process": null, "unit": "a.service", "until": "empty",
+                    "container": {"runtime": null, "id": null, "name": "x"}, "outcome": "done"},
+            ],
             "survivors": [{"pid": 1, "comm": "x", "state": "D", "wchan": null, "age_ns": 1,
                 "reason": null}],
+            "migrated": [{"pid": 3, "comm": "y", "cgroup": null}],
         })
+    }
+
+    fn kill() -> Value {
+        let mut kill = wait();
+        kill["type"] = "kill".into();
+        kill
     }
 
     fn start() -> Value {
@@ -142,11 +156,12 @@ mod tests {
         })
     }
 
-    fn samples() -> [Value; 5] {
+    fn samples() -> [Value; 6] {
         let check = json!({"name": "btf", "ok": false, "detail": "why", "hint": "what to do"});
         [
             exit(),
             wait(),
+            kill(),
             start(),
             json!({"schema": 1, "type": "lost", "count": 3, "reason": "ring_full"}),
             json!({"schema": 1, "type": "doctor", "kernel": "6.18", "event_driven": true,
