@@ -261,3 +261,39 @@ fn who_has_to_be_frozen_to_be_reached_is_thawed_again_and_it_is_said_before() {
         victim.wait();
     }
 }
+
+#[test]
+#[ignore = "needs root"]
+fn a_pid_that_is_another_process_by_now_is_not_killed() {
+    let victim = Victim::start(&["pause"], None);
+    // No pidfd has the inode number 1: whoever is meant is gone.
+    let another = format!("{}:1", victim.pid());
+    let output = kill(&[&another]);
+    assert_eq!(output.code, Some(0), "{output:#?}");
+    assert_eq!(verdict(&output)["outcome"], "already", "{output:#?}");
+    let pid = Pid::from_raw(i32::try_from(victim.pid()).expect("a pid")).expect("a pid");
+    test_kill_process(pid).expect("it lives");
+    assert!(
+        !fs::read_to_string(format!("/proc/{}/stat", victim.pid()))
+            .expect("it lives")
+            .contains(") Z ")
+    );
+}
+
+#[test]
+#[ignore = "needs root"]
+fn several_targets_of_different_kinds_are_killed_in_one_call() {
+    let cgroup = Cgroup::v2("several");
+    let mut member = Victim::start(&["pause"], Some(&cgroup));
+    let mut alone = Victim::start(&["pause"], None);
+    let pid = alone.pid().to_string();
+    let output = kill(&["--cgroup", cgroup.path(), &pid, "-t", "30"]);
+    assert_eq!(output.code, Some(0), "{output:#?}");
+    let verdict = verdict(&output);
+    assert_eq!(verdict["outcome"], "done", "{output:#?}");
+    assert_eq!(verdict["until"], Value::Null, "{output:#?}");
+    assert_eq!(verdict["targets"][0]["outcome"], "done", "{output:#?}");
+    assert_eq!(verdict["targets"][1]["outcome"], "done", "{output:#?}");
+    member.wait();
+    alone.wait();
+}
