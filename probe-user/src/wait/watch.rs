@@ -114,6 +114,8 @@ impl Follower {
             let mut doubt = match *self.doubt.borrow_and_update() {
                 // The hub is gone, and its ring with it.
                 _ if is_alone => Doubt::Always,
+                // The ring of a v2 cgroup relies on who polls this file.
+                _ if events.is_none() && pinned.id.hierarchy == 0 => Doubt::Always,
                 doubt => doubt,
             };
             if doubt == Doubt::Always && timed >= SHORT && self.tier != Backend::Poll {
