@@ -17,6 +17,7 @@
 //!
 //! `ARCHITECTURE.md` has the picture and the reasons.
 
+pub mod api;
 pub mod cgroup;
 pub mod cli;
 pub mod container;

@@ -1,10 +1,14 @@
 //! When a target is what somebody waits for: a question about facts, not about
 //! events.
 
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
 use super::{Level, Life};
 
 /// What must be true of a target.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Until {
     /// Every thread group has passed `exit_notify`; it may be a zombie.
     Exited,
