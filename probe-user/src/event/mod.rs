@@ -196,6 +196,7 @@ fn process(task: &wire::Task) -> Process {
         wanted_cgroup_id: not_zero(task.wanted_cgroup_id),
         ns_pid: not_zero(task.ns_pid),
         pid_ns: not_zero(task.pid_ns),
+        owners: None,
     }
 }
 

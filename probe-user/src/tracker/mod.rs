@@ -6,6 +6,7 @@
 //! looks it up and feeds the answer back as an event.
 
 mod recent;
+pub mod table;
 
 use std::{collections::HashMap, sync::Arc};
 

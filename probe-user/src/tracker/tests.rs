@@ -27,6 +27,7 @@ fn exit(tgid: u32, start: u64, group_dead: bool) -> Timed {
                 wanted_cgroup_id: None,
                 ns_pid: None,
                 pid_ns: None,
+                owners: None,
             },
             group_dead,
             leader: true,
