@@ -5,6 +5,7 @@
 //! it does not know a cgroup it says so ([`Tracker::unplaced`]); the pipeline
 //! looks it up and feeds the answer back as an event.
 
+pub mod history;
 mod recent;
 pub mod table;
 
