@@ -32,6 +32,8 @@ pub enum LossReason {
     /// The kernel skipped the program (see
     /// [`crate::source::load::Attached::recursion_misses`]).
     Skipped,
+    /// The one who is told reads too slowly.
+    SlowReader,
 }
 
 impl LossReason {
@@ -41,6 +43,7 @@ impl LossReason {
         match self {
             Self::RingFull => "ring_full",
             Self::Skipped => "skipped",
+            Self::SlowReader => "slow_reader",
         }
     }
 }
@@ -49,7 +52,7 @@ impl LossReason {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Record {
     /// A process (or, if asked for, a task) ended.
-    Exit(Box<Placed<Exit>>),
+    Exit(Arc<Placed<Exit>>),
     /// A process began or executed a program.
     Start(Box<Placed<Start>>),
     /// Here this many are missing.

@@ -11,7 +11,7 @@ mod doctor;
 mod failure;
 mod kill;
 mod named;
-mod quantity;
+use crate::quantity;
 mod remove;
 mod stop;
 mod target;

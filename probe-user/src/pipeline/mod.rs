@@ -4,7 +4,7 @@
 //! has what it was asked for, the caller's `stop` future resolves, or its
 //! reader has gone. Dropping it detaches everything.
 
-mod places;
+pub(crate) mod places;
 mod teller;
 pub mod trace;
 pub mod wait;

@@ -136,6 +136,15 @@ impl PinnedProcess {
         self.start_ticks
     }
 
+    /// Its real uid now; `None` if it is gone.
+    #[must_use]
+    pub fn uid(&self) -> Option<u32> {
+        let number = i32::try_from(self.tgid).ok()?;
+        let uid = Process::new(number).ok()?.status().ok()?.ruid;
+        // The pid was this one's when it was read if it still is.
+        matches!(self.life(), Ok(Life::Running | Life::Exited)).then_some(uid)
+    }
+
     /// What it is at this moment.
     pub fn life(&self) -> io::Result<Life> {
         let Some(pidfd) = &self.pidfd else {

@@ -57,7 +57,7 @@ impl Tracker {
                     return None;
                 }
                 let placed = self.place(boottime_ns, exit.process.cgroup, exit);
-                Some(Record::Exit(Box::new(placed)))
+                Some(Record::Exit(Arc::new(placed)))
             }
             Event::Start(start) => {
                 let placed = self.place(boottime_ns, start.process.cgroup, start);
@@ -83,6 +83,12 @@ impl Tracker {
     #[must_use]
     pub fn path(&self, id: CgroupId) -> Option<Arc<str>> {
         self.cgroups.get(&id).cloned().flatten()
+    }
+
+    /// Every cgroup whose path is known.
+    pub fn places(&self) -> impl Iterator<Item = (CgroupId, &Arc<str>)> {
+        let known = self.cgroups.iter();
+        known.filter_map(|(id, path)| Some((*id, path.as_ref()?)))
     }
 
     fn place<T>(&self, boottime_ns: u64, cgroup: Option<CgroupId>, what: T) -> Placed<T> {

@@ -25,6 +25,7 @@ use crate::{
     event::{Event, decode},
     source::{
         cgroup_events::PinnedCgroup,
+        hook::ExitShape,
         load::{self, Attached, LoadError, Plan, Rings},
         readiness::register,
         ring::Stream,
@@ -107,6 +108,26 @@ impl Hub {
         let attached = lock(&self.shared.attached);
         let dropped = attached.as_ref().map(Attached::stream_dropped);
         dropped.and_then(Result::ok).unwrap_or(0)
+    }
+
+    /// Calls of a program that the kernel skipped so far; 0 without BPF.
+    #[must_use]
+    pub fn skipped(&self) -> u64 {
+        let attached = lock(&self.shared.attached);
+        attached.as_ref().map_or(0, Attached::recursion_misses)
+    }
+
+    /// Whether the kernel told its types to the programs.
+    #[must_use]
+    pub fn has_types(&self) -> bool {
+        let attached = lock(&self.shared.attached);
+        attached.as_ref().is_some_and(|it| it.types.is_some())
+    }
+
+    /// Which exit program runs.
+    #[must_use]
+    pub fn exit_shape(&self) -> Option<ExitShape> {
+        lock(&self.shared.attached).as_ref()?.exit_shape()
     }
 
     /// For tests: as if the rings could not be read any more.
