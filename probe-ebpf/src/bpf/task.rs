@@ -7,16 +7,13 @@ use crate::{
     globals::{self, offset},
     membership,
     memory::{self, DIRECT, PROBED, follow, read},
+    user_namespace,
 };
 
 /// `PF_EXITING`, since 2.6.
 const PF_EXITING: u32 = 0x4;
 /// `SIGNAL_GROUP_EXIT`: `group_exit_code` is the status.
 const SIGNAL_GROUP_EXIT: u32 = 0x4;
-/// No user namespace lies deeper:
-/// <https://elixir.bootlin.com/linux/v6.12/source/kernel/user_namespace.c#L95>
-const MAX_USER_NS_LEVEL: u32 = 33;
-
 /// A `task_struct`, by its kernel address.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Task<const HOW: bool>(u64);
@@ -126,32 +123,6 @@ impl<const HOW: bool> Task<HOW> {
         (level, read::<PROBED, _>(upid, offset!(upid_nr)), inum)
     }
 
-    /// Owners of the user namespace and of its ancestor directly below the
-    /// initial one; for a task in the initial one a look at its level is all.
-    #[inline(always)]
-    fn user_ns_owners(self) -> [u32; 2] {
-        const NOBODY: [u32; 2] = [UNKNOWN; 2];
-        if offset!(cred_user_ns) == UNKNOWN || offset!(user_ns_owner) == UNKNOWN {
-            return NOBODY;
-        }
-        let cred: u64 = read::<HOW, _>(self.0, offset!(task_real_cred));
-        let level: u32 = follow::<HOW, _>(cred, offset!(cred_user_ns), offset!(user_ns_level));
-        if level == 0 {
-            return NOBODY;
-        }
-        // A pointer that steps from parent to parent: never a direct load.
-        let cred: u64 = read::<PROBED, _>(self.0, offset!(task_real_cred));
-        let mut namespace: u64 = read::<PROBED, _>(cred, offset!(cred_user_ns));
-        let own = read::<PROBED, _>(namespace, offset!(user_ns_owner));
-        for step in 1..MAX_USER_NS_LEVEL {
-            if step >= level {
-                break;
-            }
-            namespace = read::<PROBED, _>(namespace, offset!(user_ns_parent));
-        }
-        [own, read::<PROBED, _>(namespace, offset!(user_ns_owner))]
-    }
-
     #[inline(always)]
     fn comm(self) -> [u8; COMM_BYTES] {
         let offset = offset!(task_comm);
@@ -170,12 +141,14 @@ impl<const HOW: bool> Task<HOW> {
     pub(crate) fn describe(self, leader: Self) -> event::Task {
         let (_, ns_pid, pid_ns) = leader.innermost_pid();
         let cgroup = membership::named(self);
-        let [user_ns_owner, user_ns_top_owner] = leader.user_ns_owners();
+        // Once, as `group`.
+        let cred: u64 = read::<HOW, _>(leader.0, offset!(task_real_cred));
+        let [user_ns_owner, user_ns_top_owner] = user_namespace::owners(cred);
         event::Task {
             tid: self.tid(),
             tgid: self.tgid(),
             ppid: leader.real_parent().tgid(),
-            uid: follow::<HOW, _>(leader.0, offset!(task_real_cred), offset!(cred_uid)),
+            uid: read::<HOW, _>(cred, offset!(cred_uid)),
             start_boottime_ns: leader.start_boottime_ns(),
             cgroup_id: cgroup.id,
             wanted_cgroup_id: membership::id_in(self, globals::filter_hierarchy()),
