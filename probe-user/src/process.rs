@@ -33,6 +33,15 @@ impl Comm {
         Self(bytes)
     }
 
+    /// Takes a name of any length and cuts it where the kernel would.
+    #[must_use]
+    pub fn cut(name: &[u8]) -> Self {
+        let mut bytes = [0; COMM_BYTES];
+        let len = name.len().min(COMM_BYTES - 1);
+        bytes[..len].copy_from_slice(&name[..len]);
+        Self(bytes)
+    }
+
     /// The name; bytes that are not UTF-8 become U+FFFD.
     #[must_use]
     pub fn to_str(&self) -> Cow<'_, str> {

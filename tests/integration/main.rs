@@ -30,4 +30,5 @@ mod targets;
 mod tasks;
 mod unprivileged;
 mod usage;
+mod user_namespaces;
 mod wait;

@@ -6,7 +6,6 @@
 //! nothing but the stream and a scan of `/proc` changes what is known.
 
 use std::{
-    collections::HashMap,
     io,
     os::fd::OwnedFd,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -19,17 +18,17 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
-use super::{scan, topics::Topics};
+use super::topics::Topics;
 use crate::{
     api::info::Loss,
     container::Resolver,
     event::Timed,
     pipeline::places::Places,
-    process::Scanned,
     record::{LossReason, Record},
     source::{
         cgroupfs::Mount,
         clock::{WallClock, boottime_ns},
+        processes::{self, Found, Place},
         readiness::register,
         ring::Stream,
     },
@@ -98,7 +97,9 @@ impl Engine {
             rescans: Vec::new(),
             skipped: 0,
         };
-        state.scan_soon();
+        // While there are the privileges to ask whose user namespaces they are.
+        state.table.begin_scan(boottime_ns());
+        state.finish_scan(scan(true));
         Self {
             state: Mutex::new(state),
         }
@@ -166,12 +167,21 @@ fn ticks(every: Duration) -> tokio::time::Interval {
     ticks
 }
 
-type Found = Vec<(Scanned, Vec<(u32, String)>)>;
+type Scan = oneshot::Receiver<Vec<Found>>;
 
-type Scan = oneshot::Receiver<Found>;
+/// Everybody. `asks_owners`: while the privileges for that are there.
+fn scan(asks_owners: bool) -> Vec<Found> {
+    match processes::scan(asks_owners) {
+        Ok(found) => found.collect(),
+        Err(error) => {
+            tracing::warn!(%error, "/proc cannot be scanned");
+            Vec::new()
+        }
+    }
+}
 
 /// Resolves when a scan is over; never, if there is none.
-async fn arrived(scan: &mut Option<Scan>) -> Found {
+async fn arrived(scan: &mut Option<Scan>) -> Vec<Found> {
     match scan {
         // Whoever scans does not go away without an answer, or it found none.
         Some(scan) => scan.await.unwrap_or_default(),
@@ -264,7 +274,7 @@ impl State {
         let (tell, told) = oneshot::channel();
         let scan = move || {
             // The daemon may be gone: then nobody needs it.
-            let _gone = tell.send(scan::scan());
+            let _gone = tell.send(scan(false));
         };
         if let Err(error) = std::thread::Builder::new().name("scan".into()).spawn(scan) {
             tracing::warn!(%error, "no thread to scan /proc on");
@@ -272,23 +282,16 @@ impl State {
         Some(told)
     }
 
-    fn finish_scan(&mut self, found: Found) {
-        let known = self.tracker.places();
-        let ids: HashMap<_, _> = known
-            .map(|(id, path)| ((id.hierarchy, path.as_ref()), id))
-            .collect();
-        for (mut process, cgroups) in found {
-            let mut places = cgroups
-                .iter()
-                .map(|(hierarchy, path)| (*hierarchy, path.as_str()));
-            process.cgroup = places.find_map(|place| ids.get(&place).copied());
+    fn finish_scan(&mut self, found: Vec<Found>) {
+        for Found { mut process, place } in found {
+            let id_of = |place: Place| self.tracker.id_of(place.hierarchy, &place.path);
+            process.cgroup = place.and_then(id_of);
             self.table.scanned(&process);
         }
         let differences = self.table.finish_scan();
-        if self.is_ready {
+        if std::mem::replace(&mut self.is_ready, true) {
             self.loss.resyncs += 1;
             tracing::info!(?differences, "scanned /proc after a loss");
         }
-        self.is_ready = true;
     }
 }

@@ -16,7 +16,6 @@ mod engine;
 mod peer;
 mod refusal;
 mod routes;
-mod scan;
 mod selection;
 mod server;
 mod stopping;

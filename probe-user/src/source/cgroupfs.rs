@@ -95,11 +95,15 @@ fn v1_hierarchy(info: &MountInfo, own: &[procfs::ProcessCGroup]) -> Option<(u32,
 /// How good an answer a hierarchy is to "which cgroup": smaller is better.
 #[must_use]
 pub fn rank(mount: &Mount) -> u8 {
+    rank_of(mount.controllers.iter().map(String::as_str))
+}
+
+/// The same of a hierarchy that has these controllers.
+#[must_use]
+pub fn rank_of<'a>(controllers: impl Iterator<Item = &'a str>) -> u8 {
     const ORDER: [&str; 4] = ["pids", "memory", "freezer", "name=systemd"];
-    mount
-        .controllers
-        .iter()
-        .filter_map(|controller| ORDER.iter().position(|known| known == controller))
+    controllers
+        .filter_map(|controller| ORDER.iter().position(|&known| known == controller))
         .min()
         .map_or(10, |position| u8::try_from(position).unwrap_or(10))
 }

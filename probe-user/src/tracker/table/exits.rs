@@ -36,6 +36,10 @@ impl Exits {
         self.last.get(&tgid).is_some_and(|&exit| start_ns <= exit)
     }
 
+    pub(super) const fn is_scanning(&self) -> bool {
+        self.scanning.is_some()
+    }
+
     pub(super) fn begin_scan(&mut self) {
         self.scanning = Some(0);
     }

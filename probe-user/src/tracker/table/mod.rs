@@ -12,7 +12,9 @@
 //! * who has exited, by an event, is not alive, whatever `/proc` says.
 //!
 //! If no event was lost since a scan began, the table is right when the scan is
-//! finished and the events up to then are applied.
+//! finished and the events up to then are applied. One case is left: the last
+//! thread of a process whose leader is gone takes long to exit and the event of
+//! that was lost before the scan. The next scan finds it gone.
 
 mod exits;
 mod members;
@@ -177,13 +179,15 @@ impl ProcessTable {
     fn fork(&mut self, at_ns: u64, process: &Process) {
         match self.order(process.tgid, start_of(process)) {
             Some(Ordering::Greater) => {}
-            // Nothing is older than a birth.
+            // Whatever else is known of it is newer.
             Some(Ordering::Equal) => {
+                let is_since_scan = self.is_since_scan(at_ns);
                 if let Some(row) = self.rows.get_mut(&process.tgid) {
                     row.identify(process);
+                    row.marks |= if is_since_scan { SEEN } else { 0 };
                 }
             }
-            Some(Ordering::Less) | None => self.appear(at_ns, process, TOLD),
+            Some(Ordering::Less) | None => self.appear(at_ns, process, SEEN | TOLD),
         }
     }
 
@@ -199,7 +203,7 @@ impl ProcessTable {
                 }
             }
             (Some(Ordering::Equal), Some(row)) => row.identify(process),
-            _ => self.appear(at_ns, process, TOLD),
+            _ => self.appear(at_ns, process, SEEN | TOLD),
         }
     }
 
@@ -221,24 +225,30 @@ impl ProcessTable {
                     row.marks |= if is_since_scan { MOVED } else { 0 };
                 }
             }
-            // It may be moved before the record of its birth is written. Not
-            // so one that merely seems to move: the kernel says of a zombie
-            // too that it was attached, and leaves it where it was.
-            Some(Ordering::Less) | None if process.cgroup == Some(cgroup) => {
-                self.appear(at_ns, process, MOVED);
-            }
-            Some(Ordering::Less) | None => {}
+            Some(Ordering::Less) | None => self.attach_unknown(at_ns, cgroup, process),
+        }
+    }
+
+    /// A child may be moved before the record of its birth is written. But the
+    /// kernel says of a zombie too that it was attached, and leaves it where it
+    /// was. So a scan that is under way has to see it.
+    fn attach_unknown(&mut self, at_ns: u64, cgroup: CgroupId, process: &Process) {
+        let is_new = process.start_boottime_ns >= Some(self.scan_began_ns);
+        if is_new && process.cgroup == Some(cgroup) {
+            self.appear(at_ns, process, SEEN | MOVED);
+        } else if self.exits.is_scanning() {
+            self.appear(at_ns, process, MOVED);
         }
     }
 
     /// An event tells of somebody new, unless it is an old story.
-    fn appear(&mut self, at_ns: u64, process: &Process, mark: u8) {
+    fn appear(&mut self, at_ns: u64, process: &Process, marks: u8) {
         let start_ns = process.start_boottime_ns.unwrap_or(at_ns);
         if process.tgid != 0
             && self.is_since_scan(at_ns)
             && !self.exits.has_exited(process.tgid, start_ns)
         {
-            self.insert(Row::of_event(process), SEEN | mark);
+            self.insert(Row::of_event(process), marks);
         }
     }
 
@@ -274,3 +284,6 @@ fn start_of(process: &Process) -> Start {
         .start_boottime_ns
         .map_or(Start::Unknown, Start::Exact)
 }
+
+#[cfg(test)]
+mod tests;
