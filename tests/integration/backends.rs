@@ -170,6 +170,58 @@ fn strace_sees_the_calls_of_the_backend_that_was_asked_for_and_no_others() {
     }
 }
 
+/// The longest sleep, in milliseconds, of a wait that times out, from when BPF
+/// has joined; `u64::MAX` stands for one without end.
+fn longest_sleep(condition: impl Fn(&[&str]) -> Command) -> u64 {
+    let cgroup = Cgroup::v2("sleeps");
+    let _victim = Victim::spawn(&["pause"], Some(&cgroup));
+    let args = ["wait", "-v", "-t", "2", "--cgroup", cgroup.path()];
+    let inner = condition(&args);
+    let mut command = Command::new("strace");
+    command
+        .args(["-f", "-qq", "-e", "signal=none", "-e"])
+        .arg("trace=epoll_wait,epoll_pwait,epoll_pwait2")
+        .arg(inner.get_program())
+        .args(inner.get_args());
+    let output = probe_in(&mut command);
+    assert_eq!(output.code, Some(3), "{output:#?}");
+    let mut lines = output.stderr.lines();
+    let armed = lines.find(|line| line.contains("armed:"));
+    assert!(armed.is_some_and(|it| it.contains("no exit is missed")));
+    let sleeps: Vec<_> = lines.filter_map(sleep).collect();
+    assert!(!sleeps.is_empty(), "{output:#?}");
+    sleeps.into_iter().max().expect("not empty")
+}
+
+/// What a line of strace tells of a sleep: `epoll_wait(3, [], 1024, 50) = 0`.
+fn sleep(line: &str) -> Option<u64> {
+    let (_, call) = line.split_once("epoll_")?;
+    let (arguments, _) = call.rsplit_once(") ")?;
+    let arguments = arguments.strip_suffix(", NULL, 8").unwrap_or(arguments);
+    let milliseconds: i64 = arguments.rsplit(", ").next()?.parse().ok()?;
+    Some(u64::try_from(milliseconds).unwrap_or(u64::MAX))
+}
+
+/// The ring leaves the waking to those who poll `cgroup.events`, and without
+/// pidfds nobody does: then the timer must not rely on the ring.
+#[test]
+#[ignore = "needs root"]
+fn bpf_without_pidfds_looks_as_often_as_the_timer_alone() {
+    const MOST_MS: u64 = 110;
+    let confident = longest_sleep(conditions::as_it_is);
+    assert!(confident > MOST_MS, "nothing is told apart: {confident} ms");
+    let denied = |args: &[&str]| conditions::denied("pidfd_open", "ENOSYS", args);
+    let doubtful = longest_sleep(denied);
+    assert!(doubtful <= MOST_MS, "asleep for {doubtful} ms");
+
+    for prey in Prey::all() {
+        let verdict = done(prey, &[], denied);
+        assert_eq!(verdict["backend"], "bpf", "{verdict}");
+        let woken_by = verdict["woken_by"].as_str().expect("it had to wait");
+        assert!(["ring", "timer"].contains(&woken_by), "{verdict}");
+    }
+}
+
 fn assert_not_available(output: &Output, words: &[&str]) {
     assert_eq!(output.code, Some(5), "{output:#?}");
     assert_eq!(output.stdout, "", "{output:#?}");
