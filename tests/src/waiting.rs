@@ -37,16 +37,21 @@ impl Waiting {
     #[must_use]
     pub fn armed_in(command: &mut Command) -> Self {
         let waiting = Self::start(command);
+        waiting.until_said("armed:");
+        waiting
+    }
+
+    /// Returns when it has said this on stderr, or panics.
+    pub fn until_said(&self, words: &str) {
         let deadline = Deadline::start();
         let mut said = Vec::new();
         loop {
-            match waiting.stderr.next(deadline) {
-                Ok(line) if line.contains("armed:") => break,
+            match self.stderr.next(deadline) {
+                Ok(line) if line.contains(words) => return,
                 Ok(line) => said.push(line),
-                Err(why) => panic!("the wait was not armed ({why:?}): {said:#?}"),
+                Err(why) => panic!("'{words}' was not said ({why:?}): {said:#?}"),
             }
         }
-        waiting
     }
 
     /// The same without waiting for anything.
