@@ -45,13 +45,22 @@ impl Waiting {
     pub fn until_said(&self, words: &str) {
         let deadline = Deadline::start();
         let mut said = Vec::new();
-        loop {
+        while !said
+            .last()
+            .is_some_and(|line: &String| line.contains(words))
+        {
             match self.stderr.next(deadline) {
-                Ok(line) if line.contains(words) => return,
                 Ok(line) => said.push(line),
                 Err(why) => panic!("'{words}' was not said ({why:?}): {said:#?}"),
             }
         }
+    }
+
+    /// The next line that it says on stderr.
+    #[must_use]
+    pub fn next_said(&self) -> String {
+        let line = self.stderr.next(Deadline::start());
+        line.unwrap_or_else(|why| panic!("it says nothing: {why:?}"))
     }
 
     /// The same without waiting for anything.

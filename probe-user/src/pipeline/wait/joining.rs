@@ -70,7 +70,6 @@ impl Session {
             Some(Broken::Files) => self.hub.close_files(),
             None => {}
         }
-        self.say_armed();
         result
     }
 
