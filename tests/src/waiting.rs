@@ -37,16 +37,30 @@ impl Waiting {
     #[must_use]
     pub fn armed_in(command: &mut Command) -> Self {
         let waiting = Self::start(command);
+        waiting.until_said("armed:");
+        waiting
+    }
+
+    /// Returns when it has said this on stderr, or panics.
+    pub fn until_said(&self, words: &str) {
         let deadline = Deadline::start();
         let mut said = Vec::new();
-        loop {
-            match waiting.stderr.next(deadline) {
-                Ok(line) if line.contains("armed:") => break,
+        while !said
+            .last()
+            .is_some_and(|line: &String| line.contains(words))
+        {
+            match self.stderr.next(deadline) {
                 Ok(line) => said.push(line),
-                Err(why) => panic!("the wait was not armed ({why:?}): {said:#?}"),
+                Err(why) => panic!("'{words}' was not said ({why:?}): {said:#?}"),
             }
         }
-        waiting
+    }
+
+    /// The next line that it says on stderr.
+    #[must_use]
+    pub fn next_said(&self) -> String {
+        let line = self.stderr.next(Deadline::start());
+        line.unwrap_or_else(|why| panic!("it says nothing: {why:?}"))
     }
 
     /// The same without waiting for anything.

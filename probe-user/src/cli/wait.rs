@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     exit_status::ExitStatus,
-    pipeline::wait::{Ended, Session},
+    pipeline::wait::{Broken, Ended, Session},
     source::pinned_process::PinnedProcess,
     waiter::{Outcome, Until},
 };
@@ -72,6 +72,10 @@ pub(super) struct Args {
     /// One JSON object a line
     #[arg(long)]
     json: bool,
+
+    /// For tests: BPF breaks as soon as it has joined
+    #[arg(long, hide = true, value_name = "WHAT", value_parser = choice::broken())]
+    break_bpf: Option<Broken>,
 }
 
 pub(super) fn run(args: &Args, say: Say) -> Result<ExitCode, Failure> {
@@ -108,6 +112,9 @@ fn wait(args: &Args, say: Say) -> Result<ExitCode, Failure> {
     let mut plan = Some(Call::plan(&named, &telling.wanted)?);
     let mut session = Session::new(tier, telling);
     let needed = call.arm(&mut session, named, args.until, args.needed())?;
+    if let Some(broken) = args.break_bpf {
+        session.break_bpf(broken);
+    }
     if let Some(process) = process.flatten() {
         session.want_status(process)?;
     }

@@ -119,6 +119,22 @@ impl PinnedProcess {
         }
     }
 
+    /// The same pin by what this tier may use.
+    pub fn with_tier(mut self, tier: Backend) -> io::Result<Self> {
+        if tier == Backend::Poll && self.pidfd.is_some() {
+            self.stat = match File::open(format!("/proc/{}/stat", self.tgid)) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+                stat => Some(stat?),
+            };
+            // If it still has the pid, the file is its own.
+            if self.life()? == Life::Reaped {
+                self.stat = None;
+            }
+            self.pidfd = None;
+        }
+        Ok(self)
+    }
+
     /// Another pin of the same process.
     pub fn try_clone(&self) -> io::Result<Self> {
         Ok(Self {

@@ -136,6 +136,13 @@ impl Hub {
         self.shared.stop.notify_one();
     }
 
+    /// For tests: as if somebody had closed the files of the kernel half, which
+    /// its reader has yet to notice.
+    #[doc(hidden)]
+    pub fn close_files(&self) {
+        *lock(&self.shared.attached) = None;
+    }
+
     pub(super) fn tier(&self) -> Backend {
         self.shared.tier
     }
@@ -277,13 +284,15 @@ async fn follow(shared: &Shared, decisive: &mut AsyncFd<RingBuf<MapData>>) -> st
             () = shared.stop.notified() => return std::io::Error::other("told to stop"),
             _ = counters.tick() => shared.forget_the_abandoned(),
         }
-        let now = shared.losses();
-        let doubt = if now == losses {
+        // Who cannot tell what was lost cannot be relied on.
+        let Some(now) = shared.losses() else {
+            return std::io::Error::other("its counters cannot be read");
+        };
+        let doubt = if losses.replace(now) == Some(now) {
             Doubt::None
         } else {
             Doubt::Some
         };
-        losses = now;
         let changed = shared
             .doubt
             .send_if_modified(|it| std::mem::replace(it, doubt) != doubt);

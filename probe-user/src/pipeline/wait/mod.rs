@@ -18,7 +18,7 @@ use indicatif::ProgressBar;
 use tokio::time::Instant;
 
 use self::exits::Exits;
-pub use self::{ended::Ended, telling::Telling};
+pub use self::{ended::Ended, joining::Broken, telling::Telling};
 use super::{places::Places, teller::Teller};
 use crate::{
     source::{
@@ -52,6 +52,7 @@ pub struct Session {
     backends: Vec<Backend>,
     status_of: Option<(PinnedProcess, Wait)>,
     progress: Option<ProgressBar>,
+    to_break: Option<Broken>,
 }
 
 impl Session {
@@ -75,6 +76,7 @@ impl Session {
             backends: Vec::new(),
             status_of: None,
             progress: None,
+            to_break: None,
         }
     }
 
