@@ -6,6 +6,7 @@ use std::{
 };
 
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
 
 use crate::{Deadline, Output, binaries, lines::Lines, probe::collect, record};
 
@@ -24,6 +25,18 @@ impl Held {
     /// this system call for the first time.
     #[must_use]
     pub fn at(call: &str, args: &[&str]) -> Self {
+        Self::start(call, args).unwrap_or_else(|output| {
+            panic!("{args:?} did not come to {call}: {output:#?}");
+        })
+    }
+
+    /// The same when its main thread has entered or left calls so many times, or
+    /// how it ended before.
+    pub fn at_stop(number: u32, args: &[&str]) -> Result<Self, Output> {
+        Self::start(&number.to_string(), args)
+    }
+
+    fn start(call: &str, args: &[&str]) -> Result<Self, Output> {
         let mut command = Command::new(binaries::program("hold"));
         let mut hold = command
             .arg(call)
@@ -36,18 +49,23 @@ impl Held {
             .unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"));
         let stdout = Lines::of(hold.stdout.take().expect("piped"));
         let stderr = Lines::of(hold.stderr.take().expect("piped"));
-        let line = stdout.next(Deadline::start());
-        let line = line
-            .unwrap_or_else(|why| panic!("{args:?} did not come to {call} ({why:?}): {stderr:#?}"));
-        let said = serde_json::from_str(&line);
-        let pid = record::pid(&said.unwrap_or_else(|error| panic!("{error} in {line}")));
-        Self {
+        let Ok(line) = stdout.next(Deadline::start()) else {
+            return Err(collect(&mut hold, &stdout, &stderr));
+        };
+        let said: Value =
+            serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error} in {line}"));
+        if said["type"] != Value::Null {
+            let mut output = collect(&mut hold, &stdout, &stderr);
+            output.stdout.insert_str(0, &format!("{line}\n"));
+            return Err(output);
+        }
+        Ok(Self {
             stdin: hold.stdin.take().expect("piped"),
             stdout,
             stderr,
             hold,
-            probe: Pid::from_raw(pid.cast_signed()).expect("not 0"),
-        }
+            probe: Pid::from_raw(record::pid(&said).cast_signed()).expect("not 0"),
+        })
     }
 
     /// Sends the `probe` a signal, of which it learns when it goes on. SIGKILL it
@@ -66,6 +84,13 @@ impl Held {
     pub fn says(&self) -> String {
         let line = self.stderr.next(Deadline::start());
         line.unwrap_or_else(|why| panic!("nothing came on stderr: {why:?}"))
+    }
+
+    /// The same of one that was sent SIGKILL: it does not go on.
+    #[must_use]
+    pub fn killed(mut self) -> Output {
+        self.go_on();
+        self.finish()
     }
 
     /// Everything that was not read yet, until its end, which must come within

@@ -1,5 +1,6 @@
 //! Runs a command and holds it when it enters a system call for the first time:
-//! `hold unlinkat probe kill …`. It says `{"pid": N}` on stdout then, and lets
+//! `hold unlinkat probe kill …`, or with a number when it enters or leaves a call
+//! for the so many-th time. It says `{"pid": N}` on stdout then, and lets
 //! the command go on at the next line of stdin. What comes to it meanwhile, it
 //! sees in the middle of what it was about to do. Ends as the command does.
 //!
@@ -29,7 +30,8 @@ fn main() -> ExitCode {
     let [call, program, rest @ ..] = args.as_slice() else {
         panic!("usage: hold CALL PROGRAM [ARG]...");
     };
-    let filter = filter(call);
+    let stop = call.parse().map_or(Stop::Filter, Stop::Nth);
+    let filter = (stop == Stop::Filter).then(|| filter(call));
     let mut command = Command::new(program);
     command.args(rest).stdin(Stdio::null());
     // SAFETY: see above.
@@ -37,16 +39,26 @@ fn main() -> ExitCode {
         command.pre_exec(move || {
             // Nobody is stopped before a tracer is there: that is the `exec`.
             request(libc::PTRACE_TRACEME, 0, 0)?;
-            apply_filter(&filter).map_err(io::Error::other)
+            let filter = filter.as_ref().map_or(Ok(()), |it| apply_filter(it));
+            filter.map_err(io::Error::other)
         })
     };
     #[expect(clippy::zombie_processes, reason = "`trace` reaps it")]
     let child = child.spawn().expect("it runs");
-    end_like(trace(Pid::from_child(&child)))
+    end_like(trace(Pid::from_child(&child), stop))
+}
+
+/// Where it is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stop {
+    /// Where the filter says so.
+    Filter,
+    /// At a number of stops of whatever calls.
+    Nth(u32),
 }
 
 /// From the `exec` to the end.
-fn trace(pid: Pid) -> WaitStatus {
+fn trace(pid: Pid, mut stop: Stop) -> WaitStatus {
     let mut is_armed = false;
     let mut was_held = false;
     loop {
@@ -56,18 +68,44 @@ fn trace(pid: Pid) -> WaitStatus {
         let Some(signal) = status.stopping_signal() else {
             return status;
         };
-        let is_call = status.as_raw() >> 16 == libc::PTRACE_EVENT_SECCOMP;
         if !is_armed {
-            let options = libc::PTRACE_O_TRACESECCOMP | libc::PTRACE_O_EXITKILL;
-            request(libc::PTRACE_SETOPTIONS, number(pid), options).expect("it is stopped");
+            arm(pid);
             is_armed = true;
-        } else if is_call && !was_held {
+        } else if !was_held && is_it(&mut stop, status.as_raw()) {
             was_held = true;
             hold(pid);
         }
-        let signal = if signal == libc::SIGTRAP { 0 } else { signal };
+        let signal = if signal & !CALL == libc::SIGTRAP {
+            0
+        } else {
+            signal
+        };
+        let go = match stop {
+            Stop::Nth(_) if !was_held => libc::PTRACE_SYSCALL,
+            _ => libc::PTRACE_CONT,
+        };
         // SIGKILL leaves nobody to go on.
-        let _killed = request(libc::PTRACE_CONT, number(pid), signal);
+        let _killed = request(go, number(pid), signal);
+    }
+}
+
+/// Tells the stop of a call from a signal.
+const CALL: c_int = 0x80;
+
+fn arm(pid: Pid) {
+    let options =
+        libc::PTRACE_O_TRACESECCOMP | libc::PTRACE_O_TRACESYSGOOD | libc::PTRACE_O_EXITKILL;
+    request(libc::PTRACE_SETOPTIONS, number(pid), options).expect("it is stopped");
+}
+
+fn is_it(stop: &mut Stop, status: c_int) -> bool {
+    match stop {
+        Stop::Filter => status >> 16 == libc::PTRACE_EVENT_SECCOMP,
+        Stop::Nth(left) if status >> 8 == libc::SIGTRAP | CALL => {
+            *left = left.saturating_sub(1);
+            *left == 0
+        }
+        Stop::Nth(_) => false,
     }
 }
 
