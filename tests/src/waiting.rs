@@ -82,6 +82,13 @@ impl Waiting {
         waiting
     }
 
+    /// What it says next on stderr.
+    #[must_use]
+    pub fn says(&self) -> String {
+        let line = self.stderr.next(Deadline::start());
+        line.unwrap_or_else(|why| panic!("nothing came on stderr: {why:?}"))
+    }
+
     /// That there is no verdict yet.
     pub fn assert_running(&self) {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()));

@@ -8,6 +8,7 @@ mod choice;
 mod completions;
 mod conclude;
 mod doctor;
+mod end;
 mod failure;
 mod kill;
 mod named;

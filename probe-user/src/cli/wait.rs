@@ -9,6 +9,7 @@ use super::{
     ExitCode, Failure,
     choice::{self, Asked},
     conclude::Call,
+    end::End,
     named::{Absent, Named, Targets},
     quantity::duration,
     stop,
@@ -164,7 +165,7 @@ impl Args {
 
     fn conclude(&self, call: &Call, ended: Ended, outcome: Outcome) -> Result<ExitCode, Failure> {
         let status = ended.status;
-        call.conclude(ended, outcome)?;
+        call.conclude(ended, End::of(outcome))?;
         Ok(match outcome {
             Outcome::Timeout if self.status => ExitCode::Child(TIMED_OUT),
             Outcome::Timeout => ExitCode::TimedOut,

@@ -146,6 +146,19 @@ impl PinnedProcess {
         })
     }
 
+    /// Another pin of the same process, by a pidfd if one is to be had: a signal
+    /// sent by that cannot reach a stranger.
+    pub fn with_pidfd(&self) -> io::Result<Self> {
+        if self.pidfd.is_none()
+            && let Ok(other) = Self::open(self.tgid, Backend::Pidfd)
+            // Who still has the pid now had it when the other was pinned.
+            && self.life()? != Life::Reaped
+        {
+            return Ok(other);
+        }
+        self.try_clone()
+    }
+
     /// Start in clock ticks since boot, as `/proc/PID/stat` has it.
     #[must_use]
     pub const fn start_ticks(&self) -> u64 {
