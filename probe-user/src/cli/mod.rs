@@ -7,6 +7,7 @@
 mod choice;
 mod completions;
 mod conclude;
+mod daemon;
 mod doctor;
 mod end;
 mod failure;
@@ -66,6 +67,8 @@ enum Verb {
     #[command(after_help = EXIT_CODES)]
     Trace(trace::Args),
     #[command(after_help = EXIT_CODES)]
+    Daemon(daemon::Args),
+    #[command(after_help = EXIT_CODES)]
     Doctor(doctor::Args),
     Completions(completions::Args),
 }
@@ -89,6 +92,7 @@ impl Cli {
             Verb::Wait(args) => wait::run(&args, say),
             Verb::Kill(args) => kill::run(&args, say),
             Verb::Trace(args) => trace::run(args, say),
+            Verb::Daemon(args) => daemon::run(args),
             Verb::Doctor(args) => doctor::run(&args),
             Verb::Completions(args) => completions::run(&args),
         }
