@@ -21,6 +21,7 @@ pub mod api;
 pub mod cgroup;
 pub mod cli;
 pub mod container;
+pub mod daemon;
 pub mod event;
 pub mod exit_status;
 pub mod filter;

@@ -1,0 +1,3 @@
+//! `probe daemon`: one privileged process that serves everybody's waits.
+
+pub mod metrics;
