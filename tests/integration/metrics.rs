@@ -4,17 +4,12 @@
 use std::{
     io::Write,
     process::{Command, Stdio},
-    sync::Arc,
     time::{Duration, SystemTime},
 };
 
 use probe_user::{
-    container::{Container, Runtime},
     daemon::metrics::{Format, Metrics, Scope},
-    event::Exit,
-    exit_status::ExitStatus,
-    process::{Comm, Process},
-    record::{LossReason, Placed},
+    record::LossReason,
     source::counters::ProgramRuns,
     waiter::Outcome,
 };
@@ -40,45 +35,10 @@ fn promtool(text: &str) -> String {
     said
 }
 
-/// Killed for want of memory, in a container whose name wants escaping.
-fn exit() -> Placed<Exit> {
-    Placed {
-        boottime_ns: 1,
-        what: Exit {
-            process: Process {
-                tid: 42,
-                tgid: 42,
-                ppid: None,
-                uid: None,
-                comm: Comm::new([0; 16]),
-                start_boottime_ns: None,
-                cgroup: None,
-                wanted_cgroup_id: None,
-                ns_pid: None,
-                pid_ns: None,
-            },
-            group_dead: true,
-            leader: true,
-            status: Some(ExitStatus::from_wait_status(9)),
-            killed_by: None,
-            oom: true,
-            usage: None,
-        },
-        cgroup: None,
-        container: Some(Arc::new(Container {
-            runtime: Runtime::Docker,
-            id: "\\\"\n\u{1b}é".to_owned(),
-            name: None,
-            pod_uid: None,
-        })),
-    }
-}
-
 #[test]
 #[ignore = "needs promtool"]
 fn promtool_has_nothing_to_say() {
     let metrics = Metrics::new(SystemTime::now());
-    metrics.exit(&exit());
     metrics.lost(LossReason::RingFull, 1);
     let wait = metrics.wait_began();
     wait.ended(Outcome::Done, Duration::from_micros(300));
@@ -88,7 +48,7 @@ fn promtool_has_nothing_to_say() {
         run_time: Duration::from_nanos(250),
     }]);
     let text = metrics.render(Format::Prometheus, Scope::Everything);
-    assert!(text.contains("probe_container_exits_total"), "{text}");
+    assert!(text.contains("probe_bpf_runs_total"), "{text}");
     assert_eq!(promtool(&text), "");
 }
 

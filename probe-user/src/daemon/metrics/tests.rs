@@ -1,38 +1,31 @@
 use std::{sync::Arc, time::Duration};
 
+use probe_ebpf::event as wire;
+use zerocopy::{FromZeros, IntoBytes};
+
 use super::*;
 use crate::{
     container::{Container, Runtime},
-    exit_status::ExitStatus,
-    process::{Comm, Process},
+    event::{Event, decode},
     waiter::Outcome,
 };
 
 const STARTED: SystemTime = SystemTime::UNIX_EPOCH;
 
 fn exit(wait_status: u32, oom: bool) -> Placed<Exit> {
+    let mut wire = wire::Exit::new_zeroed();
+    wire.header.kind = wire::KIND_EXIT;
+    wire.exit_code = wait_status;
+    wire.flags = wire::EXIT_GROUP_DEAD | wire::EXIT_STATUS_KNOWN;
+    if oom {
+        wire.flags |= wire::EXIT_OOM_VICTIM;
+    }
+    let Event::Exit(what) = decode(wire.as_bytes()).expect("a record").event else {
+        panic!("an exit");
+    };
     Placed {
         boottime_ns: 1,
-        what: Exit {
-            process: Process {
-                tid: 42,
-                tgid: 42,
-                ppid: None,
-                uid: None,
-                comm: Comm::new(*b"victim\0\0\0\0\0\0\0\0\0\0"),
-                start_boottime_ns: None,
-                cgroup: None,
-                wanted_cgroup_id: None,
-                ns_pid: None,
-                pid_ns: None,
-            },
-            group_dead: true,
-            leader: true,
-            status: Some(ExitStatus::from_wait_status(wait_status)),
-            killed_by: None,
-            oom,
-            usage: None,
-        },
+        what,
         cgroup: None,
         container: None,
     }
