@@ -18,6 +18,7 @@ mod input;
 mod kill;
 mod killed_by;
 mod library;
+mod metrics;
 mod oom;
 mod places;
 mod races;

@@ -104,7 +104,7 @@ impl Run<'_> {
             return;
         }
         if privilege != Privilege::None {
-            setup::packages(&[setup::RUNC]);
+            setup::packages(&[setup::RUNC, setup::PROMETHEUS]);
         }
         if privilege == Privilege::Sudo {
             match runner_variable() {
