@@ -23,6 +23,8 @@ pub mod container;
 pub mod event;
 pub mod exit_status;
 pub mod filter;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod kill;
 pub mod output;
 pub mod pipeline;
