@@ -49,10 +49,14 @@ fn events(file: &[u8]) {
 /// `/proc/PID/stat`: our reading and procfs's agree, and the name cannot lie.
 fn stat(file: &[u8]) {
     let nobodys = fuzzing::life(file, u64::MAX);
+    // On anything else procfs panics.
+    if !is_as_printed(file) {
+        return;
+    }
     let Ok(stat) = Stat::from_read(file) else {
         return;
     };
-    if !is_as_printed(file) || stat.starttime == u64::MAX {
+    if stat.starttime == u64::MAX || stat.num_threads < 1 {
         return;
     }
     assert_eq!(nobodys, Some(Life::Reaped), "{stat:?}");
@@ -61,8 +65,13 @@ fn stat(file: &[u8]) {
     assert_eq!(fuzzing::life(file, stat.starttime), Some(life), "{stat:?}");
 }
 
-/// Whether behind the name there are a letter and numbers, a blank before each.
+/// Whether a kernel may print it: a number, a name in parentheses, a letter and
+/// numbers, a blank before each.
 fn is_as_printed(stat: &[u8]) -> bool {
+    let digits = stat.iter().take_while(|it| it.is_ascii_digit()).count();
+    if digits == 0 || !stat[digits..].starts_with(b" (") {
+        return false;
+    }
     let tail = stat.iter().rposition(|&it| it == b')');
     let tail = tail.and_then(|at| stat.get(at + 1..)).unwrap_or_default();
     let tail = tail.strip_suffix(b"\n").unwrap_or(tail);

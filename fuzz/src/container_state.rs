@@ -1,6 +1,10 @@
 //! What runtimes, and whoever poses as one, leave on a machine.
 
-use std::{fs, path::PathBuf};
+use std::{
+    borrow::Cow,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use probe_user::{
     cgroup::is_within,
@@ -52,6 +56,12 @@ const FILES: [&str; 16] = [
     "cgroup/web/cgroup.procs",
 ];
 
+/// Of a process that is pid 1 in a namespace of its own, without the name.
+const STATUS: &str = "State:\tS (sleeping)\nTgid:\t7\nPid:\t7\nPPid:\t1\nTracerPid:\t0\n\
+    Uid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\nFDSize:\t64\nGroups:\t\nNSpid:\t7\t1\nThreads:\t1\n\
+    SigQ:\t0/1\nSigPnd:\t0\nShdPnd:\t0\nSigBlk:\t0\nSigIgn:\t0\nSigCgt:\t0\n\
+    CapInh:\t0\nCapPrm:\t0\nCapEff:\t0\n";
+
 /// A cgroup's path, and files of a machine: each behind a NUL and a byte that
 /// says which.
 ///
@@ -71,7 +81,7 @@ fn answered<'a>(machine: &Machine, path: &str, parts: impl Iterator<Item = &'a [
         .filter_map(|part| {
             let (which, content) = part.split_first()?;
             let file = machine.path(FILES[usize::from(*which) % FILES.len()]);
-            fs::write(&file, content).expect("a file");
+            fs::write(&file, printed(&file, content)).expect("a file");
             Some(file)
         })
         .collect();
@@ -79,6 +89,22 @@ fn answered<'a>(machine: &Machine, path: &str, parts: impl Iterator<Item = &'a [
     for file in written {
         // Twice, if it was written twice.
         let _gone = fs::remove_file(file);
+    }
+}
+
+/// The files of a process are the kernel's, and only the name in them is not:
+/// on others procfs panics.
+fn printed<'a>(file: &Path, content: &'a [u8]) -> Cow<'a, [u8]> {
+    let length = content.len().min(15);
+    let name = content[..length].escape_ascii();
+    if file.ends_with("proc/7/stat") {
+        let zeros = "0 ".repeat(29);
+        let stat = format!("7 ({name}) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 77 {zeros}0\n");
+        Cow::Owned(stat.into_bytes())
+    } else if file.ends_with("proc/7/status") {
+        Cow::Owned(format!("Name:\t{name}\n{STATUS}").into_bytes())
+    } else {
+        Cow::Borrowed(content)
     }
 }
 

@@ -72,14 +72,14 @@ fn targets() -> Result<Vec<String>> {
 
 /// Without a sanitizer: ours is safe Rust, in which AddressSanitizer finds
 /// nothing at half the speed, and it would take an unstable flag. What the
-/// compiler can check, overflows and the standard library's assertions, is on.
+/// compiler can check, overflows and debug assertions, cargo-fuzz has it check.
 fn build() -> Result<()> {
     setup::fuzz()?;
     println!("building the fuzz targets (2 minutes on 2 CPUs the first time)");
     command::run(
         checkout::cargo_fuzz()
             .args(["build", "--fuzz-dir", "fuzz", "--features", "libfuzzer"])
-            .args(["--sanitizer", "none", "--debug-assertions"])
+            .args(["--sanitizer", "none"])
             // Many units compile in a third of the time, and run half as fast.
             .args(["--codegen-units", "16"])
             .arg("--target-dir")
