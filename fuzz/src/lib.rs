@@ -18,8 +18,11 @@ pub use self::{
     btf::btf, cgroup_files::cgroup_files, container_state::container_state, wire::wire,
 };
 
+/// What panics at bytes of which something does not hold.
+pub type Target = fn(&[u8]);
+
 /// Every target by name.
-pub const TARGETS: [(&str, fn(&[u8])); 4] = [
+pub const TARGETS: [(&str, Target); 4] = [
     ("btf", btf),
     ("cgroup_files", cgroup_files),
     ("container_state", container_state),
@@ -45,7 +48,7 @@ macro_rules! target {
 /// # Panics
 ///
 /// If a file cannot be read, or the target finds something.
-pub fn replay(target: fn(&[u8])) {
+pub fn replay(target: Target) {
     for path in env::args_os().skip(1) {
         let bytes = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         target(&bytes);

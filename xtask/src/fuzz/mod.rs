@@ -70,7 +70,7 @@ fn targets() -> Result<Vec<String>> {
     Ok(targets)
 }
 
-/// Without a sanitizer: ours is safe Rust, in which AddressSanitizer finds
+/// Without a sanitizer: ours is safe Rust, in which `AddressSanitizer` finds
 /// nothing at half the speed, and it would take an unstable flag. What the
 /// compiler can check, overflows and debug assertions, cargo-fuzz has it check.
 fn build() -> Result<()> {

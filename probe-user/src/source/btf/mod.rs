@@ -188,7 +188,7 @@ mod tests {
         let name = MEMBERS[0].0;
         let strings = [b"\0", name.as_bytes(), b"\0"].concat();
         let members = (0..50).flat_map(|_| [0, 1, 0]);
-        let types: Vec<u32> = [1, 4 << 24 | 50, 8].into_iter().chain(members).collect();
+        let types: Vec<u32> = [1, 4 << 24 | 0x32, 8].into_iter().chain(members).collect();
         let types = parse(&btf(&types, &strings)).expect("BTF");
         assert_eq!(types.offsets.task_pid, UNKNOWN);
     }
