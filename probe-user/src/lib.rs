@@ -25,6 +25,8 @@ pub mod daemon;
 pub mod event;
 pub mod exit_status;
 pub mod filter;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod kill;
 pub mod output;
 pub mod pipeline;

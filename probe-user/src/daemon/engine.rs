@@ -18,7 +18,7 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
-use super::topics::Topics;
+use super::{metrics::Metrics, topics::Topics};
 use crate::{
     api::info::Loss,
     container::Resolver,
@@ -71,6 +71,7 @@ pub(super) struct State {
     /// When `/proc` is to be scanned again, and how often it was.
     rescans: Vec<Instant>,
     skipped: u64,
+    pub(super) metrics: Arc<Metrics>,
 }
 
 impl Engine {
@@ -80,6 +81,7 @@ impl Engine {
         mounts: Vec<Mount>,
         resolver: Resolver,
         history: usize,
+        metrics: Arc<Metrics>,
     ) -> Self {
         let mut places = Places::new(mounts, resolver);
         let mut tracker = Tracker::new();
@@ -96,6 +98,7 @@ impl Engine {
             is_ready: false,
             rescans: Vec::new(),
             skipped: 0,
+            metrics,
         };
         // While there are the privileges to ask whose user namespaces they are.
         state.table.begin_scan(boottime_ns());
@@ -201,6 +204,7 @@ impl State {
             history,
             topics,
             loss,
+            metrics,
             ..
         } = self;
         let mut is_lossy = false;
@@ -208,13 +212,14 @@ impl State {
             table.apply(&timed);
             match places.record(tracker, timed) {
                 Some(Record::Exit(exit)) => {
-                    let exit = Arc::from(exit);
+                    metrics.exit(&exit);
                     history.push(Arc::clone(&exit));
                     topics.publish(&exit);
                 }
                 Some(Record::Lost { count, reason }) => {
                     is_lossy = true;
                     loss.ring_full += count;
+                    metrics.lost(reason, count);
                     topics.lost(count, reason);
                 }
                 Some(Record::Start(_)) | None => {}
@@ -252,6 +257,7 @@ impl State {
                 LossReason::RingFull => self.loss.ring_full += count,
                 LossReason::Skipped | LossReason::SlowReader => self.loss.skipped += count,
             }
+            self.metrics.lost(reason, count);
             self.topics.lost(count, reason);
             self.scan_soon();
         }
@@ -291,7 +297,10 @@ impl State {
         let differences = self.table.finish_scan();
         if std::mem::replace(&mut self.is_ready, true) {
             self.loss.resyncs += 1;
+            self.metrics.resync();
             tracing::info!(?differences, "scanned /proc after a loss");
+        } else {
+            self.metrics.first_scan();
         }
     }
 }

@@ -10,29 +10,45 @@
 //! it; [`server`] bounds who may ask. What a client says is resolved by
 //! [`aim`], and what it may know is [`peer`]'s decision.
 
+pub mod accounts;
 mod aim;
 mod body;
+pub mod config;
+pub mod confine;
 mod engine;
+mod error;
+pub mod limits;
+pub mod metrics;
+pub mod notify;
 mod peer;
+pub mod privileges;
 mod refusal;
 mod routes;
+pub mod sandbox;
 mod selection;
 mod server;
+pub mod socket;
 mod stopping;
 mod targets;
 mod topics;
 
 use std::{
-    io,
+    os::unix::net::UnixListener,
     sync::Arc,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
-use tokio::net::UnixListener;
+use tokio::time::timeout;
 
-pub use self::routes::document;
+pub use self::{error::RunError, routes::document};
 use self::{
+    config::Config,
+    confine::Sight,
     engine::Engine,
+    metrics::Metrics,
+    notify::Supervisor,
+    server::Server,
+    socket::{Listening, Place},
     stopping::{Stop, Stopping},
 };
 use crate::{
@@ -40,49 +56,28 @@ use crate::{
     container::{Resolver, StateRoots},
     filter::Wanted,
     source::{
-        cgroupfs::{self, MountError},
+        cgroupfs,
         hook::Hook,
-        load::{LoadError, Plan},
+        load::Plan,
     },
     wait::Hub,
     waiter::Backend,
 };
 
-/// Why the daemon does not run (any more).
-#[derive(Debug, thiserror::Error)]
-pub enum DaemonError {
-    /// The programs cannot be loaded or attached.
-    #[error("cannot load the kernel half")]
-    Load(#[source] LoadError),
-    /// No thread could load them.
-    #[error("nothing loaded the kernel half")]
-    NotLoaded,
-    /// The mounts are unknown.
-    #[error(transparent)]
-    Mounts(#[from] MountError),
-    /// The ring cannot be waited for (any more).
-    #[error("cannot wait for the ring buffer")]
-    Ring(#[source] io::Error),
-    /// The socket takes no connections.
-    #[error("cannot serve the socket")]
-    Serve(#[source] io::Error),
-}
-
-/// How much is kept and served.
-#[derive(Clone, Copy, Debug)]
-pub struct Bounds {
-    /// Exits that are kept.
-    pub history: usize,
-    /// Connections at one time.
-    pub max_clients: usize,
-    /// Size of the stream ring in bytes: a power of two, at least a page.
-    pub stream_bytes: u32,
+/// What a supervisor gave.
+#[derive(Debug)]
+pub struct Outside {
+    /// Whom to tell.
+    pub supervisor: Supervisor,
+    /// The socket that it listens to.
+    pub passed: Option<UnixListener>,
 }
 
 /// What the routes have in common.
 struct Daemon {
     hub: Arc<Hub>,
     engine: Arc<Engine>,
+    metrics: Arc<Metrics>,
     stopping: Stopping,
     begun: Instant,
     kernel: Kernel,
@@ -90,81 +85,76 @@ struct Daemon {
     history: u64,
 }
 
-/// A daemon whose programs run, and which nobody can ask yet.
-pub struct Loaded {
-    daemon: Arc<Daemon>,
-    stop: Stop,
-    keeping_up: tokio::task::JoinHandle<io::Error>,
-}
-
 /// How long waits in flight have to say goodbye.
 const FAREWELL: Duration = Duration::from_secs(2);
 
-impl Loaded {
-    /// Loads and attaches the programs; needs the privileges for that.
-    pub async fn load(bounds: Bounds, roots: StateRoots) -> Result<Self, DaemonError> {
-        let begun = Instant::now();
-        let mounts = cgroupfs::mounts()?;
-        let mut hub = Hub::start(Backend::Bpf);
-        hub.load(plan(bounds.stream_bytes));
-        let stream = hub.bpf().await.ok_or(DaemonError::NotLoaded)?;
-        let stream = stream.map_err(DaemonError::Load)?;
-        let hub = Arc::new(hub);
-        let engine = Engine::new(stream, mounts, Resolver::new(roots), bounds.history);
-        let engine = Arc::new(engine);
-        let keeping_up = tokio::spawn(Arc::clone(&engine).run(Arc::clone(&hub)));
-        let (stop, stopping) = Stop::new();
-        let daemon = Arc::new(Daemon {
-            kernel: kernel(&hub),
-            hub,
-            engine,
-            stopping,
-            begun,
-            max_clients: bounds.max_clients,
-            history: bounds.history as u64,
-        });
-        Ok(Self {
-            daemon,
-            stop,
-            keeping_up,
-        })
-    }
+/// Twice what a trace has: every start is in it as well, and nobody must miss an
+/// exit because the daemon answered somebody else.
+const STREAM_BYTES: u32 = 8 << 20;
 
-    /// Serves until `stop` resolves; then waits in flight are told goodbye.
-    pub async fn serve(
-        mut self,
-        listener: UnixListener,
-        stop: impl Future<Output = ()>,
-    ) -> Result<(), DaemonError> {
-        let router = routes::router(Arc::clone(&self.daemon));
-        let stopping = self.daemon.stopping.clone();
-        let (finished, all_finished) = server::farewell();
-        let serving = server::serve(
-            listener,
-            router,
-            self.daemon.max_clients,
-            stopping,
-            finished,
-        );
-        let mut serving = std::pin::pin!(serving);
-        tokio::select! {
-            served = &mut serving => return served.map_err(DaemonError::Serve),
-            ended = &mut self.keeping_up => {
-                let error = ended.unwrap_or_else(io::Error::other);
-                return Err(DaemonError::Ring(error));
-            }
-            () = stop => {}
-        }
-        self.stop.now();
-        serving.await.map_err(DaemonError::Serve)?;
-        if tokio::time::timeout(FAREWELL, all_finished).await.is_err() {
-            tracing::info!("some clients did not take the goodbye in time");
-        }
-        Ok(())
+/// Serves until `stop`.
+pub async fn run(
+    config: Config,
+    outside: Outside,
+    stop: impl Future<Output = i32>,
+) -> Result<(), RunError> {
+    let begun = Instant::now();
+    let max_clients = limits::max_clients(config.max_clients)?;
+    let listening = match outside.passed {
+        Some(socket) => Listening::passed(socket)?,
+        None => Listening::bind(Place::of(&config))?,
+    };
+    let mounts = cgroupfs::mounts()?;
+    let roots = StateRoots::system(None, Vec::new());
+    let sight_roots = roots.clone();
+    let mut hub = Hub::start(Backend::Bpf);
+    hub.load(plan());
+    let stream = hub.bpf().await.ok_or(RunError::NotLoaded)??;
+    let hub = Arc::new(hub);
+    let metrics = Arc::new(Metrics::new(SystemTime::now()));
+    metrics.set_ring_bytes(STREAM_BYTES);
+    // Everything that needs a privilege is done when this is.
+    let resolver = Resolver::new(roots);
+    let counted = Arc::clone(&metrics);
+    let engine = Engine::new(stream, mounts.clone(), resolver, config.history, counted);
+    let sight = Sight {
+        mounts: &mounts,
+        roots: &sight_roots,
+        socket_directory: listening.directory(),
+    };
+    confine::confine(&config, sight, || hub.can_watch())?;
+    let (stopper, stopping) = Stop::new();
+    let daemon = Arc::new(Daemon {
+        kernel: kernel(&hub),
+        hub: Arc::clone(&hub),
+        engine: Arc::new(engine),
+        metrics,
+        stopping: stopping.clone(),
+        begun,
+        max_clients,
+        history: config.history as u64,
+    });
+    let mut keeping_up = tokio::spawn(Arc::clone(&daemon.engine).run(hub));
+    let listener = tokio::net::UnixListener::from_std(listening.socket()?)?;
+    let (server, all_gone) = Server::new(daemon, listener);
+    let mut serving = tokio::spawn(server.run(stopping));
+    outside
+        .supervisor
+        .ready(&format!("serving at most {max_clients} clients"));
+    tokio::select! {
+        ended = &mut keeping_up => return Err(ended.unwrap_or_else(std::io::Error::other).into()),
+        () = outside.supervisor.keep_alive() => {}
+        _ = stop => {}
     }
+    outside.supervisor.stopping();
+    stopper.now();
+    if timeout(FAREWELL, async { _ = (&mut serving).await; all_gone.await }).await.is_err() {
+        tracing::info!("some clients did not take the goodbye in time");
+    }
+    Ok(())
 }
 
-fn plan(stream_bytes: u32) -> Plan {
+fn plan() -> Plan {
     let mut hooks = vec![
         Hook::CgroupPopulated,
         Hook::CgroupRemoved,
@@ -176,10 +166,10 @@ fn plan(stream_bytes: u32) -> Plan {
     hooks.extend(Hook::EXITS);
     Plan {
         hooks,
-        filter: Wanted::default().kernel_filter(stream_bytes),
+        filter: Wanted::default().kernel_filter(STREAM_BYTES),
         cgroups: Vec::new(),
         pids: Vec::new(),
-        stream_bytes,
+        stream_bytes: STREAM_BYTES,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Connections: one task each, bounded in number, time and size.
 
-use std::{convert::Infallible, io, sync::Arc, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -15,15 +15,17 @@ use hyper_util::{
 use tokio::{
     net::{UnixListener, UnixStream},
     sync::{Semaphore, mpsc},
-    time::timeout,
+    time::{sleep, timeout},
 };
 
-use super::{peer::Peer, refusal::Refusal, stopping::Stopping};
+use super::{Daemon, peer::Peer, refusal::Refusal, routes, stopping::Stopping};
 
 /// Time to send the head of a request, also of the next one on a connection.
 const HEAD_WITHIN: Duration = Duration::from_secs(10);
 /// Time to take the news that there is no room.
 const REFUSED_WITHIN: Duration = Duration::from_secs(2);
+/// After a connection that could not be accepted.
+const PAUSE: Duration = Duration::from_millis(10);
 /// Least buffer that hyper allows: there may be ten thousand connections.
 const BUFFER_BYTES: usize = 8 * 1024;
 /// Connections that are told at one time that there is no room; what comes
@@ -31,51 +33,74 @@ const BUFFER_BYTES: usize = 8 * 1024;
 const MOST_REFUSED: usize = 64;
 
 /// Held by every connection.
-pub(super) type Finished = mpsc::Sender<Infallible>;
+type Present = mpsc::Sender<Infallible>;
 
-/// Resolves when nobody holds the other end any more.
-pub(super) fn farewell() -> (Finished, impl Future<Output = ()>) {
-    let (finished, mut all) = mpsc::channel(1);
-    (finished, async move { _ = all.recv().await })
-}
-
-/// Serves until `stopping` says so; then no new connection is taken.
-pub(super) async fn serve(
+/// Takes connections.
+pub(super) struct Server {
+    daemon: Arc<Daemon>,
     listener: UnixListener,
     router: Router,
-    max_clients: usize,
-    mut stopping: Stopping,
-    finished: Finished,
-) -> io::Result<()> {
-    let seats = Arc::new(Semaphore::new(max_clients));
-    let refused = Arc::new(Semaphore::new(MOST_REFUSED));
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = stopping.begun() => return Ok(()),
+    seats: Arc<Semaphore>,
+    refused: Arc<Semaphore>,
+    present: Present,
+}
+
+impl Server {
+    /// With a future that resolves when it and all connections are gone.
+    pub(super) fn new(
+        daemon: Arc<Daemon>,
+        listener: UnixListener,
+    ) -> (Self, impl Future<Output = ()>) {
+        let (present, mut everybody) = mpsc::channel(1);
+        let server = Self {
+            router: routes::router(Arc::clone(&daemon)),
+            seats: Arc::new(Semaphore::new(daemon.max_clients)),
+            refused: Arc::new(Semaphore::new(MOST_REFUSED)),
+            daemon,
+            listener,
+            present,
         };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
-            // Out of descriptors, or the client has gone: others may be served.
-            Err(error) => {
-                tracing::warn!(%error, "a connection could not be accepted");
-                tokio::time::sleep(Duration::from_millis(10)).await;
-                continue;
+        (server, async move { _ = everybody.recv().await })
+    }
+
+    /// Until the daemon ends: then no new connection is taken.
+    pub(super) async fn run(self, mut stopping: Stopping) {
+        loop {
+            let accepted = tokio::select! {
+                accepted = self.listener.accept() => accepted,
+                () = stopping.begun() => return,
+            };
+            match accepted {
+                Ok((stream, _)) => self.take(stream),
+                // Out of descriptors, or the client has gone: others may be
+                // served.
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    sleep(PAUSE).await;
+                }
             }
-        };
-        if let Ok(seat) = Arc::clone(&seats).try_acquire_owned() {
-            let router = router.clone();
-            let stopping = stopping.clone();
-            let finished = finished.clone();
+        }
+    }
+
+    fn take(&self, stream: UnixStream) {
+        if let Ok(seat) = Arc::clone(&self.seats).try_acquire_owned() {
+            let router = self.router.clone();
+            let stopping = self.daemon.stopping.clone();
+            let present = self.present.clone();
+            let counted = self.daemon.metrics.client_connected();
             tokio::spawn(async move {
                 attend(stream, router, stopping).await;
-                drop((seat, finished));
+                drop((seat, present, counted));
             });
-        } else if let Ok(seat) = Arc::clone(&refused).try_acquire_owned() {
+        } else if let Ok(seat) = Arc::clone(&self.refused).try_acquire_owned() {
+            self.daemon.metrics.client_refused();
+            let max_clients = self.daemon.max_clients;
             tokio::spawn(async move {
                 let _late = timeout(REFUSED_WITHIN, refuse(stream, max_clients)).await;
                 drop(seat);
             });
+        } else {
+            self.daemon.metrics.client_refused();
         }
     }
 }

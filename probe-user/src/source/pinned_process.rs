@@ -251,7 +251,7 @@ impl PinnedProcess {
 
 /// The name may hold anything, so what stands behind its last parenthesis counts:
 /// state first, `num_threads` 18th, `starttime` 20th.
-fn parse_life(stat: &[u8], start_ticks: u64) -> Option<Life> {
+pub(crate) fn parse_life(stat: &[u8], start_ticks: u64) -> Option<Life> {
     let stat = std::str::from_utf8(&stat[stat.iter().rposition(|&it| it == b')')? + 1..]).ok()?;
     let mut fields = stat.split_ascii_whitespace();
     let state = fields.next()?;

@@ -25,6 +25,7 @@ use crate::{
     event::{Event, decode},
     source::{
         cgroup_events::PinnedCgroup,
+        counters::ProgramRuns,
         hook::ExitShape,
         load::{self, Attached, LoadError, Plan, Rings},
         readiness::register,
@@ -115,6 +116,29 @@ impl Hub {
     pub fn skipped(&self) -> u64 {
         let attached = lock(&self.shared.attached);
         attached.as_ref().map_or(0, Attached::recursion_misses)
+    }
+
+    /// Whether cgroups can be watched with the privileges that the caller has
+    /// left.
+    #[must_use]
+    pub fn can_watch(&self) -> bool {
+        const NOBODYS: CgroupId = CgroupId {
+            hierarchy: u32::MAX,
+            id: u64::MAX,
+        };
+        let mut attached = lock(&self.shared.attached);
+        attached.as_mut().is_some_and(|attached| {
+            let works = attached.watch(NOBODYS).is_ok();
+            attached.unwatch(NOBODYS);
+            works
+        })
+    }
+
+    /// How often the programs ran, and how long.
+    #[must_use]
+    pub fn program_runs(&self) -> Vec<ProgramRuns> {
+        let attached = lock(&self.shared.attached);
+        attached.as_ref().map(Attached::program_runs).unwrap_or_default()
     }
 
     /// Whether the kernel told its types to the programs.

@@ -33,8 +33,15 @@ pub(crate) const PROMETHEUS: Package = Package {
     purpose: "the test of what /metrics says",
 };
 
+/// The compiler of libFuzzer.
+pub(super) const GXX: Package = Package {
+    name: "g++",
+    program: "g++",
+    purpose: "fuzzing",
+};
+
 /// All that any command wants.
-pub(super) const ALL: [Package; 3] = [RUNC, EXITSNOOP, PROMETHEUS];
+pub(super) const ALL: [Package; 4] = [RUNC, EXITSNOOP, PROMETHEUS, GXX];
 
 /// Installs those whose program is missing, if it may; says whether it did.
 /// Nothing fails for want of them, but what is left out is said.

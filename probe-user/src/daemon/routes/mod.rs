@@ -6,6 +6,7 @@ mod exits;
 mod health;
 mod info;
 mod lines;
+mod metrics;
 mod openapi;
 mod wait;
 
@@ -31,6 +32,7 @@ pub(super) fn router(daemon: Arc<Daemon>) -> Router {
         .route("/v1/containers", get(containers::list))
         .route("/v1/containers/{id}", get(containers::one))
         .route("/v1/openapi.json", get(openapi::openapi))
+        .route("/metrics", get(metrics::metrics))
         .route("/healthz", get(health::health))
         .fallback(unknown)
         .method_not_allowed_fallback(not_allowed)

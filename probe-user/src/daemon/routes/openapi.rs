@@ -3,7 +3,7 @@
 use axum::Json;
 use utoipa::{OpenApi, openapi};
 
-use super::{containers, events, exits, health, info, wait};
+use super::{containers, events, exits, health, info, metrics, wait};
 
 /// The API of the probe daemon.
 #[derive(OpenApi)]
@@ -22,6 +22,7 @@ use super::{containers, events, exits, health, info, wait};
         containers::one,
         info::info,
         health::health,
+        metrics::metrics,
         openapi,
     ),
     tags(

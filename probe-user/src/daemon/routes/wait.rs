@@ -19,6 +19,7 @@ use crate::{
         Daemon,
         body::{Json, Lines, stream},
         engine::Engine,
+        metrics,
         peer::Peer,
         refusal::Refusal,
         selection::Selection,
@@ -97,6 +98,7 @@ pub(super) async fn wait(
             is_seen,
             told: Told::default(),
             met: vec![false; request.targets.len()],
+            counted: Some(daemon.metrics.wait_began()),
         }
     };
     let deadline = request
@@ -142,6 +144,7 @@ struct Waiting {
     told: Told,
     /// Targets that were said to be done.
     met: Vec<bool>,
+    counted: Option<metrics::Wait>,
 }
 
 impl Waiting {
@@ -188,6 +191,9 @@ impl Waiting {
 
     async fn conclude(&mut self, lines: &Lines, outcome: Outcome) -> Result<(), Gone> {
         let elapsed = self.begun.elapsed();
+        if let Some(counted) = self.counted.take() {
+            counted.ended(outcome, elapsed);
+        }
         self.tell_exits(lines).await?;
         self.tell_met(lines).await?;
         let waits = || self.set.waits();
