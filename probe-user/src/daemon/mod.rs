@@ -40,7 +40,6 @@ use std::{
 
 use tokio::time::timeout;
 
-pub use self::{error::RunError, routes::document};
 use self::{
     config::Config,
     confine::Sight,
@@ -51,15 +50,12 @@ use self::{
     socket::{Listening, Place},
     stopping::{Stop, Stopping},
 };
+pub use self::{error::RunError, routes::document};
 use crate::{
     api::info::Kernel,
     container::{Resolver, StateRoots},
     filter::Wanted,
-    source::{
-        cgroupfs,
-        hook::Hook,
-        load::Plan,
-    },
+    source::{cgroupfs, hook::Hook, load::Plan},
     wait::Hub,
     waiter::Backend,
 };
@@ -148,7 +144,13 @@ pub async fn run(
     }
     outside.supervisor.stopping();
     stopper.now();
-    if timeout(FAREWELL, async { _ = (&mut serving).await; all_gone.await }).await.is_err() {
+    if timeout(FAREWELL, async {
+        _ = (&mut serving).await;
+        all_gone.await
+    })
+    .await
+    .is_err()
+    {
         tracing::info!("some clients did not take the goodbye in time");
     }
     Ok(())

@@ -138,7 +138,10 @@ impl Hub {
     #[must_use]
     pub fn program_runs(&self) -> Vec<ProgramRuns> {
         let attached = lock(&self.shared.attached);
-        attached.as_ref().map(Attached::program_runs).unwrap_or_default()
+        attached
+            .as_ref()
+            .map(Attached::program_runs)
+            .unwrap_or_default()
     }
 
     /// Whether the kernel told its types to the programs.

@@ -9,8 +9,7 @@ use axum::{
 };
 
 use crate::daemon::{
-    Daemon,
-    engine,
+    Daemon, engine,
     metrics::{Format, Scope},
     peer::Peer,
 };
