@@ -32,6 +32,7 @@ pub mod process;
 pub mod record;
 pub mod signal;
 pub mod source;
+pub mod top;
 pub mod tracker;
 pub mod wait;
 pub mod waiter;

@@ -16,6 +16,7 @@ mod remove;
 mod stop;
 mod target;
 mod terminal;
+mod top;
 mod trace;
 mod wait;
 
@@ -65,6 +66,8 @@ enum Verb {
     #[command(after_help = EXIT_CODES)]
     Trace(trace::Args),
     #[command(after_help = EXIT_CODES)]
+    Top(top::Args),
+    #[command(after_help = EXIT_CODES)]
     Doctor(doctor::Args),
     Completions(completions::Args),
 }
@@ -88,6 +91,7 @@ impl Cli {
             Verb::Wait(args) => wait::run(&args, say),
             Verb::Kill(args) => kill::run(&args, say),
             Verb::Trace(args) => trace::run(args, say),
+            Verb::Top(args) => top::run(&args),
             Verb::Doctor(args) => doctor::run(&args),
             Verb::Completions(args) => completions::run(&args),
         }
