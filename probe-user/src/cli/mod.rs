@@ -18,6 +18,7 @@ mod remove;
 mod stop;
 mod target;
 mod terminal;
+mod top;
 mod trace;
 mod wait;
 
@@ -67,6 +68,8 @@ enum Verb {
     #[command(after_help = EXIT_CODES)]
     Trace(trace::Args),
     #[command(after_help = EXIT_CODES)]
+    Top(top::Args),
+    #[command(after_help = EXIT_CODES)]
     Daemon(daemon::Args),
     #[command(after_help = EXIT_CODES)]
     Doctor(doctor::Args),
@@ -92,6 +95,7 @@ impl Cli {
             Verb::Wait(args) => wait::run(&args, say),
             Verb::Kill(args) => kill::run(&args, say),
             Verb::Trace(args) => trace::run(args, say),
+            Verb::Top(args) => top::run(&args),
             Verb::Daemon(args) => daemon::run(args),
             Verb::Doctor(args) => doctor::run(&args),
             Verb::Completions(args) => completions::run(&args),

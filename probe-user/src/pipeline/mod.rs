@@ -5,6 +5,7 @@
 //! reader has gone. Dropping it detaches everything.
 
 pub(crate) mod places;
+pub mod records;
 mod teller;
 pub mod trace;
 pub mod wait;
