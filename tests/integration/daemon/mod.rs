@@ -1,6 +1,7 @@
 //! `probe daemon`: how it starts, what it may do then, and how it ends.
 
 mod config;
+mod log;
 mod privileges;
 mod socket;
 mod systemd;

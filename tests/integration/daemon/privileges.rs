@@ -1,6 +1,6 @@
 //! What it may still do once it serves, as the kernel tells.
 
-use std::{fs, path::PathBuf};
+use std::{fs, os::unix::fs::MetadataExt, path::PathBuf, process::Command};
 
 use probe_tests::{Daemon, conditions, probe_in};
 
@@ -62,16 +62,46 @@ fn root_that_stays_root_has_none_of_roots_rights() {
     let _output = daemon.stop();
 }
 
+fn reads_others(daemon: &Daemon) -> bool {
+    let effective = u64::from_str_radix(&daemon.status("CapEff"), 16).expect("a set");
+    effective & DAC_READ_SEARCH != 0
+}
+
 #[test]
 #[ignore = "needs root"]
 fn names_of_others_containers_cost_one_capability() {
     let daemon = Daemon::start(&["--user", "4242", "--runtime-names"]);
     assert_confined(&daemon, "4242", BPF | DAC_READ_SEARCH);
-    let effective = u64::from_str_radix(&daemon.status("CapEff"), 16).expect("a set");
-    // Without Landlock it would be a right to read everything.
-    let has_landlock =
-        !fs::read_to_string("/sys/kernel/security/lsm").is_ok_and(|it| !it.contains("landlock"));
-    assert_eq!(effective & DAC_READ_SEARCH != 0, has_landlock);
+    let reads_others = reads_others(&daemon);
+    let said = daemon.stop_anywhere().stderr;
+    assert_eq!(reads_others, !said.contains("needs Landlock"), "{said}");
+}
+
+#[test]
+#[ignore = "needs root"]
+fn without_landlock_it_says_so_and_reads_nothing_of_others() {
+    let directory = Daemon::directory();
+    let socket = directory.path().join("probe.sock");
+    let args = ["daemon", "--socket", text(&socket), "--runtime-names"];
+    let mut command = conditions::denied("landlock_create_ruleset", "ENOSYS", &args);
+    let daemon = Daemon::start_in(&mut command, &socket);
+    assert_confined(&daemon, "0", BPF);
+    assert!(!reads_others(&daemon));
+    let said = daemon.stop().stderr;
+    for line in ["files are not limited", "runtime-names needs Landlock"] {
+        assert!(said.contains(line), "{said}");
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_privilege_that_is_not_dropped_is_a_reason_not_to_start() {
+    let directory = Daemon::directory();
+    let socket = directory.path().join("probe.sock");
+    let args = ["daemon", "--socket", text(&socket), "--user", "4242"];
+    let output = probe_in(&mut conditions::denied("setresuid", "EPERM", &args));
+    assert_refused(&output, 1, &["change the user", "--user 0"]);
+    assert!(!socket.exists(), "nobody serves");
 }
 
 #[test]
@@ -88,6 +118,33 @@ fn two_capabilities_are_enough_to_start_with() {
     assert_confined(&daemon, "65534", BPF);
     // Without CAP_SETPCAP nobody can empty it; no_new_privs makes it moot.
     assert_eq!(bounding_set(&daemon), BPF | PERFMON);
+    let _output = daemon.stop();
+}
+
+#[test]
+#[ignore = "needs root"]
+fn root_of_a_container_gives_the_socket_to_a_group_of_its_own() {
+    let directory = Daemon::directory();
+    let socket = directory.path().join("probe.sock");
+    let args = ["daemon", "--socket", text(&socket), "--user", "0"];
+    let args = [&args[..], &["--group", "4242"]].concat();
+    let contained = |groups: &str| {
+        let probe = conditions::as_it_is(&args);
+        let mut command = Command::new("setpriv");
+        command.args(["--groups", groups, "--bounding-set", "-all,+bpf,+perfmon"]);
+        command
+            .args(["--inh-caps", "-all"])
+            .arg(probe.get_program());
+        command.args(probe.get_args());
+        command
+    };
+    let refused = probe_in(&mut contained("4343"));
+    assert_refused(&refused, 1, &["group '4242'"]);
+    assert!(!socket.exists(), "nobody serves");
+    let daemon = Daemon::start_in(&mut contained("4242"), &socket);
+    assert_confined(&daemon, "0", BPF);
+    let group = fs::metadata(&socket).expect("it listens").gid();
+    assert_eq!(group, 4242);
     let _output = daemon.stop();
 }
 
