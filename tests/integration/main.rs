@@ -8,6 +8,7 @@
 mod backends;
 mod containers;
 mod crowds;
+mod daemon;
 mod doctor;
 mod ends;
 mod exits;
