@@ -79,6 +79,8 @@ pub struct Session {
     backends: Vec<Backend>,
     status_of: Option<(PinnedProcess, Wait)>,
     progress: Option<ProgressBar>,
+    /// What was said of it last: with BPF, or without.
+    said_armed: Option<bool>,
 }
 
 impl Session {
@@ -102,6 +104,7 @@ impl Session {
             backends: Vec::new(),
             status_of: None,
             progress: None,
+            said_armed: None,
         }
     }
 
@@ -269,9 +272,13 @@ impl Session {
         result
     }
 
-    fn say_armed(&self) {
+    fn say_armed(&mut self) {
+        let has_bpf = self.hub.has_bpf();
+        if self.said_armed.replace(has_bpf) == Some(has_bpf) {
+            return;
+        }
         let live = self.live();
-        if self.hub.has_bpf() {
+        if has_bpf {
             tracing::info!("armed: {live} processes live, no exit is missed from here on");
         } else {
             tracing::info!("armed: {live} processes live, but exits are not reported");
