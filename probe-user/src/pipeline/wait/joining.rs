@@ -73,9 +73,13 @@ impl Session {
         result
     }
 
-    pub(super) fn say_armed(&self) {
+    pub(super) fn say_armed(&mut self) {
+        let has_bpf = self.hub.has_bpf();
+        if self.said_armed.replace(has_bpf) == Some(has_bpf) {
+            return;
+        }
         let live = self.live();
-        if self.hub.has_bpf() {
+        if has_bpf {
             tracing::info!("armed: {live} processes live, no exit is missed from here on");
         } else {
             tracing::info!("armed: {live} processes live, but exits are not reported");
