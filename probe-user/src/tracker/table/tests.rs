@@ -110,7 +110,7 @@ fn check(table: &ProcessTable) {
         assert_eq!(table.get(row.tgid()).map(Row::tgid), Some(row.tgid()));
     }
     assert_eq!(table.iter().count(), table.len());
-    assert_eq!(table.is_empty(), table.len() == 0);
+    assert_eq!(table.is_empty(), table.iter().next().is_none());
     for (id, count) in table.cgroups() {
         let mut told: Vec<_> = table.in_cgroup(id).map(Row::tgid).collect();
         let mut expected = by_cgroup.remove(&id.id).expect("a cgroup with somebody");
@@ -341,7 +341,7 @@ fn map_bytes<K, V>(map: &HashMap<K, V>) -> usize {
 }
 
 /// What the kernel does in the model.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 enum Step {
     Fork {
         tgid: u32,
