@@ -1,0 +1,83 @@
+//! BPF that joins a session while it waits, and who serves it otherwise.
+
+use tokio::time::Instant;
+
+use super::{Session, exits::Exits};
+use crate::{
+    source::{
+        load::{LoadError, Plan},
+        ring::Stream,
+    },
+    waiter::Backend,
+};
+
+impl Session {
+    /// Lets BPF join as soon as it is loaded.
+    pub fn load(&mut self, plan: Plan) {
+        self.hub.load(plan);
+        self.is_loading = true;
+    }
+
+    /// The same, unless all is over by then: loading takes CPU time that the
+    /// dying need.
+    pub fn load_at(&mut self, when: Instant, plan: Plan) {
+        self.load_at = Some((when, plan));
+    }
+
+    /// Resolves when BPF has joined, or with the reason why it does not.
+    pub async fn joined(&mut self) -> Result<(), LoadError> {
+        match self.hub.bpf().await {
+            Some(loaded) => self.join(loaded),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn join(&mut self, loaded: Result<Stream, LoadError>) -> Result<(), LoadError> {
+        self.is_loading = false;
+        let joined = loaded.map(Exits::of);
+        let result = match joined {
+            Ok(Ok(exits)) => {
+                self.exits = exits;
+                Ok(())
+            }
+            Ok(Err(error)) => {
+                tracing::info!(%error, "exits are not reported");
+                Ok(())
+            }
+            Err(error) => {
+                tracing::info!("without BPF: {:#}", anyhow::anyhow!("{error}"));
+                Err(error)
+            }
+        };
+        self.serve_by(self.serving());
+        self.say_armed();
+        result
+    }
+
+    pub(super) fn say_armed(&self) {
+        let live = self.live();
+        if self.hub.has_bpf() {
+            tracing::info!("armed: {live} processes live, no exit is missed from here on");
+        } else {
+            tracing::info!("armed: {live} processes live, but exits are not reported");
+        }
+    }
+
+    pub(super) fn serving(&self) -> Backend {
+        if self.hub.has_bpf() {
+            return Backend::Bpf;
+        }
+        let mut each = self.set.waits().map(|(wait, _)| wait.unprivileged());
+        if each.any(|backend| backend == Backend::Pidfd) {
+            Backend::Pidfd
+        } else {
+            Backend::Poll
+        }
+    }
+
+    pub(super) fn serve_by(&mut self, backend: Backend) {
+        if self.backends.last() != Some(&backend) {
+            self.backends.push(backend);
+        }
+    }
+}
