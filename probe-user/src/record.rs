@@ -32,16 +32,27 @@ pub enum LossReason {
     /// The kernel skipped the program (see
     /// [`crate::source::load::Attached::recursion_misses`]).
     Skipped,
+    /// Whoever was to be told did not keep up with the daemon.
+    SlowReader,
 }
 
 impl LossReason {
+    const ALL: [Self; 3] = [Self::RingFull, Self::Skipped, Self::SlowReader];
+
     /// The word in JSON.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::RingFull => "ring_full",
             Self::Skipped => "skipped",
+            Self::SlowReader => "slow_reader",
         }
+    }
+
+    /// The reason that has this word.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|it| it.as_str() == word)
     }
 }
 

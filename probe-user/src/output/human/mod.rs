@@ -136,6 +136,7 @@ impl Columns {
                 let why = match reason {
                     LossReason::RingFull => "the ring buffer was full; hint: --buffer",
                     LossReason::Skipped => "the kernel skipped the program",
+                    LossReason::SlowReader => "they were not read fast enough",
                 };
                 write!(out, "... {count} events lost here: {why}")
             }
