@@ -28,6 +28,7 @@ mod starts;
 mod storm;
 mod targets;
 mod tasks;
+mod trust;
 mod unprivileged;
 mod usage;
 mod wait;

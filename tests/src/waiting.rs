@@ -8,6 +8,7 @@ use crate::{
     Deadline, Output, conditions,
     lines::Lines,
     probe::{collect, spawn},
+    record,
 };
 
 /// A `probe` whose end is waited for.
@@ -72,6 +73,19 @@ impl Waiting {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()));
         let stat = stat.expect("not reaped yet");
         assert!(!stat.contains(") Z "), "the wait ended too soon: {stat}");
+    }
+
+    /// Returns when it has told of this exit, or panics.
+    pub fn until_exit_of(&self, pid: u32) {
+        let deadline = Deadline::start();
+        loop {
+            let line = self.stdout.next(deadline);
+            let line = line.unwrap_or_else(|why| panic!("no exit of {pid} is told: {why:?}"));
+            let line = serde_json::from_str(&line).expect("a line of JSON");
+            if record::is_exit(&line) && record::pid(&line) == pid {
+                return;
+            }
+        }
     }
 
     /// Sends it a signal.

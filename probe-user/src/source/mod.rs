@@ -4,6 +4,7 @@
 //! to one question; they decide nothing. To the right of here nobody opens a
 //! file or a map.
 
+pub(crate) mod ancestry;
 pub mod btf;
 pub mod capability;
 pub mod cgroup_control;

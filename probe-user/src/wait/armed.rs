@@ -5,17 +5,17 @@ use std::{io, sync::Arc};
 use super::{
     bell::{Bell, WokenBy},
     hub::Hub,
+    members::Members,
     target::Target,
     watch::Watch,
 };
 use crate::{
-    process::ProcessKey,
+    process::{Process, ProcessKey},
     source::{
         cgroup_events::PinnedCgroup,
-        clock::boottime_ns,
         left_behind,
         pinned_process::{PinProcessError, PinnedProcess},
-        survivors::{self, Migrant},
+        survivors::Migrant,
     },
     waiter::{Answer, Backend, Facts, Level, Life, Until},
 };
@@ -31,10 +31,6 @@ pub struct Wait {
     members: Members,
     bell: Arc<Bell>,
 }
-
-/// Who was seen in the cgroups, each with a moment in `CLOCK_BOOTTIME`
-/// nanoseconds: who has the pid and started later is another.
-type Members = Vec<(u32, u64)>;
 
 /// How a condition became true.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,7 +61,7 @@ impl Hub {
             tier: self.tier(),
             cgroups: target.cgroups.into_iter().map(watch).collect(),
             processes: Vec::new(),
-            members: Members::new(),
+            members: Members::default(),
             bell,
         };
         for (watch, _) in &wait.cgroups {
@@ -138,26 +134,27 @@ impl Wait {
     /// asked when the cgroups are empty.
     #[must_use]
     pub fn migrants(&self) -> Vec<Migrant> {
-        survivors::migrants(&self.members)
+        self.members.migrants()
     }
 
     /// Whether this process was a member when somebody last looked. Without its
     /// start, in `CLOCK_BOOTTIME` nanoseconds, whoever has the pid may be meant.
     #[must_use]
     pub fn was_member(&self, pid: u32, start_boottime_ns: Option<u64>) -> bool {
-        let start_ns = start_boottime_ns.unwrap_or(0);
-        self.members
-            .iter()
-            .any(|&(it, seen_by_ns)| it == pid && start_ns <= seen_by_ns)
+        self.members.has(pid, start_boottime_ns)
+    }
+
+    /// Whether this process was born to a member since somebody last looked, or
+    /// to a descendant of one that still lives.
+    #[must_use]
+    pub fn was_born_to_member(&self, process: &Process) -> bool {
+        self.members.have_born(process)
     }
 
     /// A process that belongs to the target though it is not in its cgroups:
     /// it counts as well, if the condition is about processes.
     pub fn follow(&mut self, pid: u32, start_boottime_ns: Option<u64>) {
-        if !self.was_member(pid, start_boottime_ns) {
-            let seen_by_ns = start_boottime_ns.unwrap_or_else(boottime_ns);
-            self.members.push((pid, seen_by_ns));
-        }
+        self.members.insert(pid, start_boottime_ns);
         if self.until != Until::Empty && self.until != Until::Removed {
             self.add_by_pid(pid, start_boottime_ns);
         }
@@ -230,10 +227,7 @@ impl Wait {
         for (watch, _) in &self.cgroups {
             pids.extend(watch.pinned.members()?);
         }
-        pids.sort_unstable();
-        pids.dedup();
-        let seen_by_ns = boottime_ns();
-        self.members = pids.into_iter().map(|pid| (pid, seen_by_ns)).collect();
+        self.members = Members::listed(pids);
         Ok(())
     }
 
@@ -247,7 +241,7 @@ impl Wait {
     /// list that is read afterwards.
     fn add_members(&mut self) -> io::Result<()> {
         let known = self.processes.len();
-        for (pid, _) in self.members.clone() {
+        for pid in self.members.pids() {
             self.add_by_pid(pid, None);
         }
         let mut members = Vec::new();

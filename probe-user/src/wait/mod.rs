@@ -60,6 +60,7 @@ mod armed;
 mod bell;
 mod directories;
 mod hub;
+mod members;
 mod set;
 mod target;
 mod watch;

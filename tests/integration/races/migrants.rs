@@ -15,23 +15,31 @@ fn who_moves_out_is_named_also_if_it_was_born_after_the_wait_was_armed() {
         let elsewhere = Cgroup::v2("elsewhere");
         let mut old = Victim::spawn(&["pause"], Some(&cgroup));
         let mut parent = Victim::spawn(&["parent", "ready", "pause"], Some(&cgroup));
+        let family = ["parent", "parent", "ready", "pause"];
+        let mut grandparent = Victim::spawn(&family, Some(&cgroup));
         let waiting = armed(condition, &["--cgroup", cgroup.path()]);
-        parent.release();
-        let young = record::pid(&parent.report());
-        for pid in [old.pid(), young] {
+        let young = [&mut parent, &mut grandparent].map(|it| {
+            it.release();
+            record::pid(&it.report())
+        });
+        for pid in [&[old.pid()], &young[..]].concat() {
             elsewhere.add(pid);
+        }
+        if backend == "bpf" {
+            until_heard(&waiting, &cgroup);
         }
         waiting.assert_running();
         cgroup.kill();
         let output = waiting.finish();
         parent.wait();
+        grandparent.wait();
         let verdict = verdict(&output, 0, "done");
         let mut migrated = pids(&verdict["migrated"]);
         migrated.sort_unstable();
         // Only BPF sees who is moved; the others know whom they saw before.
         let mut known = vec![old.pid()];
         if backend == "bpf" {
-            known.push(young);
+            known.extend(young);
         }
         known.sort_unstable();
         assert_eq!(migrated, known, "{output:#?}");
@@ -41,6 +49,17 @@ fn who_moves_out_is_named_also_if_it_was_born_after_the_wait_was_armed() {
         }
         old.signal(Signal::KILL);
         old.wait();
+    }
+}
+
+/// Returns when the wait has dealt with all that happened before: whose child a
+/// process is it asks while the parents live. The second exit is told after
+/// everything that came with the first.
+fn until_heard(waiting: &Waiting, cgroup: &Cgroup) {
+    for _ in 0..2 {
+        let mut last = Victim::start(&["exit", "0"], Some(cgroup));
+        last.wait();
+        waiting.until_exit_of(last.pid());
     }
 }
 

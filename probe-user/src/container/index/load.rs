@@ -103,7 +103,7 @@ fn describe(
     let Some(path) = bundle else {
         return Described::default();
     };
-    let mut described = bundle::describe(path).unwrap_or_default();
+    let mut described = bundle::describe_for(path, owner).unwrap_or_default();
     described.runtime = described.runtime.or_else(|| bundle::maker_by_place(path));
     if described.runtime == Some(Runtime::Podman) && described.name.is_none() {
         let stores = roots.stores_of(owner);

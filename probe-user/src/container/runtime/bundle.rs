@@ -30,9 +30,24 @@ struct Config {
     annotations: Option<HashMap<String, String>>,
 }
 
-/// Reads `BUNDLE/config.json`.
+/// Reads `BUNDLE/config.json` in a directory that is the runtime's alone.
 pub(in crate::container) fn describe(bundle: &Path) -> Option<Described> {
-    let config: Config = state_file::read_in(bundle, "config.json")?.json()?;
+    read(bundle, |_owner| true)
+}
+
+/// The same wherever the bundle is, if root or this user wrote it: root may run
+/// a container from a user's bundle, who could then name it as he likes.
+pub(in crate::container) fn describe_for(bundle: &Path, user: u32) -> Option<Described> {
+    read(bundle, |owner| owner == 0 || owner == user)
+}
+
+fn read(bundle: &Path, is_believed: impl Fn(u32) -> bool) -> Option<Described> {
+    let file = state_file::read_in(bundle, "config.json")?;
+    if !is_believed(file.owner) {
+        tracing::debug!(bundle = %bundle.display(), owner = file.owner, "bundle not believed");
+        return None;
+    }
+    let config: Config = file.json()?;
     let annotations = config.annotations.unwrap_or_default();
     Some(described(bundle, &annotations))
 }

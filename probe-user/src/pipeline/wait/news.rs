@@ -99,14 +99,13 @@ impl Session {
         Ok(())
     }
 
-    /// Who left a cgroup that is waited for, or was put into it. A process whose
-    /// parent was a member is one too, though nobody saw it before it left.
+    /// Who left a cgroup that is waited for, or was put into it. A process that
+    /// descends from a member is one too, though nobody saw it before it left.
     pub(super) fn follow(&mut self, moved: &[Process]) {
         for process in moved {
             for wait in self.set.waits_mut() {
                 let start_ns = process.start_boottime_ns;
-                let is_child = || process.ppid.is_some_and(|it| wait.was_member(it, None));
-                if wait.was_member(process.tgid, start_ns) || is_child() {
+                if wait.was_member(process.tgid, start_ns) || wait.was_born_to_member(process) {
                     wait.follow(process.tgid, start_ns);
                 }
             }

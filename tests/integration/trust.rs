@@ -1,0 +1,226 @@
+//! What a user leaves on the machine must not make root hit what is not that
+//! user's.
+
+use std::{
+    fs,
+    os::unix::fs::{chown, symlink},
+    path::{Path, PathBuf},
+};
+
+use probe_tests::{Cgroup, Output, Victim, probe};
+use rustix::process::{Pid, test_kill_process};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+const ROOT: u32 = 0;
+
+/// Somebody who is neither root nor `nobody`.
+const USER: u32 = 4242;
+
+/// A directory of states as runc's `--root` is, with one container in it.
+struct States {
+    root: TempDir,
+    name: String,
+}
+
+impl States {
+    /// The state says this; the bundle is empty.
+    fn new(cgroups: &Value, init: Option<u32>, bundle: Option<&Path>) -> Self {
+        let root = tempfile::tempdir().expect("a directory");
+        let name = format!("probe-trust-{}", root.path().display()).replace(['/', '.'], "-");
+        let label = bundle.map(|it| format!("bundle={}", it.display()));
+        let state = json!({
+            "id": name,
+            "init_process_pid": init.unwrap_or(0),
+            "init_process_start": init.map_or(0, start_ticks),
+            "cgroup_paths": cgroups,
+            "config": { "labels": label.into_iter().collect::<Vec<_>>() },
+        });
+        let states = Self { root, name };
+        fs::create_dir(states.directory()).expect("our own directory");
+        fs::write(states.file(), state.to_string()).expect("our own directory");
+        states
+    }
+
+    fn directory(&self) -> PathBuf {
+        self.root.path().join(&self.name)
+    }
+
+    fn file(&self) -> PathBuf {
+        self.directory().join("state.json")
+    }
+
+    /// Whose they are: the directory, and the file in it.
+    fn give(&self, directory: u32, file: u32) {
+        give(self.root.path(), directory);
+        give(&self.directory(), directory);
+        give(&self.file(), file);
+    }
+
+    /// A verb for a container of this name.
+    fn asked(&self, verb: &[&str], name: &str) -> Output {
+        let root = self.root.path().to_str().expect("UTF-8");
+        let asked = ["--json", "--runtime-root", root, "--container", name];
+        probe(&[verb, &asked].concat())
+    }
+}
+
+fn give(path: &Path, owner: u32) {
+    chown(path, Some(owner), Some(owner)).expect("root may");
+}
+
+fn start_ticks(pid: u32) -> u64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("it lives");
+    let (_, behind) = stat.rsplit_once(") ").expect("a name");
+    let start = behind.split(' ').nth(19).expect("the 22nd field");
+    start.parse().expect("a number")
+}
+
+fn assert_alive(victim: &Victim, output: &Output) {
+    let pid = Pid::from_raw(victim.pid().cast_signed()).expect("not 0");
+    assert_eq!(test_kill_process(pid), Ok(()), "{output:#?}");
+    let stat = fs::read_to_string(format!("/proc/{}/stat", victim.pid())).expect("not reaped");
+    assert!(!stat.contains(") Z "), "{output:#?}");
+}
+
+fn assert_unknown(output: &Output) {
+    assert_eq!(output.code, Some(4), "{output:#?}");
+    assert!(output.stderr.contains("no container"), "{output:#?}");
+}
+
+/// Each may hold what is pointed at, in one hierarchy.
+fn targets() -> [(Cgroup, &'static str); 2] {
+    [
+        (Cgroup::v2("trust"), ""),
+        (Cgroup::v1("pids", "trust"), "pids"),
+    ]
+}
+
+#[test]
+#[ignore = "needs root"]
+fn the_state_of_a_user_makes_root_kill_nothing_that_is_not_the_users() {
+    for (cgroup, controller) in targets() {
+        let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
+        let claim = json!({ controller: cgroup.path() });
+        for init in [None, Some(victim.pid())] {
+            let states = States::new(&claim, init, None);
+            // Who owns a directory may put anybody's file there.
+            for (directory, file) in [(USER, USER), (ROOT, USER), (USER, ROOT)] {
+                states.give(directory, file);
+                for verb in [&["kill"][..], &["wait", "-t", "0"]] {
+                    let output = states.asked(verb, &states.name);
+                    assert_unknown(&output);
+                    assert_alive(&victim, &output);
+                }
+            }
+        }
+        // The very same state is believed if it is root's.
+        let states = States::new(&claim, None, None);
+        let output = states.asked(&["kill"], &states.name);
+        assert_eq!(output.code, Some(0), "{output:#?}");
+        assert_eq!(victim.wait(), 9);
+    }
+}
+
+/// Of several cgroups those that are the user's are believed, as is a container
+/// that a user has under root's name.
+#[test]
+#[ignore = "needs root"]
+fn the_state_of_a_user_is_believed_about_the_users_own_cgroup_alone() {
+    let (theirs, roots) = (Cgroup::v2("theirs"), Cgroup::v1("pids", "roots"));
+    give(theirs.path().as_ref(), USER);
+    let mut own = Victim::spawn(&["pause"], Some(&theirs));
+    let other = Victim::spawn(&["pause"], Some(&roots));
+    let claim = json!({ "": theirs.path(), "pids": roots.path() });
+    let states = States::new(&claim, None, None);
+    states.give(USER, USER);
+    let output = states.asked(&["kill"], &states.name);
+    assert_eq!(output.code, Some(0), "{output:#?}");
+    assert_eq!(own.wait(), 9);
+    assert_alive(&other, &output);
+}
+
+/// Where the path of a claim leads is what counts.
+#[test]
+#[ignore = "needs root"]
+fn a_claim_with_dots_or_through_a_link_is_not_believed() {
+    let cgroup = Cgroup::v2("roots");
+    let own = Cgroup::v2("own");
+    give(own.path().as_ref(), USER);
+    let victim = Victim::spawn(&["pause"], Some(&cgroup));
+    let links = tempfile::tempdir().expect("a directory");
+    let link = links.path().join("link");
+    symlink(cgroup.path(), &link).expect("our own directory");
+    let link = link.to_str().expect("UTF-8");
+    let dots = format!("{}/../..{}", own.path(), cgroup.name());
+    let beside = format!("{}/..{}", own.path(), cgroup.name());
+    for path in [&dots, &beside, link] {
+        let states = States::new(&json!({ "": path }), None, None);
+        states.give(USER, USER);
+        let output = states.asked(&["kill"], &states.name);
+        assert_unknown(&output);
+        assert_alive(&victim, &output);
+    }
+}
+
+/// A bundle that calls its container all that one can be called.
+fn bundle(name: &str, owner: u32) -> TempDir {
+    let bundle = tempfile::tempdir().expect("a directory");
+    let config = json!({ "annotations": {
+        "io.kubernetes.cri.container-name": name,
+        "io.kubernetes.cri.sandbox-name": name,
+        "io.kubernetes.cri.sandbox-namespace": "prod",
+        "io.kubernetes.cri.sandbox-uid": "01234567-89ab-cdef-0123-456789abcdef",
+    }});
+    fs::write(bundle.path().join("config.json"), config.to_string()).expect("our own directory");
+    give(&bundle.path().join("config.json"), owner);
+    give(bundle.path(), owner);
+    bundle
+}
+
+/// Root runs a container from a user's bundle: its labels are the user's word.
+#[test]
+#[ignore = "needs root"]
+fn the_bundle_of_a_user_gives_roots_container_no_name_and_no_pod() {
+    let cgroup = Cgroup::v2("bundle");
+    let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
+    let claim = json!({ "": cgroup.path() });
+    let label = format!("probe-label-{}", std::process::id());
+    let names = [
+        label.clone(),
+        format!("{label}/{label}"),
+        format!("pod:prod/{label}"),
+    ];
+    let theirs = bundle(&label, USER);
+    let states = States::new(&claim, None, Some(theirs.path()));
+    for name in &names {
+        let output = states.asked(&["kill"], name);
+        assert_unknown(&output);
+        assert_alive(&victim, &output);
+    }
+    let roots = bundle(&label, ROOT);
+    let states = States::new(&claim, None, Some(roots.path()));
+    for name in &names {
+        let output = states.asked(&["wait", "-t", "0"], name);
+        assert_eq!(output.code, Some(3), "{output:#?}");
+    }
+    let output = states.asked(&["kill"], &names[2]);
+    assert_eq!(output.code, Some(0), "{output:#?}");
+    assert_eq!(victim.wait(), 9);
+}
+
+/// What its own user says of a user's container is as good as before.
+#[test]
+#[ignore = "needs root"]
+fn the_bundle_of_a_user_names_the_users_container() {
+    let cgroup = Cgroup::v2("bundle");
+    give(cgroup.path().as_ref(), USER);
+    let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
+    let label = format!("probe-label-{}", std::process::id());
+    let theirs = bundle(&label, USER);
+    let states = States::new(&json!({ "": cgroup.path() }), None, Some(theirs.path()));
+    states.give(USER, USER);
+    let output = states.asked(&["kill"], &label);
+    assert_eq!(output.code, Some(0), "{output:#?}");
+    assert_eq!(victim.wait(), 9);
+}
