@@ -14,9 +14,11 @@ use super::{
     ExitCode, Failure,
     choice::{self, Asked},
     conclude::Call,
+    ladder::Ladder,
     named::{Absent, Named, Targets},
     quantity::duration,
     remove::{self, Removed},
+    socket::Socket,
     stop,
     terminal::Say,
 };
@@ -79,6 +81,9 @@ pub(super) struct Args {
     #[arg(long, value_name = "NAME", default_value = "auto", value_parser = choice::backend())]
     backend: Asked,
 
+    #[command(flatten)]
+    socket: Socket,
+
     /// One JSON object a line
     #[arg(long)]
     json: bool,
@@ -113,18 +118,19 @@ pub(super) fn run(args: &Args, say: Say) -> Result<ExitCode, Failure> {
         return failed(&report).map_or(Ok(ExitCode::Done), Err);
     }
     let telling = call.telling(&named, args.targets.resolver(), flag)?;
-    let plan = Call::plan(&named, &telling.wanted)?;
+    let mut plan = Some(Call::plan(&named, &telling.wanted)?);
     let mut session = Session::new(tier, telling);
     let needed = call.arm(&mut session, named, args.until, None)?;
     runtime.block_on(async {
-        if args.records || args.backend == Asked::Bpf {
-            session.load(plan);
-            session
-                .joined()
-                .await
-                .map_err(super::failure::without_bpf)?;
-        } else if args.backend == Asked::Auto {
-            session.load_at((Instant::now() + LOAD_AFTER).into(), plan);
+        let ladder = Ladder {
+            backend: args.backend,
+            socket: &args.socket,
+            timeout: args.timeout,
+        };
+        ladder.named(&mut session, &mut plan, needed).await?;
+        if session.look()? < needed {
+            let delay = (!args.records).then_some(LOAD_AFTER);
+            ladder.best_now(&mut session, &mut plan, delay).await?;
         }
         call.watch_progress(&mut session);
         let mut interrupted = None;
@@ -141,6 +147,7 @@ pub(super) fn run(args: &Args, say: Say) -> Result<ExitCode, Failure> {
             run.removed(ended, stop).await
         };
         call.decided();
+        session.settle(outcome).await?;
         let is_over = matches!(outcome, Outcome::Done | Outcome::Already);
         call.conclude(session.finish()?, outcome)?;
         match (interrupted, failure) {

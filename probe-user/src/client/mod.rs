@@ -26,7 +26,7 @@
 //!     let mut words = client.wait(&request).await?;
 //!     while let Some(word) = words.next().await? {
 //!         match word {
-//!             Word::Exit(exit) => println!("{:?}", exit.what.process),
+//!             Word::Record(record) => println!("{record:?}"),
 //!             Word::Verdict(verdict) => println!("{}", verdict.outcome),
 //!             _ => {}
 //!         }

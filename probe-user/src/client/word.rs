@@ -8,9 +8,8 @@ use tokio::time::{Instant, timeout_at};
 use super::{ClientError, Lines};
 use crate::{
     api::wait::{Armed, Line, Verdict},
-    event::Exit,
     output::json::{ExitLine, LostLine},
-    record::{Placed, Record},
+    record::Record,
 };
 
 /// One line of the answer to a wait.
@@ -18,10 +17,8 @@ use crate::{
 pub enum Word {
     /// From here on no exit is missed.
     Armed(Armed),
-    /// A process ended.
-    Exit(Box<Placed<Exit>>),
-    /// Here records are missing.
-    Lost(Record),
+    /// A process ended, or records are missing here.
+    Record(Record),
     /// The target with this place in the request is done.
     Met(usize),
     /// The verdict, and the last word.
@@ -114,11 +111,7 @@ pub(super) fn record(line: &[u8]) -> Result<Option<Record>, ClientError> {
 fn decode(line: &[u8]) -> Result<Option<Word>, ClientError> {
     let is_ours = matches!(&*tag(line)?, "armed" | "met" | "wait" | "goodbye");
     if !is_ours {
-        return Ok(record(line)?.and_then(|record| match record {
-            Record::Exit(exit) => Some(Word::Exit(exit)),
-            Record::Lost { .. } => Some(Word::Lost(record)),
-            Record::Start(_) => None,
-        }));
+        return Ok(record(line)?.map(Word::Record));
     }
     Ok(Some(match serde_json::from_slice(line)? {
         Line::Armed(armed) => Word::Armed(armed),
@@ -156,7 +149,7 @@ mod tests {
             (r#"{"type":"goodbye"}"#, Word::Goodbye),
             (
                 r#"{"schema":1,"type":"lost","count":2,"reason":"ring_full"}"#,
-                Word::Lost(Record::Lost {
+                Word::Record(Record::Lost {
                     count: 2,
                     reason: LossReason::RingFull,
                 }),

@@ -24,6 +24,14 @@ impl Session {
         self.load_at = Some((when, plan));
     }
 
+    /// Loads what was to be loaded later, and resolves when it has joined.
+    pub async fn load_now(&mut self) -> Result<(), LoadError> {
+        if let Some((_, plan)) = self.load_at.take() {
+            self.load(plan);
+        }
+        self.joined().await
+    }
+
     /// Resolves when BPF has joined, or with the reason why it does not.
     pub async fn joined(&mut self) -> Result<(), LoadError> {
         match self.hub.bpf().await {
@@ -56,7 +64,7 @@ impl Session {
 
     pub(super) fn say_armed(&self) {
         let live = self.live();
-        if self.hub.has_bpf() {
+        if self.hub.has_bpf() || self.seat.serves() {
             tracing::info!("armed: {live} processes live, no exit is missed from here on");
         } else {
             tracing::info!("armed: {live} processes live, but exits are not reported");
@@ -66,6 +74,9 @@ impl Session {
     pub(super) fn serving(&self) -> Backend {
         if self.hub.has_bpf() {
             return Backend::Bpf;
+        }
+        if self.seat.serves() {
+            return Backend::Daemon;
         }
         let mut each = self.set.waits().map(|(wait, _)| wait.unprivileged());
         if each.any(|backend| backend == Backend::Pidfd) {
