@@ -23,6 +23,7 @@ pub mod cgroup;
 pub mod cli;
 pub mod client;
 pub mod container;
+pub mod daemon;
 pub mod event;
 pub mod exit_status;
 pub mod filter;

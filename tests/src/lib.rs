@@ -16,8 +16,10 @@ mod binaries;
 mod cgroup;
 mod clock;
 pub mod conditions;
+mod daemon;
 mod deadline;
 pub mod extent;
+pub mod http;
 mod lines;
 mod probe;
 pub mod random;
@@ -30,6 +32,7 @@ mod waiting;
 
 pub use cgroup::Cgroup;
 pub use clock::boottime_ns;
+pub use daemon::Daemon;
 pub use deadline::{DEADLINE, Deadline};
 pub use probe::{Finished, Output, Probe, probe, probe_in};
 pub use runc::Runc;

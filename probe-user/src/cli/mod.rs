@@ -7,6 +7,7 @@
 mod choice;
 mod completions;
 mod conclude;
+mod daemon;
 mod doctor;
 mod failure;
 mod kill;
@@ -67,6 +68,8 @@ enum Verb {
     #[command(after_help = EXIT_CODES)]
     Trace(trace::Args),
     #[command(after_help = EXIT_CODES)]
+    Daemon(daemon::Args),
+    #[command(after_help = EXIT_CODES)]
     Doctor(doctor::Args),
     Completions(completions::Args),
 }
@@ -90,6 +93,7 @@ impl Cli {
             Verb::Wait(args) => wait::run(&args, say),
             Verb::Kill(args) => kill::run(&args, say),
             Verb::Trace(args) => trace::run(args, say),
+            Verb::Daemon(args) => daemon::run(args),
             Verb::Doctor(args) => doctor::run(&args),
             Verb::Completions(args) => completions::run(&args),
         }

@@ -74,6 +74,31 @@ impl StateRoots {
         }
     }
 
+    /// Every directory that is looked into, there or not, without what lies below
+    /// another one of them.
+    #[must_use]
+    pub fn directories(&self) -> Vec<PathBuf> {
+        let several = [
+            &self.oci,
+            &self.oci_by_namespace,
+            &self.docker,
+            &self.tasks,
+            &self.stores,
+            &self.lxc,
+        ];
+        let single = [&self.users, &self.machines];
+        let mut all: Vec<_> = several
+            .into_iter()
+            .flatten()
+            .chain(single)
+            .cloned()
+            .collect();
+        // A path sorts before what lies below it.
+        all.sort();
+        all.dedup_by(|lower, upper| lower.starts_with(upper));
+        all
+    }
+
     /// Every root of runc and crun that there may be now: namespaces come with
     /// their first container, users' directories with their first login.
     pub(super) fn oci_roots(&self) -> Vec<PathBuf> {

@@ -1,0 +1,29 @@
+//! Why the daemon does not serve, or no longer.
+
+use std::io;
+
+use super::{confine::ConfineError, limits::TooMany, socket::SocketError};
+use crate::source::{cgroupfs::MountError, load::LoadError};
+
+/// Why the daemon does not serve, or no longer.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// There are not enough descriptors for the clients asked for.
+    #[error(transparent)]
+    Clients(#[from] TooMany),
+    /// There is no socket.
+    #[error(transparent)]
+    Socket(#[from] SocketError),
+    /// The cgroup mounts are not to be found.
+    #[error(transparent)]
+    Mounts(#[from] MountError),
+    /// The programs do not run.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// It would have more rights than it needs.
+    #[error(transparent)]
+    Confine(#[from] ConfineError),
+    /// The socket or the rings broke.
+    #[error("cannot serve")]
+    Serve(#[from] io::Error),
+}

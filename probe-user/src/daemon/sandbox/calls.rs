@@ -1,0 +1,256 @@
+//! The calls that are left: seccomp.
+//!
+//! A list of what is forbidden, not of what is allowed: what the runtime and the
+//! C library call changes with their versions, and a daemon that is ended for a
+//! new call would make every wait poll. What would let a daemon that was taken
+//! over reach other processes, load code or change the machine is EPERM.
+
+use std::{collections::BTreeMap, env::consts::ARCH};
+
+use rustix::process::getpid;
+use seccompiler::{
+    BackendError, BpfProgram, SeccompAction, SeccompCmpArgLen::Dword, SeccompCmpOp::Ne,
+    SeccompCondition, SeccompFilter, SeccompRule, TargetArch, apply_filter,
+};
+
+/// Why calls could not be forbidden.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    /// The filter is wrong, or not for this machine.
+    #[error("no seccomp filter for this machine")]
+    Filter(#[from] BackendError),
+    /// The kernel did not take it.
+    #[error("cannot apply the seccomp filter")]
+    Apply(#[from] seccompiler::Error),
+}
+
+/// Of no use to who waits, whatever their arguments are.
+const FORBIDDEN: &[i64] = &[
+    // Other processes.
+    libc::SYS_ptrace,
+    libc::SYS_process_vm_readv,
+    libc::SYS_process_vm_writev,
+    libc::SYS_process_madvise,
+    libc::SYS_pidfd_getfd,
+    libc::SYS_kcmp,
+    libc::SYS_rt_sigqueueinfo,
+    libc::SYS_rt_tgsigqueueinfo,
+    // Other programs.
+    libc::SYS_execve,
+    libc::SYS_execveat,
+    libc::SYS_perf_event_open,
+    libc::SYS_userfaultfd,
+    libc::SYS_io_uring_setup,
+    libc::SYS_io_uring_enter,
+    libc::SYS_io_uring_register,
+    // Other users.
+    libc::SYS_setuid,
+    libc::SYS_setgid,
+    libc::SYS_setreuid,
+    libc::SYS_setregid,
+    libc::SYS_setresuid,
+    libc::SYS_setresgid,
+    libc::SYS_setgroups,
+    libc::SYS_setfsuid,
+    libc::SYS_setfsgid,
+    // Other views of the file system.
+    libc::SYS_mount,
+    libc::SYS_umount2,
+    libc::SYS_pivot_root,
+    libc::SYS_chroot,
+    libc::SYS_open_tree,
+    libc::SYS_move_mount,
+    libc::SYS_fsopen,
+    libc::SYS_fsconfig,
+    libc::SYS_fsmount,
+    libc::SYS_fspick,
+    libc::SYS_mount_setattr,
+    libc::SYS_setns,
+    libc::SYS_unshare,
+    libc::SYS_open_by_handle_at,
+    libc::SYS_mknodat,
+    // The machine.
+    libc::SYS_init_module,
+    libc::SYS_finit_module,
+    libc::SYS_delete_module,
+    libc::SYS_kexec_load,
+    libc::SYS_kexec_file_load,
+    libc::SYS_reboot,
+    libc::SYS_swapon,
+    libc::SYS_swapoff,
+    libc::SYS_acct,
+    libc::SYS_quotactl,
+    libc::SYS_sethostname,
+    libc::SYS_setdomainname,
+    libc::SYS_settimeofday,
+    libc::SYS_clock_settime,
+    libc::SYS_clock_adjtime,
+    libc::SYS_adjtimex,
+    libc::SYS_syslog,
+    libc::SYS_personality,
+    // Keys.
+    libc::SYS_keyctl,
+    libc::SYS_add_key,
+    libc::SYS_request_key,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_mknod,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_iopl,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_ioperm,
+];
+
+/// Of bpf(2): work on what there is. No new map or program is made, none is
+/// attached, none is opened by its number.
+const BPF_COMMANDS: [u64; 5] = [
+    1,  // BPF_MAP_LOOKUP_ELEM
+    2,  // BPF_MAP_UPDATE_ELEM
+    3,  // BPF_MAP_DELETE_ELEM
+    4,  // BPF_MAP_GET_NEXT_KEY
+    15, // BPF_OBJ_GET_INFO_BY_FD
+];
+
+/// 64-bit calls with 32-bit pointers, where the kernel has them: the same calls
+/// by another number.
+#[cfg(target_arch = "x86_64")]
+const X32: i64 = 0x4000_0000;
+
+/// From now on this thread and those that it starts make none of them.
+pub fn forbid_calls() -> Result<(), CallError> {
+    let filter = SeccompFilter::new(
+        rules()?,
+        SeccompAction::Allow,
+        SeccompAction::Errno(libc::EPERM.cast_unsigned()),
+        TargetArch::try_from(ARCH)?,
+    )?;
+    Ok(apply_filter(&BpfProgram::try_from(filter)?)?)
+}
+
+fn rules() -> Result<BTreeMap<i64, Vec<SeccompRule>>, BackendError> {
+    let mut rules: BTreeMap<_, _> = FORBIDDEN.iter().map(|&call| (call, Vec::new())).collect();
+    for (call, unless) in with_exceptions() {
+        let conditions = unless
+            .into_iter()
+            .map(|(argument, value)| SeccompCondition::new(argument, Dword, Ne, value))
+            .collect::<Result<_, _>>()?;
+        rules.insert(call, vec![SeccompRule::new(conditions)?]);
+    }
+    #[cfg(target_arch = "x86_64")]
+    rules.extend(
+        rules
+            .clone()
+            .into_iter()
+            .map(|(call, rule)| (call | X32, rule)),
+    );
+    Ok(rules)
+}
+
+/// Calls that are forbidden unless one of these arguments, by position, has this
+/// value.
+///
+/// Signal 0 only asks whether somebody is there, which tells *reaped* before
+/// Linux 6.9. abort(3) sends to itself: `tgkill` in glibc, `tkill` in musl.
+fn with_exceptions() -> Vec<(i64, Vec<(u8, u64)>)> {
+    let own = u64::from(getpid().as_raw_nonzero().get().cast_unsigned());
+    let unix = u64::from(libc::AF_UNIX.cast_unsigned());
+    vec![
+        (libc::SYS_kill, vec![(0, own), (1, 0)]),
+        (libc::SYS_tkill, vec![(0, own), (1, 0)]),
+        (libc::SYS_tgkill, vec![(0, own), (2, 0)]),
+        (libc::SYS_pidfd_send_signal, vec![(1, 0)]),
+        (libc::SYS_socket, vec![(0, unix)]),
+        (
+            libc::SYS_bpf,
+            BPF_COMMANDS.map(|command| (0, command)).to_vec(),
+        ),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        fs::File,
+        io,
+        net::UdpSocket,
+        os::{fd::AsFd, unix::net::UnixDatagram},
+        process::{Command, Stdio},
+        thread,
+    };
+
+    use rustix::{
+        io::Errno,
+        process::{
+            Pid, PidfdFlags, PidfdGetfdFlags, Signal, kill_process, pidfd_getfd, pidfd_open,
+            pidfd_send_signal, test_kill_process,
+        },
+        thread::{LinkNameSpaceType, move_into_link_name_space},
+    };
+
+    use super::*;
+
+    /// In a thread of its own, which the filter dies with.
+    fn forbidden<T: Send>(then: impl FnOnce() -> T + Send) -> T {
+        let run = || {
+            forbid_calls().expect("this kernel has seccomp");
+            then()
+        };
+        thread::scope(|scope| scope.spawn(run).join().expect("no panic"))
+    }
+
+    #[test]
+    fn no_other_process_is_signalled_and_each_may_be_asked_for() {
+        let mut child = Command::new("cat")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("started");
+        let pid = Pid::from_child(&child);
+        let pidfd = pidfd_open(pid, PidfdFlags::empty()).expect("opened");
+        forbidden(|| {
+            assert_eq!(kill_process(pid, Signal::KILL), Err(Errno::PERM));
+            let sent = pidfd_send_signal(&pidfd, Signal::KILL);
+            assert_eq!(sent, Err(Errno::PERM));
+            assert_eq!(test_kill_process(pid), Ok(()));
+            assert_eq!(kill_process(getpid(), Signal::URG), Ok(()));
+        });
+        drop(child.stdin.take());
+        assert_eq!(child.wait().expect("waited").code(), Some(0));
+    }
+
+    #[test]
+    fn no_program_is_started() {
+        let error = forbidden(|| Command::new("true").status().expect_err("forbidden"));
+        assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
+    }
+
+    #[test]
+    fn no_descriptor_is_taken_and_no_namespace_is_left() {
+        let itself = pidfd_open(getpid(), PidfdFlags::empty()).expect("opened");
+        let namespace = File::open("/proc/self/ns/uts").expect("opened");
+        let (taken, left) = forbidden(|| {
+            let kind = Some(LinkNameSpaceType::HostNameAndNISDomainName);
+            (
+                pidfd_getfd(&itself, 0, PidfdGetfdFlags::empty()).map(drop),
+                move_into_link_name_space(namespace.as_fd(), kind),
+            )
+        });
+        assert_eq!((taken, left), (Err(Errno::PERM), Err(Errno::PERM)));
+    }
+
+    #[test]
+    fn there_is_no_network_but_the_machines_own_sockets() {
+        let network = forbidden(|| {
+            UnixDatagram::unbound().expect("a Unix socket");
+            UdpSocket::bind("127.0.0.1:0").expect_err("forbidden")
+        });
+        assert_eq!(network.kind(), io::ErrorKind::PermissionDenied);
+    }
+
+    #[test]
+    fn every_call_is_forbidden_by_its_other_number_too() {
+        let rules = rules().expect("valid");
+        let expected = if cfg!(target_arch = "x86_64") { 2 } else { 1 };
+        let own = FORBIDDEN.len() + with_exceptions().len();
+        assert_eq!(rules.len(), own * expected);
+    }
+}

@@ -1,0 +1,171 @@
+//! A `probe daemon` of the test's own.
+
+use std::{
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::{Child, Command},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::{
+    Deadline, Output, conditions,
+    http::{self, Answer},
+    lines::Lines,
+    probe::{collect, spawn},
+};
+
+/// One that serves. It is killed when it is dropped.
+#[derive(Debug)]
+pub struct Daemon {
+    child: Child,
+    stdout: Lines,
+    stderr: Lines,
+    socket: PathBuf,
+    /// Where the socket is, unless the test has it somewhere else.
+    directory: Option<TempDir>,
+}
+
+impl Daemon {
+    /// Starts `probe daemon` with these arguments besides the socket, and returns
+    /// when it is healthy.
+    #[must_use]
+    pub fn start(args: &[&str]) -> Self {
+        let directory = Self::directory();
+        let socket = directory.path().join("probe.sock");
+        let path = socket.to_str().expect("text");
+        let args = [&["daemon", "--socket", path], args].concat();
+        let daemon = Self::start_in(&mut conditions::as_it_is(&args), &socket);
+        daemon.keeping(directory)
+    }
+
+    fn keeping(mut self, directory: TempDir) -> Self {
+        self.directory = Some(directory);
+        self
+    }
+
+    /// A directory for sockets that every user may look into.
+    #[must_use]
+    pub fn directory() -> TempDir {
+        let directory = tempfile::tempdir().expect("a directory");
+        let open = Permissions::from_mode(0o755);
+        fs::set_permissions(directory.path(), open).expect("it is ours");
+        directory
+    }
+
+    /// The same for a command that starts one at this socket under other
+    /// conditions.
+    #[must_use]
+    pub fn start_in(command: &mut Command, socket: &Path) -> Self {
+        let daemon = Self::spawn(command, socket);
+        daemon.await_health();
+        daemon
+    }
+
+    /// The same without waiting for anything.
+    #[must_use]
+    pub fn spawn(command: &mut Command, socket: &Path) -> Self {
+        let mut child = spawn(command);
+        Self {
+            stdout: Lines::of(child.stdout.take().expect("piped")),
+            stderr: Lines::of(child.stderr.take().expect("piped")),
+            child,
+            socket: socket.to_owned(),
+            directory: None,
+        }
+    }
+
+    /// Returns when `GET /healthz` is answered with 200.
+    pub fn await_health(&self) {
+        Deadline::start().until("the daemon is healthy", || {
+            assert!(
+                !self.is_zombie(),
+                "the daemon ended: {:#?}",
+                self.stderr.rest()
+            );
+            self.is_healthy()
+        });
+    }
+
+    fn is_healthy(&self) -> bool {
+        let Ok(mut stream) = http::connect(&self.socket) else {
+            return false;
+        };
+        let request = b"GET /healthz HTTP/1.1\r\nhost: probe\r\nconnection: close\r\n\r\n";
+        let sent = std::io::Write::write_all(&mut stream, request);
+        sent.is_ok() && Answer::read(stream).is_some_and(|answer| answer.status == 200)
+    }
+
+    fn is_zombie(&self) -> bool {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()));
+        stat.expect("not reaped yet").contains(") Z ")
+    }
+
+    /// Its pid.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Where it serves.
+    #[must_use]
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// One field of its `/proc/PID/status`.
+    #[must_use]
+    pub fn status(&self, field: &str) -> String {
+        let path = format!("/proc/{}/status", self.child.id());
+        let status = fs::read_to_string(path).expect("not reaped yet");
+        let line = status.lines().find_map(|line| line.strip_prefix(field));
+        let value = line.and_then(|rest| rest.strip_prefix(':'));
+        let value = value.unwrap_or_else(|| panic!("no {field} in {status}"));
+        value.trim().to_owned()
+    }
+
+    /// Asks it for something.
+    #[must_use]
+    pub fn get(&self, target: &str) -> Answer {
+        http::send(&self.socket, "GET", target, None)
+    }
+
+    /// Asks it to do something.
+    #[must_use]
+    pub fn post(&self, target: &str, body: &Value) -> Answer {
+        http::send(&self.socket, "POST", target, Some(body))
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).expect("not reaped yet");
+    }
+
+    /// Ends it as a supervisor does.
+    #[must_use]
+    pub fn stop(self) -> Output {
+        self.signal(Signal::TERM);
+        let socket = self.socket.clone();
+        let output = self.finish();
+        assert_eq!(output.code, Some(0), "{output:#?}");
+        assert!(!socket.exists(), "{} was left", socket.display());
+        output
+    }
+
+    /// Everything until its end, which must come within the deadline.
+    #[must_use]
+    pub fn finish(mut self) -> Output {
+        collect(&mut self.child, &self.stdout, &self.stderr)
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        // Both fail if it has ended, which is as good.
+        let _ended = self.child.kill();
+        let _reaped = self.child.wait();
+    }
+}

@@ -1,0 +1,187 @@
+//! HTTP/1.1 over a Unix socket, by hand: what a client in another language does,
+//! and nothing that ours does.
+
+use std::{
+    fmt,
+    io::{BufRead, BufReader, Read, Write},
+    os::unix::net::UnixStream,
+    path::Path,
+};
+
+use serde_json::Value;
+
+use crate::{DEADLINE, Deadline, lines::Lines};
+
+/// What a server says to one request. Dropping it closes the connection.
+pub struct Answer {
+    /// Such as 200.
+    pub status: u16,
+    /// Names in lower case, in order.
+    pub headers: Vec<(String, String)>,
+    body: Box<dyn Read + Send>,
+}
+
+/// Lines of an answer that may never end.
+#[derive(Debug)]
+pub struct Stream(Lines);
+
+/// Sends one request; `body` is JSON. Panics if nothing is answered.
+#[must_use]
+pub fn send(socket: &Path, method: &str, target: &str, body: Option<&Value>) -> Answer {
+    let body = body.map(Value::to_string).unwrap_or_default();
+    let request = format!(
+        "{method} {target} HTTP/1.1\r\nhost: probe\r\nconnection: close\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let mut stream = connect(socket).expect("a daemon listens");
+    stream.write_all(request.as_bytes()).expect("it reads");
+    Answer::read(stream).unwrap_or_else(|| panic!("no answer to {method} {target}"))
+}
+
+/// A connection on which nothing takes longer than the deadline.
+pub fn connect(socket: &Path) -> std::io::Result<UnixStream> {
+    let stream = UnixStream::connect(socket)?;
+    stream.set_read_timeout(Some(DEADLINE))?;
+    stream.set_write_timeout(Some(DEADLINE))?;
+    Ok(stream)
+}
+
+impl Answer {
+    /// What comes on this connection; `None` if it is closed without an answer,
+    /// or with half of one.
+    #[must_use]
+    pub fn read(stream: UnixStream) -> Option<Self> {
+        let mut stream = BufReader::new(stream);
+        let status = line(&mut stream)?;
+        let status = status.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()?;
+        let mut headers = Vec::new();
+        loop {
+            let header = line(&mut stream)?;
+            if header.is_empty() {
+                break;
+            }
+            let (name, value) = header.split_once(':')?;
+            headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
+        }
+        let mut answer = Self {
+            status,
+            headers,
+            body: Box::new(std::io::empty()),
+        };
+        answer.body = match answer.header("content-length") {
+            _ if answer.header("transfer-encoding") == Some("chunked") => {
+                Box::new(Chunks { stream, left: 0 })
+            }
+            Some(length) => Box::new(stream.take(length.parse().ok()?)),
+            None => Box::new(stream),
+        };
+        Some(answer)
+    }
+
+    /// The first header of this name, in lower case.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let header = self.headers.iter().find(|(it, _)| it == name);
+        header.map(|(_, value)| value.as_str())
+    }
+
+    /// All of the body.
+    #[must_use]
+    pub fn text(mut self) -> String {
+        let mut text = String::new();
+        let read = self.body.read_to_string(&mut text);
+        read.unwrap_or_else(|error| panic!("{error} after {text}"));
+        text
+    }
+
+    /// The body as one JSON value.
+    #[must_use]
+    pub fn json(self) -> Value {
+        let text = self.text();
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error} in {text}"))
+    }
+
+    /// The body as JSON lines, as they come.
+    #[must_use]
+    pub fn stream(self) -> Stream {
+        Stream(Lines::of(self.body))
+    }
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Answer")
+            .field("status", &self.status)
+            .field("headers", &self.headers)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Stream {
+    /// The next line. Panics if none comes within the deadline.
+    #[must_use]
+    pub fn next(&self) -> Value {
+        let line = self.0.next(Deadline::start());
+        parse(&line.unwrap_or_else(|why| panic!("no line came: {why:?}")))
+    }
+
+    /// The first line of this type, and those before it are dropped.
+    #[must_use]
+    pub fn next_of(&self, kind: &str) -> Value {
+        loop {
+            let line = self.next();
+            if line["type"] == kind {
+                return line;
+            }
+        }
+    }
+
+    /// Everything up to the end of the answer.
+    #[must_use]
+    pub fn rest(&self) -> Vec<Value> {
+        self.0.rest().iter().map(|line| parse(line)).collect()
+    }
+}
+
+fn parse(line: &str) -> Value {
+    serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in {line}"))
+}
+
+/// Without its end; `None` if there is none.
+fn line(stream: &mut impl BufRead) -> Option<String> {
+    let mut line = String::new();
+    stream.read_line(&mut line).ok()?;
+    line.strip_suffix("\r\n").map(str::to_owned)
+}
+
+/// A body of which nobody knew how long it becomes.
+struct Chunks<S> {
+    stream: S,
+    /// Of the chunk that is being read.
+    left: usize,
+}
+
+impl<S: BufRead> Read for Chunks<S> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let broken = || std::io::Error::from(std::io::ErrorKind::UnexpectedEof);
+        if self.left == 0 {
+            let size = line(&mut self.stream).ok_or_else(broken)?;
+            self.left = usize::from_str_radix(&size, 16).map_err(std::io::Error::other)?;
+            if self.left == 0 {
+                return Ok(0);
+            }
+        }
+        let most = self.left.min(buffer.len());
+        let read = self.stream.read(&mut buffer[..most])?;
+        if read == 0 {
+            return Err(broken());
+        }
+        self.left -= read;
+        if self.left == 0 {
+            line(&mut self.stream).ok_or_else(broken)?;
+        }
+        Ok(read)
+    }
+}
