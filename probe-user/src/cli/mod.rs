@@ -12,6 +12,7 @@ mod doctor;
 mod failure;
 mod kill;
 mod ladder;
+mod last;
 mod named;
 mod quantity;
 mod remove;
@@ -70,6 +71,8 @@ enum Verb {
     #[command(after_help = EXIT_CODES)]
     Daemon(daemon::Args),
     #[command(after_help = EXIT_CODES)]
+    Last(last::Args),
+    #[command(after_help = EXIT_CODES)]
     Doctor(doctor::Args),
     Completions(completions::Args),
 }
@@ -94,6 +97,7 @@ impl Cli {
             Verb::Kill(args) => kill::run(&args, say),
             Verb::Trace(args) => trace::run(args, say),
             Verb::Daemon(args) => daemon::run(args),
+            Verb::Last(args) => last::run(&args),
             Verb::Doctor(args) => doctor::run(&args),
             Verb::Completions(args) => completions::run(&args),
         }
