@@ -1,6 +1,9 @@
 //! A `probe` that runs until it ends by itself, such as a wait.
 
-use std::process::{Child, Command};
+use std::{
+    cell::RefCell,
+    process::{Child, Command},
+};
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -17,6 +20,8 @@ pub struct Waiting {
     child: Child,
     stdout: Lines,
     stderr: Lines,
+    /// Lines of stderr that were read already.
+    said: RefCell<Vec<String>>,
 }
 
 impl Waiting {
@@ -37,16 +42,26 @@ impl Waiting {
     #[must_use]
     pub fn armed_in(command: &mut Command) -> Self {
         let waiting = Self::start(command);
+        waiting.wait_for("armed:");
+        waiting
+    }
+
+    /// Returns when it says that on stderr, after what was waited for before.
+    pub fn wait_for(&self, text: &str) {
         let deadline = Deadline::start();
-        let mut said = Vec::new();
+        let mut said = self.said.borrow_mut();
         loop {
-            match waiting.stderr.next(deadline) {
-                Ok(line) if line.contains("armed:") => break,
-                Ok(line) => said.push(line),
-                Err(why) => panic!("the wait was not armed ({why:?}): {said:#?}"),
+            match self.stderr.next(deadline) {
+                Ok(line) => {
+                    let is_it = line.contains(text);
+                    said.push(line);
+                    if is_it {
+                        return;
+                    }
+                }
+                Err(why) => panic!("the wait did not say '{text}' ({why:?}): {said:#?}"),
             }
         }
-        waiting
     }
 
     /// The same without waiting for anything.
@@ -57,6 +72,7 @@ impl Waiting {
             stdout: Lines::of(child.stdout.take().expect("piped")),
             stderr: Lines::of(child.stderr.take().expect("piped")),
             child,
+            said: RefCell::default(),
         }
     }
 
@@ -111,7 +127,11 @@ impl Waiting {
     /// Everything until its end, which must come within the deadline.
     #[must_use]
     pub fn finish(mut self) -> Output {
-        collect(&mut self.child, &self.stdout, &self.stderr)
+        let mut output = collect(&mut self.child, &self.stdout, &self.stderr);
+        let said = self.said.take();
+        let said: String = said.iter().flat_map(|line| [line.as_str(), "\n"]).collect();
+        output.stderr.insert_str(0, &said);
+        output
     }
 }
 

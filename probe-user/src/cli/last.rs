@@ -150,12 +150,10 @@ fn is_over(written: io::Result<()>) -> io::Result<bool> {
 fn of_unit(name: &str) -> Result<CgroupTarget, Failure> {
     let mounts = target::mounts()?;
     let (wanted, found) = unit_paths(name, &mounts)?;
-    match found.as_slice() {
-        [(mount, path)] => target::cgroup(std::slice::from_ref(mount), path.as_ref(), None),
-        _ => {
-            let message = format!("no one cgroup belongs to unit '{wanted}'");
-            let failure = Failure::message(ExitCode::NoSuchTarget, message);
-            Err(failure.hint("name its cgroup, which need not be there any more: --cgroup PATH"))
-        }
+    if let [(mount, path)] = found.as_slice() {
+        return target::cgroup(std::slice::from_ref(mount), path.as_ref(), None);
     }
+    let message = format!("no one cgroup belongs to unit '{wanted}'");
+    let failure = Failure::message(ExitCode::NoSuchTarget, message);
+    Err(failure.hint("name its cgroup, which need not be there any more: --cgroup PATH"))
 }

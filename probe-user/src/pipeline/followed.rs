@@ -72,12 +72,11 @@ struct Followed<'a> {
 impl Followed<'_> {
     fn tell(&mut self, record: &Record) -> io::Result<()> {
         let is_wanted = self.settings.wanted.admits_of_stream(record);
-        match record {
-            Record::Lost { count, .. } => self.told.lost += count,
-            _ => {
-                self.told.seen += 1;
-                self.told.shown += u64::from(is_wanted);
-            }
+        if let Record::Lost { count, .. } = record {
+            self.told.lost += count;
+        } else {
+            self.told.seen += 1;
+            self.told.shown += u64::from(is_wanted);
         }
         if !is_wanted {
             return Ok(());
