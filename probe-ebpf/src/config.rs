@@ -203,6 +203,14 @@ offsets! {
     mm_arg_end = "mm_struct"."arg_end",
     /// `SI_` code.
     siginfo_si_code = "kernel_siginfo"."si_code",
+    /// The user namespace.
+    cred_user_ns = "cred"."user_ns",
+    /// 0 for the initial one.
+    user_ns_level = "user_namespace"."level",
+    /// The one that it was made in.
+    user_ns_parent = "user_namespace"."parent",
+    /// Who made it.
+    user_ns_owner = "user_namespace"."owner",
 }
 
 /// Bytes of the offset fields that come from BTF, before `upid_bytes`.

@@ -96,6 +96,12 @@ pub struct Task {
     pub ns_pid: u32,
     /// Inode number of that pid namespace; 0 unknown.
     pub pid_ns: u32,
+    /// Owner of the group leader's user namespace, a uid in the initial one;
+    /// [`UNKNOWN`] also for the initial one itself.
+    pub user_ns_owner: u32,
+    /// Owner of that namespace's ancestor directly below the initial one;
+    /// [`UNKNOWN`] as above.
+    pub user_ns_top_owner: u32,
     /// Always 0.
     pub reserved: u32,
     /// Name of the group leader, NUL padded.
@@ -231,17 +237,17 @@ pub struct CgroupKey {
 // A change of a size is a change of the contract: rebuild the objects.
 const _: () = {
     assert!(size_of::<Header>() == 24);
-    assert!(size_of::<Task>() == 72);
+    assert!(size_of::<Task>() == 80);
     assert!(size_of::<Killer>() == 40);
-    assert!(size_of::<Exit>() == 176);
-    assert!(size_of::<Fork>() == 96);
-    assert!(size_of::<Exec>() == 104 + ARGS_BYTES);
+    assert!(size_of::<Exit>() == 184);
+    assert!(size_of::<Fork>() == 104);
+    assert!(size_of::<Exec>() == 112 + ARGS_BYTES);
     assert!(size_of::<CgroupChange>() == 40);
     assert!(size_of::<CgroupMade>() == 48 + PATH_BYTES);
-    assert!(size_of::<Attach>() == 120);
+    assert!(size_of::<Attach>() == 128);
     assert!(core::mem::offset_of!(Exit, task) == 24);
-    assert!(core::mem::offset_of!(Exit, exit_code) == 96);
-    assert!(core::mem::offset_of!(Exit, killer) == 136);
-    assert!(core::mem::offset_of!(Exec, args) == 104);
+    assert!(core::mem::offset_of!(Exit, exit_code) == 104);
+    assert!(core::mem::offset_of!(Exit, killer) == 144);
+    assert!(core::mem::offset_of!(Exec, args) == 112);
     assert!(core::mem::offset_of!(CgroupMade, path) == 48);
 };

@@ -27,10 +27,13 @@ pub mod daemon;
 pub mod event;
 pub mod exit_status;
 pub mod filter;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod kill;
 pub mod output;
 pub mod pipeline;
 pub mod process;
+mod quantity;
 pub mod record;
 pub mod signal;
 pub mod source;

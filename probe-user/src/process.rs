@@ -33,6 +33,15 @@ impl Comm {
         Self(bytes)
     }
 
+    /// Takes a name of any length and cuts it where the kernel would.
+    #[must_use]
+    pub fn cut(name: &[u8]) -> Self {
+        let mut bytes = [0; COMM_BYTES];
+        let len = name.len().min(COMM_BYTES - 1);
+        bytes[..len].copy_from_slice(&name[..len]);
+        Self(bytes)
+    }
+
     /// The name; bytes that are not UTF-8 become U+FFFD.
     #[must_use]
     pub fn to_str(&self) -> Cow<'_, str> {
@@ -98,4 +107,40 @@ pub struct Process {
     pub ns_pid: Option<u32>,
     /// Inode number of that pid namespace; `None` without BTF.
     pub pid_ns: Option<u32>,
+    /// `None` in the initial user namespace, and where it could not be read.
+    pub owners: Option<Owners>,
+}
+
+/// Who owns the user namespaces that a process lives in: uids in the initial
+/// one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Owners {
+    /// Owner of its own user namespace.
+    pub own: u32,
+    /// Owner of that one's ancestor directly below the initial user namespace.
+    pub top: u32,
+}
+
+/// A process as `/proc` showed it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scanned {
+    /// Thread group id.
+    pub tgid: u32,
+    /// Start of the group leader since boot in clock ticks.
+    pub start_ticks: u64,
+    /// Thread group of the real parent.
+    pub ppid: u32,
+    /// Real uid in the user namespace of the reader.
+    pub uid: u32,
+    /// Name of the group leader.
+    pub comm: Comm,
+    /// Whether nothing of it runs any more: a zombie, or its last task is on
+    /// the way to become one.
+    pub is_dead: bool,
+    /// Pid in its own pid namespace (Linux 4.1).
+    pub ns_pid: Option<u32>,
+    /// `None` in the initial user namespace, and where it may not be asked for.
+    pub owners: Option<Owners>,
+    /// As [`Process::cgroup`]; `None` where its id is not known.
+    pub cgroup: Option<CgroupId>,
 }

@@ -32,7 +32,7 @@ pub enum LossReason {
     /// The kernel skipped the program (see
     /// [`crate::source::load::Attached::recursion_misses`]).
     Skipped,
-    /// Whoever was to be told did not keep up with the daemon.
+    /// The one who is told reads too slowly.
     SlowReader,
 }
 
@@ -60,7 +60,7 @@ impl LossReason {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Record {
     /// A process (or, if asked for, a task) ended.
-    Exit(Box<Placed<Exit>>),
+    Exit(Arc<Placed<Exit>>),
     /// A process began or executed a program.
     Start(Box<Placed<Start>>),
     /// Here this many are missing.

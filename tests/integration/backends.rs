@@ -170,6 +170,64 @@ fn strace_sees_the_calls_of_the_backend_that_was_asked_for_and_no_others() {
     }
 }
 
+/// How long a wait asks to sleep, in milliseconds, from when BPF has joined;
+/// `u64::MAX` stands for a sleep without end.
+fn sleeps(cgroup: &Cgroup, condition: impl Fn(&[&str]) -> Command) -> (Waiting, Vec<u64>) {
+    const LOOKS: usize = 40;
+    let inner = condition(&Waiting::args(&["--cgroup", cgroup.path()]));
+    let mut command = Command::new("strace");
+    command
+        .args(["-f", "-qq", "-e", "signal=none", "-e"])
+        .arg("trace=epoll_wait,epoll_pwait,epoll_pwait2")
+        .arg(inner.get_program())
+        .args(inner.get_args());
+    let waiting = Waiting::start(&mut command);
+    waiting.until_said("no exit is missed from here on");
+    let mut sleeps = Vec::new();
+    while sleeps.len() < LOOKS && sleeps.iter().all(|&it| it <= OFTEN_MS) {
+        sleeps.extend(sleep(&waiting.next_said()));
+    }
+    (waiting, sleeps)
+}
+
+/// No timer that nobody helps sleeps longer.
+const OFTEN_MS: u64 = 110;
+
+/// What a line of strace tells of a sleep: `epoll_wait(3, [], 1024, 50) = 0`.
+fn sleep(line: &str) -> Option<u64> {
+    let (_, call) = line.split_once("epoll_")?;
+    let (arguments, _) = call.rsplit_once(") ")?;
+    let arguments = arguments.strip_suffix(", NULL, 8").unwrap_or(arguments);
+    let milliseconds: i64 = arguments.rsplit(", ").next()?.parse().ok()?;
+    Some(u64::try_from(milliseconds).unwrap_or(u64::MAX))
+}
+
+/// The ring leaves the waking to those who poll `cgroup.events`, and without
+/// pidfds nobody does: then the timer must not rely on the ring.
+#[test]
+#[ignore = "needs root"]
+fn bpf_without_pidfds_looks_as_often_as_the_timer_alone() {
+    let denied = |args: &[&str]| conditions::denied("pidfd_open", "ENOSYS", args);
+    let conditions = [conditions::as_it_is as fn(&[&str]) -> Command, denied];
+    let is_often = conditions.map(|condition| {
+        let cgroup = Cgroup::v2("sleeps");
+        let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
+        let (waiting, sleeps) = sleeps(&cgroup, condition);
+        victim.signal(Signal::KILL);
+        victim.wait();
+        verdict(&waiting.finish());
+        sleeps.iter().all(|&it| it <= OFTEN_MS)
+    });
+    assert_eq!(is_often, [false, true]);
+
+    for prey in Prey::all() {
+        let verdict = done(prey, &[], denied);
+        assert_eq!(verdict["backend"], "bpf", "{verdict}");
+        let woken_by = verdict["woken_by"].as_str().expect("it had to wait");
+        assert!(["ring", "timer"].contains(&woken_by), "{verdict}");
+    }
+}
+
 fn assert_not_available(output: &Output, words: &[&str]) {
     assert_eq!(output.code, Some(5), "{output:#?}");
     assert_eq!(output.stdout, "", "{output:#?}");
@@ -221,6 +279,20 @@ fn a_named_backend_that_cannot_be_had_is_told_also_if_all_is_over() {
     let args = ["wait", "--backend", "bpf", "--cgroup", cgroup.path()];
     let output = probe_in(&mut conditions::denied(BPF, "EPERM", &args));
     assert_not_available(&output, &["not permitted"]);
+}
+
+/// "armed" is a promise about what comes: nothing does if all is over.
+#[test]
+#[ignore = "needs root"]
+fn no_backend_says_that_it_is_armed_for_what_is_over() {
+    let cgroup = Cgroup::v2("over");
+    for backend in ["auto", "bpf", "pidfd", "poll"] {
+        let args = ["--backend", backend, "--cgroup", cgroup.path()];
+        let output = probe(&Waiting::args(&args));
+        assert_eq!(output.code, Some(0), "{output:#?}");
+        assert_eq!(output.json()[0]["outcome"], "already", "{output:#?}");
+        assert!(!output.stderr.contains("armed:"), "{output:#?}");
+    }
 }
 
 #[test]

@@ -386,6 +386,35 @@ fn a_wait_works_on_a_runtime_with_several_threads_and_may_travel() {
 
 #[test]
 #[ignore = "needs root"]
+fn a_hub_that_polls_holds_no_pidfd_and_its_waits_are_as_right() {
+    block_on(async {
+        for condition in [Until::Exited, Until::Reaped] {
+            let mut victim = Victim::spawn(&["pause"], None);
+            let hub = Hub::start(Backend::Poll);
+            let target = Target::process(victim.pid()).expect("it lives");
+            let mut wait = hub.arm(target, condition).expect("it lives");
+            assert_eq!(leading_to("pidfd"), 0, "{:#?}", descriptors());
+            assert!(poll_once(wait.met()).await.is_none());
+            victim.signal(Signal::KILL);
+            if condition == Until::Reaped {
+                assert!(poll_once(wait.met()).await.is_none());
+                victim.wait();
+            }
+            met(&mut wait).await;
+            victim.wait();
+            // One that is gone before it is armed.
+            let mut victim = Victim::spawn(&["pause"], None);
+            let target = Target::process(victim.pid()).expect("it lives");
+            victim.signal(Signal::KILL);
+            victim.wait();
+            let mut wait = hub.arm(target, condition).expect("gone is no failure");
+            met(&mut wait).await;
+        }
+    });
+}
+
+#[test]
+#[ignore = "needs root"]
 fn what_is_no_target_says_so() {
     let parent = Cgroup::v2("wrong");
     let gone = format!("{}/gone", parent.path());

@@ -144,6 +144,7 @@ mod tests {
     fn kill() -> Value {
         let mut kill = wait();
         kill["type"] = "kill".into();
+        kill["outcome"] = "not_removed".into();
         kill
     }
 

@@ -65,6 +65,14 @@ impl Victim {
         victim
     }
 
+    /// The same for another program of this package.
+    #[must_use]
+    pub fn start_as(program: &str, args: &[&str], cgroup: Option<&Cgroup>) -> Self {
+        let mut victim = Self::spawn_as(program, args, cgroup);
+        victim.release();
+        victim
+    }
+
     /// Its pid.
     #[must_use]
     pub fn pid(&self) -> u32 {

@@ -42,26 +42,34 @@ impl Waiting {
     #[must_use]
     pub fn armed_in(command: &mut Command) -> Self {
         let waiting = Self::start(command);
-        waiting.wait_for("armed:");
+        waiting.until_said("armed:");
         waiting
     }
 
-    /// Returns when it says that on stderr, after what was waited for before.
-    pub fn wait_for(&self, text: &str) {
+    /// Returns when it has said this on stderr, after what was waited for before,
+    /// or panics.
+    pub fn until_said(&self, words: &str) {
         let deadline = Deadline::start();
         let mut said = self.said.borrow_mut();
         loop {
             match self.stderr.next(deadline) {
                 Ok(line) => {
-                    let is_it = line.contains(text);
+                    let is_it = line.contains(words);
                     said.push(line);
                     if is_it {
                         return;
                     }
                 }
-                Err(why) => panic!("the wait did not say '{text}' ({why:?}): {said:#?}"),
+                Err(why) => panic!("'{words}' was not said ({why:?}): {said:#?}"),
             }
         }
+    }
+
+    /// The next line that it says on stderr.
+    #[must_use]
+    pub fn next_said(&self) -> String {
+        let line = self.stderr.next(Deadline::start());
+        line.unwrap_or_else(|why| panic!("it says nothing: {why:?}"))
     }
 
     /// The same without waiting for anything.
@@ -82,6 +90,13 @@ impl Waiting {
         let mut waiting = Self::armed_in(command);
         waiting.stdout = Lines::of(std::io::empty());
         waiting
+    }
+
+    /// What it says next on stderr.
+    #[must_use]
+    pub fn says(&self) -> String {
+        let line = self.stderr.next(Deadline::start());
+        line.unwrap_or_else(|why| panic!("nothing came on stderr: {why:?}"))
     }
 
     /// That there is no verdict yet.

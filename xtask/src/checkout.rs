@@ -70,6 +70,13 @@ pub(crate) fn cargo_deny() -> Command {
     deny
 }
 
+/// cargo-fuzz, at the root.
+pub(crate) fn cargo_fuzz() -> Command {
+    let mut fuzz = Command::new(tool("cargo-fuzz"));
+    fuzz.current_dir(root()).env_remove("RUSTFLAGS");
+    fuzz
+}
+
 /// The directory of cargo's registry and git checkouts.
 pub(crate) fn cargo_home() -> Result<PathBuf> {
     match variable("CARGO_HOME") {

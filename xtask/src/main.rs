@@ -17,6 +17,7 @@ mod checkout;
 mod command;
 mod demo;
 mod dist;
+mod fuzz;
 mod parts;
 mod privilege;
 mod setup;
@@ -37,6 +38,7 @@ enum Xtask {
     Advisories(advisories::Args),
     Test(test::Args),
     Soak(soak::Args),
+    Fuzz(fuzz::Args),
     Demo(demo::Args),
     Dist(dist::Args),
     Bench(bench::Args),
@@ -50,6 +52,7 @@ fn main() -> ExitCode {
         Xtask::Advisories(advisories::Args {}) => advisories::run(),
         Xtask::Test(args) => test::run(&args),
         Xtask::Soak(args) => soak::run(&args),
+        Xtask::Fuzz(args) => fuzz::run(&args),
         Xtask::Demo(args) => demo::run(&args),
         Xtask::Dist(dist::Args {}) => dist::run(),
         Xtask::Bench(args) => bench::run(&args),

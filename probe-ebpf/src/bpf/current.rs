@@ -23,6 +23,8 @@ pub(crate) fn describe() -> event::Task {
         cgroup_hierarchy: 0,
         ns_pid: 0,
         pid_ns: 0,
+        user_ns_owner: UNKNOWN,
+        user_ns_top_owner: UNKNOWN,
         reserved: 0,
         comm: comm(),
     }

@@ -2,7 +2,8 @@
 //!
 //! All are raw tracepoints (4.17+): they need neither tracefs nor a vmlinux BTF
 //! id, only `CAP_BPF` and `CAP_PERFMON`, and the context is the tracepoint's own
-//! arguments. What they read of kernel memory is in [`task`] and [`membership`];
+//! arguments. What they read of kernel memory is in [`task`], [`membership`]
+//! and [`user_namespace`];
 //! unsafe code stands below these, in [`memory`], [`map_value`], [`globals`] and
 //! [`current`], behind safe functions. What they report goes through [`emit`].
 
@@ -37,6 +38,7 @@ mod memory;
 mod oom;
 mod signal;
 mod task;
+mod user_namespace;
 
 #[expect(unsafe_code, reason = "the kernel looks for this section")]
 #[unsafe(link_section = "license")]

@@ -7,13 +7,13 @@ use crate::{
     globals::{self, offset},
     membership,
     memory::{self, DIRECT, PROBED, follow, read},
+    user_namespace,
 };
 
 /// `PF_EXITING`, since 2.6.
 const PF_EXITING: u32 = 0x4;
 /// `SIGNAL_GROUP_EXIT`: `group_exit_code` is the status.
 const SIGNAL_GROUP_EXIT: u32 = 0x4;
-
 /// A `task_struct`, by its kernel address.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Task<const HOW: bool>(u64);
@@ -141,17 +141,22 @@ impl<const HOW: bool> Task<HOW> {
     pub(crate) fn describe(self, leader: Self) -> event::Task {
         let (_, ns_pid, pid_ns) = leader.innermost_pid();
         let cgroup = membership::named(self);
+        // Once, as `group`.
+        let cred: u64 = read::<HOW, _>(leader.0, offset!(task_real_cred));
+        let [user_ns_owner, user_ns_top_owner] = user_namespace::owners(cred);
         event::Task {
             tid: self.tid(),
             tgid: self.tgid(),
             ppid: leader.real_parent().tgid(),
-            uid: follow::<HOW, _>(leader.0, offset!(task_real_cred), offset!(cred_uid)),
+            uid: read::<HOW, _>(cred, offset!(cred_uid)),
             start_boottime_ns: leader.start_boottime_ns(),
             cgroup_id: cgroup.id,
             wanted_cgroup_id: membership::id_in(self, globals::filter_hierarchy()),
             cgroup_hierarchy: cgroup.hierarchy,
             ns_pid,
             pid_ns,
+            user_ns_owner,
+            user_ns_top_owner,
             reserved: 0,
             comm: leader.comm(),
         }

@@ -7,7 +7,10 @@ use rustix::{
 };
 
 use super::{ExitCode, Failure};
-use crate::waiter::{Backend, Until};
+use crate::{
+    pipeline::wait::Broken,
+    waiter::{Backend, Until},
+};
 
 const UNTIL: [Until; 5] = [
     Until::Exited,
@@ -53,6 +56,14 @@ pub(super) fn backend() -> impl TypedValueParser<Value = Asked> {
     PossibleValuesParser::new(BACKENDS.map(|(word, _)| word)).map(|word| {
         let named = BACKENDS.into_iter().find(|(it, _)| *it == word);
         named.map_or(Asked::Auto, |(_, asked)| asked)
+    })
+}
+
+/// Parses `--break-bpf`.
+pub(super) fn broken() -> impl TypedValueParser<Value = Broken> {
+    PossibleValuesParser::new(["reader", "files"]).map(|word| match word.as_str() {
+        "reader" => Broken::Reader,
+        _ => Broken::Files,
     })
 }
 

@@ -10,7 +10,9 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{Failure, named::Named, quantity::nanoseconds, target, terminal, terminal::Say};
+use super::{
+    Failure, end::End, named::Named, quantity::nanoseconds, target, terminal, terminal::Say,
+};
 use crate::{
     container::Resolver,
     filter::Wanted,
@@ -182,9 +184,9 @@ impl Call {
     }
 
     /// Prints the verdict, and who is still there.
-    pub(super) fn conclude(&self, mut ended: Ended, outcome: Outcome) -> Result<(), Failure> {
+    pub(super) fn conclude(&self, mut ended: Ended, end: End) -> Result<(), Failure> {
         let took = self.took.get().unwrap_or_else(|| self.begun.elapsed());
-        let verdict = self.verdict(&ended, outcome, took)?;
+        let verdict = self.verdict(&ended, end, took)?;
         let written = if self.json {
             ended.out.line(|line| verdict.write_json(line))
         } else {
@@ -210,12 +212,8 @@ impl Call {
         }
     }
 
-    fn verdict(
-        &self,
-        ended: &Ended,
-        outcome: Outcome,
-        took: Duration,
-    ) -> io::Result<verdict::Verdict> {
+    fn verdict(&self, ended: &Ended, end: End, took: Duration) -> io::Result<verdict::Verdict> {
+        let outcome = end.outcome;
         let is_over = matches!(outcome, Outcome::Done | Outcome::Already);
         let mut waits = ended.set.waits();
         let mut targets = Vec::new();
@@ -232,13 +230,12 @@ impl Call {
                     None if is_over => Outcome::Timeout,
                     None => outcome,
                 };
-                match met {
-                    Some(met) => {
-                        exact &= met.exact;
-                        migrated.extend(wait.migrants());
-                    }
-                    None if !is_over => survivors.extend(wait.survivors()?),
-                    None => {}
+                if let Some(met) = met {
+                    exact &= met.exact;
+                    migrated.extend(wait.migrants());
+                }
+                if end.is_left || (met.is_none() && !is_over) {
+                    survivors.extend(wait.survivors()?);
                 }
             }
             targets.push(verdict::Judged {
@@ -252,6 +249,7 @@ impl Call {
         Ok(verdict::Verdict {
             verb: self.verb,
             outcome,
+            is_left: end.is_left,
             backends: ended.backends.clone(),
             woken_by,
             exact,

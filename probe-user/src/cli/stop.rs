@@ -1,27 +1,51 @@
 //! SIGINT and SIGTERM: as a future, and as a flag for who cannot await one.
 
 use std::{
+    future::poll_fn,
     io,
     sync::{Arc, atomic::AtomicBool},
+    task::Poll,
 };
 
+use procfs::process::Process;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::output::StopFlag;
 
 /// Listens from now on; the future resolves to the signal's number.
 pub(super) fn requested() -> io::Result<(impl Future<Output = i32>, StopFlag)> {
-    let flag = Arc::new(AtomicBool::new(false));
-    for kind in [SignalKind::interrupt(), SignalKind::terminate()] {
-        signal_hook::flag::register(kind.as_raw_value(), Arc::clone(&flag))?;
-    }
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let requested = async move {
-        tokio::select! {
-            _ = interrupt.recv() => SignalKind::interrupt().as_raw_value(),
-            _ = terminate.recv() => SignalKind::terminate().as_raw_value(),
+    listen(&[SignalKind::interrupt(), SignalKind::terminate()])
+}
+
+/// The same for who must not be ended half way by what a terminal sends: SIGHUP
+/// and SIGQUIT as well, unless somebody had them ignored (nohup).
+pub(super) fn requested_by_any() -> io::Result<(impl Future<Output = i32>, StopFlag)> {
+    let ignored = Process::myself()
+        .and_then(|own| own.status())
+        .map_or(0, |status| status.sigign);
+    let mut kinds = vec![SignalKind::interrupt(), SignalKind::terminate()];
+    for kind in [SignalKind::hangup(), SignalKind::quit()] {
+        if ignored & (1 << (kind.as_raw_value() - 1)) == 0 {
+            kinds.push(kind);
         }
-    };
+    }
+    listen(&kinds)
+}
+
+fn listen(kinds: &[SignalKind]) -> io::Result<(impl Future<Output = i32> + use<>, StopFlag)> {
+    let flag = Arc::new(AtomicBool::new(false));
+    let mut signals = Vec::new();
+    for &kind in kinds {
+        signal_hook::flag::register(kind.as_raw_value(), Arc::clone(&flag))?;
+        signals.push((kind.as_raw_value(), signal(kind)?));
+    }
+    let requested = poll_fn(move |context| {
+        let came =
+            |(_, it): &mut (_, tokio::signal::unix::Signal)| it.poll_recv(context).is_ready();
+        match signals.iter_mut().position(came) {
+            Some(first) => Poll::Ready(signals[first].0),
+            None => Poll::Pending,
+        }
+    });
     Ok((requested, flag))
 }

@@ -14,6 +14,9 @@ use crate::{
     source::cgroupfs::{self, Mount},
 };
 
+/// `NAME_MAX` of the kernel.
+const NAME_BYTES: usize = 255;
+
 /// A cgroup by name: it need not exist (any more).
 #[derive(Clone, Debug)]
 pub(super) struct CgroupTarget {
@@ -67,6 +70,7 @@ pub(super) fn cgroup(
     hierarchy: Option<&str>,
 ) -> Result<CgroupTarget, Failure> {
     refuse_dots(name)?;
+    refuse_long(name)?;
     let mounts = chosen(mounts, hierarchy)?;
     if let Some(target) = on_a_mount(&mounts, name) {
         return Ok(target);
@@ -132,6 +136,18 @@ fn refuse_dots(name: &Path) -> Result<(), Failure> {
         let message = format!("'{}' is no cgroup path", name.display());
         let failure = Failure::message(ExitCode::Usage, message);
         return Err(failure.hint("give a path without `..`, such as /sys/fs/cgroup/a/b or a/b"));
+    }
+    Ok(())
+}
+
+/// A cgroup file system finds no directory of such a name, where others say that
+/// there can be none: it would pass for one that is gone.
+fn refuse_long(name: &Path) -> Result<(), Failure> {
+    let is_long = |it: Component<'_>| it.as_os_str().len() > NAME_BYTES;
+    if name.components().any(is_long) {
+        let message = format!("'{}' is no cgroup path", name.display());
+        let hint = format!("no directory has a name of more than {NAME_BYTES} bytes");
+        return Err(Failure::message(ExitCode::Usage, message).hint(hint));
     }
     Ok(())
 }

@@ -25,8 +25,13 @@ impl Say {
     /// failure.
     pub(super) fn line(self, text: &str) {
         if !self.quiet {
-            let _closed = writeln!(io::stderr(), "{text}");
+            Self::always(text);
         }
+    }
+
+    /// For what also those must know who want quiet.
+    pub(super) fn always(text: &str) {
+        let _closed = writeln!(io::stderr(), "{text}");
     }
 }
 

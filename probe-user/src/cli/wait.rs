@@ -9,6 +9,7 @@ use super::{
     ExitCode, Failure,
     choice::{self, Asked},
     conclude::Call,
+    end::End,
     ladder::Ladder,
     named::{Absent, Named, Targets},
     quantity::duration,
@@ -18,7 +19,7 @@ use super::{
 };
 use crate::{
     exit_status::ExitStatus,
-    pipeline::wait::{Ended, Session},
+    pipeline::wait::{Broken, Ended, Session},
     source::pinned_process::PinnedProcess,
     waiter::{Outcome, Until},
 };
@@ -77,6 +78,10 @@ pub(super) struct Args {
     /// One JSON object a line
     #[arg(long)]
     json: bool,
+
+    /// For tests: BPF breaks as soon as it has joined
+    #[arg(long, hide = true, value_name = "WHAT", value_parser = choice::broken())]
+    break_bpf: Option<Broken>,
 }
 
 pub(super) fn run(args: &Args, say: Say) -> Result<ExitCode, Failure> {
@@ -113,6 +118,9 @@ fn wait(args: &Args, say: Say) -> Result<ExitCode, Failure> {
     let mut plan = Some(Call::plan(&named, &telling.wanted)?);
     let mut session = Session::new(tier, telling);
     let needed = call.arm(&mut session, named, args.until, args.needed())?;
+    if let Some(broken) = args.break_bpf {
+        session.break_bpf(broken);
+    }
     if let Some(process) = process.flatten() {
         session.want_status(process)?;
     }
@@ -162,7 +170,7 @@ impl Args {
 
     fn conclude(&self, call: &Call, ended: Ended, outcome: Outcome) -> Result<ExitCode, Failure> {
         let status = ended.status;
-        call.conclude(ended, outcome)?;
+        call.conclude(ended, End::of(outcome))?;
         Ok(match outcome {
             Outcome::Timeout if self.status => ExitCode::Child(TIMED_OUT),
             Outcome::Timeout => ExitCode::TimedOut,

@@ -1,6 +1,6 @@
 //! What a daemon says while it waits.
 
-use std::{borrow::Cow, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use serde::Deserialize;
 use tokio::time::{Instant, timeout_at};
@@ -97,7 +97,7 @@ pub(super) fn record(line: &[u8]) -> Result<Option<Record>, ClientError> {
     Ok(match &*tag(line)? {
         "exit" => {
             let line: ExitLine<'_> = serde_json::from_slice(line)?;
-            Some(Record::Exit(Box::new(line.to_record())))
+            Some(Record::Exit(Arc::new(line.to_record())))
         }
         "lost" => {
             let line: LostLine<'_> = serde_json::from_slice(line)?;

@@ -17,6 +17,9 @@ pub enum RunError {
     /// The cgroup mounts are not to be found.
     #[error(transparent)]
     Mounts(#[from] MountError),
+    /// Nothing loaded the programs.
+    #[error("no thread could load the kernel half")]
+    NotLoaded,
     /// The programs do not run.
     #[error(transparent)]
     Load(#[from] LoadError),

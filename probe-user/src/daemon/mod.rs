@@ -1,15 +1,187 @@
 //! `probe daemon`: one privileged process, everybody's instant waits.
+//!
+//! ```text
+//! rings ──→ Hub ───────── bells ──→ waits ──┐
+//!   └─────→ Engine: tracker, table, history │
+//!              └── topics ──→ mailboxes ────┴──→ routes ──→ connections
+//! ```
+//!
+//! One thread, one runtime. The [`engine`] keeps what is known; [`routes`] read
+//! it; [`server`] bounds who may ask. What a client says is resolved by
+//! [`aim`], and what it may know is [`peer`]'s decision.
 
 pub mod accounts;
+mod aim;
+mod body;
 pub mod config;
 pub mod confine;
+mod engine;
 mod error;
 pub mod limits;
+pub mod metrics;
 pub mod notify;
+mod peer;
 pub mod privileges;
+mod refusal;
+mod routes;
 pub mod sandbox;
+mod selection;
+mod server;
 pub mod socket;
-mod stand_in;
+mod stopping;
+mod targets;
+mod topics;
 
-pub use error::RunError;
-pub use stand_in::{Outside, run};
+use std::{
+    os::unix::net::UnixListener,
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
+
+use tokio::time::timeout;
+
+use self::{
+    config::Config,
+    confine::Sight,
+    engine::Engine,
+    metrics::Metrics,
+    notify::Supervisor,
+    server::Server,
+    socket::{Listening, Place},
+    stopping::{Stop, Stopping},
+};
+pub use self::{error::RunError, routes::document};
+use crate::{
+    api::info::Kernel,
+    container::{Resolver, StateRoots},
+    filter::Wanted,
+    source::{cgroupfs, hook::Hook, load::Plan},
+    wait::Hub,
+    waiter::Backend,
+};
+
+/// What a supervisor gave.
+#[derive(Debug)]
+pub struct Outside {
+    /// Whom to tell.
+    pub supervisor: Supervisor,
+    /// The socket that it listens to.
+    pub passed: Option<UnixListener>,
+}
+
+/// What the routes have in common.
+struct Daemon {
+    hub: Arc<Hub>,
+    engine: Arc<Engine>,
+    metrics: Arc<Metrics>,
+    stopping: Stopping,
+    begun: Instant,
+    kernel: Kernel,
+    max_clients: usize,
+    history: u64,
+}
+
+/// How long waits in flight have to say goodbye.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// Twice what a trace has: every start is in it as well, and nobody must miss an
+/// exit because the daemon answered somebody else.
+const STREAM_BYTES: u32 = 8 << 20;
+
+/// Serves until `stop`.
+pub async fn run(
+    config: Config,
+    outside: Outside,
+    stop: impl Future<Output = i32>,
+) -> Result<(), RunError> {
+    let begun = Instant::now();
+    let max_clients = limits::max_clients(config.max_clients)?;
+    let listening = match outside.passed {
+        Some(socket) => Listening::passed(socket)?,
+        None => Listening::bind(Place::of(&config))?,
+    };
+    let mounts = cgroupfs::mounts()?;
+    let roots = StateRoots::system(None, Vec::new());
+    let sight_roots = roots.clone();
+    let mut hub = Hub::start(Backend::Bpf);
+    hub.load(plan());
+    let stream = hub.bpf().await.ok_or(RunError::NotLoaded)??;
+    let hub = Arc::new(hub);
+    let metrics = Arc::new(Metrics::new(SystemTime::now()));
+    metrics.set_ring_bytes(STREAM_BYTES);
+    // Everything that needs a privilege is done when this is.
+    let resolver = Resolver::new(roots);
+    let counted = Arc::clone(&metrics);
+    let engine = Engine::new(stream, mounts.clone(), resolver, config.history, counted);
+    let sight = Sight {
+        mounts: &mounts,
+        roots: &sight_roots,
+        socket_directory: listening.directory(),
+    };
+    confine::confine(&config, sight, || hub.can_watch())?;
+    let (stopper, stopping) = Stop::new();
+    let daemon = Arc::new(Daemon {
+        kernel: kernel(&hub),
+        hub: Arc::clone(&hub),
+        engine: Arc::new(engine),
+        metrics,
+        stopping: stopping.clone(),
+        begun,
+        max_clients,
+        history: config.history as u64,
+    });
+    let mut keeping_up = tokio::spawn(Arc::clone(&daemon.engine).run(hub));
+    let listener = tokio::net::UnixListener::from_std(listening.socket()?)?;
+    let (server, all_gone) = Server::new(daemon, listener);
+    let mut serving = tokio::spawn(server.run(stopping));
+    outside
+        .supervisor
+        .ready(&format!("serving at most {max_clients} clients"));
+    tokio::select! {
+        ended = &mut keeping_up => return Err(ended.unwrap_or_else(std::io::Error::other).into()),
+        () = outside.supervisor.keep_alive() => {}
+        _ = stop => {}
+    }
+    outside.supervisor.stopping();
+    stopper.now();
+    if timeout(FAREWELL, async {
+        _ = (&mut serving).await;
+        all_gone.await
+    })
+    .await
+    .is_err()
+    {
+        tracing::info!("some clients did not take the goodbye in time");
+    }
+    Ok(())
+}
+
+fn plan() -> Plan {
+    let mut hooks = vec![
+        Hook::CgroupPopulated,
+        Hook::CgroupRemoved,
+        Hook::CgroupMade,
+        Hook::CgroupAttach,
+        Hook::Fork,
+        Hook::Exec,
+    ];
+    hooks.extend(Hook::EXITS);
+    Plan {
+        hooks,
+        filter: Wanted::default().kernel_filter(STREAM_BYTES),
+        cgroups: Vec::new(),
+        pids: Vec::new(),
+        stream_bytes: STREAM_BYTES,
+    }
+}
+
+fn kernel(hub: &Hub) -> Kernel {
+    Kernel {
+        release: rustix::system::uname()
+            .release()
+            .to_string_lossy()
+            .into_owned(),
+        btf: hub.has_types(),
+        exit_program: hub.exit_shape().map(|shape| shape.as_str().to_owned()),
+    }
+}

@@ -14,7 +14,7 @@ use zerocopy::{FromBytes, Immutable, KnownLayout};
 use crate::{
     cgroup::CgroupId,
     exit_status::ExitStatus,
-    process::{Comm, Process},
+    process::{Comm, Owners, Process},
     signal::KilledBy,
 };
 
@@ -196,7 +196,15 @@ fn process(task: &wire::Task) -> Process {
         wanted_cgroup_id: not_zero(task.wanted_cgroup_id),
         ns_pid: not_zero(task.ns_pid),
         pid_ns: not_zero(task.pid_ns),
+        owners: owners(task),
     }
+}
+
+fn owners(task: &wire::Task) -> Option<Owners> {
+    Some(Owners {
+        own: known(task.user_ns_owner)?,
+        top: known(task.user_ns_top_owner)?,
+    })
 }
 
 fn exit(exit: &wire::Exit) -> Exit {

@@ -27,6 +27,8 @@ fn task() -> wire::Task {
         cgroup_hierarchy: 0,
         ns_pid: 1,
         pid_ns: 4_026_531_836,
+        user_ns_owner: 1000,
+        user_ns_top_owner: 100_000,
         reserved: 0,
         comm: *b"nginx\0garbage!!!",
     }
@@ -74,6 +76,8 @@ fn an_exit_is_taken_apart() {
         })
     );
     assert_eq!(exit.killed_by, None);
+    let owners = exit.process.owners.expect("a user namespace");
+    assert_eq!((owners.own, owners.top), (1000, 100_000));
 }
 
 #[test]
@@ -89,12 +93,14 @@ fn without_btf_what_could_not_be_read_is_none() {
     record.task.ppid = UNKNOWN;
     record.task.start_boottime_ns = 0;
     record.task.pid_ns = 0;
+    record.task.user_ns_owner = UNKNOWN;
     let exit = decode_exit(&record);
     assert_eq!(exit.status, None);
     assert_eq!(exit.usage, None);
     assert_eq!(exit.process.ppid, None);
     assert_eq!(exit.process.start_boottime_ns, None);
     assert_eq!(exit.process.pid_ns, None);
+    assert_eq!(exit.process.owners, None);
 }
 
 #[test]

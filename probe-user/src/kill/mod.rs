@@ -6,14 +6,19 @@
 //! Everything else reads and signals until nobody new shows up. Only if they
 //! fork faster than that is the cgroup frozen, and thawed on every way out;
 //! what SIGKILL leaves of us between the two is a frozen cgroup, which
-//! [`Order::announce`] has told of before.
+//! [`Order::announce`] has told of before. v1 can freeze in its freezer hierarchy
+//! alone. In the others, and against a child that its parent is forking just when
+//! the list is read, only reading again helps: see [`Report::may_have_missed`].
 //!
 //! Waiting for the end is [`crate::wait`]'s.
 
 mod freeze;
 mod rounds;
 
-use std::{io, path::PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use rustix::io::Errno;
 
@@ -22,7 +27,6 @@ use crate::{
     signal::Signal,
     source::{cgroup_control::CgroupControl, pinned_process::PinnedProcess, send::is_sendable},
     wait,
-    waiter::Backend,
 };
 
 /// What is to be killed, pinned.
@@ -39,15 +43,11 @@ pub const FREEZE_AFTER: u32 = 10;
 pub struct Order<'a> {
     /// Which.
     pub signal: Signal,
-    /// Also to pid 1 and to ourselves.
-    pub force: bool,
-    /// Without pidfds ([`Backend::Poll`]).
-    pub tier: Backend,
     /// After so many rounds with somebody new in each a cgroup is frozen; see
     /// [`FREEZE_AFTER`].
     pub freeze_after: u32,
-    /// Is told of a cgroup before it is frozen.
-    pub announce: &'a mut dyn FnMut(&std::path::Path),
+    /// Is told of a cgroup before it is frozen, and how a shell thaws it.
+    pub announce: &'a mut dyn FnMut(&Path, &str),
 }
 
 /// Who got the signal, and who did not.
@@ -63,6 +63,9 @@ pub struct Report {
     pub frozen: Vec<PathBuf>,
     /// Cgroups in which new ones showed up to the end.
     pub unsettled: Vec<PathBuf>,
+    /// Whether there may be one that was on no list yet: SIGKILL without
+    /// `cgroup.kill`. Signal again while somebody is left.
+    pub may_have_missed: bool,
 }
 
 /// One that could not be signalled.
@@ -135,7 +138,8 @@ fn whom(pid: u32) -> String {
 }
 
 impl Target {
-    /// The same cgroups and processes that are waited for.
+    /// The same cgroups and processes that are waited for, these by a pidfd even
+    /// if the wait is without.
     pub fn of(target: &wait::Target) -> io::Result<Self> {
         let cgroups = target.cgroups.iter();
         let processes = target.processes.iter();
@@ -144,7 +148,7 @@ impl Target {
                 .map(|(pinned, _)| CgroupControl::of(pinned))
                 .collect::<io::Result<_>>()?,
             processes: processes
-                .map(PinnedProcess::try_clone)
+                .map(PinnedProcess::with_pidfd)
                 .collect::<io::Result<_>>()?,
         })
     }
@@ -155,10 +159,9 @@ impl Target {
         &self.cgroups
     }
 
-    /// Whether it may be killed. Nothing is signalled before all that are named
-    /// have been asked.
-    pub fn check(&self, order: &Order<'_>) -> Result<(), KillError> {
-        let signal = order.signal;
+    /// Whether it may be killed; with `force` also pid 1 and ourselves. Nothing is
+    /// signalled before all that are named have been asked.
+    pub fn check(&self, signal: Signal, force: bool) -> Result<(), KillError> {
         if !is_sendable(signal) {
             return Err(KillError::Signal { signal });
         }
@@ -167,7 +170,7 @@ impl Target {
             if let Some(root) = cgroup.domain_root() {
                 return Err(KillError::Threaded { path, root });
             }
-            if order.force {
+            if force {
                 continue;
             }
             if let Some(pid) = precious(&members(cgroup)?) {
@@ -176,7 +179,7 @@ impl Target {
         }
         let pids: Vec<u32> = self.processes.iter().map(|it| it.tgid).collect();
         match precious(&pids) {
-            Some(pid) if !order.force => Err(KillError::PreciousProcess { pid }),
+            Some(pid) if !force => Err(KillError::PreciousProcess { pid }),
             _ => Ok(()),
         }
     }

@@ -25,7 +25,6 @@ const BATCH: usize = 256;
 /// One signal, sent once to each.
 pub(super) struct Rounds {
     signal: Signal,
-    tier: Backend,
     freeze_after: u32,
     /// Those that are settled, by pid and start: another with the pid is new.
     seen: HashSet<(u32, u64)>,
@@ -36,7 +35,6 @@ impl Rounds {
     pub(super) fn new(order: &Order<'_>) -> Self {
         Self {
             signal: order.signal,
-            tier: order.tier,
             freeze_after: order.freeze_after,
             seen: HashSet::new(),
             report: Report::default(),
@@ -64,20 +62,23 @@ impl Rounds {
     pub(super) fn cgroup(
         &mut self,
         cgroup: &CgroupControl,
-        announce: &mut dyn FnMut(&Path),
+        announce: &mut dyn FnMut(&Path, &str),
     ) -> Result<(), KillError> {
         if self.signal == Signal::KILL {
             match cgroup.kill() {
                 Ok(()) => self.report.by_cgroup = true,
                 // v1, an older kernel, or no right to: one by one.
-                Err(error) => tracing::debug!(%error, "without cgroup.kill"),
+                Err(error) => {
+                    tracing::debug!(%error, "without cgroup.kill");
+                    self.report.may_have_missed = true;
+                }
             }
         }
         let mut frozen = None;
         let mut is_settled = false;
         for round in 0..AT_MOST {
             if round == self.freeze_after && cgroup.has_freezer() && !cgroup.is_frozen() {
-                announce(cgroup.path());
+                announce(cgroup.path(), &cgroup.thaw_command());
                 frozen = Frozen::freeze(cgroup).unwrap_or_else(|error| {
                     tracing::warn!(%error, "cannot freeze {}", cgroup.path().display());
                     None
@@ -109,7 +110,7 @@ impl Rounds {
                     self.unseen();
                     continue;
                 }
-                match PinnedProcess::open(pid, self.tier) {
+                match PinnedProcess::open(pid, Backend::Pidfd) {
                     Ok(process) => pinned.push(process),
                     Err(PinProcessError::NotFound { .. } | PinProcessError::Thread { .. }) => {}
                     Err(error) => tracing::debug!(%error, "cannot pin a member"),

@@ -21,6 +21,8 @@ pub struct Verdict {
     pub verb: &'static str,
     /// How it ended.
     pub outcome: Outcome,
+    /// It became true, and then a cgroup could not be removed.
+    pub is_left: bool,
     /// What served, in the order in which it came; the last one served to the
     /// end.
     pub backends: Vec<Backend>,
@@ -58,6 +60,14 @@ impl Verdict {
         self.backends.last().map_or("none", |it| it.as_str())
     }
 
+    fn outcome(&self) -> &'static str {
+        if self.is_left {
+            "not_removed"
+        } else {
+            self.outcome.as_str()
+        }
+    }
+
     /// One JSON object.
     pub fn write_json(&self, out: &mut Vec<u8>) -> io::Result<()> {
         let until = self.targets.first().map(|first| first.until);
@@ -65,7 +75,7 @@ impl Verdict {
         let line = VerdictLine {
             schema: SCHEMA,
             r#type: self.verb,
-            outcome: self.outcome.as_str(),
+            outcome: self.outcome(),
             until: until.map(Until::as_str),
             backend: self.backend(),
             backends: self.backends.iter().map(|it| it.as_str()).collect(),
@@ -92,6 +102,9 @@ impl Verdict {
             }
             judged.subject.write_human(out)?;
             write!(out, " {}", judged.what())?;
+        }
+        if self.is_left {
+            write!(out, ", but not removed")?;
         }
         let exits = self.exits;
         let plural = if exits == 1 { "" } else { "s" };

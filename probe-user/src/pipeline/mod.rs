@@ -5,7 +5,7 @@
 //! reader has gone. Dropping it detaches everything.
 
 pub mod followed;
-mod places;
+pub(crate) mod places;
 mod teller;
 pub mod trace;
 pub mod wait;

@@ -8,8 +8,9 @@ use std::{
 
 use crate::{
     cgroup::{Cgroup, CgroupId},
-    container::{Container, Resolver},
+    container::{Container, FindError, Found, Resolver},
     event::{Event, Timed},
+    record::Record,
     source::cgroupfs::{self, Mount},
     tracker::Tracker,
 };
@@ -20,14 +21,14 @@ const WALK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The mounts and the runtimes' state.
 #[derive(Debug)]
-pub(super) struct Places {
+pub(crate) struct Places {
     mounts: Vec<Mount>,
     walked: HashMap<u32, Instant>,
     resolver: Resolver,
 }
 
 impl Places {
-    pub(super) fn new(mounts: Vec<Mount>, resolver: Resolver) -> Self {
+    pub(crate) fn new(mounts: Vec<Mount>, resolver: Resolver) -> Self {
         Self {
             mounts,
             walked: HashMap::new(),
@@ -37,7 +38,7 @@ impl Places {
 
     /// Tells the tracker of every cgroup there is. To be called once the hooks
     /// are attached: what is made later announces itself.
-    pub(super) fn feed_all(&mut self, tracker: &mut Tracker) {
+    pub(crate) fn feed_all(&mut self, tracker: &mut Tracker) {
         for hierarchy in self
             .mounts
             .iter()
@@ -49,7 +50,7 @@ impl Places {
     }
 
     /// Tells the tracker of a cgroup and all below it.
-    pub(super) fn feed_subtree(tracker: &mut Tracker, top: &Mount, id: CgroupId) {
+    pub(crate) fn feed_subtree(tracker: &mut Tracker, top: &Mount, id: CgroupId) {
         place(tracker, id, Some(top.root.as_str().into()));
         let walked = cgroupfs::walk(top, &mut |id, path| place(tracker, id, Some(path.into())));
         if let Err(error) = walked {
@@ -58,7 +59,7 @@ impl Places {
     }
 
     /// Tells the tracker of one cgroup that it does not know.
-    pub(super) fn look_up(&mut self, tracker: &mut Tracker, wanted: CgroupId, event: &Event) {
+    pub(crate) fn look_up(&mut self, tracker: &mut Tracker, wanted: CgroupId, event: &Event) {
         let is_due = self
             .walked
             .get(&wanted.hierarchy)
@@ -87,9 +88,42 @@ impl Places {
         self.walked.insert(hierarchy, Instant::now());
     }
 
-    pub(super) fn container_of(&mut self, cgroup: Option<&Cgroup>) -> Option<Arc<Container>> {
+    /// Takes in an event: what is to be told of it, with its cgroup and container.
+    pub(crate) fn record(&mut self, tracker: &mut Tracker, timed: Timed) -> Option<Record> {
+        if let Some(unplaced) = tracker.unplaced(&timed.event) {
+            self.look_up(tracker, unplaced, &timed.event);
+        }
+        let mut record = tracker.apply(timed)?;
+        match &mut record {
+            Record::Exit(exit) => {
+                let container = self.container_of(exit.cgroup.as_ref());
+                Arc::make_mut(exit).container = container;
+            }
+            Record::Start(start) => start.container = self.container_of(start.cgroup.as_ref()),
+            Record::Lost { .. } => {}
+        }
+        Some(record)
+    }
+
+    pub(crate) fn container_of(&mut self, cgroup: Option<&Cgroup>) -> Option<Arc<Container>> {
         let path = cgroup?.path.as_deref()?;
+        self.container_of_path(path)
+    }
+
+    pub(crate) fn container_of_path(&mut self, path: &str) -> Option<Arc<Container>> {
         self.resolver.container_of(path)
+    }
+
+    pub(crate) fn find(
+        &mut self,
+        name: &str,
+        cgroups: &[(u32, String)],
+    ) -> Result<Found, FindError> {
+        self.resolver.find(name, cgroups)
+    }
+
+    pub(crate) fn mounts(&self) -> &[Mount] {
+        &self.mounts
     }
 }
 

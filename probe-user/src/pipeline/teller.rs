@@ -62,21 +62,12 @@ impl Teller {
     }
 
     pub(super) fn tell(&mut self, timed: Timed) -> io::Result<()> {
-        if let Some(unplaced) = self.tracker.unplaced(&timed.event) {
-            self.places
-                .look_up(&mut self.tracker, unplaced, &timed.event);
-        }
-        let Some(mut record) = self.tracker.apply(timed) else {
+        let Some(record) = self.places.record(&mut self.tracker, timed) else {
             return Ok(());
         };
-        match &mut record {
-            Record::Exit(exit) => {
-                exit.container = self.places.container_of(exit.cgroup.as_ref());
-                self.keep_status(&exit.what);
-            }
-            Record::Start(start) => {
-                start.container = self.places.container_of(start.cgroup.as_ref());
-            }
+        match &record {
+            Record::Exit(exit) => self.keep_status(&exit.what),
+            Record::Start(_) => {}
             Record::Lost { .. } => return self.show(&record),
         }
         self.told.seen += 1;

@@ -107,6 +107,14 @@ impl CgroupControl {
         write(self.directory.as_fd(), file, thawed)
     }
 
+    /// How a shell thaws it.
+    #[must_use]
+    pub fn thaw_command(&self) -> String {
+        let (file, _, thawed) = self.freezer();
+        let file = self.path.join(file).display().to_string();
+        format!("echo {thawed} > '{}'", file.replace('\'', "'\\''"))
+    }
+
     /// File, and what it says of frozen and thawed.
     const fn freezer(&self) -> (&'static str, &'static str, &'static str) {
         match self.hierarchy {

@@ -170,7 +170,7 @@ fn level_v2(events: &File) -> io::Result<Level> {
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "no populated in cgroup.events"))
 }
 
-fn parse_populated(events: &[u8]) -> Option<Level> {
+pub(crate) fn parse_populated(events: &[u8]) -> Option<Level> {
     events
         .split(|&byte| byte == b'\n')
         .find_map(|line| line.strip_prefix(b"populated "))

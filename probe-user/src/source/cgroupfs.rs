@@ -6,7 +6,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use procfs::process::{MountInfo, Process};
+use procfs::{
+    ProcessCGroups,
+    process::{MountInfo, MountInfos, Process},
+};
 
 use crate::cgroup::CgroupId;
 
@@ -44,6 +47,12 @@ pub fn mounts() -> Result<Vec<Mount>, MountError> {
     let this = Process::myself().map_err(read("/proc/self"))?;
     let infos = this.mountinfo().map_err(read("/proc/self/mountinfo"))?;
     let own = this.cgroups().map_err(read("/proc/self/cgroup"))?;
+    Ok(hierarchies(&infos, &own))
+}
+
+/// The same, of what `/proc/PID/mountinfo` and `/proc/PID/cgroup` say.
+#[must_use]
+pub fn hierarchies(infos: &MountInfos, own: &ProcessCGroups) -> Vec<Mount> {
     let mut mounts: Vec<Mount> = infos
         .0
         .iter()
@@ -57,7 +66,7 @@ pub fn mounts() -> Result<Vec<Mount>, MountError> {
         ))
     });
     mounts.dedup_by_key(|mount| mount.hierarchy);
-    Ok(mounts)
+    mounts
 }
 
 fn mount(info: &MountInfo, own: &[procfs::ProcessCGroup]) -> Option<Mount> {
@@ -95,11 +104,15 @@ fn v1_hierarchy(info: &MountInfo, own: &[procfs::ProcessCGroup]) -> Option<(u32,
 /// How good an answer a hierarchy is to "which cgroup": smaller is better.
 #[must_use]
 pub fn rank(mount: &Mount) -> u8 {
+    rank_of(mount.controllers.iter().map(String::as_str))
+}
+
+/// The same of a hierarchy that has these controllers.
+#[must_use]
+pub fn rank_of<'a>(controllers: impl Iterator<Item = &'a str>) -> u8 {
     const ORDER: [&str; 4] = ["pids", "memory", "freezer", "name=systemd"];
-    mount
-        .controllers
-        .iter()
-        .filter_map(|controller| ORDER.iter().position(|known| known == controller))
+    controllers
+        .filter_map(|controller| ORDER.iter().position(|&known| known == controller))
         .min()
         .map_or(10, |position| u8::try_from(position).unwrap_or(10))
 }

@@ -3,6 +3,7 @@
 use std::{
     fs,
     os::fd::{AsFd, AsRawFd},
+    time::Duration,
 };
 
 use aya::programs::ProgramError;
@@ -10,7 +11,34 @@ use probe_ebpf::counter;
 
 use super::load::{Attached, LoadError};
 
+/// What the kernel counted of one program since it was loaded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProgramRuns {
+    /// Name of the program.
+    pub name: String,
+    /// How often it ran; 0 unless `kernel.bpf_stats_enabled` is 1 (Linux 5.1).
+    pub count: u64,
+    /// How long it ran in all.
+    pub run_time: Duration,
+}
+
 impl Attached {
+    /// How often the programs ran that are loaded, and how long.
+    #[must_use]
+    pub fn program_runs(&self) -> Vec<ProgramRuns> {
+        self.ebpf
+            .programs()
+            .filter_map(|(name, program)| {
+                let info = program.info().ok()?;
+                Some(ProgramRuns {
+                    name: name.to_owned(),
+                    count: info.run_count(),
+                    run_time: info.run_time(),
+                })
+            })
+            .collect()
+    }
+
     /// Sum over the CPUs of one slot of [`counter`].
     fn counter(&self, slot: u32) -> Result<u64, LoadError> {
         self.counters

@@ -39,7 +39,7 @@ fn belongs(process: &Process, path: &str, is_removed: bool) -> Result<Option<u32
     Ok(belongs.then(|| process.pid().cast_unsigned()))
 }
 
-fn is_named(pathname: &str, path: &str, is_removed: bool) -> bool {
+pub(crate) fn is_named(pathname: &str, path: &str, is_removed: bool) -> bool {
     match pathname.strip_suffix(REMOVED) {
         None => !is_removed && is_within(pathname, path),
         // An older cgroup of the same name, if ours is still there.

@@ -18,11 +18,13 @@ pub mod left_behind;
 pub mod load;
 pub mod pidfd_info;
 pub mod pinned_process;
+pub mod processes;
 pub mod readiness;
 pub mod removals;
 pub mod ring;
 pub mod send;
 pub mod survivors;
+pub mod user_namespace;
 
 /// The BPF programs, built by `cargo xtask bpf` and committed, so that a plain
 /// `cargo build` needs no BPF toolchain.

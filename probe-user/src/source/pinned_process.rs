@@ -119,6 +119,22 @@ impl PinnedProcess {
         }
     }
 
+    /// The same pin by what this tier may use.
+    pub fn with_tier(mut self, tier: Backend) -> io::Result<Self> {
+        if tier == Backend::Poll && self.pidfd.is_some() {
+            self.stat = match File::open(format!("/proc/{}/stat", self.tgid)) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+                stat => Some(stat?),
+            };
+            // If it still has the pid, the file is its own.
+            if self.life()? == Life::Reaped {
+                self.stat = None;
+            }
+            self.pidfd = None;
+        }
+        Ok(self)
+    }
+
     /// Another pin of the same process.
     pub fn try_clone(&self) -> io::Result<Self> {
         Ok(Self {
@@ -130,10 +146,32 @@ impl PinnedProcess {
         })
     }
 
+    /// Another pin of the same process, by a pidfd if one is to be had: a signal
+    /// sent by that cannot reach a stranger.
+    pub fn with_pidfd(&self) -> io::Result<Self> {
+        if self.pidfd.is_none()
+            && let Ok(other) = Self::open(self.tgid, Backend::Pidfd)
+            // Who still has the pid now had it when the other was pinned.
+            && self.life()? != Life::Reaped
+        {
+            return Ok(other);
+        }
+        self.try_clone()
+    }
+
     /// Start in clock ticks since boot, as `/proc/PID/stat` has it.
     #[must_use]
     pub const fn start_ticks(&self) -> u64 {
         self.start_ticks
+    }
+
+    /// Its real uid now; `None` if it is gone.
+    #[must_use]
+    pub fn uid(&self) -> Option<u32> {
+        let number = i32::try_from(self.tgid).ok()?;
+        let uid = Process::new(number).ok()?.status().ok()?.ruid;
+        // The pid was this one's when it was read if it still is.
+        matches!(self.life(), Ok(Life::Running | Life::Exited)).then_some(uid)
     }
 
     /// What it is at this moment.
@@ -213,7 +251,7 @@ impl PinnedProcess {
 
 /// The name may hold anything, so what stands behind its last parenthesis counts:
 /// state first, `num_threads` 18th, `starttime` 20th.
-fn parse_life(stat: &[u8], start_ticks: u64) -> Option<Life> {
+pub(crate) fn parse_life(stat: &[u8], start_ticks: u64) -> Option<Life> {
     let stat = std::str::from_utf8(&stat[stat.iter().rposition(|&it| it == b')')? + 1..]).ok()?;
     let mut fields = stat.split_ascii_whitespace();
     let state = fields.next()?;

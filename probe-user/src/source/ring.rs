@@ -4,7 +4,8 @@
 //! pipeline's business.
 
 use std::{
-    os::fd::{AsRawFd, RawFd},
+    io,
+    os::fd::{AsFd, AsRawFd, OwnedFd, RawFd},
     sync::atomic::{Ordering, fence},
 };
 
@@ -91,6 +92,11 @@ impl Stream {
     /// counted by now.
     pub fn unreported_loss(&mut self, total: u64) -> Option<u64> {
         self.dropped.settle(total)
+    }
+
+    /// A descriptor that is readable when a record asked for a wake-up.
+    pub fn readiness(&self) -> io::Result<OwnedFd> {
+        self.ring.as_fd().try_clone_to_owned()
     }
 
     /// Asks for a wake-up by the next record. The caller must drain once more

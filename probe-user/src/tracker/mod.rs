@@ -5,7 +5,9 @@
 //! it does not know a cgroup it says so ([`Tracker::unplaced`]); the pipeline
 //! looks it up and feeds the answer back as an event.
 
+pub mod history;
 mod recent;
+pub mod table;
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -24,6 +26,8 @@ const MAX_NAMELESS: usize = 4096;
 #[derive(Debug, Default)]
 pub struct Tracker {
     cgroups: HashMap<CgroupId, Option<Arc<str>>>,
+    /// By hierarchy; the paths are those of `cgroups`.
+    ids: HashMap<u32, HashMap<Arc<str>, u64>>,
     nameless: usize,
     reported: recent::Recent,
 }
@@ -55,7 +59,7 @@ impl Tracker {
                     return None;
                 }
                 let placed = self.place(boottime_ns, exit.process.cgroup, exit);
-                Some(Record::Exit(Box::new(placed)))
+                Some(Record::Exit(Arc::new(placed)))
             }
             Event::Start(start) => {
                 let placed = self.place(boottime_ns, start.process.cgroup, start);
@@ -66,7 +70,8 @@ impl Tracker {
                 None
             }
             Event::CgroupRemoved(id) => {
-                self.cgroups.remove(&id);
+                let path = self.cgroups.remove(&id).flatten();
+                self.forget_path(id, path.as_deref());
                 None
             }
             Event::Dropped(count) => Some(Record::Lost {
@@ -81,6 +86,19 @@ impl Tracker {
     #[must_use]
     pub fn path(&self, id: CgroupId) -> Option<Arc<str>> {
         self.cgroups.get(&id).cloned().flatten()
+    }
+
+    /// Every cgroup whose path is known.
+    pub fn places(&self) -> impl Iterator<Item = (CgroupId, &Arc<str>)> {
+        let known = self.cgroups.iter();
+        known.filter_map(|(id, path)| Some((*id, path.as_ref()?)))
+    }
+
+    /// The cgroup that lies at a path of a hierarchy, if it is known.
+    #[must_use]
+    pub fn id_of(&self, hierarchy: u32, path: &str) -> Option<CgroupId> {
+        let &id = self.ids.get(&hierarchy)?.get(path)?;
+        Some(CgroupId { hierarchy, id })
     }
 
     fn place<T>(&self, boottime_ns: u64, cgroup: Option<CgroupId>, what: T) -> Placed<T> {
@@ -103,7 +121,27 @@ impl Tracker {
             }
             self.nameless += 1;
         }
-        self.cgroups.insert(id, path.map(Arc::from));
+        let path: Option<Arc<str>> = path.map(Arc::from);
+        let before = self.cgroups.insert(id, path.clone()).flatten();
+        if before != path {
+            self.forget_path(id, before.as_deref());
+        }
+        if let Some(path) = path {
+            // The key must be the same allocation as the value above.
+            let ids = self.ids.entry(id.hierarchy).or_default();
+            ids.remove(&path);
+            ids.insert(path, id.id);
+        }
+    }
+
+    /// Unless another cgroup lies there by now.
+    fn forget_path(&mut self, id: CgroupId, path: Option<&str>) {
+        if let Some(ids) = self.ids.get_mut(&id.hierarchy)
+            && let Some(path) = path
+            && ids.get(path) == Some(&id.id)
+        {
+            ids.remove(path);
+        }
     }
 
     /// Before 6.16 two tasks of a dying group may both look like the last one.

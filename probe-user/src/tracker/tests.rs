@@ -27,6 +27,7 @@ fn exit(tgid: u32, start: u64, group_dead: bool) -> Timed {
                 wanted_cgroup_id: None,
                 ns_pid: None,
                 pid_ns: None,
+                owners: None,
             },
             group_dead,
             leader: true,
@@ -99,6 +100,30 @@ fn an_exit_bears_the_path_of_its_cgroup_until_that_is_removed() {
         event: Event::CgroupRemoved(CGROUP),
     });
     assert_eq!(tracker.path(CGROUP), None);
+}
+
+#[test]
+fn a_path_leads_to_the_cgroup_that_lies_there_now() {
+    let mut tracker = Tracker::new();
+    let other = CgroupId {
+        hierarchy: 0,
+        id: 8,
+    };
+    let mut tell = |event| {
+        tracker.apply(Timed {
+            boottime_ns: 0,
+            event,
+        });
+        [0, 1].map(|hierarchy| tracker.id_of(hierarchy, "/a"))
+    };
+    let at = |id, path: &str| Event::CgroupPlaced(id, Some(path.into()));
+    assert_eq!(tell(at(CGROUP, "/a")), [Some(CGROUP), None]);
+    // The removal of the first comes late.
+    assert_eq!(tell(at(other, "/a")), [Some(other), None]);
+    assert_eq!(tell(Event::CgroupRemoved(CGROUP)), [Some(other), None]);
+    assert_eq!(tell(at(other, "/b")), [None, None]);
+    assert_eq!(tell(at(other, "/a")), [Some(other), None]);
+    assert_eq!(tell(Event::CgroupRemoved(other)), [None, None]);
 }
 
 #[test]

@@ -68,7 +68,7 @@ impl Hub {
             watch.tie(&wait.bell);
         }
         for process in target.processes {
-            wait.add(process);
+            wait.add(process.with_tier(self.tier())?);
         }
         // Subscribed first: a member that comes later is seen as populated.
         wait.see_members()?;

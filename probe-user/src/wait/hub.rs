@@ -25,6 +25,8 @@ use crate::{
     event::{Event, decode},
     source::{
         cgroup_events::PinnedCgroup,
+        counters::ProgramRuns,
+        hook::ExitShape,
         load::{self, Attached, LoadError, Plan, Rings},
         readiness::register,
         ring::Stream,
@@ -109,10 +111,63 @@ impl Hub {
         dropped.and_then(Result::ok).unwrap_or(0)
     }
 
+    /// Calls of a program that the kernel skipped so far; 0 without BPF.
+    #[must_use]
+    pub fn skipped(&self) -> u64 {
+        let attached = lock(&self.shared.attached);
+        attached.as_ref().map_or(0, Attached::recursion_misses)
+    }
+
+    /// Whether cgroups can be watched with the privileges that the caller has
+    /// left.
+    #[must_use]
+    pub fn can_watch(&self) -> bool {
+        const NOBODYS: CgroupId = CgroupId {
+            hierarchy: u32::MAX,
+            id: u64::MAX,
+        };
+        let mut attached = lock(&self.shared.attached);
+        attached.as_mut().is_some_and(|attached| {
+            let works = attached.watch(NOBODYS).is_ok();
+            attached.unwatch(NOBODYS);
+            works
+        })
+    }
+
+    /// How often the programs ran, and how long.
+    #[must_use]
+    pub fn program_runs(&self) -> Vec<ProgramRuns> {
+        let attached = lock(&self.shared.attached);
+        attached
+            .as_ref()
+            .map(Attached::program_runs)
+            .unwrap_or_default()
+    }
+
+    /// Whether the kernel told its types to the programs.
+    #[must_use]
+    pub fn has_types(&self) -> bool {
+        let attached = lock(&self.shared.attached);
+        attached.as_ref().is_some_and(|it| it.types.is_some())
+    }
+
+    /// Which exit program runs.
+    #[must_use]
+    pub fn exit_shape(&self) -> Option<ExitShape> {
+        lock(&self.shared.attached).as_ref()?.exit_shape()
+    }
+
     /// For tests: as if the rings could not be read any more.
     #[doc(hidden)]
     pub fn stop_reading(&self) {
         self.shared.stop.notify_one();
+    }
+
+    /// For tests: as if somebody had closed the files of the kernel half, which
+    /// its reader has yet to notice.
+    #[doc(hidden)]
+    pub fn close_files(&self) {
+        *lock(&self.shared.attached) = None;
     }
 
     pub(super) fn tier(&self) -> Backend {
@@ -256,13 +311,15 @@ async fn follow(shared: &Shared, decisive: &mut AsyncFd<RingBuf<MapData>>) -> st
             () = shared.stop.notified() => return std::io::Error::other("told to stop"),
             _ = counters.tick() => shared.forget_the_abandoned(),
         }
-        let now = shared.losses();
-        let doubt = if now == losses {
+        // Who cannot tell what was lost cannot be relied on.
+        let Some(now) = shared.losses() else {
+            return std::io::Error::other("its counters cannot be read");
+        };
+        let doubt = if losses.replace(now) == Some(now) {
             Doubt::None
         } else {
             Doubt::Some
         };
-        losses = now;
         let changed = shared
             .doubt
             .send_if_modified(|it| std::mem::replace(it, doubt) != doubt);

@@ -62,7 +62,8 @@ impl Target {
         })
     }
 
-    /// A process by its pid, which must be a thread group's.
+    /// A process by its pid, which must be a thread group's. The hub lets go of
+    /// the pidfd if it may not use any.
     pub fn process(pid: u32) -> Result<Self, TargetError> {
         Ok(Self {
             cgroups: Vec::new(),

@@ -198,7 +198,7 @@ fn a_daemon_that_lies_ends_no_wait() {
     let [flag, socket] = by(&impostor);
     let waiting = Waiting::armed(&[&flag, &socket, "--cgroup", cgroup.path()]);
     // Those who serve instead say so when they have looked.
-    waiting.wait_for("armed:");
+    waiting.until_said("armed:");
     waiting.assert_running();
     victim.signal(Signal::KILL);
     victim.wait();
@@ -222,7 +222,7 @@ fn a_wait_goes_on_without_privilege_where_the_daemon_leaves() {
     let [flag, socket] = by(&impostor);
     let args = Waiting::args(&[&flag, &socket, "--cgroup", cgroup.path()]);
     let waiting = Waiting::armed_in(&mut conditions::without_privilege(&args));
-    waiting.wait_for("without the daemon");
+    waiting.until_said("without the daemon");
     victim.signal(Signal::KILL);
     victim.wait();
     let verdict = verdict(&waiting.finish());

@@ -4,6 +4,7 @@
 //! What is already a matter of plain use, such as a cgroup made below during the
 //! wait, is in `wait`.
 
+mod broken;
 mod cgroups;
 mod leftovers;
 mod library;

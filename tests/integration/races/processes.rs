@@ -2,7 +2,7 @@
 
 use std::{fs, os::fd::AsRawFd};
 
-use probe_tests::{Cgroup, Victim, probe, probe_in, record};
+use probe_tests::{Cgroup, Replaced, Victim, probe, probe_in, record};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
 
 use super::{CONDITIONS, armed, looked, pids, state, verdict};
@@ -61,37 +61,14 @@ fn an_exec_in_another_thread_than_the_leader_ends_no_wait() {
     });
 }
 
-/// Somebody who has a pid, then somebody else who has it.
-struct Replaced {
-    parent: Victim,
-    pid: u32,
-}
-
-impl Replaced {
-    /// The first one.
-    fn start(cgroup: &Cgroup) -> (Self, u32) {
-        let mut parent = Victim::spawn(&["replaced"], None);
-        parent.release();
-        let first = record::pid(&parent.report());
-        cgroup.add(first);
-        let replaced = Self { parent, pid: first };
-        (replaced, first)
-    }
-
-    /// The second one, in no cgroup of ours.
-    fn replace(&mut self) {
-        self.parent.release();
-        assert_eq!(record::pid(&self.parent.report()), self.pid);
-    }
-}
-
 #[test]
 #[ignore = "needs root"]
 fn nobody_waits_for_a_stranger_with_the_same_pid() {
     for (_, condition) in CONDITIONS {
         for until in ["exited", "reaped"] {
             let cgroup = Cgroup::v2("stranger");
-            let (mut replaced, pid) = Replaced::start(&cgroup);
+            let (mut replaced, pid) = Replaced::start();
+            cgroup.add(pid);
             let number = pid.to_string();
             let process = armed(condition, &["--until", until, &number]);
             let members = armed(condition, &["--until", until, "--cgroup", cgroup.path()]);
@@ -113,7 +90,8 @@ fn nobody_waits_for_a_stranger_with_the_same_pid() {
 #[ignore = "needs root"]
 fn a_pid_with_an_inode_is_never_the_stranger() {
     let cgroup = Cgroup::v2("inode");
-    let (mut replaced, pid) = Replaced::start(&cgroup);
+    let (mut replaced, pid) = Replaced::start();
+    cgroup.add(pid);
     let first = format!("{pid}:{}", inode(pid));
     assert_eq!(looked(&[&first]), [pid]);
     let waiting = armed(CONDITIONS[0].1, &[&first]);
@@ -144,7 +122,8 @@ fn a_stranger_with_a_members_pid_did_not_migrate() {
         for until in ["empty", "exited"] {
             let cgroup = Cgroup::v2("migrant");
             let elsewhere = Cgroup::v2("elsewhere");
-            let (mut replaced, pid) = Replaced::start(&cgroup);
+            let (mut replaced, pid) = Replaced::start();
+            cgroup.add(pid);
             let mut other = Victim::spawn(&["pause"], Some(&cgroup));
             let waiting = armed(condition, &["--until", until, "--cgroup", cgroup.path()]);
             replaced.replace();

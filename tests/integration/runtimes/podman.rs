@@ -93,10 +93,7 @@ impl Runtime for Podman {
         succeed(self.command().args(["kill", "--signal", "KILL", name]));
     }
 
-    /// Without `--force` it refuses one that it takes for running, which it asks
-    /// conmon: that is told of the exit by itself.
     fn delete(&self, name: &str) -> Result<(), String> {
-        succeed(self.command().args(["wait", name]));
         let output = self.command().args(["rm", name]).output();
         let output = output.map_err(|error| error.to_string())?;
         if output.status.success() {

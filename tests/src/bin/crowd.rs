@@ -6,6 +6,9 @@
 //! `crowd traced` (a child stopped by its tracer), `crowd leaderless` (a process
 //! whose first thread has exited). Each prints the pid when all is ready.
 //!
+//! `crowd bomb` makes as many processes as it may, and another as soon as one is
+//! gone, until all are.
+//!
 //! # Safety
 //!
 //! Each call has plain numbers or a live object of ours as arguments. `fork` is
@@ -34,6 +37,7 @@ fn main() {
         ["zombie"] => zombie(),
         ["traced"] => traced(),
         ["leaderless"] => leaderless(),
+        ["bomb"] => bomb(),
         [processes, threads, mebibytes] => {
             crowd(number(processes), number(threads), number(mebibytes));
         }
@@ -166,6 +170,18 @@ fn leaderless() {
     });
     // SAFETY: it ends this thread alone; nobody joins it.
     unsafe { libc::syscall(libc::SYS_exit, 0) };
+}
+
+/// All of them do so. Whoever has ended is no zombie.
+fn bomb() {
+    // SAFETY: no handler of ours runs.
+    unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
+    loop {
+        // SAFETY: there is one thread, see the module.
+        if unsafe { libc::fork() } < 0 {
+            thread::yield_now();
+        }
+    }
 }
 
 fn wait_for(child: i32, options: c_int) {

@@ -7,7 +7,7 @@ mod tool;
 
 use anyhow::Result;
 
-pub(crate) use package::{RUNC, packages};
+pub(crate) use package::{PROMETHEUS, RUNC, packages};
 
 /// The compiler that the committed objects and the tools' versions belong to.
 pub(crate) const RUSTC: &str = "1.95";
@@ -25,13 +25,15 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         rust_src::install(args.verbose)?,
         tool::install(&tool::BPF_LINKER)?,
         tool::install(&tool::CARGO_DENY)?,
+        tool::install(&tool::CARGO_FUZZ)?,
         packages(&package::ALL),
     ];
     if done.contains(&true) {
         println!("everything is there now");
     } else {
         println!(
-            "nothing to do: rust-src, bpf-linker, cargo-deny and the Debian packages are there"
+            "nothing to do: rust-src, bpf-linker, cargo-deny, cargo-fuzz and the Debian packages \
+             are there"
         );
     }
     Ok(())
@@ -46,4 +48,10 @@ pub(crate) fn bpf() -> Result<()> {
 /// What checking the dependencies takes.
 pub(crate) fn cargo_deny() -> Result<()> {
     tool::install(&tool::CARGO_DENY).map(drop)
+}
+
+/// What fuzzing takes: libFuzzer is C++.
+pub(crate) fn fuzz() -> Result<()> {
+    packages(&[package::GXX]);
+    tool::install(&tool::CARGO_FUZZ).map(drop)
 }

@@ -26,8 +26,22 @@ pub(crate) const EXITSNOOP: Package = Package {
     purpose: "the benchmark's comparison with exitsnoop",
 };
 
+/// Prometheus' own opinion of metrics.
+pub(crate) const PROMETHEUS: Package = Package {
+    name: "prometheus",
+    program: "promtool",
+    purpose: "the test of what /metrics says",
+};
+
+/// The compiler of libFuzzer.
+pub(super) const GXX: Package = Package {
+    name: "g++",
+    program: "g++",
+    purpose: "fuzzing",
+};
+
 /// All that any command wants.
-pub(super) const ALL: [Package; 2] = [RUNC, EXITSNOOP];
+pub(super) const ALL: [Package; 4] = [RUNC, EXITSNOOP, PROMETHEUS, GXX];
 
 /// Installs those whose program is missing, if it may; says whether it did.
 /// Nothing fails for want of them, but what is left out is said.

@@ -33,6 +33,14 @@ pub(super) const CARGO_DENY: Tool = Tool {
     cost: "2 minutes on 2 CPUs",
 };
 
+/// It only chooses the compiler's flags: unoptimised is fast enough.
+pub(super) const CARGO_FUZZ: Tool = Tool {
+    name: "cargo-fuzz",
+    version: "0.13.2",
+    options: &["--debug"],
+    cost: "1 minute on 2 CPUs",
+};
+
 /// Builds it unless it is there; says whether it did.
 pub(super) fn install(tool: &Tool) -> Result<bool> {
     if is_there(tool) {

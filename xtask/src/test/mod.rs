@@ -10,7 +10,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use self::tally::Tally;
-use crate::{checkout, command, parts::Parts, privilege::Privilege, setup, soak};
+use crate::{checkout, command, fuzz, parts::Parts, privilege::Privilege, setup, soak};
 
 /// Run the tests, those that need root included
 #[derive(Debug, clap::Args)]
@@ -28,13 +28,15 @@ pub(crate) struct Args {
 }
 
 /// Packages with tests that need no root.
-const PACKAGES: [&str; 8] = [
+const PACKAGES: [&str; 10] = [
     "-p",
     "probe-ebpf",
     "-p",
     "probe-user",
     "-p",
     "probe-tests",
+    "-p",
+    "probe-fuzz",
     "-p",
     "xtask",
 ];
@@ -75,11 +77,15 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             .leave_out("integration", "there is no binary to test");
     }
     run.soak(privilege);
+    run.fuzz();
     run.finish()
 }
 
 /// Trials of each backend: a minute in all.
 const SOAK_TRIALS: u64 = 500;
+
+/// Seconds for each fuzz target.
+const FUZZ_SECONDS: u64 = 20;
 
 /// As it ships: the tests must not pass on another.
 fn build() -> Result<()> {
@@ -104,7 +110,7 @@ impl Run<'_> {
             return;
         }
         if privilege != Privilege::None {
-            setup::packages(&[setup::RUNC]);
+            setup::packages(&[setup::RUNC, setup::PROMETHEUS]);
         }
         if privilege == Privilege::Sudo {
             match runner_variable() {
@@ -140,6 +146,21 @@ impl Run<'_> {
         self.parts.run_remarked("soak", |remark| {
             *remark = format!("{trials} trials of each backend");
             soak::test(privilege, trials)
+        });
+    }
+
+    fn fuzz(&mut self) {
+        if self.args.filter.is_some() {
+            return self.parts.leave_out("fuzz", "its inputs have no names");
+        }
+        let seconds = if self.args.full {
+            fuzz::LONG
+        } else {
+            FUZZ_SECONDS
+        };
+        self.parts.run_remarked("fuzz", |remark| {
+            *remark = format!("{seconds} s of each target");
+            fuzz::test(seconds)
         });
     }
 

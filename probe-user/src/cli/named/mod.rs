@@ -108,7 +108,7 @@ impl Named {
                 "a process can be waited for until exited or reaped"
             }
             Until::Stopped if !is_container => {
-                "stopped is for containers; wait for a cgroup until empty, for a process until exited"
+                "stopped is for containers; a cgroup can be waited for until empty, a process until exited"
             }
             _ => return Ok(()),
         };

@@ -123,7 +123,7 @@ pub(super) fn unit(name: &str, mounts: &[Mount], absent: Absent) -> Result<Named
             ExitCode::NoSuchTarget,
             format_args!("no unit '{wanted}' has a cgroup"),
         )
-        .hint("a unit without processes has none; -e takes that for done")),
+        .hint("a unit without processes has none; `probe wait -e` takes that for done")),
         [(mount, path)] => {
             let target = target::cgroup(std::slice::from_ref(mount), path.as_ref(), None)?;
             let mut named = cgroup(&target, absent, None)?;
@@ -248,7 +248,7 @@ pub(super) fn one_process(
         }
         Err(PinProcessError::NotFound { .. }) => return Ok(gone(subject(None), Until::Exited)),
         Err(error @ PinProcessError::Thread { tgid, .. }) => {
-            let hint = format!("wait for the process: {tgid}");
+            let hint = format!("name its process: {tgid}");
             return Err(Failure::new(ExitCode::NoSuchTarget, error).hint(hint));
         }
         Err(error) => return Err(error.into()),

@@ -136,7 +136,7 @@ impl Columns {
                 let why = match reason {
                     LossReason::RingFull => "the ring buffer was full; hint: --buffer",
                     LossReason::Skipped => "the kernel skipped the program",
-                    LossReason::SlowReader => "they were not read fast enough",
+                    LossReason::SlowReader => "they were read too slowly",
                 };
                 write!(out, "... {count} events lost here: {why}")
             }

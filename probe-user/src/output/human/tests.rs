@@ -32,6 +32,7 @@ fn process(name: &str, pid: u32, uid: u32) -> Process {
         wanted_cgroup_id: None,
         ns_pid: None,
         pid_ns: None,
+        owners: None,
     }
 }
 

@@ -48,8 +48,10 @@ pub(in crate::output) fn printable(text: &str) -> String {
 
 fn is_harmless(char: char) -> bool {
     // Bidirectional marks, embeddings, overrides and isolates.
-    let turns =
-        matches!(char, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let turns = matches!(
+        char,
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+    );
     !char.is_control() && !turns
 }
 
@@ -79,5 +81,10 @@ mod tests {
         assert_eq!(printable("a\u{1b}[31m\n"), "a?[31m?");
         assert_eq!(printable("\u{9b}31m\u{202e}txt.exe\u{7f}"), "?31m?txt.exe?");
         assert_eq!(printable("名前 é"), "名前 é");
+    }
+
+    #[test]
+    fn the_arabic_letter_mark_turns_nothing() {
+        assert_eq!(printable("a\u{61c}b"), "a?b");
     }
 }

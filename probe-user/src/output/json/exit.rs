@@ -127,6 +127,7 @@ impl<'a> ExitLine<'a> {
                     wanted_cgroup_id: None,
                     ns_pid: self.ns.map(|ns| ns.pid),
                     pid_ns: self.ns.map(|ns| ns.pid_ns),
+                    owners: None,
                 },
                 group_dead: self.group_dead,
                 leader: self.leader,

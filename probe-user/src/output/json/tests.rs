@@ -50,6 +50,7 @@ prop_compose! {
             wanted_cgroup_id: None,
             ns_pid: ns.map(|(pid, _)| pid),
             pid_ns: ns.map(|(_, pid_ns)| pid_ns),
+            owners: None,
         }
     }
 }

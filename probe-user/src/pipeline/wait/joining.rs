@@ -11,7 +11,22 @@ use crate::{
     waiter::Backend,
 };
 
+/// What a test breaks of the kernel half once it has joined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Broken {
+    /// The decisive ring is not read any more.
+    Reader,
+    /// Its files are closed.
+    Files,
+}
+
 impl Session {
+    /// For tests.
+    #[doc(hidden)]
+    pub fn break_bpf(&mut self, what: Broken) {
+        self.to_break = Some(what);
+    }
+
     /// Lets BPF join as soon as it is loaded.
     pub fn load(&mut self, plan: Plan) {
         self.hub.load(plan);
@@ -58,7 +73,11 @@ impl Session {
             }
         };
         self.serve_by(self.serving());
-        self.say_armed();
+        match self.to_break {
+            Some(Broken::Reader) => self.hub.stop_reading(),
+            Some(Broken::Files) => self.hub.close_files(),
+            None => {}
+        }
         result
     }
 

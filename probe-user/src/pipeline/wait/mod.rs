@@ -24,6 +24,7 @@ use tokio::time::Instant;
 pub use self::{
     asking::{Asking, say_without},
     ended::Ended,
+    joining::Broken,
     telling::Telling,
 };
 use self::{exits::Exits, seat::Seat};
@@ -61,6 +62,7 @@ pub struct Session {
     backends: Vec<Backend>,
     status_of: Option<(PinnedProcess, Wait)>,
     progress: Option<ProgressBar>,
+    to_break: Option<Broken>,
 }
 
 impl Session {
@@ -85,6 +87,7 @@ impl Session {
             backends: Vec::new(),
             status_of: None,
             progress: None,
+            to_break: None,
         }
     }
 

@@ -79,6 +79,7 @@ impl Session {
             News::Loaded(Some(loaded)) => {
                 // Why not is in the log: the wait goes on by itself.
                 let _told = self.join(*loaded);
+                self.say_armed();
             }
             News::Loaded(None) => self.is_loading = false,
             News::LoadNow => {

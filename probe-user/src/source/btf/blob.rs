@@ -141,7 +141,7 @@ impl<'a> Btf<'a> {
         for ((wanted, member), slot) in MEMBERS.iter().zip(found) {
             if *slot == UNKNOWN
                 && wanted.as_bytes() == name
-                && let Some(bits) = self.member_bits(start, member, 0)
+                && let Some(bits) = self.member_bits(start, member, &mut Effort::new())
             {
                 *slot = bits / 8;
             }
@@ -149,9 +149,8 @@ impl<'a> Btf<'a> {
     }
 
     /// Offset in bits of a dotted path of members.
-    fn member_bits(&self, start: u32, path: &str, depth: u32) -> Option<u32> {
-        // Anonymous structs nest a few deep; the limit is against bad data.
-        if depth > 8 || self.kind(start)? != Kind::Struct {
+    fn member_bits(&self, start: u32, path: &str, effort: &mut Effort) -> Option<u32> {
+        if self.kind(start)? != Kind::Struct {
             return None;
         }
         let (first, rest) = path
@@ -170,11 +169,11 @@ impl<'a> Btf<'a> {
             };
             let inner = || self.resolve(u32_at(self.types, at + 4)?);
             let below = if name.is_empty() {
-                self.member_bits(inner()?, path, depth + 1)?
+                effort.deeper(|effort| self.member_bits(inner()?, path, effort))?
             } else if name != first.as_bytes() {
                 return None;
             } else if let Some(rest) = rest {
-                self.member_bits(inner()?, rest, depth + 1)?
+                effort.deeper(|effort| self.member_bits(inner()?, rest, effort))?
             } else {
                 0
             };
@@ -202,6 +201,32 @@ impl<'a> Btf<'a> {
             self.kind(start) == Some(Kind::Struct) && self.name(start) == Some(name)
         })?;
         u32_at(self.types, *start as usize + 8)
+    }
+}
+
+/// How far one search may go. The limits are against bad data: structs that
+/// contain themselves.
+struct Effort {
+    /// Anonymous structs nest a few deep.
+    depth: u32,
+    /// Of those with the members that we want, none has more than two within.
+    structs: u32,
+}
+
+impl Effort {
+    const fn new() -> Self {
+        Self {
+            depth: 8,
+            structs: 100,
+        }
+    }
+
+    fn deeper<T>(&mut self, search: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
+        self.structs = self.structs.checked_sub(1)?;
+        self.depth = self.depth.checked_sub(1)?;
+        let found = search(self);
+        self.depth += 1;
+        found
     }
 }
 

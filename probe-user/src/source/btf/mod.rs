@@ -113,7 +113,8 @@ pub fn parse(bytes: &[u8]) -> Result<KernelTypes, BtfError> {
     types.offsets.css_set_subsys = controllers.map(|index| {
         let array = types.offsets.css_set_subsys_array;
         let index = index.filter(|_| array != UNKNOWN);
-        index.map_or(UNKNOWN, |index| array + index * POINTER_BYTES)
+        let offset = index.and_then(|index| index.checked_mul(POINTER_BYTES)?.checked_add(array));
+        offset.unwrap_or(UNKNOWN)
     });
     types.offsets.upid_bytes = btf.struct_size(b"upid").unwrap_or(UNKNOWN);
     Ok(types)
@@ -154,7 +155,11 @@ mod tests {
             1,
             0, // [4] pointer and padding
         ];
-        let types = &types.as_bytes()[..22 * 4];
+        btf(&types[..22], strings)
+    }
+
+    fn btf(types: &[u32], strings: &[u8]) -> Vec<u8> {
+        let types = types.as_bytes();
         let mut btf = Vec::new();
         btf.extend(MAGIC.to_ne_bytes());
         btf.extend([1, 0]);
@@ -176,6 +181,35 @@ mod tests {
         assert_eq!(types.offsets.upid_bytes, 16);
         assert_eq!(types.offsets.task_pid, UNKNOWN);
         assert!(types.missing().contains(&"task_struct.pid".to_owned()));
+    }
+
+    #[test]
+    fn a_struct_of_many_of_itself_is_given_up() {
+        let name = MEMBERS[0].0;
+        let strings = [b"\0", name.as_bytes(), b"\0"].concat();
+        let members = (0..50).flat_map(|_| [0, 1, 0]);
+        let types: Vec<u32> = [1, 4 << 24 | 0x32, 8].into_iter().chain(members).collect();
+        let types = parse(&btf(&types, &strings)).expect("BTF");
+        assert_eq!(types.offsets.task_pid, UNKNOWN);
+    }
+
+    #[test]
+    fn an_enumerator_that_no_array_reaches_is_unknown() {
+        let strings = [
+            b"\0css_set\0subsys\0cgroup_subsys_id\0",
+            CONTROLLERS[0].as_bytes(),
+            b"\0",
+        ]
+        .concat();
+        let types = [
+            [1, 4 << 24 | 1, 8].as_slice(), // struct css_set
+            &[9, 0, 64],                    // … subsys, 8 bytes in
+            &[16, 6 << 24 | 1, 4],          // enum cgroup_subsys_id
+            &[33, 1 << 29],                 // … the first controller
+        ];
+        let types = parse(&btf(&types.concat(), &strings)).expect("BTF");
+        assert_eq!(types.offsets.css_set_subsys_array, 8);
+        assert_eq!(types.offsets.css_set_subsys[0], UNKNOWN);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::SignedDuration;
 
 /// `250ms`, `1m30s`, or seconds: `2.5`, `0`.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     if let Ok(seconds) = text.parse::<f64>() {
         return Duration::try_from_secs_f64(seconds)
             .map_err(|_out_of_range| format!("'{text}' is no span of time"));
@@ -17,12 +17,12 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
 }
 
 /// Nanoseconds, as records count; everything beyond 584 years is that.
-pub(super) fn nanoseconds(duration: Duration) -> u64 {
+pub(crate) fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// Bytes with an optional K or M (1024).
-pub(super) fn size(text: &str) -> Result<u32, String> {
+pub(crate) fn size(text: &str) -> Result<u32, String> {
     let digits = text.trim_end_matches(|char: char| char.is_ascii_alphabetic());
     let factor = match text[digits.len()..].to_ascii_uppercase().as_str() {
         "" | "B" => 1,
@@ -42,7 +42,7 @@ pub(super) fn size(text: &str) -> Result<u32, String> {
 const MAX_BUFFER: u32 = 1 << 30;
 
 /// The next size that a ring buffer can have: a power of two, at least a page.
-pub(super) fn ring_size(bytes: u32, page: u32) -> u32 {
+pub(crate) fn ring_size(bytes: u32, page: u32) -> u32 {
     bytes.max(page).next_power_of_two()
 }
 

@@ -1,0 +1,129 @@
+//! What the kernel shows of cgroups and processes: lines in which users choose
+//! the names.
+
+use std::path::Path;
+
+use probe_user::{
+    cgroup::is_within,
+    fuzzing,
+    source::cgroupfs,
+    waiter::{Level, Life},
+};
+use procfs::{
+    FromRead, ProcessCGroups,
+    process::{MountInfos, Stat},
+};
+
+/// The first byte says which file the rest is.
+///
+/// # Panics
+///
+/// If a parser contradicts itself or another.
+pub fn cgroup_files(bytes: &[u8]) {
+    let Some((which, file)) = bytes.split_first() else {
+        return;
+    };
+    match which % 4 {
+        0 => events(file),
+        1 => stat(file),
+        2 => mounts(file),
+        _ => cgroups(file),
+    }
+}
+
+/// `cgroup.events`: the word counts wherever it stands, and only at the
+/// beginning of a line.
+fn events(file: &[u8]) {
+    let level = fuzzing::populated(file);
+    let has = |line: &[u8]| file.split(|&byte| byte == b'\n').any(|it| it == line);
+    match level {
+        Some(Level::Empty) => assert!(has(b"populated 0")),
+        Some(Level::Populated) => assert!(has(b"populated 1")),
+        Some(Level::Removed) => panic!("a file that can be read is there"),
+        None => {}
+    }
+    let below = [b"frozen 0\n".as_slice(), file].concat();
+    assert_eq!(fuzzing::populated(&below), level);
+}
+
+/// `/proc/PID/stat`: our reading and procfs's agree, and the name cannot lie.
+fn stat(file: &[u8]) {
+    let nobodys = fuzzing::life(file, u64::MAX);
+    // On anything else procfs panics.
+    if !is_as_printed(file) {
+        return;
+    }
+    let Ok(stat) = Stat::from_read(file) else {
+        return;
+    };
+    if stat.starttime == u64::MAX || stat.num_threads < 1 {
+        return;
+    }
+    assert_eq!(nobodys, Some(Life::Reaped), "{stat:?}");
+    let is_dead = matches!(stat.state, 'Z' | 'X') && stat.num_threads <= 1;
+    let life = if is_dead { Life::Exited } else { Life::Running };
+    assert_eq!(fuzzing::life(file, stat.starttime), Some(life), "{stat:?}");
+}
+
+/// Whether a kernel may print it: a number, a name in parentheses, a letter and
+/// numbers, a blank before each.
+fn is_as_printed(stat: &[u8]) -> bool {
+    let digits = stat.iter().take_while(|it| it.is_ascii_digit()).count();
+    if digits == 0 || !stat[digits..].starts_with(b" (") {
+        return false;
+    }
+    let tail = stat.iter().rposition(|&it| it == b')');
+    let tail = tail.and_then(|at| stat.get(at + 1..)).unwrap_or_default();
+    let tail = tail.strip_suffix(b"\n").unwrap_or(tail);
+    let [b' ', b'A'..=b'Z' | b'a'..=b'z', b' ', numbers @ ..] = tail else {
+        return false;
+    };
+    let number = |it: &[u8]| {
+        let digits = it.strip_prefix(b"-").unwrap_or(it);
+        !digits.is_empty() && digits.iter().all(u8::is_ascii_digit)
+    };
+    numbers.split(|&it| it == b' ').all(number)
+}
+
+/// `/proc/self/mountinfo` and `/proc/self/cgroup`, NUL between them.
+fn mounts(file: &[u8]) {
+    let mut files = file.splitn(2, |&byte| byte == 0);
+    let (infos, own) = (files.next(), files.next());
+    let infos = MountInfos::from_read(infos.unwrap_or_default());
+    let own = ProcessCGroups::from_read(own.unwrap_or_default());
+    let (Ok(infos), Ok(own)) = (infos, own) else {
+        return;
+    };
+    let mounts = cgroupfs::hierarchies(&infos, &own);
+    assert!(
+        mounts.is_sorted_by(|a, b| a.hierarchy < b.hierarchy),
+        "each hierarchy once, v2 first: {mounts:?}"
+    );
+    for mount in &mounts {
+        assert!(mount.hierarchy != 0 || mount.controllers.is_empty());
+        assert!(cgroupfs::rank(mount) <= 10);
+        let top = cgroupfs::path_below(mount, &mount.mount_point);
+        assert_eq!(top.as_ref(), Some(&mount.root));
+        let below = cgroupfs::path_below(mount, &mount.mount_point.join("a/b"));
+        assert!(below.is_some_and(|it| it.ends_with("/a/b") && is_within(&it, &mount.root)));
+        let beside = cgroupfs::path_below(mount, Path::new("relative"));
+        assert!(beside.is_none() || !mount.mount_point.is_absolute());
+    }
+}
+
+/// `/proc/PID/cgroup`: a process that is in a cgroup is in it under its own
+/// name, deleted or not.
+fn cgroups(file: &[u8]) {
+    let Ok(cgroups) = ProcessCGroups::from_read(file) else {
+        return;
+    };
+    for cgroup in &cgroups.0 {
+        let name = cgroup.pathname.as_str();
+        let lies = |path: &str, is_removed| fuzzing::left_behind(name, path, is_removed);
+        if let Some(own) = name.strip_suffix(" (deleted)") {
+            assert!(lies(own, true) && !lies(own, false), "{name}");
+        } else {
+            assert!(lies(name, false) && !lies(name, true), "{name}");
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! Who asks, and what that user may see.
+
+use std::fs;
+
+use tokio::net::{UnixStream, unix::UCred};
+
+use crate::{
+    process::{Owners, Process},
+    tracker::table::Row,
+};
+
+/// The other end of a connection, as the kernel vouches for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Peer {
+    uid: u32,
+    /// Root, or the daemon's own user.
+    sees_all: bool,
+    /// In another pid namespace: its pids and paths mean something else there.
+    is_foreign: bool,
+}
+
+impl Peer {
+    /// Whom the socket was connected by (`SO_PEERCRED`).
+    pub(super) fn of(stream: &UnixStream) -> std::io::Result<Self> {
+        let credentials = stream.peer_cred()?;
+        Ok(Self::new(
+            credentials.uid(),
+            rustix::process::getuid().as_raw(),
+            is_foreign(&credentials),
+        ))
+    }
+
+    fn new(uid: u32, own: u32, is_foreign: bool) -> Self {
+        Self {
+            uid,
+            sees_all: !is_foreign && (uid == 0 || uid == own),
+            is_foreign,
+        }
+    }
+
+    /// Whether the whole machine is this peer's business.
+    pub(super) const fn sees_all(self) -> bool {
+        self.sees_all
+    }
+
+    /// Whether pids and paths mean to it what they mean to the daemon.
+    pub(super) const fn is_foreign(self) -> bool {
+        self.is_foreign
+    }
+
+    /// Whether it may see a process: its own, or one of a user namespace or in a
+    /// cgroup of its own.
+    pub(super) fn sees(self, process: &Process, cgroup_owner: Option<u32>) -> bool {
+        self.sees_uid(process.uid, cgroup_owner) || self.owns(process.owners)
+    }
+
+    /// The same of a live one.
+    pub(super) fn sees_row(self, row: &Row, cgroup_owner: Option<u32>) -> bool {
+        self.sees_uid(row.uid(), cgroup_owner) || self.owns(row.owners())
+    }
+
+    fn owns(self, owners: Option<Owners>) -> bool {
+        owners.is_some_and(|it| it.own == self.uid || it.top == self.uid)
+    }
+
+    /// The same, of what is known of it otherwise.
+    pub(super) fn sees_uid(self, uid: Option<u32>, cgroup_owner: Option<u32>) -> bool {
+        self.sees_all || uid == Some(self.uid) || cgroup_owner == Some(self.uid)
+    }
+}
+
+/// A peer that cannot be looked at is taken for one from elsewhere. `NSpid` has
+/// a number for each namespace below the reader's (Linux 4.1).
+fn is_foreign(credentials: &UCred) -> bool {
+    let Some(pid) = credentials.pid().filter(|&pid| pid > 0) else {
+        return true;
+    };
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let namespaces = status
+        .lines()
+        .find_map(|line| line.strip_prefix("NSpid:"))
+        .map(|pids| pids.split_whitespace().count());
+    namespaces != Some(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn root_of_another_namespace_is_no_root_here() {
+        assert!(Peer::new(0, 990, false).sees_all());
+        assert!(!Peer::new(0, 990, true).sees_all());
+        assert!(Peer::new(990, 990, false).sees_all());
+        assert!(!Peer::new(1000, 990, false).sees_all());
+    }
+
+    #[test]
+    fn a_user_sees_what_is_his_and_nothing_that_is_unknown() {
+        let peer = Peer::new(1000, 0, false);
+        assert!(peer.sees_uid(Some(1000), None));
+        assert!(peer.sees_uid(Some(101_000), Some(1000)));
+        assert!(!peer.sees_uid(Some(0), Some(0)));
+        assert!(!peer.sees_uid(None, None));
+    }
+}

@@ -1,0 +1,60 @@
+//! Every answer from 400 on: one shape, with what to do about it.
+
+use axum::{
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+
+use crate::api::problem::{MEDIA_TYPE, Problem};
+
+/// Why a request is not served.
+#[derive(Clone, Debug)]
+pub(super) struct Refusal {
+    status: StatusCode,
+    detail: String,
+    hint: Option<String>,
+}
+
+impl Refusal {
+    pub(super) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        Self {
+            status,
+            detail: detail.into(),
+            hint: None,
+        }
+    }
+
+    pub(super) fn bad(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, detail)
+    }
+
+    pub(super) fn not_found(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, detail)
+    }
+
+    /// Tells where in the request it is.
+    pub(super) fn of(mut self, place: &str) -> Self {
+        self.detail = format!("{place}: {}", self.detail);
+        self
+    }
+
+    pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let problem = Problem {
+            kind: "about:blank".to_owned(),
+            title: self.status.canonical_reason().unwrap_or("").to_owned(),
+            status: self.status.as_u16(),
+            detail: self.detail,
+            hint: self.hint,
+        };
+        let body = serde_json::to_vec(&problem).unwrap_or_default();
+        let media_type = HeaderValue::from_static(MEDIA_TYPE);
+        (self.status, [(header::CONTENT_TYPE, media_type)], body).into_response()
+    }
+}

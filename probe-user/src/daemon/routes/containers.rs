@@ -1,0 +1,148 @@
+//! `GET /v1/containers` and `/v1/containers/{id}`.
+
+use std::{collections::HashMap, sync::Arc};
+
+use axum::{
+    Extension, Json,
+    extract::{Path, State},
+};
+
+use crate::{
+    api::{
+        container::{Container, Containers, Process},
+        problem::Problem,
+    },
+    cgroup::CgroupId,
+    container,
+    daemon::{Daemon, aim, engine, peer::Peer, refusal::Refusal},
+};
+
+/// Containers with a live process
+#[utoipa::path(
+    get, path = "/v1/containers", tag = "containers",
+    responses((status = 200, description = "those that the client may see", body = Containers))
+)]
+pub(super) async fn list(
+    State(daemon): State<Arc<Daemon>>,
+    Extension(peer): Extension<Peer>,
+) -> Json<Containers> {
+    let mut state = daemon.engine.now();
+    let mut containers = gather(&mut state, peer, |_| true);
+    for container in &mut containers {
+        container.processes = None;
+    }
+    containers.sort_by(|a, b| (&a.id, &a.runtime).cmp(&(&b.id, &b.runtime)));
+    Json(Containers { containers })
+}
+
+/// One container and its live processes
+#[utoipa::path(
+    get, path = "/v1/containers/{id}", tag = "containers",
+    params(("id" = String, Path, description = "id, a beginning of it, or name")),
+    responses(
+        (status = 200, description = "the container", body = Container),
+        (status = 400, body = Problem, content_type = "application/problem+json",
+         description = "several are called so"),
+        (status = 404, body = Problem, content_type = "application/problem+json",
+         description = "no such container, or none that the client may see"),
+    )
+)]
+pub(super) async fn one(
+    State(daemon): State<Arc<Daemon>>,
+    Extension(peer): Extension<Peer>,
+    Path(name): Path<String>,
+) -> Result<Json<Container>, Refusal> {
+    let mut state = daemon.engine.now();
+    let (found, places) = aim::container(&mut state, peer, &name)?;
+    let wanted = &found.container;
+    let is_it = |it: &container::Container| it.id == wanted.id && it.runtime == wanted.runtime;
+    let mut containers = gather(&mut state, peer, is_it);
+    let running = containers.pop();
+    Ok(Json(running.unwrap_or_else(|| {
+        let path = places.first().map_or("", |it| &it.path);
+        let mut container = empty(wanted, path);
+        container.processes = Some(Vec::new());
+        container
+    })))
+}
+
+fn empty(container: &container::Container, path: &str) -> Container {
+    Container {
+        runtime: container.runtime.as_str().to_owned(),
+        id: container.id.clone(),
+        name: container.name.clone(),
+        pod_uid: container.pod_uid.clone(),
+        cgroup: path.to_owned(),
+        live: 0,
+        oldest_start_boottime_ns: None,
+        recent_exits: 0,
+        processes: None,
+    }
+}
+
+type Key = (container::Runtime, String);
+
+/// Every live process to its container.
+fn gather(
+    state: &mut engine::State,
+    peer: Peer,
+    is_wanted: impl Fn(&container::Container) -> bool,
+) -> Vec<Container> {
+    let mut owners: HashMap<CgroupId, Option<u32>> = HashMap::new();
+    let mut found: HashMap<Key, Container> = HashMap::new();
+    let engine::State {
+        table,
+        tracker,
+        places,
+        history,
+        ..
+    } = state;
+    for row in table.iter() {
+        let Some((id, path)) = row.cgroup().and_then(|id| Some((id, tracker.path(id)?))) else {
+            continue;
+        };
+        let Some(container) = places.container_of_path(&path).filter(|it| is_wanted(it)) else {
+            continue;
+        };
+        let place = || aim::at(places.mounts(), id.hierarchy, &path);
+        let owner = *owners
+            .entry(id)
+            .or_insert_with(|| place().and_then(|it| it.owner()));
+        if !peer.sees_row(row, owner) {
+            continue;
+        }
+        let key = (container.runtime, container.id.clone());
+        let entry = found.entry(key).or_insert_with(|| empty(&container, &path));
+        add(entry, row, &path);
+    }
+    let exits = history.iter().map(|past| past.exit);
+    for exit in exits.filter(|exit| peer.sees(&exit.what.process, None)) {
+        if let Some(container) = &exit.container
+            && let Some(entry) = found.get_mut(&(container.runtime, container.id.clone()))
+        {
+            entry.recent_exits += 1;
+        }
+    }
+    found.into_values().collect()
+}
+
+fn add(entry: &mut Container, row: &crate::tracker::table::Row, path: &Arc<str>) {
+    entry.live += 1;
+    if path.len() < entry.cgroup.len() {
+        entry.cgroup = path.to_string();
+    }
+    let start = row.start_boottime_ns();
+    let oldest = &mut entry.oldest_start_boottime_ns;
+    *oldest = match (*oldest, start) {
+        (Some(old), Some(new)) => Some(old.min(new)),
+        (old, new) => old.or(new),
+    };
+    entry.processes.get_or_insert_default().push(Process {
+        pid: row.tgid(),
+        ppid: row.ppid(),
+        uid: row.uid(),
+        comm: row.comm().to_str().into_owned(),
+        start_boottime_ns: start,
+        cgroup: Some(path.to_string()),
+    });
+}

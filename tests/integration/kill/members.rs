@@ -1,0 +1,141 @@
+//! Everybody in a cgroup, however they come into it.
+
+use std::fs;
+
+use probe_tests::{Cgroup, Deadline, Held, Replaced, Victim, Waiting, conditions, record};
+
+use super::{BACKENDS, assert_done, is_alive, kill, shell, verdict};
+
+#[test]
+#[ignore = "needs root"]
+fn a_cgroup_with_others_below_it_is_killed_in_both_versions_and_removed() {
+    for cgroup in [Cgroup::v2("kill"), Cgroup::v1("pids", "kill")] {
+        let below = cgroup.sub("below");
+        let _deeper = below.sub("deeper");
+        let mut victims = [&cgroup, &below].map(|it| Victim::start(&["pause"], Some(it)));
+        assert_done(&kill(&["--rm", "--cgroup", cgroup.path()]));
+        assert_eq!(victims.each_mut().map(Victim::wait), [9, 9]);
+        assert!(fs::metadata(cgroup.path()).is_err(), "{}", cgroup.path());
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_process_whose_leader_has_exited_is_killed_though_cgroup_kill_spares_it() {
+    let cgroup = Cgroup::v2("leader");
+    let mut victim = Victim::start(&["leader-gone", "3", "pause"], Some(&cgroup));
+    let stat = format!("/proc/{}/stat", victim.pid());
+    Deadline::start().until("the leader has exited", || {
+        fs::read_to_string(&stat).is_ok_and(|it| it.contains(") Z "))
+    });
+    assert_done(&kill(&["-t", "10", "--cgroup", cgroup.path()]));
+    assert_eq!(victim.wait(), 9);
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_cgroup_that_keeps_forking_is_emptied_and_left_thawed_on_v2_and_v1() {
+    for cgroup in [Cgroup::v2("bomb"), Cgroup::v1("freezer", "bomb")] {
+        // Each that lives makes the next and ends. Whether that outruns us, so that
+        // it is frozen, is up to chance.
+        let script = "echo 1; f() { (f) & }; f; f; f; f; wait; read _";
+        let _bomb = shell(script, &cgroup);
+        let output = kill(&["-t", "20", "--cgroup", cgroup.path()]);
+        assert_done(&output);
+        assert!(cgroup.procs().is_empty(), "{output:#?}");
+        let state = ["cgroup.freeze", "freezer.state"].map(|it| cgroup.file(it));
+        let state = state.iter().find_map(|it| fs::read_to_string(it).ok());
+        let state = state.expect("both have a freezer");
+        assert!(["0", "THAWED"].contains(&state.trim()), "{state}");
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn several_targets_of_different_kinds_are_killed_in_one_call() {
+    let cgroup = Cgroup::v2("several");
+    let mut member = Victim::start(&["pause"], Some(&cgroup));
+    let mut alone = Victim::start(&["pause"], None);
+    let pid = alone.pid().to_string();
+    let output = kill(&["--cgroup", cgroup.path(), &pid, "-t", "30"]);
+    assert_eq!(output.code, Some(0), "{output:#?}");
+    let verdict = verdict(&output);
+    assert_eq!(verdict["outcome"], "done", "{output:#?}");
+    assert!(verdict["until"].is_null(), "{output:#?}");
+    assert_eq!(verdict["targets"][0]["outcome"], "done", "{output:#?}");
+    assert_eq!(verdict["targets"][1]["outcome"], "done", "{output:#?}");
+    member.wait();
+    alone.wait();
+}
+
+#[test]
+#[ignore = "needs root"]
+fn with_records_every_exit_is_told() {
+    let cgroup = Cgroup::v2("records");
+    let victim = Victim::start(&["pause"], Some(&cgroup));
+    let output = kill(&["--records", "--cgroup", cgroup.path()]);
+    assert_done(&output);
+    let exits: Vec<_> = output.json().into_iter().filter(record::is_exit).collect();
+    assert_eq!(exits.len(), 1, "{output:#?}");
+    assert_eq!(exits[0]["pid"], victim.pid());
+}
+
+/// Where nothing can be frozen.
+#[test]
+#[ignore = "needs root"]
+fn a_fork_bomb_in_a_v1_cgroup_that_cannot_be_frozen_is_killed() {
+    for backend in BACKENDS {
+        let cgroup = Cgroup::v1("pids", "bomb");
+        cgroup.write("pids.max", "200");
+        let mut bomb = Victim::start_as("crowd", &["bomb"], Some(&cgroup));
+        Deadline::start().until("it is full", || {
+            fs::read_to_string(cgroup.file("pids.events")).is_ok_and(|it| !it.contains("max 0"))
+        });
+        let output = kill(&["-t", "20", "--backend", backend, "--cgroup", cgroup.path()]);
+        assert_done(&output);
+        assert_eq!(cgroup.procs(), [0; 0]);
+        assert_eq!(bomb.wait(), 9);
+    }
+}
+
+/// As one does that its parent is forking just when the list is read.
+#[test]
+#[ignore = "needs root"]
+fn who_shows_up_after_everybody_was_signalled_is_killed_too() {
+    let cgroup = Cgroup::v1("pids", "late");
+    let freezer = Cgroup::v1("freezer", "late");
+    let mut first = Victim::start(&["pause"], Some(&cgroup));
+    freezer.add(first.pid());
+    freezer.write("freezer.state", "FROZEN");
+    // The first one has got its signal and cannot die of it.
+    let args = ["kill", "--json", "-v", "--cgroup", cgroup.path()];
+    let waiting = Waiting::armed_in(&mut conditions::as_it_is(&args));
+    let mut late = Victim::start(&["pause"], Some(&cgroup));
+    assert_eq!(late.wait(), 9);
+    waiting.assert_running();
+    freezer.write("freezer.state", "THAWED");
+    assert_eq!(first.wait(), 9);
+    assert_done(&waiting.finish());
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_member_whose_pid_changes_hands_before_it_is_pinned_is_no_member() {
+    let cgroup = Cgroup::v1("pids", "hands");
+    let (mut replaced, pid) = Replaced::start();
+    cgroup.add(pid);
+    // With this backend only the signal needs a pidfd.
+    let args = [
+        "kill",
+        "--json",
+        "--backend",
+        "poll",
+        "--cgroup",
+        cgroup.path(),
+    ];
+    let mut held = Held::at("pidfd_open", &args);
+    replaced.replace();
+    held.go_on();
+    assert_done(&held.finish());
+    assert!(is_alive(pid), "a stranger was killed");
+}

@@ -1,0 +1,62 @@
+//! `probe kill`: it reaches everybody that is meant, and nobody else.
+//!
+//! One module for each noun: whom it kills, whom it refuses, and what it leaves.
+
+mod freeze;
+mod grace;
+mod members;
+mod privilege;
+mod processes;
+mod refused;
+mod removal;
+mod until;
+
+use std::{
+    fs,
+    process::{Command, Stdio},
+};
+
+use probe_tests::{Cgroup, Output, Victim, probe};
+use serde_json::Value;
+
+/// Every backend that can be asked for.
+const BACKENDS: [&str; 4] = ["auto", "bpf", "pidfd", "poll"];
+
+/// `probe kill --json`.
+fn kill(args: &[&str]) -> Output {
+    probe(&[&["kill", "--json"], args].concat())
+}
+
+fn verdict(output: &Output) -> Value {
+    let verdict = output.json().pop();
+    let verdict = verdict.unwrap_or_else(|| panic!("no verdict in {output:#?}"));
+    assert_eq!(verdict["type"], "kill", "{output:#?}");
+    verdict
+}
+
+fn assert_done(output: &Output) {
+    assert_eq!(output.code, Some(0), "{output:#?}");
+    assert_eq!(verdict(output)["outcome"], "done", "{output:#?}");
+}
+
+/// The letter of its state; `None` if nobody has the pid.
+fn state(pid: u32) -> Option<char> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(") ")?.1.chars().next()
+}
+
+/// Neither gone nor a zombie.
+fn is_alive(pid: u32) -> bool {
+    state(pid).is_some_and(|it| it != 'Z')
+}
+
+/// A shell in the cgroup that runs this, once it said that it is ready.
+fn shell(script: &str, cgroup: &Cgroup) -> Victim {
+    let script = format!("read _; {script}");
+    let mut command = Command::new("sh");
+    command.args(["-c", &script]).stderr(Stdio::null());
+    let mut shell = Victim::spawn_command(&mut command, Some(cgroup));
+    shell.release();
+    let _ready = shell.report();
+    shell
+}

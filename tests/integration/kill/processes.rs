@@ -1,0 +1,47 @@
+//! One process, and no other that has its pid.
+
+use probe_tests::{Held, Replaced, Victim};
+
+use super::{assert_done, is_alive, kill, verdict};
+
+#[test]
+#[ignore = "needs root"]
+fn a_process_is_killed_and_another_signal_is_not_waited_for() {
+    let mut victim = Victim::start(&["pause"], None);
+    let pid = victim.pid().to_string();
+    let output = kill(&["-s", "WINCH", &pid]);
+    assert_eq!((output.code, output.stdout.as_str()), (Some(0), ""));
+    assert!(is_alive(victim.pid()));
+    assert_done(&kill(&[&pid]));
+    assert_eq!(victim.wait(), 9);
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_pid_that_is_another_process_by_now_is_not_killed() {
+    let victim = Victim::start(&["pause"], None);
+    // No pidfd has the inode number 1: whoever is meant is gone.
+    let another = format!("{}:1", victim.pid());
+    let output = kill(&[&another]);
+    assert_eq!(output.code, Some(0), "{output:#?}");
+    assert_eq!(verdict(&output)["outcome"], "already", "{output:#?}");
+    assert!(is_alive(victim.pid()));
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_pid_that_changes_hands_just_before_the_signal_kills_nobody() {
+    for backend in ["auto", "pidfd", "poll"] {
+        let (mut replaced, pid) = Replaced::start();
+        let number = pid.to_string();
+        let args = ["kill", "--json", "--backend", backend, &number];
+        let mut held = Held::at("pidfd_send_signal", &args);
+        replaced.replace();
+        held.go_on();
+        assert_done(&held.finish());
+        assert!(is_alive(pid), "{backend}: a stranger was killed");
+        // Who asks now means the stranger.
+        assert_done(&kill(&["--backend", backend, &number]));
+        assert!(!is_alive(pid));
+    }
+}

@@ -1,0 +1,151 @@
+//! What must not be killed, or is none, and `--force`.
+
+use std::{fs, process::Command};
+
+use probe_tests::{Cgroup, Output, Victim, conditions, probe_in, record};
+use rustix::process::Signal;
+
+use super::{is_alive, kill};
+
+/// Nobody got a signal: not even a target that could be killed.
+fn assert_refused(args: &[&str], code: i32, words: &[&str]) {
+    let cgroup = Cgroup::v2("refused");
+    let victim = Victim::start(&["pause"], Some(&cgroup));
+    let output = kill(&[&["--cgroup", cgroup.path()], args].concat());
+    assert_eq!(output.code, Some(code), "{args:?}: {output:#?}");
+    assert_eq!(output.stdout, "", "no data of a command that failed");
+    for word in words {
+        assert!(output.stderr.contains(word), "no '{word}' in {output:#?}");
+    }
+    assert!(is_alive(victim.pid()), "{args:?}");
+}
+
+/// `probe` by a shell that does this before, with the rest as its arguments.
+fn kill_after(script: &str, args: &[&str]) -> Output {
+    let script = format!("{script}; exec \"$@\"");
+    let kill = conditions::as_it_is(args);
+    let mut command = Command::new("sh");
+    command.args(["-c", &script, "sh"]).arg(kill.get_program());
+    probe_in(command.arg("kill").args(args))
+}
+
+/// The same under a shell that is pid 1 of a pid namespace.
+fn kill_under_pid_1(script: &str, args: &[&str]) -> Output {
+    let kill = conditions::as_it_is(args);
+    let mut command = Command::new("unshare");
+    command
+        .args([
+            "--pid",
+            "--fork",
+            "--mount-proc",
+            "--kill-child",
+            "sh",
+            "-c",
+        ])
+        .args([script, "sh"])
+        .arg(kill.get_program());
+    probe_in(command.arg("kill").args(args))
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_threaded_cgroup_is_refused_with_its_domain_root_as_the_hint() {
+    let root = Cgroup::v2("domain");
+    let threaded = root.sub("threaded");
+    threaded.write("cgroup.type", "threaded");
+    let output = kill(&["--cgroup", threaded.path()]);
+    assert_eq!(output.code, Some(2), "{output:#?}");
+    assert!(output.stderr.contains("threaded cgroup"), "{output:#?}");
+    let hint = format!("hint: its processes belong to {}\n", root.path());
+    assert!(output.stderr.contains(&hint), "{output:#?}");
+}
+
+#[test]
+#[ignore = "needs root"]
+fn what_is_no_process_is_wrong_usage_or_no_target() {
+    let mut crowd = Victim::spawn_as("crowd", &["1", "2", "0"], None);
+    crowd.release();
+    let pid = record::pid(&crowd.report());
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("it lives");
+    let mut tids = tasks.map(|task| task.expect("an entry").file_name());
+    let tid = tids.find(|tid| tid.to_str() != Some(&pid.to_string()));
+    let tid = tid.expect("a second thread");
+    let tid = tid.to_str().expect("a number");
+    for args in [&[tid][..], &["--pid", tid]] {
+        let hint = format!("hint: name its process: {pid}\n");
+        assert_refused(args, 4, &["is a thread of process", &hint]);
+    }
+    assert!(is_alive(pid));
+    for number in ["0", "-1", "4294967296", "-2147483648", "self", "1:x", ""] {
+        let argument = format!("--pid={number}");
+        assert_refused(&[&argument], 2, &["probe"; 0]);
+        assert_refused(&["--", number], 2, &["probe"; 0]);
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn what_is_no_cgroup_to_be_killed_is_refused() {
+    for cgroup in [Cgroup::v2("below"), Cgroup::v1("pids", "below")] {
+        let root = cgroup.path().strip_suffix(cgroup.name()).expect("below it");
+        let words = ["the root of its hierarchy", "hint: name a cgroup below it"];
+        assert_refused(&["--cgroup", root], 2, &words);
+        // The kernel says that it is not there: so might one that was removed.
+        let long = format!("{}/{}", cgroup.path(), "x".repeat(300));
+        let words = ["is no cgroup path", "hint: ", "255 bytes"];
+        assert_refused(&["--cgroup", &long], 2, &words);
+        let waited = probe_tests::probe(&["wait", "-t", "0", "--cgroup", &long]);
+        assert_eq!(waited.code, Some(2), "{waited:#?}");
+    }
+    assert_refused(&["--cgroup", "no/such/cgroup"], 4, &["hint: "]);
+}
+
+#[test]
+#[ignore = "needs root"]
+fn our_own_cgroup_and_pid_1_are_refused() {
+    let cgroup = Cgroup::v2("own");
+    let move_in = format!("echo $$ > {}/cgroup.procs", cgroup.path());
+    let output = kill_after(&move_in, &["--cgroup", cgroup.path()]);
+    assert_eq!(output.code, Some(2), "{output:#?}");
+    assert!(output.stderr.contains("probe itself"), "{output:#?}");
+    assert!(output.stderr.contains("hint: --force"), "{output:#?}");
+    // Signal 28 does nothing to it, should the defence be gone.
+    assert_refused(
+        &["-s", "WINCH", "1"],
+        2,
+        &["that is pid 1", "hint: --force"],
+    );
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_cgroup_with_pid_1_in_it_or_below_it_is_refused() {
+    for cgroup in [Cgroup::v2("init"), Cgroup::v1("pids", "init")] {
+        let below = cgroup.sub("below");
+        let root = cgroup.path().strip_suffix(cgroup.name()).expect("below it");
+        let script = format!(
+            "echo 1 > {}/cgroup.procs; (echo 0 > {root}/cgroup.procs; exec \"$@\"); exit $?",
+            below.path()
+        );
+        let output = kill_under_pid_1(&script, &["--cgroup", cgroup.path()]);
+        assert_eq!(output.code, Some(2), "{output:#?}");
+        assert!(output.stderr.contains("contains pid 1"), "{output:#?}");
+        assert!(output.stderr.contains("hint: --force"), "{output:#?}");
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn force_signals_pid_1_and_ourselves() {
+    let script = "trap 'exit 7' USR1; \"$@\"; exit 8";
+    let output = kill_under_pid_1(script, &["-s", "USR1", "--force", "1"]);
+    assert_eq!(output.code, Some(7), "{output:#?}");
+
+    for cgroup in [Cgroup::v2("forced"), Cgroup::v1("pids", "forced")] {
+        let mut victim = Victim::start(&["pause"], Some(&cgroup));
+        let move_in = format!("echo $$ > {}/cgroup.procs", cgroup.path());
+        let output = kill_after(&move_in, &["--force", "--cgroup", cgroup.path()]);
+        assert_eq!(output.signal, Some(Signal::KILL.as_raw()), "{output:#?}");
+        assert_eq!(victim.wait(), 9);
+    }
+}

@@ -1,0 +1,96 @@
+//! What a kill waits for, by every backend.
+
+use std::fs;
+
+use probe_tests::{Cgroup, Victim, Waiting, conditions};
+
+use super::{BACKENDS, assert_done, kill, state, verdict};
+
+#[test]
+#[ignore = "needs root"]
+fn a_cgroup_is_killed_until_each_state_by_each_backend() {
+    for backend in BACKENDS {
+        for until in ["exited", "reaped", "empty"] {
+            for cgroup in [Cgroup::v2("until"), Cgroup::v1("pids", "until")] {
+                let below = cgroup.sub("below");
+                let victims = [&cgroup, &below].map(|it| Victim::start(&["pause"], Some(it)));
+                let reapers = victims.map(|mut it| std::thread::spawn(move || it.wait()));
+                let args = ["--backend", backend, "--until", until, "-t", "20"];
+                let output = kill(&[&args[..], &["--cgroup", cgroup.path()]].concat());
+                assert_done(&output);
+                assert_eq!(verdict(&output)["until"], until, "{output:#?}");
+                assert_eq!([cgroup.procs(), below.procs()], [[0; 0], [0; 0]]);
+                for reaper in reapers {
+                    assert_eq!(reaper.join().expect("it was reaped"), 9);
+                }
+            }
+        }
+    }
+}
+
+/// We are the parent: nobody reaps it before we do.
+#[test]
+#[ignore = "needs root"]
+fn a_zombie_has_exited_and_is_not_reaped() {
+    for backend in BACKENDS {
+        let cgroup = Cgroup::v2("zombie");
+        let mut victim = Victim::start(&["pause"], Some(&cgroup));
+        let pid = victim.pid().to_string();
+        for target in [&["--cgroup", cgroup.path()][..], &[&pid]] {
+            let reaped = ["--backend", backend, "--until", "reaped", "-t", "200ms"];
+            let output = kill(&[&reaped[..], target].concat());
+            assert_eq!(state(victim.pid()), Some('Z'));
+            if target == [&pid] {
+                assert_eq!(output.code, Some(3), "{output:#?}");
+                let survivor = &verdict(&output)["survivors"][0];
+                assert_eq!(survivor["pid"], victim.pid(), "{output:#?}");
+                let reason = survivor["reason"].as_str().unwrap_or_default();
+                let parent = std::process::id().to_string();
+                assert!(reason.contains(&parent), "{output:#?}");
+            }
+            let exited = ["--backend", backend, "--until", "exited", "-t", "20"];
+            let output = kill(&[&exited[..], target].concat());
+            assert_eq!(output.code, Some(0), "{output:#?}");
+        }
+        assert_eq!(victim.wait(), 9);
+        let output = kill(&["--backend", backend, "--until", "reaped", &pid]);
+        assert_eq!(verdict(&output)["outcome"], "already", "{output:#?}");
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn until_removed_it_waits_for_somebody_to_remove_it() {
+    for backend in BACKENDS {
+        for parent in [Cgroup::v2("removed"), Cgroup::v1("pids", "removed")] {
+            let cgroup = parent.sub("below");
+            let mut victim = Victim::start(&["pause"], Some(&cgroup));
+            let args = ["kill", "--json", "--backend", backend, "--until", "removed"];
+            let args = [&args[..], &["--cgroup", cgroup.path()]].concat();
+            let waiting = Waiting::start(&mut conditions::as_it_is(&args));
+            assert_eq!(victim.wait(), 9);
+            cgroup.wait_empty();
+            waiting.assert_running();
+            fs::remove_dir(cgroup.path()).expect("it is empty");
+            assert_done(&waiting.finish());
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn the_backend_that_was_asked_for_serves() {
+    for backend in ["pidfd", "poll"] {
+        for cgroup in [Cgroup::v2("backend"), Cgroup::v1("pids", "backend")] {
+            let mut victim = Victim::start(&["pause"], Some(&cgroup));
+            let args = ["--backend", backend, "--cgroup", cgroup.path()];
+            let args = [&["kill", "--json"], &args[..]].concat();
+            let calls = "bpf,perf_event_open";
+            let output = probe_tests::probe_in(&mut conditions::denied(calls, "KILL", &args));
+            assert_done(&output);
+            let served = &verdict(&output)["backend"];
+            assert!([backend, "poll"].contains(&served.as_str().expect("a word")));
+            assert_eq!(victim.wait(), 9);
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! What Prometheus' own checker says about the metrics: bad names and units, and
+//! text that does not parse.
+
+use std::{
+    io::Write,
+    process::{Command, Stdio},
+    time::{Duration, SystemTime},
+};
+
+use probe_user::{
+    daemon::metrics::{Format, Metrics, Scope},
+    record::LossReason,
+    source::counters::ProgramRuns,
+    waiter::Outcome,
+};
+
+/// What `promtool check metrics` writes; nothing if it is content.
+fn promtool(text: &str) -> String {
+    let mut promtool = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("promtool: `cargo xtask setup` installs it (Debian package prometheus)");
+    let mut stdin = promtool.stdin.take().expect("a pipe");
+    stdin.write_all(text.as_bytes()).expect("promtool reads");
+    drop(stdin);
+    let output = promtool.wait_with_output().expect("promtool ends");
+    let said = [output.stdout, output.stderr].concat();
+    let mut said = String::from_utf8_lossy(&said).into_owned();
+    if !output.status.success() {
+        said.push_str("(failed)");
+    }
+    said
+}
+
+#[test]
+#[ignore = "needs promtool"]
+fn promtool_has_nothing_to_say() {
+    let metrics = Metrics::new(SystemTime::now());
+    metrics.lost(LossReason::RingFull, 1);
+    let wait = metrics.wait_began();
+    wait.ended(Outcome::Done, Duration::from_micros(300));
+    metrics.set_program_runs(&[ProgramRuns {
+        name: "sched_process_exit".to_owned(),
+        count: 1,
+        run_time: Duration::from_nanos(250),
+    }]);
+    let text = metrics.render(Format::Prometheus, Scope::Everything);
+    assert!(text.contains("probe_bpf_runs_total"), "{text}");
+    assert_eq!(promtool(&text), "");
+}
+
+#[test]
+#[ignore = "needs promtool"]
+fn promtool_has_something_to_say_about_a_counter_without_total() {
+    assert_ne!(promtool("# TYPE probe_exits counter\nprobe_exits 1\n"), "");
+}

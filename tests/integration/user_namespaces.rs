@@ -1,0 +1,169 @@
+//! Who owns the user namespaces of a process: by the records of the kernel half
+//! and by `/proc`, for who may look there.
+
+use std::{convert::Infallible, fs};
+
+use probe_tests::{Deadline, Victim, record};
+use probe_user::{
+    event::Event,
+    filter::Wanted,
+    process::{Owners, Process},
+    source::{
+        hook::{ExitShape, Hook},
+        load::{self, Plan, Rings},
+        processes,
+    },
+};
+
+const STREAM_BYTES: u32 = 1 << 20;
+/// Makes the outer namespace.
+const OUTER: u32 = 4242;
+/// Makes the inner one, under another number.
+const INNER: u32 = 4243;
+const INNER_INSIDE: u32 = 7;
+
+/// The processes of all events of one pid, its exit the last.
+fn told(rings: &mut Rings, pid: u32) -> Vec<(&'static str, Process)> {
+    let mut told = Vec::new();
+    Deadline::start().until("its exit is told", || {
+        let drained = rings.stream.drain(|timed| {
+            let (what, process) = match timed.event {
+                Event::Exit(exit) if exit.group_dead => ("exit", exit.process),
+                Event::Start(start) if start.exec.is_none() => ("fork", start.process),
+                Event::Start(start) => ("exec", start.process),
+                _ => return Ok(()),
+            };
+            if process.tgid == pid {
+                told.push((what, process));
+            }
+            Ok::<_, Infallible>(())
+        });
+        drained.is_ok() && told.last().is_some_and(|(what, _)| *what == "exit")
+    });
+    told
+}
+
+fn by_proc(pid: u32) -> Option<Owners> {
+    let mut found = processes::scan(true).expect("there is a /proc");
+    let found = found.find(|it| it.process.tgid == pid);
+    found.expect("it lives").process.owners
+}
+
+/// Waits in a namespace of [`INNER`] inside one of [`OUTER`].
+fn nested() -> Victim {
+    let (outer, inside) = (OUTER.to_string(), INNER_INSIDE.to_string());
+    let mut victim = Victim::start(
+        &[
+            "as",
+            &outer,
+            "user-namespace",
+            "ready",
+            "held",
+            "as",
+            &inside,
+            "user-namespace",
+            "ready",
+            "held",
+            "exit",
+            "0",
+        ],
+        None,
+    );
+    let _ready = victim.report();
+    let map = |file: &str, map: String| {
+        let path = format!("/proc/{}/{file}", victim.pid());
+        fs::write(&path, map).unwrap_or_else(|error| panic!("{path}: {error}"));
+    };
+    map("uid_map", format!("0 {OUTER} 1\n{INNER_INSIDE} {INNER} 1"));
+    map("gid_map", "0 0 1".to_owned());
+    victim.release();
+    let _ready = victim.report();
+    victim
+}
+
+#[test]
+#[ignore = "needs root"]
+fn an_exit_tells_who_owns_the_user_namespaces_whichever_program_reads_them() {
+    for shape in [ExitShape::GroupDead, ExitShape::Live] {
+        for program in shape.programs() {
+            let plan = Plan {
+                hooks: Vec::new(),
+                filter: Wanted::default().kernel_filter(STREAM_BYTES),
+                cgroups: Vec::new(),
+                pids: Vec::new(),
+                stream_bytes: STREAM_BYTES,
+            };
+            let (mut attached, mut rings) = load::load(&plan).expect("BPF");
+            attached
+                .attach_exit_program(shape, program)
+                .unwrap_or_else(|error| panic!("{program}: {error}"));
+            let mut exits = |victim: &mut Victim| {
+                victim.release();
+                victim.wait();
+                let mut told = told(&mut rings, victim.pid());
+                told.pop().expect("its exit").1
+            };
+
+            // Twice: the programs remember the initial namespace.
+            for _ in 0..2 {
+                let mut victim = Victim::spawn(&["exit", "0"], None);
+                assert_eq!(by_proc(victim.pid()), None);
+                assert_eq!(exits(&mut victim).owners, None, "{program}");
+            }
+
+            let words = ["as", "4242", "user-namespace", "ready", "held", "exit", "0"];
+            let mut victim = Victim::start(&words, None);
+            let _ready = victim.report();
+            let owners = Some(Owners {
+                own: OUTER,
+                top: OUTER,
+            });
+            assert_eq!(by_proc(victim.pid()), owners);
+            let exit = exits(&mut victim);
+            assert_eq!((exit.uid, exit.owners), (Some(OUTER), owners), "{program}");
+
+            let mut victim = nested();
+            let owners = Some(Owners {
+                own: INNER,
+                top: OUTER,
+            });
+            assert_eq!(by_proc(victim.pid()), owners);
+            let exit = exits(&mut victim);
+            assert_eq!((exit.uid, exit.owners), (Some(INNER), owners), "{program}");
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_start_tells_who_owns_the_user_namespace() {
+    let plan = Plan {
+        hooks: vec![Hook::Fork, Hook::Exec, Hook::Exit],
+        filter: Wanted::default().kernel_filter(STREAM_BYTES),
+        cgroups: Vec::new(),
+        pids: Vec::new(),
+        stream_bytes: STREAM_BYTES,
+    };
+    let (_attached, mut rings) = load::load(&plan).expect("BPF");
+    let words = [
+        "as",
+        "4242",
+        "user-namespace",
+        "parent",
+        "exec",
+        "exit",
+        "0",
+    ];
+    let mut victim = Victim::start(&words, None);
+    let child = record::pid(&victim.report());
+    victim.wait();
+    let owners = Some(Owners {
+        own: OUTER,
+        top: OUTER,
+    });
+    let told: Vec<_> = told(&mut rings, child)
+        .into_iter()
+        .map(|(what, process)| (what, process.owners))
+        .collect();
+    assert_eq!(told, ["fork", "exec", "exit"].map(|what| (what, owners)));
+}
