@@ -11,6 +11,7 @@ use probe_ebpf::config as wire;
 
 use crate::{
     cgroup::is_within,
+    exit_status::ExitStatus,
     process::Process,
     record::{Placed, Record},
 };
@@ -123,6 +124,28 @@ impl Wanted {
             Record::Start(start) => self.admits_placed(start, &start.what.process, false, path_of),
             Record::Lost { .. } => true,
         }
+    }
+
+    /// The same for a record of a stream of which the targets were chosen
+    /// elsewhere, and nothing else.
+    #[must_use]
+    pub fn admits_of_stream(&self, record: &Record) -> bool {
+        let exit = match record {
+            Record::Exit(exit) => exit,
+            Record::Start(start) => return self.admits_process(&start.what.process),
+            Record::Lost { .. } => return true,
+        };
+        // What is unknown passes, as in the kernel half.
+        let age_ns = exit.what.process.start_boottime_ns;
+        let age_ns = age_ns.map(|start| exit.boottime_ns.saturating_sub(start));
+        let status = exit.what.status;
+        self.admits_process(&exit.what.process)
+            && (self.threads || exit.what.group_dead)
+            && (!self.failed || status.is_none_or(ExitStatus::is_failure))
+            && (!self.signaled || status.is_none_or(ExitStatus::is_signaled))
+            && (!self.oom || exit.what.oom)
+            && (self.min_age_ns.zip(age_ns)).is_none_or(|(least, age)| age >= least)
+            && (self.max_age_ns.zip(age_ns)).is_none_or(|(most, age)| age <= most)
     }
 
     /// `tested`: the kernel half looked at the subtrees already.

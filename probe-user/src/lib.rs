@@ -13,6 +13,7 @@
 //! * [`waiter`] decides when a wait is over: by the state of the cgroup, never
 //!   by an event;
 //! * [`output`] shows it;
+//! * [`client`] speaks with a daemon that does all this for everybody ([`api`]);
 //! * [`pipeline`] connects the stages, [`cli`] is what the user typed.
 //!
 //! `ARCHITECTURE.md` has the picture and the reasons.
@@ -20,6 +21,7 @@
 pub mod api;
 pub mod cgroup;
 pub mod cli;
+pub mod client;
 pub mod container;
 pub mod daemon;
 pub mod event;

@@ -50,6 +50,32 @@ impl Comm {
     }
 }
 
+impl Comm {
+    /// The name that [`Comm::to_str`] showed so: what was not UTF-8 is something
+    /// else that is not.
+    #[must_use]
+    pub fn from_text(text: &str) -> Self {
+        const NO_UTF8: u8 = 0xff;
+        let mut bytes = [0; COMM_BYTES];
+        let mut length = 0;
+        for char in text.chars().filter(|&it| it != '\0') {
+            let mut buffer = [0; 4];
+            let encoded = match char {
+                char::REPLACEMENT_CHARACTER => &[NO_UTF8][..],
+                _ => char.encode_utf8(&mut buffer).as_bytes(),
+            };
+            let end = length + encoded.len();
+            // The last byte is the kernel's NUL.
+            if end >= COMM_BYTES {
+                break;
+            }
+            bytes[length..end].copy_from_slice(encoded);
+            length = end;
+        }
+        Self(bytes)
+    }
+}
+
 impl fmt::Debug for Comm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&self.to_str(), f)

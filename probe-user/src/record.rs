@@ -37,6 +37,8 @@ pub enum LossReason {
 }
 
 impl LossReason {
+    const ALL: [Self; 3] = [Self::RingFull, Self::Skipped, Self::SlowReader];
+
     /// The word in JSON.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -45,6 +47,12 @@ impl LossReason {
             Self::Skipped => "skipped",
             Self::SlowReader => "slow_reader",
         }
+    }
+
+    /// The reason that has this word.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|it| it.as_str() == word)
     }
 }
 

@@ -90,6 +90,18 @@ pub enum Via {
 }
 
 impl Via {
+    /// All there are.
+    pub const ALL: [Self; 8] = [
+        Self::Kill,
+        Self::Tkill,
+        Self::CgroupKill,
+        Self::Ptrace,
+        Self::Kernel,
+        Self::Timer,
+        Self::Fault,
+        Self::Oom,
+    ];
+
     /// The word in JSON and on the screen.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -104,6 +116,12 @@ impl Via {
             Self::Oom => "oom",
         }
     }
+
+    /// The one that has this word.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|it| it.as_str() == word)
+    }
 }
 
 /// Why the kernel sent a signal, where it can be told.
@@ -116,6 +134,9 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// All there are.
+    pub const ALL: [Self; 2] = [Self::ParentDeath, Self::PidNamespaceTeardown];
+
     /// The word in JSON and on the screen.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -123,6 +144,12 @@ impl Cause {
             Self::ParentDeath => "parent_death",
             Self::PidNamespaceTeardown => "pid_namespace_teardown",
         }
+    }
+
+    /// The one that has this word.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|it| it.as_str() == word)
     }
 }
 

@@ -6,6 +6,7 @@
 //! `cargo test -p probe-tests --test integration -- --ignored --test-threads=1`.
 
 mod backends;
+mod client;
 mod containers;
 mod crowds;
 mod daemon;

@@ -57,6 +57,12 @@ impl Cgroup {
         }
     }
 
+    /// Its id.
+    #[must_use]
+    pub fn inode(&self) -> u64 {
+        fs::metadata(&self.path).expect("it is there").ino()
+    }
+
     /// Absolute.
     #[must_use]
     pub fn path(&self) -> &str {

@@ -104,15 +104,25 @@ impl Probe {
             seen: Vec::new(),
             said: Vec::new(),
         };
+        probe.attached();
+        probe
+    }
+
+    /// Returns when it says (once more) that it is attached.
+    pub fn attached(&mut self) {
         let deadline = Deadline::start();
-        let is_attached = |line: &String| line.starts_with("tracing:");
-        while !probe.said.last().is_some_and(is_attached) {
-            match probe.stderr.next(deadline) {
-                Ok(line) => probe.said.push(line),
-                Err(why) => panic!("trace did not start ({why:?}): {:#?}", probe.said),
+        loop {
+            match self.stderr.next(deadline) {
+                Ok(line) => {
+                    let is_it = line.starts_with("tracing:");
+                    self.said.push(line);
+                    if is_it {
+                        return;
+                    }
+                }
+                Err(why) => panic!("trace did not start ({why:?}): {:#?}", self.said),
             }
         }
-        probe
     }
 
     /// Its pid.

@@ -1,6 +1,9 @@
 //! A `probe` that runs until it ends by itself, such as a wait.
 
-use std::process::{Child, Command};
+use std::{
+    cell::RefCell,
+    process::{Child, Command},
+};
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -17,6 +20,8 @@ pub struct Waiting {
     child: Child,
     stdout: Lines,
     stderr: Lines,
+    /// Lines of stderr that were read already.
+    said: RefCell<Vec<String>>,
 }
 
 impl Waiting {
@@ -41,16 +46,20 @@ impl Waiting {
         waiting
     }
 
-    /// Returns when it has said this on stderr, or panics.
+    /// Returns when it has said this on stderr, after what was waited for before,
+    /// or panics.
     pub fn until_said(&self, words: &str) {
         let deadline = Deadline::start();
-        let mut said = Vec::new();
-        while !said
-            .last()
-            .is_some_and(|line: &String| line.contains(words))
-        {
+        let mut said = self.said.borrow_mut();
+        loop {
             match self.stderr.next(deadline) {
-                Ok(line) => said.push(line),
+                Ok(line) => {
+                    let is_it = line.contains(words);
+                    said.push(line);
+                    if is_it {
+                        return;
+                    }
+                }
                 Err(why) => panic!("'{words}' was not said ({why:?}): {said:#?}"),
             }
         }
@@ -71,6 +80,7 @@ impl Waiting {
             stdout: Lines::of(child.stdout.take().expect("piped")),
             stderr: Lines::of(child.stderr.take().expect("piped")),
             child,
+            said: RefCell::default(),
         }
     }
 
@@ -132,7 +142,11 @@ impl Waiting {
     /// Everything until its end, which must come within the deadline.
     #[must_use]
     pub fn finish(mut self) -> Output {
-        collect(&mut self.child, &self.stdout, &self.stderr)
+        let mut output = collect(&mut self.child, &self.stdout, &self.stderr);
+        let said = self.said.take();
+        let said: String = said.iter().flat_map(|line| [line.as_str(), "\n"]).collect();
+        output.stderr.insert_str(0, &said);
+        output
     }
 }
 

@@ -71,16 +71,10 @@ pub(super) fn broken() -> impl TypedValueParser<Value = Broken> {
 /// Whether BPF loads is found out by loading it.
 pub(super) fn tier(asked: Asked) -> Result<Backend, Failure> {
     match asked {
-        Asked::Daemon => {
-            let failure = Failure::message(
-                ExitCode::NotAvailable,
-                "backend daemon: no probe daemon serves this machine",
-            );
-            Err(failure.hint("leave --backend out to take the best that works"))
-        }
         Asked::Poll => Ok(Backend::Poll),
         Asked::Bpf => Ok(Backend::Bpf),
-        Asked::Auto => Ok(match pidfd() {
+        // What we watch ourselves beside it.
+        Asked::Auto | Asked::Daemon => Ok(match pidfd() {
             Ok(()) => Backend::Bpf,
             Err(errno) => {
                 tracing::info!(%errno, "without pidfds");

@@ -12,9 +12,12 @@ mod doctor;
 mod end;
 mod failure;
 mod kill;
+mod ladder;
+mod last;
 mod named;
 use crate::quantity;
 mod remove;
+mod socket;
 mod stop;
 mod target;
 mod terminal;
@@ -72,6 +75,8 @@ enum Verb {
     #[command(after_help = EXIT_CODES)]
     Daemon(daemon::Args),
     #[command(after_help = EXIT_CODES)]
+    Last(last::Args),
+    #[command(after_help = EXIT_CODES)]
     Doctor(doctor::Args),
     Completions(completions::Args),
 }
@@ -97,6 +102,7 @@ impl Cli {
             Verb::Trace(args) => trace::run(args, say),
             Verb::Top(args) => top::run(&args),
             Verb::Daemon(args) => daemon::run(args),
+            Verb::Last(args) => last::run(&args),
             Verb::Doctor(args) => doctor::run(&args),
             Verb::Completions(args) => completions::run(&args),
         }

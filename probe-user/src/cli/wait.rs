@@ -10,8 +10,10 @@ use super::{
     choice::{self, Asked},
     conclude::Call,
     end::End,
+    ladder::Ladder,
     named::{Absent, Named, Targets},
     quantity::duration,
+    socket::Socket,
     stop,
     terminal::Say,
 };
@@ -61,6 +63,9 @@ pub(super) struct Args {
     /// and not available is an error (exit code 5)
     #[arg(long, value_name = "NAME", default_value = "auto", value_parser = choice::backend())]
     backend: Asked,
+
+    #[command(flatten)]
+    socket: Socket,
 
     /// A target that is not there is an error (exit code 4)
     #[arg(long, conflicts_with = "exited")]
@@ -120,15 +125,8 @@ fn wait(args: &Args, say: Say) -> Result<ExitCode, Failure> {
         session.want_status(process)?;
     }
     runtime.block_on(async {
-        if args.backend == Asked::Bpf
-            && let Some(plan) = plan.take()
-        {
-            session.load(plan);
-            session
-                .joined()
-                .await
-                .map_err(super::failure::without_bpf)?;
-        }
+        let ladder = args.ladder();
+        ladder.named(&mut session, &mut plan, needed).await?;
         if session.look()? >= needed {
             let ended = session.finish()?;
             return args.conclude(&call, ended, Outcome::Already);
@@ -137,9 +135,7 @@ fn wait(args: &Args, say: Say) -> Result<ExitCode, Failure> {
             let ended = session.finish()?;
             return args.conclude(&call, ended, Outcome::Timeout);
         }
-        if let Some(plan) = plan.take_if(|_| args.backend == Asked::Auto) {
-            session.load(plan);
-        }
+        ladder.best(&mut session, &mut plan)?;
         call.watch_progress(&mut session);
         let mut interrupted = None;
         let deadline = args.timeout.map(|timeout| begun + timeout);
@@ -151,12 +147,21 @@ fn wait(args: &Args, say: Say) -> Result<ExitCode, Failure> {
             )
             .await?;
         call.decided();
+        session.settle(outcome).await?;
         let code = args.conclude(&call, session.finish()?, outcome)?;
         Ok(interrupted.map_or(code, ExitCode::Signal))
     })
 }
 
 impl Args {
+    fn ladder(&self) -> Ladder<'_> {
+        Ladder {
+            backend: self.backend,
+            socket: &self.socket,
+            timeout: self.timeout,
+        }
+    }
+
     /// `None`: all of them.
     fn needed(&self) -> Option<usize> {
         let count = if self.any { Some(1) } else { self.count };

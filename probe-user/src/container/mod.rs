@@ -65,6 +65,18 @@ pub enum Runtime {
 }
 
 impl Runtime {
+    /// All there are.
+    pub const ALL: [Self; 8] = [
+        Self::Runc,
+        Self::Crun,
+        Self::Podman,
+        Self::Docker,
+        Self::Containerd,
+        Self::CriO,
+        Self::Lxc,
+        Self::Nspawn,
+    ];
+
     /// The word in JSON.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -78,5 +90,11 @@ impl Runtime {
             Self::Lxc => "lxc",
             Self::Nspawn => "systemd-nspawn",
         }
+    }
+
+    /// The one that has this word.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|it| it.as_str() == word)
     }
 }

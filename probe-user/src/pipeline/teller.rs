@@ -84,10 +84,25 @@ impl Teller {
         }
     }
 
+    /// A record that somebody else has placed and chosen.
+    pub(super) fn tell_chosen(&mut self, record: &Record) -> io::Result<()> {
+        if let Record::Exit(exit) = record {
+            self.keep_status(&exit.what);
+        }
+        if !matches!(record, Record::Lost { .. }) {
+            self.told.seen += 1;
+        }
+        self.print(record)
+    }
+
     pub(super) fn show(&mut self, record: &Record) -> io::Result<()> {
         if !self.admits(record) {
             return Ok(());
         }
+        self.print(record)
+    }
+
+    fn print(&mut self, record: &Record) -> io::Result<()> {
         match record {
             Record::Lost { count, .. } => self.told.lost += count,
             _ => self.told.shown += 1,

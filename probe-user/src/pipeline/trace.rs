@@ -107,10 +107,7 @@ pub async fn run(
     } = &mut trace.teller;
     places.feed_all(tracker);
     let mut ring = register(rings.stream, Interest::READABLE).map_err(TraceError::Wait)?;
-    let mut ended = trace.header();
-    if ended.is_ok() {
-        ended = trace.follow(&mut ring, pin!(stop)).await;
-    }
+    let ended = trace.follow(&mut ring, pin!(stop)).await;
     match ended.and_then(|()| trace.finish(ring.get_mut())) {
         Err(TraceError::Write(error)) if is_closed(&error) => Ok(trace.teller.told),
         Err(error) => Err(error),
@@ -118,17 +115,20 @@ pub async fn run(
     }
 }
 
-impl Trace {
-    fn header(&mut self) -> Result<(), TraceError> {
-        let Teller { columns, out, .. } = &mut self.teller;
-        let Some(columns) = columns else {
-            return Ok(());
-        };
-        out.line(|line| columns.write_header(line))
-            .and_then(|()| out.flush())
-            .map_err(TraceError::Write)
+/// The names of the columns, if there are any.
+pub fn write_header(columns: Option<&Columns>, out: &mut Out<Stdout>) -> Result<(), TraceError> {
+    let Some(columns) = columns else {
+        return Ok(());
+    };
+    let written = out.line(|line| columns.write_header(line));
+    match written.and_then(|()| out.flush()) {
+        // Whoever looks for a reader next finds that there is none.
+        Err(error) if !is_closed(&error) => Err(TraceError::Write(error)),
+        _ => Ok(()),
     }
+}
 
+impl Trace {
     async fn follow(
         &mut self,
         ring: &mut AsyncFd<Stream>,
@@ -234,7 +234,7 @@ impl Trace {
 
 /// Resolves when the reader of stdout closes its end; never, where that cannot
 /// be told (a file).
-async fn closed_stdout() {
+pub(super) async fn closed_stdout() {
     let stdout = rustix::io::dup(rustix::stdio::stdout())
         .map_err(io::Error::from)
         .and_then(|fd| register(fd, Interest::ERROR));

@@ -11,6 +11,8 @@ use tokio::sync::Notify;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum WokenBy {
+    /// A line of the daemon.
+    Daemon,
     /// A record of the decisive ring.
     Ring,
     /// A notification of `cgroup.events`.
@@ -24,7 +26,8 @@ pub enum WokenBy {
 }
 
 impl WokenBy {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 6] = [
+        Self::Daemon,
         Self::Ring,
         Self::Events,
         Self::Pidfd,
@@ -36,6 +39,7 @@ impl WokenBy {
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Daemon => "daemon",
             Self::Ring => "ring",
             Self::Events => "events",
             Self::Pidfd => "pidfd",

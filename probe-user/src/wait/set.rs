@@ -84,6 +84,11 @@ impl WaitSet {
         self.woken_by = Some(self.bell.rung().await);
     }
 
+    /// Something beside the watches is a reason to look.
+    pub const fn woken(&mut self, by: WokenBy) {
+        self.woken_by = Some(by);
+    }
+
     /// For what happened beside the watches, such as an exit record.
     pub fn waits_mut(&mut self) -> impl Iterator<Item = &mut Wait> {
         self.waits.iter_mut().map(|(wait, _)| wait)

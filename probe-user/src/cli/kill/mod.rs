@@ -13,8 +13,10 @@ use super::{
     ExitCode, Failure,
     choice::{self, Asked},
     conclude::Call,
+    ladder::Ladder,
     named::{Absent, Named, Targets},
     quantity::duration,
+    socket::Socket,
     stop,
     terminal::Say,
 };
@@ -78,6 +80,9 @@ pub(super) struct Args {
     #[arg(long, value_name = "NAME", default_value = "auto", value_parser = choice::backend())]
     backend: Asked,
 
+    #[command(flatten)]
+    socket: Socket,
+
     /// One JSON object a line
     #[arg(long)]
     json: bool,
@@ -112,11 +117,11 @@ pub(super) fn run(args: &Args, say: Say) -> Result<ExitCode, Failure> {
         return failure.map_or(Ok(ExitCode::Done), Err);
     }
     let telling = call.telling(&named, args.targets.resolver(), flag)?;
-    let plan = Call::plan(&named, &telling.wanted)?;
+    let mut plan = Some(Call::plan(&named, &telling.wanted)?);
     let mut session = Session::new(tier, telling);
     let needed = call.arm(&mut session, named, args.until, None)?;
     runtime.block_on(async {
-        args.load(&mut session, plan).await?;
+        args.serve(&mut session, &mut plan, needed).await?;
         call.watch_progress(&mut session);
         let mut interrupted = None;
         let mut hunt = Hunt::new(args, quarry, begun);
@@ -128,6 +133,7 @@ pub(super) fn run(args: &Args, say: Say) -> Result<ExitCode, Failure> {
             )
             .await?;
         call.decided();
+        session.settle(end.outcome).await?;
         call.conclude(session.finish()?, end)?;
         match (interrupted, failure) {
             (Some(signal), _) => Ok(ExitCode::Signal(signal)),
@@ -168,16 +174,24 @@ impl Args {
         Ok(quarry)
     }
 
-    /// BPF before the signal, or once it takes long, or never.
-    async fn load(&self, session: &mut Session, plan: Plan) -> Result<(), Failure> {
-        if self.records || self.backend == Asked::Bpf {
-            session.load(plan);
-            session
-                .joined()
-                .await
-                .map_err(super::failure::without_bpf)?;
-        } else if self.backend == Asked::Auto {
-            session.load_at((Instant::now() + LOAD_AFTER).into(), plan);
+    /// Before any signal: what tells of exits is armed by then, unless loading it
+    /// takes the CPU that the dying need. Where all is over already nobody is
+    /// asked.
+    async fn serve(
+        &self,
+        session: &mut Session,
+        plan: &mut Option<Plan>,
+        needed: usize,
+    ) -> Result<(), Failure> {
+        let ladder = Ladder {
+            backend: self.backend,
+            socket: &self.socket,
+            timeout: self.timeout,
+        };
+        ladder.named(session, plan, needed).await?;
+        if session.look()? < needed {
+            let delay = (!self.records).then_some(LOAD_AFTER);
+            ladder.best_now(session, plan, delay).await?;
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ mod pin;
 
 use std::path::PathBuf;
 
-pub(super) use self::pin::find;
+pub(super) use self::pin::{find, unit_paths};
 use super::{
     ExitCode, Failure,
     target::{self, CgroupTarget},

@@ -85,7 +85,11 @@ fn pin_cgroup(
     }
 }
 
-pub(super) fn unit(name: &str, mounts: &[Mount], absent: Absent) -> Result<Named, Failure> {
+/// The whole name of a unit, and the cgroups that are called so.
+pub(in crate::cli) fn unit_paths(
+    name: &str,
+    mounts: &[Mount],
+) -> Result<(String, Vec<(Mount, String)>), Failure> {
     let wanted = if name.contains('.') {
         name.to_owned()
     } else {
@@ -108,6 +112,11 @@ pub(super) fn unit(name: &str, mounts: &[Mount], absent: Absent) -> Result<Named
             }
         })?;
     }
+    Ok((wanted, found))
+}
+
+pub(super) fn unit(name: &str, mounts: &[Mount], absent: Absent) -> Result<Named, Failure> {
+    let (wanted, found) = unit_paths(name, mounts)?;
     match found.as_slice() {
         [] if absent.unknown_is_gone => Ok(gone(of_unit(wanted), Until::Empty)),
         [] => Err(Failure::message(

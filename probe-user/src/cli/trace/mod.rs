@@ -1,9 +1,11 @@
 //! `probe trace`: exits as they happen.
 
+mod daemon;
 mod plan;
 
 use std::{
     path::PathBuf,
+    pin::pin,
     time::{Duration, Instant},
 };
 
@@ -12,14 +14,19 @@ use glob::Pattern;
 use super::{
     ExitCode, Failure,
     quantity::{duration, size},
+    socket::Socket,
     stop, target,
     terminal::{self, Say},
 };
 use crate::{
     container::{Resolver, StateRoots},
+    filter::Wanted,
     output::{Out, human::Columns},
-    pipeline::trace::{self, Settings},
-    source::{hook::ExitShape, load::Attached},
+    pipeline::{
+        Told, followed,
+        trace::{self, Settings},
+    },
+    source::hook::ExitShape,
 };
 
 /// Show processes as they end: who, how, and who killed them
@@ -103,6 +110,9 @@ pub(super) struct Args {
     #[arg(long)]
     starts: bool,
 
+    #[command(flatten)]
+    socket: Socket,
+
     /// One JSON object a line
     #[arg(long)]
     json: bool,
@@ -145,12 +155,44 @@ async fn follow(args: Args, say: Say) -> Result<ExitCode, Failure> {
     let mut resolver = Resolver::new(roots);
     let targets = plan::targets(&args, &mounts, &mut resolver)?;
     let wanted = plan::wanted(&args, &targets)?;
-    let (attached, rings) = plan::load(&args, &wanted, &targets, say)?;
-    if attached.types.is_none() {
-        plan::do_without_types(&args, &wanted, say)?;
+    let mut settings = settings(&args, wanted);
+    let begun = Instant::now();
+    let mut out = Out::stdout(flag)?;
+    let mut stop = pin!(until_stop_or(args.duration, stop));
+    let mut told = Told::default();
+    if let Some(records) = daemon::records(&args, &targets).await? {
+        say.line(&announcement("daemon", &args));
+        trace::write_header(settings.columns.as_ref(), &mut out)?;
+        let ended = followed::run(&settings, records, &mut out, stop.as_mut()).await?;
+        told = ended.0;
+        let Some(error) = ended.1 else {
+            summary(say, told, begun);
+            return Ok(ExitCode::Done);
+        };
+        let reason = anyhow::Error::new(error);
+        tracing::warn!("{reason:#}: what ends before others serve is missing");
+        settings.count = settings.count.map(|count| count - told.shown);
     }
-    say.line(&announcement(&attached, &args));
-    let settings = Settings {
+    let (attached, rings) = plan::load(&args, &settings.wanted, &targets, say)?;
+    if attached.types.is_none() {
+        plan::do_without_types(&args, &settings.wanted, say)?;
+    }
+    let shape = attached.exit_shape().map_or("?", ExitShape::as_str);
+    say.line(&announcement(&format!("bpf, {shape}"), &args));
+    if told == Told::default() {
+        trace::write_header(settings.columns.as_ref(), &mut out)?;
+    }
+    let sources = (attached, rings);
+    let more = trace::run(settings, sources, mounts, resolver, out, stop).await?;
+    told.seen += more.seen;
+    told.shown += more.shown;
+    told.lost += more.lost;
+    summary(say, told, begun);
+    Ok(ExitCode::Done)
+}
+
+fn settings(args: &Args, wanted: Wanted) -> Settings {
+    Settings {
         wanted,
         columns: (!args.json).then(|| Columns::new(terminal::width(), terminal::colour())),
         count: args.count,
@@ -159,12 +201,10 @@ async fn follow(args: Args, say: Say) -> Result<ExitCode, Failure> {
         } else {
             DRAIN_EVERY
         },
-    };
-    let begun = Instant::now();
-    let ended = until_stop_or(args.duration, stop);
-    let sources = (attached, rings);
-    let out = Out::stdout(flag)?;
-    let told = trace::run(settings, sources, mounts, resolver, out, ended).await?;
+    }
+}
+
+fn summary(say: Say, told: Told, begun: Instant) {
     say.line(&format!(
         "seen {}, shown {}, lost {} in {:.1} s",
         told.seen,
@@ -172,7 +212,6 @@ async fn follow(args: Args, say: Say) -> Result<ExitCode, Failure> {
         told.lost,
         begun.elapsed().as_secs_f64()
     ));
-    Ok(ExitCode::Done)
 }
 
 async fn until_stop_or(limit: Option<Duration>, stop: impl Future<Output = i32>) {
@@ -182,8 +221,7 @@ async fn until_stop_or(limit: Option<Duration>, stop: impl Future<Output = i32>)
     }
 }
 
-fn announcement(attached: &Attached, args: &Args) -> String {
-    let shape = attached.exit_shape().map_or("?", ExitShape::as_str);
+fn announcement(by: &str, args: &Args) -> String {
     let what = if args.starts {
         "starts and exits"
     } else {
@@ -194,5 +232,5 @@ fn announcement(attached: &Attached, args: &Args) -> String {
         1 => "1 target".to_owned(),
         targets => format!("{targets} targets"),
     };
-    format!("tracing: {what} of {whose} (bpf, {shape}); Ctrl-C ends")
+    format!("tracing: {what} of {whose} ({by}); Ctrl-C ends")
 }

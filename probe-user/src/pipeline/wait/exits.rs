@@ -82,7 +82,7 @@ fn tell_or_keep(teller: &mut Teller, moved: &mut Vec<Process>, timed: Timed) -> 
 
 /// A reader that goes away ends no wait: the exit code is what a script waits
 /// for.
-fn heard(teller: &mut Teller, told: io::Result<usize>) -> io::Result<()> {
+pub(super) fn heard(teller: &mut Teller, told: io::Result<usize>) -> io::Result<()> {
     match told.and_then(|_count| teller.out.flush()) {
         Err(error) if is_closed(&error) => {
             teller.out.go_deaf();

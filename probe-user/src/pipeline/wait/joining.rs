@@ -39,6 +39,14 @@ impl Session {
         self.load_at = Some((when, plan));
     }
 
+    /// Loads what was to be loaded later, and resolves when it has joined.
+    pub async fn load_now(&mut self) -> Result<(), LoadError> {
+        if let Some((_, plan)) = self.load_at.take() {
+            self.load(plan);
+        }
+        self.joined().await
+    }
+
     /// Resolves when BPF has joined, or with the reason why it does not.
     pub async fn joined(&mut self) -> Result<(), LoadError> {
         match self.hub.bpf().await {
@@ -74,12 +82,12 @@ impl Session {
     }
 
     pub(super) fn say_armed(&mut self) {
-        let has_bpf = self.hub.has_bpf();
-        if self.said_armed.replace(has_bpf) == Some(has_bpf) {
+        let is_told = self.hub.has_bpf() || self.seat.serves();
+        if self.said_armed.replace(is_told) == Some(is_told) {
             return;
         }
         let live = self.live();
-        if has_bpf {
+        if is_told {
             tracing::info!("armed: {live} processes live, no exit is missed from here on");
         } else {
             tracing::info!("armed: {live} processes live, but exits are not reported");
@@ -89,6 +97,9 @@ impl Session {
     pub(super) fn serving(&self) -> Backend {
         if self.hub.has_bpf() {
             return Backend::Bpf;
+        }
+        if self.seat.serves() {
+            return Backend::Daemon;
         }
         let mut each = self.set.waits().map(|(wait, _)| wait.unprivileged());
         if each.any(|backend| backend == Backend::Pidfd) {

@@ -1,24 +1,33 @@
 //! What `probe wait` and `probe kill` have in common: waits are armed, records
 //! are told, and levels decide.
 //!
+//! A daemon that answers watches as well; it is no more than one more bell.
 //! Exit records wake nobody: a reader that wakes for them takes the CPU from
 //! the task that is dying. BPF joins while the wait runs, because loading it
 //! takes tens of milliseconds.
 
+mod asking;
 mod ended;
 mod exits;
 mod joining;
 mod news;
+mod seat;
 mod status;
 mod telling;
+mod words;
 
 use std::{io, path::Path};
 
 use indicatif::ProgressBar;
 use tokio::time::Instant;
 
-use self::exits::Exits;
-pub use self::{ended::Ended, joining::Broken, telling::Telling};
+pub use self::{
+    asking::{Asking, say_without},
+    ended::Ended,
+    joining::Broken,
+    telling::Telling,
+};
+use self::{exits::Exits, seat::Seat};
 use super::{places::Places, teller::Teller};
 use crate::{
     source::{
@@ -46,6 +55,7 @@ pub struct Session {
     hub: Hub,
     set: WaitSet,
     exits: Exits,
+    seat: Seat,
     teller: Teller,
     is_loading: bool,
     load_at: Option<(Instant, Plan)>,
@@ -72,6 +82,7 @@ impl Session {
             hub: Hub::start(tier),
             set: WaitSet::default(),
             exits: Exits::none(),
+            seat: Seat::default(),
             teller: Teller::new(wanted, columns, Places::new(mounts, resolver), out),
             is_loading: false,
             load_at: None,
@@ -85,6 +96,7 @@ impl Session {
 
     /// What happens to it from now on is not missed.
     pub fn arm(&mut self, target: Target, until: Until) -> Result<(), WaitError> {
+        self.seat.seek(&target, until);
         self.set
             .arm(&self.hub, target, until)
             .map_err(WaitError::Level)

@@ -7,9 +7,10 @@ use std::{
     time::Duration,
 };
 
+use indicatif::ProgressBar;
 use tokio::time::{Instant, sleep_until};
 
-use super::{Session, WaitError, exits::Exits};
+use super::{Session, WaitError, exits::Exits, seat::Heard};
 use crate::{
     process::Process,
     source::{load::LoadError, ring::Stream},
@@ -23,6 +24,7 @@ enum News {
     Look,
     Loaded(Option<Box<Result<Stream, LoadError>>>),
     Records(io::Result<()>),
+    Words(Vec<Heard>),
     LoadNow,
     Progress,
 }
@@ -35,7 +37,7 @@ impl Session {
         deadline: Option<Instant>,
         mut stop: Pin<&mut impl Future<Output = ()>>,
     ) -> Result<Outcome, WaitError> {
-        if !self.is_loading && self.load_at.is_none() {
+        if !self.is_loading && self.load_at.is_none() && !self.seat.is_open() {
             self.say_armed();
         }
         let mut progress_at = Instant::now() + PROGRESS_EVERY * 5;
@@ -52,6 +54,7 @@ impl Session {
                 () = self.set.rung() => News::Look,
                 loaded = self.hub.bpf(), if self.is_loading => News::Loaded(loaded.map(Box::new)),
                 many = self.exits.many() => News::Records(many),
+                heard = self.seat.words() => News::Words(heard),
                 () = until(self.load_at.as_ref().map(|(when, _)| *when)) => News::LoadNow,
                 () = until(deadline) => News::Look,
                 () = sleep_until(progress_at), if self.progress.is_some() => News::Progress,
@@ -67,6 +70,7 @@ impl Session {
                 let serving = self.serving();
                 self.serve_by(serving);
             }
+            News::Words(heard) => return self.heed(heard),
             News::Records(Ok(())) => {}
             News::Records(Err(error)) => {
                 tracing::info!(%error, "exits are not reported any more");
@@ -90,12 +94,7 @@ impl Session {
         }
         let mut moved = Vec::new();
         let Self { exits, teller, .. } = self;
-        let mut tell = || exits.tell(teller, &mut moved);
-        match &self.progress {
-            // Both may be the same terminal.
-            Some(bar) => bar.suspend(&mut tell)?,
-            None => tell()?,
-        }
+        beside(self.progress.as_ref(), || exits.tell(teller, &mut moved))?;
         self.follow(&moved);
         Ok(())
     }
@@ -120,6 +119,14 @@ impl Session {
             bar.set_length(most);
             bar.set_position(most - live);
         }
+    }
+}
+
+/// Lines and the bar may be on the same terminal.
+pub(super) fn beside<T>(bar: Option<&ProgressBar>, tell: impl FnOnce() -> T) -> T {
+    match bar {
+        Some(bar) => bar.suspend(tell),
+        None => tell(),
     }
 }
 

@@ -1,0 +1,71 @@
+//! What is answered: whole, as a stream, or with a problem.
+
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::{Response, body::Incoming, header};
+use serde::de::DeserializeOwned;
+
+use super::{ClientError, request::JSON};
+use crate::api::{NDJSON, problem};
+
+/// A machine full of containers fits many times.
+const MOST: usize = 16 << 20;
+const MOST_PROBLEM: usize = 64 << 10;
+
+/// A JSON value.
+pub(super) async fn whole<T: DeserializeOwned>(
+    response: Response<Incoming>,
+) -> Result<T, ClientError> {
+    let response = success(response).await?;
+    expect(&response, JSON)?;
+    let bytes = bytes(response, MOST).await?;
+    Ok(serde_json::from_slice(&bytes)?)
+}
+
+/// JSON lines.
+pub(super) async fn stream(response: Response<Incoming>) -> Result<Incoming, ClientError> {
+    let response = success(response).await?;
+    expect(&response, NDJSON)?;
+    Ok(response.into_body())
+}
+
+async fn success(response: Response<Incoming>) -> Result<Response<Incoming>, ClientError> {
+    if response.status().is_success() {
+        return Ok(response);
+    }
+    let status = response.status().as_u16();
+    if media_type(&response) != problem::MEDIA_TYPE {
+        return Err(ClientError::Status { status });
+    }
+    let bytes = bytes(response, MOST_PROBLEM).await?;
+    Err(ClientError::Refused(serde_json::from_slice(&bytes)?))
+}
+
+fn expect(response: &Response<Incoming>, expected: &'static str) -> Result<(), ClientError> {
+    let actual = media_type(response);
+    if actual == expected {
+        return Ok(());
+    }
+    Err(ClientError::MediaType {
+        expected,
+        actual: actual.escape_debug().to_string(),
+    })
+}
+
+/// Without parameters.
+fn media_type(response: &Response<Incoming>) -> &str {
+    let value = response.headers().get(header::CONTENT_TYPE);
+    let value = value.and_then(|value| value.to_str().ok()).unwrap_or("");
+    value.split(';').next().unwrap_or("").trim()
+}
+
+async fn bytes(response: Response<Incoming>, limit: usize) -> Result<Vec<u8>, ClientError> {
+    let body = Limited::new(response.into_body(), limit);
+    match body.collect().await {
+        Ok(body) => Ok(body.to_bytes().into()),
+        Err(error) => Err(match error.downcast::<hyper::Error>() {
+            Ok(error) => ClientError::Http(*error),
+            Err(error) if error.is::<LengthLimitError>() => ClientError::TooLong { limit },
+            Err(_nothing_else) => ClientError::Gone,
+        }),
+    }
+}

@@ -1,0 +1,62 @@
+//! One connection, driven by a task of its own. Dropping it ends both.
+
+use std::{io, path::Path};
+
+use http_body_util::Full;
+use hyper::{
+    Request, Response,
+    body::{Bytes, Incoming},
+    client::conn::http1::{SendRequest, handshake},
+};
+use hyper_util::rt::TokioIo;
+use tokio::{net::UnixStream, task::JoinHandle};
+
+use super::{ClientError, Trust};
+
+#[derive(Debug)]
+pub(super) struct Connection {
+    sender: SendRequest<Full<Bytes>>,
+    driver: JoinHandle<()>,
+}
+
+impl Connection {
+    pub(super) async fn open(socket: &Path, trust: &Trust) -> Result<Self, ClientError> {
+        let failed = |source| cannot_connect(socket, source);
+        let stream = UnixStream::connect(socket).await.map_err(failed)?;
+        let peer = stream.peer_cred().map_err(failed)?;
+        trust.check(socket, peer.uid())?;
+        let (sender, connection) = handshake(TokioIo::new(stream)).await?;
+        let driver = tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "the connection to the daemon broke");
+            }
+        });
+        Ok(Self { sender, driver })
+    }
+
+    pub(super) async fn send(
+        &mut self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Response<Incoming>, ClientError> {
+        self.sender.ready().await?;
+        Ok(self.sender.send_request(request).await?)
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
+fn cannot_connect(socket: &Path, source: io::Error) -> ClientError {
+    let socket = socket.to_owned();
+    match source.kind() {
+        // A file that nobody listens on any more refuses.
+        io::ErrorKind::NotFound
+        | io::ErrorKind::NotADirectory
+        | io::ErrorKind::ConnectionRefused => ClientError::Absent { socket, source },
+        io::ErrorKind::PermissionDenied => ClientError::Forbidden { socket, source },
+        _ => ClientError::Connect { socket, source },
+    }
+}
