@@ -9,7 +9,7 @@ use rustix::process::{getpriority_process, setpriority_process};
 pub(super) struct Priority(i32);
 
 impl Priority {
-    /// `None` without the right to (CAP_SYS_NICE).
+    /// `None` without the right to (`CAP_SYS_NICE`).
     pub(super) fn first() -> Option<Self> {
         let before = getpriority_process(None).ok()?;
         setpriority_process(None, -20).ok()?;

@@ -115,7 +115,7 @@ fn who_joins_while_the_others_are_signalled_is_signalled_too() {
 fn who_joins_when_the_time_is_up_is_not_looked_for() {
     for cgroup in [Cgroup::v2("up"), Cgroup::v1("pids", "up")] {
         let mut first = Victim::start(&["pause"], Some(&cgroup));
-        let args = ["kill", "--json", "-s", "TERM", "-t", "1ms"];
+        let args = ["kill", "--json", "-s", "TERM", "-t", "0"];
         let args = [&args[..], &["--cgroup", cgroup.path()]].concat();
         let mut held = Held::at("pidfd_send_signal", &args);
         let late = Victim::start(&["pause"], Some(&cgroup));
