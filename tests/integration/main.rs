@@ -29,6 +29,7 @@ mod starts;
 mod storm;
 mod targets;
 mod tasks;
+mod top;
 mod unprivileged;
 mod usage;
 mod wait;
