@@ -43,7 +43,7 @@ fn deaths(rings: &mut Rings, tracker: &mut Tracker, pid: u32) -> Vec<Exit> {
             if let Some(Record::Exit(exit)) = tracker.apply(timed)
                 && exit.what.process.tgid == pid
             {
-                deaths.push(exit.what);
+                deaths.push(exit.what.clone());
             }
             Ok::<_, Infallible>(())
         });

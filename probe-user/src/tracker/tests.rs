@@ -92,7 +92,7 @@ fn an_exit_bears_the_path_of_its_cgroup_until_that_is_removed() {
         panic!("no exit");
     };
     assert_eq!(
-        record.cgroup.and_then(|it| it.path).as_deref(),
+        record.cgroup.as_ref().and_then(|it| it.path.as_deref()),
         Some("/a/b")
     );
     tracker.apply(Timed {

@@ -116,6 +116,7 @@ mod tests {
             wanted_cgroup_id: None,
             ns_pid: None,
             pid_ns: None,
+            owners: None,
         }
     }
 

@@ -7,6 +7,7 @@
 //! a failure is red where there is one.
 
 mod cells;
+mod listing;
 mod text;
 
 use std::io::{self, Write};
@@ -28,6 +29,7 @@ use crate::{
 };
 
 pub use cells::age;
+pub use listing::{write_containers, write_processes};
 pub(super) use text::printable;
 
 const FAILED: Style = AnsiColor::Red.on_default();

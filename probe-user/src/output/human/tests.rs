@@ -83,7 +83,7 @@ fn line(columns: &Columns, record: &Record) -> String {
 }
 
 fn exit_line(columns: &Columns, exit: Placed<Exit>) -> String {
-    line(columns, &Record::Exit(Box::new(exit)))
+    line(columns, &Record::Exit(Arc::new(exit)))
 }
 
 fn header(columns: &Columns) -> String {

@@ -105,6 +105,16 @@ impl Session {
         }
     }
 
+    /// What bridges the gap until BPF has joined is told only if the verdict comes
+    /// in it.
+    pub(super) fn served(&mut self) {
+        let is_loading = self.is_loading || self.load_at.is_some();
+        let is_left = self.backends.last() == Some(&Backend::Daemon) && !self.seat.serves();
+        if !(is_loading && is_left) {
+            self.serve_by(self.serving());
+        }
+    }
+
     pub(super) fn serve_by(&mut self, backend: Backend) {
         if self.backends.last() != Some(&backend) {
             self.backends.push(backend);
