@@ -88,9 +88,10 @@ impl<const N: usize> Sheet<N> {
                 let (last, cells) = row.split_last().unwrap_or_else(|| unreachable!("columns"));
                 for ((cell, column), is_right) in cells.iter().zip(widths).zip(is_right) {
                     let padding = column - width(cell);
-                    match is_right {
-                        true => write!(line, "{:padding$}{cell} ", "")?,
-                        false => write!(line, "{cell}{:padding$} ", "")?,
+                    if is_right {
+                        write!(line, "{:padding$}{cell} ", "")?;
+                    } else {
+                        write!(line, "{cell}{:padding$} ", "")?;
                     }
                 }
                 write!(line, "{}", fit_end(last, room))

@@ -114,6 +114,7 @@ impl Session {
 
     pub(super) fn unseat(&mut self) {
         self.seat.leave();
+        self.seat.bridge = Some(self.serving());
         self.fall_back(Duration::ZERO);
     }
 
