@@ -37,6 +37,7 @@ mod quantity;
 pub mod record;
 pub mod signal;
 pub mod source;
+pub mod top;
 pub mod tracker;
 pub mod wait;
 pub mod waiter;

@@ -29,6 +29,8 @@ fn log_to_stderr(level: &str, colour: bool) {
         .with_env_filter(EnvFilter::new(level))
         .without_time()
         .with_target(false)
+        // It would panic where stderr is on a full disk.
+        .log_internal_errors(false)
         .finish();
     // Only a second subscriber is refused, and this is the first.
     let _first = tracing::subscriber::set_global_default(subscriber);

@@ -9,6 +9,7 @@ mod backends;
 mod client;
 mod containers;
 mod crowds;
+mod daemon;
 mod doctor;
 mod ends;
 mod exits;

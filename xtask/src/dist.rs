@@ -1,12 +1,16 @@
 //! `cargo xtask dist`: what a package of probe contains, and a tarball of it.
 
-use std::{fs, path::Path, process::Command};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use anyhow::{Context, Result};
 
 use crate::{checkout, command};
 
-/// Make a release: binary, completions, man pages, licences, and a tarball
+/// Make a release: binary, completions, man pages, units, documents, and a tarball
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {}
 
@@ -25,6 +29,9 @@ const DOCUMENTS: [&str; 5] = [
     "CHANGELOG.md",
 ];
 
+/// Where what a machine's services need is kept: a directory for each.
+const SERVICES: &str = "dist";
+
 pub(crate) fn run() -> Result<()> {
     let name = format!("probe-{}-{}", env!("CARGO_PKG_VERSION"), checkout::host()?);
     let dist = checkout::target().join("dist");
@@ -41,6 +48,8 @@ pub(crate) fn run() -> Result<()> {
     completions(&release).context("write the completions")?;
     man(&release.join("man")).context("write the man pages")?;
     documents(&release)?;
+    services(&release)?;
+    files(&checkout::root().join("docs"), &release.join("docs"))?;
     tarball(&dist, &name).context("pack")?;
     println!("{0}/{name}/ and {0}/{name}.tar.gz", dist.display());
     Ok(())
@@ -83,6 +92,32 @@ fn documents(release: &Path) -> Result<()> {
         copy(&from, &release.join(from.file_name().context("a file")?))?;
     }
     Ok(())
+}
+
+/// Units, manifests and dashboards, each kind in a directory as in the repository.
+fn services(release: &Path) -> Result<()> {
+    let root = checkout::root().join(SERVICES);
+    for kind in entries(&root)? {
+        files(
+            &kind,
+            &release.join(kind.file_name().context("a directory")?),
+        )?;
+    }
+    Ok(())
+}
+
+fn files(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to).with_context(|| format!("create {}", to.display()))?;
+    for file in entries(from)? {
+        copy(&file, &to.join(file.file_name().context("a file")?))?;
+    }
+    Ok(())
+}
+
+fn entries(directory: &Path) -> Result<Vec<PathBuf>> {
+    fs::read_dir(directory)
+        .and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect())
+        .with_context(|| format!("list {}", directory.display()))
 }
 
 fn copy(from: &Path, to: &Path) -> Result<()> {

@@ -16,7 +16,7 @@ use probe_ebpf::{
 #[map]
 pub(crate) static DECISIVE: RingBuf = RingBuf::with_byte_size(64 * 1024, 0);
 
-/// Everything else. 4 MiB hold 24,000 exits; the loader may resize it.
+/// Everything else. 4 MiB hold 21,000 exits; the loader may resize it.
 #[map]
 pub(crate) static STREAM: RingBuf = RingBuf::with_byte_size(4 * 1024 * 1024, 0);
 

@@ -129,6 +129,10 @@ fn failure(error: RunError) -> Failure {
             let hint = error.hint();
             Failure::new(ExitCode::Failure, error).hint(hint)
         }
+        RunError::Confine(error) => {
+            let hint = error.hint();
+            Failure::new(ExitCode::Failure, error).hint(hint)
+        }
         error => error.into(),
     }
 }

@@ -22,6 +22,7 @@ mod socket;
 mod stop;
 mod target;
 mod terminal;
+mod top;
 mod trace;
 mod wait;
 
@@ -71,6 +72,8 @@ enum Verb {
     #[command(after_help = EXIT_CODES)]
     Trace(trace::Args),
     #[command(after_help = EXIT_CODES)]
+    Top(top::Args),
+    #[command(after_help = EXIT_CODES)]
     Daemon(daemon::Args),
     #[command(after_help = EXIT_CODES)]
     Ps(ps::Args),
@@ -100,6 +103,7 @@ impl Cli {
             Verb::Wait(args) => wait::run(&args, say),
             Verb::Kill(args) => kill::run(&args, say),
             Verb::Trace(args) => trace::run(args, say),
+            Verb::Top(args) => top::run(&args),
             Verb::Daemon(args) => daemon::run(args),
             Verb::Ps(args) => ps::run(&args),
             Verb::Last(args) => last::run(&args),

@@ -1,4 +1,5 @@
-//! SIGINT and SIGTERM: as a future, and as a flag for who cannot await one.
+//! SIGINT, SIGTERM and the like: as a future, and as a flag for who cannot await
+//! one.
 
 use std::{
     future::poll_fn,

@@ -26,6 +26,20 @@ pub enum ConfineError {
     Calls(#[from] CallError),
 }
 
+impl ConfineError {
+    /// What to do.
+    #[must_use]
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Privileges(error) => error.hint(),
+            Self::Files(_) | Self::Calls(_) => {
+                "a seccomp profile around the daemon may forbid it; \
+                 it needs prctl, seccomp and the landlock calls"
+            }
+        }
+    }
+}
+
 /// What the daemon will look at.
 #[derive(Clone, Copy, Debug)]
 pub struct Sight<'a> {

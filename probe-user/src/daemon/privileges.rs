@@ -46,6 +46,21 @@ pub enum PrivilegeError {
     },
 }
 
+impl PrivilegeError {
+    /// What to do.
+    #[must_use]
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Threads(_) => "this is a bug of probe: please report it",
+            Self::Count(_) => "the daemon needs /proc",
+            Self::Step { .. } => {
+                "to become another user takes CAP_SETUID and CAP_SETGID; \
+                 with --user 0 root stays root, without its rights"
+            }
+        }
+    }
+}
+
 /// Sets that are tried in this order for the daily work on maps and rings.
 const ENOUGH: [CapabilitySet; 3] = [
     CapabilitySet::empty(),

@@ -7,6 +7,7 @@
 pub mod census;
 pub mod followed;
 pub(crate) mod places;
+pub mod records;
 mod teller;
 pub mod trace;
 pub mod wait;

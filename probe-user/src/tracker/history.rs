@@ -72,12 +72,14 @@ impl History {
     }
 
     /// From the oldest to the newest; `rev()` for the other way.
+    #[must_use]
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = Past> + ExactSizeIterator {
         self.since(0)
     }
 
     /// Those of this sequence number and later. A `seq` below
     /// [`History::pushed_out`] asks for some that are not kept any more.
+    #[must_use]
     pub fn since(&self, seq: u64) -> impl DoubleEndedIterator<Item = Past> + ExactSizeIterator {
         let skipped = usize::try_from(seq.saturating_sub(self.pushed_out)).unwrap_or(usize::MAX);
         let skipped = skipped.min(self.exits.len());

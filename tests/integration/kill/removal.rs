@@ -120,6 +120,12 @@ fn a_cgroup_made_below_meanwhile_is_removed_too() {
 #[ignore = "needs root"]
 fn a_cgroup_that_another_removes_meanwhile_is_removed() {
     for cgroup in both("another") {
+        let (mut held, _victim) = removing(&cgroup, &[]);
+        fs::remove_dir(cgroup.path()).expect("it is empty");
+        held.go_on();
+        assert_done(&held.finish());
+    }
+    for cgroup in both("others") {
         let below = cgroup.sub("below");
         let (mut held, _victim) = removing(&cgroup, &[]);
         for directory in [below.path(), cgroup.path()] {

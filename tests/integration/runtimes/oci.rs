@@ -100,7 +100,8 @@ impl Runtime for Oci {
 }
 
 /// The machine's own programs, and no limits: setting those takes a capability
-/// that a virtual machine may lack.
+/// that a virtual machine may lack. Nor a policy for devices: before crun loads
+/// the BPF of one it lifts a limit as well.
 fn write_bundle(program: &str, bundle: &Path, has_own_pids: bool) {
     succeed(Command::new(program).arg("spec").current_dir(bundle));
     let config = bundle.join("config.json");
@@ -110,6 +111,8 @@ fn write_bundle(program: &str, bundle: &Path, has_own_pids: bool) {
     spec["process"]["args"] = json!(["sh", "-c", script()]);
     let process = spec["process"].as_object_mut().expect("an object");
     process.remove("rlimits");
+    let linux = spec["linux"].as_object_mut().expect("an object");
+    linux.remove("resources");
     let namespaces = spec["linux"]["namespaces"].as_array_mut();
     let namespaces = namespaces.expect("an array");
     namespaces.retain(|it| has_own_pids || it["type"] != "pid");

@@ -39,6 +39,8 @@ fn number_of_call(name: &str) -> i64 {
         "perf_event_open" => libc::SYS_perf_event_open,
         "pidfd_open" => libc::SYS_pidfd_open,
         "inotify_init1" => libc::SYS_inotify_init1,
+        "landlock_create_ruleset" => libc::SYS_landlock_create_ruleset,
+        "setresuid" => libc::SYS_setresuid,
         "inotify_add_watch" => libc::SYS_inotify_add_watch,
         _ => panic!("add the number of {name} here"),
     }

@@ -2,6 +2,7 @@
 
 use std::{
     future::Future,
+    path::Path,
     pin::Pin,
     time::{Duration, Instant},
 };
@@ -79,7 +80,7 @@ impl<'a> Quarry<'a> {
     }
 
     fn signal_one(&self, index: usize, signal: Signal, sent: &mut Sent) -> Result<(), Failure> {
-        let mut announce = |path: &std::path::Path, thaw: &str| {
+        let mut announce = |path: &Path, thaw: &str| {
             // Not by `say`: who asked for quiet must know as well what may stay.
             Say::always(&format!(
                 "probe: freezing {}, which forks faster than it can be signalled\n\

@@ -93,7 +93,10 @@ impl SocketError {
             Self::Bind { source, .. } if *source == Errno::NAMETOOLONG => {
                 "the path of a socket has at most 107 bytes"
             }
-            Self::Bind { .. } | Self::Permissions { .. } => "take another path with --socket",
+            Self::Bind { .. } => "take another path with --socket",
+            Self::Permissions { .. } => {
+                "to give it to another user takes CAP_CHOWN; with --user 0 it stays root's"
+            }
             Self::Group { .. } => "who is not root can give it to its own groups only",
             Self::Passed { .. } | Self::NotListening | Self::Several(_) => {
                 "a socket unit needs one ListenStream= with the path of a Unix socket"

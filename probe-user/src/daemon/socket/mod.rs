@@ -109,7 +109,8 @@ impl Listening {
         let lock = Lock::take(path, place.account).map_err(|error| named(error, path))?;
         remove_if_dead(path)?;
         let socket = closed_socket(path)?;
-        let (device, inode) = open_to(place)?;
+        let (file, made) = find(path, lock)?;
+        open_to(&file, place)?;
         if mode & WORLD_WRITABLE != 0 {
             warn!(
                 "every user may connect to {} (mode {mode:04o}): each sees only what is its own, \
@@ -123,12 +124,7 @@ impl Listening {
         })?;
         Ok(Self {
             socket: socket.into(),
-            made: Some(Made {
-                path: path.to_owned(),
-                device,
-                inode,
-                _lock: lock,
-            }),
+            made: Some(made),
         })
     }
 
@@ -255,37 +251,51 @@ fn closed_socket(path: &Path) -> Result<OwnedFd, SocketError> {
     }
 }
 
-/// Gives it its user, group and permissions, in this order: until the last step
-/// nobody gets in. By descriptor, so that what is changed is what was looked at.
-fn open_to(place: Place<'_>) -> Result<(u64, u64), SocketError> {
-    let path = place.path;
-    let failed = |source: io::Error| SocketError::Permissions {
-        path: path.to_owned(),
-        source,
-    };
+/// What was bound, by descriptor, so that what is changed is what was looked at;
+/// from now on it is removed again whatever happens.
+fn find(path: &Path, lock: Lock) -> Result<(OwnedFd, Made), SocketError> {
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let file = open(path, flags, Mode::empty()).map_err(|errno| failed(errno.into()))?;
-    let stat = fstat(&file).map_err(|errno| failed(errno.into()))?;
+    let found = open(path, flags, Mode::empty()).and_then(|file| Ok((fstat(&file)?, file)));
+    let (stat, file) = found.map_err(|errno| permissions(path, errno.into()))?;
     let is_socket = rustix::fs::FileType::from_raw_mode(stat.st_mode).is_socket();
     if !is_socket || stat.st_uid != geteuid().as_raw() {
         return Err(SocketError::NotASocket(path.to_owned()));
     }
+    let made = Made {
+        path: path.to_owned(),
+        device: stat.st_dev,
+        inode: stat.st_ino,
+        _lock: lock,
+    };
+    Ok((file, made))
+}
+
+/// Gives it its user, group and permissions, in this order: until the last step
+/// nobody gets in.
+fn open_to(file: &OwnedFd, place: Place<'_>) -> Result<(), SocketError> {
     let user = place.account.map(|it| Uid::from_raw(it.uid));
     let group = place.group.map(|it| Gid::from_raw(it.gid));
     if user.is_some() || group.is_some() {
-        chownat(&file, "", user, group, AtFlags::EMPTY_PATH).map_err(|errno| {
-            match (errno, place.group) {
-                (Errno::PERM, Some(group)) => SocketError::Group {
-                    path: path.to_owned(),
+        chownat(file, "", user, group, AtFlags::EMPTY_PATH).map_err(|errno| {
+            match (errno, user, place.group) {
+                (Errno::PERM, None, Some(group)) => SocketError::Group {
+                    path: place.path.to_owned(),
                     group: group.name.clone(),
                 },
-                _ => failed(errno.into()),
+                _ => permissions(place.path, errno.into()),
             }
         })?;
     }
     let by_descriptor = format!("/proc/self/fd/{}", file.as_raw_fd());
-    fs::set_permissions(by_descriptor, Permissions::from_mode(place.mode)).map_err(failed)?;
-    Ok((stat.st_dev, stat.st_ino))
+    fs::set_permissions(by_descriptor, Permissions::from_mode(place.mode))
+        .map_err(|error| permissions(place.path, error))
+}
+
+fn permissions(path: &Path, source: io::Error) -> SocketError {
+    SocketError::Permissions {
+        path: path.to_owned(),
+        source,
+    }
 }
 
 #[cfg(test)]

@@ -44,7 +44,7 @@ pub fn age(ns: u64) -> String {
 
 /// The code or the signal, behind what exited if that is not the process; of
 /// that word a narrow column has only the first letter.
-pub(super) fn status(exit: &Exit, is_narrow: bool) -> String {
+pub(crate) fn status(exit: &Exit, is_narrow: bool) -> String {
     let text = match exit.status {
         None => "?".to_owned(),
         Some(ExitStatus::Exited { code }) => code.to_string(),
@@ -66,7 +66,7 @@ pub(super) fn status(exit: &Exit, is_narrow: bool) -> String {
     format!("{what} {text}")
 }
 
-pub(super) fn killed_by(killed_by: &KilledBy) -> String {
+pub(crate) fn killed_by(killed_by: &KilledBy) -> String {
     let why = killed_by
         .cause
         .map_or(killed_by.via.as_str(), Cause::as_str);
@@ -101,7 +101,7 @@ pub(super) fn place<T>(placed: &Placed<T>) -> String {
 }
 
 /// Runtime and name, or the twelve figures that runtimes show of an id.
-fn container_name(container: &Container) -> String {
+pub(crate) fn container_name(container: &Container) -> String {
     let runtime = container.runtime.as_str();
     if let Some(name) = &container.name {
         return format!("{runtime}:{}", printable(name));

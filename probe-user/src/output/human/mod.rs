@@ -17,7 +17,7 @@ use jiff::{Timestamp, tz::TimeZone};
 
 use self::{
     cells::{Cells, unknown},
-    text::{fit, fit_end, width},
+    text::width,
 };
 use super::json::age_ns;
 use crate::{
@@ -29,8 +29,9 @@ use crate::{
 };
 
 pub use cells::age;
+pub(crate) use cells::{container_name, killed_by, status};
 pub use listing::{write_containers, write_processes};
-pub(super) use text::printable;
+pub(crate) use text::{fit, fit_end, printable};
 
 const FAILED: Style = AnsiColor::Red.on_default();
 const DIM: Style = Style::new().dimmed();
@@ -147,10 +148,10 @@ impl Columns {
 
     fn exit_cells(&self, exit: &Placed<Exit>, clock: &WallClock) -> Cells {
         let process = &exit.what.process;
-        let killed_by = exit.what.killed_by.as_ref();
-        let killed_by = killed_by.map_or_else(unknown, cells::killed_by);
+        let killer = exit.what.killed_by.as_ref();
+        let killed_by = killer.map_or_else(unknown, killed_by);
         Cells {
-            status: cells::status(&exit.what, self.is_narrow()),
+            status: status(&exit.what, self.is_narrow()),
             age: age_ns(exit.boottime_ns, process).map_or_else(unknown, age),
             killed_by: self.cut(&killed_by, self.killed_by),
             ..self.common_cells(exit, process, clock)

@@ -9,7 +9,7 @@ pub(super) fn width(text: &str) -> usize {
 }
 
 /// Cuts at the right: the beginning of a name says most.
-pub(super) fn fit(text: &str, limit: usize) -> String {
+pub(crate) fn fit(text: &str, limit: usize) -> String {
     if width(text) <= limit {
         return text.to_owned();
     }
@@ -19,7 +19,7 @@ pub(super) fn fit(text: &str, limit: usize) -> String {
 }
 
 /// Cuts at the left: the end of a path says most.
-pub(super) fn fit_end(text: &str, limit: usize) -> String {
+pub(crate) fn fit_end(text: &str, limit: usize) -> String {
     if width(text) <= limit {
         return text.to_owned();
     }
@@ -40,7 +40,7 @@ fn leading(chars: impl Iterator<Item = char>, limit: usize) -> String {
 
 /// A name may hold anything: nothing of it reaches the terminal as a command,
 /// nor turns the direction of what stands behind it.
-pub(in crate::output) fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     text.chars()
         .map(|char| if is_harmless(char) { char } else { '?' })
         .collect()

@@ -81,9 +81,13 @@ impl Session {
         result
     }
 
-    pub(super) fn say_armed(&self) {
+    pub(super) fn say_armed(&mut self) {
+        let is_told = self.hub.has_bpf() || self.seat.serves();
+        if self.said_armed.replace(is_told) == Some(is_told) {
+            return;
+        }
         let live = self.live();
-        if self.hub.has_bpf() || self.seat.serves() {
+        if is_told {
             tracing::info!("armed: {live} processes live, no exit is missed from here on");
         } else {
             tracing::info!("armed: {live} processes live, but exits are not reported");

@@ -63,6 +63,8 @@ pub struct Session {
     status_of: Option<(PinnedProcess, Wait)>,
     progress: Option<ProgressBar>,
     to_break: Option<Broken>,
+    /// What was said of it last: with BPF, or without.
+    said_armed: Option<bool>,
 }
 
 impl Session {
@@ -88,6 +90,7 @@ impl Session {
             status_of: None,
             progress: None,
             to_break: None,
+            said_armed: None,
         }
     }
 

@@ -68,7 +68,7 @@ impl ProcessTable {
             rows: HashMap::new(),
             cgroups: HashMap::new(),
             exits: Exits::default(),
-            tick_ns: (1_000_000_000 / ticks_per_second.clamp(1, 1_000_000_000)),
+            tick_ns: 1_000_000_000 / ticks_per_second.clamp(1, 1_000_000_000),
             scan_began_ns: 0,
             added: 0,
         }
@@ -105,16 +105,17 @@ impl ProcessTable {
     pub fn scanned(&mut self, scanned: &Scanned) {
         let tgid = scanned.tgid;
         let start_ns = scanned.start_ticks.saturating_mul(self.tick_ns);
-        if tgid == 0 || scanned.is_dead || self.exits.has_exited(tgid, start_ns) {
+        if tgid == 0 || scanned.is_dead {
             return;
         }
-        let tick_ns = self.tick_ns;
         match self.order(tgid, Start::Tick(start_ns)) {
             Some(Ordering::Greater) => {}
             Some(Ordering::Equal) => self.look(scanned),
             Some(Ordering::Less) | None => {
-                self.insert(Row::of_scan(scanned, tick_ns), SEEN);
-                self.added += 1;
+                if !self.exits.has_exited(tgid, start_ns) {
+                    self.insert(Row::of_scan(scanned, self.tick_ns), SEEN);
+                    self.added += 1;
+                }
             }
         }
     }

@@ -110,7 +110,7 @@ fn check(table: &ProcessTable) {
         assert_eq!(table.get(row.tgid()).map(Row::tgid), Some(row.tgid()));
     }
     assert_eq!(table.iter().count(), table.len());
-    assert_eq!(table.is_empty(), table.len() == 0);
+    assert_eq!(table.is_empty(), table.iter().next().is_none());
     for (id, count) in table.cgroups() {
         let mut told: Vec<_> = table.in_cgroup(id).map(Row::tgid).collect();
         let mut expected = by_cgroup.remove(&id.id).expect("a cgroup with somebody");
@@ -161,10 +161,11 @@ fn leader_exit_is_not_group_death() {
 
 #[test]
 fn a_namesake_that_began_later_takes_the_place() {
+    const LATER: u64 = 5 * TICK_NS;
     let mut table = ProcessTable::new(HZ);
-    let (old, new) = (process(5, 100, A), process(5, 200, B));
+    let (old, new) = (process(5, 100, A), process(5, LATER, B));
     table.apply(&at(101, fork(&old)));
-    table.apply(&at(201, fork(&new)));
+    table.apply(&at(LATER + 1, fork(&new)));
     check(&table);
     // What is late is of the other one.
     table.apply(&at(150, exit(&old)));
@@ -173,12 +174,10 @@ fn a_namesake_that_began_later_takes_the_place() {
     table.apply(&at(140, attach(&old, A)));
     table.scanned(&scanned(&old));
     let row = table.get(5).expect("it lives");
-    assert_eq!(
-        (row.start_boottime_ns(), row.cgroup()),
-        (Some(200), new.cgroup)
-    );
+    assert_eq!(row.start_boottime_ns(), new.start_boottime_ns);
+    assert_eq!(row.cgroup(), new.cgroup);
     // Whoever was before a later one has gone too.
-    table.apply(&at(301, exit(&process(5, 300, A))));
+    table.apply(&at(LATER + 9, exit(&process(5, LATER + 8, A))));
     assert!(table.is_empty());
 }
 
@@ -200,6 +199,18 @@ fn who_is_about_to_be_a_zombie_is_not_scanned_in() {
         Some(3 * TICK_NS)
     );
     assert_eq!(pids(&table), [6]);
+}
+
+#[test]
+fn a_namesake_of_the_same_tick_is_not_scanned_out() {
+    let mut table = ProcessTable::new(HZ);
+    let [old, new] = [100, 300].map(|start_ns| process(5, start_ns, A));
+    table.apply(&at(200, exit(&old)));
+    table.apply(&at(301, fork(&new)));
+    table.begin_scan(400);
+    table.scanned(&scanned(&new));
+    assert_eq!(table.finish_scan(), Differences::default());
+    assert_eq!(pids(&table), [5]);
 }
 
 #[test]
@@ -341,7 +352,7 @@ fn map_bytes<K, V>(map: &HashMap<K, V>) -> usize {
 }
 
 /// What the kernel does in the model.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 enum Step {
     Fork {
         tgid: u32,

@@ -1,0 +1,102 @@
+//! Columns side by side, in the room that there is.
+
+use unicode_width::UnicodeWidthStr;
+
+use crate::output::human::{fit, fit_end};
+
+/// Where a cell stands in its column, and which end of it is cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Side {
+    Left,
+    Right,
+    /// At the left, and its end is what says most.
+    End,
+}
+
+/// One column; the name tells what is in it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Column {
+    pub(super) name: &'static str,
+    pub(super) width: usize,
+    side: Side,
+}
+
+const fn column(name: &'static str, width: usize, side: Side) -> Column {
+    Column { name, width, side }
+}
+
+/// Below this the columns that say least are left out.
+const NARROW: usize = 60;
+/// From here on there is room for whole words.
+const WIDE: usize = 120;
+/// Less than this says nothing.
+const LEAST: usize = 4;
+
+/// Of the places.
+pub(super) fn of_places(width: usize) -> Vec<Column> {
+    let numbers: &[(&'static str, usize)] = if width < NARROW {
+        &[("LIVE", 6), ("EXITS/S", 7)]
+    } else {
+        &[("LIVE", 7), ("EXITS/S", 8), ("EXITS", 8), ("FAILED", 8)]
+    };
+    let taken: usize = numbers.iter().map(|(_, width)| width + 1).sum();
+    let mut columns = vec![column(
+        "CONTAINER-OR-CGROUP",
+        width.saturating_sub(taken).max(LEAST),
+        Side::End,
+    )];
+    columns.extend(
+        numbers
+            .iter()
+            .map(|&(name, width)| column(name, width, Side::Right)),
+    );
+    columns
+}
+
+/// Of the deaths. The last columns share what the others leave.
+pub(super) fn of_deaths(width: usize) -> Vec<Column> {
+    let mut columns = vec![column("TIME", 8, Side::Left)];
+    if width < NARROW {
+        columns.push(column("COMM", 10, Side::Left));
+        columns.push(column("STATUS", 8, Side::Left));
+    } else {
+        let choose = |narrow, wide| if width < WIDE { narrow } else { wide };
+        columns.push(column("PID", 7, Side::Right));
+        columns.push(column("COMM", choose(10, 15), Side::Left));
+        columns.push(column("AGE", 6, Side::Right));
+        columns.push(column("STATUS", choose(9, 14), Side::Left));
+    }
+    let taken: usize = columns.iter().map(|column| column.width + 1).sum();
+    let rest = width.saturating_sub(taken).max(LEAST);
+    if width < NARROW {
+        columns.push(column("KILLED-BY", rest, Side::Left));
+    } else {
+        let killed_by = (rest / 2).min(36);
+        columns.push(column("KILLED-BY", killed_by, Side::Left));
+        let place = rest - killed_by - 1;
+        columns.push(column("CONTAINER-OR-CGROUP", place, Side::End));
+    }
+    columns
+}
+
+/// The names of the columns in a line.
+pub(super) fn header(columns: &[Column]) -> String {
+    line(columns, |column| fit(column.name, column.width))
+}
+
+/// The cells of a line, by the names of their columns.
+pub(super) fn line(columns: &[Column], cell: impl Fn(&Column) -> String) -> String {
+    let cells = columns.iter().map(|column| {
+        let text = cell(column);
+        let text = match column.side {
+            Side::End => fit_end(&text, column.width),
+            Side::Left | Side::Right => fit(&text, column.width),
+        };
+        let padding = " ".repeat(column.width.saturating_sub(text.width()));
+        match column.side {
+            Side::Right => padding + &text,
+            Side::Left | Side::End => text + &padding,
+        }
+    });
+    cells.collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,128 @@
+//! Events, keys, seconds and signals become what stands on the screen.
+
+use std::{
+    future::poll_fn,
+    io,
+    pin::{Pin, pin},
+    time::Duration,
+};
+
+use crossterm::event::{self, EventStream};
+use futures_core::Stream;
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    time::{Interval, MissedTickBehavior, interval},
+};
+
+use super::{Flow, Key, Model, Screen, Source, suspend};
+use crate::{output::is_closed, pipeline::trace::TraceError};
+
+/// Between two pictures while something happens.
+const PICTURE_EVERY: Duration = Duration::from_millis(100);
+const SECOND: Duration = Duration::from_secs(1);
+const TERMINAL_STOP: i32 = rustix::process::Signal::TSTP.as_raw();
+const CONTINUE: i32 = rustix::process::Signal::CONT.as_raw();
+
+/// Why the screen ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum TopError {
+    /// The terminal took or gave no more.
+    #[error("cannot use the terminal")]
+    Terminal(#[from] io::Error),
+    /// The events came to an end.
+    #[error("no more events")]
+    Source(#[from] TraceError),
+}
+
+/// What else than events makes the screen change.
+struct Inputs {
+    /// Whether events came since the last picture.
+    is_behind: bool,
+    keys: EventStream,
+    second: Interval,
+    picture: Interval,
+    stopped: Signal,
+    continued: Signal,
+}
+
+/// Runs until somebody quits, or `stop` resolves to a signal: which one.
+pub async fn run(
+    model: &mut Model,
+    mut source: Source,
+    screen: &mut Screen,
+    stop: impl Future<Output = i32>,
+) -> Result<Option<i32>, TopError> {
+    let mut inputs = Inputs::new()?;
+    let mut stop = pin!(stop);
+    screen.draw(model)?;
+    loop {
+        let told = tokio::select! {
+            signal = &mut stop => return Ok(Some(signal)),
+            events = source.next() => {
+                events?.into_iter().for_each(|event| model.apply(event));
+                inputs.is_behind = true;
+                continue;
+            }
+            told = inputs.next(model, screen) => told,
+        };
+        match told {
+            Ok(Flow::GoOn) => {}
+            Ok(Flow::Suspend) => {
+                screen.give_back()?;
+                suspend::stop()?;
+                screen.take()?;
+            }
+            Ok(Flow::Quit) => return Ok(None),
+            // Nobody looks any more.
+            Err(error) if is_closed(&error) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        }
+        screen.draw(model)?;
+        inputs.is_behind = false;
+    }
+}
+
+impl Inputs {
+    fn new() -> io::Result<Self> {
+        let every = |period| {
+            let mut interval = interval(period);
+            interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            interval
+        };
+        Ok(Self {
+            is_behind: false,
+            keys: EventStream::new(),
+            second: every(SECOND),
+            picture: every(PICTURE_EVERY),
+            stopped: signal(SignalKind::from_raw(TERMINAL_STOP))?,
+            continued: signal(SignalKind::from_raw(CONTINUE))?,
+        })
+    }
+
+    /// Resolves when the screen must be drawn.
+    async fn next(&mut self, model: &mut Model, screen: &mut Screen) -> io::Result<Flow> {
+        tokio::select! {
+            key = next(&mut self.keys) => match key {
+                None => return Ok(Flow::Quit),
+                Some(event::Event::Key(key)) => {
+                    if let Some(key) = Key::of(key) {
+                        return Ok(model.press(key));
+                    }
+                }
+                Some(event::Event::Resize(..)) => screen.resize()?,
+                Some(_) => {}
+            },
+            _ = self.second.tick() => model.tick(),
+            _ = self.picture.tick(), if self.is_behind => {}
+            _ = self.stopped.recv() => return Ok(Flow::Suspend),
+            _ = self.continued.recv() => screen.take()?,
+        }
+        Ok(Flow::GoOn)
+    }
+}
+
+/// The next key or change of size; `None` when the terminal has gone.
+async fn next(keys: &mut EventStream) -> Option<event::Event> {
+    let next = poll_fn(|context| Pin::new(&mut *keys).poll_next(context)).await;
+    next.and_then(Result::ok)
+}

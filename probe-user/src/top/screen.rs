@@ -1,0 +1,127 @@
+//! The terminal while it is ours, and how it was before.
+//!
+//! Whatever ends us leaves it as it was: a return by being dropped, a panic by a
+//! hook (a release build aborts, so nothing is dropped then), a signal by being
+//! listened to.
+
+use std::{
+    io::{self, BufWriter, Write},
+    panic,
+    sync::{Once, atomic::AtomicBool},
+};
+
+use crossterm::{
+    cursor, execute, queue,
+    terminal::{
+        Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode,
+        enable_raw_mode,
+    },
+};
+use ratatui::{Terminal, TerminalOptions, Viewport, backend::CrosstermBackend, layout::Rect};
+
+use super::{Model, draw};
+use crate::output::{Stdout, StopFlag};
+
+/// No screen is larger; what claims to be must not cost its claim in memory.
+const MOST: (u16, u16) = (1024, 512);
+/// What a terminal that does not know its size is taken for.
+const USUAL: (u16, u16) = (80, 24);
+
+/// The terminal while it is ours.
+pub struct Screen {
+    terminal: Terminal<CrosstermBackend<BufWriter<Stdout>>>,
+    is_ours: bool,
+}
+
+impl Screen {
+    /// Takes it over. Once `stop` is set nobody waits for a terminal that takes
+    /// nothing.
+    pub fn enter(stop: StopFlag) -> io::Result<Self> {
+        restore_on_panic();
+        let out = BufWriter::with_capacity(1 << 16, Stdout::new(stop)?);
+        let viewport = Viewport::Fixed(size());
+        let terminal =
+            Terminal::with_options(CrosstermBackend::new(out), TerminalOptions { viewport })?;
+        let mut screen = Self {
+            terminal,
+            is_ours: false,
+        };
+        screen.take()?;
+        Ok(screen)
+    }
+
+    /// Takes it over, again if need be: a shell may have changed it while we were
+    /// stopped.
+    pub fn take(&mut self) -> io::Result<()> {
+        if self.is_ours {
+            disable_raw_mode()?;
+        }
+        self.is_ours = true;
+        enable_raw_mode()?;
+        queue!(
+            self.terminal.backend_mut(),
+            EnterAlternateScreen,
+            cursor::Hide,
+            Clear(ClearType::All)
+        )?;
+        self.resize()
+    }
+
+    /// Gives it back.
+    pub fn give_back(&mut self) -> io::Result<()> {
+        if std::mem::take(&mut self.is_ours) {
+            restore()?;
+        }
+        Ok(())
+    }
+
+    /// It may have another size.
+    pub fn resize(&mut self) -> io::Result<()> {
+        self.terminal.resize(size())
+    }
+
+    /// Shows the model.
+    pub fn draw(&mut self, model: &Model) -> io::Result<()> {
+        self.terminal.draw(|frame| draw(frame, model)).map(drop)
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        // A terminal that is gone needs nothing.
+        let _gone = self.give_back();
+    }
+}
+
+fn size() -> Rect {
+    let size = rustix::termios::tcgetwinsize(rustix::stdio::stdout());
+    let told = size.map_or((0, 0), |size| (size.ws_col, size.ws_row));
+    let or = |told: u16, usual: u16, most: u16| if told == 0 { usual } else { told.min(most) };
+    Rect::new(
+        0,
+        0,
+        or(told.0, USUAL.0, MOST.0),
+        or(told.1, USUAL.1, MOST.1),
+    )
+}
+
+/// The modes first: they need no room in the terminal's queue.
+fn restore() -> io::Result<()> {
+    let modes = disable_raw_mode();
+    let patience = StopFlag::new(AtomicBool::new(true));
+    let mut out = BufWriter::new(Stdout::new(patience)?);
+    execute!(out, LeaveAlternateScreen, cursor::Show)?;
+    out.flush()?;
+    modes
+}
+
+fn restore_on_panic() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let report = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            let _gone = restore();
+            report(info);
+        }));
+    });
+}

@@ -1,0 +1,40 @@
+//! `probe daemon`: how it starts, what it may do then, and how it ends.
+
+mod config;
+mod log;
+mod privileges;
+mod socket;
+mod systemd;
+
+use std::{
+    path::Path,
+    process::{Command, Output as Finished},
+};
+
+use probe_tests::Output;
+
+/// Exit code 1 to 5 with these words and a hint, and nothing on stdout.
+fn assert_refused(output: &Output, code: i32, words: &[&str]) {
+    assert_eq!(output.code, Some(code), "{output:#?}");
+    assert_eq!(output.stdout, "", "no data of a command that failed");
+    for word in words.iter().chain(&["hint: "]) {
+        assert!(output.stderr.contains(word), "no '{word}' in {output:#?}");
+    }
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("a path of the test's own")
+}
+
+/// `GET /healthz` by curl, as this user and in these groups.
+fn curl_as(uid: u32, groups: &str, socket: &Path) -> Finished {
+    Command::new("setpriv")
+        .args(["--reuid", &uid.to_string(), "--regid", &uid.to_string()])
+        .args(["--groups", groups])
+        .args(["curl", "--silent", "--show-error", "--fail"])
+        .arg("--unix-socket")
+        .arg(socket)
+        .arg("http://probe/healthz")
+        .output()
+        .expect("setpriv and curl are installed")
+}

@@ -1,0 +1,160 @@
+//! What it may still do once it serves, as the kernel tells.
+
+use std::{fs, os::unix::fs::MetadataExt, path::PathBuf, process::Command};
+
+use probe_tests::{Daemon, conditions, probe_in};
+
+use super::{assert_refused, text};
+
+const DAC_READ_SEARCH: u64 = 1 << 2;
+const PERFMON: u64 = 1 << 38;
+const BPF: u64 = 1 << 39;
+
+/// That every thread of it has at most these capabilities and cannot get more.
+fn assert_confined(daemon: &Daemon, uid: &str, allowed: u64) {
+    let threads = fs::read_dir(format!("/proc/{}/task", daemon.pid())).expect("it runs");
+    for thread in threads {
+        let path = thread.expect("listed").path().join("status");
+        let status = fs::read_to_string(&path).expect("it runs");
+        let field = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name));
+            let value = line.and_then(|it| it.strip_prefix(':'));
+            value
+                .unwrap_or_else(|| panic!("no {name} in {status}"))
+                .trim()
+        };
+        let set = |name: &str| u64::from_str_radix(field(name), 16).expect("a set");
+        for name in ["CapPrm", "CapEff"] {
+            assert_eq!(set(name) & !allowed, 0, "{name} of {status}");
+        }
+        for name in ["CapInh", "CapAmb"] {
+            assert_eq!(set(name), 0, "{name} of {status}");
+        }
+        assert_eq!(field("NoNewPrivs"), "1", "{status}");
+        assert_eq!(field("Seccomp"), "2", "{status}");
+        for name in ["Uid", "Gid"] {
+            let ids: Vec<_> = field(name).split_whitespace().collect();
+            assert_eq!(ids, [uid; 4], "{name} of {status}");
+        }
+    }
+}
+
+fn bounding_set(daemon: &Daemon) -> u64 {
+    u64::from_str_radix(&daemon.status("CapBnd"), 16).expect("a set")
+}
+
+#[test]
+#[ignore = "needs root"]
+fn root_becomes_another_user_with_nothing_to_gain() {
+    let daemon = Daemon::start(&["--user", "4242"]);
+    assert_confined(&daemon, "4242", BPF);
+    assert_eq!(bounding_set(&daemon), 0);
+    assert_eq!(daemon.status("Groups"), "");
+    assert_eq!(daemon.get("/healthz").status, 200);
+}
+
+#[test]
+#[ignore = "needs root"]
+fn root_that_stays_root_has_none_of_roots_rights() {
+    let daemon = Daemon::start(&["--user", "0"]);
+    assert_confined(&daemon, "0", BPF);
+    assert_eq!(bounding_set(&daemon), 0);
+    let _output = daemon.stop();
+}
+
+fn reads_others(daemon: &Daemon) -> bool {
+    let effective = u64::from_str_radix(&daemon.status("CapEff"), 16).expect("a set");
+    effective & DAC_READ_SEARCH != 0
+}
+
+#[test]
+#[ignore = "needs root"]
+fn names_of_others_containers_cost_one_capability() {
+    let daemon = Daemon::start(&["--user", "4242", "--runtime-names"]);
+    assert_confined(&daemon, "4242", BPF | DAC_READ_SEARCH);
+    let reads_others = reads_others(&daemon);
+    let said = daemon.stop_anywhere().stderr;
+    assert_eq!(reads_others, !said.contains("needs Landlock"), "{said}");
+}
+
+#[test]
+#[ignore = "needs root"]
+fn without_landlock_it_says_so_and_reads_nothing_of_others() {
+    let directory = Daemon::directory();
+    let socket = directory.path().join("probe.sock");
+    let args = ["daemon", "--socket", text(&socket), "--runtime-names"];
+    let mut command = conditions::denied("landlock_create_ruleset", "ENOSYS", &args);
+    let daemon = Daemon::start_in(&mut command, &socket);
+    assert_confined(&daemon, "0", BPF);
+    assert!(!reads_others(&daemon));
+    let said = daemon.stop().stderr;
+    for line in ["files are not limited", "runtime-names needs Landlock"] {
+        assert!(said.contains(line), "{said}");
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_privilege_that_is_not_dropped_is_a_reason_not_to_start() {
+    let directory = Daemon::directory();
+    let socket = directory.path().join("probe.sock");
+    let args = ["daemon", "--socket", text(&socket), "--user", "4242"];
+    let output = probe_in(&mut conditions::denied("setresuid", "EPERM", &args));
+    assert_refused(&output, 1, &["change the user", "--user 0"]);
+    assert!(!socket.exists(), "nobody serves");
+}
+
+#[test]
+#[ignore = "needs root"]
+fn two_capabilities_are_enough_to_start_with() {
+    let directory = Daemon::directory();
+    let own = directory.path().join("own");
+    fs::create_dir(&own).expect("made");
+    std::os::unix::fs::chown(&own, Some(65534), Some(65534)).expect("given");
+    let socket: PathBuf = own.join("probe.sock");
+    let args = ["daemon", "--socket", text(&socket)];
+    let mut command = conditions::with_two_capabilities(&args);
+    let daemon = Daemon::start_in(&mut command, &socket);
+    assert_confined(&daemon, "65534", BPF);
+    // Without CAP_SETPCAP nobody can empty it; no_new_privs makes it moot.
+    assert_eq!(bounding_set(&daemon), BPF | PERFMON);
+    let _output = daemon.stop();
+}
+
+#[test]
+#[ignore = "needs root"]
+fn root_of_a_container_gives_the_socket_to_a_group_of_its_own() {
+    let directory = Daemon::directory();
+    let socket = directory.path().join("probe.sock");
+    let args = ["daemon", "--socket", text(&socket), "--user", "0"];
+    let args = [&args[..], &["--group", "4242"]].concat();
+    let contained = |groups: &str| {
+        let probe = conditions::as_it_is(&args);
+        let mut command = Command::new("setpriv");
+        command.args(["--groups", groups, "--bounding-set", "-all,+bpf,+perfmon"]);
+        command
+            .args(["--inh-caps", "-all"])
+            .arg(probe.get_program());
+        command.args(probe.get_args());
+        command
+    };
+    let refused = probe_in(&mut contained("4343"));
+    assert_refused(&refused, 1, &["group '4242'"]);
+    assert!(!socket.exists(), "nobody serves");
+    let daemon = Daemon::start_in(&mut contained("4242"), &socket);
+    assert_confined(&daemon, "0", BPF);
+    let group = fs::metadata(&socket).expect("it listens").gid();
+    assert_eq!(group, 4242);
+    let _output = daemon.stop();
+}
+
+#[test]
+#[ignore = "needs root"]
+fn without_the_right_to_load_programs_it_does_not_start() {
+    let directory = Daemon::directory();
+    let socket = directory.path().join("probe.sock");
+    let args = ["daemon", "--socket", text(&socket)];
+    let output = probe_in(&mut conditions::without_bpf_capabilities(&args));
+    assert_refused(&output, 5, &["CAP_BPF"]);
+    assert!(!socket.exists(), "nobody serves");
+}

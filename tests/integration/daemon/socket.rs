@@ -1,0 +1,219 @@
+//! The socket: whose it is, and what is there before and after.
+
+use std::{
+    fs,
+    os::unix::{
+        fs::{MetadataExt, PermissionsExt},
+        net::{UnixListener, UnixStream},
+    },
+    path::Path,
+    process::Command,
+};
+
+use probe_tests::{Daemon, Output, conditions, probe};
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+use super::{assert_refused, curl_as, text};
+
+/// Somebody in the socket's group, and somebody who is not.
+const MEMBER: u32 = 4242;
+const OUTSIDER: u32 = 4343;
+
+fn serve(socket: &Path, args: &[&str]) -> Daemon {
+    let args = [&["daemon", "--socket", text(socket)], args].concat();
+    Daemon::start_in(&mut conditions::as_it_is(&args), socket)
+}
+
+fn refused(socket: &Path) -> Output {
+    probe(&["daemon", "--socket", text(socket)])
+}
+
+fn names(directory: &TempDir) -> Vec<String> {
+    let entries = fs::read_dir(directory.path()).expect("listed");
+    let names = entries.map(|entry| entry.expect("listed").file_name());
+    names.map(|it| it.to_string_lossy().into_owned()).collect()
+}
+
+#[test]
+#[ignore = "needs root"]
+fn it_is_there_with_its_permissions_and_gone_after_a_clean_stop() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let directory = Daemon::directory();
+        let socket = directory.path().join("probe.sock");
+        let daemon = serve(&socket, &["--mode", "0640", "--group", "4242"]);
+        let metadata = fs::metadata(&socket).expect("it listens");
+        assert_eq!(metadata.mode() & 0o7777, 0o640);
+        assert_eq!(metadata.gid(), 4242);
+        daemon.signal(signal);
+        let output = daemon.finish();
+        assert_eq!((output.code, output.signal), (Some(0), None), "{output:#?}");
+        assert_eq!(output.stdout, "", "{output:#?}");
+        assert_eq!(names(&directory), [""; 0]);
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn its_group_may_connect_and_nobody_else() {
+    let directory = Daemon::directory();
+    let socket = directory.path().join("probe.sock");
+    let daemon = serve(&socket, &["--group", &MEMBER.to_string()]);
+    let member = curl_as(OUTSIDER, &MEMBER.to_string(), &socket);
+    assert!(member.status.success(), "{member:?}");
+    let outsider = curl_as(OUTSIDER, &OUTSIDER.to_string(), &socket);
+    // curl's code for a connection that was not made.
+    assert_eq!(outsider.status.code(), Some(7), "{outsider:?}");
+    let lock = directory.path().join("probe.sock.lock");
+    let mode = fs::metadata(lock).expect("it serves").mode() & 0o7777;
+    assert_eq!(mode, 0o600, "who could lock it could keep the daemon away");
+    let _output = daemon.stop();
+}
+
+#[test]
+#[ignore = "needs root"]
+fn everybody_may_connect_if_that_is_asked_for_and_a_warning_says_so() {
+    let directory = Daemon::directory();
+    let socket = directory.path().join("probe.sock");
+    let daemon = serve(&socket, &["--mode", "0666"]);
+    let somebody = curl_as(OUTSIDER, &OUTSIDER.to_string(), &socket);
+    assert!(somebody.status.success(), "{somebody:?}");
+    let output = daemon.stop();
+    assert!(output.stderr.contains("every user"), "{output:#?}");
+}
+
+#[test]
+#[ignore = "needs root"]
+fn what_a_killed_daemon_left_is_replaced() {
+    let directory = Daemon::directory();
+    let socket = directory.path().join("probe.sock");
+    let killed = serve(&socket, &[]);
+    killed.signal(Signal::KILL);
+    assert_eq!(killed.finish().signal, Some(Signal::KILL.as_raw()));
+    assert!(socket.exists(), "nobody was left to remove it");
+    let next = serve(&socket, &[]);
+    let _output = next.stop();
+    assert_eq!(names(&directory), [""; 0]);
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_second_daemon_is_told_who_the_first_is() {
+    let directory = Daemon::directory();
+    let socket = directory.path().join("probe.sock");
+    let first = serve(&socket, &[]);
+    let name = format!("probe[{}]", first.pid());
+    assert_refused(&refused(&socket), 1, &["in use", &name]);
+    assert_eq!(first.get("/healthz").status, 200);
+    let _output = first.stop();
+}
+
+#[test]
+#[ignore = "needs root"]
+fn of_many_that_start_at_once_one_serves() {
+    let directory = Daemon::directory();
+    let socket = directory.path().join("probe.sock");
+    let args = ["daemon", "--socket", text(&socket)];
+    let start = || Daemon::spawn(&mut conditions::as_it_is(&args), &socket);
+    let all: Vec<_> = (0..8).map(|_| start()).collect();
+    // Nobody but the one that serves is left after this.
+    let (serving, others): (Vec<_>, Vec<_>) = {
+        let stream = probe_tests::Deadline::start();
+        stream.until("somebody serves", || UnixStream::connect(&socket).is_ok());
+        let pid = peer(&socket);
+        all.into_iter().partition(|daemon| daemon.pid() == pid)
+    };
+    for other in others {
+        assert_refused(&other.finish(), 1, &["in use"]);
+    }
+    let [serving] = <[Daemon; 1]>::try_from(serving).expect("one of them");
+    serving.await_health();
+    let _output = serving.stop();
+    assert_eq!(names(&directory), [""; 0]);
+}
+
+/// Who listens there.
+fn peer(socket: &Path) -> u32 {
+    let stream = UnixStream::connect(socket).expect("somebody listens");
+    let peer = rustix::net::sockopt::socket_peercred(&stream).expect("asked");
+    peer.pid.as_raw_nonzero().get().cast_unsigned()
+}
+
+#[test]
+#[ignore = "needs root"]
+fn somebody_elses_socket_is_left_alone() {
+    let directory = Daemon::directory();
+    let socket = directory.path().join("probe.sock");
+    let listener = UnixListener::bind(&socket).expect("bound");
+    let pid = std::process::id().to_string();
+    assert_refused(&refused(&socket), 1, &["in use", &pid]);
+    drop(listener);
+    let daemon = serve(&socket, &[]);
+    let _output = daemon.stop();
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_socket_that_took_its_place_stays() {
+    let directory = Daemon::directory();
+    let socket = directory.path().join("probe.sock");
+    let daemon = serve(&socket, &[]);
+    fs::rename(&socket, directory.path().join("aside")).expect("moved");
+    let _other = UnixListener::bind(&socket).expect("bound");
+    daemon.signal(Signal::TERM);
+    assert_eq!(daemon.finish().code, Some(0));
+    UnixStream::connect(&socket).expect("the other still listens");
+}
+
+#[test]
+#[ignore = "needs root"]
+fn what_is_no_socket_is_never_removed() {
+    let directory = Daemon::directory();
+    let socket = directory.path().join("probe.sock");
+    fs::write(&socket, "precious").expect("written");
+    assert_refused(&refused(&socket), 1, &["is no socket", text(&socket)]);
+    assert_eq!(fs::read(&socket).expect("still there"), b"precious");
+    fs::remove_file(&socket).expect("removed");
+    std::os::unix::fs::symlink("/run/elsewhere.sock", &socket).expect("linked");
+    assert_refused(&refused(&socket), 1, &["is no socket"]);
+    assert_eq!(names(&directory), ["probe.sock"]);
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_directory_that_nothing_can_be_made_in_is_named() {
+    let directory = Daemon::directory();
+    let socket = directory.path().join("probe.sock");
+    let args = ["daemon", "--socket", text(&socket)];
+    let output = probe_tests::probe_in(&mut conditions::with_two_capabilities(&args));
+    let place = text(directory.path());
+    assert_refused(&output, 1, &[place, "Permission denied", "--socket"]);
+    let missing = refused(&directory.path().join("not/there/probe.sock"));
+    assert_refused(&missing, 1, &["not/there", "No such file", "/run"]);
+    let long = refused(&directory.path().join("x".repeat(108)));
+    assert_refused(&long, 1, &["107 bytes"]);
+    assert_eq!(names(&directory), [""; 0]);
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_directory_below_run_is_made_for_everybody_to_pass() {
+    let place = tempfile::tempdir_in("/run").expect("root may");
+    let open = fs::Permissions::from_mode(0o755);
+    fs::set_permissions(place.path(), open).expect("it is ours");
+    let socket = place.path().join("made/probe.sock");
+    let probe = conditions::as_it_is(&["daemon", "--socket", text(&socket)]);
+    let mut command = Command::new("sh");
+    command.args([
+        "-c",
+        "umask 077; exec \"$0\" \"$@\" --user 4242 --group 4242",
+    ]);
+    command.arg(probe.get_program()).args(probe.get_args());
+    let daemon = Daemon::start_in(&mut command, &socket);
+    let made = fs::metadata(place.path().join("made")).expect("made");
+    assert_eq!(made.mode() & 0o7777, 0o755);
+    let member = curl_as(OUTSIDER, &MEMBER.to_string(), &socket);
+    assert!(member.status.success(), "{member:?}");
+    // By a daemon that is not root any more.
+    let _output = daemon.stop();
+}
