@@ -198,7 +198,6 @@ mod tests {
     use super::*;
     use crate::{
         cgroup::{Cgroup, CgroupId},
-        event,
         process::{Comm, Process},
     };
 
@@ -209,7 +208,7 @@ mod tests {
         };
         Arc::new(Placed {
             boottime_ns: 1,
-            what: event::Exit {
+            what: Exit {
                 process: Process {
                     tid: tgid,
                     tgid,

@@ -153,20 +153,6 @@ impl Records {
 
 impl Joined {
     fn join(&mut self, timed: Timed) -> Option<Record> {
-        if let Some(unplaced) = self.tracker.unplaced(&timed.event) {
-            self.places
-                .look_up(&mut self.tracker, unplaced, &timed.event);
-        }
-        let mut record = self.tracker.apply(timed)?;
-        match &mut record {
-            Record::Exit(exit) => {
-                exit.container = self.places.container_of(exit.cgroup.as_ref());
-            }
-            Record::Start(start) => {
-                start.container = self.places.container_of(start.cgroup.as_ref());
-            }
-            Record::Lost { .. } => {}
-        }
-        Some(record)
+        self.places.record(&mut self.tracker, timed)
     }
 }

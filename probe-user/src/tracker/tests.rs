@@ -222,8 +222,8 @@ proptest! {
             let known = tracker.path(CGROUP);
             prop_assert_eq!(known.as_deref(), said.as_deref());
             if let Some(Record::Exit(record)) = record {
-                let path = record.cgroup.and_then(|it| it.path);
-                prop_assert_eq!(path.as_deref(), said.as_deref());
+                let path = record.cgroup.as_ref().and_then(|it| it.path.as_deref());
+                prop_assert_eq!(path, said.as_deref());
             }
         }
     }
