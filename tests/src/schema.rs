@@ -9,7 +9,7 @@ use std::{collections::HashMap, sync::LazyLock};
 use jsonschema::Validator;
 use serde_json::{Value, json};
 
-const SCHEMAS: [(&str, &str); 6] = [
+const SCHEMAS: [(&str, &str); 8] = [
     (
         "exit",
         include_str!("../../probe-user/schemas/exit.schema.json"),
@@ -33,6 +33,14 @@ const SCHEMAS: [(&str, &str); 6] = [
     (
         "doctor",
         include_str!("../../probe-user/schemas/doctor.schema.json"),
+    ),
+    (
+        "container",
+        include_str!("../../probe-user/schemas/container.schema.json"),
+    ),
+    (
+        "process",
+        include_str!("../../probe-user/schemas/process.schema.json"),
     ),
 ];
 
@@ -157,7 +165,7 @@ mod tests {
         })
     }
 
-    fn samples() -> [Value; 6] {
+    fn samples() -> [Value; 8] {
         let check = json!({"name": "btf", "ok": false, "detail": "why", "hint": "what to do"});
         [
             exit(),
@@ -167,6 +175,11 @@ mod tests {
             json!({"schema": 1, "type": "lost", "count": 3, "reason": "ring_full"}),
             json!({"schema": 1, "type": "doctor", "kernel": "6.18", "event_driven": true,
                 "backends": [check], "checks": [check]}),
+            json!({"schema": 1, "type": "container", "runtime": "runc", "id": "x", "name": null,
+                "pod_uid": null, "cgroup": "/x", "live": 1, "oldest_start_boottime_ns": 1,
+                "age_ns": 1, "recent_exits": null}),
+            json!({"schema": 1, "type": "process", "depth": 0, "pid": 1, "ppid": 0, "uid": 0,
+                "comm": "x", "start_boottime_ns": 1, "age_ns": 1, "cgroup": null}),
         ]
     }
 

@@ -15,6 +15,7 @@ mod kill;
 mod ladder;
 mod last;
 mod named;
+mod ps;
 use crate::quantity;
 mod remove;
 mod socket;
@@ -75,6 +76,8 @@ enum Verb {
     #[command(after_help = EXIT_CODES)]
     Daemon(daemon::Args),
     #[command(after_help = EXIT_CODES)]
+    Ps(ps::Args),
+    #[command(after_help = EXIT_CODES)]
     Last(last::Args),
     #[command(after_help = EXIT_CODES)]
     Doctor(doctor::Args),
@@ -102,6 +105,7 @@ impl Cli {
             Verb::Trace(args) => trace::run(args, say),
             Verb::Top(args) => top::run(&args),
             Verb::Daemon(args) => daemon::run(args),
+            Verb::Ps(args) => ps::run(&args),
             Verb::Last(args) => last::run(&args),
             Verb::Doctor(args) => doctor::run(&args),
             Verb::Completions(args) => completions::run(&args),

@@ -7,6 +7,7 @@
 pub mod doctor;
 pub mod human;
 pub mod json;
+pub mod listing;
 mod stdout;
 pub mod subject;
 pub mod verdict;

@@ -4,6 +4,7 @@
 //! has what it was asked for, the caller's `stop` future resolves, or its
 //! reader has gone. Dropping it detaches everything.
 
+pub mod census;
 pub mod followed;
 pub(crate) mod places;
 pub mod records;

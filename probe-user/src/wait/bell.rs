@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum WokenBy {
-    /// A line of the daemon.
+    /// A line of the daemon, or its end.
     Daemon,
     /// A record of the decisive ring.
     Ring,

@@ -2,6 +2,7 @@
 //! right in any case.
 
 mod nonsense;
+mod real;
 mod records;
 mod socket;
 

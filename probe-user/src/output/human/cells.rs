@@ -106,10 +106,13 @@ pub(crate) fn container_name(container: &Container) -> String {
     if let Some(name) = &container.name {
         return format!("{runtime}:{}", printable(name));
     }
-    let id = &container.id;
+    format!("{runtime}:{}", printable(short_id(&container.id)))
+}
+
+/// The twelve figures that runtimes show of a hash.
+pub(super) fn short_id(id: &str) -> &str {
     let is_hash = id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let short = if is_hash { &id[..12] } else { id.as_str() };
-    format!("{runtime}:{}", printable(short))
+    if is_hash { &id[..12] } else { id }
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 //! a failure is red where there is one.
 
 mod cells;
+mod listing;
 mod text;
 
 use std::io::{self, Write};
@@ -29,6 +30,7 @@ use crate::{
 
 pub use cells::age;
 pub(crate) use cells::{container_name, killed_by, status};
+pub use listing::{write_containers, write_processes};
 pub(crate) use text::{fit, fit_end, printable};
 
 const FAILED: Style = AnsiColor::Red.on_default();

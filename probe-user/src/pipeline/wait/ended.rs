@@ -45,6 +45,7 @@ impl Session {
             .tell_all(&mut self.teller, &mut moved, dropped)
             .map_err(WaitError::Write)?;
         self.follow(&moved);
+        self.bridged();
         Ok(Ended {
             status: self.status(),
             sees_moves: self.hub.has_bpf(),

@@ -109,6 +109,26 @@ impl Session {
         }
     }
 
+    /// What bridges the gap until BPF has joined is told only if the verdict comes
+    /// in it.
+    pub(super) fn served(&mut self) {
+        let is_loading = self.is_loading || self.load_at.is_some();
+        if !(is_loading && self.is_left()) {
+            self.serve_by(self.serving());
+        }
+    }
+
+    /// The verdict came in the gap.
+    pub(super) fn bridged(&mut self) {
+        if let Some(bridge) = self.seat.bridge.filter(|_| self.is_left()) {
+            self.serve_by(bridge);
+        }
+    }
+
+    fn is_left(&self) -> bool {
+        self.backends.last() == Some(&Backend::Daemon) && !self.seat.serves()
+    }
+
     pub(super) fn serve_by(&mut self, backend: Backend) {
         if self.backends.last() != Some(&backend) {
             self.backends.push(backend);

@@ -66,10 +66,7 @@ impl Session {
 
     fn take(&mut self, news: News, progress_at: &mut Instant) -> io::Result<()> {
         match news {
-            News::Look => {
-                let serving = self.serving();
-                self.serve_by(serving);
-            }
+            News::Look => self.served(),
             News::Words(heard) => return self.heed(heard),
             News::Records(Ok(())) => {}
             News::Records(Err(error)) => {

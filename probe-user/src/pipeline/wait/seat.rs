@@ -13,7 +13,7 @@ use crate::{
     client::{ClientError, Word},
     source::load::Plan,
     wait::Target,
-    waiter::{Life, Until},
+    waiter::{Backend, Life, Until},
 };
 
 /// A word, or why there will be no more of them.
@@ -34,6 +34,8 @@ pub(super) struct Seat {
     /// Its task ends with it.
     pub(super) listener: JoinSet<()>,
     pub(super) fallback: Option<(Plan, Duration)>,
+    /// What served when it was left.
+    pub(super) bridge: Option<Backend>,
     pub(super) is_named: bool,
     /// Whether it was told when to give up.
     pub(super) has_timeout: bool,

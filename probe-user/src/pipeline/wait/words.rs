@@ -49,7 +49,7 @@ impl Session {
         Ok(())
     }
 
-    /// Each word is a reason to look, whatever it says.
+    /// Each word is a reason to look, whatever it says, and so is the end.
     pub(super) fn heed(&mut self, words: Vec<Heard>) -> io::Result<()> {
         self.set.woken(WokenBy::Daemon);
         self.teller.clock.sync();
@@ -114,6 +114,7 @@ impl Session {
 
     pub(super) fn unseat(&mut self) {
         self.seat.leave();
+        self.seat.bridge = Some(self.serving());
         self.fall_back(Duration::ZERO);
     }
 
