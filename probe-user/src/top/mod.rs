@@ -29,7 +29,7 @@ pub use self::{
     place::Place,
     run::{TopError, run},
     screen::Screen,
-    source::{Here, Source},
+    source::{Source, Teller},
 };
 
 /// What the screen is to show.
