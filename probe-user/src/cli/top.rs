@@ -21,7 +21,7 @@ use crate::{
         hook::Hook,
         load::{self, DEFAULT_STREAM_BYTES, Plan},
     },
-    top::{self, Here, Model, Options, Screen, Sort, Source},
+    top::{self, Model, Options, Screen, Sort, Source, Teller},
 };
 
 /// Watch what ends on this machine: how much, where, how, and by whose hand
@@ -97,5 +97,5 @@ fn here(args: &Args) -> Result<Source, Failure> {
     };
     let sources = load::load(&plan).map_err(without_bpf)?;
     let records = Records::new(sources, mounts, Resolver::new(roots))?;
-    Ok(Source::Here(Box::new(Here::new(records))))
+    Ok(Source::new(Teller::Here(Box::new(records))))
 }

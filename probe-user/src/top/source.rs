@@ -1,6 +1,6 @@
 //! Where the events come from.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use jiff::tz::TimeZone;
 use tokio::{
@@ -11,42 +11,49 @@ use tokio::{
 use super::{Death, Event, Live, Place};
 use crate::{
     cgroup::{Cgroup, CgroupId},
+    container::Container,
     pipeline::{records::Records, trace::TraceError},
     record::Record,
     source::{
         census::{self, Census},
         clock::WallClock,
     },
+    waiter::Backend,
 };
 
 /// How often the living are counted.
 const CENSUS_EVERY: Duration = Duration::from_secs(2);
 
-/// Where the events come from: one variant for each backend that can tell them.
-pub enum Source {
+/// Who tells of the deaths: one variant for each backend that can.
+pub enum Teller {
     /// BPF programs of our own.
-    Here(Box<Here>),
+    Here(Box<Records>),
 }
 
-impl Source {
+impl Teller {
     /// The word on the screen.
-    #[must_use]
-    pub const fn backend(&self) -> &'static str {
+    const fn backend(&self) -> &'static str {
         match self {
-            Self::Here(_) => "bpf",
+            Self::Here(_) => Backend::Bpf.as_str(),
         }
     }
 
-    /// What comes next. May be dropped and asked for again: nothing is lost.
-    pub async fn next(&mut self) -> Result<Vec<Event>, TraceError> {
+    /// The next records. May be dropped and asked for again: none is lost.
+    async fn next(&mut self) -> Result<Vec<Record>, TraceError> {
         match self {
-            Self::Here(here) => here.next().await,
+            Self::Here(records) => records.next().await,
+        }
+    }
+
+    fn container_of(&mut self, cgroup: &Cgroup) -> Option<Arc<Container>> {
+        match self {
+            Self::Here(records) => records.container_of(cgroup),
         }
     }
 }
 
 /// What a record means to the screen.
-pub(super) fn event(record: &Record, clock: &WallClock, zone: &TimeZone) -> Option<Event> {
+fn event(record: &Record, clock: &WallClock, zone: &TimeZone) -> Option<Event> {
     match record {
         Record::Exit(exit) if exit.what.group_dead => {
             Some(Event::Death(Box::new(Death::new(exit, clock, zone))))
@@ -56,23 +63,23 @@ pub(super) fn event(record: &Record, clock: &WallClock, zone: &TimeZone) -> Opti
     }
 }
 
-/// BPF programs of our own for the deaths, `/proc` for the living.
-pub struct Here {
-    records: Records,
+/// A teller for the deaths, `/proc` for the living.
+pub struct Source {
+    teller: Teller,
     clock: WallClock,
     zone: TimeZone,
     due: Interval,
     census: Option<JoinHandle<Census>>,
 }
 
-impl Here {
+impl Source {
     /// Counts the living at once.
     #[must_use]
-    pub fn new(records: Records) -> Self {
+    pub fn new(teller: Teller) -> Self {
         let mut due = interval(CENSUS_EVERY);
         due.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self {
-            records,
+            teller,
             clock: WallClock::now(),
             zone: TimeZone::system(),
             due,
@@ -80,16 +87,23 @@ impl Here {
         }
     }
 
-    async fn next(&mut self) -> Result<Vec<Event>, TraceError> {
+    /// Who tells, as a word on the screen.
+    #[must_use]
+    pub const fn backend(&self) -> &'static str {
+        self.teller.backend()
+    }
+
+    /// What comes next. May be dropped and asked for again: nothing is lost.
+    pub async fn next(&mut self) -> Result<Vec<Event>, TraceError> {
         loop {
             tokio::select! {
-                records = self.records.next() => {
+                records = self.teller.next() => {
                     self.clock.sync();
-                    let events = records?;
-                    let events = events.iter();
-                    return Ok(events
-                        .filter_map(|record| event(record, &self.clock, &self.zone))
-                        .collect());
+                    let records = records?;
+                    let events = records
+                        .iter()
+                        .filter_map(|record| event(record, &self.clock, &self.zone));
+                    return Ok(events.collect());
                 }
                 census = taken(&mut self.census) => {
                     self.census = None;
@@ -117,7 +131,7 @@ impl Here {
                 },
                 path: Some(path.as_str().into()),
             };
-            let container = self.records.container_of(&cgroup);
+            let container = self.teller.container_of(&cgroup);
             let place = container.map_or_else(
                 || Place::cgroup(&path),
                 |container| Place::container(&container),
