@@ -115,7 +115,7 @@ fn container(path: &str) -> Option<Arc<Container>> {
 
 fn placed(mut record: Record, container: Option<Arc<Container>>) -> Record {
     match &mut record {
-        Record::Exit(exit) => exit.container = container,
+        Record::Exit(exit) => Arc::make_mut(exit).container = container,
         Record::Start(start) => start.container = container,
         Record::Lost { .. } => {}
     }

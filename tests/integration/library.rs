@@ -330,7 +330,10 @@ fn a_runtime_that_ends_leaves_nothing_behind() {
         assert!(poll_once(wait.met()).await.is_none());
         // Both go while their tasks run, and so does the runtime.
     });
-    assert_eq!(descriptors().len(), before, "{:#?}", descriptors());
+    // The loader's thread may still be on its way out with a waker in its hand.
+    Deadline::start().until("no more files are open than before", || {
+        descriptors().len() <= before
+    });
 }
 
 #[test]

@@ -31,6 +31,7 @@ mod starts;
 mod storm;
 mod targets;
 mod tasks;
+mod top;
 mod trust;
 mod unprivileged;
 mod usage;

@@ -2,42 +2,13 @@
 //! names.
 
 use std::{
-    fs::File,
     io::{BufRead, BufReader, Read},
-    os::{fd::OwnedFd, unix::fs::symlink},
+    os::unix::fs::symlink,
     process::{Command, Stdio},
 };
 
-use probe_tests::{Cgroup, Victim, conditions, probe_in};
-use rustix::{
-    fs::{Mode, OFlags, open},
-    process::{Pid, Signal, kill_process},
-    pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
-    termios::{Winsize, tcsetwinsize},
-};
-
-/// Both ends of a terminal that is so wide.
-fn terminal(columns: u16) -> (File, OwnedFd) {
-    let ours =
-        openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).expect("a pty");
-    grantpt(&ours).expect("a pty");
-    unlockpt(&ours).expect("a pty");
-    let size = Winsize {
-        ws_row: 24,
-        ws_col: columns,
-        ws_xpixel: 0,
-        ws_ypixel: 0,
-    };
-    tcsetwinsize(&ours, size).expect("a pty");
-    let name = ptsname(&ours, Vec::new()).expect("a pty");
-    let theirs = open(
-        name,
-        OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC,
-        Mode::empty(),
-    )
-    .expect("a pty");
-    (File::from(ours), theirs)
-}
+use probe_tests::{Cgroup, Victim, conditions, probe_in, terminal};
+use rustix::process::{Pid, Signal, kill_process};
 
 /// What stands on the terminal after a trace during which `deaths` happened,
 /// line by line, escape sequences included.
@@ -47,7 +18,7 @@ fn screen(
     deaths: impl FnOnce(&Cgroup),
 ) -> Vec<String> {
     let cgroup = Cgroup::v2("screen");
-    let (mut ours, theirs) = terminal(columns);
+    let (mut ours, theirs) = terminal::pair(columns, 24);
     let mut command = conditions::as_it_is(&["trace", "--cgroup", cgroup.path()]);
     command
         .env_remove("COLUMNS")

@@ -49,14 +49,14 @@ impl<S: Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
             .map_err(|_late| {
                 Refusal::new(StatusCode::REQUEST_TIMEOUT, "the body did not come in time")
             })?;
-        let bytes = collected.map_err(refused_body)?.to_bytes();
+        let bytes = collected.map_err(|error| refused_body(&*error))?.to_bytes();
         serde_json::from_slice(&bytes)
             .map(Self)
             .map_err(|error| Refusal::bad(format!("the body: {error}")))
     }
 }
 
-fn refused_body(error: Box<dyn std::error::Error + Send + Sync>) -> Refusal {
+fn refused_body(error: &(dyn std::error::Error + Send + Sync + 'static)) -> Refusal {
     if error.is::<LengthLimitError>() {
         let detail = format!("the body is larger than {MOST_BODY} bytes");
         return Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, detail);

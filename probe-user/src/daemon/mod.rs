@@ -33,6 +33,7 @@ mod targets;
 mod topics;
 
 use std::{
+    io,
     os::unix::net::UnixListener,
     sync::Arc,
     time::{Duration, Instant, SystemTime},
@@ -94,66 +95,71 @@ pub async fn run(
     outside: Outside,
     stop: impl Future<Output = i32>,
 ) -> Result<(), RunError> {
-    let begun = Instant::now();
     let max_clients = limits::max_clients(config.max_clients)?;
     let listening = match outside.passed {
         Some(socket) => Listening::passed(socket)?,
         None => Listening::bind(Place::of(&config))?,
     };
+    let (stopper, stopping) = Stop::new();
+    let daemon = Arc::new(load(&config, &listening, max_clients, stopping.clone()).await?);
+    let hub = Arc::clone(&daemon.hub);
+    let mut keeping_up = tokio::spawn(Arc::clone(&daemon.engine).run(hub));
+    let listener = tokio::net::UnixListener::from_std(listening.socket()?)?;
+    let (server, everybody_gone) = Server::new(daemon, listener);
+    let serving = tokio::spawn(server.run(stopping));
+    let supervisor = outside.supervisor;
+    supervisor.ready(&format!("serving at most {max_clients} clients"));
+    tokio::select! {
+        ended = &mut keeping_up => return Err(ended.unwrap_or_else(io::Error::other).into()),
+        () = supervisor.keep_alive() => {}
+        _ = stop => {}
+    }
+    supervisor.stopping();
+    stopper.now();
+    let over = async {
+        _ = serving.await;
+        everybody_gone.await;
+    };
+    if timeout(FAREWELL, over).await.is_err() {
+        tracing::info!("some clients did not take the goodbye in time");
+    }
+    Ok(())
+}
+
+/// Everything that needs a privilege, and then there are none.
+async fn load(
+    config: &Config,
+    listening: &Listening,
+    max_clients: usize,
+    stopping: Stopping,
+) -> Result<Daemon, RunError> {
+    let begun = Instant::now();
     let mounts = cgroupfs::mounts()?;
     let roots = StateRoots::system(None, Vec::new());
-    let sight_roots = roots.clone();
+    let resolver = Resolver::new(roots.clone());
     let mut hub = Hub::start(Backend::Bpf);
     hub.load(plan());
     let stream = hub.bpf().await.ok_or(RunError::NotLoaded)??;
-    let hub = Arc::new(hub);
     let metrics = Arc::new(Metrics::new(SystemTime::now()));
     metrics.set_ring_bytes(STREAM_BYTES);
-    // Everything that needs a privilege is done when this is.
-    let resolver = Resolver::new(roots);
     let counted = Arc::clone(&metrics);
     let engine = Engine::new(stream, mounts.clone(), resolver, config.history, counted);
     let sight = Sight {
         mounts: &mounts,
-        roots: &sight_roots,
+        roots: &roots,
         socket_directory: listening.directory(),
     };
-    confine::confine(&config, sight, || hub.can_watch())?;
-    let (stopper, stopping) = Stop::new();
-    let daemon = Arc::new(Daemon {
+    confine::confine(config, sight, || hub.can_watch())?;
+    Ok(Daemon {
         kernel: kernel(&hub),
-        hub: Arc::clone(&hub),
+        hub: Arc::new(hub),
         engine: Arc::new(engine),
         metrics,
-        stopping: stopping.clone(),
+        stopping,
         begun,
         max_clients,
         history: config.history as u64,
-    });
-    let mut keeping_up = tokio::spawn(Arc::clone(&daemon.engine).run(hub));
-    let listener = tokio::net::UnixListener::from_std(listening.socket()?)?;
-    let (server, all_gone) = Server::new(daemon, listener);
-    let mut serving = tokio::spawn(server.run(stopping));
-    outside
-        .supervisor
-        .ready(&format!("serving at most {max_clients} clients"));
-    tokio::select! {
-        ended = &mut keeping_up => return Err(ended.unwrap_or_else(std::io::Error::other).into()),
-        () = outside.supervisor.keep_alive() => {}
-        _ = stop => {}
-    }
-    outside.supervisor.stopping();
-    stopper.now();
-    if timeout(FAREWELL, async {
-        _ = (&mut serving).await;
-        all_gone.await
     })
-    .await
-    .is_err()
-    {
-        tracing::info!("some clients did not take the goodbye in time");
-    }
-    Ok(())
 }
 
 fn plan() -> Plan {

@@ -15,7 +15,7 @@ use hyper_util::{
 use tokio::{
     net::{UnixListener, UnixStream},
     sync::{Semaphore, mpsc},
-    time::{sleep, timeout},
+    time::timeout,
 };
 
 use super::{Daemon, peer::Peer, refusal::Refusal, routes, stopping::Stopping};
@@ -76,7 +76,9 @@ impl Server {
                 // served.
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
-                    sleep(PAUSE).await;
+                    if timeout(PAUSE, stopping.begun()).await.is_ok() {
+                        return;
+                    }
                 }
             }
         }

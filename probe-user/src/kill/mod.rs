@@ -13,6 +13,7 @@
 //! Waiting for the end is [`crate::wait`]'s.
 
 mod freeze;
+mod priority;
 mod rounds;
 
 use std::{
@@ -46,6 +47,8 @@ pub struct Order<'a> {
     /// After so many rounds with somebody new in each a cgroup is frozen; see
     /// [`FREEZE_AFTER`].
     pub freeze_after: u32,
+    /// Whether the time is up: nobody new is looked for then.
+    pub is_over: &'a dyn Fn() -> bool,
     /// Is told of a cgroup before it is frozen, and how a shell thaws it.
     pub announce: &'a mut dyn FnMut(&Path, &str),
 }
@@ -186,12 +189,12 @@ impl Target {
 
     /// Signals everybody. Call [`Target::check`] before.
     pub fn signal(&self, order: &mut Order<'_>) -> Result<Report, KillError> {
-        let mut rounds = Rounds::new(order);
+        let mut rounds = Rounds::new(order.signal);
         for process in &self.processes {
             rounds.one(process);
         }
         for cgroup in &self.cgroups {
-            rounds.cgroup(cgroup, order.announce)?;
+            rounds.cgroup(cgroup, order)?;
         }
         Ok(rounds.report)
     }

@@ -1,10 +1,10 @@
 //! Reading who is there and signalling whoever is new, until nobody is.
 
-use std::{collections::HashSet, path::Path};
+use std::collections::HashSet;
 
 use rustix::io::Errno;
 
-use super::{KillError, Order, Report, Unreached, freeze::Frozen, members};
+use super::{KillError, Order, Report, Unreached, freeze::Frozen, members, priority::Priority};
 use crate::{
     signal::Signal,
     source::{
@@ -25,17 +25,15 @@ const BATCH: usize = 256;
 /// One signal, sent once to each.
 pub(super) struct Rounds {
     signal: Signal,
-    freeze_after: u32,
     /// Those that are settled, by pid and start: another with the pid is new.
     seen: HashSet<(u32, u64)>,
     pub(super) report: Report,
 }
 
 impl Rounds {
-    pub(super) fn new(order: &Order<'_>) -> Self {
+    pub(super) fn new(signal: Signal) -> Self {
         Self {
-            signal: order.signal,
-            freeze_after: order.freeze_after,
+            signal,
             seen: HashSet::new(),
             report: Report::default(),
         }
@@ -62,7 +60,7 @@ impl Rounds {
     pub(super) fn cgroup(
         &mut self,
         cgroup: &CgroupControl,
-        announce: &mut dyn FnMut(&Path, &str),
+        order: &mut Order<'_>,
     ) -> Result<(), KillError> {
         if self.signal == Signal::KILL {
             match cgroup.kill() {
@@ -74,11 +72,15 @@ impl Rounds {
                 }
             }
         }
+        let _first = Priority::first();
         let mut frozen = None;
         let mut is_settled = false;
         for round in 0..AT_MOST {
-            if round == self.freeze_after && cgroup.has_freezer() && !cgroup.is_frozen() {
-                announce(cgroup.path(), &cgroup.thaw_command());
+            if round > 0 && (order.is_over)() {
+                break;
+            }
+            if round == order.freeze_after && cgroup.has_freezer() && !cgroup.is_frozen() {
+                (order.announce)(cgroup.path(), &cgroup.thaw_command());
                 frozen = Frozen::freeze(cgroup).unwrap_or_else(|error| {
                     tracing::warn!(%error, "cannot freeze {}", cgroup.path().display());
                     None

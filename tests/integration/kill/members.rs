@@ -110,6 +110,23 @@ fn who_joins_while_the_others_are_signalled_is_signalled_too() {
     }
 }
 
+#[test]
+#[ignore = "needs root"]
+fn who_joins_when_the_time_is_up_is_not_looked_for() {
+    for cgroup in [Cgroup::v2("up"), Cgroup::v1("pids", "up")] {
+        let mut first = Victim::start(&["pause"], Some(&cgroup));
+        let args = ["kill", "--json", "-s", "TERM", "-t", "0"];
+        let args = [&args[..], &["--cgroup", cgroup.path()]].concat();
+        let mut held = Held::at("pidfd_send_signal", &args);
+        let late = Victim::start(&["pause"], Some(&cgroup));
+        held.go_on();
+        let output = held.finish();
+        assert_eq!(output.code, Some(3), "{output:#?}");
+        assert_eq!(first.wait(), 15);
+        assert!(is_alive(late.pid()));
+    }
+}
+
 /// A v1 cgroup, so that not even SIGKILL ends its members before this is dropped.
 struct Frozen<'a>(&'a Cgroup);
 

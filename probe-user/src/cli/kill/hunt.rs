@@ -4,6 +4,7 @@ use std::{
     future::Future,
     path::Path,
     pin::Pin,
+    sync::atomic::Ordering,
     time::{Duration, Instant},
 };
 
@@ -16,6 +17,7 @@ use crate::{
         terminal::Say,
     },
     kill::{Order, Report, Target},
+    output::StopFlag,
     pipeline::wait::Session,
     signal::Signal,
     waiter::Outcome,
@@ -31,6 +33,8 @@ pub(super) struct Quarry<'a> {
     args: &'a Args,
     targets: Vec<Target>,
     say: Say,
+    deadline: Option<Instant>,
+    stop: StopFlag,
 }
 
 /// What came of sending a signal.
@@ -42,8 +46,20 @@ struct Sent {
 }
 
 impl<'a> Quarry<'a> {
-    pub(super) const fn new(args: &'a Args, targets: Vec<Target>, say: Say) -> Self {
-        Self { args, targets, say }
+    pub(super) fn new(
+        args: &'a Args,
+        targets: Vec<Target>,
+        say: Say,
+        begun: Instant,
+        stop: StopFlag,
+    ) -> Self {
+        Self {
+            args,
+            targets,
+            say,
+            deadline: args.timeout.map(|timeout| begun + timeout),
+            stop,
+        }
     }
 
     /// Without a wait. Whom it did not reach is the failure.
@@ -88,9 +104,12 @@ impl<'a> Quarry<'a> {
                 path.display()
             ));
         };
+        let is_late = || self.deadline.is_some_and(|it| it <= Instant::now());
+        let is_over = || self.stop.load(Ordering::Relaxed) || is_late();
         let mut order = Order {
             signal,
             freeze_after: self.args.freeze_after,
+            is_over: &is_over,
             announce: &mut announce,
         };
         let report = self.targets[index]
@@ -120,9 +139,9 @@ impl<'a> Hunt<'a> {
     pub(super) fn new(args: &'a Args, quarry: Quarry<'a>, begun: Instant) -> Self {
         Self {
             args,
+            deadline: quarry.deadline,
             quarry,
             begun,
-            deadline: args.timeout.map(|timeout| begun + timeout),
             failure: None,
         }
     }

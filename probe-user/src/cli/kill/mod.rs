@@ -106,12 +106,13 @@ pub(super) fn run(args: &Args, say: Say) -> Result<ExitCode, Failure> {
     let tier = choice::tier(args.backend)?;
     let mut call = Call::new(begun, say, "kill", args.json)?;
     let named = args.targets.pin(&call.mounts, tier, Absent::default())?;
-    let quarry = Quarry::new(args, args.check(&named)?, say);
+    let quarry = args.check(&named)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     let _inside = runtime.enter();
     let (stop, flag) = stop::requested_by_any()?;
+    let quarry = Quarry::new(args, quarry, say, begun, flag.clone());
     if !args.waits() {
         let failure = quarry.signal_once()?;
         return failure.map_or(Ok(ExitCode::Done), Err);

@@ -8,10 +8,13 @@ use axum::{
     http::{HeaderMap, HeaderName, header},
 };
 
-use crate::daemon::{
-    Daemon, engine,
-    metrics::{Format, Scope},
-    peer::Peer,
+use crate::{
+    daemon::{
+        Daemon, engine,
+        metrics::{Format, Scope},
+        peer::Peer,
+    },
+    tracker::table::Row,
 };
 
 /// Counts for Prometheus
@@ -46,7 +49,7 @@ pub(super) async fn metrics(
 }
 
 fn containers(state: &mut engine::State) -> usize {
-    let cgroups: HashSet<_> = state.table.iter().filter_map(|row| row.cgroup()).collect();
+    let cgroups: HashSet<_> = state.table.iter().filter_map(Row::cgroup).collect();
     let paths = cgroups.into_iter().filter_map(|id| state.tracker.path(id));
     let paths: Vec<_> = paths.collect();
     let mut found = HashSet::new();

@@ -35,6 +35,7 @@ use super::{containers, events, exits, health, info, metrics, wait};
 struct Api;
 
 /// The document.
+#[must_use]
 pub fn document() -> openapi::OpenApi {
     Api::openapi()
 }

@@ -1,0 +1,242 @@
+//! `probe top`: what a person sees, and the terminal afterwards.
+
+use std::{
+    os::unix::process::ExitStatusExt,
+    process::{Child, Command, ExitStatus},
+};
+
+use probe_tests::{
+    Cgroup, Deadline, Terminal, Victim, conditions, probe,
+    terminal::{Display, Modes},
+};
+use rustix::process::{Pid, Signal, kill_process};
+
+/// A program in a session of its own, with the terminal to itself.
+fn start(terminal: &Terminal, command: &Command) -> Child {
+    let mut session = Command::new("setsid");
+    session.arg("--ctty").arg(command.get_program());
+    session.args(command.get_args());
+    session
+        .env("TERM", "xterm")
+        .env("PS1", "shell> ")
+        .env_remove("ENV")
+        .stdin(terminal.end())
+        .stdout(terminal.end())
+        .stderr(terminal.end())
+        .spawn()
+        .expect("util-linux")
+}
+
+fn top(terminal: &Terminal, args: &[&str]) -> Child {
+    let mut command = conditions::as_it_is(&["top"]);
+    let child = start(terminal, command.args(args));
+    terminal.until("the screen", is_top);
+    child
+}
+
+fn is_top(display: &Display) -> bool {
+    display.is_alternate && display.has("probe top") && display.has("q quit")
+}
+
+fn ended(child: &mut Child) -> ExitStatus {
+    let mut status = None;
+    Deadline::start().until("it ends", || {
+        status = child.try_wait().expect("our child");
+        status.is_some()
+    });
+    status.expect("it ended")
+}
+
+#[track_caller]
+fn is_as_before(terminal: &Terminal, before: &Modes) {
+    terminal.until("the other screen goes", |display| !display.is_alternate);
+    assert!(!terminal.shown().is_cursor_hidden);
+    assert_eq!(terminal.modes(), *before);
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_death_is_shown_with_its_killer_and_q_leaves_the_terminal_as_it_was() {
+    let cgroup = Cgroup::v2("top");
+    let terminal = Terminal::new(160, 40);
+    let before = terminal.modes();
+    let mut child = top(&terminal, &["--failed"]);
+    assert!(terminal.modes() != before, "keys come one by one");
+    let victim = Victim::spawn(&["exit", "0"], Some(&cgroup));
+    victim.signal(Signal::KILL);
+    let pid = victim.pid().to_string();
+    let line = terminal.line_with(&[&pid, "victim", "SIGKILL", cgroup.name()]);
+    let killer = format!("[{}]", std::process::id());
+    assert!(line.contains(&killer), "{killer} is not in {line}");
+    terminal.press("q");
+    assert_eq!(ended(&mut child).code(), Some(0));
+    is_as_before(&terminal, &before);
+}
+
+#[test]
+#[ignore = "needs root"]
+fn who_lives_in_a_cgroup_is_counted() {
+    let cgroup = Cgroup::v2("census");
+    let _living: Vec<_> = (0..3)
+        .map(|_| Victim::spawn(&["exit", "0"], Some(&cgroup)))
+        .collect();
+    let terminal = Terminal::new(120, 40);
+    let mut child = top(&terminal, &["--sort", "live"]);
+    terminal.press("/");
+    terminal.press(cgroup.name());
+    terminal.press("\r");
+    terminal.until("three of them", |display| {
+        let lines = display.lines();
+        let mut of_it = lines.iter().filter(|line| line.starts_with(cgroup.name()));
+        of_it.any(|line| line.split_whitespace().nth(1) == Some("3"))
+    });
+    terminal.press("q");
+    assert_eq!(ended(&mut child).code(), Some(0));
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_signal_that_ends_it_leaves_the_terminal_as_it_was() {
+    for signal in [Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT] {
+        let terminal = Terminal::new(80, 24);
+        let before = terminal.modes();
+        let mut child = top(&terminal, &[]);
+        kill_process(Pid::from_child(&child), signal).expect("it runs");
+        assert_eq!(ended(&mut child).signal(), Some(signal.as_raw()));
+        is_as_before(&terminal, &before);
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn ctrl_c_ends_it() {
+    let terminal = Terminal::new(80, 24);
+    let before = terminal.modes();
+    let mut child = top(&terminal, &[]);
+    terminal.press("\u{3}");
+    assert_eq!(ended(&mut child).code(), Some(0));
+    is_as_before(&terminal, &before);
+}
+
+#[test]
+#[ignore = "needs root"]
+fn ctrl_z_gives_the_terminal_back_to_the_shell_and_fg_goes_on() {
+    let terminal = Terminal::new(80, 24);
+    let mut shell = start(&terminal, Command::new("sh").arg("-i"));
+    terminal.until("a prompt", |display| display.has("shell>"));
+    let before = terminal.modes();
+    let top = conditions::as_it_is(&["top"]);
+    let top = top.get_program().to_str().expect("UTF-8").to_owned();
+    terminal.press(&format!("{top} top\n"));
+    for _ in 0..2 {
+        terminal.until("the screen", is_top);
+        assert!(terminal.modes() != before);
+        terminal.press("\u{1a}");
+        terminal.until("a prompt", |display| {
+            !display.is_alternate && display.has("shell>")
+        });
+        is_as_before(&terminal, &before);
+        terminal.press("fg\n");
+    }
+    terminal.until("the screen", is_top);
+    terminal.press("q");
+    terminal.until("a prompt", |display| {
+        !display.is_alternate && display.has("shell>")
+    });
+    is_as_before(&terminal, &before);
+    terminal.press("exit 7\n");
+    assert_eq!(ended(&mut shell).code(), Some(7));
+}
+
+/// Nobody could continue it.
+#[test]
+#[ignore = "needs root"]
+fn without_a_shell_ctrl_z_does_nothing() {
+    let terminal = Terminal::new(80, 24);
+    let mut child = top(&terminal, &[]);
+    terminal.press("\u{1a}");
+    terminal.until("it comes back", |display| {
+        display.switches >= 3 && is_top(display)
+    });
+    terminal.press("q");
+    assert_eq!(ended(&mut child).code(), Some(0));
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_stop_and_a_continuation_by_others_mend_the_screen() {
+    let terminal = Terminal::new(80, 24);
+    let before = terminal.modes();
+    let mut child = top(&terminal, &[]);
+    let pid = Pid::from_child(&child);
+    kill_process(pid, Signal::STOP).expect("it runs");
+    kill_process(pid, Signal::CONT).expect("it runs");
+    terminal.until("it is drawn anew", |display| {
+        display.switches >= 2 && is_top(display)
+    });
+    terminal.press("q");
+    assert_eq!(ended(&mut child).code(), Some(0));
+    is_as_before(&terminal, &before);
+}
+
+#[test]
+#[ignore = "needs root"]
+fn it_follows_the_size_of_the_window_however_small_or_large() {
+    let terminal = Terminal::new(80, 24);
+    let mut child = top(&terminal, &[]);
+    for (columns, rows) in [(1, 1), (u16::MAX, u16::MAX), (0, 0), (1, 500), (3, 2)] {
+        terminal.resize(columns, rows);
+    }
+    terminal.resize(100, 10);
+    terminal.until("the keys in the last line", |display| {
+        display
+            .lines()
+            .get(9)
+            .is_some_and(|line| line.starts_with("q quit"))
+    });
+    terminal.resize(60, 20);
+    terminal.until("the keys in the last line", |display| {
+        display
+            .lines()
+            .get(19)
+            .is_some_and(|line| line.starts_with("q quit"))
+    });
+    terminal.press("q");
+    assert_eq!(ended(&mut child).code(), Some(0));
+}
+
+#[test]
+fn a_panic_leaves_the_terminal_as_it_was() {
+    let terminal = Terminal::new(80, 24);
+    let before = terminal.modes();
+    let mut child = start(
+        &terminal,
+        &Command::new(conditions::program("screen_panic")),
+    );
+    terminal.until("the screen", is_top);
+    assert!(terminal.modes() != before);
+    terminal.press("x");
+    assert_eq!(ended(&mut child).signal(), Some(Signal::ABORT.as_raw()));
+    is_as_before(&terminal, &before);
+}
+
+#[test]
+fn what_is_no_terminal_gets_a_hint() {
+    let output = probe(&["top"]);
+    assert_eq!(output.code, Some(2));
+    assert_eq!(output.stdout, "");
+    assert!(output.stderr.contains("needs a terminal"), "{output:?}");
+    assert!(output.stderr.contains("hint: `probe trace`"), "{output:?}");
+}
+
+#[test]
+#[ignore = "needs root"]
+fn without_privilege_the_screen_is_not_touched() {
+    let terminal = Terminal::new(80, 24);
+    let before = terminal.modes();
+    let mut child = start(&terminal, &conditions::without_privilege(&["top"]));
+    assert_eq!(ended(&mut child).code(), Some(5));
+    terminal.until("a hint", |display| display.has("hint:"));
+    assert_eq!(terminal.shown().switches, 0);
+    assert!(terminal.modes() == before);
+}

@@ -1,0 +1,15 @@
+//! Takes the terminal over as `probe top` does, and dies of a panic at which
+//! nothing is dropped, as in a release build.
+
+use std::{io::Read, panic, process, sync::Arc};
+
+use anyhow::Result;
+use probe_user::top::{Model, Options, Screen};
+
+fn main() -> Result<()> {
+    panic::set_hook(Box::new(|_| process::abort()));
+    let mut screen = Screen::enter(Arc::default())?;
+    screen.draw(&Model::new(Options::default()))?;
+    std::io::stdin().read_exact(&mut [0])?;
+    panic!("as was asked for");
+}
