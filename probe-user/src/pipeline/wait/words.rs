@@ -120,6 +120,8 @@ impl Session {
 
     fn fall_back(&mut self, at_least: Duration) {
         if let Some((plan, delay)) = self.seat.fallback.take() {
+            // Whoever joins says so.
+            self.said_armed = None;
             self.load_at(Instant::now() + delay.max(at_least), plan);
         }
     }
