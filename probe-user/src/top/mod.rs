@@ -29,7 +29,7 @@ pub use self::{
     place::Place,
     run::{TopError, run},
     screen::Screen,
-    source::{Source, Teller},
+    source::{Source, SourceError, Teller},
 };
 
 /// What the screen is to show.

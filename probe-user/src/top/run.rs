@@ -1,11 +1,6 @@
 //! Events, keys, seconds and signals become what stands on the screen.
 
-use std::{
-    future::poll_fn,
-    io,
-    pin::{Pin, pin},
-    time::Duration,
-};
+use std::{future::poll_fn, io, pin::Pin, time::Duration};
 
 use crossterm::event::{self, EventStream};
 use futures_core::Stream;
@@ -15,8 +10,8 @@ use tokio::{
     time::{Interval, MissedTickBehavior, interval, timeout},
 };
 
-use super::{Flow, Key, Model, Screen, Source, suspend};
-use crate::{output::is_closed, pipeline::trace::TraceError};
+use super::{Flow, Key, Model, Screen, Source, SourceError, suspend};
+use crate::output::is_closed;
 
 /// Between two pictures while something happens.
 const PICTURE_EVERY: Duration = Duration::from_millis(100);
@@ -32,7 +27,7 @@ pub enum TopError {
     Terminal(#[from] io::Error),
     /// The events came to an end.
     #[error("no more events")]
-    Source(#[from] TraceError),
+    Source(#[from] SourceError),
 }
 
 /// What else than events makes the screen change.
@@ -51,9 +46,9 @@ pub async fn run(
     model: &mut Model,
     source: Source,
     screen: &mut Screen,
-    stop: impl Future<Output = i32>,
+    mut stop: Pin<&mut impl Future<Output = i32>>,
 ) -> Result<Option<i32>, TopError> {
-    let mut stop = pin!(stop);
+    model.served_by(source.backend());
     match follow(model, source, screen, stop.as_mut()).await {
         // Nobody looks any more; a signal that says so may be on its way.
         Err(TopError::Terminal(error)) if is_gone(&error) => {

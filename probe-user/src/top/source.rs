@@ -11,12 +11,14 @@ use tokio::{
 use super::{Death, Event, Live, Place};
 use crate::{
     cgroup::{Cgroup, CgroupId},
+    client::{self, ClientError},
     container::Container,
+    container::Resolver,
     pipeline::{records::Records, trace::TraceError},
     record::Record,
     source::{
-        census::{self, Census},
         clock::WallClock,
+        processes::{self, Found},
     },
     waiter::Backend,
 };
@@ -26,27 +28,47 @@ const CENSUS_EVERY: Duration = Duration::from_secs(2);
 
 /// Who tells of the deaths: one variant for each backend that can.
 pub enum Teller {
+    /// A daemon; the containers of the living are found here.
+    Daemon(Box<client::Records>, Box<Resolver>),
     /// BPF programs of our own.
     Here(Box<Records>),
+}
+
+/// Why there are no more events.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// The daemon tells no more: others may.
+    #[error("the daemon tells no more")]
+    Daemon(#[source] ClientError),
+    /// Our own programs do not.
+    #[error(transparent)]
+    Here(#[from] TraceError),
 }
 
 impl Teller {
     /// The word on the screen.
     const fn backend(&self) -> &'static str {
         match self {
+            Self::Daemon(..) => Backend::Daemon.as_str(),
             Self::Here(_) => Backend::Bpf.as_str(),
         }
     }
 
     /// The next records. May be dropped and asked for again: none is lost.
-    async fn next(&mut self) -> Result<Vec<Record>, TraceError> {
+    async fn next(&mut self) -> Result<Vec<Record>, SourceError> {
         match self {
-            Self::Here(records) => records.next().await,
+            Self::Daemon(records, _) => match records.next().await {
+                Ok(Some(record)) => Ok(vec![record]),
+                Ok(None) => Err(SourceError::Daemon(ClientError::Gone)),
+                Err(error) => Err(SourceError::Daemon(error)),
+            },
+            Self::Here(records) => Ok(records.next().await?),
         }
     }
 
     fn container_of(&mut self, cgroup: &Cgroup) -> Option<Arc<Container>> {
         match self {
+            Self::Daemon(_, resolver) => resolver.container_of(cgroup.path.as_deref()?),
             Self::Here(records) => records.container_of(cgroup),
         }
     }
@@ -94,7 +116,7 @@ impl Source {
     }
 
     /// What comes next. May be dropped and asked for again: nothing is lost.
-    pub async fn next(&mut self) -> Result<Vec<Event>, TraceError> {
+    pub async fn next(&mut self) -> Result<Vec<Event>, SourceError> {
         loop {
             tokio::select! {
                 records = self.teller.next() => {
@@ -110,7 +132,7 @@ impl Source {
                     return Ok(vec![Event::Live(self.place(census))]);
                 }
                 _ = self.due.tick(), if self.census.is_none() => {
-                    self.census = Some(spawn_blocking(census::take));
+                    self.census = Some(spawn_blocking(Census::take));
                 }
             }
         }
@@ -140,6 +162,28 @@ impl Source {
         }
         live.places.extend(of);
         live
+    }
+}
+
+/// How many live where.
+#[derive(Debug, Default)]
+struct Census {
+    processes: u64,
+    /// By the path of the cgroup that a record of their exit would name.
+    by_cgroup: HashMap<String, u64>,
+}
+
+impl Census {
+    /// Who comes or goes meanwhile is counted or not.
+    fn take() -> Self {
+        let mut census = Self::default();
+        let found = processes::scan(false).into_iter().flatten();
+        for Found { place, .. } in found.filter(|found| !found.process.is_dead) {
+            census.processes += 1;
+            let path = place.map_or_else(|| "/".to_owned(), |place| place.path);
+            *census.by_cgroup.entry(path).or_default() += 1;
+        }
+        census
     }
 }
 
