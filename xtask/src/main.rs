@@ -10,6 +10,7 @@
 )]
 
 mod advisories;
+mod apt;
 mod bench;
 mod bpf;
 mod check;
@@ -23,6 +24,7 @@ mod privilege;
 mod setup;
 mod soak;
 mod test;
+mod vm;
 
 use std::process::ExitCode;
 
@@ -42,6 +44,7 @@ enum Xtask {
     Demo(demo::Args),
     Dist(dist::Args),
     Bench(bench::Args),
+    Vm(vm::Args),
 }
 
 fn main() -> ExitCode {
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
         Xtask::Demo(args) => demo::run(&args),
         Xtask::Dist(dist::Args {}) => dist::run(),
         Xtask::Bench(args) => bench::run(&args),
+        Xtask::Vm(args) => vm::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
