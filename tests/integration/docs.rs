@@ -54,16 +54,8 @@ struct Example {
 #[ignore = "needs root"]
 fn every_curl_example_of_the_documentation_works_as_written() {
     let examples = examples();
-    let routes = [
-        "info",
-        "wait",
-        "exits",
-        "events",
-        "containers",
-        "containers/web",
-    ];
-    for route in routes.map(|it| format!("localhost/v1/{it}")) {
-        let is_shown = examples.iter().any(|it| it.script.contains(&route));
+    for route in ROUTES {
+        let is_shown = examples.iter().any(|it| it.script.contains(route));
         assert!(is_shown, "no example of {route}");
     }
     let cgroup = Cgroup::v2_named("build");
