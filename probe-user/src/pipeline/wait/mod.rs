@@ -63,6 +63,7 @@ pub struct Session {
     status_of: Option<(PinnedProcess, Wait)>,
     progress: Option<ProgressBar>,
     to_break: Option<Broken>,
+    is_deaf: bool,
     /// What was said of it last: with BPF, or without.
     said_armed: Option<bool>,
 }
@@ -90,6 +91,7 @@ impl Session {
             status_of: None,
             progress: None,
             to_break: None,
+            is_deaf: false,
             said_armed: None,
         }
     }
