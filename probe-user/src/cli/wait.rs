@@ -135,6 +135,7 @@ fn wait(args: &Args, say: Say) -> Result<ExitCode, Failure> {
         let ladder = args.ladder();
         ladder.named(&mut session, &mut plan, needed).await?;
         if session.look()? >= needed {
+            session.settle(Outcome::Already).await?;
             let ended = session.finish()?;
             return args.conclude(&call, ended, Outcome::Already);
         }

@@ -37,7 +37,7 @@ impl Session {
         deadline: Option<Instant>,
         mut stop: Pin<&mut impl Future<Output = ()>>,
     ) -> Result<Outcome, WaitError> {
-        if !self.is_loading && self.load_at.is_none() && !self.seat.is_open() {
+        if !self.is_loading && self.load_at.is_none() && !self.seat.is_asked() {
             self.say_armed();
         }
         let mut progress_at = Instant::now() + PROGRESS_EVERY * 5;

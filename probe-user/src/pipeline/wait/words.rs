@@ -78,7 +78,11 @@ impl Session {
                 if self.seat.state == State::Asked {
                     self.seat.state = State::Armed;
                     self.serve_by(self.serving());
-                    self.say_armed();
+                    // Or the first look is still to come: what ends from now on is
+                    // told, but was not waited for.
+                    if self.has_looked {
+                        self.say_armed();
+                    }
                 }
             }
             Word::Record(record) => {
