@@ -3,7 +3,7 @@
 use std::{fs, process::Command};
 
 use probe_tests::{
-    Cgroup, Output, Victim, Waiting, conditions, extent, probe, probe_in, random, record,
+    Cgroup, Deadline, Output, Victim, Waiting, conditions, extent, probe, probe_in, random, record,
 };
 use rustix::process::Signal;
 use serde_json::Value;
