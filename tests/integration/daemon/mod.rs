@@ -2,6 +2,7 @@
 
 mod config;
 mod contained;
+mod endpoints;
 mod log;
 mod privileges;
 mod socket;
