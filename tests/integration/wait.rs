@@ -189,7 +189,7 @@ fn a_timeout_names_the_survivors() {
 }
 
 fn state(pid: u32) -> char {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("it lives");
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("it lives");
     let (_, rest) = stat.rsplit_once(") ").expect("a name in brackets");
     rest.chars().next().expect("a state")
 }
@@ -229,7 +229,7 @@ fn a_survivor_comes_with_the_reason_why_it_may_not_die() {
 
     let stopped = Victim::spawn(&["pause"], Some(&cgroup));
     stopped.signal(Signal::STOP);
-    probe_tests::Deadline::start().until("it is stopped", || {
+    Deadline::start().until("it is stopped", || {
         let stat = fs::read_to_string(format!("/proc/{}/stat", stopped.pid()));
         stat.expect("it lives").contains(") T ")
     });
@@ -295,7 +295,7 @@ fn a_v1_freezer_is_named_as_the_reason() {
         let state = fs::read_to_string(cgroup.file("freezer.state"));
         state.expect("our own").starts_with("FROZEN")
     };
-    probe_tests::Deadline::start().until("it is frozen", is_frozen);
+    Deadline::start().until("it is frozen", is_frozen);
     victim.signal(Signal::KILL);
     let survivor = survivor(&cgroup, victim.pid());
     let reason = survivor["reason"].as_str().unwrap_or_default();
@@ -309,7 +309,7 @@ fn a_v1_freezer_is_named_as_the_reason() {
 /// 10 ms later at the earliest.
 fn freeze(cgroup: &Cgroup) {
     cgroup.write("cgroup.freeze", "1");
-    probe_tests::Deadline::start().until("it is frozen", || {
+    Deadline::start().until("it is frozen", || {
         let events = fs::read_to_string(cgroup.file("cgroup.events"));
         events.expect("v2 has it").contains("frozen 1")
     });
