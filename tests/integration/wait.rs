@@ -3,7 +3,7 @@
 use std::{fs, process::Command};
 
 use probe_tests::{
-    Cgroup, Output, Victim, Waiting, conditions, extent, probe, probe_in, random, record,
+    Cgroup, Deadline, Output, Victim, Waiting, conditions, extent, probe, probe_in, random, record,
 };
 use rustix::process::Signal;
 use serde_json::Value;
@@ -170,6 +170,7 @@ fn a_root_never_becomes_empty_and_is_refused() {
 fn a_timeout_names_the_survivors() {
     let cgroup = Cgroup::v2("timeout");
     let victim = Victim::spawn(&["pause"], Some(&cgroup));
+    Deadline::start().until("the victim sleeps", || state(victim.pid()) == 'S');
     for (_, condition) in CONDITIONS {
         for timeout in ["0", "50ms"] {
             let args = ["wait", "--json", "-t", timeout, "--cgroup", cgroup.path()];
@@ -185,6 +186,12 @@ fn a_timeout_names_the_survivors() {
     }
     let empty = cgroup.sub("empty");
     assert_verdict(&wait(&["-t", "0", "--cgroup", empty.path()]), 0, "already");
+}
+
+fn state(pid: u32) -> char {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("it lives");
+    let (_, rest) = stat.rsplit_once(") ").expect("a name in brackets");
+    rest.chars().next().expect("a state")
 }
 
 /// The survivor of a wait that does not end, by its pid.

@@ -10,6 +10,7 @@
 )]
 
 mod advisories;
+mod apt;
 mod bench;
 mod bpf;
 mod check;
@@ -18,11 +19,13 @@ mod command;
 mod demo;
 mod dist;
 mod fuzz;
+mod openapi;
 mod parts;
 mod privilege;
 mod setup;
 mod soak;
 mod test;
+mod vm;
 
 use std::process::ExitCode;
 
@@ -40,8 +43,10 @@ enum Xtask {
     Soak(soak::Args),
     Fuzz(fuzz::Args),
     Demo(demo::Args),
+    Openapi(openapi::Args),
     Dist(dist::Args),
     Bench(bench::Args),
+    Vm(vm::Args),
 }
 
 fn main() -> ExitCode {
@@ -54,8 +59,10 @@ fn main() -> ExitCode {
         Xtask::Soak(args) => soak::run(&args),
         Xtask::Fuzz(args) => fuzz::run(&args),
         Xtask::Demo(args) => demo::run(&args),
+        Xtask::Openapi(openapi::Args {}) => openapi::run(),
         Xtask::Dist(dist::Args {}) => dist::run(),
         Xtask::Bench(args) => bench::run(&args),
+        Xtask::Vm(args) => vm::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

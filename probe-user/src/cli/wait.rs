@@ -82,6 +82,10 @@ pub(super) struct Args {
     /// For tests: BPF breaks as soon as it has joined
     #[arg(long, hide = true, value_name = "WHAT", value_parser = choice::broken())]
     break_bpf: Option<Broken>,
+
+    /// For tests: only what the daemon says is a reason to look
+    #[arg(long, hide = true)]
+    deaf: bool,
 }
 
 pub(super) fn run(args: &Args, say: Say) -> Result<ExitCode, Failure> {
@@ -120,6 +124,9 @@ fn wait(args: &Args, say: Say) -> Result<ExitCode, Failure> {
     let needed = call.arm(&mut session, named, args.until, args.needed())?;
     if let Some(broken) = args.break_bpf {
         session.break_bpf(broken);
+    }
+    if args.deaf {
+        session.go_deaf();
     }
     if let Some(process) = process.flatten() {
         session.want_status(process)?;

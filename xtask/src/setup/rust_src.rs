@@ -10,16 +10,13 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use crate::{checkout, command};
+use crate::{
+    apt::{self, Apt, Kind, Source},
+    checkout, command,
+};
 
 /// Archives that carry compilers newer than a release has.
 const SUITES: [&str; 3] = ["trixie-backports", "forky", "sid"];
-
-/// Debian's keys, where its releases put them.
-const KEYRINGS: [&str; 2] = [
-    "/usr/share/keyrings/debian-archive-keyring.pgp",
-    "/usr/share/keyrings/debian-archive-keyring.gpg",
-];
 
 /// Installs them unless they are there; says whether it did.
 pub(super) fn install(verbose: bool) -> Result<bool> {
@@ -71,17 +68,21 @@ fn from_debian(library: &Path) -> Result<String> {
         .nth(1)
         .context("version of rustc")?;
     let mut result = Err(anyhow::anyhow!("apt names no archive of Debian"));
-    for archive in archives()? {
+    for archive in apt::archives(Kind::Main)? {
         for suite in SUITES {
-            let apt = Apt::new(&archive, suite)?;
-            result = apt.fetch(wanted);
+            let source = Source {
+                archive: archive.clone(),
+                suite: suite.to_owned(),
+            };
+            let apt = Apt::new(checkout::target().join("setup/apt"), &[source])?;
+            result = fetch(&apt, wanted);
             if let Ok((version, directory)) = &result {
                 copy(
                     &directory.join(format!("usr/src/rustc-{wanted}/library")),
                     library,
                 )?;
                 let version = version.clone();
-                fs::remove_dir_all(&apt.state).context("remove the downloaded package")?;
+                apt.remove()?;
                 return Ok(version);
             }
         }
@@ -89,98 +90,15 @@ fn from_debian(library: &Path) -> Result<String> {
     result.map(|(version, _)| version)
 }
 
-/// Where this machine gets its packages from.
-fn archives() -> Result<Vec<String>> {
-    let listed = command::stdout(Command::new("apt-get").args([
-        "indextargets",
-        "--no-release-info",
-        "--format",
-        "$(REPO_URI)",
-    ]))?;
-    let mut archives: Vec<_> = listed
-        .lines()
-        .filter(|uri| !uri.trim_end_matches('/').ends_with("security"))
-        .map(str::to_owned)
-        .collect();
-    archives.sort();
-    archives.dedup();
-    Ok(archives)
-}
-
-/// apt with one suite and a state of its own: the machine's is not touched.
-struct Apt {
-    state: PathBuf,
-}
-
-impl Apt {
-    fn new(archive: &str, suite: &str) -> Result<Self> {
-        let state = checkout::target().join("setup/apt");
-        if state.exists() {
-            fs::remove_dir_all(&state).with_context(|| format!("remove {}", state.display()))?;
-        }
-        for directory in ["lists/partial", "cache/archives/partial", "package"] {
-            let directory = state.join(directory);
-            fs::create_dir_all(&directory)
-                .with_context(|| format!("create {}", directory.display()))?;
-        }
-        let keyring = KEYRINGS
-            .into_iter()
-            .find(|keyring| Path::new(keyring).is_file());
-        fs::write(
-            state.join("sources.list"),
-            source_line(archive, suite, keyring),
-        )
-        .context("write sources.list")?;
-        Ok(Self { state })
-    }
-
-    fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(program);
-        let option =
-            |name: &str, path: &str| format!("-o{name}={}", self.state.join(path).display());
-        command
-            .current_dir(self.state.join("package"))
-            .arg(option("Dir::State", ""))
-            .arg(option("Dir::Cache", "cache"))
-            .arg(option("Dir::Etc::SourceList", "sources.list"))
-            .arg("-oDir::Etc::SourceParts=/dev/null")
-            .arg("-oDir::State::status=/var/lib/dpkg/status")
-            // The user `_apt` cannot write below somebody's checkout.
-            .arg(format!("-oAPT::Sandbox::User={}", whoami()));
-        command
-    }
-
-    /// Downloads and unpacks the sources of this compiler.
-    fn fetch(&self, rustc: &str) -> Result<(String, PathBuf)> {
-        command::quiet(self.command("apt-get").arg("update"))?;
-        let known = command::stdout(self.command("apt-cache").args(["madison", "rust-src"]))?;
-        let Some(version) = revision(&known, rustc) else {
-            bail!("no rust-src {rustc} among: {}", known.trim());
-        };
-        command::quiet(
-            self.command("apt-get")
-                .args(["download", &format!("rust-src={version}")]),
-        )?;
-        let package = fs::read_dir(self.state.join("package"))?
-            .next()
-            .context("apt-get download left no file")??
-            .path();
-        let unpacked = self.state.join("unpacked");
-        command::quiet(Command::new("dpkg").arg("-x").args([&package, &unpacked]))?;
-        Ok((version.to_owned(), unpacked))
-    }
-}
-
-fn whoami() -> String {
-    let name = command::stdout(Command::new("id").arg("-un"));
-    name.map_or_else(|_| "root".to_owned(), |name| name.trim().to_owned())
-}
-
-fn source_line(archive: &str, suite: &str, keyring: Option<&str>) -> String {
-    let option = keyring
-        .map(|path| format!("[signed-by={path}] "))
-        .unwrap_or_default();
-    format!("deb {option}{archive} {suite} main\n")
+/// Downloads and unpacks the sources of this compiler.
+fn fetch(apt: &Apt, rustc: &str) -> Result<(String, PathBuf)> {
+    apt.update()?;
+    let known = apt.madison("rust-src")?;
+    let Some(version) = revision(&known, rustc) else {
+        bail!("no rust-src {rustc} among: {}", known.trim());
+    };
+    let unpacked = apt.unpack(&format!("rust-src={version}"))?;
+    Ok((version.to_owned(), unpacked))
 }
 
 /// The newest package of this compiler, out of apt's table, which is sorted.
@@ -234,14 +152,6 @@ mod tests {
     fn a_longer_version_number_is_another_compiler() {
         assert_eq!(revision(TABLE, "1.96"), None);
         assert_eq!(revision(TABLE, "1.94.0"), None);
-    }
-
-    #[test]
-    fn packages_stay_verified() {
-        assert_eq!(
-            source_line("http://archive.test/debian", "sid", Some("/keys.gpg")),
-            "deb [signed-by=/keys.gpg] http://archive.test/debian sid main\n"
-        );
     }
 
     #[test]

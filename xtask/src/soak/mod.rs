@@ -28,6 +28,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "INDEX", requires = "seed")]
     only: Option<u64>,
 
+    /// At most 20 processes, 8 threads of each and 16 MiB
+    #[arg(long)]
+    small: bool,
+
     /// Wait in a way that is known to be wrong, to see the soak notice
     #[arg(long, hide = true, value_parser = ["exit", "procs", "poll"])]
     lie: Option<String>,
@@ -55,6 +59,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             if let Some(value) = value {
                 soak.args([option, &value.to_string()]);
             }
+        }
+        if args.small {
+            soak.arg("--small");
         }
         if let Some(lie) = &args.lie {
             soak.args(["--lie", lie, "--patience", "2"]);

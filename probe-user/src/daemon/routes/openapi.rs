@@ -49,3 +49,21 @@ pub fn document() -> openapi::OpenApi {
 pub(super) async fn openapi() -> Json<openapi::OpenApi> {
     Json(document())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::document;
+
+    #[test]
+    fn a_process_that_is_waited_for_is_named_by_identity() {
+        let document = serde_json::to_value(document()).expect("JSON");
+        let target = "/components/schemas/Target/properties/process/oneOf/0/$ref";
+        let reference = document.pointer(target).and_then(|it| it.as_str());
+        let pointer = reference.expect("a reference").trim_start_matches('#');
+        let process = document.pointer(pointer).expect("it is there");
+        assert!(
+            process["properties"]["start_ticks"].is_object(),
+            "{process}"
+        );
+    }
+}

@@ -69,6 +69,12 @@ impl Session {
         self.seat.listener.spawn(listen);
     }
 
+    /// For tests: as long as a daemon serves, nothing else is a reason to look.
+    #[doc(hidden)]
+    pub fn go_deaf(&mut self) {
+        self.is_deaf = true;
+    }
+
     /// Resolves when the daemon is armed, or with the reason why it does not
     /// serve: then what joins instead is on its way.
     pub async fn answered(&mut self) -> Result<Result<(), ClientError>, WaitError> {

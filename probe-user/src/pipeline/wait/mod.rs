@@ -64,6 +64,7 @@ pub struct Session {
     status_of: Option<(PinnedProcess, Wait)>,
     progress: Option<ProgressBar>,
     to_break: Option<Broken>,
+    is_deaf: bool,
     /// What was said of it last: with BPF, or without.
     said_armed: Option<bool>,
 }
@@ -92,6 +93,7 @@ impl Session {
             status_of: None,
             progress: None,
             to_break: None,
+            is_deaf: false,
             said_armed: None,
         }
     }

@@ -66,6 +66,9 @@ struct Args {
     /// Tell of verdicts that came later than this after the kill
     #[arg(long, value_name = "MILLISECONDS")]
     slow: Option<u64>,
+    /// At most 20 processes, 8 threads of each and 16 MiB
+    #[arg(long)]
+    small: bool,
     /// Wait in a way that is known to be wrong: the soak's own test
     #[arg(long, value_enum)]
     lie: Option<Lie>,
@@ -160,6 +163,7 @@ fn prepare(args: &Args, seed: u64) -> Result<Course> {
         mounts,
         patience: Duration::from_secs(args.patience),
         liar: args.lie.map(Liar::prepare).transpose()?,
+        is_small: args.small,
     })
 }
 

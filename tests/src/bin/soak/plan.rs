@@ -172,6 +172,17 @@ impl Plan {
         }
     }
 
+    /// The same for a machine that is emulated: what is large there only takes
+    /// long.
+    pub(crate) fn small(self) -> Self {
+        Self {
+            processes: self.processes.min(20),
+            threads: self.threads.min(8),
+            mebibytes: self.mebibytes.min(16),
+            ..self
+        }
+    }
+
     /// Whether no member outlives the verdict.
     pub(crate) fn all_die(&self) -> bool {
         match self.shape {

@@ -34,6 +34,7 @@ pub(crate) struct Course {
     /// A wait that takes longer hangs.
     pub(crate) patience: Duration,
     pub(crate) liar: Option<Liar>,
+    pub(crate) is_small: bool,
 }
 
 /// How it went.
@@ -57,6 +58,9 @@ pub(crate) struct Outcome {
 impl Course {
     pub(crate) fn plan(&self, index: u64) -> Plan {
         let mut plan = Plan::of(self.seed, index);
+        if self.is_small {
+            plan = plan.small();
+        }
         // What the lies are about.
         if self.liar.is_some() {
             plan.until = Until::Empty;
@@ -71,9 +75,10 @@ impl Course {
 
     pub(crate) fn replay(&self, index: u64) -> String {
         format!(
-            "cargo xtask soak --backend {} --seed {} --only {index}",
+            "cargo xtask soak --backend {} --seed {} --only {index}{}",
             self.backend.as_str(),
-            self.seed
+            self.seed,
+            if self.is_small { " --small" } else { "" }
         )
     }
 

@@ -1,0 +1,252 @@
+//! Pid 1 of a virtual machine (`cargo xtask vm`): mounts what the tests need,
+//! runs what the kernel's command line names, and turns the machine off.
+//!
+//! `probe.tests=wait::,kill::` are filters of the integration tests,
+//! `probe.soak=50` are trials of each backend, `probe.shell` is a shell on the
+//! console. What it says goes to the second serial line, one line a fact, each
+//! begun by [`MARK`] so that the host tells them from what the programs say.
+
+use std::{
+    ffi::CStr,
+    fs::{self, File, OpenOptions},
+    io::{self, Write},
+    os::unix::fs::symlink,
+    path::Path,
+    process::{Child, Command, Stdio},
+};
+
+use anyhow::{Context, Result, ensure};
+use rustix::{
+    mount::{MountFlags, mount},
+    process::{Pid, WaitOptions, WaitStatus, getpid},
+    system::{RebootCommand, reboot},
+};
+
+/// Begins a line that the host reads.
+const MARK: &str = "@vm";
+
+/// Hierarchies of v1 beside v2, as machines have them that need both: what the
+/// tests name.
+const V1: [&str; 3] = ["pids", "freezer", "memory"];
+
+const BACKENDS: [&str; 3] = ["bpf", "pidfd", "poll"];
+
+const PROBE: &str = "/probe/release/probe";
+const TESTS: &str = "/probe/debug/deps/integration";
+const SOAK: &str = "/probe/debug/soak";
+
+fn main() -> Result<()> {
+    ensure!(
+        getpid().is_init(),
+        "this turns the machine off when it is done"
+    );
+    let mut guest = Guest { line: None };
+    if let Err(error) = guest.run() {
+        guest.say(&format!("error {error:#}"));
+    }
+    guest.say("end");
+    rustix::fs::sync();
+    // Without ACPI there is no off, and QEMU takes a restart for it.
+    let _no_off = reboot(RebootCommand::PowerOff);
+    reboot(RebootCommand::Restart).context("turn the machine off")
+}
+
+/// What this program is to the machine.
+struct Guest {
+    /// To the host, once it can be opened.
+    line: Option<File>,
+}
+
+impl Guest {
+    fn run(&mut self) -> Result<()> {
+        let missing = mounts()?;
+        let line = OpenOptions::new().write(true).open("/dev/ttyS1");
+        self.line = Some(line.context("open the line to the host")?);
+        self.say(&format!("begin {}", uname()));
+        for controller in missing {
+            self.say(&format!("note no v1 hierarchy of {controller} here"));
+        }
+        interfaces();
+        let words = fs::read_to_string("/proc/cmdline").context("read the command line")?;
+        let value = |name: &str| {
+            words
+                .split_whitespace()
+                .find_map(|word| word.strip_prefix(name)?.strip_prefix('='))
+        };
+        if words.split_whitespace().any(|word| word == "probe.shell") {
+            return self.shell();
+        }
+        self.doctor()?;
+        if let Some(filters) = value("probe.tests") {
+            self.tests(filters)?;
+        }
+        if let Some(trials) = value("probe.soak") {
+            self.soak(trials)?;
+        }
+        Ok(())
+    }
+
+    /// On the console if there is no line: nobody reads what cannot be written.
+    fn say(&mut self, what: &str) {
+        let line = format!("{MARK} {what}\n");
+        let _unsaid = match &mut self.line {
+            Some(serial) => serial.write_all(line.as_bytes()),
+            None => io::stderr().write_all(line.as_bytes()),
+        };
+    }
+
+    fn doctor(&mut self) -> Result<()> {
+        let output = Command::new(PROBE)
+            .args(["doctor", "--json"])
+            .stderr(Stdio::inherit())
+            .output()
+            .context("ask the doctor")?;
+        let report = String::from_utf8_lossy(&output.stdout);
+        self.say(&format!("doctor {}", report.trim()));
+        Ok(())
+    }
+
+    fn tests(&mut self, filters: &str) -> Result<()> {
+        let mut tests = Command::new(TESTS);
+        tests.args(["--include-ignored", "--test-threads=1"]);
+        tests.args(filters.split(',').filter(|filter| *filter != "*"));
+        self.part("tests", &mut tests)
+    }
+
+    fn soak(&mut self, trials: &str) -> Result<()> {
+        for backend in BACKENDS {
+            let name = format!("soak::{backend}");
+            if backend == "bpf" && !has_tracing() {
+                self.say(&format!("inapplicable {name} the kernel has no tracing"));
+                continue;
+            }
+            let mut soak = Command::new(SOAK);
+            soak.args(["--backend", backend, "--trials", trials, "--small"]);
+            self.part(&name, &mut soak)?;
+        }
+        Ok(())
+    }
+
+    /// Runs a program to its end; what it says goes to the host.
+    fn part(&mut self, name: &str, command: &mut Command) -> Result<()> {
+        self.say(&format!("run {name}"));
+        let line = self.line.as_ref().context("no line to the host")?;
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(line.try_clone().context("share the line")?)
+            .stderr(line.try_clone().context("share the line")?)
+            .env("RUST_BACKTRACE", "0")
+            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+            .spawn()
+            .with_context(|| format!("run {name}"))?;
+        let status = reap_until(&child)?;
+        self.say(&format!("ran {name} {status}"));
+        Ok(())
+    }
+
+    /// Until somebody leaves it.
+    fn shell(&mut self) -> Result<()> {
+        self.say("shell");
+        let console = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open("/dev/console");
+        let console = console.context("open the console")?;
+        let child = Command::new("/bin/sh")
+            .arg("-i")
+            .stdin(console.try_clone().context("share the console")?)
+            .stdout(console.try_clone().context("share the console")?)
+            .stderr(console)
+            .env(
+                "PATH",
+                "/probe/release:/probe/debug:/usr/sbin:/usr/bin:/sbin:/bin",
+            )
+            .spawn()
+            .context("run a shell")?;
+        reap_until(&child).map(drop)
+    }
+}
+
+/// Everything that tests kill and nobody reaps becomes a child of pid 1: its
+/// duty is to reap, as it is elsewhere.
+fn reap_until(child: &Child) -> Result<String> {
+    let wanted = Pid::from_child(child);
+    loop {
+        let (pid, status) = rustix::process::wait(WaitOptions::empty())
+            .context("wait for a child")?
+            .context("a wait that does not return at once")?;
+        if pid == wanted {
+            return Ok(words(status));
+        }
+    }
+}
+
+fn words(status: WaitStatus) -> String {
+    match (status.exit_status(), status.terminating_signal()) {
+        (Some(code), _) => code.to_string(),
+        (None, Some(signal)) => format!("signal-{signal}"),
+        (None, None) => "unknown".to_owned(),
+    }
+}
+
+/// Where no event of the kernel can be had, whatever the privilege.
+fn has_tracing() -> bool {
+    Path::new("/sys/kernel/tracing").is_dir()
+}
+
+/// Mounts what a machine has; says which hierarchies of v1 this kernel lacks.
+fn mounts() -> Result<Vec<&'static str>> {
+    let plain = MountFlags::empty();
+    for (kind, point) in [
+        ("proc", "/proc"),
+        ("sysfs", "/sys"),
+        ("devtmpfs", "/dev"),
+        ("tmpfs", "/tmp"),
+        ("tmpfs", "/run"),
+        ("devpts", "/dev/pts"),
+        ("tmpfs", "/dev/shm"),
+        ("tmpfs", "/sys/fs/cgroup"),
+        ("cgroup2", "/sys/fs/cgroup/unified"),
+    ] {
+        mount_at(kind, point, plain, None)?;
+    }
+    if has_tracing() {
+        mount_at("tracefs", "/sys/kernel/tracing", plain, None)?;
+    }
+    for (name, of) in [
+        ("fd", ""),
+        ("stdin", "/0"),
+        ("stdout", "/1"),
+        ("stderr", "/2"),
+    ] {
+        let link = Path::new("/dev").join(name);
+        symlink(format!("/proc/self/fd{of}"), &link)
+            .with_context(|| format!("link {}", link.display()))?;
+    }
+    let controllers = [c"pids", c"freezer", c"memory"];
+    let lacks = |(name, controller): &(&str, &CStr)| {
+        let point = format!("/sys/fs/cgroup/{name}");
+        mount_at("cgroup", &point, plain, Some(controller)).is_err()
+    };
+    let lacking = V1.into_iter().zip(controllers).filter(lacks);
+    Ok(lacking.map(|(name, _)| name).collect())
+}
+
+fn mount_at(kind: &str, point: &str, flags: MountFlags, data: Option<&CStr>) -> Result<()> {
+    fs::create_dir_all(point).with_context(|| format!("make {point}"))?;
+    mount(kind, point, kind, flags, data).with_context(|| format!("mount {kind} at {point}"))
+}
+
+/// Loopback, which the kernel leaves down. Tests that need it say so.
+fn interfaces() {
+    let _without = Command::new("ip")
+        .args(["link", "set", "lo", "up"])
+        .status();
+}
+
+fn uname() -> String {
+    rustix::system::uname()
+        .release()
+        .to_string_lossy()
+        .into_owned()
+}

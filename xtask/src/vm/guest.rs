@@ -1,0 +1,149 @@
+//! A virtual machine from its first instruction to its end, under a time limit.
+
+use std::{
+    fs::{self, File},
+    io::{BufRead, BufReader, Write},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context, Result};
+
+use super::{
+    console::{self, Finding},
+    kernel::Kernel,
+    qemu::Qemu,
+    row::{Machine, Row},
+    transcript::Transcript,
+};
+use crate::checkout;
+
+/// How to start one.
+pub(super) struct Guest<'a> {
+    pub(super) row: &'a Row,
+    pub(super) kernel: &'a Kernel,
+    pub(super) qemu: Option<Qemu>,
+    pub(super) initramfs: &'a Path,
+    /// For pid 1, as words of the kernel's command line.
+    pub(super) words: &'a str,
+    pub(super) seconds: u32,
+}
+
+/// What became of one.
+pub(super) struct Run {
+    pub(super) transcript: Transcript,
+    pub(super) findings: Vec<Finding>,
+    /// Where all that it said is kept.
+    pub(super) directory: PathBuf,
+}
+
+impl Guest<'_> {
+    /// Runs it to its end; what the tests say is shown as it comes.
+    pub(super) fn run(&self) -> Result<Run> {
+        let directory = checkout::target().join("vm/runs").join(self.row.name);
+        fs::create_dir_all(&directory)
+            .with_context(|| format!("create {}", directory.display()))?;
+        let console = directory.join("console.log");
+        let mut child = self
+            .command(&console)?
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("start the machine")?;
+        let pipe = child.stdout.take().context("a pipe of the machine")?;
+        let transcript = self.read(BufReader::new(pipe), &directory.join("tests.log"))?;
+        child.wait().context("wait for the machine")?;
+        let console = fs::read(&console).unwrap_or_default();
+        if let Some(doctor) = &transcript.doctor {
+            let path = directory.join("doctor.json");
+            fs::write(&path, doctor).with_context(|| format!("write {}", path.display()))?;
+        }
+        Ok(Run {
+            transcript,
+            findings: console::findings(&String::from_utf8_lossy(&console)),
+            directory,
+        })
+    }
+
+    /// The machine with a terminal of its own.
+    pub(super) fn shell(&self) -> Result<()> {
+        let mut command = match self.row.machine {
+            Machine::Qemu => self.emulator("console=ttyS0")?,
+            Machine::Uml => self.program("con0=fd:0,fd:1"),
+        };
+        if self.row.machine == Machine::Qemu {
+            command.args(["-serial", "mon:stdio", "-serial", "null"]);
+        }
+        crate::command::run(&mut command)
+    }
+
+    fn read(&self, mut pipe: impl BufRead, log: &Path) -> Result<Transcript> {
+        let mut log = File::create(log).with_context(|| format!("create {}", log.display()))?;
+        let mut transcript = Transcript::default();
+        let mut line = Vec::new();
+        while pipe.read_until(b'\n', &mut line).context("read its line")? > 0 {
+            let text = String::from_utf8_lossy(&line);
+            let text = text.trim_end_matches(['\n', '\r']);
+            writeln!(log, "{text}").context("keep what it says")?;
+            if !text.contains("@vm doctor") {
+                println!("{:>6} │ {text}", self.row.name);
+            }
+            transcript.read(text);
+            line.clear();
+        }
+        transcript.close();
+        Ok(transcript)
+    }
+
+    fn command(&self, console: &Path) -> Result<Command> {
+        if self.row.machine == Machine::Uml {
+            let mut uml = self.program("con0=null,fd:2");
+            uml.args(["ssl=null", "ssl1=null,fd:1"]);
+            let file = File::create(console);
+            let file = file.with_context(|| format!("create {}", console.display()))?;
+            uml.stderr(file);
+            return Ok(uml);
+        }
+        let mut qemu = self.emulator("console=ttyS0 loglevel=6")?;
+        let console = format!("file:{}", console.display());
+        qemu.args(["-serial", &console, "-serial", "stdio"]);
+        Ok(qemu)
+    }
+
+    /// Gently, because it takes all that it gets, and never for ever.
+    fn limited(&self, program: &Path) -> Command {
+        let mut command = Command::new("timeout");
+        command
+            .args(["--foreground", "-k", "5"])
+            .arg(self.seconds.to_string())
+            .args(["nice", "-n", "10"])
+            .arg(program);
+        command
+    }
+
+    fn emulator(&self, console: &str) -> Result<Command> {
+        let qemu = self.qemu.context("no emulator")?;
+        let mut command = self.limited(Path::new("qemu-system-x86_64"));
+        command
+            .args(["-machine", "q35", "-accel", "tcg,thread=multi"])
+            .args(["-cpu", "max", "-smp", qemu.cpus(), "-m", "1G"])
+            .args(["-nodefaults", "-no-user-config", "-display", "none"])
+            .args(["-no-reboot", "-kernel"])
+            .arg(&self.kernel.image)
+            .arg("-initrd")
+            .arg(self.initramfs)
+            .arg("-append")
+            .arg(format!("{console} panic=-1 oops=panic {}", self.words));
+        Ok(command)
+    }
+
+    fn program(&self, console: &str) -> Command {
+        let mut command = self.limited(&self.kernel.image);
+        command
+            .arg("mem=1G")
+            .arg(format!("initrd={}", self.initramfs.display()))
+            .args(["console=tty0", "panic=-1", console])
+            .args(self.words.split(' '));
+        command
+    }
+}

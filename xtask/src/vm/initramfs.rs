@@ -1,0 +1,139 @@
+//! The first file system of a guest, which is all that it has: our programs,
+//! and those of this machine that the tests run, with their libraries.
+
+use std::{
+    collections::BTreeSet,
+    fs::{self, File},
+    io::Write,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context, Result, bail};
+
+use super::{
+    build::{BINS, Programs},
+    cpio::Cpio,
+};
+use crate::{checkout, command};
+
+/// What the tests run beside our own.
+const TOOLS: [&str; 24] = [
+    "bash", "cat", "date", "dmesg", "env", "grep", "ip", "kill", "ls", "mkdir", "mount", "nsenter",
+    "prlimit", "ps", "rmdir", "setpriv", "setsid", "sh", "sleep", "strace", "true", "umount",
+    "unshare", "curl",
+];
+
+/// Directories that something is mounted on, or written to.
+const DIRECTORIES: [&str; 16] = [
+    "dev",
+    "etc",
+    "proc",
+    "sys",
+    "tmp",
+    "run",
+    "root",
+    "usr",
+    "usr/bin",
+    "usr/lib",
+    "usr/lib64",
+    "usr/sbin",
+    "probe",
+    "probe/debug",
+    "probe/debug/deps",
+    "probe/release",
+];
+
+/// Writes it and says where it is.
+pub(super) fn pack(programs: &Programs) -> Result<PathBuf> {
+    let path = checkout::target().join("vm/initramfs.gz");
+    let file = File::create(&path).with_context(|| format!("create {}", path.display()))?;
+    let mut gzip = Command::new("gzip")
+        .arg("-1")
+        .stdin(Stdio::piped())
+        .stdout(file)
+        .spawn()
+        .context("run gzip")?;
+    let pipe = gzip.stdin.take().context("a pipe to gzip")?;
+    let mut cpio = Cpio::new(pipe);
+    skeleton(&mut cpio)?;
+    ours(&mut cpio, programs)?;
+    tools(&mut cpio)?;
+    drop(cpio.finish().context("write the archive")?);
+    let status = gzip.wait().context("wait for gzip")?;
+    if !status.success() {
+        bail!("gzip ended with {status}");
+    }
+    Ok(path)
+}
+
+fn skeleton(cpio: &mut Cpio<impl Write>) -> Result<()> {
+    for directory in DIRECTORIES {
+        cpio.directory(directory)?;
+    }
+    for directory in ["bin", "sbin", "lib", "lib64"] {
+        cpio.link(directory, &format!("usr/{directory}"))?;
+    }
+    // Pid 1 must have them before it can mount anything.
+    cpio.device("dev/console", [5, 1])?;
+    cpio.device("dev/null", [1, 3])?;
+    let users = "root:x:0:0::/root:/bin/sh\nnobody:x:65534:65534::/:/bin/false\n";
+    cpio.file("etc/passwd", 0o644, users.as_bytes())?;
+    cpio.file("etc/group", 0o644, b"root:x:0:\nnogroup:x:65534:\n")?;
+    Ok(())
+}
+
+/// Stripped: symbols are ten times as large as the code.
+fn ours(cpio: &mut Cpio<impl Write>, programs: &Programs) -> Result<()> {
+    let stripped = checkout::target().join("vm/stripped");
+    let mut add = |path: &str, from: &Path| -> Result<()> {
+        command::quiet(Command::new("strip").arg("-o").args([&stripped, from]))?;
+        Ok(cpio.program(path, &stripped)?)
+    };
+    add("init", &programs.directory.join("init"))?;
+    add("probe/release/probe", &programs.directory.join("probe"))?;
+    add("probe/debug/deps/integration", &programs.integration)?;
+    for name in BINS {
+        add(
+            &format!("probe/debug/{name}"),
+            &programs.directory.join(name),
+        )?;
+    }
+    fs::remove_file(&stripped).context("remove a copy")
+}
+
+fn tools(cpio: &mut Cpio<impl Write>) -> Result<()> {
+    let mut libraries = BTreeSet::new();
+    for name in TOOLS {
+        let Some(program) = command::find(name) else {
+            println!("MISSING: {name}: the tests that run it fail in the guests");
+            continue;
+        };
+        cpio.program(&format!("usr/bin/{name}"), &program)?;
+        libraries.extend(loaded(&program)?);
+    }
+    for library in libraries {
+        let name = library.file_name().and_then(|name| name.to_str());
+        let name = name.with_context(|| format!("name of {}", library.display()))?;
+        let directory = if name.starts_with("ld-") {
+            "lib64"
+        } else {
+            "lib"
+        };
+        cpio.program(&format!("usr/{directory}/{name}"), &library)?;
+    }
+    Ok(())
+}
+
+/// The libraries of a program, and what loads them.
+fn loaded(program: &Path) -> Result<Vec<PathBuf>> {
+    let output = Command::new("ldd").arg(program).output();
+    let output = output.context("run ldd")?.stdout;
+    let lines = String::from_utf8_lossy(&output);
+    let paths = lines.lines().filter_map(|line| {
+        let path = line.split_once("=> ").map_or(line, |(_, path)| path);
+        let (path, _) = path.trim().split_once(" (")?;
+        path.starts_with('/').then(|| path.into())
+    });
+    Ok(paths.collect())
+}

@@ -1,0 +1,99 @@
+//! Kernel × test.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::{self, Display, Formatter},
+};
+
+use super::transcript::Outcome;
+
+/// See the module.
+#[derive(Default)]
+pub(super) struct Table {
+    columns: Vec<Column>,
+}
+
+struct Column {
+    kernel: &'static str,
+    outcomes: BTreeMap<String, Outcome>,
+}
+
+impl Table {
+    pub(super) fn add(&mut self, kernel: &'static str, outcomes: BTreeMap<String, Outcome>) {
+        self.columns.push(Column { kernel, outcomes });
+    }
+
+    /// Why what does not apply does not, once for each reason and kernel.
+    fn reasons(&self) -> BTreeSet<(&str, &str)> {
+        let outcomes = self
+            .columns
+            .iter()
+            .flat_map(|column| column.outcomes.values().map(|it| (column.kernel, it)));
+        outcomes
+            .filter_map(|(kernel, outcome)| match outcome {
+                Outcome::Inapplicable(why) => Some((kernel, why.as_str())),
+                _ => None,
+            })
+            .collect()
+    }
+}
+
+impl Display for Table {
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        let names: BTreeSet<_> = self
+            .columns
+            .iter()
+            .flat_map(|column| column.outcomes.keys())
+            .collect();
+        let width = names.iter().map(|name| name.len()).max().unwrap_or(0);
+        write!(out, "{:width$}", "")?;
+        for column in &self.columns {
+            write!(out, " {:>6}", column.kernel)?;
+        }
+        writeln!(out)?;
+        for name in names {
+            write!(out, "{name:width$}")?;
+            for column in &self.columns {
+                write!(out, " {:>6}", word(column.outcomes.get(name)))?;
+            }
+            writeln!(out)?;
+        }
+        for (kernel, why) in self.reasons() {
+            writeln!(out, "n/a on {kernel}: {why}")?;
+        }
+        Ok(())
+    }
+}
+
+const fn word(outcome: Option<&Outcome>) -> &'static str {
+    match outcome {
+        None => "-",
+        Some(Outcome::Passed) => "ok",
+        Some(Outcome::Failed) => "FAILED",
+        Some(Outcome::Inapplicable(_)) => "n/a",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_test_that_was_not_run_is_not_shown_as_passed() {
+        let mut table = Table::default();
+        let why = Outcome::Inapplicable("no tracing".to_owned());
+        let outcomes = [("a", Outcome::Passed), ("b", why)];
+        table.add(
+            "UML",
+            outcomes.map(|(name, it)| (name.to_owned(), it)).into(),
+        );
+        table.add("7.3", [("a".to_owned(), Outcome::Failed)].into());
+        let expected = "\
+      UML    7.3
+a     ok FAILED
+b    n/a      -
+n/a on UML: no tracing
+";
+        assert_eq!(table.to_string(), expected);
+    }
+}
