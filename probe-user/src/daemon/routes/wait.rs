@@ -250,6 +250,10 @@ impl Waiting {
                 is_new.then_some(Line::Met(Met { target }))
             })
             .collect();
+        if !news.is_empty() {
+            // What led to it comes first.
+            self.tell_exits(lines).await?;
+        }
         for line in news {
             self.say(lines, &line).await?;
         }
