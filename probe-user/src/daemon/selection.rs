@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{
     aim,
     engine::State,
+    owners::CgroupOwners,
     peer::Peer,
     refusal::Refusal,
     topics::{Mailbox, Topic},
@@ -17,6 +18,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(super) struct Selection {
     peer: Peer,
+    owners: CgroupOwners,
     topic: Topic,
     pid: Option<u32>,
     failed: bool,
@@ -53,6 +55,7 @@ impl Selection {
         };
         Ok(Self {
             peer,
+            owners: state.owners.clone(),
             topic,
             pid: asked.pid,
             failed: asked.failed,
@@ -61,9 +64,10 @@ impl Selection {
 
     /// All that the peer may see: what it is about is decided by who fills the
     /// mailbox.
-    pub(super) const fn all(peer: Peer) -> Self {
+    pub(super) fn all(state: &State, peer: Peer) -> Self {
         Self {
             peer,
+            owners: state.owners.clone(),
             topic: Topic::Everything,
             pid: None,
             failed: false,
@@ -83,7 +87,12 @@ impl Selection {
         self.pid.is_none_or(|pid| exit.what.process.tgid == pid)
             && (!self.failed || is_failed())
             && self.is_in_topic(exit)
-            && self.peer.sees(&exit.what.process, None)
+            && self.is_seen(exit)
+    }
+
+    fn is_seen(&self, exit: &Placed<Exit>) -> bool {
+        let owner = || self.owners.of(exit.cgroup.as_ref());
+        self.peer.sees_all() || self.peer.sees(&exit.what.process, owner())
     }
 
     fn is_in_topic(&self, exit: &Placed<Exit>) -> bool {

@@ -93,7 +93,7 @@ pub(super) async fn wait(
             engine: Arc::clone(&daemon.engine),
             set,
             mailbox,
-            selection: Selection::all(peer),
+            selection: Selection::all(&state, peer),
             begun,
             is_seen,
             told: Told::default(),
@@ -198,8 +198,9 @@ impl Waiting {
         self.tell_met(lines).await?;
         let waits = || self.set.waits();
         let survivors = match outcome {
-            Outcome::Timeout => self.survivors().ok().filter(|_| self.is_seen),
-            _ => self.is_seen.then(Vec::new),
+            _ if !self.is_seen => None,
+            Outcome::Timeout => self.survivors().ok(),
+            _ => Some(Vec::new()),
         };
         let verdict = Verdict {
             outcome: outcome.as_str().to_owned(),
@@ -226,8 +227,10 @@ impl Waiting {
     }
 
     fn live(&self) -> Option<u64> {
-        let survivors = self.survivors().ok().filter(|_| self.is_seen)?;
-        Some(survivors.len() as u64)
+        if !self.is_seen {
+            return None;
+        }
+        Some(self.survivors().ok()?.len() as u64)
     }
 
     /// All that happened up to now.
