@@ -36,6 +36,7 @@ pub struct Container {
 
 /// A process that has not exited.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = LiveProcess)]
 pub struct Process {
     /// Thread group id.
     pub pid: u32,

@@ -9,7 +9,7 @@ use std::{
 
 use axum::{
     body::{Body, Bytes},
-    extract::{FromRequest, FromRequestParts, Query, Request},
+    extract::{FromRequest, FromRequestParts, Path, Query, Request},
     http::{StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
@@ -49,14 +49,14 @@ impl<S: Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
             .map_err(|_late| {
                 Refusal::new(StatusCode::REQUEST_TIMEOUT, "the body did not come in time")
             })?;
-        let bytes = collected.map_err(refused_body)?.to_bytes();
+        let bytes = collected.map_err(|error| refused_body(&*error))?.to_bytes();
         serde_json::from_slice(&bytes)
             .map(Self)
             .map_err(|error| Refusal::bad(format!("the body: {error}")))
     }
 }
 
-fn refused_body(error: Box<dyn std::error::Error + Send + Sync>) -> Refusal {
+fn refused_body(error: &(dyn std::error::Error + 'static)) -> Refusal {
     if error.is::<LengthLimitError>() {
         let detail = format!("the body is larger than {MOST_BODY} bytes");
         return Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, detail);
@@ -74,6 +74,20 @@ impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
         Query::try_from_uri(&parts.uri)
             .map(|Query(asked)| Self(asked))
             .map_err(|error| Refusal::bad(format!("the query: {}", error.body_text())))
+    }
+}
+
+/// The one part of the path that is not fixed.
+pub(super) struct Named(pub(super) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Named {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        Path::from_request_parts(parts, state)
+            .await
+            .map(|Path(name)| Self(name))
+            .map_err(|error| Refusal::bad(format!("the path: {}", error.body_text())))
     }
 }
 

@@ -15,7 +15,7 @@ use hyper_util::{
 use tokio::{
     net::{UnixListener, UnixStream},
     sync::{Semaphore, mpsc},
-    time::{sleep, timeout},
+    time::timeout,
 };
 
 use super::{Daemon, peer::Peer, refusal::Refusal, routes, stopping::Stopping};
@@ -76,7 +76,7 @@ impl Server {
                 // served.
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
-                    sleep(PAUSE).await;
+                    let _is_over = timeout(PAUSE, stopping.begun()).await;
                 }
             }
         }

@@ -13,6 +13,7 @@ use crate::daemon::{
     metrics::{Format, Scope},
     peer::Peer,
 };
+use crate::tracker::table::Row;
 
 /// Counts for Prometheus
 ///
@@ -46,7 +47,7 @@ pub(super) async fn metrics(
 }
 
 fn containers(state: &mut engine::State) -> usize {
-    let cgroups: HashSet<_> = state.table.iter().filter_map(|row| row.cgroup()).collect();
+    let cgroups: HashSet<_> = state.table.iter().filter_map(Row::cgroup).collect();
     let paths = cgroups.into_iter().filter_map(|id| state.tracker.path(id));
     let paths: Vec<_> = paths.collect();
     let mut found = HashSet::new();
