@@ -42,7 +42,7 @@ pub struct Process {
     pub pid: u32,
     /// Thread group id of the parent; `null` if it is not known.
     pub ppid: Option<u32>,
-    /// Real uid.
+    /// Real uid when it was born, last executed a program or was scanned.
     pub uid: Option<u32>,
     /// Name.
     pub comm: String,

@@ -147,7 +147,7 @@ pub async fn run(
     stopper.now();
     if timeout(FAREWELL, async {
         _ = (&mut serving).await;
-        all_gone.await
+        all_gone.await;
     })
     .await
     .is_err()

@@ -1,10 +1,15 @@
 //! `probe daemon`: how it starts, what it may do then, and how it ends.
 
+mod abuse;
+mod api;
 mod config;
 mod log;
 mod privileges;
 mod socket;
 mod systemd;
+mod table;
+mod visibility;
+mod waits;
 
 use std::{
     path::Path,

@@ -49,7 +49,7 @@ pub(super) async fn exits(
     let limit = asked.limit.map_or(usize::MAX, |limit| limit as usize);
     let (selection, seqs) = {
         let mut state = daemon.engine.now();
-        let selection = Selection::new(&mut state, peer, &asked.into())?;
+        let selection = Selection::of_the_past(&mut state, peer, &asked.into())?;
         let newest_first = state.history.iter().rev();
         let oldest = newest_first
             .take_while(|past| past.exit.boottime_ns >= since_ns)
