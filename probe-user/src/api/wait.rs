@@ -81,8 +81,8 @@ pub struct Process {
     pub start_ticks: u64,
 }
 
-/// One line of the answer, by its `type`. Between `armed` and `wait` there are
-/// lines of type `exit` and `lost` as in `probe wait --json`.
+/// One line of the answer, by its `type`. Between `armed` and the last line there
+/// are lines of type `exit` and `lost` as in `probe wait --json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Line {

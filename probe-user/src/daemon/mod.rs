@@ -20,6 +20,7 @@ mod error;
 pub mod limits;
 pub mod metrics;
 pub mod notify;
+mod owners;
 mod peer;
 pub mod privileges;
 mod refusal;

@@ -1,5 +1,7 @@
 //! `probe daemon`: how it starts, what it may do then, and how it ends.
 
+mod abuse;
+mod api;
 mod config;
 mod contained;
 mod endpoints;
@@ -7,6 +9,9 @@ mod log;
 mod privileges;
 mod socket;
 mod systemd;
+mod table;
+mod visibility;
+mod waits;
 
 use std::{
     os::unix::net::UnixStream,

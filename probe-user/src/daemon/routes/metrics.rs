@@ -8,6 +8,7 @@ use axum::{
     http::{HeaderMap, HeaderName, header},
 };
 
+use crate::tracker::table::Row;
 use crate::{
     daemon::{
         Daemon, engine,
