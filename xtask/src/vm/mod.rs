@@ -14,6 +14,7 @@ mod initramfs;
 mod kernel;
 mod qemu;
 mod row;
+mod support;
 mod table;
 mod transcript;
 
@@ -24,15 +25,17 @@ use anyhow::{Result, bail, ensure};
 use self::{
     console::Finding,
     guest::{Guest, Run},
-    kernel::Catalogue,
+    kernel::{Catalogue, Kernel},
     qemu::Qemu,
     row::{Machine, ROWS, Row},
+    support::Support,
     table::Table,
     transcript::Outcome,
 };
 
 /// The tests and the soak on other kernels, in virtual machines
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
 pub(crate) struct Args {
     /// Only these kernels; --list tells their names
     #[arg(long, value_name = "NAME", num_args = 1..)]
@@ -58,6 +61,10 @@ pub(crate) struct Args {
     #[arg(long)]
     allow_missing: bool,
 
+    /// Write docs/kernels.md and the reports of the doctor that it is made of
+    #[arg(long, conflicts_with = "kernel")]
+    record: bool,
+
     /// Minutes that a machine may take
     #[arg(long, default_value_t = 30)]
     minutes: u32,
@@ -82,19 +89,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         }
         return Ok(());
     }
-    let mut catalogue = Catalogue::default();
-    let mut kernels = Vec::new();
-    let mut failed = Vec::new();
-    for row in rows {
-        match catalogue.kernel(row) {
-            Ok(kernel) => kernels.push((row, kernel)),
-            Err(error) if args.allow_missing => println!("MISSING: {}: {error:#}", row.name),
-            Err(error) => {
-                eprintln!("{}: {error:#}", row.name);
-                failed.push(row.name);
-            }
-        }
-    }
+    let mut matrix = Matrix::default();
+    let kernels = matrix.kernels(&rows, args.allow_missing);
     let qemu = kernels
         .iter()
         .any(|(row, _)| row.machine == Machine::Qemu)
@@ -102,7 +98,6 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         .transpose()?;
     let initramfs = initramfs::pack(&build::build()?)?;
     let words = words(args);
-    let mut table = Table::default();
     for (row, kernel) in &kernels {
         let guest = Guest {
             row,
@@ -115,13 +110,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         if args.shell {
             return guest.shell();
         }
-        if !judge(&guest, &mut table)? {
-            failed.push(row.name);
-        }
+        matrix.run(&guest)?;
     }
-    print!("\n{table}");
-    ensure!(failed.is_empty(), "failed: {}", failed.join(", "));
-    Ok(())
+    matrix.finish(args.record)
 }
 
 fn rows(args: &Args) -> Result<Vec<&'static Row>> {
@@ -151,33 +142,82 @@ fn words(args: &Args) -> String {
     format!("probe.tests={filters}{soak}")
 }
 
-/// Runs one and says whether all is well. Once more only if the machine itself
-/// did not come so far or did not get on: a test that failed has failed.
-fn judge(guest: &Guest, table: &mut Table) -> Result<bool> {
-    let name = guest.row.name;
-    println!(
-        "── {name}: {} ({})",
-        guest.kernel.package, guest.row.purpose
-    );
-    let begun = Instant::now();
-    let mut run = guest.run()?;
-    if run.transcript.release.is_none() || run.has_stalled() {
-        println!("── {name}: {}: once more", run.trouble().join("; "));
-        run = guest.run()?;
+/// All kernels of one run of the command.
+#[derive(Default)]
+struct Matrix {
+    table: Table,
+    reports: Vec<(&'static str, String)>,
+    failed: Vec<&'static str>,
+}
+
+impl Matrix {
+    /// A kernel that cannot be had has failed, but the others are run.
+    fn kernels(
+        &mut self,
+        rows: &[&'static Row],
+        allow_missing: bool,
+    ) -> Vec<(&'static Row, Kernel)> {
+        let mut catalogue = Catalogue::default();
+        let mut kernels = Vec::new();
+        for row in rows {
+            match catalogue.kernel(row) {
+                Ok(kernel) => kernels.push((*row, kernel)),
+                Err(error) => {
+                    eprintln!("MISSING: {}: {error:#}", row.name);
+                    if !allow_missing {
+                        self.failed.push(row.name);
+                    }
+                }
+            }
+        }
+        kernels
     }
-    let trouble = run.trouble();
-    for line in &trouble {
-        println!("── {name}: {line}");
+
+    /// Runs one. Once more only if the machine itself did not come so far or did
+    /// not get on: a test that failed has failed.
+    fn run(&mut self, guest: &Guest) -> Result<()> {
+        let name = guest.row.name;
+        println!(
+            "── {name}: {} ({})",
+            guest.kernel.package, guest.row.purpose
+        );
+        let begun = Instant::now();
+        let mut run = guest.run()?;
+        if run.transcript.release.is_none() || run.has_stalled() {
+            println!("── {name}: {}: once more", run.trouble().join("; "));
+            run = guest.run()?;
+        }
+        let trouble = run.trouble();
+        for line in &trouble {
+            println!("── {name}: {line}");
+        }
+        let word = if trouble.is_empty() { "ok" } else { "FAILED" };
+        println!(
+            "── {name}: {word} in {:.0} s; {}\n",
+            begun.elapsed().as_secs_f64(),
+            run.directory.display()
+        );
+        if !trouble.is_empty() {
+            self.failed.push(name);
+        }
+        self.table.add(name, run.transcript.outcomes);
+        self.reports
+            .extend(run.transcript.doctor.map(|report| (name, report)));
+        Ok(())
     }
-    let is_good = trouble.is_empty();
-    println!(
-        "── {name}: {} in {:.0} s; {}\n",
-        if is_good { "ok" } else { "FAILED" },
-        begun.elapsed().as_secs_f64(),
-        run.directory.display()
-    );
-    table.add(name, run.transcript.outcomes);
-    Ok(is_good)
+
+    fn finish(self, record: bool) -> Result<()> {
+        print!("\n{}", self.table);
+        if record {
+            let mut support = Support::default();
+            for (name, report) in &self.reports {
+                support.add(name, report)?;
+            }
+            support.write()?;
+        }
+        ensure!(self.failed.is_empty(), "failed: {}", self.failed.join(", "));
+        Ok(())
+    }
 }
 
 impl Run {
