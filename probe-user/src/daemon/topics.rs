@@ -298,6 +298,18 @@ mod tests {
     }
 
     #[test]
+    fn an_exit_that_two_topics_are_about_is_told_once() {
+        let mut topics = Topics::default();
+        let mailbox = Arc::new(Mailbox::default());
+        topics.subscribe(Topic::Cgroup(0, "/a".into()), &mailbox);
+        topics.subscribe(Topic::Cgroup(0, "/a/b".into()), &mailbox);
+        topics.subscribe(Topic::Pid(1), &mailbox);
+        topics.publish(&exit(1, "/a/b"));
+        topics.publish(&exit(2, "/a/b"));
+        assert_eq!(pids(&mailbox), [1, 2]);
+    }
+
+    #[test]
     fn who_went_away_is_forgotten() {
         let mut topics = Topics::default();
         for pid in 0..1000 {

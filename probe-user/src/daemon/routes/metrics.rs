@@ -8,7 +8,6 @@ use axum::{
     http::{HeaderMap, HeaderName, header},
 };
 
-use crate::tracker::table::Row;
 use crate::{
     daemon::{
         Daemon, engine,
