@@ -11,7 +11,7 @@ fn an_unprivileged_client_is_told_by_the_daemon_alone() {
     for cgroup in [Cgroup::v2("deaf"), Cgroup::v1("pids", "deaf")] {
         let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
         let socket = daemon.socket().to_str().expect("text");
-        let args = ["--backend", "daemon", "--deaf", "--socket", socket];
+        let args = ["--deaf", "--socket", socket];
         let args = [&args[..], &["--cgroup", cgroup.path()]].concat();
         let waiting = Waiting::armed_in(&mut conditions::without_privilege(&Waiting::args(&args)));
         cgroup.kill();
