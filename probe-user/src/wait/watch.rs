@@ -260,4 +260,27 @@ mod tests {
         told.recv_timeout(Duration::from_secs(30))
             .expect("the follower comes to its end");
     }
+
+    #[tokio::test]
+    async fn who_comes_once_more_is_woken_all_the_same() {
+        let mut child = Command::new("cat")
+            .stdin(Stdio::piped())
+            .spawn()
+            .expect("there is a cat");
+        let pinned = PinnedProcess::open(child.id(), Backend::Pidfd).expect("it lives");
+        let watch = Watch::process(pinned);
+        let bell = Bell::new();
+        watch.tie(&bell);
+        for _ in 0..2 {
+            watch.go_first();
+            // The follower comes to its next look.
+            tokio::task::yield_now().await;
+        }
+        drop(child.stdin.take());
+        let rung = tokio::time::timeout(Duration::from_secs(30), async {
+            while bell.rung().await != WokenBy::Pidfd {}
+        });
+        rung.await.expect("not by the timer alone");
+        child.wait().expect("our child");
+    }
 }
