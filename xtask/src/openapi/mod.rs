@@ -1,7 +1,7 @@
 //! `cargo xtask openapi`: what the code says of the daemon's API, as files.
 //!
 //! The document is asked of an example of `probe-user`; the second half of
-//! `docs/api.md` is the same in words ([`reference`]).
+//! `docs/api.md` is the same in words ([`mod@reference`]).
 
 mod reference;
 

@@ -77,6 +77,7 @@ impl Session {
             Word::Armed(_) => {
                 if self.seat.state == State::Asked {
                     self.seat.state = State::Armed;
+                    self.set.go_first();
                     self.serve_by(self.serving());
                     // Or the first look is still to come: what ends from now on is
                     // told, but was not waited for.
