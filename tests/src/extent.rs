@@ -21,3 +21,17 @@ pub fn few_or(few: usize, full: usize) -> usize {
         None => few,
     }
 }
+
+/// How far to step where every single step is tried: in a machine that is
+/// emulated all of them would take minutes.
+#[must_use]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the environment is all that pid 1 of such a machine can pass on"
+)]
+pub fn stride() -> usize {
+    match std::env::var_os("PROBE_TEST_SMALL") {
+        Some(_) => 3,
+        None => 1,
+    }
+}

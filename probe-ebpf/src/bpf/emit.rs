@@ -81,14 +81,16 @@ pub(crate) fn decide(ctx: &RawTracePointContext, mut record: CgroupChange, wakes
 
 /// Wakes once when the unread bytes cross the threshold. Two CPUs that cross it
 /// together may both miss it; the reader's drain timer covers that.
+///
+/// Nothing is added to `len`: the verifier of 6.12 would keep the sum linked to
+/// it, and forget its bounds when it works back from the comparison. It refuses
+/// the program then.
 #[inline(always)]
 fn wake_up(len: u64) -> u64 {
     let unread = STREAM.query(0);
-    let threshold = globals::wake_bytes();
-    if unread >= threshold && unread < threshold + len {
-        FORCE_WAKEUP
-    } else {
-        NO_WAKEUP
+    match unread.checked_sub(globals::wake_bytes()) {
+        Some(beyond) if beyond < len => FORCE_WAKEUP,
+        _ => NO_WAKEUP,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, process::Command};
 
-use probe_tests::{Cgroup, Held, Victim, Waiting, conditions};
+use probe_tests::{Cgroup, Held, Victim, Waiting, conditions, extent};
 use rustix::process::Signal;
 
 use super::{assert_done, is_alive, kill, verdict};
@@ -110,7 +110,7 @@ fn sigkill_at_whatever_system_call_leaves_nothing_frozen_that_was_not_said() {
         let args = ["kill", "-q", "-s", "WINCH", "--freeze-after", "0"];
         let args = [&args[..], &["--cgroup", cgroup.path()]].concat();
         let mut left_frozen = 0;
-        for number in 1.. {
+        for number in (1..).step_by(extent::stride()) {
             match Held::at_stop(number, &args) {
                 Ok(held) => {
                     held.signal(Signal::KILL);

@@ -136,6 +136,7 @@ impl Guest {
             .stdout(line.try_clone().context("share the line")?)
             .stderr(line.try_clone().context("share the line")?)
             .env("RUST_BACKTRACE", "0")
+            .env("PROBE_TEST_SMALL", "1")
             .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
             .spawn()
             .with_context(|| format!("run {name}"))?;

@@ -40,7 +40,13 @@ pub(super) struct Programs {
 /// A message of cargo about a thing that it built.
 #[derive(Deserialize)]
 struct Artifact {
+    target: Target,
     executable: Option<PathBuf>,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    name: String,
 }
 
 pub(super) fn build() -> Result<Programs> {
@@ -49,7 +55,7 @@ pub(super) fn build() -> Result<Programs> {
     tests.args(["--no-run", "--package", "probe-tests"]);
     tests.args(["--test", "integration", "--message-format=json"]);
     let messages = command::stdout(&mut tests).context("build the integration tests")?;
-    let integration = messages.lines().rev().find_map(executable);
+    let integration = messages.lines().find_map(executable);
     let Some(integration) = integration else {
         bail!("cargo names no executable of the integration tests");
     };
@@ -65,7 +71,10 @@ pub(super) fn build() -> Result<Programs> {
 }
 
 fn executable(message: &str) -> Option<PathBuf> {
-    serde_json::from_str::<Artifact>(message).ok()?.executable
+    let artifact: Artifact = serde_json::from_str(message).ok()?;
+    artifact
+        .executable
+        .filter(|_| artifact.target.name == "integration")
 }
 
 /// Half optimised: what is emulated runs slowly enough, and a release build

@@ -104,7 +104,7 @@ pub(super) const ROWS: [Row; 9] = [
         purpose: "no tracing at all",
         package: "user-mode-linux",
         line: None,
-        suite: "bookworm",
+        suite: "trixie",
         archive: Kind::Main,
         machine: Machine::Uml,
     },
