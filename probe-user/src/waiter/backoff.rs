@@ -22,7 +22,7 @@ const MILLISECOND: Duration = Duration::from_millis(1);
 /// `cgroup.events`, the long ones what nobody has thought of.
 const CONFIDENT: [Duration; 2] = [Duration::from_millis(20), Duration::from_millis(250)];
 const CONFIDENT_MOST: Duration = Duration::from_secs(5);
-const LATE_MOST: Duration = Duration::from_secs(1);
+const LATE_MOST: Duration = Duration::from_secs(2);
 const DOUBTFUL_MOST: Duration = Duration::from_millis(50);
 /// After some five seconds, for the sake of the CPU.
 const PATIENT: u32 = 100;
@@ -94,7 +94,7 @@ mod tests {
     fn what_is_told_late_is_looked_for_early() {
         let delays = delays(Doubt::Late, 12);
         assert_eq!(delays[..6], [1, 2, 4, 8, 16, 32]);
-        assert_eq!(delays[11], 1000);
+        assert_eq!(delays[11], 2000);
     }
 
     #[test]
