@@ -223,7 +223,7 @@ fn a_crowd_of_clients_gets_a_right_verdict_each() {
         wait.until_armed();
     }
     // One in ten lives on: nobody must say that it is gone.
-    let is_spared = |index: usize| index % 10 == 0;
+    let is_spared = |index: usize| index.is_multiple_of(10);
     let mut doomed: Vec<_> = (0..cgroups.len())
         .filter(|&index| !is_spared(index))
         .flat_map(|index| members[index].iter().copied())
