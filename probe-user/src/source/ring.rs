@@ -44,7 +44,8 @@ impl Stream {
     }
 
     /// The same for all that happened by a moment, in `CLOCK_BOOTTIME`
-    /// nanoseconds, however much that is: others may go on filling the ring.
+    /// nanoseconds, however much that is, and at most one record more: others may
+    /// go on filling the ring.
     pub fn drain_by<E>(
         &mut self,
         boottime_ns: u64,
@@ -63,10 +64,9 @@ impl Stream {
         while count < most
             && let Some(record) = self.ring.next()
         {
-            if event::header(&record).is_ok_and(|it| it.boottime_ns > by_boottime_ns) {
-                break;
-            }
             count += 1;
+            // It is taken, and must be told: the one after it is not looked at.
+            let is_last = event::header(&record).is_ok_and(|it| it.boottime_ns > by_boottime_ns);
             if let Ok(header) = event::header(&record)
                 && let Some(lost) = self.dropped.advance(header.cpu, header.dropped)
             {
@@ -83,6 +83,9 @@ impl Stream {
                         warn!(%error, "a record of the kernel half makes no sense");
                     }
                 }
+            }
+            if is_last {
+                break;
             }
         }
         Ok(count)

@@ -172,7 +172,6 @@ fn a_body_that_makes_no_sense_gets_a_problem() {
 #[ignore = "needs root"]
 fn a_path_leads_through_no_link() {
     let daemon = Daemon::start(&[]);
-    // v1 has links between its controllers' names: the mounts themselves.
     let directory = tempfile::tempdir().expect("a directory");
     let cgroup = Cgroup::v2("link");
     let link = directory.path().join("link");

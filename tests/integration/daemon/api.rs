@@ -301,7 +301,11 @@ fn a_container_is_shown_with_what_lives_and_what_ended_in_it() {
         assert_eq!(answer.status, status);
         document.checked("get", "/v1/containers/{id}", answer)
     };
-    Deadline::start().until("the first has ended", || one(200)["recent_exits"] != 0);
+    let exits = format!("/v1/exits?container={}&failed=true", runc.name());
+    Deadline::start().until("the first has ended", || {
+        let exits = daemon.get(&exits).stream().rest();
+        exits.iter().any(|it| it["status"]["code"] == 3)
+    });
     let container = one(200);
     assert_eq!(
         (&container["runtime"], &container["live"]),
