@@ -10,7 +10,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::Deadline;
+use crate::{Deadline, applicable};
 
 /// Deleted with all that is in it when the test ends.
 #[derive(Debug)]
@@ -24,6 +24,9 @@ impl Runc {
     /// Runs a script for `sh` in the pid namespace of the host.
     #[must_use]
     pub fn in_host_pids(label: &str, script: &str) -> Self {
+        if !applicable::can_move_the_root() {
+            applicable::inapplicable("no container can leave the initramfs: pivot_root is refused");
+        }
         let bundle = tempfile::tempdir().expect("a bundle");
         write_bundle(bundle.path(), script);
         let name = format!("probe-test-{}-{label}", std::process::id());
