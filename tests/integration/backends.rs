@@ -263,7 +263,7 @@ fn a_named_backend_that_cannot_be_had_is_an_error_with_reason_and_hint() {
         assert_not_available(&output, &["pidfd_open", "--backend poll"]);
     }
     let output = probe(&args("daemon"));
-    assert_not_available(&output, &["daemon", "--backend"]);
+    assert_not_available(&output, &["daemon", "--socket"]);
     let output = probe(&args("inotify"));
     assert_eq!(output.code, Some(2), "{output:#?}");
     assert!(

@@ -10,6 +10,7 @@ mod client;
 mod containers;
 mod crowds;
 mod daemon;
+mod docs;
 mod doctor;
 mod ends;
 mod exits;

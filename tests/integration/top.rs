@@ -1,6 +1,7 @@
 //! `probe top`: what a person sees, and the terminal afterwards.
 
 use std::{
+    fs,
     os::unix::process::ExitStatusExt,
     process::{Child, Command, ExitStatus},
 };
@@ -177,6 +178,27 @@ fn a_stop_and_a_continuation_by_others_mend_the_screen() {
     terminal.press("q");
     assert_eq!(ended(&mut child).code(), Some(0));
     is_as_before(&terminal, &before);
+}
+
+/// A blocked writer hears no signal.
+#[test]
+#[ignore = "needs root"]
+fn a_terminal_that_takes_nothing_does_not_keep_it_from_ending() {
+    let terminal = Terminal::new(200, 60);
+    let before = terminal.modes();
+    let mut child = top(&terminal, &[]);
+    let unseen = terminal.look_away();
+    // Each lays the help over the screen or takes it away.
+    terminal.press(&"?".repeat(100));
+    let wchan = format!("/proc/{}/wchan", child.id());
+    Deadline::start().until("it waits for the terminal", || {
+        let wchan = fs::read_to_string(&wchan).expect("it runs");
+        wchan.starts_with("poll_") || wchan == "wait_woken"
+    });
+    kill_process(Pid::from_child(&child), Signal::TERM).expect("it runs");
+    assert_eq!(ended(&mut child).signal(), Some(Signal::TERM.as_raw()));
+    assert_eq!(terminal.modes(), before);
+    drop(unseen);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::{fs, process::Command};
 
 use probe_tests::{
-    Cgroup, Output, Victim, Waiting, conditions, extent, probe, probe_in, random, record,
+    Cgroup, Deadline, Output, Victim, Waiting, conditions, extent, probe, probe_in, random, record,
 };
 use rustix::process::Signal;
 use serde_json::Value;
@@ -170,6 +170,7 @@ fn a_root_never_becomes_empty_and_is_refused() {
 fn a_timeout_names_the_survivors() {
     let cgroup = Cgroup::v2("timeout");
     let victim = Victim::spawn(&["pause"], Some(&cgroup));
+    Deadline::start().until("the victim sleeps", || state(victim.pid()) == 'S');
     for (_, condition) in CONDITIONS {
         for timeout in ["0", "50ms"] {
             let args = ["wait", "--json", "-t", timeout, "--cgroup", cgroup.path()];
@@ -185,6 +186,12 @@ fn a_timeout_names_the_survivors() {
     }
     let empty = cgroup.sub("empty");
     assert_verdict(&wait(&["-t", "0", "--cgroup", empty.path()]), 0, "already");
+}
+
+fn state(pid: u32) -> char {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("it lives");
+    let (_, rest) = stat.rsplit_once(") ").expect("a name in brackets");
+    rest.chars().next().expect("a state")
 }
 
 /// The survivor of a wait that does not end, by its pid.
@@ -222,7 +229,7 @@ fn a_survivor_comes_with_the_reason_why_it_may_not_die() {
 
     let stopped = Victim::spawn(&["pause"], Some(&cgroup));
     stopped.signal(Signal::STOP);
-    probe_tests::Deadline::start().until("it is stopped", || {
+    Deadline::start().until("it is stopped", || {
         let stat = fs::read_to_string(format!("/proc/{}/stat", stopped.pid()));
         stat.expect("it lives").contains(") T ")
     });
@@ -288,7 +295,7 @@ fn a_v1_freezer_is_named_as_the_reason() {
         let state = fs::read_to_string(cgroup.file("freezer.state"));
         state.expect("our own").starts_with("FROZEN")
     };
-    probe_tests::Deadline::start().until("it is frozen", is_frozen);
+    Deadline::start().until("it is frozen", is_frozen);
     victim.signal(Signal::KILL);
     let survivor = survivor(&cgroup, victim.pid());
     let reason = survivor["reason"].as_str().unwrap_or_default();
@@ -302,7 +309,7 @@ fn a_v1_freezer_is_named_as_the_reason() {
 /// 10 ms later at the earliest.
 fn freeze(cgroup: &Cgroup) {
     cgroup.write("cgroup.freeze", "1");
-    probe_tests::Deadline::start().until("it is frozen", || {
+    Deadline::start().until("it is frozen", || {
         let events = fs::read_to_string(cgroup.file("cgroup.events"));
         events.expect("v2 has it").contains("frozen 1")
     });

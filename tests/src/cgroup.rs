@@ -29,6 +29,12 @@ impl Cgroup {
         Self::make(mount_of(None), label, true)
     }
 
+    /// The same by a name that others may have taken: then it panics.
+    #[must_use]
+    pub fn v2_named(name: &str) -> Self {
+        Self::make_named(mount_of(None), name, true)
+    }
+
     /// Below the root of the v1 hierarchy with this controller; `name=systemd`
     /// for a named one.
     #[must_use]
@@ -39,6 +45,10 @@ impl Cgroup {
     fn make(mount: PathBuf, label: &str, is_v2: bool) -> Self {
         let number = MADE.fetch_add(1, Ordering::Relaxed);
         let name = format!("probe-test-{}-{number}-{label}", process::id());
+        Self::make_named(mount, &name, is_v2)
+    }
+
+    fn make_named(mount: PathBuf, name: &str, is_v2: bool) -> Self {
         let path = utf8(&mount.join(name));
         fs::create_dir(&path).unwrap_or_else(|error| panic!("cannot make {path}: {error}"));
         Self { mount, path, is_v2 }

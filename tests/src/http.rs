@@ -130,11 +130,16 @@ impl Stream {
     /// The first line of this type, and those before it are dropped.
     #[must_use]
     pub fn next_of(&self, kind: &str) -> Value {
+        let deadline = Deadline::start();
+        let mut before = Vec::new();
         loop {
-            let line = self.next();
+            let line = self.0.next(deadline);
+            let line = line.unwrap_or_else(|why| panic!("no {kind} ({why:?}) after {before:#?}"));
+            let line = parse(&line);
             if line["type"] == kind {
                 return line;
             }
+            before.push(line);
         }
     }
 

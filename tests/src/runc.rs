@@ -24,12 +24,18 @@ impl Runc {
     /// Runs a script for `sh` in the pid namespace of the host.
     #[must_use]
     pub fn in_host_pids(label: &str, script: &str) -> Self {
+        Self::named(format!("probe-test-{}-{label}", std::process::id()), script)
+    }
+
+    /// The same with a name that others may have taken: then it panics.
+    #[must_use]
+    pub fn named(name: String, script: &str) -> Self {
         if !applicable::can_move_the_root() {
             applicable::inapplicable("no container can leave the initramfs: pivot_root is refused");
         }
+        assert!(state(&name).is_null(), "there is a container {name}");
         let bundle = tempfile::tempdir().expect("a bundle");
         write_bundle(bundle.path(), script);
-        let name = format!("probe-test-{}-{label}", std::process::id());
         let child = Command::new("runc")
             .args(["run", "--bundle"])
             .arg(bundle.path())
@@ -55,10 +61,7 @@ impl Runc {
     /// A field of `runc state`; null if there is none.
     #[must_use]
     pub fn state(&self, field: &str) -> Value {
-        let output = Command::new("runc").args(["state", &self.name]).output();
-        let output = output.expect("runc runs").stdout;
-        let state: Value = serde_json::from_slice(&output).unwrap_or_default();
-        state[field].clone()
+        state(&self.name)[field].clone()
     }
 
     /// Writes a line to the script.
@@ -76,6 +79,13 @@ impl Drop for Runc {
         let _ended = self.child.kill();
         let _reaped = self.child.wait();
     }
+}
+
+/// Null if there is no container of this name.
+fn state(name: &str) -> Value {
+    let output = Command::new("runc").args(["state", name]).output();
+    let output = output.unwrap_or_else(|error| panic!("no runc ({error}): install the package"));
+    serde_json::from_slice(&output.stdout).unwrap_or_default()
 }
 
 /// The machine's own programs, read-only, and no limits: setting those takes a

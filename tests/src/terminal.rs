@@ -7,7 +7,7 @@ use std::{
     fs::File,
     io::{Read, Write},
     os::fd::OwnedFd,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, MutexGuard},
     thread,
 };
 
@@ -92,6 +92,12 @@ impl Terminal {
     /// Somebody changes the size of the window.
     pub fn resize(&self, columns: u16, rows: u16) {
         tcsetwinsize(&self.ours, size(columns, rows)).expect("a pty");
+    }
+
+    /// Nobody reads what it is told until this is dropped, so that it soon takes
+    /// nothing more.
+    pub fn look_away(&self) -> MutexGuard<'_, Display> {
+        self.display.lock().expect("nobody panics with it")
     }
 
     /// How it treats what is pressed.

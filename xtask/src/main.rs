@@ -19,6 +19,7 @@ mod command;
 mod demo;
 mod dist;
 mod fuzz;
+mod openapi;
 mod parts;
 mod privilege;
 mod setup;
@@ -42,6 +43,7 @@ enum Xtask {
     Soak(soak::Args),
     Fuzz(fuzz::Args),
     Demo(demo::Args),
+    Openapi(openapi::Args),
     Dist(dist::Args),
     Bench(bench::Args),
     Vm(vm::Args),
@@ -57,6 +59,7 @@ fn main() -> ExitCode {
         Xtask::Soak(args) => soak::run(&args),
         Xtask::Fuzz(args) => fuzz::run(&args),
         Xtask::Demo(args) => demo::run(&args),
+        Xtask::Openapi(openapi::Args {}) => openapi::run(),
         Xtask::Dist(dist::Args {}) => dist::run(),
         Xtask::Bench(args) => bench::run(&args),
         Xtask::Vm(args) => vm::run(&args),

@@ -36,12 +36,13 @@ pub struct Container {
 
 /// A process that has not exited.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = LiveProcess)]
 pub struct Process {
     /// Thread group id.
     pub pid: u32,
     /// Thread group id of the parent; `null` if it is not known.
     pub ppid: Option<u32>,
-    /// Real uid.
+    /// Real uid when it was born, last executed a program or was scanned.
     pub uid: Option<u32>,
     /// Name.
     pub comm: String,

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 pub struct Info {
     /// Version of the program.
     pub version: String,
-    /// Version of this API: see [`super::VERSION`].
+    /// Version of this API. A client leaves a daemon alone that speaks another one.
     pub api: u32,
     /// Version of the line types.
     pub schema: u32,

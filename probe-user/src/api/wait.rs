@@ -9,7 +9,7 @@ use crate::waiter::Until;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Request {
-    /// At least one, at most [`MOST_TARGETS`].
+    /// At least one, at most 1024.
     #[schema(min_items = 1, max_items = 1024)]
     pub targets: Vec<Target>,
     /// What must be true of targets that do not say it themselves; by default
@@ -71,6 +71,8 @@ pub struct Cgroup {
 /// Identity of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+// A live process of a container has the name.
+#[schema(as = ProcessIdentity)]
 pub struct Process {
     /// Thread group id in the daemon's pid namespace.
     #[schema(minimum = 1)]
@@ -79,8 +81,8 @@ pub struct Process {
     pub start_ticks: u64,
 }
 
-/// One line of the answer, by its `type`. Between `armed` and `wait` there are
-/// lines of type `exit` and `lost` as in `probe wait --json`.
+/// One line of the answer, by its `type`. Between `armed` and the last line there
+/// are lines of type `exit` and `lost` as in `probe wait --json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Line {

@@ -10,6 +10,7 @@ use super::{
     socket::{PATIENCE, Socket, without_daemon},
 };
 use crate::{
+    client::ClientError,
     pipeline::wait::{Asking, Session, say_without},
     source::load::Plan,
 };
@@ -46,12 +47,11 @@ impl Ladder<'_> {
             Asked::Daemon => {
                 if let Some(plan) = plan.take() {
                     session.ask(self.asking(plan, PATIENCE, Duration::ZERO)?);
-                    let answered = session.answered().await?;
-                    // It knows nothing of what went away just now, nor need it.
-                    if let Err(error) = answered
-                        && session.look()? < needed
-                    {
-                        return Err(without_daemon(error));
+                    match session.answered().await? {
+                        Ok(()) => {}
+                        // It serves, and knows nothing of what went away just now.
+                        Err(ClientError::Refused(_)) if session.look()? >= needed => {}
+                        Err(error) => return Err(without_daemon(error)),
                     }
                 }
             }

@@ -85,10 +85,12 @@ enum Verb {
 }
 
 impl Cli {
-    /// The tracing filter that `-v` and `-q` ask for.
+    /// The tracing filter that `-v` and `-q` ask for. A screen is no place for a
+    /// log.
     #[must_use]
-    pub const fn log_level(&self) -> &'static str {
+    pub fn log_level(&self) -> &'static str {
         match (self.quiet, self.verbose) {
+            _ if matches!(self.verb, Verb::Top(_)) && terminal::is_stderr_one() => "off",
             (true, _) => "error",
             (false, 0) => "warn",
             (false, 1) => "probe_user=info,warn",

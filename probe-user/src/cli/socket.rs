@@ -72,7 +72,12 @@ fn variable(name: &str) -> Option<std::ffi::OsString> {
 
 /// A daemon was needed and cannot be had.
 pub(super) fn without_daemon(error: ClientError) -> Failure {
-    failure(ExitCode::NotAvailable, error)
+    let mut failure = failure(ExitCode::NotAvailable, error);
+    let hint = failure.hint.take();
+    let hint = hint.map_or_else(String::new, |hint| format!("{hint}; "));
+    failure.hint(format!(
+        "{hint}without --backend the best that works is taken"
+    ))
 }
 
 /// A daemon does not answer a question, or not as was hoped.

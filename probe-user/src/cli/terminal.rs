@@ -63,6 +63,11 @@ pub(super) fn is_interactive() -> bool {
     io::stdout().is_terminal()
 }
 
+/// Whether what is written to stderr appears on a screen.
+pub(super) fn is_stderr_one() -> bool {
+    io::stderr().is_terminal()
+}
+
 /// Where rootless runtimes keep their state.
 pub(super) fn runtime_dir() -> Option<std::path::PathBuf> {
     #[expect(clippy::disallowed_methods, reason = "the environment is read in cli/")]

@@ -3,6 +3,8 @@
 use std::{
     io::{IsTerminal, stdin},
     path::PathBuf,
+    pin::pin,
+    time::Duration,
 };
 
 use rustix::param::page_size;
@@ -11,17 +13,19 @@ use super::{
     ExitCode, Failure,
     failure::without_bpf,
     quantity::{ring_size, size},
+    socket::Socket,
     stop, target, terminal,
 };
 use crate::{
+    api::query,
     container::{Resolver, StateRoots},
     filter::Wanted,
-    pipeline::records::Records,
+    pipeline::{records::Records, wait::say_without},
     source::{
         hook::Hook,
         load::{self, DEFAULT_STREAM_BYTES, Plan},
     },
-    top::{self, Here, Model, Options, Screen, Sort, Source},
+    top::{self, Model, Options, Screen, Sort, Source, SourceError, Teller, TopError},
 };
 
 /// Watch what ends on this machine: how much, where, how, and by whose hand
@@ -51,7 +55,13 @@ pub(super) struct Args {
     /// Size of the kernel's ring buffer, rounded up to a power of two: 64K, 4M
     #[arg(long, value_name = "SIZE", value_parser = size)]
     buffer: Option<u32>,
+
+    #[command(flatten)]
+    socket: Socket,
 }
+
+/// How long a daemon that nobody named may take to answer.
+const UNNAMED: Duration = Duration::from_secs(1);
 
 pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     if !(stdin().is_terminal() && terminal::is_interactive()) {
@@ -66,7 +76,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
 
 async fn follow(args: &Args) -> Result<ExitCode, Failure> {
     let (stop, flag) = stop::requested_by_any()?;
-    let source = here(args)?;
+    let source = source(args).await?;
     let mut model = Model::new(Options {
         backend: source.backend(),
         sort: args.sort,
@@ -74,15 +84,48 @@ async fn follow(args: &Args) -> Result<ExitCode, Failure> {
         colour: terminal::colour(),
     });
     let mut screen = Screen::enter(flag)?;
-    let ended = top::run(&mut model, source, &mut screen, stop).await;
+    let mut stop = pin!(stop);
+    let mut ended = top::run(&mut model, source, &mut screen, stop.as_mut()).await;
+    // A daemon that ends is followed by our own programs, where they may run.
+    if let Err(TopError::Source(SourceError::Daemon(_))) = &ended
+        && let Ok(source) = here(args)
+    {
+        ended = top::run(&mut model, source, &mut screen, stop).await;
+    }
     // Before anything is said: the other screen swallows it.
     drop(screen);
     Ok(ended?.map_or(ExitCode::Done, ExitCode::Signal))
 }
 
+/// A daemon's records if one answers and can serve what is asked for.
+async fn source(args: &Args) -> Result<Source, Failure> {
+    if args.buffer.is_some() {
+        return here(args);
+    }
+    let daemon = args.socket.daemon()?;
+    let asked = async {
+        let client = daemon.connect(UNNAMED).await?;
+        client.events(&query::Records::default()).await
+    };
+    match asked.await {
+        Ok(records) => {
+            let resolver = Resolver::unwatched(roots(args));
+            let teller = Teller::Daemon(Box::new(records), Box::new(resolver));
+            Ok(Source::new(teller))
+        }
+        Err(error) => {
+            say_without(error, daemon.is_named);
+            here(args)
+        }
+    }
+}
+
+fn roots(args: &Args) -> StateRoots {
+    StateRoots::system(terminal::runtime_dir(), args.runtime_root.clone())
+}
+
 fn here(args: &Args) -> Result<Source, Failure> {
     let mounts = target::mounts()?;
-    let roots = StateRoots::system(terminal::runtime_dir(), args.runtime_root.clone());
     let page = u32::try_from(page_size()).unwrap_or(4096);
     let asked = args.buffer.map(|asked| ring_size(asked, page));
     let stream_bytes = asked.unwrap_or(DEFAULT_STREAM_BYTES);
@@ -96,6 +139,6 @@ fn here(args: &Args) -> Result<Source, Failure> {
         stream_bytes,
     };
     let sources = load::load(&plan).map_err(without_bpf)?;
-    let records = Records::new(sources, mounts, Resolver::new(roots))?;
-    Ok(Source::Here(Box::new(Here::new(records))))
+    let records = Records::new(sources, mounts, Resolver::new(roots(args)))?;
+    Ok(Source::new(Teller::Here(Box::new(records))))
 }

@@ -82,6 +82,10 @@ pub(super) struct Args {
     /// For tests: BPF breaks as soon as it has joined
     #[arg(long, hide = true, value_name = "WHAT", value_parser = choice::broken())]
     break_bpf: Option<Broken>,
+
+    /// For tests: only what the daemon says is a reason to look
+    #[arg(long, hide = true)]
+    deaf: bool,
 }
 
 pub(super) fn run(args: &Args, say: Say) -> Result<ExitCode, Failure> {
@@ -121,6 +125,9 @@ fn wait(args: &Args, say: Say) -> Result<ExitCode, Failure> {
     if let Some(broken) = args.break_bpf {
         session.break_bpf(broken);
     }
+    if args.deaf {
+        session.go_deaf();
+    }
     if let Some(process) = process.flatten() {
         session.want_status(process)?;
     }
@@ -128,6 +135,7 @@ fn wait(args: &Args, say: Say) -> Result<ExitCode, Failure> {
         let ladder = args.ladder();
         ladder.named(&mut session, &mut plan, needed).await?;
         if session.look()? >= needed {
+            session.settle(Outcome::Already).await?;
             let ended = session.finish()?;
             return args.conclude(&call, ended, Outcome::Already);
         }

@@ -106,10 +106,10 @@ pub(super) fn identity(state: &State, id: CgroupId) -> Result<Place, Refusal> {
 pub(super) fn at(mounts: &[Mount], hierarchy: u32, path: &str) -> Option<Place> {
     let mut mounts = mounts.iter().filter(|it| it.hierarchy == hierarchy);
     mounts.find_map(|mount| {
-        let below = path.strip_prefix(mount.root.trim_end_matches('/'))?;
+        let below = Path::new(path).strip_prefix(&mount.root).ok()?;
         Some(Place {
             mount: mount.clone(),
-            directory: mount.mount_point.join(below.trim_start_matches('/')),
+            directory: mount.mount_point.join(below),
             path: path.to_owned(),
         })
     })

@@ -6,7 +6,9 @@
 //! nothing but the stream and a scan of `/proc` changes what is known.
 
 use std::{
+    convert::Infallible,
     io,
+    ops::Range,
     os::fd::OwnedFd,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
@@ -18,7 +20,7 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
-use super::{metrics::Metrics, topics::Topics};
+use super::{metrics::Metrics, owners::CgroupOwners, topics::Topics};
 use crate::{
     api::info::Loss,
     container::Resolver,
@@ -32,7 +34,11 @@ use crate::{
         readiness::register,
         ring::Stream,
     },
-    tracker::{Tracker, history::History, table::ProcessTable},
+    tracker::{
+        Tracker,
+        history::{History, Past},
+        table::ProcessTable,
+    },
     wait::Hub,
 };
 
@@ -52,6 +58,13 @@ const RESCANS: [Duration; 3] = [
     Duration::from_secs(10),
 ];
 
+/// After a scan, so many times what it took: a storm that always loses must not
+/// turn into a scan without end.
+const REST: u32 = 4;
+const LEAST_REST: Duration = Duration::from_millis(200);
+/// Exits that are read in one go, while nothing else is done.
+const PAST_AT_ONCE: usize = 64;
+
 /// See the module.
 pub(super) struct Engine {
     state: Mutex<State>,
@@ -62,6 +75,7 @@ pub(super) struct State {
     stream: Stream,
     pub(super) tracker: Tracker,
     pub(super) places: Places,
+    pub(super) owners: CgroupOwners,
     pub(super) table: ProcessTable,
     pub(super) history: History,
     pub(super) topics: Topics,
@@ -70,6 +84,8 @@ pub(super) struct State {
     pub(super) is_ready: bool,
     /// When `/proc` is to be scanned again, and how often it was.
     rescans: Vec<Instant>,
+    scan_began: Instant,
+    rests_until: Instant,
     skipped: u64,
     pub(super) metrics: Arc<Metrics>,
 }
@@ -90,6 +106,7 @@ impl Engine {
             stream,
             tracker,
             places,
+            owners: CgroupOwners::default(),
             table: ProcessTable::new(rustix::param::clock_ticks_per_second()),
             history: History::new(history),
             topics: Topics::default(),
@@ -97,22 +114,34 @@ impl Engine {
             loss: Loss::default(),
             is_ready: false,
             rescans: Vec::new(),
+            scan_began: Instant::now(),
+            rests_until: Instant::now(),
             skipped: 0,
             metrics,
         };
         // While there are the privileges to ask whose user namespaces they are.
         state.table.begin_scan(boottime_ns());
-        state.finish_scan(scan(true));
+        state.end_scan(scan(true));
         Self {
             state: Mutex::new(state),
         }
     }
 
-    /// What is known, up to now.
+    /// What is known, up to now, however much has come since the last look.
     pub(super) fn now(&self) -> MutexGuard<'_, State> {
         let mut state = self.lock();
-        state.drain();
+        state.drain_by(boottime_ns());
         state
+    }
+
+    /// Some of the exits that are kept, beginning with this one or the oldest;
+    /// one after the other can be had so, while others come and go.
+    pub(super) fn past(&self, seqs: &Range<u64>) -> Vec<Past> {
+        let state = self.lock();
+        let past = state.history.since(seqs.start);
+        past.take_while(|it| it.seq < seqs.end)
+            .take(PAST_AT_ONCE)
+            .collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -135,7 +164,13 @@ impl Engine {
             let is_read = self.lock().topics.is_read();
             tokio::select! {
                 ready = ring.readable() => match ready {
-                    Ok(mut ready) => ready.clear_ready(),
+                    Ok(mut ready) => {
+                        ready.clear_ready();
+                        // Nobody else wakes us: also not if a request has
+                        // taken the record that did.
+                        is_parked = false;
+                        last_record = Instant::now();
+                    }
                     Err(error) => return error,
                 },
                 _ = quick.tick(), if !is_parked && is_read => {}
@@ -143,7 +178,7 @@ impl Engine {
                 _ = counters.tick() => self.lock().read_counters(&hub),
                 found = arrived(&mut scan) => {
                     scan = None;
-                    self.lock().finish_scan(found);
+                    self.lock().end_scan(found);
                 }
             }
             let mut state = self.lock();
@@ -170,36 +205,49 @@ fn ticks(every: Duration) -> tokio::time::Interval {
     ticks
 }
 
-type Scan = oneshot::Receiver<Vec<Found>>;
+type Scan = oneshot::Receiver<Option<Vec<Found>>>;
 
-/// Everybody. `asks_owners`: while the privileges for that are there.
-fn scan(asks_owners: bool) -> Vec<Found> {
-    match processes::scan(asks_owners) {
-        Ok(found) => found.collect(),
-        Err(error) => {
-            tracing::warn!(%error, "/proc cannot be scanned");
-            Vec::new()
-        }
-    }
+/// Everybody, or nothing: who was left out would be taken for dead.
+/// `asks_owners`: while the privileges for that are there.
+fn scan(asks_owners: bool) -> Option<Vec<Found>> {
+    let scan = || {
+        let mut processes = processes::scan(asks_owners)?;
+        let found = processes.by_ref().collect();
+        processes.failure().map_or(Ok(found), Err)
+    };
+    scan()
+        .inspect_err(|error| tracing::warn!(%error, "/proc cannot be scanned"))
+        .ok()
 }
 
 /// Resolves when a scan is over; never, if there is none.
-async fn arrived(scan: &mut Option<Scan>) -> Vec<Found> {
+async fn arrived(scan: &mut Option<Scan>) -> Option<Vec<Found>> {
     match scan {
-        // Whoever scans does not go away without an answer, or it found none.
-        Some(scan) => scan.await.unwrap_or_default(),
+        // There may have been no thread to scan on.
+        Some(scan) => scan.await.ok().flatten(),
         None => std::future::pending().await,
     }
 }
 
 impl State {
-    /// Takes in what is in the ring by now; how much that was.
+    /// Takes in what is in the ring; how much that was. As much as can be done
+    /// before others must have their turn.
     fn drain(&mut self) -> usize {
+        self.take(None)
+    }
+
+    /// The same for all that happened by a moment.
+    fn drain_by(&mut self, boottime_ns: u64) {
+        self.take(Some(boottime_ns));
+    }
+
+    fn take(&mut self, by_boottime_ns: Option<u64>) -> usize {
         self.clock.sync();
         let Self {
             stream,
             tracker,
             places,
+            owners,
             table,
             history,
             topics,
@@ -208,11 +256,12 @@ impl State {
             ..
         } = self;
         let mut is_lossy = false;
-        let drained = stream.drain(|timed: Timed| -> Result<(), std::convert::Infallible> {
+        let sink = |timed: Timed| -> Result<(), Infallible> {
             table.apply(&timed);
             match places.record(tracker, timed) {
                 Some(Record::Exit(exit)) => {
                     metrics.exit(&exit);
+                    owners.learn(places.mounts(), exit.cgroup.as_ref());
                     history.push(Arc::clone(&exit));
                     topics.publish(&exit);
                 }
@@ -225,7 +274,11 @@ impl State {
                 Some(Record::Start(_)) | None => {}
             }
             Ok(())
-        });
+        };
+        let drained = match by_boottime_ns {
+            Some(by) => stream.drain_by(by, sink),
+            None => stream.drain(sink),
+        };
         if is_lossy {
             self.scan_soon();
         }
@@ -272,10 +325,12 @@ impl State {
     /// processes, and whoever waits must not wait for that.
     fn begin_scan_if_due(&mut self) -> Option<Scan> {
         let due = *self.rescans.first()?;
-        if due > Instant::now() {
+        let now = Instant::now();
+        if due > now || self.rests_until > now {
             return None;
         }
         self.rescans.remove(0);
+        self.scan_began = now;
         self.table.begin_scan(boottime_ns());
         let (tell, told) = oneshot::channel();
         let scan = move || {
@@ -286,6 +341,17 @@ impl State {
             tracing::warn!(%error, "no thread to scan /proc on");
         }
         Some(told)
+    }
+
+    /// One that failed is given up and made again.
+    fn end_scan(&mut self, found: Option<Vec<Found>>) {
+        let now = Instant::now();
+        let took = now.duration_since(self.scan_began);
+        self.rests_until = now + (took * REST).max(LEAST_REST);
+        match found {
+            Some(found) => self.finish_scan(found),
+            None => self.rescans.insert(0, now),
+        }
     }
 
     fn finish_scan(&mut self, found: Vec<Found>) {

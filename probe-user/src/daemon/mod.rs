@@ -1,14 +1,17 @@
 //! `probe daemon`: one privileged process, everybody's instant waits.
 //!
 //! ```text
-//! rings ──→ Hub ───────── bells ──→ waits ──┐
-//!   └─────→ Engine: tracker, table, history │
-//!              └── topics ──→ mailboxes ────┴──→ routes ──→ connections
+//! DECISIVE ══→ Hub ─────────── bells ──→ waits ──┐ lines
+//! STREAM ════→ Engine ──→ tracker, history       ▼
+//! /proc ────────┘ │└────→ process table ───→ routes ──→ connections
+//!                 └─────→ topics ──→ mailboxes ──┘ ▲
+//!                                                Peer
 //! ```
 //!
-//! One thread, one runtime. The [`engine`] keeps what is known; [`routes`] read
-//! it; [`server`] bounds who may ask. What a client says is resolved by
-//! [`aim`], and what it may know is [`peer`]'s decision.
+//! One thread, one runtime. `engine` keeps what is known; `routes` read it;
+//! `server` bounds who may ask. What a client says is resolved by `aim`, and
+//! what it may know is decided by `peer`. What is left of the privileges that
+//! the start needs is in [`confine`].
 
 pub mod accounts;
 mod aim;
@@ -20,6 +23,7 @@ mod error;
 pub mod limits;
 pub mod metrics;
 pub mod notify;
+mod owners;
 mod peer;
 pub mod privileges;
 mod refusal;

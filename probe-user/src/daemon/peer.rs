@@ -12,7 +12,8 @@ use crate::{
 /// The other end of a connection, as the kernel vouches for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Peer {
-    uid: u32,
+    /// Whose processes it may see.
+    uid: Option<u32>,
     /// Root, or the daemon's own user.
     sees_all: bool,
     /// In another pid namespace: its pids and paths mean something else there.
@@ -31,9 +32,12 @@ impl Peer {
     }
 
     fn new(uid: u32, own: u32, is_foreign: bool) -> Self {
+        let is_mighty = uid == 0 || uid == own;
         Self {
-            uid,
-            sees_all: !is_foreign && (uid == 0 || uid == own),
+            // The root of a container is not that of the machine, whatever its
+            // number.
+            uid: (!is_foreign || !is_mighty).then_some(uid),
+            sees_all: !is_foreign && is_mighty,
             is_foreign,
         }
     }
@@ -60,12 +64,16 @@ impl Peer {
     }
 
     fn owns(self, owners: Option<Owners>) -> bool {
-        owners.is_some_and(|it| it.own == self.uid || it.top == self.uid)
+        owners.is_some_and(|it| self.is(Some(it.own)) || self.is(Some(it.top)))
     }
 
     /// The same, of what is known of it otherwise.
     pub(super) fn sees_uid(self, uid: Option<u32>, cgroup_owner: Option<u32>) -> bool {
-        self.sees_all || uid == Some(self.uid) || cgroup_owner == Some(self.uid)
+        self.sees_all || self.is(uid) || self.is(cgroup_owner)
+    }
+
+    fn is(self, uid: Option<u32>) -> bool {
+        uid.is_some() && uid == self.uid
     }
 }
 
@@ -90,7 +98,11 @@ mod tests {
     #[test]
     fn root_of_another_namespace_is_no_root_here() {
         assert!(Peer::new(0, 990, false).sees_all());
-        assert!(!Peer::new(0, 990, true).sees_all());
+        let contained = Peer::new(0, 990, true);
+        assert!(!contained.sees_all());
+        assert!(!contained.sees_uid(Some(0), Some(0)));
+        assert!(!Peer::new(990, 990, true).sees_uid(Some(990), None));
+        assert!(Peer::new(1000, 990, true).sees_uid(Some(1000), None));
         assert!(Peer::new(990, 990, false).sees_all());
         assert!(!Peer::new(1000, 990, false).sees_all());
     }

@@ -87,6 +87,9 @@ pub fn drop_to(
     let permitted = step("read the capabilities", capabilities(None))?.permitted;
     let mut kept = enough(permitted, works);
     if reads_all {
+        if !permitted.contains(READ_ALL) {
+            warn!("runtime-names: there is no CAP_DAC_READ_SEARCH that could be kept");
+        }
         kept |= permitted & READ_ALL;
     }
     // The trials' threads are gone in a moment.

@@ -32,6 +32,10 @@ impl Refusal {
         Self::new(StatusCode::NOT_FOUND, detail)
     }
 
+    pub(super) fn is_not_found(&self) -> bool {
+        self.status == StatusCode::NOT_FOUND
+    }
+
     /// Tells where in the request it is.
     pub(super) fn of(mut self, place: &str) -> Self {
         self.detail = format!("{place}: {}", self.detail);

@@ -1,26 +1,38 @@
 //! Which records a request is about, and which of them the peer may see.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use super::{
     aim,
     engine::State,
+    owners::CgroupOwners,
     peer::Peer,
     refusal::Refusal,
     topics::{Mailbox, Topic},
 };
 use crate::{
-    api::query::Records, cgroup::is_within, event::Exit, exit_status::ExitStatus, record::Placed,
+    api::query::Records,
+    cgroup::is_within,
+    container::{Container, Runtime},
+    event::Exit,
+    exit_status::ExitStatus,
+    record::Placed,
 };
 
 /// See the module.
 #[derive(Clone, Debug)]
 pub(super) struct Selection {
     peer: Peer,
+    owners: CgroupOwners,
     topic: Topic,
+    /// Of these containers only.
+    containers: Option<Vec<Key>>,
     pid: Option<u32>,
     failed: bool,
 }
+
+/// Which container.
+type Key = (Runtime, String);
 
 impl Selection {
     pub(super) fn new(state: &mut State, peer: Peer, asked: &Records) -> Result<Self, Refusal> {
@@ -53,18 +65,49 @@ impl Selection {
         };
         Ok(Self {
             peer,
+            owners: state.owners.clone(),
             topic,
+            containers: None,
             pid: asked.pid,
             failed: asked.failed,
         })
     }
 
+    /// The same, of what has ended: a container that is gone is remembered by it.
+    pub(super) fn of_the_past(
+        state: &mut State,
+        peer: Peer,
+        asked: &Records,
+    ) -> Result<Self, Refusal> {
+        let refusal = match Self::new(state, peer, asked) {
+            Err(refusal) if refusal.is_not_found() => refusal,
+            result => return result,
+        };
+        let name = asked.container.as_deref().ok_or_else(|| refusal.clone())?;
+        let without = Records {
+            container: None,
+            ..asked.clone()
+        };
+        let mut selection = Self::new(state, peer, &without)?;
+        let exits = state.history.iter().map(|past| past.exit);
+        let seen = exits.filter(|exit| selection.is_seen(exit));
+        let containers: HashMap<_, _> = seen
+            .filter_map(|exit| exit.container.clone())
+            .map(|it| (key(&it), it))
+            .collect();
+        let keys = remembered(&containers, name)?.ok_or(refusal)?;
+        selection.containers = Some(keys);
+        Ok(selection)
+    }
+
     /// All that the peer may see: what it is about is decided by who fills the
     /// mailbox.
-    pub(super) const fn all(peer: Peer) -> Self {
+    pub(super) fn all(state: &State, peer: Peer) -> Self {
         Self {
             peer,
+            owners: state.owners.clone(),
             topic: Topic::Everything,
+            containers: None,
             pid: None,
             failed: false,
         }
@@ -83,7 +126,20 @@ impl Selection {
         self.pid.is_none_or(|pid| exit.what.process.tgid == pid)
             && (!self.failed || is_failed())
             && self.is_in_topic(exit)
-            && self.peer.sees(&exit.what.process, None)
+            && self.is_in_container(exit)
+            && self.is_seen(exit)
+    }
+
+    fn is_in_container(&self, exit: &Placed<Exit>) -> bool {
+        self.containers.as_ref().is_none_or(|wanted| {
+            let container = exit.container.as_deref();
+            container.is_some_and(|it| wanted.contains(&key(it)))
+        })
+    }
+
+    fn is_seen(&self, exit: &Placed<Exit>) -> bool {
+        let owner = || self.owners.of(exit.cgroup.as_ref());
+        self.peer.sees_all() || self.peer.sees(&exit.what.process, owner())
     }
 
     fn is_in_topic(&self, exit: &Placed<Exit>) -> bool {
@@ -95,4 +151,31 @@ impl Selection {
             cgroup.id.hierarchy == *hierarchy && path.is_some_and(|it| is_within(it, subtree))
         })
     }
+}
+
+fn key(container: &Container) -> Key {
+    (container.runtime, container.id.clone())
+}
+
+/// All that were called so, or else the one whose id begins so.
+fn remembered(
+    containers: &HashMap<Key, Arc<Container>>,
+    name: &str,
+) -> Result<Option<Vec<Key>>, Refusal> {
+    let is_called = |it: &Container| it.id == name || it.name.as_deref() == Some(name);
+    let begins = |it: &Container| !name.is_empty() && it.id.starts_with(name);
+    let keys = |is_it: &dyn Fn(&Container) -> bool| -> Vec<Key> {
+        let found = containers.iter().filter(|(_, container)| is_it(container));
+        found.map(|(key, _)| key.clone()).collect()
+    };
+    let called = keys(&is_called);
+    if !called.is_empty() {
+        return Ok(Some(called));
+    }
+    let begun = keys(&begins);
+    if begun.len() > 1 {
+        let detail = format!("'{}' begins several ids", name.escape_debug());
+        return Err(Refusal::bad(detail).hint("give more of the id"));
+    }
+    Ok((!begun.is_empty()).then_some(begun))
 }

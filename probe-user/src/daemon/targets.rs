@@ -100,6 +100,9 @@ fn pin(place: &Place, id: CgroupId) -> Result<PinnedCgroup, Refusal> {
 
 fn process_of(peer: Peer, pid: u32, start_ticks: Option<u64>) -> Result<Aimed, Refusal> {
     aim::refuse_foreign(peer, "a pid")?;
+    if pid == 0 {
+        return Err(Refusal::bad("pid: 0 is no process"));
+    }
     let pinned = PinnedProcess::open(pid, Backend::Pidfd).map_err(|error| refused(error.into()))?;
     if start_ticks.is_some_and(|it| it != pinned.start_ticks()) {
         let detail = format!("no process {pid} that started then");

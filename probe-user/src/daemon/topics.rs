@@ -26,6 +26,16 @@ pub(super) enum News {
     Lost(u64, Option<LossReason>),
 }
 
+impl News {
+    /// Records that a reader misses without it.
+    const fn count(&self) -> u64 {
+        match self {
+            Self::Exit(_) => 1,
+            Self::Lost(count, _) => *count,
+        }
+    }
+}
+
 /// One reader's.
 #[derive(Debug, Default)]
 pub(super) struct Mailbox {
@@ -36,7 +46,8 @@ pub(super) struct Mailbox {
 #[derive(Debug, Default)]
 struct Letters {
     queue: VecDeque<News>,
-    overflown: u64,
+    /// The queue is empty while this is not 0.
+    lost: u64,
 }
 
 impl Mailbox {
@@ -46,10 +57,14 @@ impl Mailbox {
 
     fn put(&self, news: News) {
         let mut letters = self.lock();
-        // What follows a gap is lost as well until the reader has been here: so
-        // the gap has one place.
-        if letters.overflown > 0 || letters.queue.len() == CAPACITY {
-            letters.overflown += 1;
+        if letters.queue.len() == CAPACITY {
+            // Who is so far behind costs no more than a number from now on, and
+            // the gap has one place.
+            let unread = std::mem::take(&mut letters.queue);
+            letters.lost = unread.iter().map(News::count).sum();
+        }
+        if letters.lost > 0 {
+            letters.lost += news.count();
         } else {
             letters.queue.push_back(news);
         }
@@ -57,15 +72,13 @@ impl Mailbox {
         self.notify.notify_one();
     }
 
-    /// All that came, oldest first.
-    pub(super) fn empty(&self) -> VecDeque<News> {
+    /// The oldest that came; the rest stays here, where it is bounded.
+    pub(super) fn next(&self) -> Option<News> {
         let mut letters = self.lock();
-        let mut queue = std::mem::take(&mut letters.queue);
-        let overflown = std::mem::take(&mut letters.overflown);
-        if overflown > 0 {
-            queue.push_back(News::Lost(overflown, None));
+        match std::mem::take(&mut letters.lost) {
+            0 => letters.queue.pop_front(),
+            lost => Some(News::Lost(lost, None)),
         }
-        queue
     }
 
     /// Resolves when something came since it was last asked.
@@ -238,7 +251,7 @@ mod tests {
     }
 
     fn pids(mailbox: &Mailbox) -> Vec<u32> {
-        let news = mailbox.empty().into_iter();
+        let news = std::iter::from_fn(|| mailbox.next());
         news.filter_map(|it| match it {
             News::Exit(exit) => Some(exit.what.process.tgid),
             News::Lost(..) => None,
@@ -276,11 +289,24 @@ mod tests {
         for _ in 0..CAPACITY + 5 {
             topics.publish(&exit(1, "/a"));
         }
-        let news = mailbox.empty();
-        assert_eq!(news.len(), CAPACITY + 1);
-        assert!(matches!(news.back(), Some(News::Lost(5, None))));
+        assert_eq!(mailbox.lock().queue.capacity(), 0);
+        let lost = CAPACITY as u64 + 5;
+        assert!(matches!(mailbox.next(), Some(News::Lost(it, None)) if it == lost));
+        assert!(mailbox.next().is_none());
         topics.publish(&exit(2, "/a"));
         assert_eq!(pids(&mailbox), [2]);
+    }
+
+    #[test]
+    fn an_exit_that_two_topics_are_about_is_told_once() {
+        let mut topics = Topics::default();
+        let mailbox = Arc::new(Mailbox::default());
+        topics.subscribe(Topic::Cgroup(0, "/a".into()), &mailbox);
+        topics.subscribe(Topic::Cgroup(0, "/a/b".into()), &mailbox);
+        topics.subscribe(Topic::Pid(1), &mailbox);
+        topics.publish(&exit(1, "/a/b"));
+        topics.publish(&exit(2, "/a/b"));
+        assert_eq!(pids(&mailbox), [1, 2]);
     }
 
     #[test]

@@ -16,7 +16,10 @@ use std::{
 
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
+    fs::{Mode, OFlags, open},
     io::Errno,
+    stdio::stdout,
+    termios::isatty,
 };
 
 /// Set when somebody asks us to stop.
@@ -32,6 +35,16 @@ const LOOK_EVERY: Timespec = Timespec {
 /// What a reader is given to take the rest once we were asked to stop.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// The terminal, opened anew. It promises no room as a pipe does: a blocking write
+/// waits until all of it is taken. Whoever shares ours is not to find it
+/// non-blocking. `None` if it is none, or another user's.
+fn terminal() -> Option<File> {
+    let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    isatty(stdout())
+        .then(|| open("/proc/self/fd/1", flags, Mode::empty()).ok())?
+        .map(File::from)
+}
+
 /// See the module. Without the line buffer of [`std::io::Stdout`].
 #[derive(Debug)]
 pub struct Stdout {
@@ -45,7 +58,10 @@ pub struct Stdout {
 impl Stdout {
     /// Gives up on a reader that takes nothing once `stop` is set.
     pub fn new(stop: StopFlag) -> io::Result<Self> {
-        let to = File::from(rustix::io::dup(rustix::stdio::stdout())?);
+        let to = match terminal() {
+            Some(terminal) => terminal,
+            None => File::from(rustix::io::dup(stdout())?),
+        };
         Ok(Self {
             is_file: to.metadata()?.is_file(),
             to,
@@ -78,8 +94,13 @@ impl Write for Stdout {
         if self.is_file {
             return self.to.write(bytes);
         }
-        self.wait_for_room()?;
-        self.to.write(&bytes[..bytes.len().min(ROOM)])
+        loop {
+            self.wait_for_room()?;
+            match self.to.write(&bytes[..bytes.len().min(ROOM)]) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                result => return result,
+            }
+        }
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -23,14 +23,21 @@ const WALK_INTERVAL: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(crate) struct Places {
     mounts: Vec<Mount>,
+    /// Of each hierarchy, see [`cgroupfs::shown_before`].
+    shown_before: HashMap<u32, Option<String>>,
     walked: HashMap<u32, Instant>,
     resolver: Resolver,
 }
 
 impl Places {
     pub(crate) fn new(mounts: Vec<Mount>, resolver: Resolver) -> Self {
+        let shown_before = mounts
+            .iter()
+            .map(|it| (it.hierarchy, cgroupfs::shown_before(it).map(str::to_owned)))
+            .collect();
         Self {
             mounts,
+            shown_before,
             walked: HashMap::new(),
             resolver,
         }
@@ -93,7 +100,7 @@ impl Places {
         if let Some(unplaced) = tracker.unplaced(&timed.event) {
             self.look_up(tracker, unplaced, &timed.event);
         }
-        let mut record = tracker.apply(timed)?;
+        let mut record = tracker.apply(self.as_shown(timed)?)?;
         match &mut record {
             Record::Exit(exit) => {
                 let container = self.container_of(exit.cgroup.as_ref());
@@ -103,6 +110,20 @@ impl Places {
             Record::Lost { .. } => {}
         }
         Some(record)
+    }
+
+    /// A new cgroup by the path that everybody here sees; without one it is looked
+    /// up when somebody asks.
+    fn as_shown(&self, mut timed: Timed) -> Option<Timed> {
+        if let Event::CgroupPlaced(id, Some(path)) = &mut timed.event
+            && let Some(before) = self.shown_before.get(&id.hierarchy)
+        {
+            let before = before.as_deref()?;
+            if !before.is_empty() {
+                *path = format!("{before}{path}").into();
+            }
+        }
+        Some(timed)
     }
 
     pub(crate) fn container_of(&mut self, cgroup: Option<&Cgroup>) -> Option<Arc<Container>> {

@@ -87,6 +87,14 @@ impl Teller {
     /// A record that somebody else has placed and chosen.
     pub(super) fn tell_chosen(&mut self, record: &Record) -> io::Result<()> {
         if let Record::Exit(exit) = record {
+            let Exit {
+                process,
+                group_dead,
+                ..
+            } = &exit.what;
+            if *group_dead && self.tracker.is_reported(process) {
+                return Ok(());
+            }
             self.keep_status(&exit.what);
         }
         if !matches!(record, Record::Lost { .. }) {

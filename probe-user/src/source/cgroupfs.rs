@@ -125,6 +125,31 @@ pub fn root(mount: &Mount) -> io::Result<CgroupId> {
     })
 }
 
+/// The number of every hierarchy's first cgroup: the kernel counts from it.
+const TOP_ID: u64 = 1;
+
+/// What a path from the top of the hierarchy, as programs in the kernel report it,
+/// lacks at its beginning to be the one that this mount and `/proc` show: inside a
+/// cgroup namespace these count from somewhere else. `None` if nobody can tell.
+#[must_use]
+pub fn shown_before(mount: &Mount) -> Option<&str> {
+    let is_top = root(mount).is_ok_and(|it| it.id == TOP_ID);
+    shown_before_at(&mount.root, is_top)
+}
+
+fn shown_before_at(root: &str, is_top: bool) -> Option<&str> {
+    match (root, is_top) {
+        ("/", true) => Some(""),
+        // All of the hierarchy, seen from a namespace further down.
+        (above, true) => Some(above),
+        // The namespace's own part of it, or one above that is not the top.
+        ("/", false) => None,
+        (above, false) if above.starts_with("/..") => None,
+        // A part of it, mounted where paths count from the top.
+        (_, false) => Some(""),
+    }
+}
+
 /// Calls `visit` with id and path of every cgroup below [`root`]. Cgroups that
 /// vanish meanwhile are skipped; symbolic links are not followed.
 pub fn walk(mount: &Mount, visit: &mut impl FnMut(CgroupId, String)) -> io::Result<()> {
@@ -184,6 +209,16 @@ mod tests {
     fn pids_comes_before_memory_and_unknown_ones_last() {
         assert!(rank(&v1(&["pids"])) < rank(&v1(&["memory"])));
         assert!(rank(&v1(&["name=systemd"])) < rank(&v1(&["cpu", "cpuacct"])));
+    }
+
+    #[test]
+    fn in_a_cgroup_namespace_reported_paths_count_from_somewhere_else() {
+        assert_eq!(shown_before_at("/", true), Some(""));
+        assert_eq!(shown_before_at("/../..", true), Some("/../.."));
+        assert_eq!(shown_before_at("/a/b", false), Some(""));
+        for unknown in ["/", "/..", "/../a"] {
+            assert_eq!(shown_before_at(unknown, false), None, "{unknown}");
+        }
     }
 
     #[test]

@@ -7,7 +7,6 @@
 pub(crate) mod ancestry;
 pub mod btf;
 pub mod capability;
-pub mod census;
 pub mod cgroup_control;
 pub mod cgroup_events;
 pub mod cgroupfs;

@@ -13,7 +13,7 @@ use std::{
 use rustix::{
     buffer::spare_capacity,
     fs::{CWD, Mode, OFlags, openat},
-    io::read,
+    io::{Errno, read},
 };
 
 use super::{cgroupfs::rank_of, user_namespace};
@@ -47,6 +47,7 @@ pub struct Processes {
     asks_owners: bool,
     directory: String,
     buffer: Vec<u8>,
+    failure: Option<io::Error>,
 }
 
 /// Begins a scan. To find out the owners of user namespaces takes the right to
@@ -57,6 +58,7 @@ pub fn scan(asks_owners: bool) -> io::Result<Processes> {
         asks_owners,
         directory: String::new(),
         buffer: Vec::with_capacity(4096),
+        failure: None,
     })
 }
 
@@ -65,17 +67,32 @@ impl Iterator for Processes {
 
     fn next(&mut self) -> Option<Found> {
         loop {
-            // An entry that cannot be read is one less, not the end.
-            let entry = self.entries.next()?.ok();
-            let pid = entry.and_then(|it| it.file_name().to_str()?.parse().ok());
-            if let Some(found) = pid.and_then(|pid| self.look(pid).ok()) {
-                return Some(found);
+            let entry = match self.entries.next()? {
+                Ok(entry) => entry,
+                Err(error) => return self.fail(error),
+            };
+            let pid = entry.file_name().to_str().and_then(|it| it.parse().ok());
+            match pid.map(|pid| self.look(pid)) {
+                Some(Ok(found)) => return Some(found),
+                Some(Err(error)) if is_ours(&error) => return self.fail(error),
+                // Gone, or hidden from us.
+                Some(Err(_)) | None => {}
             }
         }
     }
 }
 
 impl Processes {
+    /// Why the scan ended before everybody was seen.
+    pub fn failure(&mut self) -> Option<io::Error> {
+        self.failure.take()
+    }
+
+    fn fail(&mut self, error: io::Error) -> Option<Found> {
+        self.failure = Some(error);
+        None
+    }
+
     fn look(&mut self, tgid: u32) -> io::Result<Found> {
         self.directory.clear();
         // Never fails for a String.
@@ -126,6 +143,14 @@ impl Processes {
             }
         }
     }
+}
+
+/// We lack something, whoever it is that we look at.
+fn is_ours(error: &io::Error) -> bool {
+    matches!(
+        Errno::from_io_error(error),
+        Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM)
+    )
 }
 
 /// What is needed of `/proc/PID/stat`.

@@ -1,7 +1,7 @@
 //! `probe top`: what ends on this machine, as a screen that moves.
 //!
 //! [`Model`] is the state and knows neither clock nor terminal: events, seconds
-//! and keys go in, [`draw`] shows it. Where the events come from is [`Source`],
+//! and keys go in, [`draw()`] shows it. Where the events come from is [`Source`],
 //! what the terminal is told is [`Screen`].
 
 mod columns;
@@ -29,7 +29,7 @@ pub use self::{
     place::Place,
     run::{TopError, run},
     screen::Screen,
-    source::{Here, Source},
+    source::{Source, SourceError, Teller},
 };
 
 /// What the screen is to show.

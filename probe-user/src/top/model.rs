@@ -102,6 +102,11 @@ impl Model {
         }
     }
 
+    /// Somebody else tells from now on.
+    pub fn served_by(&mut self, backend: &'static str) {
+        self.options.backend = backend;
+    }
+
     /// Something happened.
     pub fn apply(&mut self, event: Event) {
         self.counted.apply(event);

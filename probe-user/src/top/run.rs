@@ -1,21 +1,17 @@
 //! Events, keys, seconds and signals become what stands on the screen.
 
-use std::{
-    future::poll_fn,
-    io,
-    pin::{Pin, pin},
-    time::Duration,
-};
+use std::{future::poll_fn, io, pin::Pin, time::Duration};
 
 use crossterm::event::{self, EventStream};
 use futures_core::Stream;
+use rustix::io::Errno;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
-    time::{Interval, MissedTickBehavior, interval},
+    time::{Interval, MissedTickBehavior, interval, timeout},
 };
 
-use super::{Flow, Key, Model, Screen, Source, suspend};
-use crate::{output::is_closed, pipeline::trace::TraceError};
+use super::{Flow, Key, Model, Screen, Source, SourceError, suspend};
+use crate::output::is_closed;
 
 /// Between two pictures while something happens.
 const PICTURE_EVERY: Duration = Duration::from_millis(100);
@@ -31,7 +27,7 @@ pub enum TopError {
     Terminal(#[from] io::Error),
     /// The events came to an end.
     #[error("no more events")]
-    Source(#[from] TraceError),
+    Source(#[from] SourceError),
 }
 
 /// What else than events makes the screen change.
@@ -48,38 +44,55 @@ struct Inputs {
 /// Runs until somebody quits, or `stop` resolves to a signal: which one.
 pub async fn run(
     model: &mut Model,
+    source: Source,
+    screen: &mut Screen,
+    mut stop: Pin<&mut impl Future<Output = i32>>,
+) -> Result<Option<i32>, TopError> {
+    model.served_by(source.backend());
+    match follow(model, source, screen, stop.as_mut()).await {
+        // Nobody looks any more; a signal that says so may be on its way.
+        Err(TopError::Terminal(error)) if is_gone(&error) => {
+            Ok(timeout(PICTURE_EVERY, stop).await.ok())
+        }
+        result => result,
+    }
+}
+
+async fn follow(
+    model: &mut Model,
     mut source: Source,
     screen: &mut Screen,
-    stop: impl Future<Output = i32>,
+    mut stop: Pin<&mut impl Future<Output = i32>>,
 ) -> Result<Option<i32>, TopError> {
     let mut inputs = Inputs::new()?;
-    let mut stop = pin!(stop);
     screen.draw(model)?;
     loop {
-        let told = tokio::select! {
+        let flow = tokio::select! {
             signal = &mut stop => return Ok(Some(signal)),
             events = source.next() => {
                 events?.into_iter().for_each(|event| model.apply(event));
                 inputs.is_behind = true;
                 continue;
             }
-            told = inputs.next(model, screen) => told,
+            flow = inputs.next(model, screen) => flow?,
         };
-        match told {
-            Ok(Flow::GoOn) => {}
-            Ok(Flow::Suspend) => {
+        match flow {
+            Flow::GoOn => {}
+            Flow::Suspend => {
                 screen.give_back()?;
                 suspend::stop()?;
                 screen.take()?;
             }
-            Ok(Flow::Quit) => return Ok(None),
-            // Nobody looks any more.
-            Err(error) if is_closed(&error) => return Ok(None),
-            Err(error) => return Err(error.into()),
+            Flow::Quit => return Ok(None),
         }
         screen.draw(model)?;
         inputs.is_behind = false;
     }
+}
+
+/// A terminal that was closed answers with EIO.
+fn is_gone(error: &io::Error) -> bool {
+    is_closed(error) || error.raw_os_error() == Some(Errno::IO.raw_os_error())
 }
 
 impl Inputs {

@@ -7,7 +7,10 @@
 use std::{
     io::{self, BufWriter, Write},
     panic,
-    sync::{Once, atomic::AtomicBool},
+    sync::{
+        Arc, Once,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use crossterm::{
@@ -29,8 +32,30 @@ const USUAL: (u16, u16) = (80, 24);
 
 /// The terminal while it is ours.
 pub struct Screen {
-    terminal: Terminal<CrosstermBackend<BufWriter<Stdout>>>,
+    terminal: Terminal<CrosstermBackend<BufWriter<Ours>>>,
     is_ours: bool,
+    is_over: StopFlag,
+}
+
+/// stdout until it is given back for good. What is still written then, when
+/// buffers are dropped, is for nobody; and `Terminal` complains to stderr, which
+/// may be the same stuck terminal, if it cannot show the cursor.
+struct Ours {
+    to: Stdout,
+    is_over: StopFlag,
+}
+
+impl Write for Ours {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.is_over.load(Ordering::Relaxed) {
+            return Ok(bytes.len());
+        }
+        self.to.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 impl Screen {
@@ -38,13 +63,19 @@ impl Screen {
     /// nothing.
     pub fn enter(stop: StopFlag) -> io::Result<Self> {
         restore_on_panic();
-        let out = BufWriter::with_capacity(1 << 16, Stdout::new(stop)?);
+        let is_over = StopFlag::default();
+        let ours = Ours {
+            to: Stdout::new(stop)?,
+            is_over: Arc::clone(&is_over),
+        };
+        let out = BufWriter::with_capacity(1 << 16, ours);
         let viewport = Viewport::Fixed(size());
         let terminal =
             Terminal::with_options(CrosstermBackend::new(out), TerminalOptions { viewport })?;
         let mut screen = Self {
             terminal,
             is_ours: false,
+            is_over,
         };
         screen.take()?;
         Ok(screen)
@@ -90,6 +121,7 @@ impl Drop for Screen {
     fn drop(&mut self) {
         // A terminal that is gone needs nothing.
         let _gone = self.give_back();
+        self.is_over.store(true, Ordering::Relaxed);
     }
 }
 

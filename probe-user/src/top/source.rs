@@ -1,6 +1,6 @@
 //! Where the events come from.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use jiff::tz::TimeZone;
 use tokio::{
@@ -11,42 +11,71 @@ use tokio::{
 use super::{Death, Event, Live, Place};
 use crate::{
     cgroup::{Cgroup, CgroupId},
+    client::{self, ClientError},
+    container::Container,
+    container::Resolver,
     pipeline::{records::Records, trace::TraceError},
     record::Record,
     source::{
-        census::{self, Census},
         clock::WallClock,
+        processes::{self, Found},
     },
+    waiter::Backend,
 };
 
 /// How often the living are counted.
 const CENSUS_EVERY: Duration = Duration::from_secs(2);
 
-/// Where the events come from: one variant for each backend that can tell them.
-pub enum Source {
+/// Who tells of the deaths: one variant for each backend that can.
+pub enum Teller {
+    /// A daemon; the containers of the living are found here.
+    Daemon(Box<client::Records>, Box<Resolver>),
     /// BPF programs of our own.
-    Here(Box<Here>),
+    Here(Box<Records>),
 }
 
-impl Source {
+/// Why there are no more events.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// The daemon tells no more: others may.
+    #[error("the daemon tells no more")]
+    Daemon(#[source] ClientError),
+    /// Our own programs do not.
+    #[error(transparent)]
+    Here(#[from] TraceError),
+}
+
+impl Teller {
     /// The word on the screen.
-    #[must_use]
-    pub const fn backend(&self) -> &'static str {
+    const fn backend(&self) -> &'static str {
         match self {
-            Self::Here(_) => "bpf",
+            Self::Daemon(..) => Backend::Daemon.as_str(),
+            Self::Here(_) => Backend::Bpf.as_str(),
         }
     }
 
-    /// What comes next. May be dropped and asked for again: nothing is lost.
-    pub async fn next(&mut self) -> Result<Vec<Event>, TraceError> {
+    /// The next records. May be dropped and asked for again: none is lost.
+    async fn next(&mut self) -> Result<Vec<Record>, SourceError> {
         match self {
-            Self::Here(here) => here.next().await,
+            Self::Daemon(records, _) => match records.next().await {
+                Ok(Some(record)) => Ok(vec![record]),
+                Ok(None) => Err(SourceError::Daemon(ClientError::Gone)),
+                Err(error) => Err(SourceError::Daemon(error)),
+            },
+            Self::Here(records) => Ok(records.next().await?),
+        }
+    }
+
+    fn container_of(&mut self, cgroup: &Cgroup) -> Option<Arc<Container>> {
+        match self {
+            Self::Daemon(_, resolver) => resolver.container_of(cgroup.path.as_deref()?),
+            Self::Here(records) => records.container_of(cgroup),
         }
     }
 }
 
 /// What a record means to the screen.
-pub(super) fn event(record: &Record, clock: &WallClock, zone: &TimeZone) -> Option<Event> {
+fn event(record: &Record, clock: &WallClock, zone: &TimeZone) -> Option<Event> {
     match record {
         Record::Exit(exit) if exit.what.group_dead => {
             Some(Event::Death(Box::new(Death::new(exit, clock, zone))))
@@ -56,23 +85,23 @@ pub(super) fn event(record: &Record, clock: &WallClock, zone: &TimeZone) -> Opti
     }
 }
 
-/// BPF programs of our own for the deaths, `/proc` for the living.
-pub struct Here {
-    records: Records,
+/// A teller for the deaths, `/proc` for the living.
+pub struct Source {
+    teller: Teller,
     clock: WallClock,
     zone: TimeZone,
     due: Interval,
     census: Option<JoinHandle<Census>>,
 }
 
-impl Here {
+impl Source {
     /// Counts the living at once.
     #[must_use]
-    pub fn new(records: Records) -> Self {
+    pub fn new(teller: Teller) -> Self {
         let mut due = interval(CENSUS_EVERY);
         due.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self {
-            records,
+            teller,
             clock: WallClock::now(),
             zone: TimeZone::system(),
             due,
@@ -80,23 +109,30 @@ impl Here {
         }
     }
 
-    async fn next(&mut self) -> Result<Vec<Event>, TraceError> {
+    /// Who tells, as a word on the screen.
+    #[must_use]
+    pub const fn backend(&self) -> &'static str {
+        self.teller.backend()
+    }
+
+    /// What comes next. May be dropped and asked for again: nothing is lost.
+    pub async fn next(&mut self) -> Result<Vec<Event>, SourceError> {
         loop {
             tokio::select! {
-                records = self.records.next() => {
+                records = self.teller.next() => {
                     self.clock.sync();
-                    let events = records?;
-                    let events = events.iter();
-                    return Ok(events
-                        .filter_map(|record| event(record, &self.clock, &self.zone))
-                        .collect());
+                    let records = records?;
+                    let events = records
+                        .iter()
+                        .filter_map(|record| event(record, &self.clock, &self.zone));
+                    return Ok(events.collect());
                 }
                 census = taken(&mut self.census) => {
                     self.census = None;
                     return Ok(vec![Event::Live(self.place(census))]);
                 }
                 _ = self.due.tick(), if self.census.is_none() => {
-                    self.census = Some(spawn_blocking(census::take));
+                    self.census = Some(spawn_blocking(Census::take));
                 }
             }
         }
@@ -117,7 +153,7 @@ impl Here {
                 },
                 path: Some(path.as_str().into()),
             };
-            let container = self.records.container_of(&cgroup);
+            let container = self.teller.container_of(&cgroup);
             let place = container.map_or_else(
                 || Place::cgroup(&path),
                 |container| Place::container(&container),
@@ -126,6 +162,28 @@ impl Here {
         }
         live.places.extend(of);
         live
+    }
+}
+
+/// How many live where.
+#[derive(Debug, Default)]
+struct Census {
+    processes: u64,
+    /// By the path of the cgroup that a record of their exit would name.
+    by_cgroup: HashMap<String, u64>,
+}
+
+impl Census {
+    /// Who comes or goes meanwhile is counted or not.
+    fn take() -> Self {
+        let mut census = Self::default();
+        let found = processes::scan(false).into_iter().flatten();
+        for Found { place, .. } in found.filter(|found| !found.process.is_dead) {
+            census.processes += 1;
+            let path = place.map_or_else(|| "/".to_owned(), |place| place.path);
+            *census.by_cgroup.entry(path).or_default() += 1;
+        }
+        census
     }
 }
 

@@ -144,8 +144,9 @@ impl Tracker {
         }
     }
 
-    /// Before 6.16 two tasks of a dying group may both look like the last one.
-    fn is_reported(&mut self, process: &Process) -> bool {
+    /// Before 6.16 two tasks of a dying group may both look like the last one, and
+    /// a daemon tells of who dies in two targets twice.
+    pub(crate) fn is_reported(&mut self, process: &Process) -> bool {
         process.start_boottime_ns.is_some_and(|start_boottime_ns| {
             !self.reported.insert(ProcessKey {
                 tgid: process.tgid,

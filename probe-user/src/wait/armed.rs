@@ -92,6 +92,15 @@ impl Wait {
         Ok(facts.satisfy(self.until))
     }
 
+    pub(super) fn go_first(&self) {
+        for (watch, _) in &self.cgroups {
+            watch.go_first();
+        }
+        for watch in &self.processes {
+            watch.go_first();
+        }
+    }
+
     /// Resolves once it holds. May be dropped and called again.
     pub async fn met(&mut self) -> io::Result<Met> {
         let mut woken_by = None;

@@ -1,42 +1,29 @@
 //! What many waits share: the BPF programs, the watches, the doubt.
 //!
-//! A task of its own reads the decisive ring and rings the bells of the cgroup
-//! that a record names; another looks after the loss counters. Neither decides
-//! anything.
+//! A task of its own reads the decisive ring (`decisive.rs`).
 
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
-    thread,
-    time::Duration,
 };
 
-use aya::maps::{MapData, RingBuf};
 use tokio::{
-    io::{Interest, unix::AsyncFd},
     sync::{Notify, oneshot, watch},
     task::JoinSet,
-    time::{MissedTickBehavior, interval},
 };
 
-use super::{bell::WokenBy, directories::Directories, watch::Watch};
+use super::{bell::WokenBy, decisive, directories::Directories, watch::Watch};
 use crate::{
     cgroup::CgroupId,
-    event::{Event, decode},
     source::{
         cgroup_events::PinnedCgroup,
         counters::ProgramRuns,
         hook::ExitShape,
-        load::{self, Attached, LoadError, Plan, Rings},
-        readiness::register,
+        load::{Attached, LoadError, Plan},
         ring::Stream,
     },
     waiter::{Backend, Doubt},
 };
-
-/// How often the loss counters are read while somebody waits: as often as the
-/// timer of a long wait looks anyway.
-const COUNTERS_EVERY: Duration = Duration::from_secs(5);
 
 /// See the module. Dropping it detaches the programs and ends its tasks; waits
 /// that are armed go on by what they watch themselves.
@@ -49,12 +36,12 @@ pub struct Hub {
 pub(super) struct Shared {
     /// The best that may be used.
     tier: Backend,
-    cgroups: Mutex<HashMap<CgroupId, Weak<Watch<PinnedCgroup>>>>,
-    attached: Mutex<Option<Attached>>,
-    doubt: watch::Sender<Doubt>,
+    pub(super) cgroups: Mutex<HashMap<CgroupId, Weak<Watch<PinnedCgroup>>>>,
+    pub(super) attached: Mutex<Option<Attached>>,
+    pub(super) doubt: watch::Sender<Doubt>,
     directories: Arc<Directories>,
     /// For tests: as if the ring could not be read any more.
-    stop: Notify,
+    pub(super) stop: Notify,
 }
 
 impl Hub {
@@ -85,7 +72,8 @@ impl Hub {
     pub fn load(&mut self, plan: Plan) {
         let (tell, told) = oneshot::channel();
         let shared = Arc::clone(&self.shared);
-        self.tasks.spawn(serve_bpf(shared, load(plan), tell));
+        self.tasks
+            .spawn(decisive::serve(shared, decisive::load(plan), tell));
         self.loaded = Some(told);
     }
 
@@ -193,7 +181,7 @@ impl Hub {
 }
 
 impl Shared {
-    fn watch_in_kernel(&self, id: CgroupId) {
+    pub(super) fn watch_in_kernel(&self, id: CgroupId) {
         if let Some(attached) = lock(&self.attached).as_mut()
             && let Err(error) = attached.watch(id)
         {
@@ -203,7 +191,7 @@ impl Shared {
     }
 
     /// What nobody waits for any more need not be reported.
-    fn forget_the_abandoned(&self) {
+    pub(super) fn forget_the_abandoned(&self) {
         let mut attached = lock(&self.attached);
         lock(&self.cgroups).retain(|&id, watch| {
             let is_awaited = watch.strong_count() > 0;
@@ -214,21 +202,21 @@ impl Shared {
         });
     }
 
-    fn wake(&self, id: CgroupId, by: WokenBy) {
+    pub(super) fn wake(&self, id: CgroupId, by: WokenBy) {
         let watch = lock(&self.cgroups).get(&id).and_then(Weak::upgrade);
         if let Some(watch) = watch {
             watch.wake(by);
         }
     }
 
-    fn wake_all(&self, by: WokenBy) {
+    pub(super) fn wake_all(&self, by: WokenBy) {
         for watch in lock(&self.cgroups).values().filter_map(Weak::upgrade) {
             watch.wake(by);
         }
     }
 
     /// What was dropped or skipped so far; `None` if that cannot be told.
-    fn losses(&self) -> Option<u64> {
+    pub(super) fn losses(&self) -> Option<u64> {
         let mut attached = lock(&self.attached);
         let attached = attached.as_mut()?;
         attached.flush_log();
@@ -238,108 +226,6 @@ impl Shared {
 }
 
 /// Nothing that is locked here is left half done by a panic.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Loads on a thread of its own: it takes tens of milliseconds.
-fn load(plan: Plan) -> oneshot::Receiver<Result<(Attached, Rings), LoadError>> {
-    let (tell, told) = oneshot::channel();
-    let loader = move || {
-        // The hub may be gone: then nobody needs it.
-        let _gone = tell.send(load::load(&plan));
-    };
-    if let Err(error) = thread::Builder::new()
-        .name("loader".to_owned())
-        .spawn(loader)
-    {
-        tracing::warn!(%error, "no thread to load BPF on");
-    }
-    told
-}
-
-async fn serve_bpf(
-    shared: Arc<Shared>,
-    loading: oneshot::Receiver<Result<(Attached, Rings), LoadError>>,
-    tell: oneshot::Sender<Result<Stream, LoadError>>,
-) {
-    let (attached, rings) = match loading.await {
-        Ok(Ok(loaded)) => loaded,
-        Ok(Err(error)) => {
-            let _nobody_asks = tell.send(Err(error));
-            return;
-        }
-        Err(_no_thread) => return,
-    };
-    let Ok(mut decisive) = register(rings.decisive, Interest::READABLE) else {
-        return;
-    };
-    *lock(&shared.attached) = Some(attached);
-    let watched: Vec<_> = lock(&shared.cgroups).keys().copied().collect();
-    for id in watched {
-        shared.watch_in_kernel(id);
-    }
-    shared.doubt.send_replace(Doubt::None);
-    shared.wake_all(WokenBy::Timer);
-    let _nobody_asks = tell.send(Ok(rings.stream));
-    let ended = follow(&shared, &mut decisive).await;
-    tracing::warn!("the ring buffer cannot be waited for any more ({ended}): others serve");
-    *lock(&shared.attached) = None;
-    shared.doubt.send_replace(Doubt::Always);
-}
-
-/// Until the ring breaks.
-async fn follow(shared: &Shared, decisive: &mut AsyncFd<RingBuf<MapData>>) -> std::io::Error {
-    let mut counters = interval(COUNTERS_EVERY);
-    counters.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut losses = shared.losses();
-    loop {
-        tokio::select! {
-            biased;
-            ready = decisive.readable_mut() => match ready {
-                Err(error) => return error,
-                Ok(mut ready) => {
-                    drain(shared, ready.get_inner_mut());
-                    ready.clear_ready();
-                    // A record between the last look and this line is looked at
-                    // now; one after it makes the ring readable again.
-                    drain(shared, decisive.get_mut());
-                    // The losses can wait, whoever was woken cannot.
-                    continue;
-                }
-            },
-            () = shared.stop.notified() => return std::io::Error::other("told to stop"),
-            _ = counters.tick() => shared.forget_the_abandoned(),
-        }
-        // Who cannot tell what was lost cannot be relied on.
-        let Some(now) = shared.losses() else {
-            return std::io::Error::other("its counters cannot be read");
-        };
-        let doubt = if losses.replace(now) == Some(now) {
-            Doubt::None
-        } else {
-            Doubt::Some
-        };
-        let changed = shared
-            .doubt
-            .send_if_modified(|it| std::mem::replace(it, doubt) != doubt);
-        if changed || doubt == Doubt::Some {
-            shared.wake_all(WokenBy::Timer);
-        }
-    }
-}
-
-fn drain(shared: &Shared, ring: &mut RingBuf<MapData>) {
-    while let Some(record) = ring.next() {
-        match decode(&record).map(|timed| timed.event) {
-            Ok(Event::CgroupEmpty(id) | Event::CgroupRemoved(id)) => {
-                shared.wake(id, WokenBy::Ring);
-            }
-            Ok(_) => {}
-            Err(error) => {
-                tracing::warn!(%error, "a record of the kernel half makes no sense");
-                shared.wake_all(WokenBy::Ring);
-            }
-        }
-    }
 }

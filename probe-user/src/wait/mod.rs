@@ -58,6 +58,7 @@
 
 mod armed;
 mod bell;
+mod decisive;
 mod directories;
 mod hub;
 mod members;

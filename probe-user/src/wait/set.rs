@@ -59,6 +59,14 @@ impl WaitSet {
         Ok(self.waits.iter().filter(|(_, met)| met.is_some()).count())
     }
 
+    /// Somebody else has come to wait for the same, such as a daemon that was
+    /// asked to: these are woken before it.
+    pub fn go_first(&self) {
+        for (wait, _) in &self.waits {
+            wait.go_first();
+        }
+    }
+
     /// Resolves once `needed` of them are done. May be dropped and called again.
     pub async fn met(&mut self, needed: usize) -> io::Result<()> {
         while self.look()? < needed {

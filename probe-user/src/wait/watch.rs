@@ -10,7 +10,7 @@ use std::{
 
 use tokio::{
     io::{Interest, unix::AsyncFd},
-    sync::watch,
+    sync::{Notify, watch},
     task::JoinHandle,
     time::{Instant, sleep_until},
 };
@@ -31,6 +31,7 @@ use crate::{
 pub(super) struct Watch<T> {
     pub(super) pinned: Arc<T>,
     ropes: Arc<Ropes>,
+    anew: Arc<Notify>,
     follower: JoinHandle<()>,
 }
 
@@ -49,6 +50,13 @@ impl<T> Watch<T> {
     pub(super) fn wake(&self, by: WokenBy) {
         self.ropes.pull(by);
     }
+
+    /// Somebody else has come to watch the same. Of all who poll a file the
+    /// kernel wakes the last comer first (`add_wait_queue`), mostly on the same
+    /// CPU, where the others then wait for it: so comes once more.
+    pub(super) fn go_first(&self) {
+        self.anew.notify_one();
+    }
 }
 
 impl Watch<PinnedCgroup> {
@@ -61,9 +69,11 @@ impl Watch<PinnedCgroup> {
     ) -> Self {
         let pinned = Arc::new(pinned);
         let ropes = Arc::new(Ropes::default());
+        let anew = Arc::new(Notify::new());
         let follower = Follower {
             pinned: Arc::clone(&pinned),
             ropes: Arc::clone(&ropes),
+            anew: Arc::clone(&anew),
             tier,
             doubt,
             directories,
@@ -72,6 +82,7 @@ impl Watch<PinnedCgroup> {
         Self {
             pinned,
             ropes,
+            anew,
             follower: tokio::spawn(follower),
         }
     }
@@ -81,10 +92,12 @@ impl Watch<PinnedProcess> {
     pub(super) fn process(pinned: PinnedProcess) -> Self {
         let pinned = Arc::new(pinned);
         let ropes = Arc::new(Ropes::default());
-        let follower = follow_process(Arc::clone(&pinned), Arc::clone(&ropes));
+        let anew = Arc::new(Notify::new());
+        let follower = follow_process(Arc::clone(&pinned), Arc::clone(&ropes), Arc::clone(&anew));
         Self {
             pinned,
             ropes,
+            anew,
             follower: tokio::spawn(follower),
         }
     }
@@ -96,6 +109,7 @@ const SHORT: u32 = 3;
 struct Follower {
     pinned: Arc<PinnedCgroup>,
     ropes: Arc<Ropes>,
+    anew: Arc<Notify>,
     tier: Backend,
     doubt: watch::Receiver<Doubt>,
     directories: Arc<Directories>,
@@ -105,7 +119,8 @@ impl Follower {
     async fn follow(mut self) {
         let pinned = Arc::clone(&self.pinned);
         let events = pinned.events().filter(|_| self.tier != Backend::Poll);
-        let events = ready_fd(events.map(AsFd::as_fd), Interest::PRIORITY);
+        let events = events.map(AsFd::as_fd);
+        let mut ready = ready_fd(events, Interest::PRIORITY);
         let mut backoff = Backoff::new();
         let mut timed = 0;
         let mut is_tied = None;
@@ -115,20 +130,25 @@ impl Follower {
                 // The hub is gone, and its ring with it.
                 _ if is_alone => Doubt::Always,
                 // The ring of a v2 cgroup relies on who polls this file.
-                _ if events.is_none() && pinned.id.hierarchy == 0 => Doubt::Always,
+                _ if ready.is_none() && pinned.id.hierarchy == 0 => Doubt::Always,
                 doubt => doubt,
             };
             if doubt == Doubt::Always && timed >= SHORT && self.tier != Backend::Poll {
                 let is_tied = *is_tied.get_or_insert_with(|| self.tie());
                 // v1 has nothing but this and the timer.
-                if is_tied && events.is_some() {
+                if is_tied && ready.is_some() {
                     doubt = Doubt::Late;
                 }
             }
             let next_look = Instant::now() + backoff.next_delay(doubt);
             let by = tokio::select! {
                 biased;
-                () = notified(events.as_ref(), Interest::PRIORITY) => WokenBy::Events,
+                () = notified(ready.as_ref(), Interest::PRIORITY) => WokenBy::Events,
+                () = self.anew.notified() => {
+                    drop(ready.take());
+                    ready = ready_fd(events, Interest::PRIORITY);
+                    continue;
+                }
                 _ = self.doubt.changed(), if !is_alone => {
                     backoff = Backoff::new();
                     WokenBy::Timer
@@ -147,8 +167,8 @@ impl Follower {
     }
 }
 
-async fn follow_process(pinned: Arc<PinnedProcess>, ropes: Arc<Ropes>) {
-    let pidfd = ready_fd(pinned.pidfd(), Interest::READABLE);
+async fn follow_process(pinned: Arc<PinnedProcess>, ropes: Arc<Ropes>, anew: Arc<Notify>) {
+    let mut pidfd = ready_fd(pinned.pidfd(), Interest::READABLE);
     // A kernel that keeps a status (6.15) also hangs up at the reap (6.9).
     let tells_of_reaping = pinned
         .pidfd()
@@ -165,6 +185,11 @@ async fn follow_process(pinned: Arc<PinnedProcess>, ropes: Arc<Ropes>) {
         let by = tokio::select! {
             biased;
             () = notified(pidfd.as_ref(), Interest::READABLE) => WokenBy::Pidfd,
+            () = anew.notified() => {
+                drop(pidfd.take());
+                pidfd = ready_fd(pinned.pidfd(), Interest::READABLE);
+                continue;
+            }
             () = sleep_until(next_look) => WokenBy::Timer,
         };
         // Asked before the bell is rung: who looks then sees it too.
@@ -234,5 +259,28 @@ mod tests {
         });
         told.recv_timeout(Duration::from_secs(30))
             .expect("the follower comes to its end");
+    }
+
+    #[tokio::test]
+    async fn who_comes_once_more_is_woken_all_the_same() {
+        let mut child = Command::new("cat")
+            .stdin(Stdio::piped())
+            .spawn()
+            .expect("there is a cat");
+        let pinned = PinnedProcess::open(child.id(), Backend::Pidfd).expect("it lives");
+        let watch = Watch::process(pinned);
+        let bell = Bell::new();
+        watch.tie(&bell);
+        for _ in 0..2 {
+            watch.go_first();
+            // The follower comes to its next look.
+            tokio::task::yield_now().await;
+        }
+        drop(child.stdin.take());
+        let rung = tokio::time::timeout(Duration::from_secs(30), async {
+            while bell.rung().await != WokenBy::Pidfd {}
+        });
+        rung.await.expect("not by the timer alone");
+        child.wait().expect("our child");
     }
 }

@@ -1,6 +1,7 @@
 //! What a client makes of whatever listens on the daemon's socket: its verdict is
 //! right in any case.
 
+mod deaf;
 mod nonsense;
 mod real;
 mod records;

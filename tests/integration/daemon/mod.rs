@@ -1,12 +1,20 @@
 //! `probe daemon`: how it starts, what it may do then, and how it ends.
 
+mod abuse;
+mod api;
 mod config;
+mod contained;
+mod endpoints;
 mod log;
 mod privileges;
 mod socket;
 mod systemd;
+mod table;
+mod visibility;
+mod waits;
 
 use std::{
+    os::unix::net::UnixStream,
     path::Path,
     process::{Command, Output as Finished},
 };
@@ -37,4 +45,11 @@ fn curl_as(uid: u32, groups: &str, socket: &Path) -> Finished {
         .arg("http://probe/healthz")
         .output()
         .expect("setpriv and curl are installed")
+}
+
+/// Who listens there.
+fn peer(socket: &Path) -> u32 {
+    let stream = UnixStream::connect(socket).expect("somebody listens");
+    let peer = rustix::net::sockopt::socket_peercred(&stream).expect("asked");
+    peer.pid.as_raw_nonzero().get().cast_unsigned()
 }

@@ -14,7 +14,7 @@ use probe_tests::{Daemon, Output, conditions, probe};
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-use super::{assert_refused, curl_as, text};
+use super::{assert_refused, curl_as, peer, text};
 
 /// Somebody in the socket's group, and somebody who is not.
 const MEMBER: u32 = 4242;
@@ -130,13 +130,6 @@ fn of_many_that_start_at_once_one_serves() {
     serving.await_health();
     let _output = serving.stop();
     assert_eq!(names(&directory), [""; 0]);
-}
-
-/// Who listens there.
-fn peer(socket: &Path) -> u32 {
-    let stream = UnixStream::connect(socket).expect("somebody listens");
-    let peer = rustix::net::sockopt::socket_peercred(&stream).expect("asked");
-    peer.pid.as_raw_nonzero().get().cast_unsigned()
 }
 
 #[test]

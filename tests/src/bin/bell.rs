@@ -3,37 +3,62 @@
 //!
 //! `bell bpf|pidfd|poll` says `ready` when the backend serves. To each line,
 //! `empty DIRECTORY` or `reaped PID`, it answers `armed`, then the moment
-//! (`CLOCK_MONOTONIC`, ns) of the verdict and what woke it.
+//! (`CLOCK_MONOTONIC`, ns) of the verdict and what woke it. `bell daemon SOCKET`
+//! asks a daemon, each time anew as the command does, and `bell deaf SOCKET`
+//! listens to nothing else.
 
 use std::{
+    future::pending,
     io::{self, BufRead, Write},
-    path::Path,
+    path::{Path, PathBuf},
+    pin::pin,
+    time::Duration,
 };
 
 use anyhow::{Context, Result, bail};
 use probe_user::{
-    source::load::Plan,
+    client::Trust,
+    container::{Resolver, StateRoots},
+    filter::Wanted,
+    output::{Out, StopFlag},
+    pipeline::wait::{Asking, Session, Telling},
+    source::{cgroupfs, load::Plan},
     wait::{Hub, Target, WokenBy},
     waiter::{Backend, Until},
 };
 use rustix::time::{ClockId, clock_gettime};
 
-const USAGE: &str = "usage: bell bpf|pidfd|poll";
+const USAGE: &str = "usage: bell bpf|pidfd|poll|daemon SOCKET|deaf SOCKET";
+
+/// Who waits.
+enum Waiter {
+    Hub(Hub),
+    Client { socket: PathBuf, is_deaf: bool },
+}
 
 // As the command has it.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
     let mut args = std::env::args().skip(1);
-    let hub = match args.next().as_deref() {
-        Some("bpf") => loaded().await?,
-        Some("pidfd") => Hub::start(Backend::Pidfd),
-        Some("poll") => Hub::start(Backend::Poll),
+    let waiter = match (args.next().as_deref(), args.next()) {
+        (Some("bpf"), None) => Waiter::Hub(loaded().await?),
+        (Some("pidfd"), None) => Waiter::Hub(Hub::start(Backend::Pidfd)),
+        (Some("poll"), None) => Waiter::Hub(Hub::start(Backend::Poll)),
+        (Some(ears @ ("daemon" | "deaf")), Some(socket)) => Waiter::Client {
+            socket: socket.into(),
+            is_deaf: ears == "deaf",
+        },
         _ => bail!(USAGE),
     };
     say("ready")?;
     // Between two waits nothing has to be served: a record for nobody may lie.
     for line in io::stdin().lock().lines() {
-        wait(&hub, &line?).await?;
+        let (target, until) = asked(&line?)?;
+        let by = match &waiter {
+            Waiter::Hub(hub) => wait(hub, target, until).await?,
+            Waiter::Client { socket, is_deaf } => ask(socket, *is_deaf, target, until).await?,
+        };
+        say(&by)?;
     }
     Ok(())
 }
@@ -45,19 +70,63 @@ async fn loaded() -> Result<Hub> {
     Ok(hub)
 }
 
-async fn wait(hub: &Hub, line: &str) -> Result<()> {
-    let (target, until) = match line.split_once(' ').context(USAGE)? {
+fn asked(line: &str) -> Result<(Target, Until)> {
+    Ok(match line.split_once(' ').context(USAGE)? {
         ("empty", path) => (Target::cgroup(Path::new(path))?, Until::Empty),
         ("reaped", pid) => (Target::process(pid.parse()?)?, Until::Reaped),
         _ => bail!("no such question: {line}"),
-    };
+    })
+}
+
+async fn wait(hub: &Hub, target: Target, until: Until) -> Result<String> {
     let mut wait = hub.arm(target, until)?;
     say("armed")?;
     let met = wait.met().await?;
     let moment = monotonic_ns()?;
-    let by = met.woken_by.map_or("nothing", WokenBy::as_str);
-    say(&format!("{moment} {by}"))
+    Ok(verdict(moment, met.woken_by))
 }
+
+/// As `probe wait` does, but for the lines that it prints.
+async fn ask(socket: &Path, is_deaf: bool, target: Target, until: Until) -> Result<String> {
+    let mut out = Out::stdout(StopFlag::default())?;
+    out.go_deaf();
+    let mut session = Session::new(
+        Backend::Pidfd,
+        Telling {
+            wanted: Wanted::default(),
+            columns: None,
+            mounts: cgroupfs::mounts()?,
+            resolver: Resolver::unwatched(StateRoots::system(None, Vec::new())),
+            out,
+        },
+    );
+    session.arm(target, until)?;
+    if is_deaf {
+        session.go_deaf();
+    }
+    session.ask(Asking {
+        socket: socket.to_owned(),
+        trust: Trust::default(),
+        patience: PATIENCE,
+        is_named: true,
+        timeout: None,
+        fallback: (Plan::decisive(), Duration::ZERO),
+    });
+    session.answered().await??;
+    say("armed")?;
+    let never = pin!(pending());
+    session.run(1, None, never).await?;
+    let moment = monotonic_ns()?;
+    Ok(verdict(moment, session.finish()?.woken_by()))
+}
+
+fn verdict(moment_ns: u64, woken_by: Option<WokenBy>) -> String {
+    let by = woken_by.map_or("nothing", WokenBy::as_str);
+    format!("{moment_ns} {by}")
+}
+
+/// For the daemon's first answers.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 fn monotonic_ns() -> Result<u64> {
     let now = clock_gettime(ClockId::Monotonic);

@@ -12,6 +12,7 @@ mod rounds;
 mod stats;
 mod tool;
 mod trace;
+mod turn;
 mod wait;
 mod workload;
 
@@ -30,11 +31,14 @@ enum Suite {
     Trace(trace::Args),
     /// From the kill to the verdict, beside a bare poll of `cgroup.events`
     Wait(wait::Args),
+    /// The same at an unprivileged client of the daemon, and what the daemon costs
+    Daemon(wait::daemon::Args),
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
     match &args.suite {
         Suite::Trace(args) => trace::run(args),
         Suite::Wait(args) => wait::run(args),
+        Suite::Daemon(args) => wait::daemon::run(args),
     }
 }

@@ -6,7 +6,7 @@ mod registry_host;
 
 use anyhow::{Context, Result};
 
-use crate::{bpf, checkout, command, parts::Parts, setup};
+use crate::{bpf, checkout, command, openapi, parts::Parts, setup};
 
 /// Check style, lints, documentation, dependencies and the committed objects
 #[derive(Debug, clap::Args)]
@@ -18,6 +18,7 @@ pub(crate) fn run() -> Result<()> {
     parts.run("clippy", clippy);
     parts.run("clippy for BPF", clippy_bpf);
     parts.run("documentation", documentation);
+    parts.run("API documents", openapi::check);
     parts.run("links", links::check);
     parts.run("dependencies", dependencies);
     parts.run("registry hosts", registry_host::check);

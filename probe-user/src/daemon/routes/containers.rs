@@ -2,10 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use axum::{
-    Extension, Json,
-    extract::{Path, State},
-};
+use axum::{Extension, Json, extract::State};
 
 use crate::{
     api::{
@@ -14,7 +11,7 @@ use crate::{
     },
     cgroup::CgroupId,
     container,
-    daemon::{Daemon, aim, engine, peer::Peer, refusal::Refusal},
+    daemon::{Daemon, aim, body::Named, engine, peer::Peer, refusal::Refusal},
 };
 
 /// Containers with a live process
@@ -42,7 +39,7 @@ pub(super) async fn list(
     responses(
         (status = 200, description = "the container", body = Container),
         (status = 400, body = Problem, content_type = "application/problem+json",
-         description = "several are called so"),
+         description = "several are called so, or it is no name"),
         (status = 404, body = Problem, content_type = "application/problem+json",
          description = "no such container, or none that the client may see"),
     )
@@ -50,7 +47,7 @@ pub(super) async fn list(
 pub(super) async fn one(
     State(daemon): State<Arc<Daemon>>,
     Extension(peer): Extension<Peer>,
-    Path(name): Path<String>,
+    Named(name): Named,
 ) -> Result<Json<Container>, Refusal> {
     let mut state = daemon.engine.now();
     let (found, places) = aim::container(&mut state, peer, &name)?;
@@ -94,6 +91,7 @@ fn gather(
         table,
         tracker,
         places,
+        owners: exit_owners,
         history,
         ..
     } = state;
@@ -116,7 +114,11 @@ fn gather(
         add(entry, row, &path);
     }
     let exits = history.iter().map(|past| past.exit);
-    for exit in exits.filter(|exit| peer.sees(&exit.what.process, None)) {
+    for exit in exits {
+        let owner = || exit_owners.of(exit.cgroup.as_ref());
+        if !peer.sees_all() && !peer.sees(&exit.what.process, owner()) {
+            continue;
+        }
         if let Some(container) = &exit.container
             && let Some(entry) = found.get_mut(&(container.runtime, container.id.clone()))
         {

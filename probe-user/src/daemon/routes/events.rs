@@ -27,7 +27,7 @@ use crate::{
     get, path = "/v1/events", tag = "records",
     params(Records),
     responses(
-        (status = 200, description = "lines of type exit, lost and goodbye", body = String,
+        (status = 200, description = "lines of type exit, lost and goodbye", body = Line,
          content_type = "application/x-ndjson"),
         (status = 400, body = Problem, content_type = "application/problem+json",
          description = "the query makes no sense"),
@@ -59,6 +59,9 @@ async fn tell(selection: Selection, mailbox: Arc<Mailbox>, lines: Lines, mut sto
             () = lines.closed() => return,
             () = mailbox.filled() => {}
             () = stopping.begun() => {
+                if forward(&mailbox, &selection, &lines, &mut told).await.is_err() {
+                    return;
+                }
                 let mut piece = Piece::new();
                 if piece.line(&Line::Goodbye).is_ok() {
                     // Or the client has gone first.

@@ -1,34 +1,35 @@
 //! `GET /v1/exits`.
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 use axum::{Extension, extract::State, response::Response};
 use jiff::Timestamp;
 
 use super::lines::{Gone, Piece};
 use crate::{
-    api::{problem::Problem, query},
+    api::{problem::Problem, query, wait::Line},
     daemon::{
         Daemon,
         body::{Asked, Lines, stream},
+        engine::Engine,
         peer::Peer,
         refusal::Refusal,
         selection::Selection,
     },
-    event::Exit,
     quantity::{duration, nanoseconds},
-    record::{Placed, Record},
+    record::{LossReason, Record},
     source::clock::{WallClock, boottime_ns},
 };
 
 /// The recent exits
 ///
-/// One JSON object a line, oldest first, as `probe trace --json` prints them.
+/// One JSON object a line, oldest first, as `probe trace --json` prints them. A
+/// `lost` line tells a client that reads too slowly what was forgotten meanwhile.
 #[utoipa::path(
     get, path = "/v1/exits", tag = "records",
     params(query::Exits),
     responses(
-        (status = 200, description = "lines of type exit", body = String,
+        (status = 200, description = "lines of type exit and lost", body = Line,
          content_type = "application/x-ndjson"),
         (status = 400, body = Problem, content_type = "application/problem+json",
          description = "the query makes no sense"),
@@ -46,38 +47,58 @@ pub(super) async fn exits(
     }
     let since_ns = asked.since.as_deref().map(since).transpose()?.unwrap_or(0);
     let limit = asked.limit.map_or(usize::MAX, |limit| limit as usize);
-    let chosen = {
+    let (selection, seqs) = {
         let mut state = daemon.engine.now();
-        let selection = Selection::new(&mut state, peer, &asked.into())?;
+        let selection = Selection::of_the_past(&mut state, peer, &asked.into())?;
         let newest_first = state.history.iter().rev();
-        let mut chosen: Vec<_> = newest_first
-            .map(|past| past.exit)
-            .take_while(|exit| exit.boottime_ns >= since_ns)
-            .filter(|exit| selection.admits(exit))
+        let oldest = newest_first
+            .take_while(|past| past.exit.boottime_ns >= since_ns)
+            .filter(|past| selection.admits(&past.exit))
             .take(limit)
-            .collect();
-        chosen.reverse();
-        chosen
+            .last();
+        let end = state.history.next_seq();
+        (selection, oldest.map_or(end, |past| past.seq)..end)
     };
     let (lines, response) = stream();
+    let engine = Arc::clone(&daemon.engine);
     tokio::spawn(async move {
         // Or the client has gone.
-        let _gone = tell(chosen, &lines).await;
+        let _gone = tell(&engine, &selection, seqs, &lines).await;
     });
     Ok(response)
 }
 
-async fn tell(chosen: Vec<Arc<Placed<Exit>>>, lines: &Lines) -> Result<(), Gone> {
+/// Holds on to nothing that the history forgets meanwhile: a client may read as
+/// slowly as it likes.
+async fn tell(
+    engine: &Engine,
+    selection: &Selection,
+    mut seqs: Range<u64>,
+    lines: &Lines,
+) -> Result<(), Gone> {
     let mut piece = Piece::new();
-    for exit in chosen {
-        if let Err(error) = piece.record(&Record::Exit(exit)) {
-            tracing::warn!(%error, "a record does not become JSON");
+    while !seqs.is_empty() {
+        let past = engine.past(&seqs);
+        let first = past.first().map_or(seqs.end, |it| it.seq);
+        let told = past.iter().map(|it| &it.exit);
+        let admitted = told.filter(|exit| selection.admits(exit));
+        let exits = admitted.map(|exit| Record::Exit(Arc::clone(exit)));
+        for record in lost(first - seqs.start).into_iter().chain(exits) {
+            if let Err(error) = piece.record(&record) {
+                tracing::warn!(%error, "a record does not become JSON");
+            }
+            if piece.is_full() {
+                piece.send(lines).await?;
+            }
         }
-        if piece.is_full() {
-            piece.send(lines).await?;
-        }
+        seqs.start = past.last().map_or(seqs.end, |it| it.seq + 1);
     }
     piece.send(lines).await
+}
+
+fn lost(count: u64) -> Option<Record> {
+    let reason = LossReason::SlowReader;
+    (count > 0).then_some(Record::Lost { count, reason })
 }
 
 /// A moment as `CLOCK_BOOTTIME` has it.

@@ -77,7 +77,7 @@ pub(super) async fn forward(
     told: &mut Told,
 ) -> Result<(), Gone> {
     let mut piece = Piece::new();
-    for news in mailbox.empty() {
+    while let Some(news) = mailbox.next() {
         let written = match news {
             News::Exit(exit) if selection.admits(&exit) => {
                 told.exits += 1;

@@ -93,7 +93,7 @@ pub(super) async fn wait(
             engine: Arc::clone(&daemon.engine),
             set,
             mailbox,
-            selection: Selection::all(peer),
+            selection: Selection::all(&state, peer),
             begun,
             is_seen,
             told: Told::default(),
@@ -155,22 +155,14 @@ impl Waiting {
         mut stopping: Stopping,
         lines: &Lines,
     ) -> Result<(), Gone> {
+        // What comes true after the client was told is not `already`.
+        let done = self.look();
         self.say(lines, &Line::Armed(Armed { live: self.live() }))
             .await?;
+        if done >= needed {
+            return self.conclude(lines, Outcome::Already).await;
+        }
         loop {
-            match self.set.look() {
-                Ok(done) if done >= needed => {
-                    let is_new = self.set.woken_by().is_some();
-                    let outcome = if is_new {
-                        Outcome::Done
-                    } else {
-                        Outcome::Already
-                    };
-                    return self.conclude(lines, outcome).await;
-                }
-                Ok(_) => {}
-                Err(error) => tracing::warn!(%error, "the state of a target cannot be read"),
-            }
             self.tell_met(lines).await?;
             if deadline.is_some_and(|it| it <= Instant::now()) {
                 return self.conclude(lines, Outcome::Timeout).await;
@@ -183,10 +175,25 @@ impl Waiting {
                     self.tell_exits(lines).await?;
                     return self.say(lines, &Line::Goodbye).await;
                 }
-                () = self.mailbox.filled() => self.tell_new(lines).await?,
+                () = self.mailbox.filled() => {
+                    self.tell_new(lines).await?;
+                    continue;
+                }
                 () = until(deadline) => {}
             }
+            if self.look() >= needed {
+                return self.conclude(lines, Outcome::Done).await;
+            }
         }
+    }
+
+    /// How many targets are done. One that cannot be looked at is not.
+    fn look(&mut self) -> usize {
+        self.set.look().unwrap_or_else(|error| {
+            tracing::warn!(%error, "the state of a target cannot be read");
+            let met = self.set.waits().filter(|(_, met)| met.is_some());
+            met.count()
+        })
     }
 
     async fn conclude(&mut self, lines: &Lines, outcome: Outcome) -> Result<(), Gone> {
@@ -198,8 +205,9 @@ impl Waiting {
         self.tell_met(lines).await?;
         let waits = || self.set.waits();
         let survivors = match outcome {
-            Outcome::Timeout => self.survivors().ok().filter(|_| self.is_seen),
-            _ => self.is_seen.then(Vec::new),
+            _ if !self.is_seen => None,
+            Outcome::Timeout => self.survivors().ok(),
+            _ => Some(Vec::new()),
         };
         let verdict = Verdict {
             outcome: outcome.as_str().to_owned(),
@@ -226,8 +234,10 @@ impl Waiting {
     }
 
     fn live(&self) -> Option<u64> {
-        let survivors = self.survivors().ok().filter(|_| self.is_seen)?;
-        Some(survivors.len() as u64)
+        if !self.is_seen {
+            return None;
+        }
+        Some(self.survivors().ok()?.len() as u64)
     }
 
     /// All that happened up to now.
@@ -250,6 +260,10 @@ impl Waiting {
                 is_new.then_some(Line::Met(Met { target }))
             })
             .collect();
+        if !news.is_empty() {
+            // What led to it comes first.
+            self.tell_exits(lines).await?;
+        }
         for line in news {
             self.say(lines, &line).await?;
         }

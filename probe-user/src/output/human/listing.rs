@@ -139,9 +139,9 @@ mod tests {
         assert_eq!(
             lines,
             [
-                "CONTAINER     ID           LIVE  AGE EXITS CGROUP",
-                "runc:web      0123456789ab   12 1m0s     3 …p/that/does/not/end.scope",
-                "runc:?[31mdb  0123456789ab   12 1m0s     3 …p/that/does/not/end.scope",
+                "CONTAINER    ID           LIVE  AGE EXITS CGROUP",
+                "runc:web     0123456789ab   12 1m0s     3 …oup/that/does/not/end.scope",
+                "runc:?[31mdb 0123456789ab   12 1m0s     3 …oup/that/does/not/end.scope",
             ]
         );
     }

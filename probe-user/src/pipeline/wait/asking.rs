@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     api::wait as api,
-    client::{Client, ClientError, Trust},
+    client::{Client, ClientError, Trust, Word},
     source::load::Plan,
 };
 
@@ -69,24 +69,34 @@ impl Session {
         self.seat.listener.spawn(listen);
     }
 
+    /// For tests: as long as a daemon serves, nothing else is a reason to look.
+    #[doc(hidden)]
+    pub fn go_deaf(&mut self) {
+        self.is_deaf = true;
+    }
+
     /// Resolves when the daemon is armed, or with the reason why it does not
     /// serve: then what joins instead is on its way.
     pub async fn answered(&mut self) -> Result<Result<(), ClientError>, WaitError> {
         while self.seat.state == State::Asked {
             let mut heard = self.seat.words().await;
+            let is_armed = |it: &Heard| matches!(it, Ok(Word::Armed(_)));
+            let was_armed = heard.iter().any(is_armed);
             let failed = heard.iter().position(Result::is_err);
-            let reason = failed.and_then(|at| heard.swap_remove(at).err());
-            self.heed(heard).map_err(WaitError::Write)?;
+            let reason = match failed.filter(|_| !was_armed) {
+                Some(at) => heard.swap_remove(at).err(),
+                None => heard.is_empty().then_some(ClientError::Gone),
+            };
             if let Some(reason) = reason {
                 self.unseat();
                 return Ok(Err(reason));
             }
+            self.heed(heard).map_err(WaitError::Write)?;
+            if !was_armed && self.seat.state == State::Empty {
+                return Ok(Err(ClientError::Gone));
+            }
         }
-        Ok(if self.seat.serves() {
-            Ok(())
-        } else {
-            Err(ClientError::Gone)
-        })
+        Ok(Ok(()))
     }
 }
 

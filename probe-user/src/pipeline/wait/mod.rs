@@ -56,6 +56,7 @@ pub struct Session {
     set: WaitSet,
     exits: Exits,
     seat: Seat,
+    has_looked: bool,
     teller: Teller,
     is_loading: bool,
     load_at: Option<(Instant, Plan)>,
@@ -63,6 +64,7 @@ pub struct Session {
     status_of: Option<(PinnedProcess, Wait)>,
     progress: Option<ProgressBar>,
     to_break: Option<Broken>,
+    is_deaf: bool,
     /// What was said of it last: with BPF, or without.
     said_armed: Option<bool>,
 }
@@ -83,6 +85,7 @@ impl Session {
             set: WaitSet::default(),
             exits: Exits::none(),
             seat: Seat::default(),
+            has_looked: false,
             teller: Teller::new(wanted, columns, Places::new(mounts, resolver), out),
             is_loading: false,
             load_at: None,
@@ -90,6 +93,7 @@ impl Session {
             status_of: None,
             progress: None,
             to_break: None,
+            is_deaf: false,
             said_armed: None,
         }
     }
@@ -124,6 +128,7 @@ impl Session {
     /// Looks, once; how many waits are done.
     pub fn look(&mut self) -> Result<usize, WaitError> {
         let done = self.set.look().map_err(WaitError::Level)?;
+        self.has_looked = true;
         if self.backends.is_empty() {
             self.backends.push(self.serving());
         }

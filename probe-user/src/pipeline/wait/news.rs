@@ -37,11 +37,12 @@ impl Session {
         deadline: Option<Instant>,
         mut stop: Pin<&mut impl Future<Output = ()>>,
     ) -> Result<Outcome, WaitError> {
-        if !self.is_loading && self.load_at.is_none() && !self.seat.is_open() {
+        if !self.is_loading && self.load_at.is_none() && !self.seat.is_asked() {
             self.say_armed();
         }
         let mut progress_at = Instant::now() + PROGRESS_EVERY * 5;
         loop {
+            let hears_itself = !(self.is_deaf && self.seat.is_open());
             if self.look()? >= needed {
                 return Ok(Outcome::Done);
             }
@@ -51,7 +52,7 @@ impl Session {
             let news = tokio::select! {
                 biased;
                 () = &mut stop => return Ok(Outcome::Interrupted),
-                () = self.set.rung() => News::Look,
+                () = self.set.rung(), if hears_itself => News::Look,
                 loaded = self.hub.bpf(), if self.is_loading => News::Loaded(loaded.map(Box::new)),
                 many = self.exits.many() => News::Records(many),
                 heard = self.seat.words() => News::Words(heard),

@@ -90,6 +90,11 @@ impl Seat {
         matches!(self.state, State::Asked | State::Armed)
     }
 
+    /// Whether it has not answered yet.
+    pub(super) fn is_asked(&self) -> bool {
+        self.state == State::Asked
+    }
+
     /// Whether it is what wakes us first.
     pub(super) fn serves(&self) -> bool {
         matches!(self.state, State::Armed | State::Over)

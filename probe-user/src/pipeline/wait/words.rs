@@ -77,8 +77,13 @@ impl Session {
             Word::Armed(_) => {
                 if self.seat.state == State::Asked {
                     self.seat.state = State::Armed;
+                    self.set.go_first();
                     self.serve_by(self.serving());
-                    self.say_armed();
+                    // Or the first look is still to come: what ends from now on is
+                    // told, but was not waited for.
+                    if self.has_looked {
+                        self.say_armed();
+                    }
                 }
             }
             Word::Record(record) => {
@@ -120,6 +125,8 @@ impl Session {
 
     fn fall_back(&mut self, at_least: Duration) {
         if let Some((plan, delay)) = self.seat.fallback.take() {
+            // Whoever joins says so.
+            self.said_armed = None;
             self.load_at(Instant::now() + delay.max(at_least), plan);
         }
     }

@@ -1,28 +1,23 @@
 //! What the kernel half costs the task that exits: the run time that the kernel
 //! keeps of each program, over the number of exits.
-//!
-//! Other processes exit meanwhile, and the programs run for them too; so the
-//! exits are counted as runs of the program that is attached to them.
 
 use std::collections::BTreeMap;
 
 use anyhow::{Result, ensure};
 use serde::Serialize;
 
-use super::{Bench, to_f64};
+use super::Bench;
 use crate::bench::{
     process::{self, RunTime},
     report::{Figure, RATIO},
     rounds::{self, Sandwich},
     stats::{self, Estimate},
     tool::Tool,
+    turn::{Turn, to_f64},
     workload::Ending,
 };
 
 const EXITS: usize = 10_000;
-/// How the names of the programs at the exit begin, ours and exitsnoop's; the
-/// kernel keeps 15 bytes of a name.
-const AT_EXIT: [&str; 2] = ["exit_", "sched_process_e"];
 const LIMIT_US: f64 = 1.0;
 const LIMIT_OF_EXITSNOOP: f64 = 0.1;
 
@@ -35,9 +30,6 @@ pub(super) struct ProgramCost {
     ns_per_run: Estimate,
     runs_per_exit: f64,
 }
-
-/// What the programs of a tracer did in one turn, by name.
-type Turn = BTreeMap<String, RunTime>;
 
 pub(super) fn measure(bench: &Bench) -> Result<(Vec<Figure>, Vec<ProgramCost>)> {
     let _kept = process::keep_run_times()?;
@@ -57,7 +49,7 @@ pub(super) fn measure(bench: &Bench) -> Result<(Vec<Figure>, Vec<ProgramCost>)> 
         .collect();
     let theirs: Vec<&Turn> = exits.iter().map(|it| &it.subject).collect();
     let kills: Vec<&Turn> = kills.iter().collect();
-    let noise = rounds::median(&exits, |it| it.noise(cost_us));
+    let noise = rounds::median(&exits, |it| it.noise(Turn::cost_us));
     let figures = vec![
         Figure::new("in-kernel cost of an exit", "us", cost(&ours))
             .at_most(LIMIT_US)
@@ -69,7 +61,7 @@ pub(super) fn measure(bench: &Bench) -> Result<(Vec<Figure>, Vec<ProgramCost>)> 
         Figure::new(
             "the same, of exitsnoop's",
             RATIO,
-            rounds::median(&exits, |it| it.ratio(cost_us).recip()),
+            rounds::median(&exits, |it| it.ratio(Turn::cost_us).recip()),
         )
         .at_most(LIMIT_OF_EXITSNOOP)
         .noise(noise),
@@ -85,60 +77,37 @@ pub(super) fn measure(bench: &Bench) -> Result<(Vec<Figure>, Vec<ProgramCost>)> 
 
 fn turn(bench: &Bench, tool: Tool, ending: Ending) -> Result<Turn> {
     let running = bench.tools.start_and_settle(tool)?;
-    let names = process::program_names();
-    let before = running.process().run_times()?;
-    bench.workload.run(ending, EXITS)?;
-    let mut turn = Turn::new();
-    for (id, now) in running.process().run_times()? {
-        let then = before.get(&id).copied().unwrap_or_default();
-        let name = names.get(&id).cloned();
-        let sum: &mut RunTime = turn
-            .entry(name.unwrap_or_else(|| id.to_string()))
-            .or_default();
-        sum.ns += now.ns - then.ns;
-        sum.runs += now.runs - then.runs;
-    }
+    let turn = Turn::of(running.process(), || {
+        bench.workload.run(ending, EXITS).map(drop)
+    })?;
     running.stop()?;
     ensure!(
-        exits(&turn) >= EXITS as u64,
+        turn.exits() >= EXITS as u64,
         "{tool:?}: the exit program ran {} times for {EXITS} exits",
-        exits(&turn)
+        turn.exits()
     );
     Ok(turn)
 }
 
-/// Runs of the program at the exit.
-fn exits(turn: &Turn) -> u64 {
-    let at_exit = turn
-        .iter()
-        .filter(|(name, _)| AT_EXIT.iter().any(|start| name.starts_with(start)));
-    at_exit.map(|(_, it)| it.runs).sum()
-}
-
-fn cost_us(turn: &Turn) -> f64 {
-    let ns = turn.values().map(|it| it.ns).sum();
-    to_f64(ns) / to_f64(exits(turn)) / 1000.0
-}
-
 /// How many of the exits were not the load's.
 fn foreign_percent(turns: &[&Turn]) -> f64 {
-    let all = rounds::median(turns, |turn| to_f64(exits(turn))).value;
+    let all = rounds::median(turns, |turn| to_f64(turn.exits())).value;
     (all / stats::to_f64(EXITS) - 1.0) * 100.0
 }
 
 fn cost(turns: &[&Turn]) -> Estimate {
-    rounds::median(turns, |turn| cost_us(turn))
+    rounds::median(turns, |turn| turn.cost_us())
 }
 
 /// What each program that ran has of the whole.
 fn shares(tool: &'static str, ending: &'static str, turns: &[&Turn]) -> Vec<ProgramCost> {
     let mut by_program: BTreeMap<&str, Vec<(RunTime, u64)>> = BTreeMap::new();
     for turn in turns {
-        for (name, &run_time) in *turn {
+        for (name, &run_time) in &turn.0 {
             // What ran now and then is not the cost of an exit.
             if run_time.runs >= EXITS as u64 / 2 {
                 let entry = by_program.entry(name).or_default();
-                entry.push((run_time, exits(turn)));
+                entry.push((run_time, turn.exits()));
             }
         }
     }

@@ -15,6 +15,7 @@ use super::{
     rounds,
     stats::Estimate,
     tool::{self, Tools},
+    turn::to_f64,
     workload::Workload,
 };
 
@@ -80,10 +81,4 @@ fn binary(bench: &Bench) -> Result<Figure> {
 
 fn mib(bytes: u64) -> f64 {
     to_f64(bytes) / f64::from(1 << 20)
-}
-
-/// Everything measured here stays far below 2^53.
-#[expect(clippy::cast_precision_loss, reason = "exact up to 2^53")]
-const fn to_f64(count: u64) -> f64 {
-    count as f64
 }

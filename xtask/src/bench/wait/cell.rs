@@ -125,7 +125,7 @@ impl Contestant {
         Watcher {
             talker,
             ask: match self.who {
-                Who::Bell(_) => |question, directory, pid| match question {
+                Who::Bell(_) | Who::Client(_) => |question, directory, pid| match question {
                     Question::Empty => format!("empty {directory}"),
                     Question::Reaped => format!("reaped {pid}"),
                 },

@@ -10,13 +10,13 @@ use super::{
 };
 use crate::bench::{report::Figure, stats::Estimate};
 
-const LIMIT_P50: Limit = Limit {
+pub(super) const LIMIT_P50: Limit = Limit {
     name: "kill to verdict, p50",
     of: Kill::verdict_us,
     per_mille: 500,
     ratio: Some(1.10),
 };
-const LIMIT_P95: Limit = Limit {
+pub(super) const LIMIT_P95: Limit = Limit {
     name: "kill to verdict, p95",
     of: Kill::verdict_us,
     per_mille: 950,

@@ -7,6 +7,7 @@
 
 mod cell;
 mod cells;
+pub(super) mod daemon;
 mod flips;
 mod pen;
 mod presence;
@@ -97,15 +98,15 @@ pub(super) fn run(args: &Args) -> Result<()> {
     let report = Report::new("wait", (is_quick, count), machine, figures, details);
     report.print();
     println!("\nwritten to {}", report.write()?.display());
-    println!("and to {}", draw(&outcomes)?.display());
+    println!("and to {}", draw("wait", &outcomes)?.display());
     match report.missed() {
         [] => Ok(()),
         missed => bail!("{} missed: {}", missed.len(), missed.join(", ")),
     }
 }
 
-fn draw(outcomes: &[Outcome]) -> Result<PathBuf> {
-    let path = report::directory()?.join("wait.svg");
+fn draw(suite: &str, outcomes: &[Outcome]) -> Result<PathBuf> {
+    let path = report::directory()?.join(suite).with_extension("svg");
     fs::write(&path, svg::drawing(outcomes))
         .with_context(|| format!("write {}", path.display()))?;
     Ok(path)

@@ -22,6 +22,8 @@ pub(super) struct Pen {
     /// The kernel's id of it.
     pub(super) id: u64,
     kill: File,
+    /// One of v1 with the same in it: both become empty at the same moment.
+    v1: Option<PathBuf>,
 }
 
 impl Pen {
@@ -40,7 +42,34 @@ impl Pen {
                 .open(&kill)
                 .with_context(|| format!("open {} (needs Linux 5.14)", kill.display()))?,
             directory,
+            v1: None,
         })
+    }
+
+    /// With a cgroup of v1 beside it.
+    pub(super) fn make_with_v1() -> Result<Self> {
+        let mut pen = Self::make()?;
+        let directory = v1_root().context("no v1 hierarchy is mounted")?.join(NAME);
+        if !directory.exists() {
+            fs::create_dir(&directory).with_context(|| format!("mkdir {}", directory.display()))?;
+        }
+        pen.v1 = Some(directory);
+        Ok(pen)
+    }
+
+    /// Who is in it is in the one of v1 as well, if there is one.
+    pub(super) fn join_v1(&self, pid: &str) -> Result<()> {
+        match &self.v1 {
+            Some(directory) => {
+                fs::write(directory.join("cgroup.procs"), pid).context("move it into v1")
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// What is waited for.
+    pub(super) fn asked(&self) -> &Path {
+        self.v1.as_ref().unwrap_or(&self.directory)
     }
 
     /// Kills all in it; the moment before.
@@ -78,18 +107,35 @@ impl Drop for Pen {
     fn drop(&mut self) {
         // Nothing is left alive in it unless something failed.
         let _killed = self.kill.write_all(b"1");
-        let begun = Instant::now();
-        while let Err(error) = fs::remove_dir(&self.directory) {
-            if error.kind() == ErrorKind::NotFound {
-                break;
-            }
-            if begun.elapsed() > PATIENCE {
-                eprintln!("left behind: {}: {error}", self.directory.display());
-                break;
-            }
-            thread::yield_now();
+        for directory in self.v1.iter().chain([&self.directory]) {
+            remove(directory);
         }
     }
+}
+
+fn remove(directory: &Path) {
+    let begun = Instant::now();
+    while let Err(error) = fs::remove_dir(directory) {
+        if error.kind() == ErrorKind::NotFound {
+            break;
+        }
+        if begun.elapsed() > PATIENCE {
+            eprintln!("left behind: {}: {error}", directory.display());
+            break;
+        }
+        thread::yield_now();
+    }
+}
+
+/// Where a hierarchy of v1 is mounted that anybody may be moved into.
+pub(super) fn v1_root() -> Option<PathBuf> {
+    let mountinfo = fs::read_to_string("/proc/self/mountinfo").ok()?;
+    let is_it = |line: &&str| {
+        line.split_once(" - cgroup ")
+            .is_some_and(|(_, rest)| rest.ends_with("pids") || rest.ends_with("freezer"))
+    };
+    let line = mountinfo.lines().find(is_it)?;
+    line.split(' ').nth(4).map(PathBuf::from)
 }
 
 /// Where v2 is mounted.

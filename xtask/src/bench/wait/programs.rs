@@ -1,6 +1,7 @@
 //! The programs that take part, built: ours by cargo, the peers by cc.
 
 use std::{
+    os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::Command,
     thread::available_parallelism,
@@ -17,12 +18,33 @@ const UNDISTURBED_MS: u32 = 10_000;
 /// this never comes.
 const DISTURBED_MS: u32 = 60;
 
+/// Without any privilege.
+const NOBODY: u32 = 65_534;
+
 #[derive(Debug)]
 pub(super) struct Programs {
     pub(super) probe: PathBuf,
-    bell: PathBuf,
+    pub(super) bell: PathBuf,
+    client: Option<Client>,
     poll: PathBuf,
     herd: PathBuf,
+}
+
+/// A client of a daemon, which runs as nobody.
+#[derive(Debug)]
+pub(super) struct Client {
+    /// Where nobody can run it.
+    pub(super) bell: PathBuf,
+    pub(super) socket: PathBuf,
+}
+
+/// What a client of a daemon listens to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ears {
+    /// To the daemon, and to what it watches itself.
+    Own,
+    /// To the daemon only.
+    Deaf,
 }
 
 /// Who waits.
@@ -30,6 +52,8 @@ pub(super) struct Programs {
 pub(super) enum Who {
     /// The library.
     Bell(Backend),
+    /// The library, which asks a daemon.
+    Client(Ears),
     /// poll(2) on `cgroup.events`.
     Poll,
     /// The same, given up soon.
@@ -73,15 +97,25 @@ impl Programs {
         Ok(Self {
             probe: checkout::probe(),
             bell: checkout::target().join("release/bell"),
+            client: None,
             poll: compile("poll")?,
             herd: compile("herd")?,
         })
+    }
+
+    /// Who asks a daemon, from now on.
+    pub(super) fn served_at(&mut self, client: Client) {
+        self.client = Some(client);
     }
 
     pub(super) fn start(&self, who: Who) -> Result<Talker> {
         let poll = |words: [String; 2]| Talker::start(Command::new(&self.poll).args(words));
         match who {
             Who::Bell(backend) => Talker::start(Command::new(&self.bell).arg(backend.as_str())),
+            Who::Client(ears) => {
+                let client = self.client.as_ref().context("there is no daemon")?;
+                Talker::start(&mut client.command(ears))
+            }
             Who::Poll => poll(["events".to_owned(), UNDISTURBED_MS.to_string()]),
             Who::PollBriefly => poll(["events".to_owned(), DISTURBED_MS.to_string()]),
             Who::Alive(period_ms) => poll(["alive".to_owned(), period_ms.to_string()]),
@@ -100,6 +134,22 @@ impl Programs {
             .map(|cpu| Talker::start(Command::new(&self.herd).arg("hog").arg(cpu.to_string())))
             .collect::<Result<_>>()
             .context("start a hog on each CPU")
+    }
+}
+
+impl Client {
+    fn command(&self, ears: Ears) -> Command {
+        let mut command = Command::new(&self.bell);
+        command
+            .arg(match ears {
+                Ears::Own => "daemon",
+                Ears::Deaf => "deaf",
+            })
+            .arg(&self.socket)
+            .uid(NOBODY)
+            .gid(NOBODY)
+            .current_dir("/");
+        command
     }
 }
 

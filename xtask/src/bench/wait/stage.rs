@@ -24,6 +24,8 @@ pub(super) enum Scene {
     Repopulated,
     /// Likewise, and removed by the parent of the dead at once.
     Removed,
+    /// A cgroup of v1 at rest, with the same in it.
+    V1,
 }
 
 /// What is waited for.
@@ -81,9 +83,13 @@ impl Stage {
         processes: usize,
         watcher: Option<Watcher<'_>>,
     ) -> Result<Kill> {
-        let mut pen = Pen::make()?;
+        let mut pen = match scene {
+            Scene::V1 => Pen::make_with_v1()?,
+            _ => Pen::make()?,
+        };
         let populated = Instant::now();
         let pid = self.populate(&pen, processes, scene)?;
+        pen.join_v1(&pid)?;
         let period_ms = watcher.as_ref().map_or(0, |it| it.period_ms);
         let talker = watcher.map(|it| it.arm(&pen, &pid)).transpose()?;
         self.rest(scene, populated, period_ms);
@@ -116,7 +122,7 @@ impl Stage {
 
     fn rest(&mut self, scene: Scene, populated: Instant, period_ms: u32) {
         match scene {
-            Scene::Rested | Scene::Frozen => {
+            Scene::Rested | Scene::Frozen | Scene::V1 => {
                 let phase_us = self.draw(1000 * period_ms.max(10) as usize);
                 rounds::window(RESTED + Duration::from_micros(phase_us as u64));
             }
@@ -129,7 +135,7 @@ impl Stage {
 
 impl<'a> Watcher<'a> {
     fn arm(self, pen: &Pen, pid: &str) -> Result<&'a mut Talker> {
-        let directory = pen.directory.to_str().context("a path without UTF-8")?;
+        let directory = pen.asked().to_str().context("a path without UTF-8")?;
         self.talker
             .tell(&(self.ask)(self.question, directory, pid))?;
         let said = self.talker.hear().context("a watcher")?;

@@ -1,0 +1,131 @@
+//! The decisive ring: read until it breaks. Its records ring bells, its losses
+//! are a doubt; neither decides anything.
+
+use std::{sync::Arc, thread, time::Duration};
+
+use aya::maps::{MapData, RingBuf};
+use tokio::{
+    io::{Interest, unix::AsyncFd},
+    sync::oneshot,
+    time::{MissedTickBehavior, interval},
+};
+
+use super::{
+    bell::WokenBy,
+    hub::{Shared, lock},
+};
+use crate::{
+    event::{Event, decode},
+    source::{
+        load::{self, Attached, LoadError, Plan, Rings},
+        readiness::register,
+        ring::Stream,
+    },
+    waiter::Doubt,
+};
+
+/// How often the loss counters are read while somebody waits: as often as the
+/// timer of a long wait looks anyway.
+const COUNTERS_EVERY: Duration = Duration::from_secs(5);
+
+/// Loads on a thread of its own: it takes tens of milliseconds.
+pub(super) fn load(plan: Plan) -> oneshot::Receiver<Result<(Attached, Rings), LoadError>> {
+    let (tell, told) = oneshot::channel();
+    let loader = move || {
+        // The hub may be gone: then nobody needs it.
+        let _gone = tell.send(load::load(&plan));
+    };
+    if let Err(error) = thread::Builder::new()
+        .name("loader".to_owned())
+        .spawn(loader)
+    {
+        tracing::warn!(%error, "no thread to load BPF on");
+    }
+    told
+}
+
+pub(super) async fn serve(
+    shared: Arc<Shared>,
+    loading: oneshot::Receiver<Result<(Attached, Rings), LoadError>>,
+    tell: oneshot::Sender<Result<Stream, LoadError>>,
+) {
+    let (attached, rings) = match loading.await {
+        Ok(Ok(loaded)) => loaded,
+        Ok(Err(error)) => {
+            let _nobody_asks = tell.send(Err(error));
+            return;
+        }
+        Err(_no_thread) => return,
+    };
+    let Ok(mut decisive) = register(rings.decisive, Interest::READABLE) else {
+        return;
+    };
+    *lock(&shared.attached) = Some(attached);
+    let watched: Vec<_> = lock(&shared.cgroups).keys().copied().collect();
+    for id in watched {
+        shared.watch_in_kernel(id);
+    }
+    shared.doubt.send_replace(Doubt::None);
+    shared.wake_all(WokenBy::Timer);
+    let _nobody_asks = tell.send(Ok(rings.stream));
+    let ended = follow(&shared, &mut decisive).await;
+    tracing::warn!("the ring buffer cannot be waited for any more ({ended}): others serve");
+    *lock(&shared.attached) = None;
+    shared.doubt.send_replace(Doubt::Always);
+}
+
+/// Until the ring breaks.
+async fn follow(shared: &Shared, decisive: &mut AsyncFd<RingBuf<MapData>>) -> std::io::Error {
+    let mut counters = interval(COUNTERS_EVERY);
+    counters.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut losses = shared.losses();
+    loop {
+        tokio::select! {
+            biased;
+            ready = decisive.readable_mut() => match ready {
+                Err(error) => return error,
+                Ok(mut ready) => {
+                    drain(shared, ready.get_inner_mut());
+                    ready.clear_ready();
+                    // A record between the last look and this line is looked at
+                    // now; one after it makes the ring readable again.
+                    drain(shared, decisive.get_mut());
+                    // The losses can wait, whoever was woken cannot.
+                    continue;
+                }
+            },
+            () = shared.stop.notified() => return std::io::Error::other("told to stop"),
+            _ = counters.tick() => shared.forget_the_abandoned(),
+        }
+        // Who cannot tell what was lost cannot be relied on.
+        let Some(now) = shared.losses() else {
+            return std::io::Error::other("its counters cannot be read");
+        };
+        let doubt = if losses.replace(now) == Some(now) {
+            Doubt::None
+        } else {
+            Doubt::Some
+        };
+        let changed = shared
+            .doubt
+            .send_if_modified(|it| std::mem::replace(it, doubt) != doubt);
+        if changed || doubt == Doubt::Some {
+            shared.wake_all(WokenBy::Timer);
+        }
+    }
+}
+
+fn drain(shared: &Shared, ring: &mut RingBuf<MapData>) {
+    while let Some(record) = ring.next() {
+        match decode(&record).map(|timed| timed.event) {
+            Ok(Event::CgroupEmpty(id) | Event::CgroupRemoved(id)) => {
+                shared.wake(id, WokenBy::Ring);
+            }
+            Ok(_) => {}
+            Err(error) => {
+                tracing::warn!(%error, "a record of the kernel half makes no sense");
+                shared.wake_all(WokenBy::Ring);
+            }
+        }
+    }
+}

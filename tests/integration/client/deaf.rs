@@ -1,0 +1,23 @@
+//! A client that hears nothing but its daemon: what it knows it has from there.
+
+use probe_tests::{Cgroup, Daemon, Victim, Waiting, conditions};
+
+use super::{backends, verdict};
+
+#[test]
+#[ignore = "needs root"]
+fn an_unprivileged_client_is_told_by_the_daemon_alone() {
+    let daemon = Daemon::start(&["--mode", "0666"]);
+    for cgroup in [Cgroup::v2("deaf"), Cgroup::v1("pids", "deaf")] {
+        let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
+        let socket = daemon.socket().to_str().expect("text");
+        let args = ["--deaf", "--socket", socket];
+        let args = [&args[..], &["--cgroup", cgroup.path()]].concat();
+        let waiting = Waiting::armed_in(&mut conditions::without_privilege(&Waiting::args(&args)));
+        cgroup.kill();
+        victim.wait();
+        let verdict = verdict(&waiting.finish());
+        assert_eq!(verdict["woken_by"], "daemon", "{verdict}");
+        assert_eq!(backends(&verdict).last(), Some(&"daemon"), "{verdict}");
+    }
+}

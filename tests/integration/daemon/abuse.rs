@@ -1,0 +1,608 @@
+//! Clients that mean no good, or do not know better.
+
+use std::{
+    io::{Read, Write},
+    os::unix::net::UnixStream,
+    path::Path,
+    thread,
+    time::{Duration, Instant},
+};
+
+use probe_tests::{Cgroup, Daemon, Deadline, Document, Victim, extent, http, record};
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+/// Bytes that the daemon's memory may grow by, whatever is done to it here.
+const GROWTH: u64 = 48 << 20;
+
+fn memory(daemon: &Daemon) -> u64 {
+    let kibibytes = daemon.status("VmRSS");
+    let kibibytes = kibibytes.strip_suffix(" kB").expect("in kB");
+    kibibytes.trim().parse::<u64>().expect("a number") << 10
+}
+
+/// A `POST /v1/wait` of anything.
+fn post(body: &[u8]) -> Vec<u8> {
+    let head = format!(
+        "POST /v1/wait HTTP/1.1\r\nhost: probe\r\ncontent-type: application/json\r\n\
+         content-length: {}\r\n",
+        body.len()
+    );
+    [head.as_bytes(), b"connection: close\r\n\r\n", body].concat()
+}
+
+fn get(target: &str) -> Vec<u8> {
+    let head = format!("GET {target} HTTP/1.1\r\nhost: probe\r\nconnection: close\r\n\r\n");
+    head.into_bytes()
+}
+
+/// Everything that comes until the other end closes, as text.
+fn rest(mut stream: UnixStream) -> String {
+    let mut said = Vec::new();
+    match stream.read_to_end(&mut said) {
+        Ok(_) => {}
+        // It closed before it had read everything.
+        Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => {}
+        Err(error) => panic!("{error} after {}", String::from_utf8_lossy(&said)),
+    }
+    String::from_utf8_lossy(&said).into_owned()
+}
+
+/// What comes back for these bytes.
+fn raw(socket: &Path, bytes: &[u8]) -> String {
+    let mut stream = http::connect(socket).expect("it listens");
+    // It may have enough before the end.
+    let _closed = stream.write_all(bytes);
+    rest(stream)
+}
+
+/// Status of an answer; 0 if there is none.
+fn status(said: &str) -> u16 {
+    let status = said.get(9..12).and_then(|it| it.parse().ok());
+    status.unwrap_or_default()
+}
+
+/// That an answer is a problem, as RFC 9457 has it.
+fn assert_problem(said: &str, of: u16, what: &str) {
+    assert_eq!(status(said), of, "{what}: {said}");
+    let (head, body) = said.split_once("\r\n\r\n").expect("a body");
+    assert!(head.contains("application/problem+json"), "{what}: {said}");
+    let problem: Value = serde_json::from_str(body).unwrap_or_else(|it| panic!("{it}: {said}"));
+    assert_eq!(problem["status"], of, "{what}: {said}");
+    for member in ["type", "title", "detail"] {
+        let text = problem[member].as_str().unwrap_or_default();
+        assert!(!text.is_empty(), "{what}: {said}");
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_body_that_makes_no_sense_gets_a_problem() {
+    let daemon = Daemon::start(&[]);
+    let cgroup = Cgroup::v2("bodies");
+    let target = json!({"cgroup": {"hierarchy": 0, "id": cgroup.id()}});
+    let with = |field: &str, value: Value| {
+        let mut body = json!({"targets": [target]});
+        body[field] = value;
+        body
+    };
+    let of = |target: Value| json!({"targets": [target]});
+    let path = |path: &str| of(json!({"path": path}));
+    let inside = |rest: &str| path(&format!("{}{rest}", cgroup.path()));
+    let many = |count| json!({"targets": vec![json!({"pid": 1}); count]});
+    let cases = [
+        (400, json!(null)),
+        (400, json!([])),
+        (400, json!({})),
+        (400, json!({"targets": []})),
+        (400, json!({"targets": {}})),
+        (400, many(1025)),
+        (400, many(10_000)),
+        (413, many(100_000)),
+        (400, with("timeout_ms", json!(-1))),
+        (400, with("timeout_ms", json!(1.5))),
+        (400, with("timeout_ms", json!("5s"))),
+        (400, with("timeout_ms", json!(31_536_000_001_u64))),
+        (400, with("timeout_ms", json!(u64::MAX))),
+        (400, with("timeout_ms", json!(1e30))),
+        (400, with("count", json!(0))),
+        (400, with("count", json!(2))),
+        (400, with("count", json!(-1))),
+        (400, with("until", json!("dead"))),
+        (400, with("untill", json!("empty"))),
+        (400, of(json!({}))),
+        (400, of(json!({"pid": 1, "path": "/sys/fs/cgroup"}))),
+        (400, of(json!({"pid": 0}))),
+        (400, of(json!({"pid": -1}))),
+        (400, of(json!({"pid": 4_294_967_296_u64}))),
+        (400, of(json!({"pid": 1, "until": "empty"}))),
+        (400, of(json!({"pid": 1, "signal": 9}))),
+        (400, of(json!({"process": {"pid": 1}}))),
+        (400, of(json!({"cgroup": {"hierarchy": 0, "id": -1}}))),
+        (404, of(json!({"cgroup": {"hierarchy": 0, "id": u64::MAX}}))),
+        (404, of(json!({"cgroup": {"hierarchy": 99, "id": 1}}))),
+        (404, of(json!({"pid": 4_194_305}))),
+        (
+            404,
+            of(json!({"process": {"pid": 1, "start_ticks": u64::MAX}})),
+        ),
+        (404, of(json!({"container": "no-such"}))),
+        (404, of(json!({"container": "\0\n"}))),
+        (400, path("")),
+        (400, path("relative")),
+        (400, path("/etc")),
+        (400, path("/proc/self/cwd")),
+        (400, inside("/../..")),
+        (400, inside("/..")),
+        (400, inside("\0")),
+        (400, inside("\0/etc")),
+        (400, inside("\n")),
+        (400, inside("\u{7f}")),
+        (404, inside("/none")),
+        (404, inside("/cgroup.procs")),
+        (404, inside(&"/x".repeat(5000))),
+    ];
+    for (expected, body) in cases {
+        let text = body.to_string();
+        let what = text.get(..text.len().min(300)).unwrap_or_default();
+        assert_problem(
+            &raw(daemon.socket(), &post(text.as_bytes())),
+            expected,
+            what,
+        );
+    }
+    for body in [
+        &b""[..],
+        b"{",
+        b"{\"targets\":[{\"pid\":1}",
+        b"{\"targets\":[{\"pid\":1}]} x",
+        b"\xff\xfe",
+        b"\0",
+        &b"[".repeat(100_000),
+        &b"{\"targets\":".repeat(10_000),
+        b"{\"targets\":[{\"pid\":1}],\"targets\":[{\"pid\":1}]}",
+    ] {
+        let what = String::from_utf8_lossy(&body[..body.len().min(100)]);
+        assert_problem(&raw(daemon.socket(), &post(body)), 400, &what);
+    }
+    let _output = daemon.stop();
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_path_leads_through_no_link() {
+    let daemon = Daemon::start(&[]);
+    // v1 has links between its controllers' names: the mounts themselves.
+    let directory = tempfile::tempdir().expect("a directory");
+    let cgroup = Cgroup::v2("link");
+    let link = directory.path().join("link");
+    std::os::unix::fs::symlink(cgroup.path(), &link).expect("our own directory");
+    let body = json!({"targets": [{"path": link}]}).to_string();
+    let said = raw(daemon.socket(), &post(body.as_bytes()));
+    assert_problem(&said, 400, "a link from outside");
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_query_or_a_call_that_makes_no_sense_gets_a_problem() {
+    let daemon = Daemon::start(&[]);
+    let document = Document::of(&daemon);
+    let cases = [
+        (400, "/v1/exits?limit=0"),
+        (400, "/v1/exits?limit=-1"),
+        (400, "/v1/exits?limit=99999999999"),
+        (400, "/v1/exits?limit=1&limit=2"),
+        (400, "/v1/exits?since=yesterday"),
+        (400, "/v1/exits?since=-5s"),
+        (400, "/v1/exits?since="),
+        (400, "/v1/exits?since=%00"),
+        (400, "/v1/exits?pid=0"),
+        (400, "/v1/exits?pid=x"),
+        (400, "/v1/exits?failed=maybe"),
+        (400, "/v1/exits?unknown=1"),
+        (400, "/v1/exits?cgroup=/etc"),
+        (400, "/v1/exits?cgroup=../x"),
+        (400, "/v1/exits?cgroup=/sys/fs/cgroup/..%2f..%2fetc"),
+        (400, "/v1/exits?cgroup=/sys/fs/cgroup/%00"),
+        (400, "/v1/exits?cgroup=/sys/fs/cgroup/%0a"),
+        (400, "/v1/exits?cgroup=%ff"),
+        (400, "/v1/exits?cgroup=/sys/fs/cgroup&container=x"),
+        (404, "/v1/exits?container=none"),
+        (404, "/v1/exits?container=%00"),
+        (404, "/v1/exits?container="),
+        (400, "/v1/events?limit=1"),
+        (400, "/v1/events?pid=0"),
+        (404, "/v1/events?container=none"),
+        (404, "/v1/containers/none"),
+        (404, "/v1/containers/%00"),
+        (404, "/v1/containers/..%2f..%2fetc%2fpasswd"),
+        (400, "/v1/containers/%ff"),
+    ];
+    for (expected, target) in cases {
+        assert_problem(&raw(daemon.socket(), &get(target)), expected, target);
+        let path = target.split('?').next().expect("a path");
+        let path = match path.strip_prefix("/v1/containers/") {
+            Some(_) => "/v1/containers/{id}",
+            None => path,
+        };
+        let _documented = document.checked("get", path, daemon.get(target));
+    }
+    for target in [
+        "/",
+        "/v1",
+        "/v1/",
+        "/v1/containers/",
+        "/v1/exits/",
+        "/etc/passwd",
+        "*",
+    ] {
+        assert_problem(&raw(daemon.socket(), &get(target)), 404, target);
+    }
+    for (method, target, allowed) in [
+        ("POST", "/v1/info", "GET,HEAD"),
+        ("DELETE", "/v1/containers/x", "GET,HEAD"),
+        ("GET", "/v1/wait", "POST"),
+        ("BREW", "/v1/wait", "POST"),
+    ] {
+        let request = format!("{method} {target} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        let said = raw(daemon.socket(), request.as_bytes());
+        assert_problem(&said, 405, target);
+        assert!(
+            said.to_lowercase()
+                .contains(&format!("allow: {}", allowed.to_lowercase())),
+            "{said}"
+        );
+    }
+    for media_type in ["", "content-type: text/plain\r\n", "content-type: \x01\r\n"] {
+        let request = format!(
+            "POST /v1/wait HTTP/1.1\r\nhost: x\r\n{media_type}content-length: 2\r\n\
+             connection: close\r\n\r\n{{}}"
+        );
+        let said = raw(daemon.socket(), request.as_bytes());
+        assert!([400, 415].contains(&status(&said)), "{media_type}: {said}");
+    }
+    let _output = daemon.stop();
+}
+
+#[test]
+#[ignore = "needs root"]
+fn what_is_no_http_is_refused_or_closed() {
+    let daemon = Daemon::start(&[]);
+    let headers = |count: usize| {
+        let headers: Vec<_> = (0..count).map(|it| format!("x-{it}: y\r\n")).collect();
+        let headers = headers.concat();
+        format!("GET /healthz HTTP/1.1\r\n{headers}\r\n").into_bytes()
+    };
+    let long = |bytes: usize| format!("GET /{} HTTP/1.1\r\n\r\n", "x".repeat(bytes)).into_bytes();
+    let cases = [
+        b"\0\0\0\0\r\n\r\n".to_vec(),
+        b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03".repeat(10),
+        b"SSH-2.0-OpenSSH\r\n\r\n".to_vec(),
+        b"GET /healthz HTTP/9.9\r\n\r\n".to_vec(),
+        b"GET  /healthz HTTP/1.1\r\n\r\n".to_vec(),
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(),
+        b"GET /healthz HTTP/1.1\r\nx\r\n\r\n".to_vec(),
+        b"GET /healthz HTTP/1.1\r\nx: \0\r\n\r\n".to_vec(),
+        b"POST /v1/wait HTTP/1.1\r\ncontent-length: -1\r\n\r\n".to_vec(),
+        b"POST /v1/wait HTTP/1.1\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n".to_vec(),
+        b"POST /v1/wait HTTP/1.1\r\ncontent-length: 99999999999999999999999\r\n\r\n".to_vec(),
+        b"POST /v1/wait HTTP/1.1\r\ncontent-type: application/json\r\n\
+          transfer-encoding: chunked\r\n\r\nZZZ\r\n\r\n"
+            .to_vec(),
+        b"POST /v1/wait HTTP/1.1\r\ntransfer-encoding: gzip\r\n\r\n".to_vec(),
+        headers(1000),
+        headers(100_000),
+        long(100_000),
+        long(10_000_000),
+    ];
+    for bytes in cases {
+        let what = String::from_utf8_lossy(&bytes[..bytes.len().min(60)]).into_owned();
+        let begun = Instant::now();
+        let said = raw(daemon.socket(), &bytes);
+        assert!(
+            said.is_empty() || (400..500).contains(&status(&said)),
+            "{what}: {said}"
+        );
+        assert!(begun.elapsed() < Duration::from_secs(20), "{what}");
+        assert_eq!(daemon.get("/healthz").status, 200, "after {what}");
+    }
+    let _output = daemon.stop();
+}
+
+#[test]
+#[ignore = "needs root"]
+fn old_and_hurried_clients_are_served() {
+    let daemon = Daemon::start(&[]);
+    let socket = daemon.socket();
+    let said = raw(socket, b"GET /healthz HTTP/1.0\r\n\r\n");
+    assert!(status(&said) == 200 && said.ends_with("ok\n"), "{said}");
+    let body = r#"{"targets":[{"pid":1}],"timeout_ms":0}"#;
+    let request = format!(
+        "POST /v1/wait HTTP/1.0\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let said = raw(socket, request.as_bytes());
+    assert!(
+        said.contains("\"timeout\"") && !said.contains("chunked"),
+        "{said}"
+    );
+
+    // Several at once; each is answered, in order.
+    let one = "GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n";
+    let bytes = [one.repeat(50).as_bytes(), &get("/v1/exits?limit=0")].concat();
+    let said = raw(socket, &bytes);
+    assert_eq!(said.matches("HTTP/1.1 200 OK").count(), 50, "{said}");
+    assert!(said.contains("HTTP/1.1 400"), "{said}");
+
+    // An error is not the end of a connection.
+    let wrong = "POST /v1/wait HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n\
+                 content-length: 2\r\n\r\n{}";
+    let bytes = [
+        wrong.as_bytes(),
+        one.as_bytes(),
+        wrong.as_bytes(),
+        &get("/healthz"),
+    ]
+    .concat();
+    let said = raw(socket, &bytes);
+    assert_eq!(said.matches("HTTP/1.1 400").count(), 2, "{said}");
+    assert_eq!(said.matches("HTTP/1.1 200").count(), 2, "{said}");
+    let _output = daemon.stop();
+}
+
+/// Sends a piece again and again until nobody takes it any more or all is sent;
+/// the answer.
+fn pour(socket: &Path, head: &str, piece: &[u8], pieces: usize) -> String {
+    let mut stream = http::connect(socket).expect("it listens");
+    stream.write_all(head.as_bytes()).expect("it reads");
+    for _ in 0..pieces {
+        if stream.write_all(piece).is_err() {
+            break;
+        }
+    }
+    rest(stream)
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_gibibyte_is_not_read() {
+    const MEBIBYTE: usize = 1 << 20;
+    let daemon = Daemon::start(&[]);
+    let before = memory(&daemon);
+    let head = "POST /v1/wait HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n";
+    let whole = format!("{head}content-length: {}\r\n\r\n", 1 << 30);
+    let piece = vec![b' '; MEBIBYTE];
+    let said = pour(daemon.socket(), &whole, &piece, 1024);
+    assert_problem(&said, 413, "by its length");
+    let chunked = format!("{head}transfer-encoding: chunked\r\n\r\n");
+    let chunk = [b"100000\r\n".as_slice(), &piece, b"\r\n"].concat();
+    let said = pour(daemon.socket(), &chunked, &chunk, 1024);
+    assert_problem(&said, 413, "in chunks");
+    // Nobody asked for this one.
+    let whole = format!(
+        "GET /healthz HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n",
+        1 << 30
+    );
+    let said = pour(daemon.socket(), &whole, &piece, 1024);
+    assert!([0, 200].contains(&status(&said)), "{said}");
+    let after = memory(&daemon);
+    assert!(after < before + GROWTH, "{before} before, {after} after");
+    assert_eq!(daemon.get("/healthz").status, 200);
+}
+
+#[test]
+#[ignore = "needs root"]
+fn who_takes_for_ever_is_closed_in_time_and_holds_up_nobody() {
+    const PATIENCE: Duration = Duration::from_secs(25);
+    let daemon = Daemon::start(&[]);
+    let socket = daemon.socket();
+    // What is said at first, and what again and again.
+    let post = "POST /v1/wait HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n";
+    let whole = format!("{post}content-length: 1000\r\n\r\n{{\"targets\":[");
+    let chunked = format!("{post}transfer-encoding: chunked\r\n\r\n");
+    let cases = [
+        ("says nothing", "", ""),
+        ("stops in the head", "GET /healthz HT", ""),
+        (
+            "sends headers for ever",
+            "GET /healthz HTTP/1.1\r\n",
+            "x: y\r\n",
+        ),
+        ("sends one letter after the other", "GET /", "x"),
+        ("stops in the body", &whole, ""),
+        ("sends the body slowly", &whole, " "),
+        ("stops between chunks", &chunked, ""),
+        ("sends small chunks", &chunked, "1\r\n \r\n"),
+        (
+            "says no more",
+            "GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n",
+            "",
+        ),
+    ];
+    thread::scope(|scope| {
+        let slow = cases.map(|(what, first, again)| {
+            let dawdle = move || {
+                let begun = Instant::now();
+                let mut stream = http::connect(socket).expect("it listens");
+                stream.write_all(first.as_bytes()).expect("it reads");
+                let writer = stream.try_clone().expect("a descriptor");
+                let said = thread::scope(|scope| {
+                    scope.spawn(move || trickle(writer, again.as_bytes()));
+                    rest(stream)
+                });
+                (what, said, begun.elapsed())
+            };
+            scope.spawn(dawdle)
+        });
+        let others = Deadline::after(Duration::from_secs(5));
+        while !others.left().is_zero() {
+            let begun = Instant::now();
+            assert_eq!(http::send(socket, "GET", "/healthz", None).status, 200);
+            assert!(begun.elapsed() < Duration::from_secs(2));
+        }
+        for slow in slow {
+            let (what, said, took) = slow.join().expect("it is closed");
+            assert!(took < PATIENCE, "{what}: {took:?}");
+            let expected: &[u16] = match what {
+                _ if what.contains("body") || what.contains("chunks") => &[408],
+                "says no more" => &[200],
+                // Closed, or told.
+                _ => &[0, 408, 431],
+            };
+            assert!(expected.contains(&status(&said)), "{what}: {said}");
+        }
+    });
+    let _output = daemon.stop();
+}
+
+/// Until the other end has enough.
+fn trickle(mut stream: UnixStream, piece: &[u8]) {
+    while !piece.is_empty() && stream.write_all(piece).is_ok() {
+        thread::park_timeout(Duration::from_millis(50));
+    }
+}
+
+/// Lines of an answer that is in these bytes, and whatever frames them.
+fn lines(said: &str) -> Vec<Value> {
+    let lines = said.lines().filter(|line| line.starts_with('{'));
+    lines
+        .map(|line| serde_json::from_str(line).expect("a line of JSON"))
+        .collect()
+}
+
+/// How many exits a reader was told, and how many it lost by its own fault or
+/// another's.
+fn count(lines: &[Value]) -> (u64, u64, u64) {
+    let lost = |is_slow: bool| {
+        let lines = lines.iter().filter(|it| it["type"] == "lost");
+        let lines = lines.filter(|it| (it["reason"] == "slow_reader") == is_slow);
+        lines.map(|it| record::number(it, "count")).sum()
+    };
+    let exits = lines.iter().filter(|it| record::is_exit(it)).count() as u64;
+    (exits, lost(true), lost(false))
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_reader_that_never_reads_is_told_what_it_lost_and_slows_nobody() {
+    let made = extent::few_or(40_000, 200_000);
+    let daemon = Daemon::start(&["--history", "1000"]);
+    let cgroup = Cgroup::v2("deaf");
+    let events = format!("/v1/events?cgroup={}", cgroup.path());
+    let ask = || {
+        let mut stream = http::connect(daemon.socket()).expect("it listens");
+        stream.write_all(&get(&events)).expect("it reads");
+        let mut head = [0; 12];
+        stream.read_exact(&mut head).expect("an answer");
+        assert_eq!(&head, b"HTTP/1.1 200");
+        stream
+    };
+    let deaf: Vec<_> = (0..10).map(|_| ask()).collect();
+    let before = memory(&daemon);
+    let reader = daemon.get(&events).stream();
+    let mut storm = Victim::start_as("storm", &[&made.to_string()], Some(&cgroup));
+    let wait = json!({"targets": [{"cgroup": {"hierarchy": 0, "id": cgroup.id()}}]});
+    let wait = daemon.post("/v1/wait", &wait).stream();
+    storm.wait_within(Duration::from_mins(5));
+    let mut last = Victim::start(&["exit", "77"], Some(&cgroup));
+    last.wait();
+    let mut read = Vec::new();
+    while read.last().is_none_or(|it: &Value| it["pid"] != last.pid()) {
+        read.push(reader.next());
+    }
+    let (told, slow, dropped) = count(&read);
+    assert_eq!(slow, 0, "who reads is not slow");
+    let all = made as u64 + 2;
+    assert!(
+        told <= all && told + dropped >= all,
+        "{told} and {dropped} of {all}"
+    );
+    assert_eq!(wait.next_of("wait")["outcome"], "done");
+    let after = memory(&daemon);
+    assert!(after < before + GROWTH, "{before} before, {after} after");
+
+    daemon.signal(Signal::TERM);
+    let readers: Vec<_> = deaf
+        .into_iter()
+        .map(|stream| thread::spawn(move || lines(&rest(stream))))
+        .collect();
+    for reader in readers {
+        let lines = reader.join().expect("it is told");
+        let (told, slow, dropped) = count(&lines);
+        assert!(slow > 0, "only {told} told, {dropped} dropped");
+        assert!(
+            told + slow + dropped >= all,
+            "{told}, {slow} and {dropped} of {all}"
+        );
+        assert_eq!(lines.last(), Some(&json!({"type": "goodbye"})));
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_reader_of_the_history_may_be_slow_and_costs_nothing() {
+    let daemon = Daemon::start(&["--history", "20000"]);
+    let cgroup = Cgroup::v2("slow");
+    let storm = |count: &str| {
+        let mut storm = Victim::start_as("storm", &[count], Some(&cgroup));
+        storm.wait();
+    };
+    storm("20000");
+    let exits = format!("/v1/exits?cgroup={}", cgroup.path());
+    let deaf: Vec<_> = (0..20)
+        .map(|_| {
+            let mut stream = http::connect(daemon.socket()).expect("it listens");
+            stream.write_all(&get(&exits)).expect("it reads");
+            stream
+        })
+        .collect();
+    assert_eq!(daemon.get("/healthz").status, 200);
+    let before = memory(&daemon);
+    storm("20000");
+    assert_eq!(daemon.get("/healthz").status, 200);
+    let after = memory(&daemon);
+    assert!(after < before + (8 << 20), "{before} before, {after} after");
+    for stream in deaf {
+        let (told, lost, _) = count(&lines(&rest(stream)));
+        assert!(told > 0 && lost > 0, "{told} told, {lost} lost");
+    }
+    let _output = daemon.stop();
+}
+
+#[test]
+#[ignore = "needs root"]
+fn one_client_more_than_there_is_room_for_is_told_to_come_again() {
+    let daemon = Daemon::start(&["--max-clients", "2"]);
+    let socket = daemon.socket();
+    let cgroup = Cgroup::v2("full");
+    let _victim = Victim::spawn(&["pause"], Some(&cgroup));
+    let request = json!({"targets": [{"path": cgroup.path()}]});
+    // Whoever asked for its health may still be on the way out.
+    let seat = || loop {
+        let answer = daemon.post("/v1/wait", &request);
+        if answer.status == 200 {
+            break answer.stream();
+        }
+    };
+    let seats = [seat(), seat()];
+    for lines in &seats {
+        assert_eq!(lines.next()["type"], "armed");
+    }
+    for _ in 0..5 {
+        let said = raw(socket, &get("/healthz"));
+        assert_problem(&said, 503, "no room");
+        assert!(said.contains("\r\nretry-after: 1\r\n"), "{said}");
+    }
+    // Also for more than it tells so at a time: closed, not left waiting.
+    let silent: Vec<_> = (0..200)
+        .map(|_| http::connect(socket).expect("it listens"))
+        .collect();
+    for stream in silent {
+        assert!([0, 503].contains(&status(&rest(stream))));
+    }
+    drop(seats);
+    Deadline::start().until("there is room again", || {
+        status(&raw(socket, &get("/healthz"))) == 200
+    });
+    let _output = daemon.stop();
+}

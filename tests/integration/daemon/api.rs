@@ -1,0 +1,345 @@
+//! Every call, as its document describes it.
+
+use std::{collections::BTreeSet, fs};
+
+use probe_tests::{Cgroup, Daemon, Deadline, Document, Runc, Victim, record, schema};
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+/// All there is. One that is added must be documented and tested.
+const ROUTES: [(&str, &str); 9] = [
+    ("get", "/healthz"),
+    ("get", "/metrics"),
+    ("get", "/v1/containers"),
+    ("get", "/v1/containers/{id}"),
+    ("get", "/v1/events"),
+    ("get", "/v1/exits"),
+    ("get", "/v1/info"),
+    ("get", "/v1/openapi.json"),
+    ("post", "/v1/wait"),
+];
+
+/// Clock ticks after boot: field 22.
+fn start_ticks(pid: u32) -> u64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("it lives");
+    let (_, rest) = stat.rsplit_once(") ").expect("a name");
+    let ticks = rest.split(' ').nth(19).expect("field 22");
+    ticks.parse().expect("a number")
+}
+
+fn identity(cgroup: &Cgroup) -> Value {
+    json!({"hierarchy": 0, "id": cgroup.id()})
+}
+
+/// The lines of a wait that must be over at once.
+fn wait(daemon: &Daemon, document: &Document, request: &Value) -> Vec<Value> {
+    assert!(document.allows(request), "{request}");
+    let lines = document.checked("post", "/v1/wait", daemon.post("/v1/wait", request));
+    lines.as_array().expect("lines").clone()
+}
+
+fn types(lines: &[Value]) -> Vec<&str> {
+    lines.iter().filter_map(|it| it["type"].as_str()).collect()
+}
+
+#[test]
+#[ignore = "needs root"]
+fn the_document_names_every_call_and_each_answers_as_it_says() {
+    let daemon = Daemon::start(&[]);
+    let document = Document::of(&daemon);
+    let version = document.0["openapi"].as_str().expect("a version");
+    assert!(version.starts_with("3.1."), "{version}");
+    assert!(document.0["info"]["version"].is_string());
+    let paths = document.0["paths"].as_object().expect("paths");
+    let documented = paths.iter().flat_map(|(path, operations)| {
+        let operations = operations.as_object().expect("operations");
+        operations
+            .keys()
+            .map(move |method| (method.as_str(), path.as_str()))
+    });
+    let documented: BTreeSet<_> = documented.collect();
+    assert_eq!(documented, ROUTES.into_iter().collect());
+    let mut ids = BTreeSet::new();
+    for (method, path) in ROUTES {
+        let operation = &paths[path][method];
+        assert!(operation["summary"].is_string(), "{method} {path}");
+        let id = operation["operationId"].as_str().expect("an id");
+        assert!(ids.insert(id), "{id} twice");
+        for parameter in operation["parameters"].as_array().into_iter().flatten() {
+            assert!(parameter["description"].is_string(), "{parameter}");
+        }
+    }
+    for path in ["/healthz", "/metrics", "/v1/containers", "/v1/info"] {
+        let answer = daemon.get(path);
+        assert_eq!(answer.status, 200, "{path}");
+        let _body = document.checked("get", path, answer);
+    }
+    let answer = daemon.get("/v1/exits?limit=3");
+    let exits = document.checked("get", "/v1/exits", answer);
+    assert!(exits.as_array().expect("lines").len() <= 3);
+    let answer = daemon.get("/v1/containers/none");
+    assert_eq!(answer.status, 404);
+    let _problem = document.checked("get", "/v1/containers/{id}", answer);
+    let _output = daemon.stop();
+}
+
+#[test]
+#[ignore = "needs root"]
+fn it_tells_who_it_is_and_that_it_is_well() {
+    let daemon = Daemon::start(&["--history", "77", "--max-clients", "99"]);
+    let document = Document::of(&daemon);
+    let info = document.checked("get", "/v1/info", daemon.get("/v1/info"));
+    assert_eq!((&info["api"], &info["schema"]), (&json!(1), &json!(1)));
+    assert_eq!(
+        (&info["backend"], &info["ready"]),
+        (&json!("bpf"), &json!(true))
+    );
+    assert_eq!(
+        (&info["history"], &info["max_clients"]),
+        (&json!(77), &json!(99))
+    );
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").expect("there is a /proc");
+    assert_eq!(info["kernel"]["release"], release.trim());
+    assert_eq!(daemon.get("/healthz").text(), "ok\n");
+}
+
+#[test]
+#[ignore = "needs root"]
+fn whatever_a_target_is_named_by_the_wait_is_armed_tells_the_exits_and_is_met() {
+    let daemon = Daemon::start(&[]);
+    let document = Document::of(&daemon);
+    for kind in ["cgroup", "path", "v1", "pid", "process"] {
+        let cgroup = match kind {
+            "v1" => Cgroup::v1("pids", "api"),
+            _ => Cgroup::v2("api"),
+        };
+        let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
+        let pid = victim.pid();
+        let target = match kind {
+            "cgroup" => json!({"cgroup": identity(&cgroup)}),
+            "path" | "v1" => json!({"path": cgroup.path()}),
+            "pid" => json!({"pid": pid, "until": "reaped"}),
+            _ => json!({"process": {"pid": pid, "start_ticks": start_ticks(pid)}}),
+        };
+        let request = json!({"targets": [target]});
+        assert!(document.allows(&request), "{request}");
+        let answer = daemon.post("/v1/wait", &request);
+        assert_eq!(answer.status, 200, "{kind}");
+        let lines = answer.stream();
+        assert_eq!(lines.next(), json!({"type": "armed", "live": 1}), "{kind}");
+        victim.signal(Signal::KILL);
+        victim.wait();
+        let rest = lines.rest();
+        assert_eq!(types(&rest), ["exit", "met", "wait"], "{kind}: {rest:#?}");
+        let [exit, met, verdict] = rest.as_slice() else {
+            panic!("three lines")
+        };
+        schema::validate(exit);
+        assert_eq!(record::pid(exit), pid, "{kind}");
+        assert_eq!(record::wait_status(exit), 9, "{kind}");
+        assert_eq!(met["target"], 0);
+        assert_eq!(
+            (&verdict["outcome"], &verdict["met"], &verdict["exits"]),
+            (&json!("done"), &json!(1), &json!(1)),
+            "{kind}"
+        );
+        assert_eq!(
+            (&verdict["survivors"], &verdict["lost"]),
+            (&json!([]), &json!(0))
+        );
+    }
+    let _output = daemon.stop();
+}
+
+#[test]
+#[ignore = "needs root"]
+fn of_several_targets_each_is_met_and_as_many_as_asked_for_are_enough() {
+    let daemon = Daemon::start(&[]);
+    let document = Document::of(&daemon);
+    let cgroups = ["a", "b", "c"].map(Cgroup::v2);
+    let mut victims = cgroups
+        .each_ref()
+        .map(|it| Victim::spawn(&["pause"], Some(it)));
+    let targets: Vec<_> = cgroups
+        .iter()
+        .map(|it| json!({"cgroup": identity(it)}))
+        .collect();
+    let request = json!({"targets": targets, "count": 2, "timeout_ms": 60_000});
+    assert!(document.allows(&request));
+    let lines = daemon.post("/v1/wait", &request).stream();
+    assert_eq!(lines.next(), json!({"type": "armed", "live": 3}));
+    for index in [2, 0] {
+        victims[index].signal(Signal::KILL);
+        victims[index].wait();
+        assert_eq!(lines.next_of("met")["target"], index);
+    }
+    let verdict = lines.next_of("wait");
+    assert_eq!(
+        (&verdict["outcome"], &verdict["met"], &verdict["exits"]),
+        (&json!("done"), &json!(2), &json!(2))
+    );
+    // The one that is left, once more among those that are done already.
+    let request = json!({"targets": targets, "count": 1, "until": "empty", "timeout_ms": 0});
+    let lines = wait(&daemon, &document, &request);
+    let verdict = lines.last().expect("a verdict");
+    assert_eq!(
+        (&verdict["outcome"], &verdict["met"]),
+        (&json!("already"), &json!(2))
+    );
+    let request = json!({"targets": targets, "timeout_ms": 0});
+    let lines = wait(&daemon, &document, &request);
+    let verdict = lines.last().expect("a verdict");
+    assert_eq!(
+        (&verdict["outcome"], &verdict["survivors"]),
+        (&json!("timeout"), &json!([victims[1].pid()]))
+    );
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_wait_until_a_cgroup_is_removed_ends_with_its_directory() {
+    let daemon = Daemon::start(&[]);
+    let cgroup = Cgroup::v2("removed");
+    let target = json!({"cgroup": identity(&cgroup), "until": "removed"});
+    let request = json!({"targets": [target]});
+    let lines = daemon.post("/v1/wait", &request).stream();
+    assert_eq!(lines.next()["type"], "armed");
+    fs::remove_dir(cgroup.path()).expect("it is empty");
+    assert_eq!(lines.next_of("wait")["outcome"], "done");
+    // It is not there any more, and nobody is taken for it.
+    let answer = daemon.post("/v1/wait", &request);
+    assert_eq!(answer.status, 404);
+}
+
+#[test]
+#[ignore = "needs root"]
+fn events_and_exits_show_what_is_asked_for() {
+    let daemon = Daemon::start(&[]);
+    let document = Document::of(&daemon);
+    let cgroup = Cgroup::v2("filtered");
+    let below = cgroup.sub("below");
+    let path = cgroup.path();
+    let mut good = Victim::spawn(&["exit", "0"], Some(&cgroup));
+    let mut bad = Victim::spawn(&["exit", "3"], Some(&below));
+    let pid = bad.pid();
+    let queries = [
+        (format!("cgroup={path}"), vec![good.pid(), pid]),
+        (format!("cgroup={path}/below"), vec![pid]),
+        (format!("cgroup={path}&failed=true"), vec![pid]),
+        (format!("cgroup={path}&pid={pid}&failed=false"), vec![pid]),
+        (format!("pid={pid}"), vec![pid]),
+    ];
+    let followed: Vec<_> = queries
+        .iter()
+        .map(|(query, pids)| (daemon.get(&format!("/v1/events?{query}")).stream(), pids))
+        .collect();
+    for victim in [&mut good, &mut bad] {
+        victim.release();
+        victim.wait();
+    }
+    for (events, pids) in followed {
+        for pid in pids {
+            let exit = events.next();
+            schema::validate(&exit);
+            assert_eq!(record::pid(&exit), *pid);
+        }
+    }
+    let exits = |query: &str| -> Vec<u32> {
+        let answer = daemon.get(&format!("/v1/exits?{query}"));
+        let exits = document.checked("get", "/v1/exits", answer);
+        let exits = exits.as_array().expect("lines").iter();
+        exits.map(record::pid).collect()
+    };
+    for (query, pids) in &queries {
+        assert_eq!(&exits(query), pids, "{query}");
+    }
+    assert_eq!(exits(&format!("cgroup={path}&limit=1")), [pid]);
+    assert_eq!(exits(&format!("cgroup={path}&since=1h")).len(), 2);
+    assert_eq!(
+        exits(&format!("cgroup={path}&since=2000-01-01T00:00:00Z")).len(),
+        2
+    );
+    assert_eq!(
+        exits(&format!("cgroup={path}&since=2999-01-01T00:00:00Z")),
+        [0; 0]
+    );
+    assert_eq!(exits(&format!("cgroup={path}&since=0s")), [0; 0]);
+}
+
+#[test]
+#[ignore = "needs root"]
+fn the_history_keeps_as_many_exits_as_it_was_told() {
+    let daemon = Daemon::start(&["--history", "5"]);
+    let cgroup = Cgroup::v2("history");
+    let mut pids = Vec::new();
+    for _ in 0..7 {
+        let mut victim = Victim::start(&["exit", "0"], Some(&cgroup));
+        victim.wait();
+        pids.push(victim.pid());
+    }
+    let exits = daemon.get("/v1/exits").stream().rest();
+    assert!(exits.len() <= 5, "{exits:#?}");
+    let of_ours = exits.iter().map(record::pid);
+    let of_ours: Vec<_> = of_ours.filter(|pid| pids.contains(pid)).collect();
+    // Others end on this machine as well.
+    assert!(
+        pids.ends_with(&of_ours) && !of_ours.is_empty(),
+        "{of_ours:?}"
+    );
+}
+
+#[test]
+#[ignore = "needs root and runc"]
+fn a_container_is_shown_with_what_lives_and_what_ended_in_it() {
+    let daemon = Daemon::start(&[]);
+    let document = Document::of(&daemon);
+    let script = "sh -c 'exit 3'; read -r line; sh -c 'exit 4'; exit 5";
+    let mut runc = Runc::in_host_pids("api", script);
+    let path = format!("/v1/containers/{}", runc.name());
+    let one = |status| {
+        let answer = daemon.get(&path);
+        assert_eq!(answer.status, status);
+        document.checked("get", "/v1/containers/{id}", answer)
+    };
+    Deadline::start().until("the first has ended", || one(200)["recent_exits"] != 0);
+    let container = one(200);
+    assert_eq!(
+        (&container["runtime"], &container["live"]),
+        (&json!("runc"), &json!(1))
+    );
+    assert_eq!(container["processes"][0]["pid"], runc.state("pid"));
+    let listed = document.checked("get", "/v1/containers", daemon.get("/v1/containers"));
+    let listed = listed["containers"].as_array().expect("a list");
+    let listed = listed.iter().find(|it| it["id"] == runc.name());
+    let listed = listed.expect("it runs");
+    assert_eq!(
+        (&listed["live"], &listed["processes"]),
+        (&json!(1), &Value::Null)
+    );
+
+    let events = daemon
+        .get(&format!("/v1/events?container={}", runc.name()))
+        .stream();
+    let request = json!({"targets": [{"container": runc.name()}]});
+    let lines = daemon.post("/v1/wait", &request).stream();
+    assert_eq!(lines.next(), json!({"type": "armed", "live": 1}));
+    runc.tell();
+    let codes = |lines: &[Value]| -> Vec<Value> {
+        let exits = lines.iter().filter(|line| record::is_exit(line));
+        exits.map(|it| it["status"]["code"].clone()).collect()
+    };
+    let rest = lines.rest();
+    assert_eq!(codes(&rest), [json!(4), json!(5)], "{rest:#?}");
+    assert_eq!(rest.last().expect("a verdict")["outcome"], "done");
+    assert_eq!(codes(&[events.next(), events.next()]), [json!(4), json!(5)]);
+    let exits = daemon.get(&format!("/v1/exits?container={}", runc.name()));
+    let exits = exits.stream().rest();
+    assert!(
+        exits.iter().all(|it| it["container"]["id"] == runc.name()),
+        "{exits:#?}"
+    );
+    assert!(
+        codes(&exits).ends_with(&[json!(3), json!(4), json!(5)]),
+        "{exits:#?}"
+    );
+}

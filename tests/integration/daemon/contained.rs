@@ -1,0 +1,145 @@
+//! In a container, with what `dist/kubernetes` gives it and a cgroup namespace of
+//! its own, by the real runc.
+
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use probe_tests::{Cgroup, Daemon, Victim, conditions};
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+use super::{peer, text};
+
+/// Deleted with the container when the test ends.
+struct Bundle {
+    directory: tempfile::TempDir,
+    name: String,
+}
+
+impl Drop for Bundle {
+    fn drop(&mut self) {
+        let _deleted = Command::new("runc")
+            .args(["delete", "--force", &self.name])
+            .output();
+    }
+}
+
+fn manifest() -> String {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
+    fs::read_to_string(tests.join("../dist/kubernetes/probe.yaml")).expect("there")
+}
+
+/// The first list of this key, which YAML writes as JSON does.
+fn list(manifest: &str, key: &str) -> Vec<String> {
+    let key = format!("{key}: ");
+    let line = manifest.lines().find_map(|it| it.trim().strip_prefix(&key));
+    let line = line.unwrap_or_else(|| panic!("no {key} in the manifest"));
+    serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))
+}
+
+/// A bundle that runs what the manifest runs, as the kubelet would have it run.
+fn bundle(socket_directory: &Path) -> Bundle {
+    let bundle = Bundle {
+        directory: tempfile::tempdir().expect("a bundle"),
+        name: format!("probe-test-{}-daemon", std::process::id()),
+    };
+    let path = bundle.directory.path();
+    let spec = Command::new("runc")
+        .args(["spec", "--bundle"])
+        .arg(path)
+        .status();
+    assert!(spec.expect("runc is installed").success());
+    let config = path.join("config.json");
+    let spec = fs::read_to_string(&config).expect("runc wrote it");
+    let mut spec: Value = serde_json::from_str(&spec).expect("JSON");
+    spec["process"] = process(&manifest());
+    spec["root"]["readonly"] = json!(true);
+    let namespaces = spec["linux"]["namespaces"].as_array_mut().expect("a list");
+    namespaces.retain(|it| it["type"] != "pid" && it["type"] != "cgroup");
+    namespaces.push(json!({"type": "cgroup"}));
+    let mounts = spec["mounts"].as_array_mut().expect("a list");
+    mounts.retain(|it| it["destination"] != "/sys/fs/cgroup");
+    mounts.extend(binds(socket_directory));
+    fs::write(config, spec.to_string()).expect("our own bundle");
+    let root = path.join("rootfs");
+    fs::create_dir(&root).expect("our own bundle");
+    for directory in ["lib", "lib64"] {
+        symlink(format!("usr/{directory}"), root.join(directory)).expect("our own bundle");
+    }
+    bundle
+}
+
+fn process(manifest: &str) -> Value {
+    assert_eq!(list(manifest, "drop"), ["ALL"]);
+    let added = list(manifest, "add");
+    let set: Vec<_> = added.iter().map(|it| format!("CAP_{it}")).collect();
+    let line = |it: &str| assert!(manifest.contains(it), "the manifest lacks '{it}'");
+    for it in [
+        "hostPID: true",
+        "runAsUser: 0",
+        "readOnlyRootFilesystem: true",
+    ] {
+        line(it);
+    }
+    line("allowPrivilegeEscalation: false");
+    json!({
+        "user": {"uid": 0, "gid": 0},
+        "args": list(manifest, "command"),
+        "cwd": "/",
+        "capabilities": {"bounding": set, "effective": set, "permitted": set},
+        "noNewPrivileges": true,
+    })
+}
+
+/// The volumes, and the image: a program and the libraries that it needs.
+fn binds(socket_directory: &Path) -> Vec<Value> {
+    let probe = PathBuf::from(conditions::as_it_is(&[]).get_program());
+    let bind = |from: &Path, to: &str, option: &str| {
+        json!({
+            "destination": to, "type": "bind", "source": from, "options": ["rbind", option],
+        })
+    };
+    vec![
+        bind(Path::new("/sys/fs/cgroup"), "/sys/fs/cgroup", "ro"),
+        bind(socket_directory, "/run/probe", "rw"),
+        bind(Path::new("/usr"), "/usr", "ro"),
+        bind(&probe, "/probe", "ro"),
+    ]
+}
+
+#[test]
+#[ignore = "needs root"]
+fn what_the_manifest_gives_it_is_enough_to_serve_the_node() {
+    let directory = Daemon::directory();
+    let socket = directory.path().join("probe.sock");
+    let bundle = bundle(directory.path());
+    let mut runc = Command::new("runc");
+    runc.args([
+        "run",
+        "--bundle",
+        text(bundle.directory.path()),
+        &bundle.name,
+    ]);
+    let daemon = Daemon::start_in(&mut runc, &socket);
+    let status = fs::read_to_string(format!("/proc/{}/status", peer(&socket)));
+    let status = status.expect("it serves");
+    for line in ["CapPrm:\t0000000000000000", "NoNewPrivs:\t1", "Seccomp:\t2"] {
+        assert!(status.contains(line), "no '{line}' in {status}");
+    }
+    // A cgroup of the node that is not below its own, made after its start.
+    let cgroup = Cgroup::v2("node");
+    let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
+    let body = json!({"targets": [{"path": cgroup.path()}]});
+    let wait = daemon.post("/v1/wait", &body).stream();
+    assert_eq!(wait.next_of("armed")["live"], 1);
+    victim.signal(Signal::KILL);
+    victim.wait();
+    let exit = wait.next_of("exit");
+    assert_eq!(exit["pid"], victim.pid(), "a pid of the node: {exit}");
+    assert_eq!(wait.next_of("wait")["outcome"], "done");
+    let _output = daemon.stop();
+}

@@ -1,0 +1,391 @@
+//! Who may see what: a user his own, a stranger nothing but that a cgroup is
+//! empty, endpoint by endpoint.
+
+use std::{fs, io::ErrorKind, os::unix::fs::chown, path::Path, process::Command};
+
+use probe_tests::{
+    Cgroup, Daemon, Victim, Waiting, as_member, as_user, conditions,
+    http::{self, Answer},
+    probe_in, record,
+};
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+use super::text;
+
+/// Somebody with processes of his own.
+const USER: u32 = 4242;
+/// Another user's number in a namespace of [`USER`]: a subuid.
+const SUBUID: u32 = 104_242;
+/// Somebody who has nothing to do with any of it.
+const STRANGER: u32 = 4343;
+
+/// One that everybody may connect to.
+fn open_to_all() -> Daemon {
+    Daemon::start(&["--mode", "0666"])
+}
+
+fn get(socket: &Path, uid: u32, target: &str) -> Answer {
+    as_user(uid, || http::send(socket, "GET", target, None))
+}
+
+fn post(socket: &Path, uid: u32, body: &Value) -> Answer {
+    as_user(uid, || http::send(socket, "POST", "/v1/wait", Some(body)))
+}
+
+/// Pids of exits that a user is shown afterwards.
+fn exits(socket: &Path, uid: u32, cgroup: &Cgroup) -> Vec<u32> {
+    let answer = get(socket, uid, &format!("/v1/exits?cgroup={}", cgroup.path()));
+    assert_eq!(answer.status, 200);
+    answer.stream().rest().iter().map(record::pid).collect()
+}
+
+/// A cgroup that is a container by its name.
+fn container(above: &Cgroup) -> (String, Cgroup) {
+    let id = format!("{:064x}", above.id());
+    let cgroup = above.sub(&format!("docker-{id}.scope"));
+    (id, cgroup)
+}
+
+fn die(victim: &mut Victim) {
+    victim.signal(Signal::KILL);
+    victim.wait();
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_stranger_learns_nothing_of_roots_processes_and_gets_the_right_verdict() {
+    let daemon = open_to_all();
+    let socket = daemon.socket();
+    let above = Cgroup::v2("roots");
+    let (id, cgroup) = container(&above);
+    let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
+    let name = format!("/v1/containers/{id}");
+    assert_eq!(daemon.get(&name).json()["live"], 1, "root sees it");
+
+    // While it lives.
+    let info = get(socket, STRANGER, "/v1/info").json();
+    assert_eq!(
+        (&info["ready"], &info["loss"]),
+        (&json!(true), &Value::Null)
+    );
+    let listed = get(socket, STRANGER, "/v1/containers").json();
+    assert_eq!(listed, json!({"containers": []}));
+    for target in [
+        name.clone(),
+        format!("/v1/containers/{}", &id[..40]),
+        format!("/v1/exits?container={id}"),
+        format!("/v1/events?container={id}"),
+    ] {
+        let (known, unknown) = (target.clone(), target.replace(&id[40..], "0123"));
+        let known = get(socket, STRANGER, &known);
+        let absent = get(socket, STRANGER, &unknown);
+        assert_eq!((known.status, absent.status), (404, 404), "{target}");
+    }
+    let request = json!({"targets": [{"container": id}]});
+    assert_eq!(post(socket, STRANGER, &request).status, 404);
+
+    let events = get(socket, STRANGER, "/v1/events").stream();
+    let of_cgroup = get(
+        socket,
+        STRANGER,
+        &format!("/v1/events?cgroup={}", cgroup.path()),
+    );
+    let of_cgroup = of_cgroup.stream();
+    let targets = [
+        json!({"path": cgroup.path()}),
+        json!({"cgroup": {"hierarchy": 0, "id": cgroup.id()}}),
+        json!({"pid": victim.pid()}),
+    ];
+    for target in &targets {
+        let request = json!({"targets": [target], "timeout_ms": 0});
+        let lines = post(socket, STRANGER, &request).stream().rest();
+        let [armed, verdict] = lines.as_slice() else {
+            panic!("not two lines: {lines:#?}")
+        };
+        assert_eq!(armed, &json!({"type": "armed", "live": null}));
+        assert_eq!(
+            (&verdict["outcome"], &verdict["survivors"]),
+            (&json!("timeout"), &Value::Null),
+            "{target}"
+        );
+    }
+    let waits = targets.map(|target| {
+        let lines = post(socket, STRANGER, &json!({"targets": [target]})).stream();
+        assert_eq!(lines.next(), json!({"type": "armed", "live": null}));
+        lines
+    });
+    die(&mut victim);
+    for lines in waits {
+        let rest = lines.rest();
+        let [met, verdict] = rest.as_slice() else {
+            panic!("not two lines: {rest:#?}")
+        };
+        assert_eq!(met["type"], "met");
+        assert_eq!(verdict["outcome"], "done");
+        assert_eq!(
+            (&verdict["exits"], &verdict["survivors"]),
+            (&json!(0), &Value::Null)
+        );
+    }
+
+    // When it is dead.
+    assert_eq!(exits(socket, 0, &cgroup), [victim.pid()]);
+    assert_eq!(exits(socket, STRANGER, &cgroup), [0; 0]);
+    let all = get(socket, STRANGER, "/v1/exits").stream().rest();
+    assert_eq!(all, [0; 0]);
+    let metrics = daemon.get("/metrics").text();
+    assert!(metrics.contains(&id), "{metrics}");
+    let metrics = get(socket, STRANGER, "/metrics").text();
+    assert!(
+        !metrics.contains(&id) && !metrics.contains("docker"),
+        "{metrics}"
+    );
+    assert!(metrics.contains("probe_exits_total"), "{metrics}");
+
+    // The streams have shown nothing, and would have shown it before this.
+    let mut own = Victim::start(&["as", "4343", "exit", "0"], Some(&cgroup));
+    own.wait();
+    assert_eq!(record::pid(&events.next()), own.pid());
+    assert_eq!(record::pid(&of_cgroup.next()), own.pid());
+    let _output = daemon.stop();
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_user_sees_his_own_processes_and_no_other_user_does() {
+    let daemon = open_to_all();
+    let socket = daemon.socket();
+    let above = Cgroup::v2("own");
+    let (id, cgroup) = container(&above);
+    let mut victim = Victim::start(&["as", "4242", "exec", "ready", "pause"], Some(&cgroup));
+    let _ready = victim.report();
+    let _root = Victim::spawn(&["pause"], Some(&cgroup));
+    let pid = victim.pid();
+    let lines = post(socket, USER, &json!({"targets": [{"pid": pid}]})).stream();
+    assert_eq!(lines.next(), json!({"type": "armed", "live": 1}));
+    let strangers = post(socket, STRANGER, &json!({"targets": [{"pid": pid}]})).stream();
+    assert_eq!(strangers.next(), json!({"type": "armed", "live": null}));
+    // The one of root beside it is not counted.
+    let listed = get(socket, USER, "/v1/containers").json();
+    let listed = listed["containers"].as_array().expect("a list");
+    assert_eq!(listed.len(), 1, "{listed:#?}");
+    assert_eq!(
+        (&listed[0]["id"], &listed[0]["live"]),
+        (&json!(id), &json!(1))
+    );
+    die(&mut victim);
+    assert_eq!(record::pid(&lines.next_of("exit")), pid);
+    assert_eq!(lines.next_of("wait")["exits"], 1);
+    assert_eq!(strangers.next_of("wait")["exits"], 0);
+    assert_eq!(exits(socket, USER, &cgroup), [pid]);
+    assert_eq!(exits(socket, STRANGER, &cgroup), [0; 0]);
+}
+
+#[test]
+#[ignore = "needs root"]
+fn the_owner_of_a_cgroup_sees_who_lives_and_ends_in_it_whoever_that_is() {
+    let daemon = open_to_all();
+    let socket = daemon.socket();
+    let above = Cgroup::v2("given");
+    let (id, cgroup) = container(&above);
+    chown(cgroup.path(), Some(USER), None).expect("we are root");
+    let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
+    let pid = victim.pid();
+    let events = get(socket, USER, "/v1/events").stream();
+    let one = get(socket, USER, &format!("/v1/containers/{id}")).json();
+    assert_eq!(one["processes"][0]["pid"], pid, "{one}");
+    assert_eq!(
+        get(socket, STRANGER, &format!("/v1/containers/{id}")).status,
+        404
+    );
+    let targets = [json!({"path": cgroup.path()}), json!({"container": id})];
+    for target in &targets {
+        let request = json!({"targets": [target], "timeout_ms": 0});
+        let lines = post(socket, USER, &request).stream();
+        assert_eq!(lines.next()["live"], 1);
+        assert_eq!(lines.next_of("wait")["survivors"], json!([pid]));
+    }
+    let waits = targets.map(|target| {
+        let lines = post(socket, USER, &json!({"targets": [target]})).stream();
+        assert_eq!(lines.next()["type"], "armed");
+        lines
+    });
+    die(&mut victim);
+    for lines in waits {
+        assert_eq!(record::pid(&lines.next_of("exit")), pid);
+        assert_eq!(lines.next_of("wait")["outcome"], "done");
+    }
+    assert_eq!(record::pid(&events.next()), pid);
+    assert_eq!(exits(socket, USER, &cgroup), [pid]);
+    assert_eq!(exits(socket, STRANGER, &cgroup), [0; 0]);
+    // Also when it is gone.
+    fs::remove_dir(cgroup.path()).expect("it is empty");
+    assert_eq!(exits(socket, USER, &cgroup), [pid]);
+}
+
+#[test]
+#[ignore = "needs root"]
+fn the_owner_of_a_user_namespace_sees_who_has_other_numbers_in_it() {
+    let daemon = open_to_all();
+    let socket = daemon.socket();
+    let cgroup = Cgroup::v2("subuid");
+    let words = [
+        "as",
+        "4242",
+        "user-namespace",
+        "ready",
+        "held",
+        "as",
+        "7",
+        "ready",
+        "pause",
+    ];
+    let mut victim = Victim::start(&words, Some(&cgroup));
+    let _ready = victim.report();
+    let pid = victim.pid();
+    for map in ["uid_map", "gid_map"] {
+        let map = format!("/proc/{pid}/{map}");
+        fs::write(&map, format!("0 {USER} 1\n7 {SUBUID} 1")).expect("we are root");
+    }
+    victim.release();
+    let _ready = victim.report();
+    let path = format!("/v1/events?cgroup={}", cgroup.path());
+    let events = [USER, SUBUID].map(|uid| get(socket, uid, &path).stream());
+    die(&mut victim);
+    for events in events {
+        let exit = events.next();
+        assert_eq!((record::pid(&exit), &exit["uid"]), (pid, &json!(SUBUID)));
+    }
+    assert_eq!(exits(socket, USER, &cgroup), [pid]);
+    assert_eq!(exits(socket, STRANGER, &cgroup), [0; 0]);
+}
+
+/// By curl, as root of another pid namespace: status and body.
+fn from_elsewhere(socket: &Path, target: &str, body: Option<&Value>) -> (u16, String) {
+    let mut command = Command::new("unshare");
+    command.args(["--pid", "--fork", "curl", "--silent", "--show-error"]);
+    command.args(["--write-out", "%{http_code}", "--unix-socket"]);
+    command.arg(socket).arg(format!("http://probe{target}"));
+    if let Some(body) = body {
+        command.args(["--json", &body.to_string()]);
+    }
+    let output = command.output().expect("unshare and curl are installed");
+    assert!(output.status.success(), "{output:?}");
+    let mut said = String::from_utf8(output.stdout).expect("JSON");
+    let status = said.split_off(said.len() - 3);
+    (status.parse().expect("three digits"), said)
+}
+
+#[test]
+#[ignore = "needs root"]
+fn from_another_pid_namespace_only_an_identity_means_something() {
+    let daemon = open_to_all();
+    let socket = daemon.socket();
+    let above = Cgroup::v2("elsewhere");
+    let (id, cgroup) = container(&above);
+    let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
+    let pid = victim.pid();
+    let refused = [
+        json!({"pid": pid}),
+        json!({"process": {"pid": pid, "start_ticks": 1}}),
+        json!({"path": cgroup.path()}),
+    ];
+    for target in refused {
+        let request = json!({"targets": [target], "timeout_ms": 0});
+        let (status, body) = from_elsewhere(socket, "/v1/wait", Some(&request));
+        assert_eq!(status, 400, "{target}: {body}");
+        assert!(body.contains("another pid namespace"), "{body}");
+    }
+    for query in [format!("cgroup={}", cgroup.path()), format!("pid={pid}")] {
+        for path in ["exits", "events"] {
+            let (status, body) = from_elsewhere(socket, &format!("/v1/{path}?{query}"), None);
+            assert_eq!(status, 400, "{query}: {body}");
+        }
+    }
+    // Root of somewhere else is a stranger here.
+    let (status, body) = from_elsewhere(socket, &format!("/v1/containers/{id}"), None);
+    assert_eq!(status, 404, "{body}");
+    let request = json!({"targets": [{"container": id}]});
+    assert_eq!(from_elsewhere(socket, "/v1/wait", Some(&request)).0, 404);
+
+    let identity = json!({"cgroup": {"hierarchy": 0, "id": cgroup.id()}});
+    let request = json!({"targets": [identity], "timeout_ms": 0});
+    let (status, body) = from_elsewhere(socket, "/v1/wait", Some(&request));
+    assert_eq!(status, 200, "{body}");
+    assert!(
+        body.contains("\"live\":null") && body.contains("timeout"),
+        "{body}"
+    );
+    die(&mut victim);
+    let (status, body) = from_elsewhere(socket, "/v1/wait", Some(&request));
+    assert_eq!(status, 200, "{body}");
+    assert!(body.contains("already"), "{body}");
+    let (status, body) = from_elsewhere(socket, "/v1/exits", None);
+    assert!(
+        status == 200 && !body.contains(&format!("\"pid\":{pid},")),
+        "{body}"
+    );
+    let (_, metrics) = from_elsewhere(socket, "/metrics", None);
+    assert!(!metrics.contains(&id), "{metrics}");
+}
+
+#[test]
+#[ignore = "needs root"]
+fn who_is_in_the_group_waits_for_roots_cgroups_and_who_is_not_does_not_get_in() {
+    let daemon = Daemon::start(&["--group", "4242", "--mode", "0660"]);
+    let socket = daemon.socket();
+    let health = || {
+        let stream = http::connect(socket)?;
+        drop(stream);
+        Ok::<_, std::io::Error>(http::send(socket, "GET", "/healthz", None).status)
+    };
+    let member = as_member(STRANGER, 4242, health);
+    assert_eq!(member.expect("it is in the group"), 200);
+    let outside = as_user(STRANGER, health).expect_err("it is not");
+    assert_eq!(outside.kind(), ErrorKind::PermissionDenied);
+
+    let cgroup = Cgroup::v2("group");
+    let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
+    let by = [
+        "--backend",
+        "daemon",
+        "--socket",
+        text(socket),
+        "--cgroup",
+        cgroup.path(),
+    ];
+    let args = Waiting::args(&by);
+    let probe = conditions::as_it_is(&args);
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid", "4343", "--regid", "4242", "--clear-groups"]);
+    command.arg(probe.get_program()).args(probe.get_args());
+    let waiting = Waiting::armed_in(&mut command);
+    let refused = probe_in(&mut conditions::without_privilege(&args));
+    assert_eq!(refused.code, Some(5), "{refused:#?}");
+    assert_eq!(refused.stdout, "", "{refused:#?}");
+    let auto = [
+        "wait",
+        "--json",
+        "--socket",
+        text(socket),
+        "--cgroup",
+        cgroup.path(),
+    ];
+    let auto = [&auto[..], &["-t", "0"]].concat();
+    let output = probe_in(&mut conditions::without_privilege(&auto));
+    let verdict = output.json().pop().expect("a verdict");
+    assert_eq!(
+        (&verdict["outcome"], output.code),
+        (&json!("timeout"), Some(3))
+    );
+    assert_ne!(verdict["backend"], "daemon", "{verdict}");
+    die(&mut victim);
+    let output = waiting.finish();
+    let verdict = output.json().pop().expect("a verdict");
+    assert_eq!(
+        (&verdict["outcome"], &verdict["backends"]),
+        (&json!("done"), &json!(["daemon"])),
+        "{output:#?}"
+    );
+}

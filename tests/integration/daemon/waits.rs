@@ -1,0 +1,252 @@
+//! Waits through the socket, many of them and to the bitter end.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    io::{Read, Write},
+    os::unix::net::UnixStream,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use probe_tests::{
+    Cgroup, Daemon, Deadline, Victim, extent,
+    http::{self, Answer},
+    random, record,
+};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, setrlimit};
+use serde_json::{Value, json};
+
+/// A wait on a connection of its own, read by this very thread: nothing is
+/// between `armed` and what is done then.
+struct Direct {
+    stream: UnixStream,
+    said: Vec<u8>,
+}
+
+impl Direct {
+    fn ask(socket: &Path, cgroup: &Cgroup) -> Self {
+        let target = json!({"cgroup": {"hierarchy": 0, "id": cgroup.id()}});
+        let body = json!({"targets": [target]}).to_string();
+        let request = format!(
+            "POST /v1/wait HTTP/1.1\r\nhost: probe\r\nconnection: close\r\n\
+             content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let mut stream = http::connect(socket).expect("a daemon listens");
+        stream.write_all(request.as_bytes()).expect("it reads");
+        Self {
+            stream,
+            said: Vec::new(),
+        }
+    }
+
+    /// Returns when the daemon has said this.
+    fn until(&mut self, words: &[u8]) {
+        let mut buffer = [0; 4096];
+        while !self.said.windows(words.len()).any(|it| it == words) {
+            let read = self.stream.read(&mut buffer).expect("in time");
+            assert_ne!(read, 0, "{}", String::from_utf8_lossy(&self.said));
+            self.said.extend_from_slice(&buffer[..read]);
+        }
+    }
+
+    fn until_armed(&mut self) {
+        self.until(b"\"armed\"");
+        self.until(b"}\n");
+    }
+
+    /// All lines, to the end of the answer.
+    fn finish(mut self) -> Vec<Value> {
+        self.stream.read_to_end(&mut self.said).expect("in time");
+        let said = String::from_utf8(self.said).expect("JSON");
+        // What is not one is the framing.
+        let lines = said.lines().filter(|line| line.starts_with('{'));
+        lines
+            .map(|line| serde_json::from_str(line).expect("a line of JSON"))
+            .collect()
+    }
+}
+
+fn verdict(lines: &[Value]) -> &Value {
+    let last = lines.last().expect("a verdict");
+    assert_eq!(last["type"], "wait", "{lines:#?}");
+    last
+}
+
+#[test]
+#[ignore = "needs root"]
+fn armed_means_armed_however_soon_the_kill_comes() {
+    const SOON: Duration = Duration::from_micros(50);
+    let rounds = extent::few_or(300, 10_000);
+    let daemon = Daemon::start(&[]);
+    let mut soon = 0;
+    for round in 0..rounds {
+        let cgroup = Cgroup::v2("armed");
+        let crowd = Victim::start_as("crowd", &["3", "1", "0"], Some(&cgroup));
+        let _ready = crowd.report();
+        let pids: BTreeSet<_> = cgroup.procs().into_iter().collect();
+        assert_eq!(pids.len(), 3);
+        let kill = fs::File::options()
+            .write(true)
+            .open(cgroup.file("cgroup.kill"));
+        let mut kill = kill.expect("v2 has it");
+        let mut wait = Direct::ask(daemon.socket(), &cgroup);
+        wait.until_armed();
+        let armed = Instant::now();
+        kill.write_all(b"1").expect("it is ours");
+        soon += usize::from(armed.elapsed() < SOON);
+        let lines = wait.finish();
+        let exits = lines.iter().filter(|line| record::is_exit(line));
+        let told: Vec<_> = exits.clone().map(record::pid).collect();
+        assert_eq!(told.len(), 3, "round {round}: {lines:#?}");
+        assert_eq!(
+            told.into_iter().collect::<BTreeSet<_>>(),
+            pids,
+            "round {round}"
+        );
+        for exit in exits {
+            assert_eq!(record::wait_status(exit), 9, "round {round}");
+            assert_eq!(exit["killed_by"]["via"], "cgroup.kill", "round {round}");
+        }
+        let verdict = verdict(&lines);
+        assert_eq!(
+            (&verdict["outcome"], &verdict["exits"], &verdict["lost"]),
+            (&json!("done"), &json!(3), &json!(0)),
+            "round {round}"
+        );
+    }
+    assert!(
+        soon > rounds / 10,
+        "only {soon} of {rounds} kills came soon"
+    );
+    let _output = daemon.stop();
+}
+
+#[test]
+#[ignore = "needs root"]
+fn when_the_daemon_is_told_to_end_every_wait_gets_a_goodbye() {
+    let daemon = Daemon::start(&[]);
+    let cgroup = Cgroup::v2("goodbye");
+    let _victim = Victim::spawn(&["pause"], Some(&cgroup));
+    let request = json!({"targets": [{"path": cgroup.path()}]});
+    let waits: Vec<_> = (0..20)
+        .map(|_| {
+            let lines = daemon.post("/v1/wait", &request).stream();
+            assert_eq!(lines.next()["type"], "armed");
+            lines
+        })
+        .collect();
+    let events = daemon.get("/v1/events").stream();
+    // Who says nothing, and who never reads, holds up nobody for long.
+    let silent = http::connect(daemon.socket()).expect("it listens");
+    let mut half = http::connect(daemon.socket()).expect("it listens");
+    half.write_all(b"GET /v1/in").expect("it reads");
+    let begun = Instant::now();
+    let output = daemon.stop();
+    assert!(begun.elapsed() < Duration::from_secs(10), "{output:#?}");
+    for lines in waits {
+        assert_eq!(lines.rest(), [json!({"type": "goodbye"})]);
+    }
+    let last = events.rest().pop().expect("a goodbye");
+    assert_eq!(last, json!({"type": "goodbye"}));
+    assert!(Answer::read(silent).is_none() && Answer::read(half).is_none());
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_client_that_goes_away_takes_its_wait_with_it() {
+    let daemon = Daemon::start(&[]);
+    let descriptors = || {
+        let directory = fs::read_dir(format!("/proc/{}/fd", daemon.pid()));
+        directory.expect("we are root").count()
+    };
+    let cgroup = Cgroup::v2("left");
+    let _victim = Victim::spawn(&["pause"], Some(&cgroup));
+    let before = descriptors();
+    for _ in 0..20 {
+        let mut wait = Direct::ask(daemon.socket(), &cgroup);
+        wait.until_armed();
+        assert!(descriptors() > before);
+    }
+    // A watch that nobody needs is given up at the next one.
+    Deadline::start().until("no more descriptors than with one wait", || {
+        let mut wait = Direct::ask(daemon.socket(), &cgroup);
+        wait.until_armed();
+        descriptors() <= before + 4
+    });
+}
+
+/// As many descriptors as this process may have.
+fn raise_limit() {
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    let all = Rlimit {
+        current: maximum,
+        maximum,
+    };
+    setrlimit(Resource::Nofile, all).expect("up to the hard limit");
+}
+
+fn kill(pid: u32) {
+    let pid = Pid::from_raw(pid.cast_signed()).expect("not 0");
+    kill_process(pid, Signal::KILL).expect("nobody reaps it");
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_crowd_of_clients_gets_a_right_verdict_each() {
+    raise_limit();
+    let cgroups = extent::few_or(100, 2000);
+    let connections = extent::few_or(500, 10_000);
+    let processes = extent::few_or(250, 5000);
+    let daemon = Daemon::start(&[]);
+    let top = Cgroup::v2("crowd");
+    let cgroups: Vec<_> = (0..cgroups).map(|it| top.sub(&it.to_string())).collect();
+    let words = [(processes + 1).to_string(), "1".to_owned(), "0".to_owned()];
+    let words = words.each_ref().map(String::as_str);
+    let crowd = Victim::start_as("crowd", &words, Some(&top));
+    let _ready = crowd.report();
+    let mut members = vec![Vec::new(); cgroups.len()];
+    let others = top.procs().into_iter().filter(|&pid| pid != crowd.pid());
+    for (index, pid) in others.enumerate() {
+        let index = index % cgroups.len();
+        cgroups[index].add(pid);
+        members[index].push(pid);
+    }
+    let mut waits: Vec<_> = (0..connections)
+        .map(|it| {
+            let index = it % cgroups.len();
+            (index, Direct::ask(daemon.socket(), &cgroups[index]))
+        })
+        .collect();
+    for (_, wait) in &mut waits {
+        wait.until_armed();
+    }
+    // One in ten lives on: nobody must say that it is gone.
+    let is_spared = |index: usize| index.is_multiple_of(10);
+    let mut doomed: Vec<_> = (0..cgroups.len())
+        .filter(|&index| !is_spared(index))
+        .flat_map(|index| members[index].iter().copied())
+        .collect();
+    random::seeded().shuffle(&mut doomed);
+    for pid in doomed {
+        kill(pid);
+    }
+    let (spared, waits): (Vec<_>, Vec<_>) =
+        waits.into_iter().partition(|(index, _)| is_spared(*index));
+    for (index, wait) in waits {
+        let lines = wait.finish();
+        let verdict = verdict(&lines);
+        assert_eq!(
+            (&verdict["outcome"], &verdict["exits"]),
+            (&json!("done"), &json!(members[index].len())),
+            "cgroup {index}: {lines:#?}"
+        );
+    }
+    let _output = daemon.stop();
+    for (index, wait) in spared {
+        let lines = wait.finish();
+        let last = lines.last().expect("a goodbye");
+        assert_eq!(last["type"], "goodbye", "cgroup {index}: {lines:#?}");
+    }
+}
