@@ -8,7 +8,7 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::{Deadline, Waiting, binaries, lines::Lines, record, schema, victim::ended};
+use crate::{Deadline, Waiting, applicable, binaries, lines::Lines, record, schema, victim::ended};
 
 /// `probe trace --json`, running. Every line that is read is held against its
 /// schema and kept.
@@ -119,6 +119,9 @@ impl Probe {
                     if is_it {
                         return;
                     }
+                }
+                Err(_) if !applicable::has_tracing() => {
+                    applicable::inapplicable("the kernel has no tracing")
                 }
                 Err(why) => panic!("trace did not start ({why:?}): {:#?}", self.said),
             }

@@ -10,7 +10,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::Deadline;
+use crate::{Deadline, applicable};
 
 /// Deleted with all that is in it when the test ends.
 #[derive(Debug)]
@@ -30,6 +30,9 @@ impl Runc {
     /// The same with a name that others may have taken: then it panics.
     #[must_use]
     pub fn named(name: String, script: &str) -> Self {
+        if !applicable::can_move_the_root() {
+            applicable::inapplicable("no container can leave the initramfs: pivot_root is refused");
+        }
         assert!(state(&name).is_null(), "there is a container {name}");
         let bundle = tempfile::tempdir().expect("a bundle");
         write_bundle(bundle.path(), script);

@@ -18,6 +18,9 @@ use super::{
 };
 use crate::checkout;
 
+/// Crowds of 64 MiB each are among the tests.
+const MEMORY: &str = "3G";
+
 /// How to start one.
 pub(super) struct Guest<'a> {
     pub(super) row: &'a Row,
@@ -126,7 +129,7 @@ impl Guest<'_> {
         let mut command = self.limited(Path::new("qemu-system-x86_64"));
         command
             .args(["-machine", "q35", "-accel", "tcg,thread=multi"])
-            .args(["-cpu", "max", "-smp", qemu.cpus(), "-m", "1G"])
+            .args(["-cpu", "max", "-smp", qemu.cpus(), "-m", MEMORY])
             .args(["-nodefaults", "-no-user-config", "-display", "none"])
             .args(["-no-reboot", "-kernel"])
             .arg(&self.kernel.image)
@@ -140,7 +143,7 @@ impl Guest<'_> {
     fn program(&self, console: &str) -> Command {
         let mut command = self.limited(&self.kernel.image);
         command
-            .arg("mem=1G")
+            .arg(format!("mem={MEMORY}"))
             .arg(format!("initrd={}", self.initramfs.display()))
             .args(["console=tty0", "panic=-1", console])
             .args(self.words.split(' '));

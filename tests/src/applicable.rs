@@ -1,0 +1,29 @@
+//! What a test cannot be judged by where it runs, found out by looking.
+//!
+//! Such a test fails, everywhere, and says `NOT APPLICABLE` with the reason:
+//! `cargo xtask vm` tells these from the others, nobody else may expect them.
+
+use std::{fs, path::Path};
+
+/// Ends a test that has no meaning here.
+///
+/// # Panics
+///
+/// Always.
+pub(crate) fn inapplicable(why: &str) -> ! {
+    panic!("NOT APPLICABLE: {why}")
+}
+
+/// Whether the kernel can tell of anything that happens in it: the directory is
+/// there whether or not something is mounted on it.
+pub(crate) fn has_tracing() -> bool {
+    Path::new("/sys/kernel/tracing").is_dir()
+}
+
+/// Whether a container may have a root of its own. It gets one by moving the
+/// root away, which the file system that a kernel begins with forbids.
+pub(crate) fn can_move_the_root() -> bool {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").expect("there is a /proc");
+    let is_first = |line: &str| line.contains(" / / ") && line.contains(" - rootfs ");
+    !mounts.lines().any(is_first)
+}
