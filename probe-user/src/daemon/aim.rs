@@ -16,7 +16,7 @@ use rustix::{
     io::Errno,
 };
 
-use super::{engine::State, peer::Peer, refusal::Refusal};
+use super::{peer::Peer, refusal::Refusal, state::State};
 use crate::{
     cgroup::CgroupId,
     container::{FindError, Found},

@@ -6,7 +6,6 @@
 //! nothing but the stream and a scan of `/proc` changes what is known.
 
 use std::{
-    convert::Infallible,
     io,
     ops::Range,
     os::fd::OwnedFd,
@@ -16,29 +15,19 @@ use std::{
 
 use tokio::{
     io::{Interest, unix::AsyncFd},
-    sync::oneshot,
     time::{MissedTickBehavior, interval},
 };
 
-use super::{metrics::Metrics, owners::CgroupOwners, topics::Topics};
+use super::{
+    metrics::Metrics,
+    state::{Scan, State},
+};
 use crate::{
-    api::info::Loss,
     container::Resolver,
-    event::Timed,
-    pipeline::places::Places,
-    record::{LossReason, Record},
     source::{
-        cgroupfs::Mount,
-        clock::{WallClock, boottime_ns},
-        processes::{self, Found, Place},
-        readiness::register,
-        ring::Stream,
+        cgroupfs::Mount, clock::boottime_ns, processes::Found, readiness::register, ring::Stream,
     },
-    tracker::{
-        Tracker,
-        history::{History, Past},
-        table::ProcessTable,
-    },
+    tracker::history::Past,
     wait::Hub,
 };
 
@@ -50,44 +39,12 @@ const DRAIN_EVERY_UNREAD: Duration = Duration::from_millis(100);
 const IDLE: Duration = Duration::from_secs(1);
 /// How often counters that no record tells of are read.
 const COUNTERS_EVERY: Duration = Duration::from_secs(1);
-/// A scan may take in a process that was exiting, if the record of its exit was
-/// lost before: so after a loss it is made again, later and later.
-const RESCANS: [Duration; 3] = [
-    Duration::ZERO,
-    Duration::from_millis(500),
-    Duration::from_secs(10),
-];
-
-/// After a scan, so many times what it took: a storm that always loses must not
-/// turn into a scan without end.
-const REST: u32 = 4;
-const LEAST_REST: Duration = Duration::from_millis(200);
 /// Exits that are read in one go, while nothing else is done.
 const PAST_AT_ONCE: usize = 64;
 
 /// See the module.
 pub(super) struct Engine {
     state: Mutex<State>,
-}
-
-/// Everything that is known.
-pub(super) struct State {
-    stream: Stream,
-    pub(super) tracker: Tracker,
-    pub(super) places: Places,
-    pub(super) owners: CgroupOwners,
-    pub(super) table: ProcessTable,
-    pub(super) history: History,
-    pub(super) topics: Topics,
-    pub(super) clock: WallClock,
-    pub(super) loss: Loss,
-    pub(super) is_ready: bool,
-    /// When `/proc` is to be scanned again, and how often it was.
-    rescans: Vec<Instant>,
-    scan_began: Instant,
-    rests_until: Instant,
-    skipped: u64,
-    pub(super) metrics: Arc<Metrics>,
 }
 
 impl Engine {
@@ -99,29 +56,7 @@ impl Engine {
         history: usize,
         metrics: Arc<Metrics>,
     ) -> Self {
-        let mut places = Places::new(mounts, resolver);
-        let mut tracker = Tracker::new();
-        places.feed_all(&mut tracker);
-        let mut state = State {
-            stream,
-            tracker,
-            places,
-            owners: CgroupOwners::default(),
-            table: ProcessTable::new(rustix::param::clock_ticks_per_second()),
-            history: History::new(history),
-            topics: Topics::default(),
-            clock: WallClock::now(),
-            loss: Loss::default(),
-            is_ready: false,
-            rescans: Vec::new(),
-            scan_began: Instant::now(),
-            rests_until: Instant::now(),
-            skipped: 0,
-            metrics,
-        };
-        // While there are the privileges to ask whose user namespaces they are.
-        state.table.begin_scan(boottime_ns());
-        state.end_scan(scan(true));
+        let state = State::new(stream, mounts, resolver, history, metrics);
         Self {
             state: Mutex::new(state),
         }
@@ -195,7 +130,7 @@ impl Engine {
     }
 
     fn ring(&self) -> io::Result<AsyncFd<OwnedFd>> {
-        register(self.lock().stream.readiness()?, Interest::READABLE)
+        register(self.lock().readiness()?, Interest::READABLE)
     }
 }
 
@@ -205,168 +140,11 @@ fn ticks(every: Duration) -> tokio::time::Interval {
     ticks
 }
 
-type Scan = oneshot::Receiver<Option<Vec<Found>>>;
-
-/// Everybody, or nothing: who was left out would be taken for dead.
-/// `asks_owners`: while the privileges for that are there.
-fn scan(asks_owners: bool) -> Option<Vec<Found>> {
-    let scan = || {
-        let mut processes = processes::scan(asks_owners)?;
-        let found = processes.by_ref().collect();
-        processes.failure().map_or(Ok(found), Err)
-    };
-    scan()
-        .inspect_err(|error| tracing::warn!(%error, "/proc cannot be scanned"))
-        .ok()
-}
-
 /// Resolves when a scan is over; never, if there is none.
 async fn arrived(scan: &mut Option<Scan>) -> Option<Vec<Found>> {
     match scan {
         // There may have been no thread to scan on.
         Some(scan) => scan.await.ok().flatten(),
         None => std::future::pending().await,
-    }
-}
-
-impl State {
-    /// Takes in what is in the ring; how much that was. As much as can be done
-    /// before others must have their turn.
-    fn drain(&mut self) -> usize {
-        self.take(None)
-    }
-
-    /// The same for all that happened by a moment.
-    fn drain_by(&mut self, boottime_ns: u64) {
-        self.take(Some(boottime_ns));
-    }
-
-    fn take(&mut self, by_boottime_ns: Option<u64>) -> usize {
-        self.clock.sync();
-        let Self {
-            stream,
-            tracker,
-            places,
-            owners,
-            table,
-            history,
-            topics,
-            loss,
-            metrics,
-            ..
-        } = self;
-        let mut is_lossy = false;
-        let sink = |timed: Timed| -> Result<(), Infallible> {
-            table.apply(&timed);
-            match places.record(tracker, timed) {
-                Some(Record::Exit(exit)) => {
-                    metrics.exit(&exit);
-                    owners.learn(places.mounts(), exit.cgroup.as_ref());
-                    history.push(Arc::clone(&exit));
-                    topics.publish(&exit);
-                }
-                Some(Record::Lost { count, reason }) => {
-                    is_lossy = true;
-                    loss.ring_full += count;
-                    metrics.lost(reason, count);
-                    topics.lost(count, reason);
-                }
-                Some(Record::Start(_)) | None => {}
-            }
-            Ok(())
-        };
-        let drained = match by_boottime_ns {
-            Some(by) => stream.drain_by(by, sink),
-            None => stream.drain(sink),
-        };
-        if is_lossy {
-            self.scan_soon();
-        }
-        drained.unwrap_or_else(|never| match never {})
-    }
-
-    /// Whether nobody need look before the next record wakes us.
-    fn park(&mut self) -> bool {
-        if let Err(error) = self.stream.park() {
-            tracing::warn!(%error, "the ring cannot be asked for a wake-up");
-            return false;
-        }
-        // A record may have come between the last look and the flag.
-        self.drain() == 0
-    }
-
-    /// Losses that the records do not tell of.
-    fn read_counters(&mut self, hub: &Hub) {
-        let skipped = hub.skipped();
-        let newly_skipped = skipped.saturating_sub(self.skipped);
-        self.skipped = skipped;
-        let dropped = self.stream.unreported_loss(hub.stream_dropped());
-        let losses = [
-            (dropped.unwrap_or(0), LossReason::RingFull),
-            (newly_skipped, LossReason::Skipped),
-        ];
-        for (count, reason) in losses.into_iter().filter(|(count, _)| *count > 0) {
-            match reason {
-                LossReason::RingFull => self.loss.ring_full += count,
-                LossReason::Skipped | LossReason::SlowReader => self.loss.skipped += count,
-            }
-            self.metrics.lost(reason, count);
-            self.topics.lost(count, reason);
-            self.scan_soon();
-        }
-    }
-
-    fn scan_soon(&mut self) {
-        let now = Instant::now();
-        self.rescans = RESCANS.iter().map(|&after| now + after).collect();
-    }
-
-    /// Scans on a thread of its own: a machine may have a hundred thousand
-    /// processes, and whoever waits must not wait for that.
-    fn begin_scan_if_due(&mut self) -> Option<Scan> {
-        let due = *self.rescans.first()?;
-        let now = Instant::now();
-        if due > now || self.rests_until > now {
-            return None;
-        }
-        self.rescans.remove(0);
-        self.scan_began = now;
-        self.table.begin_scan(boottime_ns());
-        let (tell, told) = oneshot::channel();
-        let scan = move || {
-            // The daemon may be gone: then nobody needs it.
-            let _gone = tell.send(scan(false));
-        };
-        if let Err(error) = std::thread::Builder::new().name("scan".into()).spawn(scan) {
-            tracing::warn!(%error, "no thread to scan /proc on");
-        }
-        Some(told)
-    }
-
-    /// One that failed is given up and made again.
-    fn end_scan(&mut self, found: Option<Vec<Found>>) {
-        let now = Instant::now();
-        let took = now.duration_since(self.scan_began);
-        self.rests_until = now + (took * REST).max(LEAST_REST);
-        match found {
-            Some(found) => self.finish_scan(found),
-            None => self.rescans.insert(0, now),
-        }
-    }
-
-    fn finish_scan(&mut self, found: Vec<Found>) {
-        for Found { mut process, place } in found {
-            let id_of = |place: Place| self.tracker.id_of(place.hierarchy, &place.path);
-            process.cgroup = place.and_then(id_of);
-            self.table.scanned(&process);
-        }
-        let differences = self.table.finish_scan();
-        if std::mem::replace(&mut self.is_ready, true) {
-            self.loss.resyncs += 1;
-            self.metrics.resync();
-            tracing::info!(?differences, "scanned /proc after a loss");
-        } else {
-            self.metrics.first_scan();
-        }
     }
 }

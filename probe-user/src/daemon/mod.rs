@@ -32,6 +32,7 @@ pub mod sandbox;
 mod selection;
 mod server;
 pub mod socket;
+mod state;
 mod stopping;
 mod targets;
 mod topics;

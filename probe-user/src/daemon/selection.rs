@@ -4,10 +4,10 @@ use std::{collections::HashMap, sync::Arc};
 
 use super::{
     aim,
-    engine::State,
     owners::CgroupOwners,
     peer::Peer,
     refusal::Refusal,
+    state::State,
     topics::{Mailbox, Topic},
 };
 use crate::{

@@ -6,9 +6,9 @@ use axum::http::StatusCode;
 
 use super::{
     aim::{self, Place},
-    engine::State,
     peer::Peer,
     refusal::Refusal,
+    state::State,
     topics::Topic,
 };
 use crate::{

@@ -11,7 +11,7 @@ use crate::{
     },
     cgroup::CgroupId,
     container,
-    daemon::{Daemon, aim, body::Named, engine, peer::Peer, refusal::Refusal},
+    daemon::{Daemon, aim, body::Named, peer::Peer, refusal::Refusal, state},
 };
 
 /// Containers with a live process
@@ -81,13 +81,13 @@ type Key = (container::Runtime, String);
 
 /// Every live process to its container.
 fn gather(
-    state: &mut engine::State,
+    state: &mut state::State,
     peer: Peer,
     is_wanted: impl Fn(&container::Container) -> bool,
 ) -> Vec<Container> {
     let mut owners: HashMap<CgroupId, Option<u32>> = HashMap::new();
     let mut found: HashMap<Key, Container> = HashMap::new();
-    let engine::State {
+    let state::State {
         table,
         tracker,
         places,

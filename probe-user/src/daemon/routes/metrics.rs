@@ -10,9 +10,10 @@ use axum::{
 
 use crate::{
     daemon::{
-        Daemon, engine,
+        Daemon,
         metrics::{Format, Scope},
         peer::Peer,
+        state,
     },
     tracker::table::Row,
 };
@@ -48,7 +49,7 @@ pub(super) async fn metrics(
     ([content_type], daemon.metrics.render(format, scope))
 }
 
-fn containers(state: &mut engine::State) -> usize {
+fn containers(state: &mut state::State) -> usize {
     let cgroups: HashSet<_> = state.table.iter().filter_map(Row::cgroup).collect();
     let paths = cgroups.into_iter().filter_map(|id| state.tracker.path(id));
     let paths: Vec<_> = paths.collect();
