@@ -499,16 +499,14 @@ fn a_reader_that_never_reads_is_told_what_it_lost_and_slows_nobody() {
     let deaf: Vec<_> = (0..10).map(|_| ask()).collect();
     let before = memory(&daemon);
     let reader = daemon.get(&events).stream();
+    // All the while: whoever begins when it is over is slow.
+    let reader = thread::spawn(move || until_the_last(&reader));
     let mut storm = Victim::start_as("storm", &[&made.to_string()], Some(&cgroup));
     let wait = json!({"targets": [{"cgroup": {"hierarchy": 0, "id": cgroup.id()}}]});
     let wait = daemon.post("/v1/wait", &wait).stream();
     storm.wait_within(Duration::from_mins(5));
-    let mut last = Victim::start(&["exit", "77"], Some(&cgroup));
-    last.wait();
-    let mut read = Vec::new();
-    while read.last().is_none_or(|it: &Value| it["pid"] != last.pid()) {
-        read.push(reader.next());
-    }
+    Victim::start(&["exit", "77"], Some(&cgroup)).wait();
+    let read = reader.join().expect("it is told");
     let (told, slow, dropped) = count(&read);
     assert_eq!(slow, 0, "who reads is not slow");
     let all = made as u64 + 2;
@@ -535,6 +533,15 @@ fn a_reader_that_never_reads_is_told_what_it_lost_and_slows_nobody() {
         );
         assert_eq!(lines.last(), Some(&json!({"type": "goodbye"})));
     }
+}
+
+/// What is told up to the exit of the one with status 77.
+fn until_the_last(reader: &http::Stream) -> Vec<Value> {
+    let mut read = Vec::new();
+    while read.last().is_none_or(|it: &Value| it["status"]["code"] != 77) {
+        read.push(reader.next());
+    }
+    read
 }
 
 #[test]
