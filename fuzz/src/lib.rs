@@ -7,6 +7,7 @@
 //! Every file of `corpus/` is replayed by an ordinary test, so an input that
 //! once found a mistake goes there.
 
+mod api;
 mod btf;
 mod cgroup_files;
 mod container_state;
@@ -15,14 +16,15 @@ mod wire;
 use std::{env, fs};
 
 pub use self::{
-    btf::btf, cgroup_files::cgroup_files, container_state::container_state, wire::wire,
+    api::api, btf::btf, cgroup_files::cgroup_files, container_state::container_state, wire::wire,
 };
 
 /// What panics at bytes of which something does not hold.
 pub type Target = fn(&[u8]);
 
 /// Every target by name.
-pub const TARGETS: [(&str, Target); 4] = [
+pub const TARGETS: [(&str, Target); 5] = [
+    ("api", api),
     ("btf", btf),
     ("cgroup_files", cgroup_files),
     ("container_state", container_state),

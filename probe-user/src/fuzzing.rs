@@ -3,8 +3,12 @@
 //!
 //! Not behind a feature: what is fuzzed is built as what ships.
 
+use std::path::PathBuf;
+
 use crate::{
-    source::{cgroup_events, left_behind, pinned_process},
+    client::{Word, word},
+    daemon::aim,
+    source::{cgroup_events, cgroupfs::Mount, left_behind, pinned_process},
     waiter::{Level, Life},
 };
 
@@ -24,4 +28,17 @@ pub fn life(file: &[u8], start_ticks: u64) -> Option<Life> {
 #[must_use]
 pub fn left_behind(pathname: &str, cgroup: &str, is_removed: bool) -> bool {
     left_behind::is_named(pathname, cgroup, is_removed)
+}
+
+/// What a line of a daemon means; `None`: nothing, or nothing that we know.
+#[must_use]
+pub fn word(line: &[u8]) -> Option<Word> {
+    word::decode(line).ok().flatten()
+}
+
+/// The directory that the daemon opens for a client's path, and the cgroup's own
+/// path.
+#[must_use]
+pub fn place(mounts: &[Mount], path: &str) -> Option<(PathBuf, String)> {
+    aim::fuzzed(mounts, path)
 }

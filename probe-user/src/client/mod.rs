@@ -42,7 +42,7 @@ mod lines;
 mod peer;
 mod records;
 mod request;
-mod word;
+pub(crate) mod word;
 
 use std::{path::Path, time::Duration};
 

@@ -108,7 +108,7 @@ pub(super) fn record(line: &[u8]) -> Result<Option<Record>, ClientError> {
 }
 
 /// `None`: a type that this version does not know.
-fn decode(line: &[u8]) -> Result<Option<Word>, ClientError> {
+pub(crate) fn decode(line: &[u8]) -> Result<Option<Word>, ClientError> {
     let is_ours = matches!(&*tag(line)?, "armed" | "met" | "wait" | "goodbye");
     if !is_ours {
         return Ok(record(line)?.map(Word::Record));

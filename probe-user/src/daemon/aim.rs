@@ -68,6 +68,10 @@ impl Place {
 /// The cgroup that a directory of a cgroup mount is.
 pub(super) fn directory(state: &State, peer: Peer, path: &str) -> Result<Place, Refusal> {
     refuse_foreign(peer, "a path")?;
+    place(state.places.mounts(), path)
+}
+
+fn place(mounts: &[Mount], path: &str) -> Result<Place, Refusal> {
     let wrong = |what: &str| Refusal::bad(format!("'{}' {what}", path.escape_debug()));
     let directory = Path::new(path);
     let is_plain = |it: Component<'_>| matches!(it, Component::RootDir | Component::Normal(_));
@@ -77,8 +81,8 @@ pub(super) fn directory(state: &State, peer: Peer, path: &str) -> Result<Place, 
     if !directory.is_absolute() || !directory.components().all(is_plain) {
         return Err(wrong("is no absolute path without `..`"));
     }
-    let mounts = state.places.mounts().iter();
     let mount = mounts
+        .iter()
         .filter(|mount| directory.starts_with(&mount.mount_point))
         .max_by_key(|mount| mount.mount_point.as_os_str().len());
     let found = mount.and_then(|mount| Some((mount, cgroupfs::path_below(mount, directory)?)));
@@ -90,6 +94,15 @@ pub(super) fn directory(state: &State, peer: Peer, path: &str) -> Result<Place, 
         directory: directory.to_owned(),
         path,
     })
+}
+
+/// The directory that is opened for a path, and the cgroup's own path: for the
+/// fuzz targets.
+pub(crate) fn fuzzed(mounts: &[Mount], path: &str) -> Option<(PathBuf, String)> {
+    let Place {
+        directory, path, ..
+    } = place(mounts, path).ok()?;
+    Some((directory, path))
 }
 
 /// The cgroup that has this identity, if the daemon knows where it lies.

@@ -14,7 +14,7 @@
 //! the start needs is in [`confine`].
 
 pub mod accounts;
-mod aim;
+pub(crate) mod aim;
 mod body;
 pub mod config;
 pub mod confine;

@@ -538,7 +538,10 @@ fn a_reader_that_never_reads_is_told_what_it_lost_and_slows_nobody() {
 /// What is told up to the exit of the one with status 77.
 fn until_the_last(reader: &http::Stream) -> Vec<Value> {
     let mut read = Vec::new();
-    while read.last().is_none_or(|it: &Value| it["status"]["code"] != 77) {
+    while read
+        .last()
+        .is_none_or(|it: &Value| it["status"]["code"] != 77)
+    {
         read.push(reader.next());
     }
     read

@@ -1,0 +1,5 @@
+//! See `probe_fuzz::api`.
+
+#![cfg_attr(feature = "libfuzzer", no_main)]
+
+probe_fuzz::target!(api);
