@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::container;
+
 /// Containers with at least one live process.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Containers {
@@ -32,6 +34,24 @@ pub struct Container {
     /// The live processes: only in the answer for one container.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub processes: Option<Vec<Process>>,
+}
+
+impl Container {
+    /// As long as none of its processes is found.
+    #[must_use]
+    pub fn empty(container: &container::Container, cgroup: &str) -> Self {
+        Self {
+            runtime: container.runtime.as_str().to_owned(),
+            id: container.id.clone(),
+            name: container.name.clone(),
+            pod_uid: container.pod_uid.clone(),
+            cgroup: cgroup.to_owned(),
+            live: 0,
+            oldest_start_boottime_ns: None,
+            recent_exits: 0,
+            processes: None,
+        }
+    }
 }
 
 /// A process that has not exited.

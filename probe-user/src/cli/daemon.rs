@@ -5,7 +5,7 @@ use std::{env, os::unix::net::UnixListener, path::PathBuf};
 use listenfd::ListenFd;
 use rustix::process::geteuid;
 
-use super::{ExitCode, Failure, failure::without_bpf, stop};
+use super::{ExitCode, Failure, failure::without_bpf, stop, terminal::Say};
 use crate::daemon::{
     self, Outside, RunError,
     accounts::Accounts,
@@ -63,7 +63,7 @@ pub(super) struct Args {
     runtime_names: bool,
 }
 
-pub(super) fn run(args: Args) -> Result<ExitCode, Failure> {
+pub(super) fn run(args: Args, say: Say) -> Result<ExitCode, Failure> {
     let config = config(args).map_err(|error| {
         let hint = error.hint();
         Failure::new(ExitCode::Usage, error).hint(hint)
@@ -77,7 +77,14 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Failure> {
         .build()?;
     runtime.block_on(async {
         let (stop, _flag) = stop::requested()?;
-        let served = daemon::run(config, outside, stop).await;
+        let socket = config.socket.display().to_string();
+        let announce = |status: &str| {
+            // A log has no use for it.
+            if say.is_interactive() {
+                say.line(&format!("{status} on {socket}; Ctrl-C ends"));
+            }
+        };
+        let served = daemon::run(config, outside, announce, stop).await;
         served.map(|()| ExitCode::Done).map_err(failure)
     })
 }

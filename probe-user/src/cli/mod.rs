@@ -106,7 +106,7 @@ impl Cli {
             Verb::Kill(args) => kill::run(&args, say),
             Verb::Trace(args) => trace::run(args, say),
             Verb::Top(args) => top::run(&args),
-            Verb::Daemon(args) => daemon::run(args),
+            Verb::Daemon(args) => daemon::run(args, say),
             Verb::Ps(args) => ps::run(&args),
             Verb::Last(args) => last::run(&args),
             Verb::Doctor(args) => doctor::run(&args),

@@ -94,10 +94,11 @@ const FAREWELL: Duration = Duration::from_secs(2);
 /// exit because the daemon answered somebody else.
 const STREAM_BYTES: u32 = 8 << 20;
 
-/// Serves until `stop`.
+/// Serves until `stop`; `announce` is told when it begins.
 pub async fn run(
     config: Config,
     outside: Outside,
+    announce: impl FnOnce(&str),
     stop: impl Future<Output = i32>,
 ) -> Result<(), RunError> {
     let max_clients = limits::max_clients(config.max_clients)?;
@@ -113,7 +114,9 @@ pub async fn run(
     let (server, everybody_gone) = Server::new(daemon, listener);
     let serving = tokio::spawn(server.run(stopping));
     let supervisor = outside.supervisor;
-    supervisor.ready(&format!("serving at most {max_clients} clients"));
+    let status = format!("serving at most {max_clients} clients");
+    supervisor.ready(&status);
+    announce(&status);
     tokio::select! {
         ended = &mut keeping_up => return Err(ended.unwrap_or_else(io::Error::other).into()),
         () = supervisor.keep_alive() => {}

@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     api::container::{Container, Process},
-    container::{self, Resolver, Runtime},
+    container::{Resolver, Runtime},
     source::processes::{self, Found},
 };
 
@@ -30,7 +30,9 @@ pub fn containers(resolver: &mut Resolver) -> io::Result<Vec<Container>> {
             continue;
         };
         let key = (of.id.clone(), of.runtime);
-        let entry = containers.entry(key).or_insert_with(|| empty(&of, path));
+        let entry = containers
+            .entry(key)
+            .or_insert_with(|| Container::empty(&of, path));
         if path.len() < entry.cgroup.len() {
             path.clone_into(&mut entry.cgroup);
         }
@@ -39,20 +41,6 @@ pub fn containers(resolver: &mut Resolver) -> io::Result<Vec<Container>> {
         entry.oldest_start_boottime_ns = starts.into_iter().flatten().min();
     }
     Ok(containers.into_values().collect())
-}
-
-fn empty(container: &container::Container, path: &str) -> Container {
-    Container {
-        runtime: container.runtime.as_str().to_owned(),
-        id: container.id.clone(),
-        name: container.name.clone(),
-        pod_uid: container.pod_uid.clone(),
-        cgroup: path.to_owned(),
-        live: 0,
-        oldest_start_boottime_ns: None,
-        recent_exits: 0,
-        processes: None,
-    }
 }
 
 fn process(found: &Found) -> Process {

@@ -57,24 +57,10 @@ pub(super) async fn one(
     let running = containers.pop();
     Ok(Json(running.unwrap_or_else(|| {
         let path = places.first().map_or("", |it| &it.path);
-        let mut container = empty(wanted, path);
+        let mut container = Container::empty(wanted, path);
         container.processes = Some(Vec::new());
         container
     })))
-}
-
-fn empty(container: &container::Container, path: &str) -> Container {
-    Container {
-        runtime: container.runtime.as_str().to_owned(),
-        id: container.id.clone(),
-        name: container.name.clone(),
-        pod_uid: container.pod_uid.clone(),
-        cgroup: path.to_owned(),
-        live: 0,
-        oldest_start_boottime_ns: None,
-        recent_exits: 0,
-        processes: None,
-    }
 }
 
 type Key = (container::Runtime, String);
@@ -110,7 +96,9 @@ fn gather(
             continue;
         }
         let key = (container.runtime, container.id.clone());
-        let entry = found.entry(key).or_insert_with(|| empty(&container, &path));
+        let entry = found
+            .entry(key)
+            .or_insert_with(|| Container::empty(&container, &path));
         add(entry, row, &path);
     }
     let exits = history.iter().map(|past| past.exit);
