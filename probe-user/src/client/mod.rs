@@ -19,9 +19,15 @@
 //! async fn watch(cgroup: api::wait::Cgroup) -> Result<(), Box<dyn Error>> {
 //!     let socket = Path::new(api::DEFAULT_SOCKET);
 //!     let client = Client::connect(socket, &Trust::default(), Duration::from_secs(1)).await?;
-//!     let target = api::wait::Target {
+//!     let target = Target {
 //!         cgroup: Some(cgroup),
 //!         ..Default::default()
+//!     };
+//!     let request = Request {
+//!         targets: vec![target],
+//!         until: None,
+//!         timeout_ms: None,
+//!         count: None,
 //!     };
 //!     let mut words = client.wait(&request).await?;
 //!     while let Some(word) = words.next().await? {

@@ -25,6 +25,9 @@ pub(super) struct Selection {
     peer: Peer,
     owners: CgroupOwners,
     topic: Topic,
+    /// Also what was this container's: while it is removed its cgroups go one by
+    /// one, and the one that the records name may be the first.
+    container: Option<Key>,
     /// Of these containers only.
     containers: Option<Vec<Key>>,
     pid: Option<u32>,
@@ -36,6 +39,7 @@ type Key = (Runtime, String);
 
 impl Selection {
     pub(super) fn new(state: &mut State, peer: Peer, asked: &Records) -> Result<Self, Refusal> {
+        let mut container = None;
         let place = match (&asked.cgroup, &asked.container) {
             (Some(_), Some(_)) => {
                 return Err(Refusal::bad(
@@ -44,7 +48,8 @@ impl Selection {
             }
             (Some(path), None) => Some(aim::directory(state, peer, path)?),
             (None, Some(name)) => {
-                let (_, places) = aim::container(state, peer, name)?;
+                let (found, places) = aim::container(state, peer, name)?;
+                container = Some(key(&found.container));
                 let place = places.into_iter().next();
                 Some(place.ok_or_else(|| {
                     Refusal::not_found(format!("container '{name}' has no cgroup"))
@@ -67,6 +72,7 @@ impl Selection {
             peer,
             owners: state.owners.clone(),
             topic,
+            container,
             containers: None,
             pid: asked.pid,
             failed: asked.failed,
@@ -107,6 +113,7 @@ impl Selection {
             peer,
             owners: state.owners.clone(),
             topic: Topic::Everything,
+            container: None,
             containers: None,
             pid: None,
             failed: false,
@@ -146,10 +153,12 @@ impl Selection {
         let Topic::Cgroup(hierarchy, subtree) = &self.topic else {
             return true;
         };
-        exit.cgroup.as_ref().is_some_and(|cgroup| {
+        let is_within_it = exit.cgroup.as_ref().is_some_and(|cgroup| {
             let path = cgroup.path.as_deref();
             cgroup.id.hierarchy == *hierarchy && path.is_some_and(|it| is_within(it, subtree))
-        })
+        });
+        is_within_it
+            || self.container.is_some() && exit.container.as_deref().map(key) == self.container
     }
 }
 

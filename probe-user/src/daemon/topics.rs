@@ -48,6 +48,8 @@ struct Letters {
     queue: VecDeque<News>,
     /// The queue is empty while this is not 0.
     lost: u64,
+    /// What came last: several topics may be about the same.
+    last: u64,
 }
 
 impl Mailbox {
@@ -55,8 +57,12 @@ impl Mailbox {
         self.letters.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn put(&self, news: News) {
+    /// `number` tells it from all other news.
+    fn put(&self, number: u64, news: News) {
         let mut letters = self.lock();
+        if std::mem::replace(&mut letters.last, number) == number {
+            return;
+        }
         if letters.queue.len() == CAPACITY {
             // Who is so far behind costs no more than a number from now on, and
             // the gap has one place.
@@ -96,6 +102,8 @@ pub(super) struct Topics {
     /// By hierarchy and path: the subtree counts.
     cgroups: HashMap<u32, HashMap<Box<str>, Readers>>,
     pids: HashMap<u32, Readers>,
+    /// News so far.
+    told: u64,
     /// Subscriptions since those that were given up were last looked for.
     since_swept: usize,
 }
@@ -138,9 +146,11 @@ impl Topics {
     }
 
     pub(super) fn publish(&mut self, exit: &Arc<Placed<Exit>>) {
+        self.told += 1;
+        let number = self.told;
         let tell = |readers: &Readers| {
             for mailbox in readers.iter().filter_map(Weak::upgrade) {
-                mailbox.put(News::Exit(Arc::clone(exit)));
+                mailbox.put(number, News::Exit(Arc::clone(exit)));
             }
         };
         tell(&self.all);
@@ -165,13 +175,14 @@ impl Topics {
 
     /// Concerns everybody: nobody knows whose exits they were.
     pub(super) fn lost(&mut self, count: u64, reason: LossReason) {
+        self.told += 1;
         let everybody = self
             .all
             .iter()
             .chain(self.pids.values().flatten())
             .chain(self.cgroups.values().flat_map(HashMap::values).flatten());
         for mailbox in everybody.filter_map(Weak::upgrade) {
-            mailbox.put(News::Lost(count, Some(reason)));
+            mailbox.put(self.told, News::Lost(count, Some(reason)));
         }
     }
 

@@ -143,7 +143,7 @@ mod tests {
     #[test]
     fn what_is_asked_for_and_what_is_told_of_a_process_are_two_things() {
         let schemas = &document()["components"]["schemas"];
-        assert!(schemas["Process"]["properties"]["start_ticks"].is_object());
+        assert!(schemas["ProcessIdentity"]["properties"]["start_ticks"].is_object());
         assert!(schemas["LiveProcess"]["properties"]["comm"].is_object());
     }
 
