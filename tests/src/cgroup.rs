@@ -126,10 +126,10 @@ impl Cgroup {
         procs(Path::new(&self.path))
     }
 
-    /// SIGKILLs everything in the subtree, on v2 by `cgroup.kill`; does not
-    /// wait.
+    /// SIGKILLs everything in the subtree, by `cgroup.kill` where there is one
+    /// (v2, Linux 5.14); does not wait.
     pub fn kill(&self) {
-        if self.is_v2 {
+        if self.file("cgroup.kill").exists() {
             self.write("cgroup.kill", "1");
         } else {
             self.kill_one_by_one();

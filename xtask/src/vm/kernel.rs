@@ -32,9 +32,10 @@ impl Catalogue {
     pub(super) fn kernel(&mut self, row: &Row) -> Result<Kernel> {
         let directory = checkout::target().join("vm/kernels").join(row.name);
         let (image, note) = (directory.join("image"), directory.join("package"));
-        if let Ok(package) = fs::read_to_string(&note)
-            && image.is_file()
-        {
+        let asked = format!("{} of {}\n", row.package, row.suite);
+        let kept = fs::read_to_string(&note).unwrap_or_default();
+        if let Some(package) = kept.strip_prefix(&asked) {
+            let package = package.to_owned();
             return Ok(Kernel { image, package });
         }
         let apt = self.suite(row)?;
@@ -47,7 +48,7 @@ impl Catalogue {
         fs::copy(&found, &image).with_context(|| format!("copy {}", found.display()))?;
         fs::remove_dir_all(&unpacked).with_context(|| format!("remove {}", unpacked.display()))?;
         // Last: an interrupted download must not look finished.
-        fs::write(&note, &package).with_context(|| format!("write {}", note.display()))?;
+        fs::write(&note, asked + &package).with_context(|| format!("write {}", note.display()))?;
         Ok(Kernel { image, package })
     }
 

@@ -39,10 +39,10 @@ impl Session {
         if let Some(bar) = &self.progress {
             bar.finish_and_clear();
         }
-        let dropped = self.hub.stream_dropped();
+        let losses = [self.hub.stream_dropped(), self.hub.skipped()];
         let mut moved = Vec::new();
         self.exits
-            .tell_all(&mut self.teller, &mut moved, dropped)
+            .tell_all(&mut self.teller, &mut moved, losses)
             .map_err(WaitError::Write)?;
         self.follow(&moved);
         self.bridged();

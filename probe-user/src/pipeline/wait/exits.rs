@@ -50,12 +50,13 @@ impl Exits {
     }
 
     /// The same for the last time: nothing that happened may be left unsaid.
-    /// `dropped` is what the kernel half counted.
+    /// `dropped` is what the kernel half counted, `skipped` how often the kernel
+    /// did not run it: of whose exits, nobody knows.
     pub(super) fn tell_all(
         &mut self,
         teller: &mut Teller,
         moved: &mut Vec<Process>,
-        dropped: u64,
+        [dropped, skipped]: [u64; 2],
     ) -> io::Result<()> {
         let Some(stream) = &mut self.0 else {
             return Ok(());
@@ -64,12 +65,17 @@ impl Exits {
         let stream = stream.get_mut();
         let told = stream.drain_by(boottime_ns(), |timed| tell_or_keep(teller, moved, timed));
         heard(teller, told)?;
-        let Some(count) = stream.unreported_loss(dropped) else {
-            return Ok(());
-        };
-        let reason = LossReason::RingFull;
-        let told = teller.show(&Record::Lost { count, reason });
-        heard(teller, told.map(|()| 1))
+        let dropped = stream.unreported_loss(dropped).unwrap_or(0);
+        for (count, reason) in [
+            (dropped, LossReason::RingFull),
+            (skipped, LossReason::Skipped),
+        ] {
+            if count > 0 {
+                let told = teller.show(&Record::Lost { count, reason });
+                heard(teller, told.map(|()| 1))?;
+            }
+        }
+        Ok(())
     }
 }
 
