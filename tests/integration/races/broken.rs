@@ -6,7 +6,7 @@ use std::{fs, thread};
 use probe_tests::{Cgroup, Victim, Waiting, conditions};
 use serde_json::{Value, json};
 
-use super::{armed, freeze, verdict};
+use super::{freeze, verdict};
 
 /// The ring is not read any more, or its files are closed: the latter nobody
 /// notices before the counters are read again.
@@ -15,7 +15,9 @@ const BROKEN: [&str; 2] = ["reader", "files"];
 /// A wait whose kernel half is broken by now.
 fn broken(what: &str, cgroup: &Cgroup) -> Waiting {
     let args = ["--break-bpf", what, "--cgroup", cgroup.path()];
-    let waiting = armed(conditions::as_it_is, &args);
+    // It may be armed without BPF first.
+    let waiting = Waiting::start(&mut conditions::as_it_is(&Waiting::args(&args)));
+    waiting.until_said("is broken as was asked for");
     if what == "reader" {
         waiting.until_said("others serve");
     }

@@ -73,10 +73,13 @@ impl Session {
             }
         };
         self.serve_by(self.serving());
-        match self.to_break {
-            Some(Broken::Reader) => self.hub.stop_reading(),
-            Some(Broken::Files) => self.hub.close_files(),
-            None => {}
+        if let Some(what) = self.to_break {
+            match what {
+                Broken::Reader => self.hub.stop_reading(),
+                Broken::Files => self.hub.close_files(),
+            }
+            tracing::info!("BPF has joined, and is broken as was asked for");
+            self.serve_by(self.serving());
         }
         result
     }
