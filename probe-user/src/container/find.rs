@@ -116,8 +116,20 @@ impl Resolver {
     /// than one that also fits: nobody can take over the name of somebody
     /// else's container. Otherwise what fits several is ambiguous.
     pub fn find(&mut self, wanted: &str, cgroups: &[(u32, String)]) -> Result<Found, FindError> {
+        self.find_among(wanted, cgroups, |_| true)
+    }
+
+    /// The same among the containers of which `may_be` allows the cgroups: the
+    /// others are as if they were not there.
+    pub fn find_among(
+        &mut self,
+        wanted: &str,
+        cgroups: &[(u32, String)],
+        may_be: impl Fn(&[(u32, String)]) -> bool,
+    ) -> Result<Found, FindError> {
         self.index.check_now(Instant::now());
-        let candidates = self.candidates(cgroups);
+        let mut candidates = self.candidates(cgroups);
+        candidates.retain(|it| may_be(&it.cgroups));
         if let Some(named) = pod::asked(wanted) {
             return self.find_pod(wanted, named, candidates, cgroups);
         }

@@ -16,12 +16,15 @@ use rustix::{
     io::Errno,
 };
 
-use super::{peer::Peer, refusal::Refusal, state::State};
+use super::{peer::Peer, refusal::Refusal, state::State, views};
 use crate::{
     cgroup::CgroupId,
     container::{FindError, Found},
     source::cgroupfs::{self, Mount},
 };
+
+/// For a peer whose names mean something else.
+const BY_IDENTITY: &str = "ask by identity: {\"cgroup\": {\"hierarchy\", \"id\"}}";
 
 /// A cgroup by name: it need not exist any more.
 #[derive(Clone, Debug)]
@@ -68,7 +71,12 @@ impl Place {
 /// The cgroup that a directory of a cgroup mount is.
 pub(super) fn directory(state: &State, peer: Peer, path: &str) -> Result<Place, Refusal> {
     refuse_foreign(peer, "a path")?;
-    place(state.places.mounts(), path)
+    let place = place(state.places.mounts(), path)?;
+    if views::leads_to(peer, &place) {
+        return Ok(place);
+    }
+    let detail = format!("'{path}' leads to another place where you are");
+    Err(Refusal::bad(detail).hint(BY_IDENTITY))
 }
 
 fn place(mounts: &[Mount], path: &str) -> Result<Place, Refusal> {
@@ -139,26 +147,27 @@ pub(super) fn container(
         .map(|(id, path)| (id.hierarchy, path.to_string()))
         .collect();
     let unknown = || Refusal::not_found(format!("no container '{}'", name.escape_debug()));
+    let mounts = state.places.mounts().to_vec();
+    let is_seen = |cgroups: &[(u32, String)]| {
+        let mut places = places(&mounts, cgroups);
+        peer.sees_all() || places.any(|it| peer.sees_uid(None, it.owner()))
+    };
     let found = state
         .places
-        .find(name, &known)
+        .find(name, &known, is_seen)
         .map_err(|error| match error {
             FindError::Unknown { .. } => unknown(),
-            FindError::Ambiguous { .. } if !peer.sees_all() => unknown(),
             error @ FindError::Ambiguous { .. } => {
                 Refusal::bad(error.to_string()).hint("give more of its id")
             }
         })?;
-    let places = found.cgroups.iter();
-    let places: Vec<_> = places
-        .filter_map(|(hierarchy, path)| at(state.places.mounts(), *hierarchy, path))
-        .collect();
-    let is_seen = places.iter().any(|it| peer.sees_uid(None, it.owner()));
-    if peer.sees_all() || is_seen {
-        Ok((found, places))
-    } else {
-        Err(unknown())
-    }
+    let places = places(&mounts, &found.cgroups).collect();
+    Ok((found, places))
+}
+
+fn places(mounts: &[Mount], cgroups: &[(u32, String)]) -> impl Iterator<Item = Place> {
+    let cgroups = cgroups.iter();
+    cgroups.filter_map(|(hierarchy, path)| at(mounts, *hierarchy, path))
 }
 
 /// Pids and paths of another namespace mean something else there.
@@ -167,5 +176,5 @@ pub(super) fn refuse_foreign(peer: Peer, what: &str) -> Result<(), Refusal> {
         return Ok(());
     }
     let detail = format!("{what} of another pid namespace means nothing here");
-    Err(Refusal::bad(detail).hint("ask by identity: {\"cgroup\": {\"hierarchy\", \"id\"}}"))
+    Err(Refusal::bad(detail).hint(BY_IDENTITY))
 }

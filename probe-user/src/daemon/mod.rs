@@ -20,6 +20,7 @@ pub mod config;
 pub mod confine;
 mod engine;
 mod error;
+mod explained;
 pub mod limits;
 pub mod metrics;
 pub mod notify;
@@ -36,6 +37,7 @@ mod state;
 mod stopping;
 mod targets;
 mod topics;
+mod views;
 
 use std::{
     io,

@@ -18,17 +18,20 @@ pub(super) struct Peer {
     sees_all: bool,
     /// In another pid namespace: its pids and paths mean something else there.
     is_foreign: bool,
+    /// Its number, where the kernel knows one.
+    pid: Option<u32>,
 }
 
 impl Peer {
     /// Whom the socket was connected by (`SO_PEERCRED`).
     pub(super) fn of(stream: &UnixStream) -> std::io::Result<Self> {
         let credentials = stream.peer_cred()?;
-        Ok(Self::new(
-            credentials.uid(),
-            rustix::process::getuid().as_raw(),
-            is_foreign(&credentials),
-        ))
+        let own = rustix::process::getuid().as_raw();
+        let pid = credentials.pid().and_then(|pid| u32::try_from(pid).ok());
+        Ok(Self {
+            pid: pid.filter(|&pid| pid > 0),
+            ..Self::new(credentials.uid(), own, is_foreign(&credentials))
+        })
     }
 
     fn new(uid: u32, own: u32, is_foreign: bool) -> Self {
@@ -39,7 +42,13 @@ impl Peer {
             uid: (!is_foreign || !is_mighty).then_some(uid),
             sees_all: !is_foreign && is_mighty,
             is_foreign,
+            pid: None,
         }
+    }
+
+    /// Who it is, for a look at where it sees the mounts.
+    pub(super) const fn pid(self) -> Option<u32> {
+        self.pid
     }
 
     /// Whether the whole machine is this peer's business.

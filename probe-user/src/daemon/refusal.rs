@@ -46,19 +46,24 @@ impl Refusal {
         self.hint = Some(hint.into());
         self
     }
-}
 
-impl IntoResponse for Refusal {
-    fn into_response(self) -> Response {
+    /// The body that tells it.
+    pub(super) fn to_json(&self) -> Vec<u8> {
         let problem = Problem {
             kind: "about:blank".to_owned(),
             title: self.status.canonical_reason().unwrap_or("").to_owned(),
             status: self.status.as_u16(),
-            detail: self.detail,
-            hint: self.hint,
+            detail: self.detail.clone(),
+            hint: self.hint.clone(),
         };
-        let body = serde_json::to_vec(&problem).unwrap_or_default();
+        serde_json::to_vec(&problem).unwrap_or_default()
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
         let media_type = HeaderValue::from_static(MEDIA_TYPE);
-        (self.status, [(header::CONTENT_TYPE, media_type)], body).into_response()
+        let headers = [(header::CONTENT_TYPE, media_type)];
+        (self.status, headers, self.to_json()).into_response()
     }
 }

@@ -18,7 +18,9 @@ use tokio::{
     time::timeout,
 };
 
-use super::{Daemon, peer::Peer, refusal::Refusal, routes, stopping::Stopping};
+use super::{
+    Daemon, explained::Explained, peer::Peer, refusal::Refusal, routes, stopping::Stopping,
+};
 
 /// Time to send the head of a request, also of the next one on a connection.
 const HEAD_WITHIN: Duration = Duration::from_secs(10);
@@ -119,7 +121,7 @@ async fn attend(stream: UnixStream, router: Router, mut stopping: Stopping) {
         router: TowerToHyperService::new(router),
         peer,
     };
-    let connection = http1().serve_connection(TokioIo::new(stream), service);
+    let connection = http1().serve_connection(TokioIo::new(Explained::new(stream)), service);
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = &mut connection => ended,
@@ -176,7 +178,7 @@ async fn refuse(stream: UnixStream, max_clients: usize) {
     let service = TowerToHyperService::new(router);
     let served = http1()
         .keep_alive(false)
-        .serve_connection(TokioIo::new(stream), service)
+        .serve_connection(TokioIo::new(Explained::new(stream)), service)
         .await;
     if let Err(error) = served {
         tracing::debug!(%error, "a connection that was refused broke");

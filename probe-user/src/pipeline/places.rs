@@ -139,8 +139,9 @@ impl Places {
         &mut self,
         name: &str,
         cgroups: &[(u32, String)],
+        may_be: impl Fn(&[(u32, String)]) -> bool,
     ) -> Result<Found, FindError> {
-        self.resolver.find(name, cgroups)
+        self.resolver.find_among(name, cgroups, may_be)
     }
 
     pub(crate) fn mounts(&self) -> &[Mount] {

@@ -332,6 +332,41 @@ fn from_another_pid_namespace_only_an_identity_means_something() {
 
 #[test]
 #[ignore = "needs root"]
+fn a_path_that_leads_the_peer_elsewhere_is_refused() {
+    let daemon = open_to_all();
+    let cgroup = Cgroup::v2("led");
+    let inner = cgroup.sub("inner");
+    let mount = Path::new(cgroup.path()).parent().expect("a cgroup mount");
+    let ask = |namespaces: &[&str], before: &str, path: &Path| {
+        let request = json!({"targets": [{"path": path}]}).to_string();
+        let socket = text(daemon.socket());
+        let curl = format!("exec curl --silent --unix-socket {socket} --json '{request}'");
+        let script = format!("{before} && {curl} http://probe/v1/wait");
+        let mut command = Command::new("unshare");
+        command.args(namespaces).args(["sh", "-c", &script]);
+        let output = command.output().expect("unshare is installed");
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).expect("JSON")
+    };
+    for namespaces in [&["--mount"][..], &["--cgroup"], &["--mount", "--cgroup"]] {
+        let said = ask(namespaces, "true", Path::new(inner.path()));
+        assert!(said.contains("\"already\""), "{namespaces:?}: {said}");
+    }
+    let bind = format!("mount --bind {} {}", cgroup.path(), text(mount));
+    let anew = format!(
+        "echo $$ > {} && unshare --cgroup sh -c 'mount -t cgroup2 none {}'",
+        text(&cgroup.file("cgroup.procs")),
+        text(mount)
+    );
+    for before in [bind, anew] {
+        let said = ask(&["--mount"], &before, &mount.join("inner"));
+        assert!(said.contains("leads to another place"), "{before}: {said}");
+        assert!(said.contains("\"status\":400"), "{before}: {said}");
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
 fn who_is_in_the_group_waits_for_roots_cgroups_and_who_is_not_does_not_get_in() {
     let daemon = Daemon::start(&["--group", "4242", "--mode", "0660"]);
     let socket = daemon.socket();

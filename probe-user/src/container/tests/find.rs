@@ -60,6 +60,21 @@ fn what_nobody_knows_is_unknown() {
 }
 
 #[test]
+fn what_may_not_be_seen_neither_answers_nor_gets_in_the_way() {
+    let machine = Machine::new();
+    let cgroups = [docker(&machine, A, "web"), docker(&machine, B, "web")];
+    let mut resolver = machine.resolver();
+    assert_eq!(ambiguous(resolver.find("web", &cgroups)).len(), 2);
+    let seen = |places: &[(u32, String)]| places.contains(&cgroups[1]);
+    let found = resolver.find_among("web", &cgroups, seen);
+    assert_eq!(id(found), B);
+    for wanted in [A, &A[..13]] {
+        let found = resolver.find_among(wanted, &cgroups, seen);
+        assert!(matches!(found, Err(FindError::Unknown { .. })), "{found:?}");
+    }
+}
+
+#[test]
 fn of_many_containers_every_one_is_found_at_once() {
     let machine = Machine::new();
     let names: Vec<_> = (0..200).map(|number| format!("c{number:03}")).collect();
