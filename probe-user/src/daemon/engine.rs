@@ -20,13 +20,12 @@ use tokio::{
 
 use super::{
     metrics::Metrics,
-    state::{Scan, State},
+    scan::{Piece, Scan},
+    state::State,
 };
 use crate::{
     container::Resolver,
-    source::{
-        cgroupfs::Mount, clock::boottime_ns, processes::Found, readiness::register, ring::Stream,
-    },
+    source::{cgroupfs::Mount, clock::boottime_ns, readiness::register, ring::Stream},
     tracker::history::Past,
     wait::Hub,
 };
@@ -111,10 +110,13 @@ impl Engine {
                 _ = quick.tick(), if !is_parked && is_read => {}
                 _ = slow.tick(), if !is_parked && !is_read => {}
                 _ = counters.tick() => self.lock().read_counters(&hub),
-                found = arrived(&mut scan) => {
-                    scan = None;
-                    self.lock().end_scan(found);
-                }
+                piece = arrived(&mut scan) => match piece {
+                    Some(Piece::Found(found)) => self.lock().take_found(found),
+                    ended => {
+                        scan = None;
+                        self.lock().end_scan(ended.is_some());
+                    }
+                },
             }
             let mut state = self.lock();
             if state.drain() > 0 {
@@ -140,11 +142,11 @@ fn ticks(every: Duration) -> tokio::time::Interval {
     ticks
 }
 
-/// Resolves when a scan is over; never, if there is none.
-async fn arrived(scan: &mut Option<Scan>) -> Option<Vec<Found>> {
+/// Resolves when a scan has found some more, or with `None` when it was given up;
+/// never, if there is none.
+async fn arrived(scan: &mut Option<Scan>) -> Option<Piece> {
     match scan {
-        // There may have been no thread to scan on.
-        Some(scan) => scan.await.ok().flatten(),
+        Some(scan) => scan.recv().await,
         None => std::future::pending().await,
     }
 }

@@ -30,6 +30,7 @@ pub mod privileges;
 mod refusal;
 mod routes;
 pub mod sandbox;
+mod scan;
 mod selection;
 mod server;
 pub mod socket;

@@ -11,9 +11,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::sync::oneshot;
-
-use super::{metrics::Metrics, owners::CgroupOwners, topics::Topics};
+use super::{
+    metrics::Metrics,
+    owners::CgroupOwners,
+    scan::{self, Scan},
+    topics::Topics,
+};
 use crate::{
     api::info::Loss,
     container::Resolver,
@@ -23,7 +26,7 @@ use crate::{
     source::{
         cgroupfs::Mount,
         clock::{WallClock, boottime_ns},
-        processes::{self, Found, Place},
+        processes::{Found, Place},
         ring::Stream,
     },
     tracker::{Tracker, history::History, table::ProcessTable},
@@ -42,6 +45,7 @@ const RESCANS: [Duration; 3] = [
 /// turn into a scan without end.
 const REST: u32 = 4;
 const LEAST_REST: Duration = Duration::from_millis(200);
+
 /// Everything that is known.
 pub(super) struct State {
     stream: Stream,
@@ -60,21 +64,6 @@ pub(super) struct State {
     rests_until: Instant,
     skipped: u64,
     pub(super) metrics: Arc<Metrics>,
-}
-
-pub(super) type Scan = oneshot::Receiver<Option<Vec<Found>>>;
-
-/// Everybody, or nothing: who was left out would be taken for dead.
-/// `asks_owners`: while the privileges for that are there.
-fn scan(asks_owners: bool) -> Option<Vec<Found>> {
-    let scan = || {
-        let mut processes = processes::scan(asks_owners)?;
-        let found = processes.by_ref().collect();
-        processes.failure().map_or(Ok(found), Err)
-    };
-    scan()
-        .inspect_err(|error| tracing::warn!(%error, "/proc cannot be scanned"))
-        .ok()
 }
 
 impl State {
@@ -108,7 +97,11 @@ impl State {
         };
         // While there are the privileges to ask whose user namespaces they are.
         state.table.begin_scan(boottime_ns());
-        state.end_scan(scan(true));
+        let whole = scan::scan(true, |found| {
+            state.take_found(found);
+            true
+        });
+        state.end_scan(whole.is_some());
         state
     }
 
@@ -219,34 +212,31 @@ impl State {
         self.rescans.remove(0);
         self.scan_began = now;
         self.table.begin_scan(boottime_ns());
-        let (tell, told) = oneshot::channel();
-        let scan = move || {
-            // The daemon may be gone: then nobody needs it.
-            let _gone = tell.send(scan(false));
-        };
-        if let Err(error) = std::thread::Builder::new().name("scan".into()).spawn(scan) {
-            tracing::warn!(%error, "no thread to scan /proc on");
-        }
-        Some(told)
+        Some(scan::begin())
     }
 
-    /// One that failed is given up and made again.
-    pub(super) fn end_scan(&mut self, found: Option<Vec<Found>>) {
-        let now = Instant::now();
-        let took = now.duration_since(self.scan_began);
-        self.rests_until = now + (took * REST).max(LEAST_REST);
-        match found {
-            Some(found) => self.finish_scan(found),
-            None => self.rescans.insert(0, now),
-        }
-    }
-
-    fn finish_scan(&mut self, found: Vec<Found>) {
+    /// Some of those that a scan found.
+    pub(super) fn take_found(&mut self, found: Vec<Found>) {
         for Found { mut process, place } in found {
             let id_of = |place: Place| self.tracker.id_of(place.hierarchy, &place.path);
             process.cgroup = place.and_then(id_of);
             self.table.scanned(&process);
         }
+    }
+
+    /// One that failed is given up and made again.
+    pub(super) fn end_scan(&mut self, is_whole: bool) {
+        let now = Instant::now();
+        let took = now.duration_since(self.scan_began);
+        self.rests_until = now + (took * REST).max(LEAST_REST);
+        if is_whole {
+            self.finish_scan();
+        } else {
+            self.rescans.insert(0, now);
+        }
+    }
+
+    fn finish_scan(&mut self) {
         let differences = self.table.finish_scan();
         if std::mem::replace(&mut self.is_ready, true) {
             self.loss.resyncs += 1;
