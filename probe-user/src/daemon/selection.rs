@@ -40,13 +40,16 @@ type Key = (Runtime, String);
 impl Selection {
     pub(super) fn new(state: &mut State, peer: Peer, asked: &Records) -> Result<Self, Refusal> {
         let mut container = None;
+        let mut containers = None;
         let place = match (&asked.cgroup, &asked.container) {
-            (Some(_), Some(_)) => {
-                return Err(Refusal::bad(
-                    "cgroup and container cannot both be asked for",
-                ));
+            (Some(path), name) => {
+                let place = aim::directory(state, peer, path)?;
+                if let Some(name) = name {
+                    let (found, _) = aim::container(state, peer, name)?;
+                    containers = Some(vec![key(&found.container)]);
+                }
+                Some(place)
             }
-            (Some(path), None) => Some(aim::directory(state, peer, path)?),
             (None, Some(name)) => {
                 let (found, places) = aim::container(state, peer, name)?;
                 container = Some(key(&found.container));
@@ -73,7 +76,7 @@ impl Selection {
             owners: state.owners.clone(),
             topic,
             container,
-            containers: None,
+            containers,
             pid: asked.pid,
             failed: asked.failed,
         })

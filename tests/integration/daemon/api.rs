@@ -347,3 +347,24 @@ fn a_container_is_shown_with_what_lives_and_what_ended_in_it() {
         "{exits:#?}"
     );
 }
+
+#[test]
+#[ignore = "needs root"]
+fn of_a_cgroup_and_a_container_only_what_is_in_both_is_told() {
+    let daemon = Daemon::start(&[]);
+    let above = Cgroup::v2("both");
+    let id = format!("{:064x}", above.id());
+    let container = above.sub(&format!("docker-{id}.scope"));
+    let other = above.sub("other");
+    for cgroup in [&container, &other] {
+        let mut victim = Victim::spawn(&["pause"], Some(cgroup));
+        victim.signal(Signal::KILL);
+        victim.wait();
+    }
+    let exits = |cgroup: &Cgroup| {
+        let query = format!("cgroup={}&container={id}", cgroup.path());
+        let answer = daemon.get(&format!("/v1/exits?{query}"));
+        answer.stream().rest().len()
+    };
+    assert_eq!([&above, &container, &other].map(exits), [1, 1, 0]);
+}
