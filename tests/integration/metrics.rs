@@ -7,12 +7,15 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use probe_tests::{Cgroup, Daemon, Victim};
 use probe_user::{
     daemon::metrics::{Format, Metrics, Scope},
     record::LossReason,
     source::counters::ProgramRuns,
     waiter::Outcome,
 };
+use rustix::process::Signal;
+use serde_json::json;
 
 /// What `promtool check metrics` writes; nothing if it is content.
 fn promtool(text: &str) -> String {
@@ -49,6 +52,27 @@ fn promtool_has_nothing_to_say() {
     }]);
     let text = metrics.render(Format::Prometheus, Scope::Everything);
     assert!(text.contains("probe_bpf_runs_total"), "{text}");
+    assert_eq!(promtool(&text), "");
+}
+
+#[test]
+#[ignore = "needs root and promtool"]
+fn promtool_has_nothing_to_say_to_a_daemon_that_has_worked() {
+    let daemon = Daemon::start(&[]);
+    let above = Cgroup::v2("metered");
+    let id = format!("{:064x}", above.id());
+    let container = above.sub(&format!("docker-{id}.scope"));
+    let _lives = Victim::spawn(&["pause"], Some(&container));
+    let mut victim = Victim::spawn(&["pause"], Some(&container));
+    let request = json!({"targets": [{"pid": victim.pid()}]});
+    let wait = daemon.post("/v1/wait", &request).stream();
+    assert_eq!(wait.next()["type"], "armed");
+    victim.signal(Signal::KILL);
+    assert_eq!(wait.rest().last().expect("a verdict")["outcome"], "done");
+    let text = daemon.get("/metrics").text();
+    for series in ["probe_wait_duration_seconds_bucket", &id] {
+        assert!(text.contains(series), "no {series} in {text}");
+    }
     assert_eq!(promtool(&text), "");
 }
 
