@@ -24,6 +24,10 @@ pub(crate) fn has_tracing() -> bool {
 /// root away, which the file system that a kernel begins with forbids.
 pub(crate) fn can_move_the_root() -> bool {
     let mounts = fs::read_to_string("/proc/self/mountinfo").expect("there is a /proc");
-    let is_first = |line: &str| line.contains(" / / ") && line.contains(" - rootfs ");
+    // Only the first mount of all is mounted on itself.
+    let is_first = |line: &str| {
+        let mut numbers = line.split(' ').take(2);
+        line.contains(" / / ") && numbers.next() == numbers.next()
+    };
     !mounts.lines().any(is_first)
 }

@@ -2,8 +2,8 @@
 //! runs what the kernel's command line names, and turns the machine off.
 //!
 //! `probe.tests=wait::,kill::` are filters of the integration tests,
-//! `probe.soak=50` are trials of each backend, `probe.shell` is a shell on the
-//! console. What it says goes to the second serial line, one line a fact, each
+//! `probe.soak=50` are trials of each backend, `probe.v2` is a machine without
+//! hierarchies of v1, `probe.shell` is a shell on the console. What it says goes to the second serial line, one line a fact, each
 //! begun by [`MARK`] so that the host tells them from what the programs say.
 
 use std::{
@@ -17,7 +17,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use rustix::{
-    mount::{MountFlags, mount},
+    mount::{MountFlags, mount, mount_bind, mount_move},
     process::{Pid, WaitOptions, WaitStatus, getpid},
     system::{RebootCommand, reboot},
 };
@@ -26,13 +26,19 @@ use rustix::{
 const MARK: &str = "@vm";
 
 /// Hierarchies of v1 beside v2, as machines have them that need both: what the
-/// tests name.
-const V1: [&str; 3] = ["pids", "freezer", "memory"];
+/// tests name, and what runc does not start without.
+const V1: [(&str, &CStr); 4] = [
+    ("pids", c"pids"),
+    ("freezer", c"freezer"),
+    ("memory", c"memory"),
+    ("devices", c"devices"),
+];
 
 const BACKENDS: [&str; 3] = ["bpf", "pidfd", "poll"];
 
 const PROBE: &str = "/probe/release/probe";
 const TESTS: &str = "/probe/debug/deps/integration";
+const MEASURE: &str = "/probe/debug/measure";
 const SOAK: &str = "/probe/debug/soak";
 
 fn main() -> Result<()> {
@@ -59,7 +65,10 @@ struct Guest {
 
 impl Guest {
     fn run(&mut self) -> Result<()> {
-        let missing = mounts()?;
+        root()?;
+        let words = mounts()?;
+        let has_word = |name: &str| words.split_whitespace().any(|word| word == name);
+        let missing = cgroups(has_word("probe.v2"))?;
         let line = OpenOptions::new().write(true).open("/dev/ttyS1");
         self.line = Some(line.context("open the line to the host")?);
         self.say(&format!("begin {}", uname()));
@@ -67,16 +76,18 @@ impl Guest {
             self.say(&format!("note no v1 hierarchy of {controller} here"));
         }
         interfaces();
-        let words = fs::read_to_string("/proc/cmdline").context("read the command line")?;
         let value = |name: &str| {
             words
                 .split_whitespace()
                 .find_map(|word| word.strip_prefix(name)?.strip_prefix('='))
         };
-        if words.split_whitespace().any(|word| word == "probe.shell") {
+        if has_word("probe.shell") {
             return self.shell();
         }
-        self.doctor()?;
+        self.json("doctor", Command::new(PROBE).args(["doctor", "--json"]))?;
+        if has_word("probe.measure") {
+            self.json("measured", &mut Command::new(MEASURE))?;
+        }
         if let Some(filters) = value("probe.tests") {
             self.tests(filters)?;
         }
@@ -95,14 +106,18 @@ impl Guest {
         };
     }
 
-    fn doctor(&mut self) -> Result<()> {
-        let output = Command::new(PROBE)
-            .args(["doctor", "--json"])
+    /// One line that a program says of this kernel; nothing if it cannot.
+    fn json(&mut self, name: &str, command: &mut Command) -> Result<()> {
+        let output = command
             .stderr(Stdio::inherit())
             .output()
-            .context("ask the doctor")?;
+            .with_context(|| format!("run what says {name}"))?;
         let report = String::from_utf8_lossy(&output.stdout);
-        self.say(&format!("doctor {}", report.trim()));
+        if report.trim().is_empty() {
+            self.say(&format!("note nothing is {name} here"));
+        } else {
+            self.say(&format!("{name} {}", report.trim()));
+        }
         Ok(())
     }
 
@@ -195,8 +210,18 @@ fn has_tracing() -> bool {
     Path::new("/sys/kernel/tracing").is_dir()
 }
 
-/// Mounts what a machine has; says which hierarchies of v1 this kernel lacks.
-fn mounts() -> Result<Vec<&'static str>> {
+/// A root that containers can leave: the first one of a kernel cannot be moved
+/// away, a mount of the same files on top of it can.
+fn root() -> Result<()> {
+    mount_bind("/", "/root").context("mount the root once more")?;
+    std::env::set_current_dir("/root").context("go to the new root")?;
+    mount_move(".", "/").context("put it above the old one")?;
+    rustix::process::chroot(".").context("make it the root")?;
+    std::env::set_current_dir("/").context("go to the root")
+}
+
+/// Mounts what a machine has; says what the kernel was told.
+fn mounts() -> Result<String> {
     let plain = MountFlags::empty();
     for (kind, point) in [
         ("proc", "/proc"),
@@ -206,8 +231,6 @@ fn mounts() -> Result<Vec<&'static str>> {
         ("tmpfs", "/run"),
         ("devpts", "/dev/pts"),
         ("tmpfs", "/dev/shm"),
-        ("tmpfs", "/sys/fs/cgroup"),
-        ("cgroup2", "/sys/fs/cgroup/unified"),
     ] {
         mount_at(kind, point, plain, None)?;
     }
@@ -224,12 +247,33 @@ fn mounts() -> Result<Vec<&'static str>> {
         symlink(format!("/proc/self/fd{of}"), &link)
             .with_context(|| format!("link {}", link.display()))?;
     }
-    let controllers = [c"pids", c"freezer", c"memory"];
+    fs::read_to_string("/proc/cmdline").context("read the command line")
+}
+
+/// Cgroups of v2 alone, with every controller, or of both versions; says which
+/// hierarchies of v1 this kernel lacks.
+fn cgroups(has_v2_alone: bool) -> Result<Vec<&'static str>> {
+    let plain = MountFlags::empty();
+    let top = "/sys/fs/cgroup";
+    if has_v2_alone {
+        mount_at("cgroup2", top, plain, None)?;
+        let file = |name: &str| Path::new(top).join(name);
+        let controllers = fs::read_to_string(file("cgroup.controllers"));
+        for controller in controllers
+            .context("read the controllers")?
+            .split_whitespace()
+        {
+            fs::write(file("cgroup.subtree_control"), format!("+{controller}"))
+                .with_context(|| format!("enable {controller}"))?;
+        }
+        return Ok(Vec::new());
+    }
+    mount_at("tmpfs", top, plain, None)?;
+    mount_at("cgroup2", "/sys/fs/cgroup/unified", plain, None)?;
     let lacks = |(name, controller): &(&str, &CStr)| {
-        let point = format!("/sys/fs/cgroup/{name}");
-        mount_at("cgroup", &point, plain, Some(controller)).is_err()
+        mount_at("cgroup", &format!("{top}/{name}"), plain, Some(controller)).is_err()
     };
-    let lacking = V1.into_iter().zip(controllers).filter(lacks);
+    let lacking = V1.into_iter().filter(lacks);
     Ok(lacking.map(|(name, _)| name).collect())
 }
 

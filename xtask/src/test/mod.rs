@@ -10,7 +10,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use self::tally::Tally;
-use crate::{checkout, command, fuzz, parts::Parts, privilege::Privilege, setup, soak};
+use crate::{checkout, command, fuzz, parts::Parts, privilege::Privilege, setup, soak, vm};
 
 /// Run the tests, those that need root included
 #[derive(Debug, clap::Args)]
@@ -77,6 +77,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             .leave_out("integration", "there is no binary to test");
     }
     run.soak(privilege);
+    run.vm(built);
     run.fuzz();
     run.finish()
 }
@@ -146,6 +147,24 @@ impl Run<'_> {
         self.parts.run_remarked("soak", |remark| {
             *remark = format!("{trials} trials of each backend");
             soak::test(privilege, trials)
+        });
+    }
+
+    fn vm(&mut self, is_built: bool) {
+        if self.args.unprivileged {
+            return self.parts.leave_out("other kernels", "--unprivileged");
+        }
+        if self.args.filter.is_some() {
+            let why = "`cargo xtask vm --test` chooses there";
+            return self.parts.leave_out("other kernels", why);
+        }
+        if !is_built {
+            let why = "there is no binary to test";
+            return self.parts.leave_out("other kernels", why);
+        }
+        self.parts.run_remarked("other kernels", |remark| {
+            *remark = vm::test()?;
+            Ok(())
         });
     }
 

@@ -1,12 +1,11 @@
-//! The programs that run inside, linked statically: no guest needs to have the
-//! libraries of the machine that built them.
+//! The programs that run inside.
 
 use std::{
     path::{Path, PathBuf},
     process::Command,
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use serde::Deserialize;
 
 use crate::{checkout, command};
@@ -15,12 +14,13 @@ use crate::{checkout, command};
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
 /// What the tests run by name.
-pub(super) const BINS: [&str; 12] = [
+pub(super) const BINS: [&str; 13] = [
     "bell",
     "crowd",
     "deny",
     "hold",
     "init",
+    "measure",
     "screen_panic",
     "soak",
     "soak_nursery",
@@ -33,6 +33,7 @@ pub(super) const BINS: [&str; 12] = [
 /// Built programs.
 pub(super) struct Programs {
     pub(super) integration: PathBuf,
+    pub(super) probe: PathBuf,
     /// Where all others are.
     pub(super) directory: PathBuf,
 }
@@ -49,25 +50,56 @@ struct Target {
     name: String,
 }
 
+/// Linked statically and half optimised: what is emulated runs slowly enough,
+/// and a release build takes minutes.
 pub(super) fn build() -> Result<Programs> {
     println!("building the tests statically");
-    let mut tests = cargo("test");
-    tests.args(["--no-run", "--package", "probe-tests"]);
-    tests.args(["--test", "integration", "--message-format=json"]);
-    let messages = command::stdout(&mut tests).context("build the integration tests")?;
-    let integration = messages.lines().find_map(executable);
-    let Some(integration) = integration else {
-        bail!("cargo names no executable of the integration tests");
+    let cargo = |verb| {
+        let mut cargo = cargo(verb);
+        cargo
+            .env("CARGO_TARGET_DIR", checkout::target().join("vm/build"))
+            .env("RUSTFLAGS", "-C target-feature=+crt-static")
+            .env("CARGO_PROFILE_DEV_OPT_LEVEL", "1")
+            .env("CARGO_PROFILE_DEV_DEBUG", "line-tables-only")
+            .args(["--target", TARGET]);
+        cargo
     };
+    let integration = integration(cargo("test"))?;
     let mut rest = cargo("build");
     rest.args(["--package", "probe-tests", "--package", "probe-user"]);
     command::run(rest.arg("--bins")).context("build what the tests run")?;
-    let directory = integration.parent().and_then(Path::parent);
-    let directory = directory.context("tests are in target/PROFILE/deps")?;
+    let directory = directory(&integration)?;
     Ok(Programs {
-        directory: directory.to_path_buf(),
+        probe: directory.join("probe"),
+        directory,
         integration,
     })
+}
+
+/// What `cargo xtask test` has built already: the binary that ships, and tests
+/// with the libraries of this machine.
+pub(super) fn built() -> Result<Programs> {
+    let integration = integration(cargo("test"))?;
+    Ok(Programs {
+        probe: checkout::probe(),
+        directory: directory(&integration)?,
+        integration,
+    })
+}
+
+/// Builds the integration tests, and with them what they run.
+fn integration(mut cargo: Command) -> Result<PathBuf> {
+    cargo.args(["--no-run", "--package", "probe-tests"]);
+    cargo.args(["--test", "integration", "--message-format=json"]);
+    let messages = command::stdout(&mut cargo).context("build the integration tests")?;
+    let integration = messages.lines().find_map(executable);
+    integration.context("cargo names no executable of the integration tests")
+}
+
+fn directory(integration: &Path) -> Result<PathBuf> {
+    let directory = integration.parent().and_then(Path::parent);
+    let directory = directory.context("tests are in target/PROFILE/deps")?;
+    Ok(directory.to_path_buf())
 }
 
 fn executable(message: &str) -> Option<PathBuf> {
@@ -77,16 +109,8 @@ fn executable(message: &str) -> Option<PathBuf> {
         .filter(|_| artifact.target.name == "integration")
 }
 
-/// Half optimised: what is emulated runs slowly enough, and a release build
-/// takes minutes.
 fn cargo(verb: &str) -> Command {
     let mut cargo = checkout::cargo();
-    cargo
-        .arg(verb)
-        .env("CARGO_TARGET_DIR", checkout::target().join("vm/build"))
-        .env("RUSTFLAGS", "-C target-feature=+crt-static")
-        .env("CARGO_PROFILE_DEV_OPT_LEVEL", "1")
-        .env("CARGO_PROFILE_DEV_DEBUG", "line-tables-only")
-        .args(["--quiet", "--locked", "--target", TARGET]);
+    cargo.arg(verb).args(["--quiet", "--locked"]);
     cargo
 }

@@ -5,6 +5,7 @@ use std::{
     io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    time::Instant,
 };
 
 use anyhow::{Context, Result};
@@ -14,7 +15,7 @@ use super::{
     kernel::Kernel,
     qemu::Qemu,
     row::{Machine, Row},
-    transcript::Transcript,
+    transcript::{Outcome, Transcript},
 };
 use crate::checkout;
 
@@ -29,8 +30,36 @@ pub(super) struct Guest<'a> {
     pub(super) initramfs: &'a Path,
     /// For pid 1, as words of the kernel's command line.
     pub(super) words: &'a str,
-    pub(super) seconds: u32,
+    pub(super) seconds: u64,
 }
+
+/// A machine with a terminal of its own, as long as somebody wants it.
+pub(super) fn shell(
+    row: &Row,
+    kernel: &Kernel,
+    qemu: Option<Qemu>,
+    initramfs: &Path,
+) -> Result<()> {
+    let guest = Guest {
+        row,
+        kernel,
+        qemu,
+        initramfs,
+        words: "probe.shell",
+        seconds: SHELL_SECONDS,
+    };
+    let mut command = match row.machine {
+        Machine::Qemu => guest.emulator("console=ttyS0")?,
+        Machine::Uml => guest.program("con0=fd:0,fd:1"),
+    };
+    if row.machine == Machine::Qemu {
+        command.args(["-serial", "mon:stdio", "-serial", "null"]);
+    }
+    crate::command::run(&mut command)
+}
+
+/// A day: one that is forgotten ends.
+const SHELL_SECONDS: u64 = 24 * 60 * 60;
 
 /// What became of one.
 pub(super) struct Run {
@@ -68,28 +97,18 @@ impl Guest<'_> {
         })
     }
 
-    /// The machine with a terminal of its own.
-    pub(super) fn shell(&self) -> Result<()> {
-        let mut command = match self.row.machine {
-            Machine::Qemu => self.emulator("console=ttyS0")?,
-            Machine::Uml => self.program("con0=fd:0,fd:1"),
-        };
-        if self.row.machine == Machine::Qemu {
-            command.args(["-serial", "mon:stdio", "-serial", "null"]);
-        }
-        crate::command::run(&mut command)
-    }
-
     fn read(&self, mut pipe: impl BufRead, log: &Path) -> Result<Transcript> {
         let mut log = File::create(log).with_context(|| format!("create {}", log.display()))?;
         let mut transcript = Transcript::default();
         let mut line = Vec::new();
+        let begun = Instant::now();
         while pipe.read_until(b'\n', &mut line).context("read its line")? > 0 {
             let text = String::from_utf8_lossy(&line);
             let text = text.trim_end_matches(['\n', '\r']);
             writeln!(log, "{text}").context("keep what it says")?;
             if !text.contains("@vm doctor") {
-                println!("{:>6} │ {text}", self.row.name);
+                let seconds = begun.elapsed().as_secs();
+                println!("{:>6} {seconds:>4} s │ {text}", self.row.name);
             }
             transcript.read(text);
             line.clear();
@@ -148,5 +167,41 @@ impl Guest<'_> {
             .args(["console=tty0", "panic=-1", console])
             .args(self.words.split(' '));
         command
+    }
+}
+
+impl Run {
+    pub(super) fn has_stalled(&self) -> bool {
+        let is_stall = |finding: &Finding| matches!(finding, Finding::Stalled(_));
+        self.findings.iter().any(is_stall)
+    }
+
+    /// Before any program runs: UML has room for the registers of the CPUs that
+    /// its builder knew, and a CPU with more of them lets no program begin.
+    pub(super) fn is_refused_by_the_cpu(&self) -> bool {
+        self.transcript.release.is_none() && self.findings.contains(&Finding::Refused)
+    }
+
+    /// All that is wrong.
+    pub(super) fn trouble(&self) -> Vec<String> {
+        let transcript = &self.transcript;
+        let mut trouble: Vec<String> = transcript
+            .outcomes
+            .iter()
+            .filter(|(_, outcome)| **outcome == Outcome::Failed)
+            .map(|(name, _)| format!("{name} failed"))
+            .collect();
+        let errors = transcript.notes.iter();
+        trouble.extend(errors.filter(|it| it.starts_with("error")).cloned());
+        if transcript.release.is_none() {
+            trouble.push("it never came to its first program".to_owned());
+        } else if !transcript.is_whole {
+            trouble.push("it did not come to its end".to_owned());
+        }
+        trouble.extend(self.findings.iter().filter_map(|finding| match finding {
+            Finding::Broken(line) | Finding::Stalled(line) => Some(format!("console: {line}")),
+            Finding::Refused => None,
+        }));
+        trouble
     }
 }

@@ -18,10 +18,10 @@ use super::{
 use crate::{checkout, command};
 
 /// What the tests run beside our own.
-const TOOLS: [&str; 24] = [
+const TOOLS: [&str; 26] = [
     "bash", "cat", "date", "dmesg", "env", "grep", "ip", "kill", "ls", "mkdir", "mount", "nsenter",
     "prlimit", "ps", "rmdir", "setpriv", "setsid", "sh", "sleep", "strace", "true", "umount",
-    "unshare", "curl",
+    "unshare", "curl", "runc", "crun",
 ];
 
 /// Directories that something is mounted on, or written to.
@@ -57,8 +57,9 @@ pub(super) fn pack(programs: &Programs) -> Result<PathBuf> {
     let pipe = gzip.stdin.take().context("a pipe to gzip")?;
     let mut cpio = Cpio::new(pipe);
     skeleton(&mut cpio)?;
-    ours(&mut cpio, programs)?;
-    tools(&mut cpio)?;
+    let mut libraries = ours(&mut cpio, programs)?;
+    libraries.extend(tools(&mut cpio)?);
+    add_libraries(&mut cpio, &libraries)?;
     drop(cpio.finish().context("write the archive")?);
     let status = gzip.wait().context("wait for gzip")?;
     if !status.success() {
@@ -83,26 +84,28 @@ fn skeleton(cpio: &mut Cpio<impl Write>) -> Result<()> {
     Ok(())
 }
 
-/// Stripped: symbols are ten times as large as the code.
-fn ours(cpio: &mut Cpio<impl Write>, programs: &Programs) -> Result<()> {
+/// Stripped: symbols are ten times as large as the code. Says what they load.
+fn ours(cpio: &mut Cpio<impl Write>, programs: &Programs) -> Result<BTreeSet<PathBuf>> {
     let stripped = checkout::target().join("vm/stripped");
+    let mut libraries = BTreeSet::new();
     let mut add = |path: &str, from: &Path| -> Result<()> {
         command::quiet(Command::new("strip").arg("-o").args([&stripped, from]))?;
+        libraries.extend(loaded(from)?);
         Ok(cpio.program(path, &stripped)?)
     };
     add("init", &programs.directory.join("init"))?;
-    add("probe/release/probe", &programs.directory.join("probe"))?;
+    add("probe/release/probe", &programs.probe)?;
     add("probe/debug/deps/integration", &programs.integration)?;
     for name in BINS {
-        add(
-            &format!("probe/debug/{name}"),
-            &programs.directory.join(name),
-        )?;
+        let program = programs.directory.join(name);
+        add(&format!("probe/debug/{name}"), &program)?;
     }
-    fs::remove_file(&stripped).context("remove a copy")
+    fs::remove_file(&stripped).context("remove a copy")?;
+    Ok(libraries)
 }
 
-fn tools(cpio: &mut Cpio<impl Write>) -> Result<()> {
+/// Says what they load.
+fn tools(cpio: &mut Cpio<impl Write>) -> Result<BTreeSet<PathBuf>> {
     let mut libraries = BTreeSet::new();
     for name in TOOLS {
         let Some(program) = command::find(name) else {
@@ -112,6 +115,10 @@ fn tools(cpio: &mut Cpio<impl Write>) -> Result<()> {
         cpio.program(&format!("usr/bin/{name}"), &program)?;
         libraries.extend(loaded(&program)?);
     }
+    Ok(libraries)
+}
+
+fn add_libraries(cpio: &mut Cpio<impl Write>, libraries: &BTreeSet<PathBuf>) -> Result<()> {
     for library in libraries {
         let name = library.file_name().and_then(|name| name.to_str());
         let name = name.with_context(|| format!("name of {}", library.display()))?;
@@ -120,7 +127,7 @@ fn tools(cpio: &mut Cpio<impl Write>) -> Result<()> {
         } else {
             "lib"
         };
-        cpio.program(&format!("usr/{directory}/{name}"), &library)?;
+        cpio.program(&format!("usr/{directory}/{name}"), library)?;
     }
     Ok(())
 }

@@ -9,28 +9,27 @@
 mod build;
 mod console;
 mod cpio;
+mod golden;
 mod guest;
 mod initramfs;
 mod kernel;
+mod matrix;
 mod qemu;
 mod row;
+mod subset;
 mod support;
 mod table;
 mod transcript;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, bail};
 
 use self::{
-    console::Finding,
-    guest::{Guest, Run},
-    kernel::{Catalogue, Kernel},
+    kernel::Kernel,
+    matrix::Matrix,
     qemu::Qemu,
     row::{Machine, ROWS, Row},
-    support::Support,
-    table::Table,
-    transcript::Outcome,
 };
 
 /// The tests and the soak on other kernels, in virtual machines
@@ -61,18 +60,20 @@ pub(crate) struct Args {
     #[arg(long)]
     allow_missing: bool,
 
-    /// Write docs/kernels.md and the reports of the doctor that it is made of
-    #[arg(long, conflicts_with = "kernel")]
+    /// Write docs/kernels, and the tables that are made of it
+    #[arg(long)]
     record: bool,
 
     /// Minutes that a machine may take
     #[arg(long, default_value_t = 30)]
-    minutes: u32,
+    minutes: u64,
 }
 
 /// What depends on the kernel most: how processes end, and what tells of it.
-const FILTERS: [&str; 7] = [
+const FILTERS: [&str; 9] = [
     "backends::",
+    "containers::",
+    "doctor::",
     "exits::",
     "kill::",
     "library::",
@@ -80,6 +81,9 @@ const FILTERS: [&str; 7] = [
     "targets::",
     "wait::",
 ];
+
+/// Those that a machine with v2 alone is for.
+const CONTAINERS: &str = "runtimes::";
 
 pub(crate) fn run(args: &Args) -> Result<()> {
     let rows = rows(args)?;
@@ -89,30 +93,39 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         }
         return Ok(());
     }
-    let mut matrix = Matrix::default();
+    let mut matrix = Matrix::new(Duration::from_secs(args.minutes * 60));
     let kernels = matrix.kernels(&rows, args.allow_missing);
-    let qemu = kernels
+    matrix.qemu = qemu(&kernels)?;
+    let initramfs = initramfs::pack(&build::build()?)?;
+    if args.shell {
+        let Some((row, kernel)) = kernels.first() else {
+            bail!("there is no kernel to run a shell on");
+        };
+        return guest::shell(row, kernel, matrix.qemu, &initramfs);
+    }
+    matrix.run(&kernels, &initramfs, &|row| words(args, row))?;
+    matrix.finish(args.record).map(drop)
+}
+
+/// What runs in virtual machines in `cargo xtask test`, with what that built;
+/// says what is to be known of it.
+pub(crate) fn test() -> Result<String> {
+    let end = Instant::now() + subset::LIMIT;
+    let mut matrix = Matrix::new(subset::LIMIT);
+    matrix.end = Some(end);
+    let kernels = matrix.kernels(&subset::rows(), false);
+    matrix.qemu = qemu(&kernels)?;
+    let initramfs = initramfs::pack(&build::built()?)?;
+    matrix.run(&kernels, &initramfs, &subset::words)?;
+    matrix.finish(false)
+}
+
+fn qemu(kernels: &[(&'static Row, Kernel)]) -> Result<Option<Qemu>> {
+    kernels
         .iter()
         .any(|(row, _)| row.machine == Machine::Qemu)
         .then(Qemu::find_or_install)
-        .transpose()?;
-    let initramfs = initramfs::pack(&build::build()?)?;
-    let words = words(args);
-    for (row, kernel) in &kernels {
-        let guest = Guest {
-            row,
-            kernel,
-            qemu,
-            initramfs: &initramfs,
-            words: &words,
-            seconds: args.minutes * 60,
-        };
-        if args.shell {
-            return guest.shell();
-        }
-        matrix.run(&guest)?;
-    }
-    matrix.finish(args.record)
+        .transpose()
 }
 
 fn rows(args: &Args) -> Result<Vec<&'static Row>> {
@@ -126,10 +139,9 @@ fn rows(args: &Args) -> Result<Vec<&'static Row>> {
     Ok(ROWS.iter().filter(is_wanted).collect())
 }
 
-fn words(args: &Args) -> String {
-    if args.shell {
-        return "probe.shell".to_owned();
-    }
+/// Containers have a start of their own: v2 alone, as machines are on which
+/// their memory is limited.
+fn words(args: &Args, row: &Row) -> Vec<String> {
     let filters = if args.test.is_empty() {
         FILTERS.join(",")
     } else {
@@ -139,113 +151,10 @@ fn words(args: &Args) -> String {
         0 => String::new(),
         trials => format!(" probe.soak={trials}"),
     };
-    format!("probe.tests={filters}{soak}")
-}
-
-/// All kernels of one run of the command.
-#[derive(Default)]
-struct Matrix {
-    table: Table,
-    reports: Vec<(&'static str, String)>,
-    failed: Vec<&'static str>,
-}
-
-impl Matrix {
-    /// A kernel that cannot be had has failed, but the others are run.
-    fn kernels(
-        &mut self,
-        rows: &[&'static Row],
-        allow_missing: bool,
-    ) -> Vec<(&'static Row, Kernel)> {
-        let mut catalogue = Catalogue::default();
-        let mut kernels = Vec::new();
-        for row in rows {
-            match catalogue.kernel(row) {
-                Ok(kernel) => kernels.push((*row, kernel)),
-                Err(error) => {
-                    eprintln!("MISSING: {}: {error:#}", row.name);
-                    if !allow_missing {
-                        self.failed.push(row.name);
-                    }
-                }
-            }
-        }
-        kernels
+    let measure = if args.record { "probe.measure " } else { "" };
+    let mut words = vec![format!("{measure}probe.tests={filters}{soak}")];
+    if args.test.is_empty() && row.machine == Machine::Qemu {
+        words.push(format!("probe.v2 probe.tests={CONTAINERS}"));
     }
-
-    /// Runs one. Once more only if the machine itself did not come so far or did
-    /// not get on: a test that failed has failed.
-    fn run(&mut self, guest: &Guest) -> Result<()> {
-        let name = guest.row.name;
-        println!(
-            "── {name}: {} ({})",
-            guest.kernel.package, guest.row.purpose
-        );
-        let begun = Instant::now();
-        let mut run = guest.run()?;
-        if run.transcript.release.is_none() || run.has_stalled() {
-            println!("── {name}: {}: once more", run.trouble().join("; "));
-            run = guest.run()?;
-        }
-        let trouble = run.trouble();
-        for line in &trouble {
-            println!("── {name}: {line}");
-        }
-        let word = if trouble.is_empty() { "ok" } else { "FAILED" };
-        println!(
-            "── {name}: {word} in {:.0} s; {}\n",
-            begun.elapsed().as_secs_f64(),
-            run.directory.display()
-        );
-        if !trouble.is_empty() {
-            self.failed.push(name);
-        }
-        self.table.add(name, run.transcript.outcomes);
-        self.reports
-            .extend(run.transcript.doctor.map(|report| (name, report)));
-        Ok(())
-    }
-
-    fn finish(self, record: bool) -> Result<()> {
-        print!("\n{}", self.table);
-        if record {
-            let mut support = Support::default();
-            for (name, report) in &self.reports {
-                support.add(name, report)?;
-            }
-            support.write()?;
-        }
-        ensure!(self.failed.is_empty(), "failed: {}", self.failed.join(", "));
-        Ok(())
-    }
-}
-
-impl Run {
-    fn has_stalled(&self) -> bool {
-        self.findings
-            .iter()
-            .any(|finding| matches!(finding, Finding::Stalled(_)))
-    }
-
-    /// All that is wrong.
-    fn trouble(&self) -> Vec<String> {
-        let transcript = &self.transcript;
-        let mut trouble: Vec<String> = transcript
-            .outcomes
-            .iter()
-            .filter(|(_, outcome)| **outcome == Outcome::Failed)
-            .map(|(name, _)| format!("{name} failed"))
-            .collect();
-        let errors = transcript.notes.iter();
-        trouble.extend(errors.filter(|it| it.starts_with("error")).cloned());
-        if transcript.release.is_none() {
-            trouble.push("it never came to its first program".to_owned());
-        } else if !transcript.is_whole {
-            trouble.push("it did not come to its end".to_owned());
-        }
-        trouble.extend(self.findings.iter().map(|finding| match finding {
-            Finding::Broken(line) | Finding::Stalled(line) => format!("console: {line}"),
-        }));
-        trouble
-    }
+    words
 }

@@ -1,97 +1,164 @@
-//! The support table of the documentation, out of what `probe doctor` said in
-//! each guest.
+//! The support table of the documentation, out of what is kept of each kernel.
 
-use std::{
-    collections::BTreeSet,
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeSet, fs};
 
 use anyhow::{Context, Result};
-use serde::Deserialize;
 
+use super::{
+    golden::{Doctor, Golden, Measured},
+    row::ROWS,
+    transcript::Transcript,
+};
 use crate::checkout;
 
-/// Between these lines of `docs/kernels.md` nobody writes by hand.
+/// Between these lines of a document nobody writes by hand.
 const BEGIN: &str = "<!-- written by `cargo xtask vm --record` -->\n";
 const END: &str = "<!-- end -->\n";
 
-/// What `probe doctor --json` says, as far as it is shown.
-#[derive(Deserialize)]
-struct Doctor {
-    kernel: String,
-    backends: Vec<Check>,
-    checks: Vec<Check>,
-}
-
-#[derive(Deserialize)]
-struct Check {
-    name: String,
-    ok: bool,
-    detail: String,
-}
-
-/// One kernel's column.
-struct Column {
-    row: &'static str,
-    doctor: Doctor,
-}
-
-/// Writes the table and keeps the reports that it was made of.
+/// What a run found out about each kernel.
 #[derive(Default)]
 pub(super) struct Support {
-    columns: Vec<Column>,
+    found: Vec<Column>,
+}
+
+/// One kernel.
+struct Column {
+    row: &'static str,
+    golden: Golden,
 }
 
 impl Support {
-    /// The report of a guest.
-    pub(super) fn add(&mut self, row: &'static str, report: &str) -> Result<()> {
-        let doctor = serde_json::from_str(report);
-        let doctor = doctor.with_context(|| format!("what the doctor says on {row}"))?;
-        let path = directory().join(format!("{row}.json"));
-        fs::create_dir_all(directory()).context("make docs/kernels")?;
-        fs::write(&path, format!("{report}\n"))
-            .with_context(|| format!("write {}", path.display()))?;
-        self.columns.push(Column { row, doctor });
+    /// Of a run in which the kernel's doctor answered; the first of a kernel
+    /// counts, and later ones that are set up otherwise add their tests.
+    pub(super) fn add(&mut self, row: &'static str, package: &str, run: &Transcript) -> Result<()> {
+        let Some(report) = &run.doctor else {
+            return Ok(());
+        };
+        let golden = Golden::of(package, run, report).with_context(|| row.to_owned())?;
+        match self.found.iter_mut().find(|it| it.row == row) {
+            Some(column) => column.golden.tests.add(golden.tests),
+            None => self.found.push(Column { row, golden }),
+        }
         Ok(())
     }
 
-    /// Replaces the table in `docs/kernels.md`.
-    pub(super) fn write(&self) -> Result<()> {
-        let path = directory().with_extension("md");
-        let text = fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
-        let replaced = replace(&text, &self.table());
-        let replaced =
-            replaced.with_context(|| format!("no place for it in {}", path.display()))?;
-        fs::write(&path, replaced).with_context(|| format!("write {}", path.display()))
+    /// What differs from what is kept; a kernel of which nothing is kept is shown.
+    pub(super) fn differences(&self) -> Result<Vec<(&'static str, String)>> {
+        let mut differences = Vec::new();
+        for Column { row, golden } in &self.found {
+            match Golden::kept(row)? {
+                None => println!("── {row}: NOTHING IS KEPT OF IT in docs/kernels: --record"),
+                Some(kept) => {
+                    let found = golden.differences(&kept).into_iter();
+                    differences.extend(found.map(|it| (*row, it)));
+                }
+            }
+        }
+        Ok(differences)
     }
 
-    fn table(&self) -> String {
-        let mut table = row("", self.columns.iter().map(|it| it.row.to_owned()));
-        table += &row("---", self.columns.iter().map(|_| "---".to_owned()));
-        let kernels = self
-            .columns
-            .iter()
-            .map(|it| format!("`{}`", it.doctor.kernel));
-        table += &row("`uname -r`", kernels);
-        let best = self.columns.iter().map(|it| it.doctor.best());
-        table += &row("**backend that serves**", best);
-        let names: BTreeSet<&str> = self
-            .columns
-            .iter()
-            .flat_map(|column| column.doctor.checks.iter().map(|it| it.name.as_str()))
-            .filter(|name| !ELSEWHERE.contains(name))
-            .collect();
-        for name in names {
-            let cells = self.columns.iter().map(|it| it.doctor.cell(name));
-            table += &row(&format!("`{name}`"), cells);
+    /// Keeps what was found, and writes the tables of all that is kept.
+    pub(super) fn write(&self) -> Result<()> {
+        for Column { row, golden } in &self.found {
+            golden.keep(row)?;
         }
-        table
+        let mut columns = Vec::new();
+        for row in &ROWS {
+            let kept = Golden::kept(row.name)?;
+            columns.extend(kept.map(|golden| Column {
+                row: row.name,
+                golden,
+            }));
+        }
+        write("docs/kernels.md", &table(&columns))?;
+        write("README.md", &short(&columns))
     }
+}
+
+/// Replaces the table in a document.
+fn write(document: &str, table: &str) -> Result<()> {
+    let path = checkout::root().join(document);
+    let text = fs::read_to_string(&path).with_context(|| format!("read {document}"))?;
+    let replaced = replace(&text, table);
+    let replaced = replaced.with_context(|| format!("no place for a table in {document}"))?;
+    fs::write(&path, replaced).with_context(|| format!("write {document}"))
+}
+
+/// One kernel a line.
+fn short(columns: &[Column]) -> String {
+    let words = |words: [&str; 6]| words.map(str::to_owned).into_iter();
+    let head = [
+        "backend",
+        "fields of an exit",
+        "exits not told",
+        "`cgroup.kill`",
+        "tests",
+        "run on",
+    ];
+    let mut table = row("kernel", words(head)) + &row("---", words(["---"; 6]));
+    for Column { row: name, golden } in columns {
+        let cells = [
+            golden.doctor.best(),
+            golden.measured.as_ref().map_or_else(none, Measured::fields),
+            golden.measured.as_ref().map_or_else(none, Measured::loss),
+            golden.doctor.cell("cgroup.kill"),
+            golden.tests.to_string(),
+            golden.recorded.clone(),
+        ];
+        table += &row(&format!("{name} (`{}`)", golden.kernel), cells.into_iter());
+    }
+    table
+}
+
+fn none() -> String {
+    "–".to_owned()
+}
+
+/// One kernel a column, with every answer of the doctor.
+fn table(columns: &[Column]) -> String {
+    let mut table = row("", columns.iter().map(|it| it.row.to_owned()));
+    table += &row("---", columns.iter().map(|_| "---".to_owned()));
+    let mut line = |name: &str, cell: &dyn Fn(&Golden) -> String| {
+        table += &row(name, columns.iter().map(|it| cell(&it.golden)));
+    };
+    line("`uname -r`", &|it| format!("`{}`", it.kernel));
+    line("run on", &|it| it.recorded.clone());
+    line("tests", &|it| it.tests.to_string());
+    line("**backend that serves**", &|it| it.doctor.best());
+    let measured = |it: &Golden, cell: &dyn Fn(&Measured) -> String| {
+        it.measured.as_ref().map_or_else(none, cell)
+    };
+    line("fields of an exit", &|it| measured(it, &Measured::fields));
+    line("exits that the kernel skipped", &|it| {
+        measured(it, &Measured::loss)
+    });
+    let names: BTreeSet<&str> = columns
+        .iter()
+        .flat_map(|it| it.golden.doctor.checks.iter().map(|it| it.name.as_str()))
+        .filter(|name| !ELSEWHERE.contains(name))
+        .collect();
+    for name in names {
+        line(&format!("`{name}`"), &|it| it.doctor.cell(name));
+    }
+    table
 }
 
 /// Of the guest, not of its kernel.
 const ELSEWHERE: [&str; 4] = ["capabilities", "daemon.socket", "cgroup", "memlock"];
+
+impl Measured {
+    fn fields(&self) -> String {
+        match self.null.as_slice() {
+            [] => "all".to_owned(),
+            null => format!("all but {}", null.join(", ")),
+        }
+    }
+
+    /// By the kernel's own counter.
+    fn loss(&self) -> String {
+        format!("{} of {}", self.skipped, self.made)
+    }
+}
 
 impl Doctor {
     /// The ladder is in their order; the daemon is no matter of the kernel.
@@ -102,7 +169,7 @@ impl Doctor {
 
     fn cell(&self, name: &str) -> String {
         let Some(check) = self.checks.iter().find(|it| it.name == name) else {
-            return "–".to_owned();
+            return none();
         };
         let shape = check.detail.strip_prefix("attached, shape ");
         match (check.ok, shape) {
@@ -111,10 +178,6 @@ impl Doctor {
             (false, _) => "no".to_owned(),
         }
     }
-}
-
-fn directory() -> PathBuf {
-    checkout::root().join(Path::new("docs/kernels"))
 }
 
 fn row(first: &str, cells: impl Iterator<Item = String>) -> String {
@@ -132,25 +195,45 @@ fn replace(text: &str, table: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    const REPORT: &str = r#"{"kernel":"6.1.0","backends":[
+    const KEPT: &str = r#"{"kernel":"6.1.0","package":"linux","recorded":"2026-01-02",
+        "tests":{"passed":5,"failed":[],"inapplicable":1},
+        "measured":{"made":9,"told":8,"skipped":1,"ring_full":0,"fields":["pid"],"null":["uid"]},
+        "doctor":{"backends":[
         {"name":"daemon","ok":true,"detail":""},{"name":"bpf","ok":false,"detail":""},
         {"name":"pidfd","ok":true,"detail":"available"}],"checks":[
         {"name":"btf","ok":false,"detail":"no file"},
-        {"name":"tracepoint.sched_process_exit","ok":true,"detail":"attached, shape live"}]}"#;
+        {"name":"cgroup.kill","ok":true,"detail":"there"},
+        {"name":"tracepoint.sched_process_exit","ok":true,"detail":"attached, shape live"}]}}"#;
+
+    fn columns() -> Vec<Column> {
+        let golden = serde_json::from_str(KEPT).expect("what is kept");
+        vec![Column { row: "6.1", golden }]
+    }
 
     #[test]
-    fn the_best_backend_and_the_facts_are_in_the_table() {
-        let doctor = serde_json::from_str(REPORT).expect("a report");
-        let columns = vec![Column { row: "6.1", doctor }];
+    fn every_answer_is_a_line_of_the_long_table() {
         let expected = "\
 |  | 6.1 |
 | --- | --- |
 | `uname -r` | `6.1.0` |
+| run on | 2026-01-02 |
+| tests | 5 pass, 1 n/a |
 | **backend that serves** | **pidfd** |
+| fields of an exit | all but uid |
+| exits that the kernel skipped | 1 of 9 |
 | `btf` | no |
+| `cgroup.kill` | yes |
 | `tracepoint.sched_process_exit` | yes, `live` |
 ";
-        assert_eq!(Support { columns }.table(), expected);
+        assert_eq!(table(&columns()), expected);
+    }
+
+    #[test]
+    fn every_kernel_is_a_line_of_the_short_table() {
+        let table = short(&columns());
+        let expected = "| 6.1 (`6.1.0`) | **pidfd** | all but uid | 1 of 9 | yes | 5 pass, 1 n/a | \
+                        2026-01-02 |";
+        assert_eq!(table.lines().last(), Some(expected));
     }
 
     #[test]

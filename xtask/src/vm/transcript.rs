@@ -26,6 +26,8 @@ pub(super) struct Transcript {
     pub(super) outcomes: BTreeMap<String, Outcome>,
     /// What `probe doctor --json` says inside.
     pub(super) doctor: Option<String>,
+    /// What `measure` says inside.
+    pub(super) measured: Option<String>,
     /// What pid 1 could not do, and what it says besides.
     pub(super) notes: Vec<String>,
     /// It came to its end.
@@ -58,6 +60,7 @@ impl Transcript {
         match word {
             "begin" => self.release = Some(rest.to_owned()),
             "doctor" => self.doctor = Some(rest.to_owned()),
+            "measured" => self.measured = Some(rest.to_owned()),
             "end" => self.is_whole = true,
             "ran" => self.ran(rest),
             "inapplicable" => {

@@ -1,0 +1,44 @@
+//! What `cargo xtask test` runs on other kernels: the heart, within minutes.
+
+use std::time::Duration;
+
+use super::row::{Machine, ROWS, Row};
+
+/// Of all kernels together, their download included.
+pub(super) const LIMIT: Duration = Duration::from_mins(12);
+
+/// The oldest, the one where `rmdir` is EBUSY after waitpid, the newest, and one
+/// without events.
+const NAMES: [&str; 4] = ["5.10", "6.19.6", "7.3", "UML"];
+
+/// The wait on each backend, exits, kills, the trace, the doctor.
+const FILTERS: [&str; 5] = ["backends::", "doctor::", "exits::", "kill::", "wait::"];
+
+/// Of each backend.
+const TRIALS: u32 = 20;
+
+pub(super) fn rows() -> Vec<&'static Row> {
+    let is_in = |row: &&Row| NAMES.contains(&row.name);
+    ROWS.iter().filter(is_in).collect()
+}
+
+/// For pid 1.
+pub(super) fn words(row: &Row) -> Vec<String> {
+    let filters = FILTERS.join(",");
+    let mut words = vec![format!("probe.tests={filters} probe.soak={TRIALS}")];
+    if row.machine == Machine::Qemu && row.name == NAMES[2] {
+        words.push("probe.v2 probe.tests=runtimes::limits".to_owned());
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernels_that_are_named_are_there() {
+        let names: Vec<_> = rows().into_iter().map(|row| row.name).collect();
+        assert_eq!(names, NAMES);
+    }
+}
