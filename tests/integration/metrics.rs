@@ -63,7 +63,7 @@ fn promtool_has_nothing_to_say_to_a_daemon_that_has_worked() {
     let id = format!("{:064x}", above.id());
     let container = above.sub(&format!("docker-{id}.scope"));
     let _lives = Victim::spawn(&["pause"], Some(&container));
-    let mut victim = Victim::spawn(&["pause"], Some(&container));
+    let victim = Victim::spawn(&["pause"], Some(&container));
     let request = json!({"targets": [{"pid": victim.pid()}]});
     let wait = daemon.post("/v1/wait", &request).stream();
     assert_eq!(wait.next()["type"], "armed");
