@@ -24,6 +24,15 @@ pub enum Until {
 }
 
 impl Until {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::Exited,
+        Self::Reaped,
+        Self::Empty,
+        Self::Stopped,
+        Self::Removed,
+    ];
+
     /// The word on the command line and in JSON.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -350,6 +350,41 @@ fn a_container_is_shown_with_what_lives_and_what_ended_in_it() {
 
 #[test]
 #[ignore = "needs root"]
+fn the_document_knows_what_a_process_never_becomes() {
+    let daemon = Daemon::start(&[]);
+    let document = Document::of(&daemon);
+    let cgroup = Cgroup::v2("becomes");
+    let own = std::process::id();
+    let cases = [
+        (
+            json!({"targets": [{"pid": own, "until": "removed"}]}),
+            false,
+        ),
+        (json!({"until": "empty", "targets": [{"pid": own}]}), false),
+        (json!({"until": "exited", "targets": [{"pid": own}]}), true),
+        (
+            json!({"until": "empty", "targets": [{"pid": own, "until": "reaped"}]}),
+            true,
+        ),
+        (
+            json!({"until": "empty", "targets": [{"path": cgroup.path()}]}),
+            true,
+        ),
+    ];
+    for (mut request, is_good) in cases {
+        request["timeout_ms"] = json!(0);
+        assert_eq!(document.allows(&request), is_good, "{request}");
+        let status = if is_good { 200 } else { 400 };
+        assert_eq!(
+            daemon.post("/v1/wait", &request).status,
+            status,
+            "{request}"
+        );
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
 fn of_a_cgroup_and_a_container_only_what_is_in_both_is_told() {
     let daemon = Daemon::start(&[]);
     let above = Cgroup::v2("both");

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use utoipa::OpenApi;
 
 use super::{containers, events, exits, health, info, metrics, wait};
+use crate::waiter::Until;
 
 /// The API of the probe daemon.
 #[derive(OpenApi)]
@@ -50,6 +51,13 @@ pub fn document() -> Value {
         lines.extend(LINES.iter().map(|(name, _)| reference(name)));
     }
     schemas["Target"]["oneOf"] = TARGETS.iter().map(|name| only(name)).collect();
+    if let Some(request) = schemas["Request"].as_object_mut() {
+        let never = json!({"properties": {"until": never_of_a_process()}, "required": ["until"]});
+        request.insert("if".to_owned(), never);
+        let targets = json!({"items": {"anyOf": [is_no_process(), says_itself()]}});
+        let then = json!({"properties": {"targets": targets}});
+        request.insert("then".to_owned(), then);
+    }
     document
 }
 
@@ -61,6 +69,8 @@ const LINES: [(&str, &str); 2] = [
 
 /// Ways to name a target.
 const TARGETS: [&str; 5] = ["cgroup", "process", "path", "pid", "container"];
+/// Those that name a process.
+const PROCESSES: [&str; 2] = ["process", "pid"];
 
 /// A schema as a part of the document.
 fn published(text: &str) -> Value {
@@ -78,8 +88,27 @@ fn reference(name: &str) -> Value {
 
 /// Of all ways to name a target this one.
 fn only(name: &str) -> Value {
-    let is_there = json!({"not": {"type": "null"}});
-    json!({"required": [name], "properties": {name: is_there}})
+    let mut properties = json!({name: {"not": {"type": "null"}}});
+    if PROCESSES.contains(&name) {
+        properties["until"] = json!({"not": never_of_a_process()});
+    }
+    json!({"required": [name], "properties": properties})
+}
+
+/// What is asked of cgroups alone.
+fn never_of_a_process() -> Value {
+    let all = Until::ALL.into_iter();
+    let names = all.filter(|it| !it.is_about_processes()).map(Until::as_str);
+    json!({"enum": names.collect::<Vec<_>>()})
+}
+
+fn is_no_process() -> Value {
+    let [process, pid] = PROCESSES;
+    json!({"properties": {process: {"type": "null"}, pid: {"type": "null"}}})
+}
+
+fn says_itself() -> Value {
+    json!({"required": ["until"], "properties": {"until": {"not": {"type": "null"}}}})
 }
 
 /// `int32` and `int64` have a sign, our numbers do not.
