@@ -52,6 +52,20 @@ pub(crate) fn archives(kind: Kind) -> Result<Vec<String>> {
     Ok(archives)
 }
 
+/// The name of the release that this machine gets its packages from. What
+/// `/etc/os-release` says is a package's word, which somebody may have taken from
+/// another release.
+pub(crate) fn release() -> Result<String> {
+    let mut command = Command::new("apt-get");
+    command.args(["indextargets", "--no-release-info"]);
+    let listed = command::stdout(command.args(["--format", "$(RELEASE)"]))?;
+    let is_whole = |name: &&str| !name.is_empty() && !name.contains('-');
+    let release = listed.lines().find(is_whole);
+    release
+        .map(str::to_owned)
+        .context("apt names no release of this machine")
+}
+
 /// apt with these sources and no others.
 pub(crate) struct Apt {
     state: PathBuf,

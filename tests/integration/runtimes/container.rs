@@ -43,7 +43,8 @@ impl Place {
         command
     }
 
-    fn root(&self) -> PathBuf {
+    /// Its root, as seen from here.
+    pub(super) fn root(&self) -> PathBuf {
         match self.holder {
             None => PathBuf::from("/"),
             Some(holder) => PathBuf::from(format!("/proc/{holder}/root")),

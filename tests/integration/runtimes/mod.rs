@@ -2,6 +2,7 @@
 //! runtime and the kernel say right after the verdict.
 
 mod container;
+mod limits;
 mod oci;
 mod podman;
 

@@ -36,6 +36,21 @@ impl Oci {
         }
     }
 
+    /// Changes what its containers are like.
+    pub(super) fn configure(&self, change: impl FnOnce(&mut Value)) {
+        let config = self.bundle.path().join("config.json");
+        let text = fs::read_to_string(&config).expect("our own bundle");
+        let mut spec: Value = serde_json::from_str(&text).expect("JSON");
+        change(&mut spec);
+        fs::write(config, spec.to_string()).expect("our own bundle");
+    }
+
+    /// Makes `/go` in its containers.
+    pub(super) fn release(&self) {
+        let go = self.bundle.path().join("rootfs/go");
+        fs::write(go, "").expect("our own bundle");
+    }
+
     fn command(&self) -> Command {
         self.place.command(self.program)
     }

@@ -19,6 +19,20 @@ pub(crate) const RUNC: Package = Package {
     purpose: "tests with real containers",
 };
 
+/// Another, which knows cgroups of v2 alone.
+pub(crate) const CRUN: Package = Package {
+    name: "crun",
+    program: "crun",
+    purpose: "tests with containers of crun",
+};
+
+/// Shows the system calls of a program.
+pub(crate) const STRACE: Package = Package {
+    name: "strace",
+    program: "strace",
+    purpose: "tests of what a backend calls",
+};
+
 /// The peer of the benchmark.
 pub(crate) const EXITSNOOP: Package = Package {
     name: "libbpf-tools",
@@ -41,7 +55,7 @@ pub(super) const GXX: Package = Package {
 };
 
 /// All that any command wants.
-pub(super) const ALL: [Package; 4] = [RUNC, EXITSNOOP, PROMETHEUS, GXX];
+pub(super) const ALL: [Package; 6] = [RUNC, CRUN, STRACE, EXITSNOOP, PROMETHEUS, GXX];
 
 /// Installs those whose program is missing, if it may; says whether it did.
 /// Nothing fails for want of them, but what is left out is said.

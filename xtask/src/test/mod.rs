@@ -111,7 +111,7 @@ impl Run<'_> {
             return;
         }
         if privilege != Privilege::None {
-            setup::packages(&[setup::RUNC, setup::PROMETHEUS]);
+            setup::packages(&[setup::RUNC, setup::CRUN, setup::STRACE, setup::PROMETHEUS]);
         }
         if privilege == Privilege::Sudo {
             match runner_variable() {

@@ -31,6 +31,7 @@ use self::{
     qemu::Qemu,
     row::{Machine, ROWS, Row},
 };
+use crate::setup;
 
 /// The tests and the soak on other kernels, in virtual machines
 #[derive(Debug, clap::Args)]
@@ -96,6 +97,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let mut matrix = Matrix::new(Duration::from_secs(args.minutes * 60));
     let kernels = matrix.kernels(&rows, args.allow_missing);
     matrix.qemu = qemu(&kernels)?;
+    setup::packages(&[setup::RUNC, setup::CRUN, setup::STRACE]);
     let initramfs = initramfs::pack(&build::build()?)?;
     if args.shell {
         let Some((row, kernel)) = kernels.first() else {

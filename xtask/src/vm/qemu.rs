@@ -1,6 +1,6 @@
 //! The emulator: QEMU 10 from Debian's backports, if it is not there.
 
-use std::{fs, process::Command};
+use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
@@ -12,8 +12,7 @@ use crate::{
 
 const PROGRAM: &str = "qemu-system-x86_64";
 
-/// What must be of one version.
-const PACKAGES: [&str; 3] = ["qemu-system-x86", "qemu-system-common", "qemu-system-data"];
+const PACKAGE: &str = "qemu-system-x86";
 
 /// Older ones crash a guest whose second CPU runs a tracepoint while the first
 /// one patches it, which BPF does.
@@ -29,10 +28,7 @@ impl Qemu {
     /// Installs it if it must.
     pub(super) fn find_or_install() -> Result<Self> {
         if command::find(PROGRAM).is_none() {
-            install_backport().or_else(|error| {
-                println!("QEMU of the backports: {error:#}: trying the release's own");
-                install(&PACKAGES[..1], None)
-            })?;
+            obtain().context("install QEMU")?;
         }
         let said = command::stdout(Command::new(PROGRAM).arg("--version"))?;
         let version = version(&said).with_context(|| format!("no version in: {said}"))?;
@@ -54,52 +50,46 @@ fn version(said: &str) -> Option<u32> {
     version.split('.').next()?.parse().ok()
 }
 
-fn install_backport() -> Result<()> {
-    let release = fs::read_to_string("/etc/os-release").context("read /etc/os-release")?;
-    let codename = release
-        .lines()
-        .find_map(|line| line.strip_prefix("VERSION_CODENAME="))
-        .context("no VERSION_CODENAME in /etc/os-release")?;
-    let backports = format!("{codename}-backports");
-    let archive = apt::archives(Kind::Main)?
-        .into_iter()
-        .next()
-        .context("apt names no archive")?;
+/// From the backports, or else the release's own.
+fn obtain() -> Result<()> {
+    let release = apt::release()?;
+    let backports = format!("{release}-backports");
+    let archive = apt::archives(Kind::Main)?.into_iter().next();
+    let archive = archive.context("apt names no archive")?;
     // Of this release and no other: from a newer one apt would take a libc too.
-    let sources = [codename, &backports].map(|suite| Source {
+    let sources = [&release, &backports].map(|suite| Source {
         archive: archive.clone(),
         suite: suite.to_owned(),
     });
     let apt = Apt::new(checkout::target().join("vm/apt/qemu"), &sources)?;
     apt.update()?;
-    let packages = PACKAGES.map(|name| format!("{name}/{backports}"));
-    install(&packages.each_ref().map(String::as_str), Some(&apt))
+    install(&apt, &backports).or_else(|error| {
+        println!("QEMU of {backports}: {error:#}: trying the release's own");
+        install(&apt, &release)
+    })
 }
 
-/// Only if nothing that is there changes: this machine is somebody's.
-fn install(packages: &[&str], apt: Option<&Apt>) -> Result<()> {
+/// With what it depends on, out of the same suite where that is needed. Only if
+/// nothing that is there changes: this machine is somebody's.
+fn install(apt: &Apt, suite: &str) -> Result<()> {
     let apt_get = || -> Result<Command> {
         let apt_get = Privilege::own().root("apt-get");
-        let apt_get = apt_get.context("only root installs packages")?;
-        Ok(match apt {
-            Some(apt) => apt.configured(apt_get),
-            None => apt_get,
-        })
+        let mut apt_get = apt.configured(apt_get.context("only root installs packages")?);
+        apt_get
+            .args(["install", "--yes", "--no-install-recommends"])
+            .args(["--target-release", suite, PACKAGE])
+            .env("DEBIAN_FRONTEND", "noninteractive");
+        Ok(apt_get)
     };
-    let arguments = [&["install", "--yes", "--no-install-recommends"], packages].concat();
-    let plan = command::stdout(apt_get()?.arg("--simulate").args(&arguments))?;
+    let plan = command::stdout(apt_get()?.arg("--simulate"))?;
     let changed = changed(&plan);
     ensure!(
         changed.is_empty(),
         "it would change packages of this machine: {}",
         changed.join(", ")
     );
-    println!("{}: installing", packages.join(", "));
-    command::quiet(
-        apt_get()?
-            .args(&arguments)
-            .env("DEBIAN_FRONTEND", "noninteractive"),
-    )
+    println!("{PACKAGE} of {suite}: installing");
+    command::quiet(&mut apt_get()?)
 }
 
 /// What is there already and would not stay as it is: `Remv NAME [OLD]`, `Inst

@@ -1,0 +1,154 @@
+//! A container with a memory limit: one of its processes eats too much, then the
+//! container is killed by probe. What is told of each, and what is left.
+
+use std::{fs, path::PathBuf};
+
+use probe_tests::{Deadline, Output, Waiting, conditions, probe_in, record};
+use serde_json::{Value, json};
+
+use super::{
+    CleanUp, Runtime, attempt, cannot,
+    container::Place,
+    name_of,
+    oci::{Oci, PureV2},
+    runs,
+};
+
+const LIMIT_BYTES: u64 = 24 << 20;
+
+/// Eats as soon as it may, and goes on without who ate.
+const SCRIPT: &str = "until [ -e /go ]; do sleep 0.1; done; /programs/victim eat; exec sleep 7777";
+
+fn limited(program: &'static str, has_own_pids: bool, place: Place) -> Oci {
+    let oci = Oci::new(program, has_own_pids, place);
+    let victim = conditions::program("victim");
+    let programs = victim.parent().expect("a directory").to_owned();
+    oci.configure(|spec| {
+        spec["process"]["args"] = json!(["sh", "-c", SCRIPT]);
+        spec["linux"]["resources"] = json!({"memory": {"limit": LIMIT_BYTES}});
+        let mount = json!({
+            "destination": "/programs", "type": "bind", "source": programs,
+            "options": ["bind", "ro"],
+        });
+        spec["mounts"].as_array_mut().expect("an array").push(mount);
+    });
+    oci
+}
+
+/// What the kernel says that it killed for want of memory, by the cgroup's own
+/// count.
+fn oom_kills(init: u32, place: &Place) -> u64 {
+    let listed = fs::read_to_string(format!("/proc/{init}/cgroup")).expect("init runs");
+    let line = listed
+        .lines()
+        .find(|line| line.contains(":memory:"))
+        .or_else(|| listed.lines().find(|line| line.starts_with("0::")));
+    let path = line.and_then(|line| line.splitn(3, ':').nth(2));
+    let path = path.expect("a cgroup").trim_start_matches('/');
+    let mounts = place.root().join("sys/fs/cgroup");
+    let files: [PathBuf; 2] = [
+        mounts.join("memory").join(path).join("memory.oom_control"),
+        mounts.join(path).join("memory.events"),
+    ];
+    let counts = files.iter().find_map(|file| fs::read_to_string(file).ok());
+    let counts = counts.unwrap_or_else(|| panic!("no count in {files:?}"));
+    let count = counts
+        .lines()
+        .find_map(|line| line.strip_prefix("oom_kill "));
+    count.expect("a count").parse().expect("a number")
+}
+
+fn comm(pid: u32) -> String {
+    let comm = fs::read_to_string(format!("/proc/{pid}/comm"));
+    comm.map(|comm| comm.trim().to_owned()).unwrap_or_default()
+}
+
+fn one_of<'a>(lines: &'a [Value], is_it: impl Fn(&Value) -> bool, output: &Output) -> &'a Value {
+    let mut found = lines
+        .iter()
+        .filter(|line| record::is_exit(line) && is_it(line));
+    let one = found
+        .next()
+        .unwrap_or_else(|| panic!("no exit in {output:#?}"));
+    assert!(found.next().is_none(), "told twice: {output:#?}");
+    one
+}
+
+fn judge(runtime: &Oci, label: &str) {
+    let name = name_of(label, 0);
+    let _clean_up = CleanUp(runtime, &name);
+    let init = runtime.try_start(&name);
+    let init = init.unwrap_or_else(|why| panic!("{why}"));
+    let mut wait = runtime
+        .place()
+        .probe(&Waiting::args(&["--container", &name]));
+    let waiting = Waiting::armed_in(&mut wait);
+    waiting.until_said("no exit is missed from here on");
+    runtime.release();
+    Deadline::start().until("who ate is gone, init is not", || comm(init) == "sleep");
+    assert_eq!(oom_kills(init, runtime.place()), 1);
+    waiting.assert_running();
+
+    let args = ["kill", "--json", "--container", &name];
+    let killed = probe_in(&mut runtime.place().probe(&args));
+    let deleted = runtime.delete(&name);
+    assert_eq!(killed.code, Some(0), "{killed:#?}");
+    assert_eq!(deleted, Ok(()), "{killed:#?}");
+
+    let output = waiting.finish();
+    assert_eq!(output.code, Some(0), "{output:#?}");
+    let mut lines = output.json();
+    let verdict = lines.pop().expect("a verdict");
+    assert_eq!(verdict["outcome"], "done", "{output:#?}");
+    assert_eq!(verdict["backend"], "bpf", "{output:#?}");
+    let container = &verdict["targets"][0]["container"];
+    assert_eq!(container["runtime"], runtime.name(), "{output:#?}");
+
+    let eater = one_of(&lines, |line| line["comm"] == "victim", &output);
+    assert_eq!(record::wait_status(eater), 9, "{eater}");
+    assert_eq!(eater["oom"], true, "{eater}");
+    assert_eq!(eater["killed_by"]["via"], "oom", "{eater}");
+    assert_eq!(eater["container"]["id"], name.as_str(), "{eater}");
+
+    let dead = one_of(&lines, |line| line["pid"] == init, &output);
+    assert_eq!(record::wait_status(dead), 9, "{dead}");
+    assert_eq!(dead["oom"], false, "{dead}");
+    assert_eq!(dead["killed_by"]["comm"], "probe", "{dead}");
+    assert_eq!(dead["container"]["runtime"], runtime.name(), "{dead}");
+}
+
+/// With a pid namespace of its own, and with that of the host.
+fn both(program: &'static str, place: impl Fn() -> Place) {
+    for (has_own_pids, which) in [(true, "own"), (false, "host")] {
+        let label = format!("{program}-limit-{which}");
+        let mut runtime = None;
+        let is_there = runs(program, || {
+            let runtime = runtime.insert(limited(program, has_own_pids, place()));
+            attempt(runtime, &label)
+        });
+        if let Some(runtime) = runtime.filter(|_| is_there) {
+            judge(&runtime, &label);
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_container_of_runc_with_a_limit_dies_of_what_it_is_told_to_have_died_of() {
+    both("runc", Place::default);
+}
+
+/// crun knows the memory controller of v2 alone, which not every machine has.
+#[test]
+#[ignore = "needs root"]
+fn a_container_of_crun_with_a_limit_dies_of_what_it_is_told_to_have_died_of() {
+    let Some(view) = PureV2::new() else {
+        return cannot("crun", "no mount namespace with cgroup v2 alone");
+    };
+    let controllers = view.place().root().join("sys/fs/cgroup/cgroup.controllers");
+    let controllers = fs::read_to_string(controllers).expect("v2 is mounted");
+    if !controllers.split_whitespace().any(|it| it == "memory") {
+        return cannot("crun", "the memory controller is not in v2: no limit");
+    }
+    both("crun", || view.place());
+}
