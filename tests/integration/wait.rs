@@ -96,7 +96,7 @@ fn a_kill_is_done_and_the_exits_are_told_before_the_verdict() {
         let exit = lines.iter().find(|line| line["pid"] == victim.pid());
         let exit = exit.unwrap_or_else(|| panic!("no exit of {} in {output:#?}", victim.pid()));
         assert_eq!(record::wait_status(exit), victim.wait());
-        assert_eq!(exit["killed_by"]["via"], "cgroup.kill");
+        assert_eq!(exit["killed_by"]["via"], cgroup.killed_via());
         assert_eq!(exit["killed_by"]["pid"], std::process::id());
     }
 }

@@ -129,10 +129,26 @@ impl Cgroup {
     /// SIGKILLs everything in the subtree, by `cgroup.kill` where there is one
     /// (v2, Linux 5.14); does not wait.
     pub fn kill(&self) {
-        if self.file("cgroup.kill").exists() {
+        if self.has_kill() {
             self.write("cgroup.kill", "1");
         } else {
             self.kill_one_by_one();
+        }
+    }
+
+    /// Whether there is a `cgroup.kill`.
+    #[must_use]
+    pub fn has_kill(&self) -> bool {
+        self.file("cgroup.kill").exists()
+    }
+
+    /// What a record says that [`Self::kill`] did it by.
+    #[must_use]
+    pub fn killed_via(&self) -> &'static str {
+        if self.has_kill() {
+            "cgroup.kill"
+        } else {
+            "kill"
         }
     }
 

@@ -43,11 +43,26 @@ pub fn without_bpf_capabilities(args: &[&str]) -> Command {
     command
 }
 
-/// With exactly the two capabilities that the documentation names, as `nobody`.
+/// With exactly the two capabilities that the documentation names, as `nobody`,
+/// and with the locked memory that goes with them before Linux 5.11, where it may
+/// be had.
 #[must_use]
 pub fn with_two_capabilities(args: &[&str]) -> Command {
-    let mut command = Command::new("setpriv");
+    two_capabilities("ulimit -l unlimited 2> /dev/null", args)
+}
+
+/// The same two, but next to no memory that may be locked.
+#[must_use]
+pub fn with_little_locked_memory(args: &[&str]) -> Command {
+    two_capabilities("ulimit -l 64 || exit", args)
+}
+
+fn two_capabilities(limit: &str, args: &[&str]) -> Command {
+    let mut command = Command::new("sh");
     command
+        .arg("-c")
+        .arg(format!("{limit}; exec \"$0\" \"$@\""))
+        .arg("setpriv")
         .args(["--reuid", "65534", "--regid", "65534", "--clear-groups"])
         .args(["--inh-caps", "-all,+bpf,+perfmon"])
         .args(["--ambient-caps", "+bpf,+perfmon"])

@@ -101,6 +101,11 @@ pub(super) fn without_bpf(error: LoadError) -> Failure {
              serve you; in a container its seccomp profile may forbid bpf(2) all the same; \
              `probe doctor` tells what this machine allows"
         }
+        LoadError::Memlock { .. } => {
+            "before Linux 5.11 BPF counts as locked memory: raise the limit \
+             (`ulimit -l unlimited`, LimitMEMLOCK=infinity in a unit) or run it with \
+             CAP_SYS_RESOURCE; `probe wait` works without"
+        }
         LoadError::NoRingBuffer => "BPF ring buffers need Linux 5.8; `probe wait` works without",
         _ => "`probe doctor` tells what this machine offers",
     };

@@ -1,11 +1,13 @@
 //! Who is still there when the time is up, and why it may hang.
 
+use std::fs;
+
 use procfs::{
     ProcError,
     process::{Process, Stat},
 };
 
-use super::clock::boottime_ns;
+use super::{cgroupfs, clock::boottime_ns};
 
 /// A process that outlived a wait.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,16 +82,12 @@ fn survivor(pid: u32) -> Result<Survivor, ProcError> {
     let number = i32::try_from(pid).map_err(|_too_large| ProcError::NotFound(None))?;
     let process = Process::new(number)?;
     let stat = process.stat()?;
-    let wchan = process
-        .wchan()
-        .ok()
-        .filter(|wchan| !wchan.is_empty() && wchan != "0");
     Ok(Survivor {
         pid,
         state: stat.state,
         reason: reason(&process, &stat),
         age_ns: age_ns(&stat),
-        wchan,
+        wchan: wchan(&process),
         comm: stat.comm,
     })
 }
@@ -103,7 +101,7 @@ fn age_ns(stat: &Stat) -> Option<u64> {
 fn reason(process: &Process, stat: &Stat) -> Option<String> {
     match stat.state {
         // The v1 freezer shows as D.
-        _ if is_frozen(process) => Some("frozen by its cgroup: thaw it".into()),
+        _ if is_frozen(process, stat.state) => Some("frozen by its cgroup: thaw it".into()),
         'D' => Some("in uninterruptible sleep (D): waits for a device or for a vfork child".into()),
         // The state is the leader's; the group lives while one thread does.
         'Z' if stat.num_threads > 1 => {
@@ -123,9 +121,31 @@ fn reason(process: &Process, stat: &Stat) -> Option<String> {
     }
 }
 
-/// A v1-frozen task does not die until it is thawed.
-fn is_frozen(process: &Process) -> bool {
+/// A v1-frozen task does not die until it is thawed. Some kernels (5.10) do not
+/// say where a task sleeps: there it is its cgroup that tells.
+fn is_frozen(process: &Process, state: char) -> bool {
+    match wchan(process) {
+        Some(wchan) => wchan.contains("refrigerator") || wchan.contains("freeze"),
+        None => state == 'D' && freezer_state(process).is_some_and(|it| it != "THAWED"),
+    }
+}
+
+/// What the v1 freezer says of the process's cgroup.
+fn freezer_state(process: &Process) -> Option<String> {
+    let is_freezer = |controllers: &[String]| controllers.iter().any(|it| it == "freezer");
+    let mounts = cgroupfs::mounts().ok()?;
+    let mount = mounts.iter().find(|it| is_freezer(&it.controllers))?;
+    let cgroups = process.cgroups().ok()?;
+    let cgroup = cgroups.0.iter().find(|it| is_freezer(&it.controllers))?;
+    let below = cgroup.pathname.strip_prefix(mount.root.as_str())?;
+    let directory = mount.mount_point.join(below.trim_start_matches('/'));
+    let state = fs::read_to_string(directory.join("freezer.state")).ok()?;
+    Some(state.trim_end().to_owned())
+}
+
+fn wchan(process: &Process) -> Option<String> {
     process
         .wchan()
-        .is_ok_and(|wchan| wchan.contains("refrigerator") || wchan.contains("freeze"))
+        .ok()
+        .filter(|wchan| !wchan.is_empty() && wchan != "0")
 }

@@ -56,6 +56,9 @@ fn a_parent_that_kills_is_named() {
 #[ignore = "needs root"]
 fn the_writer_of_cgroup_kill_is_named() {
     let mut trial = Trial::new("writer");
+    if !trial.cgroup.has_kill() {
+        inapplicable("there is no cgroup.kill");
+    }
     let mut victims = [(); 3].map(|()| trial.ready(&["threads", "3", "ready", "pause"]));
     let sender = send(&["named", "runc", "send", "cgroup.kill", trial.cgroup.path()]);
     for victim in &mut victims {

@@ -105,6 +105,10 @@ fn refused(name: &str, error: &LoadError) -> Check {
             "run as root, or with CAP_BPF and CAP_PERFMON; \
              in a container its seccomp profile may forbid bpf(2)",
         ),
+        LoadError::Memlock { .. } => Some(
+            "before Linux 5.11 BPF counts as locked memory: `ulimit -l unlimited`, \
+             LimitMEMLOCK=infinity in a unit, or CAP_SYS_RESOURCE",
+        ),
         LoadError::NoRingBuffer => Some("needs Linux 5.8"),
         LoadError::Attach { .. } => {
             Some("boot a kernel with CONFIG_BPF_EVENTS; `probe -vv doctor` has the verifier's log")

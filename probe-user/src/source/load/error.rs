@@ -20,6 +20,17 @@ pub enum LoadError {
         #[source]
         source: io::Error,
     },
+    /// Before Linux 5.11 maps count against a limit that may not be raised.
+    #[error("cannot {operation} within the {limit} bytes of RLIMIT_MEMLOCK")]
+    Memlock {
+        /// What was tried.
+        operation: String,
+        /// The limit.
+        limit: u64,
+        /// What the kernel said.
+        #[source]
+        source: io::Error,
+    },
     /// Ring buffers need Linux 5.8.
     #[error("this kernel has no BPF ring buffer")]
     NoRingBuffer,

@@ -6,6 +6,7 @@
 mod attached;
 mod bare;
 mod error;
+mod memlock;
 
 use std::{
     os::fd::{AsRawFd, OwnedFd},
@@ -20,10 +21,7 @@ use aya_log::EbpfLogger;
 use probe_ebpf::config::{
     FILTER_SYMBOL, Filter, HIERARCHIES, OFFSETS_SYMBOL, OFFSETS_UNKNOWN, Offsets,
 };
-use rustix::{
-    process::{Resource, Rlimit, getrlimit, setrlimit},
-    time::{ClockId, clock_getres},
-};
+use rustix::time::{ClockId, clock_getres};
 use tracing::{debug, warn};
 use zerocopy::IntoBytes;
 
@@ -86,13 +84,13 @@ pub fn load(plan: &Plan) -> Result<(Attached, Rings), LoadError> {
         .map_or(OFFSETS_UNKNOWN, |types| types.offsets);
     rank_hierarchies(&mut offsets);
     offsets.notify_interval_ticks = notify_interval_ticks();
-    raise_memlock();
+    let limit = memlock::raise();
     let mut ebpf = bare::loader()
         .override_global(OFFSETS_SYMBOL, offsets.as_bytes(), true)
         .override_global(FILTER_SYMBOL, plan.filter.as_bytes(), true)
         .map_max_entries("STREAM", plan.stream_bytes)
         .load(OBJECT)
-        .map_err(map_error)?;
+        .map_err(|error| limit.explain(map_error(error)))?;
     let logger = match EbpfLogger::init(&mut ebpf) {
         Ok(logger) => Some(logger),
         Err(error) => {
@@ -143,20 +141,6 @@ fn notify_interval_ticks() -> u32 {
     let tick = clock_getres(ClockId::MonotonicCoarse);
     let ticks = (INTERVAL_NS + tick.tv_nsec - 1) / tick.tv_nsec.max(1);
     u32::try_from(ticks).unwrap_or(probe_ebpf::event::UNKNOWN)
-}
-
-/// Before 5.11 maps and programs count against `RLIMIT_MEMLOCK`. Where it may
-/// not be raised the kernel's refusal says so.
-fn raise_memlock() {
-    let unlimited = Rlimit {
-        current: None,
-        maximum: None,
-    };
-    if getrlimit(Resource::Memlock) != unlimited
-        && let Err(errno) = setrlimit(Resource::Memlock, unlimited)
-    {
-        debug!(%errno, "RLIMIT_MEMLOCK stays as it is");
-    }
 }
 
 fn take_maps(
