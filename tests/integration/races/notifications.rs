@@ -75,8 +75,10 @@ impl Sleeper {
         });
         let tid = told.recv().expect("it tells").as_raw_nonzero();
         let stat = format!("/proc/self/task/{tid}/stat");
+        // Or the freezing is told late, and has woken it already.
         Deadline::start().until("it sleeps", || {
-            fs::read_to_string(&stat).is_ok_and(|stat| stat.contains(") S "))
+            thread.is_finished()
+                || fs::read_to_string(&stat).is_ok_and(|stat| stat.contains(") S "))
         });
         Self { stop, thread }
     }
