@@ -3,11 +3,11 @@
 //!
 //! `probe.tests=wait::,kill::` are filters of the integration tests,
 //! `probe.soak=50` are trials of each backend, `probe.shell` is a shell on the
-//! console. What it says goes to the second serial line, one line a fact, each
+//! console, `probe.v1=pids,name=x` are hierarchies of v1. What it says goes to the second serial line, one line a fact, each
 //! begun by [`MARK`] so that the host tells them from what the programs say.
 
 use std::{
-    ffi::CStr,
+    ffi::{CStr, CString},
     fs::{self, File, OpenOptions},
     io::{self, Write},
     os::unix::fs::symlink,
@@ -26,8 +26,8 @@ use rustix::{
 const MARK: &str = "@vm";
 
 /// Hierarchies of v1 beside v2, as machines have them that need both: what the
-/// tests name.
-const V1: [&str; 3] = ["pids", "freezer", "memory"];
+/// tests name. Unless others are asked for.
+const V1: &str = "pids,freezer,memory";
 
 const BACKENDS: [&str; 3] = ["bpf", "pidfd", "poll"];
 
@@ -60,19 +60,22 @@ struct Guest {
 impl Guest {
     fn run(&mut self) -> Result<()> {
         let missing = mounts()?;
-        let line = OpenOptions::new().write(true).open("/dev/ttyS1");
-        self.line = Some(line.context("open the line to the host")?);
-        self.say(&format!("begin {}", uname()));
-        for controller in missing {
-            self.say(&format!("note no v1 hierarchy of {controller} here"));
-        }
-        interfaces();
         let words = fs::read_to_string("/proc/cmdline").context("read the command line")?;
         let value = |name: &str| {
             words
                 .split_whitespace()
                 .find_map(|word| word.strip_prefix(name)?.strip_prefix('='))
         };
+        let v1 = value("probe.v1").unwrap_or(V1).split(',');
+        let missing = missing.into_iter().chain(v1.filter_map(missing_v1));
+        let missing: Vec<_> = missing.collect();
+        let line = OpenOptions::new().write(true).open("/dev/ttyS1");
+        self.line = Some(line.context("open the line to the host")?);
+        self.say(&format!("begin {}", uname()));
+        for what in missing {
+            self.say(&format!("note {what}"));
+        }
+        interfaces();
         if words.split_whitespace().any(|word| word == "probe.shell") {
             return self.shell();
         }
@@ -190,13 +193,16 @@ fn words(status: WaitStatus) -> String {
     }
 }
 
-/// Where no event of the kernel can be had, whatever the privilege.
+/// Where no event of the kernel can be had, whatever the privilege: there is
+/// none, or it is locked up.
 fn has_tracing() -> bool {
+    let lockdown = fs::read_to_string("/sys/kernel/security/lockdown");
     Path::new("/sys/kernel/tracing").is_dir()
+        && !lockdown.is_ok_and(|modes| modes.contains("[confidentiality]"))
 }
 
-/// Mounts what a machine has; says which hierarchies of v1 this kernel lacks.
-fn mounts() -> Result<Vec<&'static str>> {
+/// Mounts what a machine has; says what this kernel refuses.
+fn mounts() -> Result<Vec<String>> {
     let plain = MountFlags::empty();
     for (kind, point) in [
         ("proc", "/proc"),
@@ -211,8 +217,16 @@ fn mounts() -> Result<Vec<&'static str>> {
     ] {
         mount_at(kind, point, plain, None)?;
     }
-    if has_tracing() {
-        mount_at("tracefs", "/sys/kernel/tracing", plain, None)?;
+    let mut missing = Vec::new();
+    for (kind, point) in [
+        ("securityfs", "/sys/kernel/security"),
+        ("tracefs", "/sys/kernel/tracing"),
+    ] {
+        if Path::new(point).is_dir()
+            && let Err(error) = mount_at(kind, point, plain, None)
+        {
+            missing.push(format!("{error:#}"));
+        }
     }
     for (name, of) in [
         ("fd", ""),
@@ -224,13 +238,22 @@ fn mounts() -> Result<Vec<&'static str>> {
         symlink(format!("/proc/self/fd{of}"), &link)
             .with_context(|| format!("link {}", link.display()))?;
     }
-    let controllers = [c"pids", c"freezer", c"memory"];
-    let lacks = |(name, controller): &(&str, &CStr)| {
-        let point = format!("/sys/fs/cgroup/{name}");
-        mount_at("cgroup", &point, plain, Some(controller)).is_err()
+    Ok(missing)
+}
+
+/// Mounts a hierarchy of v1, of a controller or `name=…`; or says that this kernel
+/// refuses it.
+fn missing_v1(controller: &str) -> Option<String> {
+    let (point, data) = match controller.strip_prefix("name=") {
+        Some(name) => (name, format!("none,{controller}")),
+        None => (controller, controller.to_owned()),
     };
-    let lacking = V1.into_iter().zip(controllers).filter(lacks);
-    Ok(lacking.map(|(name, _)| name).collect())
+    let point = format!("/sys/fs/cgroup/{point}");
+    let data = CString::new(data).ok()?;
+    let mounted = mount_at("cgroup", &point, MountFlags::empty(), Some(&data));
+    mounted
+        .is_err()
+        .then(|| format!("no v1 hierarchy of {controller} here"))
 }
 
 fn mount_at(kind: &str, point: &str, flags: MountFlags, data: Option<&CStr>) -> Result<()> {
