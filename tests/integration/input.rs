@@ -1,6 +1,8 @@
 //! Bad input and bad surroundings: what `probe` says, and with which exit code.
 
-use probe_tests::{Cgroup, Output, Probe, Victim, Waiting, conditions, probe, probe_in, record};
+use probe_tests::{
+    Cgroup, Output, Probe, Victim, Waiting, conditions, kernel, probe, probe_in, record,
+};
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -141,6 +143,31 @@ fn the_two_capabilities_of_the_hint_suffice() {
         record::wait_status(&probe.exit_of(victim.pid())),
         victim.wait()
     );
+}
+
+#[test]
+#[ignore = "needs root"]
+fn where_bpf_counts_as_locked_memory_and_none_may_be_locked_the_hint_says_so() {
+    if !kernel::counts_bpf_as_locked_memory() {
+        kernel::inapplicable("BPF does not count as locked memory");
+    }
+    let little = conditions::with_little_locked_memory;
+    let words = ["65536 bytes of RLIMIT_MEMLOCK", "ulimit -l unlimited"];
+    assert_refused(&probe_in(&mut little(&["trace"])), 5, &words);
+    let report = probe_in(&mut little(&["doctor"]));
+    for word in ["RLIMIT_MEMLOCK", "CAP_SYS_RESOURCE"] {
+        assert!(report.stdout.contains(word), "{report:#?}");
+    }
+    // What a wait needs is there all the same.
+    let mut victim = Victim::spawn(&["pause"], None);
+    let pid = victim.pid().to_string();
+    let waiting = Waiting::armed_in(&mut little(&Waiting::args(&[&pid])));
+    victim.signal(Signal::KILL);
+    victim.wait();
+    let output = waiting.finish();
+    assert_eq!(output.code, Some(0), "{output:#?}");
+    let verdict = output.json().pop().expect("a verdict");
+    assert_eq!(verdict["backend"], "pidfd", "{output:#?}");
 }
 
 #[test]

@@ -43,26 +43,36 @@ pub fn without_bpf_capabilities(args: &[&str]) -> Command {
     command
 }
 
-/// With exactly the two capabilities that the documentation names, as `nobody`,
-/// and with the locked memory that goes with them before Linux 5.11, where it may
-/// be had.
+/// With exactly the two capabilities that the documentation names, as `nobody`.
 #[must_use]
 pub fn with_two_capabilities(args: &[&str]) -> Command {
-    two_capabilities("ulimit -l unlimited 2> /dev/null", args)
+    two_capabilities(with_locked_memory("setpriv"), args)
 }
 
 /// The same two, but next to no memory that may be locked.
 #[must_use]
 pub fn with_little_locked_memory(args: &[&str]) -> Command {
-    two_capabilities("ulimit -l 64 || exit", args)
+    two_capabilities(limited("ulimit -l 64 || exit", "setpriv"), args)
 }
 
-fn two_capabilities(limit: &str, args: &[&str]) -> Command {
+/// A program with all the locked memory that can be had, which before Linux 5.11
+/// goes with the two capabilities.
+#[must_use]
+pub fn with_locked_memory(program: &str) -> Command {
+    limited("ulimit -l unlimited 2> /dev/null", program)
+}
+
+fn limited(limit: &str, program: &str) -> Command {
     let mut command = Command::new("sh");
     command
         .arg("-c")
         .arg(format!("{limit}; exec \"$0\" \"$@\""))
-        .arg("setpriv")
+        .arg(program);
+    command
+}
+
+fn two_capabilities(mut command: Command, args: &[&str]) -> Command {
+    command
         .args(["--reuid", "65534", "--regid", "65534", "--clear-groups"])
         .args(["--inh-caps", "-all,+bpf,+perfmon"])
         .args(["--ambient-caps", "+bpf,+perfmon"])

@@ -25,13 +25,22 @@ pub fn few_or(few: usize, full: usize) -> usize {
 /// How far to step where every single step is tried: in a machine that is
 /// emulated all of them would take minutes.
 #[must_use]
+pub fn stride() -> usize {
+    small_or(3, 1)
+}
+
+/// `small` in a machine that is emulated, else `usual`.
+#[must_use]
+pub fn small_or(small: usize, usual: usize) -> usize {
+    if is_small() { small } else { usual }
+}
+
+/// Whether this is a machine that is emulated, where nothing is fast.
+#[must_use]
 #[expect(
     clippy::disallowed_methods,
     reason = "the environment is all that pid 1 of such a machine can pass on"
 )]
-pub fn stride() -> usize {
-    match std::env::var_os("PROBE_TEST_SMALL") {
-        Some(_) => 3,
-        None => 1,
-    }
+pub fn is_small() -> bool {
+    std::env::var_os("PROBE_TEST_SMALL").is_some()
 }

@@ -24,6 +24,7 @@ pub mod extent;
 mod held;
 pub mod http;
 mod impostor;
+pub mod kernel;
 mod lines;
 mod probe;
 pub mod random;

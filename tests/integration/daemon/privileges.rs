@@ -1,6 +1,6 @@
 //! What it may still do once it serves, as the kernel tells.
 
-use std::{fs, os::unix::fs::MetadataExt, path::PathBuf, process::Command};
+use std::{fs, os::unix::fs::MetadataExt, path::PathBuf};
 
 use probe_tests::{Daemon, conditions, probe_in};
 
@@ -130,7 +130,7 @@ fn root_of_a_container_gives_the_socket_to_a_group_of_its_own() {
     let args = [&args[..], &["--group", "4242"]].concat();
     let contained = |groups: &str| {
         let probe = conditions::as_it_is(&args);
-        let mut command = Command::new("setpriv");
+        let mut command = conditions::with_locked_memory("setpriv");
         command.args(["--groups", groups, "--bounding-set", "-all,+bpf,+perfmon"]);
         command
             .args(["--inh-caps", "-all"])

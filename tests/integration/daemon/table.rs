@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fs, process::Command};
 
-use probe_tests::{Cgroup, Daemon, Deadline, Victim, conditions};
+use probe_tests::{Cgroup, Daemon, Deadline, Victim, conditions, extent};
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -117,7 +117,8 @@ fn what_it_missed_while_the_ring_was_full_it_finds_by_a_scan() {
     container.until_equal(&daemon);
     daemon.signal(Signal::STOP);
     // More than its ring holds.
-    let mut storm = Victim::start_as("storm", &["60000"], Some(&container.cgroup));
+    let processes = extent::small_or(24_000, 60_000).to_string();
+    let mut storm = Victim::start_as("storm", &[&processes], Some(&container.cgroup));
     storm.wait();
     leaving.signal(Signal::KILL);
     leaving.wait();

@@ -1,6 +1,6 @@
 //! One process, and no other that has its pid.
 
-use probe_tests::{Held, Replaced, Victim};
+use probe_tests::{Held, Replaced, Victim, kernel};
 
 use super::{assert_done, is_alive, kill, verdict};
 
@@ -19,6 +19,9 @@ fn a_process_is_killed_and_another_signal_is_not_waited_for() {
 #[test]
 #[ignore = "needs root"]
 fn a_pid_that_is_another_process_by_now_is_not_killed() {
+    if !kernel::numbers_pidfds() {
+        kernel::inapplicable("pidfds have no inode numbers of their own");
+    }
     let victim = Victim::start(&["pause"], None);
     // No pidfd has the inode number 1: whoever is meant is gone.
     let another = format!("{}:1", victim.pid());

@@ -34,9 +34,10 @@ fn rmdir_works_right_after_the_verdict_on_a_large_process() {
 #[test]
 #[ignore = "needs root"]
 fn a_wait_that_comes_after_the_exit_event_is_not_held_up_and_not_misled() {
+    let mebibytes = extent::small_or(128, 1024).to_string();
     for (_, condition) in CONDITIONS {
         for cgroup in [Cgroup::v2("late"), Cgroup::v1("pids", "late")] {
-            let (mut victim, pid) = crowd(&["1", "1", "1024"], &cgroup);
+            let (mut victim, pid) = crowd(&["1", "1", &mebibytes], &cgroup);
             victim.signal(Signal::KILL);
             let waiting = Waiting::start(&mut condition(&Waiting::args(&[
                 "--cgroup",

@@ -9,7 +9,7 @@ use std::{
     thread,
 };
 
-use probe_tests::{Cgroup, Deadline, Victim, boottime_ns, extent};
+use probe_tests::{Cgroup, Deadline, Victim, boottime_ns, extent, kernel};
 use rustix::{
     event::{PollFd, PollFlags, poll},
     fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags},
@@ -44,6 +44,9 @@ fn after_freeze_kill_and_thaw_the_ring_tells_and_not_the_late_notification() {
         for victim in &mut victims {
             victim.wait();
         }
+    }
+    if quick == 0 && extent::is_small() {
+        kernel::inapplicable("the machine is too slow for a notification to be held back");
     }
     assert!(quick > 0, "all of {rounds} rounds were too slow");
     // Who is woken by the freezing itself may look so late that all is over.

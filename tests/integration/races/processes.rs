@@ -2,7 +2,7 @@
 
 use std::{fs, os::fd::AsRawFd};
 
-use probe_tests::{Cgroup, Replaced, Victim, probe, probe_in, record};
+use probe_tests::{Cgroup, Replaced, Victim, kernel, probe, probe_in, record};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
 
 use super::{CONDITIONS, armed, looked, pids, state, verdict};
@@ -89,6 +89,9 @@ fn nobody_waits_for_a_stranger_with_the_same_pid() {
 #[test]
 #[ignore = "needs root"]
 fn a_pid_with_an_inode_is_never_the_stranger() {
+    if !kernel::numbers_pidfds() {
+        kernel::inapplicable("pidfds have no inode numbers of their own");
+    }
     let cgroup = Cgroup::v2("inode");
     let (mut replaced, pid) = Replaced::start();
     cgroup.add(pid);

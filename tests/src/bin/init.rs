@@ -2,12 +2,13 @@
 //! runs what the kernel's command line names, and turns the machine off.
 //!
 //! `probe.tests=wait::,kill::` are filters of the integration tests,
-//! `probe.soak=50` are trials of each backend, `probe.v2` is a machine without
-//! hierarchies of v1, `probe.shell` is a shell on the console. What it says goes to the second serial line, one line a fact, each
+//! `probe.soak=50` are trials of each backend, `probe.shell` is a shell on the
+//! console, `probe.v1=pids,name=x` are hierarchies of v1, `probe.v2` is a machine
+//! without any. What it says goes to the second serial line, one line a fact, each
 //! begun by [`MARK`] so that the host tells them from what the programs say.
 
 use std::{
-    ffi::CStr,
+    ffi::{CStr, CString},
     fs::{self, File, OpenOptions},
     io::{self, Write},
     os::unix::fs::symlink,
@@ -26,13 +27,10 @@ use rustix::{
 const MARK: &str = "@vm";
 
 /// Hierarchies of v1 beside v2, as machines have them that need both: what the
-/// tests name, and what runc does not start without.
-const V1: [(&str, &CStr); 4] = [
-    ("pids", c"pids"),
-    ("freezer", c"freezer"),
-    ("memory", c"memory"),
-    ("devices", c"devices"),
-];
+/// tests name, and what runc does not start without. Unless others are asked for.
+const V1: &str = "pids,freezer,memory,devices";
+
+const CGROUPS: &str = "/sys/fs/cgroup";
 
 const BACKENDS: [&str; 3] = ["bpf", "pidfd", "poll"];
 
@@ -66,21 +64,26 @@ struct Guest {
 impl Guest {
     fn run(&mut self) -> Result<()> {
         root()?;
-        let words = mounts()?;
+        let mut missing = mounts()?;
+        let words = fs::read_to_string("/proc/cmdline").context("read the command line")?;
         let has_word = |name: &str| words.split_whitespace().any(|word| word == name);
-        let missing = cgroups(has_word("probe.v2"))?;
-        let line = OpenOptions::new().write(true).open("/dev/ttyS1");
-        self.line = Some(line.context("open the line to the host")?);
-        self.say(&format!("begin {}", uname()));
-        for controller in missing {
-            self.say(&format!("note no v1 hierarchy of {controller} here"));
-        }
-        interfaces();
         let value = |name: &str| {
             words
                 .split_whitespace()
                 .find_map(|word| word.strip_prefix(name)?.strip_prefix('='))
         };
+        if has_word("probe.v2") {
+            cgroups_of_v2()?;
+        } else {
+            missing.extend(cgroups(value("probe.v1").unwrap_or(V1))?);
+        }
+        let line = OpenOptions::new().write(true).open("/dev/ttyS1");
+        self.line = Some(line.context("open the line to the host")?);
+        self.say(&format!("begin {}", uname()));
+        for what in missing {
+            self.say(&format!("note {what}"));
+        }
+        interfaces();
         if has_word("probe.shell") {
             return self.shell();
         }
@@ -205,9 +208,12 @@ fn words(status: WaitStatus) -> String {
     }
 }
 
-/// Where no event of the kernel can be had, whatever the privilege.
+/// Where no event of the kernel can be had, whatever the privilege: there is
+/// none, or it is locked up.
 fn has_tracing() -> bool {
+    let lockdown = fs::read_to_string("/sys/kernel/security/lockdown");
     Path::new("/sys/kernel/tracing").is_dir()
+        && !lockdown.is_ok_and(|modes| modes.contains("[confidentiality]"))
 }
 
 /// A root that containers can leave: the first one of a kernel cannot be moved
@@ -220,8 +226,8 @@ fn root() -> Result<()> {
     std::env::set_current_dir("/").context("go to the root")
 }
 
-/// Mounts what a machine has; says what the kernel was told.
-fn mounts() -> Result<String> {
+/// Mounts what a machine has; says what this kernel refuses.
+fn mounts() -> Result<Vec<String>> {
     let plain = MountFlags::empty();
     for (kind, point) in [
         ("proc", "/proc"),
@@ -234,8 +240,16 @@ fn mounts() -> Result<String> {
     ] {
         mount_at(kind, point, plain, None)?;
     }
-    if has_tracing() {
-        mount_at("tracefs", "/sys/kernel/tracing", plain, None)?;
+    let mut missing = Vec::new();
+    for (kind, point) in [
+        ("securityfs", "/sys/kernel/security"),
+        ("tracefs", "/sys/kernel/tracing"),
+    ] {
+        if Path::new(point).is_dir()
+            && let Err(error) = mount_at(kind, point, plain, None)
+        {
+            missing.push(format!("{error:#}"));
+        }
     }
     for (name, of) in [
         ("fd", ""),
@@ -247,34 +261,45 @@ fn mounts() -> Result<String> {
         symlink(format!("/proc/self/fd{of}"), &link)
             .with_context(|| format!("link {}", link.display()))?;
     }
-    fs::read_to_string("/proc/cmdline").context("read the command line")
+    Ok(missing)
 }
 
-/// Cgroups of v2 alone, with every controller, or of both versions; says which
-/// hierarchies of v1 this kernel lacks.
-fn cgroups(has_v2_alone: bool) -> Result<Vec<&'static str>> {
-    let plain = MountFlags::empty();
-    let top = "/sys/fs/cgroup";
-    if has_v2_alone {
-        mount_at("cgroup2", top, plain, None)?;
-        let file = |name: &str| Path::new(top).join(name);
-        let controllers = fs::read_to_string(file("cgroup.controllers"));
-        for controller in controllers
-            .context("read the controllers")?
-            .split_whitespace()
-        {
-            fs::write(file("cgroup.subtree_control"), format!("+{controller}"))
-                .with_context(|| format!("enable {controller}"))?;
-        }
-        return Ok(Vec::new());
+/// Cgroups of v2 alone, with every controller.
+fn cgroups_of_v2() -> Result<()> {
+    mount_at("cgroup2", CGROUPS, MountFlags::empty(), None)?;
+    let file = |name: &str| Path::new(CGROUPS).join(name);
+    let controllers = fs::read_to_string(file("cgroup.controllers"));
+    for controller in controllers
+        .context("read the controllers")?
+        .split_whitespace()
+    {
+        fs::write(file("cgroup.subtree_control"), format!("+{controller}"))
+            .with_context(|| format!("enable {controller}"))?;
     }
-    mount_at("tmpfs", top, plain, None)?;
-    mount_at("cgroup2", "/sys/fs/cgroup/unified", plain, None)?;
-    let lacks = |(name, controller): &(&str, &CStr)| {
-        mount_at("cgroup", &format!("{top}/{name}"), plain, Some(controller)).is_err()
+    Ok(())
+}
+
+/// Of both versions; says which hierarchies of v1 this kernel refuses.
+fn cgroups(v1: &str) -> Result<Vec<String>> {
+    let plain = MountFlags::empty();
+    mount_at("tmpfs", CGROUPS, plain, None)?;
+    mount_at("cgroup2", &format!("{CGROUPS}/unified"), plain, None)?;
+    Ok(v1.split(',').filter_map(missing_v1).collect())
+}
+
+/// Mounts a hierarchy of v1, of a controller or `name=…`; or says that this kernel
+/// refuses it.
+fn missing_v1(controller: &str) -> Option<String> {
+    let (point, data) = match controller.strip_prefix("name=") {
+        Some(name) => (name, format!("none,{controller}")),
+        None => (controller, controller.to_owned()),
     };
-    let lacking = V1.into_iter().filter(lacks);
-    Ok(lacking.map(|(name, _)| name).collect())
+    let point = format!("/sys/fs/cgroup/{point}");
+    let data = CString::new(data).ok()?;
+    let mounted = mount_at("cgroup", &point, MountFlags::empty(), Some(&data));
+    mounted
+        .is_err()
+        .then(|| format!("no v1 hierarchy of {controller} here"))
 }
 
 fn mount_at(kind: &str, point: &str, flags: MountFlags, data: Option<&CStr>) -> Result<()> {

@@ -155,7 +155,9 @@ fn swarm(cgroup: &Path, processes: u32, tasks: u32) {
     if kill.exists() {
         fs::write(kill, "1").expect("it is ours");
     } else {
-        all.iter().for_each(|&pid| signal::kill(pid, libc::SIGKILL));
+        for pid in all {
+            signal::kill(pid, libc::SIGKILL);
+        }
     }
     let reaped = (0..processes).map(|_| process::wait(-1));
     let reaped: Vec<_> = reaped.map(|it| json!([it.pid, it.status])).collect();

@@ -1,0 +1,71 @@
+//! What this kernel has, found out by looking, for tests that expect something
+//! else where it is not there. Never by its version, and never by asking `probe`.
+
+use std::fs;
+
+use probe_user::source::hook::ExitShape;
+use rustix::{
+    fs::fstat,
+    process::{Pid, PidfdFlags, getpid, pidfd_open},
+};
+
+pub use crate::applicable::inapplicable;
+
+/// Whether a process can be told from another with its pid by the inode number of
+/// its pidfd (Linux 6.9).
+#[must_use]
+pub fn numbers_pidfds() -> bool {
+    let number = |pid| {
+        let pidfd = pidfd_open(pid, PidfdFlags::empty()).expect("it lives");
+        fstat(pidfd).expect("it is open").st_ino
+    };
+    number(getpid()) != number(Pid::INIT)
+}
+
+/// Whether a pidfd tells the status of a process that was reaped (Linux 6.15).
+#[must_use]
+pub fn tells_status_by_pidfd() -> bool {
+    has_function("pidfs_exit")
+}
+
+/// Whether BPF counts against `RLIMIT_MEMLOCK` (before Linux 5.11).
+#[must_use]
+pub fn counts_bpf_as_locked_memory() -> bool {
+    has_function("bpf_map_charge_init")
+}
+
+/// Whether who dies of a seccomp filter was sent a signal (Linux 5.16): before,
+/// it just ends.
+#[must_use]
+pub fn signals_seccomp() -> bool {
+    has_function("force_sig_seccomp")
+}
+
+/// Whether this kernel has what one of [`ExitShape::programs`] is made for.
+#[must_use]
+pub fn accepts(shape: ExitShape, program: &str) -> bool {
+    let has_arguments = shape != ExitShape::GroupDead || tells_last_task();
+    has_arguments && (program.ends_with("_probed") || types_current_task())
+}
+
+/// Whether the exit tracepoint has an argument that tells the last task of a
+/// process (Linux 6.16).
+fn tells_last_task() -> bool {
+    const FORMAT: &str = "/sys/kernel/tracing/events/sched/sched_process_exit/format";
+    let format = fs::read_to_string(FORMAT).expect("tracefs is mounted");
+    format.contains("group_dead")
+}
+
+/// Whether programs may read the current task without a helper for each member
+/// (Linux 5.11).
+fn types_current_task() -> bool {
+    has_function("bpf_get_current_task_btf")
+}
+
+fn has_function(name: &str) -> bool {
+    let symbols = fs::read_to_string("/proc/kallsyms").expect("there is a /proc");
+    symbols
+        .lines()
+        .filter_map(|line| line.split(' ').nth(2))
+        .any(|symbol| symbol == name)
+}
