@@ -17,6 +17,7 @@ pub(crate) fn run() -> Result<()> {
     parts.run("format", format);
     parts.run("clippy", clippy);
     parts.run("clippy for BPF", clippy_bpf);
+    parts.run("arm64", arm64);
     parts.run("documentation", documentation);
     parts.run("API documents", openapi::check);
     parts.run("links", links::check);
@@ -48,6 +49,20 @@ fn clippy_bpf() -> Result<()> {
             .context("lint what runs in the kernel")?;
     }
     Ok(())
+}
+
+/// What ships, for the other architecture that people have. Its standard library
+/// is compiled too, because no more of a toolchain need be there than for BPF.
+fn arm64() -> Result<()> {
+    setup::rust_src()?;
+    command::run(
+        checkout::cargo()
+            .args(["check", "--locked", "--package", "probe-user"])
+            .args(["--target", "aarch64-unknown-linux-gnu"])
+            .args(["-Z", "build-std=std,panic_abort"])
+            .env("RUSTC_BOOTSTRAP", "1"),
+    )
+    .context("compile for aarch64")
 }
 
 fn documentation() -> Result<()> {

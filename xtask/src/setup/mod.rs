@@ -39,9 +39,14 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
+/// What compiling the standard library takes.
+pub(crate) fn rust_src() -> Result<()> {
+    rust_src::install(false).map(drop)
+}
+
 /// What building the BPF objects takes.
 pub(crate) fn bpf() -> Result<()> {
-    rust_src::install(false)?;
+    rust_src()?;
     tool::install(&tool::BPF_LINKER).map(drop)
 }
 
