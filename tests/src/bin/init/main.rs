@@ -2,37 +2,28 @@
 //! runs what the kernel's command line names, and turns the machine off.
 //!
 //! `probe.tests=wait::,kill::` are filters of the integration tests,
-//! `probe.soak=50` are trials of each backend, `probe.v2` is a machine without
-//! hierarchies of v1, `probe.shell` is a shell on the console. What it says goes to the second serial line, one line a fact, each
-//! begun by [`MARK`] so that the host tells them from what the programs say.
+//! `probe.soak=50` are trials of each backend, `probe.v1=pids,name=x` are
+//! hierarchies of v1 (empty: there are none), `probe.shell` is a shell on the
+//! console, `probe.measure` says what this kernel tells of exits. What it says goes
+//! to the second serial line, one line a fact, each begun by [`MARK`] so that the host tells them from what the programs say.
+
+mod mounts;
 
 use std::{
-    ffi::CStr,
     fs::{self, File, OpenOptions},
     io::{self, Write},
-    os::unix::fs::symlink,
     path::Path,
     process::{Child, Command, Stdio},
 };
 
 use anyhow::{Context, Result, ensure};
 use rustix::{
-    mount::{MountFlags, mount, mount_bind, mount_move},
     process::{Pid, WaitOptions, WaitStatus, getpid},
     system::{RebootCommand, reboot},
 };
 
 /// Begins a line that the host reads.
 const MARK: &str = "@vm";
-
-/// Hierarchies of v1 beside v2, as machines have them that need both: what the
-/// tests name, and what runc does not start without.
-const V1: [(&str, &CStr); 4] = [
-    ("pids", c"pids"),
-    ("freezer", c"freezer"),
-    ("memory", c"memory"),
-    ("devices", c"devices"),
-];
 
 const BACKENDS: [&str; 3] = ["bpf", "pidfd", "poll"];
 
@@ -65,22 +56,23 @@ struct Guest {
 
 impl Guest {
     fn run(&mut self) -> Result<()> {
-        root()?;
-        let words = mounts()?;
+        mounts::root()?;
+        let missing = mounts::mounts()?;
+        let words = fs::read_to_string("/proc/cmdline").context("read the command line")?;
         let has_word = |name: &str| words.split_whitespace().any(|word| word == name);
-        let missing = cgroups(has_word("probe.v2"))?;
-        let line = OpenOptions::new().write(true).open("/dev/ttyS1");
-        self.line = Some(line.context("open the line to the host")?);
-        self.say(&format!("begin {}", uname()));
-        for controller in missing {
-            self.say(&format!("note no v1 hierarchy of {controller} here"));
-        }
-        interfaces();
         let value = |name: &str| {
             words
                 .split_whitespace()
                 .find_map(|word| word.strip_prefix(name)?.strip_prefix('='))
         };
+        let refused = mounts::cgroups(value("probe.v1").unwrap_or(mounts::V1))?;
+        let line = OpenOptions::new().write(true).open("/dev/ttyS1");
+        self.line = Some(line.context("open the line to the host")?);
+        self.say(&format!("begin {}", uname()));
+        for what in missing.into_iter().chain(refused) {
+            self.say(&format!("note {what}"));
+        }
+        interfaces();
         if has_word("probe.shell") {
             return self.shell();
         }
@@ -205,81 +197,12 @@ fn words(status: WaitStatus) -> String {
     }
 }
 
-/// Where no event of the kernel can be had, whatever the privilege.
+/// Where no event of the kernel can be had, whatever the privilege: there is
+/// none, or it is locked up.
 fn has_tracing() -> bool {
+    let lockdown = fs::read_to_string("/sys/kernel/security/lockdown");
     Path::new("/sys/kernel/tracing").is_dir()
-}
-
-/// A root that containers can leave: the first one of a kernel cannot be moved
-/// away, a mount of the same files on top of it can.
-fn root() -> Result<()> {
-    mount_bind("/", "/root").context("mount the root once more")?;
-    std::env::set_current_dir("/root").context("go to the new root")?;
-    mount_move(".", "/").context("put it above the old one")?;
-    rustix::process::chroot(".").context("make it the root")?;
-    std::env::set_current_dir("/").context("go to the root")
-}
-
-/// Mounts what a machine has; says what the kernel was told.
-fn mounts() -> Result<String> {
-    let plain = MountFlags::empty();
-    for (kind, point) in [
-        ("proc", "/proc"),
-        ("sysfs", "/sys"),
-        ("devtmpfs", "/dev"),
-        ("tmpfs", "/tmp"),
-        ("tmpfs", "/run"),
-        ("devpts", "/dev/pts"),
-        ("tmpfs", "/dev/shm"),
-    ] {
-        mount_at(kind, point, plain, None)?;
-    }
-    if has_tracing() {
-        mount_at("tracefs", "/sys/kernel/tracing", plain, None)?;
-    }
-    for (name, of) in [
-        ("fd", ""),
-        ("stdin", "/0"),
-        ("stdout", "/1"),
-        ("stderr", "/2"),
-    ] {
-        let link = Path::new("/dev").join(name);
-        symlink(format!("/proc/self/fd{of}"), &link)
-            .with_context(|| format!("link {}", link.display()))?;
-    }
-    fs::read_to_string("/proc/cmdline").context("read the command line")
-}
-
-/// Cgroups of v2 alone, with every controller, or of both versions; says which
-/// hierarchies of v1 this kernel lacks.
-fn cgroups(has_v2_alone: bool) -> Result<Vec<&'static str>> {
-    let plain = MountFlags::empty();
-    let top = "/sys/fs/cgroup";
-    if has_v2_alone {
-        mount_at("cgroup2", top, plain, None)?;
-        let file = |name: &str| Path::new(top).join(name);
-        let controllers = fs::read_to_string(file("cgroup.controllers"));
-        for controller in controllers
-            .context("read the controllers")?
-            .split_whitespace()
-        {
-            fs::write(file("cgroup.subtree_control"), format!("+{controller}"))
-                .with_context(|| format!("enable {controller}"))?;
-        }
-        return Ok(Vec::new());
-    }
-    mount_at("tmpfs", top, plain, None)?;
-    mount_at("cgroup2", "/sys/fs/cgroup/unified", plain, None)?;
-    let lacks = |(name, controller): &(&str, &CStr)| {
-        mount_at("cgroup", &format!("{top}/{name}"), plain, Some(controller)).is_err()
-    };
-    let lacking = V1.into_iter().filter(lacks);
-    Ok(lacking.map(|(name, _)| name).collect())
-}
-
-fn mount_at(kind: &str, point: &str, flags: MountFlags, data: Option<&CStr>) -> Result<()> {
-    fs::create_dir_all(point).with_context(|| format!("make {point}"))?;
-    mount(kind, point, kind, flags, data).with_context(|| format!("mount {kind} at {point}"))
+        && !lockdown.is_ok_and(|modes| modes.contains("[confidentiality]"))
 }
 
 /// Loopback, which the kernel leaves down. Tests that need it say so.
