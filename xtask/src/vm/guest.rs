@@ -155,7 +155,10 @@ impl Guest<'_> {
             .arg("-initrd")
             .arg(self.initramfs)
             .arg("-append")
-            .arg(format!("{console} panic=-1 oops=panic {}", self.words));
+            .arg(format!(
+                "{console} panic=-1 oops=panic {} {}",
+                self.row.words, self.words
+            ));
         Ok(command)
     }
 
@@ -165,6 +168,7 @@ impl Guest<'_> {
             .arg(format!("mem={MEMORY}"))
             .arg(format!("initrd={}", self.initramfs.display()))
             .args(["console=tty0", "panic=-1", console])
+            .args(self.row.words.split_whitespace())
             .args(self.words.split(' '));
         command
     }

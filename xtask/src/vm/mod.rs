@@ -4,7 +4,7 @@
 //! The kernels are Debian's, the machine is QEMU without hardware support, so
 //! that it works in a virtual machine too, and what runs inside is one archive
 //! with our programs and the few tools that the tests call. Pid 1 there is
-//! `tests/src/bin/init`.
+//! `tests/src/bin/init.rs`.
 
 mod build;
 mod console;
@@ -168,7 +168,7 @@ fn words(args: &Args, row: &Row) -> Vec<String> {
     }
     if !containers.is_empty() && row.machine == Machine::Qemu {
         let containers = containers.join(",");
-        words.push(format!("probe.v1= probe.tests={containers}"));
+        words.push(format!("probe.v2 probe.tests={containers}"));
     }
     words
 }

@@ -15,6 +15,8 @@ pub(super) struct Row {
     pub(super) suite: &'static str,
     pub(super) archive: Kind,
     pub(super) machine: Machine,
+    /// More of the kernel's command line: what it is to be told, and pid 1.
+    pub(super) words: &'static str,
 }
 
 /// What runs it.
@@ -26,7 +28,7 @@ pub(super) enum Machine {
 }
 
 /// From the oldest to the newest.
-pub(super) const ROWS: [Row; 9] = [
+pub(super) const ROWS: [Row; 11] = [
     Row {
         name: "5.10",
         purpose: "memlock, no cgroup.kill",
@@ -35,6 +37,17 @@ pub(super) const ROWS: [Row; 9] = [
         suite: "bullseye-security",
         archive: Kind::Security,
         machine: Machine::Qemu,
+        words: "",
+    },
+    Row {
+        name: "5.10-lockdown",
+        purpose: "no reading of kernel memory",
+        package: "linux-image-5.10.0-46-cloud-amd64",
+        line: Some("linux-image-5.10.0-"),
+        suite: "bullseye-security",
+        archive: Kind::Security,
+        machine: Machine::Qemu,
+        words: "lockdown=confidentiality",
     },
     Row {
         name: "6.1",
@@ -44,6 +57,7 @@ pub(super) const ROWS: [Row; 9] = [
         suite: "bookworm-security",
         archive: Kind::Security,
         machine: Machine::Qemu,
+        words: "",
     },
     Row {
         name: "6.12",
@@ -53,6 +67,17 @@ pub(super) const ROWS: [Row; 9] = [
         suite: "trixie",
         archive: Kind::Main,
         machine: Machine::Qemu,
+        words: "",
+    },
+    Row {
+        name: "6.12-hybrid",
+        purpose: "v1 controllers beside v2, as systemd mounts them",
+        package: "linux-image-6.12.117+deb13-cloud-amd64",
+        line: Some("linux-image-6.12."),
+        suite: "trixie",
+        archive: Kind::Main,
+        machine: Machine::Qemu,
+        words: "probe.v1=name=systemd,pids,memory,freezer,cpu,cpuset,devices",
     },
     Row {
         name: "6.18",
@@ -62,6 +87,7 @@ pub(super) const ROWS: [Row; 9] = [
         suite: "trixie-backports",
         archive: Kind::Main,
         machine: Machine::Qemu,
+        words: "",
     },
     Row {
         name: "6.19.6",
@@ -71,6 +97,7 @@ pub(super) const ROWS: [Row; 9] = [
         suite: "trixie-backports",
         archive: Kind::Main,
         machine: Machine::Qemu,
+        words: "",
     },
     Row {
         name: "7.0",
@@ -80,6 +107,7 @@ pub(super) const ROWS: [Row; 9] = [
         suite: "trixie-backports",
         archive: Kind::Main,
         machine: Machine::Qemu,
+        words: "",
     },
     Row {
         name: "7.1",
@@ -89,6 +117,7 @@ pub(super) const ROWS: [Row; 9] = [
         suite: "trixie-backports",
         archive: Kind::Main,
         machine: Machine::Qemu,
+        words: "",
     },
     Row {
         name: "7.3",
@@ -98,6 +127,7 @@ pub(super) const ROWS: [Row; 9] = [
         suite: "trixie-backports",
         archive: Kind::Main,
         machine: Machine::Qemu,
+        words: "",
     },
     Row {
         name: "UML",
@@ -107,6 +137,7 @@ pub(super) const ROWS: [Row; 9] = [
         suite: "trixie",
         archive: Kind::Main,
         machine: Machine::Uml,
+        words: "",
     },
 ];
 

@@ -27,7 +27,7 @@ pub(super) fn words(row: &Row) -> Vec<String> {
     let filters = FILTERS.join(",");
     let mut words = vec![format!("probe.tests={filters} probe.soak={TRIALS}")];
     if row.machine == Machine::Qemu && row.name == NAMES[2] {
-        words.push("probe.v1= probe.tests=runtimes::limits".to_owned());
+        words.push("probe.v2 probe.tests=runtimes::limits".to_owned());
     }
     words
 }

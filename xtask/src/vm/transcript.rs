@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-/// Begins a line of pid 1 (`tests/src/bin/init`).
+/// Begins a line of pid 1 (`tests/src/bin/init.rs`).
 const MARK: &str = "@vm ";
 
 /// How a test says that its kernel has nothing that it could be judged by.

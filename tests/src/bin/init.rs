@@ -2,28 +2,35 @@
 //! runs what the kernel's command line names, and turns the machine off.
 //!
 //! `probe.tests=wait::,kill::` are filters of the integration tests,
-//! `probe.soak=50` are trials of each backend, `probe.v1=pids,name=x` are
-//! hierarchies of v1 (empty: there are none), `probe.shell` is a shell on the
-//! console, `probe.measure` says what this kernel tells of exits. What it says goes
-//! to the second serial line, one line a fact, each begun by [`MARK`] so that the host tells them from what the programs say.
-
-mod mounts;
+//! `probe.soak=50` are trials of each backend, `probe.shell` is a shell on the
+//! console, `probe.v1=pids,name=x` are hierarchies of v1, `probe.v2` is a machine
+//! without any. What it says goes to the second serial line, one line a fact, each
+//! begun by [`MARK`] so that the host tells them from what the programs say.
 
 use std::{
+    ffi::{CStr, CString},
     fs::{self, File, OpenOptions},
     io::{self, Write},
+    os::unix::fs::symlink,
     path::Path,
     process::{Child, Command, Stdio},
 };
 
 use anyhow::{Context, Result, ensure};
 use rustix::{
+    mount::{MountFlags, mount, mount_bind, mount_move},
     process::{Pid, WaitOptions, WaitStatus, getpid},
     system::{RebootCommand, reboot},
 };
 
 /// Begins a line that the host reads.
 const MARK: &str = "@vm";
+
+/// Hierarchies of v1 beside v2, as machines have them that need both: what the
+/// tests name, and what runc does not start without. Unless others are asked for.
+const V1: &str = "pids,freezer,memory,devices";
+
+const CGROUPS: &str = "/sys/fs/cgroup";
 
 const BACKENDS: [&str; 3] = ["bpf", "pidfd", "poll"];
 
@@ -56,8 +63,8 @@ struct Guest {
 
 impl Guest {
     fn run(&mut self) -> Result<()> {
-        mounts::root()?;
-        let missing = mounts::mounts()?;
+        root()?;
+        let mut missing = mounts()?;
         let words = fs::read_to_string("/proc/cmdline").context("read the command line")?;
         let has_word = |name: &str| words.split_whitespace().any(|word| word == name);
         let value = |name: &str| {
@@ -65,11 +72,15 @@ impl Guest {
                 .split_whitespace()
                 .find_map(|word| word.strip_prefix(name)?.strip_prefix('='))
         };
-        let refused = mounts::cgroups(value("probe.v1").unwrap_or(mounts::V1))?;
+        if has_word("probe.v2") {
+            cgroups_of_v2()?;
+        } else {
+            missing.extend(cgroups(value("probe.v1").unwrap_or(V1))?);
+        }
         let line = OpenOptions::new().write(true).open("/dev/ttyS1");
         self.line = Some(line.context("open the line to the host")?);
         self.say(&format!("begin {}", uname()));
-        for what in missing.into_iter().chain(refused) {
+        for what in missing {
             self.say(&format!("note {what}"));
         }
         interfaces();
@@ -203,6 +214,97 @@ fn has_tracing() -> bool {
     let lockdown = fs::read_to_string("/sys/kernel/security/lockdown");
     Path::new("/sys/kernel/tracing").is_dir()
         && !lockdown.is_ok_and(|modes| modes.contains("[confidentiality]"))
+}
+
+/// A root that containers can leave: the first one of a kernel cannot be moved
+/// away, a mount of the same files on top of it can.
+fn root() -> Result<()> {
+    mount_bind("/", "/root").context("mount the root once more")?;
+    std::env::set_current_dir("/root").context("go to the new root")?;
+    mount_move(".", "/").context("put it above the old one")?;
+    rustix::process::chroot(".").context("make it the root")?;
+    std::env::set_current_dir("/").context("go to the root")
+}
+
+/// Mounts what a machine has; says what this kernel refuses.
+fn mounts() -> Result<Vec<String>> {
+    let plain = MountFlags::empty();
+    for (kind, point) in [
+        ("proc", "/proc"),
+        ("sysfs", "/sys"),
+        ("devtmpfs", "/dev"),
+        ("tmpfs", "/tmp"),
+        ("tmpfs", "/run"),
+        ("devpts", "/dev/pts"),
+        ("tmpfs", "/dev/shm"),
+    ] {
+        mount_at(kind, point, plain, None)?;
+    }
+    let mut missing = Vec::new();
+    for (kind, point) in [
+        ("securityfs", "/sys/kernel/security"),
+        ("tracefs", "/sys/kernel/tracing"),
+    ] {
+        if Path::new(point).is_dir()
+            && let Err(error) = mount_at(kind, point, plain, None)
+        {
+            missing.push(format!("{error:#}"));
+        }
+    }
+    for (name, of) in [
+        ("fd", ""),
+        ("stdin", "/0"),
+        ("stdout", "/1"),
+        ("stderr", "/2"),
+    ] {
+        let link = Path::new("/dev").join(name);
+        symlink(format!("/proc/self/fd{of}"), &link)
+            .with_context(|| format!("link {}", link.display()))?;
+    }
+    Ok(missing)
+}
+
+/// Cgroups of v2 alone, with every controller.
+fn cgroups_of_v2() -> Result<()> {
+    mount_at("cgroup2", CGROUPS, MountFlags::empty(), None)?;
+    let file = |name: &str| Path::new(CGROUPS).join(name);
+    let controllers = fs::read_to_string(file("cgroup.controllers"));
+    for controller in controllers
+        .context("read the controllers")?
+        .split_whitespace()
+    {
+        fs::write(file("cgroup.subtree_control"), format!("+{controller}"))
+            .with_context(|| format!("enable {controller}"))?;
+    }
+    Ok(())
+}
+
+/// Of both versions; says which hierarchies of v1 this kernel refuses.
+fn cgroups(v1: &str) -> Result<Vec<String>> {
+    let plain = MountFlags::empty();
+    mount_at("tmpfs", CGROUPS, plain, None)?;
+    mount_at("cgroup2", &format!("{CGROUPS}/unified"), plain, None)?;
+    Ok(v1.split(',').filter_map(missing_v1).collect())
+}
+
+/// Mounts a hierarchy of v1, of a controller or `name=…`; or says that this kernel
+/// refuses it.
+fn missing_v1(controller: &str) -> Option<String> {
+    let (point, data) = match controller.strip_prefix("name=") {
+        Some(name) => (name, format!("none,{controller}")),
+        None => (controller, controller.to_owned()),
+    };
+    let point = format!("/sys/fs/cgroup/{point}");
+    let data = CString::new(data).ok()?;
+    let mounted = mount_at("cgroup", &point, MountFlags::empty(), Some(&data));
+    mounted
+        .is_err()
+        .then(|| format!("no v1 hierarchy of {controller} here"))
+}
+
+fn mount_at(kind: &str, point: &str, flags: MountFlags, data: Option<&CStr>) -> Result<()> {
+    fs::create_dir_all(point).with_context(|| format!("make {point}"))?;
+    mount(kind, point, kind, flags, data).with_context(|| format!("mount {kind} at {point}"))
 }
 
 /// Loopback, which the kernel leaves down. Tests that need it say so.
