@@ -20,6 +20,7 @@ mod idle;
 mod input;
 mod kill;
 mod killed_by;
+mod ladder;
 mod library;
 mod metrics;
 mod oom;

@@ -28,6 +28,8 @@ pub(super) struct Guest<'a> {
     pub(super) kernel: &'a Kernel,
     pub(super) qemu: Option<Qemu>,
     pub(super) initramfs: &'a Path,
+    /// Which start of this kernel it is.
+    pub(super) start: usize,
     /// For pid 1, as words of the kernel's command line.
     pub(super) words: &'a str,
     pub(super) seconds: u64,
@@ -45,6 +47,7 @@ pub(super) fn shell(
         kernel,
         qemu,
         initramfs,
+        start: 0,
         words: "probe.shell",
         seconds: SHELL_SECONDS,
     };
@@ -72,7 +75,8 @@ pub(super) struct Run {
 impl Guest<'_> {
     /// Runs it to its end; what the tests say is shown as it comes.
     pub(super) fn run(&self) -> Result<Run> {
-        let directory = checkout::target().join("vm/runs").join(self.row.name);
+        let runs = checkout::target().join("vm/runs").join(self.row.name);
+        let directory = runs.join(self.start.to_string());
         fs::create_dir_all(&directory)
             .with_context(|| format!("create {}", directory.display()))?;
         let console = directory.join("console.log");

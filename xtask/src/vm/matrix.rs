@@ -85,7 +85,7 @@ impl Matrix {
             let (name, package) = (row.name, &kernel.package);
             println!("── {name}: {number} of {all}: {package} ({})", row.purpose);
             let begun = Instant::now();
-            for words in plan(row) {
+            for (start, words) in plan(row).iter().enumerate() {
                 let Some(seconds) = self.seconds() else {
                     println!("── {name}: NO TIME IS LEFT FOR IT");
                     self.fail(name);
@@ -96,7 +96,8 @@ impl Matrix {
                     kernel,
                     qemu: self.qemu,
                     initramfs,
-                    words: &words,
+                    start,
+                    words,
                     seconds,
                 })?;
             }

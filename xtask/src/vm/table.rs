@@ -18,9 +18,19 @@ struct Column {
     outcomes: BTreeMap<String, Outcome>,
 }
 
+impl Column {
+    fn width(&self) -> usize {
+        self.kernel.len().max("FAILED".len())
+    }
+}
+
 impl Table {
+    /// What a kernel said; it may say more in a later start.
     pub(super) fn add(&mut self, kernel: &'static str, outcomes: BTreeMap<String, Outcome>) {
-        self.columns.push(Column { kernel, outcomes });
+        match self.columns.iter_mut().find(|it| it.kernel == kernel) {
+            Some(column) => column.outcomes.extend(outcomes),
+            None => self.columns.push(Column { kernel, outcomes }),
+        }
     }
 
     /// Why what does not apply does not, once for each reason and kernel.
@@ -48,13 +58,14 @@ impl Display for Table {
         let width = names.iter().map(|name| name.len()).max().unwrap_or(0);
         write!(out, "{:width$}", "")?;
         for column in &self.columns {
-            write!(out, " {:>6}", column.kernel)?;
+            write!(out, " {:>1$}", column.kernel, column.width())?;
         }
         writeln!(out)?;
         for name in names {
             write!(out, "{name:width$}")?;
             for column in &self.columns {
-                write!(out, " {:>6}", word(column.outcomes.get(name)))?;
+                let word = word(column.outcomes.get(name));
+                write!(out, " {word:>0$}", column.width())?;
             }
             writeln!(out)?;
         }
@@ -87,6 +98,7 @@ mod tests {
             "UML",
             outcomes.map(|(name, it)| (name.to_owned(), it)).into(),
         );
+        table.add("7.3", BTreeMap::new());
         table.add("7.3", [("a".to_owned(), Outcome::Failed)].into());
         let expected = [
             "     UML    7.3",

@@ -1,0 +1,92 @@
+//! Which backend each thing that is missing leaves, and that it serves: asked of
+//! the verdict, on whatever kernel this runs.
+
+use std::{fs, path::Path, process::Command};
+
+use probe_tests::{Cgroup, Victim, Waiting, conditions};
+use rustix::process::Signal;
+use serde_json::Value;
+
+/// What is missing.
+type Condition = fn(&[&str]) -> Command;
+
+/// Whether the kernel tells of what happens in it: not if it has no tracing, or
+/// locks up what it knows.
+fn can_trace() -> bool {
+    let lockdown = fs::read_to_string("/sys/kernel/security/lockdown");
+    Path::new("/sys/kernel/tracing").is_dir()
+        && !lockdown.is_ok_and(|modes| modes.contains("[confidentiality]"))
+}
+
+/// What is missing, and the best of what is left where the kernel can trace, and
+/// where it cannot.
+const LADDER: [(&str, Condition, [&str; 2]); 7] = [
+    ("nothing", conditions::as_it_is, ["bpf", "pidfd"]),
+    ("BTF", conditions::without_btf, ["bpf", "pidfd"]),
+    (
+        "the capabilities",
+        conditions::without_bpf_capabilities,
+        ["pidfd", "pidfd"],
+    ),
+    (
+        "every privilege",
+        conditions::without_privilege,
+        ["pidfd", "pidfd"],
+    ),
+    (
+        "bpf, by seccomp",
+        |args| conditions::denied("bpf,perf_event_open", "EPERM", args),
+        ["pidfd", "pidfd"],
+    ),
+    (
+        "pidfds",
+        |args| conditions::denied("pidfd_open", "ENOSYS", args),
+        ["bpf", "poll"],
+    ),
+    (
+        "bpf, pidfds and inotify",
+        |args| {
+            let calls = "bpf,perf_event_open,pidfd_open,inotify_init1,inotify_add_watch";
+            conditions::denied(calls, "ENOSYS", args)
+        },
+        ["poll", "poll"],
+    ),
+];
+
+fn verdict(condition: Condition, more: &[&str]) -> Value {
+    let cgroup = Cgroup::v2("ladder");
+    let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
+    let args = [&["--cgroup", cgroup.path()], more].concat();
+    let waiting = Waiting::armed_in(&mut condition(&Waiting::args(&args)));
+    victim.signal(Signal::KILL);
+    victim.wait();
+    let output = waiting.finish();
+    assert_eq!(output.code, Some(0), "{output:#?}");
+    let verdict = output.json().pop().expect("a verdict");
+    assert_eq!(verdict["outcome"], "done", "{output:#?}");
+    assert_eq!(verdict["exact"], true, "{output:#?}");
+    let removed = fs::remove_dir(cgroup.path());
+    assert!(removed.is_ok(), "{removed:?} after {output:#?}");
+    verdict
+}
+
+#[test]
+#[ignore = "needs root"]
+fn each_thing_that_is_missing_leaves_the_backend_that_can_do_without() {
+    for (missing, condition, best) in LADDER {
+        let expected = best[usize::from(!can_trace())];
+        let verdict = verdict(condition, &[]);
+        assert_eq!(verdict["backend"], expected, "without {missing}: {verdict}");
+    }
+}
+
+/// Asked for by name it serves wherever it is left.
+#[test]
+#[ignore = "needs root"]
+fn a_backend_that_is_left_serves_when_it_is_named() {
+    for (missing, condition, best) in LADDER {
+        let best = best[usize::from(!can_trace())];
+        let named = verdict(condition, &["--backend", best]);
+        assert_eq!(named["backend"], best, "without {missing}: {named}");
+    }
+}
