@@ -21,6 +21,7 @@ mod input;
 mod kill;
 mod killed_by;
 mod library;
+mod losses;
 mod metrics;
 mod oom;
 mod places;
