@@ -57,10 +57,7 @@ fn tally(rounds: usize, hooks: &[Hook], prepare: impl FnOnce(&mut Attached)) -> 
     let mut tracker = Tracker::new();
     let mut tally = Tally::default();
     for _ in 0..rounds {
-        let mut crowd = Victim::spawn(
-            &["siblings", &SIBLINGS.to_string(), "pause"],
-            Some(&cgroup),
-        );
+        let mut crowd = Victim::spawn(&["siblings", &SIBLINGS.to_string(), "pause"], Some(&cgroup));
         crowd.release();
         let is_complete = || cgroup.procs().len() == SIBLINGS + 1;
         Deadline::start().until("it is complete", is_complete);
@@ -123,7 +120,7 @@ fn say(what: &str, tally: &Tally) {
 #[test]
 #[ignore = "needs root"]
 fn every_exit_is_told_or_counted_as_skipped_whichever_hook_tells_it() {
-    let rounds = extent::rounds(10);
+    let rounds = extent::rounds(3);
     for shape in [ExitShape::GroupDead, ExitShape::Live, ExitShape::Classic] {
         let program = shape.programs()[0];
         let attach = |attached: &mut Attached| {
@@ -136,7 +133,10 @@ fn every_exit_is_told_or_counted_as_skipped_whichever_hook_tells_it() {
         let busy = while_maps_are_written(&mut other, || tally(rounds, &[], attach));
         for (tally, what) in [(quiet, program), (busy, "… while maps are written")] {
             say(what, &tally);
-            assert!(tally.told + tally.skipped >= tally.made, "{what}: {tally:?}");
+            assert!(
+                tally.told + tally.skipped >= tally.made,
+                "{what}: {tally:?}"
+            );
         }
     }
 }
@@ -145,7 +145,7 @@ fn every_exit_is_told_or_counted_as_skipped_whichever_hook_tells_it() {
 #[test]
 #[ignore = "needs root"]
 fn the_hook_that_is_taken_here_loses_no_exit() {
-    let tally = tally(extent::rounds(10), &Hook::EXITS, |_attached| {});
+    let tally = tally(extent::rounds(5), &Hook::EXITS, |_attached| {});
     say("the hook that is taken", &tally);
     assert_eq!((tally.told, tally.skipped), (tally.made, 0), "{tally:?}");
 }

@@ -10,6 +10,7 @@ mod client;
 mod containers;
 mod crowds;
 mod daemon;
+mod departures;
 mod docs;
 mod doctor;
 mod ends;

@@ -10,7 +10,7 @@ use std::{fs, path::Path};
 /// # Panics
 ///
 /// Always.
-pub(crate) fn inapplicable(why: &str) -> ! {
+pub fn inapplicable(why: &str) -> ! {
     panic!("NOT APPLICABLE: {why}")
 }
 

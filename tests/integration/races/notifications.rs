@@ -9,7 +9,7 @@ use std::{
     thread,
 };
 
-use probe_tests::{Cgroup, Deadline, Victim, boottime_ns, extent};
+use probe_tests::{Cgroup, Deadline, Victim, boottime_ns, extent, inapplicable};
 use rustix::{
     event::{PollFd, PollFlags, poll},
     fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags},
@@ -45,7 +45,9 @@ fn after_freeze_kill_and_thaw_the_ring_tells_and_not_the_late_notification() {
             victim.wait();
         }
     }
-    assert!(quick > 0, "all of {rounds} rounds were too slow");
+    if quick == 0 {
+        inapplicable(&format!("all of {rounds} rounds were too slow"));
+    }
     // Who is woken by the freezing itself may look so late that all is over.
     assert!(by_ring * 2 > quick, "{by_ring} of {quick}");
 }
