@@ -60,6 +60,9 @@ fn programs_of_the_loader() -> BTreeMap<String, String> {
     let mut programs = BTreeMap::new();
     for hook in Hook::ALL {
         let names = if hook == Hook::Exit {
+            for name in ExitShape::Classic.programs() {
+                programs.insert((*name).to_owned(), "tracepoint".to_owned());
+            }
             [ExitShape::GroupDead, ExitShape::Live]
                 .map(ExitShape::programs)
                 .concat()

@@ -56,8 +56,8 @@ fn deaths(rings: &mut Rings, tracker: &mut Tracker, pid: u32) -> Vec<Exit> {
 #[ignore = "needs root"]
 fn every_exit_program_tells_the_same_of_the_same_death() {
     let cgroup = Cgroup::v2("shapes");
-    for shape in [ExitShape::GroupDead, ExitShape::Live] {
-        for program in shape.programs() {
+    for shape in [ExitShape::GroupDead, ExitShape::Live, ExitShape::Classic] {
+        for &program in shape.programs() {
             if !kernel::accepts(shape, program) {
                 continue;
             }

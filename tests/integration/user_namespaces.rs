@@ -84,8 +84,8 @@ fn nested() -> Victim {
 #[test]
 #[ignore = "needs root"]
 fn an_exit_tells_who_owns_the_user_namespaces_whichever_program_reads_them() {
-    for shape in [ExitShape::GroupDead, ExitShape::Live] {
-        for program in shape.programs() {
+    for shape in [ExitShape::GroupDead, ExitShape::Live, ExitShape::Classic] {
+        for &program in shape.programs() {
             if !kernel::accepts(shape, program) {
                 continue;
             }

@@ -38,6 +38,7 @@ mod trial;
 mod victim;
 mod waiting;
 
+pub use applicable::inapplicable;
 pub use cgroup::Cgroup;
 pub use clock::boottime_ns;
 pub use daemon::Daemon;

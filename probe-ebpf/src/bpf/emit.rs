@@ -4,7 +4,7 @@
 //! wakes its reader only when enough has gathered or the reader said that it
 //! sleeps without a timer. The decisive ring wakes where nothing else does.
 
-use aya_ebpf::{bindings, programs::RawTracePointContext};
+use aya_ebpf::{EbpfContext, bindings, programs::RawTracePointContext};
 use aya_log_ebpf::warn;
 use probe_ebpf::{
     counter::{DECISIVE_DROPPED, DECISIVE_SUBMITTED, STREAM_DROPPED, STREAM_SUBMITTED},
@@ -36,7 +36,7 @@ pub(crate) fn header(kind: u32) -> Header {
 /// Puts a record of fixed size into the stream; `dropped` counts where there is
 /// no room.
 #[inline(always)]
-pub(crate) fn stream<T: 'static>(ctx: &RawTracePointContext, record: T, dropped: u32) {
+pub(crate) fn stream<T: 'static>(ctx: &impl EbpfContext, record: T, dropped: u32) {
     if let Some(mut entry) = STREAM.reserve::<T>(0) {
         entry.write(record);
         entry.submit(wake_up(size_of::<T>() as u64));
@@ -109,7 +109,7 @@ fn wake_parked() {
 }
 
 #[inline(always)]
-fn count_drop(ctx: &RawTracePointContext, dropped: u32) {
+fn count_drop(ctx: &impl EbpfContext, dropped: u32) {
     if map_value::add_one(&COUNTERS, dropped) == 1 {
         warn!(ctx, "stream ring full: first record dropped on this CPU");
     }

@@ -6,7 +6,11 @@
 //! runs in the dying task on every version, when the status is final and the
 //! task is *still in its cgroup*: a hint, never a verdict.
 
-use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
+use aya_ebpf::{
+    EbpfContext,
+    macros::{raw_tracepoint, tracepoint},
+    programs::{RawTracePointContext, TracePointContext},
+};
 use probe_ebpf::{
     config::{FILTER_AGE, FILTER_FAILED, FILTER_OOM, FILTER_SIGNALED, FILTER_THREADS},
     counter::STREAM_DROPPED,
@@ -50,6 +54,17 @@ pub(crate) fn exit_live_probed(ctx: RawTracePointContext) -> i32 {
     0
 }
 
+/// 7.0 and later, where a task may be preempted inside a raw program, and who
+/// exits on that CPU meanwhile is skipped. The handler that a classic tracepoint
+/// has is not preempted. Its arguments lie where only tracefs says, so `live` is
+/// looked at.
+#[tracepoint]
+pub(crate) fn exit_classic(ctx: TracePointContext) -> u32 {
+    let task = Task::current_typed();
+    exit(&ctx, task, is_last(task));
+    0
+}
+
 #[inline(always)]
 fn is_group_dead(ctx: &RawTracePointContext) -> bool {
     ctx.arg::<u64>(1) & 1 != 0
@@ -67,7 +82,7 @@ fn is_last<const HOW: bool>(task: Task<HOW>) -> bool {
 
 /// `task` is `current`: the tracepoint runs in the dying task on every version.
 #[inline(always)]
-fn exit<const HOW: bool>(ctx: &RawTracePointContext, task: Task<HOW>, group_dead: bool) {
+fn exit<const HOW: bool>(ctx: &impl EbpfContext, task: Task<HOW>, group_dead: bool) {
     let flags = globals::filter_flags();
     if !group_dead && flags & FILTER_THREADS == 0 {
         oom::hand_mark_to_group();

@@ -8,7 +8,10 @@ use std::{
 };
 
 use rustix::io::Errno;
-use tokio::time::{MissedTickBehavior, interval, sleep_until};
+use tokio::{
+    sync::oneshot,
+    time::{MissedTickBehavior, interval, sleep_until},
+};
 
 use super::{ExitCode, Failure};
 use crate::{kill::Target, source::cgroup_control::CgroupControl};
@@ -16,6 +19,9 @@ use crate::{kill::Target, source::cgroup_control::CgroupControl};
 /// v1 drops the last reference a moment after it lists nobody, and nothing tells
 /// of it.
 const BUSY_RETRY: Duration = Duration::from_millis(10);
+
+/// What `rmdir` may take though the time is over.
+const LEAST: Duration = Duration::from_secs(1);
 
 /// How it ended.
 pub(super) enum Removed {
@@ -36,7 +42,17 @@ pub(super) async fn all(
     retry.set_missed_tick_behavior(MissedTickBehavior::Delay);
     for cgroup in quarry.iter().flat_map(Target::cgroups) {
         let mut is_said = false;
-        while let Err(error) = cgroup.remove() {
+        loop {
+            let removal = cgroup.try_clone();
+            let remove = move || removal.and_then(|it| it.remove());
+            let removed = tokio::select! {
+                biased;
+                () = stop.as_mut() => return Removed::Interrupted,
+                removed = aside(remove, deadline) => removed,
+            };
+            let Err(error) = removed else {
+                break;
+            };
             let is_over = deadline.is_some_and(|it| it <= Instant::now());
             if is_over || Errno::from_io_error(&error) != Some(Errno::BUSY) {
                 return Removed::Not(failure(cgroup, error));
@@ -53,6 +69,28 @@ pub(super) async fn all(
         }
     }
     Removed::All
+}
+
+/// Runs it on a thread of its own: from Linux 7.0 on `rmdir` may sleep until who
+/// is dying has left, and neither the time nor a signal may wait for that.
+async fn aside(
+    remove: impl FnOnce() -> io::Result<()> + Send + 'static,
+    deadline: Option<Instant>,
+) -> io::Result<()> {
+    let (tell, told) = oneshot::channel();
+    let remove = move || {
+        // Nobody waits any more: then it is told as busy.
+        let _late = tell.send(remove());
+    };
+    std::thread::Builder::new()
+        .name("rmdir".to_owned())
+        .spawn(remove)?;
+    let deadline = deadline.map(|it| it.max(Instant::now() + LEAST));
+    tokio::select! {
+        biased;
+        removed = told => removed.unwrap_or_else(|_died| Err(Errno::BUSY.into())),
+        () = until(deadline) => Err(Errno::BUSY.into()),
+    }
 }
 
 async fn until(deadline: Option<Instant>) {
@@ -75,4 +113,47 @@ fn failure(cgroup: &CgroupControl, error: io::Error) -> Failure {
     };
     let context = format!("cannot remove {}", cgroup.path().display());
     Failure::new(code, anyhow::Error::new(error).context(context)).hint(hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_rmdir_that_sleeps_holds_up_nothing_else() {
+        let (wake, asleep) = channel::<()>();
+        let (tell, told) = channel();
+        let remove = move || {
+            // Until the test is over.
+            let _woken = asleep.recv();
+            tell.send(()).expect("the test listens");
+            Ok(())
+        };
+        let others = async {
+            for _ in 0..3 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            removed = aside(remove, None) => panic!("{removed:?}"),
+            () = others => {}
+        }
+        assert!(told.try_recv().is_err(), "it still sleeps");
+        drop(wake);
+        told.recv().expect("the thread comes to its end");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_rmdir_that_sleeps_beyond_the_time_is_busy() {
+        let (_wake, asleep) = channel::<()>();
+        let remove = move || {
+            let _woken = asleep.recv();
+            Ok(())
+        };
+        let removed = aside(remove, Some(Instant::now())).await;
+        let error = removed.expect_err("nobody woke it");
+        assert_eq!(Errno::from_io_error(&error), Some(Errno::BUSY));
+    }
 }

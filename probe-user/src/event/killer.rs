@@ -83,12 +83,16 @@ fn classify(killer: &Killer, tgid: u32) -> (Via, Option<Cause>) {
     }
 }
 
-/// `SEND_SIG_NOINFO`: no process filled in who it is.
+/// `SEND_SIG_NOINFO`: no process filled in who it is. `kill(2)` does not any more
+/// (Linux 7.3); it goes to the group, as the signal at a parent's death does.
 fn without_info(killer: &Killer, tgid: u32) -> (Via, Option<Cause>) {
     let has = |flag: u32| killer.flags & flag != 0;
     if has(SIGNAL_TO_GROUP) {
-        let cause = has(SENDER_EXITING).then_some(Cause::ParentDeath);
-        return (Via::Kernel, cause);
+        return if has(SENDER_EXITING) {
+            (Via::Kernel, Some(Cause::ParentDeath))
+        } else {
+            (Via::Kill, None)
+        };
     }
     if has(SENDER_IS_TRACER) {
         return (Via::Ptrace, None);
@@ -140,6 +144,10 @@ mod tests {
         assert_eq!(seen(14, 128, group, 5), (Via::Kernel, None, None));
         assert_eq!(seen(10, -2, group, 5), (Via::Timer, None, None));
         assert_eq!(seen(13, 0, SIGNAL_NO_INFO, DEAD), (Via::Kernel, None, None));
+        assert_eq!(
+            seen(15, 0, SIGNAL_NO_INFO | SIGNAL_TO_GROUP, 5),
+            (Via::Kill, Some(5), None)
+        );
     }
 
     #[test]

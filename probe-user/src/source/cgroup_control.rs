@@ -33,6 +33,15 @@ impl CgroupControl {
         })
     }
 
+    /// The same cgroup for another thread.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self {
+            directory: self.directory.try_clone()?,
+            path: self.path.clone(),
+            hierarchy: self.hierarchy,
+        })
+    }
+
     /// Where it was when it was pinned: for messages.
     #[must_use]
     pub fn path(&self) -> &Path {

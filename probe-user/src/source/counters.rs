@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use aya::programs::ProgramError;
+use aya::programs::{Program, ProgramError};
 use probe_ebpf::counter;
 
 use super::load::{Attached, LoadError};
@@ -60,27 +60,26 @@ impl Attached {
         self.counter(counter::DECISIVE_DROPPED)
     }
 
-    /// Runs of the exit program that the kernel skipped because another BPF
-    /// program was interrupted on that CPU (raw tracepoints in preemptible
-    /// context, Linux 7.0). Exits of single threads count too, so this is an
+    /// Runs of our programs that the kernel skipped because the same one was
+    /// preempted on that CPU (raw tracepoints, Linux 7.0) or BPF was disabled
+    /// there (classic ones). Exits of single threads count too, so this is an
     /// upper bound of the processes missed. Before 6.1 the kernel keeps no such
     /// count and skips none: 0.
     #[must_use]
     pub fn recursion_misses(&self) -> u64 {
-        self.exit_fdinfo()
-            .ok()
-            .and_then(|fdinfo| field(&fdinfo, "recursion_misses:"))
-            .unwrap_or(0)
+        let fdinfos = self
+            .ebpf
+            .programs()
+            .filter_map(|(_, program)| fdinfo(program).ok());
+        fdinfos
+            .filter_map(|fdinfo| field(&fdinfo, "recursion_misses:"))
+            .sum()
     }
+}
 
-    fn exit_fdinfo(&self) -> Result<String, ProgramError> {
-        let program = self
-            .exit
-            .and_then(|(_, name)| self.ebpf.program(name))
-            .ok_or(ProgramError::NotLoaded)?;
-        let fd = program.fd()?.as_fd().as_raw_fd();
-        fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).map_err(ProgramError::IOError)
-    }
+fn fdinfo(program: &Program) -> Result<String, ProgramError> {
+    let fd = program.fd()?.as_fd().as_raw_fd();
+    fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).map_err(ProgramError::IOError)
 }
 
 fn field(fdinfo: &str, name: &str) -> Option<u64> {

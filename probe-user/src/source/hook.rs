@@ -83,16 +83,20 @@ pub enum ExitShape {
     /// `(task)`: the program looks at `signal->live`, and two tasks of a group
     /// may both see 0.
     Live,
+    /// As [`ExitShape::Live`], by the classic tracepoint: where the raw one may
+    /// be preempted (Linux 7.0) it alone is skipped for nobody.
+    Classic,
 }
 
 impl ExitShape {
     /// The programs for this shape, the fastest first: it needs a helper of
     /// Linux 5.11 and a kernel with BTF, the other one neither.
     #[must_use]
-    pub const fn programs(self) -> [&'static str; 2] {
+    pub const fn programs(self) -> &'static [&'static str] {
         match self {
-            Self::GroupDead => ["exit_group_dead", "exit_group_dead_probed"],
-            Self::Live => ["exit_live", "exit_live_probed"],
+            Self::GroupDead => &["exit_group_dead", "exit_group_dead_probed"],
+            Self::Live => &["exit_live", "exit_live_probed"],
+            Self::Classic => &["exit_classic"],
         }
     }
 
@@ -102,6 +106,7 @@ impl ExitShape {
         match self {
             Self::GroupDead => "group_dead",
             Self::Live => "live",
+            Self::Classic => "classic",
         }
     }
 }

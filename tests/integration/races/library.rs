@@ -175,8 +175,15 @@ fn waits_outlive_the_reader_of_the_ring() {
             while hub.has_bpf() {
                 tokio::task::yield_now().await;
             }
+            // It sleeps before the kill: else it might find all over already.
+            let mut asleep = pin!(met(&mut wait));
+            tokio::select! {
+                biased;
+                met = &mut asleep => panic!("{met:?}"),
+                () = std::future::ready(()) => {}
+            }
             victim.signal(Signal::KILL);
-            let met = met(&mut wait).await;
+            let met = asleep.await;
             assert!(
                 met.woken_by.is_some_and(|by| wakers.contains(&by)),
                 "{met:?}"

@@ -27,6 +27,8 @@ pub const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
 const POINTER_BYTES: u32 = 8;
 const CONTROLLER_ENUM: &str = "cgroup_subsys_id";
 const EXIT_TRACEPOINT: &str = "btf_trace_sched_process_exit";
+/// What a tracepoint that may be preempted begins with; in use nowhere else.
+const SRCU_GUARD: &str = "class_srcu_fast_notrace_t";
 
 /// What the BTF says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +38,9 @@ pub struct KernelTypes {
     /// Whether `sched_process_exit` has a `group_dead` argument (Linux 6.16);
     /// `None` if the BTF does not describe the tracepoint.
     pub exit_has_group_dead: Option<bool>,
+    /// Whether a task may be preempted inside a tracepoint (Linux 7.0): then
+    /// they guard themselves by SRCU.
+    pub tracepoints_are_preemptible: bool,
 }
 
 impl KernelTypes {
@@ -90,6 +95,7 @@ pub fn parse(bytes: &[u8]) -> Result<KernelTypes, BtfError> {
     let mut types = KernelTypes {
         offsets: OFFSETS_UNKNOWN,
         exit_has_group_dead: None,
+        tracepoints_are_preemptible: false,
     };
     let mut found = vec![UNKNOWN; MEMBERS.len()];
     let mut controllers = CONTROLLERS.map(|_| None);
@@ -104,6 +110,9 @@ pub fn parse(bytes: &[u8]) -> Result<KernelTypes, BtfError> {
             }
             Kind::Typedef if btf.name(start) == Some(EXIT_TRACEPOINT.as_bytes()) => {
                 types.exit_has_group_dead = btf.tracepoint_args(index).map(|args| args > 1);
+            }
+            Kind::Typedef if btf.name(start) == Some(SRCU_GUARD.as_bytes()) => {
+                types.tracepoints_are_preemptible = true;
             }
             _ => {}
         }

@@ -44,6 +44,7 @@ pub(super) fn examine(checks: &mut Vec<Check>) -> Vec<Check> {
                 .map(|(check, _)| check.clone())
                 .collect();
             checks.extend(tracepoints);
+            checks.push(skips(&attached));
             needed
         }
     }
@@ -97,6 +98,35 @@ fn tracepoint(attached: &mut Attached, hook: Hook) -> Check {
         }
         Ok(()) => Check::yes(name, "attached"),
     }
+}
+
+/// Whether the kernel skips programs here, and what it has skipped of the trial.
+fn skips(attached: &Attached) -> Check {
+    const NAME: &str = "skipped_programs";
+    let skipped = attached.recursion_misses();
+    let Some(types) = &attached.types else {
+        return Check::yes(
+            NAME,
+            format!("{skipped}; BTF would tell whether it may be more"),
+        );
+    };
+    if !types.tracepoints_are_preemptible {
+        return Check::yes(
+            NAME,
+            format!("{skipped}; tracepoints are not preempted here"),
+        );
+    }
+    if attached.exit_shape() == Some(ExitShape::Classic) {
+        return Check::yes(
+            NAME,
+            format!("{skipped}; exits come by the classic tracepoint"),
+        );
+    }
+    Check::no(
+        NAME,
+        format!("{skipped}; a task that is preempted in the exit program hides others"),
+        Some("mount tracefs at /sys/kernel/tracing; until then such exits are told as lost"),
+    )
 }
 
 fn refused(name: &str, error: &LoadError) -> Check {

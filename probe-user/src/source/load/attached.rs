@@ -3,7 +3,10 @@
 use aya::{
     Ebpf,
     maps::{HashMap, MapData, PerCpuArray},
-    programs::{RawTracePoint, raw_trace_point::RawTracePointLinkId},
+    programs::{
+        RawTracePoint, TracePoint, raw_trace_point::RawTracePointLinkId,
+        trace_point::TracePointLinkId,
+    },
 };
 use aya_log::EbpfLogger;
 use probe_ebpf::event::CgroupKey;
@@ -51,20 +54,27 @@ impl Attached {
     }
 
     /// The BTF tells the shape; without it the newer one is tried first, which
-    /// an older kernel refuses to attach.
+    /// an older kernel refuses to attach. Where raw programs may be preempted
+    /// the classic one is the first choice; it needs a tracefs.
     fn attach_exit(&mut self) -> Result<(), LoadError> {
-        let known = self
-            .types
-            .as_ref()
-            .and_then(|types| types.exit_has_group_dead);
-        let shapes: &[ExitShape] = match known {
+        let types = self.types.as_ref();
+        let may_be_preempted = types.is_some_and(|types| types.tracepoints_are_preemptible);
+        if may_be_preempted {
+            let program = ExitShape::Classic.programs()[0];
+            match self.attach_exit_program(ExitShape::Classic, program) {
+                Ok(()) => return Ok(()),
+                Err(error) => debug!(program, "refused: {}", Chain(&error)),
+            }
+        }
+        let types = self.types.as_ref();
+        let shapes: &[ExitShape] = match types.and_then(|types| types.exit_has_group_dead) {
             Some(true) => &[ExitShape::GroupDead],
             Some(false) => &[ExitShape::Live],
             None => &[ExitShape::GroupDead, ExitShape::Live],
         };
         let mut result = Err(LoadError::Incomplete("exit program"));
         for &shape in shapes {
-            for program in shape.programs() {
+            for &program in shape.programs() {
                 result = self.attach_exit_program(shape, program);
                 match &result {
                     Ok(()) | Err(LoadError::NotPermitted { .. }) => return result,
@@ -82,7 +92,10 @@ impl Attached {
         shape: ExitShape,
         program: &'static str,
     ) -> Result<(), LoadError> {
-        self.attach_program(Hook::Exit, program)?;
+        match shape {
+            ExitShape::GroupDead | ExitShape::Live => self.attach_program(Hook::Exit, program)?,
+            ExitShape::Classic => self.attach_classic(Hook::Exit, program)?,
+        }
         self.exit = Some((shape, program));
         Ok(())
     }
@@ -105,6 +118,22 @@ impl Attached {
             .map_err(|source| attach_error(hook, source))?;
         let _link: RawTracePointLinkId = program
             .attach(hook.tracepoint())
+            .map_err(|source| attach_error(hook, source))?;
+        Ok(())
+    }
+
+    fn attach_classic(&mut self, hook: Hook, program: &'static str) -> Result<(), LoadError> {
+        let program: &mut TracePoint = self
+            .ebpf
+            .program_mut(program)
+            .ok_or(LoadError::Incomplete(program))?
+            .try_into()
+            .map_err(|source| attach_error(hook, source))?;
+        program
+            .load()
+            .map_err(|source| attach_error(hook, source))?;
+        let _link: TracePointLinkId = program
+            .attach("sched", hook.tracepoint())
             .map_err(|source| attach_error(hook, source))?;
         Ok(())
     }
