@@ -151,6 +151,8 @@ offsets! {
     cred_uid = "cred"."uid",
     /// Tasks that have not begun to exit.
     signal_live = "signal_struct"."live",
+    /// Tasks that have not been released.
+    signal_nr_threads = "signal_struct"."nr_threads",
     /// `SIGNAL_` flags.
     signal_flags = "signal_struct"."flags",
     /// Raw wait status of the group.

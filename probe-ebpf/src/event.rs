@@ -54,6 +54,8 @@ pub const SENDER_EXITING: u32 = 1 << 2;
 pub const SENDER_NS_INIT: u32 = 1 << 3;
 /// [`Killer::flags`]: the sending task traces the target.
 pub const SENDER_IS_TRACER: u32 = 1 << 4;
+/// [`Killer::flags`]: with this signal the target began to end.
+pub const SIGNAL_KILLED: u32 = 1 << 5;
 
 /// What every record starts with.
 #[repr(C)]

@@ -147,16 +147,14 @@ fn the_two_capabilities_of_the_hint_suffice() {
 
 #[test]
 #[ignore = "needs root"]
-fn where_bpf_counts_as_locked_memory_and_none_may_be_locked_the_hint_says_so() {
-    if !kernel::counts_bpf_as_locked_memory() {
-        kernel::inapplicable("BPF does not count as locked memory");
-    }
+fn a_limit_on_locked_memory_is_named_where_bpf_counts_and_is_nothing_elsewhere() {
     let little = conditions::with_little_locked_memory;
-    let words = ["65536 bytes of RLIMIT_MEMLOCK", "ulimit -l unlimited"];
-    assert_refused(&probe_in(&mut little(&["trace"])), 5, &words);
-    let report = probe_in(&mut little(&["doctor"]));
-    for word in ["RLIMIT_MEMLOCK", "CAP_SYS_RESOURCE"] {
-        assert!(report.stdout.contains(word), "{report:#?}");
+    let counts = kernel::counts_bpf_as_locked_memory();
+    if counts && kernel::lets_read_memory() {
+        let words = ["65536 bytes of RLIMIT_MEMLOCK", "ulimit -l unlimited"];
+        assert_refused(&probe_in(&mut little(&["trace"])), 5, &words);
+        let report = probe_in(&mut little(&["doctor"]));
+        assert!(report.stdout.contains("CAP_SYS_RESOURCE"), "{report:#?}");
     }
     // What a wait needs is there all the same.
     let mut victim = Victim::spawn(&["pause"], None);
@@ -167,7 +165,28 @@ fn where_bpf_counts_as_locked_memory_and_none_may_be_locked_the_hint_says_so() {
     let output = waiting.finish();
     assert_eq!(output.code, Some(0), "{output:#?}");
     let verdict = output.json().pop().expect("a verdict");
-    assert_eq!(verdict["backend"], "pidfd", "{output:#?}");
+    let serves_bpf = !counts && kernel::lets_read_memory();
+    let backend = if serves_bpf { "bpf" } else { "pidfd" };
+    assert_eq!(verdict["backend"], backend, "{output:#?}");
+}
+
+#[test]
+#[ignore = "needs root"]
+fn where_the_kernel_is_locked_down_pidfds_serve_and_the_reason_is_told() {
+    let is_free = kernel::lets_read_memory();
+    let mut victim = Victim::spawn(&["pause"], None);
+    let waiting = Waiting::armed(&[&victim.pid().to_string()]);
+    victim.signal(Signal::KILL);
+    victim.wait();
+    let output = waiting.finish();
+    assert_eq!(output.code, Some(0), "{output:#?}");
+    let verdict = output.json().pop().expect("a verdict");
+    let backend = if is_free { "bpf" } else { "pidfd" };
+    assert_eq!(verdict["backend"], backend, "{output:#?}");
+    if !is_free {
+        let words = ["lockdown=confidentiality", "probe wait"];
+        assert_refused(&probe(&["trace"]), 5, &words);
+    }
 }
 
 #[test]

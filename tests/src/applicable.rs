@@ -15,9 +15,11 @@ pub fn inapplicable(why: &str) -> ! {
 }
 
 /// Whether the kernel can tell of anything that happens in it: the directory is
-/// there whether or not something is mounted on it.
+/// there whether or not something is mounted on it. Locked down it must not.
 pub(crate) fn has_tracing() -> bool {
-    Path::new("/sys/kernel/tracing").is_dir()
+    let lockdown = fs::read_to_string("/sys/kernel/security/lockdown");
+    let is_locked = lockdown.is_ok_and(|modes| modes.contains("[confidentiality]"));
+    Path::new("/sys/kernel/tracing").is_dir() && !is_locked
 }
 
 /// Whether a container may have a root of its own. It gets one by moving the

@@ -1,14 +1,15 @@
 //! What this kernel has, found out by looking, for tests that expect something
-//! else where it is not there. Never by its version, and never by asking `probe`.
+//! else where it is not there. Never by its version.
 
-use std::fs;
+use std::{fs, path::Path};
 
-use probe_user::source::hook::ExitShape;
+use probe_user::source::{btf, hook::ExitShape};
 use rustix::{
     fs::fstat,
     process::{Pid, PidfdFlags, getpid, pidfd_open},
 };
 
+use crate::applicable;
 pub use crate::applicable::inapplicable;
 
 /// Whether a process can be told from another with its pid by the inode number of
@@ -34,6 +35,13 @@ pub fn counts_bpf_as_locked_memory() -> bool {
     has_function("bpf_map_charge_init")
 }
 
+/// Whether programs may read the kernel's memory, without which ours are refused:
+/// `lockdown=confidentiality` forbids it, and a kernel without tracing runs none.
+#[must_use]
+pub fn lets_read_memory() -> bool {
+    applicable::has_tracing()
+}
+
 /// Whether who dies of a seccomp filter was sent a signal (Linux 5.16): before,
 /// it just ends.
 #[must_use]
@@ -49,11 +57,9 @@ pub fn accepts(shape: ExitShape, program: &str) -> bool {
 }
 
 /// Whether the exit tracepoint has an argument that tells the last task of a
-/// process (Linux 6.16).
+/// process (Linux 6.16). Without BTF nobody knows, and both are tried.
 fn tells_last_task() -> bool {
-    const FORMAT: &str = "/sys/kernel/tracing/events/sched/sched_process_exit/format";
-    let format = fs::read_to_string(FORMAT).expect("tracefs is mounted");
-    format.contains("group_dead")
+    btf::read(Path::new(btf::VMLINUX)).is_ok_and(|types| types.exit_has_group_dead != Some(false))
 }
 
 /// Whether programs may read the current task without a helper for each member

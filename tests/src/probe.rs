@@ -121,7 +121,7 @@ impl Probe {
                     }
                 }
                 Err(_) if !applicable::has_tracing() => {
-                    applicable::inapplicable("the kernel has no tracing")
+                    applicable::inapplicable("the kernel has no tracing, or is locked down")
                 }
                 Err(why) => panic!("trace did not start ({why:?}): {:#?}", self.said),
             }

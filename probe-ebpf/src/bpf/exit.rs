@@ -118,10 +118,10 @@ fn describe<const HOW: bool>(task: Task<HOW>, group_dead: bool) -> Exit {
     };
     let mut killer = NO_KILLER;
     if group_dead && signal_in(exit_code) != 0 {
-        if oom::take_mark(&described) {
+        if oom::is_marked(&described) {
             flags |= EXIT_OOM_VICTIM;
         }
-        if let Some(found) = signal::take(&described, signal_in(exit_code)) {
+        if let Some(found) = signal::find(&described, signal_in(exit_code), group.is_alone()) {
             killer = found;
             flags |= EXIT_KILLER_KNOWN;
         }

@@ -60,25 +60,24 @@ pub(crate) fn hand_mark_to_group() {
     }
 }
 
-/// Takes the mark of a group that is dead now.
+/// Whether a group that is dead now was chosen. The mark stays, as a remembered
+/// signal does.
 #[inline(always)]
-pub(crate) fn take_mark(task: &event::Task) -> bool {
-    take_own(task, task.tgid)
-        || MARKED_BY_TID.get() != 0 && task.tid != task.tgid && take_own(task, task.tid)
+pub(crate) fn is_marked(task: &event::Task) -> bool {
+    is_own(task, task.tgid)
+        || MARKED_BY_TID.get() != 0 && task.tid != task.tgid && is_own(task, task.tid)
 }
 
-/// Takes the mark under a number if it is this group's, not that of somebody who
-/// had the number before.
+/// Whether there is a mark under a number and it is this group's, not that of
+/// somebody who had the number before.
 #[inline(always)]
-fn take_own(task: &event::Task, id: u32) -> bool {
+fn is_own(task: &event::Task, id: u32) -> bool {
     let Some(mark) = map_value::lookup(&OOM_VICTIMS, &id) else {
         return false;
     };
-    let is_own = if mark.start_boottime_ns == 0 {
+    if mark.start_boottime_ns == 0 {
         task.start_boottime_ns <= mark.marked_boottime_ns
     } else {
         task.start_boottime_ns == mark.start_boottime_ns
-    };
-    let _gone = OOM_VICTIMS.remove(id);
-    is_own
+    }
 }

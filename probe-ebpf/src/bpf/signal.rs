@@ -10,8 +10,8 @@ use aya_log_ebpf::warn;
 use probe_ebpf::{
     counter::SIGNAL_UNRECORDED,
     event::{
-        self, Killer, SENDER_EXITING, SENDER_IS_TRACER, SENDER_NS_INIT, SIGNAL_NO_INFO,
-        SIGNAL_TO_GROUP,
+        self, Killer, SENDER_EXITING, SENDER_IS_TRACER, SENDER_NS_INIT, SIGNAL_KILLED,
+        SIGNAL_NO_INFO, SIGNAL_TO_GROUP,
     },
 };
 
@@ -63,16 +63,20 @@ fn remember(ctx: &RawTracePointContext, signal: u32) {
     };
     let start_boottime_ns = target.leader().start_boottime_ns();
     // The first SIGKILL is the one that kills; the kernel reports later ones
-    // as delivered too.
-    if signal == SIGKILL
-        && let Some(first) = map_value::lookup(&FATAL_SIGNALS, &key)
+    // as delivered too. So do older ones (5.10) of a real-time signal that killed.
+    if let Some(first) = map_value::lookup(&FATAL_SIGNALS, &key)
         && first.start_boottime_ns == start_boottime_ns
+        && (signal == SIGKILL || first.killer.flags & SIGNAL_KILLED != 0)
     {
         return;
     }
+    let mut killer = sender(ctx, target, signal);
+    if target.group().is_ending() {
+        killer.flags |= SIGNAL_KILLED;
+    }
     let entry = FatalSignal {
         start_boottime_ns,
-        killer: sender(ctx, target, signal),
+        killer,
     };
     if FATAL_SIGNALS.insert(&key, &entry, 0).is_err()
         && map_value::add_one(&COUNTERS, SIGNAL_UNRECORDED) == 1
@@ -125,9 +129,11 @@ fn sender_state(target: Task<PROBED>) -> u32 {
     state
 }
 
-/// Takes the remembered signal of a group that died of `signal`.
+/// The remembered signal of a group that died of `signal`. For all but the last
+/// who may ask it stays: where the tracepoint does not tell the last task, two of
+/// a group may both seem so.
 #[inline(always)]
-pub(crate) fn take(task: &event::Task, signal: u32) -> Option<Killer> {
+pub(crate) fn find(task: &event::Task, signal: u32, is_last: bool) -> Option<Killer> {
     let key = SignalKey {
         tgid: task.tgid,
         signal,
@@ -135,6 +141,8 @@ pub(crate) fn take(task: &event::Task, signal: u32) -> Option<Killer> {
     let found = map_value::lookup(&FATAL_SIGNALS, &key)?;
     let ours = found.start_boottime_ns == task.start_boottime_ns;
     let killer = found.killer;
-    let _gone = FATAL_SIGNALS.remove(&key);
+    if is_last {
+        let _gone = FATAL_SIGNALS.remove(&key);
+    }
     ours.then_some(killer)
 }

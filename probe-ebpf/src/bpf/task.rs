@@ -195,12 +195,24 @@ impl<const HOW: bool> Group<HOW> {
         read::<HOW, _>(self.0, offset!(signal_live))
     }
 
+    /// Whether no other task can be on its way out: those before were released.
+    #[inline(always)]
+    pub(crate) fn is_alone(self) -> bool {
+        read::<HOW, u32>(self.0, offset!(signal_nr_threads)) == 1
+    }
+
+    /// Whether its status is decided: from here on all its tasks end.
+    #[inline(always)]
+    pub(crate) fn is_ending(self) -> bool {
+        let flags: u32 = read::<HOW, _>(self.0, offset!(signal_flags));
+        flags & SIGNAL_GROUP_EXIT != 0
+    }
+
     /// Raw wait status of the whole group, as `wait_task_zombie` computes it:
     /// <https://elixir.bootlin.com/linux/v6.12/source/kernel/exit.c#L1184>
     #[inline(always)]
     pub(crate) fn status(self, leader: Task<HOW>) -> u32 {
-        let flags: u32 = read::<HOW, _>(self.0, offset!(signal_flags));
-        if flags & SIGNAL_GROUP_EXIT != 0 {
+        if self.is_ending() {
             read::<HOW, _>(self.0, offset!(signal_group_exit_code))
         } else {
             leader.status()

@@ -106,6 +106,10 @@ pub(super) fn without_bpf(error: LoadError) -> Failure {
              (`ulimit -l unlimited`, LimitMEMLOCK=infinity in a unit) or run it with \
              CAP_SYS_RESOURCE; `probe wait` works without"
         }
+        LoadError::LockedDown { .. } => {
+            "it was booted with lockdown=confidentiality, or something chose that later: \
+             lockdown=integrity allows it; `probe wait` works without"
+        }
         LoadError::NoRingBuffer => "BPF ring buffers need Linux 5.8; `probe wait` works without",
         _ => "`probe doctor` tells what this machine offers",
     };

@@ -139,6 +139,9 @@ fn refused(name: &str, error: &LoadError) -> Check {
             "before Linux 5.11 BPF counts as locked memory: `ulimit -l unlimited`, \
              LimitMEMLOCK=infinity in a unit, or CAP_SYS_RESOURCE",
         ),
+        LoadError::LockedDown { .. } => {
+            Some("boot with lockdown=integrity instead of confidentiality")
+        }
         LoadError::NoRingBuffer => Some("needs Linux 5.8"),
         LoadError::Attach { .. } => {
             Some("boot a kernel with CONFIG_BPF_EVENTS; `probe -vv doctor` has the verifier's log")

@@ -31,6 +31,12 @@ pub enum LoadError {
         #[source]
         source: io::Error,
     },
+    /// Programs must not read the kernel's memory.
+    #[error("the kernel is locked down: programs for {} must not read its memory", hook.tracepoint())]
+    LockedDown {
+        /// Which hook.
+        hook: Hook,
+    },
     /// Ring buffers need Linux 5.8.
     #[error("this kernel has no BPF ring buffer")]
     NoRingBuffer,
@@ -97,6 +103,9 @@ pub(super) fn attach_error(hook: Hook, source: ProgramError) -> LoadError {
             let log = verifier_log.to_string();
             debug!("{}: {log}", hook.tracepoint());
             let reason = reason_in(&log).to_owned();
+            if is_locked_down(&reason) {
+                return LoadError::LockedDown { hook };
+            }
             return LoadError::Refused { hook, reason };
         }
         ProgramError::LoadError { io_error, .. } => Some(io_error),
@@ -119,6 +128,12 @@ pub(super) fn attach_error(hook: Hook, source: ProgramError) -> LoadError {
             source: Box::new(source),
         },
     }
+}
+
+/// Whether the verifier does not know a helper that there is since Linux 5.5: with
+/// `lockdown=confidentiality` it denies to know it, in words that differ.
+fn is_locked_down(reason: &str) -> bool {
+    reason.contains("bpf_probe_read_kernel#") && !reason.contains("call ")
 }
 
 /// The verdict in a verifier's log: the last line before the statistics.
