@@ -160,3 +160,36 @@ fn no_object_names_a_directory_of_the_machine_that_built_it() {
         }
     }
 }
+
+/// The words of the types in `.BTF`: of maps, their keys and values, and programs.
+fn types(file: &File) -> Vec<u32> {
+    let section = file.section_by_name(".BTF").expect("types");
+    let words: Vec<u32> = section
+        .data()
+        .expect("their bytes")
+        .as_chunks()
+        .0
+        .iter()
+        .map(|&word| {
+            if file.is_little_endian() {
+                u32::from_le_bytes(word)
+            } else {
+                u32::from_be_bytes(word)
+            }
+        })
+        .collect();
+    // Magic and version; then the header's length, where the types begin after
+    // it, and how long they are.
+    let [_, header, begin, length] = words[..4] else {
+        panic!("no header");
+    };
+    let begin = (header + begin) as usize / 4;
+    words[begin..begin + length as usize / 4].to_vec()
+}
+
+#[test]
+fn both_byte_orders_have_maps_of_the_same_types() {
+    let [little, big] = files().map(|file| types(&file));
+    assert!(!little.is_empty());
+    assert!(little == big);
+}

@@ -47,7 +47,9 @@ const DIRECTORIES: [&str; 16] = [
 /// Writes it and says where it is.
 pub(super) fn pack(programs: &Programs) -> Result<PathBuf> {
     let path = checkout::target().join("vm/initramfs.gz");
-    let file = File::create(&path).with_context(|| format!("create {}", path.display()))?;
+    // A machine that starts at this moment has the old one or the new one.
+    let partial = path.with_extension("partial");
+    let file = File::create(&partial).with_context(|| format!("create {}", partial.display()))?;
     let mut gzip = Command::new("gzip")
         .arg("-1")
         .stdin(Stdio::piped())
@@ -65,6 +67,7 @@ pub(super) fn pack(programs: &Programs) -> Result<PathBuf> {
     if !status.success() {
         bail!("gzip ended with {status}");
     }
+    fs::rename(&partial, &path).with_context(|| format!("rename to {}", path.display()))?;
     Ok(path)
 }
 

@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Result, ensure};
 
 use super::{
-    guest::Guest,
+    guest::{Guest, Run},
     kernel::{Catalogue, Kernel},
     qemu::Qemu,
     row::Row,
@@ -142,7 +142,8 @@ impl Matrix {
             println!("── {name}: {}: once more", run.trouble().join("; "));
             run = guest.run()?;
         }
-        let trouble = run.trouble();
+        let mut trouble = run.trouble();
+        trouble.extend(unmatched(guest.words, &run));
         for line in &trouble {
             println!("── {name}: {line}");
         }
@@ -173,4 +174,16 @@ impl Matrix {
         ensure!(self.failed.is_empty(), "failed: {}", self.failed.join(", "));
         Ok(self.left_out.join("; "))
     }
+}
+
+/// Filters that no test's name contains: a misspelled one would pass.
+fn unmatched(words: &str, run: &Run) -> Vec<String> {
+    let names = || run.transcript.outcomes.keys();
+    words
+        .split(' ')
+        .filter_map(|word| word.strip_prefix("probe.tests="))
+        .flat_map(|filters| filters.split(','))
+        .filter(|filter| *filter != "*" && !names().any(|name| name.contains(filter)))
+        .map(|filter| format!("no test was run whose name contains {filter}"))
+        .collect()
 }

@@ -49,6 +49,14 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 50)]
     trials: u32,
 
+    /// With the programs that `cargo xtask test` built, not with static ones
+    #[arg(long)]
+    built: bool,
+
+    /// What `cargo xtask test` runs of it, with the programs that it built
+    #[arg(long, conflicts_with_all = ["kernel", "test", "shell", "record"])]
+    quick: bool,
+
     /// Show the kernels and do nothing
     #[arg(long)]
     list: bool,
@@ -96,11 +104,19 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         }
         return Ok(());
     }
+    if args.quick {
+        return test().map(drop);
+    }
     let mut matrix = Matrix::new(Duration::from_secs(args.minutes * 60));
     let kernels = matrix.kernels(&rows, args.allow_missing);
     matrix.qemu = qemu(&kernels)?;
     setup::packages(&[setup::RUNC, setup::CRUN, setup::STRACE]);
-    let initramfs = initramfs::pack(&build::build()?)?;
+    let programs = if args.built {
+        build::built()
+    } else {
+        build::build()
+    };
+    let initramfs = initramfs::pack(&programs?)?;
     if args.shell {
         let Some((row, kernel)) = kernels.first() else {
             bail!("there is no kernel to run a shell on");

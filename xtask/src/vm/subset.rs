@@ -11,8 +11,21 @@ pub(super) const LIMIT: Duration = Duration::from_mins(12);
 /// without events.
 const NAMES: [&str; 4] = ["5.10", "6.19.6", "7.3", "UML"];
 
-/// The wait on each backend, exits, kills, the trace, the doctor.
-const FILTERS: [&str; 5] = ["backends::", "doctor::", "exits::", "kill::", "wait::"];
+/// The wait on each backend, what is said where one is missing, exits, kills, the
+/// doctor.
+const FILTERS: [&str; 11] = [
+    "backends::a_named_backend",
+    "backends::auto_takes",
+    "backends::the_lower_backends",
+    "doctor::with_every_privilege",
+    "doctor::without_btf",
+    "exits::",
+    "kill::members::a_cgroup_with_others_below",
+    "kill::members::with_records",
+    "kill::until::a_cgroup_is_killed",
+    "ladder::",
+    "wait::",
+];
 
 /// Of each backend.
 const TRIALS: u32 = 20;
