@@ -12,10 +12,12 @@ use anyhow::{Context, Result};
 
 use super::{
     console::{self, Finding},
+    initramfs::Initramfs,
     kernel::Kernel,
     qemu::Qemu,
-    row::{Machine, Row},
+    row::Row,
     transcript::{Outcome, Transcript},
+    uml,
 };
 use crate::checkout;
 
@@ -27,7 +29,7 @@ pub(super) struct Guest<'a> {
     pub(super) row: &'a Row,
     pub(super) kernel: &'a Kernel,
     pub(super) qemu: Option<Qemu>,
-    pub(super) initramfs: &'a Path,
+    pub(super) initramfs: &'a Initramfs,
     /// Which start of this kernel it is.
     pub(super) start: usize,
     /// For pid 1, as words of the kernel's command line.
@@ -40,7 +42,7 @@ pub(super) fn shell(
     row: &Row,
     kernel: &Kernel,
     qemu: Option<Qemu>,
-    initramfs: &Path,
+    initramfs: &Initramfs,
 ) -> Result<()> {
     let guest = Guest {
         row,
@@ -51,13 +53,8 @@ pub(super) fn shell(
         words: "probe.shell",
         seconds: SHELL_SECONDS,
     };
-    let mut command = match row.machine {
-        Machine::Qemu => guest.emulator("console=ttyS0")?,
-        Machine::Uml => guest.program("con0=fd:0,fd:1"),
-    };
-    if row.machine == Machine::Qemu {
-        command.args(["-serial", "mon:stdio", "-serial", "null"]);
-    }
+    let mut command = guest.emulator("console=ttyS0")?;
+    command.args(["-serial", "mon:stdio", "-serial", "null"]);
     crate::command::run(&mut command)
 }
 
@@ -122,14 +119,6 @@ impl Guest<'_> {
     }
 
     fn command(&self, console: &Path) -> Result<Command> {
-        if self.row.machine == Machine::Uml {
-            let mut uml = self.program("con0=null,fd:2");
-            uml.args(["ssl=null", "ssl1=null,fd:1"]);
-            let file = File::create(console);
-            let file = file.with_context(|| format!("create {}", console.display()))?;
-            uml.stderr(file);
-            return Ok(uml);
-        }
         let mut qemu = self.emulator("console=ttyS0 loglevel=6")?;
         let console = format!("file:{}", console.display());
         qemu.args(["-serial", &console, "-serial", "stdio"]);
@@ -149,15 +138,22 @@ impl Guest<'_> {
 
     fn emulator(&self, console: &str) -> Result<Command> {
         let qemu = self.qemu.context("no emulator")?;
+        let (cpus, initramfs) = match &self.kernel.uml {
+            Some(uml) => {
+                let Initramfs { path, uml_init } = self.initramfs;
+                (uml::CPUS, uml::pack(uml, uml_init, path)?)
+            }
+            None => (qemu.cpus(), self.initramfs.path.clone()),
+        };
         let mut command = self.limited(Path::new("qemu-system-x86_64"));
         command
             .args(["-machine", "q35", "-accel", "tcg,thread=multi"])
-            .args(["-cpu", "max", "-smp", qemu.cpus(), "-m", MEMORY])
+            .args(["-cpu", "max", "-smp", cpus, "-m", MEMORY])
             .args(["-nodefaults", "-no-user-config", "-display", "none"])
             .args(["-no-reboot", "-kernel"])
             .arg(&self.kernel.image)
             .arg("-initrd")
-            .arg(self.initramfs)
+            .arg(initramfs)
             .arg("-append")
             .arg(format!(
                 "{console} panic=-1 oops=panic {} {}",
@@ -165,29 +161,12 @@ impl Guest<'_> {
             ));
         Ok(command)
     }
-
-    fn program(&self, console: &str) -> Command {
-        let mut command = self.limited(&self.kernel.image);
-        command
-            .arg(format!("mem={MEMORY}"))
-            .arg(format!("initrd={}", self.initramfs.display()))
-            .args(["console=tty0", "panic=-1", console])
-            .args(self.row.words.split_whitespace())
-            .args(self.words.split(' '));
-        command
-    }
 }
 
 impl Run {
     pub(super) fn has_stalled(&self) -> bool {
         let is_stall = |finding: &Finding| matches!(finding, Finding::Stalled(_));
         self.findings.iter().any(is_stall)
-    }
-
-    /// Before any program runs: UML has room for the registers of the CPUs that
-    /// its builder knew, and a CPU with more of them lets no program begin.
-    pub(super) fn is_refused_by_the_cpu(&self) -> bool {
-        self.transcript.release.is_none() && self.findings.contains(&Finding::Refused)
     }
 
     /// All that is wrong.
@@ -206,9 +185,8 @@ impl Run {
         } else if !transcript.is_whole {
             trouble.push("it did not come to its end".to_owned());
         }
-        trouble.extend(self.findings.iter().filter_map(|finding| match finding {
-            Finding::Broken(line) | Finding::Stalled(line) => Some(format!("console: {line}")),
-            Finding::Refused => None,
+        trouble.extend(self.findings.iter().map(|finding| match finding {
+            Finding::Broken(line) | Finding::Stalled(line) => format!("console: {line}"),
         }));
         trouble
     }

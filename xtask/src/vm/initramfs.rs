@@ -44,8 +44,15 @@ const DIRECTORIES: [&str; 16] = [
     "probe/release",
 ];
 
-/// Writes it and says where it is.
-pub(super) fn pack(programs: &Programs) -> Result<PathBuf> {
+/// See the module.
+pub(super) struct Initramfs {
+    pub(super) path: PathBuf,
+    /// Pid 1 of a guest in which UML runs, of which the archive is.
+    pub(super) uml_init: PathBuf,
+}
+
+/// Writes it.
+pub(super) fn pack(programs: &Programs) -> Result<Initramfs> {
     let path = checkout::target().join("vm/initramfs.gz");
     // A machine that starts at this moment has the old one or the new one.
     let partial = path.with_extension("partial");
@@ -68,10 +75,11 @@ pub(super) fn pack(programs: &Programs) -> Result<PathBuf> {
         bail!("gzip ended with {status}");
     }
     fs::rename(&partial, &path).with_context(|| format!("rename to {}", path.display()))?;
-    Ok(path)
+    let uml_init = programs.directory.join("uml");
+    Ok(Initramfs { path, uml_init })
 }
 
-fn skeleton(cpio: &mut Cpio<impl Write>) -> Result<()> {
+pub(super) fn skeleton(cpio: &mut Cpio<impl Write>) -> Result<()> {
     for directory in DIRECTORIES {
         cpio.directory(directory)?;
     }
@@ -121,7 +129,10 @@ fn tools(cpio: &mut Cpio<impl Write>) -> Result<BTreeSet<PathBuf>> {
     Ok(libraries)
 }
 
-fn add_libraries(cpio: &mut Cpio<impl Write>, libraries: &BTreeSet<PathBuf>) -> Result<()> {
+pub(super) fn add_libraries(
+    cpio: &mut Cpio<impl Write>,
+    libraries: &BTreeSet<PathBuf>,
+) -> Result<()> {
     for library in libraries {
         let name = library.file_name().and_then(|name| name.to_str());
         let name = name.with_context(|| format!("name of {}", library.display()))?;
@@ -136,7 +147,7 @@ fn add_libraries(cpio: &mut Cpio<impl Write>, libraries: &BTreeSet<PathBuf>) -> 
 }
 
 /// The libraries of a program, and what loads them.
-fn loaded(program: &Path) -> Result<Vec<PathBuf>> {
+pub(super) fn loaded(program: &Path) -> Result<Vec<PathBuf>> {
     let output = Command::new("ldd").arg(program).output();
     let output = output.context("run ldd")?.stdout;
     let lines = String::from_utf8_lossy(&output);

@@ -8,7 +8,10 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use super::row::{self, Machine, Row};
+use super::{
+    row::{self, Machine, Row},
+    uml,
+};
 use crate::{
     apt::{self, Apt, Source},
     checkout,
@@ -16,7 +19,10 @@ use crate::{
 
 /// See the module.
 pub(super) struct Kernel {
+    /// What the machine boots.
     pub(super) image: PathBuf,
+    /// The kernel in question, if it is a program that runs in there.
+    pub(super) uml: Option<PathBuf>,
     /// Where it is from.
     pub(super) package: String,
 }
@@ -36,7 +42,7 @@ impl Catalogue {
         let kept = fs::read_to_string(&note).unwrap_or_default();
         if let Some(package) = kept.strip_prefix(&asked) {
             let package = package.to_owned();
-            return Ok(Kernel { image, package });
+            return self.bootable(row, image, package);
         }
         let apt = self.suite(row)?;
         let package = choose(apt, row)?;
@@ -49,7 +55,25 @@ impl Catalogue {
         fs::remove_dir_all(&unpacked).with_context(|| format!("remove {}", unpacked.display()))?;
         // Last: an interrupted download must not look finished.
         fs::write(&note, asked + &package).with_context(|| format!("write {}", note.display()))?;
-        Ok(Kernel { image, package })
+        self.bootable(row, image, package)
+    }
+
+    /// A program has a kernel of another row below it.
+    fn bootable(&mut self, row: &Row, image: PathBuf, package: String) -> Result<Kernel> {
+        if row.machine == Machine::Qemu {
+            return Ok(Kernel {
+                image,
+                uml: None,
+                package,
+            });
+        }
+        let host = row::ROWS.iter().find(|row| row.name == uml::HOST);
+        let host = self.kernel(host.context("UML has a host")?)?;
+        Ok(Kernel {
+            image: host.image,
+            uml: Some(image),
+            package,
+        })
     }
 
     /// The archives differ in what they carry: the first that has the suite.

@@ -20,6 +20,7 @@ mod subset;
 mod support;
 mod table;
 mod transcript;
+mod uml;
 
 use std::time::{Duration, Instant};
 
@@ -141,9 +142,7 @@ pub(crate) fn test() -> Result<String> {
 }
 
 fn qemu(kernels: &[(&'static Row, Kernel)]) -> Result<Option<Qemu>> {
-    kernels
-        .iter()
-        .any(|(row, _)| row.machine == Machine::Qemu)
+    (!kernels.is_empty())
         .then(Qemu::find_or_install)
         .transpose()
 }

@@ -23,7 +23,7 @@ pub(super) struct Row {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Machine {
     Qemu,
-    /// It is a program.
+    /// It is a program, in a guest of QEMU.
     Uml,
 }
 
