@@ -8,14 +8,14 @@ use serde_json::{Value, json};
 #[test]
 #[ignore = "needs root"]
 fn the_status_of_10000_random_deaths_is_what_waitpid_said() {
-    const DEATHS: usize = 10_000;
+    let all = extent::small_or(500, 10_000);
     let seed = random::seeded().u64(..).to_string();
     let trial = Trial::new("deaths");
-    let mut parent = trial.start(&["deaths", &seed, &DEATHS.to_string()]);
+    let mut parent = trial.start(&["deaths", &seed, &all.to_string()]);
     let reports = parent.reports();
     assert_eq!(parent.wait(), 0);
     let told = trial.finish();
-    assert_eq!(reports.len(), DEATHS);
+    assert_eq!(reports.len(), all);
     assert_eq!(told.lost, 0);
     // Pids come again, but those of one pid die one after the other.
     let mut statuses: HashMap<u32, Vec<i32>> = HashMap::new();
@@ -50,7 +50,7 @@ fn the_status_of_10000_random_deaths_is_what_waitpid_said() {
 #[ignore = "needs root"]
 fn in_200_runs_of_150_processes_killed_at_once_none_is_missing_and_none_told_twice() {
     const PROCESSES: usize = 150;
-    let all_runs = extent::rounds(200);
+    let all_runs = extent::small_or(10, extent::rounds(200));
     let mut trial = Trial::new("swarm");
     let (runs, processes) = (all_runs.to_string(), PROCESSES.to_string());
     let words = ["swarm", trial.cgroup.path(), &runs, &processes, "9"];
