@@ -52,7 +52,7 @@ pub(super) fn shell(
         seconds: SHELL_SECONDS,
     };
     let mut command = match row.machine {
-        Machine::Qemu => guest.emulator("console=ttyS0")?,
+        Machine::Qemu => guest.emulator("console=ttyS0 loglevel=4")?,
         Machine::Uml => guest.program("con0=fd:0,fd:1"),
     };
     if row.machine == Machine::Qemu {
