@@ -52,8 +52,19 @@ pub fn signals_seccomp() -> bool {
 /// Whether this kernel has what one of [`ExitShape::programs`] is made for.
 #[must_use]
 pub fn accepts(shape: ExitShape, program: &str) -> bool {
-    let has_arguments = shape != ExitShape::GroupDead || tells_last_task();
-    has_arguments && (program.ends_with("_probed") || types_current_task())
+    let is_offered = match shape {
+        ExitShape::GroupDead => tells_last_task(),
+        ExitShape::Live => true,
+        ExitShape::Classic => has_tracefs(),
+    };
+    is_offered && (program.ends_with("_probed") || types_current_task())
+}
+
+/// Whether a tracefs is mounted, which numbers the classic tracepoints.
+fn has_tracefs() -> bool {
+    let tops = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"];
+    tops.into_iter()
+        .any(|top| Path::new(top).join("events/sched").is_dir())
 }
 
 /// Whether the exit tracepoint has an argument that tells the last task of a

@@ -53,7 +53,7 @@ pub(super) fn shell(
         words: "probe.shell",
         seconds: SHELL_SECONDS,
     };
-    let mut command = guest.emulator("console=ttyS0")?;
+    let mut command = guest.emulator("console=ttyS0 loglevel=4")?;
     command.args(["-serial", "mon:stdio", "-serial", "null"]);
     crate::command::run(&mut command)
 }
