@@ -33,3 +33,32 @@ pub(crate) fn can_move_the_root() -> bool {
     };
     !mounts.lines().any(is_first)
 }
+
+/// Whether the backend `bpf` can be had by whoever has every privilege.
+#[must_use]
+pub fn has_bpf() -> bool {
+    has_tracing()
+}
+
+/// The backend that serves whoever has every privilege.
+#[must_use]
+pub fn best_backend() -> &'static str {
+    if has_bpf() { "bpf" } else { "pidfd" }
+}
+
+/// Ends a test of what only `bpf` can do where it cannot be had.
+///
+/// # Panics
+///
+/// There.
+pub fn needs_bpf() {
+    if !has_bpf() {
+        inapplicable("the kernel has no tracing");
+    }
+}
+
+/// Whether the kernel describes its own types.
+#[must_use]
+pub fn has_types() -> bool {
+    Path::new("/sys/kernel/btf/vmlinux").exists()
+}

@@ -12,7 +12,7 @@
     reason = "the harness panics by design, with what it saw until then"
 )]
 
-mod applicable;
+pub mod applicable;
 mod binaries;
 mod cgroup;
 mod clock;

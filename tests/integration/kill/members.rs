@@ -4,7 +4,7 @@ use std::fs;
 
 use probe_tests::{Cgroup, Deadline, Held, Replaced, Victim, Waiting, conditions, record};
 
-use super::{BACKENDS, assert_done, is_alive, kill, shell, verdict};
+use super::{assert_done, backends, is_alive, kill, shell, verdict};
 
 #[test]
 #[ignore = "needs root"]
@@ -84,7 +84,7 @@ fn with_records_every_exit_is_told() {
 #[test]
 #[ignore = "needs root"]
 fn a_fork_bomb_in_a_v1_cgroup_that_cannot_be_frozen_is_killed() {
-    for backend in BACKENDS {
+    for &backend in backends() {
         let cgroup = Cgroup::v1("pids", "bomb");
         cgroup.write("pids.max", "1000");
         let mut bomb = Victim::start_as("crowd", &["bomb"], Some(&cgroup));

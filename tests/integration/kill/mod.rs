@@ -16,11 +16,17 @@ use std::{
     process::{Command, Stdio},
 };
 
-use probe_tests::{Cgroup, Output, Victim, probe};
+use probe_tests::{Cgroup, Output, Victim, applicable, probe};
 use serde_json::Value;
 
-/// Every backend that can be asked for.
-const BACKENDS: [&str; 4] = ["auto", "bpf", "pidfd", "poll"];
+/// Every backend that can be asked for here.
+fn backends() -> &'static [&'static str] {
+    if applicable::has_bpf() {
+        &["auto", "bpf", "pidfd", "poll"]
+    } else {
+        &["auto", "pidfd", "poll"]
+    }
+}
 
 /// `probe kill --json`.
 fn kill(args: &[&str]) -> Output {

@@ -4,12 +4,12 @@ use std::fs;
 
 use probe_tests::{Cgroup, Victim, Waiting, conditions};
 
-use super::{BACKENDS, assert_done, kill, state, verdict};
+use super::{assert_done, backends, kill, state, verdict};
 
 #[test]
 #[ignore = "needs root"]
 fn a_cgroup_is_killed_until_each_state_by_each_backend() {
-    for backend in BACKENDS {
+    for &backend in backends() {
         for until in ["exited", "reaped", "empty"] {
             for cgroup in [Cgroup::v2("until"), Cgroup::v1("pids", "until")] {
                 let below = cgroup.sub("below");
@@ -32,7 +32,7 @@ fn a_cgroup_is_killed_until_each_state_by_each_backend() {
 #[test]
 #[ignore = "needs root"]
 fn a_zombie_has_exited_and_is_not_reaped() {
-    for backend in BACKENDS {
+    for &backend in backends() {
         let cgroup = Cgroup::v2("zombie");
         let mut victim = Victim::start(&["pause"], Some(&cgroup));
         let pid = victim.pid().to_string();
@@ -61,7 +61,7 @@ fn a_zombie_has_exited_and_is_not_reaped() {
 #[test]
 #[ignore = "needs root"]
 fn until_removed_it_waits_for_somebody_to_remove_it() {
-    for backend in BACKENDS {
+    for &backend in backends() {
         for parent in [Cgroup::v2("removed"), Cgroup::v1("pids", "removed")] {
             let cgroup = parent.sub("below");
             let mut victim = Victim::start(&["pause"], Some(&cgroup));
