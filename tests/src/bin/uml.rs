@@ -7,6 +7,7 @@
 
 use std::{
     fs::{self, File, OpenOptions},
+    io::{self, Write},
     process::Command,
 };
 
@@ -30,7 +31,7 @@ fn main() -> Result<()> {
         "this turns the machine off when it is done"
     );
     if let Err(error) = run() {
-        eprintln!("error {error:#}");
+        let _unsaid = writeln!(io::stderr(), "error {error:#}");
     }
     // QEMU takes a restart for the end.
     reboot(RebootCommand::Restart).context("turn the machine off")
