@@ -122,7 +122,7 @@ fn a_removal_that_cancels_the_notification_leaves_only_the_bare_poll_asleep() {
             }
         }
         if forgotten == 0 {
-            inapplicable(&format!("the trap was set in none of {rounds} rounds"));
+            kernel::inapplicable(&format!("the trap was set in none of {rounds} rounds"));
         }
     }
 }
