@@ -14,6 +14,9 @@ const NAMES: [&str; 4] = ["5.10", "6.19.6", "7.3", "UML"];
 /// The wait on each backend, exits, kills, the trace, the doctor.
 const FILTERS: [&str; 5] = ["backends::", "doctor::", "exits::", "kill::", "wait::"];
 
+/// The same for a kernel that tells of no exit, and is twice emulated.
+const UML_FILTERS: [&str; 4] = ["backends::", "doctor::", "kill::until::", "wait::"];
+
 /// Of each backend.
 const TRIALS: u32 = 20;
 
@@ -24,7 +27,10 @@ pub(super) fn rows() -> Vec<&'static Row> {
 
 /// For pid 1.
 pub(super) fn words(row: &Row) -> Vec<String> {
-    let filters = FILTERS.join(",");
+    let filters = match row.machine {
+        Machine::Qemu => FILTERS.join(","),
+        Machine::Uml => UML_FILTERS.join(","),
+    };
     let mut words = vec![format!("probe.tests={filters} probe.soak={TRIALS}")];
     if row.machine == Machine::Qemu && row.name == NAMES[2] {
         words.push("probe.v2 probe.tests=runtimes::limits".to_owned());
