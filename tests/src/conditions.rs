@@ -99,8 +99,9 @@ pub fn denied(calls: &str, errno: &str, args: &[&str]) -> Command {
 pub fn without_btf(args: &[&str]) -> Command {
     let mut command = Command::new("unshare");
     command
-        .args(["--mount", "sh", "-c"])
-        .arg("mount -t tmpfs none /sys/kernel/btf && exec \"$0\" \"$@\"")
+        .args(["--mount", "sh", "-ec"])
+        // Some kernels have no such directory in the first place.
+        .arg("! test -d /sys/kernel/btf || mount -t tmpfs none /sys/kernel/btf; exec \"$0\" \"$@\"")
         .arg(binaries::probe())
         .args(args);
     command

@@ -27,6 +27,9 @@ const FILTERS: [&str; 11] = [
     "wait::",
 ];
 
+/// The same for a kernel that tells of no exit, and is twice emulated.
+const UML_FILTERS: [&str; 4] = ["backends::", "doctor::", "kill::until::", "wait::"];
+
 /// Of each backend.
 const TRIALS: u32 = 20;
 
@@ -37,7 +40,10 @@ pub(super) fn rows() -> Vec<&'static Row> {
 
 /// For pid 1.
 pub(super) fn words(row: &Row) -> Vec<String> {
-    let filters = FILTERS.join(",");
+    let filters = match row.machine {
+        Machine::Qemu => FILTERS.join(","),
+        Machine::Uml => UML_FILTERS.join(","),
+    };
     let mut words = vec![format!("probe.tests={filters} probe.soak={TRIALS}")];
     if row.machine == Machine::Qemu && row.name == NAMES[2] {
         words.push("probe.v2 probe.tests=runtimes::limits".to_owned());
