@@ -173,7 +173,6 @@ fn a_limit_on_locked_memory_is_named_where_bpf_counts_and_is_nothing_elsewhere()
 #[test]
 #[ignore = "needs root"]
 fn where_the_kernel_is_locked_down_pidfds_serve_and_the_reason_is_told() {
-    let is_free = kernel::lets_read_memory();
     let mut victim = Victim::spawn(&["pause"], None);
     let waiting = Waiting::armed(&[&victim.pid().to_string()]);
     victim.signal(Signal::KILL);
@@ -181,9 +180,8 @@ fn where_the_kernel_is_locked_down_pidfds_serve_and_the_reason_is_told() {
     let output = waiting.finish();
     assert_eq!(output.code, Some(0), "{output:#?}");
     let verdict = output.json().pop().expect("a verdict");
-    let backend = if is_free { "bpf" } else { "pidfd" };
-    assert_eq!(verdict["backend"], backend, "{output:#?}");
-    if !is_free {
+    assert_eq!(verdict["backend"], kernel::backend(), "{output:#?}");
+    if !kernel::lets_read_memory() {
         let words = ["lockdown=confidentiality", "probe wait"];
         assert_refused(&probe(&["trace"]), 5, &words);
     }
@@ -204,6 +202,7 @@ fn warnings(stderr: &[String]) -> Vec<&String> {
 #[test]
 #[ignore = "needs root"]
 fn without_btf_records_have_nulls_and_there_is_one_warning() {
+    kernel::needs_tracing();
     let cgroup = Cgroup::v2("no-btf");
     let args = ["trace", "--json", "--cgroup", cgroup.path()];
     let mut probe = Probe::trace_in(&mut conditions::without_btf(&args));
@@ -234,6 +233,7 @@ fn without_btf_records_have_nulls_and_there_is_one_warning() {
 #[test]
 #[ignore = "needs root"]
 fn without_btf_a_condition_that_cannot_be_told_lets_records_pass_and_says_so() {
+    kernel::needs_tracing();
     let cgroup = Cgroup::v2("no-btf-filters");
     let args = [
         "trace",
@@ -288,6 +288,7 @@ fn without_btf_a_v1_cgroup_cannot_be_traced() {
 #[test]
 #[ignore = "needs root"]
 fn a_buffer_size_is_rounded_up_and_said_so() {
+    kernel::needs_tracing();
     let cgroup = Cgroup::v2("buffer");
     for (asked, size) in [("5000", "8192"), ("1", "4096"), ("3M", "4194304")] {
         let args = [
@@ -352,6 +353,7 @@ fn without_times(mut lines: Vec<Value>) -> Vec<Value> {
 #[test]
 #[ignore = "needs root"]
 fn quiet_says_nothing_but_data() {
+    kernel::needs_tracing();
     let cgroup = Cgroup::v2("quiet");
     let args = [
         "-q",
@@ -373,6 +375,7 @@ fn quiet_says_nothing_but_data() {
 #[test]
 #[ignore = "needs root"]
 fn nothing_is_coloured_in_a_pipe() {
+    kernel::needs_tracing();
     let cgroup = Cgroup::v2("pipe");
     let args = ["trace", "--duration", "0", "-vv", "--cgroup", cgroup.path()];
     for mut command in [conditions::as_it_is(&args), conditions::without_btf(&args)] {

@@ -55,6 +55,7 @@ fn deaths(rings: &mut Rings, tracker: &mut Tracker, pid: u32) -> Vec<Exit> {
 #[test]
 #[ignore = "needs root"]
 fn every_exit_program_tells_the_same_of_the_same_death() {
+    kernel::needs_tracing();
     let cgroup = Cgroup::v2("shapes");
     for shape in [ExitShape::GroupDead, ExitShape::Live, ExitShape::Classic] {
         for &program in shape.programs() {

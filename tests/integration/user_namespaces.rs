@@ -84,6 +84,7 @@ fn nested() -> Victim {
 #[test]
 #[ignore = "needs root"]
 fn an_exit_tells_who_owns_the_user_namespaces_whichever_program_reads_them() {
+    kernel::needs_tracing();
     for shape in [ExitShape::GroupDead, ExitShape::Live, ExitShape::Classic] {
         for &program in shape.programs() {
             if !kernel::accepts(shape, program) {

@@ -42,6 +42,19 @@ pub fn lets_read_memory() -> bool {
     applicable::has_tracing()
 }
 
+/// The best backend that root has here.
+#[must_use]
+pub fn backend() -> &'static str {
+    if lets_read_memory() { "bpf" } else { "pidfd" }
+}
+
+/// Ends a test that has no meaning without programs that read the kernel's memory.
+pub fn needs_tracing() {
+    if !lets_read_memory() {
+        inapplicable("the kernel has no tracing, or is locked down");
+    }
+}
+
 /// Whether who dies of a seccomp filter was sent a signal (Linux 5.16): before,
 /// it just ends.
 #[must_use]

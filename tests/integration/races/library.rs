@@ -2,7 +2,7 @@
 
 use std::{future::Future, pin::pin, time::Duration};
 
-use probe_tests::{Cgroup, DEADLINE, Victim, extent};
+use probe_tests::{Cgroup, DEADLINE, Victim, extent, kernel};
 use probe_user::{
     filter::Wanted,
     source::{hook::Hook, load::Plan, ring::Stream},
@@ -21,6 +21,7 @@ fn run<T>(test: impl Future<Output = T>) -> T {
 
 /// With BPF, which has joined.
 async fn joined(plan: Plan) -> (Hub, Stream) {
+    kernel::needs_tracing();
     let mut hub = Hub::start(Backend::Bpf);
     hub.load(plan);
     let loaded = hub.bpf().await.expect("the first to ask");

@@ -130,10 +130,11 @@ pub(super) fn attach_error(hook: Hook, source: ProgramError) -> LoadError {
     }
 }
 
-/// Whether the verifier does not know a helper that there is since Linux 5.5: with
+/// Whether the verifier does not know a helper that is older than ring buffers: with
 /// `lockdown=confidentiality` it denies to know it, in words that differ.
 fn is_locked_down(reason: &str) -> bool {
-    reason.contains("bpf_probe_read_kernel#") && !reason.contains("call ")
+    let denies = ["unknown func", "cannot use helper"];
+    reason.contains("bpf_probe_read") && denies.iter().any(|it| reason.contains(it))
 }
 
 /// The verdict in a verifier's log: the last line before the statistics.
@@ -186,6 +187,23 @@ mod tests {
             name: map.to_owned(),
             io_error: errno.into(),
         }))
+    }
+
+    #[test]
+    fn a_kernel_that_is_locked_down_is_told_from_a_program_that_is_wrong() {
+        for reason in [
+            "unknown func bpf_probe_read#4",
+            "unknown func bpf_probe_read_str#45",
+            "program of this type cannot use helper bpf_probe_read_kernel#113",
+        ] {
+            assert!(is_locked_down(reason), "{reason}");
+        }
+        for reason in [
+            "invalid func unknown#158",
+            "85: (85) call bpf_probe_read_kernel#113",
+        ] {
+            assert!(!is_locked_down(reason), "{reason}");
+        }
     }
 
     /// Stands for a kernel before 5.8: there is none to run this on, so the
