@@ -31,6 +31,7 @@ pub(super) fn examine(checks: &mut Vec<Check>) -> Vec<Check> {
             let untried = |name| Check::no(name, "not tried: the maps were refused", check.hint);
             checks.push(untried(PROGRAMS.to_owned()));
             checks.extend(Hook::ALL.map(|hook| untried(name_of(hook))));
+            checks.push(untried(SKIPS.to_owned()));
             vec![check]
         }
         Ok((mut attached, _rings)) => {
@@ -51,6 +52,7 @@ pub(super) fn examine(checks: &mut Vec<Check>) -> Vec<Check> {
 }
 
 const PROGRAMS: &str = "bpf_programs";
+const SKIPS: &str = "skipped_programs";
 
 fn name_of(hook: Hook) -> String {
     format!("tracepoint.{}", hook.tracepoint())
@@ -102,28 +104,27 @@ fn tracepoint(attached: &mut Attached, hook: Hook) -> Check {
 
 /// Whether the kernel skips programs here, and what it has skipped of the trial.
 fn skips(attached: &Attached) -> Check {
-    const NAME: &str = "skipped_programs";
     let skipped = attached.recursion_misses();
     let Some(types) = &attached.types else {
         return Check::yes(
-            NAME,
+            SKIPS,
             format!("{skipped}; BTF would tell whether it may be more"),
         );
     };
     if !types.tracepoints_are_preemptible {
         return Check::yes(
-            NAME,
+            SKIPS,
             format!("{skipped}; tracepoints are not preempted here"),
         );
     }
     if attached.exit_shape() == Some(ExitShape::Classic) {
         return Check::yes(
-            NAME,
+            SKIPS,
             format!("{skipped}; exits come by the classic tracepoint"),
         );
     }
     Check::no(
-        NAME,
+        SKIPS,
         format!("{skipped}; a task that is preempted in the exit program hides others"),
         Some("mount tracefs at /sys/kernel/tracing; until then such exits are told as lost"),
     )
