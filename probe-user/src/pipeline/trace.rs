@@ -164,6 +164,10 @@ impl Trace {
                     return Ok(());
                 }
                 is_parked = count == 0;
+                // To ask is a write to a map, during which the kernel skips a
+                // classic program: nobody else would tell of that.
+                self.read_counters(ring.get_mut())?;
+                self.teller.out.flush().map_err(TraceError::Write)?;
             }
         }
     }
