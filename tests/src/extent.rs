@@ -3,9 +3,16 @@
 /// Times for `cargo xtask test --full`.
 const FULL: usize = 5;
 
-/// `rounds`, or several times as many in a full run.
+/// What is left of the rounds in a machine that is emulated.
+const SMALL: usize = 20;
+
+/// `rounds`, or several times as many in a full run; a twentieth where every step
+/// takes long.
 #[must_use]
 pub fn rounds(rounds: usize) -> usize {
+    if stride() > 1 {
+        return rounds.div_ceil(SMALL);
+    }
     few_or(rounds, rounds * FULL)
 }
 
