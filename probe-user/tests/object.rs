@@ -98,8 +98,9 @@ fn the_kernel_is_told_a_gpl_compatible_licence() {
 #[test]
 fn the_programs_are_those_that_the_loader_names_each_for_its_tracepoint() {
     for file in files() {
-        let programs: BTreeMap<_, _> = symbols(&file, SymbolKind::Text, "raw_tp/")
+        let programs: BTreeMap<_, _> = ["raw_tp/", "tracepoint"]
             .into_iter()
+            .flat_map(|section| symbols(&file, SymbolKind::Text, section))
             .map(|(name, (section, _))| (name, section))
             .collect();
         assert_eq!(programs, programs_of_the_loader());
