@@ -16,7 +16,7 @@ use rustix::{
     io::Errno,
 };
 
-use super::{peer::Peer, refusal::Refusal, state::State, views};
+use super::{peer::Peer, refusal::Refusal, state::State};
 use crate::{
     cgroup::CgroupId,
     container::{FindError, Found},
@@ -69,10 +69,10 @@ impl Place {
 }
 
 /// The cgroup that a directory of a cgroup mount is.
-pub(super) fn directory(state: &State, peer: Peer, path: &str) -> Result<Place, Refusal> {
+pub(super) fn directory(state: &mut State, peer: Peer, path: &str) -> Result<Place, Refusal> {
     refuse_foreign(peer, "a path")?;
     let place = place(state.places.mounts(), path)?;
-    if views::leads_to(peer, &place) {
+    if state.views.lead_to(peer, &place) {
         return Ok(place);
     }
     let detail = format!("'{path}' leads to another place where you are");

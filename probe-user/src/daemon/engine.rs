@@ -22,6 +22,7 @@ use super::{
     metrics::Metrics,
     scan::{Piece, Scan},
     state::State,
+    views::Views,
 };
 use crate::{
     container::Resolver,
@@ -65,6 +66,8 @@ impl Engine {
     pub(super) fn now(&self) -> MutexGuard<'_, State> {
         let mut state = self.lock();
         state.drain_by(boottime_ns());
+        // Whoever had that pid may be gone.
+        state.views = Views::default();
         state
     }
 

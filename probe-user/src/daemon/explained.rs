@@ -94,13 +94,16 @@ impl AsyncWrite for Explained {
 /// The whole answer, if these bytes are a refusal that says nothing: all of our
 /// own say something.
 fn explained(bytes: &[u8]) -> Option<Vec<u8>> {
-    let head = str::from_utf8(bytes).ok()?;
-    let status = head.strip_prefix("HTTP/1.")?.get(2..5)?;
-    let is_silent = head.ends_with("\r\n\r\n") && head.contains("\r\ncontent-length: 0\r\n");
-    if !status.starts_with('4') || !is_silent {
+    let status = bytes.strip_prefix(b"HTTP/1.")?.get(2..5)?;
+    if !status.starts_with(b"4") {
         return None;
     }
-    let status = StatusCode::from_bytes(status.as_bytes()).ok()?;
+    let head = str::from_utf8(bytes).ok()?;
+    let is_silent = head.ends_with("\r\n\r\n") && head.contains("\r\ncontent-length: 0\r\n");
+    if !is_silent {
+        return None;
+    }
+    let status = StatusCode::from_bytes(status).ok()?;
     let body = refusal(status).to_json();
     let length = format!(
         "\r\ncontent-type: {MEDIA_TYPE}\r\ncontent-length: {}\r\n",

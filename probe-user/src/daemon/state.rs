@@ -16,6 +16,7 @@ use super::{
     owners::CgroupOwners,
     scan::{self, Scan},
     topics::Topics,
+    views::Views,
 };
 use crate::{
     api::info::Loss,
@@ -52,6 +53,8 @@ pub(super) struct State {
     pub(super) tracker: Tracker,
     pub(super) places: Places,
     pub(super) owners: CgroupOwners,
+    /// Of the request that is being answered.
+    pub(super) views: Views,
     pub(super) table: ProcessTable,
     pub(super) history: History,
     pub(super) topics: Topics,
@@ -83,6 +86,7 @@ impl State {
             tracker,
             places,
             owners: CgroupOwners::default(),
+            views: Views::default(),
             table: ProcessTable::new(rustix::param::clock_ticks_per_second()),
             history: History::new(history),
             topics: Topics::default(),

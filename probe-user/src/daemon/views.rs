@@ -1,30 +1,54 @@
 //! Whether a peer that names a directory means the one that the daemon would open:
 //! it may live in another mount or cgroup namespace.
 
-use std::{os::unix::fs::MetadataExt, path::Path};
+use std::{fs, io::Read, os::unix::fs::MetadataExt, path::Path};
 
-use procfs::process::{MountInfo, Process};
+use procfs::{
+    FromRead,
+    process::{MountInfo, MountInfos},
+};
 
 use super::{aim::Place, peer::Peer};
 
-/// Whether the name of this place leads the peer there too. What cannot be looked
-/// at leads elsewhere. `/proc/PID/mountinfo` is open to everybody, and tells the
-/// cgroup that is mounted as the reader's own cgroup namespace has it.
-pub(super) fn leads_to(peer: Peer, place: &Place) -> bool {
-    let Some(pid) = peer.pid().and_then(|pid| i32::try_from(pid).ok()) else {
-        return false;
-    };
-    let infos = Process::new(pid).and_then(|it| it.mountinfo());
-    let device = std::fs::metadata(&place.mount.mount_point).map(|it| it.dev());
-    let (Ok(infos), Ok(device)) = (infos, device) else {
-        return false;
-    };
-    let found = visible(&infos.0, &place.directory);
-    found.is_some_and(|it| {
-        it.mount_point == place.mount.mount_point
-            && it.root == place.mount.root
-            && is_device(&it.majmin, device)
-    })
+/// A peer may have made as many mounts as it likes: beyond this many bytes of them
+/// nobody looks.
+const MOST_BYTES: u64 = 1 << 20;
+
+/// Where the mounts are that a peer sees, read once for all that it names in a
+/// request.
+#[derive(Debug, Default)]
+pub(super) struct Views(Option<(u32, Vec<MountInfo>)>);
+
+impl Views {
+    /// Whether the name of this place leads the peer there too. What cannot be
+    /// looked at leads elsewhere. `/proc/PID/mountinfo` is open to everybody, and
+    /// tells the cgroup that is mounted as the reader's own cgroup namespace has it.
+    pub(super) fn lead_to(&mut self, peer: Peer, place: &Place) -> bool {
+        let Some(pid) = peer.pid() else {
+            return false;
+        };
+        if self.0.as_ref().is_none_or(|(of, _)| *of != pid) {
+            self.0 = Some((pid, mounts(pid).unwrap_or_default()));
+        }
+        let mounts = self.0.as_ref().map_or(&[][..], |(_, mounts)| mounts);
+        let device = fs::metadata(&place.mount.mount_point).map(|it| it.dev());
+        visible(mounts, &place.directory).is_some_and(|it| {
+            it.mount_point == place.mount.mount_point
+                && it.root == place.mount.root
+                && device.is_ok_and(|device| is_device(&it.majmin, device))
+        })
+    }
+}
+
+fn mounts(pid: u32) -> Option<Vec<MountInfo>> {
+    let file = fs::File::open(format!("/proc/{pid}/mountinfo")).ok()?;
+    let mut bytes = Vec::new();
+    let mut bounded = file.take(MOST_BYTES);
+    bounded.read_to_end(&mut bytes).ok()?;
+    if bounded.limit() == 0 {
+        return None;
+    }
+    Some(MountInfos::from_read(bytes.as_slice()).ok()?.0)
 }
 
 fn is_device(majmin: &str, device: u64) -> bool {
@@ -59,8 +83,6 @@ fn visible<'a>(mounts: &'a [MountInfo], path: &Path) -> Option<&'a MountInfo> {
 
 #[cfg(test)]
 mod tests {
-    use procfs::{FromRead, process::MountInfos};
-
     use super::*;
 
     fn seen(mounts: &str, path: &str) -> Option<String> {
@@ -101,9 +123,8 @@ mod tests {
 
     #[test]
     fn this_process_leads_to_its_own_mounts() {
-        let own = Process::myself().and_then(|it| it.mountinfo());
-        let own = own.expect("our own");
-        let found = visible(&own.0, Path::new("/proc/self"));
+        let own = mounts(std::process::id()).expect("our own");
+        let found = visible(&own, Path::new("/proc/self"));
         assert_eq!(found.map(|it| it.fs_type.as_str()), Some("proc"));
     }
 }
