@@ -14,6 +14,9 @@ use super::{aim::Place, peer::Peer};
 /// nobody looks.
 const MOST_BYTES: u64 = 1 << 20;
 
+/// Mounts that a path to a cgroup may cross, those that others hide included.
+const MOST_CROSSED: usize = 64;
+
 /// Where the mounts are that a peer sees, read once for all that it names in a
 /// request.
 #[derive(Debug, Default)]
@@ -66,8 +69,7 @@ fn visible<'a>(mounts: &'a [MountInfo], path: &Path) -> Option<&'a MountInfo> {
     };
     let tops = mounts.iter().filter(|it| it.mount_point == root);
     let mut at = tops.clone().find(is_below)?;
-    // Each step goes to another mount: there are no more than these.
-    for _ in mounts {
+    for _ in 0..MOST_CROSSED {
         let next = mounts
             .iter()
             .filter(|it| it.pid == at.mnt_id && it.mnt_id != at.mnt_id)
@@ -112,6 +114,22 @@ mod tests {
         let stacked = format!("{PLAIN}25 23 0:21 /part /sys/fs/cgroup rw - cgroup2 none rw\n");
         let found = seen(&stacked, "/sys/fs/cgroup/a");
         assert_eq!(found.as_deref(), Some("25 /part"));
+    }
+
+    #[test]
+    fn a_heap_of_mounts_is_not_looked_through() {
+        let heap = |height: usize| {
+            let mounts = 23..23 + height;
+            let line = |id| {
+                format!(
+                    "{} {id} 0:21 / /sys/fs/cgroup rw - cgroup2 none rw\n",
+                    id + 1
+                )
+            };
+            PLAIN.replace("24 21", "9 21") + &mounts.map(line).collect::<String>()
+        };
+        assert!(seen(&heap(10), "/sys/fs/cgroup/a").is_some());
+        assert_eq!(seen(&heap(MOST_CROSSED), "/sys/fs/cgroup/a"), None);
     }
 
     #[test]
