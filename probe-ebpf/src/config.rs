@@ -37,6 +37,16 @@ pub const FILTER_PIDS: u32 = 1 << 5;
 /// [`Filter::flags`]: only ages within the two bounds.
 pub const FILTER_AGE: u32 = 1 << 6;
 
+/// Values of the map of watched cgroups: what `populated` became last.
+pub mod occupancy {
+    /// It has not changed since the watch began.
+    pub const UNCHANGED: u32 = 0;
+    /// The subtree lost its last task.
+    pub const EMPTY: u32 = 1;
+    /// It got its first one.
+    pub const POPULATED: u32 = 2;
+}
+
 /// What the stream reports, and when its reader is woken.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]

@@ -17,5 +17,7 @@ pub const OOM_UNRECORDED: u32 = 5;
 /// New cgroups and moves between cgroups for which the stream ring had no room.
 /// Counted apart: they can be looked up again, an exit cannot.
 pub const CGROUP_DROPPED: u32 = 6;
+/// Changes of a watched cgroup that could not be kept (map update refused).
+pub const OCCUPANCY_UNRECORDED: u32 = 7;
 /// How many slots there are.
-pub const COUNT: u32 = 7;
+pub const COUNT: u32 = 8;

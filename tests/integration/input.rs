@@ -1,7 +1,7 @@
 //! Bad input and bad surroundings: what `probe` says, and with which exit code.
 
 use probe_tests::{
-    Cgroup, Output, Probe, Victim, Waiting, conditions, kernel, probe, probe_in, record,
+    Cgroup, Output, Probe, Victim, Waiting, applicable, conditions, kernel, probe, probe_in, record,
 };
 use rustix::process::Signal;
 use serde_json::Value;
@@ -150,7 +150,7 @@ fn the_two_capabilities_of_the_hint_suffice() {
 fn a_limit_on_locked_memory_is_named_where_bpf_counts_and_is_nothing_elsewhere() {
     let little = conditions::with_little_locked_memory;
     let counts = kernel::counts_bpf_as_locked_memory();
-    if counts && kernel::lets_read_memory() {
+    if counts && applicable::has_bpf() {
         let words = ["65536 bytes of RLIMIT_MEMLOCK", "ulimit -l unlimited"];
         assert_refused(&probe_in(&mut little(&["trace"])), 5, &words);
         let report = probe_in(&mut little(&["doctor"]));
@@ -165,7 +165,7 @@ fn a_limit_on_locked_memory_is_named_where_bpf_counts_and_is_nothing_elsewhere()
     let output = waiting.finish();
     assert_eq!(output.code, Some(0), "{output:#?}");
     let verdict = output.json().pop().expect("a verdict");
-    let serves_bpf = !counts && kernel::lets_read_memory();
+    let serves_bpf = !counts && applicable::has_bpf();
     let backend = if serves_bpf { "bpf" } else { "pidfd" };
     assert_eq!(verdict["backend"], backend, "{output:#?}");
 }
@@ -180,8 +180,12 @@ fn where_the_kernel_is_locked_down_pidfds_serve_and_the_reason_is_told() {
     let output = waiting.finish();
     assert_eq!(output.code, Some(0), "{output:#?}");
     let verdict = output.json().pop().expect("a verdict");
-    assert_eq!(verdict["backend"], kernel::backend(), "{output:#?}");
-    if !kernel::lets_read_memory() {
+    assert_eq!(
+        verdict["backend"],
+        applicable::best_backend(),
+        "{output:#?}"
+    );
+    if !applicable::has_bpf() {
         let words = ["lockdown=confidentiality", "probe wait"];
         assert_refused(&probe(&["trace"]), 5, &words);
     }
@@ -202,7 +206,7 @@ fn warnings(stderr: &[String]) -> Vec<&String> {
 #[test]
 #[ignore = "needs root"]
 fn without_btf_records_have_nulls_and_there_is_one_warning() {
-    kernel::needs_tracing();
+    applicable::needs_bpf();
     let cgroup = Cgroup::v2("no-btf");
     let args = ["trace", "--json", "--cgroup", cgroup.path()];
     let mut probe = Probe::trace_in(&mut conditions::without_btf(&args));
@@ -233,7 +237,7 @@ fn without_btf_records_have_nulls_and_there_is_one_warning() {
 #[test]
 #[ignore = "needs root"]
 fn without_btf_a_condition_that_cannot_be_told_lets_records_pass_and_says_so() {
-    kernel::needs_tracing();
+    applicable::needs_bpf();
     let cgroup = Cgroup::v2("no-btf-filters");
     let args = [
         "trace",
@@ -288,7 +292,7 @@ fn without_btf_a_v1_cgroup_cannot_be_traced() {
 #[test]
 #[ignore = "needs root"]
 fn a_buffer_size_is_rounded_up_and_said_so() {
-    kernel::needs_tracing();
+    applicable::needs_bpf();
     let cgroup = Cgroup::v2("buffer");
     for (asked, size) in [("5000", "8192"), ("1", "4096"), ("3M", "4194304")] {
         let args = [
@@ -353,7 +357,7 @@ fn without_times(mut lines: Vec<Value>) -> Vec<Value> {
 #[test]
 #[ignore = "needs root"]
 fn quiet_says_nothing_but_data() {
-    kernel::needs_tracing();
+    applicable::needs_bpf();
     let cgroup = Cgroup::v2("quiet");
     let args = [
         "-q",
@@ -375,7 +379,7 @@ fn quiet_says_nothing_but_data() {
 #[test]
 #[ignore = "needs root"]
 fn nothing_is_coloured_in_a_pipe() {
-    kernel::needs_tracing();
+    applicable::needs_bpf();
     let cgroup = Cgroup::v2("pipe");
     let args = ["trace", "--duration", "0", "-vv", "--cgroup", cgroup.path()];
     for mut command in [conditions::as_it_is(&args), conditions::without_btf(&args)] {

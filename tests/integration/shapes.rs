@@ -4,7 +4,7 @@
 
 use std::convert::Infallible;
 
-use probe_tests::{Cgroup, Deadline, Victim, kernel};
+use probe_tests::{Cgroup, Deadline, Victim, applicable, kernel};
 use probe_user::{
     event::Exit,
     exit_status::ExitStatus,
@@ -55,7 +55,7 @@ fn deaths(rings: &mut Rings, tracker: &mut Tracker, pid: u32) -> Vec<Exit> {
 #[test]
 #[ignore = "needs root"]
 fn every_exit_program_tells_the_same_of_the_same_death() {
-    kernel::needs_tracing();
+    applicable::needs_bpf();
     let cgroup = Cgroup::v2("shapes");
     for shape in [ExitShape::GroupDead, ExitShape::Live, ExitShape::Classic] {
         for &program in shape.programs() {

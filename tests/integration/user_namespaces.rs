@@ -3,7 +3,7 @@
 
 use std::{convert::Infallible, fs};
 
-use probe_tests::{Deadline, Victim, kernel, record};
+use probe_tests::{Deadline, Victim, applicable, kernel, record};
 use probe_user::{
     event::Event,
     filter::Wanted,
@@ -84,7 +84,7 @@ fn nested() -> Victim {
 #[test]
 #[ignore = "needs root"]
 fn an_exit_tells_who_owns_the_user_namespaces_whichever_program_reads_them() {
-    kernel::needs_tracing();
+    applicable::needs_bpf();
     for shape in [ExitShape::GroupDead, ExitShape::Live, ExitShape::Classic] {
         for &program in shape.programs() {
             if !kernel::accepts(shape, program) {

@@ -3,8 +3,8 @@
 use std::{fs, process::Command};
 
 use probe_tests::{
-    Cgroup, Deadline, Output, Victim, Waiting, applicable, conditions, extent, kernel, probe,
-    probe_in, random, record,
+    Cgroup, Deadline, Output, Victim, Waiting, applicable, conditions, extent, probe, probe_in,
+    random, record,
 };
 use rustix::process::Signal;
 use serde_json::Value;
@@ -78,16 +78,15 @@ fn crowd(args: &[&str], cgroup: &Cgroup) -> (Victim, u32) {
 #[test]
 #[ignore = "needs root"]
 fn a_kill_is_done_and_the_exits_are_told_before_the_verdict() {
-    applicable::needs_bpf();
     let cgroup = Cgroup::v2("done");
     let mut victims = [(); 3].map(|()| Victim::spawn(&["pause"], Some(&cgroup)));
     let waiting = Waiting::armed(&["--cgroup", cgroup.path()]);
     cgroup.kill();
     let output = waiting.finish();
     let verdict = assert_verdict(&output, 0, "done");
-    assert_eq!(verdict["backend"], kernel::backend());
+    assert_eq!(verdict["backend"], applicable::best_backend());
     assert_eq!(verdict["exact"], true);
-    if kernel::backend() != "bpf" {
+    if applicable::best_backend() != "bpf" {
         return;
     }
     assert_all_told(&output, &verdict, 3);
@@ -287,7 +286,7 @@ fn a_frozen_cgroup_waits_for_its_thaw() {
         cgroup.kill();
         cgroup.write("cgroup.freeze", "0");
         let verdict = assert_verdict(&waiting.finish(), 0, "done");
-        assert_eq!(verdict["backend"], backend);
+        assert_eq!(verdict["backend"], applicable::instead_of(backend));
         assert_empty(&cgroup);
     }
 }
@@ -414,10 +413,7 @@ fn a_v1_cgroup_is_waited_for() {
 #[ignore = "needs root"]
 fn the_verdict_stands_alone_where_bpf_is_denied() {
     for (backend, condition) in CONDITIONS {
-        let served_by = match backend {
-            "bpf" => applicable::best_backend(),
-            denied => denied,
-        };
+        let served_by = applicable::instead_of(backend);
         let cgroup = Cgroup::v2("denied");
         let (mut crowd, _) = crowd(&["5", "3", "0"], &cgroup);
         let args = Waiting::args(&["--cgroup", cgroup.path()]);
@@ -486,11 +482,12 @@ fn assert_empty(cgroup: &Cgroup) {
 #[ignore = "needs root"]
 fn the_cgroup_is_empty_right_after_the_verdict_in_300_rounds() {
     let mut random = random::seeded();
-    for _ in 0..extent::small_or(60, extent::rounds(300)) {
+    for _ in 0..extent::rounds(300) {
         let cgroup = Cgroup::v2("rounds");
         let processes = random.u32(1..=20);
         let threads = [1, 1, 3, 9][random.usize(..4)];
-        let mebibytes = if random.u8(..10) == 0 { 64 } else { 0 };
+        let large = if extent::is_small() { 16 } else { 64 };
+        let mebibytes = if random.u8(..10) == 0 { large } else { 0 };
         let words = [processes, threads, mebibytes].map(|number| number.to_string());
         let (mut crowd, _) = crowd(&words.each_ref().map(String::as_str), &cgroup);
         let (_, condition) = CONDITIONS[random.usize(..CONDITIONS.len())];

@@ -46,6 +46,17 @@ pub fn best_backend() -> &'static str {
     if has_bpf() { "bpf" } else { "pidfd" }
 }
 
+/// The backend that serves whoever asks for `wanted` and for no other, and has
+/// every privilege.
+#[must_use]
+pub fn instead_of(wanted: &'static str) -> &'static str {
+    if wanted == "bpf" {
+        best_backend()
+    } else {
+        wanted
+    }
+}
+
 /// Ends a test of what only `bpf` can do where it cannot be had.
 ///
 /// # Panics
@@ -53,7 +64,7 @@ pub fn best_backend() -> &'static str {
 /// There.
 pub fn needs_bpf() {
     if !has_bpf() {
-        inapplicable("the kernel has no tracing");
+        inapplicable("the kernel has no tracing, or is locked down");
     }
 }
 

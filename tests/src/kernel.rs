@@ -9,7 +9,6 @@ use rustix::{
     process::{Pid, PidfdFlags, getpid, pidfd_open},
 };
 
-use crate::applicable;
 pub use crate::applicable::inapplicable;
 
 /// Whether a process can be told from another with its pid by the inode number of
@@ -33,26 +32,6 @@ pub fn tells_status_by_pidfd() -> bool {
 #[must_use]
 pub fn counts_bpf_as_locked_memory() -> bool {
     has_function("bpf_map_charge_init")
-}
-
-/// Whether programs may read the kernel's memory, without which ours are refused:
-/// `lockdown=confidentiality` forbids it, and a kernel without tracing runs none.
-#[must_use]
-pub fn lets_read_memory() -> bool {
-    applicable::has_tracing()
-}
-
-/// The best backend that root has here.
-#[must_use]
-pub fn backend() -> &'static str {
-    if lets_read_memory() { "bpf" } else { "pidfd" }
-}
-
-/// Ends a test that has no meaning without programs that read the kernel's memory.
-pub fn needs_tracing() {
-    if !lets_read_memory() {
-        inapplicable("the kernel has no tracing, or is locked down");
-    }
 }
 
 /// Whether who dies of a seccomp filter was sent a signal (Linux 5.16): before,

@@ -6,9 +6,10 @@
 //! `css_set_lock` with interrupts off, and from 6.19 on `current` is not the
 //! dying task there: nothing but the arguments is looked at.
 
-use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
+use aya_ebpf::{bindings::BPF_EXIST, macros::raw_tracepoint, programs::RawTracePointContext};
 use probe_ebpf::{
-    counter::CGROUP_DROPPED,
+    config::occupancy,
+    counter::{CGROUP_DROPPED, OCCUPANCY_UNRECORDED},
     event::{
         Attach, CgroupChange, CgroupMade, KIND_ATTACH, KIND_CGROUP_EMPTY, KIND_CGROUP_MADE,
         KIND_CGROUP_REMOVED, PATH_BYTES,
@@ -20,7 +21,7 @@ use crate::{
     current, emit,
     globals::offset,
     map_value,
-    maps::{CGROUP_SCRATCH, WATCHED},
+    maps::{CGROUP_SCRATCH, COUNTERS, WATCHED},
     membership::Cgroup,
     memory::{self, PROBED},
     task::Task,
@@ -32,7 +33,23 @@ const HEAD_BYTES: usize = core::mem::offset_of!(CgroupMade, path);
 /// Arguments: `cgrp`, `path`, `val`.
 #[raw_tracepoint(tracepoint = "cgroup_notify_populated")]
 pub(crate) fn cgroup_notify_populated(ctx: RawTracePointContext) -> i32 {
-    if ctx.arg::<u64>(2) as u32 == 0 {
+    let is_populated = ctx.arg::<u64>(2) as u32 != 0;
+    let key = Cgroup::at(ctx.arg(0)).key();
+    if WATCHED.get_ptr(key).is_none() {
+        return 0;
+    }
+    let occupancy = if is_populated {
+        occupancy::POPULATED
+    } else {
+        occupancy::EMPTY
+    };
+    // By key and not through the pointer: its element may be another's by now.
+    // Somebody may have ceased to watch it, which is the one error expected.
+    let kept = WATCHED.insert(key, occupancy, u64::from(BPF_EXIST));
+    if kept.is_err() && WATCHED.get_ptr(key).is_some() {
+        map_value::add_one(&COUNTERS, OCCUPANCY_UNRECORDED);
+    }
+    if !is_populated {
         decide(&ctx, KIND_CGROUP_EMPTY);
     }
     0

@@ -27,8 +27,9 @@ pub(crate) static STREAM: RingBuf = RingBuf::with_byte_size(4 * 1024 * 1024, 0);
 #[map]
 pub(crate) static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(counter::COUNT, 0);
 
-/// Cgroups somebody waits for, each of which takes a waiter three descriptors.
-/// 1.4 MiB; those that find no room are waited for without it.
+/// Cgroups somebody waits for, each of which takes a waiter three descriptors:
+/// what `populated` of each became last, an [`occupancy`]. 1.4 MiB; those that
+/// find no room are waited for without it.
 #[map]
 pub(crate) static WATCHED: HashMap<CgroupKey, u32> = HashMap::with_max_entries(16_384, 0);
 

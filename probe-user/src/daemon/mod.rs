@@ -64,7 +64,7 @@ use crate::{
     api::info::Kernel,
     container::{Resolver, StateRoots},
     filter::Wanted,
-    source::{cgroupfs, hook::Hook, load::Plan},
+    source::{cgroupfs, departure, hook::Hook, load::Plan},
     wait::Hub,
     waiter::Backend,
 };
@@ -160,6 +160,8 @@ async fn load(
         roots: &roots,
         socket_directory: listening.directory(),
     };
+    // Remembered: nobody reads the kernel's types afterwards.
+    let _is_late = departure::is_late();
     confine::confine(config, sight, || hub.can_watch())?;
     Ok(Daemon {
         kernel: kernel(&hub),

@@ -9,7 +9,10 @@ use std::{
 use aya::programs::{Program, ProgramError};
 use probe_ebpf::counter;
 
-use super::load::{Attached, LoadError};
+use super::{
+    hook::Hook,
+    load::{Attached, LoadError},
+};
 
 /// What the kernel counted of one program since it was loaded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,6 +63,16 @@ impl Attached {
         self.counter(counter::DECISIVE_DROPPED)
     }
 
+    /// Changes of `populated` that are not in the map of watched cgroups; `None`
+    /// if that cannot be told.
+    pub(super) fn occupancy_lost(&self) -> Option<u64> {
+        let unrecorded = self.counter(counter::OCCUPANCY_UNRECORDED).ok()?;
+        let program = self.ebpf.program(Hook::CgroupPopulated.tracepoint())?;
+        let misses = field(&fdinfo(program).ok()?, MISSES);
+        // Before 6.1 none is skipped and none is counted.
+        Some(unrecorded + misses.unwrap_or(0))
+    }
+
     /// Runs of our programs that the kernel skipped because the same one was
     /// preempted on that CPU (raw tracepoints, Linux 7.0) or BPF was disabled
     /// there (classic ones). Exits of single threads count too, so this is an
@@ -71,11 +84,11 @@ impl Attached {
             .ebpf
             .programs()
             .filter_map(|(_, program)| fdinfo(program).ok());
-        fdinfos
-            .filter_map(|fdinfo| field(&fdinfo, "recursion_misses:"))
-            .sum()
+        fdinfos.filter_map(|fdinfo| field(&fdinfo, MISSES)).sum()
     }
 }
+
+const MISSES: &str = "recursion_misses:";
 
 fn fdinfo(program: &Program) -> Result<String, ProgramError> {
     let fd = program.fd()?.as_fd().as_raw_fd();
@@ -96,7 +109,7 @@ mod tests {
     #[test]
     fn a_field_of_fdinfo_is_found_by_its_name() {
         let fdinfo = "prog_type:\t17\nrecursion_misses:\t46\nverified_insns:\t9\n";
-        assert_eq!(field(fdinfo, "recursion_misses:"), Some(46));
+        assert_eq!(field(fdinfo, MISSES), Some(46));
         assert_eq!(field(fdinfo, "run_cnt:"), None);
     }
 }

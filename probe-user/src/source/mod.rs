@@ -12,6 +12,8 @@ pub mod cgroup_events;
 pub mod cgroupfs;
 pub mod clock;
 pub mod counters;
+pub mod departure;
+pub mod dying;
 pub mod hook;
 pub mod host;
 pub mod left_behind;

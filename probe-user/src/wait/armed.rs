@@ -4,16 +4,17 @@ use std::{io, sync::Arc};
 
 use super::{
     bell::{Bell, WokenBy},
+    dying::Dying,
     hub::Hub,
     members::Members,
+    occupancy::Occupancy,
     target::Target,
     watch::Watch,
 };
 use crate::{
     process::{Process, ProcessKey},
     source::{
-        cgroup_events::PinnedCgroup,
-        left_behind,
+        dying, left_behind,
         pinned_process::{PinProcessError, PinnedProcess},
         survivors::Migrant,
     },
@@ -25,10 +26,11 @@ use crate::{
 pub struct Wait {
     until: Until,
     tier: Backend,
-    cgroups: Vec<(Arc<Watch<PinnedCgroup>>, String)>,
+    cgroups: Vec<(Arc<Watch<Occupancy>>, String)>,
     /// Those that have not come as far as is asked.
     processes: Vec<Watch<PinnedProcess>>,
     members: Members,
+    dying: Dying,
     bell: Arc<Bell>,
 }
 
@@ -62,6 +64,7 @@ impl Hub {
             cgroups: target.cgroups.into_iter().map(watch).collect(),
             processes: Vec::new(),
             members: Members::default(),
+            dying: Dying::default(),
             bell,
         };
         for (watch, _) in &wait.cgroups {
@@ -82,13 +85,16 @@ impl Hub {
 impl Wait {
     /// Whether the condition holds at this moment.
     pub fn look(&mut self) -> io::Result<Answer> {
-        let mut facts = self.facts()?;
+        let facts = self.facts()?;
         let answer = facts.satisfy(self.until);
-        if answer != (Answer::Yes { exact: false }) || !self.search(&facts.cgroups)? {
+        if answer != (Answer::Yes { exact: false }) {
             return Ok(answer);
         }
-        facts = self.facts()?;
-        facts.searched = true;
+        let searched = self.search(&facts)?;
+        let facts = Facts {
+            searched,
+            ..self.facts()?
+        };
         Ok(facts.satisfy(self.until))
     }
 
@@ -121,13 +127,14 @@ impl Wait {
     pub fn survivors(&self) -> io::Result<Vec<u32>> {
         let mut pids = Vec::new();
         for (watch, _) in &self.cgroups {
-            pids.extend(watch.pinned.members()?);
+            pids.extend(watch.pinned.cgroup.members()?);
         }
         for process in &self.processes {
             if process.pinned.life()? < self.wanted_life() {
                 pids.push(process.pinned.tgid);
             }
         }
+        pids.extend(self.dying.members());
         pids.sort_unstable();
         pids.dedup();
         Ok(pids)
@@ -175,7 +182,7 @@ impl Wait {
         let has_events = self
             .cgroups
             .iter()
-            .any(|(it, _)| it.pinned.events().is_some());
+            .any(|(it, _)| it.pinned.cgroup.events().is_some());
         let has_pidfd = self.processes.iter().any(|it| it.pinned.pidfd().is_some());
         if self.tier != Backend::Poll && (has_events || has_pidfd) {
             Backend::Pidfd
@@ -196,7 +203,7 @@ impl Wait {
         let has_no_events = || {
             self.cgroups
                 .iter()
-                .any(|(it, _)| it.pinned.events().is_none())
+                .any(|(it, _)| it.pinned.cgroup.events().is_none())
         };
         self.until.is_about_processes()
             || self.until == Until::Stopped
@@ -204,8 +211,18 @@ impl Wait {
     }
 
     fn facts(&mut self) -> io::Result<Facts> {
-        let cgroups = self.cgroups.iter().map(|(watch, _)| watch.pinned.level());
-        let cgroups = cgroups.collect::<io::Result<_>>()?;
+        let sights = self.cgroups.iter().map(|(watch, _)| watch.pinned.sight());
+        let sights = sights.collect::<io::Result<Vec<_>>>()?;
+        if sights.iter().any(|it| it.level == Level::Populated) {
+            self.dying.forget();
+        }
+        // A search finds on v2 whoever there is, on v1 as far as we know.
+        let is_searched = self.dying.is_searched();
+        let mut sights_of = sights.iter().zip(&self.cgroups);
+        let is_doubtful = sights_of.any(|(sight, (watch, _))| {
+            let is_found = is_searched && watch.pinned.is_v2();
+            !sight.is_certain && !is_found
+        });
         let wanted = self.wanted_life();
         let mut failed = None;
         let mut lives = Vec::new();
@@ -224,9 +241,11 @@ impl Wait {
         match failed {
             Some(error) => Err(error),
             None => Ok(Facts {
-                cgroups,
+                cgroups: sights.iter().map(|it| it.level).collect(),
                 processes: lives,
                 searched: false,
+                is_dying: self.dying.remain()?,
+                is_doubtful,
             }),
         }
     }
@@ -234,7 +253,7 @@ impl Wait {
     fn see_members(&mut self) -> io::Result<()> {
         let mut pids = Vec::new();
         for (watch, _) in &self.cgroups {
-            pids.extend(watch.pinned.members()?);
+            pids.extend(watch.pinned.cgroup.members()?);
         }
         self.members = Members::listed(pids);
         Ok(())
@@ -255,7 +274,7 @@ impl Wait {
         }
         let mut members = Vec::new();
         for (watch, _) in &self.cgroups {
-            members.extend(watch.pinned.members()?);
+            members.extend(watch.pinned.cgroup.members()?);
         }
         members.sort_unstable();
         let mut index = 0;
@@ -291,22 +310,50 @@ impl Wait {
         }
     }
 
-    /// Pins members that nobody saw while they lived; whether that could be done.
-    fn search(&mut self, levels: &[Level]) -> io::Result<bool> {
-        let all_v2 = self
-            .cgroups
-            .iter()
-            .all(|(watch, _)| watch.pinned.id.hierarchy == 0);
+    /// Pins members that nobody saw while they lived, or who are dying where no
+    /// list shows them; whether all of the former could be found.
+    fn search(&mut self, facts: &Facts) -> io::Result<bool> {
+        if facts.is_doubtful && !self.dying.is_searched() {
+            self.search_dying(&facts.cgroups)?;
+        }
+        if !self.until.is_about_processes() {
+            return Ok(false);
+        }
+        for pid in self.left_behind(&facts.cgroups)? {
+            self.add_by_pid(pid, None);
+        }
+        Ok(self.cgroups.iter().all(|(watch, _)| watch.pinned.is_v2()))
+    }
+
+    /// Who names a v2 cgroup of the target as its own.
+    fn left_behind(&self, levels: &[Level]) -> io::Result<Vec<u32>> {
         let mut found = Vec::new();
         for ((watch, path), &level) in self.cgroups.iter().zip(levels) {
-            if watch.pinned.id.hierarchy == 0 {
+            if watch.pinned.is_v2() {
                 found.extend(left_behind::find(path, level == Level::Removed)?);
             }
         }
-        for pid in found {
-            self.add_by_pid(pid, None);
+        Ok(found)
+    }
+
+    fn search_dying(&mut self, levels: &[Level]) -> io::Result<()> {
+        let pin = |pid| PinnedProcess::open(pid, self.tier).ok();
+        let members = self.left_behind(levels)?;
+        let mut members: Vec<_> = members.into_iter().filter_map(pin).collect();
+        let mut strangers = Vec::new();
+        let has_v1 = |(watch, _): &(Arc<Watch<Occupancy>>, _)| !watch.pinned.is_v2();
+        if self.cgroups.iter().any(has_v1) {
+            for (pid, start_ns) in dying::find()? {
+                let found = if self.members.has(pid, Some(start_ns)) {
+                    &mut members
+                } else {
+                    &mut strangers
+                };
+                found.extend(pin(pid));
+            }
         }
-        Ok(all_v2)
+        self.dying.found(members, strangers, &self.bell);
+        Ok(())
     }
 }
 

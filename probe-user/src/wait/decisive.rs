@@ -1,7 +1,11 @@
 //! The decisive ring: read until it breaks. Its records ring bells, its losses
 //! are a doubt; neither decides anything.
 
-use std::{sync::Arc, thread, time::Duration};
+use std::{
+    sync::{Arc, Weak},
+    thread,
+    time::Duration,
+};
 
 use aya::maps::{MapData, RingBuf};
 use tokio::{
@@ -61,9 +65,12 @@ pub(super) async fn serve(
         return;
     };
     *lock(&shared.attached) = Some(attached);
-    let watched: Vec<_> = lock(&shared.cgroups).keys().copied().collect();
-    for id in watched {
-        shared.watch_in_kernel(id);
+    let watched: Vec<_> = lock(&shared.cgroups)
+        .values()
+        .filter_map(Weak::upgrade)
+        .collect();
+    for watch in watched {
+        shared.watch_in_kernel(&watch);
     }
     shared.doubt.send_replace(Doubt::None);
     shared.wake_all(WokenBy::Timer);

@@ -7,12 +7,19 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
+use probe_ebpf::config::occupancy;
 use tokio::{
     sync::{Notify, oneshot, watch},
     task::JoinSet,
 };
 
-use super::{bell::WokenBy, decisive, directories::Directories, watch::Watch};
+use super::{
+    bell::WokenBy,
+    decisive,
+    directories::Directories,
+    occupancy::{Occupancy, Told},
+    watch::Watch,
+};
 use crate::{
     cgroup::CgroupId,
     source::{
@@ -36,7 +43,7 @@ pub struct Hub {
 pub(super) struct Shared {
     /// The best that may be used.
     tier: Backend,
-    pub(super) cgroups: Mutex<HashMap<CgroupId, Weak<Watch<PinnedCgroup>>>>,
+    pub(super) cgroups: Mutex<HashMap<CgroupId, Weak<Watch<Occupancy>>>>,
     pub(super) attached: Mutex<Option<Attached>>,
     pub(super) doubt: watch::Sender<Doubt>,
     directories: Arc<Directories>,
@@ -163,7 +170,7 @@ impl Hub {
     }
 
     /// The watch of a cgroup, the one that others have already if there is one.
-    pub(super) fn watch(&self, pinned: PinnedCgroup) -> Arc<Watch<PinnedCgroup>> {
+    pub(super) fn watch(&self, pinned: PinnedCgroup) -> Arc<Watch<Occupancy>> {
         let id = pinned.id;
         self.shared.forget_the_abandoned();
         let mut cgroups = lock(&self.shared.cgroups);
@@ -172,21 +179,35 @@ impl Hub {
         }
         let doubt = self.shared.doubt.subscribe();
         let directories = Arc::clone(&self.shared.directories);
+        let pinned = Occupancy::new(pinned, Arc::downgrade(&self.shared));
         let watch = Arc::new(Watch::cgroup(pinned, self.shared.tier, doubt, directories));
         cgroups.insert(id, Arc::downgrade(&watch));
         drop(cgroups);
-        self.shared.watch_in_kernel(id);
+        self.shared.watch_in_kernel(&watch);
         watch
     }
 }
 
 impl Shared {
-    pub(super) fn watch_in_kernel(&self, id: CgroupId) {
-        if let Some(attached) = lock(&self.attached).as_mut()
-            && let Err(error) = attached.watch(id)
-        {
-            tracing::warn!(%error, "the kernel half does not watch: the timer serves");
-            self.doubt.send_replace(Doubt::Always);
+    pub(super) fn watch_in_kernel(&self, watch: &Watch<Occupancy>) {
+        let id = watch.pinned.cgroup.id;
+        let watched = lock(&self.attached).as_mut().map(|it| it.watch(id));
+        match watched {
+            Some(Ok(())) => watch.pinned.is_watched(),
+            Some(Err(error)) => {
+                tracing::warn!(%error, "the kernel half does not watch: the timer serves");
+                self.doubt.send_replace(Doubt::Always);
+            }
+            None => {}
+        }
+    }
+
+    /// `None` if the kernel half does not know.
+    pub(super) fn told(&self, id: CgroupId) -> Option<Told> {
+        match lock(&self.attached).as_ref()?.occupancy(id)? {
+            occupancy::UNCHANGED => Some(Told::Unchanged),
+            occupancy::EMPTY => Some(Told::Empty),
+            _ => Some(Told::Populated),
         }
     }
 

@@ -18,11 +18,10 @@ use tokio::{
 use super::{
     bell::{Bell, Ropes, WokenBy},
     directories::Directories,
+    occupancy::Occupancy,
 };
 use crate::{
-    source::{
-        cgroup_events::PinnedCgroup, pidfd_info, pinned_process::PinnedProcess, readiness::register,
-    },
+    source::{pidfd_info, pinned_process::PinnedProcess, readiness::register},
     waiter::{Backend, Backoff, Doubt, Life},
 };
 
@@ -59,10 +58,10 @@ impl<T> Watch<T> {
     }
 }
 
-impl Watch<PinnedCgroup> {
+impl Watch<Occupancy> {
     /// `doubt` is what the hub thinks of its wakers.
     pub(super) fn cgroup(
-        pinned: PinnedCgroup,
+        pinned: Occupancy,
         tier: Backend,
         doubt: watch::Receiver<Doubt>,
         directories: Arc<Directories>,
@@ -107,7 +106,7 @@ impl Watch<PinnedProcess> {
 const SHORT: u32 = 3;
 
 struct Follower {
-    pinned: Arc<PinnedCgroup>,
+    pinned: Arc<Occupancy>,
     ropes: Arc<Ropes>,
     anew: Arc<Notify>,
     tier: Backend,
@@ -118,7 +117,10 @@ struct Follower {
 impl Follower {
     async fn follow(mut self) {
         let pinned = Arc::clone(&self.pinned);
-        let events = pinned.events().filter(|_| self.tier != Backend::Poll);
+        let events = pinned
+            .cgroup
+            .events()
+            .filter(|_| self.tier != Backend::Poll);
         let events = events.map(AsFd::as_fd);
         let mut ready = ready_fd(events, Interest::PRIORITY);
         let mut backoff = Backoff::new();
@@ -130,7 +132,7 @@ impl Follower {
                 // The hub is gone, and its ring with it.
                 _ if is_alone => Doubt::Always,
                 // The ring of a v2 cgroup relies on who polls this file.
-                _ if ready.is_none() && pinned.id.hierarchy == 0 => Doubt::Always,
+                _ if ready.is_none() && pinned.cgroup.id.hierarchy == 0 => Doubt::Always,
                 doubt => doubt,
             };
             if doubt == Doubt::Always && timed >= SHORT && self.tier != Backend::Poll {
@@ -163,7 +165,8 @@ impl Follower {
     }
 
     fn tie(&self) -> bool {
-        self.directories.tie(self.pinned.as_fd(), &self.ropes)
+        self.directories
+            .tie(self.pinned.cgroup.as_fd(), &self.ropes)
     }
 }
 

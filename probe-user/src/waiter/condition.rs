@@ -64,6 +64,10 @@ pub struct Facts {
     /// Whether `/proc` was searched for members that nobody saw: found ones are
     /// among `processes`. v1 shows no cgroup of a task that exits.
     pub searched: bool,
+    /// Whether somebody is still dying who may be in a cgroup that shows nobody.
+    pub is_dying: bool,
+    /// Whether there may be such a one who was not found.
+    pub is_doubtful: bool,
 }
 
 /// Whether a condition holds.
@@ -82,6 +86,9 @@ impl Facts {
     /// Whether `until` holds.
     #[must_use]
     pub fn satisfy(&self, until: Until) -> Answer {
+        if self.is_dying {
+            return Answer::No;
+        }
         let empty = || self.cgroups.iter().all(|&it| it != Level::Populated);
         let all = |least| self.processes.iter().all(|&it| it >= least);
         let holds = match until {
@@ -97,7 +104,7 @@ impl Facts {
         // that came and went unseen are found by one alone.
         let needs_search = until.is_about_processes() && !self.cgroups.is_empty();
         Answer::Yes {
-            exact: !needs_search || self.searched,
+            exact: !self.is_doubtful && (!needs_search || self.searched),
         }
     }
 }
@@ -125,8 +132,10 @@ mod tests {
             cgroups in proptest::collection::vec(level(), 0..3),
             processes in proptest::collection::vec(life(), 0..4),
             searched in any::<bool>(),
+            is_dying in any::<bool>(),
+            is_doubtful in any::<bool>(),
         ) -> Facts {
-            Facts { cgroups, processes, searched }
+            Facts { cgroups, processes, searched, is_dying, is_doubtful }
         }
     }
 
@@ -150,6 +159,16 @@ mod tests {
         }
 
         #[test]
+        fn nothing_holds_while_somebody_dies_and_what_is_doubtful_is_not_exact(facts in facts()) {
+            for until in Until::ALL {
+                let answer = facts.satisfy(until);
+                prop_assert!(!facts.is_dying || answer == Answer::No);
+                let is_exact = answer == Answer::Yes { exact: true };
+                prop_assert!(!(facts.is_doubtful && is_exact));
+            }
+        }
+
+        #[test]
         fn a_later_condition_holds_only_if_the_earlier_does(facts in facts()) {
             let holds = |until| facts.satisfy(until) != Answer::No;
             prop_assert!(!holds(Until::Reaped) || holds(Until::Exited));
@@ -164,6 +183,7 @@ mod tests {
             cgroups: vec![Level::Empty],
             processes: vec![Life::Exited],
             searched: true,
+            ..Facts::default()
         };
         assert_eq!(facts.satisfy(Until::Empty), Answer::Yes { exact: true });
         assert_eq!(facts.satisfy(Until::Exited), Answer::Yes { exact: true });
@@ -176,6 +196,7 @@ mod tests {
             cgroups: vec![Level::Empty],
             processes: vec![Life::Reaped],
             searched: false,
+            ..Facts::default()
         };
         assert_eq!(facts.satisfy(Until::Empty), Answer::Yes { exact: true });
         assert_eq!(facts.satisfy(Until::Reaped), Answer::Yes { exact: false });

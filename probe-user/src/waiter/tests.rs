@@ -109,6 +109,7 @@ impl Kernel {
                 .map(|it| it.life)
                 .collect(),
             searched,
+            ..Facts::default()
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::{future::Future, pin::pin, time::Duration};
 
-use probe_tests::{Cgroup, DEADLINE, Victim, extent, kernel};
+use probe_tests::{Cgroup, DEADLINE, Victim, applicable, extent};
 use probe_user::{
     filter::Wanted,
     source::{hook::Hook, load::Plan, ring::Stream},
@@ -21,7 +21,7 @@ fn run<T>(test: impl Future<Output = T>) -> T {
 
 /// With BPF, which has joined.
 async fn joined(plan: Plan) -> (Hub, Stream) {
-    kernel::needs_tracing();
+    applicable::needs_bpf();
     let mut hub = Hub::start(Backend::Bpf);
     hub.load(plan);
     let loaded = hub.bpf().await.expect("the first to ask");

@@ -7,7 +7,7 @@ mod tool;
 
 use anyhow::Result;
 
-pub(crate) use package::{CRUN, PROMETHEUS, RUNC, STRACE, packages};
+pub(crate) use package::{CRUN, PROMETHEUS, Package, RUNC, STRACE, packages};
 
 /// The compiler that the committed objects and the tools' versions belong to.
 pub(crate) const RUSTC: &str = "1.95";

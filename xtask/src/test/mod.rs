@@ -89,7 +89,7 @@ const SOAK_TRIALS: u64 = 500;
 const FUZZ_SECONDS: u64 = 20;
 
 /// As it ships: the tests must not pass on another.
-fn build() -> Result<()> {
+pub(crate) fn build() -> Result<()> {
     command::run(checkout::cargo().args(["build", "--release", "--locked", "-p", "probe-user"]))
         .context("build probe")
 }

@@ -50,11 +50,11 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 50)]
     trials: u32,
 
-    /// With the programs that `cargo xtask test` built, not with static ones
+    /// With the programs that `cargo xtask test` builds, not with static ones
     #[arg(long)]
     built: bool,
 
-    /// What `cargo xtask test` runs of it, with the programs that it built
+    /// What `cargo xtask test` runs of it, with the programs that it builds
     #[arg(long, conflicts_with_all = ["kernel", "test", "shell", "record"])]
     quick: bool,
 
@@ -94,6 +94,9 @@ const FILTERS: [&str; 11] = [
     "wait::",
 ];
 
+/// What the tests run and is not ours.
+const PACKAGES: [setup::Package; 3] = [setup::RUNC, setup::CRUN, setup::STRACE];
+
 /// Those that a machine with v2 alone is for.
 const CONTAINERS: &str = "runtimes";
 
@@ -111,7 +114,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let mut matrix = Matrix::new(Duration::from_secs(args.minutes * 60));
     let kernels = matrix.kernels(&rows, args.allow_missing);
     matrix.qemu = qemu(&kernels)?;
-    setup::packages(&[setup::RUNC, setup::CRUN, setup::STRACE]);
+    setup::packages(&PACKAGES);
     let programs = if args.built {
         build::built()
     } else {
@@ -136,6 +139,7 @@ pub(crate) fn test() -> Result<String> {
     matrix.end = Some(end);
     let kernels = matrix.kernels(&subset::rows(), false);
     matrix.qemu = qemu(&kernels)?;
+    setup::packages(&PACKAGES);
     let initramfs = initramfs::pack(&build::built()?)?;
     matrix.run(&kernels, &initramfs, &subset::words)?;
     matrix.finish(false)

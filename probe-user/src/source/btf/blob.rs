@@ -16,6 +16,7 @@ pub(super) enum Kind {
     Enum,
     Typedef,
     Modifier,
+    Function,
     Prototype,
     Other,
 }
@@ -94,6 +95,7 @@ impl<'a> Btf<'a> {
             6 => Kind::Enum,
             8 => Kind::Typedef,
             9..=11 | 18 => Kind::Modifier,
+            12 => Kind::Function,
             13 => Kind::Prototype,
             _ => Kind::Other,
         })
@@ -102,6 +104,15 @@ impl<'a> Btf<'a> {
     fn string(&self, at: u32) -> Option<&'a [u8]> {
         let rest = self.strings.get(at as usize..)?;
         rest.split(|&byte| byte == 0).next()
+    }
+
+    /// Of functions there are tens of thousands: no more bytes are looked at
+    /// than must be.
+    pub(super) fn is_named(&self, start: u32, name: &[u8]) -> bool {
+        let at = u32_at(self.types, start as usize);
+        let rest = at.and_then(|at| self.strings.get(at as usize..));
+        rest.and_then(|rest| rest.strip_prefix(name))
+            .is_some_and(|end| end.first() == Some(&0))
     }
 
     pub(super) fn name(&self, start: u32) -> Option<&'a [u8]> {

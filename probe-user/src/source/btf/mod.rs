@@ -19,6 +19,7 @@ use probe_ebpf::{
 use zerocopy::{FromBytes, IntoBytes};
 
 use self::blob::{Btf, Kind};
+use super::departure;
 
 /// Where the kernel shows its own BTF (5.4, `CONFIG_DEBUG_INFO_BTF`).
 pub const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
@@ -41,6 +42,9 @@ pub struct KernelTypes {
     /// Whether a task may be preempted inside a tracepoint (Linux 7.0): then
     /// they guard themselves by SRCU.
     pub tracepoints_are_preemptible: bool,
+    /// Whether a task leaves its cgroup only after its end (Linux 6.19); `None`
+    /// if the BTF names neither of the functions by which that is told.
+    pub tasks_depart_late: Option<bool>,
 }
 
 impl KernelTypes {
@@ -96,6 +100,7 @@ pub fn parse(bytes: &[u8]) -> Result<KernelTypes, BtfError> {
         offsets: OFFSETS_UNKNOWN,
         exit_has_group_dead: None,
         tracepoints_are_preemptible: false,
+        tasks_depart_late: None,
     };
     let mut found = vec![UNKNOWN; MEMBERS.len()];
     let mut controllers = CONTROLLERS.map(|_| None);
@@ -113,6 +118,12 @@ pub fn parse(bytes: &[u8]) -> Result<KernelTypes, BtfError> {
             }
             Kind::Typedef if btf.name(start) == Some(SRCU_GUARD.as_bytes()) => {
                 types.tracepoints_are_preemptible = true;
+            }
+            Kind::Function if btf.is_named(start, departure::LATE) => {
+                types.tasks_depart_late = Some(true);
+            }
+            Kind::Function if btf.is_named(start, departure::EARLY) => {
+                types.tasks_depart_late = Some(false);
             }
             _ => {}
         }

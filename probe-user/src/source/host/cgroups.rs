@@ -6,13 +6,17 @@ use std::{
 };
 
 use super::Check;
-use crate::source::cgroupfs::{self, Mount};
+use crate::source::{
+    cgroupfs::{self, Mount},
+    departure,
+};
 
 /// Whether there is any hierarchy to look at: all that polling needs.
 pub(super) fn examine(checks: &mut Vec<Check>) -> Check {
     let mounts = cgroupfs::mounts().unwrap_or_default();
     let layout = layout(&mounts);
     checks.push(layout.clone());
+    checks.push(departure());
     if let Some(v2) = mounts.iter().find(|mount| mount.hierarchy == 0) {
         checks.extend(files(v2));
     }
@@ -39,6 +43,15 @@ fn layout(mounts: &[Mount]) -> Check {
             ),
         ),
     }
+}
+
+fn departure() -> Check {
+    let detail = if departure::is_late() {
+        "after the end of a task: where others show nobody, the dying are searched for"
+    } else {
+        "before the parent is told of the end"
+    };
+    Check::yes("cgroup.departure", detail)
 }
 
 /// The root has neither file, so they are looked for in a cgroup made for that

@@ -9,7 +9,7 @@ use aya::{
     },
 };
 use aya_log::EbpfLogger;
-use probe_ebpf::event::CgroupKey;
+use probe_ebpf::{config::occupancy, event::CgroupKey};
 use tracing::{debug, warn};
 
 use super::error::{Chain, LoadError, attach_error};
@@ -142,11 +142,20 @@ impl Attached {
     /// removed.
     pub fn watch(&mut self, cgroup: CgroupId) -> Result<(), LoadError> {
         self.watched
-            .insert(watch_key(cgroup), 1, 0)
+            .insert(watch_key(cgroup), occupancy::UNCHANGED, 0)
             .map_err(|source| LoadError::Fill {
                 map: "WATCHED",
                 source,
             })
+    }
+
+    /// What `populated` of a watched cgroup became last, one of [`occupancy`];
+    /// `None` if it is not watched, or a change may have been missed: then it is
+    /// never known again.
+    #[must_use]
+    pub fn occupancy(&self, cgroup: CgroupId) -> Option<u32> {
+        let occupancy = self.watched.get(&watch_key(cgroup), 0).ok()?;
+        (self.occupancy_lost() == Some(0)).then_some(occupancy)
     }
 
     /// The opposite of [`Attached::watch`]. A cgroup that is not watched is no

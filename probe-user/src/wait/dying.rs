@@ -1,0 +1,111 @@
+//! Those who may die in a cgroup that no longer shows them.
+//!
+//! Searched for once when a cgroup seems empty and nobody knows for certain. On
+//! v2 a process names its cgroup to the end, on v1 it does not: there whoever is
+//! dying on the machine is waited for, a stranger not for ever.
+
+use std::{io, sync::Arc, time::Duration};
+
+use tokio::{
+    task::JoinHandle,
+    time::{Instant, sleep_until},
+};
+
+use super::{
+    bell::{Bell, WokenBy},
+    watch::Watch,
+};
+use crate::{source::pinned_process::PinnedProcess, waiter::Life};
+
+/// How long a death may take of one who need not be a member. It may hang in a
+/// device, or be the init of a container that somebody else keeps from ending.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Dying {
+    /// `None`: nobody has searched.
+    search: Option<Search>,
+}
+
+#[derive(Debug)]
+struct Search {
+    members: Vec<Watch<PinnedProcess>>,
+    strangers: Vec<Watch<PinnedProcess>>,
+    end: Instant,
+    /// Rings when the patience is at its end.
+    alarm: JoinHandle<()>,
+}
+
+impl Drop for Search {
+    fn drop(&mut self) {
+        self.alarm.abort();
+    }
+}
+
+impl Dying {
+    pub(super) const fn is_searched(&self) -> bool {
+        self.search.is_some()
+    }
+
+    /// Somebody lives there again: what was found is of no use.
+    pub(super) fn forget(&mut self) {
+        self.search = None;
+    }
+
+    /// What a search found.
+    pub(super) fn found(
+        &mut self,
+        members: Vec<PinnedProcess>,
+        strangers: Vec<PinnedProcess>,
+        bell: &Arc<Bell>,
+    ) {
+        let watch = |process| {
+            let watch = Watch::process(process);
+            watch.tie(bell);
+            watch
+        };
+        let end = Instant::now() + PATIENCE;
+        let rung = Arc::clone(bell);
+        self.search = Some(Search {
+            members: members.into_iter().map(watch).collect(),
+            strangers: strangers.into_iter().map(watch).collect(),
+            end,
+            alarm: tokio::spawn(async move {
+                sleep_until(end).await;
+                rung.ring(WokenBy::Timer);
+            }),
+        });
+    }
+
+    /// Whether somebody still has to be waited for.
+    pub(super) fn remain(&mut self) -> io::Result<bool> {
+        let Some(search) = &mut self.search else {
+            return Ok(false);
+        };
+        if Instant::now() >= search.end {
+            search.strangers.clear();
+        }
+        retain_running(&mut search.members)?;
+        retain_running(&mut search.strangers)?;
+        Ok(!search.members.is_empty() || !search.strangers.is_empty())
+    }
+
+    /// Pids of the members that are left.
+    pub(super) fn members(&self) -> impl Iterator<Item = u32> {
+        let members = self.search.iter().flat_map(|search| &search.members);
+        members.map(|watch| watch.pinned.tgid)
+    }
+}
+
+fn retain_running(watches: &mut Vec<Watch<PinnedProcess>>) -> io::Result<()> {
+    let mut failed = None;
+    watches.retain(|watch| match watch.pinned.life() {
+        Ok(life) => life == Life::Running,
+        Err(error) => {
+            failed = Some(error);
+            true
+        }
+    });
+    failed.map_or(Ok(()), Err)
+}
