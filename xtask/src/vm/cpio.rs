@@ -35,7 +35,8 @@ impl<W: Write> Cpio<W> {
 
     /// A copy of a program.
     pub(super) fn program(&mut self, path: &str, from: &Path) -> io::Result<()> {
-        self.file(path, 0o755, &fs::read(from)?)
+        let named = |error| io::Error::other(format!("{}: {error}", from.display()));
+        self.file(path, 0o755, &fs::read(from).map_err(named)?)
     }
 
     pub(super) fn link(&mut self, path: &str, to: &str) -> io::Result<()> {

@@ -51,7 +51,15 @@ impl Catalogue {
         let found = find_image(&unpacked, row.machine)?;
         fs::create_dir_all(&directory)
             .with_context(|| format!("create {}", directory.display()))?;
-        fs::copy(&found, &image).with_context(|| format!("copy {}", found.display()))?;
+        copy(&found, &image)?;
+        if row.machine == Machine::Uml {
+            // This machine's may be older than what it was linked with.
+            let unpacked = apt.unpack("libc6")?;
+            for name in uml::LIBRARIES {
+                let library = unpacked.join("usr/lib/x86_64-linux-gnu").join(name);
+                copy(&library, &directory.join(name))?;
+            }
+        }
         fs::remove_dir_all(&unpacked).with_context(|| format!("remove {}", unpacked.display()))?;
         // Last: an interrupted download must not look finished.
         fs::write(&note, asked + &package).with_context(|| format!("write {}", note.display()))?;
@@ -96,6 +104,12 @@ impl Catalogue {
         }
         self.suites.get(row.suite).context("it was put there")
     }
+}
+
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    fs::copy(from, to)
+        .map(drop)
+        .with_context(|| format!("copy {}", from.display()))
 }
 
 /// The package of the row, or the newest of its line.

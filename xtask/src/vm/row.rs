@@ -28,7 +28,7 @@ pub(super) enum Machine {
 }
 
 /// From the oldest to the newest.
-pub(super) const ROWS: [Row; 11] = [
+pub(super) const ROWS: [Row; 12] = [
     Row {
         name: "5.10",
         purpose: "memlock, no cgroup.kill",
@@ -128,6 +128,16 @@ pub(super) const ROWS: [Row; 11] = [
         archive: Kind::Main,
         machine: Machine::Qemu,
         words: "",
+    },
+    Row {
+        name: "7.3-lockdown",
+        purpose: "no reading of kernel memory",
+        package: "linux-binary-7.3.4+deb13-cloud-amd64",
+        line: Some("linux-binary-7."),
+        suite: "trixie-backports",
+        archive: Kind::Main,
+        machine: Machine::Qemu,
+        words: "lockdown=confidentiality",
     },
     Row {
         name: "UML",
