@@ -3,8 +3,14 @@
 
 use std::time::{Duration, Instant};
 
+use crate::extent;
+
 /// How long anything may take that takes milliseconds when all is well.
 pub const DEADLINE: Duration = Duration::from_secs(30);
+
+/// How many times as long in a machine that is emulated: a crowd takes most of a
+/// minute to come up in User Mode Linux.
+const EMULATED: u32 = 4;
 
 /// Between two looks at something that tells nobody when it changes.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
@@ -14,10 +20,11 @@ const LOOK_EVERY: Duration = Duration::from_millis(1);
 pub struct Deadline(Instant);
 
 impl Deadline {
-    /// [`DEADLINE`] from now.
+    /// [`DEADLINE`] from now; more where a machine is emulated.
     #[must_use]
     pub fn start() -> Self {
-        Self::after(DEADLINE)
+        let times = if extent::is_small() { EMULATED } else { 1 };
+        Self::after(DEADLINE * times)
     }
 
     /// `patience` from now.

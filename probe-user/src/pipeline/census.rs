@@ -9,7 +9,10 @@ use std::{
 use crate::{
     api::container::{Container, Process},
     container::{Resolver, Runtime},
-    source::processes::{self, Found},
+    source::{
+        clock::tick_ns,
+        processes::{self, Found},
+    },
 };
 
 /// Everybody who has not exited.
@@ -45,13 +48,12 @@ pub fn containers(resolver: &mut Resolver) -> io::Result<Vec<Container>> {
 
 fn process(found: &Found) -> Process {
     let process = &found.process;
-    let tick_ns = 1_000_000_000 / rustix::param::clock_ticks_per_second();
     Process {
         pid: process.tgid,
         ppid: Some(process.ppid),
         uid: Some(process.uid),
         comm: process.comm.to_str().into_owned(),
-        start_boottime_ns: Some(process.start_ticks.saturating_mul(tick_ns)),
+        start_boottime_ns: Some(process.start_ticks.saturating_mul(tick_ns())),
         cgroup: found.place.as_ref().map(|place| place.path.clone()),
     }
 }

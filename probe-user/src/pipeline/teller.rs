@@ -10,7 +10,7 @@ use crate::{
     filter::Wanted,
     output::{Out, Stdout, human::Columns, json},
     record::Record,
-    source::clock::WallClock,
+    source::clock::{WallClock, tick_ns},
     tracker::Tracker,
 };
 
@@ -76,8 +76,7 @@ impl Teller {
 
     /// Records count nanoseconds, `/proc` clock ticks.
     fn keep_status(&mut self, exit: &Exit) {
-        let tick_ns = 1_000_000_000 / rustix::param::clock_ticks_per_second();
-        let start_ticks = exit.process.start_boottime_ns.map(|ns| ns / tick_ns);
+        let start_ticks = exit.process.start_boottime_ns.map(|ns| ns / tick_ns());
         let is_it = |(pid, start)| exit.process.tgid == pid && start_ticks == Some(start);
         if exit.group_dead && self.status_of.is_some_and(is_it) {
             self.status = exit.status;

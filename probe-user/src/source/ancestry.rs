@@ -2,6 +2,8 @@
 
 use procfs::{ProcError, process::Process};
 
+use super::clock::tick_ns;
+
 /// A process as its children know it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ancestor {
@@ -19,10 +21,9 @@ pub(crate) fn of(pid: u32) -> Option<Ancestor> {
         .and_then(Process::new)
         .and_then(|process| process.stat())
         .ok()?;
-    let tick_ns = 1_000_000_000 / rustix::param::clock_ticks_per_second();
-    let start_ns = stat.starttime.saturating_mul(tick_ns);
+    let start_ns = stat.starttime.saturating_mul(tick_ns());
     Some(Ancestor {
         ppid: u32::try_from(stat.ppid).ok()?,
-        start_ns: (start_ns, start_ns.saturating_add(tick_ns)),
+        start_ns: (start_ns, start_ns.saturating_add(tick_ns())),
     })
 }

@@ -40,6 +40,12 @@ pub fn boottime_ns() -> u64 {
     u64::try_from(nanoseconds(clock_gettime(ClockId::Boottime))).unwrap_or(0)
 }
 
+/// The unit of start times in `/proc`, in nanoseconds.
+#[must_use]
+pub fn tick_ns() -> u64 {
+    1_000_000_000 / rustix::param::clock_ticks_per_second()
+}
+
 fn nanoseconds(time: Timespec) -> i128 {
     i128::from(time.tv_sec) * 1_000_000_000 + i128::from(time.tv_nsec)
 }

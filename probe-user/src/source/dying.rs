@@ -7,6 +7,8 @@ use std::io;
 
 use procfs::{ProcError, ProcResult, process::Process};
 
+use super::clock::tick_ns;
+
 /// `PF_EXITING` of `/proc/PID/stat`.
 /// <https://elixir.bootlin.com/linux/v6.12/source/include/linux/sched.h#L1682>
 const EXITING: u32 = 0x4;
@@ -40,7 +42,6 @@ fn dying(process: &Process) -> ProcResult<Option<(u32, u64)>> {
             Err(error) => return Err(error),
         }
     }
-    let tick_ns = 1_000_000_000 / procfs::ticks_per_second();
-    let start_ns = stat.starttime.saturating_mul(tick_ns);
+    let start_ns = stat.starttime.saturating_mul(tick_ns());
     Ok(Some((process.pid().cast_unsigned(), start_ns)))
 }

@@ -7,21 +7,23 @@
 
 use std::io;
 
-use procfs::{ProcError, process::Process};
+use procfs::{ProcError, ProcResult, process::Process};
 
+use super::clock::tick_ns;
 use crate::cgroup::is_within;
 
 const REMOVED: &str = " (deleted)";
 
-/// Pids of the processes whose v2 cgroup is or was `path` or lies below it.
+/// Pid and start, in `CLOCK_BOOTTIME` nanoseconds, of the processes whose v2 cgroup
+/// is or was `path` or lies below it.
 /// `is_removed`: that cgroup itself is gone, so whatever bears its name now is
 /// another.
-pub fn find(path: &str, is_removed: bool) -> io::Result<Vec<u32>> {
+pub fn find(path: &str, is_removed: bool) -> io::Result<Vec<(u32, u64)>> {
     let processes = procfs::process::all_processes().map_err(io::Error::other)?;
     let mut found = Vec::new();
     for process in processes {
         match process.and_then(|process| belongs(&process, path, is_removed)) {
-            Ok(Some(pid)) => found.push(pid),
+            Ok(Some(one)) => found.push(one),
             Ok(None) | Err(ProcError::NotFound(_)) => {}
             // Somebody hides it from us: then we do not wait for it either.
             Err(error) => tracing::debug!(%error, "a process that cannot be looked at"),
@@ -30,13 +32,16 @@ pub fn find(path: &str, is_removed: bool) -> io::Result<Vec<u32>> {
     Ok(found)
 }
 
-fn belongs(process: &Process, path: &str, is_removed: bool) -> Result<Option<u32>, ProcError> {
+fn belongs(process: &Process, path: &str, is_removed: bool) -> ProcResult<Option<(u32, u64)>> {
     let cgroups = process.cgroups()?;
     let Some(own) = cgroups.0.iter().find(|it| it.hierarchy == 0) else {
         return Ok(None);
     };
-    let belongs = is_named(&own.pathname, path, is_removed);
-    Ok(belongs.then(|| process.pid().cast_unsigned()))
+    if !is_named(&own.pathname, path, is_removed) {
+        return Ok(None);
+    }
+    let start_ns = process.stat()?.starttime.saturating_mul(tick_ns());
+    Ok(Some((process.pid().cast_unsigned(), start_ns)))
 }
 
 pub(crate) fn is_named(pathname: &str, path: &str, is_removed: bool) -> bool {

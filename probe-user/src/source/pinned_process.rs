@@ -17,7 +17,7 @@ use rustix::{
     process::{Pid, PidfdFlags, pidfd_open},
 };
 
-use super::pidfd_info;
+use super::{clock::tick_ns, pidfd_info};
 use crate::{
     process::ProcessKey,
     waiter::{Backend, Life},
@@ -119,6 +119,25 @@ impl PinnedProcess {
         }
     }
 
+    /// The same of one that started at a moment, in `CLOCK_BOOTTIME` nanoseconds,
+    /// and of nobody who has the pid by now.
+    pub fn open_started(
+        pid: u32,
+        start_boottime_ns: u64,
+        tier: Backend,
+    ) -> Result<Self, PinProcessError> {
+        let key = ProcessKey {
+            tgid: pid,
+            start_boottime_ns,
+        };
+        let pinned = Self::open(pid, tier)?;
+        if pinned.is(key) {
+            Ok(pinned)
+        } else {
+            Err(PinProcessError::NotFound { pid })
+        }
+    }
+
     /// The same pin by what this tier may use.
     pub fn with_tier(mut self, tier: Backend) -> io::Result<Self> {
         if tier == Backend::Poll && self.pidfd.is_some() {
@@ -204,8 +223,7 @@ impl PinnedProcess {
     /// `/proc` clock ticks.
     #[must_use]
     pub fn is(&self, key: ProcessKey) -> bool {
-        let tick_ns = 1_000_000_000 / rustix::param::clock_ticks_per_second();
-        key.tgid == self.tgid && key.start_boottime_ns / tick_ns == self.start_ticks
+        key.tgid == self.tgid && key.start_boottime_ns / tick_ns() == self.start_ticks
     }
 
     /// Raw wait status, kept by the pidfd beyond the reap (Linux 6.15), or shown

@@ -7,7 +7,10 @@ use procfs::{
     process::{Process, Stat},
 };
 
-use super::{cgroupfs, clock::boottime_ns};
+use super::{
+    cgroupfs,
+    clock::{boottime_ns, tick_ns},
+};
 
 /// A process that outlived a wait.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,8 +55,7 @@ fn migrant(pid: u32, seen_by_boottime_ns: u64) -> Result<Option<Migrant>, ProcEr
     let number = i32::try_from(pid).map_err(|_too_large| ProcError::NotFound(None))?;
     let process = Process::new(number)?;
     let stat = process.stat()?;
-    let ticks = rustix::param::clock_ticks_per_second();
-    let start_ns = stat.starttime.saturating_mul(1_000_000_000) / ticks;
+    let start_ns = stat.starttime.saturating_mul(tick_ns());
     let is_dead = matches!(stat.state, 'Z' | 'X') && stat.num_threads <= 1;
     if is_dead || start_ns > seen_by_boottime_ns {
         return Ok(None);
@@ -93,8 +95,7 @@ fn survivor(pid: u32) -> Result<Survivor, ProcError> {
 }
 
 fn age_ns(stat: &Stat) -> Option<u64> {
-    let ticks = rustix::param::clock_ticks_per_second();
-    let start_ns = stat.starttime.checked_mul(1_000_000_000)? / ticks;
+    let start_ns = stat.starttime.checked_mul(tick_ns())?;
     Some(boottime_ns().saturating_sub(start_ns))
 }
 
@@ -124,10 +125,10 @@ fn reason(process: &Process, stat: &Stat) -> Option<String> {
 /// A v1-frozen task does not die until it is thawed. Some kernels (5.10) do not
 /// say where a task sleeps: there it is its cgroup that tells.
 fn is_frozen(process: &Process, state: char) -> bool {
-    match wchan(process) {
-        Some(wchan) => wchan.contains("refrigerator") || wchan.contains("freeze"),
-        None => state == 'D' && freezer_state(process).is_some_and(|it| it != "THAWED"),
-    }
+    let sleeps_frozen = |wchan: String| wchan.contains("refrigerator") || wchan.contains("freeze");
+    // User Mode Linux names any function.
+    wchan(process).is_some_and(sleeps_frozen)
+        || state == 'D' && freezer_state(process).is_some_and(|it| it != "THAWED")
 }
 
 /// What the v1 freezer says of the process's cgroup.

@@ -12,7 +12,7 @@ use super::{
     watch::Watch,
 };
 use crate::{
-    process::{Process, ProcessKey},
+    process::Process,
     source::{
         dying, left_behind,
         pinned_process::{PinProcessError, PinnedProcess},
@@ -295,17 +295,13 @@ impl Wait {
         {
             return;
         }
-        let is_meant = |process: &PinnedProcess| {
-            start_boottime_ns.is_none_or(|start_boottime_ns| {
-                process.is(ProcessKey {
-                    tgid: pid,
-                    start_boottime_ns,
-                })
-            })
+        let process = match start_boottime_ns {
+            Some(start_ns) => PinnedProcess::open_started(pid, start_ns, self.tier),
+            None => PinnedProcess::open(pid, self.tier),
         };
-        match PinnedProcess::open(pid, self.tier) {
-            Ok(process) if is_meant(&process) => self.add(process),
-            Ok(_) | Err(PinProcessError::NotFound { .. } | PinProcessError::Thread { .. }) => {}
+        match process {
+            Ok(process) => self.add(process),
+            Err(PinProcessError::NotFound { .. } | PinProcessError::Thread { .. }) => {}
             Err(error) => tracing::debug!(%error, "a member that cannot be pinned"),
         }
     }
@@ -319,14 +315,14 @@ impl Wait {
         if !self.until.is_about_processes() {
             return Ok(false);
         }
-        for pid in self.left_behind(&facts.cgroups)? {
-            self.add_by_pid(pid, None);
+        for (pid, start_ns) in self.left_behind(&facts.cgroups)? {
+            self.add_by_pid(pid, Some(start_ns));
         }
         Ok(self.cgroups.iter().all(|(watch, _)| watch.pinned.is_v2()))
     }
 
     /// Who names a v2 cgroup of the target as its own.
-    fn left_behind(&self, levels: &[Level]) -> io::Result<Vec<u32>> {
+    fn left_behind(&self, levels: &[Level]) -> io::Result<Vec<(u32, u64)>> {
         let mut found = Vec::new();
         for ((watch, path), &level) in self.cgroups.iter().zip(levels) {
             if watch.pinned.is_v2() {
@@ -337,7 +333,7 @@ impl Wait {
     }
 
     fn search_dying(&mut self, levels: &[Level]) -> io::Result<()> {
-        let pin = |pid| PinnedProcess::open(pid, self.tier).ok();
+        let pin = |(pid, start_ns)| PinnedProcess::open_started(pid, start_ns, self.tier).ok();
         let members = self.left_behind(levels)?;
         let mut members: Vec<_> = members.into_iter().filter_map(pin).collect();
         let mut strangers = Vec::new();
@@ -349,7 +345,7 @@ impl Wait {
                 } else {
                     &mut strangers
                 };
-                found.extend(pin(pid));
+                found.extend(pin((pid, start_ns)));
             }
         }
         self.dying.found(members, strangers, &self.bell);
