@@ -3,7 +3,9 @@
 
 use std::process::Command;
 
-use probe_tests::{Cgroup, Output, Victim, Waiting, applicable, conditions, probe, probe_in};
+use probe_tests::{
+    Cgroup, Output, Victim, Waiting, applicable, conditions, kernel, probe, probe_in,
+};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
@@ -49,6 +51,10 @@ impl Prey {
         }
     }
 
+    fn is_v1(&self) -> bool {
+        self.args()[1].contains("/pids/")
+    }
+
     fn end(self) {
         let (Self::Cgroup(_, mut victim) | Self::Process(mut victim)) = self;
         victim.signal(Signal::KILL);
@@ -78,10 +84,11 @@ fn done(prey: Prey, more: &[&str], condition: impl Fn(&[&str]) -> Command) -> Va
 fn the_lower_backends_live_without_the_calls_of_the_higher() {
     for (backend, forbidden) in FORBIDDEN {
         for prey in Prey::all() {
+            let is_doubtful = prey.is_v1() && kernel::tasks_depart_late();
             let verdict = done(prey, &["--backend", backend], |args| {
                 deadly(forbidden, args)
             });
-            assert_eq!(verdict["exact"], true);
+            assert_eq!(verdict["exact"], !is_doubtful, "{verdict}");
             let served = verdict["backend"].as_str().expect("a word");
             assert!([backend, "poll"].contains(&served), "{verdict}");
         }
@@ -115,7 +122,7 @@ fn auto_takes_the_best_that_is_not_denied_and_the_verdicts_agree() {
         ]
         .map(|(backend, condition)| {
             let prey = Prey::all().into_iter().nth(prey).expect("three");
-            let is_v1 = prey.args()[1].contains("/pids/");
+            let is_v1 = prey.is_v1();
             let verdict = done(prey, &[], condition);
             // v1 has no notifications that a pidfd backend could be woken by,
             // unless it watches the members.
@@ -124,7 +131,9 @@ fn auto_takes_the_best_that_is_not_denied_and_the_verdicts_agree() {
             }
             let backends = verdict["backends"].as_array().expect("a list");
             assert_eq!(backends.last(), Some(&verdict["backend"]));
-            [&verdict["outcome"], &verdict["until"], &verdict["exact"]].map(Value::clone)
+            let is_doubtful = is_v1 && kernel::tasks_depart_late() && backend != "bpf";
+            assert_eq!(verdict["exact"], !is_doubtful, "{verdict}");
+            [&verdict["outcome"], &verdict["until"]].map(Value::clone)
         });
         assert_eq!(verdicts[0], verdicts[1]);
         assert_eq!(verdicts[0], verdicts[2]);

@@ -10,19 +10,20 @@ const SMALL: usize = 20;
 /// takes long.
 #[must_use]
 pub fn rounds(rounds: usize) -> usize {
-    if stride() > 1 {
-        return rounds.div_ceil(SMALL);
-    }
     few_or(rounds, rounds * FULL)
 }
 
-/// `few`, or `full` in a full run.
+/// `few`, or `full` in a full run; a twentieth of the few where every step takes
+/// long.
 #[must_use]
 #[expect(
     clippy::disallowed_methods,
     reason = "cargo leaves only the environment to tell a test its extent"
 )]
 pub fn few_or(few: usize, full: usize) -> usize {
+    if is_small() {
+        return few.div_ceil(SMALL);
+    }
     match std::env::var_os("PROBE_TEST_FULL") {
         Some(_) => full,
         None => few,

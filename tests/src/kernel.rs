@@ -71,6 +71,13 @@ fn types_current_task() -> bool {
     has_function("bpf_get_current_task_btf")
 }
 
+/// Whether a task leaves its cgroup only after its end (Linux 6.19): then an empty
+/// list of v1 proves nothing.
+#[must_use]
+pub fn tasks_depart_late() -> bool {
+    has_function("cgroup_task_dead")
+}
+
 fn has_function(name: &str) -> bool {
     let symbols = fs::read_to_string("/proc/kallsyms").expect("there is a /proc");
     symbols

@@ -487,7 +487,7 @@ fn count(lines: &[Value]) -> (u64, u64, u64) {
 #[test]
 #[ignore = "needs root"]
 fn a_reader_that_never_reads_is_told_what_it_lost_and_slows_nobody() {
-    let made = extent::few_or(40_000, 200_000);
+    let made = extent::small_or(20_000, extent::few_or(40_000, 200_000));
     let daemon = Daemon::start(&["--history", "1000"]);
     let cgroup = Cgroup::v2("deaf");
     let events = format!("/v1/events?cgroup={}", cgroup.path());
@@ -553,13 +553,14 @@ fn until_the_last(reader: &http::Stream) -> Vec<Value> {
 #[test]
 #[ignore = "needs root"]
 fn a_reader_of_the_history_may_be_slow_and_costs_nothing() {
-    let daemon = Daemon::start(&["--history", "20000"]);
+    let made = extent::small_or(5000, 20_000).to_string();
+    let daemon = Daemon::start(&["--history", &made]);
     let cgroup = Cgroup::v2("slow");
-    let storm = |count: &str| {
-        let mut storm = Victim::start_as("storm", &[count], Some(&cgroup));
+    let storm = || {
+        let mut storm = Victim::start_as("storm", &[&made], Some(&cgroup));
         storm.wait();
     };
-    storm("20000");
+    storm();
     let exits = format!("/v1/exits?cgroup={}", cgroup.path());
     let deaf: Vec<_> = (0..20)
         .map(|_| {
@@ -570,7 +571,7 @@ fn a_reader_of_the_history_may_be_slow_and_costs_nothing() {
         .collect();
     assert_eq!(daemon.get("/healthz").status, 200);
     let before = memory(&daemon);
-    storm("20000");
+    storm();
     assert_eq!(daemon.get("/healthz").status, 200);
     let after = memory(&daemon);
     assert!(after < before + (8 << 20), "{before} before, {after} after");
@@ -606,7 +607,7 @@ fn one_client_more_than_there_is_room_for_is_told_to_come_again() {
         assert!(said.contains("\r\nretry-after: 1\r\n"), "{said}");
     }
     // Also for more than it tells so at a time: closed, not left waiting.
-    let silent: Vec<_> = (0..200)
+    let silent: Vec<_> = (0..extent::small_or(40, 200))
         .map(|_| http::connect(socket).expect("it listens"))
         .collect();
     for stream in silent {

@@ -158,10 +158,6 @@ impl Run<'_> {
             let why = "`cargo xtask vm --test` chooses there";
             return self.parts.leave_out("other kernels", why);
         }
-        if !self.args.full {
-            let why = "`--full` and `cargo xtask vm` boot them";
-            return self.parts.leave_out("other kernels", why);
-        }
         if !is_built {
             let why = "there is no binary to test";
             return self.parts.leave_out("other kernels", why);

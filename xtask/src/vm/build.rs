@@ -50,8 +50,8 @@ struct Target {
     name: String,
 }
 
-/// Linked statically and half optimised: what is emulated runs slowly enough,
-/// and a release build takes minutes.
+/// Linked statically. `probe` as it ships, the tests half optimised: what is
+/// emulated runs slowly enough.
 pub(super) fn build() -> Result<Programs> {
     println!("building the tests statically");
     let cargo = |verb| {
@@ -66,11 +66,14 @@ pub(super) fn build() -> Result<Programs> {
     };
     let integration = integration(cargo("test"))?;
     let mut rest = cargo("build");
-    rest.args(["--package", "probe-tests", "--package", "probe-user"]);
-    command::run(rest.arg("--bins")).context("build what the tests run")?;
+    rest.args(["--package", "probe-tests", "--bins"]);
+    command::run(&mut rest).context("build what the tests run")?;
+    let mut probe = cargo("build");
+    probe.args(["--package", "probe-user", "--release"]);
+    command::run(&mut probe).context("build probe")?;
     let directory = directory(&integration)?;
     Ok(Programs {
-        probe: directory.join("probe"),
+        probe: directory.with_file_name("release").join("probe"),
         directory,
         integration,
     })
