@@ -3,7 +3,10 @@
 //! Such a test fails, everywhere, and says `NOT APPLICABLE` with the reason:
 //! `cargo xtask vm` tells these from the others, nobody else may expect them.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 /// Ends a test that has no meaning here.
 ///
@@ -66,6 +69,21 @@ pub fn needs_bpf() {
     if !has_bpf() {
         inapplicable("the kernel has no tracing, or is locked down");
     }
+}
+
+/// A file of the checkout that these tests were built from.
+///
+/// # Panics
+///
+/// On a machine that was given the programs alone: what is in the checkout is the
+/// same wherever it is looked at.
+#[must_use]
+pub fn checked_out(name: &str) -> PathBuf {
+    let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    if !checkout.is_dir() {
+        inapplicable("there is no checkout here");
+    }
+    checkout.join(name)
 }
 
 /// Whether the kernel describes its own types.

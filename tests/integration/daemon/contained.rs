@@ -28,10 +28,7 @@ impl Drop for Bundle {
     }
 }
 
-fn manifest() -> String {
-    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
-    fs::read_to_string(tests.join("../dist/kubernetes/probe.yaml")).expect("there")
-}
+const MANIFEST: &str = include_str!("../../../dist/kubernetes/probe.yaml");
 
 /// The first list of this key, which YAML writes as JSON does.
 fn list(manifest: &str, key: &str) -> Vec<String> {
@@ -56,7 +53,7 @@ fn bundle(socket_directory: &Path) -> Bundle {
     let config = path.join("config.json");
     let spec = fs::read_to_string(&config).expect("runc wrote it");
     let mut spec: Value = serde_json::from_str(&spec).expect("JSON");
-    spec["process"] = process(&manifest());
+    spec["process"] = process(MANIFEST);
     spec["root"]["readonly"] = json!(true);
     let namespaces = spec["linux"]["namespaces"].as_array_mut().expect("a list");
     namespaces.retain(|it| it["type"] != "pid" && it["type"] != "cgroup");

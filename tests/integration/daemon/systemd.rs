@@ -11,14 +11,13 @@ use std::{
     time::Duration,
 };
 
-use probe_tests::{DEADLINE, Daemon, conditions, probe_in};
+use probe_tests::{DEADLINE, Daemon, applicable, conditions, probe_in};
 use rustix::process::Signal;
 
 use super::{assert_refused, text};
 
 fn dist(name: &str) -> PathBuf {
-    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
-    tests.join("../dist/systemd").join(name)
+    applicable::checked_out("dist/systemd").join(name)
 }
 
 fn succeeds(command: &mut Command) -> String {

@@ -77,7 +77,8 @@ fn verdict(lines: &[Value]) -> &Value {
 #[test]
 #[ignore = "needs root"]
 fn armed_means_armed_however_soon_the_kill_comes() {
-    const SOON: Duration = Duration::from_micros(50);
+    // Nothing is as soon as that in a machine that is emulated.
+    let soon_enough = Duration::from_micros(if extent::is_small() { 5000 } else { 50 });
     let rounds = extent::few_or(300, 10_000);
     let daemon = Daemon::start(&[]);
     let mut soon = 0;
@@ -98,7 +99,7 @@ fn armed_means_armed_however_soon_the_kill_comes() {
             Ok(mut kill) => kill.write_all(b"1").expect("it is ours"),
             Err(_before_5_14) => cgroup.kill(),
         }
-        soon += usize::from(armed.elapsed() < SOON);
+        soon += usize::from(armed.elapsed() < soon_enough);
         let lines = wait.finish();
         let exits = lines.iter().filter(|line| record::is_exit(line));
         let told: Vec<_> = exits.clone().map(record::pid).collect();

@@ -18,10 +18,35 @@ use super::{
 use crate::{checkout, command};
 
 /// What the tests run beside our own.
-const TOOLS: [&str; 26] = [
-    "bash", "cat", "date", "dmesg", "env", "grep", "ip", "kill", "ls", "mkdir", "mount", "nsenter",
-    "prlimit", "ps", "rmdir", "setpriv", "setsid", "sh", "sleep", "strace", "true", "umount",
-    "unshare", "curl", "runc", "crun",
+const TOOLS: [&str; 28] = [
+    "bash",
+    "cat",
+    "date",
+    "dmesg",
+    "env",
+    "grep",
+    "head",
+    "systemd-socket-activate",
+    "ip",
+    "kill",
+    "ls",
+    "mkdir",
+    "mount",
+    "nsenter",
+    "prlimit",
+    "ps",
+    "rmdir",
+    "setpriv",
+    "setsid",
+    "sh",
+    "sleep",
+    "strace",
+    "true",
+    "umount",
+    "unshare",
+    "curl",
+    "runc",
+    "crun",
 ];
 
 /// Directories that something is mounted on, or written to.
