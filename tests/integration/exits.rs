@@ -1,6 +1,6 @@
 //! One record for each process, with the status that its parent was told.
 
-use probe_tests::{Trial, Victim, record};
+use probe_tests::{Trial, Victim, extent, record};
 
 /// Signals that do not end a process by default.
 const HARMLESS: [i32; 8] = [17, 18, 19, 20, 21, 22, 23, 28];
@@ -98,7 +98,7 @@ fn a_stopped_process_has_not_exited() {
 #[ignore = "needs root"]
 fn a_process_killed_while_it_starts_is_told_once() {
     let seed = probe_tests::random::seeded().u64(..).to_string();
-    let count = 500;
+    let count = extent::small_or(50, 500);
     let trial = Trial::new("births");
     let mut parent = trial.start(&["births", &seed, &count.to_string()]);
     let reports = parent.reports();

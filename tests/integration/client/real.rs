@@ -298,8 +298,9 @@ fn a_trace_by_the_daemon_shows_what_ours_would() {
     victim.wait();
     let pid = victim.pid();
     let (mut told, expected) = (trace.exit_of(pid), own.exit_of(pid));
-    // Each has a program of its own, which reads the clock.
-    for field in ["time", "boottime_ns", "age_ns"] {
+    // Each has a program of its own, which reads the clock and the accounts.
+    for field in ["time", "boottime_ns", "age_ns", "usage"] {
+        assert_eq!(told[field].is_null(), expected[field].is_null(), "{told}");
         told[field] = expected[field].clone();
     }
     assert_eq!(told, expected);

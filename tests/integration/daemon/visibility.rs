@@ -353,8 +353,9 @@ fn a_path_that_leads_the_peer_elsewhere_is_refused() {
         assert!(said.contains("\"already\""), "{namespaces:?}: {said}");
     }
     let bind = format!("mount --bind {} {}", cgroup.path(), text(mount));
+    // Not on itself, which is refused.
     let anew = format!(
-        "echo $$ > {} && unshare --cgroup sh -c 'mount -t cgroup2 none {}'",
+        "echo $$ > {} && mount -t tmpfs none {1} && unshare --cgroup mount -t cgroup2 none {1}",
         text(&cgroup.file("cgroup.procs")),
         text(mount)
     );

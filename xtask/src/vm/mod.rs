@@ -134,13 +134,12 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 /// What runs in virtual machines in `cargo xtask test`, with what that built;
 /// says what is to be known of it.
 pub(crate) fn test() -> Result<String> {
-    let end = Instant::now() + subset::LIMIT;
     let mut matrix = Matrix::new(subset::LIMIT);
-    matrix.end = Some(end);
     let kernels = matrix.kernels(&subset::rows(), false);
     matrix.qemu = qemu(&kernels)?;
     setup::packages(&PACKAGES);
     let initramfs = initramfs::pack(&build::built()?)?;
+    matrix.end = Some(Instant::now() + subset::LIMIT);
     matrix.run(&kernels, &initramfs, &subset::words)?;
     matrix.finish(false)
 }
