@@ -134,12 +134,13 @@ fn wait(args: &Args, say: Say) -> Result<ExitCode, Failure> {
     runtime.block_on(async {
         let ladder = args.ladder();
         ladder.named(&mut session, &mut plan, needed).await?;
-        if session.look()? >= needed {
+        let is_patient = args.timeout != Some(Duration::ZERO);
+        if session.look()? >= needed || !is_patient && session.look_at_last()? >= needed {
             session.settle(Outcome::Already).await?;
             let ended = session.finish()?;
             return args.conclude(&call, ended, Outcome::Already);
         }
-        if args.timeout == Some(Duration::ZERO) {
+        if !is_patient {
             let ended = session.finish()?;
             return args.conclude(&call, ended, Outcome::Timeout);
         }

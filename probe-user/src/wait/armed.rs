@@ -98,6 +98,10 @@ impl Wait {
         Ok(facts.satisfy(self.until))
     }
 
+    pub(super) fn give_up_strangers(&mut self) {
+        self.dying.give_up_strangers();
+    }
+
     pub(super) fn go_first(&self) {
         for (watch, _) in &self.cgroups {
             watch.go_first();

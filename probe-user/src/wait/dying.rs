@@ -91,6 +91,13 @@ impl Dying {
         Ok(!search.members.is_empty() || !search.strangers.is_empty())
     }
 
+    /// Those who need not be members are not waited for any more.
+    pub(super) fn give_up_strangers(&mut self) {
+        if let Some(search) = &mut self.search {
+            search.strangers.clear();
+        }
+    }
+
     /// Pids of the members that are left.
     pub(super) fn members(&self) -> impl Iterator<Item = u32> {
         let members = self.search.iter().flat_map(|search| &search.members);

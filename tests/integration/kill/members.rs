@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use probe_tests::{Cgroup, Deadline, Held, Replaced, Victim, Waiting, conditions, record};
+use probe_tests::{Cgroup, Deadline, Held, Replaced, Victim, Waiting, conditions, extent, record};
 
 use super::{assert_done, backends, is_alive, kill, shell, verdict};
 
@@ -89,7 +89,15 @@ fn a_fork_bomb_in_a_v1_cgroup_that_cannot_be_frozen_is_killed() {
         cgroup.write("pids.max", "1000");
         let mut bomb = Victim::start_as("crowd", &["bomb"], Some(&cgroup));
         Deadline::start().until("they are many", || cgroup.procs().len() > 50);
-        let output = kill(&["-t", "20", "--backend", backend, "--cgroup", cgroup.path()]);
+        let seconds = if extent::is_small() { "100" } else { "20" };
+        let output = kill(&[
+            "-t",
+            seconds,
+            "--backend",
+            backend,
+            "--cgroup",
+            cgroup.path(),
+        ]);
         assert_done(&output);
         assert_eq!(cgroup.procs(), [0; 0]);
         assert_eq!(bomb.wait(), 9);

@@ -165,7 +165,13 @@ impl Waiting {
         loop {
             self.tell_met(lines).await?;
             if deadline.is_some_and(|it| it <= Instant::now()) {
-                return self.conclude(lines, Outcome::Timeout).await;
+                let is_done = self.set.look_at_last().is_ok_and(|done| done >= needed);
+                let outcome = if is_done {
+                    Outcome::Done
+                } else {
+                    Outcome::Timeout
+                };
+                return self.conclude(lines, outcome).await;
             }
             tokio::select! {
                 biased;

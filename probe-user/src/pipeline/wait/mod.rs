@@ -127,7 +127,18 @@ impl Session {
 
     /// Looks, once; how many waits are done.
     pub fn look(&mut self) -> Result<usize, WaitError> {
-        let done = self.set.look().map_err(WaitError::Level)?;
+        let done = self.set.look();
+        self.looked(done)
+    }
+
+    /// See [`WaitSet::look_at_last`].
+    pub fn look_at_last(&mut self) -> Result<usize, WaitError> {
+        let done = self.set.look_at_last();
+        self.looked(done)
+    }
+
+    fn looked(&mut self, done: io::Result<usize>) -> Result<usize, WaitError> {
+        let done = done.map_err(WaitError::Level)?;
         self.has_looked = true;
         if self.backends.is_empty() {
             self.backends.push(self.serving());

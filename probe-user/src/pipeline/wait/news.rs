@@ -47,7 +47,12 @@ impl Session {
                 return Ok(Outcome::Done);
             }
             if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
-                return Ok(Outcome::Timeout);
+                let is_done = self.look_at_last()? >= needed;
+                return Ok(if is_done {
+                    Outcome::Done
+                } else {
+                    Outcome::Timeout
+                });
             }
             let news = tokio::select! {
                 biased;
