@@ -140,6 +140,10 @@ impl Guest {
             }
             let mut soak = Command::new(SOAK);
             soak.args(["--backend", backend, "--trials", trials, "--small"]);
+            if is_uml() {
+                soak.arg("--childless");
+                self.say(&format!("note {name}: nobody forks while he is killed"));
+            }
             self.part(&name, &mut soak)?;
         }
         Ok(())
@@ -214,6 +218,12 @@ fn has_tracing() -> bool {
     let lockdown = fs::read_to_string("/sys/kernel/security/lockdown");
     Path::new("/sys/kernel/tracing").is_dir()
         && !lockdown.is_ok_and(|modes| modes.contains("[confidentiality]"))
+}
+
+/// A kernel that panics when a fork is killed (`soak/plan.rs`).
+fn is_uml() -> bool {
+    let cpu = fs::read_to_string("/proc/cpuinfo");
+    cpu.is_ok_and(|cpu| cpu.contains("User Mode Linux"))
 }
 
 /// A root that containers can leave: the first one of a kernel cannot be moved

@@ -32,6 +32,10 @@ pub(crate) struct Args {
     #[arg(long)]
     small: bool,
 
+    /// Nobody forks while he is killed: User Mode Linux does not survive that
+    #[arg(long)]
+    childless: bool,
+
     /// Wait in a way that is known to be wrong, to see the soak notice
     #[arg(long, hide = true, value_parser = ["exit", "procs", "poll"])]
     lie: Option<String>,
@@ -62,6 +66,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         }
         if args.small {
             soak.arg("--small");
+        }
+        if args.childless {
+            soak.arg("--childless");
         }
         if let Some(lie) = &args.lie {
             soak.args(["--lie", lie, "--patience", "2"]);

@@ -69,6 +69,10 @@ struct Args {
     /// At most 20 processes, 8 threads of each and 16 MiB
     #[arg(long)]
     small: bool,
+
+    /// Nobody forks while he is killed: User Mode Linux does not survive that
+    #[arg(long)]
+    childless: bool,
     /// Wait in a way that is known to be wrong: the soak's own test
     #[arg(long, value_enum)]
     lie: Option<Lie>,
@@ -164,6 +168,7 @@ fn prepare(args: &Args, seed: u64) -> Result<Course> {
         patience: Duration::from_secs(args.patience),
         liar: args.lie.map(Liar::prepare).transpose()?,
         is_small: args.small,
+        is_childless: args.childless,
     })
 }
 

@@ -183,6 +183,20 @@ impl Plan {
         }
     }
 
+    /// The same without anybody who forks while he is killed. User Mode Linux 6.12
+    /// panics then: `dup_mmap` gives up and leaves an `XA_ZERO_ENTRY` among the
+    /// areas, which its `flush_tlb_mm` takes for one.
+    /// <https://elixir.bootlin.com/linux/v6.12/source/arch/um/kernel/tlb.c#L200>
+    pub(crate) fn childless(self) -> Self {
+        Self {
+            conduct: match self.conduct {
+                Conduct::Forks | Conduct::Relays => Conduct::Still,
+                conduct => conduct,
+            },
+            ..self
+        }
+    }
+
     /// Whether no member outlives the verdict.
     pub(crate) fn all_die(&self) -> bool {
         match self.shape {

@@ -35,6 +35,7 @@ pub(crate) struct Course {
     pub(crate) patience: Duration,
     pub(crate) liar: Option<Liar>,
     pub(crate) is_small: bool,
+    pub(crate) is_childless: bool,
 }
 
 /// How it went.
@@ -61,6 +62,9 @@ impl Course {
         if self.is_small {
             plan = plan.small();
         }
+        if self.is_childless {
+            plan = plan.childless();
+        }
         // What the lies are about.
         if self.liar.is_some() {
             plan.until = Until::Empty;
@@ -75,10 +79,15 @@ impl Course {
 
     pub(crate) fn replay(&self, index: u64) -> String {
         format!(
-            "cargo xtask soak --backend {} --seed {} --only {index}{}",
+            "cargo xtask soak --backend {} --seed {} --only {index}{}{}",
             self.backend.as_str(),
             self.seed,
-            if self.is_small { " --small" } else { "" }
+            if self.is_small { " --small" } else { "" },
+            if self.is_childless {
+                " --childless"
+            } else {
+                ""
+            }
         )
     }
 
