@@ -172,6 +172,11 @@ impl Doctor {
             return none();
         };
         let shape = check.detail.strip_prefix("attached, shape ");
+        // Not a yes or no: when.
+        if name == DEPARTURE {
+            let when = check.detail.split(':').next();
+            return when.unwrap_or_default().to_owned();
+        }
         match (check.ok, shape) {
             (true, Some(shape)) => format!("yes, `{shape}`"),
             (true, None) => "yes".to_owned(),
@@ -179,6 +184,9 @@ impl Doctor {
         }
     }
 }
+
+/// When a task leaves its cgroup.
+const DEPARTURE: &str = "cgroup.departure";
 
 fn row(first: &str, cells: impl Iterator<Item = String>) -> String {
     let cells: Vec<_> = [first.to_owned()].into_iter().chain(cells).collect();
@@ -202,6 +210,7 @@ mod tests {
         {"name":"daemon","ok":true,"detail":""},{"name":"bpf","ok":false,"detail":""},
         {"name":"pidfd","ok":true,"detail":"available"}],"checks":[
         {"name":"btf","ok":false,"detail":"no file"},
+        {"name":"cgroup.departure","ok":true,"detail":"before the end: early"},
         {"name":"cgroup.kill","ok":true,"detail":"there"},
         {"name":"tracepoint.sched_process_exit","ok":true,"detail":"attached, shape live"}]}}"#;
 
@@ -222,6 +231,7 @@ mod tests {
 | fields of an exit | all but uid |
 | exits that the kernel skipped | 1 of 9 |
 | `btf` | no |
+| `cgroup.departure` | before the end |
 | `cgroup.kill` | yes |
 | `tracepoint.sched_process_exit` | yes, `live` |
 ";
