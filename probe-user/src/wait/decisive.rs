@@ -64,6 +64,12 @@ pub(super) async fn serve(
     let Ok(mut decisive) = register(rings.decisive, Interest::READABLE) else {
         return;
     };
+    // A ring that cannot name a cgroup wakes nobody.
+    let least = if attached.knows_cgroups() {
+        Doubt::None
+    } else {
+        Doubt::Always
+    };
     *lock(&shared.attached) = Some(attached);
     let watched: Vec<_> = lock(&shared.cgroups)
         .values()
@@ -72,17 +78,21 @@ pub(super) async fn serve(
     for watch in watched {
         shared.watch_in_kernel(&watch);
     }
-    shared.doubt.send_replace(Doubt::None);
+    shared.doubt.send_replace(least);
     shared.wake_all(WokenBy::Timer);
     let _nobody_asks = tell.send(Ok(rings.stream));
-    let ended = follow(&shared, &mut decisive).await;
+    let ended = follow(&shared, &mut decisive, least).await;
     tracing::warn!("the ring buffer cannot be waited for any more ({ended}): others serve");
     *lock(&shared.attached) = None;
     shared.doubt.send_replace(Doubt::Always);
 }
 
 /// Until the ring breaks.
-async fn follow(shared: &Shared, decisive: &mut AsyncFd<RingBuf<MapData>>) -> std::io::Error {
+async fn follow(
+    shared: &Shared,
+    decisive: &mut AsyncFd<RingBuf<MapData>>,
+    least: Doubt,
+) -> std::io::Error {
     let mut counters = interval(COUNTERS_EVERY);
     counters.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut losses = shared.losses();
@@ -108,10 +118,9 @@ async fn follow(shared: &Shared, decisive: &mut AsyncFd<RingBuf<MapData>>) -> st
         let Some(now) = shared.losses() else {
             return std::io::Error::other("its counters cannot be read");
         };
-        let doubt = if losses.replace(now) == Some(now) {
-            Doubt::None
-        } else {
-            Doubt::Some
+        let doubt = match least {
+            Doubt::None if losses.replace(now) != Some(now) => Doubt::Some,
+            least => least,
         };
         let changed = shared
             .doubt

@@ -2,7 +2,9 @@
 
 use std::fs;
 
-use probe_tests::{Cgroup, Deadline, Held, Replaced, Victim, Waiting, conditions, extent, record};
+use probe_tests::{
+    Cgroup, Deadline, Held, Replaced, Victim, Waiting, applicable, conditions, extent, record,
+};
 
 use super::{assert_done, backends, is_alive, kill, shell, verdict};
 
@@ -71,6 +73,7 @@ fn several_targets_of_different_kinds_are_killed_in_one_call() {
 #[test]
 #[ignore = "needs root"]
 fn with_records_every_exit_is_told() {
+    applicable::needs_bpf();
     let cgroup = Cgroup::v2("records");
     let victim = Victim::start(&["pause"], Some(&cgroup));
     let output = kill(&["--records", "--cgroup", cgroup.path()]);

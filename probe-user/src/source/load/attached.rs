@@ -9,7 +9,10 @@ use aya::{
     },
 };
 use aya_log::EbpfLogger;
-use probe_ebpf::{config::occupancy, event::CgroupKey};
+use probe_ebpf::{
+    config::occupancy,
+    event::{CgroupKey, UNKNOWN},
+};
 use tracing::{debug, warn};
 
 use super::error::{Chain, LoadError, attach_error};
@@ -149,11 +152,25 @@ impl Attached {
             })
     }
 
+    /// Whether the programs can tell one cgroup from another: not without the
+    /// kernel's types.
+    #[must_use]
+    pub fn knows_cgroups(&self) -> bool {
+        self.types.as_ref().is_some_and(|types| {
+            let of = &types.offsets;
+            let needed = [of.cgroup_kn, of.kn_id, of.cgroup_root, of.root_hierarchy_id];
+            needed.iter().all(|&it| it != UNKNOWN)
+        })
+    }
+
     /// What `populated` of a watched cgroup became last, one of [`occupancy`];
     /// `None` if it is not watched, or a change may have been missed: then it is
     /// never known again.
     #[must_use]
     pub fn occupancy(&self, cgroup: CgroupId) -> Option<u32> {
+        if !self.knows_cgroups() {
+            return None;
+        }
         let occupancy = self.watched.get(&watch_key(cgroup), 0).ok()?;
         (self.occupancy_lost() == Some(0)).then_some(occupancy)
     }
