@@ -4,7 +4,7 @@ use std::{io, sync::Arc};
 
 use super::{
     bell::{Bell, WokenBy},
-    dying::Dying,
+    dying::{self, Dying},
     hub::Hub,
     members::Members,
     occupancy::Occupancy,
@@ -14,7 +14,6 @@ use super::{
 use crate::{
     process::Process,
     source::{
-        dying, left_behind,
         pinned_process::{PinProcessError, PinnedProcess},
         survivors::Migrant,
     },
@@ -314,46 +313,17 @@ impl Wait {
     /// list shows them; whether all of the former could be found.
     fn search(&mut self, facts: &Facts) -> io::Result<bool> {
         if facts.is_doubtful && !self.dying.is_searched() {
-            self.search_dying(&facts.cgroups)?;
+            let seen = (self.cgroups.as_slice(), facts.cgroups.as_slice());
+            self.dying
+                .search(seen, &self.members, self.tier, &self.bell)?;
         }
         if !self.until.is_about_processes() {
             return Ok(false);
         }
-        for (pid, start_ns) in self.left_behind(&facts.cgroups)? {
+        for (pid, start_ns) in dying::left_behind((&self.cgroups, &facts.cgroups))? {
             self.add_by_pid(pid, Some(start_ns));
         }
         Ok(self.cgroups.iter().all(|(watch, _)| watch.pinned.is_v2()))
-    }
-
-    /// Who names a v2 cgroup of the target as its own.
-    fn left_behind(&self, levels: &[Level]) -> io::Result<Vec<(u32, u64)>> {
-        let mut found = Vec::new();
-        for ((watch, path), &level) in self.cgroups.iter().zip(levels) {
-            if watch.pinned.is_v2() {
-                found.extend(left_behind::find(path, level == Level::Removed)?);
-            }
-        }
-        Ok(found)
-    }
-
-    fn search_dying(&mut self, levels: &[Level]) -> io::Result<()> {
-        let pin = |(pid, start_ns)| PinnedProcess::open_started(pid, start_ns, self.tier).ok();
-        let members = self.left_behind(levels)?;
-        let mut members: Vec<_> = members.into_iter().filter_map(pin).collect();
-        let mut strangers = Vec::new();
-        let has_v1 = |(watch, _): &(Arc<Watch<Occupancy>>, _)| !watch.pinned.is_v2();
-        if self.cgroups.iter().any(has_v1) {
-            for (pid, start_ns) in dying::find()? {
-                let found = if self.members.has(pid, Some(start_ns)) {
-                    &mut members
-                } else {
-                    &mut strangers
-                };
-                found.extend(pin((pid, start_ns)));
-            }
-        }
-        self.dying.found(members, strangers, &self.bell);
-        Ok(())
     }
 }
 

@@ -13,13 +13,32 @@ use tokio::{
 
 use super::{
     bell::{Bell, WokenBy},
+    members::Members,
+    occupancy::Occupancy,
     watch::Watch,
 };
-use crate::{source::pinned_process::PinnedProcess, waiter::Life};
+use crate::{
+    source::{dying, left_behind, pinned_process::PinnedProcess},
+    waiter::{Backend, Level, Life},
+};
 
 /// How long a death may take of one who need not be a member. It may hang in a
 /// device, or be the init of a container that somebody else keeps from ending.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Cgroups with their paths below the root, and what each was just now.
+pub(super) type Seen<'a> = (&'a [(Arc<Watch<Occupancy>>, String)], &'a [Level]);
+
+/// Pid and start of those who name one of the v2 cgroups as their own.
+pub(super) fn left_behind((cgroups, levels): Seen<'_>) -> io::Result<Vec<(u32, u64)>> {
+    let mut found = Vec::new();
+    for ((watch, path), &level) in cgroups.iter().zip(levels) {
+        if watch.pinned.is_v2() {
+            found.extend(left_behind::find(path, level == Level::Removed)?);
+        }
+    }
+    Ok(found)
+}
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -53,8 +72,32 @@ impl Dying {
         self.search = None;
     }
 
-    /// What a search found.
-    pub(super) fn found(
+    /// Looks for them; `members` are those whom somebody saw.
+    pub(super) fn search(
+        &mut self,
+        seen: Seen<'_>,
+        members: &Members,
+        tier: Backend,
+        bell: &Arc<Bell>,
+    ) -> io::Result<()> {
+        let pin = |(pid, start_ns)| PinnedProcess::open_started(pid, start_ns, tier).ok();
+        let mut certain: Vec<_> = left_behind(seen)?.into_iter().filter_map(pin).collect();
+        let mut strangers = Vec::new();
+        if seen.0.iter().any(|(watch, _)| !watch.pinned.is_v2()) {
+            for (pid, start_ns) in dying::find()? {
+                let found = if members.has(pid, Some(start_ns)) {
+                    &mut certain
+                } else {
+                    &mut strangers
+                };
+                found.extend(pin((pid, start_ns)));
+            }
+        }
+        self.found(certain, strangers, bell);
+        Ok(())
+    }
+
+    fn found(
         &mut self,
         members: Vec<PinnedProcess>,
         strangers: Vec<PinnedProcess>,

@@ -132,7 +132,7 @@ impl Follower {
                 // The hub is gone, and its ring with it.
                 _ if is_alone => Doubt::Always,
                 // The ring of a v2 cgroup relies on who polls this file.
-                _ if ready.is_none() && pinned.cgroup.id.hierarchy == 0 => Doubt::Always,
+                _ if ready.is_none() && pinned.is_v2() => Doubt::Always,
                 doubt => doubt,
             };
             if doubt == Doubt::Always && timed >= SHORT && self.tier != Backend::Poll {

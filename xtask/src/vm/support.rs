@@ -171,12 +171,12 @@ impl Doctor {
         let Some(check) = self.checks.iter().find(|it| it.name == name) else {
             return none();
         };
-        let shape = check.detail.strip_prefix("attached, shape ");
         // Not a yes or no: when.
         if name == DEPARTURE {
             let when = check.detail.split(':').next();
             return when.unwrap_or_default().to_owned();
         }
+        let shape = check.detail.strip_prefix("attached, shape ");
         match (check.ok, shape) {
             (true, Some(shape)) => format!("yes, `{shape}`"),
             (true, None) => "yes".to_owned(),
