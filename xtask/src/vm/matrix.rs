@@ -1,30 +1,19 @@
-//! All kernels of one run of the command, one after the other.
-
-use std::time::{Duration, Instant};
+//! What became of each kernel of one run of the command.
 
 use anyhow::{Result, ensure};
 
 use super::{
-    guest::{Guest, Run},
-    initramfs::Initramfs,
+    guest::Run,
     kernel::{Catalogue, Kernel},
-    qemu::Qemu,
+    machines::Ended,
     row::Row,
     support::Support,
     table::Table,
 };
 
-/// What runs on a kernel: the words that its pid 1 is told, once for each start
-/// of the machine.
-pub(super) type Plan<'a> = dyn Fn(&Row) -> Vec<String> + 'a;
-
 /// See the module.
+#[derive(Default)]
 pub(super) struct Matrix {
-    /// A machine may take so long.
-    pub(super) limit: Duration,
-    /// Nothing is begun after that, and what runs then is ended.
-    pub(super) end: Option<Instant>,
-    pub(super) qemu: Option<Qemu>,
     table: Table,
     support: Support,
     failed: Vec<&'static str>,
@@ -33,18 +22,6 @@ pub(super) struct Matrix {
 }
 
 impl Matrix {
-    pub(super) fn new(limit: Duration) -> Self {
-        Self {
-            limit,
-            end: None,
-            qemu: None,
-            table: Table::default(),
-            support: Support::default(),
-            failed: Vec::new(),
-            left_out: Vec::new(),
-        }
-    }
-
     /// A kernel that cannot be had has failed, but the others are run.
     pub(super) fn kernels(
         &mut self,
@@ -70,82 +47,37 @@ impl Matrix {
         kernels
     }
 
-    /// Runs all of them to their ends.
-    pub(super) fn run(
-        &mut self,
-        kernels: &[(&'static Row, Kernel)],
-        initramfs: &Initramfs,
-        plan: &Plan,
-    ) -> Result<()> {
-        for (index, (row, kernel)) in kernels.iter().enumerate() {
-            let (number, all) = (index + 1, kernels.len());
-            let (name, package) = (row.name, &kernel.package);
-            println!("── {name}: {number} of {all}: {package} ({})", row.purpose);
-            let begun = Instant::now();
-            for (start, words) in plan(row).iter().enumerate() {
-                let Some(seconds) = self.seconds() else {
-                    println!("── {name}: NO TIME IS LEFT FOR IT");
-                    self.fail(name);
-                    break;
-                };
-                self.start(&Guest {
-                    row,
-                    kernel,
-                    qemu: self.qemu,
-                    initramfs,
-                    start,
-                    words,
-                    seconds,
-                })?;
+    /// A row that has come to its end.
+    pub(super) fn add(&mut self, ended: Ended<'_>) -> Result<()> {
+        let name = ended.row.name;
+        for (words, run) in ended.runs {
+            let mut trouble = run.trouble();
+            trouble.extend(unmatched(&words, &run));
+            for line in &trouble {
+                println!("── {name}: {line}");
             }
-            let word = if self.failed.contains(&name) {
-                "FAILED"
-            } else {
-                "ok"
-            };
-            let took = begun.elapsed().as_secs();
-            println!("── {name}: {word} in {took} s\n");
+            if !trouble.is_empty() {
+                println!("── {name}: see {}", run.directory.display());
+                self.fail(name);
+            }
+            self.support
+                .add(name, &ended.kernel.package, &run.transcript)?;
+            self.table.add(name, run.transcript.outcomes);
         }
+        if ended.is_cut_short {
+            println!("── {name}: NO TIME WAS LEFT FOR ALL OF IT");
+            self.fail(name);
+        }
+        let has_failed = self.failed.contains(&name);
+        let word = if has_failed { "FAILED" } else { "ok" };
+        println!("── {name}: {word} in {} s\n", ended.took.as_secs());
         Ok(())
-    }
-
-    /// What the next machine may take.
-    fn seconds(&self) -> Option<u64> {
-        let left = self
-            .end
-            .map(|end| end.saturating_duration_since(Instant::now()));
-        let seconds = left.map_or(self.limit, |left| left.min(self.limit));
-        Some(seconds.as_secs()).filter(|seconds| *seconds > 0)
     }
 
     fn fail(&mut self, name: &'static str) {
         if !self.failed.contains(&name) {
             self.failed.push(name);
         }
-    }
-
-    /// Starts one. Once more only if the machine itself did not come so far or did
-    /// not get on: a test that failed has failed.
-    fn start(&mut self, guest: &Guest) -> Result<()> {
-        let name = guest.row.name;
-        let mut run = guest.run()?;
-        if run.transcript.release.is_none() || run.has_stalled() {
-            println!("── {name}: {}: once more", run.trouble().join("; "));
-            run = guest.run()?;
-        }
-        let mut trouble = run.trouble();
-        trouble.extend(unmatched(guest.words, &run));
-        for line in &trouble {
-            println!("── {name}: {line}");
-        }
-        if !trouble.is_empty() {
-            println!("── {name}: see {}", run.directory.display());
-            self.fail(name);
-        }
-        self.support
-            .add(name, &guest.kernel.package, &run.transcript)?;
-        self.table.add(name, run.transcript.outcomes);
-        Ok(())
     }
 
     /// Shows the table; says what is to be known of a run in which nothing failed.

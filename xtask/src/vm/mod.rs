@@ -13,6 +13,7 @@ mod golden;
 mod guest;
 mod initramfs;
 mod kernel;
+mod machines;
 mod matrix;
 mod qemu;
 mod row;
@@ -22,12 +23,17 @@ mod table;
 mod transcript;
 mod uml;
 
-use std::time::{Duration, Instant};
+use std::{
+    iter,
+    num::NonZeroUsize,
+    thread::available_parallelism,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Result, bail};
 
 use self::{
-    kernel::Kernel,
+    machines::{Kernels, Machines},
     matrix::Matrix,
     qemu::Qemu,
     row::{Machine, ROWS, Row},
@@ -42,13 +48,18 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME", num_args = 1..)]
     kernel: Vec<String>,
 
-    /// Only tests whose names contain one of these; * is all
+    /// Only tests whose names contain one of these
     #[arg(long, value_name = "FILTER", num_args = 1..)]
     test: Vec<String>,
 
     /// Trials of the soak on each backend; 0 leaves it out
-    #[arg(long, default_value_t = 50)]
+    #[arg(long, default_value_t = 300)]
     trials: u32,
+
+    /// What the trials of the soak are made of, the same on each kernel; else
+    /// each has its own
+    #[arg(long)]
+    seed: Option<u64>,
 
     /// With the programs that `cargo xtask test` builds, not with static ones
     #[arg(long)]
@@ -77,22 +88,11 @@ pub(crate) struct Args {
     /// Minutes that a machine may take
     #[arg(long, default_value_t = 30)]
     minutes: u64,
-}
 
-/// What depends on the kernel most: how processes end, and what tells of it.
-const FILTERS: [&str; 11] = [
-    "backends::",
-    "containers::",
-    "doctor::",
-    "exits::",
-    "kill::",
-    "ladder::",
-    "library::",
-    "races::",
-    "runtimes::",
-    "targets::",
-    "wait::",
-];
+    /// Machines at once; by default as many as there are CPUs
+    #[arg(long, short)]
+    jobs: Option<NonZeroUsize>,
+}
 
 /// What the tests run and is not ours.
 const PACKAGES: [setup::Package; 3] = [setup::RUNC, setup::CRUN, setup::STRACE];
@@ -111,9 +111,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     if args.quick {
         return test().map(drop);
     }
-    let mut matrix = Matrix::new(Duration::from_secs(args.minutes * 60));
+    let mut matrix = Matrix::default();
     let kernels = matrix.kernels(&rows, args.allow_missing);
-    matrix.qemu = qemu(&kernels)?;
+    let qemu = qemu(&kernels)?;
     setup::packages(&PACKAGES);
     let programs = if args.built {
         build::built()
@@ -125,26 +125,48 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         let Some((row, kernel)) = kernels.first() else {
             bail!("there is no kernel to run a shell on");
         };
-        return guest::shell(row, kernel, matrix.qemu, &initramfs);
+        return guest::shell(row, kernel, qemu, &initramfs);
     }
-    matrix.run(&kernels, &initramfs, &|row| words(args, row))?;
+    let machines = Machines {
+        kernels: &kernels,
+        plan: &|row| words(args, row),
+        qemu,
+        initramfs: &initramfs,
+        limit: Duration::from_secs(args.minutes * 60),
+        end: None,
+        jobs: args.jobs.map_or_else(cpus, NonZeroUsize::get),
+    };
+    machines.run(|ended| matrix.add(ended))?;
     matrix.finish(args.record).map(drop)
 }
 
 /// What runs in virtual machines in `cargo xtask test`, with what that built;
 /// says what is to be known of it.
 pub(crate) fn test() -> Result<String> {
-    let mut matrix = Matrix::new(subset::LIMIT);
+    let mut matrix = Matrix::default();
     let kernels = matrix.kernels(&subset::rows(), false);
-    matrix.qemu = qemu(&kernels)?;
+    let qemu = qemu(&kernels)?;
     setup::packages(&PACKAGES);
     let initramfs = initramfs::pack(&build::built()?)?;
-    matrix.end = Some(Instant::now() + subset::LIMIT);
-    matrix.run(&kernels, &initramfs, &subset::words)?;
+    let machines = Machines {
+        kernels: &kernels,
+        plan: &subset::words,
+        qemu,
+        initramfs: &initramfs,
+        limit: subset::LIMIT,
+        end: Some(Instant::now() + subset::LIMIT),
+        jobs: cpus(),
+    };
+    machines.run(|ended| matrix.add(ended))?;
     matrix.finish(false)
 }
 
-fn qemu(kernels: &[(&'static Row, Kernel)]) -> Result<Option<Qemu>> {
+/// Of this machine, each of which a guest keeps busy.
+fn cpus() -> usize {
+    available_parallelism().map_or(1, NonZeroUsize::get)
+}
+
+fn qemu(kernels: &Kernels) -> Result<Option<Qemu>> {
     (!kernels.is_empty())
         .then(Qemu::find_or_install)
         .transpose()
@@ -161,32 +183,43 @@ fn rows(args: &Args) -> Result<Vec<&'static Row>> {
     Ok(ROWS.iter().filter(is_wanted).collect())
 }
 
-/// Containers have a start of their own: with v2 alone, by which their memory is
-/// limited on the machines of today.
+/// What pid 1 of each start of a row's machine is told.
 fn words(args: &Args, row: &Row) -> Vec<String> {
-    let all = FILTERS.map(str::to_owned);
-    let filters = if args.test.is_empty() {
-        all.as_slice()
-    } else {
-        &args.test
-    };
-    let soak = match args.trials {
-        0 => String::new(),
-        trials => format!(" probe.soak={trials}"),
-    };
-    let measure = if args.record { "probe.measure " } else { "" };
+    let (others, containers) = starts(&args.test, row);
+    let soak = (args.trials > 0).then(|| format!("probe.soak={}", args.trials));
+    let seed = args.seed.map(|seed| format!("probe.seed={seed}"));
+    let measure = args.record.then(|| "probe.measure".to_owned());
+    let first = others.map(|others| {
+        let more = [soak, seed, measure].into_iter().flatten();
+        let words: Vec<_> = iter::once(others).chain(more).collect();
+        words.join(" ")
+    });
+    first.into_iter().chain(containers).collect()
+}
+
+/// Containers have a start of their own: with v2 alone, by which their memory is
+/// limited on the machines of today. Not where v1 is what the row is for.
+fn starts(filters: &[String], row: &Row) -> (Option<String>, Option<String>) {
+    let has_two = row.machine == Machine::Qemu && !row.has_v1();
+    if filters.is_empty() {
+        return if has_two {
+            let others = format!("probe.tests=* probe.skip={CONTAINERS}");
+            (Some(others), Some(with_v2(CONTAINERS)))
+        } else {
+            (Some("probe.tests=*".to_owned()), None)
+        };
+    }
     let (containers, others): (Vec<_>, Vec<_>) = filters
         .iter()
         .map(String::as_str)
-        .partition(|filter| filter.starts_with(CONTAINERS));
-    let mut words = Vec::new();
-    if !others.is_empty() {
-        let others = others.join(",");
-        words.push(format!("{measure}probe.tests={others}{soak}"));
-    }
-    if !containers.is_empty() && row.machine == Machine::Qemu {
-        let containers = containers.join(",");
-        words.push(format!("probe.v2 probe.tests={containers}"));
-    }
-    words
+        .partition(|filter| has_two && filter.starts_with(CONTAINERS));
+    let some = |filters: Vec<&str>| (!filters.is_empty()).then(|| filters.join(","));
+    (
+        some(others).map(|filters| format!("probe.tests={filters}")),
+        some(containers).map(|filters| with_v2(&filters)),
+    )
+}
+
+fn with_v2(filters: &str) -> String {
+    format!("probe.v2 probe.tests={filters}")
 }

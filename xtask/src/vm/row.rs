@@ -19,6 +19,13 @@ pub(super) struct Row {
     pub(super) words: &'static str,
 }
 
+impl Row {
+    /// Whether hierarchies of v1 are what it is there for.
+    pub(super) fn has_v1(&self) -> bool {
+        self.words.starts_with("probe.v1=")
+    }
+}
+
 /// What runs it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Machine {

@@ -5,7 +5,7 @@ use std::{
     fmt::{self, Display, Formatter},
 };
 
-use super::transcript::Outcome;
+use super::{row::ROWS, transcript::Outcome};
 
 /// See the module.
 #[derive(Default)]
@@ -31,6 +31,9 @@ impl Table {
             Some(column) => column.outcomes.extend(outcomes),
             None => self.columns.push(Column { kernel, outcomes }),
         }
+        // They end in any order.
+        let place = |column: &Column| ROWS.iter().position(|row| row.name == column.kernel);
+        self.columns.sort_by_key(place);
     }
 
     /// Why what does not apply does not, once for each reason and kernel.
@@ -101,9 +104,9 @@ mod tests {
         table.add("7.3", BTreeMap::new());
         table.add("7.3", [("a".to_owned(), Outcome::Failed)].into());
         let expected = [
-            "     UML    7.3",
-            "a     ok FAILED",
-            "b    n/a      -",
+            "     7.3    UML",
+            "a FAILED     ok",
+            "b      -    n/a",
             "n/a on UML: no tracing",
         ];
         let table = table.to_string();
