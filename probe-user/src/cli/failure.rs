@@ -111,7 +111,7 @@ pub(super) fn without_bpf(error: LoadError) -> Failure {
              lockdown=integrity allows it; `probe wait` works without"
         }
         LoadError::NoRingBuffer => "BPF ring buffers need Linux 5.8; `probe wait` works without",
-        _ => "`probe doctor` tells what this machine offers",
+        _ => "`probe doctor` tells what this machine offers; `probe wait` works without",
     };
     Failure::new(ExitCode::NotAvailable, error).hint(hint)
 }

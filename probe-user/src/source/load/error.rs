@@ -102,11 +102,14 @@ pub(super) fn attach_error(hook: Hook, source: ProgramError) -> LoadError {
         ProgramError::LoadError { verifier_log, .. } if verifier_log.to_string().contains('\n') => {
             let log = verifier_log.to_string();
             debug!("{}: {log}", hook.tracepoint());
-            let reason = reason_in(&log).to_owned();
-            if is_locked_down(&reason) {
+            let reason = reason_in(&log);
+            if is_locked_down(reason) {
                 return LoadError::LockedDown { hook };
             }
-            return LoadError::Refused { hook, reason };
+            return LoadError::Refused {
+                hook,
+                reason: reason.to_owned(),
+            };
         }
         ProgramError::LoadError { io_error, .. } => Some(io_error),
         ProgramError::SyscallError(error) => Some(&error.io_error),
@@ -137,16 +140,18 @@ fn is_locked_down(reason: &str) -> bool {
     reason.contains("bpf_probe_read") && denies.iter().any(|it| reason.contains(it))
 }
 
-/// The verdict in a verifier's log: the last line before the statistics.
+/// The verdict in a verifier's log: the last line before the statistics, and before
+/// the explanation that Linux 7.3 adds.
 fn reason_in(log: &str) -> &str {
     let is_statistics = |line: &&str| {
         let line = line.trim();
-        line.is_empty()
-            || ["verification time", "stack depth", "processed"]
-                .iter()
-                .any(|it| line.starts_with(it))
+        let begins = ["verification time", "stack depth", "subprog ", "processed "];
+        line.is_empty() || begins.iter().any(|it| line.starts_with(it))
     };
-    log.lines()
+    let verdict = log.split("\nVerification failed:").next();
+    verdict
+        .unwrap_or_default()
+        .lines()
         .rev()
         .find(|line| !is_statistics(line))
         .unwrap_or("no reason")
@@ -178,6 +183,21 @@ mod tests {
                    verification time 549 usec\nstack depth 96+0\nprocessed 375 insns\n\n";
         assert_eq!(reason_in(log), "R5 !read_ok");
         assert_eq!(reason_in(""), "no reason");
+    }
+
+    /// What Linux 7.3 writes, shortened.
+    #[test]
+    fn a_reason_is_not_what_explains_it() {
+        let log = "52: (85) call bpf_probe_read#4\n\
+                   program of this type cannot use helper bpf_probe_read#4\n\n\
+                   Verification failed: Policy: Operation is not allowed\n\n\
+                   Suggestion:\n  Use a helper allowed for this program type.\n\n\
+                   verification time 16121 usec\nstack depth max 0\n\
+                   subprog 0 (cgroup_mkdir) main insns_self 48 insns_total 48 stack 32\n\
+                   subprog 1 (memset) static insns_self 0 insns_total 0 stack 0\n\
+                   processed 48 insns (limit 1000000) max_states_per_insn 0\n\n";
+        let reason = reason_in(log);
+        assert!(is_locked_down(reason), "{reason}");
     }
 
     use crate::source::OBJECT;
