@@ -7,7 +7,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use probe_tests::{Cgroup, Deadline, Probe, Victim, probe, record};
+use probe_tests::{Cgroup, Deadline, Probe, Victim, applicable, probe, record};
 use serde_json::{Value, json};
 
 /// Whoever has 64 hexadecimal digits for an id.
@@ -273,6 +273,7 @@ fn write_bundle(bundle: &Path, script: &str) {
 #[test]
 #[ignore = "needs root"]
 fn a_container_of_runc_is_traced_by_its_name() {
+    applicable::needs_bpf();
     let mut container = Runc::run("by-name", "sh -c 'exit 5'; exit 7");
     let init = container.state("pid");
     let mut trace = Probe::trace(&["--container", &container.name]);
@@ -292,6 +293,7 @@ fn a_container_of_runc_is_traced_by_its_name() {
 #[test]
 #[ignore = "needs root"]
 fn runc_kill_is_named_as_the_killer() {
+    applicable::needs_bpf();
     let container = Runc::run("killed", "exit 0");
     let init = container.state("pid");
     let mut trace = Probe::trace(&["--container", &container.name]);

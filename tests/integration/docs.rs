@@ -11,7 +11,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use probe_tests::{Cgroup, Daemon, Deadline, Runc, Victim, conditions};
+use probe_tests::{Cgroup, Daemon, Deadline, Runc, Victim, applicable, conditions};
 use serde_json::Value;
 use tempfile::NamedTempFile;
 
@@ -53,6 +53,7 @@ struct Example {
 #[test]
 #[ignore = "needs root"]
 fn every_curl_example_of_the_documentation_works_as_written() {
+    applicable::needs_bpf();
     let examples = examples();
     for route in ROUTES {
         let is_shown = examples.iter().any(|it| it.script.contains(route));

@@ -5,14 +5,14 @@ use std::{
     process::{Command, Stdio},
 };
 
-use probe_tests::{Cgroup, DEADLINE, Deadline, Probe, Victim, conditions, probe_in};
+use probe_tests::{Cgroup, DEADLINE, Deadline, Probe, Victim, applicable, conditions, probe_in};
 use rustix::process::{Pid, Signal, kill_process};
 
 #[test]
 #[ignore = "needs root"]
 fn a_closed_pipe_ends_a_trace_at_once_even_if_no_further_record_comes() {
     let cgroup = Cgroup::v2("closed-pipe");
-    let mut command = conditions::as_it_is(&["trace", "--json", "--cgroup", cgroup.path()]);
+    let mut command = conditions::trace(&["--json", "--cgroup", cgroup.path()]);
     let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -28,6 +28,7 @@ fn a_closed_pipe_ends_a_trace_at_once_even_if_no_further_record_comes() {
 #[test]
 #[ignore = "needs root"]
 fn a_reader_that_takes_one_line_ends_a_trace() {
+    applicable::needs_bpf();
     let cgroup = Cgroup::v2("head");
     let script = "\"$0\" trace --json --cgroup \"$1\" | head -n 1; echo ${PIPESTATUS[0]}";
     let probe_path = conditions::as_it_is(&[]).get_program().to_owned();
@@ -58,7 +59,7 @@ fn a_reader_that_takes_nothing_does_not_keep_a_trace_from_ending() {
     /// Lines enough for several pipes.
     const EXITS: &str = "2000";
     let cgroup = Cgroup::v2("unread");
-    let mut child = conditions::as_it_is(&["trace", "--json", "--cgroup", cgroup.path()])
+    let mut child = conditions::trace(&["--json", "--cgroup", cgroup.path()])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -93,7 +94,7 @@ fn ended(child: &mut std::process::Child) -> std::process::ExitStatus {
 #[ignore = "needs root"]
 fn a_full_disk_is_a_failure_that_is_told() {
     let cgroup = Cgroup::v2("full");
-    let mut command = conditions::as_it_is(&["trace", "--cgroup", cgroup.path()]);
+    let mut command = conditions::trace(&["--cgroup", cgroup.path()]);
     let full = File::options()
         .write(true)
         .open("/dev/full")

@@ -284,8 +284,7 @@ fn conditions_must_hold_together() {
 #[test]
 #[ignore = "needs root"]
 fn oom_lets_no_other_kill_through() {
-    let cgroup = Cgroup::v1("memory", "oom");
-    cgroup.write("memory.limit_in_bytes", "16777216");
+    let cgroup = Cgroup::with_memory(16 << 20, "oom");
     let trace = Probe::trace(&["--oom", "--cgroup", cgroup.path()]);
     die(&["signal", "9"], &cgroup);
     let mut eater = Victim::spawn_as("crowd", &["1", "1", "64"], Some(&cgroup));

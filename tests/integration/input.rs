@@ -1,7 +1,8 @@
 //! Bad input and bad surroundings: what `probe` says, and with which exit code.
 
 use probe_tests::{
-    Cgroup, Output, Probe, Victim, Waiting, applicable, conditions, kernel, probe, probe_in, record,
+    Cgroup, Daemon, Output, Probe, Victim, Waiting, applicable, conditions, kernel, probe,
+    probe_in, record,
 };
 use rustix::process::Signal;
 use serde_json::Value;
@@ -172,7 +173,7 @@ fn a_limit_on_locked_memory_is_named_where_bpf_counts_and_is_nothing_elsewhere()
 
 #[test]
 #[ignore = "needs root"]
-fn where_the_kernel_is_locked_down_pidfds_serve_and_the_reason_is_told() {
+fn where_the_kernel_lets_nobody_trace_pidfds_serve_and_the_reason_is_told() {
     let mut victim = Victim::spawn(&["pause"], None);
     let waiting = Waiting::armed(&[&victim.pid().to_string()]);
     victim.signal(Signal::KILL);
@@ -185,9 +186,19 @@ fn where_the_kernel_is_locked_down_pidfds_serve_and_the_reason_is_told() {
         applicable::best_backend(),
         "{output:#?}"
     );
-    if !applicable::has_bpf() {
-        let words = ["lockdown=confidentiality", "probe wait"];
-        assert_refused(&probe(&["trace"]), 5, &words);
+    if applicable::has_bpf() {
+        return;
+    }
+    let why = if applicable::is_locked_down() {
+        "lockdown=confidentiality"
+    } else {
+        "cannot attach to tracepoint"
+    };
+    let socket = Daemon::directory();
+    let socket = socket.path().join("probe.sock");
+    let socket = socket.to_str().expect("text");
+    for command in [&["trace"][..], &["daemon", "--socket", socket]] {
+        assert_refused(&probe(command), 5, &[why, "probe wait"]);
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
     task::Poll,
 };
 
-use probe_tests::{Cgroup, DEADLINE, Deadline, Victim, random, record};
+use probe_tests::{Cgroup, DEADLINE, Deadline, Victim, applicable, random, record};
 use probe_user::{
     source::load::Plan,
     wait::{Hub, Target, TargetError, Wait, WokenBy},
@@ -39,11 +39,21 @@ fn arm(hub: &Hub, cgroup: &Cgroup) -> Wait {
 }
 
 async fn with_bpf() -> Hub {
+    applicable::needs_bpf();
     let mut hub = Hub::start(Backend::Bpf);
     hub.load(Plan::decisive());
     let loaded = hub.bpf().await.expect("the first call has an answer");
     loaded.expect("root may load BPF");
     hub
+}
+
+/// With the best that can be had here.
+async fn best() -> Hub {
+    if applicable::has_bpf() {
+        with_bpf().await
+    } else {
+        Hub::start(Backend::Pidfd)
+    }
 }
 
 async fn met(wait: &mut Wait) {
@@ -199,7 +209,7 @@ fn a_wait_that_is_dropped_in_a_select_goes_on_when_it_is_asked_again() {
     let cgroup = Cgroup::v2("select");
     let mut victims = [(); 3].map(|()| Victim::spawn(&["pause"], Some(&cgroup)));
     block_on(async {
-        let hub = with_bpf().await;
+        let hub = best().await;
         let mut wait = arm(&hub, &cgroup);
         for victim in &mut victims {
             // Dropped before it was polled, while it waits, and while a
@@ -226,7 +236,7 @@ fn of_two_waits_for_one_cgroup_one_may_be_given_up() {
     let cgroup = Cgroup::v2("two");
     let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
     block_on(async {
-        let hub = with_bpf().await;
+        let hub = best().await;
         let [mut first, second] = [(); 2].map(|()| arm(&hub, &cgroup));
         assert!(poll_once(first.met()).await.is_none());
         drop(second);
@@ -243,7 +253,7 @@ fn dropping_a_wait_closes_what_it_opened() {
     let cgroup = Cgroup::v2("drop");
     let victim = Victim::spawn(&["pause"], Some(&cgroup));
     block_on(async {
-        let hub = with_bpf().await;
+        let hub = best().await;
         let wait = arm(&hub, &cgroup);
         let other = arm(&hub, &cgroup);
         let target = Target::process(victim.pid()).expect("it lives");
@@ -325,7 +335,7 @@ fn a_runtime_that_ends_leaves_nothing_behind() {
     block_on(async {});
     let before = descriptors().len();
     block_on(async {
-        let hub = with_bpf().await;
+        let hub = best().await;
         let mut wait = arm(&hub, &cgroup);
         assert!(poll_once(wait.met()).await.is_none());
         // Both go while their tasks run, and so does the runtime.
@@ -343,7 +353,7 @@ fn hubs_know_nothing_of_each_other() {
     let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
     block_on(async {
         let hubs = [
-            with_bpf().await,
+            best().await,
             Hub::start(Backend::Pidfd),
             Hub::start(Backend::Poll),
         ];
@@ -368,7 +378,7 @@ fn a_wait_works_on_a_runtime_with_several_threads_and_may_travel() {
         .build()
         .expect("a runtime");
     runtime.block_on(async {
-        let hub = with_bpf().await;
+        let hub = best().await;
         let mut tasks = tokio::task::JoinSet::new();
         for _ in 0..20 {
             let cgroup = Cgroup::v2("travels");

@@ -13,7 +13,7 @@ use std::{
     thread,
 };
 
-use probe_tests::{Cgroup, Deadline, Victim, extent, kernel};
+use probe_tests::{Cgroup, Deadline, Victim, applicable, extent, kernel};
 use probe_user::{
     cgroup::CgroupId,
     filter::Wanted,
@@ -51,6 +51,7 @@ fn plan(cgroup: &Cgroup, hooks: &[Hook]) -> Plan {
 
 /// Kills a crowd again and again and counts who is told.
 fn tally(rounds: usize, hooks: &[Hook], prepare: impl FnOnce(&mut Attached)) -> Tally {
+    applicable::needs_bpf();
     let cgroup = Cgroup::v2("losses");
     let (mut attached, mut rings) = load::load(&plan(&cgroup, hooks)).expect("BPF");
     prepare(&mut attached);

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use probe_tests::{Cgroup, Daemon, Victim};
+use probe_tests::{Cgroup, Daemon, Victim, extent, inapplicable};
 use probe_user::{
     daemon::metrics::{Format, Metrics, Scope},
     record::LossReason,
@@ -19,13 +19,17 @@ use serde_json::json;
 
 /// What `promtool check metrics` writes; nothing if it is content.
 fn promtool(text: &str) -> String {
-    let mut promtool = Command::new("promtool")
+    let promtool = Command::new("promtool")
         .args(["check", "metrics"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        .spawn()
-        .expect("promtool: `cargo xtask setup` installs it (Debian package prometheus)");
+        .spawn();
+    if promtool.is_err() && extent::is_small() {
+        inapplicable("there is no promtool here, and text is the same on every kernel");
+    }
+    let mut promtool =
+        promtool.expect("promtool: `cargo xtask setup` installs it (Debian package prometheus)");
     let mut stdin = promtool.stdin.take().expect("a pipe");
     stdin.write_all(text.as_bytes()).expect("promtool reads");
     drop(stdin);

@@ -1,25 +1,16 @@
-//! Deaths by the out-of-memory killer. By a v1 limit, because not every machine
-//! has the memory controller on v2.
+//! Deaths by the out-of-memory killer.
 
 use probe_tests::{Cgroup, Trial, Victim, record};
 use serde_json::{Value, json};
 
 const LIMIT_BYTES: u32 = 16 << 20;
 
-fn small_memory(label: &str) -> Cgroup {
-    let memory = Cgroup::v1("memory", label);
-    memory.write("memory.limit_in_bytes", &LIMIT_BYTES.to_string());
-    if memory.file("memory.memsw.limit_in_bytes").exists() {
-        memory.write("memory.memsw.limit_in_bytes", &LIMIT_BYTES.to_string());
-    }
-    memory
+fn trial(label: &str) -> Trial {
+    Trial::within(Cgroup::with_memory(LIMIT_BYTES, label), &[])
 }
 
-/// The words must end in `eat`.
-fn eat(trial: &mut Trial, memory: &Cgroup, words: &[&str]) -> Value {
-    let mut victim = Victim::spawn(words, Some(&trial.cgroup));
-    memory.add(victim.pid());
-    victim.release();
+fn run(trial: &mut Trial, words: &[&str]) -> Value {
+    let mut victim = trial.start(words);
     trial.judge_child(&mut victim)
 }
 
@@ -38,9 +29,8 @@ fn assert_is_oom(exit: &Value) {
 #[test]
 #[ignore = "needs root"]
 fn who_eats_too_much_is_told_as_such_and_names_no_killer() {
-    let memory = small_memory("eater");
-    let mut trial = Trial::new("eater");
-    let exit = eat(&mut trial, &memory, &["eat"]);
+    let mut trial = trial("eater");
+    let exit = run(&mut trial, &["eat"]);
     assert_is_oom(&exit);
     let told = trial.finish();
     assert_eq!(told.exits().count(), 1);
@@ -49,11 +39,10 @@ fn who_eats_too_much_is_told_as_such_and_names_no_killer() {
 #[test]
 #[ignore = "needs root"]
 fn a_process_whose_other_task_eats_too_much_is_told_once() {
-    let memory = small_memory("task");
-    let mut trial = Trial::new("task");
-    let exit = eat(&mut trial, &memory, &["threads", "5", "in-thread", "eat"]);
+    let mut trial = trial("task");
+    let exit = run(&mut trial, &["threads", "5", "in-thread", "eat"]);
     assert_is_oom(&exit);
-    let exit = eat(&mut trial, &memory, &["leader-gone", "3", "eat"]);
+    let exit = run(&mut trial, &["leader-gone", "3", "eat"]);
     assert_is_oom(&exit);
     let told = trial.finish();
     assert_eq!(told.exits().count(), 2);
@@ -62,15 +51,9 @@ fn a_process_whose_other_task_eats_too_much_is_told_once() {
 #[test]
 #[ignore = "needs root"]
 fn the_victim_of_anothers_appetite_is_told() {
-    let memory = small_memory("other");
-    let mut trial = Trial::new("other");
-    let mut large = Victim::spawn(&["eating", "11", "ready", "pause"], Some(&trial.cgroup));
-    memory.add(large.pid());
-    large.release();
-    let _ready = large.report();
-    let mut small = Victim::spawn(&["eating", "6", "exit", "5"], Some(&trial.cgroup));
-    memory.add(small.pid());
-    small.release();
+    let mut trial = trial("other");
+    let mut large = trial.ready(&["eating", "11", "ready", "pause"]);
+    let mut small = trial.start(&["eating", "6", "exit", "5"]);
     // The kernel takes the largest, here the one that sits still.
     let exit = trial.judge_child(&mut large);
     assert_is_oom(&exit);
@@ -86,12 +69,8 @@ fn the_victim_of_anothers_appetite_is_told() {
 #[test]
 #[ignore = "needs root"]
 fn a_killed_process_that_ate_little_is_no_victim_of_oom() {
-    let memory = small_memory("little");
-    let mut trial = Trial::new("little");
-    let mut victim = Victim::spawn(&["eating", "2", "signal", "9"], Some(&trial.cgroup));
-    memory.add(victim.pid());
-    victim.release();
-    let exit = trial.judge_child(&mut victim);
+    let mut trial = trial("little");
+    let exit = run(&mut trial, &["eating", "2", "signal", "9"]);
     assert_eq!(exit["oom"], false, "{exit}");
     assert_eq!(exit["killed_by"]["via"], "kill", "{exit}");
 }
@@ -99,12 +78,10 @@ fn a_killed_process_that_ate_little_is_no_victim_of_oom() {
 #[test]
 #[ignore = "needs root"]
 fn a_task_that_gets_the_tid_of_an_earlier_victim_is_none() {
-    let memory = small_memory("earlier");
-    let mut trial = Trial::new("earlier");
+    let mut trial = Trial::new("later");
     // Outside of what is traced, so that nobody asks for its mark.
-    let mut earlier = Victim::spawn(&["eat"], None);
-    memory.add(earlier.pid());
-    earlier.release();
+    let memory = Cgroup::with_memory(LIMIT_BYTES, "earlier");
+    let mut earlier = Victim::start(&["eat"], Some(&memory));
     assert_eq!(earlier.wait(), 9);
     let tid = earlier.pid().to_string();
     let mut victim = trial.start(&["leaderless-task", &tid, "signal", "9"]);

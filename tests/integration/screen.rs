@@ -19,7 +19,7 @@ fn screen(
 ) -> Vec<String> {
     let cgroup = Cgroup::v2("screen");
     let (mut ours, theirs) = terminal::pair(columns, 24);
-    let mut command = conditions::as_it_is(&["trace", "--cgroup", cgroup.path()]);
+    let mut command = conditions::trace(&["--cgroup", cgroup.path()]);
     command
         .env_remove("COLUMNS")
         .env_remove("NO_COLOR")
@@ -145,13 +145,13 @@ fn a_name_does_not_command_the_terminal() {
 #[ignore = "needs root"]
 fn the_environment_may_say_how_wide_a_pipe_is() {
     let cgroup = Cgroup::v2("columns");
-    let args = ["trace", "--duration", "0", "--cgroup", cgroup.path()];
+    let args = ["--duration", "0", "--cgroup", cgroup.path()];
     for (columns, ending) in [
         ("80", " CONTAINER-…"),
         ("200", " CONTAINER-OR-CGROUP"),
         ("x", " CONTAINER-OR-CGROUP"),
     ] {
-        let output = probe_in(conditions::as_it_is(&args).env("COLUMNS", columns));
+        let output = probe_in(conditions::trace(&args).env("COLUMNS", columns));
         assert!(
             output.stdout.trim_end_matches('\n').ends_with(ending),
             "{columns}: {output:#?}"

@@ -7,11 +7,13 @@ use std::{
     process::{Child, Stdio},
 };
 
-use probe_tests::{Cgroup, DEADLINE, Victim, conditions, record, schema};
+use probe_tests::{Cgroup, DEADLINE, Victim, conditions, extent, record, schema};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-const EXITS: u64 = 100_000;
+fn exits() -> u64 {
+    extent::few_or(100_000, 100_000) as u64
+}
 
 /// A trace that writes to a file, so that this process does not compete with
 /// it for the CPUs while the storm lasts.
@@ -24,7 +26,7 @@ struct Trace {
 impl Trace {
     fn of(cgroup: &Cgroup, args: &[&str]) -> Self {
         let file = tempfile::NamedTempFile::new().expect("a file");
-        let mut child = conditions::as_it_is(&["trace", "--json", "--cgroup", cgroup.path()])
+        let mut child = conditions::trace(&["--json", "--cgroup", cgroup.path()])
             .args(args)
             .stdin(Stdio::null())
             .stdout(File::create(file.path()).expect("our own"))
@@ -83,11 +85,11 @@ impl Drop for Trace {
 
 /// The storm in a cgroup; the pid that made it all.
 fn storm(cgroup: &Cgroup) -> u32 {
-    let mut storm = Victim::spawn_as("storm", &[&EXITS.to_string()], Some(cgroup));
+    let mut storm = Victim::spawn_as("storm", &[&exits().to_string()], Some(cgroup));
     storm.release();
     let status = storm.wait_within(DEADLINE * 4);
     assert_eq!(status, 0);
-    assert_eq!(storm.report()["made"], EXITS);
+    assert_eq!(storm.report()["made"], exits());
     storm.pid()
 }
 
@@ -104,16 +106,20 @@ fn the_default_buffer_loses_nothing_of_100000_exits() {
     let (lines, lost) = trace.finish();
     assert_eq!(lost, 0);
     assert_eq!(count(&lines, |line| line["type"] == "lost"), 0);
-    assert_eq!(count(&lines, |line| line["ppid"] == parent), EXITS);
+    assert_eq!(count(&lines, |line| line["ppid"] == parent), exits());
     // And the parent itself.
-    assert_eq!(lines.len() as u64, EXITS + 1);
+    assert_eq!(lines.len() as u64, exits() + 1);
     let mut keys: Vec<_> = lines
         .iter()
         .map(|line| (record::pid(line), record::number(line, "start_boottime_ns")))
         .collect();
     keys.sort_unstable();
     keys.dedup();
-    assert_eq!(keys.len() as u64, EXITS + 1, "one record for each process");
+    assert_eq!(
+        keys.len() as u64,
+        exits() + 1,
+        "one record for each process"
+    );
     lines.iter().step_by(1000).for_each(schema::validate);
 }
 
@@ -132,7 +138,7 @@ fn a_tiny_buffer_loses_and_tells_every_loss_where_it_happened() {
     let delivered = count(&lines, record::is_exit);
     assert!(lost > 0, "4 KiB hold all of it?");
     assert_eq!(told, lost, "the lines and the summary agree");
-    assert_eq!(delivered + lost, EXITS + 1);
+    assert_eq!(delivered + lost, exits() + 1);
     // A loss is told between the records around it, not all of them at the end.
     let first = lines.iter().position(|line| line["type"] == "lost");
     let first = first.expect("some were lost");
@@ -148,7 +154,7 @@ fn a_tiny_buffer_loses_and_tells_every_loss_where_it_happened() {
 #[ignore = "needs root"]
 fn people_are_told_of_a_loss_in_the_stream_and_in_the_summary() {
     let cgroup = Cgroup::v2("told");
-    let mut child = conditions::as_it_is(&["trace", "--buffer", "4096", "--cgroup", cgroup.path()])
+    let mut child = conditions::trace(&["--buffer", "4096", "--cgroup", cgroup.path()])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -167,11 +173,9 @@ fn people_are_told_of_a_loss_in_the_stream_and_in_the_summary() {
     let summary = std::io::read_to_string(stderr).expect("a pipe");
     let stdout = reader.join().expect("a reader").expect("UTF-8");
     assert_eq!(child.wait().expect("our child").code(), Some(0));
-    let loss = stdout.lines().find(|line| line.starts_with("... "));
-    let loss = loss.expect("a line in the stream");
-    assert!(
-        loss.contains("events lost here") && loss.contains("--buffer"),
-        "{loss}"
-    );
+    // A kernel may skip some besides, which no buffer helps against.
+    let is_it = |line: &&str| line.starts_with("... ") && line.contains("--buffer");
+    let loss = stdout.lines().find(is_it).expect("a line in the stream");
+    assert!(loss.contains("events lost here"), "{loss}");
     assert!(!summary.contains("lost 0 "), "{summary}");
 }

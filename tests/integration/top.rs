@@ -7,7 +7,7 @@ use std::{
 };
 
 use probe_tests::{
-    Cgroup, Deadline, Terminal, Victim, conditions, probe,
+    Cgroup, Deadline, Terminal, Victim, applicable, conditions, probe,
     terminal::{Display, Modes},
 };
 use rustix::process::{Pid, Signal, kill_process};
@@ -29,6 +29,7 @@ fn start(terminal: &Terminal, command: &Command) -> Child {
 }
 
 fn top(terminal: &Terminal, args: &[&str]) -> Child {
+    applicable::needs_bpf();
     let mut command = conditions::as_it_is(&["top"]);
     let child = start(terminal, command.args(args));
     terminal.until("the screen", is_top);
@@ -122,6 +123,7 @@ fn ctrl_c_ends_it() {
 #[test]
 #[ignore = "needs root"]
 fn ctrl_z_gives_the_terminal_back_to_the_shell_and_fg_goes_on() {
+    applicable::needs_bpf();
     let terminal = Terminal::new(80, 24);
     let mut shell = start(&terminal, Command::new("sh").arg("-i"));
     terminal.until("a prompt", |display| display.has("shell>"));

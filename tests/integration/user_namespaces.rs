@@ -141,6 +141,7 @@ fn an_exit_tells_who_owns_the_user_namespaces_whichever_program_reads_them() {
 #[test]
 #[ignore = "needs root"]
 fn a_start_tells_who_owns_the_user_namespace() {
+    applicable::needs_bpf();
     let plan = Plan {
         hooks: vec![Hook::Fork, Hook::Exec, Hook::Exit],
         filter: Wanted::default().kernel_filter(STREAM_BYTES),

@@ -17,14 +17,6 @@ pub fn inapplicable(why: &str) -> ! {
     panic!("NOT APPLICABLE: {why}")
 }
 
-/// Whether the kernel can tell of anything that happens in it: the directory is
-/// there whether or not something is mounted on it. Locked down it must not.
-pub(crate) fn has_tracing() -> bool {
-    let lockdown = fs::read_to_string("/sys/kernel/security/lockdown");
-    let is_locked = lockdown.is_ok_and(|modes| modes.contains("[confidentiality]"));
-    Path::new("/sys/kernel/tracing").is_dir() && !is_locked
-}
-
 /// Whether a container may have a root of its own. It gets one by moving the
 /// root away, which the file system that a kernel begins with forbids.
 pub(crate) fn can_move_the_root() -> bool {
@@ -37,10 +29,19 @@ pub(crate) fn can_move_the_root() -> bool {
     !mounts.lines().any(is_first)
 }
 
-/// Whether the backend `bpf` can be had by whoever has every privilege.
+/// Whether the backend `bpf` can be had by whoever has every privilege: the kernel
+/// can tell of what happens in it (the directory is there whether or not something
+/// is mounted on it), and is not locked down.
 #[must_use]
 pub fn has_bpf() -> bool {
-    has_tracing()
+    Path::new("/sys/kernel/tracing").is_dir() && !is_locked_down()
+}
+
+/// Whether nobody may read the kernel's memory.
+#[must_use]
+pub fn is_locked_down() -> bool {
+    let lockdown = fs::read_to_string("/sys/kernel/security/lockdown");
+    lockdown.is_ok_and(|modes| modes.contains("[confidentiality]"))
 }
 
 /// The backend that serves whoever has every privilege.

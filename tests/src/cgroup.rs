@@ -42,6 +42,30 @@ impl Cgroup {
         Self::make(mount_of(Some(controller)), label, false)
     }
 
+    /// In which no more bytes can be used: of v1 where the controller is there, else
+    /// of v2.
+    #[must_use]
+    pub fn with_memory(bytes: u32, label: &str) -> Self {
+        let (cgroup, limits) = if has_v1("memory") {
+            let limits = ["memory.limit_in_bytes", "memory.memsw.limit_in_bytes"];
+            (Self::v1("memory", label), limits)
+        } else {
+            let cgroup = Self::v2(label);
+            if !cgroup.file("memory.max").exists() {
+                cgroup.write("../cgroup.subtree_control", "+memory");
+            }
+            (cgroup, ["memory.max", "memory.swap.max"])
+        };
+        let [limit, with_swap] = limits;
+        cgroup.write(limit, &bytes.to_string());
+        // Not where the kernel does not count it.
+        if cgroup.file(with_swap).exists() {
+            let more = if cgroup.is_v2 { 0 } else { bytes };
+            cgroup.write(with_swap, &more.to_string());
+        }
+        cgroup
+    }
+
     fn make(mount: PathBuf, label: &str, is_v2: bool) -> Self {
         let number = MADE.fetch_add(1, Ordering::Relaxed);
         let name = format!("probe-test-{}-{number}-{label}", process::id());
@@ -265,16 +289,24 @@ fn mounts() -> Vec<Mount> {
     mounts.collect()
 }
 
-/// Where a hierarchy is mounted with its root visible; `None` means v2.
-fn mount_of(controller: Option<&str>) -> PathBuf {
+/// Whether there is a v1 hierarchy with this controller.
+#[must_use]
+pub fn has_v1(controller: &str) -> bool {
+    find_mount(Some(controller)).is_some()
+}
+
+fn find_mount(controller: Option<&str>) -> Option<Mount> {
     let is_it = |mount: &Mount| match controller {
         None => mount.is_v2,
         Some(controller) => mount.options.split(',').any(|it| it == controller),
     };
-    let found = mounts()
-        .into_iter()
-        .find(|mount| mount.root == "/" && is_it(mount));
-    let Some(found) = found else {
+    let mut mounts = mounts().into_iter();
+    mounts.find(|mount| mount.root == "/" && is_it(mount))
+}
+
+/// Where a hierarchy is mounted with its root visible; `None` means v2.
+fn mount_of(controller: Option<&str>) -> PathBuf {
+    let Some(found) = find_mount(controller) else {
         let why = format!("no mount of {}", controller.unwrap_or("v2"));
         // Pid 1 of an emulated machine has mounted what its kernel has.
         if extent::is_small() {

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, process::Command};
 
-use crate::binaries;
+use crate::{applicable, binaries};
 
 /// A program of this package, to be run under a name of its own.
 #[must_use]
@@ -16,6 +16,13 @@ pub fn as_it_is(args: &[&str]) -> Command {
     let mut command = Command::new(binaries::probe());
     command.args(args);
     command
+}
+
+/// `probe trace`, which `bpf` alone serves.
+#[must_use]
+pub fn trace(args: &[&str]) -> Command {
+    applicable::needs_bpf();
+    as_it_is(&[&["trace"], args].concat())
 }
 
 /// As `nobody`, without any capability.

@@ -12,7 +12,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::{
-    Deadline, Output, conditions,
+    Deadline, Output, applicable, conditions,
     http::{self, Answer},
     lines::Lines,
     probe::{collect, spawn},
@@ -68,6 +68,7 @@ impl Daemon {
     /// The same without waiting for anything.
     #[must_use]
     pub fn spawn(command: &mut Command, socket: &Path) -> Self {
+        applicable::needs_bpf();
         let mut child = spawn(command);
         Self {
             stdout: Lines::of(child.stdout.take().expect("piped")),

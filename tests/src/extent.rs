@@ -34,7 +34,7 @@ pub fn few_or(few: usize, full: usize) -> usize {
 /// emulated all of them would take minutes.
 #[must_use]
 pub fn stride() -> usize {
-    small_or(3, 1)
+    small_or(21, 1)
 }
 
 /// `small` in a machine that is emulated, else `usual`.

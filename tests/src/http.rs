@@ -4,13 +4,14 @@
 use std::{
     fmt,
     io::{BufRead, BufReader, Read, Write},
+    net::Shutdown,
     os::unix::net::UnixStream,
     path::Path,
 };
 
 use serde_json::Value;
 
-use crate::{DEADLINE, Deadline, lines::Lines};
+use crate::{Deadline, lines::Lines};
 
 /// What a server says to one request. Dropping it closes the connection.
 pub struct Answer {
@@ -19,11 +20,15 @@ pub struct Answer {
     /// Names in lower case, in order.
     pub headers: Vec<(String, String)>,
     body: Box<dyn Read + Send>,
+    connection: UnixStream,
 }
 
-/// Lines of an answer that may never end.
+/// Lines of an answer that may never end. Dropping it closes the connection.
 #[derive(Debug)]
-pub struct Stream(Lines);
+pub struct Stream {
+    lines: Lines,
+    connection: UnixStream,
+}
 
 /// Sends one request; `body` is JSON. Panics if nothing is answered.
 #[must_use]
@@ -42,8 +47,9 @@ pub fn send(socket: &Path, method: &str, target: &str, body: Option<&Value>) -> 
 /// A connection on which nothing takes longer than the deadline.
 pub fn connect(socket: &Path) -> std::io::Result<UnixStream> {
     let stream = UnixStream::connect(socket)?;
-    stream.set_read_timeout(Some(DEADLINE))?;
-    stream.set_write_timeout(Some(DEADLINE))?;
+    let patience = Some(Deadline::start().left());
+    stream.set_read_timeout(patience)?;
+    stream.set_write_timeout(patience)?;
     Ok(stream)
 }
 
@@ -52,6 +58,7 @@ impl Answer {
     /// or with half of one.
     #[must_use]
     pub fn read(stream: UnixStream) -> Option<Self> {
+        let connection = stream.try_clone().ok()?;
         let mut stream = BufReader::new(stream);
         let status = line(&mut stream)?;
         let status = status.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()?;
@@ -68,6 +75,7 @@ impl Answer {
             status,
             headers,
             body: Box::new(std::io::empty()),
+            connection,
         };
         answer.body = match answer.header("content-length") {
             _ if answer.header("transfer-encoding") == Some("chunked") => {
@@ -105,7 +113,10 @@ impl Answer {
     /// The body as JSON lines, as they come.
     #[must_use]
     pub fn stream(self) -> Stream {
-        Stream(Lines::of(self.body))
+        Stream {
+            lines: Lines::of(self.body),
+            connection: self.connection,
+        }
     }
 }
 
@@ -123,7 +134,7 @@ impl Stream {
     /// The next line. Panics if none comes within the deadline.
     #[must_use]
     pub fn next(&self) -> Value {
-        let line = self.0.next(Deadline::start());
+        let line = self.lines.next(Deadline::start());
         parse(&line.unwrap_or_else(|why| panic!("no line came: {why:?}")))
     }
 
@@ -133,7 +144,7 @@ impl Stream {
         let deadline = Deadline::start();
         let mut before = Vec::new();
         loop {
-            let line = self.0.next(deadline);
+            let line = self.lines.next(deadline);
             let line = line.unwrap_or_else(|why| panic!("no {kind} ({why:?}) after {before:#?}"));
             let line = parse(&line);
             if line["type"] == kind {
@@ -146,7 +157,15 @@ impl Stream {
     /// Everything up to the end of the answer.
     #[must_use]
     pub fn rest(&self) -> Vec<Value> {
-        self.0.rest().iter().map(|line| parse(line)).collect()
+        self.lines.rest().iter().map(|line| parse(line)).collect()
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        // Its reader would hold it until one more line comes. It fails if the other
+        // side was first.
+        let _closed = self.connection.shutdown(Shutdown::Both);
     }
 }
 

@@ -39,7 +39,7 @@ mod victim;
 mod waiting;
 
 pub use applicable::inapplicable;
-pub use cgroup::Cgroup;
+pub use cgroup::{Cgroup, has_v1};
 pub use clock::boottime_ns;
 pub use daemon::Daemon;
 pub use deadline::{DEADLINE, Deadline};

@@ -96,6 +96,7 @@ impl Probe {
     /// The same for a command that starts a trace under other conditions.
     #[must_use]
     pub fn trace_in(command: &mut Command) -> Self {
+        applicable::needs_bpf();
         let mut child = spawn(command);
         let mut probe = Self {
             stdout: Lines::of(child.stdout.take().expect("piped")),
@@ -119,9 +120,6 @@ impl Probe {
                     if is_it {
                         return;
                     }
-                }
-                Err(_) if !applicable::has_tracing() => {
-                    applicable::inapplicable("the kernel has no tracing, or is locked down")
                 }
                 Err(why) => panic!("trace did not start ({why:?}): {:#?}", self.said),
             }

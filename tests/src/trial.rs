@@ -9,7 +9,7 @@ use crate::{Cgroup, Finished, Probe, Victim, record};
 pub struct Trial {
     /// The trace. Dropped before the cgroup.
     pub probe: Probe,
-    /// v2.
+    /// What it is of.
     pub cgroup: Cgroup,
 }
 
@@ -34,7 +34,12 @@ impl Trial {
     /// With more arguments to `probe trace`.
     #[must_use]
     pub fn with(label: &str, args: &[&str]) -> Self {
-        let cgroup = Cgroup::v2(label);
+        Self::within(Cgroup::v2(label), args)
+    }
+
+    /// In a cgroup that is there.
+    #[must_use]
+    pub fn within(cgroup: Cgroup, args: &[&str]) -> Self {
         let args: Vec<&str> = ["--cgroup", cgroup.path()]
             .into_iter()
             .chain(args.iter().copied())

@@ -8,7 +8,7 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{
-    Deadline, Output, conditions,
+    Deadline, Output, applicable, conditions,
     lines::Lines,
     probe::{collect, spawn},
     record,
@@ -108,6 +108,7 @@ impl Waiting {
 
     /// Returns when it has told of this exit, or panics.
     pub fn until_exit_of(&self, pid: u32) {
+        applicable::needs_bpf();
         let deadline = Deadline::start();
         loop {
             let line = self.stdout.next(deadline);

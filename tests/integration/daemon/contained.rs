@@ -8,7 +8,7 @@ use std::{
     process::Command,
 };
 
-use probe_tests::{Cgroup, Daemon, Victim, conditions};
+use probe_tests::{Cgroup, Daemon, Victim, applicable, conditions};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
@@ -111,6 +111,7 @@ fn binds(socket_directory: &Path) -> Vec<Value> {
 #[test]
 #[ignore = "needs root"]
 fn what_the_manifest_gives_it_is_enough_to_serve_the_node() {
+    applicable::needs_bpf();
     let directory = Daemon::directory();
     let socket = directory.path().join("probe.sock");
     let bundle = bundle(directory.path());

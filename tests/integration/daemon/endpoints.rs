@@ -2,7 +2,7 @@
 
 use std::{path::Path, process::Command};
 
-use probe_tests::{Cgroup, Daemon, Deadline, Runc, Victim, conditions};
+use probe_tests::{Cgroup, Daemon, Deadline, Runc, Victim, applicable, conditions};
 use rustix::process::Signal;
 use serde_json::json;
 
@@ -93,6 +93,7 @@ fn start_with(directory: &Path, capabilities: &str, more: &[&str]) -> Daemon {
 #[test]
 #[ignore = "needs root"]
 fn state_that_only_root_may_read_is_read_with_one_more_capability() {
+    applicable::needs_bpf();
     // The directory is there when the daemons start, and has mode 0700.
     let earlier = Runc::in_host_pids("earlier", "read -r line");
     let directories = [Daemon::directory(), Daemon::directory()];

@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::MetadataExt, path::PathBuf};
 
-use probe_tests::{Daemon, conditions, probe_in};
+use probe_tests::{Daemon, applicable, conditions, probe_in};
 
 use super::{assert_refused, text};
 
@@ -96,6 +96,7 @@ fn without_landlock_it_says_so_and_reads_nothing_of_others() {
 #[test]
 #[ignore = "needs root"]
 fn a_privilege_that_is_not_dropped_is_a_reason_not_to_start() {
+    applicable::needs_bpf();
     let directory = Daemon::directory();
     let socket = directory.path().join("probe.sock");
     let args = ["daemon", "--socket", text(&socket), "--user", "4242"];
@@ -124,6 +125,7 @@ fn two_capabilities_are_enough_to_start_with() {
 #[test]
 #[ignore = "needs root"]
 fn root_of_a_container_gives_the_socket_to_a_group_of_its_own() {
+    applicable::needs_bpf();
     let directory = Daemon::directory();
     let socket = directory.path().join("probe.sock");
     let args = ["daemon", "--socket", text(&socket), "--user", "0"];

@@ -192,6 +192,7 @@ fn supervised(supervisor: &Supervisor, address: &str) {
 #[test]
 #[ignore = "needs root"]
 fn a_supervisor_is_told_what_happens() {
+    applicable::needs_bpf();
     let directory = Daemon::directory();
     let path = directory.path().join("notify");
     let supervisor = Supervisor::of(UnixDatagram::bind(&path));

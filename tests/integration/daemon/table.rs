@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fs, process::Command};
 
-use probe_tests::{Cgroup, Daemon, Deadline, Victim, conditions, extent, inapplicable};
+use probe_tests::{Cgroup, Daemon, Deadline, Victim, applicable, conditions, extent, inapplicable};
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -77,6 +77,7 @@ fn loss(daemon: &Daemon, of: &str) -> u64 {
 #[test]
 #[ignore = "needs root"]
 fn under_a_fork_storm_a_daemon_that_starts_knows_everybody() {
+    applicable::needs_bpf();
     let container = Container::new("storm");
     let crowd = container.crowd();
     let storm = container.storm();
@@ -136,6 +137,7 @@ fn what_it_missed_while_the_ring_was_full_it_finds_by_a_scan() {
 #[test]
 #[ignore = "needs root"]
 fn a_daemon_that_was_killed_starts_again_where_it_was_and_knows_everybody() {
+    applicable::needs_bpf();
     let container = Container::new("again");
     let _crowd = container.crowd();
     let _storm = container.storm();

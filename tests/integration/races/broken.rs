@@ -3,7 +3,7 @@
 
 use std::{fs, thread};
 
-use probe_tests::{Cgroup, Victim, Waiting, conditions};
+use probe_tests::{Cgroup, Victim, Waiting, applicable, conditions};
 use serde_json::{Value, json};
 
 use super::{freeze, verdict};
@@ -14,6 +14,7 @@ const BROKEN: [&str; 2] = ["reader", "files"];
 
 /// A wait whose kernel half is broken by now.
 fn broken(what: &str, cgroup: &Cgroup) -> Waiting {
+    applicable::needs_bpf();
     let args = ["--break-bpf", what, "--cgroup", cgroup.path()];
     // It may be armed without BPF first.
     let waiting = Waiting::start(&mut conditions::as_it_is(&Waiting::args(&args)));

@@ -1,11 +1,13 @@
 //! Pid 1 of a virtual machine (`cargo xtask vm`): mounts what the tests need,
 //! runs what the kernel's command line names, and turns the machine off.
 //!
-//! `probe.tests=wait::,kill::` are filters of the integration tests,
-//! `probe.soak=50` are trials of each backend, `probe.shell` is a shell on the
-//! console, `probe.v1=pids,name=x` are hierarchies of v1, `probe.v2` is a machine
-//! without any. What it says goes to the second serial line, one line a fact, each
-//! begun by [`MARK`] so that the host tells them from what the programs say.
+//! `probe.tests=wait::,kill::` are filters of the integration tests and
+//! `probe.skip=runtimes` leaves some out, `probe.soak=50` are trials of each backend
+//! and `probe.seed=7` is what they are made of, `probe.measure` counts what the kernel
+//! tells, `probe.shell` is a shell on the console, `probe.v1=pids,name=x` are
+//! hierarchies of v1, `probe.v2` is a machine without any. What it says goes to the
+//! second serial line, one line a fact, each begun by [`MARK`] so that the host tells
+//! them from what the programs say.
 
 use std::{
     ffi::{CStr, CString},
@@ -17,6 +19,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
+use probe_tests::applicable;
 use rustix::{
     mount::{MountFlags, mount, mount_bind, mount_move},
     process::{Pid, WaitOptions, WaitStatus, getpid},
@@ -28,7 +31,7 @@ const MARK: &str = "@vm";
 
 /// Hierarchies of v1 beside v2, as machines have them that need both: what the
 /// tests name, and what runc does not start without. Unless others are asked for.
-const V1: &str = "pids,freezer,memory,devices";
+const V1: &str = "pids,freezer,memory,devices,cpu,name=systemd";
 
 const CGROUPS: &str = "/sys/fs/cgroup";
 
@@ -92,10 +95,10 @@ impl Guest {
             self.json("measured", &mut Command::new(MEASURE))?;
         }
         if let Some(filters) = value("probe.tests") {
-            self.tests(filters)?;
+            self.tests(filters, value("probe.skip"))?;
         }
         if let Some(trials) = value("probe.soak") {
-            self.soak(trials)?;
+            self.soak(trials, value("probe.seed"))?;
         }
         Ok(())
     }
@@ -124,22 +127,26 @@ impl Guest {
         Ok(())
     }
 
-    fn tests(&mut self, filters: &str) -> Result<()> {
+    fn tests(&mut self, filters: &str, skip: Option<&str>) -> Result<()> {
         let mut tests = Command::new(TESTS);
         tests.args(["--include-ignored", "--test-threads=1"]);
+        tests.args(skip.map(|skip| format!("--skip={skip}")));
         tests.args(filters.split(',').filter(|filter| *filter != "*"));
         self.part("tests", &mut tests)
     }
 
-    fn soak(&mut self, trials: &str) -> Result<()> {
+    fn soak(&mut self, trials: &str, seed: Option<&str>) -> Result<()> {
         for backend in BACKENDS {
             let name = format!("soak::{backend}");
-            if backend == "bpf" && !has_tracing() {
-                self.say(&format!("inapplicable {name} the kernel has no tracing"));
+            if backend == "bpf" && !applicable::has_bpf() {
+                self.say(&format!(
+                    "inapplicable {name} the kernel has no tracing, or is locked down"
+                ));
                 continue;
             }
             let mut soak = Command::new(SOAK);
             soak.args(["--backend", backend, "--trials", trials, "--small"]);
+            soak.args(seed.map(|seed| format!("--seed={seed}")));
             if is_uml() {
                 soak.arg("--childless");
                 self.say(&format!("note {name}: nobody forks while he is killed"));
@@ -212,14 +219,6 @@ fn words(status: WaitStatus) -> String {
     }
 }
 
-/// Where no event of the kernel can be had, whatever the privilege: there is
-/// none, or it is locked up.
-fn has_tracing() -> bool {
-    let lockdown = fs::read_to_string("/sys/kernel/security/lockdown");
-    Path::new("/sys/kernel/tracing").is_dir()
-        && !lockdown.is_ok_and(|modes| modes.contains("[confidentiality]"))
-}
-
 /// A kernel that panics when a fork is killed (`soak/plan.rs`).
 fn is_uml() -> bool {
     let cpu = fs::read_to_string("/proc/cpuinfo");
@@ -274,10 +273,26 @@ fn mounts() -> Result<Vec<String>> {
     Ok(missing)
 }
 
-/// Cgroups of v2 alone, with every controller.
+/// Cgroups of v2 alone.
 fn cgroups_of_v2() -> Result<()> {
     mount_at("cgroup2", CGROUPS, MountFlags::empty(), None)?;
-    let file = |name: &str| Path::new(CGROUPS).join(name);
+    enable_controllers(CGROUPS)
+}
+
+/// Of both versions; says which hierarchies of v1 this kernel refuses.
+fn cgroups(v1: &str) -> Result<Vec<String>> {
+    let plain = MountFlags::empty();
+    mount_at("tmpfs", CGROUPS, plain, None)?;
+    let missing = v1.split(',').filter_map(missing_v1).collect();
+    let unified = format!("{CGROUPS}/unified");
+    mount_at("cgroup2", &unified, plain, None)?;
+    enable_controllers(&unified)?;
+    Ok(missing)
+}
+
+/// Every one that v1 has left to v2.
+fn enable_controllers(root: &str) -> Result<()> {
+    let file = |name: &str| Path::new(root).join(name);
     let controllers = fs::read_to_string(file("cgroup.controllers"));
     for controller in controllers
         .context("read the controllers")?
@@ -287,14 +302,6 @@ fn cgroups_of_v2() -> Result<()> {
             .with_context(|| format!("enable {controller}"))?;
     }
     Ok(())
-}
-
-/// Of both versions; says which hierarchies of v1 this kernel refuses.
-fn cgroups(v1: &str) -> Result<Vec<String>> {
-    let plain = MountFlags::empty();
-    mount_at("tmpfs", CGROUPS, plain, None)?;
-    mount_at("cgroup2", &format!("{CGROUPS}/unified"), plain, None)?;
-    Ok(v1.split(',').filter_map(missing_v1).collect())
 }
 
 /// Mounts a hierarchy of v1, of a controller or `name=…`; or says that this kernel

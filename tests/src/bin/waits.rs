@@ -5,6 +5,7 @@
 
 use std::{fs, io, os::unix::fs::MetadataExt, path::Path};
 
+use probe_tests::applicable;
 use probe_user::{
     source::load::Plan,
     wait::{Hub, Target, Wait},
@@ -28,13 +29,20 @@ fn main() {
         .block_on(wait_for_all(&directories));
 }
 
-async fn wait_for_all(directories: &[String]) {
+/// With the best that can be had here.
+async fn hub() -> Hub {
+    if !applicable::has_bpf() {
+        return Hub::start(Backend::Pidfd);
+    }
     let mut hub = Hub::start(Backend::Bpf);
     hub.load(Plan::decisive());
-    hub.bpf()
-        .await
-        .expect("an answer")
-        .expect("root may load BPF");
+    let loaded = hub.bpf().await.expect("an answer");
+    loaded.expect("root may load BPF");
+    hub
+}
+
+async fn wait_for_all(directories: &[String]) {
+    let hub = hub().await;
     // What is made once, for the first wait, is not what a wait costs.
     drop(arm(&hub, directories.first().expect("a directory")));
     yield_now().await;
