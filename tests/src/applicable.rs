@@ -72,6 +72,25 @@ pub fn needs_bpf() {
     }
 }
 
+/// Whether this is User Mode Linux, whose 6.12 panics when a fork is killed
+/// (`flush_tlb_mm` of what `dup_mmap` left half done).
+#[must_use]
+pub fn dies_of_a_killed_fork() -> bool {
+    let cpu = fs::read_to_string("/proc/cpuinfo");
+    cpu.is_ok_and(|cpu| cpu.contains("User Mode Linux"))
+}
+
+/// Ends a test that kills whoever forks where that is the end of the machine.
+///
+/// # Panics
+///
+/// There.
+pub fn needs_forks_that_may_be_killed() {
+    if dies_of_a_killed_fork() {
+        inapplicable("the kernel panics when a fork is killed");
+    }
+}
+
 /// A file of the checkout that these tests were built from.
 ///
 /// # Panics

@@ -206,19 +206,16 @@ fn a_daemon_that_lies_ends_no_wait() {
     });
     let [flag, socket] = by(&impostor);
     let waiting = Waiting::armed(&[&flag, &socket, "--cgroup", cgroup.path()]);
-    waiting.until_said("without the daemon");
-    // Those who miss no exit say so when they have looked.
-    if applicable::has_bpf() {
-        waiting.until_said("armed:");
-    }
+    // Those who serve besides say so when they have looked.
+    waiting.until_said("armed:");
     waiting.assert_running();
     victim.signal(Signal::KILL);
     victim.wait();
     let output = waiting.finish();
     let verdict = verdict(&output);
-    let best = applicable::best_backend();
-    assert_eq!(backends(&verdict).last(), Some(&best), "{output:#?}");
+    assert_eq!(verdict["outcome"], "done", "{output:#?}");
     if applicable::has_bpf() {
+        assert_eq!(backends(&verdict).last(), Some(&"bpf"), "{output:#?}");
         assert_eq!(output.json()[0]["pid"], pid, "{output:#?}");
     }
 }

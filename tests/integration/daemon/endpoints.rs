@@ -1,6 +1,6 @@
 //! Every endpoint, asked of a daemon that has given up what it can.
 
-use std::{path::Path, process::Command};
+use std::path::Path;
 
 use probe_tests::{Cgroup, Daemon, Deadline, Runc, Victim, applicable, conditions};
 use rustix::process::Signal;
@@ -79,7 +79,7 @@ fn start_with(directory: &Path, capabilities: &str, more: &[&str]) -> Daemon {
     std::os::unix::fs::chown(directory, Some(4242), Some(4242)).expect("given");
     let socket = directory.join("probe.sock");
     let probe = conditions::as_it_is(&["daemon", "--socket", text(&socket)]);
-    let mut command = Command::new("setpriv");
+    let mut command = conditions::with_locked_memory("setpriv");
     command
         .args(["--reuid", "4242", "--regid", "4242", "--clear-groups"])
         .args(["--inh-caps", &format!("-all,{capabilities}")])

@@ -37,6 +37,7 @@ fn a_process_whose_leader_has_exited_is_killed_though_cgroup_kill_spares_it() {
 #[test]
 #[ignore = "needs root"]
 fn a_cgroup_that_keeps_forking_is_emptied_and_left_thawed_on_v2_and_v1() {
+    applicable::needs_forks_that_may_be_killed();
     for cgroup in [Cgroup::v2("bomb"), Cgroup::v1("freezer", "bomb")] {
         // Each that lives makes the next and ends. Whether that outruns us, so that
         // it is frozen, is up to chance.
@@ -87,6 +88,7 @@ fn with_records_every_exit_is_told() {
 #[test]
 #[ignore = "needs root"]
 fn a_fork_bomb_in_a_v1_cgroup_that_cannot_be_frozen_is_killed() {
+    applicable::needs_forks_that_may_be_killed();
     for &backend in backends() {
         let cgroup = Cgroup::v1("pids", "bomb");
         // All of them run all the time, and so must who kills them.

@@ -147,7 +147,7 @@ impl Guest {
             let mut soak = Command::new(SOAK);
             soak.args(["--backend", backend, "--trials", trials, "--small"]);
             soak.args(seed.map(|seed| format!("--seed={seed}")));
-            if is_uml() {
+            if applicable::dies_of_a_killed_fork() {
                 soak.arg("--childless");
                 self.say(&format!("note {name}: nobody forks while he is killed"));
             }
@@ -217,12 +217,6 @@ fn words(status: WaitStatus) -> String {
         (None, Some(signal)) => format!("signal-{signal}"),
         (None, None) => "unknown".to_owned(),
     }
-}
-
-/// A kernel that panics when a fork is killed (`soak/plan.rs`).
-fn is_uml() -> bool {
-    let cpu = fs::read_to_string("/proc/cpuinfo");
-    cpu.is_ok_and(|cpu| cpu.contains("User Mode Linux"))
 }
 
 /// A root that containers can leave: the first one of a kernel cannot be moved
