@@ -20,9 +20,10 @@ fn can_trace(missing: &str) -> bool {
 
 /// What is missing, and the best of what is left where the kernel can trace, and
 /// where it cannot.
-const LADDER: [(&str, Condition, [&str; 2]); 7] = [
+const LADDER: [(&str, Condition, [&str; 2]); 8] = [
     ("nothing", conditions::as_it_is, ["bpf", "pidfd"]),
     ("BTF", conditions::without_btf, ["bpf", "pidfd"]),
+    ("tracefs", conditions::without_tracefs, ["bpf", "pidfd"]),
     (
         "the capabilities",
         conditions::without_bpf_capabilities,

@@ -87,7 +87,8 @@ fn told(rings: &mut Rings, tracker: &mut Tracker) -> u64 {
 
 /// Writes to maps as fast as it can meanwhile: for that the kernel disables all
 /// classic programs on a CPU.
-fn while_maps_are_written<T>(of: &mut Attached, inside: impl FnOnce() -> T) -> T {
+pub(crate) fn while_maps_are_written<T>(inside: impl FnOnce() -> T) -> T {
+    let (mut of, _rings) = load::load(&Plan::decisive()).expect("BPF");
     let is_over = AtomicBool::new(false);
     thread::scope(|scope| {
         scope.spawn(|| {
@@ -138,8 +139,7 @@ fn every_exit_is_told_or_counted_as_skipped_whichever_hook_tells_it() {
                 .unwrap_or_else(|error| panic!("{program}: {error}"));
         };
         let quiet = tally(rounds, &[], attach);
-        let (mut other, _rings) = load::load(&Plan::decisive()).expect("BPF");
-        let busy = while_maps_are_written(&mut other, || tally(rounds, &[], attach));
+        let busy = while_maps_are_written(|| tally(rounds, &[], attach));
         for (tally, what) in [(quiet, program), (busy, "… while maps are written")] {
             say(what, &tally);
             assert!(

@@ -101,6 +101,22 @@ pub fn denied(calls: &str, errno: &str, args: &[&str]) -> Command {
     command
 }
 
+/// Without a tracefs, which numbers classic tracepoints: where the kernel skips raw
+/// programs those are taken.
+#[must_use]
+pub fn without_tracefs(args: &[&str]) -> Command {
+    let mut command = Command::new("unshare");
+    command
+        .args(["--mount", "sh", "-ec"])
+        .arg(
+            "for it in /sys/kernel/tracing /sys/kernel/debug; do \
+             ! test -d $it || mount -t tmpfs none $it; done; exec \"$0\" \"$@\"",
+        )
+        .arg(binaries::probe())
+        .args(args);
+    command
+}
+
 /// Without the kernel's BTF: an empty file system hides it.
 #[must_use]
 pub fn without_btf(args: &[&str]) -> Command {

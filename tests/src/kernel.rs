@@ -65,6 +65,13 @@ fn tells_last_task() -> bool {
     btf::read(Path::new(btf::VMLINUX)).is_ok_and(|types| types.exit_has_group_dead != Some(false))
 }
 
+/// Whether a task may be preempted in a tracepoint (Linux 7.0): then the kernel skips
+/// programs now and then.
+#[must_use]
+pub fn skips_programs() -> bool {
+    btf::read(Path::new(btf::VMLINUX)).is_ok_and(|types| types.tracepoints_are_preemptible)
+}
+
 /// Whether programs may read the current task without a helper for each member
 /// (Linux 5.11).
 fn types_current_task() -> bool {

@@ -2,11 +2,14 @@
 
 use std::{collections::BTreeSet, fs, process::Command};
 
-use probe_tests::{Cgroup, Daemon, Deadline, Victim, applicable, conditions, extent, inapplicable};
+use probe_tests::{
+    Cgroup, Daemon, Deadline, Victim, applicable, conditions, extent, inapplicable, kernel,
+};
 use rustix::process::Signal;
 use serde_json::Value;
 
 use super::text;
+use crate::losses::while_maps_are_written;
 
 /// A cgroup that is a container by its name, as the docker of a systemd machine
 /// makes it.
@@ -130,6 +133,32 @@ fn what_it_missed_while_the_ring_was_full_it_finds_by_a_scan() {
     container.until_equal(&daemon);
     Deadline::start().until("the loss is counted", || loss(&daemon, "ring_full") > 0);
     Deadline::start().until("it scanned", || loss(&daemon, "resyncs") > 0);
+    container.until_equal(&daemon);
+    let _output = daemon.stop();
+}
+
+/// Where the kernel skips programs: elsewhere none is missed, whoever writes maps.
+#[test]
+#[ignore = "needs root"]
+fn what_the_kernel_skipped_it_finds_by_a_scan() {
+    applicable::needs_bpf();
+    let container = Container::new("skipped");
+    let daemon = Daemon::start(&[]);
+    let is_done = || !kernel::skips_programs() || loss(&daemon, "skipped") > 0;
+    while_maps_are_written(|| {
+        Deadline::start().until("the kernel skips a program", || {
+            for _ in 0..3 {
+                let mut crowd = container.crowd();
+                container.cgroup.kill();
+                crowd.wait();
+            }
+            is_done()
+        });
+    });
+    let _new = container.crowd();
+    if kernel::skips_programs() {
+        Deadline::start().until("it scanned", || loss(&daemon, "resyncs") > 0);
+    }
     container.until_equal(&daemon);
     let _output = daemon.stop();
 }
