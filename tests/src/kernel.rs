@@ -10,6 +10,7 @@ use rustix::{
 };
 
 pub use crate::applicable::inapplicable;
+use crate::applicable::not_tested;
 
 /// Whether a process can be told from another with its pid by the inode number of
 /// its pidfd (Linux 6.9).
@@ -41,9 +42,18 @@ pub fn signals_seccomp() -> bool {
     has_function("force_sig_seccomp")
 }
 
-/// Whether this kernel has what one of [`ExitShape::programs`] is made for.
+/// Whether this kernel has what one of [`ExitShape::programs`] is made for; says so if
+/// it has not.
 #[must_use]
 pub fn accepts(shape: ExitShape, program: &str) -> bool {
+    let is_accepted = has_what_it_needs(shape, program);
+    if !is_accepted {
+        not_tested(&format!("{program} cannot be attached here"));
+    }
+    is_accepted
+}
+
+fn has_what_it_needs(shape: ExitShape, program: &str) -> bool {
     let is_offered = match shape {
         ExitShape::GroupDead => tells_last_task(),
         ExitShape::Live => true,

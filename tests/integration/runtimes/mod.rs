@@ -6,7 +6,7 @@ mod limits;
 mod oci;
 mod podman;
 
-use std::{io::Write as _, process::Command};
+use std::process::Command;
 
 use container::{Container, PROCESSES, Place};
 use oci::{Oci, PureV2};
@@ -97,16 +97,9 @@ fn assert_told(output: &Output, init: u32, runtime: &str) {
     assert!(has_init || number("lost") > 0, "{output:#?}");
 }
 
-/// Past the harness, which shows only what failing tests say: a runtime that was
-/// not tried must not look like one that passed.
+/// A runtime that was not tried must not look like one that passed.
 fn cannot(runtime: &str, why: &str) {
-    let line = format!(
-        "\nNOT TESTED: {runtime} does not run here: {}\n",
-        why.trim()
-    );
-    std::io::stderr()
-        .write_all(line.as_bytes())
-        .expect("a stderr");
+    applicable::not_tested(&format!("{runtime} does not run here: {}", why.trim()));
 }
 
 /// Whether a runtime is installed and a container of it starts.
