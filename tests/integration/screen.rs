@@ -7,7 +7,10 @@ use std::{
     process::{Command, Stdio},
 };
 
-use probe_tests::{Cgroup, Victim, conditions, probe_in, terminal};
+use probe_tests::{
+    Cgroup, Terminal, Victim, conditions, probe_in,
+    terminal::{self, Display},
+};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// What stands on the terminal after a trace during which `deaths` happened,
@@ -157,4 +160,45 @@ fn the_environment_may_say_how_wide_a_pipe_is() {
             "{columns}: {output:#?}"
         );
     }
+}
+
+/// From its first moment on, and that is not before they are counted.
+#[test]
+#[ignore = "needs root"]
+fn a_wait_that_takes_long_shows_how_many_are_gone() {
+    let cgroup = Cgroup::v2("bar");
+    let victims = [(); 2].map(|()| Victim::start(&["pause"], Some(&cgroup)));
+    let terminal = Terminal::new(120, 24);
+    let mut wait = conditions::as_it_is(&["wait", "--cgroup", cgroup.path()])
+        .env("TERM", "xterm")
+        .stdin(terminal.end())
+        .stdout(terminal.end())
+        .stderr(terminal.end())
+        .spawn()
+        .expect("probe starts");
+    let gone = |display: &Display| {
+        let lines = display.lines();
+        let bar = lines.iter().find(|line| line.contains(" gone, "))?;
+        let words: Vec<_> = bar.split(' ').collect();
+        let of = words.iter().position(|word| *word == "of")?;
+        Some((
+            words.get(of - 1)?.parse().ok()?,
+            words.get(of + 1)?.parse().ok()?,
+        ))
+    };
+    let until = |what, wanted: (u32, u32)| {
+        terminal.until(what, |display| gone(display).is_some());
+        terminal.until(what, |display| {
+            let shown = gone(display).unwrap_or(wanted);
+            assert_eq!(shown.1, wanted.1, "{:#?}", display.lines());
+            shown == wanted
+        });
+    };
+    until("the bar", (0, 2));
+    victims[0].signal(Signal::KILL);
+    until("one of two", (1, 2));
+    cgroup.kill();
+    assert!(wait.wait().expect("our child").success());
+    let shown = terminal.shown();
+    assert_eq!(gone(&shown), None, "{:#?}", shown.lines());
 }

@@ -113,6 +113,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
     let mut matrix = Matrix::default();
     let kernels = matrix.kernels(&rows, args.allow_missing);
+    if kernels.is_empty() {
+        return matrix.finish(args.record).map(drop);
+    }
     let qemu = qemu(&kernels)?;
     setup::packages(&PACKAGES);
     let programs = if args.built {
@@ -121,10 +124,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         build::build()
     };
     let initramfs = initramfs::pack(&programs?)?;
-    if args.shell {
-        let Some((row, kernel)) = kernels.first() else {
-            bail!("there is no kernel to run a shell on");
-        };
+    if let (true, Some((row, kernel))) = (args.shell, kernels.first()) {
         return guest::shell(row, kernel, qemu, &initramfs);
     }
     let machines = Machines {

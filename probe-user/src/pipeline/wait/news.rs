@@ -125,9 +125,9 @@ impl Session {
     }
 }
 
-/// Lines and the bar may be on the same terminal.
+/// Lines and the bar may be on the same terminal, once it shows anything.
 pub(super) fn beside<T>(bar: Option<&ProgressBar>, tell: impl FnOnce() -> T) -> T {
-    match bar {
+    match bar.filter(|bar| bar.length() != Some(0)) {
         Some(bar) => bar.suspend(tell),
         None => tell(),
     }
