@@ -114,9 +114,9 @@ impl Apt {
         command
     }
 
-    /// Learns what the sources have.
+    /// Learns what the sources have; all of them must answer.
     pub(crate) fn update(&self) -> Result<()> {
-        command::quiet(self.command("apt-get").arg("update"))
+        command::quiet(self.command("apt-get").args(["update", "--error-on=any"]))
     }
 
     /// All packages whose names begin so, those that are installed included.

@@ -104,7 +104,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let rows = rows(args)?;
     if args.list {
         for row in rows {
-            println!("{:<7} {:<43} {}", row.name, row.package, row.purpose);
+            println!("{:<13} {:<43} {}", row.name, row.package, row.purpose);
         }
         return Ok(());
     }

@@ -62,7 +62,9 @@ fn obtain() -> Result<()> {
         suite: suite.to_owned(),
     });
     let apt = Apt::new(checkout::target().join("vm/apt/qemu"), &sources)?;
-    apt.update()?;
+    if let Err(error) = apt.update() {
+        println!("{error:#}: going on with what answered");
+    }
     install(&apt, &backports).or_else(|error| {
         println!("QEMU of {backports}: {error:#}: trying the release's own");
         install(&apt, &release)
