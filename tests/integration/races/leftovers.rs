@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use probe_tests::{Cgroup, Deadline, Victim, probe_in, record};
+use probe_tests::{Cgroup, Deadline, Victim, extent, probe_in, record};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::{CONDITIONS, armed, pids, state, until_state, verdict};
@@ -23,7 +23,8 @@ fn a_zombie_whose_parent_never_reaps_is_exited_and_its_parent_is_named() {
             armed(condition, &["--cgroup", path]),
             armed(condition, &["--until", "exited", "--cgroup", path, &number]),
         ];
-        let reaped = ["--until", "reaped", "-t", "1", "--cgroup", path];
+        let seconds = extent::small_or(8, 1).to_string();
+        let reaped = ["--until", "reaped", "-t", &seconds, "--cgroup", path];
         let reaped = armed(condition, &reaped);
         kill(zombie);
         for waiting in waits {

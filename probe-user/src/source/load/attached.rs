@@ -3,10 +3,7 @@
 use aya::{
     Ebpf,
     maps::{HashMap, MapData, PerCpuArray},
-    programs::{
-        RawTracePoint, TracePoint, raw_trace_point::RawTracePointLinkId,
-        trace_point::TracePointLinkId,
-    },
+    programs::{Program, ProgramError, RawTracePoint, TracePoint},
 };
 use aya_log::EbpfLogger;
 use probe_ebpf::{
@@ -110,35 +107,32 @@ impl Attached {
     }
 
     fn attach_program(&mut self, hook: Hook, program: &'static str) -> Result<(), LoadError> {
-        let program: &mut RawTracePoint = self
-            .ebpf
-            .program_mut(program)
-            .ok_or(LoadError::Incomplete(program))?
-            .try_into()
-            .map_err(|source| attach_error(hook, source))?;
-        program
-            .load()
-            .map_err(|source| attach_error(hook, source))?;
-        let _link: RawTracePointLinkId = program
-            .attach(hook.tracepoint())
-            .map_err(|source| attach_error(hook, source))?;
-        Ok(())
+        let program: &mut RawTracePoint = self.program(hook, program)?;
+        let loaded = program.load();
+        let attached = loaded.and_then(|()| program.attach(hook.tracepoint()));
+        attached
+            .map(drop)
+            .map_err(|source| attach_error(hook, source))
     }
 
     fn attach_classic(&mut self, hook: Hook, program: &'static str) -> Result<(), LoadError> {
-        let program: &mut TracePoint = self
-            .ebpf
-            .program_mut(program)
-            .ok_or(LoadError::Incomplete(program))?
-            .try_into()
-            .map_err(|source| attach_error(hook, source))?;
+        let program: &mut TracePoint = self.program(hook, program)?;
+        let loaded = program.load();
+        let attached = loaded.and_then(|()| program.attach("sched", hook.tracepoint()));
+        attached
+            .map(drop)
+            .map_err(|source| attach_error(hook, source))
+    }
+
+    fn program<'a, P>(&'a mut self, hook: Hook, name: &'static str) -> Result<&'a mut P, LoadError>
+    where
+        &'a mut P: TryFrom<&'a mut Program, Error = ProgramError>,
+    {
+        let program = self.ebpf.program_mut(name);
         program
-            .load()
-            .map_err(|source| attach_error(hook, source))?;
-        let _link: TracePointLinkId = program
-            .attach("sched", hook.tracepoint())
-            .map_err(|source| attach_error(hook, source))?;
-        Ok(())
+            .ok_or(LoadError::Incomplete(name))?
+            .try_into()
+            .map_err(|source| attach_error(hook, source))
     }
 
     /// From now on the decisive ring tells when this cgroup becomes empty or is
