@@ -15,10 +15,11 @@ use super::{CONDITIONS, armed, crowd, looked, verdict};
 #[test]
 #[ignore = "needs root"]
 fn rmdir_works_right_after_the_verdict_on_a_large_process() {
+    let mebibytes = extent::small_or(16, 512).to_string();
     for (_, condition) in CONDITIONS {
         for _ in 0..extent::rounds(3) {
             let cgroup = Cgroup::v2("large");
-            let (mut victim, _) = crowd(&["1", "1", "512"], &cgroup);
+            let (mut victim, _) = crowd(&["1", "1", &mebibytes], &cgroup);
             let waiting = armed(condition, &["--cgroup", cgroup.path()]);
             cgroup.kill();
             let output = waiting.finish();
@@ -34,7 +35,7 @@ fn rmdir_works_right_after_the_verdict_on_a_large_process() {
 #[test]
 #[ignore = "needs root"]
 fn a_wait_that_comes_after_the_exit_event_is_not_held_up_and_not_misled() {
-    let mebibytes = extent::small_or(128, 1024).to_string();
+    let mebibytes = extent::small_or(16, 1024).to_string();
     for (_, condition) in CONDITIONS {
         for cgroup in [Cgroup::v2("late"), Cgroup::v1("pids", "late")] {
             let (mut victim, pid) = crowd(&["1", "1", &mebibytes], &cgroup);
