@@ -162,8 +162,7 @@ fn an_interrupt_ends_the_removal() {
             let _victim = Victim::start(&["pause"], Some(&cgroup));
             let args = ["kill", "--json", "--rm", "--cgroup", cgroup.path()];
             let waiting = Waiting::start(&mut conditions::as_it_is(&args));
-            let said = waiting.says();
-            assert!(said.contains("is busy: trying again"), "{said}");
+            waiting.until_said("is busy: trying again");
             waiting.signal(signal);
             let output = waiting.finish();
             assert_eq!(output.signal, Some(signal.as_raw()), "{output:#?}");
