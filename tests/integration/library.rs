@@ -9,7 +9,7 @@ use std::{
     task::Poll,
 };
 
-use probe_tests::{Cgroup, DEADLINE, Deadline, Victim, applicable, random, record};
+use probe_tests::{Cgroup, DEADLINE, Deadline, Victim, applicable, extent, random, record};
 use probe_user::{
     source::load::Plan,
     wait::{Hub, Target, TargetError, Wait, WokenBy},
@@ -20,7 +20,9 @@ use serde_json::Value;
 use tokio::time::timeout;
 
 /// Waits in one process.
-const WAITS: usize = 1000;
+fn many() -> usize {
+    extent::small_or(200, 1000)
+}
 
 /// What each may cost.
 const DESCRIPTORS: u64 = 3;
@@ -109,12 +111,12 @@ struct Thousand {
 impl Thousand {
     fn start() -> Self {
         let parent = Cgroup::v2("thousand");
-        let processes = WAITS.to_string();
+        let processes = many().to_string();
         let mut crowd = Victim::spawn_as("crowd", &[&processes, "1", "0"], Some(&parent));
         crowd.release();
         assert_eq!(record::pid(&crowd.report()), crowd.pid());
         let pids = parent.procs();
-        assert_eq!(pids.len(), WAITS);
+        assert_eq!(pids.len(), many());
         let place = |(index, &pid): (usize, &u32)| {
             let cgroup = parent.sub(&index.to_string());
             cgroup.add(pid);
@@ -163,17 +165,17 @@ fn a_thousand_waits_for_a_thousand_cgroups_are_right_and_cheap() {
     let mut thousand = Thousand::start();
     thousand.waits.release();
     let cost = thousand.waits.report();
-    let waits = WAITS as u64;
+    let waits = many() as u64;
     assert!(
         record::number(&cost, "descriptors") <= DESCRIPTORS * waits,
         "{cost}"
     );
     assert!(record::number(&cost, "bytes") <= BYTES * waits, "{cost}");
 
-    let mut order: Vec<_> = (0..WAITS).collect();
+    let mut order: Vec<_> = (0..many()).collect();
     random::seeded().shuffle(&mut order);
     // A verdict about another one would be among these.
-    for killed in order.chunks(WAITS / 4) {
+    for killed in order.chunks(many() / 4) {
         for &index in killed {
             thousand.cgroups[index].kill();
         }
@@ -189,7 +191,7 @@ fn a_thousand_waits_for_a_thousand_cgroups_are_right_and_cheap() {
 fn a_thousand_waits_for_one_cgroup_share_its_descriptors() {
     let cgroup = Cgroup::v2("shared");
     let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
-    let mut waits = waits(&[cgroup.path(); WAITS]);
+    let mut waits = waits(&vec![cgroup.path(); many()]);
     waits.release();
     let cost = waits.report();
     assert!(
@@ -197,8 +199,8 @@ fn a_thousand_waits_for_one_cgroup_share_its_descriptors() {
         "{cost}"
     );
     cgroup.kill();
-    let all = (0..WAITS).map(|_| done(&waits.report()));
-    assert_eq!(all.collect::<BTreeSet<_>>().len(), WAITS);
+    let all = (0..many()).map(|_| done(&waits.report()));
+    assert_eq!(all.collect::<BTreeSet<_>>().len(), many());
     assert_eq!(waits.wait(), 0);
     victim.wait();
 }
