@@ -134,17 +134,15 @@ fn table(columns: &[Column]) -> String {
     });
     let names: BTreeSet<&str> = columns
         .iter()
-        .flat_map(|it| it.golden.doctor.checks.iter().map(|it| it.name.as_str()))
-        .filter(|name| !ELSEWHERE.contains(name))
+        .flat_map(|it| &it.golden.doctor.checks)
+        .filter(|check| check.is_of_kernel())
+        .map(|check| check.name.as_str())
         .collect();
     for name in names {
         line(&format!("`{name}`"), &|it| it.doctor.cell(name));
     }
     table
 }
-
-/// Of the guest, not of its kernel.
-const ELSEWHERE: [&str; 4] = ["capabilities", "daemon.socket", "cgroup", "memlock"];
 
 impl Measured {
     fn fields(&self) -> String {
