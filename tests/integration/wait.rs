@@ -305,13 +305,8 @@ impl Drop for Thaw<'_> {
 fn a_v1_freezer_is_named_as_the_reason() {
     let cgroup = Cgroup::v1("freezer", "frozen");
     let victim = Victim::spawn(&["pause"], Some(&cgroup));
-    cgroup.write("freezer.state", "FROZEN");
     let _thaw = Thaw(&cgroup);
-    let is_frozen = || {
-        let state = fs::read_to_string(cgroup.file("freezer.state"));
-        state.expect("our own").starts_with("FROZEN")
-    };
-    Deadline::start().until("it is frozen", is_frozen);
+    cgroup.freeze_v1();
     victim.signal(Signal::KILL);
     let survivor = survivor(&cgroup, victim.pid());
     let reason = survivor["reason"].as_str().unwrap_or_default();

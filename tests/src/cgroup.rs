@@ -135,6 +135,16 @@ impl Cgroup {
         self.write("cgroup.procs", &pid.to_string());
     }
 
+    /// Freezes one of v1; returns when all of it is frozen.
+    pub fn freeze_v1(&self) {
+        const STATE: &str = "freezer.state";
+        self.write(STATE, "FROZEN");
+        Deadline::start().until("it is frozen", || {
+            let state = fs::read_to_string(self.file(STATE));
+            state.expect("our own").starts_with("FROZEN")
+        });
+    }
+
     /// Moves a process to the root of every hierarchy.
     pub fn leave_all(pid: u32) {
         for mount in mounts().into_iter().filter(|mount| mount.root == "/") {

@@ -39,7 +39,7 @@ fn a_frozen_v2_cgroup_is_killed_and_a_frozen_v1_one_is_named() {
 
     let cgroup = Cgroup::v1("freezer", "frozen");
     let mut victim = Victim::start(&["pause"], Some(&cgroup));
-    cgroup.write("freezer.state", "FROZEN");
+    cgroup.freeze_v1();
     let output = kill(&["-t", "100ms", "--cgroup", cgroup.path()]);
     let state = fs::read_to_string(cgroup.file("freezer.state")).expect("readable");
     cgroup.write("freezer.state", "THAWED");

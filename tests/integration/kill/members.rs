@@ -147,8 +147,9 @@ struct Frozen<'a>(&'a Cgroup);
 
 impl<'a> Frozen<'a> {
     fn new(cgroup: &'a Cgroup) -> Self {
-        cgroup.write("freezer.state", "FROZEN");
-        Self(cgroup)
+        let frozen = Self(cgroup);
+        cgroup.freeze_v1();
+        frozen
     }
 }
 

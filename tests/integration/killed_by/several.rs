@@ -1,8 +1,6 @@
 //! More signals than the one that killed.
 
-use std::fs;
-
-use probe_tests::{Cgroup, Deadline, Trial, Victim, record};
+use probe_tests::{Cgroup, Trial, Victim, record};
 use serde_json::Value;
 
 use super::{by, send_to};
@@ -108,11 +106,7 @@ fn of_two_that_kill_the_one_whose_signal_it_was_is_named() {
     ] {
         let mut victim = trial.ready(&["threads", "3", "ready", "pause"]);
         freezer.add(victim.pid());
-        freezer.write("freezer.state", "FROZEN");
-        Deadline::start().until("it is frozen", || {
-            let state = fs::read_to_string(freezer.file("freezer.state"));
-            state.expect("v1 has it").trim() == "FROZEN"
-        });
+        freezer.freeze_v1();
         let first = send_to(how, &victim, &one.to_string());
         let second = send_to(how, &victim, &two.to_string());
         freezer.write("freezer.state", "THAWED");
