@@ -67,12 +67,13 @@ fn until_heard(waiting: &Waiting, cgroup: &Cgroup) {
 #[test]
 #[ignore = "needs root"]
 fn who_moves_out_is_waited_for_until_it_has_exited() {
+    let seconds = extent::small_or(5, 1).to_string();
     for (_, condition) in CONDITIONS {
         let cgroup = Cgroup::v2("exits");
         let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
         let args = ["--until", "exited", "--cgroup", cgroup.path()];
-        let limited = armed(condition, &[&args[..], &["-t", "1"]].concat());
         let waiting = armed(condition, &args);
+        let limited = armed(condition, &[&args[..], &["-t", &seconds]].concat());
         Cgroup::leave_all(victim.pid());
         let verdict_of_limited = verdict(&limited.finish(), 3, "timeout");
         assert_eq!(pids(&verdict_of_limited["survivors"]), [victim.pid()]);
