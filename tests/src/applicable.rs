@@ -81,10 +81,10 @@ pub fn needs_bpf() {
     }
 }
 
-/// Whether this is User Mode Linux, whose 6.12 panics when a fork is killed
-/// (`flush_tlb_mm` of what `dup_mmap` left half done).
+/// Whether this is User Mode Linux. Its `wchan` names any function, and its 6.12
+/// panics when a fork is killed (`flush_tlb_mm` of what `dup_mmap` left half done).
 #[must_use]
-pub fn dies_of_a_killed_fork() -> bool {
+pub fn is_uml() -> bool {
     let cpu = fs::read_to_string("/proc/cpuinfo");
     cpu.is_ok_and(|cpu| cpu.contains("User Mode Linux"))
 }
@@ -95,7 +95,7 @@ pub fn dies_of_a_killed_fork() -> bool {
 ///
 /// There.
 pub fn needs_forks_that_may_be_killed() {
-    if dies_of_a_killed_fork() {
+    if is_uml() {
         inapplicable("the kernel panics when a fork is killed");
     }
 }

@@ -60,6 +60,7 @@ impl Daemon {
     /// conditions.
     #[must_use]
     pub fn start_in(command: &mut Command, socket: &Path) -> Self {
+        applicable::needs_bpf();
         let daemon = Self::spawn(command, socket);
         daemon.await_health();
         daemon
@@ -68,7 +69,6 @@ impl Daemon {
     /// The same without waiting for anything.
     #[must_use]
     pub fn spawn(command: &mut Command, socket: &Path) -> Self {
-        applicable::needs_bpf();
         let mut child = spawn(command);
         Self {
             stdout: Lines::of(child.stdout.take().expect("piped")),

@@ -10,7 +10,7 @@ use std::{
     process::Command,
 };
 
-use probe_tests::{Daemon, Output, conditions, probe};
+use probe_tests::{Daemon, Output, applicable, conditions, probe};
 use rustix::process::Signal;
 use tempfile::TempDir;
 
@@ -111,6 +111,7 @@ fn a_second_daemon_is_told_who_the_first_is() {
 #[test]
 #[ignore = "needs root"]
 fn of_many_that_start_at_once_one_serves() {
+    applicable::needs_bpf();
     let directory = Daemon::directory();
     let socket = directory.path().join("probe.sock");
     let args = ["daemon", "--socket", text(&socket)];

@@ -85,10 +85,12 @@ fn a_storm_that_overflows_the_stream_of_exits_takes_nothing_from_a_wait() {
         assert_eq!(crowded().stream_bytes, 4096);
         let (hub, _unread) = joined(crowded()).await;
         let (mut rounds, mut by_ring) = (0, 0);
-        // The timer may come first, but not always.
-        while rounds < extent::rounds(5) || by_ring == 0 {
+        let least = extent::rounds(5);
+        // The timer may come first, but not always; in an emulated machine it often does.
+        let most = extent::small_or(50, least);
+        while rounds < least || by_ring == 0 {
+            assert!(rounds < most, "the decisive ring was of no use");
             rounds += 1;
-            assert!(rounds < 50, "the decisive ring was of no use");
             // No cgroup.events: the ring tells, or the timer must.
             let cgroup = Cgroup::v1("pids", "storm");
             let mut storm = Victim::spawn(&["siblings", "300", "pause"], Some(&cgroup));

@@ -147,7 +147,7 @@ impl Guest {
             let mut soak = Command::new(SOAK);
             soak.args(["--backend", backend, "--trials", trials, "--small"]);
             soak.args(seed.map(|seed| format!("--seed={seed}")));
-            if applicable::dies_of_a_killed_fork() {
+            if applicable::is_uml() {
                 soak.arg("--childless");
                 self.say(&format!("note {name}: nobody forks while he is killed"));
             }

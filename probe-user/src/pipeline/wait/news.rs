@@ -119,6 +119,10 @@ impl Session {
         let live = self.live() as u64;
         if let Some(bar) = &self.progress {
             let most = bar.length().unwrap_or(0).max(live);
+            // Nobody to be shown, as where an empty cgroup is to be removed.
+            if most == 0 {
+                return;
+            }
             bar.set_length(most);
             bar.set_position(most - live);
         }
