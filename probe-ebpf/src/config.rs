@@ -155,6 +155,8 @@ offsets! {
     task_stime = "task_struct"."stime",
     /// Exact run time.
     task_sum_exec_runtime = "task_struct"."se.sum_exec_runtime",
+    /// Node of `signal_struct.thread_head`.
+    task_thread_node = "task_struct"."thread_node",
     /// Null for kernel threads; at exit null before 6.16.
     task_mm = "task_struct"."mm",
     /// Real uid.
@@ -173,6 +175,8 @@ offsets! {
     signal_stime = "signal_struct"."stime",
     /// Of released tasks.
     signal_sum_sched_runtime = "signal_struct"."sum_sched_runtime",
+    /// List of the tasks that have not been released.
+    signal_thread_head = "signal_struct"."thread_head",
     /// In pages; up to date at the exit tracepoint of the last task.
     signal_maxrss = "signal_struct"."maxrss",
     /// The v2 cgroup.

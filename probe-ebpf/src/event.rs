@@ -131,6 +131,30 @@ pub struct Killer {
     pub comm: [u8; COMM_BYTES],
 }
 
+/// Value of the map of those whom the out-of-memory killer chose.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct OomMark {
+    /// Start of the victim's group in `CLOCK_BOOTTIME` nanoseconds; 0 where the
+    /// kernel gave no more than a tid.
+    pub start_boottime_ns: u64,
+    /// When it was chosen, in `CLOCK_BOOTTIME` nanoseconds.
+    pub marked_boottime_ns: u64,
+}
+
+impl OomMark {
+    /// Whether it is the mark of a process that began then, not of somebody who
+    /// had the number before.
+    #[must_use]
+    pub const fn is_of(&self, start_boottime_ns: u64) -> bool {
+        if self.start_boottime_ns == 0 {
+            start_boottime_ns <= self.marked_boottime_ns
+        } else {
+            start_boottime_ns == self.start_boottime_ns
+        }
+    }
+}
+
 /// `sched_process_exit`: a task has *begun* to exit; it is still in its cgroup.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -241,6 +265,7 @@ const _: () = {
     assert!(size_of::<Header>() == 24);
     assert!(size_of::<Task>() == 80);
     assert!(size_of::<Killer>() == 40);
+    assert!(size_of::<OomMark>() == 16);
     assert!(size_of::<Exit>() == 184);
     assert!(size_of::<Fork>() == 104);
     assert!(size_of::<Exec>() == 112 + ARGS_BYTES);

@@ -11,6 +11,7 @@ use probe_ebpf::config as wire;
 
 use crate::{
     cgroup::is_within,
+    event::Exit,
     exit_status::ExitStatus,
     process::Process,
     record::{Placed, Record},
@@ -115,12 +116,11 @@ impl Wanted {
     /// [`Wanted::hierarchy`].
     pub fn admits(&self, record: &Record, path_of: impl Fn(u64) -> Option<Arc<str>>) -> bool {
         match record {
-            Record::Exit(exit) => self.admits_placed(
-                exit,
-                &exit.what.process,
-                self.kernel_tests_subtrees(),
-                path_of,
-            ),
+            Record::Exit(exit) => {
+                let tested = self.kernel_tests_subtrees();
+                self.admits_oom(&exit.what)
+                    && self.admits_placed(exit, &exit.what.process, tested, path_of)
+            }
             Record::Start(start) => self.admits_placed(start, &start.what.process, false, path_of),
             Record::Lost { .. } => true,
         }
@@ -143,9 +143,14 @@ impl Wanted {
             && (self.threads || exit.what.group_dead)
             && (!self.failed || status.is_none_or(ExitStatus::is_failure))
             && (!self.signaled || status.is_none_or(ExitStatus::is_signaled))
-            && (!self.oom || exit.what.oom)
+            && self.admits_oom(&exit.what)
             && (self.min_age_ns.zip(age_ns)).is_none_or(|(least, age)| age >= least)
             && (self.max_age_ns.zip(age_ns)).is_none_or(|(most, age)| age <= most)
+    }
+
+    /// The kernel half lets those pass who may yet turn out to be victims.
+    fn admits_oom(&self, exit: &Exit) -> bool {
+        !self.oom || exit.oom || exit.status.is_none()
     }
 
     /// `tested`: the kernel half looked at the subtrees already.

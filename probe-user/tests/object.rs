@@ -19,17 +19,23 @@ static LITTLE: &[u8] = aya::include_bytes_aligned!("../bpf/probe.bpfel.o");
 static BIG: &[u8] = aya::include_bytes_aligned!("../bpf/probe.bpfeb.o");
 
 /// The maps that `source/load.rs` opens.
-const MAPS_OF_THE_LOADER: [&str; 7] = [
-    "CGROUPS", "COUNTERS", "DECISIVE", "PARKED", "PIDS", "STREAM", "WATCHED",
+const MAPS_OF_THE_LOADER: [&str; 8] = [
+    "CGROUPS",
+    "COUNTERS",
+    "DECISIVE",
+    "OOM_VICTIMS",
+    "PARKED",
+    "PIDS",
+    "STREAM",
+    "WATCHED",
 ];
 
 /// Those that only the programs use, and that of aya-log.
-const OTHER_MAPS: [&str; 5] = [
+const OTHER_MAPS: [&str; 4] = [
     "AYA_LOGS",
     "CGROUP_SCRATCH",
     "EXEC_SCRATCH",
     "FATAL_SIGNALS",
-    "OOM_VICTIMS",
 ];
 
 type File = ElfFile64<'static, Endianness>;

@@ -126,7 +126,7 @@ fn describe<const HOW: bool>(task: Task<HOW>, group_dead: bool) -> Exit {
             flags |= EXIT_KILLER_KNOWN;
         }
     }
-    let [user_ns, system_ns, runtime_ns] = group.times(task, leader);
+    let [user_ns, system_ns, runtime_ns] = group.times(task);
     Exit {
         header: emit::header(KIND_EXIT),
         task: described,
@@ -179,6 +179,15 @@ fn describe_without_offsets(group_dead: bool) -> Exit {
     }
 }
 
+/// The reader asks for a mark that comes late.
+#[inline(always)]
+fn may_be_oom_victim(exit: &Exit) -> bool {
+    exit.flags & EXIT_OOM_VICTIM != 0
+        || signal_in(exit.exit_code) == signal::SIGKILL
+            && exit.flags & EXIT_KILLER_KNOWN != 0
+            && exit.killer.code == signal::SI_KERNEL
+}
+
 #[inline(always)]
 fn passes(filter: u32, exit: &Exit) -> bool {
     let wants = |flag: u32| filter & flag != 0;
@@ -189,7 +198,7 @@ fn passes(filter: u32, exit: &Exit) -> bool {
         .saturating_sub(exit.task.start_boottime_ns);
     !(wants(FILTER_FAILED) && status_known && exit.exit_code == 0
         || wants(FILTER_SIGNALED) && status_known && signal_in(exit.exit_code) == 0
-        || wants(FILTER_OOM) && status_known && exit.flags & EXIT_OOM_VICTIM == 0
+        || wants(FILTER_OOM) && status_known && !may_be_oom_victim(exit)
         || !filter::admits(&exit.task)
         || wants(FILTER_AGE) && status_known && !globals::filter_age_passes(age_ns))
 }

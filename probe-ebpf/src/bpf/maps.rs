@@ -11,7 +11,7 @@ use aya_ebpf::{
 use probe_ebpf::{
     config::CGROUP_SLOTS,
     counter,
-    event::{CgroupKey, CgroupMade, Exec, Killer},
+    event::{CgroupKey, CgroupMade, Exec, Killer, OomMark},
 };
 
 /// What decides a wait: a handful of records, each of which wakes the reader.
@@ -79,13 +79,4 @@ pub(crate) struct FatalSignal {
     /// Start of the target: a reused tgid must not inherit the signal.
     pub(crate) start_boottime_ns: u64,
     pub(crate) killer: Killer,
-}
-
-/// Value of [`OOM_VICTIMS`].
-#[repr(C)]
-pub(crate) struct OomMark {
-    /// Start of the victim; 0 where only a tid was given.
-    pub(crate) start_boottime_ns: u64,
-    /// When it was chosen: who began later only has the number of a victim.
-    pub(crate) marked_boottime_ns: u64,
 }

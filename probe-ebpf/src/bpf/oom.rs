@@ -6,12 +6,15 @@
 
 use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
 use aya_log_ebpf::warn;
-use probe_ebpf::{counter::OOM_UNRECORDED, event};
+use probe_ebpf::{
+    counter::OOM_UNRECORDED,
+    event::{self, OomMark},
+};
 
 use crate::{
     current,
     map_value::{self, Remembered},
-    maps::{COUNTERS, OOM_VICTIMS, OomMark},
+    maps::{COUNTERS, OOM_VICTIMS},
     task::Task,
 };
 
@@ -60,24 +63,16 @@ pub(crate) fn hand_mark_to_group() {
     }
 }
 
-/// Whether a group that is dead now was chosen. The mark stays, as a remembered
-/// signal does.
+/// Whether a group that is dead now was chosen, as far as is known by now: since
+/// 6.16 it may come here before its mark does, see `oom_victims.rs` of the reader.
+/// The mark stays, as a remembered signal does.
 #[inline(always)]
 pub(crate) fn is_marked(task: &event::Task) -> bool {
     is_own(task, task.tgid)
         || MARKED_BY_TID.get() != 0 && task.tid != task.tgid && is_own(task, task.tid)
 }
 
-/// Whether there is a mark under a number and it is this group's, not that of
-/// somebody who had the number before.
 #[inline(always)]
 fn is_own(task: &event::Task, id: u32) -> bool {
-    let Some(mark) = map_value::lookup(&OOM_VICTIMS, &id) else {
-        return false;
-    };
-    if mark.start_boottime_ns == 0 {
-        task.start_boottime_ns <= mark.marked_boottime_ns
-    } else {
-        task.start_boottime_ns == mark.start_boottime_ns
-    }
+    map_value::lookup(&OOM_VICTIMS, &id).is_some_and(|mark| mark.is_of(task.start_boottime_ns))
 }

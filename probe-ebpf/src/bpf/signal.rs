@@ -22,7 +22,7 @@ use crate::{
     task::{self, Task},
 };
 
-const SIGKILL: u32 = 9;
+pub(crate) const SIGKILL: u32 = 9;
 /// SIGCHLD, SIGCONT, SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU, SIGURG, SIGWINCH: all
 /// that do not end a process by default; the same numbers on x86, arm64, riscv.
 const NOT_FATAL: u64 =
@@ -37,7 +37,7 @@ const DELIVERED: [u64; 2] = [0, 4];
 const SEND_SIG_NOINFO: u64 = 0;
 const SEND_SIG_PRIV: u64 = 1;
 const SI_USER: i32 = 0;
-const SI_KERNEL: i32 = 0x80;
+pub(crate) const SI_KERNEL: i32 = 0x80;
 
 /// Arguments: `sig`, `info`, `task`, `group`, `result`.
 #[raw_tracepoint(tracepoint = "signal_generate")]

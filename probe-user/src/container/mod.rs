@@ -5,6 +5,7 @@
 //! `trust` allows it. [`Resolver`] joins them. What each runtime does is in one
 //! file below `runtime/`.
 
+mod candidate;
 mod describe;
 mod evidence;
 mod find;

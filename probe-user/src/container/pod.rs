@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
     Container, FindError, Found, Resolver,
-    find::Candidate,
+    candidate::Candidate,
     layout::delegated_to,
     runtime::kubernetes,
     trust::{self, InitVerdict},

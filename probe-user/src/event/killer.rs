@@ -21,6 +21,9 @@ const SI_QUEUE: i32 = -1;
 const SI_TIMER: i32 = -2;
 const SI_TKILL: i32 = -6;
 
+/// The out-of-memory killer names nobody.
+pub(super) const OOM: KilledBy = by_kernel(Signal::KILL, Via::Oom, None);
+
 /// Joins a status with the signal that was seen for it.
 pub(super) fn killed_by(
     status: Option<ExitStatus>,
@@ -32,7 +35,7 @@ pub(super) fn killed_by(
         return None;
     };
     if oom && signal == Signal::KILL {
-        return Some(by_kernel(signal, Via::Oom, None));
+        return Some(OOM);
     }
     let killer = killer.filter(|killer| killer.signal == signal.0)?;
     let (via, cause) = classify(killer, tgid);

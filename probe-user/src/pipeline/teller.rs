@@ -48,8 +48,13 @@ impl Teller {
         places: Places,
         out: Out<Stdout>,
     ) -> Self {
+        let tracker = if wanted.threads {
+            Tracker::of_tasks()
+        } else {
+            Tracker::new()
+        };
         Self {
-            tracker: Tracker::new(),
+            tracker,
             places,
             wanted,
             columns,

@@ -18,6 +18,7 @@ pub mod hook;
 pub mod host;
 pub mod left_behind;
 pub mod load;
+pub(crate) mod oom_victims;
 pub mod pidfd_info;
 pub mod pinned_process;
 pub mod processes;

@@ -12,12 +12,14 @@ use std::{
 use aya::maps::{Array, MapData, MapError, RingBuf};
 use tracing::warn;
 
+use super::oom_victims::OomVictims;
 use crate::event::{self, Event, Timed};
 
 /// The reader of the stream ring.
 pub struct Stream {
     ring: RingBuf<MapData>,
     parked: Array<MapData, u32>,
+    oom_victims: OomVictims,
     dropped: LossMeter,
     undecodable: u64,
 }
@@ -26,10 +28,15 @@ impl Stream {
     /// Records that [`Stream::drain`] takes in one go: some ten milliseconds' work.
     const MOST: usize = 16 * 1024;
 
-    pub(super) fn new(ring: RingBuf<MapData>, parked: Array<MapData, u32>) -> Self {
+    pub(super) fn new(
+        ring: RingBuf<MapData>,
+        parked: Array<MapData, u32>,
+        oom_victims: OomVictims,
+    ) -> Self {
         Self {
             ring,
             parked,
+            oom_victims,
             dropped: LossMeter::default(),
             undecodable: 0,
         }
@@ -76,7 +83,12 @@ impl Stream {
                 })?;
             }
             match event::decode(&record) {
-                Ok(timed) => sink(timed)?,
+                Ok(mut timed) => {
+                    if let Event::Exit(exit) = &mut timed.event {
+                        self.oom_victims.complete(exit);
+                    }
+                    sink(timed)?;
+                }
                 Err(error) => {
                     self.undecodable += 1;
                     if self.undecodable == 1 {

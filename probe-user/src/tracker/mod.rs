@@ -30,6 +30,7 @@ pub struct Tracker {
     ids: HashMap<u32, HashMap<Arc<str>, u64>>,
     nameless: usize,
     reported: recent::Recent,
+    tells_tasks: bool,
 }
 
 impl Tracker {
@@ -37,6 +38,16 @@ impl Tracker {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Likewise, for events of every task and not only of the last one of each
+    /// process.
+    #[must_use]
+    pub fn of_tasks() -> Self {
+        Self {
+            tells_tasks: true,
+            ..Self::new()
+        }
     }
 
     /// The cgroup that must be looked up before this event can be told in full.
@@ -54,9 +65,12 @@ impl Tracker {
     pub fn apply(&mut self, timed: Timed) -> Option<Record> {
         let Timed { boottime_ns, event } = timed;
         match event {
-            Event::Exit(exit) => {
+            Event::Exit(mut exit) => {
                 if exit.group_dead && self.is_reported(&exit.process) {
-                    return None;
+                    if !self.tells_tasks {
+                        return None;
+                    }
+                    exit = exit.of_one_task();
                 }
                 let placed = self.place(boottime_ns, exit.process.cgroup, exit);
                 Some(Record::Exit(Arc::new(placed)))

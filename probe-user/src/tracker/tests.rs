@@ -69,6 +69,17 @@ fn tasks_of_one_group_are_not_duplicates_of_each_other() {
 }
 
 #[test]
+fn of_two_tasks_that_took_themselves_for_the_last_one_is_told_as_any_task() {
+    let mut tracker = Tracker::of_tasks();
+    let group_dead = |record: Option<Record>| match record {
+        Some(Record::Exit(exit)) => exit.what.group_dead,
+        other => panic!("no exit: {other:?}"),
+    };
+    assert!(group_dead(tracker.apply(exit(5, 100, true))));
+    assert!(!group_dead(tracker.apply(exit(5, 100, true))));
+}
+
+#[test]
 fn without_a_start_time_nothing_is_taken_for_a_duplicate() {
     let mut tracker = Tracker::new();
     assert!(tracker.apply(exit(5, 0, true)).is_some());

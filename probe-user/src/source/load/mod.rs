@@ -29,7 +29,7 @@ use self::error::map_error;
 pub use self::{attached::Attached, error::LoadError};
 use crate::filter::Wanted;
 
-use super::{OBJECT, btf, cgroupfs, hook::Hook, ring::Stream};
+use super::{OBJECT, btf, cgroupfs, hook::Hook, oom_victims::OomVictims, ring::Stream};
 
 /// What to load.
 #[derive(Debug)]
@@ -151,7 +151,11 @@ fn take_maps(
 ) -> Result<(Attached, Rings), LoadError> {
     limit_stream(&mut ebpf, plan)?;
     let rings = Rings {
-        stream: Stream::new(take(&mut ebpf, "STREAM")?, take(&mut ebpf, "PARKED")?),
+        stream: Stream::new(
+            take(&mut ebpf, "STREAM")?,
+            take(&mut ebpf, "PARKED")?,
+            OomVictims::new(take(&mut ebpf, "OOM_VICTIMS")?),
+        ),
         decisive: take(&mut ebpf, "DECISIVE")?,
     };
     let attached = Attached {

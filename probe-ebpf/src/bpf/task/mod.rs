@@ -1,5 +1,7 @@
 //! A task and its thread group: what their kernel structs say.
 
+mod times;
+
 use probe_ebpf::event::{self, ARGS_BYTES, COMM_BYTES, UNKNOWN};
 
 use crate::{
@@ -14,6 +16,7 @@ use crate::{
 const PF_EXITING: u32 = 0x4;
 /// `SIGNAL_GROUP_EXIT`: `group_exit_code` is the status.
 const SIGNAL_GROUP_EXIT: u32 = 0x4;
+
 /// A `task_struct`, by its kernel address.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Task<const HOW: bool>(u64);
@@ -89,13 +92,6 @@ impl<const HOW: bool> Task<HOW> {
     #[inline(always)]
     pub(crate) fn status(self) -> u32 {
         read::<HOW, _>(self.0, offset!(task_exit_code))
-    }
-
-    #[inline(always)]
-    fn add_own_times(self, times: &mut [u64; 3]) {
-        times[0] += read::<HOW, u64>(self.0, offset!(task_utime));
-        times[1] += read::<HOW, u64>(self.0, offset!(task_stime));
-        times[2] += read::<HOW, u64>(self.0, offset!(task_sum_exec_runtime));
     }
 
     /// Innermost pid namespace: its depth, the pid in it, its inode number.
@@ -217,22 +213,6 @@ impl<const HOW: bool> Group<HOW> {
         } else {
             leader.status()
         }
-    }
-
-    /// User, system and exact run time: what released tasks left here, and what
-    /// the last task and an unreleased leader still hold.
-    #[inline(always)]
-    pub(crate) fn times(self, last: Task<HOW>, leader: Task<HOW>) -> [u64; 3] {
-        let mut times = [
-            read::<HOW, _>(self.0, offset!(signal_utime)),
-            read::<HOW, _>(self.0, offset!(signal_stime)),
-            read::<HOW, _>(self.0, offset!(signal_sum_sched_runtime)),
-        ];
-        last.add_own_times(&mut times);
-        if leader.tid() != last.tid() {
-            leader.add_own_times(&mut times);
-        }
-        times
     }
 
     #[inline(always)]
