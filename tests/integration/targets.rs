@@ -460,11 +460,13 @@ fn the_status_of_a_signal_is_what_a_shell_shows() {
             let waiting = Waiting::armed(&["--status", "--backend", backend, &pid]);
             victim.signal(signal);
             victim.wait();
-            // Without BPF nobody else than the parent may be told.
+            // Without BPF nobody else than the parent is told, unless somebody looks
+            // before the parent does.
             let has_bpf = backend != "pidfd" && applicable::has_bpf();
             let is_told = has_bpf || kernel::tells_status_by_pidfd();
-            let code = if is_told { 128 + signal.as_raw() } else { 125 };
-            assert_eq!(waiting.finish().code, Some(code), "{backend}");
+            let code = waiting.finish().code.expect("it exits");
+            let is_right = code == 128 + signal.as_raw();
+            assert!(is_right || !is_told && code == 125, "{backend}: {code}");
         }
     }
 }
@@ -487,12 +489,12 @@ fn without_a_status_there_is_none_of_ours_that_could_be_taken_for_one() {
         Some(125)
     );
 
-    // By the timer alone nobody learns how it ended.
+    // By the timer alone hardly anybody learns how it ended.
     let mut victim = Victim::spawn(&["pause"], None);
     let pid = victim.pid().to_string();
     let waiting = Waiting::armed(&["--status", "--backend", "poll", &pid]);
     victim.signal(Signal::KILL);
     victim.wait();
     let output = waiting.finish();
-    assert_eq!(output.code, Some(125), "{output:#?}");
+    assert!(matches!(output.code, Some(125 | 137)), "{output:#?}");
 }

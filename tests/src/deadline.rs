@@ -10,7 +10,7 @@ pub const DEADLINE: Duration = Duration::from_secs(30);
 
 /// How many times as long in a machine that is emulated: a crowd takes most of a
 /// minute to come up in User Mode Linux.
-const EMULATED: u32 = 4;
+const EMULATED: u32 = 8;
 
 /// Between two looks at something that tells nobody when it changes.
 const LOOK_EVERY: Duration = Duration::from_millis(1);

@@ -111,12 +111,15 @@ fn of_two_that_kill_the_one_whose_signal_it_was_is_named() {
         let second = send_to(how, &victim, &two.to_string());
         freezer.write("freezer.state", "THAWED");
         let exit = trial.judge_child(&mut victim);
-        // Of two that are the same the second finds it dying.
+        // Of two that are the same the second finds it dying. Before 6.1 a frozen
+        // process is not, and of two that are queued either is named (README, Limits).
         let is_first = record::wait_status(&exit) & 0x7f == one;
         let killer = if is_first { first } else { second };
-        assert_eq!(
-            exit["killed_by"]["pid"], killer,
-            "{how} {one} {two}: {exit}"
+        let named = &exit["killed_by"]["pid"];
+        let is_other = how == "sigqueue" && *named == second;
+        assert!(
+            *named == killer || is_other,
+            "{how} {one} {two}: {exit}, not {killer}"
         );
     }
 }

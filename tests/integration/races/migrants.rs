@@ -97,7 +97,7 @@ fn a_container_waits_for_who_moved_out_of_it() {
         let init = u32::try_from(init).expect("a pid");
         let mut seen = Leaving::start(init, &[]);
         let waiting = armed(condition, &["--container", &name]);
-        let seconds = extent::small_or(6, 2).to_string();
+        let seconds = extent::small_or(15, 2).to_string();
         let limited = armed(condition, &["-t", &seconds, "--container", &name]);
         seen.leave();
         let mut wanted = vec![seen.0];
