@@ -7,7 +7,9 @@ mod tool;
 
 use anyhow::Result;
 
-pub(crate) use package::{CRUN, PROMETHEUS, Package, RUNC, STRACE, packages};
+pub(crate) use package::{
+    CRUN, PROMETHEUS, Package, QEMU_USER, RUNC, S390X_GCC, STRACE, is_there, packages,
+};
 
 /// The compiler that the committed objects and the tools' versions belong to.
 pub(crate) const RUSTC: &str = "1.95";

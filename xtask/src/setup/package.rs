@@ -4,9 +4,9 @@ use anyhow::{Context, Result};
 
 use crate::{command, privilege::Privilege};
 
-/// A package, and the program for which it is wanted.
+/// Packages, and the program for which they are wanted.
 pub(crate) struct Package {
-    name: &'static str,
+    names: &'static [&'static str],
     program: &'static str,
     /// What is not done without it.
     purpose: &'static str,
@@ -14,48 +14,64 @@ pub(crate) struct Package {
 
 /// A real container runtime.
 pub(crate) const RUNC: Package = Package {
-    name: "runc",
+    names: &["runc"],
     program: "runc",
     purpose: "tests with real containers",
 };
 
 /// Another, which knows cgroups of v2 alone.
 pub(crate) const CRUN: Package = Package {
-    name: "crun",
+    names: &["crun"],
     program: "crun",
     purpose: "tests with containers of crun",
 };
 
 /// Shows the system calls of a program.
 pub(crate) const STRACE: Package = Package {
-    name: "strace",
+    names: &["strace"],
     program: "strace",
     purpose: "tests of what a backend calls",
 };
 
 /// The peer of the benchmark.
 pub(crate) const EXITSNOOP: Package = Package {
-    name: "libbpf-tools",
+    names: &["libbpf-tools"],
     program: "exitsnoop",
     purpose: "the benchmark's comparison with exitsnoop",
 };
 
 /// Prometheus' own opinion of metrics.
 pub(crate) const PROMETHEUS: Package = Package {
-    name: "prometheus",
+    names: &["prometheus"],
     program: "promtool",
     purpose: "the test of what /metrics says",
 };
 
 /// The compiler of libFuzzer.
 pub(super) const GXX: Package = Package {
-    name: "g++",
+    names: &["g++"],
     program: "g++",
     purpose: "fuzzing",
 };
 
+/// Links for a machine of the other byte order.
+pub(crate) const S390X_GCC: Package = Package {
+    names: &["gcc-s390x-linux-gnu", "libc6-dev-s390x-cross"],
+    program: "s390x-linux-gnu-gcc",
+    purpose: "tests in the other byte order",
+};
+
+/// Runs what was linked for it.
+pub(crate) const QEMU_USER: Package = Package {
+    names: &["qemu-user"],
+    program: "qemu-s390x",
+    purpose: "tests in the other byte order",
+};
+
 /// All that any command wants.
-pub(super) const ALL: [Package; 6] = [RUNC, CRUN, STRACE, EXITSNOOP, PROMETHEUS, GXX];
+pub(super) const ALL: [Package; 8] = [
+    RUNC, CRUN, STRACE, EXITSNOOP, PROMETHEUS, GXX, S390X_GCC, QEMU_USER,
+];
 
 /// Installs those whose program is missing, if it may; says whether it did.
 /// Nothing fails for want of them, but what is left out is said.
@@ -64,13 +80,15 @@ pub(crate) fn packages(wanted: &[Package]) -> bool {
     if missing.is_empty() {
         return false;
     }
-    let names: Vec<_> = missing.iter().map(|package| package.name).collect();
+    let names: Vec<_> = missing.iter().flat_map(|it| it.names).copied().collect();
     println!("{}: installing", names.join(", "));
     let installed = install(&names);
     for package in missing.iter().filter(|package| !is_there(package)) {
         println!(
             "MISSING: {} (Debian package {}): {} cannot run",
-            package.program, package.name, package.purpose
+            package.program,
+            package.names.join(", "),
+            package.purpose
         );
     }
     if let Err(error) = &installed {
@@ -94,6 +112,7 @@ fn install(names: &[&str]) -> Result<()> {
     )
 }
 
-fn is_there(package: &Package) -> bool {
+/// Whether its program can be run.
+pub(crate) fn is_there(package: &Package) -> bool {
     command::find(package.program).is_some()
 }

@@ -3,6 +3,7 @@
 //! cargo never runs as root: only the integration tests do, by `sudo` if need
 //! be, so that nothing in the checkout becomes root's.
 
+mod byte_order;
 mod tally;
 
 use std::process::Command;
@@ -70,6 +71,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         checkout::cargo().args(["test", "-p", "probe-user", "--doc"]),
         &[],
     );
+    run.other_byte_order();
     if built {
         run.integration(privilege);
     } else {
@@ -102,6 +104,22 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
+    fn other_byte_order(&mut self) {
+        const NAME: &str = "other byte order";
+        if self.args.filter.is_some() {
+            return self.parts.leave_out(NAME, "it has a filter of its own");
+        }
+        match byte_order::commands() {
+            Ok(Some(commands)) => {
+                for (name, mut cargo, filter) in commands {
+                    self.cargo_test(name, &mut cargo, filter);
+                }
+            }
+            Ok(None) => self.parts.leave_out(NAME, byte_order::WANTED),
+            Err(error) => drop(self.parts.run(NAME, || Err(error))),
+        }
+    }
+
     fn integration(&mut self, privilege: Privilege) {
         let mut cargo = checkout::cargo();
         cargo.args(["test", "-p", "probe-tests", "--test", "integration"]);
