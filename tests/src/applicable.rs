@@ -9,21 +9,27 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Ends a test that has no meaning here.
+/// Ends a test that has no meaning here, and says so at once: the harness would at the
+/// end of all.
 ///
 /// # Panics
 ///
 /// Always.
 pub fn inapplicable(why: &str) -> ! {
-    panic!("NOT APPLICABLE: {why}")
+    let why = format!("NOT APPLICABLE: {why}");
+    say_past_the_harness(&format!("{why}\n"));
+    panic!("{why}")
 }
 
-/// Says that a part of a test is left out here: past the harness, which shows only
-/// what failing tests say, because it must not look as if it had passed.
+/// Says that a part of a test is left out here: it must not look as if it had passed.
 pub fn not_tested(what: &str) {
-    let line = format!("\nNOT TESTED: {what}\n");
+    say_past_the_harness(&format!("\nNOT TESTED: {what}\n"));
+}
+
+/// The harness shows only what failing tests say, when all have run.
+fn say_past_the_harness(text: &str) {
     // Whoever closed stderr does not want to know.
-    let _unsaid = io::stderr().write_all(line.as_bytes());
+    let _unsaid = io::stderr().write_all(text.as_bytes());
 }
 
 /// Whether a container may have a root of its own. It gets one by moving the

@@ -105,6 +105,8 @@ fn exit<const HOW: bool>(ctx: &impl EbpfContext, task: Task<HOW>, group_dead: bo
 fn describe<const HOW: bool>(task: Task<HOW>, group_dead: bool) -> Exit {
     let leader = task.leader();
     let group = task.group();
+    // Before anything that has two ways out: the verifier walks through its loop on each.
+    let [user_ns, system_ns, runtime_ns] = group.times(task);
     let described = task.describe(leader);
     let mut flags = EXIT_STATUS_KNOWN;
     if described.tid == described.tgid {
@@ -126,7 +128,6 @@ fn describe<const HOW: bool>(task: Task<HOW>, group_dead: bool) -> Exit {
             flags |= EXIT_KILLER_KNOWN;
         }
     }
-    let [user_ns, system_ns, runtime_ns] = group.times(task);
     Exit {
         header: emit::header(KIND_EXIT),
         task: described,

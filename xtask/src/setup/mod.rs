@@ -8,7 +8,7 @@ mod tool;
 use anyhow::Result;
 
 pub(crate) use package::{
-    CRUN, PROMETHEUS, Package, QEMU_USER, RUNC, S390X_GCC, STRACE, is_there, packages,
+    ARM64_GCC, CRUN, PROMETHEUS, Package, QEMU_USER, RUNC, S390X_GCC, STRACE, is_there, packages,
 };
 
 /// The compiler that the committed objects and the tools' versions belong to.

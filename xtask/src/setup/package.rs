@@ -5,11 +5,19 @@ use anyhow::{Context, Result};
 use crate::{command, privilege::Privilege};
 
 /// Packages, and the program for which they are wanted.
+#[derive(Clone, Copy)]
 pub(crate) struct Package {
     names: &'static [&'static str],
     program: &'static str,
     /// What is not done without it.
     purpose: &'static str,
+}
+
+impl Package {
+    /// The program.
+    pub(crate) const fn program(&self) -> &'static str {
+        self.program
+    }
 }
 
 /// A real container runtime.
@@ -54,6 +62,13 @@ pub(super) const GXX: Package = Package {
     purpose: "fuzzing",
 };
 
+/// Links for arm64.
+pub(crate) const ARM64_GCC: Package = Package {
+    names: &["gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross"],
+    program: "aarch64-linux-gnu-gcc",
+    purpose: "tests on arm64",
+};
+
 /// Links for a machine of the other byte order.
 pub(crate) const S390X_GCC: Package = Package {
     names: &["gcc-s390x-linux-gnu", "libc6-dev-s390x-cross"],
@@ -61,16 +76,16 @@ pub(crate) const S390X_GCC: Package = Package {
     purpose: "tests in the other byte order",
 };
 
-/// Runs what was linked for it.
+/// Runs what was linked for them.
 pub(crate) const QEMU_USER: Package = Package {
     names: &["qemu-user"],
     program: "qemu-s390x",
-    purpose: "tests in the other byte order",
+    purpose: "tests on arm64 and in the other byte order",
 };
 
 /// All that any command wants.
-pub(super) const ALL: [Package; 8] = [
-    RUNC, CRUN, STRACE, EXITSNOOP, PROMETHEUS, GXX, S390X_GCC, QEMU_USER,
+pub(super) const ALL: [Package; 9] = [
+    RUNC, CRUN, STRACE, EXITSNOOP, PROMETHEUS, GXX, ARM64_GCC, S390X_GCC, QEMU_USER,
 ];
 
 /// Installs those whose program is missing, if it may; says whether it did.

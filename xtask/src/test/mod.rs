@@ -3,7 +3,7 @@
 //! cargo never runs as root: only the integration tests do, by `sudo` if need
 //! be, so that nothing in the checkout becomes root's.
 
-mod byte_order;
+mod foreign;
 mod tally;
 
 use std::process::Command;
@@ -71,7 +71,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         checkout::cargo().args(["test", "-p", "probe-user", "--doc"]),
         &[],
     );
-    run.other_byte_order();
+    run.foreign();
     if built {
         run.integration(privilege);
     } else {
@@ -104,18 +104,18 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn other_byte_order(&mut self) {
-        const NAME: &str = "other byte order";
+    fn foreign(&mut self) {
+        const NAME: &str = "other machines";
         if self.args.filter.is_some() {
-            return self.parts.leave_out(NAME, "it has a filter of its own");
+            return self.parts.leave_out(NAME, "they have filters of their own");
         }
-        match byte_order::commands() {
-            Ok(Some(commands)) => {
-                for (name, mut cargo, filter) in commands {
+        match foreign::tests() {
+            Ok(Some(tests)) => {
+                for (name, mut cargo, filter) in tests {
                     self.cargo_test(name, &mut cargo, filter);
                 }
             }
-            Ok(None) => self.parts.leave_out(NAME, byte_order::WANTED),
+            Ok(None) => self.parts.leave_out(NAME, foreign::WANTED),
             Err(error) => drop(self.parts.run(NAME, || Err(error))),
         }
     }

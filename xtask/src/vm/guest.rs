@@ -107,7 +107,7 @@ impl Guest<'_> {
             let text = String::from_utf8_lossy(&line);
             let text = text.trim_end_matches(['\n', '\r']);
             writeln!(log, "{text}").context("keep what it says")?;
-            if !text.contains("@vm doctor") {
+            if !text.contains("@vm doctor") && !transcript.is_known(text) {
                 let seconds = begun.elapsed().as_secs();
                 println!("{:>6} {seconds:>4} s │ {text}", self.row.name);
             }

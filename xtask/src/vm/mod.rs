@@ -111,10 +111,10 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     if args.quick {
         return test().map(drop);
     }
-    let mut matrix = Matrix::default();
+    let mut matrix = Matrix::new(args.record);
     let kernels = matrix.kernels(&rows, args.allow_missing);
     if kernels.is_empty() {
-        return matrix.finish(args.record).map(drop);
+        return matrix.finish().map(drop);
     }
     let qemu = qemu(&kernels)?;
     setup::packages(&PACKAGES);
@@ -137,7 +137,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         jobs: args.jobs.map_or_else(cpus, NonZeroUsize::get),
     };
     machines.run(|ended| matrix.add(ended))?;
-    matrix.finish(args.record).map(drop)
+    matrix.finish().map(drop)
 }
 
 /// What runs in virtual machines in `cargo xtask test`, with what that built;
@@ -158,7 +158,7 @@ pub(crate) fn test() -> Result<String> {
         jobs: cpus(),
     };
     machines.run(|ended| matrix.add(ended))?;
-    matrix.finish(false)
+    matrix.finish()
 }
 
 /// Of this machine, each of which a guest keeps busy.

@@ -33,11 +33,15 @@ pub(super) struct Transcript {
     /// It came to its end.
     pub(super) is_whole: bool,
     running: Option<String>,
-    /// Whose output is shown, after all tests have run.
-    shown: Option<String>,
 }
 
 impl Transcript {
+    /// Whether a line says no more than was said before: how a test ended that has
+    /// told that it is not applicable.
+    pub(super) fn is_known(&self, line: &str) -> bool {
+        line == "FAILED" && self.running.is_none()
+    }
+
     /// A line, as it comes.
     pub(super) fn read(&mut self, line: &str) {
         match line.split_once(MARK) {
@@ -94,31 +98,25 @@ impl Transcript {
         }
     }
 
-    /// `test NAME ... ok`, between whose words a child may have said something.
+    /// `test NAME ... ok`, between whose words a child may have said something, or the
+    /// test that it is not applicable: then it says `FAILED` on a line of its own.
     fn harness(&mut self, line: &str) {
-        if let Some(name) = line
-            .strip_prefix("---- ")
-            .and_then(|rest| rest.strip_suffix(" stdout ----"))
-        {
-            self.shown = Some(name.to_owned());
-        } else if let Some((_, why)) = line.split_once(INAPPLICABLE) {
-            let outcome = Outcome::Inapplicable(why.to_owned());
-            if let Some(test) = &self.shown {
-                self.outcomes.insert(test.clone(), outcome);
-            }
-        } else if let Some((name, _)) = line
+        if let Some((name, _)) = line
             .strip_prefix("test ")
             .and_then(|rest| rest.split_once(" ... "))
         {
             self.running = Some(name.to_owned());
         }
-        let outcome = if line.ends_with("ok") {
-            Outcome::Passed
+        if let Some((_, why)) = line.split_once(INAPPLICABLE) {
+            self.end(Outcome::Inapplicable(why.to_owned()));
+        } else if line.ends_with("ok") {
+            self.end(Outcome::Passed);
         } else if line.ends_with("FAILED") {
-            Outcome::Failed
-        } else {
-            return;
-        };
+            self.end(Outcome::Failed);
+        }
+    }
+
+    fn end(&mut self, outcome: Outcome) {
         if let Some(test) = self.running.take() {
             self.outcomes.insert(test, outcome);
         }
@@ -145,7 +143,8 @@ mod tests {
 test wait::a ... ok
 test wait::b ... a child says this
 FAILED
-test wait::c ... FAILED
+test wait::c ... NOT APPLICABLE: no tracing
+FAILED
 
 failures:
 

@@ -11,7 +11,7 @@ use crate::{
 
 /// Tasks that are on their way out when the last one of the group gets here: a few
 /// for each CPU. The verifier walks through each step of the loop.
-const MAX_TASKS: u32 = 32;
+const MAX_TASKS: u32 = 8;
 
 impl<const HOW: bool> Group<HOW> {
     /// User, system and exact run time in nanoseconds. `last` is the current task.
