@@ -39,8 +39,8 @@ const S390X: Machine = Machine {
     libraries: "/usr/s390x-linux-gnu",
 };
 
-/// Decoding of records.
-const RECORDS: &[&str] = &["event::"];
+/// Decoding of records, and of the types of the kernel.
+const RECORDS: &[&str] = &["event::", "source::btf"];
 
 /// Name, command and filter.
 type Tests = (&'static str, Command, &'static [&'static str]);

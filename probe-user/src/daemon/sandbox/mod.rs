@@ -3,6 +3,10 @@
 //! Files by Landlock, calls by seccomp. Both bind the calling thread and those
 //! that it starts, so they follow [`super::privileges`].
 
+#[cfg(target_endian = "little")]
+mod calls;
+#[cfg(target_endian = "big")]
+#[path = "no_calls.rs"]
 mod calls;
 mod files;
 

@@ -6,13 +6,12 @@
 //! loader is made by a thread that may open none: a seccomp filter binds the
 //! thread that installs it and dies with it.
 
-use std::{collections::BTreeMap, env::consts::ARCH, thread};
+use std::thread;
 
 use aya::EbpfLoader;
-use seccompiler::{BpfProgram, Error, SeccompAction, SeccompFilter, TargetArch, apply_filter};
 use tracing::debug;
 
-/// Makes it, at the cost of the BTF where the kernel takes no filter.
+/// Makes it, at the cost of the BTF where there is no filter.
 pub(super) fn loader() -> EbpfLoader<'static> {
     let make = || {
         if let Err(error) = open_nothing() {
@@ -34,7 +33,12 @@ fn without_btf() -> EbpfLoader<'static> {
 }
 
 /// From now on opening a file fails in this thread.
-fn open_nothing() -> Result<(), Error> {
+#[cfg(target_endian = "little")]
+fn open_nothing() -> Result<(), seccompiler::Error> {
+    use std::{collections::BTreeMap, env::consts::ARCH};
+
+    use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch, apply_filter};
+
     let calls = [
         #[cfg(target_arch = "x86_64")]
         libc::SYS_open,
@@ -49,4 +53,10 @@ fn open_nothing() -> Result<(), Error> {
         TargetArch::try_from(ARCH)?,
     )?;
     apply_filter(&BpfProgram::try_from(filter)?)
+}
+
+/// seccompiler makes no filter here.
+#[cfg(target_endian = "big")]
+fn open_nothing() -> Result<(), &'static str> {
+    Err("big endian")
 }
