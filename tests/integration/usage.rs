@@ -11,29 +11,40 @@ fn cpu_us(judged: &Judged) -> (u64, u64) {
     (told_ns / 1000, judge)
 }
 
+/// In how many of them what is told must be whole at least once: a thread that is
+/// released in the very moment of the record is missing (README, Limits).
+const ROUNDS: usize = 5;
+
 #[test]
 #[ignore = "needs root"]
 fn processor_time_is_what_wait4_says() {
     let mut trial = Trial::new("cpu");
+    let alone = trial.judge(&["parent", "spinning", "300", "exit", "0"]);
+    assert!(is_whole(&alone), "{} of {}", alone.exit, alone.report);
     for words in [
-        &["parent", "spinning", "300", "exit", "0"] as &[&str],
-        &["parent", "in-thread", "spinning", "300", "exit", "0"],
+        &["parent", "in-thread", "spinning", "300", "exit", "0"] as &[&str],
         &["parent", "leader-gone", "0", "spinning", "300", "exit", "0"],
     ] {
-        let judged = trial.judge(words);
-        let (told, judge) = cpu_us(&judged);
-        assert!(judge >= 300_000, "{}", judged.report);
-        // The exit itself costs time that only the judge can know of, and the
-        // kernel has not yet counted what ran since the last tick.
-        assert!(told <= judge + 1000, "{words:?}: {told} of {judge}");
-        assert!(told + 20_000 >= judge, "{words:?}: {told} of {judge}");
-        for (field, judged_field) in [("user_ns", "user_us"), ("system_ns", "system_us")] {
-            let told_us = record::number(&judged.exit["usage"], field) / 1000;
-            let judge_us = record::number(&judged.report, judged_field);
-            let off = told_us.abs_diff(judge_us);
-            assert!(off < 30_000, "{words:?}: {field} {told_us} of {judge_us}");
-        }
+        let mut rounds = (0..ROUNDS).map(|_| trial.judge(words));
+        assert!(rounds.any(|judged| is_whole(&judged)), "{words:?}");
     }
+}
+
+/// Whether all that the judge saw was told. Never is more told than that.
+fn is_whole(judged: &Judged) -> bool {
+    let (told, judge) = cpu_us(judged);
+    assert!(judge >= 300_000, "{}", judged.report);
+    // The exit itself costs time that only the judge can know of, and the
+    // kernel has not yet counted what ran since the last tick.
+    assert!(told <= judge + 1000, "{told} of {judge}");
+    let is_near = |(field, judged_field)| {
+        let told_us = record::number(&judged.exit["usage"], field) / 1000;
+        told_us.abs_diff(record::number(&judged.report, judged_field)) < 30_000
+    };
+    told + 20_000 >= judge
+        && [("user_ns", "user_us"), ("system_ns", "system_us")]
+            .into_iter()
+            .all(is_near)
 }
 
 #[test]
