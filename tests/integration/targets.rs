@@ -4,7 +4,8 @@
 use std::{fs, os::unix::fs::PermissionsExt, process::Command};
 
 use probe_tests::{
-    Cgroup, Output, Victim, Waiting, applicable, conditions, kernel, probe, probe_in, record,
+    Cgroup, Output, Victim, Waiting, applicable, conditions, extent, kernel, probe, probe_in,
+    record,
 };
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
 use serde_json::Value;
@@ -489,12 +490,14 @@ fn without_a_status_there_is_none_of_ours_that_could_be_taken_for_one() {
         Some(125)
     );
 
-    // By the timer alone hardly anybody learns how it ended.
+    // By the timer alone nobody learns how it ended, unless it looks before the parent
+    // does, for which only an emulated machine is slow enough.
     let mut victim = Victim::spawn(&["pause"], None);
     let pid = victim.pid().to_string();
     let waiting = Waiting::armed(&["--status", "--backend", "poll", &pid]);
     victim.signal(Signal::KILL);
     victim.wait();
     let output = waiting.finish();
-    assert!(matches!(output.code, Some(125 | 137)), "{output:#?}");
+    let is_seen = extent::is_small() && output.code == Some(137);
+    assert!(is_seen || output.code == Some(125), "{output:#?}");
 }

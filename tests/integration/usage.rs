@@ -1,7 +1,7 @@
 //! What it used, against what `wait4` told its parent. The record is taken when
 //! the exit begins, the judge counts to its end.
 
-use probe_tests::{Judged, Trial, record};
+use probe_tests::{Judged, Trial, extent, record};
 
 fn cpu_us(judged: &Judged) -> (u64, u64) {
     let usage = &judged.exit["usage"];
@@ -11,9 +11,12 @@ fn cpu_us(judged: &Judged) -> (u64, u64) {
     (told_ns / 1000, judge)
 }
 
-/// In how many of them what is told must be whole at least once: a thread that is
-/// released in the very moment of the record is missing (README, Limits).
-const ROUNDS: usize = 5;
+/// In how many of them what is told must be whole once: a thread that is released in
+/// the very moment of the record is missing (README, Limits), which takes an emulated
+/// machine to be seen.
+fn rounds() -> usize {
+    extent::small_or(5, 1)
+}
 
 #[test]
 #[ignore = "needs root"]
@@ -25,7 +28,7 @@ fn processor_time_is_what_wait4_says() {
         &["parent", "in-thread", "spinning", "300", "exit", "0"] as &[&str],
         &["parent", "leader-gone", "0", "spinning", "300", "exit", "0"],
     ] {
-        let mut rounds = (0..ROUNDS).map(|_| trial.judge(words));
+        let mut rounds = (0..rounds()).map(|_| trial.judge(words));
         assert!(rounds.any(|judged| is_whole(&judged)), "{words:?}");
     }
 }

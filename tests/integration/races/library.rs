@@ -71,8 +71,9 @@ fn a_wait_that_is_given_up_takes_nothing_from_another_on_the_same_cgroup() {
             by_timer += usize::from(met.woken_by == Some(WokenBy::Timer));
             victim.wait();
         }
-        // Where a machine is busy the timer may come first now and then.
-        assert!(by_timer < ROUNDS, "the timer alone finds it");
+        // Where a machine is emulated the timer may come first now and then.
+        let most = extent::small_or(ROUNDS - 1, 0);
+        assert!(by_timer <= most, "the timer found it {by_timer} times");
     });
 }
 
