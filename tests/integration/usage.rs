@@ -1,7 +1,7 @@
 //! What it used, against what `wait4` told its parent. The record is taken when
 //! the exit begins, the judge counts to its end.
 
-use probe_tests::{Judged, Trial, extent, record};
+use probe_tests::{Judged, Trial, record};
 
 fn cpu_us(judged: &Judged) -> (u64, u64) {
     let usage = &judged.exit["usage"];
@@ -11,26 +11,36 @@ fn cpu_us(judged: &Judged) -> (u64, u64) {
     (told_ns / 1000, judge)
 }
 
-/// In how many of them what is told must be whole once: a thread that is released in
-/// the very moment of the record is missing (README, Limits), which takes an emulated
-/// machine to be seen.
-fn rounds() -> usize {
-    extent::small_or(5, 1)
-}
-
 #[test]
 #[ignore = "needs root"]
 fn processor_time_is_what_wait4_says() {
     let mut trial = Trial::new("cpu");
-    let alone = trial.judge(&["parent", "spinning", "300", "exit", "0"]);
-    assert!(is_whole(&alone), "{} of {}", alone.exit, alone.report);
     for words in [
-        &["parent", "in-thread", "spinning", "300", "exit", "0"] as &[&str],
+        &["parent", "spinning", "300", "exit", "0"] as &[&str],
+        &["parent", "in-thread", "spinning", "300", "exit", "0"],
         &["parent", "leader-gone", "0", "spinning", "300", "exit", "0"],
     ] {
-        let mut rounds = (0..rounds()).map(|_| trial.judge(words));
-        assert!(rounds.any(|judged| is_whole(&judged)), "{words:?}");
+        let judged = trial.judge(words);
+        assert!(is_whole(&judged), "{words:?}: {}", judged.exit);
     }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn of_a_task_that_ends_the_time_of_those_who_live_is_told_too() {
+    let mut trial = Trial::with("living", &["--threads"]);
+    let words = ["spinning", "300", "task-gone", "ready", "held", "exit", "0"];
+    let mut victim = trial.ready(&words);
+    let pid = victim.pid();
+    let task = trial
+        .probe
+        .wait_for(|line| line["pid"] == pid && line["leader"] == false);
+    assert_eq!(task["group_dead"], false, "{task}");
+    let usage = &task["usage"];
+    let told_ns = record::number(usage, "user_ns") + record::number(usage, "system_ns");
+    assert!(told_ns > 280_000_000, "{task}");
+    victim.release();
+    let _exit = trial.judge_child(&mut victim);
 }
 
 /// Whether all that the judge saw was told. Never is more told than that.

@@ -29,6 +29,11 @@ pub(crate) fn act(words: Words) {
             });
             process::exit_thread(number(code));
         }
+        // Another task comes and goes, then the leader does the rest.
+        ["task-gone", ref rest @ ..] => {
+            thread::spawn(|| {}).join().expect("it does nothing");
+            act_on(rest);
+        }
         ["leaderless-task", tid, ref rest @ ..] => leaderless_task(number(tid), rest),
         _ => {}
     }
