@@ -5,12 +5,12 @@ use std::fs;
 use probe_tests::{Cgroup, Deadline, Victim, applicable, extent, probe_in, record};
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::{CONDITIONS, armed, pids, state, until_state, verdict};
+use super::{CONDITIONS, armed, in_each_condition, pids, state, until_state, verdict};
 
 #[test]
 #[ignore = "needs root"]
 fn a_zombie_whose_parent_never_reaps_is_exited_and_its_parent_is_named() {
-    for (_, condition) in CONDITIONS {
+    in_each_condition(|_, condition| {
         let cgroup = Cgroup::v2("lazy");
         let mut parent = Victim::spawn(&["held-init"], None);
         parent.release();
@@ -41,7 +41,7 @@ fn a_zombie_whose_parent_never_reaps_is_exited_and_its_parent_is_named() {
         parent.release();
         verdict(&last.finish(), 0, "done");
         assert_ne!(state(zombie), Some('Z'));
-    }
+    });
 }
 
 fn assert_parent_is_named(output: &probe_tests::Output, zombie: u32, parent: u32) {

@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use probe_tests::{Cgroup, Runc, Victim, Waiting, applicable, extent, record};
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::{CONDITIONS, armed, pids, state, verdict};
+use super::{CONDITIONS, armed, in_each_condition, pids, state, verdict};
 
 #[test]
 #[ignore = "needs root"]
@@ -68,7 +68,7 @@ fn until_heard(waiting: &Waiting, cgroup: &Cgroup) {
 #[ignore = "needs root"]
 fn who_moves_out_is_waited_for_until_it_has_exited() {
     let seconds = extent::small_or(5, 1).to_string();
-    for (_, condition) in CONDITIONS {
+    in_each_condition(|_, condition| {
         let cgroup = Cgroup::v2("exits");
         let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
         let args = ["--until", "exited", "--cgroup", cgroup.path()];
@@ -81,7 +81,7 @@ fn who_moves_out_is_waited_for_until_it_has_exited() {
         victim.signal(Signal::KILL);
         verdict(&waiting.finish(), 0, "done");
         victim.wait();
-    }
+    });
 }
 
 /// The shell is its init; in the pid namespace of the host nobody ends with it.
@@ -90,14 +90,14 @@ const SCRIPT: &str = "sleep 1000 & read line; sleep 1000 & wait";
 #[test]
 #[ignore = "needs root"]
 fn a_container_waits_for_who_moved_out_of_it() {
-    for (backend, condition) in CONDITIONS {
+    in_each_condition(|backend, condition| {
         let mut container = Runc::in_host_pids(&format!("moves-{backend}"), SCRIPT);
         let name = container.name().to_owned();
         let init = container.state("pid").as_u64().expect("a pid");
         let init = u32::try_from(init).expect("a pid");
         let mut seen = Leaving::start(init, &[]);
         let waiting = armed(condition, &["--container", &name]);
-        let seconds = extent::small_or(15, 2).to_string();
+        let seconds = extent::small_or(20, 3).to_string();
         let limited = armed(condition, &["-t", &seconds, "--container", &name]);
         seen.leave();
         let mut wanted = vec![seen.0];
@@ -117,7 +117,7 @@ fn a_container_waits_for_who_moved_out_of_it() {
         wanted.sort_unstable();
         assert_eq!(survivors, wanted, "{timeout}");
         finish(waiting, [Some(seen), young]);
-    }
+    });
 }
 
 /// They end one after the other: the last one counts.

@@ -12,7 +12,7 @@ mod migrants;
 mod notifications;
 mod processes;
 
-use std::{fs, process::Command};
+use std::{fs, panic, process::Command, thread};
 
 use probe_tests::{Cgroup, Deadline, Output, Victim, Waiting, conditions, probe, record};
 use serde_json::Value;
@@ -30,6 +30,20 @@ const CONDITIONS: [(&str, Condition); 3] = [
         conditions::denied("bpf,perf_event_open,pidfd_open", "ENOSYS", args)
     }),
 ];
+
+/// Side by side, for what has to let a limit pass.
+fn in_each_condition(run: impl Fn(&str, Condition) + Sync) {
+    let run = &run;
+    thread::scope(|scope| {
+        let running =
+            CONDITIONS.map(|(backend, condition)| scope.spawn(move || run(backend, condition)));
+        for thread in running {
+            if let Err(what) = thread.join() {
+                panic::resume_unwind(what);
+            }
+        }
+    });
+}
 
 /// A wait that is armed.
 fn armed(condition: Condition, args: &[&str]) -> Waiting {
