@@ -34,7 +34,7 @@ impl OomVictims {
         }
         if !self.is_marked(exit) {
             if let Err(error) = take_locks(exit.process.tgid) {
-                debug!(%error, "it has ended");
+                debug!(%error, "its tasks cannot be read");
             }
             if !self.is_marked(exit) {
                 return;

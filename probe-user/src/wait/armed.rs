@@ -8,16 +8,14 @@ use super::{
     hub::Hub,
     members::Members,
     occupancy::Occupancy,
+    processes::Processes,
     target::Target,
     watch::Watch,
 };
 use crate::{
     process::Process,
-    source::{
-        pinned_process::{PinProcessError, PinnedProcess},
-        survivors::Migrant,
-    },
-    waiter::{Answer, Backend, Facts, Level, Life, Until},
+    source::survivors::Migrant,
+    waiter::{Answer, Backend, Facts, Level, Until},
 };
 
 /// An armed wait. Dropping it disarms it.
@@ -26,8 +24,7 @@ pub struct Wait {
     until: Until,
     tier: Backend,
     cgroups: Vec<(Arc<Watch<Occupancy>>, String)>,
-    /// Those that have not come as far as is asked.
-    processes: Vec<Watch<PinnedProcess>>,
+    processes: Processes,
     members: Members,
     dying: Dying,
     bell: Arc<Bell>,
@@ -57,11 +54,12 @@ impl Hub {
         bell: Arc<Bell>,
     ) -> io::Result<Wait> {
         let watch = |(pinned, path)| (self.watch(pinned), path);
+        let tier = self.tier();
         let mut wait = Wait {
             until,
-            tier: self.tier(),
+            tier,
             cgroups: target.cgroups.into_iter().map(watch).collect(),
-            processes: Vec::new(),
+            processes: Processes::new(until, tier, Arc::clone(&bell)),
             members: Members::default(),
             dying: Dying::default(),
             bell,
@@ -70,10 +68,10 @@ impl Hub {
             watch.tie(&wait.bell);
         }
         for process in target.processes {
-            wait.add(process.with_tier(self.tier())?);
+            wait.processes.add(process.with_tier(tier)?);
         }
         // Subscribed first: a member that comes later is seen as populated.
-        wait.see_members()?;
+        wait.members = Members::listed(wait.listed()?);
         if wait.needs_members() {
             wait.add_members()?;
         }
@@ -105,9 +103,7 @@ impl Wait {
         for (watch, _) in &self.cgroups {
             watch.go_first();
         }
-        for watch in &self.processes {
-            watch.go_first();
-        }
+        self.processes.go_first();
     }
 
     /// Resolves once it holds. May be dropped and called again.
@@ -128,15 +124,8 @@ impl Wait {
 
     /// Thread groups that are still there: in the cgroups, or by themselves.
     pub fn survivors(&self) -> io::Result<Vec<u32>> {
-        let mut pids = Vec::new();
-        for (watch, _) in &self.cgroups {
-            pids.extend(watch.pinned.cgroup.members()?);
-        }
-        for process in &self.processes {
-            if process.pinned.life()? < self.wanted_life() {
-                pids.push(process.pinned.tgid);
-            }
-        }
+        let mut pids = self.listed()?;
+        pids.extend(self.processes.remaining()?);
         pids.extend(self.dying.members());
         pids.sort_unstable();
         pids.dedup();
@@ -175,7 +164,7 @@ impl Wait {
     pub fn follow(&mut self, pid: u32, start_boottime_ns: Option<u64>) {
         self.members.insert(pid, start_boottime_ns);
         if self.until != Until::Empty && self.until != Until::Removed {
-            self.add_by_pid(pid, start_boottime_ns);
+            self.processes.add_by_pid(pid, start_boottime_ns);
         }
     }
 
@@ -186,18 +175,10 @@ impl Wait {
             .cgroups
             .iter()
             .any(|(it, _)| it.pinned.cgroup.events().is_some());
-        let has_pidfd = self.processes.iter().any(|it| it.pinned.pidfd().is_some());
-        if self.tier != Backend::Poll && (has_events || has_pidfd) {
+        if self.tier != Backend::Poll && (has_events || self.processes.have_pidfd()) {
             Backend::Pidfd
         } else {
             Backend::Poll
-        }
-    }
-
-    const fn wanted_life(&self) -> Life {
-        match self.until {
-            Until::Reaped => Life::Reaped,
-            _ => Life::Exited,
         }
     }
 
@@ -226,87 +207,34 @@ impl Wait {
             let is_found = is_searched && watch.pinned.is_v2();
             !sight.is_certain && !is_found
         });
-        let wanted = self.wanted_life();
-        let mut failed = None;
-        let mut lives = Vec::new();
-        // What has come so far never goes back: it need not be asked again.
-        self.processes.retain(|watch| match watch.pinned.life() {
-            Ok(life) if life >= wanted => false,
-            Ok(life) => {
-                lives.push(life);
-                true
-            }
-            Err(error) => {
-                failed = Some(error);
-                true
-            }
-        });
-        match failed {
-            Some(error) => Err(error),
-            None => Ok(Facts {
-                cgroups: sights.iter().map(|it| it.level).collect(),
-                processes: lives,
-                searched: false,
-                is_dying: self.dying.remain()?,
-                is_doubtful,
-            }),
-        }
+        Ok(Facts {
+            cgroups: sights.iter().map(|it| it.level).collect(),
+            processes: self.processes.lives()?,
+            searched: false,
+            is_dying: self.dying.remain()?,
+            is_doubtful,
+        })
     }
 
-    fn see_members(&mut self) -> io::Result<()> {
+    /// Whom the lists of the cgroups show.
+    fn listed(&self) -> io::Result<Vec<u32>> {
         let mut pids = Vec::new();
         for (watch, _) in &self.cgroups {
             pids.extend(watch.pinned.cgroup.members()?);
         }
-        self.members = Members::listed(pids);
-        Ok(())
-    }
-
-    fn add(&mut self, process: PinnedProcess) {
-        let watch = Watch::process(process);
-        watch.tie(&self.bell);
-        self.processes.push(watch);
+        Ok(pids)
     }
 
     /// A pid may be another's by the time it is pinned: then that one is in no
     /// list that is read afterwards.
     fn add_members(&mut self) -> io::Result<()> {
-        let known = self.processes.len();
+        let known = self.processes.count();
         for pid in self.members.pids() {
-            self.add_by_pid(pid, None);
+            self.processes.add_by_pid(pid, None);
         }
-        let mut members = Vec::new();
-        for (watch, _) in &self.cgroups {
-            members.extend(watch.pinned.cgroup.members()?);
-        }
-        members.sort_unstable();
-        let mut index = 0;
-        self.processes.retain(|watch| {
-            index += 1;
-            let is_member = members.binary_search(&watch.pinned.tgid).is_ok();
-            index <= known || is_member || !watch.runs()
-        });
+        let listed = self.listed()?;
+        self.processes.keep_listed(known, listed);
         Ok(())
-    }
-
-    /// Not somebody who has the pid by now, if the start is known.
-    fn add_by_pid(&mut self, pid: u32, start_boottime_ns: Option<u64>) {
-        if self
-            .processes
-            .iter()
-            .any(|it| it.pinned.tgid == pid && it.is_there())
-        {
-            return;
-        }
-        let process = match start_boottime_ns {
-            Some(start_ns) => PinnedProcess::open_started(pid, start_ns, self.tier),
-            None => PinnedProcess::open(pid, self.tier),
-        };
-        match process {
-            Ok(process) => self.add(process),
-            Err(PinProcessError::NotFound { .. } | PinProcessError::Thread { .. }) => {}
-            Err(error) => tracing::debug!(%error, "a member that cannot be pinned"),
-        }
     }
 
     /// Pins members that nobody saw while they lived, or who are dying where no
@@ -321,18 +249,8 @@ impl Wait {
             return Ok(false);
         }
         for (pid, start_ns) in dying::left_behind((&self.cgroups, &facts.cgroups))? {
-            self.add_by_pid(pid, Some(start_ns));
+            self.processes.add_by_pid(pid, Some(start_ns));
         }
         Ok(self.cgroups.iter().all(|(watch, _)| watch.pinned.is_v2()))
-    }
-}
-
-impl Watch<PinnedProcess> {
-    fn runs(&self) -> bool {
-        self.pinned.life().is_ok_and(|life| life == Life::Running)
-    }
-
-    fn is_there(&self) -> bool {
-        self.pinned.life().is_ok_and(|life| life != Life::Reaped)
     }
 }

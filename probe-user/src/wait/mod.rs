@@ -64,6 +64,7 @@ mod dying;
 mod hub;
 mod members;
 mod occupancy;
+mod processes;
 mod set;
 mod target;
 mod watch;

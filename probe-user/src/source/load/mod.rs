@@ -78,7 +78,10 @@ pub struct Rings {
 
 /// Loads and attaches.
 pub fn load(plan: &Plan) -> Result<(Attached, Rings), LoadError> {
-    let types = kernel_types();
+    let (types, without_types) = match kernel_types() {
+        Ok(types) => (Some(types), None),
+        Err(error) => (None, Some(error)),
+    };
     let mut offsets = types
         .as_ref()
         .map_or(OFFSETS_UNKNOWN, |types| types.offsets);
@@ -102,27 +105,24 @@ pub fn load(plan: &Plan) -> Result<(Attached, Rings), LoadError> {
     for &hook in &plan.hooks {
         attached.attach_or_degrade(hook)?;
     }
+    // Last: where nothing could be attached there are no records that lack anything.
+    if let Some(error) = without_types {
+        warn!(
+            "no BTF ({error}): records lack status, parent, start, namespace and usage; \
+             hint: a kernel with CONFIG_DEBUG_INFO_BTF shows {}",
+            btf::VMLINUX
+        );
+    }
     Ok((attached, rings))
 }
 
-fn kernel_types() -> Option<btf::KernelTypes> {
-    match btf::read(Path::new(btf::VMLINUX)) {
-        Ok(types) => {
-            let missing = types.missing();
-            if !missing.is_empty() {
-                debug!(?missing, "members that this kernel does not have");
-            }
-            Some(types)
-        }
-        Err(error) => {
-            warn!(
-                "no BTF ({error}): records lack status, parent, start, namespace and usage; \
-                 hint: a kernel with CONFIG_DEBUG_INFO_BTF shows {}",
-                btf::VMLINUX
-            );
-            None
-        }
+fn kernel_types() -> Result<btf::KernelTypes, btf::BtfError> {
+    let types = btf::read(Path::new(btf::VMLINUX))?;
+    let missing = types.missing();
+    if !missing.is_empty() {
+        debug!(?missing, "members that this kernel does not have");
     }
+    Ok(types)
 }
 
 fn rank_hierarchies(offsets: &mut Offsets) {

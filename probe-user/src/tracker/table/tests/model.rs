@@ -1,0 +1,278 @@
+//! The table against a model of what is true.
+
+use std::collections::VecDeque;
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// What the kernel does in the model.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Fork {
+        tgid: u32,
+        cgroup: u64,
+    },
+    Exec {
+        tgid: u32,
+        comm: u8,
+    },
+    Move {
+        tgid: u32,
+        cgroup: u64,
+    },
+    Exit {
+        tgid: u32,
+    },
+    /// It becomes a zombie, some time after its exit.
+    Depart {
+        tgid: u32,
+    },
+    /// Its pid is free.
+    Reap {
+        tgid: u32,
+    },
+    /// The next event that is on its way arrives.
+    Deliver,
+    /// `/proc` is asked for this pid; what it shows arrives later.
+    Look {
+        tgid: u32,
+    },
+    /// What it showed arrives.
+    Tell,
+}
+
+const PIDS: std::ops::Range<u32> = 1..6;
+
+fn step() -> impl Strategy<Value = Step> {
+    let cgroups = 1..4_u64;
+    prop_oneof![
+        4 => (PIDS, cgroups.clone()).prop_map(|(tgid, cgroup)| Step::Fork { tgid, cgroup }),
+        2 => (PIDS, 0..9_u8).prop_map(|(tgid, comm)| Step::Exec { tgid, comm }),
+        2 => (PIDS, cgroups).prop_map(|(tgid, cgroup)| Step::Move { tgid, cgroup }),
+        3 => PIDS.prop_map(|tgid| Step::Exit { tgid }),
+        3 => PIDS.prop_map(|tgid| Step::Depart { tgid }),
+        3 => PIDS.prop_map(|tgid| Step::Reap { tgid }),
+        8 => Just(Step::Deliver),
+        4 => PIDS.prop_map(|tgid| Step::Look { tgid }),
+        4 => Just(Step::Tell),
+    ]
+}
+
+/// Truth, the table, and what is on the way from the one to the other.
+struct Model {
+    now_ns: u64,
+    live: BTreeMap<u32, Process>,
+    /// Exited, and not reaped; whether it is a zombie.
+    exiting: BTreeMap<u32, (Process, bool)>,
+    events: VecDeque<Timed>,
+    looks: VecDeque<Scanned>,
+    looked_at: Vec<u32>,
+    table: ProcessTable,
+}
+
+impl Model {
+    fn new() -> Self {
+        Self {
+            now_ns: TICK_NS,
+            live: BTreeMap::new(),
+            exiting: BTreeMap::new(),
+            events: VecDeque::new(),
+            looks: VecDeque::new(),
+            looked_at: Vec::new(),
+            table: ProcessTable::new(HZ),
+        }
+    }
+
+    fn take(&mut self, step: Step, is_lost: bool) {
+        // More than a tick, as long as it takes to use a pid again.
+        self.now_ns += TICK_NS + 3;
+        let event = match step {
+            Step::Fork { tgid, cgroup: id } => {
+                if self.live.contains_key(&tgid) || self.exiting.contains_key(&tgid) {
+                    return;
+                }
+                let child = process(tgid, self.now_ns, cgroup(id));
+                self.now_ns += 1;
+                self.live.insert(tgid, child.clone());
+                fork(&child)
+            }
+            Step::Exec { tgid, comm: number } => {
+                let Some(process) = self.live.get_mut(&tgid) else {
+                    return;
+                };
+                process.comm = comm(number);
+                exec(process)
+            }
+            Step::Move { tgid, cgroup: id } => {
+                let id = cgroup(id);
+                if let Some(process) = self.live.get_mut(&tgid) {
+                    process.cgroup = Some(id);
+                    attach(process, id)
+                } else if let Some((process, _)) = self.exiting.get(&tgid) {
+                    attach(process, id)
+                } else {
+                    return;
+                }
+            }
+            Step::Exit { tgid } => {
+                let Some(process) = self.live.remove(&tgid) else {
+                    return;
+                };
+                // Whose exit is lost is seen to be exiting by its flags.
+                self.exiting.insert(tgid, (process.clone(), is_lost));
+                exit(&process)
+            }
+            Step::Depart { tgid } => {
+                if let Some((_, is_zombie)) = self.exiting.get_mut(&tgid) {
+                    *is_zombie = true;
+                }
+                return;
+            }
+            Step::Reap { tgid } => {
+                self.exiting.remove(&tgid);
+                return;
+            }
+            Step::Deliver => {
+                if let Some(timed) = self.events.pop_front() {
+                    self.table.apply(&timed);
+                }
+                return;
+            }
+            Step::Look { tgid } => return self.look(tgid),
+            Step::Tell => {
+                if let Some(scanned) = self.looks.pop_front() {
+                    self.table.scanned(&scanned);
+                }
+                return;
+            }
+        };
+        if !is_lost {
+            self.events.push_back(at(self.now_ns, event));
+        }
+    }
+
+    /// A scan comes to each pid once.
+    fn look(&mut self, tgid: u32) {
+        if self.looked_at.contains(&tgid) {
+            return;
+        }
+        self.looked_at.push(tgid);
+        if let Some(process) = self.live.get(&tgid) {
+            self.looks.push_back(scanned(process));
+        } else if let Some((process, is_dead)) = self.exiting.get(&tgid) {
+            self.looks.push_back(Scanned {
+                is_dead: *is_dead,
+                ..scanned(process)
+            });
+        }
+    }
+
+    fn begin_scan(&mut self) {
+        self.now_ns += 1;
+        self.looks.clear();
+        self.looked_at.clear();
+        self.table.begin_scan(self.now_ns);
+    }
+
+    fn finish_scan(&mut self) {
+        PIDS.for_each(|tgid| self.look(tgid));
+        for scanned in std::mem::take(&mut self.looks) {
+            self.table.scanned(&scanned);
+        }
+        self.table.finish_scan();
+    }
+
+    fn deliver_all(&mut self) {
+        for timed in std::mem::take(&mut self.events) {
+            self.table.apply(&timed);
+            check(&self.table);
+        }
+    }
+
+    fn is_true(&self) -> Result<(), TestCaseError> {
+        let told: BTreeMap<_, _> = self
+            .table
+            .iter()
+            .map(|row| {
+                (
+                    row.tgid(),
+                    (
+                        row.start_no_later_than_ns() / TICK_NS,
+                        row.comm(),
+                        row.cgroup(),
+                    ),
+                )
+            })
+            .collect();
+        let truth: BTreeMap<_, _> = self
+            .live
+            .iter()
+            .map(|(&tgid, it)| {
+                (
+                    tgid,
+                    (
+                        it.start_boottime_ns.unwrap_or(0) / TICK_NS,
+                        it.comm,
+                        it.cgroup,
+                    ),
+                )
+            })
+            .collect();
+        prop_assert_eq!(told, truth);
+        Ok(())
+    }
+}
+
+fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
+    proptest::collection::vec(step(), 0..most)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    #[test]
+    fn after_a_scan_without_loss_the_table_is_true(
+        before in proptest::collection::vec((step(), any::<bool>()), 0..60),
+        given_up in steps(10),
+        during in steps(60),
+        after in steps(20),
+    ) {
+        let mut model = Model::new();
+        for (step, is_lost) in before {
+            model.take(step, is_lost);
+            check(&model.table);
+        }
+        model.begin_scan();
+        for step in given_up {
+            model.take(step, true);
+        }
+        model.begin_scan();
+        for step in during {
+            model.take(step, false);
+            check(&model.table);
+        }
+        model.finish_scan();
+        for step in after {
+            model.take(step, false);
+        }
+        model.deliver_all();
+        model.is_true()?;
+        // And goes on to be.
+        model.begin_scan();
+        model.finish_scan();
+        model.is_true()?;
+    }
+
+    #[test]
+    fn without_loss_events_alone_are_enough(steps in steps(100)) {
+        let mut model = Model::new();
+        for step in steps {
+            if !matches!(step, Step::Look { .. } | Step::Tell) {
+                model.take(step, false);
+            }
+        }
+        model.deliver_all();
+        model.is_true()?;
+    }
+}

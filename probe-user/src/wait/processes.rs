@@ -1,0 +1,124 @@
+//! The processes that a wait holds: none of them is another one unnoticed.
+
+use std::{io, sync::Arc};
+
+use super::{bell::Bell, watch::Watch};
+use crate::{
+    source::pinned_process::{PinProcessError, PinnedProcess},
+    waiter::{Backend, Life, Until},
+};
+
+/// Those that have not come as far as is asked. Each rings when it does.
+#[derive(Debug)]
+pub(super) struct Processes {
+    watches: Vec<Watch<PinnedProcess>>,
+    wanted: Life,
+    tier: Backend,
+    bell: Arc<Bell>,
+}
+
+impl Processes {
+    pub(super) const fn new(until: Until, tier: Backend, bell: Arc<Bell>) -> Self {
+        let wanted = match until {
+            Until::Reaped => Life::Reaped,
+            _ => Life::Exited,
+        };
+        Self {
+            watches: Vec::new(),
+            wanted,
+            tier,
+            bell,
+        }
+    }
+
+    pub(super) const fn count(&self) -> usize {
+        self.watches.len()
+    }
+
+    pub(super) fn have_pidfd(&self) -> bool {
+        self.watches.iter().any(|it| it.pinned.pidfd().is_some())
+    }
+
+    pub(super) fn go_first(&self) {
+        for watch in &self.watches {
+            watch.go_first();
+        }
+    }
+
+    pub(super) fn add(&mut self, process: PinnedProcess) {
+        let watch = Watch::process(process);
+        watch.tie(&self.bell);
+        self.watches.push(watch);
+    }
+
+    /// Not somebody who has the pid by now, if the start is known.
+    pub(super) fn add_by_pid(&mut self, pid: u32, start_boottime_ns: Option<u64>) {
+        if self
+            .watches
+            .iter()
+            .any(|it| it.pinned.tgid == pid && it.is_there())
+        {
+            return;
+        }
+        let process = match start_boottime_ns {
+            Some(start_ns) => PinnedProcess::open_started(pid, start_ns, self.tier),
+            None => PinnedProcess::open(pid, self.tier),
+        };
+        match process {
+            Ok(process) => self.add(process),
+            Err(PinProcessError::NotFound { .. } | PinProcessError::Thread { .. }) => {}
+            Err(error) => tracing::debug!(%error, "a member that cannot be pinned"),
+        }
+    }
+
+    /// Lets go of those that run and are not listed, but for the first `known`.
+    pub(super) fn keep_listed(&mut self, known: usize, mut listed: Vec<u32>) {
+        listed.sort_unstable();
+        let mut index = 0;
+        self.watches.retain(|watch| {
+            index += 1;
+            let is_listed = listed.binary_search(&watch.pinned.tgid).is_ok();
+            index <= known || is_listed || !watch.runs()
+        });
+    }
+
+    /// Thread groups that have not come as far as is asked.
+    pub(super) fn remaining(&self) -> io::Result<Vec<u32>> {
+        let mut pids = Vec::new();
+        for watch in &self.watches {
+            if watch.pinned.life()? < self.wanted {
+                pids.push(watch.pinned.tgid);
+            }
+        }
+        Ok(pids)
+    }
+
+    /// How far each has come that has not come as far as is asked. What has come so
+    /// far never goes back: it need not be asked again.
+    pub(super) fn lives(&mut self) -> io::Result<Vec<Life>> {
+        let mut failed = None;
+        let mut lives = Vec::new();
+        self.watches.retain(|watch| match watch.pinned.life() {
+            Ok(life) if life >= self.wanted => false,
+            Ok(life) => {
+                lives.push(life);
+                true
+            }
+            Err(error) => {
+                failed = Some(error);
+                true
+            }
+        });
+        failed.map_or(Ok(lives), Err)
+    }
+}
+
+impl Watch<PinnedProcess> {
+    fn runs(&self) -> bool {
+        self.pinned.life().is_ok_and(|life| life == Life::Running)
+    }
+
+    fn is_there(&self) -> bool {
+        self.pinned.life().is_ok_and(|life| life != Life::Reaped)
+    }
+}
