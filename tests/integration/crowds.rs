@@ -50,7 +50,7 @@ fn the_status_of_10000_random_deaths_is_what_waitpid_said() {
 #[ignore = "needs root"]
 fn in_200_runs_of_150_processes_killed_at_once_none_is_missing_and_none_told_twice() {
     const PROCESSES: usize = 150;
-    let all_runs = extent::small_or(10, extent::rounds(200));
+    let all_runs = extent::small_or(5, extent::rounds(200));
     let mut trial = Trial::new("swarm");
     let (runs, processes) = (all_runs.to_string(), PROCESSES.to_string());
     let words = ["swarm", trial.cgroup.path(), &runs, &processes, "9"];

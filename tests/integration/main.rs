@@ -41,3 +41,4 @@ mod unprivileged;
 mod usage;
 mod user_namespaces;
 mod wait;
+mod without_btf;

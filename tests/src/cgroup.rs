@@ -10,7 +10,10 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::{Deadline, extent, inapplicable};
+use crate::{
+    Deadline,
+    hierarchy::{has_v1, mount_of, mounts},
+};
 
 static MADE: AtomicU32 = AtomicU32::new(0);
 
@@ -268,61 +271,4 @@ fn subtree(directory: &Path) -> Vec<PathBuf> {
 
 fn utf8(path: &Path) -> String {
     path.to_str().expect("mount points are UTF-8").to_owned()
-}
-
-/// A line of `/proc/self/mountinfo`.
-struct Mount {
-    root: String,
-    point: PathBuf,
-    is_v2: bool,
-    options: String,
-}
-
-fn mounts() -> Vec<Mount> {
-    let mounts = fs::read_to_string("/proc/self/mountinfo").expect("there is a /proc");
-    let mounts = mounts.lines().filter_map(|line| {
-        let (left, right) = line.split_once(" - ")?;
-        let mut left = left.split(' ').skip(3);
-        let mut right = right.split(' ');
-        let mount = Mount {
-            root: left.next()?.to_owned(),
-            point: PathBuf::from(left.next()?),
-            is_v2: match right.next()? {
-                "cgroup2" => true,
-                "cgroup" => false,
-                _ => return None,
-            },
-            options: right.nth(1)?.to_owned(),
-        };
-        Some(mount)
-    });
-    mounts.collect()
-}
-
-/// Whether there is a v1 hierarchy with this controller.
-#[must_use]
-pub fn has_v1(controller: &str) -> bool {
-    find_mount(Some(controller)).is_some()
-}
-
-fn find_mount(controller: Option<&str>) -> Option<Mount> {
-    let is_it = |mount: &Mount| match controller {
-        None => mount.is_v2,
-        Some(controller) => mount.options.split(',').any(|it| it == controller),
-    };
-    let mut mounts = mounts().into_iter();
-    mounts.find(|mount| mount.root == "/" && is_it(mount))
-}
-
-/// Where a hierarchy is mounted with its root visible; `None` means v2.
-fn mount_of(controller: Option<&str>) -> PathBuf {
-    let Some(found) = find_mount(controller) else {
-        let why = format!("no mount of {}", controller.unwrap_or("v2"));
-        // Pid 1 of an emulated machine has mounted what its kernel has.
-        if extent::is_small() {
-            inapplicable(&why);
-        }
-        panic!("{why}");
-    };
-    found.point
 }

@@ -4,6 +4,18 @@ use std::{path::PathBuf, process::Command};
 
 use crate::{applicable, binaries};
 
+/// How a `probe` with these arguments is started.
+pub type Condition = fn(&[&str]) -> Command;
+
+/// Each changes the backend, whose name comes first.
+pub const BACKENDS: [(&str, Condition); 3] = [
+    ("bpf", as_it_is),
+    ("pidfd", |args| denied("bpf,perf_event_open", "EPERM", args)),
+    ("poll", |args| {
+        denied("bpf,perf_event_open,pidfd_open", "ENOSYS", args)
+    }),
+];
+
 /// A program of this package, to be run under a name of its own.
 #[must_use]
 pub fn program(name: &str) -> PathBuf {

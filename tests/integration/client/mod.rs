@@ -2,6 +2,7 @@
 //! right in any case.
 
 mod deaf;
+mod interrupted;
 mod nonsense;
 mod real;
 mod records;

@@ -1,7 +1,8 @@
 //! `probe_user::wait` as another program uses it.
 
+mod thousand;
+
 use std::{
-    collections::BTreeSet,
     fs,
     future::{Future, poll_fn},
     path::Path,
@@ -9,24 +10,14 @@ use std::{
     task::Poll,
 };
 
-use probe_tests::{Cgroup, DEADLINE, Deadline, Victim, applicable, extent, random, record};
+use probe_tests::{Cgroup, DEADLINE, Deadline, Victim, applicable};
 use probe_user::{
     source::load::Plan,
     wait::{Hub, Target, TargetError, Wait, WokenBy},
     waiter::{Answer, Backend, Until},
 };
-use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
-use serde_json::Value;
+use rustix::process::Signal;
 use tokio::time::timeout;
-
-/// Waits in one process.
-fn many() -> usize {
-    extent::small_or(200, 1000)
-}
-
-/// What each may cost.
-const DESCRIPTORS: u64 = 3;
-const BYTES: u64 = 8 * 1024;
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -97,112 +88,6 @@ async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     };
     let in_time = timeout(DEADLINE, tasks).await;
     assert!(in_time.is_ok(), "{what}: {:#?}", descriptors());
-}
-
-/// One process in each of a thousand cgroups, and a program that waits for them.
-struct Thousand {
-    // In the order in which they must go.
-    waits: Victim,
-    crowd: Victim,
-    cgroups: Vec<Cgroup>,
-    _parent: Cgroup,
-}
-
-impl Thousand {
-    fn start() -> Self {
-        let parent = Cgroup::v2("thousand");
-        let processes = many().to_string();
-        let mut crowd = Victim::spawn_as("crowd", &[&processes, "1", "0"], Some(&parent));
-        crowd.release();
-        assert_eq!(record::pid(&crowd.report()), crowd.pid());
-        let pids = parent.procs();
-        assert_eq!(pids.len(), many());
-        let place = |(index, &pid): (usize, &u32)| {
-            let cgroup = parent.sub(&index.to_string());
-            cgroup.add(pid);
-            cgroup
-        };
-        let cgroups: Vec<_> = pids.iter().enumerate().map(place).collect();
-        let paths: Vec<_> = cgroups.iter().map(Cgroup::path).collect();
-        Self {
-            waits: waits(&paths),
-            crowd,
-            cgroups,
-            _parent: parent,
-        }
-    }
-
-    /// The indexes of those that are done now, whatever their order.
-    fn done(&self, count: usize) -> BTreeSet<usize> {
-        let reports = (0..count).map(|_| self.waits.report());
-        reports.map(|report| done(&report)).collect()
-    }
-}
-
-/// The program, not released, allowed as many files as it takes.
-fn waits(paths: &[&str]) -> Victim {
-    let most = getrlimit(Resource::Nofile).maximum;
-    setrlimit(
-        Resource::Nofile,
-        Rlimit {
-            current: most,
-            maximum: most,
-        },
-    )
-    .expect("up to the hard limit");
-    Victim::spawn_as("waits", paths, None)
-}
-
-fn done(report: &Value) -> usize {
-    let events = report["events"].as_str().expect("read at the verdict");
-    assert!(events.contains("populated 0"), "{report}");
-    usize::try_from(record::number(report, "index")).expect("an index")
-}
-
-#[test]
-#[ignore = "needs root"]
-fn a_thousand_waits_for_a_thousand_cgroups_are_right_and_cheap() {
-    let mut thousand = Thousand::start();
-    thousand.waits.release();
-    let cost = thousand.waits.report();
-    let waits = many() as u64;
-    assert!(
-        record::number(&cost, "descriptors") <= DESCRIPTORS * waits,
-        "{cost}"
-    );
-    assert!(record::number(&cost, "bytes") <= BYTES * waits, "{cost}");
-
-    let mut order: Vec<_> = (0..many()).collect();
-    random::seeded().shuffle(&mut order);
-    // A verdict about another one would be among these.
-    for killed in order.chunks(many() / 4) {
-        for &index in killed {
-            thousand.cgroups[index].kill();
-        }
-        let expected: BTreeSet<_> = killed.iter().copied().collect();
-        assert_eq!(thousand.done(killed.len()), expected);
-    }
-    assert_eq!(thousand.waits.wait(), 0);
-    thousand.crowd.wait();
-}
-
-#[test]
-#[ignore = "needs root"]
-fn a_thousand_waits_for_one_cgroup_share_its_descriptors() {
-    let cgroup = Cgroup::v2("shared");
-    let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
-    let mut waits = waits(&vec![cgroup.path(); many()]);
-    waits.release();
-    let cost = waits.report();
-    assert!(
-        record::number(&cost, "descriptors") <= DESCRIPTORS,
-        "{cost}"
-    );
-    cgroup.kill();
-    let all = (0..many()).map(|_| done(&waits.report()));
-    assert_eq!(all.collect::<BTreeSet<_>>().len(), many());
-    assert_eq!(waits.wait(), 0);
-    victim.wait();
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::{
 use probe_tests::{Cgroup, Victim, Waiting, conditions, extent, record};
 use rustix::process::Signal;
 
-use super::{CONDITIONS, armed, crowd, looked, verdict};
+use super::{BACKENDS, armed, crowd, looked, verdict};
 
 /// The kernel reports an exit long before it has freed such an amount, and only
 /// then does the process leave its cgroup.
@@ -16,7 +16,7 @@ use super::{CONDITIONS, armed, crowd, looked, verdict};
 #[ignore = "needs root"]
 fn rmdir_works_right_after_the_verdict_on_a_large_process() {
     let mebibytes = extent::small_or(16, 512).to_string();
-    for (_, condition) in CONDITIONS {
+    for (_, condition) in BACKENDS {
         for _ in 0..extent::rounds(3) {
             let cgroup = Cgroup::v2("large");
             let (mut victim, _) = crowd(&["1", "1", &mebibytes], &cgroup);
@@ -36,7 +36,7 @@ fn rmdir_works_right_after_the_verdict_on_a_large_process() {
 #[ignore = "needs root"]
 fn a_wait_that_comes_after_the_exit_event_is_not_held_up_and_not_misled() {
     let mebibytes = extent::small_or(16, 1024).to_string();
-    for (_, condition) in CONDITIONS {
+    for (_, condition) in BACKENDS {
         for cgroup in [Cgroup::v2("late"), Cgroup::v1("pids", "late")] {
             let (mut victim, pid) = crowd(&["1", "1", &mebibytes], &cgroup);
             victim.signal(Signal::KILL);
@@ -60,7 +60,7 @@ fn a_wait_that_comes_after_the_exit_event_is_not_held_up_and_not_misled() {
 #[test]
 #[ignore = "needs root"]
 fn a_cgroup_made_again_under_the_same_name_is_another() {
-    for (_, condition) in CONDITIONS {
+    for (_, condition) in BACKENDS {
         for until in ["empty", "removed", "exited", "reaped"] {
             let parent = Cgroup::v2("again");
             let cgroup = parent.sub("name");
@@ -100,7 +100,7 @@ fn a_v1_list_does_not_show_the_dead_for_ever() {
     victim.wait();
     assert_eq!(read(), victim.pid().to_string(), "the trap is set");
 
-    for (_, condition) in CONDITIONS {
+    for (_, condition) in BACKENDS {
         let cgroup = Cgroup::v1("pids", "list");
         let below = cgroup.sub("below");
         let mut victims = [&cgroup, &below].map(|it| Victim::spawn(&["pause"], Some(it)));
@@ -125,7 +125,7 @@ fn looked_for_a_while(cgroup: &Cgroup) {
 #[test]
 #[ignore = "needs root"]
 fn a_cgroup_that_is_filled_and_emptied_again_is_not_missed() {
-    for (_, condition) in CONDITIONS {
+    for (_, condition) in BACKENDS {
         let cgroup = Cgroup::v2("flicker");
         let mut first = Victim::spawn(&["pause"], Some(&cgroup));
         let waiting = armed(condition, &["--cgroup", cgroup.path()]);

@@ -5,12 +5,12 @@ use std::{fs, path::Path};
 use probe_tests::{Cgroup, Runc, Victim, Waiting, applicable, extent, record};
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::{CONDITIONS, armed, in_each_condition, pids, state, verdict};
+use super::{BACKENDS, armed, in_each_condition, pids, state, verdict};
 
 #[test]
 #[ignore = "needs root"]
 fn who_moves_out_is_named_also_if_it_was_born_after_the_wait_was_armed() {
-    for (backend, condition) in CONDITIONS {
+    for (backend, condition) in BACKENDS {
         let cgroup = Cgroup::v2("leaves");
         let elsewhere = Cgroup::v2("elsewhere");
         let mut old = Victim::spawn(&["pause"], Some(&cgroup));
@@ -97,7 +97,7 @@ fn a_container_waits_for_who_moved_out_of_it() {
         let init = u32::try_from(init).expect("a pid");
         let mut seen = Leaving::start(init, &[]);
         let waiting = armed(condition, &["--container", &name]);
-        let seconds = extent::small_or(20, 3).to_string();
+        let seconds = extent::small_or(15, 3).to_string();
         let limited = armed(condition, &["-t", &seconds, "--container", &name]);
         seen.leave();
         let mut wanted = vec![seen.0];

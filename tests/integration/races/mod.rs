@@ -12,31 +12,21 @@ mod migrants;
 mod notifications;
 mod processes;
 
-use std::{fs, panic, process::Command, thread};
+use std::{fs, panic, thread};
 
-use probe_tests::{Cgroup, Deadline, Output, Victim, Waiting, conditions, probe, record};
+use probe_tests::{
+    Cgroup, Deadline, Output, Victim, Waiting,
+    conditions::{BACKENDS, Condition},
+    probe, record,
+};
 use serde_json::Value;
-
-/// How a `probe` with these arguments is started.
-type Condition = fn(&[&str]) -> Command;
-
-/// Each changes the backend, whose name comes first.
-const CONDITIONS: [(&str, Condition); 3] = [
-    ("bpf", conditions::as_it_is),
-    ("pidfd", |args| {
-        conditions::denied("bpf,perf_event_open", "EPERM", args)
-    }),
-    ("poll", |args| {
-        conditions::denied("bpf,perf_event_open,pidfd_open", "ENOSYS", args)
-    }),
-];
 
 /// Side by side, for what has to let a limit pass.
 fn in_each_condition(run: impl Fn(&str, Condition) + Sync) {
     let run = &run;
     thread::scope(|scope| {
         let running =
-            CONDITIONS.map(|(backend, condition)| scope.spawn(move || run(backend, condition)));
+            BACKENDS.map(|(backend, condition)| scope.spawn(move || run(backend, condition)));
         for thread in running {
             if let Err(what) = thread.join() {
                 panic::resume_unwind(what);

@@ -16,7 +16,7 @@ use rustix::{
     process::Signal,
 };
 
-use super::{CONDITIONS, armed, freeze, verdict};
+use super::{BACKENDS, armed, freeze, verdict};
 
 /// How long the kernel keeps back a second notification.
 const RATE_LIMIT_NS: u64 = 10_000_000;
@@ -24,7 +24,7 @@ const RATE_LIMIT_NS: u64 = 10_000_000;
 #[test]
 #[ignore = "needs root"]
 fn after_freeze_kill_and_thaw_the_ring_tells_and_not_the_late_notification() {
-    let (_, condition) = CONDITIONS[0];
+    let (_, condition) = BACKENDS[0];
     let rounds = extent::rounds(20);
     let (mut quick, mut by_ring) = (0, 0);
     for _ in 0..rounds {
@@ -98,7 +98,7 @@ impl Sleeper {
 #[test]
 #[ignore = "needs root"]
 fn a_removal_that_cancels_the_notification_leaves_only_the_bare_poll_asleep() {
-    for (backend, condition) in CONDITIONS {
+    for (backend, condition) in BACKENDS {
         let mut forgotten = 0;
         let rounds = extent::rounds(10);
         for _ in 0..rounds {

@@ -5,12 +5,12 @@ use std::{fs, os::fd::AsRawFd};
 use probe_tests::{Cgroup, Replaced, Victim, kernel, probe, probe_in, record};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
 
-use super::{CONDITIONS, armed, looked, pids, state, verdict};
+use super::{BACKENDS, armed, looked, pids, state, verdict};
 
 /// Two waits, for the cgroup and for the process, each told apart from what
 /// happened to one thread only.
 fn until_killed(words: &[&str], assert_is_there: impl Fn(u32)) {
-    for (_, condition) in CONDITIONS {
+    for (_, condition) in BACKENDS {
         let cgroup = Cgroup::v2("threads");
         let mut victim = Victim::spawn(words, Some(&cgroup));
         let pid = victim.pid().to_string();
@@ -64,7 +64,7 @@ fn an_exec_in_another_thread_than_the_leader_ends_no_wait() {
 #[test]
 #[ignore = "needs root"]
 fn nobody_waits_for_a_stranger_with_the_same_pid() {
-    for (_, condition) in CONDITIONS {
+    for (_, condition) in BACKENDS {
         for until in ["exited", "reaped"] {
             let cgroup = Cgroup::v2("stranger");
             let (mut replaced, pid) = Replaced::start();
@@ -97,7 +97,7 @@ fn a_pid_with_an_inode_is_never_the_stranger() {
     cgroup.add(pid);
     let first = format!("{pid}:{}", inode(pid));
     assert_eq!(looked(&[&first]), [pid]);
-    let waiting = armed(CONDITIONS[0].1, &[&first]);
+    let waiting = armed(BACKENDS[0].1, &[&first]);
     replaced.replace();
     verdict(&waiting.finish(), 0, "done");
     let args = ["wait", "--json", "--pid", &first];
@@ -121,7 +121,7 @@ fn inode(pid: u32) -> u64 {
 #[test]
 #[ignore = "needs root"]
 fn a_stranger_with_a_members_pid_did_not_migrate() {
-    for (_, condition) in CONDITIONS {
+    for (_, condition) in BACKENDS {
         for until in ["empty", "exited"] {
             let cgroup = Cgroup::v2("migrant");
             let elsewhere = Cgroup::v2("elsewhere");

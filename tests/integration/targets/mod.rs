@@ -1,12 +1,12 @@
 //! Every way in which a target of `probe wait` can be named, wrongly and
 //! rightly: the exit code, and what stderr says.
 
+mod status;
+mod usage;
+
 use std::{fs, os::unix::fs::PermissionsExt, process::Command};
 
-use probe_tests::{
-    Cgroup, Output, Victim, Waiting, applicable, conditions, extent, kernel, probe, probe_in,
-    record,
-};
+use probe_tests::{Cgroup, Output, Victim, Waiting, conditions, kernel, probe, probe_in, record};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
 use serde_json::Value;
 
@@ -40,126 +40,6 @@ fn outcomes(verdict: &Value) -> Vec<&str> {
     let targets = verdict["targets"].as_array().expect("a list");
     let outcomes = targets.iter().map(|target| target["outcome"].as_str());
     outcomes.map(|it| it.expect("a word")).collect()
-}
-
-#[test]
-fn a_number_that_is_no_pid_is_wrong_usage() {
-    for pid in [
-        "0",
-        "-1",
-        "1.5",
-        "one",
-        "",
-        "99999999999",
-        "1:",
-        "1:x",
-        ":1",
-        "0:1",
-        "1:-1",
-    ] {
-        let flag = format!("--pid={pid}");
-        assert_refused(&wait(&["-t", "0", &flag]), 2, &["error: "]);
-    }
-    // Without the flag a minus sign begins an option.
-    assert_refused(&wait(&["-t", "0", "0"]), 2, &["'0' is no pid"]);
-    assert_refused(&wait(&["-t", "0", "-1"]), 2, &["error: "]);
-    assert_refused(&wait(&["-t", "0", "--", "-1"]), 2, &["'-1' is no pid"]);
-}
-
-#[test]
-fn a_duration_that_does_not_parse_is_wrong_usage() {
-    for duration in [
-        "soon",
-        "",
-        "nan",
-        "inf",
-        "-1",
-        "1 fortnight",
-        "1e400",
-        "5mm",
-        "ms",
-    ] {
-        let flag = format!("--timeout={duration}");
-        assert_refused(&wait(&[&flag, NO_PID]), 2, &["--timeout"]);
-    }
-    for duration in ["0", "0.001", "1ms", "1m30s", "1h", "1e1"] {
-        verdict(&wait(&["-t", duration, NO_PID]), "already");
-    }
-}
-
-#[test]
-fn what_makes_no_sense_together_is_wrong_usage() {
-    for (args, words) in [
-        (&[][..], &["Usage"][..]),
-        (&["--until", "gone", NO_PID], &["removed"]),
-        (
-            &["--until", "empty", "--pid", NO_PID],
-            &["--until empty", "hint: "],
-        ),
-        (
-            &["--until", "removed", NO_PID],
-            &["--until removed", "hint: "],
-        ),
-        (
-            &["--until", "stopped", NO_PID],
-            &["--until stopped", "hint: "],
-        ),
-        (&["--status", NO_PID, "1"], &["one process", "hint: "]),
-        (&["--any", "--count", "1", NO_PID], &["cannot be used with"]),
-        (&["--must-exist", "-e", NO_PID], &["cannot be used with"]),
-        (&["-c", "0", NO_PID], &["0 is not in"]),
-        (&["-c", "3", NO_PID, "1"], &["3 of 2", "hint: "]),
-        (&["--backend", "magic", NO_PID], &["pidfd"]),
-    ] {
-        // `--status` has a number of its own for whatever is no status.
-        let code = if args.contains(&"--status") { 125 } else { 2 };
-        assert_refused(&wait(args), code, words);
-    }
-}
-
-#[test]
-#[ignore = "needs root"]
-fn until_fits_the_kind_of_target() {
-    let cgroup = Cgroup::v2("until");
-    let path = cgroup.path();
-    for (args, words) in [
-        (
-            &["--until", "stopped", "--cgroup", path][..],
-            &["containers", "hint: "][..],
-        ),
-        // One of several is enough.
-        (
-            &["--until", "empty", "--cgroup", path, NO_PID],
-            &["--until empty"],
-        ),
-    ] {
-        assert_refused(&wait(args), 2, words);
-    }
-    assert_refused(
-        &wait(&["--status", "--cgroup", path]),
-        125,
-        &["one process"],
-    );
-    for until in ["exited", "reaped", "empty"] {
-        verdict(&wait(&["--until", until, "--cgroup", path]), "already");
-    }
-    verdict(
-        &wait(&["-t", "0", "--until", "removed", "--cgroup", path]),
-        "timeout",
-    );
-}
-
-#[test]
-#[ignore = "needs root"]
-fn a_backend_that_nobody_serves_is_not_available() {
-    for backend in ["daemon", "bpf", "pidfd", "poll"] {
-        let output = wait(&["--backend", backend, NO_PID]);
-        match backend {
-            "daemon" => assert_refused(&output, 5, &["daemon", "hint: "]),
-            "bpf" if !applicable::has_bpf() => assert_refused(&output, 5, &["hint: "]),
-            _ => drop(verdict(&output, "already")),
-        }
-    }
 }
 
 #[test]
@@ -419,85 +299,4 @@ fn enough_of_several_are_enough_and_the_others_are_told_as_not_done() {
         let output = wait(&args);
         assert_eq!(output.code, Some(0), "{output:#?}");
     }
-}
-
-/// `probe wait --status` for a child of ours that ends like this.
-fn status(args: &[&str], more: &[&str]) -> (i32, Option<i32>) {
-    let mut victim = Victim::spawn(args, None);
-    let pid = victim.pid().to_string();
-    let waiting = Waiting::armed(&[&["--status", &pid], more].concat());
-    victim.release();
-    let status = victim.wait();
-    (status, waiting.finish().code)
-}
-
-#[test]
-#[ignore = "needs root"]
-fn the_status_is_the_exit_code_of_the_process() {
-    // Where nobody else than the parent is told it is unknown, unless somebody looks
-    // before the parent does.
-    let is_told = applicable::has_bpf() || kernel::tells_status_by_pidfd();
-    let assert_status = |(status, told): (i32, Option<i32>), code: i32| {
-        let is_unknown = !is_told && told == Some(125);
-        assert_eq!(status, code << 8);
-        assert!(told == Some(code) || is_unknown, "{told:?} for {code}");
-    };
-    let backend = applicable::instead_of("bpf");
-    for code in [0, 1, 42, 124, 255] {
-        let word = code.to_string();
-        assert_status(status(&["exit", &word], &[]), code);
-        let more = ["--until", "reaped", "--backend", backend];
-        assert_status(status(&["exit", &word], &more), code);
-    }
-}
-
-#[test]
-#[ignore = "needs root"]
-fn the_status_of_a_signal_is_what_a_shell_shows() {
-    for backend in ["auto", "pidfd"] {
-        for signal in [Signal::KILL, Signal::TERM] {
-            let mut victim = Victim::spawn(&["pause"], None);
-            let pid = victim.pid().to_string();
-            let waiting = Waiting::armed(&["--status", "--backend", backend, &pid]);
-            victim.signal(signal);
-            victim.wait();
-            // Without BPF nobody else than the parent is told, unless somebody looks
-            // before the parent does.
-            let has_bpf = backend != "pidfd" && applicable::has_bpf();
-            let is_told = has_bpf || kernel::tells_status_by_pidfd();
-            let code = waiting.finish().code.expect("it exits");
-            let is_right = code == 128 + signal.as_raw();
-            assert!(is_right || !is_told && code == 125, "{backend}: {code}");
-        }
-    }
-}
-
-#[test]
-#[ignore = "needs root"]
-fn without_a_status_there_is_none_of_ours_that_could_be_taken_for_one() {
-    let victim = Victim::spawn(&["pause"], None);
-    let pid = victim.pid().to_string();
-    for timeout in ["0", "30ms"] {
-        let output = wait(&["--status", "-t", timeout, &pid]);
-        assert_eq!(output.code, Some(124), "{output:#?}");
-    }
-    let output = wait(&["--status", NO_PID]);
-    assert_eq!(output.code, Some(125), "{output:#?}");
-    assert!(output.stderr.contains("unknown"), "{output:#?}");
-    assert_eq!(wait(&["--status", "--must-exist", NO_PID]).code, Some(125));
-    assert_eq!(
-        wait(&["--status", "--backend", "daemon", &pid]).code,
-        Some(125)
-    );
-
-    // By the timer alone nobody learns how it ended, unless it looks before the parent
-    // does, for which only an emulated machine is slow enough.
-    let mut victim = Victim::spawn(&["pause"], None);
-    let pid = victim.pid().to_string();
-    let waiting = Waiting::armed(&["--status", "--backend", "poll", &pid]);
-    victim.signal(Signal::KILL);
-    victim.wait();
-    let output = waiting.finish();
-    let is_seen = extent::is_small() && output.code == Some(137);
-    assert!(is_seen || output.code == Some(125), "{output:#?}");
 }

@@ -1,27 +1,16 @@
 //! `probe wait`: right with every backend, and what it says of whom.
 
-use std::{fs, process::Command};
+mod survivors;
+
+use std::fs;
 
 use probe_tests::{
-    Cgroup, Deadline, Output, Victim, Waiting, applicable, conditions, extent, probe, probe_in,
-    random, record,
+    Cgroup, Deadline, Output, Victim, Waiting, applicable,
+    conditions::{self, BACKENDS},
+    extent, probe, random, record,
 };
 use rustix::process::Signal;
 use serde_json::Value;
-
-/// How a `probe` with these arguments is started.
-type Condition = fn(&[&str]) -> Command;
-
-/// A wait under each condition that changes the backend, and its name.
-const CONDITIONS: [(&str, Condition); 3] = [
-    ("bpf", conditions::as_it_is),
-    ("pidfd", |args| {
-        conditions::denied("bpf,perf_event_open", "EPERM", args)
-    }),
-    ("poll", |args| {
-        conditions::denied("bpf,perf_event_open,pidfd_open", "ENOSYS", args)
-    }),
-];
 
 /// The verdict is the last line, and the only one of its kind.
 fn verdict(output: &Output) -> Value {
@@ -183,99 +172,8 @@ fn a_root_never_becomes_empty_and_is_refused() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_timeout_names_the_survivors() {
-    let cgroup = Cgroup::v2("timeout");
-    let victim = Victim::spawn(&["pause"], Some(&cgroup));
-    Deadline::start().until("the victim sleeps", || state(victim.pid()) == 'S');
-    for (_, condition) in CONDITIONS {
-        for timeout in ["0", "50ms"] {
-            let args = ["wait", "--json", "-t", timeout, "--cgroup", cgroup.path()];
-            let output = probe_in(&mut condition(&args));
-            let verdict = assert_verdict(&output, 3, "timeout");
-            let survivors = verdict["survivors"].as_array().expect("an array");
-            assert_eq!(survivors.len(), 1, "{output:#?}");
-            assert_eq!(survivors[0]["pid"], victim.pid());
-            assert_eq!(survivors[0]["comm"], "victim");
-            assert_eq!(survivors[0]["state"], "S");
-            assert!(output.stderr.contains("still there:"), "{output:#?}");
-        }
-    }
-    let empty = cgroup.sub("empty");
-    assert_verdict(&wait(&["-t", "0", "--cgroup", empty.path()]), 0, "already");
-}
-
-fn state(pid: u32) -> char {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("it lives");
-    let (_, rest) = stat.rsplit_once(") ").expect("a name in brackets");
-    rest.chars().next().expect("a state")
-}
-
-/// The survivor of a wait that does not end, by its pid.
-fn survivor(cgroup: &Cgroup, pid: u32) -> Value {
-    let output = wait(&["-t", "0", "--cgroup", cgroup.path()]);
-    let verdict = assert_verdict(&output, 3, "timeout");
-    let survivors = verdict["survivors"].as_array().expect("an array");
-    let survivor = survivors.iter().find(|survivor| survivor["pid"] == pid);
-    survivor
-        .unwrap_or_else(|| panic!("{pid} is not in {output:#?}"))
-        .clone()
-}
-
-fn assert_reason(survivor: &Value, state: &str, words: &[&str]) {
-    assert_eq!(survivor["state"], state, "{survivor}");
-    let reason = survivor["reason"].as_str().unwrap_or_default();
-    for word in words {
-        assert!(reason.contains(word), "no '{word}' in {survivor}");
-    }
-}
-
-#[test]
-#[ignore = "needs root"]
-fn a_survivor_comes_with_the_reason_why_it_may_not_die() {
-    let cgroup = Cgroup::v2("reasons");
-    let (_vfork, pid) = crowd(&["vfork"], &cgroup);
-    assert_reason(&survivor(&cgroup, pid), "D", &["uninterruptible", "vfork"]);
-
-    let (tracer, pid) = crowd(&["traced"], &cgroup);
-    assert_reason(
-        &survivor(&cgroup, pid),
-        "t",
-        &["tracer", &tracer.pid().to_string()],
-    );
-
-    let stopped = Victim::spawn(&["pause"], Some(&cgroup));
-    stopped.signal(Signal::STOP);
-    Deadline::start().until("it is stopped", || {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", stopped.pid()));
-        stat.expect("it lives").contains(") T ")
-    });
-    assert_reason(&survivor(&cgroup, stopped.pid()), "T", &["stopped"]);
-
-    let (_leaderless, pid) = crowd(&["leaderless"], &cgroup);
-    assert_reason(&survivor(&cgroup, pid), "Z", &["leader", "thread"]);
-}
-
-#[test]
-#[ignore = "needs root"]
-fn a_zombie_does_not_keep_a_cgroup_populated() {
-    let cgroup = Cgroup::v2("zombie");
-    let (parent, zombie) = crowd(&["zombie"], &cgroup);
-    let output = wait(&["-t", "0", "--cgroup", cgroup.path()]);
-    let verdict = assert_verdict(&output, 3, "timeout");
-    let survivors = verdict["survivors"].as_array().expect("an array");
-    let pids: Vec<_> = survivors.iter().map(|it| it["pid"].clone()).collect();
-    assert_eq!(pids, [Value::from(parent.pid())], "{output:#?}");
-
-    Cgroup::leave_all(parent.pid());
-    assert_verdict(&wait(&["--cgroup", cgroup.path()]), 0, "already");
-    let stat = fs::read_to_string(format!("/proc/{zombie}/stat"));
-    assert!(stat.expect("nobody reaped it").contains(") Z "));
-}
-
-#[test]
-#[ignore = "needs root"]
 fn a_frozen_cgroup_waits_for_its_thaw() {
-    for (backend, condition) in CONDITIONS {
+    for (backend, condition) in BACKENDS {
         let cgroup = Cgroup::v2("frozen");
         let _victims = [(); 3].map(|()| Victim::spawn(&["pause"], Some(&cgroup)));
         let args = Waiting::args(&["--cgroup", cgroup.path()]);
@@ -291,31 +189,6 @@ fn a_frozen_cgroup_waits_for_its_thaw() {
     }
 }
 
-/// A frozen process does not die, so a test that fails must thaw it too.
-struct Thaw<'a>(&'a Cgroup);
-
-impl Drop for Thaw<'_> {
-    fn drop(&mut self) {
-        self.0.write("freezer.state", "THAWED");
-    }
-}
-
-#[test]
-#[ignore = "needs root"]
-fn a_v1_freezer_is_named_as_the_reason() {
-    let cgroup = Cgroup::v1("freezer", "frozen");
-    let victim = Victim::spawn(&["pause"], Some(&cgroup));
-    let _thaw = Thaw(&cgroup);
-    cgroup.freeze_v1();
-    victim.signal(Signal::KILL);
-    let survivor = survivor(&cgroup, victim.pid());
-    let reason = survivor["reason"].as_str().unwrap_or_default();
-    assert!(reason.contains("frozen"), "{survivor}");
-    let waiting = Waiting::armed(&["--cgroup", cgroup.path()]);
-    cgroup.write("freezer.state", "THAWED");
-    assert_verdict(&waiting.finish(), 0, "done");
-}
-
 /// Returns once the notification of the freezing is out: the next one comes
 /// 10 ms later at the earliest.
 fn freeze(cgroup: &Cgroup) {
@@ -329,7 +202,7 @@ fn freeze(cgroup: &Cgroup) {
 #[test]
 #[ignore = "needs root"]
 fn a_cgroup_that_somebody_else_removes_is_done() {
-    for (_, condition) in CONDITIONS {
+    for (_, condition) in BACKENDS {
         let parent = Cgroup::v2("removed");
         let cgroup = parent.sub("below");
         let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
@@ -350,7 +223,7 @@ fn a_cgroup_that_somebody_else_removes_is_done() {
 #[test]
 #[ignore = "needs root"]
 fn what_is_made_below_during_the_wait_counts() {
-    for (_, condition) in CONDITIONS {
+    for (_, condition) in BACKENDS {
         for cgroup in [Cgroup::v2("below"), Cgroup::v1("pids", "below")] {
             let mut first = Victim::spawn(&["pause"], Some(&cgroup));
             let args = Waiting::args(&["--cgroup", cgroup.path()]);
@@ -371,7 +244,7 @@ fn what_is_made_below_during_the_wait_counts() {
 #[test]
 #[ignore = "needs root"]
 fn a_process_that_moves_out_is_waited_for_no_longer() {
-    for (_, condition) in CONDITIONS {
+    for (_, condition) in BACKENDS {
         let cgroup = Cgroup::v2("moves");
         let victim = Victim::spawn(&["pause"], Some(&cgroup));
         let args = Waiting::args(&["--cgroup", cgroup.path()]);
@@ -384,7 +257,7 @@ fn a_process_that_moves_out_is_waited_for_no_longer() {
 #[test]
 #[ignore = "needs root"]
 fn a_v1_cgroup_is_waited_for() {
-    for (_, condition) in CONDITIONS {
+    for (_, condition) in BACKENDS {
         let cgroup = Cgroup::v1("pids", "v1");
         let (mut crowd, _) = crowd(&["1", "8", "0"], &cgroup);
         let args = Waiting::args(&["--cgroup", cgroup.path()]);
@@ -407,7 +280,7 @@ fn a_v1_cgroup_is_waited_for() {
 #[test]
 #[ignore = "needs root"]
 fn the_verdict_stands_alone_where_bpf_is_denied() {
-    for (backend, condition) in CONDITIONS {
+    for (backend, condition) in BACKENDS {
         let served_by = applicable::instead_of(backend);
         let cgroup = Cgroup::v2("denied");
         let (mut crowd, _) = crowd(&["5", "3", "0"], &cgroup);
@@ -430,7 +303,7 @@ fn the_verdict_stands_alone_where_bpf_is_denied() {
 #[test]
 #[ignore = "needs root"]
 fn signals_interrupt_a_wait_with_a_verdict_and_then_end_it() {
-    for (_, condition) in CONDITIONS {
+    for (_, condition) in BACKENDS {
         for signal in [Signal::INT, Signal::TERM] {
             let cgroup = Cgroup::v2("interrupted");
             let victim = Victim::spawn(&["pause"], Some(&cgroup));
@@ -477,7 +350,9 @@ fn assert_empty(cgroup: &Cgroup) {
 #[ignore = "needs root"]
 fn the_cgroup_is_empty_right_after_the_verdict_in_300_rounds() {
     let mut random = random::seeded();
-    for _ in 0..extent::rounds(300) {
+    // Twice emulated, a round takes 20 seconds.
+    let rounds = extent::rounds(if applicable::is_uml() { 60 } else { 300 });
+    for _ in 0..rounds {
         let cgroup = Cgroup::v2("rounds");
         let processes = random.u32(1..=20);
         let threads = [1, 1, 3, 9][random.usize(..4)];
@@ -485,7 +360,7 @@ fn the_cgroup_is_empty_right_after_the_verdict_in_300_rounds() {
         let mebibytes = if random.u8(..10) == 0 { large } else { 0 };
         let words = [processes, threads, mebibytes].map(|number| number.to_string());
         let (mut crowd, _) = crowd(&words.each_ref().map(String::as_str), &cgroup);
-        let (_, condition) = CONDITIONS[random.usize(..CONDITIONS.len())];
+        let (_, condition) = BACKENDS[random.usize(..BACKENDS.len())];
         let args = Waiting::args(&["--cgroup", cgroup.path()]);
         let waiting = Waiting::armed_in(&mut condition(&args));
         cgroup.kill();

@@ -2,26 +2,22 @@
 //! runs what the kernel's command line names, and turns the machine off.
 //!
 //! `probe.tests=wait::,kill::` are filters of the integration tests and
-//! `probe.skip=runtimes` leaves some out, `probe.soak=50` are trials of each backend
-//! and `probe.seed=7` is what they are made of, `probe.measure` counts what the kernel
+//! `probe.skip=runtimes` leaves some out, `probe.soak=50` are trials that the backends
+//! share and `probe.seed=7` is what they are made of, `probe.measure` counts what the kernel
 //! tells, `probe.shell` is a shell on the console, `probe.v1=pids,name=x` are
 //! hierarchies of v1, `probe.v2` is a machine without any. What it says goes to the
 //! second serial line, one line a fact, each begun by [`MARK`] so that the host tells
 //! them from what the programs say.
 
 use std::{
-    ffi::{CStr, CString},
     fs::{self, File, OpenOptions},
     io::{self, Write},
-    os::unix::fs::symlink,
-    path::Path,
     process::{Child, Command, Stdio},
 };
 
 use anyhow::{Context, Result, ensure};
-use probe_tests::applicable;
+use probe_tests::{applicable, mounts};
 use rustix::{
-    mount::{MountFlags, mount, mount_bind, mount_move},
     process::{Pid, WaitOptions, WaitStatus, getpid},
     system::{RebootCommand, reboot},
 };
@@ -32,8 +28,6 @@ const MARK: &str = "@vm";
 /// Hierarchies of v1 beside v2, as machines have them that need both: what the
 /// tests name, and what runc does not start without. Unless others are asked for.
 const V1: &str = "pids,freezer,memory,devices,cpu,name=systemd";
-
-const CGROUPS: &str = "/sys/fs/cgroup";
 
 const BACKENDS: [&str; 3] = ["bpf", "pidfd", "poll"];
 
@@ -66,8 +60,8 @@ struct Guest {
 
 impl Guest {
     fn run(&mut self) -> Result<()> {
-        root()?;
-        let mut missing = mounts()?;
+        mounts::root()?;
+        let mut missing = mounts::of_machine()?;
         let words = fs::read_to_string("/proc/cmdline").context("read the command line")?;
         let has_word = |name: &str| words.split_whitespace().any(|word| word == name);
         let value = |name: &str| {
@@ -76,9 +70,9 @@ impl Guest {
                 .find_map(|word| word.strip_prefix(name)?.strip_prefix('='))
         };
         if has_word("probe.v2") {
-            cgroups_of_v2()?;
+            mounts::cgroups_of_v2()?;
         } else {
-            missing.extend(cgroups(value("probe.v1").unwrap_or(V1))?);
+            missing.extend(mounts::cgroups(value("probe.v1").unwrap_or(V1))?);
         }
         let line = OpenOptions::new().write(true).open("/dev/ttyS1");
         self.line = Some(line.context("open the line to the host")?);
@@ -136,16 +130,20 @@ impl Guest {
     }
 
     fn soak(&mut self, trials: &str, seed: Option<&str>) -> Result<()> {
-        for backend in BACKENDS {
+        let trials: usize = trials.parse().context("a number of trials")?;
+        let (serving, missing): (Vec<_>, Vec<_>) = BACKENDS
+            .into_iter()
+            .partition(|backend| *backend != "bpf" || applicable::has_bpf());
+        for backend in missing {
+            self.say(&format!(
+                "inapplicable soak::{backend} the kernel has no tracing, or is locked down"
+            ));
+        }
+        let trials = trials.div_ceil(serving.len()).to_string();
+        for backend in serving {
             let name = format!("soak::{backend}");
-            if backend == "bpf" && !applicable::has_bpf() {
-                self.say(&format!(
-                    "inapplicable {name} the kernel has no tracing, or is locked down"
-                ));
-                continue;
-            }
             let mut soak = Command::new(SOAK);
-            soak.args(["--backend", backend, "--trials", trials, "--small"]);
+            soak.args(["--backend", backend, "--trials", &trials, "--small"]);
             soak.args(seed.map(|seed| format!("--seed={seed}")));
             if applicable::is_uml() {
                 soak.arg("--childless");
@@ -217,105 +215,6 @@ fn words(status: WaitStatus) -> String {
         (None, Some(signal)) => format!("signal-{signal}"),
         (None, None) => "unknown".to_owned(),
     }
-}
-
-/// A root that containers can leave: the first one of a kernel cannot be moved
-/// away, a mount of the same files on top of it can.
-fn root() -> Result<()> {
-    mount_bind("/", "/root").context("mount the root once more")?;
-    std::env::set_current_dir("/root").context("go to the new root")?;
-    mount_move(".", "/").context("put it above the old one")?;
-    rustix::process::chroot(".").context("make it the root")?;
-    std::env::set_current_dir("/").context("go to the root")
-}
-
-/// Mounts what a machine has; says what this kernel refuses.
-fn mounts() -> Result<Vec<String>> {
-    let plain = MountFlags::empty();
-    for (kind, point) in [
-        ("proc", "/proc"),
-        ("sysfs", "/sys"),
-        ("devtmpfs", "/dev"),
-        ("tmpfs", "/tmp"),
-        ("tmpfs", "/run"),
-        ("devpts", "/dev/pts"),
-        ("tmpfs", "/dev/shm"),
-    ] {
-        mount_at(kind, point, plain, None)?;
-    }
-    let mut missing = Vec::new();
-    for (kind, point) in [
-        ("securityfs", "/sys/kernel/security"),
-        ("tracefs", "/sys/kernel/tracing"),
-    ] {
-        if Path::new(point).is_dir()
-            && let Err(error) = mount_at(kind, point, plain, None)
-        {
-            missing.push(format!("{error:#}"));
-        }
-    }
-    for (name, of) in [
-        ("fd", ""),
-        ("stdin", "/0"),
-        ("stdout", "/1"),
-        ("stderr", "/2"),
-    ] {
-        let link = Path::new("/dev").join(name);
-        symlink(format!("/proc/self/fd{of}"), &link)
-            .with_context(|| format!("link {}", link.display()))?;
-    }
-    Ok(missing)
-}
-
-/// Cgroups of v2 alone.
-fn cgroups_of_v2() -> Result<()> {
-    mount_at("cgroup2", CGROUPS, MountFlags::empty(), None)?;
-    enable_controllers(CGROUPS)
-}
-
-/// Of both versions; says which hierarchies of v1 this kernel refuses.
-fn cgroups(v1: &str) -> Result<Vec<String>> {
-    let plain = MountFlags::empty();
-    mount_at("tmpfs", CGROUPS, plain, None)?;
-    let missing = v1.split(',').filter_map(missing_v1).collect();
-    let unified = format!("{CGROUPS}/unified");
-    mount_at("cgroup2", &unified, plain, None)?;
-    enable_controllers(&unified)?;
-    Ok(missing)
-}
-
-/// Every one that v1 has left to v2.
-fn enable_controllers(root: &str) -> Result<()> {
-    let file = |name: &str| Path::new(root).join(name);
-    let controllers = fs::read_to_string(file("cgroup.controllers"));
-    for controller in controllers
-        .context("read the controllers")?
-        .split_whitespace()
-    {
-        fs::write(file("cgroup.subtree_control"), format!("+{controller}"))
-            .with_context(|| format!("enable {controller}"))?;
-    }
-    Ok(())
-}
-
-/// Mounts a hierarchy of v1, of a controller or `name=…`; or says that this kernel
-/// refuses it.
-fn missing_v1(controller: &str) -> Option<String> {
-    let (point, data) = match controller.strip_prefix("name=") {
-        Some(name) => (name, format!("none,{controller}")),
-        None => (controller, controller.to_owned()),
-    };
-    let point = format!("/sys/fs/cgroup/{point}");
-    let data = CString::new(data).ok()?;
-    let mounted = mount_at("cgroup", &point, MountFlags::empty(), Some(&data));
-    mounted
-        .is_err()
-        .then(|| format!("no v1 hierarchy of {controller} here"))
-}
-
-fn mount_at(kind: &str, point: &str, flags: MountFlags, data: Option<&CStr>) -> Result<()> {
-    fs::create_dir_all(point).with_context(|| format!("make {point}"))?;
-    mount(kind, point, kind, flags, data).with_context(|| format!("mount {kind} at {point}"))
 }
 
 /// Loopback, which the kernel leaves down. Tests that need it say so.

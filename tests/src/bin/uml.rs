@@ -12,8 +12,8 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
+use probe_tests::mounts;
 use rustix::{
-    mount::{MountFlags, mount},
     process::getpid,
     system::{RebootCommand, reboot},
 };
@@ -43,9 +43,7 @@ fn run() -> Result<()> {
         ("devtmpfs", "/dev"),
         ("tmpfs", "/dev/shm"),
     ] {
-        fs::create_dir_all(point).with_context(|| format!("make {point}"))?;
-        mount(kind, point, kind, MountFlags::empty(), None)
-            .with_context(|| format!("mount {kind} at {point}"))?;
+        mounts::mount_at(kind, point, None)?;
     }
     let words = fs::read_to_string("/proc/cmdline").context("read the command line")?;
     let words = words

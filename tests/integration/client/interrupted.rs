@@ -1,0 +1,96 @@
+//! What may happen to the daemon in the middle of a wait.
+
+use std::{thread, time::Duration};
+
+use probe_tests::{Cgroup, Daemon, Victim, Waiting, conditions, extent, random};
+use rustix::process::Signal;
+use serde_json::Value;
+
+use super::{
+    backends,
+    real::{prey, socket},
+    verdict,
+};
+
+/// Ends or stops the daemon in the middle of a wait.
+fn interrupted(signal: Signal, said: &str) -> Value {
+    let daemon = Daemon::start(&[]);
+    let (cgroup, _below, victims) = prey("interrupted");
+    let args = ["--socket", socket(&daemon), "--cgroup", cgroup.path()];
+    let waiting = Waiting::armed(&[&["--backend", "daemon"], &args[..]].concat());
+    daemon.signal(signal);
+    if !said.is_empty() {
+        waiting.until_said(said);
+        // Those who join say so.
+        waiting.until_said("armed:");
+    }
+    waiting.assert_running();
+    for mut victim in victims {
+        victim.signal(Signal::KILL);
+        victim.wait();
+    }
+    let output = waiting.finish();
+    assert!(cgroup.procs().is_empty(), "{output:#?}");
+    verdict(&output)
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_daemon_that_is_killed_is_followed_by_our_own_programs() {
+    let verdict = interrupted(Signal::KILL, "without the daemon");
+    assert_eq!(backends(&verdict), ["daemon", "bpf"], "{verdict}");
+    assert_eq!(verdict["exits"], 3, "{verdict}");
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_daemon_that_ends_says_goodbye_and_is_followed() {
+    let verdict = interrupted(Signal::TERM, "goodbye");
+    assert_eq!(backends(&verdict), ["daemon", "bpf"], "{verdict}");
+    assert_eq!(verdict["exits"], 3, "{verdict}");
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_daemon_that_is_stopped_holds_no_verdict_up() {
+    let verdict = interrupted(Signal::STOP, "");
+    assert_eq!(backends(&verdict), ["daemon"], "{verdict}");
+}
+
+#[test]
+#[ignore = "needs root"]
+fn the_daemon_may_be_killed_at_any_moment_of_a_wait() {
+    let mut random = random::seeded();
+    for round in 0..extent::few_or(50, 1000) {
+        let daemon = Daemon::start(&[]);
+        let cgroup = Cgroup::v2("moment");
+        let victim = Victim::spawn(&["pause"], Some(&cgroup));
+        let verb = if random.bool() { "kill" } else { "wait" };
+        let args = [
+            verb,
+            "--json",
+            "--socket",
+            socket(&daemon),
+            "--cgroup",
+            cgroup.path(),
+        ];
+        let waiting = Waiting::start(&mut conditions::as_it_is(&args));
+        let moment = Duration::from_micros(random.u64(..8000));
+        thread::park_timeout(moment);
+        daemon.signal(Signal::KILL);
+        if verb == "wait" {
+            thread::park_timeout(Duration::from_micros(random.u64(..2000)));
+            victim.signal(Signal::KILL);
+        }
+        let output = waiting.finish();
+        assert_eq!(output.code, Some(0), "{round}: {moment:?}: {output:#?}");
+        let verdict = output.json().pop().expect("a verdict");
+        let outcome = verdict["outcome"].as_str().expect("a word");
+        // Or it began when all was over.
+        assert!(
+            ["done", "already"].contains(&outcome),
+            "{round}: {output:#?}"
+        );
+        assert!(cgroup.procs().is_empty(), "{round}: {output:#?}");
+    }
+}

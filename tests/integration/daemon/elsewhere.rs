@@ -1,0 +1,116 @@
+//! Peers for whom pids and paths mean something else.
+
+use std::{path::Path, process::Command};
+
+use probe_tests::{Cgroup, Victim};
+use serde_json::{Value, json};
+
+use super::{
+    text,
+    visibility::{container, die, open_to_all},
+};
+
+/// By curl, as root of another pid namespace: status and body.
+fn from_elsewhere(socket: &Path, target: &str, body: Option<&Value>) -> (u16, String) {
+    let mut command = Command::new("unshare");
+    command.args(["--pid", "--fork", "curl", "--silent", "--show-error"]);
+    command.args(["--write-out", "%{http_code}", "--unix-socket"]);
+    command.arg(socket).arg(format!("http://probe{target}"));
+    if let Some(body) = body {
+        command.args(["--json", &body.to_string()]);
+    }
+    let output = command.output().expect("unshare and curl are installed");
+    assert!(output.status.success(), "{output:?}");
+    let mut said = String::from_utf8(output.stdout).expect("JSON");
+    let status = said.split_off(said.len() - 3);
+    (status.parse().expect("three digits"), said)
+}
+
+#[test]
+#[ignore = "needs root"]
+fn from_another_pid_namespace_only_an_identity_means_something() {
+    let daemon = open_to_all();
+    let socket = daemon.socket();
+    let above = Cgroup::v2("elsewhere");
+    let (id, cgroup) = container(&above);
+    let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
+    let pid = victim.pid();
+    let refused = [
+        json!({"pid": pid}),
+        json!({"process": {"pid": pid, "start_ticks": 1}}),
+        json!({"path": cgroup.path()}),
+    ];
+    for target in refused {
+        let request = json!({"targets": [target], "timeout_ms": 0});
+        let (status, body) = from_elsewhere(socket, "/v1/wait", Some(&request));
+        assert_eq!(status, 400, "{target}: {body}");
+        assert!(body.contains("another pid namespace"), "{body}");
+    }
+    for query in [format!("cgroup={}", cgroup.path()), format!("pid={pid}")] {
+        for path in ["exits", "events"] {
+            let (status, body) = from_elsewhere(socket, &format!("/v1/{path}?{query}"), None);
+            assert_eq!(status, 400, "{query}: {body}");
+        }
+    }
+    // Root of somewhere else is a stranger here.
+    let (status, body) = from_elsewhere(socket, &format!("/v1/containers/{id}"), None);
+    assert_eq!(status, 404, "{body}");
+    let request = json!({"targets": [{"container": id}]});
+    assert_eq!(from_elsewhere(socket, "/v1/wait", Some(&request)).0, 404);
+
+    let identity = json!({"cgroup": {"hierarchy": 0, "id": cgroup.id()}});
+    let request = json!({"targets": [identity], "timeout_ms": 0});
+    let (status, body) = from_elsewhere(socket, "/v1/wait", Some(&request));
+    assert_eq!(status, 200, "{body}");
+    assert!(
+        body.contains("\"live\":null") && body.contains("timeout"),
+        "{body}"
+    );
+    die(&mut victim);
+    let (status, body) = from_elsewhere(socket, "/v1/wait", Some(&request));
+    assert_eq!(status, 200, "{body}");
+    assert!(body.contains("already"), "{body}");
+    let (status, body) = from_elsewhere(socket, "/v1/exits", None);
+    assert!(
+        status == 200 && !body.contains(&format!("\"pid\":{pid},")),
+        "{body}"
+    );
+    let (_, metrics) = from_elsewhere(socket, "/metrics", None);
+    assert!(!metrics.contains(&id), "{metrics}");
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_path_that_leads_the_peer_elsewhere_is_refused() {
+    let daemon = open_to_all();
+    let cgroup = Cgroup::v2("led");
+    let inner = cgroup.sub("inner");
+    let mount = Path::new(cgroup.path()).parent().expect("a cgroup mount");
+    let ask = |namespaces: &[&str], before: &str, path: &Path| {
+        let request = json!({"targets": [{"path": path}]}).to_string();
+        let socket = text(daemon.socket());
+        let curl = format!("exec curl --silent --unix-socket {socket} --json '{request}'");
+        let script = format!("{before} && {curl} http://probe/v1/wait");
+        let mut command = Command::new("unshare");
+        command.args(namespaces).args(["sh", "-c", &script]);
+        let output = command.output().expect("unshare is installed");
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).expect("JSON")
+    };
+    for namespaces in [&["--mount"][..], &["--cgroup"], &["--mount", "--cgroup"]] {
+        let said = ask(namespaces, "true", Path::new(inner.path()));
+        assert!(said.contains("\"already\""), "{namespaces:?}: {said}");
+    }
+    let bind = format!("mount --bind {} {}", cgroup.path(), text(mount));
+    // Not on itself, which is refused.
+    let anew = format!(
+        "echo $$ > {} && mount -t tmpfs none {1} && unshare --cgroup mount -t cgroup2 none {1}",
+        text(&cgroup.file("cgroup.procs")),
+        text(mount)
+    );
+    for before in [bind, anew] {
+        let said = ask(&["--mount"], &before, &mount.join("inner"));
+        assert!(said.contains("leads to another place"), "{before}: {said}");
+        assert!(said.contains("\"status\":400"), "{before}: {said}");
+    }
+}

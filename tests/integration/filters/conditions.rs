@@ -1,0 +1,127 @@
+//! What is let through by how it ended, whose it was and how old.
+
+use probe_tests::{Cgroup, Probe, Victim};
+use rustix::process::Signal;
+use serde_json::Value;
+
+use super::{die, pids, until};
+
+/// A condition on the exit itself: `passing` come, `others` do not.
+fn assert_condition(args: &[&str], passing: &[&[&str]], others: &[&[&str]]) {
+    // v2 cgroups are tested by the kernel half, v1 cgroups outside.
+    for cgroup in [Cgroup::v2("condition"), Cgroup::v1("pids", "condition")] {
+        let args = [&["--cgroup", cgroup.path()], args].concat();
+        let trace = Probe::trace(&args);
+        for other in others {
+            die(other, &cgroup);
+        }
+        let expected: Vec<_> = passing.iter().map(|it| die(it, &cgroup)).collect();
+        for other in others {
+            die(other, &cgroup);
+        }
+        let told = until(trace, *expected.last().expect("one passes"));
+        assert_eq!(pids(&told), expected, "{args:?}");
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn failed_means_not_exit_0() {
+    assert_condition(
+        &["--failed"],
+        &[&["exit", "1"], &["signal", "9"], &["exit", "255"]],
+        &[&["exit", "0"]],
+    );
+}
+
+#[test]
+#[ignore = "needs root"]
+fn signaled_means_ended_by_a_signal() {
+    assert_condition(
+        &["--signaled"],
+        &[&["signal", "15"], &["signal", "9"]],
+        &[&["exit", "0"], &["exit", "9"]],
+    );
+}
+
+#[test]
+#[ignore = "needs root"]
+fn conditions_must_hold_together() {
+    assert_condition(
+        &[
+            "--failed",
+            "--signaled",
+            "--comm",
+            "victim",
+            "--uid",
+            "0",
+            "--max-age",
+            "1h",
+        ],
+        &[&["signal", "15"]],
+        &[&["exit", "9"]],
+    );
+}
+
+#[test]
+#[ignore = "needs root"]
+fn oom_lets_no_other_kill_through() {
+    let cgroup = Cgroup::with_memory(16 << 20, "oom");
+    let trace = Probe::trace(&["--oom", "--cgroup", cgroup.path()]);
+    die(&["signal", "9"], &cgroup);
+    let mut eater = Victim::spawn_as("crowd", &["1", "1", "64"], Some(&cgroup));
+    eater.release();
+    assert_eq!(eater.wait(), Signal::KILL.as_raw());
+    let told = until(trace, eater.pid());
+    assert_eq!(pids(&told), [eater.pid()]);
+    assert_eq!(told.lines[0]["oom"], true);
+}
+
+#[test]
+#[ignore = "needs root"]
+fn uids_add_up_in_the_kernel_or_outside() {
+    let cgroup = Cgroup::v2("uid");
+    let as_user = |uid: &str| die(&["as", uid, "exit", "0"], &cgroup);
+    let trace = Probe::trace(&["--cgroup", cgroup.path(), "--uid", "1001"]);
+    as_user("1002");
+    let last = as_user("1001");
+    let told = until(trace, last);
+    assert_eq!((pids(&told), told.seen), (vec![last], 1));
+
+    let trace = Probe::trace(&["--cgroup", cgroup.path(), "--uid", "1001", "--uid", "0"]);
+    as_user("1002");
+    let expected = [as_user("1001"), as_user("0")];
+    let told = until(trace, expected[1]);
+    assert_eq!((pids(&told).as_slice(), told.seen), (&expected[..], 3));
+}
+
+#[test]
+#[ignore = "needs root"]
+fn ages_are_bounded_on_both_sides() {
+    for cgroup in [Cgroup::v2("age"), Cgroup::v1("pids", "age")] {
+        let mut old = [(); 2].map(|()| Victim::spawn(&["exit", "0"], Some(&cgroup)));
+        let born = std::time::Instant::now();
+        let young_only = Probe::trace(&["--max-age", "1s", "--cgroup", cgroup.path()]);
+        let old_only = Probe::trace(&["--min-age", "1s", "--cgroup", cgroup.path()]);
+        let neither = Probe::trace(&[
+            "--min-age",
+            "1h",
+            "--max-age",
+            "2h",
+            "--cgroup",
+            cgroup.path(),
+        ]);
+        let young = die(&["exit", "0"], &cgroup);
+        probe_tests::Deadline::start()
+            .until("a second has passed", || born.elapsed().as_millis() > 1001);
+        for victim in &mut old {
+            victim.release();
+            victim.wait();
+        }
+        let last = die(&["exit", "0"], &cgroup);
+        assert_eq!(pids(&until(young_only, last)), [young, last]);
+        let expected = [old[0].pid(), old[1].pid()];
+        assert_eq!(pids(&until(old_only, expected[1])), expected);
+        assert_eq!(neither.finish().lines, [Value::Null; 0]);
+    }
+}

@@ -1,0 +1,103 @@
+//! What is let through of those who start.
+
+use probe_tests::{Cgroup, Finished, Probe, Victim, record};
+use serde_json::Value;
+
+use super::until;
+
+/// `cause` of the start lines of the children of a process. Not of itself: its
+/// exec races with its way into the cgroup.
+fn starts_below(told: &Finished, parent: u32) -> Vec<&str> {
+    let starts = told
+        .lines
+        .iter()
+        .filter(|line| line["type"] == "start" && line["ppid"] == parent);
+    starts
+        .map(|line| line["cause"].as_str().expect("a word"))
+        .collect()
+}
+
+#[test]
+#[ignore = "needs root"]
+fn starts_are_shown_with_their_arguments_and_only_if_asked_for() {
+    let cgroup = Cgroup::v2("starts");
+    let args = ["--cgroup", cgroup.path()];
+    let (without, with) = (
+        Probe::trace(&args),
+        Probe::trace(&[&args[..], &["--starts"]].concat()),
+    );
+    let mut shell = shell_in(&cgroup, "sh -c 'exit 3' 'an argument' ''; :");
+    shell.wait();
+    let told = until(without, shell.pid());
+    assert!(starts_below(&told, shell.pid()).is_empty(), "{told:#?}");
+    let told = until(with, shell.pid());
+    let exec = told
+        .lines
+        .iter()
+        .find(|line| line["cause"] == "exec" && line["ppid"] == shell.pid())
+        .unwrap_or_else(|| panic!("no exec in {told:#?}"));
+    assert_eq!(
+        exec["args"],
+        serde_json::json!(["sh", "-c", "exit 3", "an argument", ""])
+    );
+    assert_eq!(starts_below(&told, shell.pid()), ["fork", "exec"]);
+    let child = record::pid(exec);
+    assert_eq!(told.exits_of(child).len(), 1);
+}
+
+/// A shell that runs a script inside the cgroup.
+fn shell_in(cgroup: &Cgroup, script: &str) -> Victim {
+    let script = format!("read go; {script}");
+    let mut shell = Victim::spawn_command(
+        std::process::Command::new("sh").args(["-c", &script]),
+        Some(cgroup),
+    );
+    shell.release();
+    shell
+}
+
+#[test]
+#[ignore = "needs root"]
+fn starts_are_limited_by_target_name_and_uid_but_not_by_how_things_end() {
+    let (cgroup, other) = (Cgroup::v2("starts"), Cgroup::v2("not"));
+    let script = "sh -c 'exit 0'; :";
+    let trace =
+        |args: &[&str]| Probe::trace(&[&["--starts", "--cgroup", cgroup.path()], args].concat());
+    let traces = [
+        trace(&["--failed"]),
+        trace(&["--signaled"]),
+        trace(&["--oom"]),
+        trace(&["--min-age", "1h"]),
+    ];
+    let nameless = trace(&["--comm", "no-such-name"]);
+    let uidless = trace(&["--uid", "4242"]);
+    shell_in(&other, script).wait();
+    let mut shell = shell_in(&cgroup, script);
+    shell.wait();
+    for trace in traces {
+        let told = trace.finish();
+        assert_eq!(
+            starts_below(&told, shell.pid()),
+            ["fork", "exec"],
+            "{told:#?}"
+        );
+        assert_eq!(told.exits().count(), 0, "{told:#?}");
+    }
+    assert_eq!(nameless.finish().lines, [Value::Null; 0]);
+    assert_eq!(uidless.finish().lines, [Value::Null; 0]);
+}
+
+#[test]
+#[ignore = "needs root"]
+fn starts_in_a_v1_cgroup_are_shown() {
+    let cgroup = Cgroup::v1("pids", "starts");
+    let trace = Probe::trace(&["--starts", "--cgroup", cgroup.path()]);
+    let mut shell = shell_in(&cgroup, "sh -c 'exit 0'; :");
+    shell.wait();
+    let told = until(trace, shell.pid());
+    assert_eq!(
+        starts_below(&told, shell.pid()),
+        ["fork", "exec"],
+        "{told:#?}"
+    );
+}

@@ -1,0 +1,87 @@
+//! `--status`: the exit code of the process.
+
+use probe_tests::{Victim, Waiting, applicable, extent, kernel};
+use rustix::process::Signal;
+
+use super::{NO_PID, wait};
+
+/// `probe wait --status` for a child of ours that ends like this.
+fn status(args: &[&str], more: &[&str]) -> (i32, Option<i32>) {
+    let mut victim = Victim::spawn(args, None);
+    let pid = victim.pid().to_string();
+    let waiting = Waiting::armed(&[&["--status", &pid], more].concat());
+    victim.release();
+    let status = victim.wait();
+    (status, waiting.finish().code)
+}
+
+#[test]
+#[ignore = "needs root"]
+fn the_status_is_the_exit_code_of_the_process() {
+    // Where nobody else than the parent is told it is unknown, unless somebody looks
+    // before the parent does.
+    let is_told = applicable::has_bpf() || kernel::tells_status_by_pidfd();
+    let assert_status = |(status, told): (i32, Option<i32>), code: i32| {
+        let is_unknown = !is_told && told == Some(125);
+        assert_eq!(status, code << 8);
+        assert!(told == Some(code) || is_unknown, "{told:?} for {code}");
+    };
+    let backend = applicable::instead_of("bpf");
+    for code in [0, 1, 42, 124, 255] {
+        let word = code.to_string();
+        assert_status(status(&["exit", &word], &[]), code);
+        let more = ["--until", "reaped", "--backend", backend];
+        assert_status(status(&["exit", &word], &more), code);
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn the_status_of_a_signal_is_what_a_shell_shows() {
+    for backend in ["auto", "pidfd"] {
+        for signal in [Signal::KILL, Signal::TERM] {
+            let mut victim = Victim::spawn(&["pause"], None);
+            let pid = victim.pid().to_string();
+            let waiting = Waiting::armed(&["--status", "--backend", backend, &pid]);
+            victim.signal(signal);
+            victim.wait();
+            // Without BPF nobody else than the parent is told, unless somebody looks
+            // before the parent does.
+            let has_bpf = backend != "pidfd" && applicable::has_bpf();
+            let is_told = has_bpf || kernel::tells_status_by_pidfd();
+            let code = waiting.finish().code.expect("it exits");
+            let is_right = code == 128 + signal.as_raw();
+            assert!(is_right || !is_told && code == 125, "{backend}: {code}");
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn without_a_status_there_is_none_of_ours_that_could_be_taken_for_one() {
+    let victim = Victim::spawn(&["pause"], None);
+    let pid = victim.pid().to_string();
+    for timeout in ["0", "30ms"] {
+        let output = wait(&["--status", "-t", timeout, &pid]);
+        assert_eq!(output.code, Some(124), "{output:#?}");
+    }
+    let output = wait(&["--status", NO_PID]);
+    assert_eq!(output.code, Some(125), "{output:#?}");
+    assert!(output.stderr.contains("unknown"), "{output:#?}");
+    assert_eq!(wait(&["--status", "--must-exist", NO_PID]).code, Some(125));
+    assert_eq!(
+        wait(&["--status", "--backend", "daemon", &pid]).code,
+        Some(125)
+    );
+
+    // By the timer alone nobody learns how it ended, unless it looks before the parent
+    // does, for which only an emulated machine is slow enough.
+    let mut victim = Victim::spawn(&["pause"], None);
+    let pid = victim.pid().to_string();
+    let waiting = Waiting::armed(&["--status", "--backend", "poll", &pid]);
+    victim.signal(Signal::KILL);
+    victim.wait();
+    let output = waiting.finish();
+    let is_seen = extent::is_small() && output.code == Some(137);
+    assert!(is_seen || output.code == Some(125), "{output:#?}");
+}
