@@ -111,7 +111,7 @@ impl<'a> Machines<'a> {
                 words: &words,
                 seconds,
             };
-            let run = run(&guest)?;
+            let run = self.start(&guest)?;
             runs.push((words, run));
         }
         Ok(Ended {
@@ -131,16 +131,19 @@ impl<'a> Machines<'a> {
         let seconds = left.map_or(self.limit, |left| left.min(self.limit));
         Some(seconds.as_secs()).filter(|seconds| *seconds > 0)
     }
-}
 
-/// Once more only if the machine itself did not come so far or did not get on: a
-/// test that failed has failed.
-fn run(guest: &Guest) -> Result<Run> {
-    let run = guest.run()?;
-    if run.transcript.release.is_some() && !run.has_stalled() {
-        return Ok(run);
+    /// Once more only if the machine itself did not come so far or did not get on: a
+    /// test that failed has failed.
+    fn start(&self, guest: &Guest) -> Result<Run> {
+        let run = guest.run()?;
+        if run.transcript.release.is_some() && !run.has_stalled() {
+            return Ok(run);
+        }
+        let Some(seconds) = self.seconds() else {
+            return Ok(run);
+        };
+        let trouble = run.trouble().join("; ");
+        println!("── {}: {trouble}: once more", guest.row.name);
+        Guest { seconds, ..*guest }.run()
     }
-    let trouble = run.trouble().join("; ");
-    println!("── {}: {trouble}: once more", guest.row.name);
-    guest.run()
 }

@@ -52,7 +52,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILTER", num_args = 1..)]
     test: Vec<String>,
 
-    /// Trials of the soak on each backend, on UML half as many; 0 leaves it out
+    /// Trials of the soak on each kernel, shared by the backends that can be had
+    /// there; 0 leaves it out
     #[arg(long, default_value_t = 300)]
     trials: u32,
 
@@ -186,12 +187,7 @@ fn rows(args: &Args) -> Result<Vec<&'static Row>> {
 /// What pid 1 of each start of a row's machine is told.
 fn words(args: &Args, row: &Row) -> Vec<String> {
     let (others, containers) = starts(&args.test, row);
-    // A trial takes seconds there.
-    let trials = match row.machine {
-        Machine::Qemu => args.trials,
-        Machine::Uml => args.trials.div_ceil(2),
-    };
-    let soak = (trials > 0).then(|| format!("probe.soak={trials}"));
+    let soak = (args.trials > 0).then(|| format!("probe.soak={}", args.trials));
     let seed = args.seed.map(|seed| format!("probe.seed={seed}"));
     let measure = args.record.then(|| "probe.measure".to_owned());
     let first = others.map(|others| {

@@ -29,17 +29,18 @@ const FILTERS: [&str; 11] = [
 
 /// The same for a kernel that tells of no exit, and is twice emulated: there the
 /// soak alone has crowds.
-const UML_FILTERS: [&str; 6] = [
+const UML_FILTERS: [&str; 7] = [
     "backends::auto_takes",
     "doctor::with_every_privilege",
     "kill::until::a_cgroup_is_killed",
     "wait::a_",
+    "wait::survivors",
     "wait::the_verdict",
     "wait::what_is_",
 ];
 
-/// Of each backend.
-const TRIALS: u32 = 20;
+/// The backends share them.
+const TRIALS: u32 = 60;
 
 pub(super) fn rows() -> Vec<&'static Row> {
     let is_in = |row: &&Row| NAMES.contains(&row.name);
