@@ -91,6 +91,7 @@ fn without_btf_the_conditions_that_can_be_told_still_hold() {
 #[test]
 #[ignore = "needs root"]
 fn without_btf_a_v1_cgroup_cannot_be_traced() {
+    applicable::needs_bpf();
     let cgroup = Cgroup::v1("pids", "no-btf");
     let mut trace = conditions::without_btf(&["trace", "--cgroup", cgroup.path()]);
     assert_refused(&probe_in(&mut trace), 5, &["BTF", "hint: "]);
