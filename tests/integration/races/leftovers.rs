@@ -115,7 +115,8 @@ fn a_stranger_that_is_held_while_it_dies_holds_up_nobody_for_long() {
         verdict(&at_once, 0, "already");
         let output = probe_in(&mut condition(&args));
         assert_eq!(output.code, Some(0), "{backend}: {output:#?}");
-        assert_eq!(state(init), Some('S'), "it is still held");
+        let state = state(init);
+        assert!(state.is_some_and(|it| it != 'Z'), "{state:?}, not held");
     }
     parent.release();
     parent.wait();
