@@ -1,13 +1,8 @@
 //! Containers: as their runtimes lay out cgroups, and a real one of runc.
 
-use std::{
-    fs,
-    os::unix::fs::symlink,
-    path::Path,
-    process::{Command, Stdio},
-};
+use std::{fs, path::Path, process::Command};
 
-use probe_tests::{Cgroup, Deadline, Probe, Victim, applicable, probe, record};
+use probe_tests::{Cgroup, Probe, Runc, Victim, applicable, probe, record};
 use serde_json::{Value, json};
 
 /// Whoever has 64 hexadecimal digits for an id.
@@ -187,101 +182,18 @@ fn a_beginning_that_two_ids_have_is_refused_with_both() {
     assert_eq!(output.stderr.matches("docker ").count(), 2, "{output:#?}");
 }
 
-/// A container of the real runc with a shell in it.
-struct Runc {
-    name: String,
-    child: std::process::Child,
-    _bundle: tempfile::TempDir,
-}
-
-impl Runc {
-    /// Runs a script that begins when a line is written.
-    fn run(label: &str, script: &str) -> Self {
-        let bundle = tempfile::tempdir().expect("a bundle");
-        write_bundle(bundle.path(), script);
-        let name = format!("probe-test-{}-{label}", std::process::id());
-        let child = Command::new("runc")
-            .args(["run", "--bundle"])
-            .arg(bundle.path())
-            .arg(&name)
-            .stdin(Stdio::piped())
-            .spawn()
-            .expect("runc runs");
-        let runc = Self {
-            name,
-            child,
-            _bundle: bundle,
-        };
-        Deadline::start().until("the container runs", || runc.state("status") == "running");
-        runc
-    }
-
-    fn state(&self, field: &str) -> Value {
-        let output = Command::new("runc").args(["state", &self.name]).output();
-        let output = output.expect("runc runs").stdout;
-        let state: Value = serde_json::from_slice(&output).unwrap_or_default();
-        state[field].clone()
-    }
-
-    fn begin(&mut self) {
-        use std::io::Write;
-        let stdin = self.child.stdin.as_mut().expect("piped");
-        stdin.write_all(b"\n").expect("the script waits for it");
-    }
-}
-
-impl Drop for Runc {
-    fn drop(&mut self) {
-        let _deleted = Command::new("runc")
-            .args(["delete", "--force", &self.name])
-            .output();
-        let _ended = self.child.kill();
-        let _reaped = self.child.wait();
-    }
-}
-
-/// The machine's own programs, read-only, and no limits: setting those takes a
-/// capability that a virtual machine may lack.
-fn write_bundle(bundle: &Path, script: &str) {
-    let spec = Command::new("runc")
-        .args(["spec", "--bundle"])
-        .arg(bundle)
-        .status();
-    let spec = spec.unwrap_or_else(|error| panic!("no runc ({error}): install the package runc"));
-    assert!(spec.success(), "runc spec: {spec}");
-    let config = bundle.join("config.json");
-    let text = fs::read_to_string(&config).expect("runc wrote it");
-    let mut spec: Value = serde_json::from_str(&text).expect("JSON");
-    spec["process"]["terminal"] = json!(false);
-    spec["process"]["args"] = json!(["sh", "-c", format!("read go; {script}")]);
-    spec["process"]
-        .as_object_mut()
-        .expect("an object")
-        .remove("rlimits");
-    let usr = json!({
-        "destination": "/usr", "type": "bind", "source": "/usr", "options": ["rbind", "ro"],
-    });
-    spec["mounts"].as_array_mut().expect("an array").push(usr);
-    fs::write(config, spec.to_string()).expect("our own bundle");
-    let root = bundle.join("rootfs");
-    fs::create_dir(&root).expect("our own bundle");
-    for directory in ["bin", "lib", "lib64"] {
-        symlink(format!("usr/{directory}"), root.join(directory)).expect("our own bundle");
-    }
-}
-
 #[test]
 #[ignore = "needs root"]
 fn a_container_of_runc_is_traced_by_its_name() {
     applicable::needs_bpf();
-    let mut container = Runc::run("by-name", "sh -c 'exit 5'; exit 7");
+    let mut container = Runc::in_own_pids("by-name", "read go; sh -c 'exit 5'; exit 7");
     let init = container.state("pid");
-    let mut trace = Probe::trace(&["--container", &container.name]);
-    container.begin();
+    let mut trace = Probe::trace(&["--container", container.name()]);
+    container.tell();
     let exit = trace.wait_for(|line| record::is_exit(line) && line["pid"] == init);
     assert_eq!(record::wait_status(&exit), 7 << 8);
     assert_eq!(exit["container"]["runtime"], "runc");
-    assert_eq!(exit["container"]["id"], container.name);
+    assert_eq!(exit["container"]["id"], container.name());
     assert_eq!(exit["ns"]["pid"], 1);
     let told = trace.finish();
     let statuses: Vec<_> = told.exits().map(record::wait_status).collect();
@@ -294,11 +206,11 @@ fn a_container_of_runc_is_traced_by_its_name() {
 #[ignore = "needs root"]
 fn runc_kill_is_named_as_the_killer() {
     applicable::needs_bpf();
-    let container = Runc::run("killed", "exit 0");
+    let container = Runc::in_own_pids("killed", "read go; exit 0");
     let init = container.state("pid");
-    let mut trace = Probe::trace(&["--container", &container.name]);
+    let mut trace = Probe::trace(&["--container", container.name()]);
     let killed = Command::new("runc")
-        .args(["kill", &container.name, "KILL"])
+        .args(["kill", container.name(), "KILL"])
         .status();
     assert!(killed.expect("runc runs").success());
     let exit = trace.wait_for(|line| record::is_exit(line) && line["pid"] == init);

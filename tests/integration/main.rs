@@ -26,6 +26,7 @@ mod library;
 mod losses;
 mod metrics;
 mod oom;
+mod permission;
 mod places;
 mod races;
 mod runtimes;

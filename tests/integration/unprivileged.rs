@@ -28,11 +28,7 @@ fn wait(args: &[&str]) -> Output {
 }
 
 fn verdict(output: &Output, outcome: &str) -> Value {
-    let code = if outcome == "timeout" { 3 } else { 0 };
-    assert_eq!(output.code, Some(code), "{output:#?}");
-    let verdict = output.json().pop();
-    let verdict = verdict.unwrap_or_else(|| panic!("no verdict in {output:#?}"));
-    assert_eq!(verdict["outcome"], outcome, "{output:#?}");
+    let verdict = output.verdict(outcome);
     assert_ne!(verdict["backend"], "bpf", "{output:#?}");
     verdict
 }

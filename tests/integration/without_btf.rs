@@ -3,8 +3,6 @@
 use probe_tests::{Cgroup, Probe, Victim, applicable, conditions, probe_in};
 use serde_json::Value;
 
-use super::input::assert_refused;
-
 /// Lines of a log level, as `tracing` writes them.
 fn warnings(stderr: &[String]) -> Vec<&String> {
     stderr.iter().filter(|line| line.contains("WARN")).collect()
@@ -94,5 +92,5 @@ fn without_btf_a_v1_cgroup_cannot_be_traced() {
     applicable::needs_bpf();
     let cgroup = Cgroup::v1("pids", "no-btf");
     let mut trace = conditions::without_btf(&["trace", "--cgroup", cgroup.path()]);
-    assert_refused(&probe_in(&mut trace), 5, &["BTF", "hint: "]);
+    probe_in(&mut trace).assert_refused(5, &["BTF", "hint: "]);
 }

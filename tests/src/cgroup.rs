@@ -138,6 +138,16 @@ impl Cgroup {
         self.write("cgroup.procs", &pid.to_string());
     }
 
+    /// Freezes one of v2. Returns once the notification of that is out: the next one
+    /// comes 10 ms later at the earliest.
+    pub fn freeze(&self) {
+        self.write("cgroup.freeze", "1");
+        Deadline::start().until("it is frozen", || {
+            let events = fs::read_to_string(self.file("cgroup.events"));
+            events.expect("v2 has it").contains("frozen 1")
+        });
+    }
+
     /// Freezes one of v1; returns when all of it is frozen.
     pub fn freeze_v1(&self) {
         const STATE: &str = "freezer.state";

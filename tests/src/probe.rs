@@ -8,7 +8,9 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::{Deadline, Waiting, applicable, binaries, lines::Lines, record, schema, victim::ended};
+use crate::{
+    Deadline, Output, Waiting, applicable, binaries, lines::Lines, record, schema, victim::ended,
+};
 
 /// `probe trace --json`, running. Every line that is read is held against its
 /// schema and kept.
@@ -34,27 +36,6 @@ pub struct Finished {
     pub shown: u64,
     /// From the summary: records missing.
     pub lost: u64,
-}
-
-/// What a `probe` that ended left behind.
-#[derive(Debug)]
-pub struct Output {
-    /// `None` if a signal ended it.
-    pub code: Option<i32>,
-    /// The signal that ended it.
-    pub signal: Option<i32>,
-    /// All of it.
-    pub stdout: String,
-    /// All of it.
-    pub stderr: String,
-}
-
-impl Output {
-    /// stdout as JSON lines, each held against its schema.
-    #[must_use]
-    pub fn json(&self) -> Vec<Value> {
-        self.stdout.lines().map(parse).collect()
-    }
 }
 
 /// Runs `probe` to its end, within the deadline.
@@ -250,7 +231,7 @@ pub(crate) fn spawn(command: &mut Command) -> Child {
         .unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"))
 }
 
-fn parse(line: &str) -> Value {
+pub(crate) fn parse(line: &str) -> Value {
     let value = serde_json::from_str(line);
     let value = value.unwrap_or_else(|error| panic!("{error} in {line}"));
     schema::validate(&value);

@@ -20,22 +20,40 @@ pub struct Runc {
     _bundle: tempfile::TempDir,
 }
 
+/// In which pid namespace it runs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pids {
+    Own,
+    OfHost,
+}
+
 impl Runc {
     /// Runs a script for `sh` in the pid namespace of the host.
     #[must_use]
     pub fn in_host_pids(label: &str, script: &str) -> Self {
-        Self::named(format!("probe-test-{}-{label}", std::process::id()), script)
+        Self::named(own_name(label), script)
     }
 
-    /// The same with a name that others may have taken: then it panics.
+    /// The same in a pid namespace of its own.
+    #[must_use]
+    pub fn in_own_pids(label: &str, script: &str) -> Self {
+        Self::start(own_name(label), script, Pids::Own)
+    }
+
+    /// As [`Runc::in_host_pids`] with a name that others may have taken: then it
+    /// panics.
     #[must_use]
     pub fn named(name: String, script: &str) -> Self {
+        Self::start(name, script, Pids::OfHost)
+    }
+
+    fn start(name: String, script: &str, pids: Pids) -> Self {
         if !applicable::can_move_the_root() {
             applicable::inapplicable("no container can leave the initramfs: pivot_root is refused");
         }
         assert!(state(&name).is_null(), "there is a container {name}");
         let bundle = tempfile::tempdir().expect("a bundle");
-        write_bundle(bundle.path(), script);
+        write_bundle(bundle.path(), script, pids);
         let child = Command::new("runc")
             .args(["run", "--bundle"])
             .arg(bundle.path())
@@ -81,6 +99,10 @@ impl Drop for Runc {
     }
 }
 
+fn own_name(label: &str) -> String {
+    format!("probe-test-{}-{label}", std::process::id())
+}
+
 /// Null if there is no container of this name.
 fn state(name: &str) -> Value {
     let output = Command::new("runc").args(["state", name]).output();
@@ -90,7 +112,7 @@ fn state(name: &str) -> Value {
 
 /// The machine's own programs, read-only, and no limits: setting those takes a
 /// capability that a virtual machine may lack.
-fn write_bundle(bundle: &Path, script: &str) {
+fn write_bundle(bundle: &Path, script: &str, pids: Pids) {
     let spec = Command::new("runc")
         .args(["spec", "--bundle"])
         .arg(bundle)
@@ -106,7 +128,7 @@ fn write_bundle(bundle: &Path, script: &str) {
     process.remove("rlimits");
     let namespaces = spec["linux"]["namespaces"].as_array_mut();
     let namespaces = namespaces.expect("an array");
-    namespaces.retain(|namespace| namespace["type"] != "pid");
+    namespaces.retain(|it| it["type"] != "pid" || pids == Pids::Own);
     let mounts = spec["mounts"].as_array_mut().expect("an array");
     mounts.push(json!({
         "destination": "/usr", "type": "bind", "source": "/usr", "options": ["rbind", "ro"],

@@ -1,6 +1,7 @@
 //! The other side of `src/bin/victim`: starts it, holds it back, judges it.
 
 use std::{
+    fs,
     io::Write,
     os::unix::process::ExitStatusExt,
     process::{Child, ChildStdin, Command, ExitStatus, Stdio},
@@ -13,7 +14,7 @@ use rustix::{
 };
 use serde_json::Value;
 
-use crate::{Cgroup, DEADLINE, Deadline, binaries, lines::Lines};
+use crate::{Cgroup, DEADLINE, Deadline, binaries, lines::Lines, record};
 
 /// A process that is about to die. It does nothing until it is released, and
 /// ends by itself when the harness does.
@@ -71,6 +72,15 @@ impl Victim {
         let mut victim = Self::spawn_as(program, args, cgroup);
         victim.release();
         victim
+    }
+
+    /// A crowd that is ready, and the pid that it reports.
+    #[must_use]
+    pub fn crowd(args: &[&str], cgroup: &Cgroup) -> (Self, u32) {
+        let mut crowd = Self::spawn_as("crowd", args, Some(cgroup));
+        crowd.release();
+        let pid = record::pid(&crowd.report());
+        (crowd, pid)
     }
 
     /// Its pid.
@@ -136,4 +146,11 @@ pub(crate) fn ended(child: &mut Child, deadline: Deadline) -> ExitStatus {
     let ready = poll(&mut fds, Some(&patience)).expect("poll of a pidfd");
     assert!(ready == 1, "process {} did not end in time", child.id());
     child.wait().expect("our child")
+}
+
+/// The letter of a process's state; `None` if nobody has the pid.
+#[must_use]
+pub fn state(pid: u32) -> Option<char> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(") ")?.1.chars().next()
 }

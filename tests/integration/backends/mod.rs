@@ -1,11 +1,11 @@
 //! A backend is what it does, not what it says: judged by the system calls that
 //! the process makes, or does not survive.
 
+mod named;
+
 use std::process::Command;
 
-use probe_tests::{
-    Cgroup, Output, Victim, Waiting, applicable, conditions, kernel, probe, probe_in,
-};
+use probe_tests::{Cgroup, Victim, Waiting, applicable, conditions, kernel, probe, probe_in};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
@@ -62,21 +62,13 @@ impl Prey {
     }
 }
 
-fn verdict(output: &Output) -> Value {
-    assert_eq!(output.code, Some(0), "{output:#?}");
-    let verdict = output.json().pop();
-    let verdict = verdict.unwrap_or_else(|| panic!("no verdict in {output:#?}"));
-    assert_eq!(verdict["outcome"], "done", "{output:#?}");
-    verdict
-}
-
 /// Waits under some condition for something that ends when the wait is armed.
 fn done(prey: Prey, more: &[&str], condition: impl Fn(&[&str]) -> Command) -> Value {
     let [flag, name] = prey.args();
     let args = [&[&flag, name.as_str()], more].concat();
     let waiting = Waiting::armed_in(&mut condition(&Waiting::args(&args)));
     prey.end();
-    verdict(&waiting.finish())
+    waiting.finish().verdict("done")
 }
 
 #[test]
@@ -230,7 +222,7 @@ fn bpf_without_pidfds_looks_as_often_as_the_timer_alone() {
         let (waiting, sleeps) = sleeps(&cgroup, condition);
         victim.signal(Signal::KILL);
         victim.wait();
-        verdict(&waiting.finish());
+        waiting.finish().verdict("done");
         sleeps.iter().all(|&it| it <= OFTEN_MS)
     });
     assert_eq!(is_often, [false, true]);
@@ -240,77 +232,6 @@ fn bpf_without_pidfds_looks_as_often_as_the_timer_alone() {
         assert_eq!(verdict["backend"], "bpf", "{verdict}");
         let woken_by = verdict["woken_by"].as_str().expect("it had to wait");
         assert!(["ring", "timer"].contains(&woken_by), "{verdict}");
-    }
-}
-
-fn assert_not_available(output: &Output, words: &[&str]) {
-    assert_eq!(output.code, Some(5), "{output:#?}");
-    assert_eq!(output.stdout, "", "{output:#?}");
-    for word in [&["probe: ", "hint: "], words].concat() {
-        assert!(output.stderr.contains(word), "no '{word}' in {output:#?}");
-    }
-}
-
-#[test]
-#[ignore = "needs root"]
-fn a_named_backend_that_cannot_be_had_is_an_error_with_reason_and_hint() {
-    let cgroup = Cgroup::v2("named");
-    let _victim = Victim::spawn(&["pause"], Some(&cgroup));
-    let args = |backend| {
-        [
-            "wait",
-            "--json",
-            "--backend",
-            backend,
-            "--cgroup",
-            cgroup.path(),
-        ]
-    };
-
-    let output = probe_in(&mut conditions::denied(BPF, "EPERM", &args("bpf")));
-    assert_not_available(&output, &["not permitted", "CAP_BPF"]);
-    let output = probe_in(&mut conditions::without_privilege(&args("bpf")));
-    assert_not_available(&output, &["CAP_BPF", "daemon"]);
-    let output = probe_in(&mut conditions::denied("bpf", "ENOSYS", &args("bpf")));
-    assert_not_available(&output, &[]);
-    for errno in ["ENOSYS", "EPERM"] {
-        let output = probe_in(&mut conditions::denied("pidfd_open", errno, &args("pidfd")));
-        assert_not_available(&output, &["pidfd_open", "--backend poll"]);
-    }
-    let output = probe(&args("daemon"));
-    assert_not_available(&output, &["daemon", "--socket"]);
-    let output = probe(&args("inotify"));
-    assert_eq!(output.code, Some(2), "{output:#?}");
-    assert!(
-        output.stderr.contains("poll"),
-        "the ones there are: {output:#?}"
-    );
-}
-
-#[test]
-#[ignore = "needs root"]
-fn a_named_backend_that_cannot_be_had_is_told_also_if_all_is_over() {
-    let cgroup = Cgroup::v2("over");
-    let args = ["wait", "--backend", "bpf", "--cgroup", cgroup.path()];
-    let output = probe_in(&mut conditions::denied(BPF, "EPERM", &args));
-    assert_not_available(&output, &["not permitted"]);
-}
-
-/// "armed" is a promise about what comes: nothing does if all is over.
-#[test]
-#[ignore = "needs root"]
-fn no_backend_says_that_it_is_armed_for_what_is_over() {
-    let cgroup = Cgroup::v2("over");
-    for backend in ["auto", "bpf", "pidfd", "poll"] {
-        let args = ["--backend", backend, "--cgroup", cgroup.path()];
-        let output = probe(&Waiting::args(&args));
-        assert!(!output.stderr.contains("armed:"), "{output:#?}");
-        if backend == "bpf" && !applicable::has_bpf() {
-            assert_not_available(&output, &[]);
-            continue;
-        }
-        assert_eq!(output.code, Some(0), "{output:#?}");
-        assert_eq!(output.json()[0]["outcome"], "already", "{output:#?}");
     }
 }
 

@@ -2,7 +2,7 @@
 
 use probe_tests::{Cgroup, Daemon, Victim, Waiting, conditions};
 
-use super::{backends, verdict};
+use super::backends;
 
 #[test]
 #[ignore = "needs root"]
@@ -16,7 +16,7 @@ fn an_unprivileged_client_is_told_by_the_daemon_alone() {
         let waiting = Waiting::armed_in(&mut conditions::without_privilege(&Waiting::args(&args)));
         cgroup.kill();
         victim.wait();
-        let verdict = verdict(&waiting.finish());
+        let verdict = waiting.finish().verdict("done");
         assert_eq!(verdict["woken_by"], "daemon", "{verdict}");
         assert_eq!(backends(&verdict).last(), Some(&"daemon"), "{verdict}");
     }

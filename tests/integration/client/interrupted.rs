@@ -9,7 +9,6 @@ use serde_json::Value;
 use super::{
     backends,
     real::{prey, socket},
-    verdict,
 };
 
 /// Ends or stops the daemon in the middle of a wait.
@@ -31,7 +30,7 @@ fn interrupted(signal: Signal, said: &str) -> Value {
     }
     let output = waiting.finish();
     assert!(cgroup.procs().is_empty(), "{output:#?}");
-    verdict(&output)
+    output.verdict("done")
 }
 
 #[test]

@@ -7,21 +7,14 @@ mod nonsense;
 mod real;
 mod records;
 mod socket;
+mod views;
 
-use probe_tests::{Impostor, Output};
+use probe_tests::Impostor;
 use serde_json::Value;
 
 /// How to be a client of this one.
 fn by(impostor: &Impostor) -> [String; 2] {
     ["--socket".to_owned(), impostor.socket()]
-}
-
-fn verdict(output: &Output) -> Value {
-    assert_eq!(output.code, Some(0), "{output:#?}");
-    let verdict = output.json().pop();
-    let verdict = verdict.unwrap_or_else(|| panic!("no verdict in {output:#?}"));
-    assert_eq!(verdict["outcome"], "done", "{output:#?}");
-    verdict
 }
 
 fn backends(verdict: &Value) -> Vec<&str> {

@@ -5,7 +5,7 @@ use probe_tests::{
 };
 use rustix::process::Signal;
 
-use super::{VERDICT, backends, by, verdict};
+use super::{VERDICT, backends, by};
 
 type Script = fn(&mut Caller);
 
@@ -141,7 +141,7 @@ fn wait(impostor: &Impostor, more: &[&str]) -> (Output, u32) {
 fn a_daemon_that_is_not_armed_leaves_the_wait_to_others() {
     for (what, script) in some(&BEFORE) {
         let (output, pid) = wait(&Impostor::start(script), &[]);
-        let verdict = verdict(&output);
+        let verdict = output.verdict("done");
         let best = applicable::best_backend();
         assert_eq!(verdict["backend"], best, "{what}: {output:#?}");
         assert!(!backends(&verdict).contains(&"daemon"), "{what}");
@@ -183,7 +183,7 @@ fn a_daemon_that_leaves_its_seat_leaves_a_right_verdict() {
         for backend in ["auto", "daemon"] {
             let impostor = armed_then(script);
             let (output, _) = wait(&impostor, &["--backend", backend]);
-            let verdict = verdict(&output);
+            let verdict = output.verdict("done");
             let backends = backends(&verdict);
             assert!(backends.contains(&"daemon"), "{what}: {output:#?}");
             if backend == "daemon" {
@@ -212,7 +212,7 @@ fn a_daemon_that_lies_ends_no_wait() {
     victim.signal(Signal::KILL);
     victim.wait();
     let output = waiting.finish();
-    let verdict = verdict(&output);
+    let verdict = output.verdict("done");
     assert_eq!(verdict["outcome"], "done", "{output:#?}");
     if applicable::has_bpf() {
         assert_eq!(backends(&verdict).last(), Some(&"bpf"), "{output:#?}");
@@ -237,7 +237,7 @@ fn a_wait_goes_on_without_privilege_where_the_daemon_leaves() {
     waiting.until_said("without the daemon");
     victim.signal(Signal::KILL);
     victim.wait();
-    let verdict = verdict(&waiting.finish());
+    let verdict = waiting.finish().verdict("done");
     assert_eq!(verdict["backend"], "pidfd", "{verdict}");
     assert!(backends(&verdict).contains(&"daemon"), "{verdict}");
 }
@@ -251,7 +251,7 @@ fn a_daemon_that_stalls_keeps_nobody_from_a_kill() {
         let impostor = Impostor::start(script);
         let [flag, socket] = by(&impostor);
         let output = probe(&["kill", "--json", &flag, &socket, "--cgroup", cgroup.path()]);
-        let verdict = verdict(&output);
+        let verdict = output.verdict("done");
         assert!(!backends(&verdict).contains(&"daemon"), "{what}");
         assert_eq!(victim.wait(), libc::SIGKILL, "{what}");
     }
@@ -265,7 +265,7 @@ fn a_daemon_that_never_ends_holds_the_verdict_up_for_a_moment_only() {
     let impostor = armed_then(Caller::stall);
     let [flag, socket] = by(&impostor);
     let output = probe(&["kill", "--json", &flag, &socket, "--cgroup", cgroup.path()]);
-    let verdict = verdict(&output);
+    let verdict = output.verdict("done");
     assert_eq!(
         (&verdict["backend"], &verdict["exits"]),
         (&"daemon".into(), &0.into())

@@ -8,7 +8,7 @@ use probe_tests::{
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use super::{VERDICT, backends, by, exit_line, verdict};
+use super::{VERDICT, backends, by, exit_line};
 
 fn is_alive(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
@@ -38,7 +38,7 @@ fn every_exit_that_the_daemon_tells_comes_before_the_verdict() {
     let [flag, socket] = by(&impostor);
     let output = probe(&["kill", "--json", &flag, &socket, "--cgroup", cgroup.path()]);
     let lines = output.json();
-    let verdict = verdict(&output);
+    let verdict = output.verdict("done");
     assert_eq!(lines.len(), 2, "{output:#?}");
     assert_eq!(lines[0]["pid"], victim.pid());
     assert_eq!(lines[0]["comm"], "impostor");
@@ -78,7 +78,7 @@ fn a_kill_sends_nothing_before_the_daemon_is_armed_and_names_nobody_by_path() {
     let target = ["--cgroup", cgroup.path(), &other.to_string()];
     let args = ["kill", "--json", "--backend", "daemon", &flag, &socket];
     let output = probe(&[&args[..], &target].concat());
-    verdict(&output);
+    output.verdict("done");
     let asked = told.recv().expect("it looked");
     assert_eq!(asked.what, "POST /v1/wait");
     let targets = asked.body["targets"].as_array().expect("a list");
@@ -121,7 +121,7 @@ fn a_stranger_is_not_believed_unless_somebody_says_so() {
 
     let output = wait(None, &[]);
     assert!(!told_by_it(&output.json()), "{output:#?}");
-    assert!(!backends(&verdict(&output)).contains(&"daemon"));
+    assert!(!backends(&output.verdict("done")).contains(&"daemon"));
     assert!(
         output.stderr.contains("uid 65534, which is not believed"),
         "{output:#?}"
@@ -133,7 +133,7 @@ fn a_stranger_is_not_believed_unless_somebody_says_so() {
 
     let output = wait(Some(STRANGER), &["--backend", "daemon"]);
     assert!(told_by_it(&output.json()), "{output:#?}");
-    assert_eq!(verdict(&output)["backend"], "daemon");
+    assert_eq!(output.verdict("done")["backend"], "daemon");
 }
 
 #[test]

@@ -12,7 +12,7 @@ use std::{
 use probe_tests::{Cgroup, Daemon, Impostor, Victim, Waiting, conditions, probe, probe_in};
 use rustix::process::Signal;
 
-use super::{backends, verdict};
+use super::backends;
 
 /// Tells whether somebody has connected.
 fn witness() -> (Impostor, Arc<AtomicBool>) {
@@ -62,7 +62,7 @@ fn who_may_not_use_the_socket_waits_without_and_learns_nothing() {
     victim.signal(Signal::KILL);
     victim.wait();
     let output = waiting.finish();
-    assert_eq!(backends(&verdict(&output)), ["pidfd"], "{output:#?}");
+    assert_eq!(backends(&output.verdict("done")), ["pidfd"], "{output:#?}");
     assert!(!is_asked.load(Ordering::Relaxed));
 }
 

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fs};
 
-use probe_tests::{Cgroup, Daemon, Deadline, Document, Runc, Victim, record, schema};
+use probe_tests::{Cgroup, Daemon, Document, Victim, record, schema};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
@@ -213,143 +213,6 @@ fn a_wait_until_a_cgroup_is_removed_ends_with_its_directory() {
 
 #[test]
 #[ignore = "needs root"]
-fn events_and_exits_show_what_is_asked_for() {
-    let daemon = Daemon::start(&[]);
-    let document = Document::of(&daemon);
-    let cgroup = Cgroup::v2("filtered");
-    let below = cgroup.sub("below");
-    let path = cgroup.path();
-    let mut good = Victim::spawn(&["exit", "0"], Some(&cgroup));
-    let mut bad = Victim::spawn(&["exit", "3"], Some(&below));
-    let pid = bad.pid();
-    let queries = [
-        (format!("cgroup={path}"), vec![good.pid(), pid]),
-        (format!("cgroup={path}/below"), vec![pid]),
-        (format!("cgroup={path}&failed=true"), vec![pid]),
-        (format!("cgroup={path}&pid={pid}&failed=false"), vec![pid]),
-        (format!("pid={pid}"), vec![pid]),
-    ];
-    let followed: Vec<_> = queries
-        .iter()
-        .map(|(query, pids)| (daemon.get(&format!("/v1/events?{query}")).stream(), pids))
-        .collect();
-    for victim in [&mut good, &mut bad] {
-        victim.release();
-        victim.wait();
-    }
-    for (events, pids) in followed {
-        for pid in pids {
-            let exit = events.next();
-            schema::validate(&exit);
-            assert_eq!(record::pid(&exit), *pid);
-        }
-    }
-    let exits = |query: &str| -> Vec<u32> {
-        let answer = daemon.get(&format!("/v1/exits?{query}"));
-        let exits = document.checked("get", "/v1/exits", answer);
-        let exits = exits.as_array().expect("lines").iter();
-        exits.map(record::pid).collect()
-    };
-    for (query, pids) in &queries {
-        assert_eq!(&exits(query), pids, "{query}");
-    }
-    assert_eq!(exits(&format!("cgroup={path}&limit=1")), [pid]);
-    assert_eq!(exits(&format!("cgroup={path}&since=1h")).len(), 2);
-    assert_eq!(
-        exits(&format!("cgroup={path}&since=2000-01-01T00:00:00Z")).len(),
-        2
-    );
-    assert_eq!(
-        exits(&format!("cgroup={path}&since=2999-01-01T00:00:00Z")),
-        [0; 0]
-    );
-    assert_eq!(exits(&format!("cgroup={path}&since=0s")), [0; 0]);
-}
-
-#[test]
-#[ignore = "needs root"]
-fn the_history_keeps_as_many_exits_as_it_was_told() {
-    let daemon = Daemon::start(&["--history", "5"]);
-    let cgroup = Cgroup::v2("history");
-    let mut pids = Vec::new();
-    for _ in 0..7 {
-        let mut victim = Victim::start(&["exit", "0"], Some(&cgroup));
-        victim.wait();
-        pids.push(victim.pid());
-    }
-    let exits = daemon.get("/v1/exits").stream().rest();
-    assert!(exits.len() <= 5, "{exits:#?}");
-    let of_ours = exits.iter().map(record::pid);
-    let of_ours: Vec<_> = of_ours.filter(|pid| pids.contains(pid)).collect();
-    // Others end on this machine as well.
-    assert!(
-        pids.ends_with(&of_ours) && !of_ours.is_empty(),
-        "{of_ours:?}"
-    );
-}
-
-#[test]
-#[ignore = "needs root and runc"]
-fn a_container_is_shown_with_what_lives_and_what_ended_in_it() {
-    let daemon = Daemon::start(&[]);
-    let document = Document::of(&daemon);
-    let script = "sh -c 'exit 3'; read -r line; sh -c 'exit 4'; exit 5";
-    let mut runc = Runc::in_host_pids("api", script);
-    let path = format!("/v1/containers/{}", runc.name());
-    let one = |status| {
-        let answer = daemon.get(&path);
-        assert_eq!(answer.status, status);
-        document.checked("get", "/v1/containers/{id}", answer)
-    };
-    let exits = format!("/v1/exits?container={}&failed=true", runc.name());
-    Deadline::start().until("the first has ended", || {
-        let exits = daemon.get(&exits).stream().rest();
-        exits.iter().any(|it| it["status"]["code"] == 3)
-    });
-    let container = one(200);
-    assert_eq!(
-        (&container["runtime"], &container["live"]),
-        (&json!("runc"), &json!(1))
-    );
-    assert_eq!(container["processes"][0]["pid"], runc.state("pid"));
-    let listed = document.checked("get", "/v1/containers", daemon.get("/v1/containers"));
-    let listed = listed["containers"].as_array().expect("a list");
-    let listed = listed.iter().find(|it| it["id"] == runc.name());
-    let listed = listed.expect("it runs");
-    assert_eq!(
-        (&listed["live"], &listed["processes"]),
-        (&json!(1), &Value::Null)
-    );
-
-    let events = daemon
-        .get(&format!("/v1/events?container={}", runc.name()))
-        .stream();
-    let request = json!({"targets": [{"container": runc.name()}]});
-    let lines = daemon.post("/v1/wait", &request).stream();
-    assert_eq!(lines.next(), json!({"type": "armed", "live": 1}));
-    runc.tell();
-    let codes = |lines: &[Value]| -> Vec<Value> {
-        let exits = lines.iter().filter(|line| record::is_exit(line));
-        exits.map(|it| it["status"]["code"].clone()).collect()
-    };
-    let rest = lines.rest();
-    assert_eq!(codes(&rest), [json!(4), json!(5)], "{rest:#?}");
-    assert_eq!(rest.last().expect("a verdict")["outcome"], "done");
-    assert_eq!(codes(&[events.next(), events.next()]), [json!(4), json!(5)]);
-    let exits = daemon.get(&format!("/v1/exits?container={}", runc.name()));
-    let exits = exits.stream().rest();
-    assert!(
-        exits.iter().all(|it| it["container"]["id"] == runc.name()),
-        "{exits:#?}"
-    );
-    assert!(
-        codes(&exits).ends_with(&[json!(3), json!(4), json!(5)]),
-        "{exits:#?}"
-    );
-}
-
-#[test]
-#[ignore = "needs root"]
 fn the_document_knows_what_a_process_never_becomes() {
     let daemon = Daemon::start(&[]);
     let document = Document::of(&daemon);
@@ -381,25 +244,4 @@ fn the_document_knows_what_a_process_never_becomes() {
             "{request}"
         );
     }
-}
-
-#[test]
-#[ignore = "needs root"]
-fn of_a_cgroup_and_a_container_only_what_is_in_both_is_told() {
-    let daemon = Daemon::start(&[]);
-    let above = Cgroup::v2("both");
-    let id = format!("{:064x}", above.id());
-    let container = above.sub(&format!("docker-{id}.scope"));
-    let other = above.sub("other");
-    for cgroup in [&container, &other] {
-        let mut victim = Victim::spawn(&["pause"], Some(cgroup));
-        victim.signal(Signal::KILL);
-        victim.wait();
-    }
-    let exits = |cgroup: &Cgroup| {
-        let query = format!("cgroup={}&container={id}", cgroup.path());
-        let answer = daemon.get(&format!("/v1/exits?{query}"));
-        answer.stream().rest().len()
-    };
-    assert_eq!([&above, &container, &other].map(exits), [1, 1, 0]);
 }

@@ -6,9 +6,12 @@ mod config;
 mod contained;
 mod elsewhere;
 mod endpoints;
+mod group;
+mod http;
 mod log;
 mod overload;
 mod privileges;
+mod records;
 mod socket;
 mod systemd;
 mod table;
@@ -25,11 +28,7 @@ use probe_tests::Output;
 
 /// Exit code 1 to 5 with these words and a hint, and nothing on stdout.
 fn assert_refused(output: &Output, code: i32, words: &[&str]) {
-    assert_eq!(output.code, Some(code), "{output:#?}");
-    assert_eq!(output.stdout, "", "no data of a command that failed");
-    for word in words.iter().chain(&["hint: "]) {
-        assert!(output.stderr.contains(word), "no '{word}' in {output:#?}");
-    }
+    output.assert_refused(code, &[words, &["hint: "]].concat());
 }
 
 fn text(path: &Path) -> &str {

@@ -1,24 +1,22 @@
 //! Who may see what: a user his own, a stranger nothing but that a cgroup is
 //! empty, endpoint by endpoint.
 
-use std::{fs, io::ErrorKind, os::unix::fs::chown, path::Path, process::Command};
+use std::{fs, os::unix::fs::chown, path::Path};
 
 use probe_tests::{
-    Cgroup, Daemon, Victim, Waiting, as_member, as_user, conditions,
+    Cgroup, Daemon, Victim, as_user,
     http::{self, Answer},
-    probe_in, record,
+    record,
 };
 use rustix::process::Signal;
 use serde_json::{Value, json};
-
-use super::text;
 
 /// Somebody with processes of his own.
 const USER: u32 = 4242;
 /// Another user's number in a namespace of [`USER`]: a subuid.
 const SUBUID: u32 = 104_242;
 /// Somebody who has nothing to do with any of it.
-const STRANGER: u32 = 4343;
+pub(super) const STRANGER: u32 = 4343;
 
 /// One that everybody may connect to.
 pub(super) fn open_to_all() -> Daemon {
@@ -259,64 +257,4 @@ fn the_owner_of_a_user_namespace_sees_who_has_other_numbers_in_it() {
     }
     assert_eq!(exits(socket, USER, &cgroup), [pid]);
     assert_eq!(exits(socket, STRANGER, &cgroup), [0; 0]);
-}
-
-#[test]
-#[ignore = "needs root"]
-fn who_is_in_the_group_waits_for_roots_cgroups_and_who_is_not_does_not_get_in() {
-    let daemon = Daemon::start(&["--group", "4242", "--mode", "0660"]);
-    let socket = daemon.socket();
-    let health = || {
-        let stream = http::connect(socket)?;
-        drop(stream);
-        Ok::<_, std::io::Error>(http::send(socket, "GET", "/healthz", None).status)
-    };
-    let member = as_member(STRANGER, 4242, health);
-    assert_eq!(member.expect("it is in the group"), 200);
-    let outside = as_user(STRANGER, health).expect_err("it is not");
-    assert_eq!(outside.kind(), ErrorKind::PermissionDenied);
-
-    let cgroup = Cgroup::v2("group");
-    let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
-    let by = [
-        "--backend",
-        "daemon",
-        "--socket",
-        text(socket),
-        "--cgroup",
-        cgroup.path(),
-    ];
-    let args = Waiting::args(&by);
-    let probe = conditions::as_it_is(&args);
-    let mut command = Command::new("setpriv");
-    command.args(["--reuid", "4343", "--regid", "4242", "--clear-groups"]);
-    command.arg(probe.get_program()).args(probe.get_args());
-    let waiting = Waiting::armed_in(&mut command);
-    let refused = probe_in(&mut conditions::without_privilege(&args));
-    assert_eq!(refused.code, Some(5), "{refused:#?}");
-    assert_eq!(refused.stdout, "", "{refused:#?}");
-    let auto = [
-        "wait",
-        "--json",
-        "--socket",
-        text(socket),
-        "--cgroup",
-        cgroup.path(),
-    ];
-    let auto = [&auto[..], &["-t", "0"]].concat();
-    let output = probe_in(&mut conditions::without_privilege(&auto));
-    let verdict = output.json().pop().expect("a verdict");
-    assert_eq!(
-        (&verdict["outcome"], output.code),
-        (&json!("timeout"), Some(3))
-    );
-    assert_ne!(verdict["backend"], "daemon", "{verdict}");
-    die(&mut victim);
-    let output = waiting.finish();
-    let verdict = output.json().pop().expect("a verdict");
-    assert_eq!(
-        (&verdict["outcome"], &verdict["backends"]),
-        (&json!("done"), &json!(["daemon"])),
-        "{output:#?}"
-    );
 }

@@ -11,12 +11,9 @@ mod refused;
 mod removal;
 mod until;
 
-use std::{
-    fs,
-    process::{Command, Stdio},
-};
+use std::process::{Command, Stdio};
 
-use probe_tests::{Cgroup, Output, Victim, applicable, probe};
+use probe_tests::{Cgroup, Output, Victim, applicable, probe, state};
 use serde_json::Value;
 
 /// Every backend that can be asked for here.
@@ -43,12 +40,6 @@ fn verdict(output: &Output) -> Value {
 fn assert_done(output: &Output) {
     assert_eq!(output.code, Some(0), "{output:#?}");
     assert_eq!(verdict(output)["outcome"], "done", "{output:#?}");
-}
-
-/// The letter of its state; `None` if nobody has the pid.
-fn state(pid: u32) -> Option<char> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    stat.rsplit_once(") ")?.1.chars().next()
 }
 
 /// Neither gone nor a zombie.

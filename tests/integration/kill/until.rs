@@ -2,9 +2,9 @@
 
 use std::fs;
 
-use probe_tests::{Cgroup, Deadline, Victim, Waiting, conditions, kernel};
+use probe_tests::{Cgroup, Deadline, Victim, Waiting, conditions, kernel, state};
 
-use super::{assert_done, backends, kill, state, verdict};
+use super::{assert_done, backends, kill, verdict};
 
 #[test]
 #[ignore = "needs root"]

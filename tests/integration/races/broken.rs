@@ -6,7 +6,7 @@ use std::{fs, thread};
 use probe_tests::{Cgroup, Victim, Waiting, applicable, conditions};
 use serde_json::{Value, json};
 
-use super::{freeze, verdict};
+use super::verdict;
 
 /// The ring is not read any more, or its files are closed: the latter nobody
 /// notices before the counters are read again.
@@ -28,7 +28,7 @@ fn broken(what: &str, cgroup: &Cgroup) -> Waiting {
 
 /// Who served in the end, and what woke it.
 fn taken_over(waiting: Waiting, by: &str) -> Value {
-    let verdict = verdict(&waiting.finish(), 0, "done");
+    let verdict = verdict(&waiting.finish(), "done");
     assert_eq!(verdict["backends"], json!([by, "bpf", by]), "{verdict}");
     assert_eq!(verdict["backend"], by, "{verdict}");
     assert_eq!(verdict["migrated"], Value::Null, "nobody saw moves");
@@ -88,7 +88,7 @@ fn a_removal_that_cancels_the_notification_is_found_without_the_ring() {
         let cgroup = parent.sub("below");
         let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
         let waiting = broken(what, &cgroup);
-        freeze(&cgroup);
+        cgroup.freeze();
         cgroup.kill();
         cgroup.write("cgroup.freeze", "0");
         while fs::remove_dir(cgroup.path()).is_err() {

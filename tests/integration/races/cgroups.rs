@@ -8,7 +8,7 @@ use std::{
 use probe_tests::{Cgroup, Victim, Waiting, conditions, extent, record};
 use rustix::process::Signal;
 
-use super::{BACKENDS, armed, crowd, looked, verdict};
+use super::{BACKENDS, armed, looked, verdict};
 
 /// The kernel reports an exit long before it has freed such an amount, and only
 /// then does the process leave its cgroup.
@@ -19,13 +19,13 @@ fn rmdir_works_right_after_the_verdict_on_a_large_process() {
     for (_, condition) in BACKENDS {
         for _ in 0..extent::rounds(3) {
             let cgroup = Cgroup::v2("large");
-            let (mut victim, _) = crowd(&["1", "1", &mebibytes], &cgroup);
+            let (mut victim, _) = Victim::crowd(&["1", "1", &mebibytes], &cgroup);
             let waiting = armed(condition, &["--cgroup", cgroup.path()]);
             cgroup.kill();
             let output = waiting.finish();
             fs::remove_dir(cgroup.path())
                 .unwrap_or_else(|error| panic!("{error} right after {output:#?}"));
-            verdict(&output, 0, "done");
+            verdict(&output, "done");
             victim.wait();
         }
     }
@@ -38,7 +38,7 @@ fn a_wait_that_comes_after_the_exit_event_is_not_held_up_and_not_misled() {
     let mebibytes = extent::small_or(16, 1024).to_string();
     for (_, condition) in BACKENDS {
         for cgroup in [Cgroup::v2("late"), Cgroup::v1("pids", "late")] {
-            let (mut victim, pid) = crowd(&["1", "1", &mebibytes], &cgroup);
+            let (mut victim, pid) = Victim::crowd(&["1", "1", &mebibytes], &cgroup);
             victim.signal(Signal::KILL);
             let waiting = Waiting::start(&mut condition(&Waiting::args(&[
                 "--cgroup",
@@ -48,7 +48,7 @@ fn a_wait_that_comes_after_the_exit_event_is_not_held_up_and_not_misled() {
             let output = waiting.finish();
             fs::remove_dir(cgroup.path())
                 .unwrap_or_else(|error| panic!("{error} right after {output:#?}"));
-            assert_eq!(super::state(pid), Some('Z'), "{output:#?}");
+            assert_eq!(probe_tests::state(pid), Some('Z'), "{output:#?}");
             assert_eq!(output.code, Some(0), "{output:#?}");
             victim.wait();
         }
@@ -75,7 +75,7 @@ fn a_cgroup_made_again_under_the_same_name_is_another() {
             assert_ne!(cgroup.id(), old);
             let second = Victim::spawn(&["pause"], Some(&cgroup));
             waiting.go_on();
-            let verdict = verdict(&waiting.finish(), 0, "done");
+            let verdict = verdict(&waiting.finish(), "done");
             assert_eq!(verdict["targets"][0]["cgroup"]["id"], old);
             assert_eq!(looked(&["--cgroup", cgroup.path()]), [second.pid()]);
         }
@@ -111,14 +111,14 @@ fn a_v1_list_does_not_show_the_dead_for_ever() {
             victim.signal(Signal::KILL);
             victim.wait();
         }
-        verdict(&waiting.finish(), 0, "done");
+        verdict(&waiting.finish(), "done");
     }
 }
 
 fn looked_for_a_while(cgroup: &Cgroup) {
     let args = ["wait", "--json", "-t", "200ms", "--cgroup", cgroup.path()];
     let output = probe_tests::probe_in(&mut conditions::as_it_is(&args));
-    verdict(&output, 3, "timeout");
+    verdict(&output, "timeout");
 }
 
 /// Whose exits are told is the cgroup as it was named, not who is in it later.
@@ -140,7 +140,7 @@ fn a_cgroup_that_is_filled_and_emptied_again_is_not_missed() {
         second.signal(Signal::KILL);
         let output = waiting.finish();
         second.wait();
-        let verdict = verdict(&output, 0, "done");
+        let verdict = verdict(&output, "done");
         if verdict["backend"] == "bpf" {
             let exits = output.json();
             let exits = exits.iter().filter(|line| record::is_exit(line));

@@ -2,10 +2,10 @@
 
 use std::fs;
 
-use probe_tests::{Cgroup, Deadline, Victim, applicable, extent, probe_in, record};
+use probe_tests::{Cgroup, Deadline, Victim, applicable, extent, probe_in, record, state};
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::{BACKENDS, armed, in_each_condition, pids, state, until_state, verdict};
+use super::{BACKENDS, armed, in_each_condition, pids, until_state, verdict};
 
 #[test]
 #[ignore = "needs root"]
@@ -28,7 +28,7 @@ fn a_zombie_whose_parent_never_reaps_is_exited_and_its_parent_is_named() {
         let reaped = armed(condition, &reaped);
         kill(zombie);
         for waiting in waits {
-            verdict(&waiting.finish(), 0, "done");
+            verdict(&waiting.finish(), "done");
         }
         assert_parent_is_named(&reaped.finish(), zombie, parent.pid());
         // Who comes later does not know that it was a member.
@@ -39,13 +39,13 @@ fn a_zombie_whose_parent_never_reaps_is_exited_and_its_parent_is_named() {
         }
         let last = armed(condition, &["--until", "reaped", "--cgroup", path]);
         parent.release();
-        verdict(&last.finish(), 0, "done");
+        verdict(&last.finish(), "done");
         assert_ne!(state(zombie), Some('Z'));
     });
 }
 
 fn assert_parent_is_named(output: &probe_tests::Output, zombie: u32, parent: u32) {
-    let verdict = verdict(output, 3, "timeout");
+    let verdict = verdict(output, "timeout");
     let survivor = &verdict["survivors"][0];
     assert_eq!(pids(&verdict["survivors"]), [zombie], "{output:#?}");
     assert_eq!(survivor["state"], "Z");
@@ -83,17 +83,17 @@ fn a_cgroup_is_empty_as_soon_as_the_kernel_says_so_though_an_init_is_held() {
         exited.assert_running();
         let events = fs::read_to_string(cgroup.file("cgroup.events"));
         if events.expect("v2 has it").contains("populated 0") {
-            verdict(&empty.finish(), 0, "done");
+            verdict(&empty.finish(), "done");
             exited.assert_running();
             parent.release();
         } else {
             // Linux 6.19: it leaves the cgroup when it is a zombie.
             empty.assert_running();
             parent.release();
-            verdict(&empty.finish(), 0, "done");
+            verdict(&empty.finish(), "done");
         }
-        verdict(&exited.finish(), 0, "done");
-        verdict(&late.finish(), 0, "done");
+        verdict(&exited.finish(), "done");
+        verdict(&late.finish(), "done");
         parent.wait();
     }
 }
@@ -112,7 +112,7 @@ fn a_stranger_that_is_held_while_it_dies_holds_up_nobody_for_long() {
         let cgroup = Cgroup::v1("pids", "stranger");
         let args = ["wait", "--json", "--cgroup", cgroup.path()];
         let at_once = probe_in(&mut condition(&[&args[..], &["-t", "0"]].concat()));
-        verdict(&at_once, 0, "already");
+        verdict(&at_once, "already");
         let output = probe_in(&mut condition(&args));
         assert_eq!(output.code, Some(0), "{backend}: {output:#?}");
         let state = state(init);

@@ -2,10 +2,10 @@
 
 use std::{fs, path::Path};
 
-use probe_tests::{Cgroup, Runc, Victim, Waiting, applicable, extent, record};
+use probe_tests::{Cgroup, Runc, Victim, Waiting, applicable, extent, record, state};
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::{BACKENDS, armed, in_each_condition, pids, state, verdict};
+use super::{BACKENDS, armed, in_each_condition, pids, verdict};
 
 #[test]
 #[ignore = "needs root"]
@@ -33,7 +33,7 @@ fn who_moves_out_is_named_also_if_it_was_born_after_the_wait_was_armed() {
         let output = waiting.finish();
         parent.wait();
         grandparent.wait();
-        let verdict = verdict(&output, 0, "done");
+        let verdict = verdict(&output, "done");
         let mut migrated = pids(&verdict["migrated"]);
         migrated.sort_unstable();
         // Only BPF sees who is moved; the others know whom they saw before.
@@ -75,11 +75,11 @@ fn who_moves_out_is_waited_for_until_it_has_exited() {
         let waiting = armed(condition, &args);
         let limited = armed(condition, &[&args[..], &["-t", &seconds]].concat());
         Cgroup::leave_all(victim.pid());
-        let verdict_of_limited = verdict(&limited.finish(), 3, "timeout");
+        let verdict_of_limited = verdict(&limited.finish(), "timeout");
         assert_eq!(pids(&verdict_of_limited["survivors"]), [victim.pid()]);
         waiting.assert_running();
         victim.signal(Signal::KILL);
-        verdict(&waiting.finish(), 0, "done");
+        verdict(&waiting.finish(), "done");
         victim.wait();
     });
 }
@@ -111,7 +111,7 @@ fn a_container_waits_for_who_moved_out_of_it() {
             young = Some(second);
         }
         kill(init);
-        let timeout = verdict(&limited.finish(), 3, "timeout");
+        let timeout = verdict(&limited.finish(), "timeout");
         let mut survivors = pids(&timeout["survivors"]);
         survivors.sort_unstable();
         wanted.sort_unstable();
@@ -126,7 +126,7 @@ fn finish(waiting: Waiting, leaving: [Option<Leaving>; 2]) {
         waiting.assert_running();
         drop(leaving);
     }
-    let verdict = verdict(&waiting.finish(), 0, "done");
+    let verdict = verdict(&waiting.finish(), "done");
     assert_eq!(verdict["until"], "stopped");
 }
 

@@ -12,12 +12,12 @@ mod migrants;
 mod notifications;
 mod processes;
 
-use std::{fs, panic, thread};
+use std::{panic, thread};
 
 use probe_tests::{
-    Cgroup, Deadline, Output, Victim, Waiting,
+    Deadline, Output, Waiting,
     conditions::{BACKENDS, Condition},
-    probe, record,
+    probe, record, state,
 };
 use serde_json::Value;
 
@@ -40,20 +40,17 @@ fn armed(condition: Condition, args: &[&str]) -> Waiting {
     Waiting::armed_in(&mut condition(&Waiting::args(args)))
 }
 
-/// The last line, of an output that ended so.
-fn verdict(output: &Output, code: i32, outcome: &str) -> Value {
-    assert_eq!(output.code, Some(code), "{output:#?}");
-    let verdict = output.json().pop();
-    let verdict = verdict.unwrap_or_else(|| panic!("no verdict in {output:#?}"));
+/// The last line of a wait, of an output that ended so.
+fn verdict(output: &Output, outcome: &str) -> Value {
+    let verdict = output.verdict(outcome);
     assert_eq!(verdict["type"], "wait", "{output:#?}");
-    assert_eq!(verdict["outcome"], outcome, "{output:#?}");
     verdict
 }
 
 /// `probe wait` that looks once, and whom it finds alive.
 fn looked(args: &[&str]) -> Vec<u32> {
     let output = probe(&[&["wait", "--json", "-t", "0"], args].concat());
-    pids(&verdict(&output, 3, "timeout")["survivors"])
+    pids(&verdict(&output, "timeout")["survivors"])
 }
 
 /// Of survivors or migrants.
@@ -63,31 +60,7 @@ fn pids(list: &Value) -> Vec<u32> {
     list.iter().map(record::pid).collect()
 }
 
-/// A crowd that is ready.
-fn crowd(args: &[&str], cgroup: &Cgroup) -> (Victim, u32) {
-    let mut crowd = Victim::spawn_as("crowd", args, Some(cgroup));
-    crowd.release();
-    let pid = record::pid(&crowd.report());
-    (crowd, pid)
-}
-
-/// The letter of its state; `None` if nobody has the pid.
-fn state(pid: u32) -> Option<char> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    stat.rsplit_once(") ")?.1.chars().next()
-}
-
 fn until_state(pid: u32, wanted: char) {
     let what = format!("{pid} is {wanted}");
     Deadline::start().until(&what, || state(pid) == Some(wanted));
-}
-
-/// Returns once the notification of the freezing is out: the next one comes
-/// 10 ms later at the earliest.
-fn freeze(cgroup: &Cgroup) {
-    cgroup.write("cgroup.freeze", "1");
-    Deadline::start().until("it is frozen", || {
-        let events = fs::read_to_string(cgroup.file("cgroup.events"));
-        events.expect("v2 has it").contains("frozen 1")
-    });
 }

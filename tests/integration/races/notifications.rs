@@ -16,7 +16,7 @@ use rustix::{
     process::Signal,
 };
 
-use super::{BACKENDS, armed, freeze, verdict};
+use super::{BACKENDS, armed, verdict};
 
 /// How long the kernel keeps back a second notification.
 const RATE_LIMIT_NS: u64 = 10_000_000;
@@ -31,14 +31,14 @@ fn after_freeze_kill_and_thaw_the_ring_tells_and_not_the_late_notification() {
         let cgroup = Cgroup::v2("limited");
         let mut victims = [(); 3].map(|()| Victim::spawn(&["pause"], Some(&cgroup)));
         let waiting = armed(condition, &["--cgroup", cgroup.path()]);
-        freeze(&cgroup);
+        cgroup.freeze();
         let notified_ns = boottime_ns();
         cgroup.kill();
         cgroup.write("cgroup.freeze", "0");
         cgroup.wait_empty();
         // On a busy machine they may die so slowly that nothing is held back.
         let is_quick = boottime_ns() - notified_ns < RATE_LIMIT_NS / 2;
-        let verdict = verdict(&waiting.finish(), 0, "done");
+        let verdict = verdict(&waiting.finish(), "done");
         quick += u32::from(is_quick);
         by_ring += u32::from(is_quick && verdict["woken_by"] == "ring");
         for victim in &mut victims {
@@ -106,14 +106,14 @@ fn a_removal_that_cancels_the_notification_leaves_only_the_bare_poll_asleep() {
             let cgroup = parent.sub("below");
             let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
             let waiting = armed(condition, &["--cgroup", cgroup.path()]);
-            freeze(&cgroup);
+            cgroup.freeze();
             let sleeper = Sleeper::start(&cgroup);
             cgroup.kill();
             cgroup.write("cgroup.freeze", "0");
             while fs::remove_dir(cgroup.path()).is_err() {
                 thread::yield_now();
             }
-            let verdict = verdict(&waiting.finish(), 0, "done");
+            let verdict = verdict(&waiting.finish(), "done");
             victim.wait();
             if sleeper.was_forgotten() {
                 forgotten += 1;
@@ -137,7 +137,7 @@ fn inotify_on_the_parent_tells_of_a_removal_that_cancels_the_notification() {
         let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
         let watch = inotify::init(CreateFlags::NONBLOCK).expect("an inotify instance");
         inotify::add_watch(&watch, parent.path(), WatchFlags::DELETE).expect("a directory");
-        freeze(&cgroup);
+        cgroup.freeze();
         victim.signal(Signal::KILL);
         cgroup.write("cgroup.freeze", "0");
         while fs::remove_dir(cgroup.path()).is_err() {

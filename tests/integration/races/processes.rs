@@ -2,10 +2,10 @@
 
 use std::{fs, os::fd::AsRawFd};
 
-use probe_tests::{Cgroup, Replaced, Victim, kernel, probe, probe_in, record};
+use probe_tests::{Cgroup, Replaced, Victim, kernel, probe, probe_in, record, state};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
 
-use super::{BACKENDS, armed, looked, pids, state, verdict};
+use super::{BACKENDS, armed, looked, pids, verdict};
 
 /// Two waits, for the cgroup and for the process, each told apart from what
 /// happened to one thread only.
@@ -23,7 +23,7 @@ fn until_killed(words: &[&str], assert_is_there: impl Fn(u32)) {
         for target in [&both[..2], &both[2..]] {
             let args = [&["wait", "--json", "-t", "0"], target].concat();
             let output = probe_in(&mut condition(&args));
-            let verdict = verdict(&output, 3, "timeout");
+            let verdict = verdict(&output, "timeout");
             assert_eq!(pids(&verdict["survivors"]), [victim.pid()]);
         }
         early.assert_running();
@@ -32,7 +32,7 @@ fn until_killed(words: &[&str], assert_is_there: impl Fn(u32)) {
         let status = victim.wait();
         for waiting in [early, late] {
             let output = waiting.finish();
-            let verdict = verdict(&output, 0, "done");
+            let verdict = verdict(&output, "done");
             let lines = output.json();
             let exits: Vec<_> = lines.iter().filter(|it| record::is_exit(it)).collect();
             if verdict["backend"] == "bpf" {
@@ -79,8 +79,8 @@ fn nobody_waits_for_a_stranger_with_the_same_pid() {
             assert!(matches!(stranger, Some('R' | 'S')), "{stranger:?}");
             process.go_on();
             members.go_on();
-            verdict(&process.finish(), 0, "done");
-            verdict(&members.finish(), 0, "done");
+            verdict(&process.finish(), "done");
+            verdict(&members.finish(), "done");
             assert_eq!(looked(&[&number]), [pid], "who asks now means the stranger");
         }
     }
@@ -99,9 +99,9 @@ fn a_pid_with_an_inode_is_never_the_stranger() {
     assert_eq!(looked(&[&first]), [pid]);
     let waiting = armed(BACKENDS[0].1, &[&first]);
     replaced.replace();
-    verdict(&waiting.finish(), 0, "done");
+    verdict(&waiting.finish(), "done");
     let args = ["wait", "--json", "--pid", &first];
-    verdict(&probe(&args), 0, "already");
+    verdict(&probe(&args), "already");
     let output = probe(&[&args[..], &["--must-exist"]].concat());
     assert_eq!((output.code, output.stdout.as_str()), (Some(4), ""));
     let second = format!("{pid}:{}", inode(pid));
@@ -133,7 +133,7 @@ fn a_stranger_with_a_members_pid_did_not_migrate() {
             elsewhere.add(pid);
             other.signal(Signal::KILL);
             other.wait();
-            let verdict = verdict(&waiting.finish(), 0, "done");
+            let verdict = verdict(&waiting.finish(), "done");
             if !verdict["migrated"].is_null() {
                 assert_eq!(pids(&verdict["migrated"]), [0; 0], "{verdict}");
             }

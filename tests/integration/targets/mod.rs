@@ -17,25 +17,6 @@ fn wait(args: &[&str]) -> Output {
     probe(&[&["wait", "--json"], args].concat())
 }
 
-/// Nothing on stdout, the exit code, and these words on stderr.
-fn assert_refused(output: &Output, code: i32, words: &[&str]) {
-    assert_eq!(output.code, Some(code), "{output:#?}");
-    assert_eq!(output.stdout, "", "no data of a command that failed");
-    for word in words {
-        assert!(output.stderr.contains(word), "no '{word}' in {output:#?}");
-    }
-}
-
-/// The verdict with this outcome, and the exit code that belongs to it.
-fn verdict(output: &Output, outcome: &str) -> Value {
-    let code = if outcome == "timeout" { 3 } else { 0 };
-    assert_eq!(output.code, Some(code), "{output:#?}");
-    let verdict = output.json().pop();
-    let verdict = verdict.unwrap_or_else(|| panic!("no verdict in {output:#?}"));
-    assert_eq!(verdict["outcome"], outcome, "{output:#?}");
-    verdict
-}
-
 fn outcomes(verdict: &Value) -> Vec<&str> {
     let targets = verdict["targets"].as_array().expect("a list");
     let outcomes = targets.iter().map(|target| target["outcome"].as_str());
@@ -53,7 +34,7 @@ fn who_lives_is_waited_for_and_never_hangs_a_timeout() {
         for until in ["exited", "reaped"] {
             for timeout in ["0", "30ms"] {
                 let output = wait(&["-t", timeout, "--until", until, pid]);
-                let verdict = verdict(&output, "timeout");
+                let verdict = output.verdict("timeout");
                 assert_eq!(verdict["survivors"][0]["pid"].to_string(), *pid);
             }
         }
@@ -64,7 +45,7 @@ fn who_lives_is_waited_for_and_never_hangs_a_timeout() {
     let wait = conditions::as_it_is(&["wait", "--json", "-t", "50ms", "--cgroup", cgroup.path()]);
     inside.args(["-c", script, "sh", cgroup.path()]);
     inside.arg(wait.get_program()).args(wait.get_args());
-    let verdict = verdict(&probe_in(&mut inside), "timeout");
+    let verdict = probe_in(&mut inside).verdict("timeout");
     assert_eq!(verdict["survivors"][0]["comm"], "probe", "{verdict}");
 }
 
@@ -81,9 +62,9 @@ fn a_thread_is_no_process_and_the_hint_names_its_process() {
         .expect("a second thread");
     for backend in ["auto", "pidfd", "poll"] {
         let output = wait(&["--backend", backend, "-t", "0", &tid]);
-        assert_refused(&output, 4, &["thread", "hint: ", &pid]);
+        output.assert_refused(4, &["thread", "hint: ", &pid]);
     }
-    assert_refused(&wait(&["--status", "-t", "0", &tid]), 125, &["thread"]);
+    wait(&["--status", "-t", "0", &tid]).assert_refused(125, &["thread"]);
 }
 
 #[test]
@@ -99,19 +80,19 @@ fn an_inode_tells_a_process_from_another_with_its_pid() {
     let right = format!("{}:{inode}", victim.pid());
     let wrong = format!("{}:{}", victim.pid(), inode + 1);
 
-    verdict(&wait(&["-t", "0", &right]), "timeout");
+    wait(&["-t", "0", &right]).verdict("timeout");
     let output = wait(&["-t", "0", &wrong]);
-    verdict(&output, "already");
+    output.verdict("already");
     assert!(output.stderr.contains("gone already"), "{output:#?}");
     let output = wait(&["--must-exist", "-t", "0", &wrong]);
-    assert_refused(&output, 4, &["is gone", &wrong]);
+    output.assert_refused(4, &["is gone", &wrong]);
 
     let waiting = Waiting::armed(&[&right]);
     victim.signal(Signal::KILL);
     victim.wait();
-    verdict(&waiting.finish(), "done");
+    waiting.finish().verdict("done");
     let output = wait(&["-t", "0", &right]);
-    verdict(&output, "already");
+    output.verdict("already");
 }
 
 #[test]
@@ -130,13 +111,9 @@ fn what_is_gone_is_done_unless_it_must_exist() {
         &[NO_PID],
     ] {
         let output = wait(target);
-        verdict(&output, "already");
+        output.verdict("already");
         assert!(output.stderr.contains("gone already"), "{output:#?}");
-        assert_refused(
-            &wait(&[&["--must-exist"], target].concat()),
-            4,
-            &["probe: no "],
-        );
+        wait(&[&["--must-exist"], target].concat()).assert_refused(4, &["probe: no "]);
     }
 }
 
@@ -158,7 +135,7 @@ fn what_can_only_be_a_typo_is_no_such_target() {
         "/no/such/directory",
         "no/such/cgroup",
     ] {
-        assert_refused(&wait(&["-t", "0", "--cgroup", name]), 4, &["probe: "]);
+        wait(&["-t", "0", "--cgroup", name]).assert_refused(4, &["probe: "]);
     }
     for name in ["..", "a/../b", ""] {
         let output = wait(&["-t", "0", "--cgroup", name]);
@@ -175,10 +152,10 @@ fn what_can_only_be_a_typo_is_no_such_target() {
         ("--container", "no-such-container"),
         ("--container", ""),
     ] {
-        assert_refused(&wait(&["-t", "0", flag, name]), 4, &["probe: ", "hint: "]);
+        wait(&["-t", "0", flag, name]).assert_refused(4, &["probe: ", "hint: "]);
         let must = wait(&["-t", "0", "--must-exist", flag, name]);
-        assert_refused(&must, 4, &["probe: "]);
-        verdict(&wait(&["-t", "0", "-e", flag, name]), "already");
+        must.assert_refused(4, &["probe: "]);
+        wait(&["-t", "0", "-e", flag, name]).verdict("already");
     }
 }
 
@@ -191,7 +168,7 @@ fn a_path_with_a_newline_is_waited_for_and_told_in_one_line() {
     let name = format!("{}/a\nb", parent.path());
     assert!(fs::create_dir(&name).is_err(), "cgroup_mkdir forbids it");
     let output = wait(&["-t", "0", "--cgroup", &name]);
-    let verdict = verdict(&output, "already");
+    let verdict = output.verdict("already");
     let path = verdict["targets"][0]["cgroup"]["path"].as_str();
     assert!(path.is_some_and(|it| it.ends_with("/a\nb")), "{verdict}");
     assert_eq!(output.stdout.lines().count(), 1);
@@ -209,8 +186,8 @@ fn a_cgroup_that_may_not_be_read_is_not_permitted() {
         for path in [cgroup.path(), below.path()] {
             let args = ["wait", "--json", "-t", "0", "--cgroup", path];
             let output = probe_in(&mut conditions::without_privilege(&args));
-            assert_refused(&output, 5, &["probe: ", "hint: "]);
-            verdict(&probe(&args), "timeout");
+            output.assert_refused(5, &["probe: ", "hint: "]);
+            probe(&args).verdict("timeout");
         }
     }
 }
@@ -220,7 +197,7 @@ fn a_cgroup_that_may_not_be_read_is_not_permitted() {
 fn the_root_of_every_hierarchy_is_refused() {
     for (path, hierarchy) in [("/", "v2"), ("/", "pids"), ("/", "freezer")] {
         let output = wait(&["-t", "0", "--hierarchy", hierarchy, "--cgroup", path]);
-        assert_refused(&output, 2, &["root", "hint: "]);
+        output.assert_refused(2, &["root", "hint: "]);
     }
 }
 
@@ -234,9 +211,9 @@ fn a_name_in_several_v1_hierarchies_must_be_told_apart() {
     let chosen = wait(&["-t", "0", "--hierarchy", "pids", "--cgroup", pids.name()]);
     let unknown = wait(&["-t", "0", "--hierarchy", "x", "--cgroup", pids.name()]);
     fs::remove_dir(&freezer).expect("it is empty");
-    assert_refused(&output, 2, &[pids.path(), &freezer, "--hierarchy"]);
-    verdict(&chosen, "already");
-    assert_refused(&unknown, 2, &["there are: "]);
+    output.assert_refused(2, &[pids.path(), &freezer, "--hierarchy"]);
+    chosen.verdict("already");
+    unknown.assert_refused(2, &["there are: "]);
 }
 
 #[test]
@@ -265,7 +242,7 @@ fn targets_of_several_kinds_are_waited_for_in_one_call() {
             victim.signal(Signal::KILL);
             victim.wait();
         }
-        let verdict = verdict(&waiting.finish(), "done");
+        let verdict = waiting.finish().verdict("done");
         // They differ, so the line has none.
         assert_eq!(verdict["until"], Value::Null);
         let mut kinds = outcomes(&verdict);
@@ -287,12 +264,12 @@ fn enough_of_several_are_enough_and_the_others_are_told_as_not_done() {
         let any = Waiting::armed(&[&names[..], &["--any", "--backend", backend]].concat());
         let two = Waiting::armed(&[&names[..], &["-c", "2", "--backend", backend]].concat());
         cgroups[1].kill();
-        let verdict_any = verdict(&any.finish(), "done");
+        let verdict_any = any.finish().verdict("done");
         assert_eq!(outcomes(&verdict_any), ["timeout", "done", "timeout"]);
         assert_eq!(verdict_any["survivors"], Value::Array(Vec::new()));
         two.assert_running();
         cgroups[2].kill();
-        let verdict_two = verdict(&two.finish(), "done");
+        let verdict_two = two.finish().verdict("done");
         assert_eq!(outcomes(&verdict_two), ["timeout", "done", "done"]);
         // Of those that are gone already one is enough.
         let args = [&["-t", "0", "--any", NO_PID], &names[..]].concat();

@@ -2,7 +2,7 @@
 
 use probe_tests::{Cgroup, applicable};
 
-use super::{NO_PID, assert_refused, verdict, wait};
+use super::{NO_PID, wait};
 
 #[test]
 fn a_number_that_is_no_pid_is_wrong_usage() {
@@ -20,12 +20,12 @@ fn a_number_that_is_no_pid_is_wrong_usage() {
         "1:-1",
     ] {
         let flag = format!("--pid={pid}");
-        assert_refused(&wait(&["-t", "0", &flag]), 2, &["error: "]);
+        wait(&["-t", "0", &flag]).assert_refused(2, &["error: "]);
     }
     // Without the flag a minus sign begins an option.
-    assert_refused(&wait(&["-t", "0", "0"]), 2, &["'0' is no pid"]);
-    assert_refused(&wait(&["-t", "0", "-1"]), 2, &["error: "]);
-    assert_refused(&wait(&["-t", "0", "--", "-1"]), 2, &["'-1' is no pid"]);
+    wait(&["-t", "0", "0"]).assert_refused(2, &["'0' is no pid"]);
+    wait(&["-t", "0", "-1"]).assert_refused(2, &["error: "]);
+    wait(&["-t", "0", "--", "-1"]).assert_refused(2, &["'-1' is no pid"]);
 }
 
 #[test]
@@ -42,10 +42,10 @@ fn a_duration_that_does_not_parse_is_wrong_usage() {
         "ms",
     ] {
         let flag = format!("--timeout={duration}");
-        assert_refused(&wait(&[&flag, NO_PID]), 2, &["--timeout"]);
+        wait(&[&flag, NO_PID]).assert_refused(2, &["--timeout"]);
     }
     for duration in ["0", "0.001", "1ms", "1m30s", "1h", "1e1"] {
-        verdict(&wait(&["-t", duration, NO_PID]), "already");
+        wait(&["-t", duration, NO_PID]).verdict("already");
     }
 }
 
@@ -75,7 +75,7 @@ fn what_makes_no_sense_together_is_wrong_usage() {
     ] {
         // `--status` has a number of its own for whatever is no status.
         let code = if args.contains(&"--status") { 125 } else { 2 };
-        assert_refused(&wait(args), code, words);
+        wait(args).assert_refused(code, words);
     }
 }
 
@@ -95,20 +95,13 @@ fn until_fits_the_kind_of_target() {
             &["--until empty"],
         ),
     ] {
-        assert_refused(&wait(args), 2, words);
+        wait(args).assert_refused(2, words);
     }
-    assert_refused(
-        &wait(&["--status", "--cgroup", path]),
-        125,
-        &["one process"],
-    );
+    wait(&["--status", "--cgroup", path]).assert_refused(125, &["one process"]);
     for until in ["exited", "reaped", "empty"] {
-        verdict(&wait(&["--until", until, "--cgroup", path]), "already");
+        wait(&["--until", until, "--cgroup", path]).verdict("already");
     }
-    verdict(
-        &wait(&["-t", "0", "--until", "removed", "--cgroup", path]),
-        "timeout",
-    );
+    wait(&["-t", "0", "--until", "removed", "--cgroup", path]).verdict("timeout");
 }
 
 #[test]
@@ -117,9 +110,9 @@ fn a_backend_that_nobody_serves_is_not_available() {
     for backend in ["daemon", "bpf", "pidfd", "poll"] {
         let output = wait(&["--backend", backend, NO_PID]);
         match backend {
-            "daemon" => assert_refused(&output, 5, &["daemon", "hint: "]),
-            "bpf" if !applicable::has_bpf() => assert_refused(&output, 5, &["hint: "]),
-            _ => drop(verdict(&output, "already")),
+            "daemon" => output.assert_refused(5, &["daemon", "hint: "]),
+            "bpf" if !applicable::has_bpf() => output.assert_refused(5, &["hint: "]),
+            _ => drop(output.verdict("already")),
         }
     }
 }

@@ -1,11 +1,12 @@
 //! `probe wait`: right with every backend, and what it says of whom.
 
+mod changes;
 mod survivors;
 
 use std::fs;
 
 use probe_tests::{
-    Cgroup, Deadline, Output, Victim, Waiting, applicable,
+    Cgroup, Output, Victim, Waiting, applicable,
     conditions::{self, BACKENDS},
     extent, probe, random, record,
 };
@@ -54,14 +55,6 @@ fn assert_all_told(output: &Output, verdict: &Value, processes: u64) {
     let exits = verdict["exits"].as_u64().expect("a number");
     assert!(exits <= processes, "{output:#?}");
     assert!(exits + skipped >= processes, "{output:#?}");
-}
-
-/// A crowd that is ready.
-fn crowd(args: &[&str], cgroup: &Cgroup) -> (Victim, u32) {
-    let mut crowd = Victim::spawn_as("crowd", args, Some(cgroup));
-    crowd.release();
-    let pid = record::pid(&crowd.report());
-    (crowd, pid)
 }
 
 #[test]
@@ -172,94 +165,10 @@ fn a_root_never_becomes_empty_and_is_refused() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_frozen_cgroup_waits_for_its_thaw() {
-    for (backend, condition) in BACKENDS {
-        let cgroup = Cgroup::v2("frozen");
-        let _victims = [(); 3].map(|()| Victim::spawn(&["pause"], Some(&cgroup)));
-        let args = Waiting::args(&["--cgroup", cgroup.path()]);
-        let waiting = Waiting::armed_in(&mut condition(&args));
-        freeze(&cgroup);
-        // Freezing and thawing notify too, and hold back the notification that
-        // counts.
-        cgroup.kill();
-        cgroup.write("cgroup.freeze", "0");
-        let verdict = assert_verdict(&waiting.finish(), 0, "done");
-        assert_eq!(verdict["backend"], applicable::instead_of(backend));
-        assert_empty(&cgroup);
-    }
-}
-
-/// Returns once the notification of the freezing is out: the next one comes
-/// 10 ms later at the earliest.
-fn freeze(cgroup: &Cgroup) {
-    cgroup.write("cgroup.freeze", "1");
-    Deadline::start().until("it is frozen", || {
-        let events = fs::read_to_string(cgroup.file("cgroup.events"));
-        events.expect("v2 has it").contains("frozen 1")
-    });
-}
-
-#[test]
-#[ignore = "needs root"]
-fn a_cgroup_that_somebody_else_removes_is_done() {
-    for (_, condition) in BACKENDS {
-        let parent = Cgroup::v2("removed");
-        let cgroup = parent.sub("below");
-        let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
-        let args = Waiting::args(&["--cgroup", cgroup.path()]);
-        let waiting = Waiting::armed_in(&mut condition(&args));
-        freeze(&cgroup);
-        cgroup.kill();
-        // As soon as it works: the kernel then cancels the notification that it
-        // holds back, and who relies on it is never woken.
-        while fs::remove_dir(cgroup.path()).is_err() {
-            std::thread::yield_now();
-        }
-        assert_verdict(&waiting.finish(), 0, "done");
-        victim.wait();
-    }
-}
-
-#[test]
-#[ignore = "needs root"]
-fn what_is_made_below_during_the_wait_counts() {
-    for (_, condition) in BACKENDS {
-        for cgroup in [Cgroup::v2("below"), Cgroup::v1("pids", "below")] {
-            let mut first = Victim::spawn(&["pause"], Some(&cgroup));
-            let args = Waiting::args(&["--cgroup", cgroup.path()]);
-            let waiting = Waiting::armed_in(&mut condition(&args));
-            let below = cgroup.sub("below");
-            let mut second = Victim::spawn(&["pause"], Some(&below));
-            first.signal(Signal::KILL);
-            first.wait();
-            assert_verdict(&wait(&["-t", "0", "--cgroup", cgroup.path()]), 3, "timeout");
-            waiting.assert_running();
-            second.signal(Signal::KILL);
-            assert_verdict(&waiting.finish(), 0, "done");
-            second.wait();
-        }
-    }
-}
-
-#[test]
-#[ignore = "needs root"]
-fn a_process_that_moves_out_is_waited_for_no_longer() {
-    for (_, condition) in BACKENDS {
-        let cgroup = Cgroup::v2("moves");
-        let victim = Victim::spawn(&["pause"], Some(&cgroup));
-        let args = Waiting::args(&["--cgroup", cgroup.path()]);
-        let waiting = Waiting::armed_in(&mut condition(&args));
-        Cgroup::leave_all(victim.pid());
-        assert_verdict(&waiting.finish(), 0, "done");
-    }
-}
-
-#[test]
-#[ignore = "needs root"]
 fn a_v1_cgroup_is_waited_for() {
     for (_, condition) in BACKENDS {
         let cgroup = Cgroup::v1("pids", "v1");
-        let (mut crowd, _) = crowd(&["1", "8", "0"], &cgroup);
+        let (mut crowd, _) = Victim::crowd(&["1", "8", "0"], &cgroup);
         let args = Waiting::args(&["--cgroup", cgroup.path()]);
         let waiting = Waiting::armed_in(&mut condition(&args));
         crowd.signal(Signal::KILL);
@@ -283,7 +192,7 @@ fn the_verdict_stands_alone_where_bpf_is_denied() {
     for (backend, condition) in BACKENDS {
         let served_by = applicable::instead_of(backend);
         let cgroup = Cgroup::v2("denied");
-        let (mut crowd, _) = crowd(&["5", "3", "0"], &cgroup);
+        let (mut crowd, _) = Victim::crowd(&["5", "3", "0"], &cgroup);
         let args = Waiting::args(&["--cgroup", cgroup.path()]);
         let waiting = Waiting::armed_in(&mut condition(&args));
         cgroup.kill();
@@ -359,7 +268,7 @@ fn the_cgroup_is_empty_right_after_the_verdict_in_300_rounds() {
         let large = if extent::is_small() { 16 } else { 64 };
         let mebibytes = if random.u8(..10) == 0 { large } else { 0 };
         let words = [processes, threads, mebibytes].map(|number| number.to_string());
-        let (mut crowd, _) = crowd(&words.each_ref().map(String::as_str), &cgroup);
+        let (mut crowd, _) = Victim::crowd(&words.each_ref().map(String::as_str), &cgroup);
         let (_, condition) = BACKENDS[random.usize(..BACKENDS.len())];
         let args = Waiting::args(&["--cgroup", cgroup.path()]);
         let waiting = Waiting::armed_in(&mut condition(&args));

@@ -2,18 +2,18 @@
 
 use std::fs;
 
-use probe_tests::{Cgroup, Deadline, Victim, Waiting, conditions::BACKENDS, probe_in};
+use probe_tests::{Cgroup, Deadline, Victim, Waiting, conditions::BACKENDS, probe_in, state};
 use rustix::process::Signal;
 use serde_json::Value;
 
-use super::{assert_verdict, crowd, wait};
+use super::{assert_verdict, wait};
 
 #[test]
 #[ignore = "needs root"]
 fn a_timeout_names_the_survivors() {
     let cgroup = Cgroup::v2("timeout");
     let victim = Victim::spawn(&["pause"], Some(&cgroup));
-    Deadline::start().until("the victim sleeps", || state(victim.pid()) == 'S');
+    Deadline::start().until("the victim sleeps", || state(victim.pid()) == Some('S'));
     for (_, condition) in BACKENDS {
         for timeout in ["0", "50ms"] {
             let args = ["wait", "--json", "-t", timeout, "--cgroup", cgroup.path()];
@@ -29,12 +29,6 @@ fn a_timeout_names_the_survivors() {
     }
     let empty = cgroup.sub("empty");
     assert_verdict(&wait(&["-t", "0", "--cgroup", empty.path()]), 0, "already");
-}
-
-fn state(pid: u32) -> char {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("it lives");
-    let (_, rest) = stat.rsplit_once(") ").expect("a name in brackets");
-    rest.chars().next().expect("a state")
 }
 
 /// The survivor of a wait that does not end, by its pid.
@@ -60,10 +54,10 @@ fn assert_reason(survivor: &Value, state: &str, words: &[&str]) {
 #[ignore = "needs root"]
 fn a_survivor_comes_with_the_reason_why_it_may_not_die() {
     let cgroup = Cgroup::v2("reasons");
-    let (_vfork, pid) = crowd(&["vfork"], &cgroup);
+    let (_vfork, pid) = Victim::crowd(&["vfork"], &cgroup);
     assert_reason(&survivor(&cgroup, pid), "D", &["uninterruptible", "vfork"]);
 
-    let (tracer, pid) = crowd(&["traced"], &cgroup);
+    let (tracer, pid) = Victim::crowd(&["traced"], &cgroup);
     assert_reason(
         &survivor(&cgroup, pid),
         "t",
@@ -78,7 +72,7 @@ fn a_survivor_comes_with_the_reason_why_it_may_not_die() {
     });
     assert_reason(&survivor(&cgroup, stopped.pid()), "T", &["stopped"]);
 
-    let (_leaderless, pid) = crowd(&["leaderless"], &cgroup);
+    let (_leaderless, pid) = Victim::crowd(&["leaderless"], &cgroup);
     assert_reason(&survivor(&cgroup, pid), "Z", &["leader", "thread"]);
 }
 
@@ -86,7 +80,7 @@ fn a_survivor_comes_with_the_reason_why_it_may_not_die() {
 #[ignore = "needs root"]
 fn a_zombie_does_not_keep_a_cgroup_populated() {
     let cgroup = Cgroup::v2("zombie");
-    let (parent, zombie) = crowd(&["zombie"], &cgroup);
+    let (parent, zombie) = Victim::crowd(&["zombie"], &cgroup);
     let output = wait(&["-t", "0", "--cgroup", cgroup.path()]);
     let verdict = assert_verdict(&output, 3, "timeout");
     let survivors = verdict["survivors"].as_array().expect("an array");

@@ -14,8 +14,8 @@ const NAMES: [&str; 4] = ["5.10", "6.19.6", "7.3", "UML"];
 /// The wait on each backend, what is said where one is missing, exits, kills, the
 /// doctor.
 const FILTERS: [&str; 11] = [
-    "backends::a_named_backend",
     "backends::auto_takes",
+    "backends::named::a_named",
     "backends::the_lower_backends",
     "doctor::with_every_privilege",
     "doctor::without_btf",
@@ -29,11 +29,12 @@ const FILTERS: [&str; 11] = [
 
 /// The same for a kernel that tells of no exit, and is twice emulated: there the
 /// soak alone has crowds.
-const UML_FILTERS: [&str; 7] = [
+const UML_FILTERS: [&str; 8] = [
     "backends::auto_takes",
     "doctor::with_every_privilege",
     "kill::until::a_cgroup_is_killed",
     "wait::a_",
+    "wait::changes",
     "wait::survivors",
     "wait::the_verdict",
     "wait::what_is_",

@@ -1,3 +1,5 @@
+mod keys;
+
 use ratatui::{Terminal, backend::TestBackend};
 
 use super::*;
@@ -72,12 +74,6 @@ fn screen(columns: u16, rows: u16, model: &Model) -> Vec<String> {
 fn shows(model: &Model, columns: u16, rows: u16, expected: &str) {
     let shown = screen(columns, rows, model).join("\n");
     assert_eq!(shown.trim_end(), expected.trim_end(), "\n{shown}");
-}
-
-fn press(model: &mut Model, keys: &str) {
-    for key in keys.chars() {
-        assert_eq!(model.press(Key::Char(key)), Flow::GoOn);
-    }
 }
 
 /// Pids of the deaths on the screen, from top to bottom.
@@ -171,86 +167,6 @@ fn no_size_is_too_small_or_too_large() {
 }
 
 #[test]
-fn only_failures_are_shown_if_only_they_are_asked_for() {
-    let mut model = busy();
-    assert_eq!(pids(&model), [4714, 4713, 4712, 4711]);
-    press(&mut model, "f");
-    assert_eq!(pids(&model), [4714, 4713, 4712]);
-    press(&mut model, "f");
-    assert_eq!(pids(&model).len(), 4);
-}
-
-#[test]
-fn a_filter_looks_at_names_and_places() {
-    let mut model = busy();
-    press(&mut model, "/web");
-    assert_eq!(pids(&model), [4714, 4713]);
-    assert_eq!(places(&model), ["runc:web"]);
-    assert_eq!(model.press(Key::Escape), Flow::GoOn);
-    press(&mut model, "/cc1");
-    assert_eq!(model.press(Key::Enter), Flow::GoOn);
-    assert_eq!(pids(&model), [4712]);
-    assert_eq!(model.press(Key::Escape), Flow::GoOn);
-    assert_eq!(pids(&model).len(), 4);
-}
-
-#[test]
-fn what_is_typed_into_the_filter_is_no_command() {
-    let mut model = busy();
-    press(&mut model, "/qpsf");
-    assert!(!model.is_paused());
-    assert_eq!(model.press(Key::Ctrl('c')), Flow::Quit);
-}
-
-#[test]
-fn places_stand_in_the_order_that_is_asked_for() {
-    let mut model = busy();
-    let order = |model: &Model| places(model).concat();
-    assert_eq!(order(&model), "runc:web/build/job/");
-    press(&mut model, "s");
-    assert_eq!(order(&model), "/runc:web/build/job");
-    press(&mut model, "s");
-    assert_eq!(order(&model), "runc:web/build/job/");
-    press(&mut model, "s");
-    assert_eq!(
-        order(&model),
-        "//build/jobruncweb".replace("runcweb", "runc:web")
-    );
-}
-
-#[test]
-fn a_paused_screen_stands_still_and_nothing_is_missed() {
-    let mut model = busy();
-    press(&mut model, "p");
-    let before = screen(80, 24, &model);
-    model.apply(death(9, "late", "1", "-", &Place::cgroup("/late")));
-    model.apply(Event::Lost {
-        count: 3,
-        reason: LossReason::RingFull,
-    });
-    model.tick();
-    assert_eq!(screen(80, 24, &model), before);
-    press(&mut model, "p");
-    assert_eq!(pids(&model)[0], 9);
-    assert!(screen(80, 24, &model)[0].contains("lost 3 (ring_full)"));
-}
-
-#[test]
-fn scrolling_ends_where_the_deaths_do() {
-    let mut model = busy();
-    press(&mut model, "jj");
-    assert_eq!(pids(&model), [4712, 4711]);
-    for _ in 0..9 {
-        assert_eq!(model.press(Key::PageDown), Flow::GoOn);
-    }
-    assert_eq!(pids(&model), [4711]);
-    assert_eq!(model.press(Key::Home), Flow::GoOn);
-    assert_eq!(pids(&model).len(), 4);
-    assert_eq!(model.press(Key::Up), Flow::GoOn);
-    assert_eq!(pids(&model).len(), 4);
-}
-
-#[test]
 fn a_place_is_forgotten_when_nobody_lives_or_dies_there_any_more() {
     let mut model = busy();
     model.apply(Event::Live(Live {
@@ -293,17 +209,4 @@ fn containers_of_one_name_are_two() {
     }));
     assert_eq!(places(&model), ["podman:db", "podman:db"]);
     assert!(screen(80, 24, &model)[0].contains("2 containers"));
-}
-
-#[test]
-fn the_keys_that_end_or_leave_it_say_so() {
-    let mut model = model();
-    assert_eq!(model.press(Key::Char('q')), Flow::Quit);
-    assert_eq!(model.press(Key::Ctrl('c')), Flow::Quit);
-    assert_eq!(model.press(Key::Ctrl('z')), Flow::Suspend);
-    press(&mut model, "?");
-    let help = screen(80, 24, &model).join("\n");
-    for key in ["quit", "pause", "sort", "exit(0)", "scroll", "Ctrl-Z"] {
-        assert!(help.contains(key), "{key}: {help}");
-    }
 }

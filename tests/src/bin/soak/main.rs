@@ -10,6 +10,7 @@
 //! Exit code 1: a verdict was wrong, a wait hangs, or a trial failed.
 
 mod crew;
+mod draw;
 mod ground;
 mod hand;
 mod judge;

@@ -1,4 +1,7 @@
+//! The table of processes, by events alone; [`scan`] and [`model`] beside it.
+
 mod model;
+mod scan;
 
 use std::collections::BTreeMap;
 
@@ -180,71 +183,6 @@ fn a_namesake_that_began_later_takes_the_place() {
 }
 
 #[test]
-fn who_is_about_to_be_a_zombie_is_not_scanned_in() {
-    let mut table = ProcessTable::new(HZ);
-    let [before, during] = [5, 6].map(|tgid| process(tgid, 100, A));
-    table.apply(&at(500, exit(&before)));
-    table.begin_scan(1000);
-    table.scanned(&scanned(&before));
-    table.apply(&at(1001, exit(&during)));
-    table.scanned(&scanned(&during));
-    let namesake = process(6, 3 * TICK_NS, A);
-    table.scanned(&scanned(&namesake));
-    let differences = table.finish_scan();
-    assert_eq!((differences.added, differences.removed), (1, 0));
-    assert_eq!(
-        table.get(6).map(Row::start_no_later_than_ns),
-        Some(3 * TICK_NS)
-    );
-    assert_eq!(pids(&table), [6]);
-}
-
-#[test]
-fn a_namesake_of_the_same_tick_is_not_scanned_out() {
-    let mut table = ProcessTable::new(HZ);
-    let [old, new] = [100, 300].map(|start_ns| process(5, start_ns, A));
-    table.apply(&at(200, exit(&old)));
-    table.apply(&at(301, fork(&new)));
-    table.begin_scan(400);
-    table.scanned(&scanned(&new));
-    assert_eq!(table.finish_scan(), Differences::default());
-    assert_eq!(pids(&table), [5]);
-}
-
-#[test]
-fn however_many_exit_during_a_scan_none_is_scanned_in() {
-    let mut table = ProcessTable::new(HZ);
-    let dead = |tgid| process(tgid, 100, A);
-    table.begin_scan(1000);
-    for tgid in 1..20_000 {
-        table.apply(&at(1001, exit(&dead(tgid))));
-    }
-    for tgid in 1..20_000 {
-        table.scanned(&scanned(&dead(tgid)));
-    }
-    assert_eq!(table.finish_scan(), Differences::default());
-    assert!(table.is_empty());
-    // Of old exits there are not more and more.
-    table.begin_scan(2000);
-    table.scanned(&scanned(&dead(1)));
-    assert_eq!(table.finish_scan().added, 1);
-}
-
-#[test]
-fn zombies_are_not_live() {
-    let mut table = ProcessTable::new(HZ);
-    let it = process(5, 100, A);
-    table.apply(&at(101, fork(&it)));
-    table.begin_scan(200);
-    table.scanned(&Scanned {
-        is_dead: true,
-        ..scanned(&it)
-    });
-    let differences = table.finish_scan();
-    assert_eq!((differences.added, differences.removed), (0, 1));
-}
-
-#[test]
 fn without_start_times_the_pid_and_the_time_of_exit_must_do() {
     let mut table = ProcessTable::new(HZ);
     let mut it = process(5, 0, A);
@@ -292,59 +230,4 @@ fn a_thread_that_moves_does_not_take_its_process_with_it() {
     thread.tid = 77;
     table.apply(&at(102, attach(&thread, B)));
     assert_eq!(table.get(5).and_then(Row::cgroup), Some(A));
-}
-
-#[test]
-fn an_event_tells_a_scanned_process_its_exact_start() {
-    let mut table = ProcessTable::new(HZ);
-    let it = process(5, 3 * TICK_NS + 17, A);
-    table.begin_scan(4 * TICK_NS);
-    table.scanned(&scanned(&it));
-    assert_eq!(table.get(5).and_then(Row::start_boottime_ns), None);
-    // It is older than the scan: nothing but the start is taken from it.
-    let mut late = it.clone();
-    late.cgroup = Some(B);
-    late.comm = comm(9);
-    table.apply(&at(4 * TICK_NS - 1, exec(&late)));
-    table.apply(&at(4 * TICK_NS - 1, attach(&late, B)));
-    let row = table.get(5).expect("it lives");
-    assert_eq!(row.start_boottime_ns(), it.start_boottime_ns);
-    assert_eq!((row.comm(), row.cgroup()), (it.comm, it.cgroup));
-}
-
-#[test]
-fn nobody_is_born_by_an_event_from_before_the_scan() {
-    let mut table = ProcessTable::new(HZ);
-    table.begin_scan(1000);
-    table.finish_scan();
-    let it = process(5, 100, A);
-    table.apply(&at(101, fork(&it)));
-    table.apply(&at(102, exec(&it)));
-    table.apply(&at(103, attach(&it, A)));
-    assert!(table.is_empty());
-}
-
-#[test]
-fn a_hundred_thousand_processes_take_less_than_16_mib() {
-    const PROCESSES: u32 = 100_000;
-    let mut table = ProcessTable::new(HZ);
-    table.begin_scan(1000);
-    for tgid in 1..=PROCESSES {
-        // Each in a cgroup of its own: nothing takes more.
-        table.scanned(&scanned(&process(tgid, 0, cgroup(u64::from(tgid)))));
-    }
-    table.finish_scan();
-    assert_eq!(table.len(), PROCESSES as usize);
-    let bytes = map_bytes(&table.rows) + map_bytes(&table.cgroups);
-    assert!(bytes < 16 << 20, "{bytes}");
-    // And give it back.
-    table.begin_scan(2000);
-    table.finish_scan();
-    assert!(map_bytes(&table.rows) + map_bytes(&table.cgroups) < 1 << 20);
-}
-
-/// A power of two of buckets, of which an eighth stays free, with a byte each.
-fn map_bytes<K, V>(map: &HashMap<K, V>) -> usize {
-    let buckets = (map.capacity() * 8 / 7).next_power_of_two();
-    buckets * (size_of::<(K, V)>() + 1)
 }

@@ -1,0 +1,97 @@
+//! What comes in place of a request, and requests that are old or in a hurry.
+
+use std::time::{Duration, Instant};
+
+use probe_tests::Daemon;
+
+use super::abuse::{assert_problem, get, raw, status};
+
+#[test]
+#[ignore = "needs root"]
+fn what_is_no_http_is_refused_or_closed() {
+    let daemon = Daemon::start(&[]);
+    let headers = |count: usize| {
+        let headers: Vec<_> = (0..count).map(|it| format!("x-{it}: y\r\n")).collect();
+        let headers = headers.concat();
+        format!("GET /healthz HTTP/1.1\r\n{headers}\r\n").into_bytes()
+    };
+    let long = |bytes: usize| format!("GET /{} HTTP/1.1\r\n\r\n", "x".repeat(bytes)).into_bytes();
+    let cases = [
+        b"\0\0\0\0\r\n\r\n".to_vec(),
+        b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03".repeat(10),
+        b"SSH-2.0-OpenSSH\r\n\r\n".to_vec(),
+        b"GET /healthz HTTP/9.9\r\n\r\n".to_vec(),
+        b"GET  /healthz HTTP/1.1\r\n\r\n".to_vec(),
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(),
+        b"GET /healthz HTTP/1.1\r\nx\r\n\r\n".to_vec(),
+        b"GET /healthz HTTP/1.1\r\nx: \0\r\n\r\n".to_vec(),
+        b"POST /v1/wait HTTP/1.1\r\ncontent-length: -1\r\n\r\n".to_vec(),
+        b"POST /v1/wait HTTP/1.1\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n".to_vec(),
+        b"POST /v1/wait HTTP/1.1\r\ncontent-length: 99999999999999999999999\r\n\r\n".to_vec(),
+        b"POST /v1/wait HTTP/1.1\r\ncontent-type: application/json\r\n\
+          transfer-encoding: chunked\r\n\r\nZZZ\r\n\r\n"
+            .to_vec(),
+        b"POST /v1/wait HTTP/1.1\r\ntransfer-encoding: gzip\r\n\r\n".to_vec(),
+        headers(1000),
+        headers(100_000),
+        long(100_000),
+        long(10_000_000),
+    ];
+    let mut explained = 0;
+    for bytes in cases {
+        let what = String::from_utf8_lossy(&bytes[..bytes.len().min(60)]).into_owned();
+        let begun = Instant::now();
+        let said = raw(daemon.socket(), &bytes);
+        if !said.is_empty() {
+            let status = status(&said);
+            assert!((400..500).contains(&status), "{what}: {said}");
+            assert_problem(&said, status, &what);
+            explained += 1;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(20), "{what}");
+        assert_eq!(daemon.get("/healthz").status, 200, "after {what}");
+    }
+    assert!(explained > 10, "only {explained} got a word");
+    let _output = daemon.stop();
+}
+
+#[test]
+#[ignore = "needs root"]
+fn old_and_hurried_clients_are_served() {
+    let daemon = Daemon::start(&[]);
+    let socket = daemon.socket();
+    let said = raw(socket, b"GET /healthz HTTP/1.0\r\n\r\n");
+    assert!(status(&said) == 200 && said.ends_with("ok\n"), "{said}");
+    let body = r#"{"targets":[{"pid":1}],"timeout_ms":0}"#;
+    let request = format!(
+        "POST /v1/wait HTTP/1.0\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let said = raw(socket, request.as_bytes());
+    assert!(
+        said.contains("\"timeout\"") && !said.contains("chunked"),
+        "{said}"
+    );
+
+    // Several at once; each is answered, in order.
+    let one = "GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n";
+    let bytes = [one.repeat(50).as_bytes(), &get("/v1/exits?limit=0")].concat();
+    let said = raw(socket, &bytes);
+    assert_eq!(said.matches("HTTP/1.1 200 OK").count(), 50, "{said}");
+    assert!(said.contains("HTTP/1.1 400"), "{said}");
+
+    // An error is not the end of a connection.
+    let wrong = "POST /v1/wait HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n\
+                 content-length: 2\r\n\r\n{}";
+    let bytes = [
+        wrong.as_bytes(),
+        one.as_bytes(),
+        wrong.as_bytes(),
+        &get("/healthz"),
+    ]
+    .concat();
+    let said = raw(socket, &bytes);
+    assert_eq!(said.matches("HTTP/1.1 400").count(), 2, "{said}");
+    assert_eq!(said.matches("HTTP/1.1 200").count(), 2, "{said}");
+    let _output = daemon.stop();
+}

@@ -1,0 +1,117 @@
+//! What is said where something is not permitted, and what is done without it.
+
+use probe_tests::{
+    Cgroup, Daemon, Probe, Victim, Waiting, applicable, conditions, kernel, probe, probe_in, record,
+};
+use rustix::process::Signal;
+use serde_json::Value;
+
+#[test]
+#[ignore = "needs root"]
+fn without_privilege_the_hint_names_the_capabilities_and_the_daemon() {
+    let words = [
+        "not permitted",
+        "hint: ",
+        "CAP_BPF",
+        "CAP_PERFMON",
+        "daemon",
+    ];
+    let mut nobody = conditions::without_privilege(&["trace"]);
+    probe_in(&mut nobody).assert_refused(5, &words);
+    let mut confined = conditions::without_bpf_capabilities(&["trace"]);
+    probe_in(&mut confined).assert_refused(5, &words);
+}
+
+#[test]
+#[ignore = "needs root"]
+fn the_two_capabilities_of_the_hint_suffice() {
+    let cgroup = Cgroup::v2("two-capabilities");
+    let args = ["trace", "--json", "--cgroup", cgroup.path()];
+    let mut probe = Probe::trace_in(&mut conditions::with_two_capabilities(&args));
+    let mut victim = Victim::start(&["exit", "7"], Some(&cgroup));
+    assert_eq!(
+        record::wait_status(&probe.exit_of(victim.pid())),
+        victim.wait()
+    );
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_limit_on_locked_memory_is_named_where_bpf_counts_and_is_nothing_elsewhere() {
+    let little = conditions::with_little_locked_memory;
+    let counts = kernel::counts_bpf_as_locked_memory();
+    if counts && applicable::has_bpf() {
+        let words = ["65536 bytes of RLIMIT_MEMLOCK", "ulimit -l unlimited"];
+        probe_in(&mut little(&["trace"])).assert_refused(5, &words);
+        let report = probe_in(&mut little(&["doctor"]));
+        assert!(report.stdout.contains("CAP_SYS_RESOURCE"), "{report:#?}");
+    }
+    // What a wait needs is there all the same.
+    let mut victim = Victim::spawn(&["pause"], None);
+    let pid = victim.pid().to_string();
+    let waiting = Waiting::armed_in(&mut little(&Waiting::args(&[&pid])));
+    victim.signal(Signal::KILL);
+    victim.wait();
+    let output = waiting.finish();
+    assert_eq!(output.code, Some(0), "{output:#?}");
+    let verdict = output.json().pop().expect("a verdict");
+    let serves_bpf = !counts && applicable::has_bpf();
+    let backend = if serves_bpf { "bpf" } else { "pidfd" };
+    assert_eq!(verdict["backend"], backend, "{output:#?}");
+}
+
+#[test]
+#[ignore = "needs root"]
+fn where_the_kernel_lets_nobody_trace_pidfds_serve_and_the_reason_is_told() {
+    let mut victim = Victim::spawn(&["pause"], None);
+    let waiting = Waiting::armed(&[&victim.pid().to_string()]);
+    victim.signal(Signal::KILL);
+    victim.wait();
+    let output = waiting.finish();
+    assert_eq!(output.code, Some(0), "{output:#?}");
+    let verdict = output.json().pop().expect("a verdict");
+    assert_eq!(
+        verdict["backend"],
+        applicable::best_backend(),
+        "{output:#?}"
+    );
+    if applicable::has_bpf() {
+        return;
+    }
+    let why = if applicable::is_locked_down() {
+        "lockdown=confidentiality"
+    } else {
+        "cannot attach to tracepoint"
+    };
+    let socket = Daemon::directory();
+    let socket = socket.path().join("probe.sock");
+    let socket = socket.to_str().expect("text");
+    for command in [&["trace"][..], &["daemon", "--socket", socket]] {
+        probe(command).assert_refused(5, &[why, "probe wait"]);
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_seccomp_filter_against_bpf_is_not_permitted_and_hinted_at() {
+    let mut denied = conditions::denied("bpf,perf_event_open", "EPERM", &["trace"]);
+    probe_in(&mut denied).assert_refused(5, &["not permitted", "seccomp"]);
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_wait_without_privilege_is_right_all_the_same() {
+    let cgroup = Cgroup::v2("unprivileged-wait");
+    let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
+    let args = Waiting::args(&["--cgroup", cgroup.path()]);
+    let waiting = Waiting::armed_in(&mut conditions::without_privilege(&args));
+    victim.signal(Signal::KILL);
+    let output = waiting.finish();
+    victim.wait();
+    assert_eq!(output.code, Some(0), "{output:#?}");
+    let lines = output.json();
+    assert_eq!(
+        (lines.len(), &lines[0]["backend"]),
+        (1, &Value::from("pidfd"))
+    );
+}

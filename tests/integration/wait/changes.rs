@@ -1,0 +1,82 @@
+//! What happens to a cgroup while it is waited for.
+
+use std::fs;
+
+use probe_tests::{Cgroup, Victim, Waiting, applicable, conditions::BACKENDS};
+use rustix::process::Signal;
+
+use super::{assert_empty, assert_verdict, wait};
+
+#[test]
+#[ignore = "needs root"]
+fn a_frozen_cgroup_waits_for_its_thaw() {
+    for (backend, condition) in BACKENDS {
+        let cgroup = Cgroup::v2("frozen");
+        let _victims = [(); 3].map(|()| Victim::spawn(&["pause"], Some(&cgroup)));
+        let args = Waiting::args(&["--cgroup", cgroup.path()]);
+        let waiting = Waiting::armed_in(&mut condition(&args));
+        cgroup.freeze();
+        // Freezing and thawing notify too, and hold back the notification that
+        // counts.
+        cgroup.kill();
+        cgroup.write("cgroup.freeze", "0");
+        let verdict = assert_verdict(&waiting.finish(), 0, "done");
+        assert_eq!(verdict["backend"], applicable::instead_of(backend));
+        assert_empty(&cgroup);
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_cgroup_that_somebody_else_removes_is_done() {
+    for (_, condition) in BACKENDS {
+        let parent = Cgroup::v2("removed");
+        let cgroup = parent.sub("below");
+        let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
+        let args = Waiting::args(&["--cgroup", cgroup.path()]);
+        let waiting = Waiting::armed_in(&mut condition(&args));
+        cgroup.freeze();
+        cgroup.kill();
+        // As soon as it works: the kernel then cancels the notification that it
+        // holds back, and who relies on it is never woken.
+        while fs::remove_dir(cgroup.path()).is_err() {
+            std::thread::yield_now();
+        }
+        assert_verdict(&waiting.finish(), 0, "done");
+        victim.wait();
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn what_is_made_below_during_the_wait_counts() {
+    for (_, condition) in BACKENDS {
+        for cgroup in [Cgroup::v2("below"), Cgroup::v1("pids", "below")] {
+            let mut first = Victim::spawn(&["pause"], Some(&cgroup));
+            let args = Waiting::args(&["--cgroup", cgroup.path()]);
+            let waiting = Waiting::armed_in(&mut condition(&args));
+            let below = cgroup.sub("below");
+            let mut second = Victim::spawn(&["pause"], Some(&below));
+            first.signal(Signal::KILL);
+            first.wait();
+            assert_verdict(&wait(&["-t", "0", "--cgroup", cgroup.path()]), 3, "timeout");
+            waiting.assert_running();
+            second.signal(Signal::KILL);
+            assert_verdict(&waiting.finish(), 0, "done");
+            second.wait();
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_process_that_moves_out_is_waited_for_no_longer() {
+    for (_, condition) in BACKENDS {
+        let cgroup = Cgroup::v2("moves");
+        let victim = Victim::spawn(&["pause"], Some(&cgroup));
+        let args = Waiting::args(&["--cgroup", cgroup.path()]);
+        let waiting = Waiting::armed_in(&mut condition(&args));
+        Cgroup::leave_all(victim.pid());
+        assert_verdict(&waiting.finish(), 0, "done");
+    }
+}
