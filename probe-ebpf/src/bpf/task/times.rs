@@ -12,7 +12,7 @@ use crate::{
 /// Tasks that are on their way out when the last one of the group gets here: a few
 /// for each CPU. The verifier walks through each step of the loop.
 const MAX_TASKS: u32 = 8;
-/// How often it looks again if a task was released meanwhile.
+/// How often it looks: again, if a task was released meanwhile.
 const MAX_LOOKS: u32 = 2;
 
 /// User, system and exact run time in nanoseconds.
