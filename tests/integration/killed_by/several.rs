@@ -1,6 +1,8 @@
 //! More signals than the one that killed.
 
-use probe_tests::{Cgroup, Trial, Victim, extent, record};
+use std::fs;
+
+use probe_tests::{Cgroup, Deadline, Trial, Victim, extent, record, state};
 use serde_json::Value;
 
 use super::{by, send_to};
@@ -105,6 +107,8 @@ fn of_two_that_kill_the_one_whose_signal_it_was_is_named() {
         ("kill", 9, 15),
     ] {
         let mut victim = trial.ready(&["threads", "3", "ready", "pause"]);
+        // Who is frozen while it runs is no task that a signal is given to.
+        Deadline::start().until("all its tasks sleep", || all_sleep(victim.pid()));
         freezer.add(victim.pid());
         freezer.freeze_v1();
         let first = send_to(how, &victim, &one.to_string());
@@ -122,6 +126,15 @@ fn of_two_that_kill_the_one_whose_signal_it_was_is_named() {
             "{how} {one} {two}: {exit}, not {killer}"
         );
     }
+}
+
+fn all_sleep(pid: u32) -> bool {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("it lives");
+    let mut states = tasks.map(|task| {
+        let tid = task.expect("it lives").file_name();
+        state(tid.to_str()?.parse().ok()?)
+    });
+    states.all(|state| state == Some('S'))
 }
 
 #[test]
