@@ -26,7 +26,7 @@ const MEMORY: &str = "3G";
 
 /// How to start one.
 pub(super) struct Guest<'a> {
-    pub(super) row: &'a Row,
+    pub(super) row: &'a Row<'a>,
     pub(super) kernel: &'a Kernel,
     pub(super) qemu: Option<Qemu>,
     pub(super) initramfs: &'a Initramfs,

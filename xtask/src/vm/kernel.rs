@@ -2,14 +2,15 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
+    fs::{self, File},
+    io::Read,
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use super::{
-    row::{self, Machine, Row},
+    row::{self, Machine, Origin, Package, Row},
     uml,
 };
 use crate::{
@@ -27,6 +28,32 @@ pub(super) struct Kernel {
     pub(super) package: String,
 }
 
+impl Kernel {
+    /// A file of somebody's. The emulator would take any, and wait for ever.
+    fn of(path: &Path) -> Result<Self> {
+        let mut start = [0; SIGNATURE_AT + SIGNATURE.len()];
+        let read = File::open(path).and_then(|mut file| file.read_exact(&mut start));
+        read.with_context(|| format!("read {}", path.display()))?;
+        ensure!(
+            start.ends_with(SIGNATURE),
+            "{} is no kernel that x86 boots\nhint: it is /boot/vmlinuz-*, or arch/x86/boot/bzImage \
+             where one was built, and not vmlinux",
+            path.display()
+        );
+        Ok(Self {
+            image: path.to_owned(),
+            uml: None,
+            package: path.display().to_string(),
+        })
+    }
+}
+
+/// What the kernel has for boot loaders to know it by, and where.
+///
+/// <https://github.com/torvalds/linux/blob/v6.12/arch/x86/boot/header.S#L245>
+const SIGNATURE: &[u8] = b"HdrS";
+const SIGNATURE_AT: usize = 0x202;
+
 /// Suites that were asked already.
 #[derive(Default)]
 pub(super) struct Catalogue {
@@ -34,19 +61,26 @@ pub(super) struct Catalogue {
 }
 
 impl Catalogue {
-    /// The kernel of a row, from the last run or from Debian.
+    /// The kernel of a row: a file of somebody's, or from the last run or Debian.
     pub(super) fn kernel(&mut self, row: &Row) -> Result<Kernel> {
+        match &row.origin {
+            Origin::Image(path) => Kernel::of(path),
+            Origin::Package(package) => self.packaged(row, package),
+        }
+    }
+
+    fn packaged(&mut self, row: &Row, asked: &Package) -> Result<Kernel> {
         let directory = checkout::target().join("vm/kernels").join(row.name);
         let (image, note) = (directory.join("image"), directory.join("package"));
-        let asked = format!("{} of {}\n", row.package, row.suite);
+        let line = format!("{} of {}\n", asked.name, asked.suite);
         let kept = fs::read_to_string(&note).unwrap_or_default();
-        if let Some(package) = kept.strip_prefix(&asked) {
+        if let Some(package) = kept.strip_prefix(&line) {
             let package = package.to_owned();
             return self.bootable(row, image, package);
         }
-        let apt = self.suite(row)?;
-        let package = choose(apt, row)?;
-        println!("{}: downloading {package} of {}", row.name, row.suite);
+        let apt = self.suite(asked)?;
+        let package = choose(apt, asked)?;
+        println!("{}: downloading {package} of {}", row.name, asked.suite);
         let unpacked = apt.unpack(&package)?;
         let found = find_image(&unpacked, row.machine)?;
         fs::create_dir_all(&directory)
@@ -62,7 +96,7 @@ impl Catalogue {
         }
         fs::remove_dir_all(&unpacked).with_context(|| format!("remove {}", unpacked.display()))?;
         // Last: an interrupted download must not look finished.
-        fs::write(&note, asked + &package).with_context(|| format!("write {}", note.display()))?;
+        fs::write(&note, line + &package).with_context(|| format!("write {}", note.display()))?;
         self.bootable(row, image, package)
     }
 
@@ -85,24 +119,24 @@ impl Catalogue {
     }
 
     /// The archives differ in what they carry: the first that has the suite.
-    fn suite(&mut self, row: &Row) -> Result<&Apt> {
-        if !self.suites.contains_key(row.suite) {
+    fn suite(&mut self, package: &Package) -> Result<&Apt> {
+        if !self.suites.contains_key(package.suite) {
             let mut result = Err(anyhow::anyhow!(
                 "apt names no archive of this machine that has {}",
-                row.suite
+                package.suite
             ));
-            for archive in apt::archives(row.archive)? {
-                let suite = row.suite.to_owned();
-                let state = checkout::target().join("vm/apt").join(row.suite);
+            for archive in apt::archives(package.archive)? {
+                let suite = package.suite.to_owned();
+                let state = checkout::target().join("vm/apt").join(package.suite);
                 let apt = Apt::new(state, &[Source { archive, suite }])?;
                 result = apt.update().map(|()| apt);
                 if result.is_ok() {
                     break;
                 }
             }
-            self.suites.insert(row.suite, result?);
+            self.suites.insert(package.suite, result?);
         }
-        self.suites.get(row.suite).context("it was put there")
+        self.suites.get(package.suite).context("it was put there")
     }
 }
 
@@ -112,18 +146,18 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
         .with_context(|| format!("copy {}", from.display()))
 }
 
-/// The package of the row, or the newest of its line.
-fn choose(apt: &Apt, row: &Row) -> Result<String> {
-    if !apt.madison(row.package)?.is_empty() {
-        return Ok(row.package.to_owned());
+/// The package, or the newest of its line.
+fn choose(apt: &Apt, asked: &Package) -> Result<String> {
+    if !apt.madison(asked.name)?.is_empty() {
+        return Ok(asked.name.to_owned());
     }
-    let Some(line) = row.line else {
-        bail!("{} has no {}", row.suite, row.package);
+    let Some(line) = asked.line else {
+        bail!("{} has no {}", asked.suite, asked.name);
     };
     let names = apt.names(line)?;
     let newest = row::newest(&names, line);
-    let newest = newest.with_context(|| format!("{} has no {line}*", row.suite))?;
-    println!("{}: {} is gone", row.name, row.package);
+    let newest = newest.with_context(|| format!("{} has no {line}*", asked.suite))?;
+    println!("{} is gone from {}", asked.name, asked.suite);
     Ok(newest.to_owned())
 }
 
@@ -149,4 +183,23 @@ fn find_image(unpacked: &Path, machine: Machine) -> Result<PathBuf> {
         }
     }
     bail!("no kernel in {}", unpacked.display());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_x86_does_not_boot_is_refused_before_it_is_tried() {
+        let refused = |path: &str| {
+            let refused = Kernel::of(Path::new(path))
+                .err()
+                .map(|it| format!("{it:#}"));
+            refused.unwrap_or_default()
+        };
+        let this = std::env::current_exe().expect("the test's own program");
+        assert!(refused(&this.to_string_lossy()).contains("is no kernel that x86 boots"));
+        assert!(refused("/dev/null").starts_with("read /dev/null"));
+        assert!(refused("/nowhere").starts_with("read /nowhere: No such file"));
+    }
 }

@@ -24,11 +24,11 @@ use super::{
 pub(super) type Plan<'a> = dyn Fn(&Row) -> Vec<String> + Sync + 'a;
 
 /// A row with the kernel that it got.
-pub(super) type Kernels = [(&'static Row, Kernel)];
+pub(super) type Kernels<'a> = [(&'a Row<'a>, Kernel)];
 
 /// See the module.
 pub(super) struct Machines<'a> {
-    pub(super) kernels: &'a Kernels,
+    pub(super) kernels: &'a Kernels<'a>,
     pub(super) plan: &'a Plan<'a>,
     pub(super) qemu: Option<Qemu>,
     pub(super) initramfs: &'a Initramfs,
@@ -43,7 +43,7 @@ pub(super) struct Machines<'a> {
 
 /// What happened to a row.
 pub(super) struct Ended<'a> {
-    pub(super) row: &'static Row,
+    pub(super) row: &'a Row<'a>,
     pub(super) kernel: &'a Kernel,
     /// One for each start that there was time for, with what its pid 1 was told.
     pub(super) runs: Vec<(String, Run)>,
@@ -53,7 +53,7 @@ pub(super) struct Ended<'a> {
 }
 
 /// Rows of which nobody has taken charge, the next one last.
-type Queue<'a> = Mutex<Vec<&'a (&'static Row, Kernel)>>;
+type Queue<'a> = Mutex<Vec<&'a (&'a Row<'a>, Kernel)>>;
 
 impl<'a> Machines<'a> {
     /// Runs all of them to their ends; tells of each row as it ends.
@@ -93,7 +93,7 @@ impl<'a> Machines<'a> {
         }
     }
 
-    fn row(&self, row: &'static Row, kernel: &'a Kernel) -> Result<Ended<'a>> {
+    fn row(&self, row: &'a Row<'a>, kernel: &'a Kernel) -> Result<Ended<'a>> {
         let begun = Instant::now();
         let starts = (self.plan)(row);
         let all = starts.len();

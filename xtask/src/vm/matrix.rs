@@ -13,17 +13,17 @@ use super::{
 
 /// See the module.
 #[derive(Default)]
-pub(super) struct Matrix {
-    table: Table,
-    support: Support,
+pub(super) struct Matrix<'a> {
+    table: Table<'a>,
+    support: Support<'a>,
     /// What is found out is kept, and not compared with what is.
     records: bool,
-    failed: Vec<&'static str>,
+    failed: Vec<&'a str>,
     /// Kernels that could not be had and need not.
     left_out: Vec<String>,
 }
 
-impl Matrix {
+impl<'a> Matrix<'a> {
     pub(super) fn new(records: bool) -> Self {
         Self {
             records,
@@ -34,14 +34,14 @@ impl Matrix {
     /// A kernel that cannot be had has failed, but the others are run.
     pub(super) fn kernels(
         &mut self,
-        rows: &[&'static Row],
+        rows: &'a [Row<'a>],
         allow_missing: bool,
-    ) -> Vec<(&'static Row, Kernel)> {
+    ) -> Vec<(&'a Row<'a>, Kernel)> {
         let mut catalogue = Catalogue::default();
         let mut kernels = Vec::new();
         for row in rows {
             match catalogue.kernel(row) {
-                Ok(kernel) => kernels.push((*row, kernel)),
+                Ok(kernel) => kernels.push((row, kernel)),
                 Err(error) => {
                     eprintln!("MISSING: {}: {error:#}", row.name);
                     if allow_missing {
@@ -57,7 +57,7 @@ impl Matrix {
     }
 
     /// A row that has come to its end.
-    pub(super) fn add(&mut self, ended: Ended<'_>) -> Result<()> {
+    pub(super) fn add(&mut self, ended: Ended<'a>) -> Result<()> {
         let name = ended.row.name;
         for (words, run) in ended.runs {
             let mut trouble = run.trouble();
@@ -87,7 +87,7 @@ impl Matrix {
         Ok(())
     }
 
-    fn fail(&mut self, name: &'static str) {
+    fn fail(&mut self, name: &'a str) {
         if !self.failed.contains(&name) {
             self.failed.push(name);
         }

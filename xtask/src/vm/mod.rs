@@ -26,11 +26,13 @@ mod uml;
 use std::{
     iter,
     num::NonZeroUsize,
+    path::PathBuf,
     thread::available_parallelism,
     time::{Duration, Instant},
 };
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
+use clap::ArgGroup;
 
 use self::{
     machines::{Kernels, Machines},
@@ -42,11 +44,17 @@ use crate::setup;
 
 /// The tests and the soak on other kernels, in virtual machines
 #[derive(Debug, clap::Args)]
+#[command(group = ArgGroup::new("named").args(["kernel", "image"]).multiple(true))]
 #[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
 pub(crate) struct Args {
     /// Only these kernels; --list tells their names
     #[arg(long, value_name = "NAME", num_args = 1..)]
     kernel: Vec<String>,
+
+    /// These files, in place of the kernels that --list tells: what x86 boots, as in
+    /// /boot/vmlinuz-*, with what they need to boot built in
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    image: Vec<PathBuf>,
 
     /// Only tests whose names contain one of these
     #[arg(long, value_name = "FILTER", num_args = 1..)]
@@ -67,7 +75,7 @@ pub(crate) struct Args {
     built: bool,
 
     /// What `cargo xtask test` runs of it, with the programs that it builds
-    #[arg(long, conflicts_with_all = ["kernel", "test", "shell", "record"])]
+    #[arg(long, conflicts_with_all = ["named", "test", "shell", "record"])]
     quick: bool,
 
     /// Show the kernels and do nothing
@@ -75,7 +83,7 @@ pub(crate) struct Args {
     list: bool,
 
     /// A shell on one kernel in place of the tests
-    #[arg(long, requires = "kernel")]
+    #[arg(long, requires = "named")]
     shell: bool,
 
     /// Go on without kernels that cannot be had
@@ -83,7 +91,7 @@ pub(crate) struct Args {
     allow_missing: bool,
 
     /// Write docs/kernels, and the tables that are made of it
-    #[arg(long)]
+    #[arg(long, conflicts_with = "image")]
     record: bool,
 
     /// Minutes that a machine may take
@@ -104,8 +112,8 @@ const CONTAINERS: &str = "runtimes";
 pub(crate) fn run(args: &Args) -> Result<()> {
     let rows = rows(args)?;
     if args.list {
-        for row in rows {
-            println!("{:<13} {:<43} {}", row.name, row.package, row.purpose);
+        for row in &rows {
+            println!("{:<13} {:<43} {}", row.name, row.origin, row.purpose);
         }
         return Ok(());
     }
@@ -144,8 +152,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 /// What runs in virtual machines in `cargo xtask test`, with what that built;
 /// says what is to be known of it.
 pub(crate) fn test() -> Result<String> {
+    let rows = subset::rows();
     let mut matrix = Matrix::default();
-    let kernels = matrix.kernels(&subset::rows(), false);
+    let kernels = matrix.kernels(&rows, false);
     let qemu = qemu(&kernels)?;
     setup::packages(&PACKAGES);
     let initramfs = initramfs::pack(&build::built()?)?;
@@ -173,15 +182,27 @@ fn qemu(kernels: &Kernels) -> Result<Option<Qemu>> {
         .transpose()
 }
 
-fn rows(args: &Args) -> Result<Vec<&'static Row>> {
+fn rows(args: &Args) -> Result<Vec<Row<'_>>> {
     for name in &args.kernel {
         if ROWS.iter().all(|row| row.name != name) {
             bail!("no kernel {name}: --list shows them");
         }
     }
-    let is_wanted =
-        |row: &&Row| args.kernel.is_empty() || args.kernel.iter().any(|it| it == row.name);
-    Ok(ROWS.iter().filter(is_wanted).collect())
+    let are_all = args.kernel.is_empty() && args.image.is_empty();
+    let is_wanted = |row: &Row| are_all || args.kernel.iter().any(|it| it == row.name);
+    let mut rows: Vec<_> = ROWS.into_iter().filter(is_wanted).collect();
+    for image in &args.image {
+        let row = Row::of(image)?;
+        let is_other = |it: &Row| it.name != row.name;
+        ensure!(
+            ROWS.iter().chain(&rows).all(is_other),
+            "two kernels would be called {}: {}\nhint: give the file another name",
+            row.name,
+            image.display()
+        );
+        rows.push(row);
+    }
+    Ok(rows)
 }
 
 /// What pid 1 of each start of a row's machine is told.

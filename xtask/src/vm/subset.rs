@@ -43,9 +43,9 @@ const UML_FILTERS: [&str; 8] = [
 /// The backends share them.
 const TRIALS: u32 = 60;
 
-pub(super) fn rows() -> Vec<&'static Row> {
-    let is_in = |row: &&Row| NAMES.contains(&row.name);
-    ROWS.iter().filter(is_in).collect()
+pub(super) fn rows() -> Vec<Row<'static>> {
+    let is_in = |row: &Row| NAMES.contains(&row.name);
+    ROWS.into_iter().filter(is_in).collect()
 }
 
 /// For pid 1.

@@ -17,20 +17,20 @@ const END: &str = "<!-- end -->\n";
 
 /// What a run found out about each kernel.
 #[derive(Default)]
-pub(super) struct Support {
-    found: Vec<Column>,
+pub(super) struct Support<'a> {
+    found: Vec<Column<'a>>,
 }
 
 /// One kernel.
-struct Column {
-    row: &'static str,
+struct Column<'a> {
+    row: &'a str,
     golden: Golden,
 }
 
-impl Support {
+impl<'a> Support<'a> {
     /// Of a run in which the kernel's doctor answered; the first of a kernel
     /// counts, and later ones that are set up otherwise add their tests.
-    pub(super) fn add(&mut self, row: &'static str, package: &str, run: &Transcript) -> Result<()> {
+    pub(super) fn add(&mut self, row: &'a str, package: &str, run: &Transcript) -> Result<()> {
         let Some(report) = &run.doctor else {
             return Ok(());
         };
@@ -43,7 +43,7 @@ impl Support {
     }
 
     /// What differs from what is kept; a kernel of which nothing is kept is shown.
-    pub(super) fn differences(&self) -> Result<Vec<(&'static str, String)>> {
+    pub(super) fn differences(&self) -> Result<Vec<(&'a str, String)>> {
         let mut differences = Vec::new();
         for Column { row, golden } in &self.found {
             match Golden::kept(row)? {
@@ -212,7 +212,7 @@ mod tests {
         {"name":"cgroup.kill","ok":true,"detail":"there"},
         {"name":"tracepoint.sched_process_exit","ok":true,"detail":"attached, shape live"}]}}"#;
 
-    fn columns() -> Vec<Column> {
+    fn columns() -> Vec<Column<'static>> {
         let golden = serde_json::from_str(KEPT).expect("what is kept");
         vec![Column { row: "6.1", golden }]
     }

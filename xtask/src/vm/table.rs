@@ -9,30 +9,33 @@ use super::{row::ROWS, transcript::Outcome};
 
 /// See the module.
 #[derive(Default)]
-pub(super) struct Table {
-    columns: Vec<Column>,
+pub(super) struct Table<'a> {
+    columns: Vec<Column<'a>>,
 }
 
-struct Column {
-    kernel: &'static str,
+struct Column<'a> {
+    kernel: &'a str,
     outcomes: BTreeMap<String, Outcome>,
 }
 
-impl Column {
+impl Column<'_> {
     fn width(&self) -> usize {
         self.kernel.len().max("FAILED".len())
     }
 }
 
-impl Table {
+impl<'a> Table<'a> {
     /// What a kernel said; it may say more in a later start.
-    pub(super) fn add(&mut self, kernel: &'static str, outcomes: BTreeMap<String, Outcome>) {
+    pub(super) fn add(&mut self, kernel: &'a str, outcomes: BTreeMap<String, Outcome>) {
         match self.columns.iter_mut().find(|it| it.kernel == kernel) {
             Some(column) => column.outcomes.extend(outcomes),
             None => self.columns.push(Column { kernel, outcomes }),
         }
-        // They end in any order.
-        let place = |column: &Column| ROWS.iter().position(|row| row.name == column.kernel);
+        // They end in any order; what is no row of ours comes last.
+        let place = |column: &Column| {
+            let row = ROWS.iter().position(|row| row.name == column.kernel);
+            row.unwrap_or(ROWS.len())
+        };
         self.columns.sort_by_key(place);
     }
 
@@ -51,7 +54,7 @@ impl Table {
     }
 }
 
-impl Display for Table {
+impl Display for Table<'_> {
     fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
         let names: BTreeSet<_> = self
             .columns
