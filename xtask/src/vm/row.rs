@@ -54,7 +54,7 @@ impl<'a> Row<'a> {
         let name = name.with_context(|| format!("no name for a kernel: {}", image.display()))?;
         Ok(Self {
             name: name.strip_prefix("vmlinuz-").unwrap_or(name),
-            purpose: "somebody's",
+            purpose: "given as a file",
             origin: Origin::Image(image),
             machine: Machine::Qemu,
             words: "",
