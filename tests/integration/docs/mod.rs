@@ -4,10 +4,12 @@
 //! mount namespace, and where v2 is mounted elsewhere, those that name a cgroup see
 //! the machine as one with v2 only.
 
+mod blocks;
+mod namespace;
+mod shown;
+
 use std::{
     fs,
-    io::Read,
-    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
 };
 
@@ -15,14 +17,18 @@ use probe_tests::{Cgroup, Daemon, Deadline, Runc, Victim, applicable, conditions
 use serde_json::Value;
 use tempfile::NamedTempFile;
 
+use self::{
+    blocks::blocks,
+    namespace::{AS_IT_IS, Place, Sockets, V2_ONLY},
+    shown::{is_like, values},
+};
+
 const DOCUMENTS: [(&str, &str); 3] = [
-    ("README.md", include_str!("../../README.md")),
-    ("docs/api.md", include_str!("../../docs/api.md")),
-    ("docs/daemon.md", include_str!("../../docs/daemon.md")),
+    ("README.md", include_str!("../../../README.md")),
+    ("docs/api.md", include_str!("../../../docs/api.md")),
+    ("docs/daemon.md", include_str!("../../../docs/daemon.md")),
 ];
 
-const SOCKETS: &str = "/run/probe";
-const SOCKET: &str = "run/probe/probe.sock";
 const CGROUP: &str = "/sys/fs/cgroup/build";
 
 const ROUTES: [&str; 9] = [
@@ -36,12 +42,6 @@ const ROUTES: [&str; 9] = [
     "/metrics",
     "/healthz",
 ];
-
-/// What the shell does in a new mount namespace.
-const AS_IT_IS: &str = "true";
-const V2_ONLY: &str = "[ \"$(stat -f -c %T /sys/fs/cgroup)\" = cgroup2fs ] || {
-    umount --lazy --all --types cgroup,cgroup2 &&
-    mount -t cgroup2 cgroup2 /sys/fs/cgroup; }";
 
 /// A script, and what it is said to print.
 struct Example {
@@ -98,44 +98,6 @@ fn examples() -> Vec<Example> {
     found
 }
 
-/// Between two fences, and the lines on which those are.
-struct Block {
-    language: String,
-    text: String,
-    begin: usize,
-    end: usize,
-}
-
-fn blocks(text: &str) -> Vec<Block> {
-    let mut blocks: Vec<Block> = Vec::new();
-    let mut is_open = false;
-    for (number, line) in (1..).zip(text.lines()) {
-        match line.trim_start().strip_prefix("```") {
-            Some(_) if is_open => {
-                is_open = false;
-                blocks.last_mut().expect("one was opened").end = number;
-            }
-            Some(language) => {
-                is_open = true;
-                blocks.push(Block {
-                    language: language.to_owned(),
-                    text: String::new(),
-                    begin: number,
-                    end: 0,
-                });
-            }
-            None if is_open => {
-                let block = blocks.last_mut().expect("one was opened");
-                block.text.push_str(line);
-                block.text.push('\n');
-            }
-            None => {}
-        }
-    }
-    assert!(!is_open, "a fence without end");
-    blocks
-}
-
 impl Example {
     fn run(&self, place: &Place, cgroup: &Cgroup) {
         let victim = Victim::spawn(&["pause"], Some(cgroup));
@@ -173,33 +135,6 @@ impl Example {
                 assert!(has_like, "{}: {value} {what}", self.place);
             }
         }
-    }
-}
-
-fn values(text: &str) -> Vec<Value> {
-    let values = serde_json::Deserializer::from_str(text).into_iter();
-    let values: Result<_, _> = values.collect();
-    values.unwrap_or_else(|error| panic!("{error} in {text}"))
-}
-
-/// The same fields with the same types, where neither is null.
-fn is_like(one: &Value, other: &Value) -> bool {
-    match (one, other) {
-        (Value::Null, _) | (_, Value::Null) => true,
-        (Value::Object(one), Value::Object(other)) => {
-            one.get("type") == other.get("type")
-                && one.len() == other.len()
-                && one
-                    .iter()
-                    .all(|(key, value)| other.get(key).is_some_and(|it| is_like(value, it)))
-        }
-        (Value::Array(one), Value::Array(other)) => {
-            let pairs = one
-                .iter()
-                .flat_map(|it| other.iter().map(move |other| (it, other)));
-            one.is_empty() == other.is_empty() && pairs.into_iter().all(|(a, b)| is_like(a, b))
-        }
-        _ => std::mem::discriminant(one) == std::mem::discriminant(other),
     }
 }
 
@@ -250,68 +185,5 @@ impl Drop for Running {
         // Both fail if it has ended, which is as good.
         let _ended = self.child.kill();
         let _reaped = self.child.wait();
-    }
-}
-
-/// Where the namespaces have their sockets: removed if it was not there.
-struct Sockets(bool);
-
-impl Sockets {
-    fn directory() -> Self {
-        Self(fs::create_dir(SOCKETS).is_ok())
-    }
-}
-
-impl Drop for Sockets {
-    fn drop(&mut self) {
-        if self.0 {
-            let _others_use_it = fs::remove_dir(SOCKETS);
-        }
-    }
-}
-
-/// A mount namespace, and who holds it.
-struct Place(Child);
-
-impl Place {
-    fn make(mounts: &str) -> Self {
-        let script = format!(
-            "set -e; mount -t tmpfs -o mode=755 tmpfs {SOCKETS}; {mounts}; echo ready; exec cat"
-        );
-        let mut holder = Command::new("unshare")
-            .args(["--mount", "sh", "-c", &script])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("unshare is installed");
-        let mut ready = [0; 6];
-        let stdout = holder.stdout.as_mut().expect("piped");
-        stdout.read_exact(&mut ready).expect("it could be mounted");
-        Self(holder)
-    }
-
-    /// The same command in there.
-    fn enter(&self, command: &Command) -> Command {
-        let mut enter = Command::new("nsenter");
-        enter
-            .arg(format!("--mount=/proc/{}/ns/mnt", self.0.id()))
-            .arg("--")
-            .arg(command.get_program())
-            .args(command.get_args());
-        enter
-    }
-
-    /// As it can be reached from here.
-    fn socket(&self) -> PathBuf {
-        let root = Path::new("/proc").join(self.0.id().to_string());
-        root.join("root").join(SOCKET)
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        // Both fail if it has ended, which is as good.
-        let _ended = self.0.kill();
-        let _reaped = self.0.wait();
     }
 }
