@@ -38,7 +38,7 @@ pub(crate) fn exit_group_dead_probed(ctx: RawTracePointContext) -> i32 {
 
 /// 5.11 to 6.15. `live` was decremented before the tracepoint, so the last task
 /// sees 0; a slower task before it can see 0 as well, so a group may be
-/// reported twice and the reader drops the second.
+/// reported twice and the reader drops the second. Of a second loss it cannot know.
 #[raw_tracepoint(tracepoint = "sched_process_exit")]
 pub(crate) fn exit_live(ctx: RawTracePointContext) -> i32 {
     let task = Task::current_typed();

@@ -50,7 +50,7 @@ impl Kernel {
 
 /// What the kernel has for boot loaders to know it by, and where.
 ///
-/// <https://github.com/torvalds/linux/blob/v6.12/arch/x86/boot/header.S#L245>
+/// <https://github.com/torvalds/linux/blob/v6.12/Documentation/arch/x86/boot.rst>
 const SIGNATURE: &[u8] = b"HdrS";
 const SIGNATURE_AT: usize = 0x202;
 

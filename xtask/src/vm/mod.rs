@@ -51,8 +51,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME", num_args = 1..)]
     kernel: Vec<String>,
 
-    /// These files, in place of the kernels that --list tells: what x86 boots, as in
-    /// /boot/vmlinuz-*, with what they need to boot built in
+    /// Kernels that --list does not tell, and only they without --kernel: what x86
+    /// boots, as in /boot/vmlinuz-*, with what that needs and a serial console built in
     #[arg(long, value_name = "FILE", num_args = 1..)]
     image: Vec<PathBuf>,
 

@@ -253,6 +253,17 @@ mod tests {
     }
 
     #[test]
+    fn a_file_gives_its_kernel_the_name() {
+        let name = |path: &str| {
+            let row = Row::of(Path::new(path)).ok();
+            row.map(|row| row.name.to_owned())
+        };
+        assert_eq!(name("/boot/vmlinuz-6.6.30").as_deref(), Some("6.6.30"));
+        assert_eq!(name("bzImage").as_deref(), Some("bzImage"));
+        assert_eq!(name("/boot/.."), None);
+    }
+
+    #[test]
     fn no_two_rows_have_one_name() {
         for (index, row) in ROWS.iter().enumerate() {
             assert!(ROWS[index + 1..].iter().all(|it| it.name != row.name));
