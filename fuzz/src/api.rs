@@ -2,13 +2,12 @@
 
 use std::path::Component;
 
-use probe_user::{
-    api::wait::Request,
+use probe_daemon::{
+    api::{json, wait::Request},
     client::Word,
-    fuzzing,
-    output::json,
-    source::{cgroupfs::Mount, clock::WallClock},
+    unstable::fuzzing,
 };
+use probe_user::unstable::{cgroup::mounts::Mount, clock::WallClock};
 
 /// Any bytes as the body of a wait, as a line of a daemon, and as a path. A
 /// request means the same when it is written again; a path leads nowhere but

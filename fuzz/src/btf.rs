@@ -1,7 +1,7 @@
 //! The pass over a kernel's BTF.
 
 use probe_ebpf::{config::MEMBERS, event::UNKNOWN};
-use probe_user::source::btf;
+use probe_user::unstable::kernel::btf;
 use zerocopy::IntoBytes;
 
 /// Any bytes as BTF. A member is found or missing, never both, and an answer

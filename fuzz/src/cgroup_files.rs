@@ -4,10 +4,8 @@
 use std::path::Path;
 
 use probe_user::{
-    cgroup::is_within,
-    fuzzing,
-    source::cgroupfs,
-    waiter::{Level, Life},
+    model::{Level, Life, is_within},
+    unstable::{cgroup::mounts, fuzzing},
 };
 use procfs::{
     FromRead, ProcessCGroups,
@@ -94,19 +92,19 @@ fn mounts(file: &[u8]) {
     let (Ok(infos), Ok(own)) = (infos, own) else {
         return;
     };
-    let mounts = cgroupfs::hierarchies(&infos, &own);
+    let mounts = mounts::hierarchies(&infos, &own);
     assert!(
         mounts.is_sorted_by(|a, b| a.hierarchy < b.hierarchy),
         "each hierarchy once, v2 first: {mounts:?}"
     );
     for mount in &mounts {
         assert!(mount.hierarchy != 0 || mount.controllers.is_empty());
-        assert!(cgroupfs::rank(mount) <= 10);
-        let top = cgroupfs::path_below(mount, &mount.mount_point);
+        assert!(mounts::rank(mount) <= 10);
+        let top = mounts::path_below(mount, &mount.mount_point);
         assert_eq!(top.as_ref(), Some(&mount.root));
-        let below = cgroupfs::path_below(mount, &mount.mount_point.join("a/b"));
+        let below = mounts::path_below(mount, &mount.mount_point.join("a/b"));
         assert!(below.is_some_and(|it| it.ends_with("/a/b") && is_within(&it, &mount.root)));
-        let beside = cgroupfs::path_below(mount, Path::new("relative"));
+        let beside = mounts::path_below(mount, Path::new("relative"));
         assert!(beside.is_none() || !mount.mount_point.is_absolute());
     }
 }
@@ -119,7 +117,7 @@ fn cgroups(file: &[u8]) {
     };
     for cgroup in &cgroups.0 {
         let name = cgroup.pathname.as_str();
-        let lies = |path: &str, is_removed| fuzzing::left_behind(name, path, is_removed);
+        let lies = |path: &str, is_removed| fuzzing::is_detached_member(name, path, is_removed);
         if let Some(own) = name.strip_suffix(" (deleted)") {
             assert!(lies(own, true) && !lies(own, false), "{name}");
         } else {

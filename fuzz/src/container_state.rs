@@ -7,9 +7,11 @@ use std::{
 };
 
 use probe_user::{
-    cgroup::is_within,
-    container::{Resolver, StateRoots, layout},
-    source::cgroupfs::Mount,
+    model::is_within,
+    unstable::{
+        cgroup::mounts::Mount,
+        container::{Resolver, StateRoots, layout},
+    },
 };
 use tempfile::TempDir;
 

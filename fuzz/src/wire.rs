@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
+use probe_cli::output::human::Columns;
+use probe_daemon::api::json;
 use probe_ebpf::event::Header;
 use probe_user::{
-    container::{Container, layout},
-    event::{self, DecodeError, Event, Exit, Timed},
-    exit_status::ExitStatus,
-    output::{human::Columns, json},
-    record::Record,
-    source::clock::WallClock,
-    tracker::Tracker,
+    model::{Container, Event, Exit, ExitStatus, Record, Timed},
+    unstable::{
+        bpf::decode::{self, DecodeError},
+        clock::WallClock,
+        container::layout,
+        trace::tracker::Tracker,
+    },
 };
 use serde_json::Value;
 use zerocopy::IntoBytes;
@@ -51,7 +53,7 @@ fn decode(kind: u8, bytes: &[u8]) -> Option<Timed> {
     if let (1..=7, Some(head)) = (kind, record.first_chunk_mut()) {
         *head = u32::from(kind).to_ne_bytes();
     }
-    match event::decode(record) {
+    match decode::decode(record) {
         Ok(timed) => {
             consistent(&timed, record);
             Some(timed)
@@ -85,7 +87,7 @@ fn consistent(timed: &Timed, record: &[u8]) {
         Event::CgroupPlaced(_, Some(path)) => assert!(!path.is_empty() && path.len() <= most),
         _ => {}
     }
-    let header = event::header(record).expect("what was decoded has a header");
+    let header = decode::header(record).expect("what was decoded has a header");
     assert_eq!(timed.boottime_ns, header.boottime_ns);
 }
 

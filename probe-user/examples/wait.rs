@@ -4,9 +4,11 @@
 use std::{error::Error, fs, path::PathBuf, time::Instant};
 
 use probe_user::{
-    source::load::Plan,
-    wait::{Hub, Target},
-    waiter::{Backend, Until},
+    model::{Backend, Until},
+    unstable::{
+        bpf::load::Plan,
+        wait::{Hub, Target},
+    },
 };
 
 #[tokio::main(flavor = "current_thread")]

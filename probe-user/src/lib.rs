@@ -18,26 +18,66 @@
 //!
 //! `ARCHITECTURE.md` has the picture and the reasons.
 
-pub mod api;
-pub mod cgroup;
-pub mod cli;
-pub mod client;
-pub mod container;
-pub mod daemon;
-pub mod event;
-pub mod exit_status;
-pub mod filter;
-#[doc(hidden)]
-pub mod fuzzing;
-pub mod kill;
-pub mod output;
-pub mod pipeline;
-pub mod process;
-mod quantity;
-pub mod record;
-pub mod signal;
-pub mod source;
-pub mod top;
-pub mod tracker;
-pub mod wait;
-pub mod waiter;
+mod bpf;
+mod cgroup;
+mod clock;
+mod container;
+#[cfg(feature = "unstable")]
+mod fuzzing;
+mod kernel;
+mod kill;
+pub mod model;
+mod proc;
+mod readiness;
+mod trace;
+mod wait;
+
+/// What the daemon, the command and the tests of this project use beyond the
+/// public interface. Outside semver: any release may change it.
+#[cfg(feature = "unstable")]
+pub mod unstable {
+    /// The BPF programs: loading, attaching, decoding.
+    pub mod bpf {
+        pub use crate::bpf::*;
+    }
+    /// Mounts and pinned cgroups.
+    pub mod cgroup {
+        pub use crate::cgroup::*;
+    }
+    /// Clocks.
+    pub mod clock {
+        pub use crate::clock::*;
+    }
+    /// Names and state of containers.
+    pub mod container {
+        pub use crate::container::*;
+    }
+    /// Parsers for the fuzz targets.
+    pub mod fuzzing {
+        pub use crate::fuzzing::*;
+    }
+    /// Facts about the running kernel.
+    pub mod kernel {
+        pub use crate::kernel::*;
+    }
+    /// Signals for whole targets.
+    pub mod kill {
+        pub use crate::kill::*;
+    }
+    /// Processes as `/proc` and pidfds show them.
+    pub mod proc {
+        pub use crate::proc::*;
+    }
+    /// Descriptors registered with tokio.
+    pub mod readiness {
+        pub use crate::readiness::*;
+    }
+    /// The stream of records.
+    pub mod trace {
+        pub use crate::trace::*;
+    }
+    /// The engine of a wait.
+    pub mod wait {
+        pub use crate::wait::*;
+    }
+}

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use object::{Endianness, Object, ObjectSection, ObjectSymbol, SymbolKind, read::elf::ElfFile64};
 use probe_ebpf::config::{FILTER_SYMBOL, Filter, OFFSETS_SYMBOL, Offsets};
-use probe_user::source::{
+use probe_user::unstable::bpf::{
     OBJECT,
     hook::{ExitShape, Hook},
 };

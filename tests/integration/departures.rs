@@ -8,7 +8,7 @@ use std::{
 };
 
 use probe_tests::{Cgroup, Deadline, Victim, extent};
-use probe_user::{source::cgroup_events::PinnedCgroup, waiter::Level};
+use probe_user::{model::Level, unstable::cgroup::pinned::PinnedCgroup};
 use rustix::process::Signal;
 
 /// How often `rmdir` is refused right after nothing is listed any more.

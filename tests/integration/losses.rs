@@ -15,14 +15,14 @@ use std::{
 
 use probe_tests::{Cgroup, Deadline, Victim, applicable, extent, kernel};
 use probe_user::{
-    cgroup::CgroupId,
-    filter::Wanted,
-    record::Record,
-    source::{
-        hook::{ExitShape, Hook},
-        load::{self, Attached, Plan, Rings},
+    model::{CgroupId, Record, Wanted},
+    unstable::{
+        bpf::{
+            hook::{ExitShape, Hook},
+            load::{self, Attached, Plan, Rings},
+        },
+        trace::tracker::Tracker,
     },
-    tracker::Tracker,
 };
 
 const STREAM_BYTES: u32 = 8 << 20;

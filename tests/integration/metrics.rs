@@ -7,13 +7,12 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use probe_tests::{Cgroup, Daemon, Victim, extent, inapplicable};
-use probe_user::{
-    daemon::metrics::{Format, Metrics, Scope},
-    record::LossReason,
-    source::counters::ProgramRuns,
-    waiter::Outcome,
+use probe_daemon::{
+    api::Outcome,
+    unstable::state::metrics::{Format, Metrics, Scope},
 };
+use probe_tests::{Cgroup, Daemon, Victim, extent, inapplicable};
+use probe_user::{model::LossReason, unstable::bpf::counters::ProgramRuns};
 use rustix::process::Signal;
 use serde_json::json;
 

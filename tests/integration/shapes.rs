@@ -6,16 +6,14 @@ use std::convert::Infallible;
 
 use probe_tests::{Cgroup, Deadline, Victim, applicable, kernel};
 use probe_user::{
-    event::Exit,
-    exit_status::ExitStatus,
-    filter::Wanted,
-    record::Record,
-    signal::Via,
-    source::{
-        hook::{ExitShape, Hook},
-        load::{self, Attached, Plan, Rings},
+    model::{Exit, ExitStatus, Record, Via, Wanted},
+    unstable::{
+        bpf::{
+            hook::{ExitShape, Hook},
+            load::{self, Attached, Plan, Rings},
+        },
+        trace::tracker::Tracker,
     },
-    tracker::Tracker,
 };
 
 const STREAM_BYTES: u32 = 1 << 20;

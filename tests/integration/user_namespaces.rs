@@ -5,13 +5,13 @@ use std::{convert::Infallible, fs};
 
 use probe_tests::{Deadline, Victim, applicable, kernel, record};
 use probe_user::{
-    event::Event,
-    filter::Wanted,
-    process::{Owners, Process},
-    source::{
-        hook::{ExitShape, Hook},
-        load::{self, Plan, Rings},
-        processes,
+    model::{Event, Owners, Process, Wanted},
+    unstable::{
+        bpf::{
+            hook::{ExitShape, Hook},
+            load::{self, Plan, Rings},
+        },
+        proc::scan,
     },
 };
 
@@ -44,7 +44,7 @@ fn told(rings: &mut Rings, pid: u32) -> Vec<(&'static str, Process)> {
 }
 
 fn by_proc(pid: u32) -> Option<Owners> {
-    let mut found = processes::scan(true).expect("there is a /proc");
+    let mut found = scan::scan(true).expect("there is a /proc");
     let found = found.find(|it| it.process.tgid == pid);
     found.expect("it lives").process.owners
 }

@@ -3,7 +3,7 @@
 
 use std::{fs, path::Path};
 
-use probe_user::source::{btf, hook::ExitShape};
+use probe_user::unstable::{bpf::hook::ExitShape, kernel::btf};
 use rustix::{
     fs::fstat,
     process::{Pid, PidfdFlags, getpid, pidfd_open},

@@ -12,35 +12,35 @@ use serde_json::{Value, json};
 const SCHEMAS: [(&str, &str); 8] = [
     (
         "exit",
-        include_str!("../../probe-user/schemas/exit.schema.json"),
+        include_str!("../../probe-daemon/schemas/exit.schema.json"),
     ),
     (
         "start",
-        include_str!("../../probe-user/schemas/start.schema.json"),
+        include_str!("../../probe-daemon/schemas/start.schema.json"),
     ),
     (
         "lost",
-        include_str!("../../probe-user/schemas/lost.schema.json"),
+        include_str!("../../probe-daemon/schemas/lost.schema.json"),
     ),
     (
         "wait",
-        include_str!("../../probe-user/schemas/wait.schema.json"),
+        include_str!("../../probe-daemon/schemas/wait.schema.json"),
     ),
     (
         "kill",
-        include_str!("../../probe-user/schemas/kill.schema.json"),
+        include_str!("../../probe-daemon/schemas/kill.schema.json"),
     ),
     (
         "doctor",
-        include_str!("../../probe-user/schemas/doctor.schema.json"),
+        include_str!("../../probe-daemon/schemas/doctor.schema.json"),
     ),
     (
         "container",
-        include_str!("../../probe-user/schemas/container.schema.json"),
+        include_str!("../../probe-daemon/schemas/container.schema.json"),
     ),
     (
         "process",
-        include_str!("../../probe-user/schemas/process.schema.json"),
+        include_str!("../../probe-daemon/schemas/process.schema.json"),
     ),
 ];
 

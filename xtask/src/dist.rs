@@ -56,7 +56,7 @@ pub(crate) fn run() -> Result<()> {
 }
 
 fn binary(release: &Path) -> Result<()> {
-    command::run(checkout::cargo().args(["build", "--release", "--locked", "-p", "probe-user"]))?;
+    command::run(checkout::cargo().args(["build", "--release", "--locked", "-p", "probe-cli"]))?;
     copy(&checkout::probe(), &release.join("probe"))
 }
 
@@ -77,7 +77,7 @@ fn man(directory: &Path) -> Result<()> {
                 "--quiet",
                 "--locked",
                 "-p",
-                "probe-user",
+                "probe-cli",
                 "--example",
                 "man",
                 "--",

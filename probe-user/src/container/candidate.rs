@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use super::{
-    Container, Init, Runtime, StateRoots,
+    Init, StateRoots,
     find::{Found, Match},
     inits,
     record::Record,
     runtime::bundle::Pod,
 };
-use crate::cgroup::is_within;
+use crate::model::{Container, Runtime, is_within};
 
 /// Everything known of one container while a search goes on.
 #[derive(Clone, Debug)]

@@ -1,7 +1,6 @@
 //! What a container is called: asks the runtime's own state on disk.
 
 use super::{
-    Container, Runtime,
     index::Index,
     layout::{Layout, delegated_to},
     locate::{Located, Source},
@@ -11,6 +10,7 @@ use super::{
         containerd, crio, docker, lxc,
     },
 };
+use crate::model::{Container, Runtime};
 
 /// The container that was located, with its name, and its pod's.
 pub(super) fn describe(index: &mut Index, located: &Located<'_>) -> (Container, Option<Pod>) {

@@ -12,7 +12,7 @@ use super::{
     record::Init,
     trust::{CgroupOwner, LivingInit, MappedUids},
 };
-use crate::source::cgroupfs::{self, Mount};
+use crate::cgroup::mounts::{self, Mount};
 
 /// Where to look.
 #[derive(Clone, Debug)]
@@ -69,7 +69,7 @@ impl Evidence {
         let rank = |hierarchy: u32| {
             let mut mounts = self.mounts.iter();
             let mount = mounts.find(|it| it.hierarchy == hierarchy);
-            (hierarchy != 0, mount.map_or(u8::MAX, cgroupfs::rank))
+            (hierarchy != 0, mount.map_or(u8::MAX, mounts::rank))
         };
         cgroups.sort_by(|(a, path), (b, other)| (rank(*a), *a, path).cmp(&(rank(*b), *b, other)));
     }

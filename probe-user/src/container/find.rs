@@ -3,13 +3,14 @@
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Instant};
 
 use super::{
-    Container, Init, Resolver,
+    Init, Resolver,
     candidate::{Candidate, decide},
     describe::describe,
     layout::delegated_to,
     locate::{Located, locate},
     pod,
 };
+use crate::model::Container;
 
 /// A container and where it is.
 #[derive(Clone, Debug)]
@@ -17,7 +18,7 @@ pub struct Found {
     /// Which.
     pub container: Arc<Container>,
     /// Its cgroups, hierarchy id and path: v2 first, then v1 in the order in
-    /// which [`cgroupfs::rank`](crate::source::cgroupfs::rank) puts the hierarchies. Each one's subtree is the
+    /// which [`cgroupfs::rank`](crate::cgroup::mounts::rank) puts the hierarchies. Each one's subtree is the
     /// container's.
     pub cgroups: Vec<(u32, String)>,
     /// Its init process, if it lives and can be told: the runtime recorded it,

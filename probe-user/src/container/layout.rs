@@ -7,10 +7,8 @@
 
 use std::borrow::Cow;
 
-use super::{
-    Runtime,
-    runtime::{containerd, crio, docker, kubernetes, lxc, nspawn, oci, podman},
-};
+use super::runtime::{containerd, crio, docker, kubernetes, lxc, nspawn, oci, podman};
+use crate::model::Runtime;
 
 /// What a path says about its container.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,11 +4,11 @@
 use std::sync::Arc;
 
 use super::{
-    Runtime,
     index::Index,
     layout::{self, Layout, ancestors, delegated_to},
     record::Record,
 };
+use crate::model::Runtime;
 
 /// A container and where it was found.
 #[derive(Clone, Debug)]

@@ -3,13 +3,13 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
-    Container, FindError, Found, Resolver,
+    FindError, Found, Resolver,
     candidate::Candidate,
     layout::delegated_to,
     runtime::kubernetes,
     trust::{self, InitVerdict},
 };
-use crate::cgroup::is_within;
+use crate::model::{Container, is_within};
 
 const PREFIX: &str = "pod:";
 

@@ -1,6 +1,7 @@
 //! What state on disk says about one container.
 
-use super::{Container, runtime::bundle::Pod};
+use super::runtime::bundle::Pod;
+use crate::model::Container;
 
 /// Init process of a container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,7 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Container, StateRoots, describe::describe, index::Index, locate::locate};
+use super::{StateRoots, describe::describe, index::Index, locate::locate};
+use crate::model::Container;
 
 /// Answers kept. A storm of cgroups that live for one exit each must not grow
 /// memory.

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{evidence::Evidence, runtime::containerd::namespaces};
-use crate::source::cgroupfs::{self, Mount};
+use crate::cgroup::mounts::{self, Mount};
 
 /// Directories that runtimes keep state in, and what is needed to judge it.
 #[derive(Clone, Debug)]
@@ -35,7 +35,7 @@ impl StateRoots {
     /// what runtimes were given as `--root`.
     #[must_use]
     pub fn system(runtime_dir: Option<PathBuf>, runtime_roots: Vec<PathBuf>) -> Self {
-        let mounts = cgroupfs::mounts().unwrap_or_else(|error| {
+        let mounts = mounts::mounts().unwrap_or_else(|error| {
             tracing::debug!(%error, "no cgroup mounts: no user's state is believed");
             Vec::new()
         });

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::source::cgroup_control::CgroupControl;
+use crate::cgroup::control::CgroupControl;
 
 /// Thaws when it is dropped.
 pub(super) struct Frozen<'a>(&'a CgroupControl);

@@ -25,8 +25,9 @@ use rustix::io::Errno;
 
 use self::rounds::Rounds;
 use crate::{
-    signal::Signal,
-    source::{cgroup_control::CgroupControl, pinned_process::PinnedProcess, send::is_sendable},
+    cgroup::control::CgroupControl,
+    model::Signal,
+    proc::{pinned::PinnedProcess, send::is_sendable},
     wait,
 };
 

@@ -6,14 +6,13 @@ use rustix::io::Errno;
 
 use super::{KillError, Order, Report, Unreached, freeze::Frozen, members, priority::Priority};
 use crate::{
-    signal::Signal,
-    source::{
-        cgroup_control::CgroupControl,
-        pinned_process::{PinProcessError, PinnedProcess},
+    cgroup::control::CgroupControl,
+    model::{Backend, Signal},
+    proc::{
+        pinned::{PinProcessError, PinnedProcess},
         send::send,
         survivors,
     },
-    waiter::Backend,
 };
 
 /// A frozen cgroup gets nobody new by forking, so this is not reached unless

@@ -4,6 +4,7 @@ use std::{io, sync::Arc};
 
 use super::{
     bell::{Bell, WokenBy},
+    condition::{Answer, Facts},
     dying::{self, Dying},
     hub::Hub,
     members::Members,
@@ -13,9 +14,8 @@ use super::{
     watch::Watch,
 };
 use crate::{
-    process::Process,
-    source::survivors::Migrant,
-    waiter::{Answer, Backend, Facts, Level, Until},
+    model::{Backend, Level, Process, Until},
+    proc::survivors::Migrant,
 };
 
 /// An armed wait. Dropping it disarms it.

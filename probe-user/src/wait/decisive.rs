@@ -15,17 +15,18 @@ use tokio::{
 };
 
 use super::{
+    backoff::Doubt,
     bell::WokenBy,
     hub::{Shared, lock},
 };
 use crate::{
-    event::{Event, decode},
-    source::{
+    bpf::{
+        decode,
         load::{self, Attached, LoadError, Plan, Rings},
-        readiness::register,
         ring::Stream,
     },
-    waiter::Doubt,
+    model::Event,
+    readiness::register,
 };
 
 /// How often the loss counters are read while somebody waits: as often as the
@@ -133,7 +134,7 @@ async fn follow(
 
 fn drain(shared: &Shared, ring: &mut RingBuf<MapData>) {
     while let Some(record) = ring.next() {
-        match decode(&record).map(|timed| timed.event) {
+        match decode::decode(&record).map(|timed| timed.event) {
             Ok(Event::CgroupEmpty(id) | Event::CgroupRemoved(id)) => {
                 shared.wake(id, WokenBy::Ring);
             }

@@ -10,9 +10,9 @@ use std::{
 use tokio::{io::Interest, task::JoinHandle};
 
 use super::bell::{Ropes, WokenBy};
-use crate::source::{
+use crate::{
+    cgroup::removals::{Entry, Removals},
     readiness::register,
-    removals::{Entry, Removals},
 };
 
 /// See the module. Dropping it closes the instance.

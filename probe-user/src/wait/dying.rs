@@ -18,8 +18,8 @@ use super::{
     watch::Watch,
 };
 use crate::{
-    source::{dying, left_behind, pinned_process::PinnedProcess},
-    waiter::{Backend, Level, Life},
+    model::{Backend, Level, Life},
+    proc::{detached, exiting, pinned::PinnedProcess},
 };
 
 /// How long a death may take of one who need not be a member. It may hang in a
@@ -34,7 +34,7 @@ pub(super) fn left_behind((cgroups, levels): Seen<'_>) -> io::Result<Vec<(u32, u
     let mut found = Vec::new();
     for ((watch, path), &level) in cgroups.iter().zip(levels) {
         if watch.pinned.is_v2() {
-            found.extend(left_behind::find(path, level == Level::Removed)?);
+            found.extend(detached::find(path, level == Level::Removed)?);
         }
     }
     Ok(found)
@@ -84,7 +84,7 @@ impl Dying {
         let mut certain: Vec<_> = left_behind(seen)?.into_iter().filter_map(pin).collect();
         let mut strangers = Vec::new();
         if seen.0.iter().any(|(watch, _)| !watch.pinned.is_v2()) {
-            for (pid, start_ns) in dying::find()? {
+            for (pid, start_ns) in exiting::find()? {
                 let found = if members.has(pid, Some(start_ns)) {
                     &mut certain
                 } else {

@@ -14,6 +14,7 @@ use tokio::{
 };
 
 use super::{
+    backoff::Doubt,
     bell::WokenBy,
     decisive,
     directories::Directories,
@@ -21,15 +22,14 @@ use super::{
     watch::Watch,
 };
 use crate::{
-    cgroup::CgroupId,
-    source::{
-        cgroup_events::PinnedCgroup,
+    bpf::{
         counters::ProgramRuns,
         hook::ExitShape,
         load::{Attached, LoadError, Plan},
         ring::Stream,
     },
-    waiter::{Backend, Doubt},
+    cgroup::pinned::PinnedCgroup,
+    model::{Backend, CgroupId},
 };
 
 /// See the module. Dropping it detaches the programs and ends its tasks; waits

@@ -2,10 +2,10 @@
 //! child it is.
 
 use crate::{
-    process::Process,
-    source::{
+    clock::boottime_ns,
+    model::Process,
+    proc::{
         ancestry::{self, Ancestor},
-        clock::boottime_ns,
         survivors::{self, Migrant},
     },
 };
@@ -93,7 +93,7 @@ impl Members {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::process::Comm;
+    use crate::model::Comm;
 
     const LISTED: u64 = 1000;
 

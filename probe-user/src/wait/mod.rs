@@ -9,8 +9,8 @@
 //! use std::{error::Error, fs, path::Path};
 //!
 //! use probe_user::{
-//!     wait::{Hub, Target},
-//!     waiter::{Backend, Until},
+//!     model::{Backend, Until},
+//!     unstable::wait::{Hub, Target},
 //! };
 //!
 //! /// Kills everything in a cgroup, and removes it.
@@ -37,7 +37,7 @@
 //! ```no_run
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! use probe_user::{source::load::Plan, wait::Hub, waiter::Backend};
+//! use probe_user::{model::Backend, unstable::{bpf::load::Plan, wait::Hub}};
 //!
 //! let mut hub = Hub::start(Backend::Bpf);
 //! hub.load(Plan::decisive());
@@ -57,7 +57,9 @@
 //! [`Hub`] detaches BPF, and the waits go on without it.
 
 mod armed;
+pub mod backoff;
 mod bell;
+pub mod condition;
 mod decisive;
 mod directories;
 mod dying;
@@ -67,6 +69,8 @@ mod occupancy;
 mod processes;
 mod set;
 mod target;
+#[cfg(test)]
+mod tests;
 mod watch;
 
 pub use armed::{Met, Wait};

@@ -7,10 +7,7 @@ use std::{
 };
 
 use super::hub::{Shared, lock};
-use crate::{
-    source::{cgroup_events::PinnedCgroup, departure},
-    waiter::Level,
-};
+use crate::{cgroup::pinned::PinnedCgroup, kernel::departure, model::Level};
 
 /// A cgroup that is watched.
 #[derive(Debug)]

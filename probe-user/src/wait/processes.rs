@@ -4,8 +4,8 @@ use std::{io, sync::Arc};
 
 use super::{bell::Bell, watch::Watch};
 use crate::{
-    source::pinned_process::{PinProcessError, PinnedProcess},
-    waiter::{Backend, Life, Until},
+    model::{Backend, Life, Until},
+    proc::pinned::{PinProcessError, PinnedProcess},
 };
 
 /// Those that have not come as far as is asked. Each rings when it does.

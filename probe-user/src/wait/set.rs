@@ -5,10 +5,11 @@ use std::{io, sync::Arc};
 use super::{
     armed::{Met, Wait},
     bell::{Bell, WokenBy},
+    condition::Answer,
     hub::Hub,
     target::Target,
 };
-use crate::waiter::{Answer, Until};
+use crate::model::Until;
 
 /// See the module.
 #[derive(Debug)]

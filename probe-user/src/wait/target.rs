@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use crate::{
-    source::{
-        cgroup_events::{PinError, PinnedCgroup},
-        cgroupfs::{self, MountError},
-        pinned_process::{PinProcessError, PinnedProcess},
+    cgroup::{
+        mounts::{self, MountError},
+        pinned::{PinError, PinnedCgroup},
     },
-    waiter::Backend,
+    model::Backend,
+    proc::pinned::{PinProcessError, PinnedProcess},
 };
 
 /// One thing to wait for: a cgroup, a process, or a container, which is a cgroup
@@ -46,12 +46,12 @@ impl Target {
     /// A cgroup, v1 or v2, by the absolute path of its directory. Its whole
     /// subtree counts.
     pub fn cgroup(path: &Path) -> Result<Self, TargetError> {
-        let mounts = cgroupfs::mounts()?;
+        let mounts = mounts::mounts()?;
         let mount = mounts
             .iter()
             .filter(|mount| path.starts_with(&mount.mount_point))
             .max_by_key(|mount| mount.mount_point.as_os_str().len());
-        let below = mount.and_then(|mount| Some((mount, cgroupfs::path_below(mount, path)?)));
+        let below = mount.and_then(|mount| Some((mount, mounts::path_below(mount, path)?)));
         let (mount, below) = below.ok_or_else(|| TargetError::NoCgroup {
             path: path.to_owned(),
         })?;

@@ -16,13 +16,15 @@ use tokio::{
 };
 
 use super::{
+    backoff::{Backoff, Doubt},
     bell::{Bell, Ropes, WokenBy},
     directories::Directories,
     occupancy::Occupancy,
 };
 use crate::{
-    source::{pidfd_info, pinned_process::PinnedProcess, readiness::register},
-    waiter::{Backend, Backoff, Doubt, Life},
+    model::{Backend, Life},
+    proc::{pidfd_info, pinned::PinnedProcess},
+    readiness::register,
 };
 
 /// See the module. Dropping the last one ends its task and closes its files.

@@ -4,8 +4,8 @@ use std::fs;
 
 use probe_tests::{Cgroup, DEADLINE, Deadline, Victim};
 use probe_user::{
-    wait::{Hub, Target, WokenBy},
-    waiter::{Backend, Until},
+    model::{Backend, Until},
+    unstable::wait::{Hub, Target, WokenBy},
 };
 use rustix::process::Signal;
 use tokio::time::timeout;

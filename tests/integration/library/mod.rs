@@ -1,4 +1,4 @@
-//! `probe_user::wait` as another program uses it.
+//! `probe_user::unstable::wait` as another program uses it.
 
 mod hubs;
 mod thousand;
@@ -13,9 +13,11 @@ use std::{
 
 use probe_tests::{Cgroup, DEADLINE, Victim, applicable};
 use probe_user::{
-    source::load::Plan,
-    wait::{Hub, Target, TargetError, Wait},
-    waiter::{Answer, Backend, Until},
+    model::{Backend, Until},
+    unstable::{
+        bpf::load::Plan,
+        wait::{Hub, Target, TargetError, Wait, condition::Answer},
+    },
 };
 use rustix::process::Signal;
 use tokio::time::timeout;

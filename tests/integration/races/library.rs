@@ -4,10 +4,11 @@ use std::{future::Future, pin::pin, time::Duration};
 
 use probe_tests::{Cgroup, DEADLINE, Victim, applicable, extent};
 use probe_user::{
-    filter::Wanted,
-    source::{hook::Hook, load::Plan, ring::Stream},
-    wait::{Hub, Met, Target, Wait, WokenBy},
-    waiter::{Backend, Until},
+    model::{Backend, Until, Wanted},
+    unstable::{
+        bpf::{hook::Hook, load::Plan, ring::Stream},
+        wait::{Hub, Met, Target, Wait, WokenBy},
+    },
 };
 use rustix::process::Signal;
 

@@ -16,15 +16,19 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use probe_user::{
-    client::Trust,
-    container::{Resolver, StateRoots},
-    filter::Wanted,
+use probe_cli::{
     output::{Out, StopFlag},
-    pipeline::wait::{Asking, Session, Telling},
-    source::{cgroupfs, load::Plan},
-    wait::{Hub, Target, WokenBy},
-    waiter::{Backend, Until},
+    session::{Asking, Session, Telling},
+};
+use probe_daemon::client::Trust;
+use probe_user::{
+    model::{Backend, Until, Wanted},
+    unstable::{
+        bpf::load::Plan,
+        cgroup::mounts,
+        container::{Resolver, StateRoots},
+        wait::{Hub, Target, WokenBy},
+    },
 };
 use rustix::time::{ClockId, clock_gettime};
 
@@ -95,7 +99,7 @@ async fn ask(socket: &Path, is_deaf: bool, target: Target, until: Until) -> Resu
         Telling {
             wanted: Wanted::default(),
             columns: None,
-            mounts: cgroupfs::mounts()?,
+            mounts: mounts::mounts()?,
             resolver: Resolver::unwatched(StateRoots::system(None, Vec::new())),
             out,
         },

@@ -4,7 +4,7 @@
 use std::{io::Read, panic, process, sync::Arc};
 
 use anyhow::Result;
-use probe_user::top::{Model, Options, Screen};
+use probe_cli::top::{Model, Options, Screen};
 
 fn main() -> Result<()> {
     panic::set_hook(Box::new(|_| process::abort()));

@@ -7,9 +7,11 @@ use std::{fs, io, os::unix::fs::MetadataExt, path::Path};
 
 use probe_tests::applicable;
 use probe_user::{
-    source::load::Plan,
-    wait::{Hub, Target, Wait},
-    waiter::{Backend, Until},
+    model::{Backend, Until},
+    unstable::{
+        bpf::load::Plan,
+        wait::{Hub, Target, Wait},
+    },
 };
 use serde_json::json;
 use tokio::task::{JoinSet, yield_now};

@@ -48,7 +48,7 @@ impl Tools {
             "--quiet",
             "--release",
             "--package",
-            "probe-user",
+            "probe-cli",
         ]))?;
         Ok(Self {
             probe: checkout::target().join("release/probe"),

@@ -57,7 +57,7 @@ fn arm64() -> Result<()> {
     setup::rust_src()?;
     command::run(
         checkout::cargo()
-            .args(["check", "--locked", "--package", "probe-user"])
+            .args(["check", "--locked", "--package", "probe-cli"])
             .args(["--target", "aarch64-unknown-linux-gnu"])
             .args(["-Z", "build-std=std,panic_abort"])
             .env("RUSTC_BOOTSTRAP", "1"),

@@ -54,7 +54,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 
 fn build() -> Result<()> {
     let mut cargo = checkout::cargo();
-    cargo.args(["build", "--release", "--locked", "-p", "probe-user"]);
+    cargo.args(["build", "--release", "--locked", "-p", "probe-cli"]);
     if !checkout::probe().exists() {
         say("building probe (the first time takes a few minutes)");
     }

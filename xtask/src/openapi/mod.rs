@@ -1,6 +1,6 @@
 //! `cargo xtask openapi`: what the code says of the daemon's API, as files.
 //!
-//! The document is asked of an example of `probe-user`; the second half of
+//! The document is asked of an example of `probe-daemon`; the second half of
 //! `docs/api.md` is the same in words ([`mod@reference`]).
 
 mod reference;
@@ -50,7 +50,7 @@ fn pages() -> Result<[Page; 2]> {
         "run",
         "--quiet",
         "--locked",
-        "--package=probe-user",
+        "--package=probe-daemon",
         "--example=openapi",
     ]))
     .context("ask the code for the document")?;

@@ -40,7 +40,7 @@ const S390X: Machine = Machine {
 };
 
 /// Decoding of records, and of the types of the kernel.
-const RECORDS: &[&str] = &["event::", "source::btf"];
+const RECORDS: &[&str] = &["bpf::decode", "kernel::btf"];
 
 /// Name, command and filter.
 type Tests = (&'static str, Command, &'static [&'static str]);
@@ -70,7 +70,16 @@ impl Machine {
         let mut cargo = checkout::cargo();
         let variable = self.target.to_uppercase().replace('-', "_");
         cargo
-            .args(["test", "-p", "probe-user", "--target", self.target])
+            .args([
+                "test",
+                "-p",
+                "probe-cli",
+                "-p",
+                "probe-daemon",
+                "-p",
+                "probe-user",
+            ])
+            .args(["--target", self.target])
             .args(["-Z", "build-std=std,test,panic_unwind"])
             .args(what)
             .env("RUSTC_BOOTSTRAP", "1")

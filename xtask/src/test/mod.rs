@@ -29,11 +29,15 @@ pub(crate) struct Args {
 }
 
 /// Packages with tests that need no root.
-const PACKAGES: [&str; 10] = [
+const PACKAGES: [&str; 14] = [
     "-p",
     "probe-ebpf",
     "-p",
     "probe-user",
+    "-p",
+    "probe-daemon",
+    "-p",
+    "probe-cli",
     "-p",
     "probe-tests",
     "-p",
@@ -63,12 +67,20 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     );
     run.cargo_test(
         "objects",
-        checkout::cargo().args(["test", "-p", "probe-user", "--test", "*"]),
+        checkout::cargo().args([
+            "test",
+            "-p",
+            "probe-user",
+            "-p",
+            "probe-daemon",
+            "--test",
+            "*",
+        ]),
         &[],
     );
     run.cargo_test(
         "doc",
-        checkout::cargo().args(["test", "-p", "probe-user", "--doc"]),
+        checkout::cargo().args(["test", "-p", "probe-user", "-p", "probe-daemon", "--doc"]),
         &[],
     );
     run.foreign();
@@ -92,7 +104,7 @@ const FUZZ_SECONDS: u64 = 20;
 
 /// As it ships: the tests must not pass on another.
 pub(crate) fn build() -> Result<()> {
-    command::run(checkout::cargo().args(["build", "--release", "--locked", "-p", "probe-user"]))
+    command::run(checkout::cargo().args(["build", "--release", "--locked", "-p", "probe-cli"]))
         .context("build probe")
 }
 

@@ -69,7 +69,7 @@ pub(super) fn build() -> Result<Programs> {
     rest.args(["--package", "probe-tests", "--bins"]);
     command::run(&mut rest).context("build what the tests run")?;
     let mut probe = cargo("build");
-    probe.args(["--package", "probe-user", "--release"]);
+    probe.args(["--package", "probe-cli", "--release"]);
     command::run(&mut probe).context("build probe")?;
     let directory = directory(&integration)?;
     Ok(Programs {

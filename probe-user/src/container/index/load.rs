@@ -3,17 +3,19 @@
 use std::{path::Path, sync::Arc};
 
 use super::entry::{Entry, Known};
-use crate::container::{
-    Container, Runtime,
-    record::Record,
-    roots::StateRoots,
-    runtime::{
-        bundle::{self, Described},
-        nspawn,
-        oci::{self, State},
-        podman,
+use crate::{
+    container::{
+        record::Record,
+        roots::StateRoots,
+        runtime::{
+            bundle::{self, Described},
+            nspawn,
+            oci::{self, State},
+            podman,
+        },
+        trust::{self, InitVerdict},
     },
-    trust::{self, InitVerdict},
+    model::{Container, Runtime},
 };
 
 /// All that is known of an id before there is a state of it.

@@ -16,11 +16,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{record::Record, roots::StateRoots, runtime::podman};
 use directory::Directory;
 use entry::Known;
 use load::{awaited, load};
 use watch::{Change, Watch};
+
+use super::{record::Record, roots::StateRoots, runtime::podman};
 
 /// Least time between two questions to inotify: one for the many exits that are
 /// read from the ring at a time.

@@ -5,7 +5,7 @@ use std::{collections::HashMap, path::Path};
 
 use serde::Deserialize;
 
-use crate::container::{Runtime, state_file};
+use crate::{container::state_file, model::Runtime};
 
 /// What a bundle says about its container.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

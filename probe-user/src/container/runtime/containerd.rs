@@ -14,9 +14,9 @@ use std::{
 };
 
 use super::bundle::{self, Described};
-use crate::container::{
-    Runtime,
-    layout::{Named, Place, is_full_id, prefixed_id},
+use crate::{
+    container::layout::{Named, Place, is_full_id, prefixed_id},
+    model::Runtime,
 };
 
 /// Namespaces that are there without anybody making them: of ctr and nerdctl,

@@ -10,9 +10,9 @@ use super::{
     bundle::{self, Described},
     podman::drivers,
 };
-use crate::container::{
-    Runtime,
-    layout::{Named, Place, prefixed_id},
+use crate::{
+    container::layout::{Named, Place, prefixed_id},
+    model::Runtime,
 };
 
 pub(in crate::container) fn named<'a>(place: &Place<'_, 'a>) -> Option<Named<'a>> {

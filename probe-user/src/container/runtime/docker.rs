@@ -8,10 +8,12 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use crate::container::{
-    Runtime,
-    layout::{Named, Place, is_full_id, is_id, prefixed_id},
-    state_file,
+use crate::{
+    container::{
+        layout::{Named, Place, is_full_id, is_id, prefixed_id},
+        state_file,
+    },
+    model::Runtime,
 };
 
 pub(in crate::container) fn named<'a>(place: &Place<'_, 'a>) -> Option<Named<'a>> {

@@ -6,9 +6,9 @@
 //! hexadecimal digits without dashes.
 //! <https://github.com/kubernetes/kubernetes/blob/00ac878efc72b054488300fe600d8a75283b6605/pkg/kubelet/cm/cgroup_manager_linux.go#L51-L87>
 
-use crate::container::{
-    Runtime,
-    layout::{Named, Place, is_id},
+use crate::{
+    container::layout::{Named, Place, is_id},
+    model::Runtime,
 };
 
 /// A bare id in the cgroup of a pod, or a whole `SLICE:PREFIX:ID` as the name of

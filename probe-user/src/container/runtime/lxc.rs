@@ -11,9 +11,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::container::{
-    Runtime,
-    layout::{Named, Place},
+use crate::{
+    container::layout::{Named, Place},
+    model::Runtime,
 };
 
 pub(in crate::container) fn named<'a>(place: &Place<'_, 'a>) -> Option<Named<'a>> {

@@ -9,10 +9,12 @@
 
 use std::{borrow::Cow, path::Path};
 
-use crate::container::{
-    Runtime,
-    layout::{Named, Place},
-    state_file,
+use crate::{
+    container::{
+        layout::{Named, Place},
+        state_file,
+    },
+    model::Runtime,
 };
 
 pub(in crate::container) fn named<'a>(place: &Place<'_, 'a>) -> Option<Named<'a>> {

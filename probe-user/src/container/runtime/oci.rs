@@ -16,13 +16,13 @@ use std::{
 use serde::Deserialize;
 
 use crate::{
+    cgroup::mounts::{self, Mount},
     container::{
-        Runtime,
         layout::{Named, Place},
         record::{Claim, Init},
         state_file,
     },
-    source::cgroupfs::{self, Mount},
+    model::Runtime,
 };
 
 pub(in crate::container) fn named<'a>(place: &Place<'_, 'a>) -> Option<Named<'a>> {
@@ -118,7 +118,7 @@ fn claim(directory: &Path, mounts: &[Mount]) -> Option<Claim> {
         .iter()
         .filter(|mount| directory.starts_with(&mount.mount_point))
         .max_by_key(|mount| mount.mount_point.components().count())?;
-    let path = cgroupfs::path_below(mount, directory)?;
+    let path = mounts::path_below(mount, directory)?;
     (directory != mount.mount_point).then_some(Claim {
         hierarchy: Some(mount.hierarchy),
         path,

@@ -16,10 +16,12 @@ use std::{
 
 use serde::Deserialize;
 
-use crate::container::{
-    Runtime,
-    layout::{Named, Place, prefixed_id},
-    state_file::{self, Version},
+use crate::{
+    container::{
+        layout::{Named, Place, prefixed_id},
+        state_file::{self, Version},
+    },
+    model::Runtime,
 };
 
 pub(in crate::container) fn named<'a>(place: &Place<'_, 'a>) -> Option<Named<'a>> {

@@ -2,9 +2,9 @@
 
 use proptest::{prelude::*, proptest};
 
-use crate::container::{
-    Runtime::{self, Containerd, CriO, Crun, Docker, Lxc, Nspawn, Podman, Runc},
-    layout::identify,
+use crate::{
+    container::layout::identify,
+    model::Runtime::{self, Containerd, CriO, Crun, Docker, Lxc, Nspawn, Podman, Runc},
 };
 
 const A: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";

@@ -10,8 +10,9 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
-    container::{Container, Resolver, StateRoots},
-    source::cgroupfs::Mount,
+    cgroup::mounts::Mount,
+    container::{Resolver, StateRoots},
+    model::Container,
 };
 
 pub(super) const A: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use fastrand::Rng;
-use probe_user::waiter::Until;
+use probe_user::model::Until;
 
 use super::plan::{Conduct, Death, Hierarchy, Plan, Question, Reaping, Shape};
 

@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-use probe_user::waiter::Until;
+use probe_user::model::Until;
 use rustix::process::{Pid, test_kill_process};
 
 use crate::{

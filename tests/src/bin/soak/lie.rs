@@ -13,9 +13,8 @@ use std::{
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 use probe_user::{
-    event::Event,
-    filter::Wanted,
-    source::{
+    model::{Event, Wanted},
+    unstable::bpf::{
         hook::Hook,
         load::{self, Attached, DEFAULT_STREAM_BYTES},
         ring::Stream,

@@ -31,7 +31,10 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use clap::{Parser, ValueEnum};
-use probe_user::{source::load, wait::Hub, waiter};
+use probe_user::{
+    model,
+    unstable::{bpf::load, wait::Hub},
+};
 use tokio::runtime::{self, Runtime};
 
 use crate::{
@@ -86,7 +89,7 @@ enum Backend {
     Poll,
 }
 
-impl From<Backend> for waiter::Backend {
+impl From<Backend> for model::Backend {
     fn from(backend: Backend) -> Self {
         match backend {
             Backend::Bpf => Self::Bpf,
@@ -110,7 +113,7 @@ fn main() -> ExitCode {
 /// Whether all is well.
 fn run(args: &Args) -> Result<bool> {
     let seed = args.seed.unwrap_or_else(|| fastrand::u64(..1_000_000));
-    let backend = waiter::Backend::from(args.backend).as_str();
+    let backend = model::Backend::from(args.backend).as_str();
     say(&format!(
         "soak: {} trials, --backend {backend} --seed {seed}",
         args.only.map_or(args.trials, |_| 1)
@@ -151,7 +154,7 @@ fn prepare(args: &Args, seed: u64) -> Result<Course> {
         .context("start a runtime")?;
     let tier = args.backend.into();
     let mut hub = Hub::start(tier);
-    if tier == waiter::Backend::Bpf {
+    if tier == model::Backend::Bpf {
         runtime.block_on(async {
             hub.load(load::Plan::decisive());
             hub.bpf().await.context("load BPF")?.context("load BPF")

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use probe_user::waiter::Until;
+use probe_user::model::Until;
 
 /// What happens around the death that is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

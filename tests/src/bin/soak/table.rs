@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
-use probe_user::wait::WokenBy;
+use probe_user::unstable::wait::WokenBy;
 
 use crate::{plan::Shape, trial::Trial};
 

@@ -9,9 +9,11 @@ use std::{
 
 use anyhow::{Context, Result, anyhow};
 use probe_user::{
-    source::pinned_process::PinnedProcess,
-    wait::{Hub, Met, Target, Wait},
-    waiter::{Backend, Until},
+    model::{Backend, Until},
+    unstable::{
+        proc::pinned::PinnedProcess,
+        wait::{Hub, Met, Target, Wait},
+    },
 };
 use tokio::{runtime::Handle, task::JoinHandle, time::timeout};
 

@@ -89,7 +89,7 @@ impl Programs {
             "build",
             "--quiet",
             "--release",
-            "--package=probe-user",
+            "--package=probe-cli",
             "--package=probe-tests",
             "--bin=probe",
             "--bin=bell",

@@ -1,0 +1,25 @@
+//! `probe completions`: a script for a shell.
+
+use std::io::{self, Write};
+
+use clap_complete::{Shell, generate};
+
+use super::{ExitCode, Failure};
+
+/// Print a completion script for a shell
+///
+/// For bash: `probe completions bash > /etc/bash_completion.d/probe`
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Which shell
+    shell: Shell,
+}
+
+pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
+    let mut script = Vec::new();
+    generate(args.shell, &mut crate::cli::command(), "probe", &mut script);
+    match io::stdout().write_all(&script) {
+        Err(error) if !crate::output::is_closed(&error) => Err(error.into()),
+        _ => Ok(ExitCode::Done),
+    }
+}

@@ -1,0 +1,273 @@
+//! What `wait` and `kill` have in common: from targets to an armed session, and
+//! from its end to the verdict.
+
+use std::{
+    cell::Cell,
+    io,
+    os::fd::AsFd,
+    time::{Duration, Instant},
+};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use probe_daemon::api::Outcome;
+use probe_daemon::api::quantity::nanoseconds;
+use probe_user::{
+    model::{Until, Wanted},
+    unstable::{
+        bpf::{
+            hook::Hook,
+            load::{DEFAULT_STREAM_BYTES, Plan},
+        },
+        cgroup::mounts::Mount,
+        container::Resolver,
+        proc::survivors,
+        wait::WokenBy,
+    },
+};
+
+use super::{
+    Failure,
+    end::End,
+    named::Named,
+    target,
+    terminal::{self, Say},
+};
+use crate::{
+    output::{Out, StopFlag, human::Columns, is_closed, subject::Subject, verdict},
+    session::{Ended, Session, Telling},
+};
+
+/// One run of a verb.
+pub(super) struct Call {
+    pub(super) begun: Instant,
+    pub(super) say: Say,
+    pub(super) mounts: Vec<Mount>,
+    verb: &'static str,
+    json: bool,
+    took: Cell<Option<Duration>>,
+    /// In the order of the command line, with the condition; those that were
+    /// gone before we looked are not among the session's waits.
+    targets: Vec<(Subject, Until, bool)>,
+}
+
+impl Call {
+    pub(super) fn new(
+        begun: Instant,
+        say: Say,
+        verb: &'static str,
+        json: bool,
+    ) -> Result<Self, Failure> {
+        Ok(Self {
+            begun,
+            say,
+            mounts: target::mounts()?,
+            verb,
+            json,
+            took: Cell::new(None),
+            targets: Vec::new(),
+        })
+    }
+
+    /// Which exits are told: those in the targets' cgroups and of their
+    /// processes. A record names one v1 cgroup only, so of several v1
+    /// hierarchies the first one counts.
+    pub(super) fn telling(
+        &self,
+        named: &[Named],
+        resolver: Resolver,
+        stop: StopFlag,
+    ) -> Result<Telling, Failure> {
+        let mut wanted = Wanted::default();
+        let mut v1 = None;
+        for target in named {
+            // A container's are the same processes in every hierarchy.
+            if let Some(cgroup) = target.cgroups.first() {
+                let subtree = cgroup.subtree();
+                if subtree.hierarchy != 0
+                    && *v1.get_or_insert(subtree.hierarchy) != subtree.hierarchy
+                {
+                    tracing::warn!(
+                        path = subtree.path,
+                        "exits are not reported: another v1 hierarchy is"
+                    );
+                    continue;
+                }
+                wanted.subtrees.push(subtree);
+            } else if let Some(pinned) = &target.pinned {
+                wanted
+                    .pids
+                    .extend(pinned.processes.iter().map(|it| it.tgid));
+            }
+        }
+        let columns = || Columns::new(terminal::width(), terminal::colour());
+        Ok(Telling {
+            wanted,
+            columns: (!self.json).then(columns),
+            mounts: self.mounts.clone(),
+            resolver,
+            out: Out::stdout(stop)?,
+        })
+    }
+
+    /// What BPF is to bring: the decisions, and the records of `wanted`.
+    pub(super) fn plan(named: &[Named], wanted: &Wanted) -> io::Result<Plan> {
+        let mut hooks = vec![Hook::CgroupPopulated, Hook::CgroupRemoved];
+        if !wanted.subtrees.is_empty() {
+            hooks.push(Hook::CgroupAttach);
+        }
+        hooks.extend(Hook::EXITS);
+        let mut cgroups = Vec::new();
+        if wanted.kernel_tests_subtrees() {
+            for pinned in named.iter().filter_map(|it| it.pinned.as_ref()) {
+                if let Some((cgroup, _)) = pinned.cgroups.first() {
+                    cgroups.push(cgroup.as_fd().try_clone_to_owned()?);
+                }
+            }
+        }
+        let mut filter = wanted.kernel_filter(DEFAULT_STREAM_BYTES);
+        filter.cgroup_slots = u32::try_from(cgroups.len()).unwrap_or(0);
+        let mut pids = wanted.pids.clone();
+        if !wanted.kernel_tests_pids() {
+            pids.clear();
+        }
+        Ok(Plan {
+            hooks,
+            filter,
+            cgroups,
+            pids,
+            stream_bytes: DEFAULT_STREAM_BYTES,
+        })
+    }
+
+    /// Arms all that is there; how many waits must be done until `count` targets
+    /// (`None`: all) are.
+    pub(super) fn arm(
+        &mut self,
+        session: &mut Session,
+        named: Vec<Named>,
+        until: Option<Until>,
+        count: Option<usize>,
+    ) -> Result<usize, Failure> {
+        let count = count.unwrap_or(named.len());
+        let mut gone = 0;
+        for target in named {
+            for cgroup in &target.cgroups {
+                session.place(&cgroup.mount, &cgroup.directory);
+            }
+            let until = until.unwrap_or(target.default_until);
+            let is_there = target.pinned.is_some();
+            if let Some(pinned) = target.pinned {
+                session.arm(pinned, until)?;
+            } else {
+                gone += 1;
+                self.say_gone(&target.subject)?;
+            }
+            self.targets.push((target.subject, until, is_there));
+        }
+        Ok(count.saturating_sub(gone))
+    }
+
+    fn say_gone(&self, subject: &Subject) -> io::Result<()> {
+        let mut name = Vec::new();
+        subject.write_human(&mut name)?;
+        let name = String::from_utf8_lossy(&name);
+        self.say.line(&format!("{name} is gone already"));
+        Ok(())
+    }
+
+    /// A bar on stderr, if that is a terminal and nobody asked for quiet.
+    pub(super) fn watch_progress(&self, session: &mut Session) {
+        if !self.say.is_interactive() {
+            return;
+        }
+        let bar = ProgressBar::new(0);
+        if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos} of {len} gone, {elapsed}") {
+            bar.set_style(style);
+        }
+        session.show_progress(bar);
+    }
+
+    /// The last look was now.
+    pub(super) fn decided(&self) {
+        self.took.set(Some(self.begun.elapsed()));
+    }
+
+    /// Prints the verdict, and who is still there.
+    pub(super) fn conclude(&self, mut ended: Ended, end: End) -> Result<(), Failure> {
+        let took = self.took.get().unwrap_or_else(|| self.begun.elapsed());
+        let verdict = self.verdict(&ended, end, took)?;
+        let written = if self.json {
+            ended.out.line(|line| verdict.write_json(line))
+        } else {
+            ended.out.line(|line| verdict.write_human(line))
+        };
+        match written.and_then(|()| ended.out.flush()) {
+            Err(error) if !is_closed(&error) => return Err(error.into()),
+            _ => {}
+        }
+        let mut list = Vec::new();
+        verdict.write_migrated(&mut list)?;
+        self.say_list("moved out and alive:", &list);
+        list.clear();
+        verdict.write_survivors(&mut list)?;
+        self.say_list("still there:", &list);
+        Ok(())
+    }
+
+    fn say_list(&self, title: &str, list: &[u8]) {
+        if !list.is_empty() {
+            let list = String::from_utf8_lossy(list);
+            self.say.line(&format!("{title}\n{}", list.trim_end()));
+        }
+    }
+
+    fn verdict(&self, ended: &Ended, end: End, took: Duration) -> io::Result<verdict::Verdict> {
+        let outcome = end.outcome;
+        let is_over = matches!(outcome, Outcome::Done | Outcome::Already);
+        let mut waits = ended.set.waits();
+        let mut targets = Vec::new();
+        let mut survivors = Vec::new();
+        let mut migrated = Vec::new();
+        let mut exact = true;
+        for (subject, until, is_there) in &self.targets {
+            let mut own = Outcome::Already;
+            if *is_there && let Some((wait, met)) = waits.next() {
+                own = match met {
+                    Some(met) if met.already => Outcome::Already,
+                    Some(_) => Outcome::Done,
+                    // Others were enough.
+                    None if is_over => Outcome::Timeout,
+                    None => outcome,
+                };
+                if let Some(met) = met {
+                    exact &= met.exact;
+                    migrated.extend(wait.migrants());
+                }
+                if end.is_left || (met.is_none() && !is_over) {
+                    survivors.extend(wait.survivors()?);
+                }
+            }
+            targets.push(verdict::Judged {
+                subject: subject.clone(),
+                until: *until,
+                outcome: own,
+            });
+        }
+        let is_known = ended.sees_moves || !migrated.is_empty();
+        let woken_by = ended.woken_by().filter(|_| is_over).map(WokenBy::as_str);
+        Ok(verdict::Verdict {
+            verb: self.verb,
+            outcome,
+            is_left: end.is_left,
+            backends: ended.backends.clone(),
+            woken_by,
+            exact,
+            elapsed_ns: nanoseconds(took),
+            targets,
+            exits: ended.told.shown,
+            lost: ended.told.lost,
+            survivors: survivors::describe(&survivors),
+            migrated: is_known.then_some(migrated),
+        })
+    }
+}

@@ -1,0 +1,237 @@
+//! A kill from its first signal to its end.
+
+use std::{
+    future::Future,
+    path::Path,
+    pin::Pin,
+    sync::atomic::Ordering,
+    time::{Duration, Instant},
+};
+
+use probe_daemon::api::Outcome;
+use probe_user::{
+    model::Signal,
+    unstable::kill::{Order, Report, Target},
+};
+
+use super::{Args, refusal};
+use crate::{
+    cli::{
+        Failure,
+        end::End,
+        remove::{self, Removed},
+        terminal::Say,
+    },
+    output::StopFlag,
+    session::Session,
+};
+
+/// How soon those are looked for who were on no list when it was read.
+const AGAIN_FIRST: Duration = Duration::from_millis(10);
+/// What that backs off to.
+const AGAIN_LAST: Duration = Duration::from_secs(1);
+
+/// Who is to be signalled, and how.
+pub(super) struct Quarry<'a> {
+    args: &'a Args,
+    targets: Vec<Target>,
+    say: Say,
+    deadline: Option<Instant>,
+    stop: StopFlag,
+}
+
+/// What came of sending a signal.
+#[derive(Default)]
+struct Sent {
+    report: Report,
+    /// Those of the targets in which somebody may have been missed.
+    again: Vec<usize>,
+}
+
+impl<'a> Quarry<'a> {
+    pub(super) fn new(
+        args: &'a Args,
+        targets: Vec<Target>,
+        say: Say,
+        begun: Instant,
+        stop: StopFlag,
+    ) -> Self {
+        Self {
+            args,
+            targets,
+            say,
+            deadline: args.timeout.map(|timeout| begun + timeout),
+            stop,
+        }
+    }
+
+    /// Without a wait. Whom it did not reach is the failure.
+    pub(super) fn signal_once(&self) -> Result<Option<Failure>, Failure> {
+        let sent = self.signal(self.args.signal)?;
+        Ok(refusal::unreached(&sent.report))
+    }
+
+    fn signal(&self, signal: Signal) -> Result<Sent, Failure> {
+        let mut sent = Sent::default();
+        for index in 0..self.targets.len() {
+            self.signal_one(index, signal, &mut sent)?;
+        }
+        for path in &sent.report.frozen {
+            let path = path.display();
+            self.say
+                .line(&format!("{path} is frozen: they die when it is thawed"));
+        }
+        for path in &sent.report.unsettled {
+            let path = path.display();
+            self.say
+                .line(&format!("{path} gets new processes all the time"));
+        }
+        Ok(sent)
+    }
+
+    /// Once more, with SIGKILL and without telling what was told.
+    fn kill_again(&self, before: &[usize]) -> Result<Sent, Failure> {
+        let mut sent = Sent::default();
+        for &index in before {
+            self.signal_one(index, Signal::KILL, &mut sent)?;
+        }
+        Ok(sent)
+    }
+
+    fn signal_one(&self, index: usize, signal: Signal, sent: &mut Sent) -> Result<(), Failure> {
+        let mut announce = |path: &Path, thaw: &str| {
+            // Not by `say`: who asked for quiet must know as well what may stay.
+            Say::always(&format!(
+                "probe: freezing {}, which forks faster than it can be signalled\n\
+                 hint: should probe be killed before it thaws it: {thaw}",
+                path.display()
+            ));
+        };
+        let is_late = || self.deadline.is_some_and(|it| it <= Instant::now());
+        let is_over = || self.stop.load(Ordering::Relaxed) || is_late();
+        let mut order = Order {
+            signal,
+            freeze_after: self.args.freeze_after,
+            is_over: &is_over,
+            announce: &mut announce,
+        };
+        let report = self.targets[index]
+            .signal(&mut order)
+            .map_err(refusal::refused)?;
+        if report.may_have_missed {
+            sent.again.push(index);
+        }
+        sent.report.unreached.extend(report.unreached);
+        sent.report.frozen.extend(report.frozen);
+        sent.report.unsettled.extend(report.unsettled);
+        Ok(())
+    }
+}
+
+/// From the first signal to the end.
+pub(super) struct Hunt<'a> {
+    args: &'a Args,
+    quarry: Quarry<'a>,
+    begun: Instant,
+    deadline: Option<Instant>,
+    /// Why it cannot work for some.
+    failure: Option<Failure>,
+}
+
+impl<'a> Hunt<'a> {
+    pub(super) fn new(args: &'a Args, quarry: Quarry<'a>, begun: Instant) -> Self {
+        Self {
+            args,
+            deadline: quarry.deadline,
+            quarry,
+            begun,
+            failure: None,
+        }
+    }
+
+    pub(super) async fn run(
+        &mut self,
+        session: &mut Session,
+        needed: usize,
+        mut stop: Pin<&mut impl Future<Output = ()>>,
+    ) -> Result<(End, Option<Failure>), Failure> {
+        let outcome = if session.look()? >= needed {
+            Outcome::Already
+        } else {
+            match self.gracefully(session, needed, stop.as_mut()).await? {
+                Some(outcome) => outcome,
+                None => self.kill(session, needed, stop.as_mut()).await?,
+            }
+        };
+        let end = match outcome {
+            // Before the verdict: what could not be removed is not done.
+            Outcome::Done | Outcome::Already if self.args.rm => self.remove(outcome, stop).await,
+            _ => End::of(outcome),
+        };
+        Ok((end, self.failure.take()))
+    }
+
+    /// SIGTERM and the time that is given for it; `None` if there is more to do.
+    async fn gracefully(
+        &self,
+        session: &mut Session,
+        needed: usize,
+        stop: Pin<&mut impl Future<Output = ()>>,
+    ) -> Result<Option<Outcome>, Failure> {
+        let Some(grace) = self.args.grace else {
+            return Ok(None);
+        };
+        // Whoever cannot be reached now is told of after SIGKILL.
+        self.quarry.signal(Signal(15))?;
+        let end = self.begun + grace;
+        let first = self.deadline.map_or(end, |deadline| deadline.min(end));
+        let outcome = session.run(needed, Some(first.into()), stop).await?;
+        let is_last = self.deadline.is_some_and(|deadline| deadline <= end);
+        Ok(Some(outcome).filter(|&it| it != Outcome::Timeout || is_last))
+    }
+
+    async fn kill(
+        &mut self,
+        session: &mut Session,
+        needed: usize,
+        mut stop: Pin<&mut impl Future<Output = ()>>,
+    ) -> Result<Outcome, Failure> {
+        let mut sent = self.quarry.signal(self.args.signal)?;
+        let mut pause = AGAIN_FIRST;
+        loop {
+            self.judge(&sent.report);
+            let next = (!sent.again.is_empty()).then(|| Instant::now() + pause);
+            let first = [next, self.deadline].into_iter().flatten().min();
+            let outcome = session
+                .run(needed, first.map(Into::into), stop.as_mut())
+                .await?;
+            let is_last = self.deadline.is_some_and(|it| it <= Instant::now());
+            if outcome != Outcome::Timeout || is_last {
+                return Ok(outcome);
+            }
+            sent = self.quarry.kill_again(&sent.again)?;
+            pause = (pause * 2).min(AGAIN_LAST);
+        }
+    }
+
+    fn judge(&mut self, report: &Report) {
+        if self.failure.is_none() {
+            self.failure = refusal::unreached(report);
+            if self.failure.is_some() {
+                // Nobody knows when those end that were not reached.
+                self.deadline.get_or_insert_with(Instant::now);
+            }
+        }
+    }
+
+    async fn remove(&mut self, outcome: Outcome, stop: Pin<&mut impl Future<Output = ()>>) -> End {
+        match remove::all(&self.quarry.targets, self.deadline, stop).await {
+            Removed::All => End::of(outcome),
+            Removed::Interrupted => End::of(Outcome::Interrupted),
+            Removed::Not(why) => {
+                self.failure = Some(why);
+                End::not_removed(outcome)
+            }
+        }
+    }
+}

@@ -1,0 +1,287 @@
+//! From a name to what it means on this machine, held open.
+
+use std::path::Path;
+
+use probe_user::{
+    model::{Backend, Until},
+    unstable::{
+        cgroup::{
+            mounts::{self, Mount},
+            pinned::{PinError, PinnedCgroup},
+        },
+        container::{FindError, Found, Resolver},
+        proc::{
+            pidfd_info,
+            pinned::{PinProcessError, PinnedProcess},
+        },
+        wait,
+    },
+};
+use rustix::io::Errno;
+
+use super::{Absent, Named, ProcessArg};
+use crate::{
+    cli::{
+        ExitCode, Failure,
+        target::{self, CgroupTarget},
+    },
+    output::subject::{CgroupName, ProcessName, Subject},
+};
+
+pub(super) fn cgroup(
+    target: &CgroupTarget,
+    absent: Absent,
+    name: Option<&Path>,
+) -> Result<Named, Failure> {
+    let pinned = pin_cgroup(target, absent, name)?;
+    Ok(Named {
+        subject: Subject {
+            cgroup: Some(cgroup_name(target, pinned.as_ref())),
+            ..Subject::default()
+        },
+        pinned: pinned.map(|pinned| wait::Target {
+            cgroups: vec![(pinned, target.path.clone())],
+            processes: Vec::new(),
+        }),
+        cgroups: vec![target.clone()],
+        default_until: Until::Empty,
+    })
+}
+
+fn cgroup_name(target: &CgroupTarget, pinned: Option<&PinnedCgroup>) -> CgroupName {
+    CgroupName {
+        id: pinned.map(|pinned| pinned.id),
+        path: target.path.clone(),
+    }
+}
+
+/// `None`: it is gone already.
+fn pin_cgroup(
+    target: &CgroupTarget,
+    absent: Absent,
+    name: Option<&Path>,
+) -> Result<Option<PinnedCgroup>, Failure> {
+    let error = match PinnedCgroup::open(target.mount.hierarchy, &target.directory) {
+        Ok(pinned) => return Ok(Some(pinned)),
+        Err(error) => error,
+    };
+    let errno = match &error {
+        PinError::Open { source, .. } => Errno::from_io_error(source),
+        PinError::Root { .. } => None,
+    };
+    match errno {
+        Some(Errno::NOENT | Errno::NODEV) if !target.parent_exists() => Err(target
+            .missing()
+            .hint("its parent is not there either: a typo?")),
+        // A path of something else that exists is no cgroup that was removed.
+        Some(Errno::NOENT | Errno::NODEV)
+            if name.is_some_and(|it| it.is_absolute() && it.exists()) =>
+        {
+            Err(target.missing().hint("that path is on no cgroup mount"))
+        }
+        Some(Errno::NOENT | Errno::NODEV) if absent.is_error => Err(target.missing()),
+        Some(Errno::NOENT | Errno::NODEV) => Ok(None),
+        Some(Errno::NOTDIR) => Err(Failure::new(ExitCode::NoSuchTarget, error)),
+        Some(Errno::ACCESS | Errno::PERM) => Err(Failure::new(ExitCode::NotAvailable, error)
+            .hint("run it as a user who may open that directory")),
+        Some(Errno::NAMETOOLONG | Errno::INVAL | Errno::LOOP) => {
+            Err(Failure::new(ExitCode::NoSuchTarget, error))
+        }
+        _ => Err(Failure::new(ExitCode::Usage, error).hint("name a cgroup below it")),
+    }
+}
+
+/// The whole name of a unit, and the cgroups that are called so.
+pub(in crate::cli) fn unit_paths(
+    name: &str,
+    mounts: &[Mount],
+) -> Result<(String, Vec<(Mount, String)>), Failure> {
+    let wanted = if name.contains('.') {
+        name.to_owned()
+    } else {
+        format!("{name}.service")
+    };
+    let by_systemd = |mount: &&Mount| {
+        mount.hierarchy == 0 || mount.controllers.iter().any(|it| it == "name=systemd")
+    };
+    let mut found: Vec<(Mount, String)> = Vec::new();
+    for mount in mounts.iter().filter(by_systemd) {
+        if !found.is_empty() {
+            break;
+        }
+        mounts::walk(mount, &mut |_, path| {
+            if Path::new(&path)
+                .file_name()
+                .is_some_and(|it| it == wanted.as_str())
+            {
+                found.push((mount.clone(), path));
+            }
+        })?;
+    }
+    Ok((wanted, found))
+}
+
+pub(super) fn unit(name: &str, mounts: &[Mount], absent: Absent) -> Result<Named, Failure> {
+    let (wanted, found) = unit_paths(name, mounts)?;
+    match found.as_slice() {
+        [] if absent.unknown_is_gone => Ok(gone(of_unit(wanted), Until::Empty)),
+        [] => Err(Failure::message(
+            ExitCode::NoSuchTarget,
+            format_args!("no unit '{wanted}' has a cgroup"),
+        )
+        .hint("a unit without processes has none; `probe wait -e` takes that for done")),
+        [(mount, path)] => {
+            let target = target::cgroup(std::slice::from_ref(mount), path.as_ref(), None)?;
+            let mut named = cgroup(&target, absent, None)?;
+            named.subject.unit = Some(wanted);
+            Ok(named)
+        }
+        several => {
+            let paths: Vec<_> = several.iter().map(|(_, path)| path.as_str()).collect();
+            let message = format!("unit '{wanted}' may be any of {}", paths.join(" "));
+            Err(Failure::message(ExitCode::NoSuchTarget, message).hint("say which: --cgroup PATH"))
+        }
+    }
+}
+
+fn of_unit(name: String) -> Subject {
+    Subject {
+        unit: Some(name),
+        ..Subject::default()
+    }
+}
+
+fn gone(subject: Subject, default_until: Until) -> Named {
+    Named {
+        subject,
+        pinned: None,
+        cgroups: Vec::new(),
+        default_until,
+    }
+}
+
+/// A container by id or name, or why there is none.
+pub(in crate::cli) fn find(
+    name: &str,
+    mounts: &[Mount],
+    resolver: &mut Resolver,
+) -> Result<Found, Failure> {
+    let mut cgroups = Vec::new();
+    for mount in mounts {
+        mounts::walk(mount, &mut |id, path| cgroups.push((id.hierarchy, path)))?;
+    }
+    resolver.find(name, &cgroups).map_err(|error| {
+        let hint = match &error {
+            FindError::Unknown { .. } => {
+                "give an id, the beginning of one, or a name; a runtime started with \
+                 --root needs --runtime-root DIR"
+            }
+            FindError::Ambiguous { .. } => "say which: give the whole id",
+        };
+        Failure::new(ExitCode::NoSuchTarget, error).hint(hint)
+    })
+}
+
+pub(super) fn container(
+    name: &str,
+    mounts: &[Mount],
+    resolver: &mut Resolver,
+    tier: Backend,
+    absent: Absent,
+) -> Result<Named, Failure> {
+    let found = match find(name, mounts, resolver) {
+        Ok(found) => found,
+        Err(failure) if absent.unknown_is_gone && failure.is_unknown_container() => {
+            let subject = Subject {
+                unknown_container: Some(name.to_owned()),
+                ..Subject::default()
+            };
+            return Ok(gone(subject, Until::Stopped));
+        }
+        Err(failure) => return Err(failure),
+    };
+    let mut target = wait::Target::default();
+    let mut cgroups = Vec::new();
+    let mut subject = Subject::default();
+    for (hierarchy, path) in &found.cgroups {
+        let mount = mounts.iter().filter(|it| it.hierarchy == *hierarchy);
+        let mount: Vec<_> = mount.cloned().collect();
+        let cgroup = target::cgroup(&mount, path.as_ref(), None)?;
+        // The runtime may be removing them one by one.
+        if let Some(pinned) = pin_cgroup(&cgroup, Absent::default(), None)? {
+            subject
+                .cgroup
+                .get_or_insert(cgroup_name(&cgroup, Some(&pinned)));
+            target.cgroups.push((pinned, cgroup.path.clone()));
+            cgroups.push(cgroup);
+        }
+    }
+    for init in found.inits {
+        match PinnedProcess::open(init.pid, tier) {
+            Ok(process) if process.start_ticks() == init.start_ticks => {
+                target.processes.push(process);
+            }
+            Ok(_another) => {}
+            Err(PinProcessError::NotFound { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    subject.container = Some(found.container);
+    Ok(Named {
+        subject,
+        pinned: Some(target),
+        cgroups,
+        default_until: Until::Stopped,
+    })
+}
+
+pub(super) fn one_process(
+    name: ProcessArg,
+    tier: Backend,
+    absent: Absent,
+) -> Result<Named, Failure> {
+    let subject = |comm| Subject {
+        process: Some(ProcessName {
+            pid: name.pid,
+            comm,
+        }),
+        ..Subject::default()
+    };
+    let process = match PinnedProcess::open(name.pid, tier) {
+        Ok(process) => process,
+        Err(error @ PinProcessError::NotFound { .. }) if absent.is_error => {
+            return Err(Failure::new(ExitCode::NoSuchTarget, error));
+        }
+        Err(PinProcessError::NotFound { .. }) => return Ok(gone(subject(None), Until::Exited)),
+        Err(error @ PinProcessError::Thread { tgid, .. }) => {
+            let hint = format!("name its process: {tgid}");
+            return Err(Failure::new(ExitCode::NoSuchTarget, error).hint(hint));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    if let Some(inode) = name.inode {
+        match process.pidfd().and_then(pidfd_info::inode) {
+            Some(actual) if actual == inode => {}
+            // The pid is another's now: the one that was meant is gone.
+            Some(_) if absent.is_error => {
+                let message = format!("process {}:{inode} is gone", name.pid);
+                return Err(Failure::message(ExitCode::NoSuchTarget, message));
+            }
+            Some(_) => return Ok(gone(subject(None), Until::Exited)),
+            None => {
+                let message = "this kernel has no inode numbers for pidfds";
+                let failure = Failure::message(ExitCode::NotAvailable, message);
+                return Err(failure.hint("needs Linux 6.9; give the pid alone"));
+            }
+        }
+    }
+    Ok(Named {
+        subject: subject(Some(process.comm.clone())),
+        pinned: Some(wait::Target {
+            cgroups: Vec::new(),
+            processes: vec![process],
+        }),
+        cgroups: Vec::new(),
+        default_until: Until::Exited,
+    })
+}

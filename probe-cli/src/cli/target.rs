@@ -1,0 +1,308 @@
+//! What `--cgroup`, `--container` and `--pid` mean on this machine.
+
+use std::{
+    fs,
+    path::{Component, Path, PathBuf},
+};
+
+use probe_user::{
+    model::Subtree,
+    unstable::{
+        cgroup::mounts::{self, Mount},
+        container::Resolver,
+    },
+};
+use procfs::process::Process;
+
+use super::{ExitCode, Failure, named};
+
+/// `NAME_MAX` of the kernel.
+const NAME_BYTES: usize = 255;
+
+/// A cgroup by name: it need not exist (any more).
+#[derive(Clone, Debug)]
+pub(super) struct CgroupTarget {
+    pub(super) mount: Mount,
+    pub(super) directory: PathBuf,
+    /// Path below the root of the hierarchy.
+    pub(super) path: String,
+}
+
+impl CgroupTarget {
+    pub(super) fn subtree(&self) -> Subtree {
+        Subtree {
+            hierarchy: self.mount.hierarchy,
+            path: self.path.clone(),
+        }
+    }
+
+    pub(super) fn exists(&self) -> bool {
+        self.directory.is_dir()
+    }
+
+    /// A name whose parent is no cgroup either can only be a typo.
+    pub(super) fn parent_exists(&self) -> bool {
+        self.directory.parent().is_some_and(Path::is_dir)
+    }
+
+    pub(super) fn missing(&self) -> Failure {
+        Failure::message(
+            ExitCode::NoSuchTarget,
+            format_args!("no cgroup {}", self.directory.display()),
+        )
+    }
+}
+
+/// The mounts, or why there are none.
+pub(super) fn mounts() -> Result<Vec<Mount>, Failure> {
+    let mounts = mounts::mounts()?;
+    if mounts.is_empty() {
+        let failure = Failure::message(ExitCode::NotAvailable, "no cgroup file system is mounted");
+        return Err(failure.hint("mount -t cgroup2 none /sys/fs/cgroup"));
+    }
+    Ok(mounts)
+}
+
+/// An absolute path on a cgroup mount, or a path below the root of a hierarchy
+/// as `/proc/PID/cgroup` prints it. v2 comes first; among several v1
+/// hierarchies `hierarchy` decides.
+pub(super) fn cgroup(
+    mounts: &[Mount],
+    name: &Path,
+    hierarchy: Option<&str>,
+) -> Result<CgroupTarget, Failure> {
+    refuse_dots(name)?;
+    refuse_long(name)?;
+    let mounts = chosen(mounts, hierarchy)?;
+    if let Some(target) = on_a_mount(&mounts, name) {
+        return Ok(target);
+    }
+    let below = name.strip_prefix("/").unwrap_or(name);
+    let candidates: Vec<_> = mounts.iter().map(|mount| target(mount, below)).collect();
+    let mut found: Vec<_> = candidates.iter().filter(|it| it.exists()).collect();
+    if found.first().is_some_and(|it| it.mount.hierarchy == 0) {
+        found.truncate(1);
+    }
+    if found.len() > 1 {
+        return Err(ambiguous(name, &found));
+    }
+    let position = found.first().and_then(|found| {
+        candidates
+            .iter()
+            .position(|it| it.directory == found.directory)
+    });
+    candidates
+        .into_iter()
+        .nth(position.unwrap_or(0))
+        .ok_or_else(|| Failure::message(ExitCode::NotAvailable, "no cgroup file system is mounted"))
+}
+
+/// `/proc` has a directory for every thread too, though it lists none.
+pub(super) fn check_pid(pid: u32) -> Result<(), Failure> {
+    let tgid = i32::try_from(pid)
+        .ok()
+        .and_then(|pid| Process::new(pid).ok()?.status().ok())
+        .and_then(|status| u32::try_from(status.tgid).ok());
+    let message = format!("no process {pid}");
+    let failure = Failure::message(ExitCode::NoSuchTarget, message);
+    match tgid {
+        None => Err(failure),
+        Some(tgid) if tgid != pid => {
+            Err(failure.hint(format!("that is a thread of process {tgid}")))
+        }
+        Some(_) => Ok(()),
+    }
+}
+
+/// The cgroup of a container: v2 if it has one there.
+pub(super) fn container(
+    mounts: &[Mount],
+    name: &str,
+    resolver: &mut Resolver,
+) -> Result<CgroupTarget, Failure> {
+    let found = named::find(name, mounts, resolver)?;
+    let (hierarchy, path) = found.cgroups.first().ok_or_else(|| {
+        let message = format!("container '{name}' has no cgroup on this machine");
+        Failure::message(ExitCode::NoSuchTarget, message)
+    })?;
+    let mount = mounts.iter().filter(|it| it.hierarchy == *hierarchy);
+    let mount: Vec<_> = mount.cloned().collect();
+    cgroup(&mount, path.as_ref(), None)
+}
+
+fn refuse_dots(name: &Path) -> Result<(), Failure> {
+    let has_dots = name
+        .components()
+        .any(|component| component == Component::ParentDir);
+    if has_dots || name.as_os_str().is_empty() {
+        let message = format!("'{}' is no cgroup path", name.display());
+        let failure = Failure::message(ExitCode::Usage, message);
+        return Err(failure.hint("give a path without `..`, such as /sys/fs/cgroup/a/b or a/b"));
+    }
+    Ok(())
+}
+
+/// A cgroup file system finds no directory of such a name, where others say that
+/// there can be none: it would pass for one that is gone.
+fn refuse_long(name: &Path) -> Result<(), Failure> {
+    let is_long = |it: Component<'_>| it.as_os_str().len() > NAME_BYTES;
+    if name.components().any(is_long) {
+        let message = format!("'{}' is no cgroup path", name.display());
+        let hint = format!("no directory has a name of more than {NAME_BYTES} bytes");
+        return Err(Failure::message(ExitCode::Usage, message).hint(hint));
+    }
+    Ok(())
+}
+
+fn chosen(mounts: &[Mount], hierarchy: Option<&str>) -> Result<Vec<Mount>, Failure> {
+    let Some(name) = hierarchy else {
+        return Ok(mounts.to_vec());
+    };
+    let is_chosen = |mount: &&Mount| match name {
+        "v2" | "unified" => mount.hierarchy == 0,
+        _ => mount
+            .controllers
+            .iter()
+            .any(|it| it == name || it.strip_prefix("name=") == Some(name)),
+    };
+    let chosen: Vec<_> = mounts.iter().filter(is_chosen).cloned().collect();
+    if chosen.is_empty() {
+        let known: Vec<_> = mounts.iter().map(hierarchy_name).collect();
+        let message = format!("no cgroup hierarchy '{name}' is mounted");
+        let failure = Failure::message(ExitCode::Usage, message);
+        return Err(failure.hint(format!("there are: {}", known.join(" "))));
+    }
+    Ok(chosen)
+}
+
+fn hierarchy_name(mount: &Mount) -> String {
+    if mount.hierarchy == 0 {
+        "v2".to_owned()
+    } else {
+        mount.controllers.join(",")
+    }
+}
+
+fn on_a_mount(mounts: &[Mount], name: &Path) -> Option<CgroupTarget> {
+    if !name.is_absolute() {
+        return None;
+    }
+    // A hierarchy may be reached by a symbolic link (cpu → cpu,cpuacct).
+    let resolved = fs::canonicalize(name).ok().or_else(|| {
+        let parent = fs::canonicalize(name.parent()?).ok()?;
+        Some(parent.join(name.file_name()?))
+    });
+    let resolved = resolved.as_deref().unwrap_or(name);
+    mounts
+        .iter()
+        .filter(|mount| resolved.starts_with(&mount.mount_point))
+        .max_by_key(|mount| mount.mount_point.components().count())
+        .and_then(|mount| {
+            Some(CgroupTarget {
+                path: mounts::path_below(mount, resolved)?,
+                mount: mount.clone(),
+                directory: resolved.to_owned(),
+            })
+        })
+}
+
+fn target(mount: &Mount, below: &Path) -> CgroupTarget {
+    let directory = mount.mount_point.join(below);
+    CgroupTarget {
+        path: mounts::path_below(mount, &directory).unwrap_or_default(),
+        mount: mount.clone(),
+        directory,
+    }
+}
+
+fn ambiguous(name: &Path, found: &[&CgroupTarget]) -> Failure {
+    let list: Vec<_> = found
+        .iter()
+        .map(|it| it.directory.display().to_string())
+        .collect();
+    let message = format!(
+        "'{}' is in several hierarchies: {}",
+        name.display(),
+        list.join(" ")
+    );
+    Failure::message(ExitCode::Usage, message).hint("say which: --hierarchy NAME")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Directories stand for mounts: nothing here asks what they are.
+    fn machine() -> (tempfile::TempDir, Vec<Mount>) {
+        let root = tempfile::tempdir().expect("a directory");
+        let mount = |hierarchy, name: &str, controllers: &[&str]| {
+            let mount_point = root.path().join(name);
+            fs::create_dir(&mount_point).expect("a directory");
+            Mount {
+                hierarchy,
+                controllers: controllers.iter().map(|&it| it.to_owned()).collect(),
+                mount_point,
+                root: "/".to_owned(),
+            }
+        };
+        let mounts = vec![
+            mount(0, "unified", &[]),
+            mount(8, "pids", &["pids"]),
+            mount(9, "memory", &["memory"]),
+        ];
+        (root, mounts)
+    }
+
+    #[test]
+    fn a_bare_name_is_v2_before_v1() {
+        let (root, mounts) = machine();
+        for mount in ["unified", "pids"] {
+            fs::create_dir(root.path().join(mount).join("a")).expect("a directory");
+        }
+        let target = cgroup(&mounts, Path::new("/a"), None).expect("a target");
+        assert_eq!((target.mount.hierarchy, target.path.as_str()), (0, "/a"));
+        let target = cgroup(&mounts, Path::new("a"), Some("pids")).expect("a target");
+        assert_eq!(target.mount.hierarchy, 8);
+    }
+
+    #[test]
+    fn two_v1_matches_are_an_error_that_lists_them() {
+        let (root, mounts) = machine();
+        for mount in ["memory", "pids"] {
+            fs::create_dir(root.path().join(mount).join("a")).expect("a directory");
+        }
+        let failure = cgroup(&mounts, Path::new("a"), None).expect_err("two match");
+        assert_eq!(failure.code, ExitCode::Usage);
+        let text = failure.error.to_string();
+        assert!(
+            text.contains("pids/a") && text.contains("memory/a"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn an_absolute_path_is_taken_as_it_is() {
+        let (root, mounts) = machine();
+        let name = root.path().join("pids/gone");
+        let target = cgroup(&mounts, &name, None).expect("a target");
+        assert_eq!((target.mount.hierarchy, target.path.as_str()), (8, "/gone"));
+        assert!(!target.exists() && target.parent_exists());
+    }
+
+    #[test]
+    fn a_typo_has_no_parent() {
+        let (_root, mounts) = machine();
+        let target = cgroup(&mounts, Path::new("no/such"), None).expect("a target");
+        assert!(!target.parent_exists());
+    }
+
+    #[test]
+    fn dots_and_unknown_hierarchies_are_refused() {
+        let (_root, mounts) = machine();
+        for (name, hierarchy) in [("../etc", None), ("", None), ("a", Some("cpuset"))] {
+            let failure = cgroup(&mounts, Path::new(name), hierarchy).expect_err(name);
+            assert_eq!(failure.code, ExitCode::Usage);
+            assert!(failure.hint.is_some());
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! Mounts, and what a cgroup of this kernel has.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use probe_user::unstable::{
+    cgroup::mounts::{self, Mount},
+    kernel::departure,
+};
+
+use super::Check;
+
+/// Whether there is any hierarchy to look at: all that polling needs.
+pub(super) fn examine(checks: &mut Vec<Check>) -> Check {
+    let mounts = mounts::mounts().unwrap_or_default();
+    let layout = layout(&mounts);
+    checks.push(layout.clone());
+    checks.push(departure());
+    if let Some(v2) = mounts.iter().find(|mount| mount.hierarchy == 0) {
+        checks.extend(files(v2));
+    }
+    layout
+}
+
+fn layout(mounts: &[Mount]) -> Check {
+    const NAME: &str = "cgroup";
+    let v2 = mounts.iter().find(|mount| mount.hierarchy == 0);
+    let v1 = mounts.iter().filter(|mount| mount.hierarchy != 0).count();
+    match (v2, v1) {
+        (None, 0) => Check::no(
+            NAME,
+            "no cgroup file system is mounted",
+            Some("mount -t cgroup2 none /sys/fs/cgroup"),
+        ),
+        (None, v1) => Check::yes(NAME, format!("v1: {v1} hierarchies")),
+        (Some(v2), 0) => Check::yes(NAME, format!("v2 at {}", v2.mount_point.display())),
+        (Some(v2), v1) => Check::yes(
+            NAME,
+            format!(
+                "hybrid: v2 at {}, {v1} v1 hierarchies",
+                v2.mount_point.display()
+            ),
+        ),
+    }
+}
+
+fn departure() -> Check {
+    let detail = if departure::is_late() {
+        "after the end of a task: where others show nobody, the dying are searched for"
+    } else {
+        "before the parent is told of the end"
+    };
+    Check::yes("cgroup.departure", detail)
+}
+
+/// The root has neither file, so they are looked for in a cgroup made for that
+/// or, without the privilege to make one, in any that is there.
+fn files(v2: &Mount) -> [Check; 2] {
+    let trial = Trial::new(v2);
+    let directory = match &trial {
+        Ok(trial) => Some(trial.0.clone()),
+        Err(_not_permitted) => any_child(v2),
+    };
+    let Some(directory) = directory else {
+        let unknown = |name| Check::no(name, "no cgroup to look at", Some("run as root"));
+        return [unknown("cgroup.events"), unknown("cgroup.kill")];
+    };
+    [
+        file(&directory, "cgroup.events", "needs Linux 4.15"),
+        file(
+            &directory,
+            "cgroup.kill",
+            "needs Linux 5.14; without it every member is signalled",
+        ),
+    ]
+}
+
+fn file(directory: &Path, name: &'static str, hint: &'static str) -> Check {
+    match fs::metadata(directory.join(name)) {
+        Ok(_there) => Check::yes(name, "there"),
+        Err(error) => Check::no(name, error.to_string(), Some(hint)),
+    }
+}
+
+fn any_child(v2: &Mount) -> Option<PathBuf> {
+    let mut found = None;
+    let walked = mounts::walk(v2, &mut |_, path| {
+        if found.is_none() {
+            let below = path.strip_prefix(v2.root.trim_end_matches('/'));
+            let below = below.unwrap_or(&path).trim_start_matches('/').to_owned();
+            found = Some(v2.mount_point.join(below));
+        }
+    });
+    walked.ok().and(found)
+}
+
+/// A cgroup that is removed again.
+struct Trial(PathBuf);
+
+impl Trial {
+    fn new(v2: &Mount) -> io::Result<Self> {
+        let name = format!("probe-doctor-{}", std::process::id());
+        let directory = v2.mount_point.join(name);
+        fs::create_dir(&directory)?;
+        Ok(Self(directory))
+    }
+}
+
+impl Drop for Trial {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_dir(&self.0) {
+            tracing::warn!(%error, cgroup = %self.0.display(), "left behind");
+        }
+    }
+}

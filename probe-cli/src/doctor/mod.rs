@@ -1,0 +1,167 @@
+//! What this machine offers, found out by trying.
+//!
+//! Nothing is concluded from the kernel's version: maps are made, programs
+//! loaded and attached, files opened, a child's pidfd asked.
+
+mod bpf;
+mod cgroups;
+mod pidfds;
+pub mod report;
+
+use std::{fs, io, os::unix::net::UnixStream, path::Path};
+
+use probe_user::unstable::bpf::capability::{self, Capability};
+use rustix::process::{Resource, getrlimit};
+
+/// Where the daemon listens.
+pub const DAEMON_SOCKET: &str = "/run/probe/probe.sock";
+
+/// One question and its answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Check {
+    /// A stable word: `btf`, `cgroup.kill`, `tracepoint.mark_victim`.
+    pub name: String,
+    /// The answer.
+    pub ok: bool,
+    /// What was found, or the reason why not.
+    pub detail: String,
+    /// What to do about a no.
+    pub hint: Option<&'static str>,
+}
+
+impl Check {
+    fn yes(name: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            ok: true,
+            detail: detail.into(),
+            hint: None,
+        }
+    }
+
+    fn no(name: impl Into<String>, reason: impl Into<String>, hint: Option<&'static str>) -> Self {
+        Self {
+            name: name.into(),
+            ok: false,
+            detail: reason.into(),
+            hint,
+        }
+    }
+}
+
+/// Everything that was found out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// `uname -r`.
+    pub kernel: String,
+    /// In the order of the ladder: best first.
+    pub backends: Vec<Check>,
+    /// What the backends rest on.
+    pub checks: Vec<Check>,
+}
+
+impl Report {
+    /// Whether at least one backend is woken by events.
+    #[must_use]
+    pub fn is_event_driven(&self) -> bool {
+        self.backends
+            .iter()
+            .any(|backend| backend.ok && backend.name != "poll")
+    }
+}
+
+/// Tries everything. Takes some tenths of a second.
+#[must_use]
+pub fn examine() -> Report {
+    let mut checks = vec![privilege(), memlock(), lockdown()];
+    let bpf = bpf::examine(&mut checks);
+    let cgroups = cgroups::examine(&mut checks);
+    let pidfd = pidfds::examine(&mut checks);
+    let daemon = daemon();
+    let backends = vec![
+        backend("daemon", &[&daemon]),
+        backend("bpf", &bpf.iter().collect::<Vec<_>>()),
+        backend("pidfd", &[&pidfd]),
+        backend("poll", &[&cgroups]),
+    ];
+    checks.push(daemon);
+    Report {
+        kernel: rustix::system::uname().release().to_string_lossy().into(),
+        backends,
+        checks,
+    }
+}
+
+/// A backend works if all that it rests on does; else it has the first reason.
+fn backend(name: &str, needs: &[&Check]) -> Check {
+    match needs.iter().find(|need| !need.ok) {
+        None => Check::yes(name, "available"),
+        Some(need) => Check::no(name, format!("{}: {}", need.name, need.detail), need.hint),
+    }
+}
+
+fn privilege() -> Check {
+    const NAME: &str = "capabilities";
+    let Some(set) = capability::effective() else {
+        return Check::no(NAME, "/proc is not readable", Some("mount /proc"));
+    };
+    let wanted = [
+        Capability::Bpf,
+        Capability::Perfmon,
+        Capability::SysAdmin,
+        Capability::SysResource,
+    ];
+    let held = |held: bool| {
+        let names = wanted
+            .iter()
+            .filter(|&&it| capability::has(set, it) == held);
+        names.map(|it| it.name()).collect::<Vec<_>>().join(" ")
+    };
+    let suffices = capability::has(set, Capability::SysAdmin)
+        || capability::has(set, Capability::Bpf) && capability::has(set, Capability::Perfmon);
+    if suffices {
+        Check::yes(NAME, held(true))
+    } else {
+        let hint = "run as root, or `setcap cap_bpf,cap_perfmon+ep probe`";
+        Check::no(NAME, format!("lacks {}", held(false)), Some(hint))
+    }
+}
+
+fn memlock() -> Check {
+    const NAME: &str = "memlock";
+    match getrlimit(Resource::Memlock).current {
+        None => Check::yes(NAME, "unlimited"),
+        Some(bytes) => Check::yes(
+            NAME,
+            format!("{bytes} bytes (counts against BPF before Linux 5.11 only)"),
+        ),
+    }
+}
+
+fn lockdown() -> Check {
+    const NAME: &str = "lockdown";
+    match fs::read_to_string("/sys/kernel/security/lockdown") {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Check::yes(NAME, "not shown by this kernel")
+        }
+        Err(error) => Check::yes(NAME, format!("unknown: {error}")),
+        Ok(modes) if modes.contains("[confidentiality]") => Check::no(
+            NAME,
+            "confidentiality: BPF may not read kernel memory",
+            Some("boot with lockdown=integrity"),
+        ),
+        Ok(modes) => Check::yes(NAME, modes.trim()),
+    }
+}
+
+fn daemon() -> Check {
+    const NAME: &str = "daemon.socket";
+    match UnixStream::connect(Path::new(DAEMON_SOCKET)) {
+        Ok(_connected) => Check::yes(NAME, DAEMON_SOCKET),
+        Err(error) => Check::no(
+            NAME,
+            format!("{DAEMON_SOCKET}: {error}"),
+            Some("nothing to do, unless a daemon is to serve users without privilege"),
+        ),
+    }
+}

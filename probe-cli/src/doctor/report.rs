@@ -1,0 +1,79 @@
+//! What `probe doctor` found, for people and programs.
+
+use std::io::{self, Write};
+
+use anstyle::{AnsiColor, Style};
+use probe_daemon::api::json::{self, SCHEMA};
+use serde::Serialize;
+
+use super::{Check, Report};
+use crate::output::Out;
+
+/// One JSON object.
+pub fn write_json(out: &mut Vec<u8>, report: &Report) -> io::Result<()> {
+    let line = DoctorLine {
+        schema: SCHEMA,
+        r#type: "doctor",
+        kernel: &report.kernel,
+        event_driven: report.is_event_driven(),
+        backends: report.backends.iter().map(CheckObject::from).collect(),
+        checks: report.checks.iter().map(CheckObject::from).collect(),
+    };
+    json::write(out, &line)
+}
+
+/// A line for each check, the backends first.
+pub fn write_human<W: Write>(out: &mut Out<W>, report: &Report, colour: bool) -> io::Result<()> {
+    out.line(|line| write!(line, "kernel {}", report.kernel))?;
+    for (title, checks) in [("backends", &report.backends), ("checks", &report.checks)] {
+        out.line(|line| write!(line, "\n{title}"))?;
+        for check in checks {
+            write_check(out, check, colour)?;
+        }
+    }
+    Ok(())
+}
+
+fn write_check<W: Write>(out: &mut Out<W>, check: &Check, colour: bool) -> io::Result<()> {
+    let (word, style) = if check.ok {
+        ("yes", AnsiColor::Green.on_default())
+    } else {
+        ("no", AnsiColor::Yellow.on_default())
+    };
+    let style = if colour { style } else { Style::new() };
+    let Check { name, detail, .. } = check;
+    out.line(|line| write!(line, "  {name:<34} {style}{word:<3}{style:#} {detail}"))?;
+    match check.hint {
+        Some(hint) if !check.ok => out.line(|line| write!(line, "  {:<38} hint: {hint}", "")),
+        _ => Ok(()),
+    }
+}
+
+#[derive(Serialize)]
+struct DoctorLine<'a> {
+    schema: u32,
+    r#type: &'static str,
+    kernel: &'a str,
+    event_driven: bool,
+    backends: Vec<CheckObject<'a>>,
+    checks: Vec<CheckObject<'a>>,
+}
+
+#[derive(Serialize)]
+struct CheckObject<'a> {
+    name: &'a str,
+    ok: bool,
+    detail: &'a str,
+    hint: Option<&'a str>,
+}
+
+impl<'a> From<&'a Check> for CheckObject<'a> {
+    fn from(check: &'a Check) -> Self {
+        Self {
+            name: &check.name,
+            ok: check.ok,
+            detail: &check.detail,
+            hint: check.hint.filter(|_| !check.ok),
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! Who lives now, and in which container: what `probe ps` shows where no daemon
+//! tells it.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    io,
+};
+
+use probe_daemon::api::container::{Container, Process};
+use probe_user::{
+    model::Runtime,
+    unstable::{
+        clock::tick_ns,
+        container::Resolver,
+        proc::scan::{self, Found},
+    },
+};
+
+/// Everybody who has not exited.
+pub fn live() -> io::Result<Vec<Process>> {
+    let found = scan::scan(false)?;
+    Ok(found
+        .filter(|found| !found.process.is_dead)
+        .map(|found| process(&found))
+        .collect())
+}
+
+/// All containers with live processes, in the order of their ids.
+pub fn containers(resolver: &mut Resolver) -> io::Result<Vec<Container>> {
+    let mut containers: BTreeMap<(String, Runtime), Container> = BTreeMap::new();
+    for process in live()? {
+        let path = process.cgroup.as_deref();
+        let Some((path, of)) = path.and_then(|it| Some((it, resolver.container_of(it)?))) else {
+            continue;
+        };
+        let key = (of.id.clone(), of.runtime);
+        let entry = containers
+            .entry(key)
+            .or_insert_with(|| Container::empty(&of, path));
+        if path.len() < entry.cgroup.len() {
+            path.clone_into(&mut entry.cgroup);
+        }
+        entry.live += 1;
+        let starts = [entry.oldest_start_boottime_ns, process.start_boottime_ns];
+        entry.oldest_start_boottime_ns = starts.into_iter().flatten().min();
+    }
+    Ok(containers.into_values().collect())
+}
+
+fn process(found: &Found) -> Process {
+    let process = &found.process;
+    Process {
+        pid: process.tgid,
+        ppid: Some(process.ppid),
+        uid: Some(process.uid),
+        comm: process.comm.to_str().into_owned(),
+        start_boottime_ns: Some(process.start_ticks.saturating_mul(tick_ns())),
+        cgroup: found.place.as_ref().map(|place| place.path.clone()),
+    }
+}
+
+/// Parents before their children, each with its depth below the topmost that is
+/// there. Everybody once, whatever the pids say.
+#[must_use]
+pub fn tree(mut processes: Vec<Process>) -> Vec<(usize, Process)> {
+    processes.sort_by_key(|it| (it.start_boottime_ns, it.pid));
+    let pids: HashSet<u32> = processes.iter().map(|it| it.pid).collect();
+    let mut children: HashMap<u32, Vec<Process>> = HashMap::new();
+    let mut pending = Vec::new();
+    // The last one is shown first.
+    for process in processes.into_iter().rev() {
+        match process.ppid {
+            Some(ppid) if ppid != process.pid && pids.contains(&ppid) => {
+                children.entry(ppid).or_default().push(process);
+            }
+            _ => pending.push((0, process)),
+        }
+    }
+    let mut shown = Vec::new();
+    loop {
+        while let Some((depth, process)) = pending.pop() {
+            let below = children.remove(&process.pid).unwrap_or_default();
+            pending.extend(below.into_iter().map(|child| (depth + 1, child)));
+            shown.push((depth, process));
+        }
+        // A circle has no top: pids were used again while they were read.
+        let Some(&pid) = children.keys().min() else {
+            return shown;
+        };
+        let circle = children.remove(&pid).unwrap_or_default();
+        pending.extend(circle.into_iter().map(|process| (0, process)));
+    }
+}
+
+/// A process and all who descend from it, of those who are given.
+#[must_use]
+pub fn descendants(processes: Vec<Process>, pid: u32) -> Vec<Process> {
+    let mut wanted = HashSet::from([pid]);
+    loop {
+        let before = wanted.len();
+        for process in &processes {
+            if process.ppid.is_some_and(|ppid| wanted.contains(&ppid)) {
+                wanted.insert(process.pid);
+            }
+        }
+        if wanted.len() == before {
+            break;
+        }
+    }
+    let mut processes = processes;
+    processes.retain(|process| wanted.contains(&process.pid));
+    processes
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn process(pid: u32, ppid: u32) -> Process {
+        Process {
+            pid,
+            ppid: Some(ppid),
+            uid: None,
+            comm: String::new(),
+            start_boottime_ns: Some(pid.into()),
+            cgroup: None,
+        }
+    }
+
+    fn shape(tree: &[(usize, Process)]) -> Vec<(usize, u32)> {
+        tree.iter().map(|(depth, it)| (*depth, it.pid)).collect()
+    }
+
+    #[test]
+    fn children_stand_below_their_parent_in_the_order_of_birth() {
+        let family = [(30, 10), (10, 1), (40, 30), (20, 10), (50, 2)];
+        let tree = tree(family.map(|(pid, ppid)| process(pid, ppid)).into());
+        assert_eq!(shape(&tree), [(0, 10), (1, 20), (1, 30), (2, 40), (0, 50)]);
+    }
+
+    #[test]
+    fn a_family_is_who_descends_and_nobody_else() {
+        let family = [(10, 1), (20, 10), (30, 20), (40, 1), (5, 30)];
+        let all = family.map(|(pid, ppid)| process(pid, ppid)).to_vec();
+        let pids = descendants(all, 10)
+            .iter()
+            .map(|it| it.pid)
+            .collect::<Vec<_>>();
+        assert_eq!(pids, [10, 20, 30, 5]);
+    }
+
+    proptest! {
+        #[test]
+        fn everybody_is_shown_once(parents in proptest::collection::vec(0_u32..12, 0..12)) {
+            let all: Vec<_> = (0..).zip(&parents).map(|(pid, &ppid)| process(pid, ppid)).collect();
+            let mut pids: Vec<_> = tree(all.clone()).iter().map(|(_, it)| it.pid).collect();
+            pids.sort_unstable();
+            prop_assert_eq!(pids, all.iter().map(|it| it.pid).collect::<Vec<_>>());
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! What lives now, as columns that are as wide as what is in them.
+
+use std::io::{self, Write};
+
+use probe_daemon::api::{
+    container::{Container, Process},
+    json::listing::age_ns,
+};
+
+use super::{
+    cells::{age, short_id, unknown},
+    text::{fit_end, printable, width},
+};
+use crate::output::Out;
+
+/// Containers: CONTAINER ID LIVE AGE EXITS CGROUP.
+pub fn write_containers<W: Write>(
+    out: &mut Out<W>,
+    containers: &[Container],
+    has_history: bool,
+    (now_ns, terminal): (u64, Option<usize>),
+) -> io::Result<()> {
+    let rows = containers.iter().map(|container| {
+        let name = container.name.as_deref().map_or_else(unknown, printable);
+        let exits = has_history.then(|| container.recent_exits.to_string());
+        [
+            format!("{}:{name}", container.runtime),
+            printable(short_id(&container.id)),
+            container.live.to_string(),
+            age_ns(container.oldest_start_boottime_ns, now_ns).map_or_else(unknown, age),
+            exits.unwrap_or_else(unknown),
+            printable(&container.cgroup),
+        ]
+    });
+    let names = ["CONTAINER", "ID", "LIVE", "AGE", "EXITS", "CGROUP"];
+    let sheet = Sheet::new(names, rows.collect());
+    sheet.write(out, [false, false, true, true, true, false], terminal)
+}
+
+/// Processes, children below their parents: PID PPID UID AGE COMM CGROUP.
+pub fn write_processes<W: Write>(
+    out: &mut Out<W>,
+    processes: &[(usize, Process)],
+    (now_ns, terminal): (u64, Option<usize>),
+) -> io::Result<()> {
+    let number = |value: Option<u32>| value.map_or_else(unknown, |value| value.to_string());
+    let rows = processes.iter().map(|(depth, process)| {
+        let indent = 2 * depth;
+        [
+            process.pid.to_string(),
+            number(process.ppid),
+            number(process.uid),
+            age_ns(process.start_boottime_ns, now_ns).map_or_else(unknown, age),
+            format!("{:indent$}{}", "", printable(&process.comm)),
+            process.cgroup.as_deref().map_or_else(unknown, printable),
+        ]
+    });
+    let names = ["PID", "PPID", "UID", "AGE", "COMM", "CGROUP"];
+    let sheet = Sheet::new(names, rows.collect());
+    sheet.write(out, [true, true, true, true, false, false], terminal)
+}
+
+/// Rows below the names of their columns.
+struct Sheet<const N: usize>(Vec<[String; N]>);
+
+impl<const N: usize> Sheet<N> {
+    fn new(names: [&str; N], mut rows: Vec<[String; N]>) -> Self {
+        rows.insert(0, names.map(str::to_owned));
+        Self(rows)
+    }
+
+    /// The last column takes what the terminal leaves; of a path the end says
+    /// most.
+    fn write<W: Write>(
+        &self,
+        out: &mut Out<W>,
+        is_right: [bool; N],
+        terminal: Option<usize>,
+    ) -> io::Result<()> {
+        let mut widths = [0; N];
+        for row in &self.0 {
+            for (column, cell) in widths.iter_mut().zip(row) {
+                *column = width(cell).max(*column);
+            }
+        }
+        let others: usize = widths[..N - 1].iter().map(|width| width + 1).sum();
+        let room = terminal.map_or(usize::MAX, |it| it.saturating_sub(others).max(12));
+        for row in &self.0 {
+            out.line(|line| {
+                let (last, cells) = row.split_last().unwrap_or_else(|| unreachable!("columns"));
+                for ((cell, column), is_right) in cells.iter().zip(widths).zip(is_right) {
+                    let padding = column - width(cell);
+                    if is_right {
+                        write!(line, "{:padding$}{cell} ", "")?;
+                    } else {
+                        write!(line, "{cell}{:padding$} ", "")?;
+                    }
+                }
+                write!(line, "{}", fit_end(last, room))
+            })?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: u64 = 1_000_000_000;
+
+    fn text(write: impl FnOnce(&mut Out<Vec<u8>>)) -> Vec<String> {
+        let mut out = Out::new(Vec::new());
+        write(&mut out);
+        let bytes = out.gathered;
+        let text = String::from_utf8(bytes).expect("text");
+        text.lines().map(str::to_owned).collect()
+    }
+
+    fn container(name: &str) -> Container {
+        Container {
+            runtime: "runc".to_owned(),
+            id: "0123456789abcdef".repeat(4),
+            name: Some(name.to_owned()),
+            pod_uid: None,
+            cgroup: "/a/long/path/of/a/cgroup/that/does/not/end.scope".to_owned(),
+            live: 12,
+            oldest_start_boottime_ns: Some(5 * SECOND),
+            recent_exits: 3,
+            processes: None,
+        }
+    }
+
+    #[test]
+    fn a_container_has_the_short_id_that_runtimes_show() {
+        let containers = [container("web"), container("\u{1b}[31mdb")];
+        let lines = text(|out| {
+            let now = (65 * SECOND, Some(70));
+            write_containers(out, &containers, true, now).expect("a vector takes all");
+        });
+        assert_eq!(
+            lines,
+            [
+                "CONTAINER    ID           LIVE  AGE EXITS CGROUP",
+                "runc:web     0123456789ab   12 1m0s     3 …oup/that/does/not/end.scope",
+                "runc:?[31mdb 0123456789ab   12 1m0s     3 …oup/that/does/not/end.scope",
+            ]
+        );
+    }
+
+    #[test]
+    fn nobody_counts_exits_without_a_history() {
+        let lines = text(|out| {
+            write_containers(out, &[container("web")], false, (0, None)).expect("a vector");
+        });
+        assert!(lines[1].contains(" - /a/long"), "{lines:#?}");
+    }
+
+    #[test]
+    fn a_child_stands_further_to_the_right_than_its_parent() {
+        let process = |pid, comm: &str| Process {
+            pid,
+            ppid: Some(1),
+            uid: Some(0),
+            comm: comm.to_owned(),
+            start_boottime_ns: None,
+            cgroup: Some("/x".to_owned()),
+        };
+        let family = [(0, process(7, "sh")), (1, process(1234, "sleep"))];
+        let lines = text(|out| write_processes(out, &family, (0, Some(80))).expect("a vector"));
+        assert_eq!(
+            lines,
+            [
+                " PID PPID UID AGE COMM    CGROUP",
+                "   7    1   0   - sh      /x",
+                "1234    1   0   -   sleep /x",
+            ]
+        );
+    }
+}

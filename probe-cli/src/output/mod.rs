@@ -1,0 +1,112 @@
+//! What a person or a program sees: the only place that formats records.
+//!
+//! stdout is data. [`Out`] gathers lines and writes them in one go, because a
+//! line-buffered stdout costs a system call a record; who calls
+//! [`Out::flush`], and when, is the pipeline's business.
+
+pub mod census;
+pub mod human;
+pub mod reporter;
+mod stdout;
+pub mod subject;
+pub mod verdict;
+
+use std::io::{self, Write};
+
+pub use stdout::{Stdout, StopFlag};
+
+/// Bytes gathered before they are written without being asked.
+const FLUSH_AT: usize = 64 * 1024;
+
+/// stdout, or what stands for it in a test.
+#[derive(Debug)]
+pub struct Out<W: Write> {
+    to: W,
+    gathered: Vec<u8>,
+    is_deaf: bool,
+}
+
+impl Out<Stdout> {
+    /// The process's stdout.
+    pub fn stdout(stop: StopFlag) -> io::Result<Self> {
+        Stdout::new(stop).map(Self::new)
+    }
+}
+
+impl<W: Write> Out<W> {
+    /// Nothing gathered yet.
+    pub fn new(to: W) -> Self {
+        Self {
+            to,
+            gathered: Vec::with_capacity(FLUSH_AT + 4096),
+            is_deaf: false,
+        }
+    }
+
+    /// Adds what `line` writes, and the end of the line.
+    pub fn line(&mut self, line: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) -> io::Result<()> {
+        line(&mut self.gathered)?;
+        self.gathered.push(b'\n');
+        if self.gathered.len() >= FLUSH_AT {
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    /// Nobody reads any more: throws away what comes, for a command whose exit
+    /// code is worth waiting for all the same.
+    pub fn go_deaf(&mut self) {
+        self.is_deaf = true;
+        self.gathered.clear();
+    }
+
+    /// Writes everything gathered.
+    pub fn flush(&mut self) -> io::Result<()> {
+        if self.is_deaf {
+            self.gathered.clear();
+        }
+        if !self.gathered.is_empty() {
+            let written = self.to.write_all(&self.gathered);
+            self.gathered.clear();
+            written?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether the reader has gone away, which ends a stream without being a
+/// failure.
+#[must_use]
+pub fn is_closed(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::BrokenPipe
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A pipe whose reader has gone.
+    struct Closed;
+
+    impl Write for Closed {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_deaf_output_takes_everything() {
+        let mut out = Out::new(Closed);
+        let line = |line: &mut Vec<u8>| line.write_all(b"x");
+        out.line(line).expect("gathered");
+        let error = out.flush().expect_err("nobody reads");
+        assert!(is_closed(&error));
+        out.go_deaf();
+        out.line(line).expect("gathered");
+        out.flush().expect("thrown away");
+    }
+}

@@ -1,0 +1,135 @@
+//! Event in, line out: what `trace` and `wait` have in common.
+
+use std::io;
+
+use probe_daemon::api::json;
+use probe_user::{
+    model::{CgroupId, Exit, ExitStatus, Record, Timed, Wanted},
+    unstable::{
+        clock::{WallClock, tick_ns},
+        trace::{places::Places, tracker::Tracker},
+    },
+};
+
+use super::{Out, Stdout, human::Columns};
+
+/// The stages from the tracker to the output.
+#[derive(Debug)]
+pub(crate) struct Teller {
+    pub(crate) tracker: Tracker,
+    pub(crate) places: Places,
+    pub(crate) wanted: Wanted,
+    /// `None` for JSON.
+    pub(crate) columns: Option<Columns>,
+    pub(crate) out: Out<Stdout>,
+    pub(crate) clock: WallClock,
+    pub(crate) told: Told,
+    /// Pid and start in clock ticks of the process whose status is asked for.
+    pub(crate) status_of: Option<(u32, u64)>,
+    pub(crate) status: Option<ExitStatus>,
+}
+
+/// What was told so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Told {
+    /// Exits and starts that the kernel half handed over.
+    pub seen: u64,
+    /// Exits and starts that were printed.
+    pub shown: u64,
+    /// Exits and starts that are missing.
+    pub lost: u64,
+}
+
+impl Teller {
+    pub(crate) fn new(
+        wanted: Wanted,
+        columns: Option<Columns>,
+        places: Places,
+        out: Out<Stdout>,
+    ) -> Self {
+        let tracker = if wanted.threads {
+            Tracker::of_tasks()
+        } else {
+            Tracker::new()
+        };
+        Self {
+            tracker,
+            places,
+            wanted,
+            columns,
+            out,
+            clock: WallClock::now(),
+            told: Told::default(),
+            status_of: None,
+            status: None,
+        }
+    }
+
+    pub(crate) fn tell(&mut self, timed: Timed) -> io::Result<()> {
+        let Some(record) = self.places.record(&mut self.tracker, timed) else {
+            return Ok(());
+        };
+        match &record {
+            Record::Exit(exit) => self.keep_status(&exit.what),
+            Record::Start(_) => {}
+            Record::Lost { .. } => return self.show(&record),
+        }
+        self.told.seen += 1;
+        self.show(&record)
+    }
+
+    /// Records count nanoseconds, `/proc` clock ticks.
+    fn keep_status(&mut self, exit: &Exit) {
+        let start_ticks = exit.process.start_boottime_ns.map(|ns| ns / tick_ns());
+        let is_it = |(pid, start)| exit.process.tgid == pid && start_ticks == Some(start);
+        if exit.group_dead && self.status_of.is_some_and(is_it) {
+            self.status = exit.status;
+        }
+    }
+
+    /// A record that somebody else has placed and chosen.
+    pub(crate) fn tell_chosen(&mut self, record: &Record) -> io::Result<()> {
+        if let Record::Exit(exit) = record {
+            let Exit {
+                process,
+                group_dead,
+                ..
+            } = &exit.what;
+            if *group_dead && self.tracker.is_reported(process) {
+                return Ok(());
+            }
+            self.keep_status(&exit.what);
+        }
+        if !matches!(record, Record::Lost { .. }) {
+            self.told.seen += 1;
+        }
+        self.print(record)
+    }
+
+    pub(crate) fn show(&mut self, record: &Record) -> io::Result<()> {
+        if !self.admits(record) {
+            return Ok(());
+        }
+        self.print(record)
+    }
+
+    fn print(&mut self, record: &Record) -> io::Result<()> {
+        match record {
+            Record::Lost { count, .. } => self.told.lost += count,
+            _ => self.told.shown += 1,
+        }
+        let Self { out, clock, .. } = self;
+        match &self.columns {
+            Some(columns) => out.line(|line| columns.write_record(line, record, clock)),
+            None => out.line(|line| json::write_record(line, record, clock)),
+        }
+    }
+
+    fn admits(&self, record: &Record) -> bool {
+        let hierarchy = self.wanted.hierarchy();
+        self.wanted.admits(record, |id| {
+            let hierarchy = hierarchy?;
+            self.tracker.path(CgroupId { hierarchy, id })
+        })
+    }
+}

@@ -1,0 +1,127 @@
+//! What a wait or a kill was about, as its verdict calls it.
+
+use std::{
+    io::{self, Write},
+    sync::Arc,
+};
+
+use probe_user::model::{CgroupId, Container};
+use serde::Serialize;
+
+use super::human::printable;
+
+/// One target. Which of the fields are there says what kind it is.
+#[derive(Clone, Debug, Default)]
+pub struct Subject {
+    /// A cgroup by itself, or the first one of the container or unit.
+    pub cgroup: Option<CgroupName>,
+    /// A process.
+    pub process: Option<ProcessName>,
+    /// A container that was found.
+    pub container: Option<Arc<Container>>,
+    /// A container that nobody knows (any more): what the user called it.
+    pub unknown_container: Option<String>,
+    /// A systemd unit.
+    pub unit: Option<String>,
+}
+
+/// A cgroup as a verdict names it.
+#[derive(Clone, Debug)]
+pub struct CgroupName {
+    /// `None` if it was gone before we saw it.
+    pub id: Option<CgroupId>,
+    /// Path below the root of the hierarchy.
+    pub path: String,
+}
+
+/// A process as a verdict names it.
+#[derive(Clone, Debug)]
+pub struct ProcessName {
+    /// Thread group id.
+    pub pid: u32,
+    /// `None` if it was gone before we saw it.
+    pub comm: Option<String>,
+}
+
+impl Subject {
+    /// What people call it.
+    pub fn write_human(&self, out: &mut Vec<u8>) -> io::Result<()> {
+        if let Some(unit) = &self.unit {
+            return write!(out, "unit {}", printable(unit));
+        }
+        if let Some(container) = &self.container {
+            let name = container.name.as_deref().unwrap_or(&container.id);
+            return write!(out, "container {}", printable(name));
+        }
+        if let Some(name) = &self.unknown_container {
+            return write!(out, "container {}", printable(name));
+        }
+        if let Some(process) = &self.process {
+            write!(out, "process {}", process.pid)?;
+            return match &process.comm {
+                Some(comm) => write!(out, " ({})", printable(comm)),
+                None => Ok(()),
+            };
+        }
+        let path = self.cgroup.as_ref().map_or("?", |cgroup| &cgroup.path);
+        write!(out, "{}", printable(path))
+    }
+
+    pub(super) fn object(&self) -> SubjectObject<'_> {
+        let known = self.container.as_deref();
+        let unknown = self.unknown_container.as_deref();
+        SubjectObject {
+            cgroup: self.cgroup.as_ref().map(|cgroup| CgroupObject {
+                hierarchy: cgroup.id.map(|id| id.hierarchy),
+                id: cgroup.id.map(|id| id.id),
+                path: &cgroup.path,
+            }),
+            process: self.process.as_ref().map(|process| ProcessObject {
+                pid: process.pid,
+                comm: process.comm.as_deref(),
+            }),
+            container: known
+                .map(|it| ContainerObject {
+                    runtime: Some(it.runtime.as_str()),
+                    id: Some(&it.id),
+                    name: it.name.as_deref(),
+                })
+                .or_else(|| {
+                    unknown.map(|name| ContainerObject {
+                        runtime: None,
+                        id: None,
+                        name: Some(name),
+                    })
+                }),
+            unit: self.unit.as_deref(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct SubjectObject<'a> {
+    cgroup: Option<CgroupObject<'a>>,
+    process: Option<ProcessObject<'a>>,
+    container: Option<ContainerObject<'a>>,
+    unit: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct CgroupObject<'a> {
+    hierarchy: Option<u32>,
+    id: Option<u64>,
+    path: &'a str,
+}
+
+#[derive(Serialize)]
+struct ProcessObject<'a> {
+    pid: u32,
+    comm: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct ContainerObject<'a> {
+    runtime: Option<&'a str>,
+    id: Option<&'a str>,
+    name: Option<&'a str>,
+}

@@ -1,0 +1,253 @@
+//! The last line of a wait.
+
+use std::io::{self, Write};
+
+use probe_daemon::api::{
+    Outcome,
+    json::{self, SCHEMA},
+};
+use probe_user::{
+    model::{Backend, Until},
+    unstable::proc::survivors::{Migrant, Survivor},
+};
+use serde::Serialize;
+
+use super::{
+    human::{age, printable},
+    subject::{Subject, SubjectObject},
+};
+
+/// What a wait or a kill has to say at its end.
+#[derive(Clone, Debug)]
+pub struct Verdict {
+    /// `wait` or `kill`.
+    pub verb: &'static str,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// It became true, and then a cgroup could not be removed.
+    pub is_left: bool,
+    /// What served, in the order in which it came; the last one served to the
+    /// end.
+    pub backends: Vec<Backend>,
+    /// See [`probe_user::unstable::wait::WokenBy`]; `None` if nothing had to wake us.
+    pub woken_by: Option<&'static str>,
+    /// Whether the answer is exact on this kernel.
+    pub exact: bool,
+    /// From the start of the command to the last look.
+    pub elapsed_ns: u64,
+    /// In the order of the command line.
+    pub targets: Vec<Judged>,
+    /// Exits reported meanwhile.
+    pub exits: u64,
+    /// Exits that were lost meanwhile.
+    pub lost: u64,
+    /// Who is still there.
+    pub survivors: Vec<Survivor>,
+    /// Processes that left a target alive; `None`: unknown.
+    pub migrated: Option<Vec<Migrant>>,
+}
+
+/// One target and what became of it.
+#[derive(Clone, Debug)]
+pub struct Judged {
+    /// Which.
+    pub subject: Subject,
+    /// What was waited for.
+    pub until: Until,
+    /// How it ended.
+    pub outcome: Outcome,
+}
+
+impl Verdict {
+    fn backend(&self) -> &'static str {
+        self.backends.last().map_or("none", |it| it.as_str())
+    }
+
+    fn outcome(&self) -> &'static str {
+        if self.is_left {
+            "not_removed"
+        } else {
+            self.outcome.as_str()
+        }
+    }
+
+    /// One JSON object.
+    pub fn write_json(&self, out: &mut Vec<u8>) -> io::Result<()> {
+        let until = self.targets.first().map(|first| first.until);
+        let until = until.filter(|&until| self.targets.iter().all(|it| it.until == until));
+        let line = VerdictLine {
+            schema: SCHEMA,
+            r#type: self.verb,
+            outcome: self.outcome(),
+            until: until.map(Until::as_str),
+            backend: self.backend(),
+            backends: self.backends.iter().map(|it| it.as_str()).collect(),
+            woken_by: self.woken_by,
+            exact: self.exact,
+            elapsed_ns: self.elapsed_ns,
+            targets: self.targets.iter().map(TargetObject::from).collect(),
+            exits: self.exits,
+            lost: self.lost,
+            survivors: self.survivors.iter().map(SurvivorObject::from).collect(),
+            migrated: self
+                .migrated
+                .as_ref()
+                .map(|them| them.iter().map(MigrantObject::from).collect()),
+        };
+        json::write(out, &line)
+    }
+
+    /// One sentence for each target, and what it took.
+    pub fn write_human(&self, out: &mut Vec<u8>) -> io::Result<()> {
+        for (index, judged) in self.targets.iter().enumerate() {
+            if index > 0 {
+                write!(out, ", ")?;
+            }
+            judged.subject.write_human(out)?;
+            write!(out, " {}", judged.what())?;
+        }
+        if self.is_left {
+            write!(out, ", but not removed")?;
+        }
+        let exits = self.exits;
+        let plural = if exits == 1 { "" } else { "s" };
+        let after = age(self.elapsed_ns);
+        let backend = self.backend();
+        write!(out, " after {after} ({exits} exit{plural}, {backend})")
+    }
+
+    /// Who left alive, for people.
+    pub fn write_migrated(&self, out: &mut Vec<u8>) -> io::Result<()> {
+        for migrant in self.migrated.iter().flatten() {
+            let cgroup = migrant.cgroup.as_deref().unwrap_or("?");
+            let comm = printable(&migrant.comm);
+            writeln!(out, "  {:>7} {comm} to {}", migrant.pid, printable(cgroup))?;
+        }
+        Ok(())
+    }
+
+    /// Who is still there, for people.
+    pub fn write_survivors(&self, out: &mut Vec<u8>) -> io::Result<()> {
+        for survivor in &self.survivors {
+            let age = survivor.age_ns.map_or_else(|| "-".to_owned(), age);
+            let wchan = survivor.wchan.as_deref().unwrap_or("-");
+            let reason = survivor.reason.as_deref().unwrap_or("alive");
+            writeln!(
+                out,
+                "  {:>7} {:<15} {} {age:>7} {wchan}: {reason}",
+                survivor.pid,
+                printable(&survivor.comm),
+                survivor.state
+            )?;
+        }
+        Ok(())
+    }
+}
+
+impl Judged {
+    fn what(&self) -> String {
+        let is = match self.until {
+            Until::Exited => "has exited",
+            Until::Reaped => "is reaped",
+            Until::Empty => "is empty",
+            Until::Stopped => "is stopped",
+            Until::Removed => "is removed",
+        };
+        match self.outcome {
+            Outcome::Done => is.to_owned(),
+            Outcome::Already => match self.until {
+                Until::Exited => "had exited already".to_owned(),
+                _ => format!("{} already", is.replacen("is", "was", 1)),
+            },
+            Outcome::Timeout => self.is_not(),
+            Outcome::Interrupted => format!("{} as far as we saw (interrupted)", self.is_not()),
+        }
+    }
+
+    fn is_not(&self) -> String {
+        match self.until {
+            Until::Exited => "still runs",
+            Until::Reaped => "is not reaped",
+            Until::Empty => "is still populated",
+            Until::Stopped => "is not stopped",
+            Until::Removed => "is still there",
+        }
+        .to_owned()
+    }
+}
+
+#[derive(Serialize)]
+struct VerdictLine<'a> {
+    schema: u32,
+    r#type: &'static str,
+    outcome: &'static str,
+    until: Option<&'static str>,
+    backend: &'static str,
+    backends: Vec<&'static str>,
+    woken_by: Option<&'static str>,
+    exact: bool,
+    elapsed_ns: u64,
+    targets: Vec<TargetObject<'a>>,
+    exits: u64,
+    lost: u64,
+    survivors: Vec<SurvivorObject<'a>>,
+    migrated: Option<Vec<MigrantObject<'a>>>,
+}
+
+#[derive(Serialize)]
+struct TargetObject<'a> {
+    #[serde(flatten)]
+    subject: SubjectObject<'a>,
+    until: &'static str,
+    outcome: &'static str,
+}
+
+impl<'a> From<&'a Judged> for TargetObject<'a> {
+    fn from(judged: &'a Judged) -> Self {
+        Self {
+            subject: judged.subject.object(),
+            until: judged.until.as_str(),
+            outcome: judged.outcome.as_str(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct MigrantObject<'a> {
+    pid: u32,
+    comm: &'a str,
+    cgroup: Option<&'a str>,
+}
+
+impl<'a> From<&'a Migrant> for MigrantObject<'a> {
+    fn from(migrant: &'a Migrant) -> Self {
+        Self {
+            pid: migrant.pid,
+            comm: &migrant.comm,
+            cgroup: migrant.cgroup.as_deref(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct SurvivorObject<'a> {
+    pid: u32,
+    comm: &'a str,
+    state: char,
+    wchan: Option<&'a str>,
+    age_ns: Option<u64>,
+    reason: Option<&'a str>,
+}
+
+impl<'a> From<&'a Survivor> for SurvivorObject<'a> {
+    fn from(survivor: &'a Survivor) -> Self {
+        Self {
+            pid: survivor.pid,
+            comm: &survivor.comm,
+            state: survivor.state,
+            wchan: survivor.wchan.as_deref(),
+            age_ns: survivor.age_ns,
+            reason: survivor.reason.as_deref(),
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! What is left of a session.
+
+use probe_user::{
+    model::{Backend, ExitStatus},
+    unstable::wait::{WaitSet, WokenBy},
+};
+
+use super::{Session, WaitError};
+use crate::output::{Out, Stdout, reporter::Told};
+
+/// What is left of a session.
+pub struct Ended {
+    /// The waits, to be asked for survivors and migrants.
+    pub set: WaitSet,
+    /// What served, in the order in which it came.
+    pub backends: Vec<Backend>,
+    /// Records printed and lost.
+    pub told: Told,
+    /// Of the process of [`Session::want_status`].
+    pub status: Option<ExitStatus>,
+    /// Whether who was moved out is known.
+    pub sees_moves: bool,
+    /// stdout.
+    pub out: Out<Stdout>,
+}
+
+impl Ended {
+    /// What led to the last look.
+    #[must_use]
+    pub fn woken_by(&self) -> Option<WokenBy> {
+        self.set.woken_by()
+    }
+}
+
+impl Session {
+    /// Tells the last records; what is left to say is the verdict.
+    pub fn finish(mut self) -> Result<Ended, WaitError> {
+        if let Some(bar) = &self.progress {
+            bar.finish_and_clear();
+        }
+        let losses = [self.hub.stream_dropped(), self.hub.skipped()];
+        let mut moved = Vec::new();
+        self.exits
+            .tell_all(&mut self.teller, &mut moved, losses)
+            .map_err(WaitError::Write)?;
+        self.follow(&moved);
+        self.bridged();
+        Ok(Ended {
+            status: self.status(),
+            sees_moves: self.hub.has_bpf(),
+            set: self.set,
+            backends: self.backends,
+            told: self.teller.told,
+            out: self.teller.out,
+        })
+    }
+}

@@ -1,0 +1,50 @@
+//! Where a process lived: its container, or its cgroup where there is none.
+
+use std::sync::Arc;
+
+use probe_user::model::{Container, Placed};
+
+use crate::output::human::{container_name, printable};
+
+/// See the module.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Place {
+    /// What people call it, harmless to a terminal.
+    pub label: Arc<str>,
+    /// What tells it from another of the same name.
+    identity: Arc<str>,
+    /// Whether it is a container.
+    pub is_container: bool,
+}
+
+impl Place {
+    /// A container.
+    #[must_use]
+    pub fn container(container: &Container) -> Self {
+        Self {
+            label: container_name(container).into(),
+            identity: format!("{}:{}", container.runtime.as_str(), container.id).into(),
+            is_container: true,
+        }
+    }
+
+    /// A cgroup, by its path below the root of the hierarchy.
+    #[must_use]
+    pub fn cgroup(path: &str) -> Self {
+        Self {
+            label: printable(path).into(),
+            identity: path.into(),
+            is_container: false,
+        }
+    }
+
+    /// Where a record says it was.
+    #[must_use]
+    pub fn of<T>(placed: &Placed<T>) -> Self {
+        if let Some(container) = &placed.container {
+            return Self::container(container);
+        }
+        let path = placed.cgroup.as_ref().and_then(|it| it.path.as_deref());
+        Self::cgroup(path.unwrap_or("-"))
+    }
+}

@@ -1,0 +1,194 @@
+//! Where the events come from.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use jiff::tz::TimeZone;
+use probe_daemon::client::{self, ClientError};
+use probe_user::{
+    model::{Backend, Cgroup, CgroupId, Container, Record},
+    unstable::{
+        clock::WallClock,
+        container::Resolver,
+        proc::scan::{self, Found},
+        trace::records::{Records, StreamError},
+    },
+};
+use tokio::{
+    task::{JoinHandle, spawn_blocking},
+    time::{Interval, MissedTickBehavior, interval},
+};
+
+use super::{Death, Event, Live, Place};
+
+/// How often the living are counted.
+const CENSUS_EVERY: Duration = Duration::from_secs(2);
+
+/// Who tells of the deaths: one variant for each backend that can.
+pub enum Teller {
+    /// A daemon; the containers of the living are found here.
+    Daemon(Box<client::Records>, Box<Resolver>),
+    /// BPF programs of our own.
+    Here(Box<Records>),
+}
+
+/// Why there are no more events.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// The daemon tells no more: others may.
+    #[error("the daemon tells no more")]
+    Daemon(#[source] ClientError),
+    /// Our own programs do not.
+    #[error(transparent)]
+    Here(#[from] StreamError),
+}
+
+impl Teller {
+    /// The word on the screen.
+    const fn backend(&self) -> &'static str {
+        match self {
+            Self::Daemon(..) => Backend::Daemon.as_str(),
+            Self::Here(_) => Backend::Bpf.as_str(),
+        }
+    }
+
+    /// The next records. May be dropped and asked for again: none is lost.
+    async fn next(&mut self) -> Result<Vec<Record>, SourceError> {
+        match self {
+            Self::Daemon(records, _) => match records.next().await {
+                Ok(Some(record)) => Ok(vec![record]),
+                Ok(None) => Err(SourceError::Daemon(ClientError::Gone)),
+                Err(error) => Err(SourceError::Daemon(error)),
+            },
+            Self::Here(records) => Ok(records.next().await?),
+        }
+    }
+
+    fn container_of(&mut self, cgroup: &Cgroup) -> Option<Arc<Container>> {
+        match self {
+            Self::Daemon(_, resolver) => resolver.container_of(cgroup.path.as_deref()?),
+            Self::Here(records) => records.container_of(cgroup),
+        }
+    }
+}
+
+/// What a record means to the screen.
+fn event(record: &Record, clock: &WallClock, zone: &TimeZone) -> Option<Event> {
+    match record {
+        Record::Exit(exit) if exit.what.group_dead => {
+            Some(Event::Death(Box::new(Death::new(exit, clock, zone))))
+        }
+        Record::Exit(_) | Record::Start(_) => None,
+        &Record::Lost { count, reason } => Some(Event::Lost { count, reason }),
+    }
+}
+
+/// A teller for the deaths, `/proc` for the living.
+pub struct Source {
+    teller: Teller,
+    clock: WallClock,
+    zone: TimeZone,
+    due: Interval,
+    census: Option<JoinHandle<Census>>,
+}
+
+impl Source {
+    /// Counts the living at once.
+    #[must_use]
+    pub fn new(teller: Teller) -> Self {
+        let mut due = interval(CENSUS_EVERY);
+        due.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self {
+            teller,
+            clock: WallClock::now(),
+            zone: TimeZone::system(),
+            due,
+            census: None,
+        }
+    }
+
+    /// Who tells, as a word on the screen.
+    #[must_use]
+    pub const fn backend(&self) -> &'static str {
+        self.teller.backend()
+    }
+
+    /// What comes next. May be dropped and asked for again: nothing is lost.
+    pub async fn next(&mut self) -> Result<Vec<Event>, SourceError> {
+        loop {
+            tokio::select! {
+                records = self.teller.next() => {
+                    self.clock.sync();
+                    let records = records?;
+                    let events = records
+                        .iter()
+                        .filter_map(|record| event(record, &self.clock, &self.zone));
+                    return Ok(events.collect());
+                }
+                census = taken(&mut self.census) => {
+                    self.census = None;
+                    return Ok(vec![Event::Live(self.place(census))]);
+                }
+                _ = self.due.tick(), if self.census.is_none() => {
+                    self.census = Some(spawn_blocking(Census::take));
+                }
+            }
+        }
+    }
+
+    fn place(&mut self, census: Census) -> Live {
+        let mut live = Live {
+            processes: census.processes,
+            places: Vec::new(),
+        };
+        let mut of = HashMap::<Place, u64>::new();
+        for (path, processes) in census.by_cgroup {
+            // Only its path is asked for.
+            let cgroup = Cgroup {
+                id: CgroupId {
+                    hierarchy: 0,
+                    id: 0,
+                },
+                path: Some(path.as_str().into()),
+            };
+            let container = self.teller.container_of(&cgroup);
+            let place = container.map_or_else(
+                || Place::cgroup(&path),
+                |container| Place::container(&container),
+            );
+            *of.entry(place).or_default() += processes;
+        }
+        live.places.extend(of);
+        live
+    }
+}
+
+/// How many live where.
+#[derive(Debug, Default)]
+struct Census {
+    processes: u64,
+    /// By the path of the cgroup that a record of their exit would name.
+    by_cgroup: HashMap<String, u64>,
+}
+
+impl Census {
+    /// Who comes or goes meanwhile is counted or not.
+    fn take() -> Self {
+        let mut census = Self::default();
+        let found = scan::scan(false).into_iter().flatten();
+        for Found { place, .. } in found.filter(|found| !found.process.is_dead) {
+            census.processes += 1;
+            let path = place.map_or_else(|| "/".to_owned(), |place| place.path);
+            *census.by_cgroup.entry(path).or_default() += 1;
+        }
+        census
+    }
+}
+
+/// The census that is being taken; for ever, if there is none.
+async fn taken(census: &mut Option<JoinHandle<Census>>) -> Census {
+    match census {
+        None => std::future::pending().await,
+        // It does not panic, and nobody cancels it but the end of the runtime.
+        Some(census) => census.await.unwrap_or_default(),
+    }
+}

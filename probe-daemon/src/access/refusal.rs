@@ -1,0 +1,69 @@
+//! Every answer from 400 on: one shape, with what to do about it.
+
+use axum::{
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+
+use crate::api::problem::{MEDIA_TYPE, Problem};
+
+/// Why a request is not served.
+#[derive(Clone, Debug)]
+pub(crate) struct Refusal {
+    status: StatusCode,
+    detail: String,
+    hint: Option<String>,
+}
+
+impl Refusal {
+    pub(crate) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        Self {
+            status,
+            detail: detail.into(),
+            hint: None,
+        }
+    }
+
+    pub(crate) fn bad(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, detail)
+    }
+
+    pub(crate) fn not_found(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, detail)
+    }
+
+    pub(crate) fn is_not_found(&self) -> bool {
+        self.status == StatusCode::NOT_FOUND
+    }
+
+    /// Tells where in the request it is.
+    pub(crate) fn of(mut self, place: &str) -> Self {
+        self.detail = format!("{place}: {}", self.detail);
+        self
+    }
+
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// The body that tells it.
+    pub(crate) fn to_json(&self) -> Vec<u8> {
+        let problem = Problem {
+            kind: "about:blank".to_owned(),
+            title: self.status.canonical_reason().unwrap_or("").to_owned(),
+            status: self.status.as_u16(),
+            detail: self.detail.clone(),
+            hint: self.hint.clone(),
+        };
+        serde_json::to_vec(&problem).unwrap_or_default()
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let media_type = HeaderValue::from_static(MEDIA_TYPE);
+        let headers = [(header::CONTENT_TYPE, media_type)];
+        (self.status, headers, self.to_json()).into_response()
+    }
+}

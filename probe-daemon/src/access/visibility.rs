@@ -1,0 +1,148 @@
+//! Whether a peer that names a directory means the one that the daemon would open:
+//! it may live in another mount or cgroup namespace.
+
+use std::{fs, io::Read, os::unix::fs::MetadataExt, path::Path};
+
+use procfs::{
+    FromRead,
+    process::{MountInfo, MountInfos},
+};
+
+use super::{peer::Peer, place::Place};
+
+/// A peer may have made as many mounts as it likes: beyond this many bytes of them
+/// nobody looks.
+const MOST_BYTES: u64 = 1 << 20;
+
+/// Mounts that a path to a cgroup may cross, those that others hide included.
+const MOST_CROSSED: usize = 64;
+
+/// Where the mounts are that a peer sees, read once for all that it names in a
+/// request.
+#[derive(Debug, Default)]
+pub(crate) struct Views(Option<(u32, Vec<MountInfo>)>);
+
+impl Views {
+    /// Whether the name of this place leads the peer there too. What cannot be
+    /// looked at leads elsewhere. `/proc/PID/mountinfo` is open to everybody, and
+    /// tells the cgroup that is mounted as the reader's own cgroup namespace has it.
+    pub(crate) fn lead_to(&mut self, peer: Peer, place: &Place) -> bool {
+        let Some(pid) = peer.pid() else {
+            return false;
+        };
+        if self.0.as_ref().is_none_or(|(of, _)| *of != pid) {
+            self.0 = Some((pid, mounts(pid).unwrap_or_default()));
+        }
+        let mounts = self.0.as_ref().map_or(&[][..], |(_, mounts)| mounts);
+        let device = fs::metadata(&place.mount.mount_point).map(|it| it.dev());
+        visible(mounts, &place.directory).is_some_and(|it| {
+            it.mount_point == place.mount.mount_point
+                && it.root == place.mount.root
+                && device.is_ok_and(|device| is_device(&it.majmin, device))
+        })
+    }
+}
+
+fn mounts(pid: u32) -> Option<Vec<MountInfo>> {
+    let file = fs::File::open(format!("/proc/{pid}/mountinfo")).ok()?;
+    let mut bytes = Vec::new();
+    let mut bounded = file.take(MOST_BYTES);
+    bounded.read_to_end(&mut bytes).ok()?;
+    if bounded.limit() == 0 {
+        return None;
+    }
+    Some(MountInfos::from_read(bytes.as_slice()).ok()?.0)
+}
+
+fn is_device(majmin: &str, device: u64) -> bool {
+    let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
+    majmin == format!("{major}:{minor}")
+}
+
+/// The mount that a walk along this path ends on. One that lies below another
+/// that was mounted over it is listed as well, but no walk comes there.
+fn visible<'a>(mounts: &'a [MountInfo], path: &Path) -> Option<&'a MountInfo> {
+    let root = Path::new("/");
+    let is_below = |it: &&MountInfo| {
+        let mut others = mounts.iter().filter(|other| other.mount_point == root);
+        !others.any(|other| other.mnt_id == it.pid && other.mnt_id != it.mnt_id)
+    };
+    let tops = mounts.iter().filter(|it| it.mount_point == root);
+    let mut at = tops.clone().find(is_below)?;
+    for _ in 0..MOST_CROSSED {
+        let next = mounts
+            .iter()
+            .filter(|it| it.pid == at.mnt_id && it.mnt_id != at.mnt_id)
+            .filter(|it| path.starts_with(&it.mount_point))
+            .min_by_key(|it| it.mount_point.as_os_str().len());
+        match next {
+            Some(next) => at = next,
+            None => return Some(at),
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(mounts: &str, path: &str) -> Option<String> {
+        let infos = MountInfos::from_read(mounts.as_bytes()).expect("as the kernel writes it");
+        let found = visible(&infos.0, Path::new(path))?;
+        Some(format!("{} {}", found.mnt_id, found.root))
+    }
+
+    const PLAIN: &str = "\
+21 1 8:1 / / rw - ext4 /dev/root rw
+22 21 0:20 / /sys rw - sysfs sysfs rw
+23 22 0:21 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw
+24 21 0:22 / /proc rw - proc proc rw
+";
+
+    #[test]
+    fn the_deepest_mount_along_the_path_is_seen() {
+        assert_eq!(seen(PLAIN, "/sys/fs/cgroup/a/b").as_deref(), Some("23 /"));
+        assert_eq!(seen(PLAIN, "/sys/fs").as_deref(), Some("22 /"));
+        assert_eq!(seen(PLAIN, "/sys/fs/cgroups").as_deref(), Some("22 /"));
+    }
+
+    #[test]
+    fn what_is_mounted_over_it_hides_it() {
+        let over = format!("{PLAIN}25 22 0:30 / /sys rw - tmpfs none rw\n");
+        assert_eq!(seen(&over, "/sys/fs/cgroup/a").as_deref(), Some("25 /"));
+        let stacked = format!("{PLAIN}25 23 0:21 /part /sys/fs/cgroup rw - cgroup2 none rw\n");
+        let found = seen(&stacked, "/sys/fs/cgroup/a");
+        assert_eq!(found.as_deref(), Some("25 /part"));
+    }
+
+    #[test]
+    fn a_heap_of_mounts_is_not_looked_through() {
+        let heap = |height: usize| {
+            let mounts = 23..23 + height;
+            let line = |id| {
+                format!(
+                    "{} {id} 0:21 / /sys/fs/cgroup rw - cgroup2 none rw\n",
+                    id + 1
+                )
+            };
+            PLAIN.replace("24 21", "9 21") + &mounts.map(line).collect::<String>()
+        };
+        assert!(seen(&heap(10), "/sys/fs/cgroup/a").is_some());
+        assert_eq!(seen(&heap(MOST_CROSSED), "/sys/fs/cgroup/a"), None);
+    }
+
+    #[test]
+    fn a_namespace_without_a_root_sees_nothing() {
+        assert_eq!(seen("", "/sys/fs/cgroup/a"), None);
+        let chrooted = "23 22 0:21 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n";
+        assert_eq!(seen(chrooted, "/sys/fs/cgroup/a"), None);
+    }
+
+    #[test]
+    fn this_process_leads_to_its_own_mounts() {
+        let own = mounts(std::process::id()).expect("our own");
+        let found = visible(&own, Path::new("/proc/self"));
+        assert_eq!(found.map(|it| it.fs_type.as_str()), Some("proc"));
+    }
+}

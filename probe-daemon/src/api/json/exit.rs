@@ -1,0 +1,178 @@
+//! The line of an exit, and the way back.
+
+use std::{borrow::Cow, sync::Arc};
+
+use probe_user::{
+    model::{Comm, Exit, Placed, Process, Usage},
+    unstable::clock::WallClock,
+};
+use rustix::param::page_size;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{
+    CgroupObject, ContainerObject, KilledByObject, NamespaceObject, SCHEMA, StatusObject, age_ns,
+    time,
+};
+
+/// A process began to exit: its status is final, and it is still in its cgroup.
+/// With `trace --threads` also a single task.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ExitLine<'a> {
+    /// Version of all line types.
+    pub schema: u32,
+    /// Which line this is.
+    pub r#type: ExitType,
+    /// Wall clock of the moment in `boottime_ns`: RFC 3339 in UTC with nine digits.
+    #[serde(borrow)]
+    #[schema(format = DateTime)]
+    pub time: Cow<'a, str>,
+    /// When the kernel hook ran: nanoseconds in `CLOCK_BOOTTIME`.
+    pub boottime_ns: u64,
+    /// Thread group id in the initial pid namespace.
+    pub pid: u32,
+    /// The task that exits.
+    pub tid: u32,
+    /// Thread group id of the real parent.
+    pub ppid: Option<u32>,
+    /// Real uid in the initial user namespace.
+    pub uid: Option<u32>,
+    /// Name of the group leader.
+    #[serde(borrow)]
+    pub comm: Cow<'a, str>,
+    /// Start of the group leader: with `pid` it names one process.
+    pub start_boottime_ns: Option<u64>,
+    /// Whether the last task of the process exits.
+    pub group_dead: bool,
+    /// Whether the task is the group leader.
+    pub leader: bool,
+    /// How it ended.
+    #[serde(borrow)]
+    pub status: Option<StatusObject<'a>>,
+    /// Time since the start of the group leader.
+    pub age_ns: Option<u64>,
+    /// The v2 cgroup unless that is the root, else the first v1 cgroup that is not.
+    #[serde(borrow)]
+    pub cgroup: Option<CgroupObject<'a>>,
+    /// Which container it was in.
+    #[serde(borrow)]
+    pub container: Option<ContainerObject<'a>>,
+    /// Who sent the signal that ended it.
+    #[serde(borrow)]
+    pub killed_by: Option<KilledByObject<'a>>,
+    /// Whether the out-of-memory killer chose it.
+    pub oom: bool,
+    /// What the process used up.
+    pub usage: Option<UsageObject>,
+    /// Who it was in its own pid namespace.
+    pub ns: Option<NamespaceObject>,
+}
+
+/// Tells an exit from other lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ExitType {
+    /// The only one.
+    Exit,
+}
+
+impl<'a> ExitLine<'a> {
+    /// How a record looks, with `clock` as its wall clock.
+    #[must_use]
+    pub fn new(exit: &'a Placed<Exit>, clock: &WallClock) -> Self {
+        let process = &exit.what.process;
+        Self {
+            schema: SCHEMA,
+            r#type: ExitType::Exit,
+            time: time(clock.unix_ns(exit.boottime_ns)).into(),
+            boottime_ns: exit.boottime_ns,
+            pid: process.tgid,
+            tid: process.tid,
+            ppid: process.ppid,
+            uid: process.uid,
+            comm: process.comm.to_str(),
+            start_boottime_ns: process.start_boottime_ns,
+            group_dead: exit.what.group_dead,
+            leader: exit.what.leader,
+            status: exit.what.status.map(StatusObject::from),
+            age_ns: age_ns(exit.boottime_ns, process),
+            cgroup: exit.cgroup.as_ref().map(CgroupObject::from),
+            container: exit.container.as_deref().map(ContainerObject::from),
+            killed_by: exit.what.killed_by.as_ref().map(KilledByObject::from),
+            oom: exit.what.oom,
+            usage: exit.what.usage.map(UsageObject::from),
+            ns: NamespaceObject::of(process),
+        }
+    }
+
+    /// The record that looks so. What no line says is not in it.
+    #[must_use]
+    pub fn to_record(&self) -> Placed<Exit> {
+        let cgroup = self.cgroup.as_ref().map(CgroupObject::to_cgroup);
+        let status = self.status.as_ref().and_then(StatusObject::to_status);
+        let container = self.container.as_ref();
+        Placed {
+            boottime_ns: self.boottime_ns,
+            what: Exit {
+                process: Process {
+                    tid: self.tid,
+                    tgid: self.pid,
+                    ppid: self.ppid,
+                    uid: self.uid,
+                    comm: Comm::from_text(&self.comm),
+                    start_boottime_ns: self.start_boottime_ns,
+                    cgroup: cgroup.as_ref().map(|cgroup| cgroup.id),
+                    wanted_cgroup_id: None,
+                    ns_pid: self.ns.map(|ns| ns.pid),
+                    pid_ns: self.ns.map(|ns| ns.pid_ns),
+                    owners: None,
+                },
+                group_dead: self.group_dead,
+                leader: self.leader,
+                status,
+                killed_by: self
+                    .killed_by
+                    .as_ref()
+                    .and_then(|killed_by| killed_by.to_killed_by(status)),
+                oom: self.oom,
+                usage: self.usage.map(UsageObject::to_usage),
+            },
+            cgroup,
+            container: container
+                .and_then(ContainerObject::to_container)
+                .map(Arc::new),
+        }
+    }
+}
+
+/// What a process used up, its threads included, its children not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Usage)]
+pub struct UsageObject {
+    /// User time.
+    pub user_ns: u64,
+    /// System time.
+    pub system_ns: u64,
+    /// Largest resident set.
+    pub max_rss_bytes: u64,
+}
+
+impl From<Usage> for UsageObject {
+    fn from(usage: Usage) -> Self {
+        Self {
+            user_ns: usage.user_ns,
+            system_ns: usage.system_ns,
+            max_rss_bytes: usage.max_rss_pages.saturating_mul(page_size() as u64),
+        }
+    }
+}
+
+impl UsageObject {
+    fn to_usage(self) -> Usage {
+        Usage {
+            user_ns: self.user_ns,
+            system_ns: self.system_ns,
+            max_rss_pages: self.max_rss_bytes / page_size() as u64,
+        }
+    }
+}

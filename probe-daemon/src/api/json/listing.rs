@@ -1,0 +1,89 @@
+//! What lives now, as JSON: the lines of `probe ps`.
+
+use std::io;
+
+use serde::Serialize;
+
+use super::SCHEMA;
+use crate::api::{
+    container::{Container, Process},
+    json,
+};
+
+/// One JSON object. `has_history`: whether anybody counted exits.
+pub fn write_container(
+    out: &mut Vec<u8>,
+    container: &Container,
+    has_history: bool,
+    now_ns: u64,
+) -> io::Result<()> {
+    let line = ContainerLine {
+        schema: SCHEMA,
+        r#type: "container",
+        runtime: &container.runtime,
+        id: &container.id,
+        name: container.name.as_deref(),
+        pod_uid: container.pod_uid.as_deref(),
+        cgroup: &container.cgroup,
+        live: container.live,
+        oldest_start_boottime_ns: container.oldest_start_boottime_ns,
+        age_ns: age_ns(container.oldest_start_boottime_ns, now_ns),
+        recent_exits: has_history.then_some(container.recent_exits),
+    };
+    json::write(out, &line)
+}
+
+/// One JSON object.
+pub fn write_process(
+    out: &mut Vec<u8>,
+    (depth, process): &(usize, Process),
+    now_ns: u64,
+) -> io::Result<()> {
+    let line = ProcessLine {
+        schema: SCHEMA,
+        r#type: "process",
+        depth: *depth,
+        pid: process.pid,
+        ppid: process.ppid,
+        uid: process.uid,
+        comm: &process.comm,
+        start_boottime_ns: process.start_boottime_ns,
+        age_ns: age_ns(process.start_boottime_ns, now_ns),
+        cgroup: process.cgroup.as_deref(),
+    };
+    json::write(out, &line)
+}
+
+/// Age of a process that started at this moment, at the moment `now_ns`.
+pub fn age_ns(start_boottime_ns: Option<u64>, now_ns: u64) -> Option<u64> {
+    start_boottime_ns.map(|start| now_ns.saturating_sub(start))
+}
+
+#[derive(Serialize)]
+struct ContainerLine<'a> {
+    schema: u32,
+    r#type: &'static str,
+    runtime: &'a str,
+    id: &'a str,
+    name: Option<&'a str>,
+    pod_uid: Option<&'a str>,
+    cgroup: &'a str,
+    live: u64,
+    oldest_start_boottime_ns: Option<u64>,
+    age_ns: Option<u64>,
+    recent_exits: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct ProcessLine<'a> {
+    schema: u32,
+    r#type: &'static str,
+    depth: usize,
+    pid: u32,
+    ppid: Option<u32>,
+    uid: Option<u32>,
+    comm: &'a str,
+    start_boottime_ns: Option<u64>,
+    age_ns: Option<u64>,
+    cgroup: Option<&'a str>,
+}

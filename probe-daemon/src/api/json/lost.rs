@@ -1,0 +1,54 @@
+//! The line that stands where records are missing.
+
+use std::borrow::Cow;
+
+use probe_user::model::{LossReason, Record};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::SCHEMA;
+
+/// So many exits and starts are missing at this place of the stream.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct LostLine<'a> {
+    /// Version of all line types.
+    pub schema: u32,
+    /// Which line this is.
+    pub r#type: LostType,
+    /// How many.
+    pub count: u64,
+    /// `ring_full`, `skipped` or `slow_reader`.
+    #[serde(borrow)]
+    pub reason: Cow<'a, str>,
+}
+
+/// Tells a loss from other lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LostType {
+    /// The only one.
+    Lost,
+}
+
+impl LostLine<'_> {
+    /// How a loss looks.
+    #[must_use]
+    pub const fn new(count: u64, reason: LossReason) -> Self {
+        Self {
+            schema: SCHEMA,
+            r#type: LostType::Lost,
+            count,
+            reason: Cow::Borrowed(reason.as_str()),
+        }
+    }
+
+    /// The record that looks so. That something is missing is told whatever the
+    /// reason.
+    #[must_use]
+    pub fn to_record(&self) -> Record {
+        Record::Lost {
+            count: self.count,
+            reason: LossReason::from_word(&self.reason).unwrap_or(LossReason::SlowReader),
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! Where the deadly signal came from, as a line says it.
+
+use std::borrow::Cow;
+
+use probe_user::model::{Cause, ExitStatus, KilledBy, Sender, Via};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// Who sent the signal in the status.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = KilledBy)]
+pub struct KilledByObject<'a> {
+    /// Thread group id of the sender; `null` if no process sent it.
+    pub pid: Option<u32>,
+    /// Its name.
+    #[serde(borrow)]
+    pub comm: Option<Cow<'a, str>>,
+    /// Its real uid.
+    pub uid: Option<u32>,
+    /// The signal.
+    #[serde(borrow)]
+    pub signal: Cow<'a, str>,
+    /// `kill`, `tkill`, `cgroup.kill`, `ptrace`, `kernel`, `timer`, `fault` or
+    /// `oom`.
+    #[serde(borrow)]
+    pub via: Cow<'a, str>,
+    /// `parent_death`, `pid_namespace_teardown`, or `null`.
+    #[serde(borrow)]
+    pub cause: Option<Cow<'a, str>>,
+}
+
+impl<'a> From<&'a KilledBy> for KilledByObject<'a> {
+    fn from(killed_by: &'a KilledBy) -> Self {
+        let sender = killed_by.sender.as_ref();
+        Self {
+            pid: sender.map(|sender| sender.tgid),
+            comm: sender.map(|sender| sender.comm.as_str().into()),
+            uid: sender.map(|sender| sender.uid),
+            signal: killed_by.signal.name(),
+            via: killed_by.via.as_str().into(),
+            cause: killed_by.cause.map(|cause| cause.as_str().into()),
+        }
+    }
+}
+
+impl KilledByObject<'_> {
+    /// The signal is the one in the status: nothing else is joined.
+    pub(super) fn to_killed_by(&self, status: Option<ExitStatus>) -> Option<KilledBy> {
+        let Some(ExitStatus::Signaled { signal, .. }) = status else {
+            return None;
+        };
+        let sender = match (self.pid, &self.comm, self.uid) {
+            (Some(tgid), Some(comm), Some(uid)) => Some(Sender {
+                tgid,
+                comm: comm.clone().into_owned(),
+                uid,
+            }),
+            _ => None,
+        };
+        Some(KilledBy {
+            signal,
+            via: Via::from_word(&self.via)?,
+            sender,
+            cause: self.cause.as_deref().and_then(Cause::from_word),
+        })
+    }
+}

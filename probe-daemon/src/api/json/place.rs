@@ -1,0 +1,99 @@
+//! Where a process was, as a line says it.
+
+use std::{borrow::Cow, sync::Arc};
+
+use probe_user::model::{Cgroup, CgroupId, Container, Process, Runtime};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// A cgroup and where it lies.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = PlacedCgroup)]
+pub struct CgroupObject<'a> {
+    /// 0 for v2, else the number that `/proc/self/cgroup` shows.
+    pub hierarchy: u32,
+    /// Inode number of its directory.
+    pub id: u64,
+    /// Path below the root of the hierarchy; `null` if nobody saw its name.
+    #[serde(borrow)]
+    pub path: Option<Cow<'a, str>>,
+}
+
+impl<'a> From<&'a Cgroup> for CgroupObject<'a> {
+    fn from(cgroup: &'a Cgroup) -> Self {
+        Self {
+            hierarchy: cgroup.id.hierarchy,
+            id: cgroup.id.id,
+            path: cgroup.path.as_deref().map(Cow::from),
+        }
+    }
+}
+
+impl CgroupObject<'_> {
+    pub(super) fn to_cgroup(&self) -> Cgroup {
+        Cgroup {
+            id: CgroupId {
+                hierarchy: self.hierarchy,
+                id: self.id,
+            },
+            path: self.path.as_deref().map(Arc::from),
+        }
+    }
+}
+
+/// A container as a record names it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = PlacedContainer)]
+pub struct ContainerObject<'a> {
+    /// Whose it is: `runc`, `podman`, `docker`, `containerd` ...
+    #[serde(borrow)]
+    pub runtime: Cow<'a, str>,
+    /// Id as the runtime spells it.
+    #[serde(borrow)]
+    pub id: Cow<'a, str>,
+    /// What people call it.
+    #[serde(borrow)]
+    pub name: Option<Cow<'a, str>>,
+    /// Kubernetes pod.
+    #[serde(borrow)]
+    pub pod_uid: Option<Cow<'a, str>>,
+}
+
+impl<'a> From<&'a Container> for ContainerObject<'a> {
+    fn from(container: &'a Container) -> Self {
+        Self {
+            runtime: container.runtime.as_str().into(),
+            id: container.id.as_str().into(),
+            name: container.name.as_deref().map(Cow::from),
+            pod_uid: container.pod_uid.as_deref().map(Cow::from),
+        }
+    }
+}
+
+impl ContainerObject<'_> {
+    pub(super) fn to_container(&self) -> Option<Container> {
+        Some(Container {
+            runtime: Runtime::from_word(&self.runtime)?,
+            id: self.id.clone().into_owned(),
+            name: self.name.clone().map(Cow::into_owned),
+            pod_uid: self.pod_uid.clone().map(Cow::into_owned),
+        })
+    }
+}
+
+/// Who a process is in its own pid namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Namespace)]
+pub struct NamespaceObject {
+    /// Its pid there.
+    pub pid: u32,
+    /// Inode number of the pid namespace.
+    pub pid_ns: u32,
+}
+
+impl NamespaceObject {
+    pub(super) fn of(process: &Process) -> Option<Self> {
+        let (pid, pid_ns) = process.ns_pid.zip(process.pid_ns)?;
+        Some(Self { pid, pid_ns })
+    }
+}

@@ -1,0 +1,92 @@
+//! The line of a start.
+
+use std::borrow::Cow;
+
+use probe_user::{
+    model::{Placed, Start},
+    unstable::clock::WallClock,
+};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{CgroupObject, ContainerObject, NamespaceObject, SCHEMA, time};
+
+/// A process began, or became another program.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct StartLine<'a> {
+    /// Version of all line types.
+    pub schema: u32,
+    /// Which line this is.
+    pub r#type: StartType,
+    /// `fork` or `exec`.
+    #[serde(borrow)]
+    pub cause: Cow<'a, str>,
+    /// Wall clock of the moment in `boottime_ns`: RFC 3339 in UTC with nine digits.
+    #[serde(borrow)]
+    #[schema(format = DateTime)]
+    pub time: Cow<'a, str>,
+    /// When the kernel hook ran: nanoseconds in `CLOCK_BOOTTIME`.
+    pub boottime_ns: u64,
+    /// Thread group id in the initial pid namespace.
+    pub pid: u32,
+    /// The task.
+    pub tid: u32,
+    /// Thread group id of the real parent.
+    pub ppid: Option<u32>,
+    /// Real uid in the initial user namespace.
+    pub uid: Option<u32>,
+    /// Name of the group leader.
+    #[serde(borrow)]
+    pub comm: Cow<'a, str>,
+    /// Start of the group leader: with `pid` it names one process.
+    pub start_boottime_ns: Option<u64>,
+    /// Arguments of an `exec`, if they could be read.
+    #[serde(borrow)]
+    #[schema(value_type = Option<Vec<String>>)]
+    pub args: Option<Cow<'a, [String]>>,
+    /// Whether there were more than 1 KiB of them.
+    pub args_truncated: bool,
+    /// The v2 cgroup unless that is the root, else the first v1 cgroup that is not.
+    #[serde(borrow)]
+    pub cgroup: Option<CgroupObject<'a>>,
+    /// Which container it is in.
+    #[serde(borrow)]
+    pub container: Option<ContainerObject<'a>>,
+    /// Who it is in its own pid namespace.
+    pub ns: Option<NamespaceObject>,
+}
+
+/// Tells a start from other lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum StartType {
+    /// The only one.
+    Start,
+}
+
+impl<'a> StartLine<'a> {
+    /// How a record looks, with `clock` as its wall clock.
+    #[must_use]
+    pub fn new(start: &'a Placed<Start>, clock: &WallClock) -> Self {
+        let process = &start.what.process;
+        let exec = start.what.exec.as_ref();
+        Self {
+            schema: SCHEMA,
+            r#type: StartType::Start,
+            cause: if exec.is_some() { "exec" } else { "fork" }.into(),
+            time: time(clock.unix_ns(start.boottime_ns)).into(),
+            boottime_ns: start.boottime_ns,
+            pid: process.tgid,
+            tid: process.tid,
+            ppid: process.ppid,
+            uid: process.uid,
+            comm: process.comm.to_str(),
+            start_boottime_ns: process.start_boottime_ns,
+            args: exec.and_then(|exec| exec.args.as_deref()).map(Cow::from),
+            args_truncated: exec.is_some_and(|exec| exec.truncated),
+            cgroup: start.cgroup.as_ref().map(CgroupObject::from),
+            container: start.container.as_deref().map(ContainerObject::from),
+            ns: NamespaceObject::of(process),
+        }
+    }
+}

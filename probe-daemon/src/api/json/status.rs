@@ -1,0 +1,62 @@
+//! How a process ended, as a line says it.
+
+use std::borrow::Cow;
+
+use probe_user::model::{ExitStatus, Signal};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// What `waitpid` tells the parent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Status)]
+pub struct StatusObject<'a> {
+    /// `exited` or `signaled`.
+    #[serde(borrow)]
+    pub kind: Cow<'a, str>,
+    /// What it gave to `exit`; `null` if a signal ended it.
+    pub code: Option<u8>,
+    /// The signal that ended it; `null` if it called `exit`.
+    #[serde(borrow)]
+    pub signal: Option<Cow<'a, str>>,
+    /// Its number.
+    pub number: Option<u32>,
+    /// Whether the kernel wrote a core dump.
+    pub core_dumped: bool,
+}
+
+impl From<ExitStatus> for StatusObject<'_> {
+    fn from(status: ExitStatus) -> Self {
+        match status {
+            ExitStatus::Exited { code } => Self {
+                kind: "exited".into(),
+                code: Some(code),
+                signal: None,
+                number: None,
+                core_dumped: false,
+            },
+            ExitStatus::Signaled {
+                signal,
+                core_dumped,
+            } => Self {
+                kind: "signaled".into(),
+                code: None,
+                signal: Some(signal.name()),
+                number: Some(signal.0),
+                core_dumped,
+            },
+        }
+    }
+}
+
+impl StatusObject<'_> {
+    pub(super) fn to_status(&self) -> Option<ExitStatus> {
+        match &*self.kind {
+            "exited" => self.code.map(|code| ExitStatus::Exited { code }),
+            "signaled" => self.number.map(|number| ExitStatus::Signaled {
+                signal: Signal(number),
+                core_dumped: self.core_dumped,
+            }),
+            _ => None,
+        }
+    }
+}

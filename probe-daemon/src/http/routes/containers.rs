@@ -1,0 +1,139 @@
+//! `GET /v1/containers` and `/v1/containers/{id}`.
+
+use std::{collections::HashMap, sync::Arc};
+
+use axum::{Extension, Json, extract::State};
+use probe_user::model::{self, CgroupId};
+
+use crate::{
+    access::{peer::Peer, place, refusal::Refusal},
+    api::{
+        container::{Container, Containers, Process},
+        problem::Problem,
+    },
+    http::{Daemon, body::Named, resolve},
+    state::state,
+};
+
+/// Containers with a live process
+#[utoipa::path(
+    get, path = "/v1/containers", tag = "containers",
+    responses((status = 200, description = "those that the client may see", body = Containers))
+)]
+pub(super) async fn list(
+    State(daemon): State<Arc<Daemon>>,
+    Extension(peer): Extension<Peer>,
+) -> Json<Containers> {
+    let mut state = daemon.engine.now();
+    let mut containers = gather(&mut state, peer, |_| true);
+    for container in &mut containers {
+        container.processes = None;
+    }
+    containers.sort_by(|a, b| (&a.id, &a.runtime).cmp(&(&b.id, &b.runtime)));
+    Json(Containers { containers })
+}
+
+/// One container and its live processes
+#[utoipa::path(
+    get, path = "/v1/containers/{id}", tag = "containers",
+    params(("id" = String, Path, description = "id, a beginning of it, or name")),
+    responses(
+        (status = 200, description = "the container", body = Container),
+        (status = 400, body = Problem, content_type = "application/problem+json",
+         description = "several are called so, or it is no name"),
+        (status = 404, body = Problem, content_type = "application/problem+json",
+         description = "no such container, or none that the client may see"),
+    )
+)]
+pub(super) async fn one(
+    State(daemon): State<Arc<Daemon>>,
+    Extension(peer): Extension<Peer>,
+    Named(name): Named,
+) -> Result<Json<Container>, Refusal> {
+    let mut state = daemon.engine.now();
+    let (found, places) = resolve::container(&mut state, peer, &name)?;
+    let wanted = &found.container;
+    let is_it = |it: &model::Container| it.id == wanted.id && it.runtime == wanted.runtime;
+    let mut containers = gather(&mut state, peer, is_it);
+    let running = containers.pop();
+    Ok(Json(running.unwrap_or_else(|| {
+        let path = places.first().map_or("", |it| &it.path);
+        let mut container = Container::empty(wanted, path);
+        container.processes = Some(Vec::new());
+        container
+    })))
+}
+
+type Key = (model::Runtime, String);
+
+/// Every live process to its container.
+fn gather(
+    state: &mut state::State,
+    peer: Peer,
+    is_wanted: impl Fn(&model::Container) -> bool,
+) -> Vec<Container> {
+    let mut owners: HashMap<CgroupId, Option<u32>> = HashMap::new();
+    let mut found: HashMap<Key, Container> = HashMap::new();
+    let state::State {
+        table,
+        tracker,
+        places,
+        owners: exit_owners,
+        history,
+        ..
+    } = state;
+    for row in table.iter() {
+        let Some((id, path)) = row.cgroup().and_then(|id| Some((id, tracker.path(id)?))) else {
+            continue;
+        };
+        let Some(container) = places.container_of_path(&path).filter(|it| is_wanted(it)) else {
+            continue;
+        };
+        let place = || place::at(places.mounts(), id.hierarchy, &path);
+        let owner = *owners
+            .entry(id)
+            .or_insert_with(|| place().and_then(|it| it.owner()));
+        if !peer.sees_user(row.uid(), row.owners(), owner) {
+            continue;
+        }
+        let key = (container.runtime, container.id.clone());
+        let entry = found
+            .entry(key)
+            .or_insert_with(|| Container::empty(&container, &path));
+        add(entry, row, &path);
+    }
+    let exits = history.iter().map(|past| past.exit);
+    for exit in exits {
+        let owner = || exit_owners.of(exit.cgroup.as_ref());
+        if !peer.sees_all() && !peer.sees(&exit.what.process, owner()) {
+            continue;
+        }
+        if let Some(container) = &exit.container
+            && let Some(entry) = found.get_mut(&(container.runtime, container.id.clone()))
+        {
+            entry.recent_exits += 1;
+        }
+    }
+    found.into_values().collect()
+}
+
+fn add(entry: &mut Container, row: &crate::state::table::Row, path: &Arc<str>) {
+    entry.live += 1;
+    if path.len() < entry.cgroup.len() {
+        entry.cgroup = path.to_string();
+    }
+    let start = row.start_boottime_ns();
+    let oldest = &mut entry.oldest_start_boottime_ns;
+    *oldest = match (*oldest, start) {
+        (Some(old), Some(new)) => Some(old.min(new)),
+        (old, new) => old.or(new),
+    };
+    entry.processes.get_or_insert_default().push(Process {
+        pid: row.tgid(),
+        ppid: row.ppid(),
+        uid: row.uid(),
+        comm: row.comm().to_str().into_owned(),
+        start_boottime_ns: start,
+        cgroup: Some(path.to_string()),
+    });
+}

@@ -1,0 +1,41 @@
+//! `GET /v1/info`.
+
+use std::sync::Arc;
+
+use axum::{Extension, Json, extract::State};
+use probe_user::model::Backend;
+
+use crate::{
+    access::peer::Peer,
+    api::{VERSION, info::Info, json::SCHEMA},
+    http::Daemon,
+};
+
+/// Who answers, and how well it sees
+#[utoipa::path(
+    get, path = "/v1/info", tag = "daemon",
+    responses((status = 200, description = "what the daemon is", body = Info))
+)]
+pub(super) async fn info(
+    State(daemon): State<Arc<Daemon>>,
+    Extension(peer): Extension<Peer>,
+) -> Json<Info> {
+    let backend = if daemon.hub.has_bpf() {
+        Backend::Bpf
+    } else {
+        Backend::Pidfd
+    };
+    let state = daemon.engine.now();
+    Json(Info {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        api: VERSION,
+        schema: SCHEMA,
+        backend: backend.as_str().to_owned(),
+        ready: state.is_ready,
+        uptime_seconds: daemon.begun.elapsed().as_secs(),
+        kernel: daemon.kernel.clone(),
+        loss: peer.sees_all().then_some(state.loss),
+        history: daemon.history,
+        max_clients: daemon.max_clients as u64,
+    })
+}

@@ -1,0 +1,187 @@
+//! `GET /v1/openapi.json`: the API as this very code has it.
+
+use axum::Json;
+use probe_user::model::Until;
+use serde_json::{Value, json};
+use utoipa::OpenApi;
+
+use super::{containers, events, exits, health, info, metrics, wait};
+
+/// The API of the probe daemon.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "probe daemon",
+        description = "Know the moment a container's processes are gone. HTTP/1.1 over a Unix \
+                       socket; who may see what is decided by the uid of the peer.",
+        license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
+    ),
+    paths(
+        wait::wait,
+        events::events,
+        exits::exits,
+        containers::list,
+        containers::one,
+        info::info,
+        health::health,
+        metrics::metrics,
+        openapi,
+    ),
+    tags(
+        (name = "wait", description = "Until something is gone"),
+        (name = "records", description = "What ended, and why"),
+        (name = "containers", description = "What runs"),
+        (name = "daemon", description = "The daemon itself"),
+    ),
+)]
+struct Api;
+
+/// The document: what the code says, and what its types cannot say.
+///
+/// An answer of lines has the schema of one line.
+#[must_use]
+pub fn document() -> Value {
+    let mut document = serde_json::to_value(Api::openapi()).unwrap_or_default();
+    bound_integers(&mut document);
+    let schemas = &mut document["components"]["schemas"];
+    for (name, text) in LINES {
+        schemas[name] = published(text);
+    }
+    if let Some(lines) = schemas["Line"]["oneOf"].as_array_mut() {
+        lines.extend(LINES.iter().map(|(name, _)| reference(name)));
+    }
+    schemas["Target"]["oneOf"] = TARGETS.iter().map(|name| only(name)).collect();
+    if let Some(request) = schemas["Request"].as_object_mut() {
+        let never = json!({"properties": {"until": never_of_a_process()}, "required": ["until"]});
+        request.insert("if".to_owned(), never);
+        let targets = json!({"items": {"anyOf": [is_no_process(), says_itself()]}});
+        let then = json!({"properties": {"targets": targets}});
+        request.insert("then".to_owned(), then);
+    }
+    document
+}
+
+/// Line types that have a schema of their own.
+const LINES: [(&str, &str); 2] = [
+    ("Exit", include_str!("../../../schemas/exit.schema.json")),
+    ("Lost", include_str!("../../../schemas/lost.schema.json")),
+];
+
+/// Ways to name a target.
+const TARGETS: [&str; 5] = ["cgroup", "process", "path", "pid", "container"];
+/// Those that name a process.
+const PROCESSES: [&str; 2] = ["process", "pid"];
+
+/// A schema as a part of the document.
+fn published(text: &str) -> Value {
+    let mut schema: Value = serde_json::from_str(text).unwrap_or_default();
+    if let Some(schema) = schema.as_object_mut() {
+        schema.remove("$schema");
+        schema.remove("$id");
+    }
+    schema
+}
+
+fn reference(name: &str) -> Value {
+    json!({"$ref": format!("#/components/schemas/{name}")})
+}
+
+/// Of all ways to name a target this one.
+fn only(name: &str) -> Value {
+    let mut properties = json!({name: {"not": {"type": "null"}}});
+    if PROCESSES.contains(&name) {
+        properties["until"] = json!({"not": never_of_a_process()});
+    }
+    json!({"required": [name], "properties": properties})
+}
+
+/// What is asked of cgroups alone.
+fn never_of_a_process() -> Value {
+    let all = Until::ALL.into_iter();
+    let names = all.filter(|it| !it.is_about_processes()).map(Until::as_str);
+    json!({"enum": names.collect::<Vec<_>>()})
+}
+
+fn is_no_process() -> Value {
+    let [process, pid] = PROCESSES;
+    json!({"properties": {process: {"type": "null"}, pid: {"type": "null"}}})
+}
+
+fn says_itself() -> Value {
+    json!({"required": ["until"], "properties": {"until": {"not": {"type": "null"}}}})
+}
+
+/// `int32` and `int64` have a sign, our numbers do not.
+fn bound_integers(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            let most = match members.get("format").and_then(Value::as_str) {
+                Some("int32") => Some(u64::from(u32::MAX)),
+                Some("int64") => Some(u64::MAX),
+                _ => None,
+            };
+            if let Some(most) = most {
+                members.remove("format");
+                members.entry("maximum").or_insert(most.into());
+            }
+            members.values_mut().for_each(bound_integers);
+        }
+        Value::Array(items) => items.iter_mut().for_each(bound_integers),
+        _ => {}
+    }
+}
+
+/// This document
+#[utoipa::path(
+    get, path = "/v1/openapi.json", tag = "daemon",
+    responses((status = 200, description = "OpenAPI 3.1", body = Value,
+               content_type = "application/json"))
+)]
+pub(super) async fn openapi() -> Json<Value> {
+    Json(document())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reference_leads_somewhere() {
+        fn references<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
+            match value {
+                Value::Object(members) => {
+                    found.extend(members.get("$ref").and_then(Value::as_str));
+                    members.values().for_each(|it| references(it, found));
+                }
+                Value::Array(items) => items.iter().for_each(|it| references(it, found)),
+                _ => {}
+            }
+        }
+        let document = document();
+        let mut found = Vec::new();
+        references(&document, &mut found);
+        assert!(found.len() > 10, "{found:?}");
+        for reference in found {
+            let pointer = reference
+                .strip_prefix('#')
+                .expect("a place in the document");
+            assert!(document.pointer(pointer).is_some(), "{reference}");
+        }
+    }
+
+    #[test]
+    fn what_is_asked_for_and_what_is_told_of_a_process_are_two_things() {
+        let schemas = &document()["components"]["schemas"];
+        assert!(schemas["ProcessIdentity"]["properties"]["start_ticks"].is_object());
+        assert!(schemas["LiveProcess"]["properties"]["comm"].is_object());
+    }
+
+    #[test]
+    fn numbers_are_as_large_as_the_code_takes_them() {
+        let schemas = &document()["components"]["schemas"];
+        let maximum = |of: &str, field: &str| schemas[of]["properties"][field]["maximum"].as_u64();
+        assert_eq!(maximum("Target", "pid"), Some(u64::from(u32::MAX)));
+        assert_eq!(maximum("Cgroup", "id"), Some(u64::MAX));
+        assert_eq!(maximum("Request", "timeout_ms"), Some(31_536_000_000));
+    }
+}

@@ -1,0 +1,290 @@
+//! `POST /v1/wait`.
+//!
+//! Records are told as they come, but they wake no look at the target: the wait
+//! has bells of its own, and levels decide. Before the verdict is said the stream
+//! is drained once more, so that every exit that led to it is told first.
+
+use std::{io, sync::Arc, time::Duration};
+
+use axum::{Extension, extract::State, response::Response};
+use probe_user::unstable::wait::{WaitSet, WokenBy};
+use tokio::time::{Instant, sleep_until};
+
+use super::lines::{Gone, Piece, Told, forward};
+use crate::{
+    access::{peer::Peer, refusal::Refusal},
+    api::{
+        Outcome,
+        problem::Problem,
+        wait::{Armed, Line, MOST_TARGETS, MOST_TIMEOUT_MS, Met, Request, Verdict},
+    },
+    http::{
+        Daemon,
+        body::{Json, Lines, stream},
+        selection::Selection,
+        stopping::Stopping,
+        targets,
+    },
+    state::{engine::Engine, metrics, topics::Mailbox},
+};
+
+/// Wait until cgroups, processes or containers are gone
+///
+/// The answer grows: `armed` as soon as no exit can be missed any more, then
+/// `exit` lines of what ends in the targets, `met` for each target that is done,
+/// and `wait`, the verdict. `goodbye` instead: the daemon ends first, go on
+/// without it. What a peer may not see is left out.
+#[utoipa::path(
+    post, path = "/v1/wait", tag = "wait",
+    request_body = Request,
+    responses(
+        (status = 200, description = "lines of type armed, exit, lost, met, wait and goodbye",
+         body = Line, content_type = "application/x-ndjson"),
+        (status = 400, body = Problem, content_type = "application/problem+json",
+         description = "the request makes no sense"),
+        (status = 404, body = Problem, content_type = "application/problem+json",
+         description = "a target is not there (any more)"),
+        (status = 408, body = Problem, content_type = "application/problem+json",
+         description = "the body did not come in time"),
+        (status = 413, body = Problem, content_type = "application/problem+json",
+         description = "the body is too large"),
+        (status = 415, body = Problem, content_type = "application/problem+json",
+         description = "the body is no JSON"),
+        (status = 503, body = Problem, content_type = "application/problem+json",
+         description = "no room for more"),
+    )
+)]
+pub(super) async fn wait(
+    State(daemon): State<Arc<Daemon>>,
+    Extension(peer): Extension<Peer>,
+    Json(request): Json<Request>,
+) -> Result<Response, Refusal> {
+    let begun = Instant::now();
+    check(&request)?;
+    let needed = request
+        .count
+        .map_or(request.targets.len(), |it| it as usize);
+    let mut waiting = {
+        let mut state = daemon.engine.now();
+        let mut set = WaitSet::default();
+        let mailbox = Arc::new(Mailbox::default());
+        let mut is_seen = true;
+        for (index, target) in request.targets.iter().enumerate() {
+            let aimed = targets::aim(&mut state, peer, target)
+                .map_err(|refusal| refusal.of(&format!("targets[{index}]")))?;
+            is_seen &= aimed.is_seen;
+            let until = target
+                .until
+                .or(request.until)
+                .unwrap_or(aimed.default_until);
+            aimed
+                .check(until)
+                .map_err(|refusal| refusal.of(&format!("targets[{index}]")))?;
+            for topic in aimed.topics {
+                state.topics.subscribe(topic, &mailbox);
+            }
+            set.arm(&daemon.hub, aimed.target, until)
+                .map_err(|error| targets::unarmed(&error))?;
+        }
+        Waiting {
+            engine: Arc::clone(&daemon.engine),
+            set,
+            mailbox,
+            selection: Selection::all(&state, peer),
+            begun,
+            is_seen,
+            told: Told::default(),
+            met: vec![false; request.targets.len()],
+            counted: Some(daemon.metrics.wait_began()),
+        }
+    };
+    let deadline = request
+        .timeout_ms
+        .map(|it| begun + Duration::from_millis(it));
+    let (lines, response) = stream();
+    let stopping = daemon.stopping.clone();
+    tokio::spawn(async move {
+        // Or the client has gone first: then there is nobody to tell.
+        let _gone = waiting.run(needed, deadline, stopping, &lines).await;
+    });
+    Ok(response)
+}
+
+fn check(request: &Request) -> Result<(), Refusal> {
+    let targets = request.targets.len();
+    if targets == 0 || targets > MOST_TARGETS {
+        let detail = format!("targets: {targets} of them, not 1 to {MOST_TARGETS}");
+        return Err(Refusal::bad(detail));
+    }
+    if request
+        .count
+        .is_some_and(|it| it == 0 || it as usize > targets)
+    {
+        return Err(Refusal::bad(format!("count: not 1 to {targets}")));
+    }
+    if request.timeout_ms.is_some_and(|it| it > MOST_TIMEOUT_MS) {
+        let detail = format!("timeout_ms: more than {MOST_TIMEOUT_MS}, which is a year");
+        return Err(Refusal::bad(detail).hint("leave it out to wait without end"));
+    }
+    Ok(())
+}
+
+/// One wait of a client.
+struct Waiting {
+    engine: Arc<Engine>,
+    set: WaitSet,
+    mailbox: Arc<Mailbox>,
+    selection: Selection,
+    begun: Instant,
+    /// Whether the client may know who is in the targets.
+    is_seen: bool,
+    told: Told,
+    /// Targets that were said to be done.
+    met: Vec<bool>,
+    counted: Option<metrics::Wait>,
+}
+
+impl Waiting {
+    async fn run(
+        &mut self,
+        needed: usize,
+        deadline: Option<Instant>,
+        mut stopping: Stopping,
+        lines: &Lines,
+    ) -> Result<(), Gone> {
+        // What comes true after the client was told is not `already`.
+        let done = self.look();
+        self.say(lines, &Line::Armed(Armed { live: self.live() }))
+            .await?;
+        if done >= needed {
+            return self.conclude(lines, Outcome::Already).await;
+        }
+        loop {
+            self.tell_met(lines).await?;
+            if deadline.is_some_and(|it| it <= Instant::now()) {
+                let is_done = self.set.look_at_last().is_ok_and(|done| done >= needed);
+                let outcome = if is_done {
+                    Outcome::Done
+                } else {
+                    Outcome::Timeout
+                };
+                return self.conclude(lines, outcome).await;
+            }
+            tokio::select! {
+                biased;
+                () = self.set.rung() => {}
+                () = lines.closed() => return Err(Gone),
+                () = stopping.begun() => {
+                    self.tell_exits(lines).await?;
+                    return self.say(lines, &Line::Goodbye).await;
+                }
+                () = self.mailbox.filled() => {
+                    self.tell_new(lines).await?;
+                    continue;
+                }
+                () = until(deadline) => {}
+            }
+            if self.look() >= needed {
+                return self.conclude(lines, Outcome::Done).await;
+            }
+        }
+    }
+
+    /// How many targets are done. One that cannot be looked at is not.
+    fn look(&mut self) -> usize {
+        self.set.look().unwrap_or_else(|error| {
+            tracing::warn!(%error, "the state of a target cannot be read");
+            let met = self.set.waits().filter(|(_, met)| met.is_some());
+            met.count()
+        })
+    }
+
+    async fn conclude(&mut self, lines: &Lines, outcome: Outcome) -> Result<(), Gone> {
+        let elapsed = self.begun.elapsed();
+        if let Some(counted) = self.counted.take() {
+            counted.ended(outcome, elapsed);
+        }
+        self.tell_exits(lines).await?;
+        self.tell_met(lines).await?;
+        let waits = || self.set.waits();
+        let survivors = match outcome {
+            _ if !self.is_seen => None,
+            Outcome::Timeout => self.survivors().ok(),
+            _ => Some(Vec::new()),
+        };
+        let verdict = Verdict {
+            outcome: outcome.as_str().to_owned(),
+            woken_by: self.set.woken_by().map(WokenBy::as_str).map(str::to_owned),
+            exact: waits().filter_map(|(_, met)| met).all(|met| met.exact),
+            elapsed_ns: u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX),
+            met: u32::try_from(waits().filter(|(_, met)| met.is_some()).count())
+                .unwrap_or(u32::MAX),
+            exits: self.told.exits,
+            lost: self.told.lost,
+            survivors,
+        };
+        self.say(lines, &Line::Wait(verdict)).await
+    }
+
+    fn survivors(&self) -> io::Result<Vec<u32>> {
+        let mut pids = Vec::new();
+        for (wait, _) in self.set.waits() {
+            pids.extend(wait.survivors()?);
+        }
+        pids.sort_unstable();
+        pids.dedup();
+        Ok(pids)
+    }
+
+    fn live(&self) -> Option<u64> {
+        if !self.is_seen {
+            return None;
+        }
+        Some(self.survivors().ok()?.len() as u64)
+    }
+
+    /// All that happened up to now.
+    async fn tell_exits(&mut self, lines: &Lines) -> Result<(), Gone> {
+        drop(self.engine.now());
+        self.tell_new(lines).await
+    }
+
+    async fn tell_new(&mut self, lines: &Lines) -> Result<(), Gone> {
+        forward(&self.mailbox, &self.selection, lines, &mut self.told).await
+    }
+
+    async fn tell_met(&mut self, lines: &Lines) -> Result<(), Gone> {
+        let waits = self.set.waits().map(|(_, met)| met.is_some());
+        let news: Vec<_> = (0..)
+            .zip(self.met.iter_mut().zip(waits))
+            .filter_map(|(target, (told, is_met))| {
+                let is_new = is_met && !*told;
+                *told |= is_met;
+                is_new.then_some(Line::Met(Met { target }))
+            })
+            .collect();
+        if !news.is_empty() {
+            // What led to it comes first.
+            self.tell_exits(lines).await?;
+        }
+        for line in news {
+            self.say(lines, &line).await?;
+        }
+        Ok(())
+    }
+
+    async fn say(&self, lines: &Lines, line: &Line) -> Result<(), Gone> {
+        let mut piece = Piece::new();
+        if let Err(error) = piece.line(line) {
+            tracing::warn!(%error, "a line does not become JSON");
+        }
+        piece.send(lines).await
+    }
+}
+
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,127 @@
+//! Users and groups by name, as `/etc/passwd` and `/etc/group` have them.
+//!
+//! Not by the C library's name service: a static binary has none, and a
+//! directory somewhere in the network must not hold up the start of what others
+//! wait with. Numbers are taken as they are.
+
+use std::{fs, path::Path};
+
+/// Whom a process can run as.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// As it was asked for.
+    pub name: String,
+    /// Its number.
+    pub uid: u32,
+    /// Its first group; of a number without an entry the same number.
+    pub gid: u32,
+}
+
+/// Who may be given a socket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// As it was asked for.
+    pub name: String,
+    /// Its number.
+    pub gid: u32,
+}
+
+/// Those that the machine's files list.
+#[derive(Clone, Debug, Default)]
+pub struct Accounts {
+    passwd: String,
+    group: String,
+}
+
+impl Accounts {
+    /// Those of this machine. A file that cannot be read lists nobody.
+    #[must_use]
+    pub fn system() -> Self {
+        let read = |path: &str| fs::read_to_string(Path::new(path)).unwrap_or_default();
+        Self {
+            passwd: read("/etc/passwd"),
+            group: read("/etc/group"),
+        }
+    }
+
+    /// A user by name or number.
+    #[must_use]
+    pub fn user(&self, name: &str) -> Option<Account> {
+        let entry = |uid, gid| Account {
+            name: name.to_owned(),
+            uid,
+            gid,
+        };
+        let number = name.parse().ok();
+        self.passwd
+            .lines()
+            .find_map(|line| {
+                // name:password:uid:gid:…
+                let mut fields = line.split(':');
+                let listed = fields.next()?;
+                let uid = fields.nth(1)?.parse().ok()?;
+                let gid = fields.next()?.parse().ok()?;
+                (listed == name || number == Some(uid)).then(|| entry(uid, gid))
+            })
+            .or_else(|| number.map(|uid| entry(uid, uid)))
+    }
+
+    /// A group by name or number.
+    #[must_use]
+    pub fn group(&self, name: &str) -> Option<Group> {
+        let listed = self.group.lines().find_map(|line| {
+            // name:password:gid:members
+            let mut fields = line.split(':');
+            let is_it = fields.next()? == name;
+            let gid = fields.nth(1)?.parse().ok()?;
+            is_it.then_some(gid)
+        });
+        let gid = listed.or_else(|| name.parse().ok())?;
+        Some(Group {
+            name: name.to_owned(),
+            gid,
+        })
+    }
+}
+
+#[cfg(test)]
+impl Accounts {
+    pub(crate) fn of(passwd: &str, group: &str) -> Self {
+        Self {
+            passwd: passwd.to_owned(),
+            group: group.to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn accounts() -> Accounts {
+        Accounts::of(
+            "root:x:0:0:root:/root:/bin/sh\nbroken\nprobe:x:990:991::/:/usr/sbin/nologin\n",
+            "root:x:0:\nprobe:x:991:alice,bob\n",
+        )
+    }
+
+    #[test]
+    fn a_name_and_its_number_are_the_same_user() {
+        for name in ["probe", "990"] {
+            let user = accounts().user(name).expect("listed");
+            assert_eq!((user.uid, user.gid), (990, 991), "{name}");
+        }
+        assert_eq!(accounts().group("probe").expect("listed").gid, 991);
+    }
+
+    #[test]
+    fn a_number_needs_no_entry_and_a_name_does() {
+        let user = accounts().user("4242").expect("a number");
+        assert_eq!((user.uid, user.gid), (4242, 4242));
+        assert_eq!(accounts().group("4242").expect("a number").gid, 4242);
+        for unknown in ["nobody-here", "", "-1", "prob", "alice"] {
+            assert_eq!(accounts().user(unknown), None, "{unknown}");
+            assert_eq!(accounts().group(unknown), None, "{unknown}");
+        }
+    }
+}

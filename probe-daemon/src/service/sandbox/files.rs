@@ -1,0 +1,211 @@
+//! The files that are left: Landlock (Linux 5.13).
+//!
+//! As far as the kernel can: where it cannot, a line in the log says so.
+
+use std::path::{Path, PathBuf};
+
+use landlock::{
+    ABI, Access, AccessFs, BitFlags, LandlockStatus, PathBeneath, PathFd, PathFdError, Ruleset,
+    RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetError, RulesetStatus,
+};
+use probe_user::unstable::{cgroup::mounts::Mount, container::StateRoots};
+use tracing::{debug, info, warn};
+
+/// Linux 6.10; older kernels know less and enforce what they know.
+const KNOWN: ABI = ABI::V5;
+
+/// What is read besides `/proc` and the cgroup mounts: the kernel's types, and
+/// how many CPUs a per-CPU counter has.
+const SYSTEM: [&str; 2] = ["/sys/kernel/btf", "/sys/devices/system/cpu"];
+
+/// Below it runtimes make their directories with their first container.
+const RUN: &str = "/run";
+
+/// Why files could not be limited though the kernel can.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot limit files by Landlock")]
+pub struct FileError(#[from] RulesetError);
+
+/// What is left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limit {
+    /// Nothing but [`Files`].
+    Enforced,
+    /// Everything: the kernel cannot.
+    None,
+}
+
+/// Files that are left.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Files {
+    /// Directories that may be read with all below.
+    read: Vec<PathBuf>,
+    /// The directory that the socket is removed from.
+    remove: Option<PathBuf>,
+}
+
+impl Files {
+    /// Those that the daemon works with. `is_strict` leaves out what state
+    /// directories that are not there yet would need: all of `/run`.
+    #[must_use]
+    pub fn needed(
+        mounts: &[Mount],
+        roots: &StateRoots,
+        socket_directory: Option<&Path>,
+        is_strict: bool,
+    ) -> Self {
+        let mounts = mounts.iter().map(|it| it.mount_point.clone());
+        let system = SYSTEM.map(PathBuf::from);
+        let states = roots.directories().into_iter().filter_map(|directory| {
+            if directory.is_dir() {
+                return Some(directory);
+            }
+            let is_later = directory.starts_with(RUN) && !is_strict;
+            if !is_later {
+                debug!("{} is not there, and will not be read", directory.display());
+            }
+            is_later.then(|| PathBuf::from(RUN))
+        });
+        let mut read: Vec<_> = [PathBuf::from("/proc")]
+            .into_iter()
+            .chain(mounts)
+            .chain(system)
+            .chain(states)
+            .collect();
+        read.sort();
+        read.dedup_by(|lower, upper| lower.starts_with(upper));
+        Self {
+            read,
+            remove: socket_directory.map(Path::to_owned),
+        }
+    }
+}
+
+/// From now on this thread and those that it starts open nothing else.
+/// Descriptors that are open stay so.
+pub fn limit_files(files: &Files) -> Result<Limit, FileError> {
+    let mut rules = Ruleset::default()
+        .handle_access(AccessFs::from_all(KNOWN))?
+        .create()?;
+    for path in &files.read {
+        rules = allow(rules, path, AccessFs::ReadFile | AccessFs::ReadDir)?;
+    }
+    if let Some(path) = &files.remove {
+        let access = AccessFs::ReadFile | AccessFs::ReadDir | AccessFs::RemoveFile;
+        rules = allow(rules, path, access)?;
+    }
+    let status = rules.restrict_self()?;
+    match (status.ruleset, status.landlock) {
+        (RulesetStatus::NotEnforced, why) => {
+            warn!("files are not limited: {}", absence(why));
+            return Ok(Limit::None);
+        }
+        (RulesetStatus::PartiallyEnforced, LandlockStatus::Available { effective_abi, .. }) => {
+            info!("files are limited as far as Landlock {effective_abi:?} goes, of {KNOWN:?}");
+        }
+        (status, _) => debug!(?status, ?files, "files are limited"),
+    }
+    Ok(Limit::Enforced)
+}
+
+fn allow(
+    rules: RulesetCreated,
+    path: &Path,
+    access: BitFlags<AccessFs>,
+) -> Result<RulesetCreated, FileError> {
+    match PathFd::new(path) {
+        Ok(file) => Ok(rules.add_rule(PathBeneath::new(file, access))?),
+        Err(PathFdError::OpenCall { source, .. }) => {
+            debug!(%source, "{} will not be read", path.display());
+            Ok(rules)
+        }
+        Err(error) => {
+            debug!(%error, "{} will not be read", path.display());
+            Ok(rules)
+        }
+    }
+}
+
+fn absence(status: LandlockStatus) -> &'static str {
+    match status {
+        LandlockStatus::NotEnabled => {
+            "Landlock is not enabled; hint: boot with landlock in the lsm= parameter"
+        }
+        _ => "this kernel has no Landlock (Linux 5.13, CONFIG_SECURITY_LANDLOCK)",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, io, thread};
+
+    use super::*;
+
+    /// In a thread of its own, which the limit dies with.
+    fn limited<T: Send>(files: &Files, then: impl FnOnce(Limit) -> T + Send) -> T {
+        let run = || then(limit_files(files).expect("applied"));
+        thread::scope(|scope| scope.spawn(run).join().expect("no panic"))
+    }
+
+    #[test]
+    fn nothing_is_read_but_what_is_needed() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let (inside, outside) = (directory.path().join("in"), directory.path().join("out"));
+        for path in [&inside, &outside] {
+            fs::create_dir(path).expect("made");
+            fs::write(path.join("file"), "text").expect("written");
+        }
+        let files = Files {
+            read: vec![inside.clone(), "/proc".into(), "/not/there".into()],
+            remove: None,
+        };
+        let (limit, read, write, other) = limited(&files, |limit| {
+            let kind = |result: io::Result<()>| result.map_err(|it| it.kind());
+            (
+                limit,
+                fs::read(inside.join("file")).expect("it is needed"),
+                kind(fs::write(inside.join("file"), "other")),
+                kind(fs::read(outside.join("file")).map(drop)),
+            )
+        });
+        assert_eq!(read, b"text");
+        // Where the kernel cannot it must say so.
+        let expected = match limit {
+            Limit::Enforced => Err(io::ErrorKind::PermissionDenied),
+            Limit::None => Ok(()),
+        };
+        assert_eq!((write, other), (expected, expected));
+    }
+
+    #[test]
+    fn the_socket_can_be_removed_and_not_made_again() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("p.sock");
+        fs::write(&path, "").expect("written");
+        let files = Files {
+            read: Vec::new(),
+            remove: Some(directory.path().to_owned()),
+        };
+        let limit = limited(&files, |limit| {
+            fs::remove_file(&path).expect("allowed");
+            let made = fs::write(&path, "");
+            assert_eq!(made.is_err(), limit == Limit::Enforced, "{made:?}");
+            limit
+        });
+        assert_eq!(path.exists(), limit == Limit::None);
+    }
+
+    #[test]
+    fn state_that_comes_later_opens_run_unless_it_must_not() {
+        let later = PathBuf::from("/run/probe-has-no-such-runtime");
+        let roots = StateRoots::system(None, vec![later]);
+        let lenient = Files::needed(&[], &roots, None, false);
+        assert!(lenient.read.contains(&RUN.into()), "{lenient:?}");
+        let strict = Files::needed(&[], &roots, None, true);
+        assert!(!strict.read.contains(&RUN.into()), "{strict:?}");
+        for files in [lenient, strict] {
+            assert!(files.read.contains(&"/proc".into()), "{files:?}");
+            assert!(!files.read.contains(&"/".into()), "{files:?}");
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! `PATH.lock`: whoever serves a path, or is about to, holds it.
+//!
+//! Only the daemon's own user can open it: anybody else could hold the lock and
+//! keep the daemon from starting.
+
+use std::{
+    ffi::OsString,
+    fs::{self, File, OpenOptions},
+    io,
+    os::unix::fs::{MetadataExt, OpenOptionsExt, fchown},
+    path::{Path, PathBuf},
+};
+
+use rustix::{
+    fs::{FlockOperation, OFlags, flock},
+    io::Errno,
+};
+
+use super::SocketError;
+use crate::service::accounts::Account;
+
+/// Held while it lives.
+#[derive(Debug)]
+pub(super) struct Lock {
+    path: PathBuf,
+    file: File,
+}
+
+impl Lock {
+    /// That of this socket.
+    pub(super) fn take(socket: &Path, account: Option<&Account>) -> Result<Self, SocketError> {
+        let mut path = OsString::from(socket);
+        path.push(".lock");
+        let path = PathBuf::from(path);
+        loop {
+            let file = open(&path).map_err(|source| SocketError::Directory {
+                directory: socket.parent().unwrap_or(socket).to_owned(),
+                source,
+            })?;
+            let failed = |source| SocketError::Stale {
+                path: path.clone(),
+                source,
+            };
+            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => {}
+                Err(Errno::AGAIN) => {
+                    return Err(SocketError::InUse {
+                        path: socket.to_owned(),
+                        pid: None,
+                    });
+                }
+                Err(errno) => return Err(failed(errno.into())),
+            }
+            if let Some(account) = account {
+                fchown(&file, Some(account.uid), None).map_err(failed)?;
+            }
+            let lock = Self {
+                path: path.clone(),
+                file,
+            };
+            // Whoever held it before may have removed it after we opened it.
+            if lock.is_in_place() {
+                return Ok(lock);
+            }
+        }
+    }
+
+    fn is_in_place(&self) -> bool {
+        let identity = |it: io::Result<fs::Metadata>| it.ok().map(|it| (it.dev(), it.ino()));
+        let ours = identity(self.file.metadata());
+        ours.is_some() && identity(fs::symlink_metadata(&self.path)) == ours
+    }
+}
+
+impl Drop for Lock {
+    /// Removed while it is held: nobody can hold it by this name then.
+    fn drop(&mut self) {
+        if self.is_in_place() {
+            // What stays is taken by the next one.
+            let _stays = fs::remove_file(&self.path);
+        }
+    }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    let flags = OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .custom_flags(flags.bits().cast_signed())
+        .open(path)
+}

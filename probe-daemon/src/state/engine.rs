@@ -1,0 +1,153 @@
+//! What the daemon knows, and the task that keeps it so.
+//!
+//! One task drains the stream: on a timer while records come, asleep until the
+//! next one when none do. Whoever answers a request drains as well before it
+//! looks, so that an answer is never older than its question. Requests read;
+//! nothing but the stream and a scan of `/proc` changes what is known.
+
+use std::{
+    io,
+    ops::Range,
+    os::fd::OwnedFd,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use probe_user::unstable::{
+    bpf::ring::Stream, cgroup::mounts::Mount, clock::boottime_ns, container::Resolver,
+    readiness::register, wait::Hub,
+};
+use tokio::{
+    io::{Interest, unix::AsyncFd},
+    time::{MissedTickBehavior, interval},
+};
+
+use super::{
+    history::Past,
+    scan::{Piece, Scan},
+    state::State,
+};
+use crate::{access::visibility::Views, state::metrics::Metrics};
+
+/// Time between two drains while records come and somebody reads along, or
+/// nobody does.
+const DRAIN_EVERY: Duration = Duration::from_millis(10);
+const DRAIN_EVERY_UNREAD: Duration = Duration::from_millis(100);
+/// How long the task goes on looking after the last record.
+const IDLE: Duration = Duration::from_secs(1);
+/// How often counters that no record tells of are read.
+const COUNTERS_EVERY: Duration = Duration::from_secs(1);
+/// Exits that are read in one go, while nothing else is done.
+const PAST_AT_ONCE: usize = 64;
+
+/// See the module.
+pub(crate) struct Engine {
+    state: Mutex<State>,
+}
+
+impl Engine {
+    /// From the moment on at which the programs were attached.
+    pub(crate) fn new(
+        stream: Stream,
+        mounts: Vec<Mount>,
+        resolver: Resolver,
+        history: usize,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        let state = State::new(stream, mounts, resolver, history, metrics);
+        Self {
+            state: Mutex::new(state),
+        }
+    }
+
+    /// What is known, up to now, however much has come since the last look.
+    pub(crate) fn now(&self) -> MutexGuard<'_, State> {
+        let mut state = self.lock();
+        state.drain_by(boottime_ns());
+        // Whoever had that pid may be gone.
+        state.views = Views::default();
+        state
+    }
+
+    /// Some of the exits that are kept, beginning with this one or the oldest;
+    /// one after the other can be had so, while others come and go.
+    pub(crate) fn past(&self, seqs: &Range<u64>) -> Vec<Past> {
+        let state = self.lock();
+        let past = state.history.since(seqs.start);
+        past.take_while(|it| it.seq < seqs.end)
+            .take(PAST_AT_ONCE)
+            .collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps up with the kernel, for ever.
+    pub(crate) async fn run(self: Arc<Self>, hub: Arc<Hub>) -> io::Error {
+        let ring = match self.ring() {
+            Ok(ring) => ring,
+            Err(error) => return error,
+        };
+        let mut quick = ticks(DRAIN_EVERY);
+        let mut slow = ticks(DRAIN_EVERY_UNREAD);
+        let mut counters = ticks(COUNTERS_EVERY);
+        let mut last_record = Instant::now();
+        let mut scan = None;
+        let mut is_parked = false;
+        loop {
+            let is_read = self.lock().topics.is_read();
+            tokio::select! {
+                ready = ring.readable() => match ready {
+                    Ok(mut ready) => {
+                        ready.clear_ready();
+                        // Nobody else wakes us: also not if a request has
+                        // taken the record that did.
+                        is_parked = false;
+                        last_record = Instant::now();
+                    }
+                    Err(error) => return error,
+                },
+                _ = quick.tick(), if !is_parked && is_read => {}
+                _ = slow.tick(), if !is_parked && !is_read => {}
+                _ = counters.tick() => self.lock().read_counters(&hub),
+                piece = arrived(&mut scan) => match piece {
+                    Some(Piece::Found(found)) => self.lock().take_found(found),
+                    ended => {
+                        scan = None;
+                        self.lock().end_scan(ended.is_some());
+                    }
+                },
+            }
+            let mut state = self.lock();
+            if state.drain() > 0 {
+                last_record = Instant::now();
+                is_parked = false;
+            } else if !is_parked && last_record.elapsed() > IDLE {
+                is_parked = state.park();
+            }
+            if scan.is_none() {
+                scan = state.begin_scan_if_due();
+            }
+        }
+    }
+
+    fn ring(&self) -> io::Result<AsyncFd<OwnedFd>> {
+        register(self.lock().readiness()?, Interest::READABLE)
+    }
+}
+
+fn ticks(every: Duration) -> tokio::time::Interval {
+    let mut ticks = interval(every);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
+}
+
+/// Resolves when a scan has found some more, or with `None` when it was given up;
+/// never, if there is none.
+async fn arrived(scan: &mut Option<Scan>) -> Option<Piece> {
+    match scan {
+        Some(scan) => scan.recv().await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,183 @@
+//! The exits of late: so many of them, and no more.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use probe_user::model::{Exit, Placed};
+
+/// An exit and its place in the order of all that ever came.
+#[derive(Clone, Debug)]
+pub struct Past {
+    /// Grows by one with each exit, from 0 on.
+    pub seq: u64,
+    /// What happened.
+    pub exit: Arc<Placed<Exit>>,
+}
+
+/// A ring of exits that forgets the oldest.
+#[derive(Debug)]
+pub struct History {
+    exits: VecDeque<Arc<Placed<Exit>>>,
+    capacity: usize,
+    pushed_out: u64,
+}
+
+impl History {
+    /// Keeps this many, and takes memory for those that came only.
+    #[must_use]
+    pub const fn new(capacity: usize) -> Self {
+        Self {
+            exits: VecDeque::new(),
+            capacity,
+            pushed_out: 0,
+        }
+    }
+
+    /// Takes in the newest exit; its sequence number.
+    pub fn push(&mut self, exit: Arc<Placed<Exit>>) -> u64 {
+        let seq = self.next_seq();
+        // Room first: a ring that outgrows its capacity by one takes twice the
+        // memory.
+        if self.exits.len() == self.capacity {
+            self.exits.pop_front();
+            self.pushed_out += 1;
+        }
+        if self.capacity > 0 {
+            self.exits.push_back(exit);
+        }
+        seq
+    }
+
+    /// The sequence number that the next exit will have.
+    #[must_use]
+    pub fn next_seq(&self) -> u64 {
+        self.pushed_out + self.exits.len() as u64
+    }
+
+    /// How many were pushed out: the sequence number of the oldest that is kept.
+    #[must_use]
+    pub const fn pushed_out(&self) -> u64 {
+        self.pushed_out
+    }
+
+    /// How many are kept.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.exits.len()
+    }
+
+    /// Whether none is kept.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.exits.is_empty()
+    }
+
+    /// From the oldest to the newest; `rev()` for the other way.
+    #[must_use]
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = Past> + ExactSizeIterator {
+        self.since(0)
+    }
+
+    /// Those of this sequence number and later. A `seq` below
+    /// [`History::pushed_out`] asks for some that are not kept any more.
+    #[must_use]
+    pub fn since(&self, seq: u64) -> impl DoubleEndedIterator<Item = Past> + ExactSizeIterator {
+        let skipped = usize::try_from(seq.saturating_sub(self.pushed_out)).unwrap_or(usize::MAX);
+        let skipped = skipped.min(self.exits.len());
+        let first = self.pushed_out + skipped as u64;
+        // Counted by index: a range of u64 does not know its length.
+        self.exits
+            .range(skipped..)
+            .enumerate()
+            .map(move |(index, exit)| Past {
+                seq: first + index as u64,
+                exit: Arc::clone(exit),
+            })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use probe_user::model::{Comm, Process};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn exit(tgid: u32) -> Arc<Placed<Exit>> {
+        Arc::new(Placed {
+            boottime_ns: 1,
+            what: Exit {
+                process: Process {
+                    tid: tgid,
+                    tgid,
+                    ppid: None,
+                    uid: None,
+                    comm: Comm::new([0; _]),
+                    start_boottime_ns: None,
+                    cgroup: None,
+                    wanted_cgroup_id: None,
+                    ns_pid: None,
+                    pid_ns: None,
+                    owners: None,
+                },
+                group_dead: true,
+                leader: true,
+                status: None,
+                killed_by: None,
+                oom: false,
+                usage: None,
+            },
+            cgroup: None,
+            container: None,
+        })
+    }
+
+    fn told(past: impl Iterator<Item = Past>) -> Vec<(u64, u32)> {
+        past.map(|past| (past.seq, past.exit.what.process.tgid))
+            .collect()
+    }
+
+    #[test]
+    fn the_default_history_stays_below_30_mib() {
+        const EXITS: usize = 65_536;
+        /// What an allocator adds, rounding included.
+        const ALLOCATION: usize = 24;
+        let counts = 2 * size_of::<usize>();
+        let record = counts + size_of::<Placed<Exit>>() + ALLOCATION;
+        // Killed by somebody, each in a cgroup of its own.
+        let comm = 15 + ALLOCATION;
+        let path = counts + 80 + ALLOCATION;
+        let bytes = EXITS * (size_of::<usize>() + record + comm + path);
+        assert!(bytes < 30 << 20, "{bytes}");
+        let mut history = History::new(EXITS);
+        for tgid in 0..100_000 {
+            history.push(exit(tgid));
+        }
+        assert!(history.exits.capacity() <= EXITS);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_kept_is_the_end_of_what_came(
+            capacity in 0_usize..9,
+            count in 0_u32..30,
+            since in 0_u64..40,
+        ) {
+            let mut history = History::new(capacity);
+            for tgid in 0..count {
+                prop_assert_eq!(history.push(exit(tgid)), u64::from(tgid));
+            }
+            let all: Vec<_> = (0..count).map(|tgid| (u64::from(tgid), tgid)).collect();
+            let kept = &all[all.len().saturating_sub(capacity)..];
+            prop_assert_eq!(told(history.iter()), kept);
+            prop_assert_eq!(history.len(), kept.len());
+            prop_assert_eq!(history.is_empty(), kept.is_empty());
+            prop_assert_eq!(history.pushed_out(), (all.len() - kept.len()) as u64);
+            prop_assert_eq!(history.next_seq(), u64::from(count));
+            let backwards: Vec<_> = kept.iter().rev().copied().collect();
+            prop_assert_eq!(told(history.iter().rev()), backwards);
+            let wanted: Vec<_> = kept.iter().filter(|(seq, _)| *seq >= since).copied().collect();
+            prop_assert_eq!(history.since(since).len(), wanted.len());
+            prop_assert_eq!(told(history.since(since)), wanted);
+        }
+    }
+}

@@ -1,0 +1,260 @@
+use std::{sync::Arc, time::Duration};
+
+use probe_ebpf::event as wire;
+use probe_user::{
+    model::{Container, Event, Runtime},
+    unstable::bpf::decode,
+};
+use zerocopy::{FromZeros, IntoBytes};
+
+use super::*;
+use crate::api::Outcome;
+
+const STARTED: SystemTime = SystemTime::UNIX_EPOCH;
+
+fn exit(wait_status: u32, oom: bool) -> Placed<Exit> {
+    let mut wire = wire::Exit::new_zeroed();
+    wire.header.kind = wire::KIND_EXIT;
+    wire.exit_code = wait_status;
+    wire.flags = wire::EXIT_GROUP_DEAD | wire::EXIT_STATUS_KNOWN;
+    if oom {
+        wire.flags |= wire::EXIT_OOM_VICTIM;
+    }
+    let Event::Exit(what) = decode::decode(wire.as_bytes()).expect("a record").event else {
+        panic!("an exit");
+    };
+    Placed {
+        boottime_ns: 1,
+        what,
+        cgroup: None,
+        container: None,
+    }
+}
+
+fn within(id: &str, mut exit: Placed<Exit>) -> Placed<Exit> {
+    exit.container = Some(Arc::new(Container {
+        runtime: Runtime::Runc,
+        id: id.to_owned(),
+        name: None,
+        pod_uid: None,
+    }));
+    exit
+}
+
+/// After a bit of everything.
+fn busy() -> Metrics {
+    let metrics = Metrics::new(STARTED);
+    metrics.exit(&exit(0, false));
+    metrics.exit(&exit(0x100, false));
+    metrics.exit(&exit(0x0b, false));
+    metrics.exit(&within("we\"b\n\\", exit(9, true)));
+    metrics.set_live(123);
+    metrics.set_containers(4);
+    metrics
+        .wait_began()
+        .ended(Outcome::Done, Duration::from_micros(700));
+    metrics.lost(LossReason::RingFull, 5);
+    metrics.reader_lost(6);
+    metrics.first_scan();
+    metrics.resync();
+    metrics.client_refused();
+    metrics.set_ring_bytes(4 << 20);
+    metrics.set_program_runs(&[ProgramRuns {
+        name: "sched_process_exit".to_owned(),
+        count: 1000,
+        run_time: Duration::from_micros(250),
+    }]);
+    metrics
+}
+
+#[track_caller]
+fn has(text: &str, line: &str) {
+    assert!(text.lines().any(|it| it == line), "no {line} in\n{text}");
+}
+
+#[test]
+fn each_way_to_end_has_its_kind() {
+    let text = busy().render(Format::Prometheus, Scope::Totals);
+    for kind in ["success", "failure", "signal", "oom"] {
+        has(&text, &format!("probe_exits_total{{kind=\"{kind}\"}} 1"));
+    }
+    has(&text, "probe_exits_total{kind=\"unknown\"} 0");
+}
+
+#[test]
+fn the_exit_of_a_thread_is_no_exit_of_a_process() {
+    let metrics = Metrics::new(STARTED);
+    let mut of_a_thread = exit(0, false);
+    of_a_thread.what.group_dead = false;
+    metrics.exit(&of_a_thread);
+    let text = metrics.render(Format::Prometheus, Scope::Totals);
+    has(&text, "probe_exits_total{kind=\"success\"} 0");
+}
+
+#[test]
+fn only_who_sees_everything_sees_containers() {
+    let metrics = busy();
+    for format in [Format::Prometheus, Format::OpenMetrics] {
+        let totals = metrics.render(format, Scope::Totals);
+        assert!(!totals.contains("container_exits"), "{totals}");
+        let everything = metrics.render(format, Scope::Everything);
+        has(
+            &everything,
+            r#"probe_container_exits_total{runtime="runc",id="we\"b\n\\",name="",kind="oom"} 1"#,
+        );
+    }
+}
+
+#[test]
+fn containers_are_forgotten_where_nothing_ended_for_longest() {
+    let metrics = Metrics::new(STARTED);
+    let end = |id: usize| metrics.exit(&within(&format!("c{id}"), exit(9, false)));
+    (0..containers::MOST).for_each(end);
+    end(0);
+    end(containers::MOST);
+    let text = metrics.render(Format::Prometheus, Scope::Everything);
+    let count = text
+        .lines()
+        .filter(|line| line.starts_with("probe_container_exits_total{"))
+        .count();
+    assert_eq!(count, containers::MOST);
+    assert!(text.contains("id=\"c0\"") && !text.contains("id=\"c1\""));
+}
+
+#[test]
+fn a_wait_is_in_flight_until_it_ends_or_nobody_waits_any_more() {
+    let metrics = Metrics::new(STARTED);
+    let told = || metrics.render(Format::Prometheus, Scope::Totals);
+    let (first, second) = (metrics.wait_began(), metrics.wait_began());
+    has(&told(), "probe_waits_in_flight 2");
+    first.ended(Outcome::Done, Duration::from_micros(300));
+    drop(second);
+    let text = told();
+    has(&text, "probe_waits_in_flight 0");
+    has(&text, "probe_waits_total{outcome=\"done\"} 1");
+    has(&text, "probe_waits_total{outcome=\"interrupted\"} 1");
+    has(&text, "probe_wait_duration_seconds_count 1");
+    has(
+        &text,
+        "probe_wait_duration_seconds_bucket{le=\"0.00025\"} 0",
+    );
+    has(&text, "probe_wait_duration_seconds_bucket{le=\"0.0005\"} 1");
+}
+
+#[test]
+fn a_client_is_connected_until_it_goes() {
+    let metrics = Metrics::new(STARTED);
+    let told = || metrics.render(Format::Prometheus, Scope::Totals);
+    let client = metrics.client_connected();
+    has(&told(), "probe_clients_connected 1");
+    drop(client);
+    has(&told(), "probe_clients_connected 0");
+    has(&told(), "probe_clients_accepted_total 1");
+}
+
+#[test]
+fn what_the_kernel_counts_is_taken_over_and_never_goes_down() {
+    let metrics = busy();
+    let runs = |count, micros| ProgramRuns {
+        name: "sched_process_exit".to_owned(),
+        count,
+        run_time: Duration::from_micros(micros),
+    };
+    metrics.set_program_runs(&[runs(3000, 750)]);
+    metrics.set_program_runs(&[runs(2000, 500)]);
+    let text = metrics.render(Format::Prometheus, Scope::Totals);
+    has(
+        &text,
+        "probe_bpf_runs_total{program=\"sched_process_exit\"} 3000",
+    );
+    has(
+        &text,
+        "probe_bpf_run_time_seconds_total{program=\"sched_process_exit\"} 0.00075",
+    );
+}
+
+#[test]
+fn a_kernel_that_does_not_count_runs_is_not_said_to_run_nothing() {
+    let metrics = Metrics::new(STARTED);
+    metrics.set_program_runs(&[ProgramRuns {
+        name: "sched_process_exit".to_owned(),
+        count: 0,
+        run_time: Duration::ZERO,
+    }]);
+    let text = metrics.render(Format::Prometheus, Scope::Everything);
+    assert!(!text.contains("probe_bpf"), "{text}");
+}
+
+#[test]
+fn open_metrics_end_with_the_mark_and_name_families_without_total() {
+    let text = busy().render(Format::OpenMetrics, Scope::Everything);
+    assert!(text.ends_with("# EOF\n"));
+    has(&text, "# TYPE probe_exits counter");
+    has(&text, "# TYPE probe_build info");
+    has(&text, "# UNIT probe_wait_duration_seconds seconds");
+    has(&text, "probe_exits_total{kind=\"oom\"} 1");
+    has(&text, "probe_wait_duration_seconds_bucket{le=\"1.0\"} 1");
+}
+
+#[test]
+fn the_accept_header_chooses_the_format() {
+    let of = |accept| Format::accepted(Some(accept));
+    assert_eq!(Format::accepted(None), Format::Prometheus);
+    assert_eq!(of("*/*"), Format::Prometheus);
+    assert_eq!(of("garbage;;q=,,"), Format::Prometheus);
+    assert_eq!(of("text/plain;version=0.0.4"), Format::Prometheus);
+    assert_eq!(of("application/openmetrics-text"), Format::OpenMetrics);
+    // What Prometheus 2.42 sends, and what it sends when told to do without.
+    assert_eq!(
+        of("application/openmetrics-text;version=1.0.0,\
+            application/openmetrics-text;version=0.0.1;q=0.75,\
+            text/plain;version=0.0.4;q=0.5,*/*;q=0.1"),
+        Format::OpenMetrics
+    );
+    assert_eq!(
+        of("text/plain;version=0.0.4;q=1,*/*;q=0.1"),
+        Format::Prometheus
+    );
+    assert_eq!(
+        of("application/openmetrics-text;version=0.0.1"),
+        Format::Prometheus
+    );
+    assert_eq!(
+        of("application/openmetrics-text;q=0, text/plain;q=0.1"),
+        Format::Prometheus
+    );
+}
+
+/// The words in the queries of the dashboard that begin as our metrics do.
+fn metrics_of(dashboard: &str) -> Vec<String> {
+    dashboard
+        .split(|it: char| !it.is_ascii_alphanumeric() && it != '_')
+        .filter(|word| word.starts_with("probe_") || word.starts_with("process_"))
+        .map(ToOwned::to_owned)
+        .collect()
+}
+
+#[test]
+fn the_dashboard_asks_for_metrics_that_there_are() {
+    let dashboard: serde_json::Value =
+        serde_json::from_str(include_str!("../../../../dist/grafana/probe.json"))
+            .expect("the dashboard is JSON");
+    let text = busy().render(Format::Prometheus, Scope::Everything);
+    let mut queries = 0;
+    for panel in dashboard["panels"].as_array().expect("panels") {
+        let targets = panel["targets"].as_array().map_or(&[][..], Vec::as_slice);
+        for query in targets.iter().filter_map(|target| target["expr"].as_str()) {
+            queries += 1;
+            let asked = metrics_of(query);
+            assert!(!asked.is_empty(), "{query} asks for nothing");
+            for metric in asked {
+                let is_there = text.lines().any(|line| {
+                    line.strip_prefix(&metric)
+                        .is_some_and(|rest| rest.starts_with(['{', ' ']))
+                });
+                assert!(is_there, "{query}: there is no {metric}");
+            }
+        }
+    }
+    assert!(queries > 10, "{queries} queries");
+}

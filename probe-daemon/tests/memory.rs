@@ -1,0 +1,151 @@
+//! What the daemon remembers of a large machine, in memory of its own.
+//!
+//! Its inputs are fed as the kernel and `/proc` would feed them. A process of its
+//! own: nothing else is to be in the number.
+
+use std::{fs, sync::Arc};
+
+use probe_daemon::unstable::state::{history::History, table::ProcessTable};
+use probe_user::{
+    model::{
+        CgroupId, Comm, Container, Event, Exit, ExitStatus, Process, Record, Runtime, Scanned,
+        Start, Timed, Usage,
+    },
+    unstable::trace::tracker::Tracker,
+};
+
+/// Of the 64 MiB that the daemon may take, a program that has attached its hooks
+/// and serves has 26.
+const MOST_BYTES: u64 = 38 << 20;
+const PROCESSES: u32 = 100_000;
+const EXITS: u32 = 65_536;
+const CGROUPS: u64 = 2000;
+const TICKS_PER_SECOND: u64 = 100;
+const TICK_NS: u64 = 1_000_000_000 / TICKS_PER_SECOND;
+
+fn most_resident_bytes() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").expect("our own");
+    let line = status.lines().find_map(|it| it.strip_prefix("VmHWM:"));
+    let kibibytes = line.and_then(|it| it.strip_suffix("kB")).expect("in kB");
+    kibibytes.trim().parse::<u64>().expect("a number") << 10
+}
+
+fn cgroup(number: u64) -> CgroupId {
+    CgroupId {
+        hierarchy: 0,
+        id: 100 + number % CGROUPS,
+    }
+}
+
+fn process(tgid: u32) -> Process {
+    Process {
+        tid: tgid,
+        tgid,
+        ppid: Some(1),
+        uid: Some(1000),
+        comm: Comm::cut(b"a-longer-name-x"),
+        start_boottime_ns: Some(u64::from(tgid) * TICK_NS),
+        cgroup: Some(cgroup(u64::from(tgid))),
+        wanted_cgroup_id: None,
+        ns_pid: Some(1),
+        pid_ns: Some(4_026_531_836),
+        owners: None,
+    }
+}
+
+fn scanned(tgid: u32) -> Scanned {
+    Scanned {
+        tgid,
+        start_ticks: u64::from(tgid),
+        ppid: 1,
+        uid: 1000,
+        comm: Comm::cut(b"a-longer-name-x"),
+        is_dead: false,
+        ns_pid: Some(1),
+        owners: None,
+        cgroup: Some(cgroup(u64::from(tgid))),
+    }
+}
+
+fn exit(tgid: u32) -> Exit {
+    Exit {
+        process: process(tgid),
+        group_dead: true,
+        leader: true,
+        status: Some(ExitStatus::from_wait_status(9)),
+        killed_by: None,
+        oom: false,
+        usage: Some(Usage {
+            user_ns: 1,
+            system_ns: 1,
+            max_rss_pages: 1,
+        }),
+    }
+}
+
+/// One that every record of a cgroup shares, as a resolver hands it out.
+fn containers() -> Vec<Arc<Container>> {
+    let container = |number: u64| Container {
+        runtime: Runtime::Containerd,
+        id: format!("{number:064x}"),
+        name: Some(format!("service-{number}")),
+        pod_uid: Some(format!("{number:036x}")),
+    };
+    (0..CGROUPS).map(container).map(Arc::new).collect()
+}
+
+#[test]
+fn a_large_machine_fits_into_what_is_allowed() {
+    let before = most_resident_bytes();
+    let containers = containers();
+    let mut tracker = Tracker::new();
+    let mut table = ProcessTable::new(TICKS_PER_SECOND);
+    let mut history = History::new(EXITS as usize);
+    let mut now = u64::from(PROCESSES) * TICK_NS * 2;
+    let mut timed = |event| {
+        now += 1;
+        let boottime_ns = now;
+        Timed { boottime_ns, event }
+    };
+    for number in 0..CGROUPS {
+        let path = format!("/kubepods.slice/kubepods-burstable.slice/kubepods-{number:036x}.slice");
+        let placed = Event::CgroupPlaced(cgroup(number), Some(path.into()));
+        assert!(tracker.apply(timed(placed)).is_none());
+    }
+    table.begin_scan(1);
+    // Half of them were there, the others come; then all are scanned again, as
+    // after a loss.
+    let scan = |table: &mut ProcessTable, tgids: std::ops::RangeInclusive<u32>| {
+        for tgid in tgids {
+            table.scanned(&scanned(tgid));
+        }
+        table.finish_scan()
+    };
+    assert_eq!(scan(&mut table, 1..=PROCESSES / 2).added, 50_000);
+    for tgid in PROCESSES / 2 + 1..=PROCESSES {
+        let process = process(tgid);
+        table.apply(&timed(Event::Start(Start {
+            process,
+            exec: None,
+        })));
+    }
+    table.begin_scan(timed(Event::Dropped(0)).boottime_ns);
+    let differences = scan(&mut table, 1..=PROCESSES);
+    assert_eq!((differences.added, differences.removed), (0, 0));
+
+    // Twice as many as are kept: the ring has gone round.
+    for tgid in PROCESSES + 1..=PROCESSES + 2 * EXITS {
+        let exited = timed(Event::Exit(exit(tgid)));
+        table.apply(&exited);
+        let Some(Record::Exit(mut exit)) = tracker.apply(exited) else {
+            panic!("an exit is told");
+        };
+        let container = &containers[tgid as usize % containers.len()];
+        Arc::make_mut(&mut exit).container = Some(Arc::clone(container));
+        let _seq = history.push(exit);
+    }
+    assert_eq!(table.iter().count(), PROCESSES as usize);
+    assert_eq!(history.len(), EXITS as usize);
+    let grown = most_resident_bytes() - before;
+    assert!(grown < MOST_BYTES, "{} KiB more", grown >> 10);
+}

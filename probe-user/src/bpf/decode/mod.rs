@@ -1,0 +1,230 @@
+//! Bytes of a ring buffer become events.
+//!
+//! A pure function of the record: nothing here reads a clock, a map or `/proc`.
+//! Sentinels become `None`; the raw wait status, `si_code` and flags become
+//! [`ExitStatus`] and a [`KilledBy`](crate::model::KilledBy).
+
+use probe_ebpf::event::{
+    self as wire, CgroupKey, CgroupMade, EXIT_GROUP_DEAD, EXIT_KILLER_KNOWN, EXIT_LEADER,
+    EXIT_OOM_VICTIM, EXIT_STATUS_KNOWN, Header, UNKNOWN,
+};
+use zerocopy::{FromBytes, Immutable, KnownLayout};
+
+use super::killer;
+use crate::model::{
+    Arguments, CgroupId, Comm, Event, Exit, ExitStatus, Owners, Process, Start, Timed, Usage,
+};
+
+/// Bytes that are no record of ours.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum DecodeError {
+    /// Shorter than its kind says.
+    #[error("record of {actual} bytes is too short for kind {kind}")]
+    Short {
+        /// What the header says.
+        kind: u32,
+        /// How long it is.
+        actual: usize,
+    },
+    /// A kind that this version does not know.
+    #[error("record of unknown kind {0}")]
+    UnknownKind(u32),
+    /// Not even a header.
+    #[error("record of {0} bytes has no header")]
+    NoHeader(usize),
+}
+
+/// The header alone: for loss accounting.
+pub fn header(bytes: &[u8]) -> Result<&Header, DecodeError> {
+    Header::ref_from_prefix(bytes)
+        .map(|(header, _)| header)
+        .map_err(|_size_or_alignment| DecodeError::NoHeader(bytes.len()))
+}
+
+/// Decodes one record.
+pub fn decode(bytes: &[u8]) -> Result<Timed, DecodeError> {
+    let header = header(bytes)?;
+    let event = match header.kind {
+        wire::KIND_EXIT => Event::Exit(exit(record(bytes, header)?)),
+        wire::KIND_FORK => Event::Start(fork(record(bytes, header)?)),
+        wire::KIND_EXEC => Event::Start(exec(bytes, header)?),
+        wire::KIND_CGROUP_EMPTY => Event::CgroupEmpty(change(bytes, header)?),
+        wire::KIND_CGROUP_REMOVED => Event::CgroupRemoved(change(bytes, header)?),
+        wire::KIND_CGROUP_MADE => cgroup_made(bytes, header)?,
+        wire::KIND_ATTACH => {
+            let attach: &wire::Attach = record(bytes, header)?;
+            Event::Attached(cgroup_id(&attach.cgroup), process(&attach.task))
+        }
+        kind => return Err(DecodeError::UnknownKind(kind)),
+    };
+    Ok(Timed {
+        boottime_ns: header.boottime_ns,
+        event,
+    })
+}
+
+fn record<'a, T: FromBytes + KnownLayout + Immutable>(
+    bytes: &'a [u8],
+    header: &Header,
+) -> Result<&'a T, DecodeError> {
+    T::ref_from_prefix(bytes)
+        .map(|(record, _)| record)
+        .map_err(|_size_or_alignment| short(bytes, header))
+}
+
+const fn short(bytes: &[u8], header: &Header) -> DecodeError {
+    DecodeError::Short {
+        kind: header.kind,
+        actual: bytes.len(),
+    }
+}
+
+fn change(bytes: &[u8], header: &Header) -> Result<CgroupId, DecodeError> {
+    let change: &wire::CgroupChange = record(bytes, header)?;
+    Ok(cgroup_id(&change.cgroup))
+}
+
+const fn cgroup_id(key: &CgroupKey) -> CgroupId {
+    CgroupId {
+        hierarchy: key.hierarchy,
+        id: key.id,
+    }
+}
+
+fn known(value: u32) -> Option<u32> {
+    (value != UNKNOWN).then_some(value)
+}
+
+fn not_zero<T: Default + PartialEq>(value: T) -> Option<T> {
+    (value != T::default()).then_some(value)
+}
+
+fn process(task: &wire::Task) -> Process {
+    Process {
+        tid: task.tid,
+        tgid: task.tgid,
+        ppid: known(task.ppid),
+        uid: known(task.uid),
+        comm: Comm::new(task.comm),
+        start_boottime_ns: not_zero(task.start_boottime_ns),
+        cgroup: not_zero(task.cgroup_id)
+            .zip(known(task.cgroup_hierarchy))
+            .map(|(id, hierarchy)| CgroupId { hierarchy, id }),
+        wanted_cgroup_id: not_zero(task.wanted_cgroup_id),
+        ns_pid: not_zero(task.ns_pid),
+        pid_ns: not_zero(task.pid_ns),
+        owners: owners(task),
+    }
+}
+
+fn owners(task: &wire::Task) -> Option<Owners> {
+    Some(Owners {
+        own: known(task.user_ns_owner)?,
+        top: known(task.user_ns_top_owner)?,
+    })
+}
+
+fn exit(exit: &wire::Exit) -> Exit {
+    let has = |flag: u32| exit.flags & flag != 0;
+    let oom = has(EXIT_OOM_VICTIM);
+    let status = has(EXIT_STATUS_KNOWN).then(|| ExitStatus::from_wait_status(exit.exit_code));
+    Exit {
+        process: process(&exit.task),
+        group_dead: has(EXIT_GROUP_DEAD),
+        leader: has(EXIT_LEADER),
+        status,
+        killed_by: killer::killed_by(
+            status,
+            oom,
+            has(EXIT_KILLER_KNOWN).then_some(&exit.killer),
+            exit.task.tgid,
+        ),
+        oom,
+        usage: has(EXIT_STATUS_KNOWN).then(|| usage(exit)),
+    }
+}
+
+/// Splits the exact run time in the proportion of the ticks, as the kernel does
+/// for `getrusage`:
+/// <https://elixir.bootlin.com/linux/v6.12/source/kernel/sched/cputime.c#L555>
+fn usage(exit: &wire::Exit) -> Usage {
+    let ticks = u128::from(exit.user_ns) + u128::from(exit.system_ns);
+    let runtime = exit.runtime_ns;
+    let system_ns = match (exit.user_ns, exit.system_ns) {
+        (_, 0) => 0,
+        (0, _) => runtime,
+        (_, system) => {
+            u64::try_from(u128::from(runtime) * u128::from(system) / ticks).unwrap_or(runtime)
+        }
+    };
+    Usage {
+        user_ns: runtime.saturating_sub(system_ns),
+        system_ns,
+        max_rss_pages: exit.max_rss_pages,
+    }
+}
+
+fn fork(fork: &wire::Fork) -> Start {
+    Start {
+        process: process(&fork.task),
+        exec: None,
+    }
+}
+
+fn exec(bytes: &[u8], header: &Header) -> Result<Start, DecodeError> {
+    const ARGS_AT: usize = std::mem::offset_of!(wire::Exec, args);
+    let head: &ExecHead = record(bytes, header)?;
+    let args = bytes
+        .get(ARGS_AT..)
+        .and_then(|rest| rest.get(..head.args_len as usize))
+        .ok_or_else(|| short(bytes, header))?;
+    Ok(Start {
+        process: process(&head.task),
+        exec: Some(Arguments {
+            args: (!args.is_empty()).then(|| split_args(args)),
+            truncated: head.args_truncated != 0,
+        }),
+    })
+}
+
+/// A [`wire::Exec`] up to its arguments, which are as long as they are.
+#[repr(C)]
+#[derive(FromBytes, Immutable, KnownLayout)]
+struct ExecHead {
+    header: Header,
+    task: wire::Task,
+    args_len: u32,
+    args_truncated: u32,
+}
+
+fn split_args(args: &[u8]) -> Vec<String> {
+    args.strip_suffix(&[0])
+        .unwrap_or(args)
+        .split(|&byte| byte == 0)
+        .map(|arg| String::from_utf8_lossy(arg).into_owned())
+        .collect()
+}
+
+fn cgroup_made(bytes: &[u8], header: &Header) -> Result<Event, DecodeError> {
+    const PATH_AT: usize = std::mem::offset_of!(CgroupMade, path);
+    let head: &CgroupMadeHead = record(bytes, header)?;
+    let path = bytes
+        .get(PATH_AT..)
+        .and_then(|rest| rest.get(..head.path_len as usize))
+        .ok_or_else(|| short(bytes, header))?;
+    let path = (!path.is_empty()).then(|| String::from_utf8_lossy(path).into());
+    Ok(Event::CgroupPlaced(cgroup_id(&head.cgroup), path))
+}
+
+/// A [`CgroupMade`] up to its path.
+#[repr(C)]
+#[derive(FromBytes, Immutable, KnownLayout)]
+struct CgroupMadeHead {
+    header: Header,
+    cgroup: CgroupKey,
+    path_len: u32,
+    reserved: u32,
+}
+
+#[cfg(test)]
+mod tests;

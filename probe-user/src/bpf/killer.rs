@@ -1,0 +1,173 @@
+//! Which of the facts about a signal mean what: the table "who killed it".
+//!
+//! `current` at `signal_generate` is the sender only for a signal that a
+//! process sends; a timer interrupts a stranger. So a sender is named only
+//! where `si_code` says that there is one.
+
+use probe_ebpf::event::{
+    Killer, SENDER_EXITING, SENDER_IS_TRACER, SENDER_NS_INIT, SIGNAL_NO_INFO, SIGNAL_TO_GROUP,
+};
+
+use crate::model::{Cause, Comm, ExitStatus, KilledBy, Sender, Signal, Via};
+
+/// `si_code` values of `include/uapi/asm-generic/siginfo.h`.
+const SI_USER: i32 = 0;
+const SI_KERNEL: i32 = 0x80;
+const SI_QUEUE: i32 = -1;
+const SI_TIMER: i32 = -2;
+const SI_TKILL: i32 = -6;
+
+/// Joins a status with the signal that was seen for it.
+pub(super) fn killed_by(
+    status: Option<ExitStatus>,
+    oom: bool,
+    killer: Option<&Killer>,
+    tgid: u32,
+) -> Option<KilledBy> {
+    let Some(ExitStatus::Signaled { signal, .. }) = status else {
+        return None;
+    };
+    if oom && signal == Signal::KILL {
+        return Some(KilledBy::OOM);
+    }
+    let killer = killer.filter(|killer| killer.signal == signal.0)?;
+    let (via, cause) = classify(killer, tgid);
+    Some(match via {
+        Via::Kernel | Via::Timer | Via::Oom => by_kernel(signal, via, cause),
+        Via::Kill | Via::Tkill | Via::CgroupKill | Via::Ptrace | Via::Fault => KilledBy {
+            signal,
+            via,
+            sender: Some(sender(killer)),
+            cause,
+        },
+    })
+}
+
+const fn by_kernel(signal: Signal, via: Via, cause: Option<Cause>) -> KilledBy {
+    KilledBy {
+        signal,
+        via,
+        sender: None,
+        cause,
+    }
+}
+
+fn sender(killer: &Killer) -> Sender {
+    Sender {
+        tgid: killer.tgid,
+        comm: Comm::new(killer.comm).to_str().into_owned(),
+        uid: killer.uid,
+    }
+}
+
+fn classify(killer: &Killer, tgid: u32) -> (Via, Option<Cause>) {
+    let has = |flag: u32| killer.flags & flag != 0;
+    let signal = Signal(killer.signal);
+    match killer.code {
+        SI_USER if has(SIGNAL_NO_INFO) => without_info(killer, tgid),
+        SI_USER | SI_QUEUE if has(SIGNAL_TO_GROUP) => (Via::Kill, None),
+        SI_USER | SI_QUEUE | SI_TKILL => (Via::Tkill, None),
+        SI_TIMER => (Via::Timer, None),
+        SI_KERNEL if signal == Signal::KILL && has(SENDER_EXITING) && has(SENDER_NS_INIT) => {
+            (Via::Kernel, Some(Cause::PidNamespaceTeardown))
+        }
+        // SIGSEGV of a bad stack or a general protection fault is SI_KERNEL
+        // and still the doing of the process itself.
+        SI_KERNEL if signal.is_fault() && killer.tgid == tgid => (Via::Fault, None),
+        code if code > 0 && code != SI_KERNEL && signal.is_fault() => (Via::Fault, None),
+        _ => (Via::Kernel, None),
+    }
+}
+
+/// `SEND_SIG_NOINFO`: no process filled in who it is. `kill(2)` does not any more
+/// (Linux 7.3); it goes to the group, as the signal at a parent's death does.
+fn without_info(killer: &Killer, tgid: u32) -> (Via, Option<Cause>) {
+    let has = |flag: u32| killer.flags & flag != 0;
+    if has(SIGNAL_TO_GROUP) {
+        return if has(SENDER_EXITING) {
+            (Via::Kernel, Some(Cause::ParentDeath))
+        } else {
+            (Via::Kill, None)
+        };
+    }
+    if has(SENDER_IS_TRACER) {
+        return (Via::Ptrace, None);
+    }
+    if killer.signal == Signal::KILL.0 && killer.tgid != tgid {
+        (Via::CgroupKill, None)
+    } else {
+        (Via::Kernel, None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DEAD: u32 = 42;
+
+    fn seen(signal: u32, code: i32, flags: u32, sender: u32) -> (Via, Option<u32>, Option<Cause>) {
+        let killer = Killer {
+            tgid: sender,
+            uid: 7,
+            signal,
+            code,
+            flags,
+            reserved: 0,
+            comm: *b"sender\0\0\0\0\0\0\0\0\0\0",
+        };
+        let status = ExitStatus::from_wait_status(signal);
+        let told = killed_by(Some(status), false, Some(&killer), DEAD).expect("a killer");
+        (told.via, told.sender.map(|sender| sender.tgid), told.cause)
+    }
+
+    #[test]
+    fn each_row_of_the_table_has_its_word() {
+        let group = SIGNAL_TO_GROUP;
+        assert_eq!(seen(9, 0, group, 5), (Via::Kill, Some(5), None));
+        assert_eq!(seen(15, -1, group, 5), (Via::Kill, Some(5), None));
+        assert_eq!(seen(15, -6, 0, 5), (Via::Tkill, Some(5), None));
+        assert_eq!(seen(6, -6, 0, DEAD), (Via::Tkill, Some(DEAD), None));
+        assert_eq!(
+            seen(9, 0, SIGNAL_NO_INFO, 5),
+            (Via::CgroupKill, Some(5), None)
+        );
+        assert_eq!(
+            seen(9, 0, SIGNAL_NO_INFO | SENDER_IS_TRACER, 5),
+            (Via::Ptrace, Some(5), None)
+        );
+        assert_eq!(seen(11, 1, 0, DEAD), (Via::Fault, Some(DEAD), None));
+        assert_eq!(seen(14, 128, group, 5), (Via::Kernel, None, None));
+        assert_eq!(seen(10, -2, group, 5), (Via::Timer, None, None));
+        assert_eq!(seen(13, 0, SIGNAL_NO_INFO, DEAD), (Via::Kernel, None, None));
+        assert_eq!(
+            seen(15, 0, SIGNAL_NO_INFO | SIGNAL_TO_GROUP, 5),
+            (Via::Kill, Some(5), None)
+        );
+    }
+
+    #[test]
+    fn the_kernel_says_why_where_it_can_be_told() {
+        assert_eq!(
+            seen(15, 0, SIGNAL_NO_INFO | SIGNAL_TO_GROUP | SENDER_EXITING, 5),
+            (Via::Kernel, None, Some(Cause::ParentDeath))
+        );
+        assert_eq!(
+            seen(9, 128, SIGNAL_TO_GROUP | SENDER_EXITING | SENDER_NS_INIT, 5),
+            (Via::Kernel, None, Some(Cause::PidNamespaceTeardown))
+        );
+    }
+
+    #[test]
+    fn out_of_memory_names_no_sender() {
+        let killed = killed_by(Some(ExitStatus::from_wait_status(9)), true, None, DEAD);
+        let killed = killed.expect("a killer");
+        assert_eq!((killed.via, killed.sender), (Via::Oom, None));
+    }
+
+    #[test]
+    fn a_normal_exit_names_nobody() {
+        let status = Some(ExitStatus::from_wait_status(0x0900));
+        assert_eq!(killed_by(status, true, None, DEAD), None);
+    }
+}

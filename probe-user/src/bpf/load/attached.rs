@@ -1,0 +1,192 @@
+//! Programs that run: attached, and told what to watch.
+
+use aya::{
+    Ebpf,
+    maps::{HashMap, MapData, PerCpuArray},
+    programs::{Program, ProgramError, RawTracePoint, TracePoint},
+};
+use aya_log::EbpfLogger;
+use probe_ebpf::{
+    config::occupancy,
+    event::{CgroupKey, UNKNOWN},
+};
+use tracing::{debug, warn};
+
+use super::error::{Chain, LoadError, attach_error};
+use crate::{
+    bpf::hook::{ExitShape, Hook},
+    kernel::btf,
+    model::CgroupId,
+};
+
+/// Programs that run, and the ends of their maps. Dropping it detaches all.
+pub struct Attached {
+    pub(in crate::bpf) ebpf: Ebpf,
+    pub(in crate::bpf) counters: PerCpuArray<MapData, u64>,
+    /// `None` if the kernel has no BTF: records then lack what needs it.
+    pub types: Option<btf::KernelTypes>,
+    /// Which exit program runs.
+    pub(in crate::bpf) exit: Option<(ExitShape, &'static str)>,
+    pub(super) watched: HashMap<MapData, [u64; 2], u32>,
+    pub(super) logger: Option<EbpfLogger<&'static dyn log::Log>>,
+}
+
+impl Attached {
+    pub(super) fn attach_or_degrade(&mut self, hook: Hook) -> Result<(), LoadError> {
+        match (self.attach(hook), hook.loss()) {
+            (Err(error @ (LoadError::Attach { .. } | LoadError::Refused { .. })), Some(loss)) => {
+                warn!("{}: {loss}", Chain(&error));
+                Ok(())
+            }
+            (result, _) => result,
+        }
+    }
+
+    /// Loads and attaches one more program.
+    pub fn attach(&mut self, hook: Hook) -> Result<(), LoadError> {
+        if hook == Hook::Exit {
+            self.attach_exit()
+        } else {
+            self.attach_program(hook, hook.tracepoint())
+        }
+    }
+
+    /// The BTF tells the shape; without it the newer one is tried first, which
+    /// an older kernel refuses to attach. Where raw programs may be preempted
+    /// the classic one is the first choice; it needs a tracefs.
+    fn attach_exit(&mut self) -> Result<(), LoadError> {
+        let types = self.types.as_ref();
+        let may_be_preempted = types.is_some_and(|types| types.tracepoints_are_preemptible);
+        if may_be_preempted {
+            let program = ExitShape::Classic.programs()[0];
+            match self.attach_exit_program(ExitShape::Classic, program) {
+                Ok(()) => return Ok(()),
+                Err(error) => debug!(program, "refused: {}", Chain(&error)),
+            }
+        }
+        let types = self.types.as_ref();
+        let shapes: &[ExitShape] = match types.and_then(|types| types.exit_has_group_dead) {
+            Some(true) => &[ExitShape::GroupDead],
+            Some(false) => &[ExitShape::Live],
+            None => &[ExitShape::GroupDead, ExitShape::Live],
+        };
+        let mut result = Err(LoadError::Incomplete("exit program"));
+        for &shape in shapes {
+            for &program in shape.programs() {
+                result = self.attach_exit_program(shape, program);
+                match &result {
+                    Ok(()) | Err(LoadError::NotPermitted { .. }) => return result,
+                    Err(error) => debug!(program, "refused: {}", Chain(error)),
+                }
+            }
+        }
+        result
+    }
+
+    /// Attaches one of [`ExitShape::programs`] that was not chosen by what the
+    /// kernel is: for tests. Those for the older shape run on newer kernels too.
+    pub fn attach_exit_program(
+        &mut self,
+        shape: ExitShape,
+        program: &'static str,
+    ) -> Result<(), LoadError> {
+        match shape {
+            ExitShape::GroupDead | ExitShape::Live => self.attach_program(Hook::Exit, program)?,
+            ExitShape::Classic => self.attach_classic(Hook::Exit, program)?,
+        }
+        self.exit = Some((shape, program));
+        Ok(())
+    }
+
+    /// Which arguments the exit tracepoint has here.
+    #[must_use]
+    pub fn exit_shape(&self) -> Option<ExitShape> {
+        self.exit.map(|(shape, _)| shape)
+    }
+
+    fn attach_program(&mut self, hook: Hook, program: &'static str) -> Result<(), LoadError> {
+        let program: &mut RawTracePoint = self.program(hook, program)?;
+        let loaded = program.load();
+        let attached = loaded.and_then(|()| program.attach(hook.tracepoint()));
+        attached
+            .map(drop)
+            .map_err(|source| attach_error(hook, source))
+    }
+
+    fn attach_classic(&mut self, hook: Hook, program: &'static str) -> Result<(), LoadError> {
+        let program: &mut TracePoint = self.program(hook, program)?;
+        let loaded = program.load();
+        let attached = loaded.and_then(|()| program.attach("sched", hook.tracepoint()));
+        attached
+            .map(drop)
+            .map_err(|source| attach_error(hook, source))
+    }
+
+    fn program<'a, P>(&'a mut self, hook: Hook, name: &'static str) -> Result<&'a mut P, LoadError>
+    where
+        &'a mut P: TryFrom<&'a mut Program, Error = ProgramError>,
+    {
+        let program = self.ebpf.program_mut(name);
+        program
+            .ok_or(LoadError::Incomplete(name))?
+            .try_into()
+            .map_err(|source| attach_error(hook, source))
+    }
+
+    /// From now on the decisive ring tells when this cgroup becomes empty or is
+    /// removed.
+    pub fn watch(&mut self, cgroup: CgroupId) -> Result<(), LoadError> {
+        self.watched
+            .insert(watch_key(cgroup), occupancy::UNCHANGED, 0)
+            .map_err(|source| LoadError::Fill {
+                map: "WATCHED",
+                source,
+            })
+    }
+
+    /// Whether the programs can tell one cgroup from another: not without the
+    /// kernel's types.
+    #[must_use]
+    pub fn knows_cgroups(&self) -> bool {
+        self.types.as_ref().is_some_and(|types| {
+            let of = &types.offsets;
+            let needed = [of.cgroup_kn, of.kn_id, of.cgroup_root, of.root_hierarchy_id];
+            needed.iter().all(|&it| it != UNKNOWN)
+        })
+    }
+
+    /// What `populated` of a watched cgroup became last, one of [`occupancy`];
+    /// `None` if it is not watched, or a change may have been missed: then it is
+    /// never known again.
+    #[must_use]
+    pub fn occupancy(&self, cgroup: CgroupId) -> Option<u32> {
+        if !self.knows_cgroups() {
+            return None;
+        }
+        let occupancy = self.watched.get(&watch_key(cgroup), 0).ok()?;
+        (self.occupancy_lost() == Some(0)).then_some(occupancy)
+    }
+
+    /// The opposite of [`Attached::watch`]. A cgroup that is not watched is no
+    /// failure.
+    pub fn unwatch(&mut self, cgroup: CgroupId) {
+        if let Err(error) = self.watched.remove(&watch_key(cgroup)) {
+            debug!(%error, ?cgroup, "was not watched");
+        }
+    }
+
+    /// Hands what the programs logged to the log.
+    pub fn flush_log(&mut self) {
+        if let Some(logger) = &mut self.logger {
+            logger.flush();
+        }
+    }
+}
+
+fn watch_key(cgroup: CgroupId) -> [u64; 2] {
+    zerocopy::transmute!(CgroupKey {
+        hierarchy: cgroup.hierarchy,
+        reserved: 0,
+        id: cgroup.id,
+    })
+}

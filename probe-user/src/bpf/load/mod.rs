@@ -1,0 +1,196 @@
+//! A plan becomes attached programs, or an error that says what to do.
+//!
+//! Everything that can fail at set-up fails here, before a command says that it
+//! is ready. What runs afterwards is in `ring.rs` and `counters.rs`.
+
+mod attached;
+mod bare;
+mod error;
+mod memlock;
+
+use std::{
+    os::fd::{AsRawFd, OwnedFd},
+    path::Path,
+};
+
+use aya::{
+    Ebpf,
+    maps::{CgroupArray, HashMap, Map, MapData, MapError, RingBuf},
+};
+use aya_log::EbpfLogger;
+use probe_ebpf::config::{
+    FILTER_SYMBOL, Filter, HIERARCHIES, OFFSETS_SYMBOL, OFFSETS_UNKNOWN, Offsets,
+};
+use rustix::time::{ClockId, clock_getres};
+use tracing::{debug, warn};
+use zerocopy::IntoBytes;
+
+use self::error::map_error;
+pub use self::{attached::Attached, error::LoadError};
+use super::{OBJECT, hook::Hook, oom_victims::OomVictims, ring::Stream};
+use crate::{cgroup::mounts, kernel::btf, model::Wanted};
+
+/// What to load.
+#[derive(Debug)]
+pub struct Plan {
+    /// In the order of attachment: what a record is joined from comes before
+    /// the hook that joins it.
+    pub hooks: Vec<Hook>,
+    /// What the stream reports.
+    pub filter: Filter,
+    /// Directories of the cgroups that the stream is limited to, at most
+    /// [`probe_ebpf::config::CGROUP_SLOTS`], v2 only.
+    pub cgroups: Vec<OwnedFd>,
+    /// Thread groups that the stream is limited to.
+    pub pids: Vec<u32>,
+    /// Size of the stream ring in bytes: a power of two, at least a page.
+    pub stream_bytes: u32,
+}
+
+impl Plan {
+    /// Only what waits need: no record of any exit, and the least memory.
+    #[must_use]
+    pub fn decisive() -> Self {
+        Self {
+            hooks: vec![Hook::CgroupPopulated, Hook::CgroupRemoved],
+            filter: Wanted::default().kernel_filter(MIN_STREAM_BYTES),
+            cgroups: Vec::new(),
+            pids: Vec::new(),
+            stream_bytes: MIN_STREAM_BYTES,
+        }
+    }
+}
+
+/// A page: nobody reads it.
+const MIN_STREAM_BYTES: u32 = 4096;
+
+/// Default of [`Plan::stream_bytes`].
+pub const DEFAULT_STREAM_BYTES: u32 = 4 << 20;
+
+/// Where the records come out.
+pub struct Rings {
+    /// Exits, starts, cgroups made, removed and joined.
+    pub stream: Stream,
+    /// What decides a wait.
+    pub decisive: RingBuf<MapData>,
+}
+
+/// Loads and attaches.
+pub fn load(plan: &Plan) -> Result<(Attached, Rings), LoadError> {
+    let (types, without_types) = match kernel_types() {
+        Ok(types) => (Some(types), None),
+        Err(error) => (None, Some(error)),
+    };
+    let mut offsets = types
+        .as_ref()
+        .map_or(OFFSETS_UNKNOWN, |types| types.offsets);
+    rank_hierarchies(&mut offsets);
+    offsets.notify_interval_ticks = notify_interval_ticks();
+    let limit = memlock::raise();
+    let mut ebpf = bare::loader()
+        .override_global(OFFSETS_SYMBOL, offsets.as_bytes(), true)
+        .override_global(FILTER_SYMBOL, plan.filter.as_bytes(), true)
+        .map_max_entries("STREAM", plan.stream_bytes)
+        .load(OBJECT)
+        .map_err(|error| limit.explain(map_error(error)))?;
+    let logger = match EbpfLogger::init(&mut ebpf) {
+        Ok(logger) => Some(logger),
+        Err(error) => {
+            debug!(%error, "the programs' log is not readable");
+            None
+        }
+    };
+    let (mut attached, rings) = take_maps(ebpf, plan, types, logger)?;
+    for &hook in &plan.hooks {
+        attached.attach_or_degrade(hook)?;
+    }
+    // Last: where nothing could be attached there are no records that lack anything.
+    if let Some(error) = without_types {
+        warn!(
+            "no BTF ({error}): records lack status, parent, start, namespace and usage; \
+             hint: a kernel with CONFIG_DEBUG_INFO_BTF shows {}",
+            btf::VMLINUX
+        );
+    }
+    Ok((attached, rings))
+}
+
+fn kernel_types() -> Result<btf::KernelTypes, btf::BtfError> {
+    let types = btf::read(Path::new(btf::VMLINUX))?;
+    let missing = types.missing();
+    if !missing.is_empty() {
+        debug!(?missing, "members that this kernel does not have");
+    }
+    Ok(types)
+}
+
+fn rank_hierarchies(offsets: &mut Offsets) {
+    for mount in mounts::mounts().unwrap_or_default() {
+        let index = mount.hierarchy as usize;
+        if index < HIERARCHIES {
+            offsets.hierarchy_rank[index] = mounts::rank(&mount);
+        }
+    }
+}
+
+/// `CGROUP_FILE_NOTIFY_MIN_INTV`; the coarse clock goes by the kernel's tick.
+/// <https://elixir.bootlin.com/linux/v6.12/source/kernel/cgroup/cgroup.c#L79>
+fn notify_interval_ticks() -> u32 {
+    const INTERVAL_NS: i64 = 10_000_000;
+    let tick = clock_getres(ClockId::MonotonicCoarse);
+    let ticks = (INTERVAL_NS + tick.tv_nsec - 1) / tick.tv_nsec.max(1);
+    u32::try_from(ticks).unwrap_or(probe_ebpf::event::UNKNOWN)
+}
+
+fn take_maps(
+    mut ebpf: Ebpf,
+    plan: &Plan,
+    types: Option<btf::KernelTypes>,
+    logger: Option<EbpfLogger<&'static dyn log::Log>>,
+) -> Result<(Attached, Rings), LoadError> {
+    limit_stream(&mut ebpf, plan)?;
+    let rings = Rings {
+        stream: Stream::new(
+            take(&mut ebpf, "STREAM")?,
+            take(&mut ebpf, "PARKED")?,
+            OomVictims::new(take(&mut ebpf, "OOM_VICTIMS")?),
+        ),
+        decisive: take(&mut ebpf, "DECISIVE")?,
+    };
+    let attached = Attached {
+        counters: take(&mut ebpf, "COUNTERS")?,
+        watched: take(&mut ebpf, "WATCHED")?,
+        exit: None,
+        types,
+        logger,
+        ebpf,
+    };
+    Ok((attached, rings))
+}
+
+fn limit_stream(ebpf: &mut Ebpf, plan: &Plan) -> Result<(), LoadError> {
+    let fill = |map| move |source| LoadError::Fill { map, source };
+    let map = ebpf
+        .map_mut("CGROUPS")
+        .ok_or(LoadError::Incomplete("CGROUPS"))?;
+    let mut slots = CgroupArray::try_from(map).map_err(fill("CGROUPS"))?;
+    for (slot, directory) in (0..).zip(&plan.cgroups) {
+        slots
+            .set(slot, directory.as_raw_fd(), 0)
+            .map_err(fill("CGROUPS"))?;
+    }
+    let map = ebpf.map_mut("PIDS").ok_or(LoadError::Incomplete("PIDS"))?;
+    let mut pids = HashMap::<_, u32, u32>::try_from(map).map_err(fill("PIDS"))?;
+    for pid in &plan.pids {
+        pids.insert(pid, 1, 0).map_err(fill("PIDS"))?;
+    }
+    Ok(())
+}
+
+fn take<M: TryFrom<Map, Error = MapError>>(
+    ebpf: &mut Ebpf,
+    map: &'static str,
+) -> Result<M, LoadError> {
+    let found = ebpf.take_map(map).ok_or(LoadError::Incomplete(map))?;
+    M::try_from(found).map_err(|source| LoadError::Fill { map, source })
+}

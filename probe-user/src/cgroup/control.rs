@@ -1,0 +1,216 @@
+//! What is done to a cgroup: killed, frozen, thawed, removed. All by its open
+//! directory, never by a path that may be another cgroup's by now.
+
+use std::{
+    fs::File,
+    io::{self, Write},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    path::{Path, PathBuf},
+};
+
+use rustix::{
+    fs::{AtFlags, Dir, FileType, Mode, OFlags, fstat, openat, statat, unlinkat},
+    io::Errno,
+};
+
+use super::pinned::{DIRECTORY, FILE, PinnedCgroup, is_gone, read_pids, visit_subtree};
+
+/// The handle by which a pinned cgroup is changed.
+#[derive(Debug)]
+pub struct CgroupControl {
+    directory: OwnedFd,
+    path: PathBuf,
+    hierarchy: u32,
+}
+
+impl CgroupControl {
+    /// Of the same cgroup, which stays pinned beyond the other pin.
+    pub fn of(pinned: &PinnedCgroup) -> io::Result<Self> {
+        Ok(Self {
+            directory: pinned.as_fd().try_clone_to_owned()?,
+            path: pinned.path().to_owned(),
+            hierarchy: pinned.id.hierarchy,
+        })
+    }
+
+    /// The same cgroup for another thread.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self {
+            directory: self.directory.try_clone()?,
+            path: self.path.clone(),
+            hierarchy: self.hierarchy,
+        })
+    }
+
+    /// Where it was when it was pinned: for messages.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Thread groups in the subtree now; empty if it is gone. 0 stands for one
+    /// that our pid namespace does not see.
+    pub fn members(&self) -> io::Result<Vec<u32>> {
+        let mut members = Vec::new();
+        let visited = visit_subtree(self.directory.as_fd(), &mut |directory| {
+            members.extend(read_pids(directory, "cgroup.procs")?);
+            Ok(true)
+        });
+        match visited {
+            Err(error) if !is_gone(&error) => Err(error),
+            _ => Ok(members),
+        }
+    }
+
+    /// Has the kernel send SIGKILL to the whole subtree (v2, Linux 5.14).
+    pub fn kill(&self) -> io::Result<()> {
+        write(self.directory.as_fd(), "cgroup.kill", "1")
+    }
+
+    /// The cgroup whose processes have threads here, if this one is threaded.
+    #[must_use]
+    pub fn domain_root(&self) -> Option<PathBuf> {
+        let mut path = self.path.as_path();
+        let mut directory = is_threaded(self.directory.as_fd()).then(|| self.parent())?;
+        loop {
+            path = path.parent()?;
+            let Ok(parent) = directory else {
+                return Some(path.to_owned());
+            };
+            if !is_threaded(parent.as_fd()) {
+                return Some(path.to_owned());
+            }
+            directory = openat(&parent, "..", DIRECTORY, Mode::empty());
+        }
+    }
+
+    /// Whether it can be frozen, as all of v2 (Linux 5.2) and the v1 freezer can.
+    #[must_use]
+    pub fn has_freezer(&self) -> bool {
+        openat(&self.directory, self.freezer().0, FILE, Mode::empty()).is_ok()
+    }
+
+    /// Whether it is frozen or becoming so, by whomever. On v1 by an ancestor
+    /// as well.
+    #[must_use]
+    pub fn is_frozen(&self) -> bool {
+        let (file, _, thawed) = self.freezer();
+        read(self.directory.as_fd(), file).is_ok_and(|state| state.trim_end() != thawed)
+    }
+
+    /// Whether SIGKILL has to wait for a thaw: on v1 it does.
+    #[must_use]
+    pub fn holds_killed(&self) -> bool {
+        self.hierarchy != 0 && self.is_frozen()
+    }
+
+    /// Stops its tasks where they are. None of them forks from now on.
+    pub fn freeze(&self) -> io::Result<()> {
+        let (file, frozen, _) = self.freezer();
+        write(self.directory.as_fd(), file, frozen)
+    }
+
+    /// The opposite.
+    pub fn thaw(&self) -> io::Result<()> {
+        let (file, _, thawed) = self.freezer();
+        write(self.directory.as_fd(), file, thawed)
+    }
+
+    /// How a shell thaws it.
+    #[must_use]
+    pub fn thaw_command(&self) -> String {
+        let (file, _, thawed) = self.freezer();
+        let file = self.path.join(file).display().to_string();
+        format!("echo {thawed} > '{}'", file.replace('\'', "'\\''"))
+    }
+
+    /// File, and what it says of frozen and thawed.
+    const fn freezer(&self) -> (&'static str, &'static str, &'static str) {
+        match self.hierarchy {
+            0 => ("cgroup.freeze", "1", "0"),
+            _ => ("freezer.state", "FROZEN", "THAWED"),
+        }
+    }
+
+    /// Removes the subtree, the deepest first. Done if it is gone; `EBUSY` while
+    /// a task is still in it.
+    pub fn remove(&self) -> io::Result<()> {
+        match remove_children(self.directory.as_fd()) {
+            Err(error) if is_gone(&error) => {}
+            removed => removed?,
+        }
+        let (Ok(parent), Some(name)) = (self.parent(), self.path.file_name()) else {
+            return Ok(());
+        };
+        let own = fstat(&self.directory)?;
+        match statat(&parent, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(found) if (found.st_dev, found.st_ino) == (own.st_dev, own.st_ino) => {}
+            // Gone; another may have its name.
+            Ok(_) | Err(Errno::NOENT | Errno::NODEV) => return Ok(()),
+            Err(errno) => return Err(errno.into()),
+        }
+        remove_one(parent.as_fd(), name)
+    }
+
+    fn parent(&self) -> rustix::io::Result<OwnedFd> {
+        openat(&self.directory, "..", DIRECTORY, Mode::empty())
+    }
+}
+
+/// What is mounted below is not touched: the cgroup under it is busy.
+fn remove_children(directory: BorrowedFd<'_>) -> io::Result<()> {
+    let device = fstat(directory)?.st_dev;
+    for entry in Dir::read_from(directory)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        if entry.file_type() != FileType::Directory || matches!(name.to_bytes(), b"." | b"..") {
+            continue;
+        }
+        let removed = openat(
+            directory,
+            name,
+            DIRECTORY.union(OFlags::NOFOLLOW),
+            Mode::empty(),
+        )
+        .map_err(io::Error::from)
+        .and_then(|child| {
+            if fstat(&child)?.st_dev == device {
+                remove_children(child.as_fd())
+            } else {
+                Err(Errno::BUSY.into())
+            }
+        })
+        .and_then(|()| remove_one(directory, name));
+        match removed {
+            Err(error) if is_gone(&error) => {}
+            removed => removed?,
+        }
+    }
+    Ok(())
+}
+
+fn remove_one(parent: BorrowedFd<'_>, name: impl rustix::path::Arg) -> io::Result<()> {
+    match unlinkat(parent, name, AtFlags::REMOVEDIR) {
+        Ok(()) | Err(Errno::NOENT | Errno::NODEV) => Ok(()),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+fn is_threaded(directory: BorrowedFd<'_>) -> bool {
+    read(directory, "cgroup.type").is_ok_and(|kind| kind.trim_end() == "threaded")
+}
+
+fn read(directory: BorrowedFd<'_>, name: &str) -> io::Result<String> {
+    let file = openat(directory, name, FILE, Mode::empty())?;
+    io::read_to_string(File::from(file))
+}
+
+fn write(directory: BorrowedFd<'_>, name: &str, value: &str) -> io::Result<()> {
+    let file = openat(
+        directory,
+        name,
+        OFlags::WRONLY | OFlags::CLOEXEC,
+        Mode::empty(),
+    )?;
+    File::from(file).write_all(value.as_bytes())
+}

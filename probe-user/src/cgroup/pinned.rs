@@ -1,0 +1,253 @@
+//! A cgroup pinned by its open directory: what it is now, and a file that may
+//! tell when that changes.
+//!
+//! On v2 `populated` of `cgroup.events` is the truth and polling the file is a
+//! hint that is late by up to 16 ms after another change, and cancelled if
+//! somebody removes the cgroup meanwhile. On v1 there is no such file: the
+//! truth is that `tasks` and `cgroup.procs` of the whole subtree read empty,
+//! opened anew every time, because v1 serves a list cached by open file.
+
+use std::{
+    fs::File,
+    io,
+    os::{
+        fd::{AsFd, BorrowedFd, OwnedFd},
+        unix::fs::FileExt,
+    },
+    path::{Path, PathBuf},
+};
+
+use rustix::{
+    fs::{Dir, FileType, Mode, OFlags, open, openat},
+    io::Errno,
+};
+
+use crate::model::{CgroupId, Level};
+
+/// A cgroup that stays the same one whatever is made under its name later.
+#[derive(Debug)]
+pub struct PinnedCgroup {
+    /// Identity.
+    pub id: CgroupId,
+    directory: OwnedFd,
+    /// Where it was.
+    path: PathBuf,
+    /// v2 only.
+    events: Option<File>,
+}
+
+/// Why a cgroup cannot be waited for.
+#[derive(Debug, thiserror::Error)]
+pub enum PinError {
+    /// The directory cannot be opened; with `ENOENT` it may be gone already.
+    #[error("cannot open cgroup {}", path.display())]
+    Open {
+        /// Which directory.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// A root cgroup never becomes empty.
+    #[error("{} is the root of its hierarchy and never becomes empty", path.display())]
+    Root {
+        /// Which directory.
+        path: PathBuf,
+    },
+}
+
+pub(super) const DIRECTORY: OFlags = OFlags::RDONLY
+    .union(OFlags::DIRECTORY)
+    .union(OFlags::CLOEXEC);
+pub(super) const FILE: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC);
+
+impl PinnedCgroup {
+    /// Opens a directory of a cgroup mount.
+    pub fn open(hierarchy: u32, path: &Path) -> Result<Self, PinError> {
+        let failed = |errno: Errno| PinError::Open {
+            path: path.to_owned(),
+            source: errno.into(),
+        };
+        let directory = open(path, DIRECTORY, Mode::empty()).map_err(failed)?;
+        let id = rustix::fs::fstat(&directory).map_err(failed)?.st_ino;
+        let events = match (
+            hierarchy,
+            openat(&directory, "cgroup.events", FILE, Mode::empty()),
+        ) {
+            (0, Ok(events)) => Some(File::from(events)),
+            // Only the root has members and no events.
+            (0, Err(Errno::NOENT)) if is_there(&directory, "cgroup.procs") => {
+                return Err(PinError::Root {
+                    path: path.to_owned(),
+                });
+            }
+            (0, Err(errno)) => return Err(failed(errno)),
+            // On v1 the root alone has an agent.
+            (1.., _) if is_there(&directory, "release_agent") => {
+                return Err(PinError::Root {
+                    path: path.to_owned(),
+                });
+            }
+            _ => None,
+        };
+        Ok(Self {
+            id: CgroupId { hierarchy, id },
+            directory,
+            path: path.to_owned(),
+            events,
+        })
+    }
+
+    /// Where it was when it was pinned.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What the cgroup is at this moment.
+    pub fn level(&self) -> io::Result<Level> {
+        let level = match &self.events {
+            Some(events) => level_v2(events),
+            None => level_v1(self.directory.as_fd()),
+        };
+        match level {
+            Err(error) if !is_gone(&error) => Err(error),
+            // Whoever removes it takes the files first, then the directory:
+            // https://elixir.bootlin.com/linux/v6.12/source/kernel/cgroup/cgroup.c#L5987
+            Err(_) if self.has_its_name() => Ok(Level::Empty),
+            Err(_) => Ok(Level::Removed),
+            level => level,
+        }
+    }
+
+    fn has_its_name(&self) -> bool {
+        rustix::fs::stat(&self.path).is_ok_and(|found| found.st_ino == self.id.id)
+    }
+
+    /// `cgroup.events`: readable by `POLLPRI` after a change that was not read
+    /// yet.
+    #[must_use]
+    pub fn events(&self) -> Option<&File> {
+        self.events.as_ref()
+    }
+
+    /// Thread groups in the subtree now; empty if it is gone.
+    pub fn members(&self) -> io::Result<Vec<u32>> {
+        let mut members = Vec::new();
+        let visited = visit_subtree(self.directory.as_fd(), &mut |directory| {
+            members.extend(read_pids(directory, "cgroup.procs")?);
+            Ok(true)
+        });
+        match visited {
+            Err(error) if !is_gone(&error) => Err(error),
+            _ => Ok(members),
+        }
+    }
+}
+
+impl AsFd for PinnedCgroup {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.directory.as_fd()
+    }
+}
+
+fn is_there(directory: &OwnedFd, name: &str) -> bool {
+    openat(directory, name, FILE, Mode::empty()).is_ok()
+}
+
+/// A removed cgroup answers ENODEV on an open file, ENOENT on its directory.
+pub(super) fn is_gone(error: &io::Error) -> bool {
+    matches!(
+        Errno::from_io_error(error),
+        Some(Errno::NODEV | Errno::NOENT)
+    )
+}
+
+fn level_v2(events: &File) -> io::Result<Level> {
+    let mut bytes = [0; 256];
+    let length = events.read_at(&mut bytes, 0)?;
+    parse_populated(&bytes[..length])
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "no populated in cgroup.events"))
+}
+
+pub(crate) fn parse_populated(events: &[u8]) -> Option<Level> {
+    events
+        .split(|&byte| byte == b'\n')
+        .find_map(|line| line.strip_prefix(b"populated "))
+        .and_then(|value| match value {
+            b"0" => Some(Level::Empty),
+            b"1" => Some(Level::Populated),
+            _ => None,
+        })
+}
+
+fn level_v1(directory: BorrowedFd<'_>) -> io::Result<Level> {
+    let all_empty = visit_subtree(directory, &mut |directory| {
+        Ok(read_pids(directory, "tasks")?.is_empty()
+            && read_pids(directory, "cgroup.procs")?.is_empty())
+    })?;
+    Ok(if all_empty {
+        Level::Empty
+    } else {
+        Level::Populated
+    })
+}
+
+/// Calls `visit` for a directory and all below it until one answers `false`.
+/// One below that vanishes meanwhile is skipped.
+pub(super) fn visit_subtree(
+    directory: BorrowedFd<'_>,
+    visit: &mut impl FnMut(BorrowedFd<'_>) -> io::Result<bool>,
+) -> io::Result<bool> {
+    if !visit(directory)? {
+        return Ok(false);
+    }
+    for entry in Dir::read_from(directory)? {
+        let entry = entry?;
+        let is_child = entry.file_type() == FileType::Directory
+            && !matches!(entry.file_name().to_bytes(), b"." | b"..");
+        if !is_child {
+            continue;
+        }
+        let goes_on = openat(directory, entry.file_name(), DIRECTORY, Mode::empty())
+            .map_err(io::Error::from)
+            .and_then(|child| visit_subtree(child.as_fd(), visit));
+        match goes_on {
+            Ok(true) => {}
+            Ok(false) => return Ok(false),
+            Err(error) if is_gone(&error) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(true)
+}
+
+pub(super) fn read_pids(directory: BorrowedFd<'_>, name: &str) -> io::Result<Vec<u32>> {
+    let file = File::from(openat(directory, name, FILE, Mode::empty())?);
+    // A threaded cgroup does not list processes; its threads count with the
+    // domain above it.
+    match io::read_to_string(file) {
+        Ok(text) => Ok(text.lines().filter_map(|pid| pid.parse().ok()).collect()),
+        Err(error) if Errno::from_io_error(&error) == Some(Errno::OPNOTSUPP) => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn populated_is_found_wherever_it_stands() {
+        assert_eq!(
+            parse_populated(b"populated 0\nfrozen 0\n"),
+            Some(Level::Empty)
+        );
+        assert_eq!(
+            parse_populated(b"frozen 0\npopulated 1\n"),
+            Some(Level::Populated)
+        );
+        assert_eq!(parse_populated(b"frozen 0\n"), None);
+        assert_eq!(parse_populated(b"populated maybe\n"), None);
+    }
+}

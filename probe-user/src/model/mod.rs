@@ -1,0 +1,30 @@
+//! Plain types: what the library observes and reports.
+//!
+//! No file is opened and no system call is made here, so every other room may use
+//! these types.
+
+mod backend;
+mod cgroup;
+mod container;
+mod event;
+mod exit_status;
+mod filter;
+mod process;
+mod record;
+mod signal;
+mod state;
+mod until;
+
+pub use self::{
+    backend::Backend,
+    cgroup::{Cgroup, CgroupId, is_within},
+    container::{Container, Runtime},
+    event::{Arguments, Event, Exit, Start, Timed, Usage},
+    exit_status::ExitStatus,
+    filter::{Subtree, Wanted},
+    process::{Comm, Owners, Process, ProcessKey, Scanned},
+    record::{LossReason, Placed, Record},
+    signal::{Cause, KilledBy, Sender, Signal, Via},
+    state::{Level, Life},
+    until::Until,
+};

@@ -1,0 +1,146 @@
+//! What identifies and describes a process. Its cgroup, status and killer have files of
+//! their own.
+
+use std::{borrow::Cow, fmt};
+
+use probe_ebpf::event::COMM_BYTES;
+
+use super::CgroupId;
+
+/// A process that no other process can be mistaken for, however often its pid
+/// is used again.
+///
+/// Survives `execve`, also of a thread other than the leader: the kernel hands
+/// the old leader's start time on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ProcessKey {
+    /// Thread group id; what users call the pid.
+    pub tgid: u32,
+    /// Start of the group leader in `CLOCK_BOOTTIME` nanoseconds
+    /// (`task_struct.start_boottime`, Linux 5.5; `/proc/PID/stat` shows it in
+    /// clock ticks).
+    pub start_boottime_ns: u64,
+}
+
+/// Name of a task: at most 15 bytes, not necessarily UTF-8.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Comm([u8; COMM_BYTES]);
+
+impl Comm {
+    /// Takes the kernel's NUL-padded form.
+    #[must_use]
+    pub const fn new(bytes: [u8; COMM_BYTES]) -> Self {
+        Self(bytes)
+    }
+
+    /// Takes a name of any length and cuts it where the kernel would.
+    #[must_use]
+    pub fn cut(name: &[u8]) -> Self {
+        let mut bytes = [0; COMM_BYTES];
+        let len = name.len().min(COMM_BYTES - 1);
+        bytes[..len].copy_from_slice(&name[..len]);
+        Self(bytes)
+    }
+
+    /// The name; bytes that are not UTF-8 become U+FFFD.
+    #[must_use]
+    pub fn to_str(&self) -> Cow<'_, str> {
+        let end = self.0.iter().position(|&byte| byte == 0);
+        String::from_utf8_lossy(&self.0[..end.unwrap_or(COMM_BYTES)])
+    }
+}
+
+impl Comm {
+    /// The name that [`Comm::to_str`] showed so: what was not UTF-8 is something
+    /// else that is not.
+    #[must_use]
+    pub fn from_text(text: &str) -> Self {
+        const NO_UTF8: u8 = 0xff;
+        let mut bytes = [0; COMM_BYTES];
+        let mut length = 0;
+        for char in text.chars().filter(|&it| it != '\0') {
+            let mut buffer = [0; 4];
+            let encoded = match char {
+                char::REPLACEMENT_CHARACTER => &[NO_UTF8][..],
+                _ => char.encode_utf8(&mut buffer).as_bytes(),
+            };
+            let end = length + encoded.len();
+            // The last byte is the kernel's NUL.
+            if end >= COMM_BYTES {
+                break;
+            }
+            bytes[length..end].copy_from_slice(encoded);
+            length = end;
+        }
+        Self(bytes)
+    }
+}
+
+impl fmt::Debug for Comm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.to_str(), f)
+    }
+}
+
+/// A task of a process at the moment of an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Process {
+    /// The task that the event is about.
+    pub tid: u32,
+    /// Its thread group.
+    pub tgid: u32,
+    /// Thread group of the real parent, not of a tracer; `None` without BTF.
+    pub ppid: Option<u32>,
+    /// Real uid in the initial user namespace.
+    pub uid: Option<u32>,
+    /// Name of the group leader.
+    pub comm: Comm,
+    /// Start of the group leader in `CLOCK_BOOTTIME` nanoseconds; `None`
+    /// without BTF.
+    pub start_boottime_ns: Option<u64>,
+    /// The v2 cgroup unless that is the root, else the first v1 cgroup that is
+    /// not a root; `None` if it could not be read.
+    pub cgroup: Option<CgroupId>,
+    /// Id of its cgroup in the hierarchy that the loader was told to name.
+    pub wanted_cgroup_id: Option<u64>,
+    /// Pid in its own pid namespace; `None` without BTF.
+    pub ns_pid: Option<u32>,
+    /// Inode number of that pid namespace; `None` without BTF.
+    pub pid_ns: Option<u32>,
+    /// `None` in the initial user namespace, and where it could not be read.
+    pub owners: Option<Owners>,
+}
+
+/// Who owns the user namespaces that a process lives in: uids in the initial
+/// one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Owners {
+    /// Owner of its own user namespace.
+    pub own: u32,
+    /// Owner of that one's ancestor directly below the initial user namespace.
+    pub top: u32,
+}
+
+/// A process as `/proc` showed it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scanned {
+    /// Thread group id.
+    pub tgid: u32,
+    /// Start of the group leader since boot in clock ticks.
+    pub start_ticks: u64,
+    /// Thread group of the real parent.
+    pub ppid: u32,
+    /// Real uid in the user namespace of the reader.
+    pub uid: u32,
+    /// Name of the group leader.
+    pub comm: Comm,
+    /// Whether nothing of it runs any more: a zombie, or its last task is on
+    /// the way to become one.
+    pub is_dead: bool,
+    /// Pid in its own pid namespace (Linux 4.1).
+    pub ns_pid: Option<u32>,
+    /// `None` in the initial user namespace, and where it may not be asked for.
+    pub owners: Option<Owners>,
+    /// As [`Process::cgroup`]; `None` where its id is not known.
+    pub cgroup: Option<CgroupId>,
+}

@@ -1,0 +1,203 @@
+//! Signals: their names, and who sent the one that killed.
+
+use std::borrow::Cow;
+
+/// A signal number as Linux uses it on x86, arm64 and riscv.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Signal(pub u32);
+
+const NAMES: [&str; 32] = [
+    "SIG0",
+    "SIGHUP",
+    "SIGINT",
+    "SIGQUIT",
+    "SIGILL",
+    "SIGTRAP",
+    "SIGABRT",
+    "SIGBUS",
+    "SIGFPE",
+    "SIGKILL",
+    "SIGUSR1",
+    "SIGSEGV",
+    "SIGUSR2",
+    "SIGPIPE",
+    "SIGALRM",
+    "SIGTERM",
+    "SIGSTKFLT",
+    "SIGCHLD",
+    "SIGCONT",
+    "SIGSTOP",
+    "SIGTSTP",
+    "SIGTTIN",
+    "SIGTTOU",
+    "SIGURG",
+    "SIGXCPU",
+    "SIGXFSZ",
+    "SIGVTALRM",
+    "SIGPROF",
+    "SIGWINCH",
+    "SIGIO",
+    "SIGPWR",
+    "SIGSYS",
+];
+
+/// First real-time signal that glibc leaves to programs.
+const SIGRTMIN: u32 = 34;
+
+impl Signal {
+    /// `SIGKILL`.
+    pub const KILL: Self = Self(9);
+
+    /// `SIGKILL`, `SIGRTMIN+3`, or `SIG33` for the two that glibc keeps.
+    #[must_use]
+    pub fn name(self) -> Cow<'static, str> {
+        match NAMES.get(self.0 as usize) {
+            Some(name) => Cow::Borrowed(name),
+            None if self.0 == SIGRTMIN => Cow::Borrowed("SIGRTMIN"),
+            None if self.0 > SIGRTMIN => Cow::Owned(format!("SIGRTMIN+{}", self.0 - SIGRTMIN)),
+            None => Cow::Owned(format!("SIG{}", self.0)),
+        }
+    }
+
+    /// Whether the processor raises it for what the program did.
+    #[must_use]
+    pub const fn is_fault(self) -> bool {
+        // SIGILL, SIGTRAP, SIGBUS, SIGFPE, SIGSEGV, SIGSYS
+        matches!(self.0, 4 | 5 | 7 | 8 | 11 | 31)
+    }
+}
+
+/// How the signal that ended a process came to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Via {
+    /// `kill(2)`, `pidfd_send_signal(2)`, `sigqueue(3)`: to the whole process.
+    Kill,
+    /// `tgkill(2)`, `raise(3)`, `abort(3)`: to one thread.
+    Tkill,
+    /// A write to `cgroup.kill` (Linux 5.14).
+    CgroupKill,
+    /// `PTRACE_KILL` of a tracer.
+    Ptrace,
+    /// The kernel, of its own accord or on behalf of a terminal or an itimer.
+    Kernel,
+    /// A POSIX timer of the process.
+    Timer,
+    /// What the program did: a bad access, an illegal instruction, a system
+    /// call that seccomp forbids.
+    Fault,
+    /// The out-of-memory killer.
+    Oom,
+}
+
+impl Via {
+    /// All there are.
+    pub const ALL: [Self; 8] = [
+        Self::Kill,
+        Self::Tkill,
+        Self::CgroupKill,
+        Self::Ptrace,
+        Self::Kernel,
+        Self::Timer,
+        Self::Fault,
+        Self::Oom,
+    ];
+
+    /// The word in JSON and on the screen.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Kill => "kill",
+            Self::Tkill => "tkill",
+            Self::CgroupKill => "cgroup.kill",
+            Self::Ptrace => "ptrace",
+            Self::Kernel => "kernel",
+            Self::Timer => "timer",
+            Self::Fault => "fault",
+            Self::Oom => "oom",
+        }
+    }
+
+    /// The one that has this word.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|it| it.as_str() == word)
+    }
+}
+
+/// Why the kernel sent a signal, where it can be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// The parent died and `PR_SET_PDEATHSIG` was set.
+    ParentDeath,
+    /// Init of the pid namespace died and took everybody with it.
+    PidNamespaceTeardown,
+}
+
+impl Cause {
+    /// All there are.
+    pub const ALL: [Self; 2] = [Self::ParentDeath, Self::PidNamespaceTeardown];
+
+    /// The word in JSON and on the screen.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ParentDeath => "parent_death",
+            Self::PidNamespaceTeardown => "pid_namespace_teardown",
+        }
+    }
+
+    /// The one that has this word.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|it| it.as_str() == word)
+    }
+}
+
+/// The process that sent a signal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sender {
+    /// Thread group id in the initial pid namespace.
+    pub tgid: u32,
+    /// Name of the sending thread.
+    pub comm: String,
+    /// Real uid in the initial user namespace.
+    pub uid: u32,
+}
+
+/// Who ended a process that died of a signal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KilledBy {
+    /// The signal in the exit status.
+    pub signal: Signal,
+    /// How it came.
+    pub via: Via,
+    /// `None` where no process sent it: kernel, timer, out of memory.
+    pub sender: Option<Sender>,
+    /// `None` where there is nothing more to say.
+    pub cause: Option<Cause>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_number_has_the_name_that_kill_l_prints() {
+        assert_eq!(Signal(9).name(), "SIGKILL");
+        assert_eq!(Signal(31).name(), "SIGSYS");
+        assert_eq!(Signal(32).name(), "SIG32");
+        assert_eq!(Signal(34).name(), "SIGRTMIN");
+        assert_eq!(Signal(37).name(), "SIGRTMIN+3");
+        assert_eq!(Signal(64).name(), "SIGRTMIN+30");
+    }
+}
+
+impl KilledBy {
+    /// A kill by the out-of-memory killer, which has no sender.
+    pub(crate) const OOM: Self = Self {
+        signal: Signal::KILL,
+        via: Via::Oom,
+        sender: None,
+        cause: None,
+    };
+}

@@ -1,0 +1,70 @@
+//! Sending a signal to the process that is meant and to no other.
+//!
+//! # Safety
+//!
+//! rustix has no safe form of the real-time signals. They are numbers that the
+//! kernel checks; those that the C library keeps for itself are left out.
+
+#![expect(unsafe_code, reason = "rustix has no safe real-time signals")]
+
+use rustix::{
+    io::Errno,
+    process::{self, Pid, pidfd_send_signal},
+};
+
+use super::pinned::PinnedProcess;
+use crate::model::{Life, Signal};
+
+/// Sends; `ESRCH` if the process is over. Without a pidfd its start time is
+/// compared first, which leaves a moment in which the pid may change hands.
+pub fn send(process: &PinnedProcess, signal: Signal) -> Result<(), Errno> {
+    let signal = raw(signal).ok_or(Errno::INVAL)?;
+    if let Some(pidfd) = process.pidfd() {
+        match pidfd_send_signal(pidfd, signal) {
+            Err(Errno::NOSYS) => {}
+            sent => return sent,
+        }
+    }
+    match process.life() {
+        Ok(Life::Running) => {}
+        Ok(_) => return Err(Errno::SRCH),
+        Err(error) => return Err(Errno::from_io_error(&error).unwrap_or(Errno::IO)),
+    }
+    let pid = i32::try_from(process.tgid).ok().and_then(Pid::from_raw);
+    process::kill_process(pid.ok_or(Errno::SRCH)?, signal)
+}
+
+/// `None` for what cannot be sent.
+fn raw(signal: Signal) -> Option<process::Signal> {
+    let number = i32::try_from(signal.0).ok()?;
+    match number {
+        // SAFETY: neither 0 nor one that the C library keeps; the kernel refuses
+        // what it does not know.
+        34..=64 => Some(unsafe { process::Signal::from_raw_unchecked(number) }),
+        _ => process::Signal::from_named_raw(number),
+    }
+}
+
+/// Whether such a signal can be sent at all.
+#[must_use]
+pub fn is_sendable(signal: Signal) -> bool {
+    raw(signal).is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_signal_of_the_c_library_and_none_beyond_the_last_is_sent() {
+        for number in [0, 32, 33, 65, u32::MAX] {
+            assert!(!is_sendable(Signal(number)), "{number}");
+        }
+        for number in (1..32).chain(34..65) {
+            assert_eq!(
+                raw(Signal(number)).map(|signal| signal.as_raw().cast_unsigned()),
+                Some(number)
+            );
+        }
+    }
+}

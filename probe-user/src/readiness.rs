@@ -1,0 +1,47 @@
+//! Readiness of a file descriptor as a future.
+//!
+//! # Safety
+//!
+//! tokio asks that a registered object answers with the same open descriptor
+//! for as long as it is registered. [`KeepsFd`] is implemented here, and only
+//! for types that own (or borrow for their whole life) one descriptor.
+#![expect(
+    unsafe_code,
+    reason = "tokio's safe registration is deprecated as unsound (tokio #8587)"
+)]
+
+use std::{
+    io,
+    os::fd::{AsRawFd, BorrowedFd, OwnedFd},
+};
+
+use aya::maps::{MapData, RingBuf};
+use tokio::io::{Interest, unix::AsyncFd};
+
+use crate::bpf::ring::Stream;
+
+/// Answers with the same open descriptor all its life.
+pub trait KeepsFd: AsRawFd + sealed::Sealed {}
+
+impl KeepsFd for OwnedFd {}
+impl KeepsFd for BorrowedFd<'_> {}
+impl KeepsFd for Stream {}
+impl KeepsFd for RingBuf<MapData> {}
+
+mod sealed {
+    //! Nobody else can promise it.
+    use super::{BorrowedFd, MapData, OwnedFd, RingBuf, Stream};
+
+    pub trait Sealed {}
+    impl Sealed for OwnedFd {}
+    impl Sealed for BorrowedFd<'_> {}
+    impl Sealed for Stream {}
+    impl Sealed for RingBuf<MapData> {}
+}
+
+/// Registers with the reactor of the current runtime.
+pub fn register<T: KeepsFd>(inner: T, interest: Interest) -> io::Result<AsyncFd<T>> {
+    // SAFETY: `KeepsFd` promises the one descriptor, and `AsyncFd` deregisters
+    // it before it drops or returns `inner`.
+    unsafe { AsyncFd::register_with_interest(inner, interest) }.map_err(io::Error::from)
+}
