@@ -129,7 +129,13 @@ fn a_large_machine_fits_into_what_is_allowed() {
             exec: None,
         })));
     }
-    table.begin_scan(timed(Event::Dropped(0)).boottime_ns);
+    table.begin_scan(
+        timed(Event::CgroupEmpty(CgroupId {
+            hierarchy: 0,
+            id: 1,
+        }))
+        .boottime_ns,
+    );
     let differences = scan(&mut table, 1..=PROCESSES);
     assert_eq!((differences.added, differences.removed), (0, 0));
 

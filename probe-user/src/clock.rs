@@ -1,7 +1,10 @@
-//! The clocks: `CLOCK_BOOTTIME` for the kernel's stamps, and what it is on the
-//! wall.
+//! The clocks: `CLOCK_BOOTTIME` for the kernel's stamps, the wall clock for people,
+//! and tokio's timers.
+
+use std::time::Duration;
 
 use rustix::time::{ClockId, Timespec, clock_gettime};
+use tokio::time::{Interval, MissedTickBehavior, interval};
 
 /// Converts `CLOCK_BOOTTIME` to wall-clock time.
 ///
@@ -44,6 +47,15 @@ pub fn boottime_ns() -> u64 {
 #[must_use]
 pub fn tick_ns() -> u64 {
     1_000_000_000 / rustix::param::clock_ticks_per_second()
+}
+
+/// A timer that ticks at once and then at this interval; a tick that is missed
+/// delays the next ones.
+#[must_use]
+pub fn ticks(every: Duration) -> Interval {
+    let mut ticks = interval(every);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
 }
 
 fn nanoseconds(time: Timespec) -> i128 {

@@ -15,9 +15,11 @@ use std::{
     os::fd::{AsRawFd, BorrowedFd, OwnedFd},
 };
 
+#[cfg(feature = "bpf")]
 use aya::maps::{MapData, RingBuf};
 use tokio::io::{Interest, unix::AsyncFd};
 
+#[cfg(feature = "bpf")]
 use crate::bpf::ring::Stream;
 
 /// Answers with the same open descriptor all its life.
@@ -25,17 +27,23 @@ pub trait KeepsFd: AsRawFd + sealed::Sealed {}
 
 impl KeepsFd for OwnedFd {}
 impl KeepsFd for BorrowedFd<'_> {}
+#[cfg(feature = "bpf")]
 impl KeepsFd for Stream {}
+#[cfg(feature = "bpf")]
 impl KeepsFd for RingBuf<MapData> {}
 
 mod sealed {
-    //! Nobody else can promise it.
-    use super::{BorrowedFd, MapData, OwnedFd, RingBuf, Stream};
+    //! Only the types of this file can make the promise.
+    use super::{BorrowedFd, OwnedFd};
+    #[cfg(feature = "bpf")]
+    use super::{MapData, RingBuf, Stream};
 
     pub trait Sealed {}
     impl Sealed for OwnedFd {}
     impl Sealed for BorrowedFd<'_> {}
+    #[cfg(feature = "bpf")]
     impl Sealed for Stream {}
+    #[cfg(feature = "bpf")]
     impl Sealed for RingBuf<MapData> {}
 }
 

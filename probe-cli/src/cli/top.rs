@@ -12,12 +12,9 @@ use probe_daemon::api::query;
 use probe_user::{
     model::Wanted,
     unstable::{
-        bpf::{
-            hook::Hook,
-            load::{self, DEFAULT_STREAM_BYTES, Plan},
-        },
+        bpf::load::{self, DEFAULT_STREAM_BYTES, Plan},
         container::{Resolver, StateRoots},
-        trace::records::Records,
+        trace::ExitStream,
     },
 };
 use rustix::param::page_size;
@@ -129,16 +126,9 @@ fn here(args: &Args) -> Result<Source, Failure> {
     let page = u32::try_from(page_size()).unwrap_or(4096);
     let asked = args.buffer.map(|asked| ring_size(asked, page));
     let stream_bytes = asked.unwrap_or(DEFAULT_STREAM_BYTES);
-    let mut hooks = vec![Hook::CgroupMade, Hook::CgroupRemoved];
-    hooks.extend(Hook::EXITS);
-    let plan = Plan {
-        hooks,
-        filter: Wanted::default().kernel_filter(stream_bytes),
-        cgroups: Vec::new(),
-        pids: Vec::new(),
-        stream_bytes,
-    };
-    let sources = load::load(&plan).map_err(without_bpf)?;
-    let records = Records::new(sources, mounts, Resolver::new(roots(args)))?;
-    Ok(Source::new(Teller::Here(Box::new(records))))
+    let filter = Wanted::default();
+    let plan = Plan::exits(&filter, Vec::new(), stream_bytes);
+    let loaded = load::load(&plan).map_err(without_bpf)?;
+    let exits = ExitStream::new(loaded, mounts, Resolver::new(roots(args)), filter)?;
+    Ok(Source::new(Teller::Here(Box::new(exits))))
 }

@@ -38,7 +38,7 @@ impl Session {
         if let Some(bar) = &self.progress {
             bar.finish_and_clear();
         }
-        let losses = [self.hub.stream_dropped(), self.hub.skipped()];
+        let losses = self.hub.stream_losses();
         let mut moved = Vec::new();
         self.exits
             .tell_all(&mut self.teller, &mut moved, losses)

@@ -3,8 +3,12 @@
 use std::{future::pending, io};
 
 use probe_user::{
-    model::{Event, LossReason, Process, Record, Timed},
-    unstable::{bpf::ring::Stream, clock::boottime_ns, readiness::register},
+    model::{Event, Process, Timed},
+    unstable::{
+        bpf::{counters::StreamLosses, ring::Stream},
+        clock::boottime_ns,
+        readiness::register,
+    },
 };
 use tokio::io::{Interest, unix::AsyncFd};
 
@@ -46,14 +50,13 @@ impl Exits {
         heard(teller, told)
     }
 
-    /// The same for the last time: nothing that happened may be left unsaid.
-    /// `dropped` is what the kernel half counted, `skipped` how often the kernel
-    /// did not run it: of whose exits, nobody knows.
+    /// The same for the last time: every exit that happened until now is told.
+    /// `losses` is what the kernel has counted since the load.
     pub(super) fn tell_all(
         &mut self,
         teller: &mut Teller,
         moved: &mut Vec<Process>,
-        [dropped, skipped]: [u64; 2],
+        losses: StreamLosses,
     ) -> io::Result<()> {
         let Some(stream) = &mut self.0 else {
             return Ok(());
@@ -62,17 +65,8 @@ impl Exits {
         let stream = stream.get_mut();
         let told = stream.drain_by(boottime_ns(), |timed| tell_or_keep(teller, moved, timed));
         heard(teller, told)?;
-        let dropped = stream.unreported_loss(dropped).unwrap_or(0);
-        for (count, reason) in [
-            (dropped, LossReason::RingFull),
-            (skipped, LossReason::Skipped),
-        ] {
-            if count > 0 {
-                let told = teller.show(&Record::Lost { count, reason });
-                heard(teller, told.map(|()| 1))?;
-            }
-        }
-        Ok(())
+        let told = stream.report_losses(losses, |timed| teller.tell(timed));
+        heard(teller, told.map(|()| 1))
     }
 }
 

@@ -10,7 +10,7 @@ use probe_user::{
         clock::WallClock,
         container::Resolver,
         proc::scan::{self, Found},
-        trace::records::{Records, StreamError},
+        trace::{ExitStream, StreamError},
     },
 };
 use tokio::{
@@ -28,7 +28,7 @@ pub enum Teller {
     /// A daemon; the containers of the living are found here.
     Daemon(Box<client::Records>, Box<Resolver>),
     /// BPF programs of our own.
-    Here(Box<Records>),
+    Here(Box<ExitStream>),
 }
 
 /// Why there are no more events.
@@ -59,7 +59,10 @@ impl Teller {
                 Ok(None) => Err(SourceError::Daemon(ClientError::Gone)),
                 Err(error) => Err(SourceError::Daemon(error)),
             },
-            Self::Here(records) => Ok(records.next().await?),
+            Self::Here(records) => match records.next_batch().await {
+                Some(records) => Ok(records?),
+                None => Ok(Vec::new()),
+            },
         }
     }
 

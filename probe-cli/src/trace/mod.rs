@@ -1,37 +1,28 @@
 //! `probe trace`: the stream, from the ring to the screen.
 //!
-//! Records wake nobody (`emit.rs`), so the reader drains on a timer. A reader
-//! that has seen nothing for a second asks for one wake-up and sleeps without a
-//! timer until the next record.
+//! The reader of the stream, and when it looks, is the library's
+//! ([`StreamReader`]).
 
 pub mod daemon;
 
 use std::{
     future::Future,
     io,
-    ops::ControlFlow,
     pin::{Pin, pin},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use probe_user::{
-    model::{LossReason, Record, Timed, Wanted},
+    model::{Timed, Wanted},
     unstable::{
-        bpf::{
-            load::{Attached, LoadError, Rings},
-            ring::Stream,
-        },
+        bpf::load::{Attached, Rings},
         cgroup::mounts::Mount,
-        clock::boottime_ns,
         container::Resolver,
         readiness::register,
-        trace::places::Places,
+        trace::{StreamError, places::Places, reader::StreamReader},
     },
 };
-use tokio::{
-    io::{Interest, unix::AsyncFd},
-    time::{MissedTickBehavior, interval},
-};
+use tokio::io::Interest;
 
 use crate::output::{
     Out, Stdout,
@@ -39,11 +30,6 @@ use crate::output::{
     is_closed,
     reporter::{Teller, Told},
 };
-
-/// How long the reader goes on looking after the last record.
-const IDLE: Duration = Duration::from_secs(1);
-/// How often counters that no record tells of are read.
-const COUNTERS_EVERY: Duration = Duration::from_secs(1);
 
 /// What a trace is to do.
 #[derive(Debug)]
@@ -64,55 +50,32 @@ pub enum TraceError {
     /// stdout took no more, for another reason than being closed.
     #[error("cannot write to stdout")]
     Write(#[source] io::Error),
-    /// The ring could not be waited for.
-    #[error("cannot wait for the ring buffer")]
-    Wait(#[source] io::Error),
-    /// A map did not answer.
-    #[error("cannot read the kernel half's maps")]
-    Map(#[source] Box<dyn std::error::Error + Send + Sync>),
-}
-
-impl From<LoadError> for TraceError {
-    fn from(error: LoadError) -> Self {
-        Self::Map(Box::new(error))
-    }
-}
-
-/// A trace with everything it owns but the ring.
-struct Trace {
-    attached: Attached,
-    teller: Teller,
-    count: Option<u64>,
-    drain_every: Duration,
-    skipped: u64,
-    counters_read: Instant,
+    /// The stream of records ended.
+    #[error(transparent)]
+    Stream(#[from] StreamError),
 }
 
 /// Runs until `stop` resolves, the count is reached or stdout is closed.
 pub async fn run(
     settings: Settings,
-    (attached, rings): (Attached, Rings),
+    loaded: (Attached, Rings),
     mounts: Vec<Mount>,
     resolver: Resolver,
     out: Out<Stdout>,
     stop: impl Future<Output = ()>,
 ) -> Result<Told, TraceError> {
     let places = Places::new(mounts, resolver);
+    let mut reader = StreamReader::new(loaded, settings.drain_every)?;
     let mut trace = Trace {
-        skipped: attached.recursion_misses(),
-        attached,
         teller: Teller::new(settings.wanted, settings.columns, places, out),
         count: settings.count,
-        drain_every: settings.drain_every,
-        counters_read: Instant::now(),
     };
     let Teller {
         places, tracker, ..
     } = &mut trace.teller;
     places.feed_all(tracker);
-    let mut ring = register(rings.stream, Interest::READABLE).map_err(TraceError::Wait)?;
-    let ended = trace.follow(&mut ring, pin!(stop)).await;
-    match ended.and_then(|()| trace.finish(ring.get_mut())) {
+    let ended = trace.follow(&mut reader, pin!(stop)).await;
+    match ended.and_then(|()| trace.finish(&mut reader)) {
         Err(TraceError::Write(error)) if is_closed(&error) => Ok(trace.teller.told),
         Err(error) => Err(error),
         Ok(()) => Ok(trace.teller.told),
@@ -132,111 +95,54 @@ pub fn write_header(columns: Option<&Columns>, out: &mut Out<Stdout>) -> Result<
     }
 }
 
+/// A trace with everything but the reader of the stream.
+struct Trace {
+    teller: Teller,
+    count: Option<u64>,
+}
+
 impl Trace {
     async fn follow(
         &mut self,
-        ring: &mut AsyncFd<Stream>,
+        reader: &mut StreamReader,
         mut stop: Pin<&mut impl Future<Output = ()>>,
     ) -> Result<(), TraceError> {
-        let reader_gone = closed_stdout();
-        let mut reader_gone = pin!(reader_gone);
-        let mut tick = interval(self.drain_every);
-        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut last_record = Instant::now();
-        let mut is_parked = false;
-        loop {
+        let mut reader_gone = pin!(closed_stdout());
+        while !self.is_enough() {
             tokio::select! {
                 () = &mut stop => return Ok(()),
                 () = &mut reader_gone => return Ok(()),
-                ready = ring.readable() => ready.map_err(TraceError::Wait)?.clear_ready(),
-                _ = tick.tick(), if !is_parked => {}
+                due = reader.due() => due?,
             }
-            let (count, flow) = self.drain(ring.get_mut())?;
-            if flow.is_break() {
-                return Ok(());
-            }
-            if count > 0 {
-                last_record = Instant::now();
-                is_parked = false;
-            } else if !is_parked && last_record.elapsed() > IDLE {
-                ring.get_mut()
-                    .park()
-                    .map_err(|error| TraceError::Map(Box::new(error)))?;
-                // A record may have come between the last look and the flag.
-                let (count, flow) = self.drain(ring.get_mut())?;
-                if flow.is_break() {
-                    return Ok(());
-                }
-                is_parked = count == 0;
-                // To ask is a write to a map, during which the kernel skips a
-                // classic program: nobody else would tell of that.
-                self.read_counters(ring.get_mut())?;
-                self.teller.out.flush().map_err(TraceError::Write)?;
-            }
+            self.teller.clock.sync();
+            reader.drain(|timed| self.print(timed))?;
+            self.flush()?;
         }
+        Ok(())
     }
 
-    fn drain(&mut self, ring: &mut Stream) -> Result<(usize, ControlFlow<()>), TraceError> {
-        self.teller.clock.sync();
-        let count = ring
-            .drain(|timed| self.tell(timed))
-            .map_err(TraceError::Write)?;
-        if self.counters_read.elapsed() > COUNTERS_EVERY && !self.is_enough() {
-            self.read_counters(ring)?;
+    fn finish(&mut self, reader: &mut StreamReader) -> Result<(), TraceError> {
+        if !self.is_enough() {
+            self.teller.clock.sync();
+            reader.finish(|timed| self.print(timed))?;
         }
-        self.teller.out.flush().map_err(TraceError::Write)?;
-        let flow = if self.is_enough() {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        };
-        Ok((count, flow))
+        self.flush()
     }
 
-    fn tell(&mut self, timed: Timed) -> io::Result<()> {
+    fn print(&mut self, timed: Timed) -> Result<(), TraceError> {
         if self.is_enough() {
             return Ok(());
         }
-        self.teller.tell(timed)
+        self.teller.tell(timed).map_err(TraceError::Write)
+    }
+
+    fn flush(&mut self) -> Result<(), TraceError> {
+        self.teller.out.flush().map_err(TraceError::Write)
     }
 
     fn is_enough(&self) -> bool {
         self.count
             .is_some_and(|count| self.teller.told.shown >= count)
-    }
-
-    /// Losses that the records do not tell of.
-    fn read_counters(&mut self, ring: &mut Stream) -> Result<(), TraceError> {
-        self.counters_read = Instant::now();
-        self.attached.flush_log();
-        let skipped = self.attached.recursion_misses();
-        let newly_skipped = skipped.saturating_sub(self.skipped);
-        self.skipped = skipped;
-        let dropped = ring.unreported_loss(self.attached.stream_dropped()?);
-        let losses = [
-            (dropped.unwrap_or(0), LossReason::RingFull),
-            (newly_skipped, LossReason::Skipped),
-        ];
-        for (count, reason) in losses {
-            if count > 0 {
-                self.teller
-                    .show(&Record::Lost { count, reason })
-                    .map_err(TraceError::Write)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn finish(&mut self, ring: &mut Stream) -> Result<(), TraceError> {
-        if !self.is_enough() {
-            self.teller.clock.sync();
-            ring.drain_by(boottime_ns(), |timed| self.tell(timed))
-                .map_err(TraceError::Write)?;
-        }
-        if !self.is_enough() {
-            self.read_counters(ring)?;
-        }
-        self.teller.out.flush().map_err(TraceError::Write)
     }
 }
 

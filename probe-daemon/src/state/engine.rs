@@ -10,17 +10,19 @@ use std::{
     ops::Range,
     os::fd::OwnedFd,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use probe_user::unstable::{
-    bpf::ring::Stream, cgroup::mounts::Mount, clock::boottime_ns, container::Resolver,
-    readiness::register, wait::Hub,
+    bpf::ring::Stream,
+    cgroup::mounts::Mount,
+    clock::{boottime_ns, ticks},
+    container::Resolver,
+    readiness::register,
+    trace::reader::Pacing,
+    wait::Hub,
 };
-use tokio::{
-    io::{Interest, unix::AsyncFd},
-    time::{MissedTickBehavior, interval},
-};
+use tokio::io::{Interest, unix::AsyncFd};
 
 use super::{
     history::Past,
@@ -33,8 +35,6 @@ use crate::{access::visibility::Views, state::metrics::Metrics};
 /// nobody does.
 const DRAIN_EVERY: Duration = Duration::from_millis(10);
 const DRAIN_EVERY_UNREAD: Duration = Duration::from_millis(100);
-/// How long the task goes on looking after the last record.
-const IDLE: Duration = Duration::from_secs(1);
 /// How often counters that no record tells of are read.
 const COUNTERS_EVERY: Duration = Duration::from_secs(1);
 /// Exits that are read in one go, while nothing else is done.
@@ -92,24 +92,20 @@ impl Engine {
         let mut quick = ticks(DRAIN_EVERY);
         let mut slow = ticks(DRAIN_EVERY_UNREAD);
         let mut counters = ticks(COUNTERS_EVERY);
-        let mut last_record = Instant::now();
+        let mut pacing = Pacing::default();
         let mut scan = None;
-        let mut is_parked = false;
         loop {
             let is_read = self.lock().topics.is_read();
             tokio::select! {
                 ready = ring.readable() => match ready {
                     Ok(mut ready) => {
                         ready.clear_ready();
-                        // Nobody else wakes us: also not if a request has
-                        // taken the record that did.
-                        is_parked = false;
-                        last_record = Instant::now();
+                        pacing.woken();
                     }
                     Err(error) => return error,
                 },
-                _ = quick.tick(), if !is_parked && is_read => {}
-                _ = slow.tick(), if !is_parked && !is_read => {}
+                _ = quick.tick(), if !pacing.is_parked() && is_read => {}
+                _ = slow.tick(), if !pacing.is_parked() && !is_read => {}
                 _ = counters.tick() => self.lock().read_counters(&hub),
                 piece = arrived(&mut scan) => match piece {
                     Some(Piece::Found(found)) => self.lock().take_found(found),
@@ -120,11 +116,10 @@ impl Engine {
                 },
             }
             let mut state = self.lock();
-            if state.drain() > 0 {
-                last_record = Instant::now();
-                is_parked = false;
-            } else if !is_parked && last_record.elapsed() > IDLE {
-                is_parked = state.park();
+            if pacing.drained(state.drain())
+                && let Some(count) = state.park()
+            {
+                pacing.parked(count);
             }
             if scan.is_none() {
                 scan = state.begin_scan_if_due();
@@ -135,12 +130,6 @@ impl Engine {
     fn ring(&self) -> io::Result<AsyncFd<OwnedFd>> {
         register(self.lock().readiness()?, Interest::READABLE)
     }
-}
-
-fn ticks(every: Duration) -> tokio::time::Interval {
-    let mut ticks = interval(every);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    ticks
 }
 
 /// Resolves when a scan has found some more, or with `None` when it was given up;

@@ -67,7 +67,6 @@ pub(crate) struct State {
     rescans: Vec<Instant>,
     scan_began: Instant,
     rests_until: Instant,
-    skipped: u64,
     pub(crate) metrics: Arc<Metrics>,
 }
 
@@ -98,7 +97,6 @@ impl State {
             rescans: Vec::new(),
             scan_began: Instant::now(),
             rests_until: Instant::now(),
-            skipped: 0,
             metrics,
         };
         // While there are the privileges to ask whose user namespaces they are.
@@ -129,75 +127,50 @@ impl State {
 
     fn take(&mut self, by_boottime_ns: Option<u64>) -> usize {
         self.clock.sync();
-        let Self {
-            stream,
-            tracker,
-            places,
-            owners,
-            table,
-            history,
-            topics,
-            loss,
-            metrics,
-            ..
-        } = self;
-        let mut is_lossy = false;
-        let sink = |timed: Timed| -> Result<(), Infallible> {
-            table.apply(&timed);
-            match places.record(tracker, timed) {
-                Some(Record::Exit(exit)) => {
-                    metrics.exit(&exit);
-                    owners.learn(places.mounts(), exit.cgroup.as_ref());
-                    history.push(Arc::clone(&exit));
-                    topics.publish(&exit);
-                }
-                Some(Record::Lost { count, reason }) => {
-                    is_lossy = true;
-                    loss.ring_full += count;
-                    metrics.lost(reason, count);
-                    topics.lost(count, reason);
-                }
-                Some(Record::Start(_)) | None => {}
-            }
-            Ok(())
-        };
+        let (stream, mut knowledge) = self.parts();
+        let sink = |timed| knowledge.take(timed);
         let drained = match by_boottime_ns {
             Some(by) => stream.drain_by(by, sink),
             None => stream.drain(sink),
         };
-        if is_lossy {
+        if knowledge.is_lossy {
             self.scan_soon();
         }
         drained.unwrap_or_else(|never| match never {})
     }
 
-    /// Whether nobody need look before the next record wakes us.
-    pub(crate) fn park(&mut self) -> bool {
-        if let Err(error) = self.stream.park() {
-            tracing::warn!(%error, "the ring cannot be asked for a wake-up");
-            return false;
-        }
-        // A record may have come between the last look and the flag.
-        self.drain() == 0
+    fn parts(&mut self) -> (&mut Stream, Knowledge<'_>) {
+        let knowledge = Knowledge {
+            tracker: &mut self.tracker,
+            places: &mut self.places,
+            owners: &self.owners,
+            table: &mut self.table,
+            history: &mut self.history,
+            topics: &mut self.topics,
+            loss: &mut self.loss,
+            metrics: &self.metrics,
+            is_lossy: false,
+        };
+        (&mut self.stream, knowledge)
     }
 
-    /// Losses that the records do not tell of.
+    /// Asks for a wake-up by the next record, and drains once more: a record may
+    /// have come before the request. How many there were; `None` if the ring cannot
+    /// be asked.
+    pub(crate) fn park(&mut self) -> Option<usize> {
+        if let Err(error) = self.stream.park() {
+            tracing::warn!(%error, "the ring cannot be asked for a wake-up");
+            return None;
+        }
+        Some(self.drain())
+    }
+
+    /// Losses that no record reports.
     pub(crate) fn read_counters(&mut self, hub: &Hub) {
-        let skipped = hub.skipped();
-        let newly_skipped = skipped.saturating_sub(self.skipped);
-        self.skipped = skipped;
-        let dropped = self.stream.unreported_loss(hub.stream_dropped());
-        let losses = [
-            (dropped.unwrap_or(0), LossReason::RingFull),
-            (newly_skipped, LossReason::Skipped),
-        ];
-        for (count, reason) in losses.into_iter().filter(|(count, _)| *count > 0) {
-            match reason {
-                LossReason::RingFull => self.loss.ring_full += count,
-                LossReason::Skipped | LossReason::SlowReader => self.loss.skipped += count,
-            }
-            self.metrics.lost(reason, count);
-            self.topics.lost(count, reason);
+        let losses = hub.stream_losses();
+        let (stream, mut knowledge) = self.parts();
+        let Ok(()) = stream.report_losses(losses, |timed| knowledge.take(timed));
+        if knowledge.is_lossy {
             self.scan_soon();
         }
     }
@@ -251,5 +224,45 @@ impl State {
         } else {
             self.metrics.first_scan();
         }
+    }
+}
+
+/// The parts of the state that an event changes.
+struct Knowledge<'a> {
+    tracker: &'a mut Tracker,
+    places: &'a mut Places,
+    owners: &'a CgroupOwners,
+    table: &'a mut ProcessTable,
+    history: &'a mut History,
+    topics: &'a mut Topics,
+    loss: &'a mut Loss,
+    metrics: &'a Metrics,
+    /// Whether an event has reported a loss.
+    is_lossy: bool,
+}
+
+impl Knowledge<'_> {
+    fn take(&mut self, timed: Timed) -> Result<(), Infallible> {
+        self.table.apply(&timed);
+        match self.places.record(self.tracker, timed) {
+            Some(Record::Exit(exit)) => {
+                self.metrics.exit(&exit);
+                self.owners
+                    .learn(self.places.mounts(), exit.cgroup.as_ref());
+                self.history.push(Arc::clone(&exit));
+                self.topics.publish(&exit);
+            }
+            Some(Record::Lost { count, reason }) => {
+                self.is_lossy = true;
+                match reason {
+                    LossReason::RingFull => self.loss.ring_full += count,
+                    LossReason::Skipped | LossReason::SlowReader => self.loss.skipped += count,
+                }
+                self.metrics.lost(reason, count);
+                self.topics.lost(count, reason);
+            }
+            Some(Record::Start(_)) | None => {}
+        }
+        Ok(())
     }
 }

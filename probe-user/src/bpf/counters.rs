@@ -25,7 +25,25 @@ pub struct ProgramRuns {
     pub run_time: Duration,
 }
 
+/// What the stream has lost since the load, as the kernel counts it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StreamLosses {
+    /// Exits and starts for which the ring had no room.
+    pub dropped: u64,
+    /// Runs of a program that the kernel skipped, see
+    /// [`Attached::recursion_misses`].
+    pub skipped: u64,
+}
+
 impl Attached {
+    /// What the stream has lost by now.
+    pub fn stream_losses(&self) -> Result<StreamLosses, LoadError> {
+        Ok(StreamLosses {
+            dropped: self.stream_dropped()?,
+            skipped: self.recursion_misses(),
+        })
+    }
+
     /// How often the programs ran that are loaded, and how long.
     #[must_use]
     pub fn program_runs(&self) -> Vec<ProgramRuns> {

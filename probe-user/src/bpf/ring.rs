@@ -12,8 +12,12 @@ use std::{
 use aya::maps::{Array, MapData, MapError, RingBuf};
 use tracing::warn;
 
+use super::counters::StreamLosses;
 use super::{decode, oom_victims::OomVictims};
-use crate::model::{Event, Timed};
+use crate::{
+    clock::boottime_ns,
+    model::{Event, LossReason, Timed},
+};
 
 /// The reader of the stream ring.
 pub struct Stream {
@@ -21,6 +25,8 @@ pub struct Stream {
     parked: Array<MapData, u32>,
     oom_victims: OomVictims,
     dropped: LossMeter,
+    /// Skipped runs that were reported.
+    skipped: u64,
     undecodable: u64,
 }
 
@@ -38,6 +44,7 @@ impl Stream {
             parked,
             oom_victims,
             dropped: LossMeter::default(),
+            skipped: 0,
             undecodable: 0,
         }
     }
@@ -79,7 +86,10 @@ impl Stream {
             {
                 sink(Timed {
                     boottime_ns: header.boottime_ns,
-                    event: Event::Dropped(lost),
+                    event: Event::Lost {
+                        count: lost,
+                        reason: LossReason::RingFull,
+                    },
                 })?;
             }
             match decode::decode(&record) {
@@ -103,10 +113,33 @@ impl Stream {
         Ok(count)
     }
 
-    /// Losses that no record has told of: `total` is what the kernel half
-    /// counted by now.
-    pub fn unreported_loss(&mut self, total: u64) -> Option<u64> {
-        self.dropped.settle(total)
+    /// Hands to `sink` what was lost and no record has reported: `now` is what the
+    /// kernel has counted since the load.
+    pub fn report_losses<E>(
+        &mut self,
+        now: StreamLosses,
+        mut sink: impl FnMut(Timed) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let dropped = self.dropped.settle(now.dropped).unwrap_or(0);
+        let skipped = now.skipped.saturating_sub(self.skipped);
+        self.skipped = now.skipped;
+        let losses = [
+            (dropped, LossReason::RingFull),
+            (skipped, LossReason::Skipped),
+        ];
+        for (count, reason) in losses.into_iter().filter(|(count, _)| *count > 0) {
+            sink(Timed {
+                boottime_ns: boottime_ns(),
+                event: Event::Lost { count, reason },
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Runs that the kernel has skipped until now are not reported: they belong to
+    /// the time before the reader was ready.
+    pub fn ignore_skipped(&mut self, skipped: u64) {
+        self.skipped = skipped;
     }
 
     /// A descriptor that is readable when a record asked for a wake-up.

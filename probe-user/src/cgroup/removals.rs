@@ -13,12 +13,13 @@ use std::{
     path::PathBuf,
 };
 
+use crate::closing::ClosedOnThread;
 use rustix::fs::{Mode, OFlags, inotify, openat, readlink};
 
 /// One inotify instance.
 #[derive(Debug)]
 pub struct Removals {
-    inotify: OwnedFd,
+    inotify: ClosedOnThread<OwnedFd>,
 }
 
 /// A directory entry: number of the watch of its parent, and its name there.
@@ -29,7 +30,9 @@ impl Removals {
     pub fn new() -> io::Result<Self> {
         let flags = inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK;
         let inotify = inotify::init(flags)?;
-        Ok(Self { inotify })
+        Ok(Self {
+            inotify: ClosedOnThread::new(inotify),
+        })
     }
 
     /// From now on the removal of this open directory is told. The path that the
@@ -48,13 +51,13 @@ impl Removals {
             Mode::empty(),
         )?;
         let mask = inotify::WatchFlags::DELETE | inotify::WatchFlags::ONLYDIR;
-        let watch = inotify::add_watch(&self.inotify, proc_path(parent.as_fd()), mask)?;
+        let watch = inotify::add_watch(&*self.inotify, proc_path(parent.as_fd()), mask)?;
         Ok((watch, name))
     }
 
     /// Nobody asks for entries of this directory any more.
     pub fn unwatch(&self, watch: i32) {
-        if let Err(errno) = inotify::remove_watch(&self.inotify, watch) {
+        if let Err(errno) = inotify::remove_watch(&*self.inotify, watch) {
             tracing::debug!(%errno, "the directory is gone");
         }
     }
@@ -62,7 +65,7 @@ impl Removals {
     /// Hands over what was removed by now. `None`: too much to tell, look at all.
     pub fn drain(&self, mut sink: impl FnMut(Option<Entry>)) {
         let mut buffer = [MaybeUninit::uninit(); 4096];
-        let mut reader = inotify::Reader::new(&self.inotify, &mut buffer);
+        let mut reader = inotify::Reader::new(&*self.inotify, &mut buffer);
         // Ends with `EAGAIN`.
         while let Ok(event) = reader.next() {
             if event.events().contains(inotify::ReadFlags::QUEUE_OVERFLOW) {

@@ -1,7 +1,7 @@
 //! What the kernel half tells, in the terms of userspace. What the events add up
 //! to is the tracker's business.
 
-use super::{CgroupId, ExitStatus, KilledBy, Process, Signal, Via};
+use super::{CgroupId, ExitStatus, KilledBy, LossReason, Process, Signal, Via};
 
 /// A process or one of its threads began to exit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,8 +97,13 @@ pub enum Event {
     CgroupPlaced(CgroupId, Option<Box<str>>),
     /// A task moved into a cgroup.
     Attached(CgroupId, Process),
-    /// This many exits and starts never came.
-    Dropped(u64),
+    /// Exits and starts whose records are missing here.
+    Lost {
+        /// How many.
+        count: u64,
+        /// Why.
+        reason: LossReason,
+    },
 }
 
 /// An event and when it happened.

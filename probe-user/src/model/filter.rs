@@ -4,7 +4,7 @@
 //! nobody wants then costs neither ring space nor a wake-up. The rest is
 //! decided here, on records.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use glob::Pattern;
 use probe_ebpf::config as wire;
@@ -27,6 +27,9 @@ pub struct Subtree {
     reason = "independent conditions, as the user gave them"
 )]
 pub struct Wanted {
+    /// Directories of cgroups, by absolute path, whose subtrees are wanted. They
+    /// become `subtrees` when [`crate::ExitStream::open`] looks them up.
+    pub directories: Vec<PathBuf>,
     /// Subtrees; with `pids`, empty means everything.
     pub subtrees: Vec<Subtree>,
     /// Thread groups.
@@ -50,6 +53,24 @@ pub struct Wanted {
 }
 
 impl Wanted {
+    /// Everything that ends in a cgroup, v1 or v2, and in its descendants. `path`
+    /// is the absolute path of its directory.
+    pub fn cgroup(path: impl Into<PathBuf>) -> Self {
+        Self {
+            directories: vec![path.into()],
+            ..Self::default()
+        }
+    }
+
+    /// The end of one process, by its thread group id.
+    #[must_use]
+    pub fn process(pid: u32) -> Self {
+        Self {
+            pids: vec![pid],
+            ..Self::default()
+        }
+    }
+
     /// Whether the kernel half can test the subtrees by itself: v2 only, few
     /// enough, and no pids beside them, because its tests all must hold.
     #[must_use]

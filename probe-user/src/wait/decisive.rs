@@ -3,15 +3,13 @@
 
 use std::{
     sync::{Arc, Weak},
-    thread,
     time::Duration,
 };
 
 use aya::maps::{MapData, RingBuf};
 use tokio::{
     io::{Interest, unix::AsyncFd},
-    sync::oneshot,
-    time::{MissedTickBehavior, interval},
+    sync::{Notify, oneshot},
 };
 
 use super::{
@@ -22,9 +20,10 @@ use super::{
 use crate::{
     bpf::{
         decode,
-        load::{self, Attached, LoadError, Plan, Rings},
+        load::{Attached, LoadError, Rings},
         ring::Stream,
     },
+    clock::ticks,
     model::Event,
     readiness::register,
 };
@@ -33,24 +32,9 @@ use crate::{
 /// timer of a long wait looks anyway.
 const COUNTERS_EVERY: Duration = Duration::from_secs(5);
 
-/// Loads on a thread of its own: it takes tens of milliseconds.
-pub(super) fn load(plan: Plan) -> oneshot::Receiver<Result<(Attached, Rings), LoadError>> {
-    let (tell, told) = oneshot::channel();
-    let loader = move || {
-        // The hub may be gone: then nobody needs it.
-        let _gone = tell.send(load::load(&plan));
-    };
-    if let Err(error) = thread::Builder::new()
-        .name("loader".to_owned())
-        .spawn(loader)
-    {
-        tracing::warn!(%error, "no thread to load BPF on");
-    }
-    told
-}
-
 pub(super) async fn serve(
     shared: Arc<Shared>,
+    stop: Arc<Notify>,
     loading: oneshot::Receiver<Result<(Attached, Rings), LoadError>>,
     tell: oneshot::Sender<Result<Stream, LoadError>>,
 ) {
@@ -71,7 +55,7 @@ pub(super) async fn serve(
     } else {
         Doubt::Always
     };
-    *lock(&shared.attached) = Some(attached);
+    shared.programs.set(Some(attached));
     let watched: Vec<_> = lock(&shared.cgroups)
         .values()
         .filter_map(Weak::upgrade)
@@ -82,21 +66,21 @@ pub(super) async fn serve(
     shared.doubt.send_replace(least);
     shared.wake_all(WokenBy::Timer);
     let _nobody_asks = tell.send(Ok(rings.stream));
-    let ended = follow(&shared, &mut decisive, least).await;
+    let ended = follow(&shared, &stop, &mut decisive, least).await;
     tracing::warn!("the ring buffer cannot be waited for any more ({ended}): others serve");
-    *lock(&shared.attached) = None;
+    shared.programs.set(None);
     shared.doubt.send_replace(Doubt::Always);
 }
 
 /// Until the ring breaks.
 async fn follow(
     shared: &Shared,
+    stop: &Notify,
     decisive: &mut AsyncFd<RingBuf<MapData>>,
     least: Doubt,
 ) -> std::io::Error {
-    let mut counters = interval(COUNTERS_EVERY);
-    counters.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut losses = shared.losses();
+    let mut counters = ticks(COUNTERS_EVERY);
+    let mut losses = shared.programs.losses();
     loop {
         tokio::select! {
             biased;
@@ -112,11 +96,11 @@ async fn follow(
                     continue;
                 }
             },
-            () = shared.stop.notified() => return std::io::Error::other("told to stop"),
+            () = stop.notified() => return std::io::Error::other("told to stop"),
             _ = counters.tick() => shared.forget_the_abandoned(),
         }
         // Who cannot tell what was lost cannot be relied on.
-        let Some(now) = shared.losses() else {
+        let Some(now) = shared.programs.losses() else {
             return std::io::Error::other("its counters cannot be read");
         };
         let doubt = match least {

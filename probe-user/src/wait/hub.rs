@@ -4,30 +4,17 @@
 
 use std::{
     collections::HashMap,
+    fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
-use probe_ebpf::config::occupancy;
-use tokio::{
-    sync::{Notify, oneshot, watch},
-    task::JoinSet,
-};
+use tokio::sync::watch;
 
 use super::{
-    backoff::Doubt,
-    bell::WokenBy,
-    decisive,
-    directories::Directories,
-    occupancy::{Occupancy, Told},
-    watch::Watch,
+    backoff::Doubt, bell::WokenBy, directories::Directories, occupancy::Occupancy,
+    programs::Programs, watch::Watch,
 };
 use crate::{
-    bpf::{
-        counters::ProgramRuns,
-        hook::ExitShape,
-        load::{Attached, LoadError, Plan},
-        ring::Stream,
-    },
     cgroup::pinned::PinnedCgroup,
     model::{Backend, CgroupId},
 };
@@ -35,20 +22,24 @@ use crate::{
 /// See the module. Dropping it detaches the programs and ends its tasks; waits
 /// that are armed go on by what they watch themselves.
 pub struct Hub {
-    shared: Arc<Shared>,
-    tasks: JoinSet<()>,
-    loaded: Option<oneshot::Receiver<Result<Stream, LoadError>>>,
+    pub(super) shared: Arc<Shared>,
+    #[cfg(feature = "bpf")]
+    pub(super) bpf: super::bpf::Joining,
 }
 
 pub(super) struct Shared {
     /// The best that may be used.
     tier: Backend,
     pub(super) cgroups: Mutex<HashMap<CgroupId, Weak<Watch<Occupancy>>>>,
-    pub(super) attached: Mutex<Option<Attached>>,
+    pub(super) programs: Programs,
     pub(super) doubt: watch::Sender<Doubt>,
     directories: Arc<Directories>,
-    /// For tests: as if the ring could not be read any more.
-    pub(super) stop: Notify,
+}
+
+impl fmt::Debug for Hub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hub").finish_non_exhaustive()
+    }
 }
 
 impl Hub {
@@ -60,109 +51,13 @@ impl Hub {
             shared: Arc::new(Shared {
                 tier,
                 cgroups: Mutex::default(),
-                attached: Mutex::new(None),
+                programs: Programs::default(),
                 doubt: watch::Sender::new(Doubt::Always),
                 directories: Arc::default(),
-                stop: Notify::new(),
             }),
-            tasks: JoinSet::new(),
-            loaded: None,
+            #[cfg(feature = "bpf")]
+            bpf: super::bpf::Joining::default(),
         }
-    }
-
-    /// Lets BPF join as soon as it is loaded; waits that are armed go on
-    /// meanwhile.
-    ///
-    /// # Panics
-    ///
-    /// Outside a tokio runtime with I/O and time enabled.
-    pub fn load(&mut self, plan: Plan) {
-        let (tell, told) = oneshot::channel();
-        let shared = Arc::clone(&self.shared);
-        self.tasks
-            .spawn(decisive::serve(shared, decisive::load(plan), tell));
-        self.loaded = Some(told);
-    }
-
-    /// Resolves when BPF has joined, with the stream of what ends, or when it is
-    /// clear that it will not. Only the first call has an answer.
-    pub async fn bpf(&mut self) -> Option<Result<Stream, LoadError>> {
-        let loaded = self.loaded.as_mut()?.await;
-        self.loaded = None;
-        loaded.ok()
-    }
-
-    /// Whether BPF serves now.
-    #[must_use]
-    pub fn has_bpf(&self) -> bool {
-        lock(&self.shared.attached).is_some()
-    }
-
-    /// Exits and starts that the kernel half dropped so far; 0 without it.
-    #[must_use]
-    pub fn stream_dropped(&self) -> u64 {
-        let attached = lock(&self.shared.attached);
-        let dropped = attached.as_ref().map(Attached::stream_dropped);
-        dropped.and_then(Result::ok).unwrap_or(0)
-    }
-
-    /// Calls of a program that the kernel skipped so far; 0 without BPF.
-    #[must_use]
-    pub fn skipped(&self) -> u64 {
-        let attached = lock(&self.shared.attached);
-        attached.as_ref().map_or(0, Attached::recursion_misses)
-    }
-
-    /// Whether cgroups can be watched with the privileges that the caller has
-    /// left.
-    #[must_use]
-    pub fn can_watch(&self) -> bool {
-        const NOBODYS: CgroupId = CgroupId {
-            hierarchy: u32::MAX,
-            id: u64::MAX,
-        };
-        let mut attached = lock(&self.shared.attached);
-        attached.as_mut().is_some_and(|attached| {
-            let works = attached.watch(NOBODYS).is_ok();
-            attached.unwatch(NOBODYS);
-            works
-        })
-    }
-
-    /// How often the programs ran, and how long.
-    #[must_use]
-    pub fn program_runs(&self) -> Vec<ProgramRuns> {
-        let attached = lock(&self.shared.attached);
-        attached
-            .as_ref()
-            .map(Attached::program_runs)
-            .unwrap_or_default()
-    }
-
-    /// Whether the kernel told its types to the programs.
-    #[must_use]
-    pub fn has_types(&self) -> bool {
-        let attached = lock(&self.shared.attached);
-        attached.as_ref().is_some_and(|it| it.types.is_some())
-    }
-
-    /// Which exit program runs.
-    #[must_use]
-    pub fn exit_shape(&self) -> Option<ExitShape> {
-        lock(&self.shared.attached).as_ref()?.exit_shape()
-    }
-
-    /// For tests: as if the rings could not be read any more.
-    #[doc(hidden)]
-    pub fn stop_reading(&self) {
-        self.shared.stop.notify_one();
-    }
-
-    /// For tests: as if somebody had closed the files of the kernel half, which
-    /// its reader has yet to notice.
-    #[doc(hidden)]
-    pub fn close_files(&self) {
-        *lock(&self.shared.attached) = None;
     }
 
     pub(super) fn tier(&self) -> Backend {
@@ -191,8 +86,7 @@ impl Hub {
 impl Shared {
     pub(super) fn watch_in_kernel(&self, watch: &Watch<Occupancy>) {
         let id = watch.pinned.cgroup.id;
-        let watched = lock(&self.attached).as_mut().map(|it| it.watch(id));
-        match watched {
+        match self.programs.watch(id) {
             Some(Ok(())) => watch.pinned.is_watched(),
             Some(Err(error)) => {
                 tracing::warn!(%error, "the kernel half does not watch: the timer serves");
@@ -202,24 +96,18 @@ impl Shared {
         }
     }
 
-    /// `None` if the kernel half does not know.
-    pub(super) fn told(&self, id: CgroupId) -> Option<Told> {
-        match lock(&self.attached).as_ref()?.occupancy(id)? {
-            occupancy::UNCHANGED => Some(Told::Unchanged),
-            occupancy::EMPTY => Some(Told::Empty),
-            _ => Some(Told::Populated),
-        }
-    }
-
-    /// What nobody waits for any more need not be reported.
+    /// Cgroups for which no wait is left need not be reported any more.
     pub(super) fn forget_the_abandoned(&self) {
-        let mut attached = lock(&self.attached);
-        lock(&self.cgroups).retain(|&id, watch| {
-            let is_awaited = watch.strong_count() > 0;
-            if let Some(attached) = attached.as_mut().filter(|_| !is_awaited) {
-                attached.unwatch(id);
-            }
-            is_awaited
+        self.programs.unwatch(|| {
+            let mut abandoned = Vec::new();
+            lock(&self.cgroups).retain(|&id, watch| {
+                let is_awaited = watch.strong_count() > 0;
+                if !is_awaited {
+                    abandoned.push(id);
+                }
+                is_awaited
+            });
+            abandoned
         });
     }
 
@@ -234,15 +122,6 @@ impl Shared {
         for watch in lock(&self.cgroups).values().filter_map(Weak::upgrade) {
             watch.wake(by);
         }
-    }
-
-    /// What was dropped or skipped so far; `None` if that cannot be told.
-    pub(super) fn losses(&self) -> Option<u64> {
-        let mut attached = lock(&self.attached);
-        let attached = attached.as_mut()?;
-        attached.flush_log();
-        let dropped = attached.decisive_dropped().ok()? + attached.stream_dropped().ok()?;
-        Some(dropped + attached.recursion_misses())
     }
 }
 

@@ -59,7 +59,10 @@
 mod armed;
 pub mod backoff;
 mod bell;
+#[cfg(feature = "bpf")]
+mod bpf;
 pub mod condition;
+#[cfg(feature = "bpf")]
 mod decisive;
 mod directories;
 mod dying;
@@ -67,14 +70,23 @@ mod hub;
 mod members;
 mod occupancy;
 mod processes;
+#[cfg_attr(not(feature = "bpf"), path = "no_programs.rs")]
+mod programs;
 mod set;
 mod target;
 #[cfg(test)]
 mod tests;
+mod waiter;
 mod watch;
 
 pub use armed::{Met, Wait};
 pub use bell::WokenBy;
+#[cfg(feature = "bpf")]
+pub use bpf::BpfError;
 pub use hub::Hub;
 pub use set::WaitSet;
 pub use target::{Target, TargetError};
+pub use waiter::{
+    ArmedWait, BuildError, WaitBuilder, WaitError, Waiter, WaiterBuilder, wait_blocking,
+    wait_blocking_for,
+};

@@ -66,7 +66,10 @@ impl Occupancy {
                 is_certain: true,
             });
         }
-        let told = self.kernel.upgrade().and_then(|it| it.told(self.cgroup.id));
+        let told = self
+            .kernel
+            .upgrade()
+            .and_then(|it| it.programs.told(self.cgroup.id));
         let at_first = *lock(&self.at_first);
         Ok(judge(level, told, at_first, self.is_v2()))
     }

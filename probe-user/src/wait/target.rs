@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use rustix::io::Errno;
+
 use crate::{
     cgroup::{
         mounts::{self, MountError},
@@ -40,6 +42,24 @@ pub enum TargetError {
     /// The process cannot be pinned: it may be gone already.
     #[error(transparent)]
     Process(#[from] PinProcessError),
+}
+
+impl TargetError {
+    /// Whether the target is not there: it was removed or has ended, or it never
+    /// was.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        match self {
+            Self::Cgroup(PinError::Open { source, .. }) => {
+                matches!(
+                    Errno::from_io_error(source),
+                    Some(Errno::NOENT | Errno::NODEV)
+                )
+            }
+            Self::Process(PinProcessError::NotFound { .. }) => true,
+            _ => false,
+        }
+    }
 }
 
 impl Target {

@@ -117,6 +117,7 @@ pub(super) fn wanted(args: &Args, targets: &[CgroupTarget]) -> Result<Wanted, Fa
         min_age_ns: args.min_age.map(nanoseconds),
         max_age_ns: args.max_age.map(nanoseconds),
         threads: args.threads,
+        ..Wanted::default()
     })
 }
 
@@ -126,29 +127,16 @@ pub(super) fn load(
     targets: &[CgroupTarget],
     say: Say,
 ) -> Result<(Attached, Rings), Failure> {
-    let mut hooks = vec![Hook::CgroupMade, Hook::CgroupRemoved];
-    if args.starts {
-        hooks.extend([Hook::Fork, Hook::Exec]);
-    }
-    hooks.extend(Hook::EXITS);
     let stream_bytes = buffer(args.buffer, say);
     let cgroups = if wanted.kernel_tests_subtrees() {
         directories(targets)?
     } else {
         Vec::new()
     };
-    let pids = if wanted.kernel_tests_pids() {
-        args.pid.clone()
-    } else {
-        Vec::new()
-    };
-    let plan = Plan {
-        hooks,
-        filter: wanted.kernel_filter(stream_bytes),
-        cgroups,
-        pids,
-        stream_bytes,
-    };
+    let mut plan = Plan::exits(wanted, cgroups, stream_bytes);
+    if args.starts {
+        plan.hooks.extend([Hook::Fork, Hook::Exec]);
+    }
     load::load(&plan).map_err(
         |error| match targets.iter().find(|target| !target.exists()) {
             Some(gone) => gone.missing().hint("it was removed while the trace began"),

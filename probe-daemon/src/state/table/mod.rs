@@ -82,7 +82,7 @@ impl ProcessTable {
             Event::CgroupEmpty(_)
             | Event::CgroupRemoved(_)
             | Event::CgroupPlaced(..)
-            | Event::Dropped(_) => {}
+            | Event::Lost { .. } => {}
         }
     }
 

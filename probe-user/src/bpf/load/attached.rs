@@ -15,13 +15,14 @@ use tracing::{debug, warn};
 use super::error::{Chain, LoadError, attach_error};
 use crate::{
     bpf::hook::{ExitShape, Hook},
+    closing::ClosedOnThread,
     kernel::btf,
     model::CgroupId,
 };
 
 /// Programs that run, and the ends of their maps. Dropping it detaches all.
 pub struct Attached {
-    pub(in crate::bpf) ebpf: Ebpf,
+    pub(in crate::bpf) ebpf: ClosedOnThread<Ebpf>,
     pub(in crate::bpf) counters: PerCpuArray<MapData, u64>,
     /// `None` if the kernel has no BTF: records then lack what needs it.
     pub types: Option<btf::KernelTypes>,

@@ -11,6 +11,7 @@ mod memlock;
 use std::{
     os::fd::{AsRawFd, OwnedFd},
     path::Path,
+    thread,
 };
 
 use aya::{
@@ -22,13 +23,14 @@ use probe_ebpf::config::{
     FILTER_SYMBOL, Filter, HIERARCHIES, OFFSETS_SYMBOL, OFFSETS_UNKNOWN, Offsets,
 };
 use rustix::time::{ClockId, clock_getres};
+use tokio::sync::oneshot;
 use tracing::{debug, warn};
 use zerocopy::IntoBytes;
 
 use self::error::map_error;
 pub use self::{attached::Attached, error::LoadError};
 use super::{OBJECT, hook::Hook, oom_victims::OomVictims, ring::Stream};
-use crate::{cgroup::mounts, kernel::btf, model::Wanted};
+use crate::{cgroup::mounts, closing::ClosedOnThread, kernel::btf, model::Wanted};
 
 /// What to load.
 #[derive(Debug)]
@@ -57,6 +59,29 @@ impl Plan {
             cgroups: Vec::new(),
             pids: Vec::new(),
             stream_bytes: MIN_STREAM_BYTES,
+        }
+    }
+}
+
+impl Plan {
+    /// The exits that `filter` selects, in a ring of `stream_bytes`. `cgroups` are
+    /// the directories of its subtrees where the kernel tests them
+    /// ([`Wanted::kernel_tests_subtrees`]).
+    #[must_use]
+    pub fn exits(filter: &Wanted, cgroups: Vec<OwnedFd>, stream_bytes: u32) -> Self {
+        let mut hooks = vec![Hook::CgroupMade, Hook::CgroupRemoved];
+        hooks.extend(Hook::EXITS);
+        let pids = if filter.kernel_tests_pids() {
+            filter.pids.clone()
+        } else {
+            Vec::new()
+        };
+        Self {
+            hooks,
+            filter: filter.kernel_filter(stream_bytes),
+            cgroups,
+            pids,
+            stream_bytes,
         }
     }
 }
@@ -115,6 +140,21 @@ pub fn load(plan: &Plan) -> Result<(Attached, Rings), LoadError> {
     Ok((attached, rings))
 }
 
+/// The same on a thread of its own, because it takes tens of milliseconds. The
+/// receiver resolves with an error if no thread can be started.
+pub fn load_on_thread(plan: Plan) -> oneshot::Receiver<Result<(Attached, Rings), LoadError>> {
+    let (sender, receiver) = oneshot::channel();
+    let load = move || {
+        // The receiver may be gone: then the programs are detached here.
+        drop(sender.send(load(&plan)));
+    };
+    let thread = thread::Builder::new().name("loader".to_owned());
+    if let Err(error) = thread.spawn(load) {
+        warn!(%error, "no thread to load BPF on");
+    }
+    receiver
+}
+
 fn kernel_types() -> Result<btf::KernelTypes, btf::BtfError> {
     let types = btf::read(Path::new(btf::VMLINUX))?;
     let missing = types.missing();
@@ -163,7 +203,7 @@ fn take_maps(
         exit: None,
         types,
         logger,
-        ebpf,
+        ebpf: ClosedOnThread::new(ebpf),
     };
     Ok((attached, rings))
 }

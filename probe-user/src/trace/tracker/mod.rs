@@ -9,9 +9,7 @@ mod recent;
 
 use std::{collections::HashMap, sync::Arc};
 
-use crate::model::{
-    Cgroup, CgroupId, Event, LossReason, Placed, Process, ProcessKey, Record, Timed,
-};
+use crate::model::{Cgroup, CgroupId, Event, Placed, Process, ProcessKey, Record, Timed, Wanted};
 
 /// Cgroups remembered without a name before they are forgotten: ids of cgroups
 /// that were gone before anybody looked are never used again.
@@ -42,6 +40,16 @@ impl Tracker {
         Self {
             tells_tasks: true,
             ..Self::new()
+        }
+    }
+
+    /// For the events that a filter asks for.
+    #[must_use]
+    pub fn for_filter(filter: &Wanted) -> Self {
+        if filter.threads {
+            Self::of_tasks()
+        } else {
+            Self::new()
         }
     }
 
@@ -83,10 +91,7 @@ impl Tracker {
                 self.forget_path(id, path.as_deref());
                 None
             }
-            Event::Dropped(count) => Some(Record::Lost {
-                count,
-                reason: LossReason::RingFull,
-            }),
+            Event::Lost { count, reason } => Some(Record::Lost { count, reason }),
             Event::CgroupEmpty(_) | Event::Attached(..) => None,
         }
     }

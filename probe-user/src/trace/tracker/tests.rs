@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::{Comm, Exit, ExitStatus};
+use crate::model::{Comm, Exit, ExitStatus, LossReason};
 
 const CGROUP: CgroupId = CgroupId {
     hierarchy: 0,
@@ -154,7 +154,10 @@ fn nameless_cgroups_do_not_pile_up() {
 fn a_drop_becomes_a_loss() {
     let lost = Tracker::new().apply(Timed {
         boottime_ns: 0,
-        event: Event::Dropped(3),
+        event: Event::Lost {
+            count: 3,
+            reason: LossReason::RingFull,
+        },
     });
     assert_eq!(
         lost,
@@ -174,7 +177,7 @@ fn disorder() -> impl Strategy<Value = Vec<Timed>> {
         1 => Just(placed(Some("/a"))),
         1 => Just(placed(None)),
         1 => Just(Timed { boottime_ns: 0, event: Event::CgroupRemoved(CGROUP) }),
-        1 => (1..9_u64).prop_map(|count| Timed { boottime_ns: 0, event: Event::Dropped(count) }),
+        1 => (1..9_u64).prop_map(|count| Timed { boottime_ns: 0, event: Event::Lost { count, reason: LossReason::RingFull } }),
     ];
     proptest::collection::vec(event, 0..60)
 }
@@ -207,7 +210,7 @@ proptest! {
     #[test]
     fn in_every_disorder_what_was_lost_adds_up(events in disorder()) {
         let dropped = |timed: &Timed| match timed.event {
-            Event::Dropped(count) => count,
+            Event::Lost { count, .. } => count,
             _ => 0,
         };
         let expected: u64 = events.iter().map(dropped).sum();

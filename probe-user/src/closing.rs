@@ -1,0 +1,73 @@
+//! Values whose drop takes long, dropped on a thread of their own.
+//!
+//! Closing an inotify instance with a live watch waits for a kernel worker (15 ms,
+//! up to 60), closing the link of a raw tracepoint for an RCU grace period: no task
+//! of a runtime may be held up by that.
+
+use std::{
+    ops::{Deref, DerefMut},
+    thread,
+};
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct ClosedOnThread<T: Send + 'static>(Option<T>);
+
+impl<T: Send + 'static> ClosedOnThread<T> {
+    pub(crate) const fn new(value: T) -> Self {
+        Self(Some(value))
+    }
+}
+
+impl<T: Send + 'static> Deref for ClosedOnThread<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        self.0.as_ref().expect("only the drop takes it out")
+    }
+}
+
+impl<T: Send + 'static> DerefMut for ClosedOnThread<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        self.0.as_mut().expect("only the drop takes it out")
+    }
+}
+
+impl<T: Send + 'static> Drop for ClosedOnThread<T> {
+    fn drop(&mut self) {
+        let value = self.0.take();
+        let closer = thread::Builder::new().name("closer".to_owned());
+        // Where no thread can be started the closure, and the value with it, is
+        // dropped here.
+        let _thread = closer.spawn(move || drop(value));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::mpsc::{Sender, channel},
+        time::Duration,
+    };
+
+    use super::*;
+
+    /// Tells which thread drops it.
+    struct Dropped(Sender<thread::ThreadId>);
+
+    impl Drop for Dropped {
+        fn drop(&mut self) {
+            self.0
+                .send(thread::current().id())
+                .expect("the test listens");
+        }
+    }
+
+    #[test]
+    fn another_thread_drops_the_value() {
+        let (sender, receiver) = channel();
+        drop(ClosedOnThread::new(Dropped(sender)));
+        let dropper = receiver.recv_timeout(Duration::from_secs(30));
+        assert_ne!(dropper.expect("it is dropped"), thread::current().id());
+    }
+}

@@ -1,0 +1,190 @@
+//! The one reader of the stream: when it looks at the ring, when it sleeps, and
+//! what was lost.
+//!
+//! Records wake no reader, because a wake-up costs the exiting task ten
+//! microseconds. So a reader drains on a timer while records come; after a second
+//! without a record it asks for one wake-up ("parks") and sleeps without a timer.
+
+use std::{
+    future::poll_fn,
+    io,
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+use tokio::{
+    io::{Interest, unix::AsyncFd},
+    time::Interval,
+};
+
+use crate::{
+    bpf::{
+        load::{Attached, LoadError, Rings},
+        ring::Stream,
+    },
+    clock::{boottime_ns, ticks},
+    model::Timed,
+    readiness::register,
+};
+
+/// How long a reader keeps its timer after the last record.
+const IDLE: Duration = Duration::from_secs(1);
+/// How often the counters of losses are read that no record reports.
+const COUNTERS_EVERY: Duration = Duration::from_secs(1);
+
+/// Why the stream ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum StreamError {
+    /// The ring buffer could not be waited for.
+    #[error("cannot wait for the ring buffer")]
+    Wait(#[source] io::Error),
+    /// A map of the BPF programs could not be read or written.
+    #[error("cannot read the maps of the BPF programs")]
+    Map(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl From<LoadError> for StreamError {
+    fn from(error: LoadError) -> Self {
+        Self::Map(Box::new(error))
+    }
+}
+
+/// Whether a reader drains on its timer or sleeps until the next record.
+#[derive(Debug)]
+pub struct Pacing {
+    last_record: Instant,
+    is_parked: bool,
+}
+
+impl Default for Pacing {
+    fn default() -> Self {
+        Self {
+            last_record: Instant::now(),
+            is_parked: false,
+        }
+    }
+}
+
+impl Pacing {
+    /// Whether the reader sleeps without a timer.
+    #[must_use]
+    pub const fn is_parked(&self) -> bool {
+        self.is_parked
+    }
+
+    /// The ring woke the reader. The flag in the kernel is used up, so the timer
+    /// serves again, even if another caller has drained the record meanwhile.
+    pub fn woken(&mut self) {
+        self.last_record = Instant::now();
+        self.is_parked = false;
+    }
+
+    /// Takes in how many records a drain found. `true`: the reader should ask the
+    /// ring for a wake-up and drain once more, see [`Pacing::parked`].
+    #[must_use]
+    pub fn drained(&mut self, count: usize) -> bool {
+        if count > 0 {
+            self.woken();
+        }
+        !self.is_parked && self.last_record.elapsed() > IDLE
+    }
+
+    /// The ring was asked for a wake-up, and the drain after that found `count`
+    /// records: they came before the request and woke no reader.
+    pub fn parked(&mut self, count: usize) {
+        self.is_parked = count == 0;
+        if count > 0 {
+            self.last_record = Instant::now();
+        }
+    }
+}
+
+/// See the module. Dropping it detaches the programs.
+pub struct StreamReader {
+    ring: AsyncFd<Stream>,
+    attached: Attached,
+    tick: Interval,
+    pacing: Pacing,
+    counters_read: Instant,
+}
+
+impl StreamReader {
+    /// Reads what the attached programs report from now on, every `every` while
+    /// records come.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime with I/O and time enabled.
+    pub fn new(
+        (attached, mut rings): (Attached, Rings),
+        every: Duration,
+    ) -> Result<Self, StreamError> {
+        rings.stream.ignore_skipped(attached.recursion_misses());
+        Ok(Self {
+            ring: register(rings.stream, Interest::READABLE).map_err(StreamError::Wait)?,
+            attached,
+            tick: ticks(every),
+            pacing: Pacing::default(),
+            counters_read: Instant::now(),
+        })
+    }
+
+    /// Resolves when the ring should be drained. May be dropped and called again.
+    pub async fn due(&mut self) -> Result<(), StreamError> {
+        poll_fn(|context| self.poll_due(context)).await
+    }
+
+    /// The same for a hand-written future.
+    pub fn poll_due(&mut self, context: &mut Context<'_>) -> Poll<Result<(), StreamError>> {
+        if let Poll::Ready(ready) = self.ring.poll_read_ready(context) {
+            ready.map_err(StreamError::Wait)?.clear_ready();
+            self.pacing.woken();
+            return Poll::Ready(Ok(()));
+        }
+        if !self.pacing.is_parked() && self.tick.poll_tick(context).is_ready() {
+            return Poll::Ready(Ok(()));
+        }
+        Poll::Pending
+    }
+
+    /// Hands what is in the ring to `sink`, with losses where they happened, and
+    /// once a second those that no record reports.
+    pub fn drain<E: From<StreamError>>(
+        &mut self,
+        mut sink: impl FnMut(Timed) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let count = self.ring.get_mut().drain(&mut sink)?;
+        if self.pacing.drained(count) {
+            let parked = self.ring.get_mut().park();
+            parked.map_err(|error| StreamError::Map(Box::new(error)))?;
+            let count = self.ring.get_mut().drain(&mut sink)?;
+            self.pacing.parked(count);
+            // Parking writes to a map, and the kernel skips a classic program
+            // during that write: no record would report such a loss.
+            return self.report_losses(sink);
+        }
+        if self.counters_read.elapsed() > COUNTERS_EVERY {
+            self.report_losses(sink)?;
+        }
+        Ok(())
+    }
+
+    /// Hands over all that happened until now, for the last time.
+    pub fn finish<E: From<StreamError>>(
+        &mut self,
+        mut sink: impl FnMut(Timed) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.ring.get_mut().drain_by(boottime_ns(), &mut sink)?;
+        self.report_losses(sink)
+    }
+
+    fn report_losses<E: From<StreamError>>(
+        &mut self,
+        sink: impl FnMut(Timed) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.counters_read = Instant::now();
+        self.attached.flush_log();
+        let now = self.attached.stream_losses().map_err(StreamError::from)?;
+        self.ring.get_mut().report_losses(now, sink)
+    }
+}

@@ -1,0 +1,26 @@
+//! The programs of a hub in a build without BPF: there are none.
+
+use std::convert::Infallible;
+
+use super::occupancy::Told;
+use crate::model::CgroupId;
+
+#[derive(Debug, Default)]
+pub(super) struct Programs;
+
+impl Programs {
+    #[expect(clippy::unused_self, reason = "the same calls as with BPF")]
+    pub(super) const fn watch(&self, _id: CgroupId) -> Option<Result<(), Infallible>> {
+        None
+    }
+
+    #[expect(clippy::unused_self, reason = "the same calls as with BPF")]
+    pub(super) fn unwatch(&self, abandoned: impl FnOnce() -> Vec<CgroupId>) {
+        drop(abandoned());
+    }
+
+    #[expect(clippy::unused_self, reason = "the same calls as with BPF")]
+    pub(super) const fn told(&self, _id: CgroupId) -> Option<Told> {
+        None
+    }
+}

@@ -1,0 +1,68 @@
+//! The BPF programs of a hub, once they are attached.
+
+use std::{
+    fmt,
+    sync::{Mutex, MutexGuard},
+};
+
+use probe_ebpf::config::occupancy;
+
+use super::{hub::lock, occupancy::Told};
+use crate::{
+    bpf::load::{Attached, LoadError},
+    model::CgroupId,
+};
+
+/// See the module. Empty until they are attached, and again when they break.
+#[derive(Default)]
+pub(super) struct Programs(Mutex<Option<Attached>>);
+
+impl fmt::Debug for Programs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Programs").finish_non_exhaustive()
+    }
+}
+
+impl Programs {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Option<Attached>> {
+        lock(&self.0)
+    }
+
+    pub(super) fn set(&self, attached: Option<Attached>) {
+        *self.lock() = attached;
+    }
+
+    /// Lets the programs watch a cgroup; `None` if there are none.
+    pub(super) fn watch(&self, id: CgroupId) -> Option<Result<(), LoadError>> {
+        self.lock().as_mut().map(|it| it.watch(id))
+    }
+
+    /// Ends the watches of the cgroups that `abandoned` names. It is called under
+    /// the lock, so that no watch that begins meanwhile is ended.
+    pub(super) fn unwatch(&self, abandoned: impl FnOnce() -> Vec<CgroupId>) {
+        let mut attached = self.lock();
+        for id in abandoned() {
+            if let Some(attached) = attached.as_mut() {
+                attached.unwatch(id);
+            }
+        }
+    }
+
+    /// What the programs have seen of a watched cgroup; `None` if they do not know.
+    pub(super) fn told(&self, id: CgroupId) -> Option<Told> {
+        match self.lock().as_ref()?.occupancy(id)? {
+            occupancy::UNCHANGED => Some(Told::Unchanged),
+            occupancy::EMPTY => Some(Told::Empty),
+            _ => Some(Told::Populated),
+        }
+    }
+
+    /// What was dropped or skipped so far; `None` if that is not known.
+    pub(super) fn losses(&self) -> Option<u64> {
+        let mut attached = self.lock();
+        let attached = attached.as_mut()?;
+        attached.flush_log();
+        let stream = attached.stream_losses().ok()?;
+        Some(attached.decisive_dropped().ok()? + stream.dropped + stream.skipped)
+    }
+}
