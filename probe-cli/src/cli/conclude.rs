@@ -21,7 +21,6 @@ use probe_user::{
         cgroup::mounts::Mount,
         container::Resolver,
         proc::survivors,
-        wait::WokenBy,
     },
 };
 
@@ -254,7 +253,7 @@ impl Call {
             });
         }
         let is_known = ended.sees_moves || !migrated.is_empty();
-        let woken_by = ended.woken_by().filter(|_| is_over).map(WokenBy::as_str);
+        let woken_by = ended.woken_by().filter(|_| is_over);
         Ok(verdict::Verdict {
             verb: self.verb,
             outcome,

@@ -4,6 +4,7 @@
 //! line-buffered stdout costs a system call a record; who calls
 //! [`Out::flush`], and when, is the pipeline's business.
 
+mod backend;
 pub mod census;
 pub mod human;
 pub mod reporter;
@@ -13,6 +14,7 @@ pub mod verdict;
 
 use std::io::{self, Write};
 
+pub(crate) use backend::{Backend, waker_word};
 pub use stdout::{Stdout, StopFlag};
 
 /// Bytes gathered before they are written without being asked.

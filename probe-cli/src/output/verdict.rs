@@ -7,12 +7,13 @@ use probe_daemon::api::{
     json::{self, SCHEMA},
 };
 use probe_user::{
-    model::{Backend, Until},
+    model::Until,
     unstable::proc::survivors::{Migrant, Survivor},
 };
 use serde::Serialize;
 
 use super::{
+    Backend,
     human::{age, printable},
     subject::{Subject, SubjectObject},
 };
@@ -28,8 +29,8 @@ pub struct Verdict {
     pub is_left: bool,
     /// What served, in the order in which it came; the last one served to the
     /// end.
-    pub backends: Vec<Backend>,
-    /// See [`probe_user::unstable::wait::WokenBy`]; `None` if nothing had to wake us.
+    pub(crate) backends: Vec<Backend>,
+    /// What led to the last look; `None` if no wake-up was needed.
     pub woken_by: Option<&'static str>,
     /// Whether the answer is exact on this kernel.
     pub exact: bool,

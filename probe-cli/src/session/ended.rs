@@ -1,19 +1,16 @@
 //! What is left of a session.
 
-use probe_user::{
-    model::{Backend, ExitStatus},
-    unstable::wait::{WaitSet, WokenBy},
-};
+use probe_user::{model::ExitStatus, unstable::wait::WaitSet};
 
 use super::{Session, WaitError};
-use crate::output::{Out, Stdout, reporter::Told};
+use crate::output::{Backend, Out, Stdout, reporter::Told, waker_word};
 
 /// What is left of a session.
 pub struct Ended {
     /// The waits, to be asked for survivors and migrants.
     pub set: WaitSet,
     /// What served, in the order in which it came.
-    pub backends: Vec<Backend>,
+    pub(crate) backends: Vec<Backend>,
     /// Records printed and lost.
     pub told: Told,
     /// Of the process of [`Session::want_status`].
@@ -25,10 +22,10 @@ pub struct Ended {
 }
 
 impl Ended {
-    /// What led to the last look.
+    /// The word for what led to the last look.
     #[must_use]
-    pub fn woken_by(&self) -> Option<WokenBy> {
-        self.set.woken_by()
+    pub fn woken_by(&self) -> Option<&'static str> {
+        self.set.woken_by().map(waker_word)
     }
 }
 

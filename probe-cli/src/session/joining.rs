@@ -1,7 +1,7 @@
 //! BPF that joins a session while it waits, and who serves it otherwise.
 
 use probe_user::{
-    model::Backend,
+    model,
     unstable::bpf::{
         load::{LoadError, Plan},
         ring::Stream,
@@ -10,6 +10,7 @@ use probe_user::{
 use tokio::time::Instant;
 
 use super::{Session, exits::Exits};
+use crate::output::Backend;
 
 /// What a test breaks of the kernel half once it has joined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,8 +76,8 @@ impl Session {
         self.serve_by(self.serving());
         if let Some(what) = self.to_break {
             match what {
-                Broken::Reader => self.hub.stop_reading(),
-                Broken::Files => self.hub.close_files(),
+                Broken::Reader => self.hub.fail_ring_reader(),
+                Broken::Files => self.hub.close_bpf_files(),
             }
             tracing::info!("BPF has joined, and is broken as was asked for");
             self.serve_by(self.serving());
@@ -105,7 +106,7 @@ impl Session {
             return Backend::Daemon;
         }
         let mut each = self.set.waits().map(|(wait, _)| wait.unprivileged());
-        if each.any(|backend| backend == Backend::Pidfd) {
+        if each.any(|backend| backend == model::Backend::Pidfd) {
             Backend::Pidfd
         } else {
             Backend::Poll

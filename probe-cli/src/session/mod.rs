@@ -28,7 +28,7 @@ pub use self::{
     telling::Telling,
 };
 use probe_user::{
-    model::{Backend, Until},
+    model::{self, Until},
     unstable::{
         bpf::load::Plan,
         cgroup::mounts::{self, Mount},
@@ -39,7 +39,7 @@ use probe_user::{
 };
 
 use self::{exits::Exits, seat::Seat};
-use crate::output::reporter::Teller;
+use crate::output::{Backend, reporter::Teller};
 
 /// Why there is no verdict.
 #[derive(Debug, thiserror::Error)]
@@ -74,7 +74,7 @@ pub struct Session {
 impl Session {
     /// Nothing is armed yet. `tier` is the best backend that may be used.
     #[must_use]
-    pub fn new(tier: Backend, telling: Telling) -> Self {
+    pub fn new(tier: model::Backend, telling: Telling) -> Self {
         let Telling {
             wanted,
             columns,

@@ -57,7 +57,7 @@ impl Session {
             let news = tokio::select! {
                 biased;
                 () = &mut stop => return Ok(Outcome::Interrupted),
-                () = self.set.rung(), if hears_itself => News::Look,
+                () = self.set.woken(), if hears_itself => News::Look,
                 loaded = self.hub.bpf(), if self.is_loading => News::Loaded(loaded.map(Box::new)),
                 many = self.exits.many() => News::Records(many),
                 heard = self.seat.words() => News::Words(heard),

@@ -11,10 +11,12 @@ use probe_daemon::{
     client::{ClientError, Word},
 };
 use probe_user::{
-    model::{Backend, Life, Until},
+    model::{Life, Until},
     unstable::{bpf::load::Plan, wait::Target},
 };
 use tokio::{sync::mpsc, task::JoinSet};
+
+use crate::output::Backend;
 
 /// A word, or why there will be no more of them.
 pub(super) type Heard = Result<Word, ClientError>;

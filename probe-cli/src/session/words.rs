@@ -6,7 +6,6 @@ use probe_daemon::{
     api::Outcome,
     client::{ClientError, Word},
 };
-use probe_user::unstable::wait::WokenBy;
 use tokio::time::{Instant, timeout_at};
 
 use super::{
@@ -51,7 +50,7 @@ impl Session {
 
     /// Each word is a reason to look, whatever it says, and so is the end.
     pub(super) fn heed(&mut self, words: Vec<Heard>) -> io::Result<()> {
-        self.set.woken(WokenBy::Daemon);
+        self.set.record_external_wake();
         self.teller.clock.sync();
         let bar = self.progress.take();
         let told = beside(bar.as_ref(), || self.heed_each(words));
@@ -77,7 +76,7 @@ impl Session {
             Word::Armed(_) => {
                 if self.seat.state == State::Asked {
                     self.seat.state = State::Armed;
-                    self.set.go_first();
+                    self.set.reregister();
                     self.serve_by(self.serving());
                     // Or the first look is still to come: what ends from now on is
                     // told, but was not waited for.

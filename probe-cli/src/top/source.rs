@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use jiff::tz::TimeZone;
 use probe_daemon::client::{self, ClientError};
 use probe_user::{
-    model::{Backend, Cgroup, CgroupId, Container, Record},
+    model::{Cgroup, CgroupId, Container, Record},
     unstable::{
         clock::WallClock,
         container::Resolver,
@@ -19,6 +19,7 @@ use tokio::{
 };
 
 use super::{Death, Event, Live, Place};
+use crate::output::Backend;
 
 /// How often the living are counted.
 const CENSUS_EVERY: Duration = Duration::from_secs(2);

@@ -1,24 +1,21 @@
-//! The ladder: what may wake a wait.
+//! What may wake a wait.
 
-/// One rung, best first.
+/// A kind of wake-up source, best first. Each may also use all that stand below it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Backend {
-    /// A privileged daemon's stream.
-    Daemon,
-    /// Records of our own BPF programs, and all that [`Backend::Pidfd`] has.
+    /// Records of our own BPF programs.
     Bpf,
     /// `cgroup.events` and pidfds.
     Pidfd,
-    /// Nothing but the timer.
+    /// The timer alone.
     Poll,
 }
 
 impl Backend {
-    /// The word in JSON and on the command line.
+    /// A stable word for logs and JSON.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
-            Self::Daemon => "daemon",
             Self::Bpf => "bpf",
             Self::Pidfd => "pidfd",
             Self::Poll => "poll",

@@ -1,9 +1,8 @@
-//! A wait that is armed: facts, a bell, and the loop between them.
+//! A wait that is armed: facts, a waker, and the loop between them.
 
 use std::{io, sync::Arc};
 
 use super::{
-    bell::{Bell, WokenBy},
     condition::{Answer, Facts},
     dying::{self, Dying},
     hub::Hub,
@@ -11,6 +10,7 @@ use super::{
     occupancy::Occupancy,
     processes::Processes,
     target::Target,
+    waker::{Waker, WokenBy},
     watch::Watch,
 };
 use crate::{
@@ -27,7 +27,7 @@ pub struct Wait {
     processes: Processes,
     members: Members,
     dying: Dying,
-    bell: Arc<Bell>,
+    waker: Arc<Waker>,
 }
 
 /// How a condition became true.
@@ -44,14 +44,14 @@ pub struct Met {
 impl Hub {
     /// Arms a wait: what happens from now on is not missed.
     pub fn arm(&self, target: Target, until: Until) -> io::Result<Wait> {
-        self.arm_with(target, until, Bell::new())
+        self.arm_with(target, until, Waker::new())
     }
 
     pub(super) fn arm_with(
         &self,
         target: Target,
         until: Until,
-        bell: Arc<Bell>,
+        waker: Arc<Waker>,
     ) -> io::Result<Wait> {
         let watch = |(pinned, path)| (self.watch(pinned), path);
         let tier = self.tier();
@@ -59,13 +59,13 @@ impl Hub {
             until,
             tier,
             cgroups: target.cgroups.into_iter().map(watch).collect(),
-            processes: Processes::new(until, tier, Arc::clone(&bell)),
+            processes: Processes::new(until, tier, Arc::clone(&waker)),
             members: Members::default(),
             dying: Dying::default(),
-            bell,
+            waker,
         };
         for (watch, _) in &wait.cgroups {
-            watch.tie(&wait.bell);
+            watch.attach(&wait.waker);
         }
         for process in target.processes {
             wait.processes.add(process.with_tier(tier)?);
@@ -99,11 +99,11 @@ impl Wait {
         self.dying.give_up_strangers();
     }
 
-    pub(super) fn go_first(&self) {
+    pub(super) fn reregister(&self) {
         for (watch, _) in &self.cgroups {
-            watch.go_first();
+            watch.reregister();
         }
-        self.processes.go_first();
+        self.processes.reregister();
     }
 
     /// Resolves once it holds. May be dropped and called again.
@@ -118,7 +118,7 @@ impl Wait {
                     woken_by,
                 });
             }
-            woken_by = Some(self.bell.rung().await);
+            woken_by = Some(self.waker.woken().await);
         }
     }
 
@@ -195,20 +195,20 @@ impl Wait {
     }
 
     fn facts(&mut self) -> io::Result<Facts> {
-        let sights = self.cgroups.iter().map(|(watch, _)| watch.pinned.sight());
-        let sights = sights.collect::<io::Result<Vec<_>>>()?;
-        if sights.iter().any(|it| it.level == Level::Populated) {
+        let observations = self.cgroups.iter().map(|(watch, _)| watch.pinned.observe());
+        let observations = observations.collect::<io::Result<Vec<_>>>()?;
+        if observations.iter().any(|it| it.level == Level::Populated) {
             self.dying.forget();
         }
         // A search finds on v2 whoever there is, on v1 as far as we know.
         let is_searched = self.dying.is_searched();
-        let mut sights_of = sights.iter().zip(&self.cgroups);
-        let is_doubtful = sights_of.any(|(sight, (watch, _))| {
+        let mut observations_of = observations.iter().zip(&self.cgroups);
+        let is_doubtful = observations_of.any(|(observation, (watch, _))| {
             let is_found = is_searched && watch.pinned.is_v2();
-            !sight.is_certain && !is_found
+            !observation.is_certain && !is_found
         });
         Ok(Facts {
-            cgroups: sights.iter().map(|it| it.level).collect(),
+            cgroups: observations.iter().map(|it| it.level).collect(),
             processes: self.processes.lives()?,
             searched: false,
             is_dying: self.dying.remain()?,
@@ -243,7 +243,7 @@ impl Wait {
         if facts.is_doubtful && !self.dying.is_searched() {
             let seen = (self.cgroups.as_slice(), facts.cgroups.as_slice());
             self.dying
-                .search(seen, &self.members, self.tier, &self.bell)?;
+                .search(seen, &self.members, self.tier, &self.waker)?;
         }
         if !self.until.is_about_processes() {
             return Ok(false);

@@ -40,7 +40,7 @@ pub(super) struct Joining {
     tasks: JoinSet<()>,
     loaded: Option<oneshot::Receiver<Result<Stream, LoadError>>>,
     /// For tests: the reader ends as if the ring were broken.
-    stop: Arc<Notify>,
+    fail_reader: Arc<Notify>,
 }
 
 impl Hub {
@@ -63,7 +63,7 @@ impl Hub {
         let (sender, receiver) = oneshot::channel();
         let serving = decisive::serve(
             Arc::clone(&self.shared),
-            Arc::clone(&self.bpf.stop),
+            Arc::clone(&self.bpf.fail_reader),
             load_on_thread(plan),
             sender,
         );
@@ -131,15 +131,16 @@ impl Hub {
         self.shared.programs.lock().as_ref().map(ask)
     }
 
-    /// For tests: the rings are not read any more.
+    /// For tests: ends the reader of the ring, as an error would.
     #[doc(hidden)]
-    pub fn stop_reading(&self) {
-        self.bpf.stop.notify_one();
+    pub fn fail_ring_reader(&self) {
+        self.bpf.fail_reader.notify_one();
     }
 
-    /// For tests: the programs are gone, which their reader has yet to notice.
+    /// For tests: closes the files of the BPF programs behind the back of the
+    /// ring's reader.
     #[doc(hidden)]
-    pub fn close_files(&self) {
+    pub fn close_bpf_files(&self) {
         self.shared.programs.set(None);
     }
 }

@@ -1,5 +1,5 @@
-//! The decisive ring: read until it breaks. Its records ring bells, its losses
-//! are a doubt; neither decides anything.
+//! The decisive ring: read until it fails. Its records wake waits, its losses
+//! shorten their timers; neither decides anything.
 
 use std::{
     sync::{Arc, Weak},
@@ -14,8 +14,8 @@ use tokio::{
 
 use super::{
     backoff::Doubt,
-    bell::WokenBy,
     hub::{Shared, lock},
+    waker::WokenBy,
 };
 use crate::{
     bpf::{
@@ -28,13 +28,13 @@ use crate::{
     readiness::register,
 };
 
-/// How often the loss counters are read while somebody waits: as often as the
-/// timer of a long wait looks anyway.
+/// How often the loss counters are read: as often as the timer of a long wait
+/// looks anyway.
 const COUNTERS_EVERY: Duration = Duration::from_secs(5);
 
 pub(super) async fn serve(
     shared: Arc<Shared>,
-    stop: Arc<Notify>,
+    fail_reader: Arc<Notify>,
     loading: oneshot::Receiver<Result<(Attached, Rings), LoadError>>,
     tell: oneshot::Sender<Result<Stream, LoadError>>,
 ) {
@@ -49,7 +49,7 @@ pub(super) async fn serve(
     let Ok(mut decisive) = register(rings.decisive, Interest::READABLE) else {
         return;
     };
-    // A ring that cannot name a cgroup wakes nobody.
+    // A ring whose records name no cgroup wakes no wait.
     let least = if attached.knows_cgroups() {
         Doubt::None
     } else {
@@ -66,16 +66,16 @@ pub(super) async fn serve(
     shared.doubt.send_replace(least);
     shared.wake_all(WokenBy::Timer);
     let _nobody_asks = tell.send(Ok(rings.stream));
-    let ended = follow(&shared, &stop, &mut decisive, least).await;
+    let ended = follow(&shared, &fail_reader, &mut decisive, least).await;
     tracing::warn!("the ring buffer cannot be waited for any more ({ended}): others serve");
     shared.programs.set(None);
     shared.doubt.send_replace(Doubt::Always);
 }
 
-/// Until the ring breaks.
+/// Reads until the ring fails, and returns why.
 async fn follow(
     shared: &Shared,
-    stop: &Notify,
+    fail_reader: &Notify,
     decisive: &mut AsyncFd<RingBuf<MapData>>,
     least: Doubt,
 ) -> std::io::Error {
@@ -92,14 +92,16 @@ async fn follow(
                     // A record between the last look and this line is looked at
                     // now; one after it makes the ring readable again.
                     drain(shared, decisive.get_mut());
-                    // The losses can wait, whoever was woken cannot.
+                    // The loss counters are read later, so that the waits that were
+                    // woken run first.
                     continue;
                 }
             },
-            () = stop.notified() => return std::io::Error::other("told to stop"),
+            () = fail_reader.notified() => return std::io::Error::other("told to stop"),
             _ = counters.tick() => shared.forget_the_abandoned(),
         }
-        // Who cannot tell what was lost cannot be relied on.
+        // Without loss counters we cannot know whether records are missing, so
+        // the ring is given up.
         let Some(now) = shared.programs.losses() else {
             return std::io::Error::other("its counters cannot be read");
         };

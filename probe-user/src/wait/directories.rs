@@ -1,5 +1,5 @@
-//! Rings for cgroups that somebody removes: one inotify instance for all waits
-//! of a hub, made when the first wait that has no BPF takes longer.
+//! Wakes waits when the directory of their cgroup is removed: one inotify instance
+//! for all waits of a hub, made when the first wait without BPF takes longer.
 
 use std::{
     collections::HashMap,
@@ -9,7 +9,7 @@ use std::{
 
 use tokio::{io::Interest, task::JoinHandle};
 
-use super::bell::{Ropes, WokenBy};
+use super::waker::{Wakers, WokenBy};
 use crate::{
     cgroup::removals::{Entry, Removals},
     readiness::register,
@@ -26,7 +26,7 @@ struct Served {
     reader: JoinHandle<()>,
 }
 
-type Awaited = Mutex<HashMap<Entry, Weak<Ropes>>>;
+type Awaited = Mutex<HashMap<Entry, Weak<Wakers>>>;
 
 impl Drop for Served {
     fn drop(&mut self) {
@@ -35,18 +35,18 @@ impl Drop for Served {
 }
 
 impl Directories {
-    /// Whether the removal of this open directory pulls the ropes from now on.
-    pub(super) fn tie(&self, directory: BorrowedFd<'_>, ropes: &Arc<Ropes>) -> bool {
+    /// Wakes `wakers` when this open directory is removed; whether that works.
+    pub(super) fn attach(&self, directory: BorrowedFd<'_>, wakers: &Arc<Wakers>) -> bool {
         let mut served = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let tied = match served.as_ref() {
-            Some(served) => served.tie(directory, ropes),
+        let attached = match served.as_ref() {
+            Some(served) => served.attach(directory, wakers),
             None => Served::start().and_then(|new| {
-                let tied = new.tie(directory, ropes);
+                let attached = new.attach(directory, wakers);
                 *served = Some(new);
-                tied
+                attached
             }),
         };
-        match tied {
+        match attached {
             Ok(()) => true,
             Err(error) => {
                 tracing::debug!(%error, "no inotify: the timer serves");
@@ -68,18 +68,18 @@ impl Served {
         })
     }
 
-    fn tie(&self, directory: BorrowedFd<'_>, ropes: &Arc<Ropes>) -> std::io::Result<()> {
+    fn attach(&self, directory: BorrowedFd<'_>, wakers: &Arc<Wakers>) -> std::io::Result<()> {
         let mut awaited = self.awaited.lock().unwrap_or_else(PoisonError::into_inner);
         self.forget_the_abandoned(&mut awaited);
         let entry = self.removals.watch(directory)?;
-        awaited.insert(entry, Arc::downgrade(ropes));
+        awaited.insert(entry, Arc::downgrade(wakers));
         Ok(())
     }
 
-    fn forget_the_abandoned(&self, awaited: &mut HashMap<Entry, Weak<Ropes>>) {
+    fn forget_the_abandoned(&self, awaited: &mut HashMap<Entry, Weak<Wakers>>) {
         let mut abandoned = Vec::new();
-        awaited.retain(|(watch, _), ropes| {
-            let is_awaited = ropes.strong_count() > 0;
+        awaited.retain(|(watch, _), wakers| {
+            let is_awaited = wakers.strong_count() > 0;
             if !is_awaited {
                 abandoned.push(*watch);
             }
@@ -107,11 +107,11 @@ async fn read(removals: Arc<Removals>, awaited: Arc<Awaited>) {
         guard.clear_ready();
         removals.drain(|removed| {
             let awaited = awaited.lock().unwrap_or_else(PoisonError::into_inner);
-            let rings = awaited
+            let matching = awaited
                 .iter()
                 .filter(|(entry, _)| removed.as_ref().is_none_or(|removed| removed == *entry))
-                .filter_map(|(_, ropes)| ropes.upgrade());
-            rings.for_each(|ropes| ropes.pull(WokenBy::Directory));
+                .filter_map(|(_, wakers)| wakers.upgrade());
+            matching.for_each(|wakers| wakers.wake(WokenBy::Directory));
         });
     }
 }

@@ -12,9 +12,9 @@ use tokio::{
 };
 
 use super::{
-    bell::{Bell, WokenBy},
     members::Members,
     occupancy::Occupancy,
+    waker::{Waker, WokenBy},
     watch::Watch,
 };
 use crate::{
@@ -27,10 +27,10 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Cgroups with their paths below the root, and what each was just now.
-pub(super) type Seen<'a> = (&'a [(Arc<Watch<Occupancy>>, String)], &'a [Level]);
+pub(super) type ObservedCgroups<'a> = (&'a [(Arc<Watch<Occupancy>>, String)], &'a [Level]);
 
 /// Pid and start of those who name one of the v2 cgroups as their own.
-pub(super) fn left_behind((cgroups, levels): Seen<'_>) -> io::Result<Vec<(u32, u64)>> {
+pub(super) fn left_behind((cgroups, levels): ObservedCgroups<'_>) -> io::Result<Vec<(u32, u64)>> {
     let mut found = Vec::new();
     for ((watch, path), &level) in cgroups.iter().zip(levels) {
         if watch.pinned.is_v2() {
@@ -52,7 +52,7 @@ struct Search {
     members: Vec<Watch<PinnedProcess>>,
     strangers: Vec<Watch<PinnedProcess>>,
     end: Instant,
-    /// Rings when the patience is at its end.
+    /// Wakes the wait when the patience is at its end.
     alarm: JoinHandle<()>,
 }
 
@@ -75,10 +75,10 @@ impl Dying {
     /// Looks for them; `members` are those whom somebody saw.
     pub(super) fn search(
         &mut self,
-        seen: Seen<'_>,
+        seen: ObservedCgroups<'_>,
         members: &Members,
         tier: Backend,
-        bell: &Arc<Bell>,
+        waker: &Arc<Waker>,
     ) -> io::Result<()> {
         let pin = |(pid, start_ns)| PinnedProcess::open_started(pid, start_ns, tier).ok();
         let mut certain: Vec<_> = left_behind(seen)?.into_iter().filter_map(pin).collect();
@@ -93,7 +93,7 @@ impl Dying {
                 found.extend(pin((pid, start_ns)));
             }
         }
-        self.found(certain, strangers, bell);
+        self.found(certain, strangers, waker);
         Ok(())
     }
 
@@ -101,22 +101,22 @@ impl Dying {
         &mut self,
         members: Vec<PinnedProcess>,
         strangers: Vec<PinnedProcess>,
-        bell: &Arc<Bell>,
+        waker: &Arc<Waker>,
     ) {
         let watch = |process| {
             let watch = Watch::process(process);
-            watch.tie(bell);
+            watch.attach(waker);
             watch
         };
         let end = Instant::now() + PATIENCE;
-        let rung = Arc::clone(bell);
+        let alarm = Arc::clone(waker);
         self.search = Some(Search {
             members: members.into_iter().map(watch).collect(),
             strangers: strangers.into_iter().map(watch).collect(),
             end,
             alarm: tokio::spawn(async move {
                 sleep_until(end).await;
-                rung.ring(WokenBy::Timer);
+                alarm.wake(WokenBy::Timer);
             }),
         });
     }

@@ -11,8 +11,8 @@ use std::{
 use tokio::sync::watch;
 
 use super::{
-    backoff::Doubt, bell::WokenBy, directories::Directories, occupancy::Occupancy,
-    programs::Programs, watch::Watch,
+    backoff::Doubt, directories::Directories, occupancy::Occupancy, programs::Programs,
+    waker::WokenBy, watch::Watch,
 };
 use crate::{
     cgroup::pinned::PinnedCgroup,

@@ -58,7 +58,7 @@
 
 mod armed;
 pub mod backoff;
-mod bell;
+
 #[cfg(feature = "bpf")]
 mod bpf;
 pub mod condition;
@@ -77,10 +77,10 @@ mod target;
 #[cfg(test)]
 mod tests;
 mod waiter;
+mod waker;
 mod watch;
 
 pub use armed::{Met, Wait};
-pub use bell::WokenBy;
 #[cfg(feature = "bpf")]
 pub use bpf::BpfError;
 pub use hub::Hub;
@@ -90,3 +90,4 @@ pub use waiter::{
     ArmedWait, BuildError, WaitBuilder, WaitError, Waiter, WaiterBuilder, wait_blocking,
     wait_blocking_for,
 };
+pub use waker::WokenBy;

@@ -21,9 +21,9 @@ pub(super) struct Occupancy {
 
 /// What was seen of a cgroup at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Sight {
+pub(super) struct Observation {
     pub(super) level: Level,
-    /// Else somebody who is dying may be in it.
+    /// Otherwise a task that is exiting may still be in it.
     pub(super) is_certain: bool,
 }
 
@@ -55,13 +55,13 @@ impl Occupancy {
     }
 
     /// What it is at this moment.
-    pub(super) fn sight(&self) -> io::Result<Sight> {
+    pub(super) fn observe(&self) -> io::Result<Observation> {
         let level = self.cgroup.level()?;
         let is_told = level == Level::Populated
             || level == Level::Empty && self.cgroup.events().is_some()
             || !departure::is_late();
         if is_told {
-            return Ok(Sight {
+            return Ok(Observation {
                 level,
                 is_certain: true,
             });
@@ -76,7 +76,7 @@ impl Occupancy {
 }
 
 /// What files that show nobody are worth.
-fn judge(level: Level, told: Option<Told>, at_first: Option<Level>, is_v2: bool) -> Sight {
+fn judge(level: Level, told: Option<Told>, at_first: Option<Level>, is_v2: bool) -> Observation {
     let (level, is_certain) = match (told, at_first) {
         (Some(Told::Empty), _) => (level, true),
         // In the second case whoever was in it has not left.
@@ -87,7 +87,7 @@ fn judge(level: Level, told: Option<Told>, at_first: Option<Level>, is_v2: bool)
         (Some(Told::Unchanged), Some(Level::Empty)) if is_v2 => (level, true),
         _ => (level, false),
     };
-    Sight { level, is_certain }
+    Observation { level, is_certain }
 }
 
 #[cfg(test)]
@@ -97,36 +97,45 @@ mod tests {
     #[test]
     fn who_was_seen_and_has_not_left_is_there_though_no_list_says_so() {
         for told in [Told::Unchanged, Told::Populated] {
-            let sight = judge(Level::Removed, Some(told), Some(Level::Populated), false);
-            assert_eq!(sight.level, Level::Populated);
+            let observation = judge(Level::Removed, Some(told), Some(Level::Populated), false);
+            assert_eq!(observation.level, Level::Populated);
         }
     }
 
     #[test]
     fn an_empty_list_is_believed_once_the_kernel_half_agrees() {
-        let sight = judge(
+        let observation = judge(
             Level::Empty,
             Some(Told::Empty),
             Some(Level::Populated),
             false,
         );
-        assert_eq!((sight.level, sight.is_certain), (Level::Empty, true));
-        let sight = judge(
+        assert_eq!(
+            (observation.level, observation.is_certain),
+            (Level::Empty, true)
+        );
+        let observation = judge(
             Level::Removed,
             Some(Told::Unchanged),
             Some(Level::Empty),
             true,
         );
-        assert_eq!((sight.level, sight.is_certain), (Level::Removed, true));
+        assert_eq!(
+            (observation.level, observation.is_certain),
+            (Level::Removed, true)
+        );
     }
 
     #[test]
     fn a_list_that_was_empty_at_first_proves_nothing() {
         for told in [None, Some(Told::Unchanged)] {
-            let sight = judge(Level::Empty, told, Some(Level::Empty), false);
-            assert_eq!((sight.level, sight.is_certain), (Level::Empty, false));
+            let observation = judge(Level::Empty, told, Some(Level::Empty), false);
+            assert_eq!(
+                (observation.level, observation.is_certain),
+                (Level::Empty, false)
+            );
         }
-        let sight = judge(Level::Removed, None, Some(Level::Empty), true);
-        assert!(!sight.is_certain);
+        let observation = judge(Level::Removed, None, Some(Level::Empty), true);
+        assert!(!observation.is_certain);
     }
 }

@@ -2,23 +2,23 @@
 
 use std::{io, sync::Arc};
 
-use super::{bell::Bell, watch::Watch};
+use super::{waker::Waker, watch::Watch};
 use crate::{
     model::{Backend, Life, Until},
     proc::pinned::{PinProcessError, PinnedProcess},
 };
 
-/// Those that have not come as far as is asked. Each rings when it does.
+/// Those that have not come as far as is asked. Each wakes the wait when it does.
 #[derive(Debug)]
 pub(super) struct Processes {
     watches: Vec<Watch<PinnedProcess>>,
     wanted: Life,
     tier: Backend,
-    bell: Arc<Bell>,
+    waker: Arc<Waker>,
 }
 
 impl Processes {
-    pub(super) const fn new(until: Until, tier: Backend, bell: Arc<Bell>) -> Self {
+    pub(super) const fn new(until: Until, tier: Backend, waker: Arc<Waker>) -> Self {
         let wanted = match until {
             Until::Reaped => Life::Reaped,
             _ => Life::Exited,
@@ -27,7 +27,7 @@ impl Processes {
             watches: Vec::new(),
             wanted,
             tier,
-            bell,
+            waker,
         }
     }
 
@@ -39,15 +39,15 @@ impl Processes {
         self.watches.iter().any(|it| it.pinned.pidfd().is_some())
     }
 
-    pub(super) fn go_first(&self) {
+    pub(super) fn reregister(&self) {
         for watch in &self.watches {
-            watch.go_first();
+            watch.reregister();
         }
     }
 
     pub(super) fn add(&mut self, process: PinnedProcess) {
         let watch = Watch::process(process);
-        watch.tie(&self.bell);
+        watch.attach(&self.waker);
         self.watches.push(watch);
     }
 

@@ -1,20 +1,20 @@
-//! Several waits under one bell: done when enough of them are.
+//! Several waits with one waker: done when enough of them are.
 
 use std::{io, sync::Arc};
 
 use super::{
     armed::{Met, Wait},
-    bell::{Bell, WokenBy},
     condition::Answer,
     hub::Hub,
     target::Target,
+    waker::{Waker, WokenBy},
 };
 use crate::model::Until;
 
 /// See the module.
 #[derive(Debug)]
 pub struct WaitSet {
-    bell: Arc<Bell>,
+    waker: Arc<Waker>,
     waits: Vec<(Wait, Option<Met>)>,
     has_looked: bool,
     woken_by: Option<WokenBy>,
@@ -23,7 +23,7 @@ pub struct WaitSet {
 impl Default for WaitSet {
     fn default() -> Self {
         Self {
-            bell: Bell::new(),
+            waker: Waker::new(),
             waits: Vec::new(),
             has_looked: false,
             woken_by: None,
@@ -34,14 +34,14 @@ impl Default for WaitSet {
 impl WaitSet {
     /// Adds a wait; what happens from now on is not missed.
     pub fn arm(&mut self, hub: &Hub, target: Target, until: Until) -> io::Result<()> {
-        let wait = hub.arm_with(target, until, Arc::clone(&self.bell))?;
+        let wait = hub.arm_with(target, until, Arc::clone(&self.waker))?;
         self.waits.push((wait, None));
         Ok(())
     }
 
-    /// A wait that rings the same bell and is not counted.
+    /// A wait that wakes the set as well, but is not counted as one of it.
     pub fn arm_beside(&self, hub: &Hub, target: Target, until: Until) -> io::Result<Wait> {
-        hub.arm_with(target, until, Arc::clone(&self.bell))
+        hub.arm_with(target, until, Arc::clone(&self.waker))
     }
 
     /// Looks at those that are not done yet; how many are done now. One that is
@@ -60,8 +60,8 @@ impl WaitSet {
         Ok(self.waits.iter().filter(|(_, met)| met.is_some()).count())
     }
 
-    /// The look when the time is up: whoever is dying and need not be a member does
-    /// not keep a v1 cgroup from being empty, as far as anybody knows.
+    /// The look when the time is up. Processes that are exiting and may or may not
+    /// be members no longer keep a v1 cgroup from counting as empty.
     pub fn look_at_last(&mut self) -> io::Result<usize> {
         for (wait, met) in &mut self.waits {
             if met.is_none() {
@@ -72,18 +72,18 @@ impl WaitSet {
         self.look()
     }
 
-    /// Somebody else has come to wait for the same, such as a daemon that was
-    /// asked to: these are woken before it.
-    pub fn go_first(&self) {
+    /// Another process has begun to watch the same targets, such as a daemon that
+    /// was asked to: registers with the kernel again, to be woken before it.
+    pub fn reregister(&self) {
         for (wait, _) in &self.waits {
-            wait.go_first();
+            wait.reregister();
         }
     }
 
     /// Resolves once `needed` of them are done. May be dropped and called again.
     pub async fn met(&mut self, needed: usize) -> io::Result<()> {
         while self.look()? < needed {
-            self.rung().await;
+            self.woken().await;
         }
         Ok(())
     }
@@ -101,16 +101,18 @@ impl WaitSet {
     }
 
     /// Resolves when there is a reason to look; never, if nothing is watched.
-    pub async fn rung(&mut self) {
-        self.woken_by = Some(self.bell.rung().await);
+    pub async fn woken(&mut self) {
+        self.woken_by = Some(self.waker.woken().await);
     }
 
-    /// Something beside the watches is a reason to look.
-    pub const fn woken(&mut self, by: WokenBy) {
-        self.woken_by = Some(by);
+    /// Notes that the caller has a reason of its own for the next
+    /// [`look`](Self::look): waits that it finds done were woken by
+    /// [`WokenBy::External`].
+    pub const fn record_external_wake(&mut self) {
+        self.woken_by = Some(WokenBy::External);
     }
 
-    /// For what happened beside the watches, such as an exit record.
+    /// To tell them of what happened beside the watches, such as an exit record.
     pub fn waits_mut(&mut self) -> impl Iterator<Item = &mut Wait> {
         self.waits.iter_mut().map(|(wait, _)| wait)
     }

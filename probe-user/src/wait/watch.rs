@@ -1,5 +1,5 @@
-//! One cgroup or process that is waited for: pinned once, however many wait for
-//! it, with a task that rings their bells on every reason to look.
+//! One cgroup or process that is watched: pinned once, however many waits watch
+//! it, with a task that wakes them on every reason to look.
 
 use std::{
     future::pending,
@@ -17,9 +17,9 @@ use tokio::{
 
 use super::{
     backoff::{Backoff, Doubt},
-    bell::{Bell, Ropes, WokenBy},
     directories::Directories,
     occupancy::Occupancy,
+    waker::{Waker, Wakers, WokenBy},
 };
 use crate::{
     model::{Backend, Life},
@@ -27,12 +27,12 @@ use crate::{
     readiness::register,
 };
 
-/// See the module. Dropping the last one ends its task and closes its files.
+/// See the module. Dropping it ends its task and closes its files.
 #[derive(Debug)]
 pub(super) struct Watch<T> {
     pub(super) pinned: Arc<T>,
-    ropes: Arc<Ropes>,
-    anew: Arc<Notify>,
+    wakers: Arc<Wakers>,
+    reregister: Arc<Notify>,
     follower: JoinHandle<()>,
 }
 
@@ -43,25 +43,25 @@ impl<T> Drop for Watch<T> {
 }
 
 impl<T> Watch<T> {
-    /// From now on no reason to look is missed.
-    pub(super) fn tie(&self, bell: &Arc<Bell>) {
-        self.ropes.tie(bell);
+    /// Wakes this waker as well, on every reason to look from now on.
+    pub(super) fn attach(&self, waker: &Arc<Waker>) {
+        self.wakers.attach(waker);
     }
 
     pub(super) fn wake(&self, by: WokenBy) {
-        self.ropes.pull(by);
+        self.wakers.wake(by);
     }
 
-    /// Somebody else has come to watch the same. Of all who poll a file the
-    /// kernel wakes the last comer first (`add_wait_queue`), mostly on the same
-    /// CPU, where the others then wait for it: so comes once more.
-    pub(super) fn go_first(&self) {
-        self.anew.notify_one();
+    /// Another program has begun to poll the same file. The kernel wakes the
+    /// newest poller first (`add_wait_queue`), mostly on the CPU where the others
+    /// would run too. So this watch registers again, and is the newest once more.
+    pub(super) fn reregister(&self) {
+        self.reregister.notify_one();
     }
 }
 
 impl Watch<Occupancy> {
-    /// `doubt` is what the hub thinks of its wakers.
+    /// `doubt` says how far the hub relies on its sources of wake-ups.
     pub(super) fn cgroup(
         pinned: Occupancy,
         tier: Backend,
@@ -69,12 +69,12 @@ impl Watch<Occupancy> {
         directories: Arc<Directories>,
     ) -> Self {
         let pinned = Arc::new(pinned);
-        let ropes = Arc::new(Ropes::default());
-        let anew = Arc::new(Notify::new());
+        let wakers = Arc::new(Wakers::default());
+        let reregister = Arc::new(Notify::new());
         let follower = Follower {
             pinned: Arc::clone(&pinned),
-            ropes: Arc::clone(&ropes),
-            anew: Arc::clone(&anew),
+            wakers: Arc::clone(&wakers),
+            reregister: Arc::clone(&reregister),
             tier,
             doubt,
             directories,
@@ -82,8 +82,8 @@ impl Watch<Occupancy> {
         let follower = follower.follow();
         Self {
             pinned,
-            ropes,
-            anew,
+            wakers,
+            reregister,
             follower: tokio::spawn(follower),
         }
     }
@@ -92,25 +92,29 @@ impl Watch<Occupancy> {
 impl Watch<PinnedProcess> {
     pub(super) fn process(pinned: PinnedProcess) -> Self {
         let pinned = Arc::new(pinned);
-        let ropes = Arc::new(Ropes::default());
-        let anew = Arc::new(Notify::new());
-        let follower = follow_process(Arc::clone(&pinned), Arc::clone(&ropes), Arc::clone(&anew));
+        let wakers = Arc::new(Wakers::default());
+        let reregister = Arc::new(Notify::new());
+        let follower = follow_process(
+            Arc::clone(&pinned),
+            Arc::clone(&wakers),
+            Arc::clone(&reregister),
+        );
         Self {
             pinned,
-            ropes,
-            anew,
+            wakers,
+            reregister,
             follower: tokio::spawn(follower),
         }
     }
 }
 
 /// Looks of the timer before inotify is set up: most waits are over by then.
-const SHORT: u32 = 3;
+const LOOKS_BEFORE_INOTIFY: u32 = 3;
 
 struct Follower {
     pinned: Arc<Occupancy>,
-    ropes: Arc<Ropes>,
-    anew: Arc<Notify>,
+    wakers: Arc<Wakers>,
+    reregister: Arc<Notify>,
     tier: Backend,
     doubt: watch::Receiver<Doubt>,
     directories: Arc<Directories>,
@@ -127,20 +131,21 @@ impl Follower {
         let mut ready = ready_fd(events, Interest::PRIORITY);
         let mut backoff = Backoff::new();
         let mut timed = 0;
-        let mut is_tied = None;
+        let mut has_inotify = None;
         loop {
             let is_alone = self.doubt.has_changed().is_err();
             let mut doubt = match *self.doubt.borrow_and_update() {
                 // The hub is gone, and its ring with it.
                 _ if is_alone => Doubt::Always,
-                // The ring of a v2 cgroup relies on who polls this file.
+                // For a v2 cgroup the BPF programs rely on a poller of this file.
                 _ if ready.is_none() && pinned.is_v2() => Doubt::Always,
                 doubt => doubt,
             };
-            if doubt == Doubt::Always && timed >= SHORT && self.tier != Backend::Poll {
-                let is_tied = *is_tied.get_or_insert_with(|| self.tie());
+            if doubt == Doubt::Always && timed >= LOOKS_BEFORE_INOTIFY && self.tier != Backend::Poll
+            {
+                let has_inotify = *has_inotify.get_or_insert_with(|| self.watch_directory());
                 // v1 has nothing but this and the timer.
-                if is_tied && ready.is_some() {
+                if has_inotify && ready.is_some() {
                     doubt = Doubt::Late;
                 }
             }
@@ -148,7 +153,7 @@ impl Follower {
             let by = tokio::select! {
                 biased;
                 () = notified(ready.as_ref(), Interest::PRIORITY) => WokenBy::Events,
-                () = self.anew.notified() => {
+                () = self.reregister.notified() => {
                     drop(ready.take());
                     ready = ready_fd(events, Interest::PRIORITY);
                     continue;
@@ -162,17 +167,17 @@ impl Follower {
                     WokenBy::Timer
                 }
             };
-            self.ropes.pull(by);
+            self.wakers.wake(by);
         }
     }
 
-    fn tie(&self) -> bool {
+    fn watch_directory(&self) -> bool {
         self.directories
-            .tie(self.pinned.cgroup.as_fd(), &self.ropes)
+            .attach(self.pinned.cgroup.as_fd(), &self.wakers)
     }
 }
 
-async fn follow_process(pinned: Arc<PinnedProcess>, ropes: Arc<Ropes>, anew: Arc<Notify>) {
+async fn follow_process(pinned: Arc<PinnedProcess>, wakers: Arc<Wakers>, reregister: Arc<Notify>) {
     let mut pidfd = ready_fd(pinned.pidfd(), Interest::READABLE);
     // A kernel that keeps a status (6.15) also hangs up at the reap (6.9).
     let tells_of_reaping = pinned
@@ -190,18 +195,18 @@ async fn follow_process(pinned: Arc<PinnedProcess>, ropes: Arc<Ropes>, anew: Arc
         let by = tokio::select! {
             biased;
             () = notified(pidfd.as_ref(), Interest::READABLE) => WokenBy::Pidfd,
-            () = anew.notified() => {
+            () = reregister.notified() => {
                 drop(pidfd.take());
                 pidfd = ready_fd(pinned.pidfd(), Interest::READABLE);
                 continue;
             }
             () = sleep_until(next_look) => WokenBy::Timer,
         };
-        // Asked before the bell is rung: who looks then sees it too.
+        // Read before the wake-up, so that the look that follows sees it too.
         let is_over = pinned.life().is_ok_and(|life| life == Life::Reaped);
-        ropes.pull(by);
-        // Nothing comes after it, and a pidfd that hung up stays ready for good:
-        // to await it again would starve all other tasks.
+        wakers.wake(by);
+        // No further wake-up follows a reap, and a pidfd that hung up stays ready
+        // for good: awaiting it again would starve all other tasks.
         if is_over {
             return;
         }
@@ -240,7 +245,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_follows_a_reaped_process_does_not_starve_the_others() {
+    fn following_a_reaped_process_does_not_starve_other_tasks() {
         let mut child = Command::new("cat")
             .stdin(Stdio::piped())
             .spawn()
@@ -267,25 +272,25 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_comes_once_more_is_woken_all_the_same() {
+    async fn a_watch_that_reregisters_is_still_woken() {
         let mut child = Command::new("cat")
             .stdin(Stdio::piped())
             .spawn()
             .expect("there is a cat");
         let pinned = PinnedProcess::open(child.id(), Backend::Pidfd).expect("it lives");
         let watch = Watch::process(pinned);
-        let bell = Bell::new();
-        watch.tie(&bell);
+        let waker = Waker::new();
+        watch.attach(&waker);
         for _ in 0..2 {
-            watch.go_first();
+            watch.reregister();
             // The follower comes to its next look.
             tokio::task::yield_now().await;
         }
         drop(child.stdin.take());
-        let rung = tokio::time::timeout(Duration::from_secs(30), async {
-            while bell.rung().await != WokenBy::Pidfd {}
+        let woken = tokio::time::timeout(Duration::from_secs(30), async {
+            while waker.woken().await != WokenBy::Pidfd {}
         });
-        rung.await.expect("not by the timer alone");
+        woken.await.expect("not by the timer alone");
         child.wait().expect("our child");
     }
 }

@@ -56,7 +56,7 @@ fn a_ring_that_nobody_reads_any_more_leaves_the_wait_to_others() {
         let hub = with_bpf().await;
         let mut wait = arm(&hub, &cgroup);
         assert!(poll_once(wait.met()).await.is_none());
-        hub.stop_reading();
+        hub.fail_ring_reader();
         until("it is given up", || !hub.has_bpf()).await;
         assert_eq!(leading_to("bpf-prog"), 0);
         assert!(poll_once(wait.met()).await.is_none());

@@ -188,7 +188,7 @@ fn waits_outlive_the_reader_of_the_ring() {
             let mut met = pin!(wait.met());
             let pending = tokio::time::timeout(Duration::ZERO, met.as_mut()).await;
             assert!(pending.is_err(), "{pending:?}");
-            hub.stop_reading();
+            hub.fail_ring_reader();
             while hub.has_bpf() {
                 tokio::task::yield_now().await;
             }

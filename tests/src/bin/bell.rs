@@ -87,7 +87,7 @@ async fn wait(hub: &Hub, target: Target, until: Until) -> Result<String> {
     say("armed")?;
     let met = wait.met().await?;
     let moment = monotonic_ns()?;
-    Ok(verdict(moment, met.woken_by))
+    Ok(verdict(moment, met.woken_by.map(WokenBy::as_str)))
 }
 
 /// As `probe wait` does, but for the lines that it prints.
@@ -124,8 +124,8 @@ async fn ask(socket: &Path, is_deaf: bool, target: Target, until: Until) -> Resu
     Ok(verdict(moment, session.finish()?.woken_by()))
 }
 
-fn verdict(moment_ns: u64, woken_by: Option<WokenBy>) -> String {
-    let by = woken_by.map_or("nothing", WokenBy::as_str);
+fn verdict(moment_ns: u64, woken_by: Option<&str>) -> String {
+    let by = woken_by.unwrap_or("nothing");
     format!("{moment_ns} {by}")
 }
 

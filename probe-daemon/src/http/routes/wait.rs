@@ -172,7 +172,7 @@ impl Waiting {
             }
             tokio::select! {
                 biased;
-                () = self.set.rung() => {}
+                () = self.set.woken() => {}
                 () = lines.closed() => return Err(Gone),
                 () = stopping.begun() => {
                     self.tell_exits(lines).await?;

@@ -1,0 +1,129 @@
+//! How a source of events tells a wait to look at its target again.
+//!
+//! A wake-up carries its source, for people and tests, and nothing else: the wait
+//! then reads the state of the target itself.
+
+use std::sync::{
+    Arc, Mutex, PoisonError, Weak,
+    atomic::{AtomicU8, Ordering},
+};
+
+use tokio::sync::Notify;
+
+/// What led to a look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum WokenBy {
+    /// The caller, by [`WaitSet::record_external_wake`](super::WaitSet::record_external_wake).
+    External,
+    /// A record of the decisive ring.
+    Ring,
+    /// A notification of `cgroup.events`.
+    Events,
+    /// A pidfd: the process exited or was reaped.
+    Pidfd,
+    /// inotify on the parent directory: the cgroup was removed.
+    Directory,
+    /// The timer, which is always armed.
+    Timer,
+}
+
+impl WokenBy {
+    const ALL: [Self; 6] = [
+        Self::External,
+        Self::Ring,
+        Self::Events,
+        Self::Pidfd,
+        Self::Directory,
+        Self::Timer,
+    ];
+
+    /// A stable word for logs and JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::External => "external",
+            Self::Ring => "ring",
+            Self::Events => "events",
+            Self::Pidfd => "pidfd",
+            Self::Directory => "directory",
+            Self::Timer => "timer",
+        }
+    }
+}
+
+/// Wakes one wait, or one set of waits. Everything that it watches shares it.
+#[derive(Debug)]
+pub(super) struct Waker {
+    notify: Notify,
+    by: AtomicU8,
+}
+
+impl Waker {
+    pub(super) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            notify: Notify::new(),
+            by: AtomicU8::new(WokenBy::Timer as u8),
+        })
+    }
+
+    /// A wake-up that comes while nothing awaits [`Waker::woken`] is remembered,
+    /// once.
+    pub(super) fn wake(&self, by: WokenBy) {
+        self.by.store(by as u8, Ordering::Relaxed);
+        self.notify.notify_one();
+    }
+
+    /// Resolves at the next wake-up, or at once if there was one since the last
+    /// call. Several wake-ups at the same time count as one, with one source.
+    pub(super) async fn woken(&self) -> WokenBy {
+        self.notify.notified().await;
+        let by = self.by.load(Ordering::Relaxed);
+        WokenBy::ALL
+            .into_iter()
+            .find(|&it| it as u8 == by)
+            .unwrap_or(WokenBy::Timer)
+    }
+}
+
+/// The wakers of all waits that watch one cgroup or process.
+#[derive(Debug, Default)]
+pub(super) struct Wakers(Mutex<Vec<Weak<Waker>>>);
+
+impl Wakers {
+    /// Adds a waker, and forgets those whose wait was dropped.
+    pub(super) fn attach(&self, waker: &Arc<Waker>) {
+        let mut wakers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        wakers.retain(|waker| waker.strong_count() > 0);
+        wakers.push(Arc::downgrade(waker));
+    }
+
+    pub(super) fn wake(&self, by: WokenBy) {
+        let wakers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for waker in wakers.iter().filter_map(Weak::upgrade) {
+            waker.wake(by);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_wake_up_that_is_not_awaited_yet_is_not_lost() {
+        let waker = Waker::new();
+        let wakers = Wakers::default();
+        wakers.attach(&waker);
+        wakers.wake(WokenBy::Ring);
+        assert_eq!(waker.woken().await, WokenBy::Ring);
+    }
+
+    #[test]
+    fn the_wakers_of_dropped_waits_are_forgotten() {
+        let wakers = Wakers::default();
+        wakers.attach(&Waker::new());
+        wakers.attach(&Waker::new());
+        assert_eq!(wakers.0.lock().expect("unpoisoned").len(), 1);
+    }
+}
