@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use probe_user::{
-    model::{Level, Life, is_within},
+    model::{CgroupState, ProcessState, is_within},
     unstable::{cgroup::mounts, fuzzing},
 };
 use procfs::{
@@ -32,21 +32,21 @@ pub fn cgroup_files(bytes: &[u8]) {
 /// `cgroup.events`: the word counts wherever it stands, and only at the
 /// beginning of a line.
 fn events(file: &[u8]) {
-    let level = fuzzing::populated(file);
+    let state = fuzzing::populated(file);
     let has = |line: &[u8]| file.split(|&byte| byte == b'\n').any(|it| it == line);
-    match level {
-        Some(Level::Empty) => assert!(has(b"populated 0")),
-        Some(Level::Populated) => assert!(has(b"populated 1")),
-        Some(Level::Removed) => panic!("a file that can be read is there"),
+    match state {
+        Some(CgroupState::Empty) => assert!(has(b"populated 0")),
+        Some(CgroupState::Populated) => assert!(has(b"populated 1")),
+        Some(CgroupState::Removed) => panic!("a file that can be read is there"),
         None => {}
     }
     let below = [b"frozen 0\n".as_slice(), file].concat();
-    assert_eq!(fuzzing::populated(&below), level);
+    assert_eq!(fuzzing::populated(&below), state);
 }
 
 /// `/proc/PID/stat`: our reading and procfs's agree, and the name cannot lie.
 fn stat(file: &[u8]) {
-    let nobodys = fuzzing::life(file, u64::MAX);
+    let nobodys = fuzzing::process_state(file, u64::MAX);
     // On anything else procfs panics.
     if !is_as_printed(file) {
         return;
@@ -57,10 +57,18 @@ fn stat(file: &[u8]) {
     if stat.starttime == u64::MAX || stat.num_threads < 1 {
         return;
     }
-    assert_eq!(nobodys, Some(Life::Reaped), "{stat:?}");
+    assert_eq!(nobodys, Some(ProcessState::Reaped), "{stat:?}");
     let is_dead = matches!(stat.state, 'Z' | 'X') && stat.num_threads <= 1;
-    let life = if is_dead { Life::Exited } else { Life::Running };
-    assert_eq!(fuzzing::life(file, stat.starttime), Some(life), "{stat:?}");
+    let state = if is_dead {
+        ProcessState::Exited
+    } else {
+        ProcessState::Running
+    };
+    assert_eq!(
+        fuzzing::process_state(file, stat.starttime),
+        Some(state),
+        "{stat:?}"
+    );
 }
 
 /// Whether a kernel may print it: a number, a name in parentheses, a letter and

@@ -8,8 +8,8 @@ use std::{fs, sync::Arc};
 use probe_daemon::unstable::state::{history::History, table::ProcessTable};
 use probe_user::{
     model::{
-        CgroupId, Comm, Container, Event, Exit, ExitStatus, Process, Record, Runtime, Scanned,
-        Start, Timed, Usage,
+        CgroupId, Comm, Container, Event, Exit, ExitStatus, Process, Record, Runtime,
+        ScannedProcess, Start, Timed, Usage,
     },
     unstable::trace::tracker::Tracker,
 };
@@ -53,8 +53,8 @@ fn process(tgid: u32) -> Process {
     }
 }
 
-fn scanned(tgid: u32) -> Scanned {
-    Scanned {
+fn scanned(tgid: u32) -> ScannedProcess {
+    ScannedProcess {
         tgid,
         start_ticks: u64::from(tgid),
         ppid: 1,

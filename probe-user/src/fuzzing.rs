@@ -5,20 +5,20 @@
 
 use crate::{
     cgroup,
-    model::{Level, Life},
+    model::{CgroupState, ProcessState},
     proc::{self, detached},
 };
 
 /// What `cgroup.events` says.
 #[must_use]
-pub fn populated(file: &[u8]) -> Option<Level> {
+pub fn populated(file: &[u8]) -> Option<CgroupState> {
     cgroup::pinned::parse_populated(file)
 }
 
 /// What `/proc/PID/stat` says of the process that started then.
 #[must_use]
-pub fn life(file: &[u8], start_ticks: u64) -> Option<Life> {
-    proc::pinned::parse_life(file, start_ticks)
+pub fn process_state(file: &[u8], start_ticks: u64) -> Option<ProcessState> {
+    proc::pinned::parse_state(file, start_ticks)
 }
 
 /// Whether who has this path in `/proc/PID/cgroup` is or was in the cgroup.

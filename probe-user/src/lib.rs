@@ -82,7 +82,7 @@ pub use self::model::Until;
 #[cfg(feature = "bpf")]
 pub use self::{
     bpf::{hook::Hook, load::LoadError},
-    model::Wanted,
+    model::Filter,
     trace::{ExitStream, OpenError, StreamError},
     wait::BpfError,
 };

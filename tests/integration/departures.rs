@@ -8,7 +8,7 @@ use std::{
 };
 
 use probe_tests::{Cgroup, Deadline, Victim, extent};
-use probe_user::{model::Level, unstable::cgroup::pinned::PinnedCgroup};
+use probe_user::{model::CgroupState, unstable::cgroup::pinned::PinnedCgroup};
 use rustix::process::Signal;
 
 /// How often `rmdir` is refused right after nothing is listed any more.
@@ -21,7 +21,7 @@ fn refusals(hierarchy: u32, make: impl Fn() -> Cgroup, words: &[&str]) -> usize 
             let pinned = PinnedCgroup::open(hierarchy, Path::new(cgroup.path()));
             let pinned = pinned.expect("our own");
             victim.signal(Signal::KILL);
-            let is_empty = || pinned.level().expect("readable") == Level::Empty;
+            let is_empty = || pinned.state().expect("readable") == CgroupState::Empty;
             while !is_empty() {}
             let removed = fs::remove_dir(cgroup.path());
             victim.wait();

@@ -7,15 +7,15 @@ use probe_tests::{Judged, Trial, record};
 const MILLISECOND_NS: u64 = 1_000_000;
 
 /// Clock readings around the two ends of a life.
-struct Life {
+struct ProcessState {
     born_ns: [u64; 2],
     died_ns: [u64; 2],
 }
 
-fn life(judged: &Judged) -> Life {
+fn life(judged: &Judged) -> ProcessState {
     let forked = judged.report["forked_ns"].as_array().expect("two readings");
     let forked = |index: usize| forked[index].as_u64().expect("a reading");
-    Life {
+    ProcessState {
         born_ns: [forked(0), forked(1)],
         died_ns: [
             record::number(judged.before.last().expect("a stamp"), "dying_ns"),
@@ -34,11 +34,11 @@ fn age_is_within_ten_milliseconds_of_the_truth() {
         let judged = (0..20)
             .map(|_| trial.judge(&words))
             .find(|judged| {
-                let Life { born_ns, died_ns } = life(judged);
+                let ProcessState { born_ns, died_ns } = life(judged);
                 born_ns[1] - born_ns[0] + died_ns[1] - died_ns[0] < 10 * MILLISECOND_NS
             })
             .expect("a quiet moment");
-        let Life { born_ns, died_ns } = life(&judged);
+        let ProcessState { born_ns, died_ns } = life(&judged);
         let (exit, age_ns) = (&judged.exit, record::number(&judged.exit, "age_ns"));
         let start_ns = record::number(exit, "start_boottime_ns");
         let end_ns = record::number(exit, "boottime_ns");

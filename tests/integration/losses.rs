@@ -15,7 +15,7 @@ use std::{
 
 use probe_tests::{Cgroup, Deadline, Victim, applicable, extent, kernel};
 use probe_user::{
-    model::{CgroupId, Record, Wanted},
+    model::{CgroupId, Filter, Record},
     unstable::{
         bpf::{
             hook::{ExitShape, Hook},
@@ -37,7 +37,7 @@ struct Tally {
 }
 
 fn plan(cgroup: &Cgroup, hooks: &[Hook]) -> Plan {
-    let mut filter = Wanted::default().kernel_filter(STREAM_BYTES);
+    let mut filter = Filter::default().kernel_filter(STREAM_BYTES);
     filter.cgroup_slots = 1;
     let directory = File::open(cgroup.path()).expect("our own");
     Plan {

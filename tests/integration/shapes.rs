@@ -6,7 +6,7 @@ use std::convert::Infallible;
 
 use probe_tests::{Cgroup, Deadline, Victim, applicable, kernel};
 use probe_user::{
-    model::{Exit, ExitStatus, Record, Via, Wanted},
+    model::{Exit, ExitStatus, Filter, Record, Via},
     unstable::{
         bpf::{
             hook::{ExitShape, Hook},
@@ -21,7 +21,7 @@ const STREAM_BYTES: u32 = 1 << 20;
 fn attached(shape: ExitShape, program: &'static str) -> (Attached, Rings) {
     let plan = Plan {
         hooks: vec![Hook::Signal, Hook::Oom],
-        filter: Wanted::default().kernel_filter(STREAM_BYTES),
+        filter: Filter::default().kernel_filter(STREAM_BYTES),
         cgroups: Vec::new(),
         pids: Vec::new(),
         stream_bytes: STREAM_BYTES,

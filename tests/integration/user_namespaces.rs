@@ -5,7 +5,7 @@ use std::{convert::Infallible, fs};
 
 use probe_tests::{Deadline, Victim, applicable, kernel, record};
 use probe_user::{
-    model::{Event, Owners, Process, Wanted},
+    model::{Event, Filter, Owners, Process},
     unstable::{
         bpf::{
             hook::{ExitShape, Hook},
@@ -92,7 +92,7 @@ fn an_exit_tells_who_owns_the_user_namespaces_whichever_program_reads_them() {
             }
             let plan = Plan {
                 hooks: Vec::new(),
-                filter: Wanted::default().kernel_filter(STREAM_BYTES),
+                filter: Filter::default().kernel_filter(STREAM_BYTES),
                 cgroups: Vec::new(),
                 pids: Vec::new(),
                 stream_bytes: STREAM_BYTES,
@@ -144,7 +144,7 @@ fn a_start_tells_who_owns_the_user_namespace() {
     applicable::needs_bpf();
     let plan = Plan {
         hooks: vec![Hook::Fork, Hook::Exec, Hook::Exit],
-        filter: Wanted::default().kernel_filter(STREAM_BYTES),
+        filter: Filter::default().kernel_filter(STREAM_BYTES),
         cgroups: Vec::new(),
         pids: Vec::new(),
         stream_bytes: STREAM_BYTES,

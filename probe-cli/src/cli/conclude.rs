@@ -12,7 +12,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use probe_daemon::api::Outcome;
 use probe_daemon::api::quantity::nanoseconds;
 use probe_user::{
-    model::{Until, Wanted},
+    model::{Filter, Until},
     unstable::{
         bpf::{
             hook::Hook,
@@ -76,7 +76,7 @@ impl Call {
         resolver: Resolver,
         stop: StopFlag,
     ) -> Result<Telling, Failure> {
-        let mut wanted = Wanted::default();
+        let mut wanted = Filter::default();
         let mut v1 = None;
         for target in named {
             // A container's are the same processes in every hierarchy.
@@ -109,7 +109,7 @@ impl Call {
     }
 
     /// What BPF is to bring: the decisions, and the records of `wanted`.
-    pub(super) fn plan(named: &[Named], wanted: &Wanted) -> io::Result<Plan> {
+    pub(super) fn plan(named: &[Named], wanted: &Filter) -> io::Result<Plan> {
         let mut hooks = vec![Hook::CgroupPopulated, Hook::CgroupRemoved];
         if !wanted.subtrees.is_empty() {
             hooks.push(Hook::CgroupAttach);

@@ -10,7 +10,7 @@ use std::{
 use probe_daemon::api::quantity::{ring_size, size};
 use probe_daemon::api::query;
 use probe_user::{
-    model::Wanted,
+    model::Filter,
     unstable::{
         bpf::load::{self, DEFAULT_STREAM_BYTES, Plan},
         container::{Resolver, StateRoots},
@@ -126,7 +126,7 @@ fn here(args: &Args) -> Result<Source, Failure> {
     let page = u32::try_from(page_size()).unwrap_or(4096);
     let asked = args.buffer.map(|asked| ring_size(asked, page));
     let stream_bytes = asked.unwrap_or(DEFAULT_STREAM_BYTES);
-    let filter = Wanted::default();
+    let filter = Filter::default();
     let plan = Plan::exits(&filter, Vec::new(), stream_bytes);
     let loaded = load::load(&plan).map_err(without_bpf)?;
     let exits = ExitStream::new(loaded, mounts, Resolver::new(roots(args)), filter)?;

@@ -4,7 +4,7 @@ use std::io;
 
 use probe_daemon::api::json;
 use probe_user::{
-    model::{CgroupId, Exit, ExitStatus, Record, Timed, Wanted},
+    model::{CgroupId, Exit, ExitStatus, Filter, Record, Timed},
     unstable::{
         clock::{WallClock, tick_ns},
         trace::{places::Places, tracker::Tracker},
@@ -18,7 +18,7 @@ use super::{Out, Stdout, human::Columns};
 pub(crate) struct Teller {
     pub(crate) tracker: Tracker,
     pub(crate) places: Places,
-    pub(crate) wanted: Wanted,
+    pub(crate) wanted: Filter,
     /// `None` for JSON.
     pub(crate) columns: Option<Columns>,
     pub(crate) out: Out<Stdout>,
@@ -42,7 +42,7 @@ pub struct Told {
 
 impl Teller {
     pub(crate) fn new(
-        wanted: Wanted,
+        wanted: Filter,
         columns: Option<Columns>,
         places: Places,
         out: Out<Stdout>,

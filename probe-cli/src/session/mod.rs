@@ -46,7 +46,7 @@ use crate::output::{Backend, reporter::Teller};
 pub enum WaitError {
     /// The state of a target could not be read.
     #[error("cannot read the state of a target")]
-    Level(#[source] io::Error),
+    Look(#[source] io::Error),
     /// stdout took no more.
     #[error("cannot write to stdout")]
     Write(#[source] io::Error),
@@ -105,7 +105,7 @@ impl Session {
         self.seat.seek(&target, until);
         self.set
             .arm(&self.hub, target, until)
-            .map_err(WaitError::Level)
+            .map_err(WaitError::Look)
     }
 
     /// Names a cgroup and all below it, so that records of it have paths.
@@ -140,7 +140,7 @@ impl Session {
     }
 
     fn looked(&mut self, done: io::Result<usize>) -> Result<usize, WaitError> {
-        let done = done.map_err(WaitError::Level)?;
+        let done = done.map_err(WaitError::Look)?;
         self.has_looked = true;
         if self.backends.is_empty() {
             self.backends.push(self.serving());

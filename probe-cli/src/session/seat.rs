@@ -11,7 +11,7 @@ use probe_daemon::{
     client::{ClientError, Word},
 };
 use probe_user::{
-    model::{Life, Until},
+    model::{ProcessState, Until},
     unstable::{bpf::load::Plan, wait::Target},
 };
 use tokio::{sync::mpsc, task::JoinSet};
@@ -67,7 +67,11 @@ impl Seat {
         });
         // Those of a cgroup are told of with it.
         let alone = target.processes.iter().filter(|process| {
-            let is_there = || process.life().is_ok_and(|life| life != Life::Reaped);
+            let is_there = || {
+                process
+                    .state()
+                    .is_ok_and(|state| state != ProcessState::Reaped)
+            };
             target.cgroups.is_empty() && is_there()
         });
         let processes = alone.map(|process| api::Target {

@@ -17,10 +17,10 @@ impl Session {
         self.teller.status_of = Some((process.tgid, process.start_ticks()));
         let target = Target {
             cgroups: Vec::new(),
-            processes: vec![process.try_clone().map_err(WaitError::Level)?],
+            processes: vec![process.try_clone().map_err(WaitError::Look)?],
         };
         let reaped = self.set.arm_beside(&self.hub, target, Until::Reaped);
-        self.status_of = Some((process, reaped.map_err(WaitError::Level)?));
+        self.status_of = Some((process, reaped.map_err(WaitError::Look)?));
         Ok(())
     }
 
@@ -36,7 +36,7 @@ impl Session {
         let Some((_, reaped)) = &mut self.status_of else {
             return Ok(false);
         };
-        Ok(reaped.look().map_err(WaitError::Level)? == Answer::No)
+        Ok(reaped.look().map_err(WaitError::Look)? == Answer::No)
     }
 
     /// How the process of [`Session::want_status`] ended, as far as anybody says.

@@ -1,7 +1,7 @@
 //! What a session tells besides its verdict, and how.
 
 use probe_user::{
-    model::Wanted,
+    model::Filter,
     unstable::{cgroup::mounts::Mount, container::Resolver},
 };
 
@@ -11,7 +11,7 @@ use crate::output::{Out, Stdout, human::Columns};
 #[derive(Debug)]
 pub struct Telling {
     /// Which exits.
-    pub wanted: Wanted,
+    pub wanted: Filter,
     /// Columns; `None` for JSON.
     pub columns: Option<Columns>,
     /// Where the cgroups are.

@@ -13,7 +13,7 @@ use std::{
 };
 
 use probe_user::{
-    model::{Timed, Wanted},
+    model::{Filter, Timed},
     unstable::{
         bpf::load::{Attached, Rings},
         cgroup::mounts::Mount,
@@ -35,7 +35,7 @@ use crate::output::{
 #[derive(Debug)]
 pub struct Settings {
     /// What is shown.
-    pub wanted: Wanted,
+    pub wanted: Filter,
     /// Columns; `None` for JSON.
     pub columns: Option<Columns>,
     /// Ends after this many lines of records.

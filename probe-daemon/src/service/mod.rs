@@ -31,7 +31,7 @@ use std::{
 };
 
 use probe_user::{
-    model::{Backend, Wanted},
+    model::{Backend, Filter},
     unstable::{
         bpf::{hook::Hook, load::Plan},
         cgroup::mounts,
@@ -166,7 +166,7 @@ fn plan() -> Plan {
     hooks.extend(Hook::EXITS);
     Plan {
         hooks,
-        filter: Wanted::default().kernel_filter(STREAM_BYTES),
+        filter: Filter::default().kernel_filter(STREAM_BYTES),
         cgroups: Vec::new(),
         pids: Vec::new(),
         stream_bytes: STREAM_BYTES,

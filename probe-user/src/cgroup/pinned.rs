@@ -22,7 +22,7 @@ use rustix::{
     io::Errno,
 };
 
-use crate::model::{CgroupId, Level};
+use crate::model::{CgroupId, CgroupState};
 
 /// A cgroup that stays the same one whatever is made under its name later.
 #[derive(Debug)]
@@ -105,18 +105,18 @@ impl PinnedCgroup {
     }
 
     /// What the cgroup is at this moment.
-    pub fn level(&self) -> io::Result<Level> {
-        let level = match &self.events {
-            Some(events) => level_v2(events),
-            None => level_v1(self.directory.as_fd()),
+    pub fn state(&self) -> io::Result<CgroupState> {
+        let state = match &self.events {
+            Some(events) => state_v2(events),
+            None => state_v1(self.directory.as_fd()),
         };
-        match level {
+        match state {
             Err(error) if !is_gone(&error) => Err(error),
             // Whoever removes it takes the files first, then the directory:
             // https://elixir.bootlin.com/linux/v6.12/source/kernel/cgroup/cgroup.c#L5987
-            Err(_) if self.has_its_name() => Ok(Level::Empty),
-            Err(_) => Ok(Level::Removed),
-            level => level,
+            Err(_) if self.has_its_name() => Ok(CgroupState::Empty),
+            Err(_) => Ok(CgroupState::Removed),
+            state => state,
         }
     }
 
@@ -163,33 +163,33 @@ pub(super) fn is_gone(error: &io::Error) -> bool {
     )
 }
 
-fn level_v2(events: &File) -> io::Result<Level> {
+fn state_v2(events: &File) -> io::Result<CgroupState> {
     let mut bytes = [0; 256];
     let length = events.read_at(&mut bytes, 0)?;
     parse_populated(&bytes[..length])
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "no populated in cgroup.events"))
 }
 
-pub(crate) fn parse_populated(events: &[u8]) -> Option<Level> {
+pub(crate) fn parse_populated(events: &[u8]) -> Option<CgroupState> {
     events
         .split(|&byte| byte == b'\n')
         .find_map(|line| line.strip_prefix(b"populated "))
         .and_then(|value| match value {
-            b"0" => Some(Level::Empty),
-            b"1" => Some(Level::Populated),
+            b"0" => Some(CgroupState::Empty),
+            b"1" => Some(CgroupState::Populated),
             _ => None,
         })
 }
 
-fn level_v1(directory: BorrowedFd<'_>) -> io::Result<Level> {
+fn state_v1(directory: BorrowedFd<'_>) -> io::Result<CgroupState> {
     let all_empty = visit_subtree(directory, &mut |directory| {
         Ok(read_pids(directory, "tasks")?.is_empty()
             && read_pids(directory, "cgroup.procs")?.is_empty())
     })?;
     Ok(if all_empty {
-        Level::Empty
+        CgroupState::Empty
     } else {
-        Level::Populated
+        CgroupState::Populated
     })
 }
 
@@ -241,11 +241,11 @@ mod tests {
     fn populated_is_found_wherever_it_stands() {
         assert_eq!(
             parse_populated(b"populated 0\nfrozen 0\n"),
-            Some(Level::Empty)
+            Some(CgroupState::Empty)
         );
         assert_eq!(
             parse_populated(b"frozen 0\npopulated 1\n"),
-            Some(Level::Populated)
+            Some(CgroupState::Populated)
         );
         assert_eq!(parse_populated(b"frozen 0\n"), None);
         assert_eq!(parse_populated(b"populated maybe\n"), None);

@@ -1,13 +1,13 @@
 //! Which records somebody wants to see, and which side can tell.
 //!
-//! What the kernel half can decide becomes its [`wire::Filter`]: a record that
+//! What the kernel half can decide becomes its [`config::Filter`]: a record that
 //! nobody wants then costs neither ring space nor a wake-up. The rest is
 //! decided here, on records.
 
 use std::{path::PathBuf, sync::Arc};
 
 use glob::Pattern;
-use probe_ebpf::config as wire;
+use probe_ebpf::config;
 
 use super::{Exit, ExitStatus, Placed, Process, Record, is_within};
 
@@ -26,7 +26,7 @@ pub struct Subtree {
     clippy::struct_excessive_bools,
     reason = "independent conditions, as the user gave them"
 )]
-pub struct Wanted {
+pub struct Filter {
     /// Directories of cgroups, by absolute path, whose subtrees are wanted. They
     /// become `subtrees` when [`crate::ExitStream::open`] looks them up.
     pub directories: Vec<PathBuf>,
@@ -52,7 +52,7 @@ pub struct Wanted {
     pub threads: bool,
 }
 
-impl Wanted {
+impl Filter {
     /// Everything that ends in a cgroup, v1 or v2, and in its descendants. `path`
     /// is the absolute path of its directory.
     pub fn cgroup(path: impl Into<PathBuf>) -> Self {
@@ -77,7 +77,7 @@ impl Wanted {
     pub fn kernel_tests_subtrees(&self) -> bool {
         !self.subtrees.is_empty()
             && self.pids.is_empty()
-            && self.subtrees.len() <= wire::CGROUP_SLOTS as usize
+            && self.subtrees.len() <= config::CGROUP_SLOTS as usize
             && self.subtrees.iter().all(|subtree| subtree.hierarchy == 0)
     }
 
@@ -99,23 +99,23 @@ impl Wanted {
 
     /// The part that the kernel half decides.
     #[must_use]
-    pub fn kernel_filter(&self, stream_bytes: u32) -> wire::Filter {
+    pub fn kernel_filter(&self, stream_bytes: u32) -> config::Filter {
         let flag = |condition, flag| if condition { flag } else { 0 };
         let slots = if self.kernel_tests_subtrees() {
             self.subtrees.len()
         } else {
             0
         };
-        wire::Filter {
-            flags: flag(self.threads, wire::FILTER_THREADS)
-                | flag(self.failed, wire::FILTER_FAILED)
-                | flag(self.signaled, wire::FILTER_SIGNALED)
-                | flag(self.oom, wire::FILTER_OOM)
-                | flag(self.uids.len() == 1, wire::FILTER_UID)
-                | flag(self.kernel_tests_pids(), wire::FILTER_PIDS)
+        config::Filter {
+            flags: flag(self.threads, config::FILTER_THREADS)
+                | flag(self.failed, config::FILTER_FAILED)
+                | flag(self.signaled, config::FILTER_SIGNALED)
+                | flag(self.oom, config::FILTER_OOM)
+                | flag(self.uids.len() == 1, config::FILTER_UID)
+                | flag(self.kernel_tests_pids(), config::FILTER_PIDS)
                 | flag(
                     self.min_age_ns.or(self.max_age_ns).is_some(),
-                    wire::FILTER_AGE,
+                    config::FILTER_AGE,
                 ),
             uid: self.uids.first().copied().unwrap_or(0),
             cgroup_slots: u32::try_from(slots).unwrap_or(0),
@@ -128,7 +128,7 @@ impl Wanted {
     }
 
     /// The part that is decided here. `path_of` gives the path of a cgroup of
-    /// [`Wanted::hierarchy`].
+    /// [`Filter::hierarchy`].
     pub fn admits(&self, record: &Record, path_of: impl Fn(u64) -> Option<Arc<str>>) -> bool {
         match record {
             Record::Exit(exit) => {
@@ -235,20 +235,20 @@ mod tests {
 
     #[test]
     fn the_kernel_tests_what_it_can_and_no_more() {
-        let mut wanted = Wanted {
+        let mut wanted = Filter {
             subtrees: vec![subtree(0)],
             uids: vec![7],
             failed: true,
-            ..Wanted::default()
+            ..Filter::default()
         };
         let filter = wanted.kernel_filter(4096);
-        assert_eq!(filter.flags, wire::FILTER_FAILED | wire::FILTER_UID);
+        assert_eq!(filter.flags, config::FILTER_FAILED | config::FILTER_UID);
         assert_eq!((filter.cgroup_slots, filter.uid), (1, 7));
 
         wanted.pids = vec![1];
         wanted.uids.push(8);
         let filter = wanted.kernel_filter(4096);
-        assert_eq!(filter.flags, wire::FILTER_FAILED);
+        assert_eq!(filter.flags, config::FILTER_FAILED);
         assert_eq!(filter.cgroup_slots, 0);
     }
 
@@ -256,9 +256,9 @@ mod tests {
     fn everything_is_below_a_root_whatever_cgroup_its_record_names() {
         let mut root = subtree(8);
         root.path = "/".to_owned();
-        let wanted = Wanted {
+        let wanted = Filter {
             subtrees: vec![root],
-            ..Wanted::default()
+            ..Filter::default()
         };
         let elsewhere = Placed {
             boottime_ns: 0,
@@ -267,14 +267,14 @@ mod tests {
             container: None,
         };
         assert!(wanted.is_in_subtree(&elsewhere, false));
-        assert!(!Wanted::default().is_in_subtree(&elsewhere, false));
+        assert!(!Filter::default().is_in_subtree(&elsewhere, false));
     }
 
     #[test]
     fn a_v1_subtree_makes_the_records_name_their_cgroup_there() {
-        let wanted = Wanted {
+        let wanted = Filter {
             subtrees: vec![subtree(8)],
-            ..Wanted::default()
+            ..Filter::default()
         };
         let filter = wanted.kernel_filter(4096);
         assert_eq!((filter.cgroup_slots, filter.hierarchy), (0, 8));
@@ -282,12 +282,12 @@ mod tests {
 
     #[test]
     fn ages_of_zero_are_a_bound_too() {
-        let wanted = Wanted {
+        let wanted = Filter {
             max_age_ns: Some(0),
-            ..Wanted::default()
+            ..Filter::default()
         };
         let filter = wanted.kernel_filter(4096);
-        assert_eq!(filter.flags, wire::FILTER_AGE);
+        assert_eq!(filter.flags, config::FILTER_AGE);
         assert_eq!((filter.min_age_ns, filter.max_age_ns), (0, 0));
     }
 }

@@ -21,10 +21,10 @@ pub use self::{
     container::{Container, Runtime},
     event::{Arguments, Event, Exit, Start, Timed, Usage},
     exit_status::ExitStatus,
-    filter::{Subtree, Wanted},
-    process::{Comm, Owners, Process, ProcessKey, Scanned},
+    filter::{Filter, Subtree},
+    process::{Comm, Owners, Process, ProcessId, ScannedProcess},
     record::{LossReason, Placed, Record},
     signal::{Cause, KilledBy, Sender, Signal, Via},
-    state::{Level, Life},
+    state::{CgroupState, ProcessState},
     until::Until,
 };

@@ -13,7 +13,7 @@ use super::CgroupId;
 /// Survives `execve`, also of a thread other than the leader: the kernel hands
 /// the old leader's start time on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ProcessKey {
+pub struct ProcessId {
     /// Thread group id; what users call the pid.
     pub tgid: u32,
     /// Start of the group leader in `CLOCK_BOOTTIME` nanoseconds
@@ -123,7 +123,7 @@ pub struct Owners {
 
 /// A process as `/proc` showed it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Scanned {
+pub struct ScannedProcess {
     /// Thread group id.
     pub tgid: u32,
     /// Start of the group leader since boot in clock ticks.

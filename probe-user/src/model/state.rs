@@ -2,7 +2,7 @@
 
 /// What a cgroup is at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Level {
+pub enum CgroupState {
     /// The subtree holds tasks.
     Populated,
     /// It holds none: `rmdir` succeeds.
@@ -13,7 +13,7 @@ pub enum Level {
 
 /// What a process is at one moment. The order is that of life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Life {
+pub enum ProcessState {
     /// At least one of its threads has not passed `exit_notify`.
     Running,
     /// All have: memory, files and ports are released. A zombie, if its parent

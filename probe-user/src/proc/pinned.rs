@@ -20,7 +20,7 @@ use rustix::{
 use super::pidfd_info;
 use crate::{
     clock::tick_ns,
-    model::{Backend, Life, ProcessKey},
+    model::{Backend, ProcessId, ProcessState},
 };
 
 /// A process that stays the same one however often its pid is used again.
@@ -113,8 +113,8 @@ impl PinnedProcess {
             },
             pidfd,
         };
-        match pinned.life() {
-            Ok(Life::Reaped) => Err(not_found),
+        match pinned.state() {
+            Ok(ProcessState::Reaped) => Err(not_found),
             _ => Ok(pinned),
         }
     }
@@ -126,7 +126,7 @@ impl PinnedProcess {
         start_boottime_ns: u64,
         tier: Backend,
     ) -> Result<Self, PinProcessError> {
-        let key = ProcessKey {
+        let key = ProcessId {
             tgid: pid,
             start_boottime_ns,
         };
@@ -146,7 +146,7 @@ impl PinnedProcess {
                 stat => Some(stat?),
             };
             // If it still has the pid, the file is its own.
-            if self.life()? == Life::Reaped {
+            if self.state()? == ProcessState::Reaped {
                 self.stat = None;
             }
             self.pidfd = None;
@@ -171,7 +171,7 @@ impl PinnedProcess {
         if self.pidfd.is_none()
             && let Ok(other) = Self::open(self.tgid, Backend::Pidfd)
             // Who still has the pid now had it when the other was pinned.
-            && self.life()? != Life::Reaped
+            && self.state()? != ProcessState::Reaped
         {
             return Ok(other);
         }
@@ -190,26 +190,32 @@ impl PinnedProcess {
         let number = i32::try_from(self.tgid).ok()?;
         let uid = Process::new(number).ok()?.status().ok()?.ruid;
         // The pid was this one's when it was read if it still is.
-        matches!(self.life(), Ok(Life::Running | Life::Exited)).then_some(uid)
+        matches!(
+            self.state(),
+            Ok(ProcessState::Running | ProcessState::Exited)
+        )
+        .then_some(uid)
     }
 
     /// What it is at this moment.
-    pub fn life(&self) -> io::Result<Life> {
+    pub fn state(&self) -> io::Result<ProcessState> {
         let Some(pidfd) = &self.pidfd else {
-            return self.life_by_proc();
+            return self.state_by_proc();
         };
         let mut fds = [PollFd::new(pidfd, PollFlags::IN)];
         poll(&mut fds, Some(&Timespec::default()))?;
         let seen = fds[0].revents();
         if !seen.intersects(PollFlags::IN | PollFlags::HUP) {
-            return Ok(Life::Running);
+            return Ok(ProcessState::Running);
         }
         if seen.contains(PollFlags::HUP) {
-            return Ok(Life::Reaped);
+            return Ok(ProcessState::Reaped);
         }
         // Before Linux 6.9 the pidfd does not tell a zombie from one that is
         // reaped.
-        Ok(self.stat()?.map_or(Life::Reaped, |_zombie| Life::Exited))
+        Ok(self
+            .stat()?
+            .map_or(ProcessState::Reaped, |_zombie| ProcessState::Exited))
     }
 
     /// A descriptor that is readable once the whole thread group has exited,
@@ -222,7 +228,7 @@ impl PinnedProcess {
     /// Whether a record is about this process. Records count nanoseconds,
     /// `/proc` clock ticks.
     #[must_use]
-    pub fn is(&self, key: ProcessKey) -> bool {
+    pub fn is(&self, key: ProcessId) -> bool {
         key.tgid == self.tgid && key.start_boottime_ns / tick_ns() == self.start_ticks
     }
 
@@ -251,35 +257,35 @@ impl PinnedProcess {
         }
     }
 
-    fn life_by_proc(&self) -> io::Result<Life> {
+    fn state_by_proc(&self) -> io::Result<ProcessState> {
         let mut bytes = [0; 1024];
         let read = self.stat.as_ref().map(|stat| stat.read_at(&mut bytes, 0));
         let length = match read {
             Some(Ok(length)) => length,
             Some(Err(error)) if Errno::from_io_error(&error) == Some(Errno::SRCH) => {
-                return Ok(Life::Reaped);
+                return Ok(ProcessState::Reaped);
             }
             Some(Err(error)) => return Err(error),
-            None => return Ok(Life::Reaped),
+            None => return Ok(ProcessState::Reaped),
         };
-        parse_life(&bytes[..length], self.start_ticks)
+        parse_state(&bytes[..length], self.start_ticks)
             .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "no state in /proc/PID/stat"))
     }
 }
 
 /// The name may hold anything, so what stands behind its last parenthesis counts:
 /// state first, `num_threads` 18th, `starttime` 20th.
-pub(crate) fn parse_life(stat: &[u8], start_ticks: u64) -> Option<Life> {
+pub(crate) fn parse_state(stat: &[u8], start_ticks: u64) -> Option<ProcessState> {
     let stat = std::str::from_utf8(&stat[stat.iter().rposition(|&it| it == b')')? + 1..]).ok()?;
     let mut fields = stat.split_ascii_whitespace();
     let state = fields.next()?;
     let threads: u64 = fields.nth(16)?.parse().ok()?;
     let start: u64 = fields.nth(1)?.parse().ok()?;
     Some(match state {
-        _ if start != start_ticks => Life::Reaped,
+        _ if start != start_ticks => ProcessState::Reaped,
         // The state is the leader's: it may be a zombie while others live.
-        "Z" | "X" if threads <= 1 => Life::Exited,
-        _ => Life::Running,
+        "Z" | "X" if threads <= 1 => ProcessState::Exited,
+        _ => ProcessState::Running,
     })
 }
 
@@ -287,28 +293,28 @@ pub(crate) fn parse_life(stat: &[u8], start_ticks: u64) -> Option<Life> {
 mod tests {
     use super::*;
 
-    fn life(name: &str, state: char, threads: u32, start: u64) -> Option<Life> {
+    fn life(name: &str, state: char, threads: u32, start: u64) -> Option<ProcessState> {
         let stat = format!(
             "7 ({name}) {state} 1 7 7 0 -1 4194304 1 2 3 4 5 6 7 8 20 0 {threads} 0 {start} 9\n"
         );
-        parse_life(stat.as_bytes(), 500)
+        parse_state(stat.as_bytes(), 500)
     }
 
     #[test]
     fn a_zombie_leader_is_no_death_of_its_group() {
-        assert_eq!(life("a", 'Z', 3, 500), Some(Life::Running));
-        assert_eq!(life("a", 'Z', 1, 500), Some(Life::Exited));
-        assert_eq!(life("a", 'S', 1, 500), Some(Life::Running));
+        assert_eq!(life("a", 'Z', 3, 500), Some(ProcessState::Running));
+        assert_eq!(life("a", 'Z', 1, 500), Some(ProcessState::Exited));
+        assert_eq!(life("a", 'S', 1, 500), Some(ProcessState::Running));
     }
 
     #[test]
     fn a_name_cannot_pretend_a_state() {
-        assert_eq!(life(") Z 1 (", 'S', 1, 500), Some(Life::Running));
+        assert_eq!(life(") Z 1 (", 'S', 1, 500), Some(ProcessState::Running));
     }
 
     #[test]
     fn another_with_the_same_pid_is_not_it() {
-        assert_eq!(life("a", 'S', 1, 501), Some(Life::Reaped));
-        assert_eq!(parse_life(b"7 (a) S", 500), None);
+        assert_eq!(life("a", 'S', 1, 501), Some(ProcessState::Reaped));
+        assert_eq!(parse_state(b"7 (a) S", 500), None);
     }
 }

@@ -19,7 +19,7 @@ use rustix::{
 use super::user_namespace;
 use crate::{
     cgroup::mounts::rank_of,
-    model::{Comm, Scanned},
+    model::{Comm, ScannedProcess},
 };
 
 /// `PF_EXITING`, since 2.6.
@@ -29,7 +29,7 @@ const PF_EXITING: u64 = 0x4;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
     /// Its cgroup is not filled in: `/proc` shows a path.
-    pub process: Scanned,
+    pub process: ScannedProcess,
     /// The cgroup that the kernel half would name; `None` if it had gone.
     pub place: Option<Place>,
 }
@@ -116,7 +116,7 @@ impl Processes {
             None
         };
         Ok(Found {
-            process: Scanned {
+            process: ScannedProcess {
                 tgid,
                 start_ticks: stat.start_ticks,
                 ppid: stat.ppid,

@@ -13,7 +13,7 @@ use rustix::{
 };
 
 use super::pinned::PinnedProcess;
-use crate::model::{Life, Signal};
+use crate::model::{ProcessState, Signal};
 
 /// Sends; `ESRCH` if the process is over. Without a pidfd its start time is
 /// compared first, which leaves a moment in which the pid may change hands.
@@ -25,8 +25,8 @@ pub fn send(process: &PinnedProcess, signal: Signal) -> Result<(), Errno> {
             sent => return sent,
         }
     }
-    match process.life() {
-        Ok(Life::Running) => {}
+    match process.state() {
+        Ok(ProcessState::Running) => {}
         Ok(_) => return Err(Errno::SRCH),
         Err(error) => return Err(Errno::from_io_error(&error).unwrap_or(Errno::IO)),
     }

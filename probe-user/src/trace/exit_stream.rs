@@ -24,7 +24,7 @@ use crate::{
     bpf::load::{Attached, DEFAULT_STREAM_BYTES, LoadError, Plan, Rings, load_on_thread},
     cgroup::mounts::{self, Mount, MountError},
     container::{Resolver, StateRoots},
-    model::{Cgroup, CgroupId, Container, Record, Subtree, Wanted},
+    model::{Cgroup, CgroupId, Container, Filter, Record, Subtree},
 };
 
 /// Time between two looks at the ring while records come.
@@ -45,7 +45,7 @@ pub struct ExitStream {
     reader: StreamReader,
     tracker: Tracker,
     places: Places,
-    filter: Wanted,
+    filter: Filter,
     pending: VecDeque<Record>,
     has_ended: bool,
 }
@@ -96,7 +96,7 @@ impl ExitStream {
     /// # Panics
     ///
     /// Outside a tokio runtime with I/O and time enabled.
-    pub async fn open(mut filter: Wanted) -> Result<Self, OpenError> {
+    pub async fn open(mut filter: Filter) -> Result<Self, OpenError> {
         let mounts = mounts::mounts()?;
         let cgroups = resolve(&mut filter, &mounts)?;
         let plan = Plan::exits(&filter, cgroups, DEFAULT_STREAM_BYTES);
@@ -113,7 +113,7 @@ impl ExitStream {
         loaded: (Attached, Rings),
         mounts: Vec<Mount>,
         resolver: Resolver,
-        filter: Wanted,
+        filter: Filter,
     ) -> Result<Self, StreamError> {
         let reader = StreamReader::new(loaded, DRAIN_EVERY)?;
         let mut tracker = Tracker::for_filter(&filter);
@@ -197,7 +197,7 @@ impl Stream for ExitStream {
 
 /// Turns the directories of a filter into subtrees; opens those that the kernel
 /// tests by itself.
-fn resolve(filter: &mut Wanted, mounts: &[Mount]) -> Result<Vec<OwnedFd>, OpenError> {
+fn resolve(filter: &mut Filter, mounts: &[Mount]) -> Result<Vec<OwnedFd>, OpenError> {
     for path in &filter.directories {
         filter.subtrees.push(subtree(mounts, path)?);
     }

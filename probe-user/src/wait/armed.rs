@@ -14,7 +14,7 @@ use super::{
     watch::Watch,
 };
 use crate::{
-    model::{Backend, Level, Process, Until},
+    model::{Backend, CgroupState, Process, Until},
     proc::survivors::Migrant,
 };
 
@@ -197,7 +197,10 @@ impl Wait {
     fn facts(&mut self) -> io::Result<Facts> {
         let observations = self.cgroups.iter().map(|(watch, _)| watch.pinned.observe());
         let observations = observations.collect::<io::Result<Vec<_>>>()?;
-        if observations.iter().any(|it| it.level == Level::Populated) {
+        if observations
+            .iter()
+            .any(|it| it.state == CgroupState::Populated)
+        {
             self.dying.forget();
         }
         // A search finds on v2 whoever there is, on v1 as far as we know.
@@ -208,8 +211,8 @@ impl Wait {
             !observation.is_certain && !is_found
         });
         Ok(Facts {
-            cgroups: observations.iter().map(|it| it.level).collect(),
-            processes: self.processes.lives()?,
+            cgroups: observations.iter().map(|it| it.state).collect(),
+            processes: self.processes.states()?,
             searched: false,
             is_dying: self.dying.remain()?,
             is_doubtful,

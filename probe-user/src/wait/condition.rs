@@ -1,17 +1,17 @@
 //! When a target is what somebody waits for: a question about facts, not about
 //! events.
 
-use crate::model::{Level, Life, Until};
+use crate::model::{CgroupState, ProcessState, Until};
 
 /// What is known of a target at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts {
     /// One for each cgroup that belongs to it.
-    pub cgroups: Vec<Level>,
+    pub cgroups: Vec<CgroupState>,
     /// One for each process that belongs to it: the target itself, a
     /// container's init, the members of a cgroup seen since the wait began, and
     /// those that migrated out of it.
-    pub processes: Vec<Life>,
+    pub processes: Vec<ProcessState>,
     /// Whether `/proc` was searched for members that nobody saw: found ones are
     /// among `processes`. v1 shows no cgroup of a task that exits.
     pub searched: bool,
@@ -40,13 +40,13 @@ impl Facts {
         if self.is_dying {
             return Answer::No;
         }
-        let empty = || self.cgroups.iter().all(|&it| it != Level::Populated);
+        let empty = || self.cgroups.iter().all(|&it| it != CgroupState::Populated);
         let all = |least| self.processes.iter().all(|&it| it >= least);
         let holds = match until {
             Until::Empty => empty(),
-            Until::Removed => self.cgroups.iter().all(|&it| it == Level::Removed),
-            Until::Exited | Until::Stopped => empty() && all(Life::Exited),
-            Until::Reaped => empty() && all(Life::Reaped),
+            Until::Removed => self.cgroups.iter().all(|&it| it == CgroupState::Removed),
+            Until::Exited | Until::Stopped => empty() && all(ProcessState::Exited),
+            Until::Reaped => empty() && all(ProcessState::Reaped),
         };
         if !holds {
             return Answer::No;
@@ -66,22 +66,26 @@ mod tests {
 
     use super::*;
 
-    fn level() -> impl Strategy<Value = Level> {
+    fn cgroup_state() -> impl Strategy<Value = CgroupState> {
         prop_oneof![
-            Just(Level::Populated),
-            Just(Level::Empty),
-            Just(Level::Removed)
+            Just(CgroupState::Populated),
+            Just(CgroupState::Empty),
+            Just(CgroupState::Removed)
         ]
     }
 
-    fn life() -> impl Strategy<Value = Life> {
-        prop_oneof![Just(Life::Running), Just(Life::Exited), Just(Life::Reaped)]
+    fn process_state() -> impl Strategy<Value = ProcessState> {
+        prop_oneof![
+            Just(ProcessState::Running),
+            Just(ProcessState::Exited),
+            Just(ProcessState::Reaped)
+        ]
     }
 
     prop_compose! {
         fn facts()(
-            cgroups in proptest::collection::vec(level(), 0..3),
-            processes in proptest::collection::vec(life(), 0..4),
+            cgroups in proptest::collection::vec(cgroup_state(), 0..3),
+            processes in proptest::collection::vec(process_state(), 0..4),
             searched in any::<bool>(),
             is_dying in any::<bool>(),
             is_doubtful in any::<bool>(),
@@ -94,7 +98,7 @@ mod tests {
         #[test]
         fn nothing_populated_is_ever_called_empty(facts in facts()) {
             for until in [Until::Empty, Until::Exited, Until::Reaped, Until::Stopped] {
-                if facts.cgroups.contains(&Level::Populated) {
+                if facts.cgroups.contains(&CgroupState::Populated) {
                     prop_assert_eq!(facts.satisfy(until), Answer::No);
                 }
             }
@@ -102,7 +106,7 @@ mod tests {
 
         #[test]
         fn nothing_running_is_ever_called_exited(facts in facts()) {
-            if facts.processes.contains(&Life::Running) {
+            if facts.processes.contains(&ProcessState::Running) {
                 for until in [Until::Exited, Until::Reaped, Until::Stopped] {
                     prop_assert_eq!(facts.satisfy(until), Answer::No);
                 }
@@ -131,8 +135,8 @@ mod tests {
     #[test]
     fn a_zombie_is_exited_and_its_cgroup_empty_but_it_is_not_reaped() {
         let facts = Facts {
-            cgroups: vec![Level::Empty],
-            processes: vec![Life::Exited],
+            cgroups: vec![CgroupState::Empty],
+            processes: vec![ProcessState::Exited],
             searched: true,
             ..Facts::default()
         };
@@ -144,8 +148,8 @@ mod tests {
     #[test]
     fn a_cgroup_that_could_not_be_searched_is_reaped_as_far_as_we_know() {
         let facts = Facts {
-            cgroups: vec![Level::Empty],
-            processes: vec![Life::Reaped],
+            cgroups: vec![CgroupState::Empty],
+            processes: vec![ProcessState::Reaped],
             searched: false,
             ..Facts::default()
         };

@@ -18,7 +18,7 @@ use super::{
     watch::Watch,
 };
 use crate::{
-    model::{Backend, Level, Life},
+    model::{Backend, CgroupState, ProcessState},
     proc::{detached, exiting, pinned::PinnedProcess},
 };
 
@@ -27,14 +27,14 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Cgroups with their paths below the root, and what each was just now.
-pub(super) type ObservedCgroups<'a> = (&'a [(Arc<Watch<Occupancy>>, String)], &'a [Level]);
+pub(super) type ObservedCgroups<'a> = (&'a [(Arc<Watch<Occupancy>>, String)], &'a [CgroupState]);
 
 /// Pid and start of those who name one of the v2 cgroups as their own.
-pub(super) fn left_behind((cgroups, levels): ObservedCgroups<'_>) -> io::Result<Vec<(u32, u64)>> {
+pub(super) fn left_behind((cgroups, states): ObservedCgroups<'_>) -> io::Result<Vec<(u32, u64)>> {
     let mut found = Vec::new();
-    for ((watch, path), &level) in cgroups.iter().zip(levels) {
+    for ((watch, path), &state) in cgroups.iter().zip(states) {
         if watch.pinned.is_v2() {
-            found.extend(detached::find(path, level == Level::Removed)?);
+            found.extend(detached::find(path, state == CgroupState::Removed)?);
         }
     }
     Ok(found)
@@ -150,8 +150,8 @@ impl Dying {
 
 fn retain_running(watches: &mut Vec<Watch<PinnedProcess>>) -> io::Result<()> {
     let mut failed = None;
-    watches.retain(|watch| match watch.pinned.life() {
-        Ok(life) => life == Life::Running,
+    watches.retain(|watch| match watch.pinned.state() {
+        Ok(state) => state == ProcessState::Running,
         Err(error) => {
             failed = Some(error);
             true

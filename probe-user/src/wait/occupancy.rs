@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::hub::{Shared, lock};
-use crate::{cgroup::pinned::PinnedCgroup, kernel::departure, model::Level};
+use crate::{cgroup::pinned::PinnedCgroup, kernel::departure, model::CgroupState};
 
 /// A cgroup that is watched.
 #[derive(Debug)]
@@ -16,13 +16,13 @@ pub(super) struct Occupancy {
     /// The hub's, which may end before.
     kernel: Weak<Shared>,
     /// What it was when the kernel half had begun to watch it.
-    at_first: Mutex<Option<Level>>,
+    at_first: Mutex<Option<CgroupState>>,
 }
 
 /// What was seen of a cgroup at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Observation {
-    pub(super) level: Level,
+    pub(super) state: CgroupState,
     /// Otherwise a task that is exiting may still be in it.
     pub(super) is_certain: bool,
 }
@@ -51,18 +51,18 @@ impl Occupancy {
 
     /// The kernel half watches it from now on.
     pub(super) fn is_watched(&self) {
-        *lock(&self.at_first) = self.cgroup.level().ok();
+        *lock(&self.at_first) = self.cgroup.state().ok();
     }
 
     /// What it is at this moment.
     pub(super) fn observe(&self) -> io::Result<Observation> {
-        let level = self.cgroup.level()?;
-        let is_told = level == Level::Populated
-            || level == Level::Empty && self.cgroup.events().is_some()
+        let state = self.cgroup.state()?;
+        let is_told = state == CgroupState::Populated
+            || state == CgroupState::Empty && self.cgroup.events().is_some()
             || !departure::is_late();
         if is_told {
             return Ok(Observation {
-                level,
+                state,
                 is_certain: true,
             });
         }
@@ -71,23 +71,28 @@ impl Occupancy {
             .upgrade()
             .and_then(|it| it.programs.told(self.cgroup.id));
         let at_first = *lock(&self.at_first);
-        Ok(judge(level, told, at_first, self.is_v2()))
+        Ok(judge(state, told, at_first, self.is_v2()))
     }
 }
 
 /// What files that show nobody are worth.
-fn judge(level: Level, told: Option<Told>, at_first: Option<Level>, is_v2: bool) -> Observation {
-    let (level, is_certain) = match (told, at_first) {
-        (Some(Told::Empty), _) => (level, true),
+fn judge(
+    state: CgroupState,
+    told: Option<Told>,
+    at_first: Option<CgroupState>,
+    is_v2: bool,
+) -> Observation {
+    let (state, is_certain) = match (told, at_first) {
+        (Some(Told::Empty), _) => (state, true),
         // In the second case whoever was in it has not left.
-        (Some(Told::Populated), _) | (Some(Told::Unchanged), Some(Level::Populated)) => {
-            (Level::Populated, true)
+        (Some(Told::Populated), _) | (Some(Told::Unchanged), Some(CgroupState::Populated)) => {
+            (CgroupState::Populated, true)
         }
         // `populated` of v2 was right already.
-        (Some(Told::Unchanged), Some(Level::Empty)) if is_v2 => (level, true),
-        _ => (level, false),
+        (Some(Told::Unchanged), Some(CgroupState::Empty)) if is_v2 => (state, true),
+        _ => (state, false),
     };
-    Observation { level, is_certain }
+    Observation { state, is_certain }
 }
 
 #[cfg(test)]
@@ -97,45 +102,50 @@ mod tests {
     #[test]
     fn who_was_seen_and_has_not_left_is_there_though_no_list_says_so() {
         for told in [Told::Unchanged, Told::Populated] {
-            let observation = judge(Level::Removed, Some(told), Some(Level::Populated), false);
-            assert_eq!(observation.level, Level::Populated);
+            let observation = judge(
+                CgroupState::Removed,
+                Some(told),
+                Some(CgroupState::Populated),
+                false,
+            );
+            assert_eq!(observation.state, CgroupState::Populated);
         }
     }
 
     #[test]
     fn an_empty_list_is_believed_once_the_kernel_half_agrees() {
         let observation = judge(
-            Level::Empty,
+            CgroupState::Empty,
             Some(Told::Empty),
-            Some(Level::Populated),
+            Some(CgroupState::Populated),
             false,
         );
         assert_eq!(
-            (observation.level, observation.is_certain),
-            (Level::Empty, true)
+            (observation.state, observation.is_certain),
+            (CgroupState::Empty, true)
         );
         let observation = judge(
-            Level::Removed,
+            CgroupState::Removed,
             Some(Told::Unchanged),
-            Some(Level::Empty),
+            Some(CgroupState::Empty),
             true,
         );
         assert_eq!(
-            (observation.level, observation.is_certain),
-            (Level::Removed, true)
+            (observation.state, observation.is_certain),
+            (CgroupState::Removed, true)
         );
     }
 
     #[test]
     fn a_list_that_was_empty_at_first_proves_nothing() {
         for told in [None, Some(Told::Unchanged)] {
-            let observation = judge(Level::Empty, told, Some(Level::Empty), false);
+            let observation = judge(CgroupState::Empty, told, Some(CgroupState::Empty), false);
             assert_eq!(
-                (observation.level, observation.is_certain),
-                (Level::Empty, false)
+                (observation.state, observation.is_certain),
+                (CgroupState::Empty, false)
             );
         }
-        let observation = judge(Level::Removed, None, Some(Level::Empty), true);
+        let observation = judge(CgroupState::Removed, None, Some(CgroupState::Empty), true);
         assert!(!observation.is_certain);
     }
 }

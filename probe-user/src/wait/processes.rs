@@ -4,7 +4,7 @@ use std::{io, sync::Arc};
 
 use super::{waker::Waker, watch::Watch};
 use crate::{
-    model::{Backend, Life, Until},
+    model::{Backend, ProcessState, Until},
     proc::pinned::{PinProcessError, PinnedProcess},
 };
 
@@ -12,7 +12,7 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Processes {
     watches: Vec<Watch<PinnedProcess>>,
-    wanted: Life,
+    wanted: ProcessState,
     tier: Backend,
     waker: Arc<Waker>,
 }
@@ -20,8 +20,8 @@ pub(super) struct Processes {
 impl Processes {
     pub(super) const fn new(until: Until, tier: Backend, waker: Arc<Waker>) -> Self {
         let wanted = match until {
-            Until::Reaped => Life::Reaped,
-            _ => Life::Exited,
+            Until::Reaped => ProcessState::Reaped,
+            _ => ProcessState::Exited,
         };
         Self {
             watches: Vec::new(),
@@ -86,7 +86,7 @@ impl Processes {
     pub(super) fn remaining(&self) -> io::Result<Vec<u32>> {
         let mut pids = Vec::new();
         for watch in &self.watches {
-            if watch.pinned.life()? < self.wanted {
+            if watch.pinned.state()? < self.wanted {
                 pids.push(watch.pinned.tgid);
             }
         }
@@ -95,13 +95,13 @@ impl Processes {
 
     /// How far each has come that has not come as far as is asked. What has come so
     /// far never goes back: it need not be asked again.
-    pub(super) fn lives(&mut self) -> io::Result<Vec<Life>> {
+    pub(super) fn states(&mut self) -> io::Result<Vec<ProcessState>> {
         let mut failed = None;
-        let mut lives = Vec::new();
-        self.watches.retain(|watch| match watch.pinned.life() {
-            Ok(life) if life >= self.wanted => false,
-            Ok(life) => {
-                lives.push(life);
+        let mut states = Vec::new();
+        self.watches.retain(|watch| match watch.pinned.state() {
+            Ok(state) if state >= self.wanted => false,
+            Ok(state) => {
+                states.push(state);
                 true
             }
             Err(error) => {
@@ -109,16 +109,20 @@ impl Processes {
                 true
             }
         });
-        failed.map_or(Ok(lives), Err)
+        failed.map_or(Ok(states), Err)
     }
 }
 
 impl Watch<PinnedProcess> {
     fn runs(&self) -> bool {
-        self.pinned.life().is_ok_and(|life| life == Life::Running)
+        self.pinned
+            .state()
+            .is_ok_and(|state| state == ProcessState::Running)
     }
 
     fn is_there(&self) -> bool {
-        self.pinned.life().is_ok_and(|life| life != Life::Reaped)
+        self.pinned
+            .state()
+            .is_ok_and(|state| state != ProcessState::Reaped)
     }
 }

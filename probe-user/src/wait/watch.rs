@@ -22,7 +22,7 @@ use super::{
     waker::{Waker, Wakers, WokenBy},
 };
 use crate::{
-    model::{Backend, Life},
+    model::{Backend, ProcessState},
     proc::{pidfd_info, pinned::PinnedProcess},
     readiness::register,
 };
@@ -185,7 +185,11 @@ async fn follow_process(pinned: Arc<PinnedProcess>, wakers: Arc<Wakers>, reregis
         .is_some_and(|pidfd| pidfd_info::exit_status(pidfd).is_ok());
     let mut backoff = Backoff::new();
     loop {
-        let has_exited = || pinned.life().is_ok_and(|life| life != Life::Running);
+        let has_exited = || {
+            pinned
+                .state()
+                .is_ok_and(|state| state != ProcessState::Running)
+        };
         let doubt = if pidfd.is_none() || !tells_of_reaping && has_exited() {
             Doubt::Always
         } else {
@@ -203,7 +207,9 @@ async fn follow_process(pinned: Arc<PinnedProcess>, wakers: Arc<Wakers>, reregis
             () = sleep_until(next_look) => WokenBy::Timer,
         };
         // Read before the wake-up, so that the look that follows sees it too.
-        let is_over = pinned.life().is_ok_and(|life| life == Life::Reaped);
+        let is_over = pinned
+            .state()
+            .is_ok_and(|state| state == ProcessState::Reaped);
         wakers.wake(by);
         // No further wake-up follows a reap, and a pidfd that hung up stays ready
         // for good: awaiting it again would starve all other tasks.

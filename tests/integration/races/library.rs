@@ -4,7 +4,7 @@ use std::{future::Future, pin::pin, time::Duration};
 
 use probe_tests::{Cgroup, DEADLINE, Victim, applicable, extent};
 use probe_user::{
-    model::{Backend, Until, Wanted},
+    model::{Backend, Filter, Until},
     unstable::{
         bpf::{hook::Hook, load::Plan, ring::Stream},
         wait::{Hub, Met, Target, Wait, WokenBy},
@@ -83,7 +83,7 @@ fn a_wait_that_is_given_up_takes_nothing_from_another_on_the_same_cgroup() {
 fn crowded() -> Plan {
     let mut plan = Plan::decisive();
     plan.hooks.extend(Hook::EXITS);
-    plan.filter = Wanted::default().kernel_filter(plan.stream_bytes);
+    plan.filter = Filter::default().kernel_filter(plan.stream_bytes);
     plan
 }
 

@@ -22,7 +22,7 @@ use probe_cli::{
 };
 use probe_daemon::client::Trust;
 use probe_user::{
-    model::{Backend, Until, Wanted},
+    model::{Backend, Filter, Until},
     unstable::{
         bpf::load::Plan,
         cgroup::mounts,
@@ -97,7 +97,7 @@ async fn ask(socket: &Path, is_deaf: bool, target: Target, until: Until) -> Resu
     let mut session = Session::new(
         Backend::Pidfd,
         Telling {
-            wanted: Wanted::default(),
+            wanted: Filter::default(),
             columns: None,
             mounts: mounts::mounts()?,
             resolver: Resolver::unwatched(StateRoots::system(None, Vec::new())),

@@ -12,7 +12,7 @@ use std::{
 use glob::Pattern;
 use probe_daemon::api::quantity::{duration, size};
 use probe_user::{
-    model::Wanted,
+    model::Filter,
     unstable::{
         bpf::hook::ExitShape,
         container::{Resolver, StateRoots},
@@ -192,7 +192,7 @@ async fn follow(args: Args, say: Say) -> Result<ExitCode, Failure> {
     Ok(ExitCode::Done)
 }
 
-fn settings(args: &Args, wanted: Wanted) -> Settings {
+fn settings(args: &Args, wanted: Filter) -> Settings {
     Settings {
         wanted,
         columns: (!args.json).then(|| Columns::new(terminal::width(), terminal::colour())),

@@ -4,7 +4,7 @@ use std::{io, os::fd::OwnedFd};
 
 use probe_daemon::api::quantity::{nanoseconds, ring_size};
 use probe_user::{
-    model::Wanted,
+    model::Filter,
     unstable::{
         bpf::{
             hook::Hook,
@@ -43,7 +43,7 @@ pub(super) fn check_ages(args: &Args) -> Result<(), Failure> {
 /// What the user asked for and this kernel cannot tell. A v1 cgroup would match
 /// nothing, which looks like an answer; a condition that lets everything pass
 /// is seen to do so.
-pub(super) fn do_without_types(args: &Args, wanted: &Wanted, say: Say) -> Result<(), Failure> {
+pub(super) fn do_without_types(args: &Args, wanted: &Filter, say: Say) -> Result<(), Failure> {
     if wanted.hierarchy().is_some() {
         let message = "without BTF the v1 cgroup of a process is unknown";
         let failure = Failure::message(ExitCode::NotAvailable, message);
@@ -96,7 +96,7 @@ pub(super) fn targets(
     Ok(targets)
 }
 
-pub(super) fn wanted(args: &Args, targets: &[CgroupTarget]) -> Result<Wanted, Failure> {
+pub(super) fn wanted(args: &Args, targets: &[CgroupTarget]) -> Result<Filter, Failure> {
     let subtrees: Vec<_> = targets.iter().map(CgroupTarget::subtree).collect();
     let mut hierarchies: Vec<_> = subtrees.iter().map(|it| it.hierarchy).collect();
     hierarchies.retain(|&hierarchy| hierarchy != 0);
@@ -106,7 +106,7 @@ pub(super) fn wanted(args: &Args, targets: &[CgroupTarget]) -> Result<Wanted, Fa
         let failure = Failure::message(ExitCode::Usage, message);
         return Err(failure.hint("trace them one by one; a process is in each hierarchy once"));
     }
-    Ok(Wanted {
+    Ok(Filter {
         subtrees,
         pids: args.pid.clone(),
         comms: args.comm.clone(),
@@ -117,13 +117,13 @@ pub(super) fn wanted(args: &Args, targets: &[CgroupTarget]) -> Result<Wanted, Fa
         min_age_ns: args.min_age.map(nanoseconds),
         max_age_ns: args.max_age.map(nanoseconds),
         threads: args.threads,
-        ..Wanted::default()
+        ..Filter::default()
     })
 }
 
 pub(super) fn load(
     args: &Args,
-    wanted: &Wanted,
+    wanted: &Filter,
     targets: &[CgroupTarget],
     say: Say,
 ) -> Result<(Attached, Rings), Failure> {

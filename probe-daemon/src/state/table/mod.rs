@@ -22,7 +22,7 @@ mod row;
 
 use std::{cmp::Ordering, collections::HashMap};
 
-use probe_user::model::{self, CgroupId, Event, Process, Scanned, Timed};
+use probe_user::model::{self, CgroupId, Event, Process, ScannedProcess, Timed};
 
 use self::{
     exits::Exits,
@@ -99,7 +99,7 @@ impl ProcessTable {
 
     /// One process of the scan, in any order and at any time until it is
     /// finished.
-    pub fn scanned(&mut self, scanned: &Scanned) {
+    pub fn scanned(&mut self, scanned: &ScannedProcess) {
         let tgid = scanned.tgid;
         let start_ns = scanned.start_ticks.saturating_mul(self.tick_ns);
         if tgid == 0 || scanned.is_dead {
@@ -250,7 +250,7 @@ impl ProcessTable {
         }
     }
 
-    fn look(&mut self, scanned: &Scanned) {
+    fn look(&mut self, scanned: &ScannedProcess) {
         let Some(row) = self.rows.get_mut(&scanned.tgid) else {
             return;
         };

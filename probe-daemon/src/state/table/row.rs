@@ -6,7 +6,7 @@
 use std::cmp::Ordering;
 
 use probe_ebpf::event::UNKNOWN;
-use probe_user::model::{CgroupId, Comm, Owners, Process, Scanned};
+use probe_user::model::{CgroupId, Comm, Owners, Process, ScannedProcess};
 
 /// [`Row::marks`]: the nanoseconds of the start are exact, not a tick's first.
 const EXACT: u8 = 1 << 0;
@@ -120,7 +120,7 @@ impl Row {
         row
     }
 
-    pub(crate) fn of_scan(scanned: &Scanned, tick_ns: u64) -> Self {
+    pub(crate) fn of_scan(scanned: &ScannedProcess, tick_ns: u64) -> Self {
         let mut row = Self::nameless(scanned.tgid);
         row.begin_at_tick(scanned.start_ticks, tick_ns);
         row.look(scanned);
@@ -170,7 +170,7 @@ impl Row {
     }
 
     /// Takes over all that a scan says, its cgroup and its start not included.
-    pub(crate) fn look(&mut self, scanned: &Scanned) {
+    pub(crate) fn look(&mut self, scanned: &ScannedProcess) {
         self.ppid = scanned.ppid;
         self.uid = scanned.uid;
         self.comm = scanned.comm;

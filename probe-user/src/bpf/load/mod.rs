@@ -20,7 +20,7 @@ use aya::{
 };
 use aya_log::EbpfLogger;
 use probe_ebpf::config::{
-    FILTER_SYMBOL, Filter, HIERARCHIES, OFFSETS_SYMBOL, OFFSETS_UNKNOWN, Offsets,
+    self, FILTER_SYMBOL, HIERARCHIES, OFFSETS_SYMBOL, OFFSETS_UNKNOWN, Offsets,
 };
 use rustix::time::{ClockId, clock_getres};
 use tokio::sync::oneshot;
@@ -30,7 +30,7 @@ use zerocopy::IntoBytes;
 use self::error::map_error;
 pub use self::{attached::Attached, error::LoadError};
 use super::{OBJECT, hook::Hook, oom_victims::OomVictims, ring::Stream};
-use crate::{cgroup::mounts, closing::ClosedOnThread, kernel::btf, model::Wanted};
+use crate::{cgroup::mounts, closing::ClosedOnThread, kernel::btf, model::Filter};
 
 /// What to load.
 #[derive(Debug)]
@@ -39,7 +39,7 @@ pub struct Plan {
     /// the hook that joins it.
     pub hooks: Vec<Hook>,
     /// What the stream reports.
-    pub filter: Filter,
+    pub filter: config::Filter,
     /// Directories of the cgroups that the stream is limited to, at most
     /// [`probe_ebpf::config::CGROUP_SLOTS`], v2 only.
     pub cgroups: Vec<OwnedFd>,
@@ -55,7 +55,7 @@ impl Plan {
     pub fn decisive() -> Self {
         Self {
             hooks: vec![Hook::CgroupPopulated, Hook::CgroupRemoved],
-            filter: Wanted::default().kernel_filter(MIN_STREAM_BYTES),
+            filter: Filter::default().kernel_filter(MIN_STREAM_BYTES),
             cgroups: Vec::new(),
             pids: Vec::new(),
             stream_bytes: MIN_STREAM_BYTES,
@@ -66,9 +66,9 @@ impl Plan {
 impl Plan {
     /// The exits that `filter` selects, in a ring of `stream_bytes`. `cgroups` are
     /// the directories of its subtrees where the kernel tests them
-    /// ([`Wanted::kernel_tests_subtrees`]).
+    /// ([`Filter::kernel_tests_subtrees`]).
     #[must_use]
-    pub fn exits(filter: &Wanted, cgroups: Vec<OwnedFd>, stream_bytes: u32) -> Self {
+    pub fn exits(filter: &Filter, cgroups: Vec<OwnedFd>, stream_bytes: u32) -> Self {
         let mut hooks = vec![Hook::CgroupMade, Hook::CgroupRemoved];
         hooks.extend(Hook::EXITS);
         let pids = if filter.kernel_tests_pids() {

@@ -9,7 +9,7 @@ mod recent;
 
 use std::{collections::HashMap, sync::Arc};
 
-use crate::model::{Cgroup, CgroupId, Event, Placed, Process, ProcessKey, Record, Timed, Wanted};
+use crate::model::{Cgroup, CgroupId, Event, Filter, Placed, Process, ProcessId, Record, Timed};
 
 /// Cgroups remembered without a name before they are forgotten: ids of cgroups
 /// that were gone before anybody looked are never used again.
@@ -45,7 +45,7 @@ impl Tracker {
 
     /// For the events that a filter asks for.
     #[must_use]
-    pub fn for_filter(filter: &Wanted) -> Self {
+    pub fn for_filter(filter: &Filter) -> Self {
         if filter.threads {
             Self::of_tasks()
         } else {
@@ -162,7 +162,7 @@ impl Tracker {
     /// a daemon tells of who dies in two targets twice.
     pub fn is_reported(&mut self, process: &Process) -> bool {
         process.start_boottime_ns.is_some_and(|start_boottime_ns| {
-            !self.reported.insert(ProcessKey {
+            !self.reported.insert(ProcessId {
                 tgid: process.tgid,
                 start_boottime_ns,
             })

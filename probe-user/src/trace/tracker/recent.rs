@@ -2,7 +2,7 @@
 
 use std::collections::{HashSet, VecDeque};
 
-use crate::model::ProcessKey;
+use crate::model::ProcessId;
 
 /// The two records of one group are a few microseconds apart; this many exits
 /// are not.
@@ -11,13 +11,13 @@ const CAPACITY: usize = 4096;
 /// The processes that were reported last.
 #[derive(Debug, Default)]
 pub(super) struct Recent {
-    members: HashSet<ProcessKey>,
-    order: VecDeque<ProcessKey>,
+    members: HashSet<ProcessId>,
+    order: VecDeque<ProcessId>,
 }
 
 impl Recent {
     /// Whether it was not a member yet.
-    pub(super) fn insert(&mut self, key: ProcessKey) -> bool {
+    pub(super) fn insert(&mut self, key: ProcessId) -> bool {
         if !self.members.insert(key) {
             return false;
         }

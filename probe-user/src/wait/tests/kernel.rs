@@ -6,7 +6,7 @@ use super::*;
 #[derive(Clone, Debug)]
 pub(super) struct Process {
     is_inside: bool,
-    life: Life,
+    state: ProcessState,
     /// Whether the wait knows it: it was a member when somebody looked, or a
     /// record told of it.
     is_known: bool,
@@ -39,7 +39,7 @@ impl Kernel {
     pub(super) fn new(count: usize) -> Self {
         let member = Process {
             is_inside: true,
-            life: Life::Running,
+            state: ProcessState::Running,
             is_known: true,
             has_migrated: false,
         };
@@ -52,14 +52,14 @@ impl Kernel {
     /// Whether something changed that an event might tell of.
     pub(super) fn apply(&mut self, change: &Change) -> bool {
         let count = self.processes.len();
-        let level = self.level();
+        let state = self.state();
         match *change {
-            Change::Remove if level == Level::Empty => self.is_removed = true,
+            Change::Remove if state == CgroupState::Empty => self.is_removed = true,
             Change::Remove => return false,
             _ if count == 0 => return false,
             Change::Fork(of, is_known) => {
                 let parent = &self.processes[of % count];
-                if !parent.is_inside || parent.life != Life::Running {
+                if !parent.is_inside || parent.state != ProcessState::Running {
                     return false;
                 }
                 let child = Process {
@@ -80,27 +80,28 @@ impl Kernel {
         true
     }
 
-    pub(super) fn level(&self) -> Level {
+    pub(super) fn state(&self) -> CgroupState {
         if self.is_removed {
-            Level::Removed
+            CgroupState::Removed
         } else if self.processes.iter().any(|it| it.is_inside) {
-            Level::Populated
+            CgroupState::Populated
         } else {
-            Level::Empty
+            CgroupState::Empty
         }
     }
 
     /// What a look finds.
     pub(super) fn facts(&self, searched: bool) -> Facts {
-        let is_found =
-            |it: &&Process| it.is_known || searched && !it.has_migrated && it.life != Life::Reaped;
+        let is_found = |it: &&Process| {
+            it.is_known || searched && !it.has_migrated && it.state != ProcessState::Reaped
+        };
         Facts {
-            cgroups: vec![self.level()],
+            cgroups: vec![self.state()],
             processes: self
                 .processes
                 .iter()
                 .filter(is_found)
-                .map(|it| it.life)
+                .map(|it| it.state)
                 .collect(),
             searched,
             ..Facts::default()
@@ -114,37 +115,39 @@ impl Kernel {
             self.processes
                 .iter()
                 .filter(|it| it.is_known || exact && until.is_about_processes() && !it.has_migrated)
-                .all(|it| it.life >= least)
+                .all(|it| it.state >= least)
         };
         match until {
             Until::Empty => has_none_inside,
             Until::Removed => self.is_removed,
-            Until::Exited | Until::Stopped => has_none_inside && all(Life::Exited),
-            Until::Reaped => has_none_inside && all(Life::Reaped),
+            Until::Exited | Until::Stopped => has_none_inside && all(ProcessState::Exited),
+            Until::Reaped => has_none_inside && all(ProcessState::Reaped),
         }
     }
 }
 
 impl Process {
     fn apply(&mut self, change: &Change) -> bool {
-        let before = (self.is_inside, self.life);
+        let before = (self.is_inside, self.state);
         match change {
             Change::Depart(_) => self.is_inside = false,
-            Change::Exit(_) if self.life == Life::Running => self.life = Life::Exited,
-            // Its parent may reap it only when it is nowhere any more.
-            Change::Reap(_) if self.life == Life::Exited && !self.is_inside => {
-                self.life = Life::Reaped;
+            Change::Exit(_) if self.state == ProcessState::Running => {
+                self.state = ProcessState::Exited
             }
-            Change::Migrate(_) if self.life == Life::Running && self.is_inside => {
+            // Its parent may reap it only when it is nowhere any more.
+            Change::Reap(_) if self.state == ProcessState::Exited && !self.is_inside => {
+                self.state = ProcessState::Reaped;
+            }
+            Change::Migrate(_) if self.state == ProcessState::Running && self.is_inside => {
                 self.is_inside = false;
                 self.has_migrated = true;
             }
-            Change::Return(_) if self.life == Life::Running && self.has_migrated => {
+            Change::Return(_) if self.state == ProcessState::Running && self.has_migrated => {
                 self.is_inside = true;
                 self.has_migrated = false;
             }
             _ => {}
         }
-        before != (self.is_inside, self.life)
+        before != (self.is_inside, self.state)
     }
 }

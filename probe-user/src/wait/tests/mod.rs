@@ -13,7 +13,7 @@ use super::{
     backoff::{Backoff, Doubt},
     condition::{Answer, Facts},
 };
-use crate::model::{Level, Life, Until};
+use crate::model::{CgroupState, ProcessState, Until};
 
 /// What happens between the kernel and the wait.
 #[derive(Clone, Debug)]

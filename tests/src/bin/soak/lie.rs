@@ -13,7 +13,7 @@ use std::{
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 use probe_user::{
-    model::{Event, Wanted},
+    model::{Event, Filter},
     unstable::bpf::{
         hook::Hook,
         load::{self, Attached, DEFAULT_STREAM_BYTES},
@@ -46,7 +46,7 @@ impl Liar {
     pub(crate) fn prepare(lie: Lie) -> Result<Self> {
         let plan = || load::Plan {
             hooks: vec![Hook::Exit],
-            filter: Wanted::default().kernel_filter(DEFAULT_STREAM_BYTES),
+            filter: Filter::default().kernel_filter(DEFAULT_STREAM_BYTES),
             cgroups: Vec::new(),
             pids: Vec::new(),
             stream_bytes: DEFAULT_STREAM_BYTES,

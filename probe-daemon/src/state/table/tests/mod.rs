@@ -79,8 +79,8 @@ fn attach(process: &Process, cgroup: CgroupId) -> Event {
     Event::Attached(cgroup, process.clone())
 }
 
-fn scanned(process: &Process) -> Scanned {
-    Scanned {
+fn scanned(process: &Process) -> ScannedProcess {
+    ScannedProcess {
         tgid: process.tgid,
         start_ticks: process.start_boottime_ns.expect("known") / TICK_NS,
         ppid: 1,

@@ -66,7 +66,7 @@ struct Model {
     /// Exited, and not reaped; whether it is a zombie.
     exiting: BTreeMap<u32, (Process, bool)>,
     events: VecDeque<Timed>,
-    looks: VecDeque<Scanned>,
+    looks: VecDeque<ScannedProcess>,
     looked_at: Vec<u32>,
     table: ProcessTable,
 }
@@ -161,7 +161,7 @@ impl Model {
         if let Some(process) = self.live.get(&tgid) {
             self.looks.push_back(scanned(process));
         } else if let Some((process, is_dead)) = self.exiting.get(&tgid) {
-            self.looks.push_back(Scanned {
+            self.looks.push_back(ScannedProcess {
                 is_dead: *is_dead,
                 ..scanned(process)
             });

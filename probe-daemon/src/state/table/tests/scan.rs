@@ -59,7 +59,7 @@ fn zombies_are_not_live() {
     let it = process(5, 100, A);
     table.apply(&at(101, fork(&it)));
     table.begin_scan(200);
-    table.scanned(&Scanned {
+    table.scanned(&ScannedProcess {
         is_dead: true,
         ..scanned(&it)
     });
