@@ -1,5 +1,5 @@
-//! What `wait` and `kill` have in common: from targets to an armed session, and
-//! from its end to the verdict.
+//! What `wait` and `kill` have in common: from pinned targets to an armed session,
+//! and from its result to the verdict.
 
 use std::{
     cell::Cell,
@@ -12,7 +12,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use probe_daemon::api::Outcome;
 use probe_daemon::api::quantity::nanoseconds;
 use probe_user::{
-    model::{Filter, Until},
+    model::{Backend, Filter, Until},
     unstable::{
         bpf::{
             hook::Hook,
@@ -30,10 +30,11 @@ use super::{
     named::Named,
     target,
     terminal::{self, Say},
+    until::UntilArg,
 };
 use crate::{
     output::{Out, StopFlag, human::Columns, is_closed, subject::Subject, verdict},
-    session::{Ended, Session, Telling},
+    session::{ReportOptions, Session, SessionResult},
 };
 
 /// One run of a verb.
@@ -67,19 +68,51 @@ impl Call {
         })
     }
 
-    /// Which exits are told: those in the targets' cgroups and of their
-    /// processes. A record names one v1 cgroup only, so of several v1
-    /// hierarchies the first one counts.
-    pub(super) fn telling(
+    /// Makes a session, and arms a wait for each target that is there. Returns also
+    /// the BPF programs that may join the session, and how many waits must be done
+    /// until `count` targets (`None`: all) are.
+    pub(super) fn arm(
+        &mut self,
+        named: Vec<Named>,
+        tier: Backend,
+        (until, count): (Option<UntilArg>, Option<usize>),
+        resolver: Resolver,
+        stop: StopFlag,
+    ) -> Result<(Session, Plan, usize), Failure> {
+        let options = self.report_options(&named, resolver, stop)?;
+        let plan = Self::plan(&named, &options.wanted)?;
+        let mut session = Session::new(tier, options);
+        let count = count.unwrap_or(named.len());
+        let mut gone = 0;
+        for target in named {
+            for cgroup in &target.cgroups {
+                session.learn_paths(&cgroup.mount, &cgroup.directory);
+            }
+            let until = until.map_or(target.default_until, |it| it.0);
+            let is_there = target.pinned.is_some();
+            if let Some(pinned) = target.pinned {
+                session.arm(pinned, until)?;
+            } else {
+                gone += 1;
+                self.say_gone(&target.subject)?;
+            }
+            self.targets.push((target.subject, until, is_there));
+        }
+        Ok((session, plan, count.saturating_sub(gone)))
+    }
+
+    /// Reports the exits in the targets' cgroups and of their processes. A record
+    /// names one v1 cgroup only, so of several v1 hierarchies the first one counts.
+    fn report_options(
         &self,
         named: &[Named],
         resolver: Resolver,
         stop: StopFlag,
-    ) -> Result<Telling, Failure> {
+    ) -> Result<ReportOptions, Failure> {
         let mut wanted = Filter::default();
         let mut v1 = None;
         for target in named {
-            // A container's are the same processes in every hierarchy.
+            // The cgroups of a container hold the same processes in every hierarchy.
             if let Some(cgroup) = target.cgroups.first() {
                 let subtree = cgroup.subtree();
                 if subtree.hierarchy != 0
@@ -99,7 +132,7 @@ impl Call {
             }
         }
         let columns = || Columns::new(terminal::width(), terminal::colour());
-        Ok(Telling {
+        Ok(ReportOptions {
             wanted,
             columns: (!self.json).then(columns),
             mounts: self.mounts.clone(),
@@ -108,8 +141,9 @@ impl Call {
         })
     }
 
-    /// What BPF is to bring: the decisions, and the records of `wanted`.
-    pub(super) fn plan(named: &[Named], wanted: &Filter) -> io::Result<Plan> {
+    /// The BPF programs: those that wake waits, and those for the records of
+    /// `wanted`.
+    fn plan(named: &[Named], wanted: &Filter) -> io::Result<Plan> {
         let mut hooks = vec![Hook::CgroupPopulated, Hook::CgroupRemoved];
         if !wanted.subtrees.is_empty() {
             hooks.push(Hook::CgroupAttach);
@@ -138,34 +172,6 @@ impl Call {
         })
     }
 
-    /// Arms all that is there; how many waits must be done until `count` targets
-    /// (`None`: all) are.
-    pub(super) fn arm(
-        &mut self,
-        session: &mut Session,
-        named: Vec<Named>,
-        until: Option<Until>,
-        count: Option<usize>,
-    ) -> Result<usize, Failure> {
-        let count = count.unwrap_or(named.len());
-        let mut gone = 0;
-        for target in named {
-            for cgroup in &target.cgroups {
-                session.place(&cgroup.mount, &cgroup.directory);
-            }
-            let until = until.unwrap_or(target.default_until);
-            let is_there = target.pinned.is_some();
-            if let Some(pinned) = target.pinned {
-                session.arm(pinned, until)?;
-            } else {
-                gone += 1;
-                self.say_gone(&target.subject)?;
-            }
-            self.targets.push((target.subject, until, is_there));
-        }
-        Ok(count.saturating_sub(gone))
-    }
-
     fn say_gone(&self, subject: &Subject) -> io::Result<()> {
         let mut name = Vec::new();
         subject.write_human(&mut name)?;
@@ -174,7 +180,7 @@ impl Call {
         Ok(())
     }
 
-    /// A bar on stderr, if that is a terminal and nobody asked for quiet.
+    /// Shows a bar on stderr, if that is a terminal and -q is not given.
     pub(super) fn watch_progress(&self, session: &mut Session) {
         if !self.say.is_interactive() {
             return;
@@ -186,21 +192,21 @@ impl Call {
         session.show_progress(bar);
     }
 
-    /// The last look was now.
+    /// Notes that the last look was now.
     pub(super) fn decided(&self) {
         self.took.set(Some(self.begun.elapsed()));
     }
 
-    /// Prints the verdict, and who is still there.
-    pub(super) fn conclude(&self, mut ended: Ended, end: End) -> Result<(), Failure> {
+    /// Prints the verdict, and the processes that are still there.
+    pub(super) fn conclude(&self, mut result: SessionResult, end: End) -> Result<(), Failure> {
         let took = self.took.get().unwrap_or_else(|| self.begun.elapsed());
-        let verdict = self.verdict(&ended, end, took)?;
+        let verdict = self.verdict(&result, end, took)?;
         let written = if self.json {
-            ended.out.line(|line| verdict.write_json(line))
+            result.out.line(|line| verdict.write_json(line))
         } else {
-            ended.out.line(|line| verdict.write_human(line))
+            result.out.line(|line| verdict.write_human(line))
         };
-        match written.and_then(|()| ended.out.flush()) {
+        match written.and_then(|()| result.out.flush()) {
             Err(error) if !is_closed(&error) => return Err(error.into()),
             _ => {}
         }
@@ -220,10 +226,15 @@ impl Call {
         }
     }
 
-    fn verdict(&self, ended: &Ended, end: End, took: Duration) -> io::Result<verdict::Verdict> {
+    fn verdict(
+        &self,
+        result: &SessionResult,
+        end: End,
+        took: Duration,
+    ) -> io::Result<verdict::Verdict> {
         let outcome = end.outcome;
         let is_over = matches!(outcome, Outcome::Done | Outcome::Already);
-        let mut waits = ended.set.waits();
+        let mut waits = result.set.waits();
         let mut targets = Vec::new();
         let mut survivors = Vec::new();
         let mut migrated = Vec::new();
@@ -234,7 +245,7 @@ impl Call {
                 own = match met {
                     Some(met) if met.already => Outcome::Already,
                     Some(_) => Outcome::Done,
-                    // Others were enough.
+                    // Other targets were enough.
                     None if is_over => Outcome::Timeout,
                     None => outcome,
                 };
@@ -252,19 +263,19 @@ impl Call {
                 outcome: own,
             });
         }
-        let is_known = ended.sees_moves || !migrated.is_empty();
-        let woken_by = ended.woken_by().filter(|_| is_over);
+        let is_known = result.sees_moves || !migrated.is_empty();
+        let woken_by = result.woken_by.filter(|_| is_over);
         Ok(verdict::Verdict {
             verb: self.verb,
             outcome,
             is_left: end.is_left,
-            backends: ended.backends.clone(),
+            backends: result.backends.clone(),
             woken_by,
             exact,
             elapsed_ns: nanoseconds(took),
             targets,
-            exits: ended.told.shown,
-            lost: ended.told.lost,
+            exits: result.reported.shown,
+            lost: result.reported.lost,
             survivors: survivors::describe(&survivors),
             migrated: is_known.then_some(migrated),
         })

@@ -4,7 +4,7 @@
 //! The environment is read here and nowhere else, and every outcome becomes an
 //! exit code in [`Failure`] and [`ExitCode`].
 
-mod choice;
+mod backend;
 mod completions;
 mod conclude;
 mod daemon;
@@ -12,7 +12,6 @@ mod doctor;
 mod end;
 mod failure;
 mod kill;
-mod ladder;
 mod last;
 mod named;
 mod ps;
@@ -23,6 +22,7 @@ mod target;
 mod terminal;
 mod top;
 mod trace;
+mod until;
 mod wait;
 
 use clap::{CommandFactory, Parser, Subcommand};

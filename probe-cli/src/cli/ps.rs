@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     output::{Out, StopFlag, census, human, is_closed},
-    session::say_without,
+    session::log_without_daemon,
 };
 
 /// Show containers with their live processes, or the process tree of a target
@@ -134,7 +134,7 @@ impl Args {
                 Ok(None)
             }
             Err(error) => {
-                say_without(error, daemon.is_named);
+                log_without_daemon(error, daemon.is_named);
                 Ok(None)
             }
         }

@@ -34,13 +34,13 @@ pub(super) enum Removed {
 
 /// Tries again while somebody is in one: until the deadline, or the stop.
 pub(super) async fn all(
-    quarry: &[Target],
+    targets: &[Target],
     deadline: Option<Instant>,
     mut stop: Pin<&mut impl Future<Output = ()>>,
 ) -> Removed {
     let mut retry = interval(BUSY_RETRY);
     retry.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    for cgroup in quarry.iter().flat_map(Target::cgroups) {
+    for cgroup in targets.iter().flat_map(Target::cgroups) {
         let mut is_said = false;
         loop {
             let removal = cgroup.try_clone();

@@ -21,7 +21,7 @@ use rustix::param::page_size;
 
 use super::{ExitCode, Failure, failure::without_bpf, socket::Socket, stop, target, terminal};
 use crate::{
-    session::say_without,
+    session::log_without_daemon,
     top::{self, Model, Options, Screen, Sort, Source, SourceError, Teller, TopError},
 };
 
@@ -111,7 +111,7 @@ async fn source(args: &Args) -> Result<Source, Failure> {
             Ok(Source::new(teller))
         }
         Err(error) => {
-            say_without(error, daemon.is_named);
+            log_without_daemon(error, daemon.is_named);
             here(args)
         }
     }

@@ -8,22 +8,22 @@ use std::{
 use probe_daemon::api::Outcome;
 use probe_daemon::api::quantity::duration;
 use probe_user::{
-    model::{ExitStatus, Until},
-    unstable::proc::pinned::PinnedProcess,
+    model::ExitStatus,
+    unstable::{bpf::load::Plan, proc::pinned::PinnedProcess},
 };
 
 use super::{
     ExitCode, Failure,
-    choice::{self, Asked},
+    backend::{BackendChoice, BackendSelection},
     conclude::Call,
     end::End,
-    ladder::Ladder,
     named::{Absent, Named, Targets},
     socket::Socket,
     stop,
     terminal::Say,
+    until::UntilArg,
 };
-use crate::session::{Broken, Ended, Session};
+use crate::session::{BpfFault, Session, SessionResult};
 
 /// Wait until cgroups, containers, units or processes are gone
 ///
@@ -40,8 +40,8 @@ pub(super) struct Args {
     /// (its pid is released), empty (`populated` is 0 and `rmdir` succeeds;
     /// default for cgroups and units), stopped (the runtime can delete it; default
     /// for containers), removed (the cgroup's directory is gone)
-    #[arg(long, value_name = "STATE", value_parser = choice::until())]
-    until: Option<Until>,
+    #[arg(long, value_name = "STATE", value_enum)]
+    until: Option<UntilArg>,
 
     /// Give up after this time: 250ms, 2.5 (seconds), 1m30s; 0 looks once
     #[arg(short, long, value_name = "DUR", value_parser = duration)]
@@ -62,8 +62,8 @@ pub(super) struct Args {
 
     /// What may wake the wait: auto takes the best that works; one that is named
     /// and not available is an error (exit code 5)
-    #[arg(long, value_name = "NAME", default_value = "auto", value_parser = choice::backend())]
-    backend: Asked,
+    #[arg(long, value_name = "NAME", value_enum, default_value_t)]
+    backend: BackendChoice,
 
     #[command(flatten)]
     socket: Socket,
@@ -81,13 +81,17 @@ pub(super) struct Args {
     json: bool,
 
     /// For tests: BPF breaks as soon as it has joined
-    #[arg(long, hide = true, value_name = "WHAT", value_parser = choice::broken())]
-    break_bpf: Option<Broken>,
+    #[arg(long, hide = true, value_name = "WHAT", value_enum)]
+    break_bpf: Option<BpfFault>,
 
     /// For tests: only what the daemon says is a reason to look
     #[arg(long, hide = true)]
     deaf: bool,
 }
+
+/// Exit codes of `--status` that are not those of the process.
+const TIMED_OUT: u8 = 124;
+const OTHER: u8 = 125;
 
 pub(super) fn run(args: &Args, say: Say) -> Result<ExitCode, Failure> {
     let wants_status = args.status;
@@ -99,13 +103,9 @@ pub(super) fn run(args: &Args, say: Say) -> Result<ExitCode, Failure> {
     })
 }
 
-/// Exit codes of `--status` that are no process's.
-const TIMED_OUT: u8 = 124;
-const OTHER: u8 = 125;
-
 fn wait(args: &Args, say: Say) -> Result<ExitCode, Failure> {
     let begun = Instant::now();
-    let tier = choice::tier(args.backend)?;
+    let tier = args.backend.tier()?;
     let mut call = Call::new(begun, say, "wait", args.json)?;
     let absent = Absent {
         is_error: args.must_exist,
@@ -119,56 +119,53 @@ fn wait(args: &Args, say: Say) -> Result<ExitCode, Failure> {
         .build()?;
     let _inside = runtime.enter();
     let (stop, flag) = stop::requested()?;
-    let telling = call.telling(&named, args.targets.resolver(), flag)?;
-    let mut plan = Some(Call::plan(&named, &telling.wanted)?);
-    let mut session = Session::new(tier, telling);
-    let needed = call.arm(&mut session, named, args.until, args.needed())?;
-    if let Some(broken) = args.break_bpf {
-        session.break_bpf(broken);
-    }
-    if args.deaf {
-        session.go_deaf();
-    }
+    let condition = (args.until, args.needed());
+    let resolver = args.targets.resolver();
+    let (mut session, plan, needed) = call.arm(named, tier, condition, resolver, flag)?;
+    args.break_for_tests(&mut session);
     if let Some(process) = process.flatten() {
         session.want_status(process)?;
     }
+    let mut backends = args.backends(plan);
     runtime.block_on(async {
-        let ladder = args.ladder();
-        ladder.named(&mut session, &mut plan, needed).await?;
+        backends.join_chosen(&mut session, needed).await?;
         let is_patient = args.timeout != Some(Duration::ZERO);
-        if session.look()? >= needed || !is_patient && session.look_at_last()? >= needed {
-            session.settle(Outcome::Already).await?;
-            let ended = session.finish()?;
-            return args.conclude(&call, ended, Outcome::Already);
-        }
-        if !is_patient {
-            let ended = session.finish()?;
-            return args.conclude(&call, ended, Outcome::Timeout);
-        }
-        ladder.best(&mut session, &mut plan)?;
-        call.watch_progress(&mut session);
         let mut interrupted = None;
-        let deadline = args.timeout.map(|timeout| begun + timeout);
-        let outcome = session
-            .run(
-                needed,
-                deadline.map(Into::into),
-                pin!(async { interrupted = Some(stop.await) }),
-            )
-            .await?;
-        call.decided();
-        session.settle(outcome).await?;
-        let code = args.conclude(&call, session.finish()?, outcome)?;
+        let outcome =
+            if session.look()? >= needed || !is_patient && session.look_at_last()? >= needed {
+                Outcome::Already
+            } else if is_patient {
+                backends.join_best(&mut session)?;
+                call.watch_progress(&mut session);
+                let deadline = args.timeout.map(|timeout| (begun + timeout).into());
+                let stop = pin!(async { interrupted = Some(stop.await) });
+                let outcome = session.follow(needed, deadline, stop).await?;
+                call.decided();
+                outcome
+            } else {
+                Outcome::Timeout
+            };
+        let code = args.conclude(&call, session.finish(outcome).await?, outcome)?;
         Ok(interrupted.map_or(code, ExitCode::Signal))
     })
 }
 
 impl Args {
-    fn ladder(&self) -> Ladder<'_> {
-        Ladder {
-            backend: self.backend,
+    fn break_for_tests(&self, session: &mut Session) {
+        if let Some(fault) = self.break_bpf {
+            session.break_bpf(fault);
+        }
+        if self.deaf {
+            session.wake_by_daemon_only();
+        }
+    }
+
+    fn backends(&self, plan: Plan) -> BackendSelection<'_> {
+        BackendSelection {
+            choice: self.backend,
             socket: &self.socket,
             timeout: self.timeout,
+            plan: Some(plan),
         }
     }
 
@@ -178,9 +175,14 @@ impl Args {
         count.map(|count| count as usize)
     }
 
-    fn conclude(&self, call: &Call, ended: Ended, outcome: Outcome) -> Result<ExitCode, Failure> {
-        let status = ended.status;
-        call.conclude(ended, End::of(outcome))?;
+    fn conclude(
+        &self,
+        call: &Call,
+        result: SessionResult,
+        outcome: Outcome,
+    ) -> Result<ExitCode, Failure> {
+        let status = result.status;
+        call.conclude(result, End::of(outcome))?;
         Ok(match outcome {
             Outcome::Timeout if self.status => ExitCode::Child(TIMED_OUT),
             Outcome::Timeout => ExitCode::TimedOut,
@@ -203,7 +205,7 @@ fn code_of(status: ExitStatus) -> u8 {
     }
 }
 
-/// What makes no sense together.
+/// Refuses what makes no sense together.
 fn check(args: &Args, named: &[Named]) -> Result<(), Failure> {
     let usage = |message: String| Failure::message(ExitCode::Usage, message);
     let has_process = named.iter().any(|it| it.subject.process.is_some());

@@ -1,8 +1,7 @@
-//! What a person or a program sees: the only place that formats records.
+//! What people and programs see on stdout.
 //!
-//! stdout is data. [`Out`] gathers lines and writes them in one go, because a
-//! line-buffered stdout costs a system call a record; who calls
-//! [`Out::flush`], and when, is the pipeline's business.
+//! [`Out`] gathers lines and writes them at once, because a line-buffered stdout
+//! costs a system call for each record. The caller decides when to flush.
 
 mod backend;
 pub mod census;
@@ -25,7 +24,7 @@ const FLUSH_AT: usize = 64 * 1024;
 pub struct Out<W: Write> {
     to: W,
     gathered: Vec<u8>,
-    is_deaf: bool,
+    discards: bool,
 }
 
 impl Out<Stdout> {
@@ -41,7 +40,7 @@ impl<W: Write> Out<W> {
         Self {
             to,
             gathered: Vec::with_capacity(FLUSH_AT + 4096),
-            is_deaf: false,
+            discards: false,
         }
     }
 
@@ -55,16 +54,16 @@ impl<W: Write> Out<W> {
         Ok(())
     }
 
-    /// Nobody reads any more: throws away what comes, for a command whose exit
-    /// code is worth waiting for all the same.
-    pub fn go_deaf(&mut self) {
-        self.is_deaf = true;
+    /// Discards everything from now on: for a command whose exit code matters though
+    /// the reader of stdout has gone.
+    pub fn discard_output(&mut self) {
+        self.discards = true;
         self.gathered.clear();
     }
 
     /// Writes everything gathered.
     pub fn flush(&mut self) -> io::Result<()> {
-        if self.is_deaf {
+        if self.discards {
             self.gathered.clear();
         }
         if !self.gathered.is_empty() {
@@ -101,13 +100,13 @@ mod tests {
     }
 
     #[test]
-    fn a_deaf_output_takes_everything() {
+    fn output_that_is_discarded_never_fails() {
         let mut out = Out::new(Closed);
         let line = |line: &mut Vec<u8>| line.write_all(b"x");
         out.line(line).expect("gathered");
-        let error = out.flush().expect_err("nobody reads");
+        let error = out.flush().expect_err("the reader has gone");
         assert!(is_closed(&error));
-        out.go_deaf();
+        out.discard_output();
         out.line(line).expect("gathered");
         out.flush().expect("thrown away");
     }

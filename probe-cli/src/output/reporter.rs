@@ -15,7 +15,7 @@ use super::{Out, Stdout, human::Columns};
 
 /// The stages from the tracker to the output.
 #[derive(Debug)]
-pub(crate) struct Teller {
+pub(crate) struct Reporter {
     pub(crate) tracker: Tracker,
     pub(crate) places: Places,
     pub(crate) wanted: Filter,
@@ -23,24 +23,24 @@ pub(crate) struct Teller {
     pub(crate) columns: Option<Columns>,
     pub(crate) out: Out<Stdout>,
     pub(crate) clock: WallClock,
-    pub(crate) told: Told,
+    pub(crate) reported: Reported,
     /// Pid and start in clock ticks of the process whose status is asked for.
     pub(crate) status_of: Option<(u32, u64)>,
     pub(crate) status: Option<ExitStatus>,
 }
 
-/// What was told so far.
+/// Counts of what was reported so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Told {
-    /// Exits and starts that the kernel half handed over.
-    pub seen: u64,
+pub(crate) struct Reported {
+    /// Exits and starts that were received.
+    pub(crate) seen: u64,
     /// Exits and starts that were printed.
-    pub shown: u64,
+    pub(crate) shown: u64,
     /// Exits and starts that are missing.
-    pub lost: u64,
+    pub(crate) lost: u64,
 }
 
-impl Teller {
+impl Reporter {
     pub(crate) fn new(
         wanted: Filter,
         columns: Option<Columns>,
@@ -59,23 +59,24 @@ impl Teller {
             columns,
             out,
             clock: WallClock::now(),
-            told: Told::default(),
+            reported: Reported::default(),
             status_of: None,
             status: None,
         }
     }
 
-    pub(crate) fn tell(&mut self, timed: Timed) -> io::Result<()> {
+    /// Prints the record that an event leads to, if there is one and it is wanted.
+    pub(crate) fn report(&mut self, timed: Timed) -> io::Result<()> {
         let Some(record) = self.places.record(&mut self.tracker, timed) else {
             return Ok(());
         };
         match &record {
             Record::Exit(exit) => self.keep_status(&exit.what),
             Record::Start(_) => {}
-            Record::Lost { .. } => return self.show(&record),
+            Record::Lost { .. } => return self.report_wanted(&record),
         }
-        self.told.seen += 1;
-        self.show(&record)
+        self.reported.seen += 1;
+        self.report_wanted(&record)
     }
 
     /// Records count nanoseconds, `/proc` clock ticks.
@@ -87,8 +88,9 @@ impl Teller {
         }
     }
 
-    /// A record that somebody else has placed and chosen.
-    pub(crate) fn tell_chosen(&mut self, record: &Record) -> io::Result<()> {
+    /// Prints a record that a daemon has placed in its cgroup and chosen for us,
+    /// unless our own BPF programs reported the same exit before.
+    pub(crate) fn report_chosen(&mut self, record: &Record) -> io::Result<()> {
         if let Record::Exit(exit) = record {
             let Exit {
                 process,
@@ -101,12 +103,13 @@ impl Teller {
             self.keep_status(&exit.what);
         }
         if !matches!(record, Record::Lost { .. }) {
-            self.told.seen += 1;
+            self.reported.seen += 1;
         }
         self.print(record)
     }
 
-    pub(crate) fn show(&mut self, record: &Record) -> io::Result<()> {
+    /// Prints a record if it is wanted.
+    pub(crate) fn report_wanted(&mut self, record: &Record) -> io::Result<()> {
         if !self.admits(record) {
             return Ok(());
         }
@@ -115,8 +118,8 @@ impl Teller {
 
     fn print(&mut self, record: &Record) -> io::Result<()> {
         match record {
-            Record::Lost { count, .. } => self.told.lost += count,
-            _ => self.told.shown += 1,
+            Record::Lost { count, .. } => self.reported.lost += count,
+            _ => self.reported.shown += 1,
         }
         let Self { out, clock, .. } = self;
         match &self.columns {

@@ -1,45 +1,64 @@
-//! What `probe wait` and `probe kill` have in common: waits are armed, records
-//! are told, and levels decide.
+//! One `probe wait` or `probe kill`: waits are armed, exits are reported, and the
+//! state of the targets decides.
 //!
-//! A daemon that answers watches as well; it is no more than one more bell.
-//! Exit records wake nobody: a reader that wakes for them takes the CPU from
-//! the task that is dying. BPF joins while the wait runs, because loading it
-//! takes tens of milliseconds.
+//! Events are only reasons to look. A daemon that answers is one more source of
+//! them (`daemon.rs`); BPF joins while the session runs, because loading it takes
+//! tens of milliseconds (`events.rs`).
+//!
+//! A wait from the command line to the verdict:
+//!
+//! 1. `main` parses the command line, and
+//! 2. `Cli::run` chooses the verb.
+//! 3. `cli::wait::run` does the rest, top to bottom:
+//! 4. `Targets::pin` opens what the user named: cgroups, containers, processes;
+//! 5. `Call::arm` makes the session, and
+//! 6. `Session::arm` subscribes to everything that may change a target;
+//! 7. `BackendSelection::join_best` asks a daemon, or else loads BPF;
+//! 8. `Session::follow` is the loop:
+//! 9. `Session::look` reads the state of the targets, and the loop ends once it is
+//!    as asked;
+//! 10. `Session::apply` takes the next event, which leads to the next look;
+//! 11. `Session::finish` reports the last exits and returns the result;
+//! 12. `Call::conclude` prints it as the verdict and returns to `cli::wait::run`,
+//!     which makes it the exit code.
 
-mod asking;
-mod ended;
+mod daemon;
+mod events;
 mod exits;
-mod joining;
-mod news;
-mod seat;
-mod status;
-mod telling;
-mod words;
 
-use std::{io, path::Path};
+use std::{io, path::Path, time::Duration};
 
 use indicatif::ProgressBar;
-use tokio::time::Instant;
-
-pub use self::{
-    asking::{Asking, say_without},
-    ended::Ended,
-    joining::Broken,
-    telling::Telling,
-};
+use probe_daemon::api::Outcome;
 use probe_user::{
-    model::{self, Until},
+    model::{self, ExitStatus, Filter, Until},
     unstable::{
         bpf::load::Plan,
         cgroup::mounts::{self, Mount},
+        container::Resolver,
         proc::pinned::PinnedProcess,
         trace::places::Places,
         wait::{Hub, Target, Wait, WaitSet},
     },
 };
+use tokio::time::{Instant, timeout_at};
 
-use self::{exits::Exits, seat::Seat};
-use crate::output::{Backend, reporter::Teller};
+pub use self::daemon::DaemonRequest;
+pub(crate) use self::{daemon::log_without_daemon, events::BpfFault};
+
+use self::{
+    daemon::{DaemonBackend, State},
+    exits::Exits,
+};
+use crate::output::{
+    Backend, Out, Stdout,
+    human::Columns,
+    reporter::{Reported, Reporter},
+    waker_word,
+};
+
+/// How long the verdict waits for the last messages of the daemon.
+const LAST_MESSAGES: Duration = Duration::from_millis(500);
 
 /// Why there is no verdict.
 #[derive(Debug, thiserror::Error)]
@@ -52,64 +71,92 @@ pub enum WaitError {
     Write(#[source] io::Error),
 }
 
+/// Which exits are reported, and how.
+#[derive(Debug)]
+pub struct ReportOptions {
+    /// Which exits.
+    pub wanted: Filter,
+    /// Columns; `None` for JSON.
+    pub columns: Option<Columns>,
+    /// Where the cgroup hierarchies are mounted.
+    pub mounts: Vec<Mount>,
+    /// Finds the containers of cgroups.
+    pub resolver: Resolver,
+    /// stdout.
+    pub out: Out<Stdout>,
+}
+
+/// What a session has to say once it is over.
+pub(crate) struct SessionResult {
+    /// The waits, which know survivors and migrants.
+    pub(crate) set: WaitSet,
+    /// What served, in the order in which it came.
+    pub(crate) backends: Vec<Backend>,
+    /// The word for what led to the last look.
+    pub(crate) woken_by: Option<&'static str>,
+    /// Records printed and lost.
+    pub(crate) reported: Reported,
+    /// Of the process of [`Session::want_status`].
+    pub(crate) status: Option<ExitStatus>,
+    /// Whether processes that were moved out of a target are known.
+    pub(crate) sees_moves: bool,
+    /// stdout.
+    pub(crate) out: Out<Stdout>,
+}
+
 /// See the module.
 pub struct Session {
     hub: Hub,
     set: WaitSet,
     exits: Exits,
-    seat: Seat,
+    daemon: DaemonBackend,
     has_looked: bool,
-    teller: Teller,
+    reporter: Reporter,
     is_loading: bool,
-    load_at: Option<(Instant, Plan)>,
+    load_bpf_at: Option<(Instant, Plan)>,
     backends: Vec<Backend>,
     status_of: Option<(PinnedProcess, Wait)>,
     progress: Option<ProgressBar>,
-    to_break: Option<Broken>,
-    is_deaf: bool,
-    /// What was said of it last: with BPF, or without.
-    said_armed: Option<bool>,
+    bpf_fault: Option<BpfFault>,
+    daemon_only: bool,
+    /// Whether the session was last reported as armed with exits or without.
+    reported_armed: Option<bool>,
 }
 
 impl Session {
-    /// Nothing is armed yet. `tier` is the best backend that may be used.
+    /// Nothing is armed yet. `tier` is the best backend of the library that may be
+    /// used.
     #[must_use]
-    pub fn new(tier: model::Backend, telling: Telling) -> Self {
-        let Telling {
-            wanted,
-            columns,
-            mounts,
-            resolver,
-            out,
-        } = telling;
+    pub fn new(tier: model::Backend, options: ReportOptions) -> Self {
+        let places = Places::new(options.mounts, options.resolver);
         Self {
             hub: Hub::start(tier),
             set: WaitSet::default(),
             exits: Exits::none(),
-            seat: Seat::default(),
+            daemon: DaemonBackend::default(),
             has_looked: false,
-            teller: Teller::new(wanted, columns, Places::new(mounts, resolver), out),
+            reporter: Reporter::new(options.wanted, options.columns, places, options.out),
             is_loading: false,
-            load_at: None,
+            load_bpf_at: None,
             backends: Vec::new(),
             status_of: None,
             progress: None,
-            to_break: None,
-            is_deaf: false,
-            said_armed: None,
+            bpf_fault: None,
+            daemon_only: false,
+            reported_armed: None,
         }
     }
 
-    /// What happens to it from now on is not missed.
+    /// Arms a wait: from now on nothing that happens to the target is missed.
     pub fn arm(&mut self, target: Target, until: Until) -> Result<(), WaitError> {
-        self.seat.seek(&target, until);
+        self.daemon.add(&target, until);
         self.set
             .arm(&self.hub, target, until)
             .map_err(WaitError::Look)
     }
 
-    /// Names a cgroup and all below it, so that records of it have paths.
-    pub fn place(&mut self, mount: &Mount, directory: &Path) {
+    /// Learns the paths of a cgroup and all below it, so that records name them.
+    pub(crate) fn learn_paths(&mut self, mount: &Mount, directory: &Path) {
         let subtree = mounts::path_below(mount, directory).map(|root| Mount {
             mount_point: directory.to_owned(),
             root,
@@ -118,23 +165,30 @@ impl Session {
         if let Some(subtree) = subtree
             && let Ok(id) = mounts::root(&subtree)
         {
-            Places::feed_subtree(&mut self.teller.tracker, &subtree, id);
+            Places::feed_subtree(&mut self.reporter.tracker, &subtree, id);
         }
     }
 
-    /// Shows how many are left while it takes long.
-    pub fn show_progress(&mut self, bar: ProgressBar) {
+    /// Shows how many processes are left while the session takes long.
+    pub(crate) fn show_progress(&mut self, bar: ProgressBar) {
         self.progress = Some(bar);
     }
 
-    /// Looks, once; how many waits are done.
+    /// For tests: as long as a daemon is connected, only its messages are a reason
+    /// to look.
+    #[doc(hidden)]
+    pub fn wake_by_daemon_only(&mut self) {
+        self.daemon_only = true;
+    }
+
+    /// Reads the state of the targets once. Returns how many waits are done.
     pub fn look(&mut self) -> Result<usize, WaitError> {
         let done = self.set.look();
         self.looked(done)
     }
 
     /// See [`WaitSet::look_at_last`].
-    pub fn look_at_last(&mut self) -> Result<usize, WaitError> {
+    pub(crate) fn look_at_last(&mut self) -> Result<usize, WaitError> {
         let done = self.set.look_at_last();
         self.looked(done)
     }
@@ -143,7 +197,7 @@ impl Session {
         let done = done.map_err(WaitError::Look)?;
         self.has_looked = true;
         if self.backends.is_empty() {
-            self.backends.push(self.serving());
+            self.backends.push(self.current_backend());
         }
         if self.status_of.is_some() && done == self.set.len() && self.lacks_status()? {
             return Ok(done - 1);
@@ -151,10 +205,78 @@ impl Session {
         Ok(done)
     }
 
+    /// The word for what led to the last look; `None` if no wake-up was needed.
+    #[must_use]
+    pub fn woken_by(&self) -> Option<&'static str> {
+        self.set.woken_by().map(waker_word)
+    }
+
     fn live(&self) -> usize {
         let survivors = self.set.waits().map(|(wait, _)| wait.survivors());
         survivors
             .map(|pids| pids.map_or(0, |pids| pids.len()))
             .sum()
+    }
+
+    /// After the last look: reports the exits that are yet to be reported.
+    pub(crate) async fn finish(mut self, outcome: Outcome) -> Result<SessionResult, WaitError> {
+        self.drain_daemon(outcome).await?;
+        if let Some(bar) = &self.progress {
+            bar.finish_and_clear();
+        }
+        let losses = self.hub.stream_losses();
+        let mut moved = Vec::new();
+        self.exits
+            .report_rest(&mut self.reporter, &mut moved, losses)
+            .map_err(WaitError::Write)?;
+        self.follow_moved(&moved);
+        self.record_hand_over();
+        Ok(SessionResult {
+            status: self.status(),
+            sees_moves: self.hub.has_bpf(),
+            woken_by: self.woken_by(),
+            set: self.set,
+            backends: self.backends,
+            reported: self.reporter.reported,
+            out: self.reporter.out,
+        })
+    }
+
+    /// Receives what the daemon still has to say, within bounds.
+    async fn drain_daemon(&mut self, outcome: Outcome) -> Result<(), WaitError> {
+        let done: Vec<_> = self.set.waits().map(|(_, met)| met.is_some()).collect();
+        let is_over = match outcome {
+            Outcome::Timeout => self.daemon.has_timeout,
+            Outcome::Interrupted => false,
+            Outcome::Done | Outcome::Already => true,
+        };
+        let patience = if is_over {
+            LAST_MESSAGES
+        } else {
+            Duration::ZERO
+        };
+        let deadline = Instant::now() + patience;
+        while self.daemon.state == State::Armed {
+            if outcome != Outcome::Timeout && self.daemon.has_reported(&done) {
+                return Ok(());
+            }
+            let Ok(received) = timeout_at(deadline, self.daemon.messages()).await else {
+                if is_over {
+                    tracing::warn!("the daemon does not come to an end: exits may be missing");
+                }
+                return Ok(());
+            };
+            self.apply_messages(received).map_err(WaitError::Write)?;
+        }
+        Ok(())
+    }
+}
+
+/// Writes lines while the progress bar, which may be on the same terminal, is
+/// hidden. A bar that shows nothing yet is left alone.
+fn above_progress<T>(bar: Option<&ProgressBar>, write: impl FnOnce() -> T) -> T {
+    match bar.filter(|bar| bar.length() != Some(0)) {
+        Some(bar) => bar.suspend(write),
+        None => write(),
     }
 }

@@ -1,4 +1,5 @@
-//! `probe trace` by a daemon: its stream, chosen once more, to the screen.
+//! `probe trace` from a daemon: its records, filtered by the conditions that the
+//! daemon does not know, to stdout.
 
 use std::{
     future::{Future, pending},
@@ -14,22 +15,22 @@ use probe_user::{model::Record, unstable::clock::WallClock};
 use tokio::time::{Instant, sleep_until};
 
 use super::{Settings, TraceError, closed_stdout};
-use crate::output::{Out, Stdout, is_closed, reporter::Told};
+use crate::output::{Out, Stdout, is_closed, reporter::Reported};
 
 /// Runs until `stop` resolves, the count is reached, stdout is closed, or the
-/// daemon tells no more: then also with the reason.
+/// stream of the daemon ends, for which it returns the reason.
 pub async fn run(
     settings: &Settings,
     mut records: Records,
     out: &mut Out<Stdout>,
     mut stop: Pin<&mut impl Future<Output = ()>>,
-) -> Result<(Told, Option<ClientError>), TraceError> {
+) -> Result<(Reported, Option<ClientError>), TraceError> {
     let mut reader_gone = pin!(closed_stdout());
-    let mut followed = Followed {
+    let mut printer = Printer {
         settings,
         out,
         clock: WallClock::now(),
-        told: Told::default(),
+        reported: Reported::default(),
         flush_at: None,
     };
     let ended = loop {
@@ -38,42 +39,43 @@ pub async fn run(
             () = &mut stop => break Ok(None),
             () = &mut reader_gone => break Ok(None),
             next = records.next() => match next {
-                Ok(Some(record)) => followed.tell(&record),
+                Ok(Some(record)) => printer.print(&record),
                 Ok(None) => break Ok(Some(ClientError::Gone)),
                 Err(error) => break Ok(Some(error)),
             },
-            () = until(followed.flush_at) => followed.flush(),
+            () = until(printer.flush_at) => printer.flush(),
         };
         match done {
             Err(error) => break Err(error),
-            Ok(()) if followed.is_enough() => break Ok(None),
+            Ok(()) if printer.is_enough() => break Ok(None),
             Ok(()) => {}
         }
     };
-    let flushed = followed.flush();
+    let flushed = printer.flush();
     match ended.and_then(|broken| flushed.map(|()| broken)) {
-        Err(error) if is_closed(&error) => Ok((followed.told, None)),
+        Err(error) if is_closed(&error) => Ok((printer.reported, None)),
         Err(error) => Err(TraceError::Write(error)),
-        Ok(broken) => Ok((followed.told, broken)),
+        Ok(broken) => Ok((printer.reported, broken)),
     }
 }
 
-struct Followed<'a> {
+/// Prints the records that are wanted.
+struct Printer<'a> {
     settings: &'a Settings,
     out: &'a mut Out<Stdout>,
     clock: WallClock,
-    told: Told,
+    reported: Reported,
     flush_at: Option<Instant>,
 }
 
-impl Followed<'_> {
-    fn tell(&mut self, record: &Record) -> io::Result<()> {
+impl Printer<'_> {
+    fn print(&mut self, record: &Record) -> io::Result<()> {
         let is_wanted = self.settings.wanted.admits_of_stream(record);
         if let Record::Lost { count, .. } = record {
-            self.told.lost += count;
+            self.reported.lost += count;
         } else {
-            self.told.seen += 1;
-            self.told.shown += u64::from(is_wanted);
+            self.reported.seen += 1;
+            self.reported.shown += u64::from(is_wanted);
         }
         if !is_wanted {
             return Ok(());
@@ -96,7 +98,7 @@ impl Followed<'_> {
 
     fn is_enough(&self) -> bool {
         let count = self.settings.count;
-        count.is_some_and(|count| self.told.shown >= count)
+        count.is_some_and(|count| self.reported.shown >= count)
     }
 }
 

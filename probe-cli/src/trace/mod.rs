@@ -28,7 +28,7 @@ use crate::output::{
     Out, Stdout,
     human::Columns,
     is_closed,
-    reporter::{Teller, Told},
+    reporter::{Reported, Reporter},
 };
 
 /// What a trace is to do.
@@ -63,22 +63,22 @@ pub async fn run(
     resolver: Resolver,
     out: Out<Stdout>,
     stop: impl Future<Output = ()>,
-) -> Result<Told, TraceError> {
+) -> Result<Reported, TraceError> {
     let places = Places::new(mounts, resolver);
     let mut reader = StreamReader::new(loaded, settings.drain_every)?;
     let mut trace = Trace {
-        teller: Teller::new(settings.wanted, settings.columns, places, out),
+        reporter: Reporter::new(settings.wanted, settings.columns, places, out),
         count: settings.count,
     };
-    let Teller {
+    let Reporter {
         places, tracker, ..
-    } = &mut trace.teller;
+    } = &mut trace.reporter;
     places.feed_all(tracker);
     let ended = trace.follow(&mut reader, pin!(stop)).await;
     match ended.and_then(|()| trace.finish(&mut reader)) {
-        Err(TraceError::Write(error)) if is_closed(&error) => Ok(trace.teller.told),
+        Err(TraceError::Write(error)) if is_closed(&error) => Ok(trace.reporter.reported),
         Err(error) => Err(error),
-        Ok(()) => Ok(trace.teller.told),
+        Ok(()) => Ok(trace.reporter.reported),
     }
 }
 
@@ -97,7 +97,7 @@ pub fn write_header(columns: Option<&Columns>, out: &mut Out<Stdout>) -> Result<
 
 /// A trace with everything but the reader of the stream.
 struct Trace {
-    teller: Teller,
+    reporter: Reporter,
     count: Option<u64>,
 }
 
@@ -114,7 +114,7 @@ impl Trace {
                 () = &mut reader_gone => return Ok(()),
                 due = reader.due() => due?,
             }
-            self.teller.clock.sync();
+            self.reporter.clock.sync();
             reader.drain(|timed| self.print(timed))?;
             self.flush()?;
         }
@@ -123,7 +123,7 @@ impl Trace {
 
     fn finish(&mut self, reader: &mut StreamReader) -> Result<(), TraceError> {
         if !self.is_enough() {
-            self.teller.clock.sync();
+            self.reporter.clock.sync();
             reader.finish(|timed| self.print(timed))?;
         }
         self.flush()
@@ -133,16 +133,16 @@ impl Trace {
         if self.is_enough() {
             return Ok(());
         }
-        self.teller.tell(timed).map_err(TraceError::Write)
+        self.reporter.report(timed).map_err(TraceError::Write)
     }
 
     fn flush(&mut self) -> Result<(), TraceError> {
-        self.teller.out.flush().map_err(TraceError::Write)
+        self.reporter.out.flush().map_err(TraceError::Write)
     }
 
     fn is_enough(&self) -> bool {
         self.count
-            .is_some_and(|count| self.teller.told.shown >= count)
+            .is_some_and(|count| self.reporter.reported.shown >= count)
     }
 }
 

@@ -18,7 +18,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use probe_cli::{
     output::{Out, StopFlag},
-    session::{Asking, Session, Telling},
+    session::{DaemonRequest, ReportOptions, Session},
 };
 use probe_daemon::client::Trust;
 use probe_user::{
@@ -93,10 +93,10 @@ async fn wait(hub: &Hub, target: Target, until: Until) -> Result<String> {
 /// As `probe wait` does, but for the lines that it prints.
 async fn ask(socket: &Path, is_deaf: bool, target: Target, until: Until) -> Result<String> {
     let mut out = Out::stdout(StopFlag::default())?;
-    out.go_deaf();
+    out.discard_output();
     let mut session = Session::new(
         Backend::Pidfd,
-        Telling {
+        ReportOptions {
             wanted: Filter::default(),
             columns: None,
             mounts: mounts::mounts()?,
@@ -106,9 +106,9 @@ async fn ask(socket: &Path, is_deaf: bool, target: Target, until: Until) -> Resu
     );
     session.arm(target, until)?;
     if is_deaf {
-        session.go_deaf();
+        session.wake_by_daemon_only();
     }
-    session.ask(Asking {
+    session.ask_daemon(DaemonRequest {
         socket: socket.to_owned(),
         trust: Trust::default(),
         patience: PATIENCE,
@@ -116,12 +116,12 @@ async fn ask(socket: &Path, is_deaf: bool, target: Target, until: Until) -> Resu
         timeout: None,
         fallback: (Plan::decisive(), Duration::ZERO),
     });
-    session.answered().await??;
+    session.daemon_answered().await??;
     say("armed")?;
     let never = pin!(pending());
-    session.run(1, None, never).await?;
+    session.follow(1, None, never).await?;
     let moment = monotonic_ns()?;
-    Ok(verdict(moment, session.finish()?.woken_by()))
+    Ok(verdict(moment, session.woken_by()))
 }
 
 fn verdict(moment_ns: u64, woken_by: Option<&str>) -> String {

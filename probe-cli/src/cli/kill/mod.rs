@@ -1,7 +1,7 @@
 //! `probe kill`: signal, and wait until it has worked.
 
-mod hunt;
 mod refusal;
+mod signaller;
 
 use std::{
     pin::pin,
@@ -18,16 +18,16 @@ use probe_user::{
     },
 };
 
-use self::hunt::{Hunt, Quarry};
+use self::signaller::{KillTargets, Signaller};
 use super::{
     ExitCode, Failure,
-    choice::{self, Asked},
+    backend::{BackendChoice, BackendSelection},
     conclude::Call,
-    ladder::Ladder,
     named::{Absent, Named, Targets},
     socket::Socket,
     stop,
     terminal::Say,
+    until::UntilArg,
 };
 use crate::session::Session;
 
@@ -55,8 +55,8 @@ pub(super) struct Args {
     grace: Option<Duration>,
 
     /// What to wait for: see probe wait
-    #[arg(long, value_name = "STATE", value_parser = choice::until())]
-    until: Option<Until>,
+    #[arg(long, value_name = "STATE", value_enum)]
+    until: Option<UntilArg>,
 
     /// Give up waiting after this time, --grace included: 250ms, 2.5 (seconds), 1m30s
     #[arg(short, long, value_name = "DUR", value_parser = duration)]
@@ -80,8 +80,8 @@ pub(super) struct Args {
     records: bool,
 
     /// What may wake the wait: see probe wait
-    #[arg(long, value_name = "NAME", default_value = "auto", value_parser = choice::backend())]
-    backend: Asked,
+    #[arg(long, value_name = "NAME", value_enum, default_value_t)]
+    backend: BackendChoice,
 
     #[command(flatten)]
     socket: Socket,
@@ -91,7 +91,8 @@ pub(super) struct Args {
     json: bool,
 }
 
-/// Loading BPF takes the CPU that the dying need: most are gone by then.
+/// How long after the signal BPF is loaded: loading takes CPU time from the tasks
+/// that are exiting, and most are gone by then.
 const LOAD_AFTER: Duration = Duration::from_millis(50);
 
 fn signal(text: &str) -> Result<Signal, String> {
@@ -106,30 +107,28 @@ fn signal(text: &str) -> Result<Signal, String> {
 
 pub(super) fn run(args: &Args, say: Say) -> Result<ExitCode, Failure> {
     let begun = Instant::now();
-    let tier = choice::tier(args.backend)?;
+    let tier = args.backend.tier()?;
     let mut call = Call::new(begun, say, "kill", args.json)?;
     let named = args.targets.pin(&call.mounts, tier, Absent::default())?;
-    let quarry = args.check(&named)?;
+    let targets = args.check(&named)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     let _inside = runtime.enter();
     let (stop, flag) = stop::requested_by_any()?;
-    let quarry = Quarry::new(args, quarry, say, begun, flag.clone());
+    let targets = KillTargets::new(args, targets, say, begun, flag.clone());
     if !args.waits() {
-        let failure = quarry.signal_once()?;
+        let failure = targets.signal_once()?;
         return failure.map_or(Ok(ExitCode::Done), Err);
     }
-    let telling = call.telling(&named, args.targets.resolver(), flag)?;
-    let mut plan = Some(Call::plan(&named, &telling.wanted)?);
-    let mut session = Session::new(tier, telling);
-    let needed = call.arm(&mut session, named, args.until, None)?;
+    let resolver = args.targets.resolver();
+    let (mut session, plan, needed) = call.arm(named, tier, (args.until, None), resolver, flag)?;
     runtime.block_on(async {
-        args.serve(&mut session, &mut plan, needed).await?;
+        args.join_backends(&mut session, plan, needed).await?;
         call.watch_progress(&mut session);
         let mut interrupted = None;
-        let mut hunt = Hunt::new(args, quarry, begun);
-        let (end, failure) = hunt
+        let mut signaller = Signaller::new(args, targets, begun);
+        let (end, failure) = signaller
             .run(
                 &mut session,
                 needed,
@@ -137,8 +136,7 @@ pub(super) fn run(args: &Args, say: Say) -> Result<ExitCode, Failure> {
             )
             .await?;
         call.decided();
-        session.settle(end.outcome).await?;
-        call.conclude(session.finish()?, end)?;
+        call.conclude(session.finish(end.outcome).await?, end)?;
         match (interrupted, failure) {
             (Some(signal), _) => Ok(ExitCode::Signal(signal)),
             (None, Some(failure)) => Err(failure),
@@ -157,45 +155,49 @@ impl Args {
             || self.rm
     }
 
-    /// What makes no sense, and what must not be killed: before any signal.
+    /// Refuses what makes no sense and what must not be killed, before any signal.
     fn check(&self, named: &[Named]) -> Result<Vec<Target>, Failure> {
-        let mut quarry = Vec::new();
+        let mut targets = Vec::new();
         for target in named {
             target.check(self.until)?;
-            if self.rm && (target.subject.process.is_some() || self.until == Some(Until::Removed)) {
+            if self.rm
+                && (target.subject.process.is_some()
+                    || matches!(self.until, Some(UntilArg(Until::Removed))))
+            {
                 let message = "--rm is for cgroups that are waited for until empty";
                 return Err(Failure::message(ExitCode::Usage, message));
             }
             if let Some(pinned) = &target.pinned {
-                quarry.push(Target::of(pinned)?);
+                targets.push(Target::of(pinned)?);
             }
         }
-        for target in &quarry {
+        for target in &targets {
             target
                 .check(self.signal, self.force)
                 .map_err(refusal::refused)?;
         }
-        Ok(quarry)
+        Ok(targets)
     }
 
-    /// Before any signal: what tells of exits is armed by then, unless loading it
-    /// takes the CPU that the dying need. Where all is over already nobody is
-    /// asked.
-    async fn serve(
+    /// Lets backends join before any signal, so that exits are reported from the first
+    /// one on, unless loading BPF would take the CPU from the tasks that are exiting.
+    /// None is asked if the targets are gone already.
+    async fn join_backends(
         &self,
         session: &mut Session,
-        plan: &mut Option<Plan>,
+        plan: Plan,
         needed: usize,
     ) -> Result<(), Failure> {
-        let ladder = Ladder {
-            backend: self.backend,
+        let mut backends = BackendSelection {
+            choice: self.backend,
             socket: &self.socket,
             timeout: self.timeout,
+            plan: Some(plan),
         };
-        ladder.named(session, plan, needed).await?;
+        backends.join_chosen(session, needed).await?;
         if session.look()? < needed {
             let delay = (!self.records).then_some(LOAD_AFTER);
-            ladder.best_now(session, plan, delay).await?;
+            backends.join_best_now(session, delay).await?;
         }
         Ok(())
     }

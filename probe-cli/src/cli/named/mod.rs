@@ -18,6 +18,7 @@ use super::{
     ExitCode, Failure,
     target::{self, CgroupTarget},
     terminal,
+    until::UntilArg,
 };
 use crate::output::subject::Subject;
 
@@ -101,8 +102,10 @@ pub(super) struct Named {
 
 impl Named {
     /// Whether this can be waited for of such a target.
-    pub(super) fn check(&self, until: Option<Until>) -> Result<(), Failure> {
-        let Some(until) = until else { return Ok(()) };
+    pub(super) fn check(&self, until: Option<UntilArg>) -> Result<(), Failure> {
+        let Some(UntilArg(until)) = until else {
+            return Ok(());
+        };
         let is_process = self.subject.process.is_some();
         let is_container =
             self.subject.container.is_some() || self.subject.unknown_container.is_some();

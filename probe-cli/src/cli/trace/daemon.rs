@@ -7,7 +7,7 @@ use probe_daemon::{api::query, client::Records};
 use super::Args;
 use crate::{
     cli::{Failure, target::CgroupTarget},
-    session::say_without,
+    session::log_without_daemon,
 };
 
 /// How long a daemon that nobody named may take to answer.
@@ -40,7 +40,7 @@ pub(super) async fn records(
             Some(records)
         }
         Err(error) => {
-            say_without(error, daemon.is_named);
+            log_without_daemon(error, daemon.is_named);
             None
         }
     })

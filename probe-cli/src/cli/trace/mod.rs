@@ -26,7 +26,7 @@ use super::{
     terminal::{self, Say},
 };
 use crate::{
-    output::{Out, human::Columns, reporter::Told},
+    output::{Out, human::Columns, reporter::Reported},
     trace::{self, Settings},
 };
 
@@ -160,19 +160,19 @@ async fn follow(args: Args, say: Say) -> Result<ExitCode, Failure> {
     let begun = Instant::now();
     let mut out = Out::stdout(flag)?;
     let mut stop = pin!(until_stop_or(args.duration, stop));
-    let mut told = Told::default();
+    let mut reported = Reported::default();
     if let Some(records) = daemon::records(&args, &targets).await? {
         say.line(&announcement("daemon", &args));
         trace::write_header(settings.columns.as_ref(), &mut out)?;
         let ended = trace::daemon::run(&settings, records, &mut out, stop.as_mut()).await?;
-        told = ended.0;
+        reported = ended.0;
         let Some(error) = ended.1 else {
-            summary(say, told, begun);
+            summary(say, reported, begun);
             return Ok(ExitCode::Done);
         };
         let reason = anyhow::Error::new(error);
         tracing::warn!("{reason:#}: what ends before others serve is missing");
-        settings.count = settings.count.map(|count| count - told.shown);
+        settings.count = settings.count.map(|count| count - reported.shown);
     }
     let (attached, rings) = plan::load(&args, &settings.wanted, &targets, say)?;
     if attached.types.is_none() {
@@ -180,15 +180,15 @@ async fn follow(args: Args, say: Say) -> Result<ExitCode, Failure> {
     }
     let shape = attached.exit_shape().map_or("?", ExitShape::as_str);
     say.line(&announcement(&format!("bpf, {shape}"), &args));
-    if told == Told::default() {
+    if reported == Reported::default() {
         trace::write_header(settings.columns.as_ref(), &mut out)?;
     }
     let sources = (attached, rings);
     let more = trace::run(settings, sources, mounts, resolver, out, stop).await?;
-    told.seen += more.seen;
-    told.shown += more.shown;
-    told.lost += more.lost;
-    summary(say, told, begun);
+    reported.seen += more.seen;
+    reported.shown += more.shown;
+    reported.lost += more.lost;
+    summary(say, reported, begun);
     Ok(ExitCode::Done)
 }
 
@@ -205,12 +205,12 @@ fn settings(args: &Args, wanted: Filter) -> Settings {
     }
 }
 
-fn summary(say: Say, told: Told, begun: Instant) {
+fn summary(say: Say, reported: Reported, begun: Instant) {
     say.line(&format!(
         "seen {}, shown {}, lost {} in {:.1} s",
-        told.seen,
-        told.shown,
-        told.lost,
+        reported.seen,
+        reported.shown,
+        reported.lost,
         begun.elapsed().as_secs_f64()
     ));
 }

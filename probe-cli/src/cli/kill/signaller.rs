@@ -26,13 +26,13 @@ use crate::{
     session::Session,
 };
 
-/// How soon those are looked for who were on no list when it was read.
+/// How soon a cgroup is read again for processes that its list may have missed.
 const AGAIN_FIRST: Duration = Duration::from_millis(10);
-/// What that backs off to.
+/// The longest delay that this backs off to.
 const AGAIN_LAST: Duration = Duration::from_secs(1);
 
-/// Who is to be signalled, and how.
-pub(super) struct Quarry<'a> {
+/// The targets, and how they are signalled.
+pub(super) struct KillTargets<'a> {
     args: &'a Args,
     targets: Vec<Target>,
     say: Say,
@@ -44,11 +44,11 @@ pub(super) struct Quarry<'a> {
 #[derive(Default)]
 struct Sent {
     report: Report,
-    /// Those of the targets in which somebody may have been missed.
+    /// Indices of the targets in which a process may have been missed.
     again: Vec<usize>,
 }
 
-impl<'a> Quarry<'a> {
+impl<'a> KillTargets<'a> {
     pub(super) fn new(
         args: &'a Args,
         targets: Vec<Target>,
@@ -65,7 +65,7 @@ impl<'a> Quarry<'a> {
         }
     }
 
-    /// Without a wait. Whom it did not reach is the failure.
+    /// Signals without a wait. Processes that it did not reach are the failure.
     pub(super) fn signal_once(&self) -> Result<Option<Failure>, Failure> {
         let sent = self.signal(self.args.signal)?;
         Ok(refusal::unreached(&sent.report))
@@ -89,7 +89,7 @@ impl<'a> Quarry<'a> {
         Ok(sent)
     }
 
-    /// Once more, with SIGKILL and without telling what was told.
+    /// Signals once more, with SIGKILL and without the messages of the first time.
     fn kill_again(&self, before: &[usize]) -> Result<Sent, Failure> {
         let mut sent = Sent::default();
         for &index in before {
@@ -100,7 +100,7 @@ impl<'a> Quarry<'a> {
 
     fn signal_one(&self, index: usize, signal: Signal, sent: &mut Sent) -> Result<(), Failure> {
         let mut announce = |path: &Path, thaw: &str| {
-            // Not by `say`: who asked for quiet must know as well what may stay.
+            // Printed despite -q, because the cgroup may stay frozen.
             Say::always(&format!(
                 "probe: freezing {}, which forks faster than it can be signalled\n\
                  hint: should probe be killed before it thaws it: {thaw}",
@@ -128,22 +128,22 @@ impl<'a> Quarry<'a> {
     }
 }
 
-/// From the first signal to the end.
-pub(super) struct Hunt<'a> {
+/// One kill: signals, waits, signals again, removes.
+pub(super) struct Signaller<'a> {
     args: &'a Args,
-    quarry: Quarry<'a>,
+    targets: KillTargets<'a>,
     begun: Instant,
     deadline: Option<Instant>,
-    /// Why it cannot work for some.
+    /// Why some processes cannot be reached.
     failure: Option<Failure>,
 }
 
-impl<'a> Hunt<'a> {
-    pub(super) fn new(args: &'a Args, quarry: Quarry<'a>, begun: Instant) -> Self {
+impl<'a> Signaller<'a> {
+    pub(super) fn new(args: &'a Args, targets: KillTargets<'a>, begun: Instant) -> Self {
         Self {
             args,
-            deadline: quarry.deadline,
-            quarry,
+            deadline: targets.deadline,
+            targets,
             begun,
             failure: None,
         }
@@ -164,7 +164,7 @@ impl<'a> Hunt<'a> {
             }
         };
         let end = match outcome {
-            // Before the verdict: what could not be removed is not done.
+            // Before the verdict, because a cgroup that cannot be removed is not done.
             Outcome::Done | Outcome::Already if self.args.rm => self.remove(outcome, stop).await,
             _ => End::of(outcome),
         };
@@ -181,11 +181,11 @@ impl<'a> Hunt<'a> {
         let Some(grace) = self.args.grace else {
             return Ok(None);
         };
-        // Whoever cannot be reached now is told of after SIGKILL.
-        self.quarry.signal(Signal(15))?;
+        // Processes that cannot be reached now are reported after SIGKILL.
+        self.targets.signal(Signal(15))?;
         let end = self.begun + grace;
         let first = self.deadline.map_or(end, |deadline| deadline.min(end));
-        let outcome = session.run(needed, Some(first.into()), stop).await?;
+        let outcome = session.follow(needed, Some(first.into()), stop).await?;
         let is_last = self.deadline.is_some_and(|deadline| deadline <= end);
         Ok(Some(outcome).filter(|&it| it != Outcome::Timeout || is_last))
     }
@@ -196,20 +196,20 @@ impl<'a> Hunt<'a> {
         needed: usize,
         mut stop: Pin<&mut impl Future<Output = ()>>,
     ) -> Result<Outcome, Failure> {
-        let mut sent = self.quarry.signal(self.args.signal)?;
+        let mut sent = self.targets.signal(self.args.signal)?;
         let mut pause = AGAIN_FIRST;
         loop {
             self.judge(&sent.report);
             let next = (!sent.again.is_empty()).then(|| Instant::now() + pause);
             let first = [next, self.deadline].into_iter().flatten().min();
             let outcome = session
-                .run(needed, first.map(Into::into), stop.as_mut())
+                .follow(needed, first.map(Into::into), stop.as_mut())
                 .await?;
             let is_last = self.deadline.is_some_and(|it| it <= Instant::now());
             if outcome != Outcome::Timeout || is_last {
                 return Ok(outcome);
             }
-            sent = self.quarry.kill_again(&sent.again)?;
+            sent = self.targets.kill_again(&sent.again)?;
             pause = (pause * 2).min(AGAIN_LAST);
         }
     }
@@ -218,14 +218,14 @@ impl<'a> Hunt<'a> {
         if self.failure.is_none() {
             self.failure = refusal::unreached(report);
             if self.failure.is_some() {
-                // Nobody knows when those end that were not reached.
+                // When the processes end that were not reached is unknown.
                 self.deadline.get_or_insert_with(Instant::now);
             }
         }
     }
 
     async fn remove(&mut self, outcome: Outcome, stop: Pin<&mut impl Future<Output = ()>>) -> End {
-        match remove::all(&self.quarry.targets, self.deadline, stop).await {
+        match remove::all(&self.targets.targets, self.deadline, stop).await {
             Removed::All => End::of(outcome),
             Removed::Interrupted => End::of(Outcome::Interrupted),
             Removed::Not(why) => {

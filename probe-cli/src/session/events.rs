@@ -1,0 +1,270 @@
+//! The loop of a session: look, wait for the next event, apply it. BPF joins here
+//! while the session runs.
+
+use std::{
+    future::{Future, pending},
+    io,
+    pin::Pin,
+    time::Duration,
+};
+
+use probe_daemon::api::Outcome;
+use probe_user::{
+    model,
+    unstable::bpf::{
+        load::{LoadError, Plan},
+        ring::Stream,
+    },
+};
+use tokio::time::{Instant, sleep_until};
+
+use super::{
+    Session, WaitError,
+    daemon::{Received, State},
+    exits::Exits,
+};
+use crate::output::Backend;
+
+/// How often the progress bar moves.
+const PROGRESS_EVERY: Duration = Duration::from_millis(200);
+
+/// What a test breaks of BPF once it has joined: a word of the command line each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum BpfFault {
+    // The reader of the decisive ring ends.
+    Reader,
+    // The files of the programs and maps are closed.
+    Files,
+}
+
+enum SessionEvent {
+    Look,
+    Loaded(Option<Box<Result<Stream, LoadError>>>),
+    Records(io::Result<()>),
+    Messages(Vec<Received>),
+    LoadNow,
+    Progress,
+}
+
+impl Session {
+    /// Waits until `needed` waits are done, the deadline has passed, or `stop`
+    /// resolves.
+    pub async fn follow(
+        &mut self,
+        needed: usize,
+        deadline: Option<Instant>,
+        mut stop: Pin<&mut impl Future<Output = ()>>,
+    ) -> Result<Outcome, WaitError> {
+        if !self.awaits_bpf() && self.daemon.state != State::Asked {
+            self.report_armed();
+        }
+        let mut progress_at = Instant::now() + PROGRESS_EVERY * 5;
+        loop {
+            let wakes_itself = !(self.daemon_only && self.daemon.is_connected());
+            if self.look()? >= needed {
+                return Ok(Outcome::Done);
+            }
+            if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+                let is_done = self.look_at_last()? >= needed;
+                return Ok(if is_done {
+                    Outcome::Done
+                } else {
+                    Outcome::Timeout
+                });
+            }
+            let event = tokio::select! {
+                biased;
+                () = &mut stop => return Ok(Outcome::Interrupted),
+                () = self.set.woken(), if wakes_itself => SessionEvent::Look,
+                loaded = self.hub.bpf(), if self.is_loading => {
+                    SessionEvent::Loaded(loaded.map(Box::new))
+                }
+                many = self.exits.many() => SessionEvent::Records(many),
+                received = self.daemon.messages() => SessionEvent::Messages(received),
+                () = until(self.load_bpf_at.as_ref().map(|(when, _)| *when)) => {
+                    SessionEvent::LoadNow
+                }
+                () = until(deadline) => SessionEvent::Look,
+                () = sleep_until(progress_at), if self.progress.is_some() => {
+                    SessionEvent::Progress
+                }
+            };
+            self.apply(event, &mut progress_at)
+                .map_err(WaitError::Write)?;
+        }
+    }
+
+    fn apply(&mut self, event: SessionEvent, progress_at: &mut Instant) -> io::Result<()> {
+        match event {
+            SessionEvent::Look => self.record_current_backend(),
+            SessionEvent::Messages(received) => return self.apply_messages(received),
+            SessionEvent::Records(Ok(())) => {}
+            SessionEvent::Records(Err(error)) => {
+                tracing::info!(%error, "exits are not reported any more");
+                self.exits = Exits::none();
+            }
+            SessionEvent::Loaded(Some(loaded)) => {
+                // A failure is in the log: the wait goes on without BPF.
+                let _logged = self.join_bpf(*loaded);
+                self.report_armed();
+            }
+            SessionEvent::Loaded(None) => self.is_loading = false,
+            SessionEvent::LoadNow => {
+                if let Some((_, plan)) = self.load_bpf_at.take() {
+                    self.load_bpf(plan);
+                }
+            }
+            SessionEvent::Progress => {
+                self.move_progress();
+                *progress_at = Instant::now() + PROGRESS_EVERY;
+            }
+        }
+        self.report_exits()
+    }
+
+    fn move_progress(&mut self) {
+        let live = self.live() as u64;
+        if let Some(bar) = &self.progress {
+            let most = bar.length().unwrap_or(0).max(live);
+            // No process to count, as where an empty cgroup is to be removed.
+            if most == 0 {
+                return;
+            }
+            bar.set_length(most);
+            bar.set_position(most - live);
+        }
+    }
+
+    /// For tests.
+    pub(crate) fn break_bpf(&mut self, fault: BpfFault) {
+        self.bpf_fault = Some(fault);
+    }
+
+    /// Loads BPF, which joins once it is loaded.
+    pub(crate) fn load_bpf(&mut self, plan: Plan) {
+        self.hub.load(plan);
+        self.is_loading = true;
+    }
+
+    /// Loads BPF if that was to happen later, and resolves when it has joined.
+    pub(crate) async fn load_bpf_now(&mut self) -> Result<(), LoadError> {
+        if let Some((_, plan)) = self.load_bpf_at.take() {
+            self.load_bpf(plan);
+        }
+        self.bpf_joined().await
+    }
+
+    /// Resolves when BPF has joined, or with the reason why it does not.
+    pub(crate) async fn bpf_joined(&mut self) -> Result<(), LoadError> {
+        match self.hub.bpf().await {
+            Some(loaded) => self.join_bpf(loaded),
+            None => Ok(()),
+        }
+    }
+
+    fn join_bpf(&mut self, loaded: Result<Stream, LoadError>) -> Result<(), LoadError> {
+        self.is_loading = false;
+        let result = match loaded.map(Exits::of) {
+            Ok(Ok(exits)) => {
+                self.exits = exits;
+                Ok(())
+            }
+            Ok(Err(error)) => {
+                tracing::info!(%error, "exits are not reported");
+                Ok(())
+            }
+            Err(error) => {
+                tracing::info!("without BPF: {:#}", anyhow::anyhow!("{error}"));
+                Err(error)
+            }
+        };
+        self.record_backend(self.current_backend());
+        if let Some(fault) = self.bpf_fault {
+            match fault {
+                BpfFault::Reader => self.hub.fail_ring_reader(),
+                BpfFault::Files => self.hub.close_bpf_files(),
+            }
+            tracing::info!("BPF has joined, and is broken as was asked for");
+            self.record_backend(self.current_backend());
+        }
+        result
+    }
+
+    /// Starts what replaces the daemon, after `at_least` this time: most waits are
+    /// over by then, and loading BPF takes CPU time from the tasks that are exiting.
+    pub(super) fn fall_back(&mut self, at_least: Duration) {
+        if let Some((plan, delay)) = self.daemon.fallback.take() {
+            // What joins reports itself as armed.
+            self.reported_armed = None;
+            self.load_bpf_at = Some((Instant::now() + delay.max(at_least), plan));
+        }
+    }
+
+    /// Logs that the session is armed, and again if BPF or a daemon joins or leaves.
+    pub(super) fn report_armed(&mut self) {
+        let reports_exits = self.hub.has_bpf() || self.daemon.serves();
+        if self.reported_armed.replace(reports_exits) == Some(reports_exits) {
+            return;
+        }
+        let live = self.live();
+        if reports_exits {
+            tracing::info!("armed: {live} processes live, no exit is missed from here on");
+        } else {
+            tracing::info!("armed: {live} processes live, but exits are not reported");
+        }
+    }
+
+    /// The best backend that serves at the moment.
+    pub(super) fn current_backend(&self) -> Backend {
+        if self.hub.has_bpf() {
+            return Backend::Bpf;
+        }
+        if self.daemon.serves() {
+            return Backend::Daemon;
+        }
+        let mut each = self.set.waits().map(|(wait, _)| wait.unprivileged());
+        if each.any(|backend| backend == model::Backend::Pidfd) {
+            Backend::Pidfd
+        } else {
+            Backend::Poll
+        }
+    }
+
+    /// What serves between a daemon that has left and BPF that has yet to join is
+    /// recorded only if the verdict comes in that gap
+    /// ([`Session::record_hand_over`]).
+    fn record_current_backend(&mut self) {
+        if !(self.awaits_bpf() && self.has_lost_daemon()) {
+            self.record_backend(self.current_backend());
+        }
+    }
+
+    /// The verdict came before BPF has joined in place of the daemon.
+    pub(super) fn record_hand_over(&mut self) {
+        let backend = self.daemon.handed_over_to;
+        if let Some(backend) = backend.filter(|_| self.has_lost_daemon()) {
+            self.record_backend(backend);
+        }
+    }
+
+    pub(super) fn record_backend(&mut self, backend: Backend) {
+        if self.backends.last() != Some(&backend) {
+            self.backends.push(backend);
+        }
+    }
+
+    fn awaits_bpf(&self) -> bool {
+        self.is_loading || self.load_bpf_at.is_some()
+    }
+
+    fn has_lost_daemon(&self) -> bool {
+        self.backends.last() == Some(&Backend::Daemon) && !self.daemon.serves()
+    }
+}
+
+async fn until(when: Option<Instant>) {
+    match when {
+        Some(when) => sleep_until(when).await,
+        None => pending().await,
+    }
+}
