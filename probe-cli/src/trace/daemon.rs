@@ -19,7 +19,7 @@ use crate::output::{Out, Stdout, is_closed, reporter::Reported};
 
 /// Runs until `stop` resolves, the count is reached, stdout is closed, or the
 /// stream of the daemon ends, for which it returns the reason.
-pub async fn run(
+pub(crate) async fn run(
     settings: &Settings,
     mut records: Records,
     out: &mut Out<Stdout>,

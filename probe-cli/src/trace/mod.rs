@@ -56,7 +56,7 @@ pub enum TraceError {
 }
 
 /// Runs until `stop` resolves, the count is reached or stdout is closed.
-pub async fn run(
+pub(crate) async fn run(
     settings: Settings,
     loaded: (Attached, Rings),
     mounts: Vec<Mount>,

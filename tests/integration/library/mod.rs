@@ -1,7 +1,9 @@
 //! `probe_user::unstable::wait` as another program uses it.
 
+mod examples;
 mod hubs;
 mod thousand;
+mod waiter;
 
 use std::{
     fs,

@@ -1,0 +1,103 @@
+//! The examples of the library, run as they are written.
+
+#[expect(unreachable_pub, reason = "an example is written as a program")]
+#[path = "../../../probe-user/examples/remove_cgroup.rs"]
+mod remove_cgroup;
+#[expect(unreachable_pub, reason = "an example is written as a program")]
+#[path = "../../../probe-user/examples/stream_exits.rs"]
+mod stream_exits;
+#[expect(unreachable_pub, reason = "an example is written as a program")]
+#[path = "../../../probe-user/examples/wait_for_process.rs"]
+mod wait_for_process;
+
+use std::{
+    path::Path,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+};
+
+use probe_tests::{Cgroup, DEADLINE, Victim, applicable, inapplicable};
+use probe_user::model::Record;
+use rustix::process::Signal;
+use tokio::time::timeout;
+
+use super::block_on;
+
+#[test]
+#[ignore = "needs root"]
+fn the_example_remove_cgroup_kills_and_removes() {
+    let cgroup = Cgroup::v2("example");
+    if !cgroup.has_kill() {
+        inapplicable("this kernel has no cgroup.kill");
+    }
+    let mut victims = [(); 5].map(|()| Victim::spawn(&["pause"], Some(&cgroup)));
+    block_on(async {
+        let removed = timeout(DEADLINE, remove_cgroup::remove(Path::new(cgroup.path())));
+        removed.await.expect("in time").expect("removed");
+    });
+    assert!(!Path::new(cgroup.path()).exists());
+    for victim in &mut victims {
+        assert_eq!(victim.wait(), 9);
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn the_example_wait_for_process_returns_when_the_process_is_reaped() {
+    let mut victim = Victim::spawn(&["pause"], None);
+    let pid = victim.pid();
+    let reaper = thread::spawn(move || {
+        victim.signal(Signal::KILL);
+        victim.wait()
+    });
+    block_on(async {
+        match timeout(DEADLINE, wait_for_process::reaped(pid))
+            .await
+            .expect("in time")
+        {
+            Ok(()) => {}
+            // The reaper may be faster than the wait.
+            Err(error) => assert_eq!(error.to_string(), format!("no process {pid}")),
+        }
+    });
+    assert_eq!(reaper.join().expect("no panic"), 9);
+    assert!(!Path::new(&format!("/proc/{pid}")).exists());
+}
+
+#[test]
+#[ignore = "needs root"]
+fn the_example_stream_exits_reports_an_exit_of_the_cgroup() {
+    applicable::needs_bpf();
+    let cgroup = Cgroup::v2("example-exits");
+    let done = AtomicBool::new(false);
+    let reported = thread::scope(|scope| {
+        // Which of them are reported depends on when the programs are attached.
+        let dying = scope.spawn(|| {
+            let mut pids = Vec::new();
+            while !done.load(Ordering::Relaxed) {
+                let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
+                pids.push(victim.pid());
+                victim.signal(Signal::KILL);
+                assert_eq!(victim.wait(), 9);
+            }
+            pids
+        });
+        let mut reported = None;
+        let streamed = block_on(async {
+            let path = Path::new(cgroup.path());
+            let exits = stream_exits::exits(path, |record| {
+                if let Record::Exit(exit) = record {
+                    reported = Some(exit.what.process.tgid);
+                }
+                reported.is_none()
+            });
+            timeout(DEADLINE, exits).await
+        });
+        done.store(true, Ordering::Relaxed);
+        let pids = dying.join().expect("no panic");
+        streamed.expect("in time").expect("BPF serves");
+        (reported, pids)
+    });
+    let (pid, pids) = reported;
+    assert!(pids.contains(&pid.expect("an exit")), "{pid:?} of {pids:?}");
+}
