@@ -5,6 +5,7 @@
 //! [`wait`]), medians of paired ratios with an interval ([`stats`]), a
 //! table and a file with the machine's facts ([`report`], [`machine`]).
 
+mod before;
 mod machine;
 mod process;
 mod report;
@@ -33,6 +34,8 @@ enum Suite {
     Wait(wait::Args),
     /// The same at an unprivileged client of the daemon, and what the daemon costs
     Daemon(wait::daemon::Args),
+    /// This checkout beside another version, in one interleaved run
+    Before(before::Args),
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
@@ -40,5 +43,6 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         Suite::Trace(args) => trace::run(args),
         Suite::Wait(args) => wait::run(args),
         Suite::Daemon(args) => wait::daemon::run(args),
+        Suite::Before(args) => before::run(args),
     }
 }

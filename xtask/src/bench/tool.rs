@@ -27,6 +27,8 @@ const SETTLED_AFTER: Duration = Duration::from_secs(3);
 #[derive(Debug)]
 pub(crate) struct Tools {
     pub(crate) probe: PathBuf,
+    /// Another version of it.
+    pub(crate) before: PathBuf,
     exitsnoop: PathBuf,
 }
 
@@ -35,6 +37,8 @@ pub(crate) struct Tools {
 pub(crate) enum Tool {
     /// `probe trace --json`.
     Probe,
+    /// The same command of another version.
+    Before,
     /// exitsnoop of libbpf-tools.
     Exitsnoop,
 }
@@ -42,7 +46,14 @@ pub(crate) enum Tool {
 impl Tools {
     /// Builds ours, finds the other one.
     pub(crate) fn get() -> Result<Self> {
-        let exitsnoop = find("exitsnoop")?;
+        Ok(Self {
+            exitsnoop: find("exitsnoop")?,
+            ..Self::beside(PathBuf::new())?
+        })
+    }
+
+    /// Builds ours; the other one is another version of it.
+    pub(crate) fn beside(before: PathBuf) -> Result<Self> {
         command::run(checkout::cargo().args([
             "build",
             "--quiet",
@@ -52,7 +63,8 @@ impl Tools {
         ]))?;
         Ok(Self {
             probe: checkout::target().join("release/probe"),
-            exitsnoop,
+            before,
+            exitsnoop: PathBuf::new(),
         })
     }
 
@@ -60,11 +72,12 @@ impl Tools {
     pub(crate) fn start(&self, tool: Tool) -> Result<Running> {
         let begun = Instant::now();
         let mut running = Running::spawn(match tool {
-            Tool::Probe => self.probe_trace(),
+            Tool::Probe => probe_trace(&self.probe),
+            Tool::Before => probe_trace(&self.before),
             Tool::Exitsnoop => self.exitsnoop(),
         })?;
         match tool {
-            Tool::Probe => running.read_until("tracing:")?,
+            Tool::Probe | Tool::Before => running.read_until("tracing:")?,
             Tool::Exitsnoop => running.poll_until_attached(begun)?,
         }
         running.attached_after = begun.elapsed();
@@ -76,12 +89,6 @@ impl Tools {
         let running = self.start(tool)?;
         rounds::window(SETTLED_AFTER);
         Ok(running)
-    }
-
-    fn probe_trace(&self) -> Command {
-        let mut command = Command::new(&self.probe);
-        command.args(["trace", "--json"]);
-        command
     }
 
     /// It wants a tracefs; where none is mounted it gets one that nobody else
@@ -96,6 +103,12 @@ impl Tools {
         command.arg(&self.exitsnoop);
         command
     }
+}
+
+fn probe_trace(probe: &Path) -> Command {
+    let mut command = Command::new(probe);
+    command.args(["trace", "--json"]);
+    command
 }
 
 /// A peer, or what to install.

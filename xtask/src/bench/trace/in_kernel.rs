@@ -75,7 +75,7 @@ pub(super) fn measure(bench: &Bench) -> Result<(Vec<Figure>, Vec<ProgramCost>)> 
     Ok((figures, programs))
 }
 
-fn turn(bench: &Bench, tool: Tool, ending: Ending) -> Result<Turn> {
+pub(crate) fn turn(bench: &Bench, tool: Tool, ending: Ending) -> Result<Turn> {
     let running = bench.tools.start_and_settle(tool)?;
     let turn = Turn::of(running.process(), || {
         bench.workload.run(ending, EXITS).map(drop)

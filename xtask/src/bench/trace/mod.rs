@@ -1,7 +1,7 @@
 //! What `probe trace` costs: the dying task, the machine, the one who waits for
 //! it to start.
 
-mod in_kernel;
+pub(super) mod in_kernel;
 mod slowdown;
 mod start;
 mod userspace;
@@ -31,10 +31,10 @@ pub(crate) struct Args {
 
 /// What the parts need.
 #[derive(Debug)]
-struct Bench {
-    tools: Tools,
-    workload: Workload,
-    rounds: usize,
+pub(super) struct Bench {
+    pub(super) tools: Tools,
+    pub(super) workload: Workload,
+    pub(super) rounds: usize,
 }
 
 #[derive(Debug, Serialize)]
@@ -79,6 +79,6 @@ fn binary(bench: &Bench) -> Result<Figure> {
     Ok(Figure::new("stripped binary", "MiB", size).at_most(BINARY_LIMIT_MIB))
 }
 
-fn mib(bytes: u64) -> f64 {
+pub(super) fn mib(bytes: u64) -> f64 {
     to_f64(bytes) / f64::from(1 << 20)
 }

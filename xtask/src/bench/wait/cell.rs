@@ -125,10 +125,12 @@ impl Contestant {
         Watcher {
             talker,
             ask: match self.who {
-                Who::Bell(_) | Who::Client(_) => |question, directory, pid| match question {
-                    Question::Empty => format!("empty {directory}"),
-                    Question::Reaped => format!("reaped {pid}"),
-                },
+                Who::Bell(_) | Who::Before | Who::Client(_) => {
+                    |question, directory, pid| match question {
+                        Question::Empty => format!("empty {directory}"),
+                        Question::Reaped => format!("reaped {pid}"),
+                    }
+                }
                 Who::Poll | Who::PollBriefly => |_, directory, _| directory.to_owned(),
                 Who::Alive(_) => |_, _, pid| pid.to_owned(),
             },

@@ -48,10 +48,24 @@ pub(super) fn measure(
     stage: &mut Stage,
     is_wanted: impl Fn(&str) -> bool,
 ) -> Result<(Vec<Figure>, Vec<Outcome>)> {
+    let all = rested().into_iter().chain(disturbed());
+    run(
+        all.filter(|(cell, _)| is_wanted(&cell.name)),
+        extent,
+        programs,
+        stage,
+    )
+}
+
+pub(super) fn run(
+    cells: impl IntoIterator<Item = (Cell, Limits)>,
+    extent: Extent,
+    programs: &Programs,
+    stage: &mut Stage,
+) -> Result<(Vec<Figure>, Vec<Outcome>)> {
     let mut figures = Vec::new();
     let mut outcomes = Vec::new();
-    let all = rested().into_iter().chain(disturbed());
-    for (cell, limits) in all.filter(|(cell, _)| is_wanted(&cell.name)) {
+    for (cell, limits) in cells {
         let outcome = cell.run(extent, programs, stage)?;
         figures.extend(
             limits
@@ -66,8 +80,30 @@ pub(super) fn measure(
     Ok((figures, outcomes))
 }
 
+/// One and many processes, beside the same of another version.
+pub(super) fn beside_before() -> Vec<(Cell, Limits)> {
+    let limit = |limit| Limit {
+        ratio: Some(1.0),
+        ..limit
+    };
+    let cells = [1, 10, 100].map(|processes| {
+        let before = Contestant {
+            name: "before",
+            who: Who::Before,
+            scene: Scene::Rested,
+        };
+        let mut cell = cell(
+            &format!("{processes} idle"),
+            vec![probe(Scene::Rested), before],
+        );
+        cell.processes = processes;
+        (cell, vec![(limit(LIMIT_P50), 1), (limit(LIMIT_P95), 1)])
+    });
+    cells.into()
+}
+
 /// With the peer's index.
-type Limits = Vec<(Limit, usize)>;
+pub(super) type Limits = Vec<(Limit, usize)>;
 
 fn rested() -> Vec<(Cell, Limits)> {
     let limits = [LIMIT_P50, LIMIT_P95, TOLD_P50, TOLD_P95].map(|limit| (limit, 1));

@@ -26,7 +26,7 @@ use serde::Serialize;
 use self::{cell::Outcome, programs::Programs, stage::Stage};
 use super::{
     machine::Machine,
-    report::{self, Report},
+    report::{self, Figure, Report},
     rounds,
 };
 
@@ -103,6 +103,16 @@ pub(super) fn run(args: &Args) -> Result<()> {
         [] => Ok(()),
         missed => bail!("{} missed: {}", missed.len(), missed.join(", ")),
     }
+}
+
+/// The library beside that of another version, whose `bell` is at `before`.
+pub(super) fn beside(before: PathBuf, kills: usize) -> Result<Vec<Figure>> {
+    let count = rounds::FULL;
+    let programs = Programs::build()?.beside(before);
+    let mut stage = Stage::set(&programs)?;
+    let extent = (count, kills.div_ceil(count));
+    let (figures, _) = cells::run(cells::beside_before(), extent, &programs, &mut stage)?;
+    Ok(figures)
 }
 
 fn draw(suite: &str, outcomes: &[Outcome]) -> Result<PathBuf> {

@@ -25,6 +25,8 @@ const NOBODY: u32 = 65_534;
 pub(super) struct Programs {
     pub(super) probe: PathBuf,
     pub(super) bell: PathBuf,
+    /// `bell` of another version.
+    before: PathBuf,
     client: Option<Client>,
     poll: PathBuf,
     herd: PathBuf,
@@ -52,6 +54,8 @@ pub(super) enum Ears {
 pub(super) enum Who {
     /// The library.
     Bell(Backend),
+    /// The library of another version, with BPF.
+    Before,
     /// The library, which asks a daemon.
     Client(Ears),
     /// poll(2) on `cgroup.events`.
@@ -97,10 +101,17 @@ impl Programs {
         Ok(Self {
             probe: checkout::probe(),
             bell: checkout::target().join("release/bell"),
+            before: PathBuf::new(),
             client: None,
             poll: compile("poll")?,
             herd: compile("herd")?,
         })
+    }
+
+    /// The program of another version.
+    pub(super) fn beside(mut self, before: PathBuf) -> Self {
+        self.before = before;
+        self
     }
 
     /// Who asks a daemon, from now on.
@@ -112,6 +123,7 @@ impl Programs {
         let poll = |words: [String; 2]| Talker::start(Command::new(&self.poll).args(words));
         match who {
             Who::Bell(backend) => Talker::start(Command::new(&self.bell).arg(backend.as_str())),
+            Who::Before => Talker::start(Command::new(&self.before).arg("bpf")),
             Who::Client(ears) => {
                 let client = self.client.as_ref().context("there is no daemon")?;
                 Talker::start(&mut client.command(ears))
