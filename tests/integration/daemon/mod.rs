@@ -18,13 +18,9 @@ mod table;
 mod visibility;
 mod waits;
 
-use std::{
-    os::unix::net::UnixStream,
-    path::Path,
-    process::{Command, Output as Finished},
-};
+use std::{os::unix::net::UnixStream, path::Path};
 
-use probe_tests::Output;
+use probe_tests::{Output, as_member};
 
 /// Exit code 1 to 5 with these words and a hint, and nothing on stdout.
 fn assert_refused(output: &Output, code: i32, words: &[&str]) {
@@ -35,17 +31,14 @@ fn text(path: &Path) -> &str {
     path.to_str().expect("a path of the test's own")
 }
 
-/// `GET /healthz` by curl, as this user and in these groups.
-fn curl_as(uid: u32, groups: &str, socket: &Path) -> Finished {
-    Command::new("setpriv")
-        .args(["--reuid", &uid.to_string(), "--regid", &uid.to_string()])
-        .args(["--groups", groups])
-        .args(["curl", "--silent", "--show-error", "--fail"])
-        .arg("--unix-socket")
-        .arg(socket)
-        .arg("http://probe/healthz")
-        .output()
-        .expect("setpriv and curl are installed")
+/// How `GET /healthz` is answered to this user in this group; `None` where the socket
+/// refuses the connection.
+fn health_as(uid: u32, gid: u32, socket: &Path) -> Option<u16> {
+    as_member(uid, gid, || {
+        let connection = UnixStream::connect(socket);
+        connection.ok()?;
+        Some(probe_tests::http::send(socket, "GET", "/healthz", None).status)
+    })
 }
 
 /// Who listens there.
