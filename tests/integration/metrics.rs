@@ -3,7 +3,7 @@
 
 use std::{
     io::Write,
-    process::{Command, Stdio},
+    process::Stdio,
     time::{Duration, SystemTime},
 };
 
@@ -11,24 +11,20 @@ use probe_daemon::{
     api::Outcome,
     unstable::state::metrics::{Format, Metrics, Scope},
 };
-use probe_tests::{Cgroup, Daemon, Victim, extent, inapplicable};
+use probe_tests::{Cgroup, Daemon, Victim, applicable};
 use probe_user::{model::LossReason, unstable::bpf::counters::ProgramRuns};
 use rustix::process::Signal;
 use serde_json::json;
 
 /// What `promtool check metrics` writes; nothing if it is content.
 fn promtool(text: &str) -> String {
-    let promtool = Command::new("promtool")
+    let mut promtool = applicable::tool("promtool")
         .args(["check", "metrics"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        .spawn();
-    if promtool.is_err() && extent::is_small() {
-        inapplicable("there is no promtool here, and text is the same on every kernel");
-    }
-    let mut promtool =
-        promtool.expect("promtool: `cargo xtask setup` installs it (Debian package prometheus)");
+        .spawn()
+        .expect("promtool runs");
     let mut stdin = promtool.stdin.take().expect("a pipe");
     stdin.write_all(text.as_bytes()).expect("promtool reads");
     drop(stdin);

@@ -1,12 +1,13 @@
 //! What a test cannot be judged by where it runs, found out by looking.
 //!
-//! Such a test fails, everywhere, and says `NOT APPLICABLE` with the reason:
-//! `cargo xtask vm` tells these from the others, nobody else may expect them.
+//! Such a test fails, everywhere, and says `NOT APPLICABLE` with the reason: `cargo
+//! xtask test` and `cargo xtask vm` tell these from the others.
 
 use std::{
     fs,
     io::{self, Write},
     path::{Path, PathBuf},
+    process::Command,
 };
 
 /// Ends a test that has no meaning here, and says so at once: the harness would at the
@@ -19,6 +20,21 @@ pub fn inapplicable(why: &str) -> ! {
     let why = format!("NOT APPLICABLE: {why}");
     say_past_the_harness(&format!("{why}\n"));
     panic!("{why}")
+}
+
+/// A program that is not this project's; ends a test that cannot have it.
+///
+/// # Panics
+///
+/// Where it is neither installed nor unpacked.
+#[must_use]
+pub fn tool(program: &str) -> Command {
+    if Command::new(program).arg("--version").output().is_err() {
+        inapplicable(&format!(
+            "there is no {program} here: `cargo xtask setup` unpacks it"
+        ));
+    }
+    Command::new(program)
 }
 
 /// Says that a part of a test is left out here: it must not look as if it had passed.

@@ -51,10 +51,11 @@ impl Runc {
         if !applicable::can_move_the_root() {
             applicable::inapplicable("no container can leave the initramfs: pivot_root is refused");
         }
+        let mut runc = applicable::tool("runc");
         assert!(state(&name).is_null(), "there is a container {name}");
         let bundle = tempfile::tempdir().expect("a bundle");
         write_bundle(bundle.path(), script, pids);
-        let child = Command::new("runc")
+        let child = runc
             .args(["run", "--bundle"])
             .arg(bundle.path())
             .arg(&name)
@@ -106,7 +107,7 @@ fn own_name(label: &str) -> String {
 /// Null if there is no container of this name.
 fn state(name: &str) -> Value {
     let output = Command::new("runc").args(["state", name]).output();
-    let output = output.unwrap_or_else(|error| panic!("no runc ({error}): install the package"));
+    let output = output.expect("runc runs");
     serde_json::from_slice(&output.stdout).unwrap_or_default()
 }
 
@@ -117,7 +118,7 @@ fn write_bundle(bundle: &Path, script: &str, pids: Pids) {
         .args(["spec", "--bundle"])
         .arg(bundle)
         .status();
-    let spec = spec.unwrap_or_else(|error| panic!("no runc ({error}): install the package runc"));
+    let spec = spec.expect("runc runs");
     assert!(spec.success(), "runc spec: {spec}");
     let config = bundle.join("config.json");
     let text = fs::read_to_string(&config).expect("runc wrote it");

@@ -135,7 +135,7 @@ fn auto_takes_the_best_that_is_not_denied_and_the_verdicts_agree() {
 /// What a wait that times out with this backend calls, as strace saw it.
 fn traced(backend: &str, cgroup: &Cgroup) -> String {
     let args = ["wait", "-q", "--backend", backend, "-t", "200ms"];
-    let mut command = Command::new("strace");
+    let mut command = applicable::tool("strace");
     command
         .args(["-f", "-qq", "-e", "signal=none", "-e"])
         .arg(format!("trace={ALL}"))
@@ -150,8 +150,6 @@ fn traced(backend: &str, cgroup: &Cgroup) -> String {
 #[test]
 #[ignore = "needs root"]
 fn strace_sees_the_calls_of_the_backend_that_was_asked_for_and_no_others() {
-    let installed = Command::new("strace").arg("-V").output();
-    assert!(installed.is_ok(), "install strace: {installed:?}");
     let cgroup = Cgroup::v2("strace");
     let _victim = Victim::spawn(&["pause"], Some(&cgroup));
 
@@ -181,7 +179,7 @@ fn strace_sees_the_calls_of_the_backend_that_was_asked_for_and_no_others() {
 fn sleeps(cgroup: &Cgroup, condition: impl Fn(&[&str]) -> Command) -> (Waiting, Vec<u64>) {
     const LOOKS: usize = 40;
     let inner = condition(&Waiting::args(&["--cgroup", cgroup.path()]));
-    let mut command = Command::new("strace");
+    let mut command = applicable::tool("strace");
     command
         .args(["-f", "-qq", "-e", "signal=none", "-e"])
         .arg("trace=epoll_wait,epoll_pwait,epoll_pwait2")

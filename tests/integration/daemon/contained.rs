@@ -45,7 +45,7 @@ fn bundle(socket_directory: &Path) -> Bundle {
         name: format!("probe-test-{}-daemon", std::process::id()),
     };
     let path = bundle.directory.path();
-    let spec = Command::new("runc")
+    let spec = applicable::tool("runc")
         .args(["spec", "--bundle"])
         .arg(path)
         .status();

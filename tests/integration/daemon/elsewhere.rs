@@ -2,7 +2,7 @@
 
 use std::{path::Path, process::Command};
 
-use probe_tests::{Cgroup, Victim};
+use probe_tests::{Cgroup, Victim, applicable};
 use serde_json::{Value, json};
 
 use super::{
@@ -12,14 +12,16 @@ use super::{
 
 /// By curl, as root of another pid namespace: status and body.
 fn from_elsewhere(socket: &Path, target: &str, body: Option<&Value>) -> (u16, String) {
+    let curl = applicable::tool("curl");
     let mut command = Command::new("unshare");
-    command.args(["--pid", "--fork", "curl", "--silent", "--show-error"]);
+    command.args(["--pid", "--fork"]).arg(curl.get_program());
+    command.args(["--silent", "--show-error"]);
     command.args(["--write-out", "%{http_code}", "--unix-socket"]);
     command.arg(socket).arg(format!("http://probe{target}"));
     if let Some(body) = body {
         command.args(["--json", &body.to_string()]);
     }
-    let output = command.output().expect("unshare and curl are installed");
+    let output = command.output().expect("unshare is installed");
     assert!(output.status.success(), "{output:?}");
     let mut said = String::from_utf8(output.stdout).expect("JSON");
     let status = said.split_off(said.len() - 3);

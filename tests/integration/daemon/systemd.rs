@@ -40,7 +40,7 @@ fn systemd_finds_nothing_wrong_with_the_units() {
     let units = ["probe.service", "probe.socket"].map(|it| directory.path().join(it));
     fs::write(&units[0], service).expect("written");
     fs::copy(dist("probe.socket"), &units[1]).expect("copied");
-    let mut verify = Command::new("systemd-analyze");
+    let mut verify = applicable::tool("systemd-analyze");
     let said = succeeds(verify.args(["verify", "--man=no"]).args(&units));
     assert_eq!(said, "");
 }
@@ -56,7 +56,7 @@ fn the_units_give_two_capabilities_and_the_sandbox_is_tight() {
         let line = format!("\n{set}=CAP_BPF CAP_PERFMON\n");
         assert!(service.contains(&line), "{set}");
     }
-    let mut security = Command::new("systemd-analyze");
+    let mut security = applicable::tool("systemd-analyze");
     security.args(["security", "--offline=yes", "--threshold=15"]);
     let said = succeeds(security.arg(&unit));
     assert!(said.contains("OK"), "{said}");
@@ -67,7 +67,7 @@ fn the_units_give_two_capabilities_and_the_sandbox_is_tight() {
 fn the_user_and_its_group_are_made() {
     let root = Daemon::directory();
     fs::create_dir(root.path().join("etc")).expect("made");
-    let mut sysusers = Command::new("systemd-sysusers");
+    let mut sysusers = applicable::tool("systemd-sysusers");
     sysusers.arg("--root").arg(root.path());
     let _said = succeeds(sysusers.arg(dist("probe.sysusers")));
     for file in ["etc/passwd", "etc/group"] {
@@ -83,7 +83,7 @@ fn the_user_and_its_group_are_made() {
 /// `systemd-socket-activate` with these arguments and a daemon behind it.
 fn activated(args: &[&str]) -> Command {
     let probe = conditions::as_it_is(&["daemon", "--socket", "/not/this/one", "--mode", "0600"]);
-    let mut command = Command::new("systemd-socket-activate");
+    let mut command = applicable::tool("systemd-socket-activate");
     command.args(args).arg(probe.get_program());
     command.args(probe.get_args());
     command

@@ -54,6 +54,7 @@ struct Example {
 #[ignore = "needs root"]
 fn every_curl_example_of_the_documentation_works_as_written() {
     applicable::needs_bpf();
+    let _curl = applicable::tool("curl");
     let examples = examples();
     for route in ROUTES {
         let is_shown = examples.iter().any(|it| it.script.contains(route));

@@ -1,8 +1,6 @@
 //! Signals that a process sent: to another, or to itself.
 
-use std::process::Command;
-
-use probe_tests::{Trial, Victim, kernel, record};
+use probe_tests::{Trial, Victim, applicable, kernel, record};
 use rustix::process::Signal;
 use serde_json::json;
 
@@ -32,7 +30,7 @@ fn each_way_to_send_names_the_sender() {
 fn the_kill_command_is_named() {
     let mut trial = Trial::new("command");
     let mut victim = trial.ready(&["ready", "pause"]);
-    let kill = Command::new("kill")
+    let kill = applicable::tool("kill")
         .args(["-TERM", &victim.pid().to_string()])
         .spawn();
     let mut kill = kill.expect("there is a kill(1)");

@@ -2,19 +2,33 @@
 
 use std::{fmt, ops::AddAssign};
 
+/// How a test says that it has no meaning here (`tests/src/applicable.rs`).
+const INAPPLICABLE: &str = "NOT APPLICABLE: ";
+
 /// Numbers of tests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Tally {
     passed: u32,
     failed: u32,
+    inapplicable: u32,
     ignored: u32,
     filtered_out: u32,
 }
 
 impl Tally {
-    /// Summed over the `test result:` lines of an output.
+    /// Summed over the `test result:` lines of an output. A test that says so of itself
+    /// is not applicable and no failure.
     pub(super) fn of(output: &str) -> Self {
         let mut tally = Self::default();
+        let mut is_failure = false;
+        for line in output.lines() {
+            if line.starts_with("---- ") && line.ends_with(" stdout ----") {
+                is_failure = true;
+            } else if is_failure && line.starts_with(INAPPLICABLE) {
+                tally.inapplicable += 1;
+                is_failure = false;
+            }
+        }
         for line in output
             .lines()
             .filter(|line| line.starts_with("test result: "))
@@ -30,7 +44,16 @@ impl Tally {
                 }
             }
         }
+        tally.failed = tally.failed.saturating_sub(tally.inapplicable);
         tally
+    }
+
+    /// Whether a command that failed did so because of nothing but tests that are not
+    /// applicable.
+    pub(super) fn excuses(&self, output: &str) -> bool {
+        let count = |start| output.lines().filter(|it| it.starts_with(start)).count();
+        let all_ended = count("running ") == count("test result: ");
+        all_ended && self.failed == 0 && self.inapplicable > 0
     }
 }
 
@@ -38,6 +61,7 @@ impl AddAssign for Tally {
     fn add_assign(&mut self, other: Self) {
         self.passed += other.passed;
         self.failed += other.failed;
+        self.inapplicable += other.inapplicable;
         self.ignored += other.ignored;
         self.filtered_out += other.filtered_out;
     }
@@ -48,6 +72,7 @@ impl fmt::Display for Tally {
         write!(f, "{} passed", self.passed)?;
         for (number, word) in [
             (self.failed, "FAILED"),
+            (self.inapplicable, "NOT APPLICABLE"),
             (self.ignored, "ignored"),
             (self.filtered_out, "filtered out"),
         ] {
@@ -76,6 +101,33 @@ test result: FAILED. 1 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; 
             Tally::of(OUTPUT).to_string(),
             "13 passed, 2 FAILED, 3 ignored, 1 filtered out"
         );
+    }
+
+    #[test]
+    fn a_test_that_is_not_applicable_does_not_fail_the_run() {
+        let output = "\
+running 3 tests
+test a ... NOT APPLICABLE: no curl
+FAILED
+test b ... ok
+
+failures:
+
+---- a stdout ----
+
+thread 'a' panicked at tests/src/applicable.rs:23:5:
+NOT APPLICABLE: no curl
+
+failures:
+    a
+
+test result: FAILED. 1 passed; 1 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.00s
+";
+        let tally = Tally::of(output);
+        assert_eq!(tally.to_string(), "1 passed, 1 NOT APPLICABLE, 1 ignored");
+        assert!(tally.excuses(output));
+        assert!(!tally.excuses(&format!("{output}running 2 tests\n")));
+        assert!(!Tally::of(OUTPUT).excuses(OUTPUT));
     }
 
     #[test]
