@@ -1,6 +1,6 @@
-//! Debian packages of suites that are not this machine's: apt with a state of
-//! its own, so that the machine's is not touched, from the archive that the
-//! machine uses already. apt checks signatures and checksums.
+//! Debian packages: apt with a state of its own, so that the machine's is neither
+//! asked nor touched, from the archive that the machine uses already. apt checks
+//! signatures and checksums. Packages are unpacked and never installed.
 
 use std::{
     fs,
@@ -8,7 +8,7 @@ use std::{
     process::Command,
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 
 use crate::command;
 
@@ -27,14 +27,8 @@ pub(crate) enum Kind {
     Security,
 }
 
-/// A suite of an archive.
-pub(crate) struct Source {
-    pub(crate) archive: String,
-    pub(crate) suite: String,
-}
-
 /// Where this machine gets its packages from.
-pub(crate) fn archives(kind: Kind) -> Result<Vec<String>> {
+fn archives(kind: Kind) -> Result<Vec<String>> {
     let listed = command::stdout(Command::new("apt-get").args([
         "indextargets",
         "--no-release-info",
@@ -66,14 +60,28 @@ pub(crate) fn release() -> Result<String> {
         .context("apt names no release of this machine")
 }
 
-/// apt with these sources and no others.
+/// apt with suites of one archive and nothing else, to which nothing is installed.
 pub(crate) struct Apt {
     state: PathBuf,
 }
 
 impl Apt {
-    /// Begins with nothing in `state`.
-    pub(crate) fn new(state: PathBuf, sources: &[Source]) -> Result<Self> {
+    /// With the first archive of this machine that has all of these suites; begins
+    /// with nothing in `state`.
+    pub(crate) fn of(state: &Path, kind: Kind, suites: &[&str]) -> Result<Self> {
+        let wanted = suites.join(" and ");
+        let mut result = Err(anyhow!("apt names no archive that has {wanted}"));
+        for archive in archives(kind)? {
+            let apt = Self::new(state.to_owned(), &archive, suites)?;
+            result = apt.update().map(|()| apt);
+            if result.is_ok() {
+                break;
+            }
+        }
+        result
+    }
+
+    fn new(state: PathBuf, archive: &str, suites: &[&str]) -> Result<Self> {
         if state.exists() {
             fs::remove_dir_all(&state).with_context(|| format!("remove {}", state.display()))?;
         }
@@ -85,41 +93,36 @@ impl Apt {
         let keyring = KEYRINGS
             .into_iter()
             .find(|keyring| Path::new(keyring).is_file());
-        let lines: String = sources
-            .iter()
-            .map(|source| source_line(source, keyring))
-            .collect();
-        fs::write(state.join("sources.list"), lines).context("write sources.list")?;
+        let lines = suites.iter().map(|it| source_line(archive, it, keyring));
+        fs::write(state.join("sources.list"), lines.collect::<String>())
+            .context("write sources.list")?;
+        fs::write(state.join("status"), "").context("write an empty status")?;
         Ok(Self { state })
     }
 
-    /// A program of apt that sees these sources.
-    pub(crate) fn command(&self, program: &str) -> Command {
-        self.configured(Command::new(program))
-    }
-
-    /// The same for one that runs it, such as `sudo apt-get`.
-    pub(crate) fn configured(&self, mut command: Command) -> Command {
+    /// A program of apt that sees these suites.
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
         let option =
             |name: &str, path: &str| format!("-o{name}={}", self.state.join(path).display());
         command
             .current_dir(self.state.join("package"))
             .arg(option("Dir::State", ""))
+            .arg(option("Dir::State::status", "status"))
             .arg(option("Dir::Cache", "cache"))
             .arg(option("Dir::Etc::SourceList", "sources.list"))
             .arg("-oDir::Etc::SourceParts=/dev/null")
-            .arg("-oDir::State::status=/var/lib/dpkg/status")
             // The user `_apt` cannot write below somebody's checkout.
             .arg(format!("-oAPT::Sandbox::User={}", whoami()));
         command
     }
 
-    /// Learns what the sources have; all of them must answer.
-    pub(crate) fn update(&self) -> Result<()> {
+    /// Learns what the suites have; all of them must answer.
+    fn update(&self) -> Result<()> {
         command::quiet(self.command("apt-get").args(["update", "--error-on=any"]))
     }
 
-    /// All packages whose names begin so, those that are installed included.
+    /// All packages whose names begin so.
     pub(crate) fn names(&self, prefix: &str) -> Result<Vec<String>> {
         let found = command::stdout(self.command("apt-cache").args(["pkgnames", prefix]))?;
         Ok(found.lines().map(str::to_owned).collect())
@@ -153,6 +156,28 @@ impl Apt {
         Ok(unpacked)
     }
 
+    /// Unpacks packages below `root` with all that they depend on, preferring one
+    /// suite. Their C library is left out: it is one with the loader of the machine.
+    pub(crate) fn unpack_all(&self, suite: &str, packages: &[&str], root: &Path) -> Result<()> {
+        let archives = self.state.join("cache/archives");
+        let before = files(&archives)?;
+        command::quiet(
+            self.command("apt-get")
+                .args(["install", "--download-only", "--yes"])
+                .args(["--no-install-recommends", "--target-release", suite])
+                .args(packages),
+        )?;
+        let is_wanted = |file: &PathBuf| {
+            let name = file.file_name().unwrap_or_default().to_string_lossy();
+            let is_package = name.ends_with(".deb") && !name.starts_with("libc6_");
+            is_package && !before.contains(file)
+        };
+        for package in files(&archives)?.iter().filter(|it| is_wanted(it)) {
+            command::quiet(Command::new("dpkg").arg("-x").args([package, root]))?;
+        }
+        Ok(())
+    }
+
     /// With all that it downloaded.
     pub(crate) fn remove(self) -> Result<()> {
         fs::remove_dir_all(&self.state).with_context(|| format!("remove {}", self.state.display()))
@@ -170,11 +195,10 @@ fn whoami() -> String {
     name.map_or_else(|_| "root".to_owned(), |name| name.trim().to_owned())
 }
 
-fn source_line(source: &Source, keyring: Option<&str>) -> String {
+fn source_line(archive: &str, suite: &str, keyring: Option<&str>) -> String {
     let option = keyring
         .map(|path| format!("[signed-by={path}] "))
         .unwrap_or_default();
-    let Source { archive, suite } = source;
     format!("deb {option}{archive} {suite} main\n")
 }
 
@@ -184,12 +208,8 @@ mod tests {
 
     #[test]
     fn packages_stay_verified() {
-        let source = Source {
-            archive: "http://archive.test/debian".to_owned(),
-            suite: "sid".to_owned(),
-        };
         assert_eq!(
-            source_line(&source, Some("/keys.gpg")),
+            source_line("http://archive.test/debian", "sid", Some("/keys.gpg")),
             "deb [signed-by=/keys.gpg] http://archive.test/debian sid main\n"
         );
     }

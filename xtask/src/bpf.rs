@@ -89,30 +89,22 @@ fn build() -> Result<Vec<(PathBuf, Vec<u8>)>> {
 
 /// `cargo VERB` for the kernel half, with the toolchain that makes BPF.
 pub(crate) fn toolchain(verb: &str, target: &str) -> Result<Command> {
-    let variable = target.to_uppercase().replace('-', "_");
     let mut cargo = checkout::cargo();
     cargo
         .arg(verb)
         .args(["--locked", "--package", "probe-ebpf", "--features", "bpf"])
-        .args([
-            "--target",
-            target,
-            "-Z",
-            "build-std=core",
-            "--profile",
-            "bpf",
-        ])
-        .env("RUSTC_BOOTSTRAP", "1")
+        .args(["--target", target, "--profile", "bpf"])
         .env("CARGO_TARGET_DIR", target_dir())
         // A path in the flags would be part of the symbols' hashes.
         .env(
-            format!("CARGO_TARGET_{variable}_LINKER"),
+            checkout::target_variable(target, "LINKER"),
             checkout::tool("bpf-linker"),
         )
         // Aya's bindings differ by the machine that builds, in structs of
         // registers that no program of ours looks at.
         .env("AYA_BPF_TARGET_ARCH", "x86_64")
         .env("CARGO_ENCODED_RUSTFLAGS", flags()?);
+    setup::build_std(&mut cargo, "core")?;
     Ok(cargo)
 }
 
@@ -134,6 +126,7 @@ fn flags() -> Result<OsString> {
             .map(|registry| (registry, "/registry")),
     );
     prefixes.push((checkout::sysroot()?, "/rust"));
+    prefixes.push((setup::rust_src()?, "/rust/lib/rustlib/src/rust/library"));
     for (prefix, name) in prefixes {
         flags.push("\u{1f}--remap-path-prefix=");
         flags.push(prefix);

@@ -56,10 +56,19 @@ pub(crate) fn files() -> Result<Vec<PathBuf>> {
         .collect())
 }
 
+/// Where programs are looked for, the unpacked ones first.
+pub(crate) fn path() -> OsString {
+    let path = variable("PATH").unwrap_or_default();
+    let tools = [tools().join("bin")].into_iter();
+    // A checkout with a colon in its name is left without them.
+    env::join_paths(tools.chain(env::split_paths(&path))).unwrap_or(path)
+}
+
 /// cargo, at the root and building into [`target`].
 pub(crate) fn cargo() -> Command {
     let mut cargo = Command::new("cargo");
     cargo.current_dir(root()).env("CARGO_TARGET_DIR", target());
+    cargo.env("PATH", path());
     cargo
 }
 
@@ -97,6 +106,12 @@ pub(crate) fn sysroot() -> Result<PathBuf> {
 pub(crate) fn host() -> Result<String> {
     let host = command::stdout(Command::new("rustc").args(["--print", "host-tuple"]))?;
     Ok(host.trim().to_owned())
+}
+
+/// The variable that tells cargo this of a target, such as its linker.
+pub(crate) fn target_variable(target: &str, name: &str) -> String {
+    let target = target.to_uppercase().replace(['-', '.'], "_");
+    format!("CARGO_TARGET_{target}_{name}")
 }
 
 /// A variable of the environment.

@@ -55,11 +55,10 @@ pub(crate) fn run_and_read(command: &mut Command) -> Result<(Result<()>, String)
     Ok((result, read))
 }
 
-/// Where a program is. System administrators' directories are not on
-/// everybody's path.
+/// Where a program is: what was unpacked comes first. System administrators'
+/// directories are not on every user's path.
 pub(crate) fn find(program: &str) -> Option<PathBuf> {
-    let path = checkout::variable("PATH").unwrap_or_default();
-    env::split_paths(&path)
+    env::split_paths(&checkout::path())
         .chain(["/usr/sbin".into(), "/sbin".into()])
         .map(|directory| directory.join(program))
         .find(|file| file.is_file())

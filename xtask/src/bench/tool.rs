@@ -111,20 +111,11 @@ fn probe_trace(probe: &Path) -> Command {
     command
 }
 
-/// A peer, or what to install.
+/// A peer, or what brings it.
 fn find(name: &str) -> Result<PathBuf> {
-    let path = checkout::variable("PATH").unwrap_or_default();
-    std::env::split_paths(&path)
-        // Where Debian has it, which is not in everybody's PATH.
-        .chain([PathBuf::from("/usr/sbin")])
-        .map(|directory| directory.join(name))
-        .find(|file| file.is_file())
-        .with_context(|| {
-            format!(
-                "no {name} on this machine: it is what probe is held against; \
-                 install the Debian package libbpf-tools (cargo xtask setup does)"
-            )
-        })
+    command::find(name).with_context(|| {
+        format!("no {name}, which probe is held against: `cargo xtask setup` unpacks it")
+    })
 }
 
 /// A tracer at work. Dropping it kills it.

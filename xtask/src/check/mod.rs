@@ -54,15 +54,11 @@ fn clippy_bpf() -> Result<()> {
 /// What ships, for the other architecture that people have. Its standard library
 /// is compiled too, because no more of a toolchain need be there than for BPF.
 fn arm64() -> Result<()> {
-    setup::rust_src()?;
-    command::run(
-        checkout::cargo()
-            .args(["check", "--locked", "--package", "probe-cli"])
-            .args(["--target", "aarch64-unknown-linux-gnu"])
-            .args(["-Z", "build-std=std,panic_abort"])
-            .env("RUSTC_BOOTSTRAP", "1"),
-    )
-    .context("compile for aarch64")
+    let mut cargo = checkout::cargo();
+    cargo.args(["check", "--locked", "--package", "probe-cli"]);
+    cargo.args(["--target", "aarch64-unknown-linux-gnu"]);
+    setup::build_std(&mut cargo, "std,panic_abort")?;
+    command::run(&mut cargo).context("compile for aarch64")
 }
 
 fn documentation() -> Result<()> {

@@ -75,6 +75,8 @@ fn targets() -> Result<Vec<String>> {
 /// compiler can check, overflows and debug assertions, cargo-fuzz has it check.
 fn build() -> Result<()> {
     setup::fuzz()?;
+    let gxx = command::find("g++").context("no g++ for libFuzzer")?;
+    let linker = checkout::target_variable(&checkout::host()?, "LINKER");
     println!("building the fuzz targets (2 minutes on 2 CPUs the first time)");
     command::run(
         checkout::cargo_fuzz()
@@ -88,7 +90,10 @@ fn build() -> Result<()> {
             .env("CARGO_PROFILE_RELEASE_LTO", "off")
             .env("CARGO_PROFILE_RELEASE_STRIP", "none")
             .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1")
-            .env("CARGO_TERM_QUIET", "true"),
+            .env("CARGO_TERM_QUIET", "true")
+            // It finds its own libraries where it is unpacked.
+            .env("CXX", &gxx)
+            .env(linker, &gxx),
     )
     .context("build the fuzz targets")
 }

@@ -5,10 +5,12 @@ mod package;
 mod rust_src;
 mod tool;
 
+use std::{path::PathBuf, process::Command};
+
 use anyhow::Result;
 
 pub(crate) use package::{
-    ARM64_GCC, CRUN, PROMETHEUS, Package, QEMU_USER, RUNC, S390X_GCC, STRACE, is_there, packages,
+    CROSS_GCC, GXX, PROMETHEUS, QEMU_SYSTEM, QEMU_USER, TOOLS, behind, is_there, packages, root_of,
 };
 
 /// The compiler that the committed objects and the tools' versions belong to.
@@ -28,7 +30,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         tool::install(&tool::BPF_LINKER)?,
         tool::install(&tool::CARGO_DENY)?,
         tool::install(&tool::CARGO_FUZZ)?,
-        packages(&package::ALL),
+        packages(&TOOLS),
+        packages(&CROSS_GCC),
+        packages(&[package::EXITSNOOP, PROMETHEUS, GXX, QEMU_USER, QEMU_SYSTEM]),
     ];
     if done.contains(&true) {
         println!("everything is there now");
@@ -41,14 +45,24 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// What compiling the standard library takes.
-pub(crate) fn rust_src() -> Result<()> {
-    rust_src::install(false).map(drop)
+/// What compiling the standard library takes, and where its sources are.
+pub(crate) fn rust_src() -> Result<PathBuf> {
+    rust_src::install(false)?;
+    rust_src::library()
+}
+
+/// Has cargo compile the standard library with a stable compiler.
+pub(crate) fn build_std(cargo: &mut Command, crates: &str) -> Result<()> {
+    let library = rust_src()?;
+    cargo.args(["-Z", &format!("build-std={crates}")]);
+    cargo.env("RUSTC_BOOTSTRAP", "1");
+    // cargo asks no other variable for sources that are not the toolchain's.
+    cargo.env("__CARGO_TESTS_ONLY_SRC_ROOT", library);
+    Ok(())
 }
 
 /// What building the BPF objects takes.
 pub(crate) fn bpf() -> Result<()> {
-    rust_src()?;
     tool::install(&tool::BPF_LINKER).map(drop)
 }
 
@@ -59,6 +73,6 @@ pub(crate) fn cargo_deny() -> Result<()> {
 
 /// What fuzzing takes: libFuzzer is C++.
 pub(crate) fn fuzz() -> Result<()> {
-    packages(&[package::GXX]);
+    packages(&[GXX]);
     tool::install(&tool::CARGO_FUZZ).map(drop)
 }

@@ -8,24 +8,23 @@ use std::{
     process::Command,
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 
 use crate::{
-    apt::{self, Apt, Kind, Source},
+    apt::{Apt, Kind},
     checkout, command,
 };
 
 /// Archives that carry compilers newer than a release has.
 const SUITES: [&str; 3] = ["trixie-backports", "forky", "sid"];
 
-/// Installs them unless they are there; says whether it did.
+/// Obtains them unless they are there; says whether it did.
 pub(super) fn install(verbose: bool) -> Result<bool> {
-    let library = checkout::sysroot()?.join("lib/rustlib/src/rust/library");
-    if library.join("core/src/lib.rs").is_file() {
+    if is_in(&library()?) {
         return Ok(false);
     }
     let rustup = from_rustup(verbose);
-    if rustup.is_ok() && library.join("core/src/lib.rs").is_file() {
+    if rustup.is_ok() && is_in(&library()?) {
         println!("rust-src: installed by rustup");
         return Ok(true);
     }
@@ -33,11 +32,32 @@ pub(super) fn install(verbose: bool) -> Result<bool> {
         "rust-src: rustup cannot ({}), trying Debian",
         reason(rustup.as_ref().err())
     );
-    let version = from_debian(&library).context(
-        "install rust-src from Debian (`rustup component add rust-src` would do as well)",
-    )?;
-    println!("rust-src: installed from Debian's rust-src {version}");
+    let version = from_debian(&library()?)
+        .context("unpack Debian's rust-src (`rustup component add rust-src` would do as well)")?;
+    println!("rust-src: unpacked from Debian's rust-src {version}");
     Ok(true)
+}
+
+/// Where they are, or will be: rustup's, or else ours, as the toolchain may be one
+/// that cannot be written.
+pub(super) fn library() -> Result<PathBuf> {
+    let library = checkout::sysroot()?.join("lib/rustlib/src/rust/library");
+    if is_in(&library) {
+        return Ok(library);
+    }
+    let directory = format!("rust-src-{}", rustc()?);
+    Ok(checkout::tools().join(directory).join("library"))
+}
+
+fn is_in(library: &Path) -> bool {
+    library.join("core/src/lib.rs").is_file()
+}
+
+/// The version of the compiler.
+fn rustc() -> Result<String> {
+    let rustc = command::stdout(Command::new("rustc").arg("--version"))?;
+    let version = rustc.split_whitespace().nth(1);
+    version.map(str::to_owned).context("version of rustc")
 }
 
 /// The last line of an error that may be long.
@@ -62,43 +82,31 @@ fn from_rustup(verbose: bool) -> Result<()> {
 }
 
 fn from_debian(library: &Path) -> Result<String> {
-    let rustc = command::stdout(Command::new("rustc").arg("--version"))?;
-    let wanted = rustc
-        .split_whitespace()
-        .nth(1)
-        .context("version of rustc")?;
-    let mut result = Err(anyhow::anyhow!("apt names no archive of Debian"));
-    for archive in apt::archives(Kind::Main)? {
-        for suite in SUITES {
-            let source = Source {
-                archive: archive.clone(),
-                suite: suite.to_owned(),
-            };
-            let apt = Apt::new(checkout::target().join("setup/apt"), &[source])?;
-            result = fetch(&apt, wanted);
-            if let Ok((version, directory)) = &result {
-                copy(
-                    &directory.join(format!("usr/src/rustc-{wanted}/library")),
-                    library,
-                )?;
-                let version = version.clone();
-                apt.remove()?;
-                return Ok(version);
-            }
+    let wanted = rustc()?;
+    let mut result = Err(anyhow!("no suite was asked"));
+    for suite in SUITES {
+        result = Apt::of(&checkout::tools().join("apt"), Kind::Main, &[suite])
+            .and_then(|apt| unpack(apt, &wanted, library));
+        if result.is_ok() {
+            break;
         }
     }
-    result.map(|(version, _)| version)
+    result
 }
 
-/// Downloads and unpacks the sources of this compiler.
-fn fetch(apt: &Apt, rustc: &str) -> Result<(String, PathBuf)> {
-    apt.update()?;
+/// Downloads and unpacks the sources of this compiler, whole or not at all.
+fn unpack(apt: Apt, rustc: &str, library: &Path) -> Result<String> {
     let known = apt.madison("rust-src")?;
     let Some(version) = revision(&known, rustc) else {
         bail!("no rust-src {rustc} among: {}", known.trim());
     };
     let unpacked = apt.unpack(&format!("rust-src={version}"))?;
-    Ok((version.to_owned(), unpacked))
+    let parent = library.parent().context("the library is in a directory")?;
+    fs::create_dir_all(parent).with_context(|| format!("create {}", parent.display()))?;
+    let sources = unpacked.join(format!("usr/src/rustc-{rustc}/library"));
+    fs::rename(&sources, library).with_context(|| format!("move {}", sources.display()))?;
+    apt.remove()?;
+    Ok(version.to_owned())
 }
 
 /// The newest package of this compiler, out of apt's table, which is sorted.
@@ -112,25 +120,6 @@ fn revision<'a>(table: &'a str, rustc: &str) -> Option<&'a str> {
                 .strip_prefix(rustc)
                 .is_some_and(|rest| rest.starts_with(['+', '-', '~']))
         })
-}
-
-/// Whole or not at all: an interrupted copy must not look installed.
-fn copy(from: &Path, to: &Path) -> Result<()> {
-    let parent = to.parent().context("the library is in a directory")?;
-    fs::create_dir_all(parent).with_context(|| format!("create {}", parent.display()))?;
-    let partial = parent.join(".library.partial");
-    for leftover in [partial.as_path(), to] {
-        if leftover.exists() {
-            fs::remove_dir_all(leftover)
-                .with_context(|| format!("remove {}", leftover.display()))?;
-        }
-    }
-    command::quiet(
-        Command::new("cp")
-            .args(["-r", "--no-preserve=ownership"])
-            .args([from, &partial]),
-    )?;
-    fs::rename(&partial, to).with_context(|| format!("rename to {}", to.display()))
 }
 
 #[cfg(test)]
@@ -152,20 +141,5 @@ mod tests {
     fn a_longer_version_number_is_another_compiler() {
         assert_eq!(revision(TABLE, "1.96"), None);
         assert_eq!(revision(TABLE, "1.94.0"), None);
-    }
-
-    #[test]
-    fn a_partial_copy_is_replaced() {
-        let directory = checkout::target().join("tmp/rust-src-copy");
-        let (from, to) = (directory.join("from"), directory.join("to/library"));
-        for made in [&from, &to, &directory.join("to/.library.partial")] {
-            fs::create_dir_all(made).expect("create");
-        }
-        fs::write(from.join("whole"), "").expect("write");
-        fs::write(to.join("leftover"), "").expect("write");
-        copy(&from, &to).expect("copy");
-        assert!(to.join("whole").is_file() && !to.join("leftover").exists());
-        assert!(!directory.join("to/.library.partial").exists());
-        fs::remove_dir_all(&directory).expect("remove");
     }
 }

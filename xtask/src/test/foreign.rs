@@ -8,35 +8,32 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use crate::{
-    checkout,
-    setup::{self, Package},
-};
+use crate::{checkout, command, setup};
 
 /// Why they may be left out.
-pub(super) const WANTED: &str = "needs linkers for them and QEMU's user mode (MISSING above)";
+pub(super) const WANTED: &str = "NOT APPLICABLE: no linkers for them or no QEMU, as is said above";
 
 struct Machine {
     target: &'static str,
-    linker: Package,
+    linker: &'static str,
     emulator: &'static str,
-    /// Where Debian's packages put its libraries.
+    /// Where Debian's packages put its libraries, below the root of the linker.
     libraries: &'static str,
 }
 
 const ARM64: Machine = Machine {
     target: "aarch64-unknown-linux-gnu",
-    linker: setup::ARM64_GCC,
+    linker: "aarch64-linux-gnu-gcc",
     emulator: "qemu-aarch64",
-    libraries: "/usr/aarch64-linux-gnu",
+    libraries: "usr/aarch64-linux-gnu",
 };
 
 /// Big endian.
 const S390X: Machine = Machine {
     target: "s390x-unknown-linux-gnu",
-    linker: setup::S390X_GCC,
+    linker: "s390x-linux-gnu-gcc",
     emulator: "qemu-s390x",
-    libraries: "/usr/s390x-linux-gnu",
+    libraries: "usr/s390x-linux-gnu",
 };
 
 /// Decoding of records, and of the types of the kernel.
@@ -47,28 +44,31 @@ type Tests = (&'static str, Command, &'static [&'static str]);
 
 /// What is run; `None` if there is nothing to link or run it with.
 pub(super) fn tests() -> Result<Option<[Tests; 3]>> {
-    let wanted = [ARM64.linker, S390X.linker, setup::QEMU_USER];
+    let [arm64, s390x] = setup::CROSS_GCC;
+    let wanted = [arm64, s390x, setup::QEMU_USER];
     setup::packages(&wanted);
     if !wanted.iter().all(setup::is_there) {
         return Ok(None);
     }
-    setup::rust_src()?;
     Ok(Some([
         // With the binaries, so that what ships is linked.
-        ("arm64", ARM64.test(&["--lib", "--bins"]), RECORDS),
-        ("big endian", S390X.test(&["--lib"]), RECORDS),
+        ("arm64", ARM64.test(&["--lib", "--bins"])?, RECORDS),
+        ("big endian", S390X.test(&["--lib"])?, RECORDS),
         (
             "objects, big endian",
-            S390X.test(&["--test", "object"]),
+            S390X.test(&["--test", "object"])?,
             &[],
         ),
     ]))
 }
 
 impl Machine {
-    fn test(&self, what: &[&str]) -> Command {
+    fn test(&self, what: &[&str]) -> Result<Command> {
         let mut cargo = checkout::cargo();
-        let variable = self.target.to_uppercase().replace('-', "_");
+        let variable = |name: &str| checkout::target_variable(self.target, name);
+        let found = |program: &str| command::find(program).unwrap_or_else(|| program.into());
+        let root = setup::root_of(self.linker);
+        let (emulator, libraries) = (found(self.emulator), root.join(self.libraries));
         cargo
             .args([
                 "test",
@@ -80,17 +80,22 @@ impl Machine {
                 "probe-user",
             ])
             .args(["--target", self.target])
-            .args(["-Z", "build-std=std,test,panic_unwind"])
             .args(what)
-            .env("RUSTC_BOOTSTRAP", "1")
+            .env(variable("LINKER"), found(self.linker))
             .env(
-                format!("CARGO_TARGET_{variable}_LINKER"),
-                self.linker.program(),
+                variable("RUSTFLAGS"),
+                format!("-Clink-arg=--sysroot={}", root.display()),
             )
+            // The libraries of the emulator are of another machine than the program's.
             .env(
-                format!("CARGO_TARGET_{variable}_RUNNER"),
-                format!("{} -L {}", self.emulator, self.libraries),
+                variable("RUNNER"),
+                format!(
+                    "{} -U LD_LIBRARY_PATH -L {}",
+                    emulator.display(),
+                    libraries.display()
+                ),
             );
-        cargo
+        setup::build_std(&mut cargo, "std,test,panic_unwind")?;
+        Ok(cargo)
     }
 }

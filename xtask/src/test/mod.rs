@@ -128,7 +128,11 @@ impl Run<'_> {
                 }
             }
             Ok(None) => self.parts.leave_out(NAME, foreign::WANTED),
-            Err(error) => drop(self.parts.run(NAME, || Err(error))),
+            Err(error) => {
+                eprintln!("{NAME}: {error:#}");
+                let why = "NOT APPLICABLE: no source of the standard library";
+                self.parts.leave_out(NAME, why);
+            }
         }
     }
 
@@ -140,12 +144,13 @@ impl Run<'_> {
             self.parts.leave_out("integration", "--unprivileged");
             return;
         }
-        if privilege != Privilege::None {
-            setup::packages(&[setup::RUNC, setup::CRUN, setup::STRACE, setup::PROMETHEUS]);
-        }
+        setup::packages(&setup::TOOLS);
+        setup::packages(&[setup::PROMETHEUS]);
         if privilege == Privilege::Sudo {
-            match runner_variable() {
-                Ok(variable) => drop(cargo.env(variable, "sudo -E")),
+            // sudo has a path of its own.
+            let runner = format!("sudo -E env PATH={}", checkout::path().display());
+            match checkout::host() {
+                Ok(host) => drop(cargo.env(checkout::target_variable(&host, "RUNNER"), runner)),
                 Err(error) => eprintln!("{error:#}"),
             }
         }
@@ -192,6 +197,11 @@ impl Run<'_> {
             let why = "there is no binary to test";
             return self.parts.leave_out("other kernels", why);
         }
+        setup::packages(&[setup::QEMU_SYSTEM]);
+        if !setup::is_there(&setup::QEMU_SYSTEM) {
+            let why = "NOT APPLICABLE: no QEMU, as is said above";
+            return self.parts.leave_out("other kernels", why);
+        }
         self.parts.run_remarked("other kernels", |remark| {
             *remark = vm::test()?;
             Ok(())
@@ -201,6 +211,11 @@ impl Run<'_> {
     fn fuzz(&mut self) {
         if self.args.filter.is_some() {
             return self.parts.leave_out("fuzz", "its inputs have no names");
+        }
+        setup::packages(&[setup::GXX]);
+        if !setup::is_there(&setup::GXX) {
+            let why = "NOT APPLICABLE: no g++, as is said above";
+            return self.parts.leave_out("fuzz", why);
         }
         let seconds = if self.args.full {
             fuzz::LONG
@@ -238,10 +253,4 @@ impl Run<'_> {
         println!("all: {}", self.total);
         result
     }
-}
-
-/// How cargo is told to run the tests that it built with another program.
-fn runner_variable() -> Result<String> {
-    let host = checkout::host()?.to_uppercase().replace(['-', '.'], "_");
-    Ok(format!("CARGO_TARGET_{host}_RUNNER"))
 }

@@ -28,7 +28,7 @@ const MEMORY: &str = "3G";
 pub(super) struct Guest<'a> {
     pub(super) row: &'a Row<'a>,
     pub(super) kernel: &'a Kernel,
-    pub(super) qemu: Option<Qemu>,
+    pub(super) qemu: Option<&'a Qemu>,
     pub(super) initramfs: &'a Initramfs,
     /// Which start of this kernel it is.
     pub(super) start: usize,
@@ -41,7 +41,7 @@ pub(super) struct Guest<'a> {
 pub(super) fn shell(
     row: &Row,
     kernel: &Kernel,
-    qemu: Option<Qemu>,
+    qemu: Option<&Qemu>,
     initramfs: &Initramfs,
 ) -> Result<()> {
     let guest = Guest {
@@ -145,7 +145,10 @@ impl Guest<'_> {
             }
             None => (qemu.cpus(), self.initramfs.path.clone()),
         };
-        let mut command = self.limited(Path::new("qemu-system-x86_64"));
+        let mut command = self.limited(&qemu.program);
+        for directory in ["usr/share/qemu", "usr/share/seabios"] {
+            command.arg("-L").arg(qemu.root.join(directory));
+        }
         command
             .args(["-machine", "q35", "-accel", "tcg,thread=multi"])
             .args(["-cpu", "max", "-smp", cpus, "-m", MEMORY])

@@ -15,7 +15,7 @@ use super::{
     build::{BINS, Programs},
     cpio::Cpio,
 };
-use crate::{checkout, command};
+use crate::{checkout, command, setup};
 
 /// What the tests run beside our own.
 const TOOLS: [&str; 28] = [
@@ -148,8 +148,9 @@ fn tools(cpio: &mut Cpio<impl Write>) -> Result<BTreeSet<PathBuf>> {
             println!("MISSING: {name}: the tests that run it fail in the guests");
             continue;
         };
+        let (program, places) = setup::behind(&program)?;
         cpio.program(&format!("usr/bin/{name}"), &program)?;
-        libraries.extend(loaded(&program)?);
+        libraries.extend(loaded_from(&places, &program)?);
     }
     Ok(libraries)
 }
@@ -173,7 +174,13 @@ pub(super) fn add_libraries(
 
 /// The libraries of a program, and what loads them.
 pub(super) fn loaded(program: &Path) -> Result<Vec<PathBuf>> {
-    let output = Command::new("ldd").arg(program).output();
+    loaded_from("", program)
+}
+
+/// The same with more places where libraries are.
+fn loaded_from(places: &str, program: &Path) -> Result<Vec<PathBuf>> {
+    let mut ldd = Command::new("ldd");
+    let output = ldd.arg(program).env("LD_LIBRARY_PATH", places).output();
     let output = output.context("run ldd")?.stdout;
     let lines = String::from_utf8_lossy(&output);
     let paths = lines.lines().filter_map(|line| {

@@ -13,10 +13,7 @@ use super::{
     row::{self, Machine, Origin, Package, Row},
     uml,
 };
-use crate::{
-    apt::{self, Apt, Source},
-    checkout,
-};
+use crate::{apt::Apt, checkout};
 
 /// See the module.
 pub(super) struct Kernel {
@@ -118,23 +115,11 @@ impl Catalogue {
         })
     }
 
-    /// The archives differ in what they carry: the first that has the suite.
     fn suite(&mut self, package: &Package) -> Result<&Apt> {
         if !self.suites.contains_key(package.suite) {
-            let mut result = Err(anyhow::anyhow!(
-                "apt names no archive of this machine that has {}",
-                package.suite
-            ));
-            for archive in apt::archives(package.archive)? {
-                let suite = package.suite.to_owned();
-                let state = checkout::target().join("vm/apt").join(package.suite);
-                let apt = Apt::new(state, &[Source { archive, suite }])?;
-                result = apt.update().map(|()| apt);
-                if result.is_ok() {
-                    break;
-                }
-            }
-            self.suites.insert(package.suite, result?);
+            let state = checkout::target().join("vm/apt").join(package.suite);
+            let apt = Apt::of(&state, package.archive, &[package.suite])?;
+            self.suites.insert(package.suite, apt);
         }
         self.suites.get(package.suite).context("it was put there")
     }

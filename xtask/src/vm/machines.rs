@@ -105,7 +105,7 @@ impl<'a> Machines<'a> {
             let guest = Guest {
                 row,
                 kernel,
-                qemu: self.qemu,
+                qemu: self.qemu.as_ref(),
                 initramfs: self.initramfs,
                 start,
                 words: &words,

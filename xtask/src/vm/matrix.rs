@@ -45,8 +45,8 @@ impl<'a> Matrix<'a> {
                 Err(error) => {
                     eprintln!("MISSING: {}: {error:#}", row.name);
                     if allow_missing {
-                        self.left_out
-                            .push(format!("{} CANNOT BE HAD: {error:#}", row.name));
+                        let note = format!("NOT APPLICABLE: {} cannot be had", row.name);
+                        self.left_out.push(note);
                     } else {
                         self.failed.push(row.name);
                     }
