@@ -32,7 +32,7 @@ enum Origin {
 }
 
 /// What the tests run, here and in virtual machines.
-pub(crate) const TOOLS: [Package; 7] = [
+pub(crate) const TOOLS: [Package; 8] = [
     // A real container runtime.
     Package {
         names: &["runc"],
@@ -45,6 +45,12 @@ pub(crate) const TOOLS: [Package; 7] = [
         names: &["crun"],
         programs: &["crun"],
         purpose: "tests with containers of crun",
+        origin: Origin::Machine,
+    },
+    Package {
+        names: &["podman", "jq"],
+        programs: &["podman", "conmon", "jq"],
+        purpose: "tests with containers of podman",
         origin: Origin::Machine,
     },
     // Shows the system calls of a program.
