@@ -12,8 +12,7 @@ use super::{
 
 /// Takes the limits out of the bundle, which need a capability that a virtual
 /// machine may lack.
-const WRAPPER: &str = r#"#!/bin/sh
-before=
+const WRAPPER: &str = r#"before=
 for word; do
     if [ "$before" = --bundle ] && [ -f "$word/config.json" ]; then
         jq 'del(.process.rlimits)' "$word/config.json" >"$word/config.new" &&
@@ -34,7 +33,10 @@ impl Podman {
     pub(super) fn new() -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let wrapper = directory.path().join("runtime");
-        fs::write(&wrapper, WRAPPER).expect("a file");
+        // podman starts it with a path of its own, on which an unpacked runc is not.
+        let path = succeed(Command::new("sh").args(["-c", "echo \"$PATH\""]));
+        let script = format!("#!/bin/sh\nPATH='{path}'\n{WRAPPER}");
+        fs::write(&wrapper, script).expect("a file");
         fs::set_permissions(&wrapper, fs::Permissions::from_mode(0o755)).expect("a file");
         let root = directory.path().join("rootfs");
         for below in ["proc", "sys", "dev", "run", "tmp", "etc", "var"] {
