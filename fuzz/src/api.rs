@@ -7,7 +7,10 @@ use probe_daemon::{
     client::Word,
     unstable::fuzzing,
 };
-use probe_user::unstable::{cgroup::mounts::Mount, clock::WallClock};
+use probe_user::unstable::{
+    cgroup::mounts::{Mount, Mounts},
+    clock::WallClock,
+};
 
 /// Any bytes as the body of a wait, as a line of a daemon, and as a path. A
 /// request means the same when it is written again; a path leads nowhere but
@@ -42,7 +45,7 @@ fn below_a_mount(path: &str) {
         mount_point: "/c".into(),
         root: "/".to_owned(),
     };
-    let Some((directory, below)) = fuzzing::place(&[mount], path) else {
+    let Some((directory, below)) = fuzzing::place(&Mounts::from_iter([mount]), path) else {
         return;
     };
     assert!(directory.starts_with("/c"), "{}", directory.display());

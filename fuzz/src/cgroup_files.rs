@@ -5,7 +5,10 @@ use std::path::Path;
 
 use probe_user::{
     model::{CgroupState, ProcessState, is_within},
-    unstable::{cgroup::mounts, fuzzing},
+    unstable::{
+        cgroup::mounts::{self, Mounts},
+        fuzzing,
+    },
 };
 use procfs::{
     FromRead, ProcessCGroups,
@@ -100,19 +103,19 @@ fn mounts(file: &[u8]) {
     let (Ok(infos), Ok(own)) = (infos, own) else {
         return;
     };
-    let mounts = mounts::hierarchies(&infos, &own);
+    let mounts = Mounts::parse(&infos, &own);
     assert!(
         mounts.is_sorted_by(|a, b| a.hierarchy < b.hierarchy),
         "each hierarchy once, v2 first: {mounts:?}"
     );
-    for mount in &mounts {
+    for mount in mounts.iter() {
         assert!(mount.hierarchy != 0 || mount.controllers.is_empty());
         assert!(mounts::rank(mount) <= 10);
-        let top = mounts::path_below(mount, &mount.mount_point);
+        let top = mount.path_of(&mount.mount_point);
         assert_eq!(top.as_ref(), Some(&mount.root));
-        let below = mounts::path_below(mount, &mount.mount_point.join("a/b"));
+        let below = mount.path_of(&mount.mount_point.join("a/b"));
         assert!(below.is_some_and(|it| it.ends_with("/a/b") && is_within(&it, &mount.root)));
-        let beside = mounts::path_below(mount, Path::new("relative"));
+        let beside = mount.path_of(Path::new("relative"));
         assert!(beside.is_none() || !mount.mount_point.is_absolute());
     }
 }

@@ -9,7 +9,7 @@ use std::{
 use probe_user::{
     model::is_within,
     unstable::{
-        cgroup::mounts::Mount,
+        cgroup::mounts::{Mount, Mounts},
         container::{Resolver, StateRoots, layout},
     },
 };
@@ -171,6 +171,6 @@ impl Machine {
             mount_point: self.path("cgroup"),
             root: "/".to_owned(),
         };
-        StateRoots::below(self.0.path(), vec![unified])
+        StateRoots::below(self.0.path(), Mounts::from_iter([unified]))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use probe_user::unstable::cgroup::mounts::Mount;
+use probe_user::unstable::cgroup::mounts::Mounts;
 
 use crate::{
     access::place,
@@ -18,6 +18,6 @@ pub fn word(line: &[u8]) -> Option<Word> {
 /// The directory that the daemon opens for a client's path, and the cgroup's own
 /// path.
 #[must_use]
-pub fn place(mounts: &[Mount], path: &str) -> Option<(PathBuf, String)> {
+pub fn place(mounts: &Mounts, path: &str) -> Option<(PathBuf, String)> {
     place::fuzzed(mounts, path)
 }

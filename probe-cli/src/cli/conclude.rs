@@ -18,7 +18,7 @@ use probe_user::{
             hook::Hook,
             load::{DEFAULT_STREAM_BYTES, Plan},
         },
-        cgroup::mounts::Mount,
+        cgroup::mounts::Mounts,
         container::Resolver,
         proc::survivors,
     },
@@ -41,7 +41,7 @@ use crate::{
 pub(super) struct Call {
     pub(super) begun: Instant,
     pub(super) say: Say,
-    pub(super) mounts: Vec<Mount>,
+    pub(super) mounts: Mounts,
     verb: &'static str,
     json: bool,
     took: Cell<Option<Duration>>,

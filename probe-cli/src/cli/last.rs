@@ -150,9 +150,9 @@ fn is_over(written: io::Result<()>) -> io::Result<bool> {
 
 fn of_unit(name: &str) -> Result<CgroupTarget, Failure> {
     let mounts = target::mounts()?;
-    let (wanted, found) = unit_paths(name, &mounts)?;
-    if let [(mount, path)] = found.as_slice() {
-        return target::cgroup(std::slice::from_ref(mount), path.as_ref(), None);
+    let (wanted, mut found) = unit_paths(name, &mounts)?;
+    if let (Some(target), true) = (found.pop(), found.is_empty()) {
+        return Ok(target);
     }
     let message = format!("no one cgroup belongs to unit '{wanted}'");
     let failure = Failure::message(ExitCode::NoSuchTarget, message);

@@ -151,9 +151,7 @@ impl Args {
         let found = find(name, &mounts, &mut resolver)?;
         let mut cgroups = Vec::new();
         for (hierarchy, path) in &found.cgroups {
-            let mount = mounts.iter().filter(|it| it.hierarchy == *hierarchy);
-            let mount: Vec<_> = mount.cloned().collect();
-            cgroups.push(target::cgroup(&mount, path.as_ref(), None)?);
+            cgroups.push(CgroupTarget::at(&mounts, *hierarchy, path)?);
         }
         // The runtime may be removing them one by one.
         cgroups.retain(CgroupTarget::exists);
@@ -214,8 +212,5 @@ fn unit(name: &str) -> Result<Vec<CgroupTarget>, Failure> {
         let message = format!("no unit '{wanted}' has a cgroup");
         return Err(Failure::message(ExitCode::NoSuchTarget, message));
     }
-    let cgroup = |(mount, path): &(_, String)| {
-        target::cgroup(std::slice::from_ref(mount), path.as_ref(), None)
-    };
-    found.iter().map(cgroup).collect()
+    Ok(found)
 }

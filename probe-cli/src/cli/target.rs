@@ -8,7 +8,7 @@ use std::{
 use probe_user::{
     model::Subtree,
     unstable::{
-        cgroup::mounts::{self, Mount},
+        cgroup::mounts::{Mount, Mounts},
         container::Resolver,
     },
 };
@@ -29,6 +29,24 @@ pub(super) struct CgroupTarget {
 }
 
 impl CgroupTarget {
+    /// The cgroup at a path below the root of a hierarchy, as a walk of the mount or
+    /// the state of a container names it.
+    pub(super) fn at(mounts: &Mounts, hierarchy: u32, path: &str) -> Result<Self, Failure> {
+        let mount = mounts.of_hierarchy(hierarchy);
+        mount
+            .and_then(|mount| Self::on(mount, path))
+            .ok_or_else(not_mounted)
+    }
+
+    /// The cgroup at such a path on one mount; `None` if the mount does not show it.
+    pub(super) fn on(mount: &Mount, path: &str) -> Option<Self> {
+        Some(Self {
+            mount: mount.clone(),
+            directory: mount.directory_of(path)?,
+            path: path.to_owned(),
+        })
+    }
+
     pub(super) fn subtree(&self) -> Subtree {
         Subtree {
             hierarchy: self.mount.hierarchy,
@@ -54,20 +72,23 @@ impl CgroupTarget {
 }
 
 /// The mounts, or why there are none.
-pub(super) fn mounts() -> Result<Vec<Mount>, Failure> {
-    let mounts = mounts::mounts()?;
+pub(super) fn mounts() -> Result<Mounts, Failure> {
+    let mounts = Mounts::read()?;
     if mounts.is_empty() {
-        let failure = Failure::message(ExitCode::NotAvailable, "no cgroup file system is mounted");
-        return Err(failure.hint("mount -t cgroup2 none /sys/fs/cgroup"));
+        return Err(not_mounted().hint("mount -t cgroup2 none /sys/fs/cgroup"));
     }
     Ok(mounts)
+}
+
+fn not_mounted() -> Failure {
+    Failure::message(ExitCode::NotAvailable, "no cgroup file system is mounted")
 }
 
 /// An absolute path on a cgroup mount, or a path below the root of a hierarchy
 /// as `/proc/PID/cgroup` prints it. v2 comes first; among several v1
 /// hierarchies `hierarchy` decides.
 pub(super) fn cgroup(
-    mounts: &[Mount],
+    mounts: &Mounts,
     name: &Path,
     hierarchy: Option<&str>,
 ) -> Result<CgroupTarget, Failure> {
@@ -94,7 +115,7 @@ pub(super) fn cgroup(
     candidates
         .into_iter()
         .nth(position.unwrap_or(0))
-        .ok_or_else(|| Failure::message(ExitCode::NotAvailable, "no cgroup file system is mounted"))
+        .ok_or_else(not_mounted)
 }
 
 /// `/proc` has a directory for every thread too, though it lists none.
@@ -116,7 +137,7 @@ pub(super) fn check_pid(pid: u32) -> Result<(), Failure> {
 
 /// The cgroup of a container: v2 if it has one there.
 pub(super) fn container(
-    mounts: &[Mount],
+    mounts: &Mounts,
     name: &str,
     resolver: &mut Resolver,
 ) -> Result<CgroupTarget, Failure> {
@@ -125,9 +146,7 @@ pub(super) fn container(
         let message = format!("container '{name}' has no cgroup on this machine");
         Failure::message(ExitCode::NoSuchTarget, message)
     })?;
-    let mount = mounts.iter().filter(|it| it.hierarchy == *hierarchy);
-    let mount: Vec<_> = mount.cloned().collect();
-    cgroup(&mount, path.as_ref(), None)
+    CgroupTarget::at(mounts, *hierarchy, path)
 }
 
 fn refuse_dots(name: &Path) -> Result<(), Failure> {
@@ -154,9 +173,9 @@ fn refuse_long(name: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-fn chosen(mounts: &[Mount], hierarchy: Option<&str>) -> Result<Vec<Mount>, Failure> {
+fn chosen(mounts: &Mounts, hierarchy: Option<&str>) -> Result<Mounts, Failure> {
     let Some(name) = hierarchy else {
-        return Ok(mounts.to_vec());
+        return Ok(mounts.clone());
     };
     let is_chosen = |mount: &&Mount| match name {
         "v2" | "unified" => mount.hierarchy == 0,
@@ -165,7 +184,7 @@ fn chosen(mounts: &[Mount], hierarchy: Option<&str>) -> Result<Vec<Mount>, Failu
             .iter()
             .any(|it| it == name || it.strip_prefix("name=") == Some(name)),
     };
-    let chosen: Vec<_> = mounts.iter().filter(is_chosen).cloned().collect();
+    let chosen: Mounts = mounts.iter().filter(is_chosen).cloned().collect();
     if chosen.is_empty() {
         let known: Vec<_> = mounts.iter().map(hierarchy_name).collect();
         let message = format!("no cgroup hierarchy '{name}' is mounted");
@@ -183,7 +202,7 @@ fn hierarchy_name(mount: &Mount) -> String {
     }
 }
 
-fn on_a_mount(mounts: &[Mount], name: &Path) -> Option<CgroupTarget> {
+fn on_a_mount(mounts: &Mounts, name: &Path) -> Option<CgroupTarget> {
     if !name.is_absolute() {
         return None;
     }
@@ -193,23 +212,18 @@ fn on_a_mount(mounts: &[Mount], name: &Path) -> Option<CgroupTarget> {
         Some(parent.join(name.file_name()?))
     });
     let resolved = resolved.as_deref().unwrap_or(name);
-    mounts
-        .iter()
-        .filter(|mount| resolved.starts_with(&mount.mount_point))
-        .max_by_key(|mount| mount.mount_point.components().count())
-        .and_then(|mount| {
-            Some(CgroupTarget {
-                path: mounts::path_below(mount, resolved)?,
-                mount: mount.clone(),
-                directory: resolved.to_owned(),
-            })
-        })
+    let (mount, path) = mounts.of_path(resolved)?;
+    Some(CgroupTarget {
+        mount: mount.clone(),
+        directory: resolved.to_owned(),
+        path,
+    })
 }
 
 fn target(mount: &Mount, below: &Path) -> CgroupTarget {
     let directory = mount.mount_point.join(below);
     CgroupTarget {
-        path: mounts::path_below(mount, &directory).unwrap_or_default(),
+        path: mount.path_of(&directory).unwrap_or_default(),
         mount: mount.clone(),
         directory,
     }
@@ -233,7 +247,7 @@ mod tests {
     use super::*;
 
     /// Directories stand for mounts: nothing here asks what they are.
-    fn machine() -> (tempfile::TempDir, Vec<Mount>) {
+    fn machine() -> (tempfile::TempDir, Mounts) {
         let root = tempfile::tempdir().expect("a directory");
         let mount = |hierarchy, name: &str, controllers: &[&str]| {
             let mount_point = root.path().join(name);
@@ -245,11 +259,11 @@ mod tests {
                 root: "/".to_owned(),
             }
         };
-        let mounts = vec![
+        let mounts = Mounts::from_iter([
             mount(0, "unified", &[]),
             mount(8, "pids", &["pids"]),
             mount(9, "memory", &["memory"]),
-        ];
+        ]);
         (root, mounts)
     }
 

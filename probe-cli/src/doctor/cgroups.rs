@@ -6,7 +6,7 @@ use std::{
 };
 
 use probe_user::unstable::{
-    cgroup::mounts::{self, Mount},
+    cgroup::mounts::{self, Mount, Mounts},
     kernel::departure,
 };
 
@@ -14,19 +14,19 @@ use super::Check;
 
 /// Whether there is any hierarchy to look at: all that polling needs.
 pub(super) fn examine(checks: &mut Vec<Check>) -> Check {
-    let mounts = mounts::mounts().unwrap_or_default();
+    let mounts = Mounts::read().unwrap_or_default();
     let layout = layout(&mounts);
     checks.push(layout.clone());
     checks.push(departure());
-    if let Some(v2) = mounts.iter().find(|mount| mount.hierarchy == 0) {
+    if let Some(v2) = mounts.of_hierarchy(0) {
         checks.extend(files(v2));
     }
     layout
 }
 
-fn layout(mounts: &[Mount]) -> Check {
+fn layout(mounts: &Mounts) -> Check {
     const NAME: &str = "cgroup";
-    let v2 = mounts.iter().find(|mount| mount.hierarchy == 0);
+    let v2 = mounts.of_hierarchy(0);
     let v1 = mounts.iter().filter(|mount| mount.hierarchy != 0).count();
     match (v2, v1) {
         (None, 0) => Check::no(

@@ -34,7 +34,7 @@ use probe_user::{
     model::{self, ExitStatus, Filter, Until},
     unstable::{
         bpf::load::Plan,
-        cgroup::mounts::{self, Mount},
+        cgroup::mounts::{self, Mount, Mounts},
         container::Resolver,
         proc::pinned::PinnedProcess,
         trace::places::Places,
@@ -79,7 +79,7 @@ pub struct ReportOptions {
     /// Columns; `None` for JSON.
     pub columns: Option<Columns>,
     /// Where the cgroup hierarchies are mounted.
-    pub mounts: Vec<Mount>,
+    pub mounts: Mounts,
     /// Finds the containers of cgroups.
     pub resolver: Resolver,
     /// stdout.
@@ -157,7 +157,7 @@ impl Session {
 
     /// Learns the paths of a cgroup and all below it, so that records name them.
     pub(crate) fn learn_paths(&mut self, mount: &Mount, directory: &Path) {
-        let subtree = mounts::path_below(mount, directory).map(|root| Mount {
+        let subtree = mount.path_of(directory).map(|root| Mount {
             mount_point: directory.to_owned(),
             root,
             ..mount.clone()

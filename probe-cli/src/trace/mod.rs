@@ -16,7 +16,7 @@ use probe_user::{
     model::{Filter, Timed},
     unstable::{
         bpf::load::{Attached, Rings},
-        cgroup::mounts::Mount,
+        cgroup::mounts::Mounts,
         container::Resolver,
         readiness::register,
         trace::{StreamError, places::Places, reader::StreamReader},
@@ -59,7 +59,7 @@ pub enum TraceError {
 pub(crate) async fn run(
     settings: Settings,
     loaded: (Attached, Rings),
-    mounts: Vec<Mount>,
+    mounts: Mounts,
     resolver: Resolver,
     out: Out<Stdout>,
     stop: impl Future<Output = ()>,

@@ -12,7 +12,7 @@ use std::{
 
 use probe_user::{
     model::{Cgroup, CgroupId},
-    unstable::cgroup::mounts::Mount,
+    unstable::cgroup::mounts::Mounts,
 };
 
 use super::place;
@@ -34,7 +34,7 @@ struct Known {
 
 impl CgroupOwners {
     /// Asks for the owner of a cgroup that is not known yet.
-    pub(crate) fn learn(&self, mounts: &[Mount], cgroup: Option<&Cgroup>) {
+    pub(crate) fn learn(&self, mounts: &Mounts, cgroup: Option<&Cgroup>) {
         let Some(Cgroup { id, path }) = cgroup else {
             return;
         };
@@ -68,7 +68,7 @@ impl Known {
 }
 
 /// Another cgroup may have the name by now.
-fn ask(mounts: &[Mount], id: CgroupId, path: &str) -> Option<u32> {
+fn ask(mounts: &Mounts, id: CgroupId, path: &str) -> Option<u32> {
     let at = place::at(mounts, id.hierarchy, path)?;
     let directory = fs::symlink_metadata(at.directory).ok()?;
     (directory.ino() == id.id).then(|| directory.uid())
@@ -99,8 +99,8 @@ mod tests {
     #[test]
     fn a_cgroup_that_nobody_finds_is_nobodys() {
         let owners = CgroupOwners::default();
-        owners.learn(&[], Some(&cgroup(1)));
-        owners.learn(&[], None);
+        owners.learn(&Mounts::default(), Some(&cgroup(1)));
+        owners.learn(&Mounts::default(), None);
         assert_eq!(owners.of(Some(&cgroup(1))), None);
         assert_eq!(owners.of(None), None);
         assert_eq!(owners.lock().owners.len(), 1);

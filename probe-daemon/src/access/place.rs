@@ -12,7 +12,7 @@ use std::{
 
 use probe_user::{
     model::CgroupId,
-    unstable::cgroup::mounts::{self, Mount},
+    unstable::cgroup::mounts::{Mount, Mounts},
 };
 use rustix::{
     fs::{Mode, OFlags, ResolveFlags, open, openat2},
@@ -64,7 +64,7 @@ impl Place {
 }
 
 /// The cgroup that a path of the daemon's own mounts names.
-pub(crate) fn place(mounts: &[Mount], path: &str) -> Result<Place, Refusal> {
+pub(crate) fn place(mounts: &Mounts, path: &str) -> Result<Place, Refusal> {
     let wrong = |what: &str| Refusal::bad(format!("'{}' {what}", path.escape_debug()));
     let directory = Path::new(path);
     let is_plain = |it: Component<'_>| matches!(it, Component::RootDir | Component::Normal(_));
@@ -74,12 +74,7 @@ pub(crate) fn place(mounts: &[Mount], path: &str) -> Result<Place, Refusal> {
     if !directory.is_absolute() || !directory.components().all(is_plain) {
         return Err(wrong("is no absolute path without `..`"));
     }
-    let mount = mounts
-        .iter()
-        .filter(|mount| directory.starts_with(&mount.mount_point))
-        .max_by_key(|mount| mount.mount_point.as_os_str().len());
-    let found = mount.and_then(|mount| Some((mount, mounts::path_below(mount, directory)?)));
-    let (mount, path) = found.ok_or_else(|| {
+    let (mount, path) = mounts.of_path(directory).ok_or_else(|| {
         wrong("is on no cgroup mount").hint("give a directory such as /sys/fs/cgroup/a/b")
     })?;
     Ok(Place {
@@ -91,7 +86,7 @@ pub(crate) fn place(mounts: &[Mount], path: &str) -> Result<Place, Refusal> {
 
 /// The directory that is opened for a path, and the cgroup's own path: for the
 /// fuzz targets.
-pub(crate) fn fuzzed(mounts: &[Mount], path: &str) -> Option<(PathBuf, String)> {
+pub(crate) fn fuzzed(mounts: &Mounts, path: &str) -> Option<(PathBuf, String)> {
     let Place {
         directory, path, ..
     } = place(mounts, path).ok()?;
@@ -99,14 +94,11 @@ pub(crate) fn fuzzed(mounts: &[Mount], path: &str) -> Option<(PathBuf, String)> 
 }
 
 /// The cgroup at a path below the root of its hierarchy.
-pub(crate) fn at(mounts: &[Mount], hierarchy: u32, path: &str) -> Option<Place> {
-    let mut mounts = mounts.iter().filter(|it| it.hierarchy == hierarchy);
-    mounts.find_map(|mount| {
-        let below = Path::new(path).strip_prefix(&mount.root).ok()?;
-        Some(Place {
-            mount: mount.clone(),
-            directory: mount.mount_point.join(below),
-            path: path.to_owned(),
-        })
+pub(crate) fn at(mounts: &Mounts, hierarchy: u32, path: &str) -> Option<Place> {
+    let mount = mounts.of_hierarchy(hierarchy)?;
+    Some(Place {
+        mount: mount.clone(),
+        directory: mount.directory_of(path)?,
+        path: path.to_owned(),
     })
 }

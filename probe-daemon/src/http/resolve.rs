@@ -8,7 +8,7 @@
 use probe_user::{
     model::CgroupId,
     unstable::{
-        cgroup::mounts::Mount,
+        cgroup::mounts::Mounts,
         container::{FindError, Found},
     },
 };
@@ -57,7 +57,7 @@ pub(crate) fn container(
         .map(|(id, path)| (id.hierarchy, path.to_string()))
         .collect();
     let unknown = || Refusal::not_found(format!("no container '{}'", name.escape_debug()));
-    let mounts = state.places.mounts().to_vec();
+    let mounts = state.places.mounts().clone();
     let is_seen = |cgroups: &[(u32, String)]| {
         let mut places = places(&mounts, cgroups);
         peer.sees_all() || places.any(|it| peer.sees_uid(None, it.owner()))
@@ -75,7 +75,7 @@ pub(crate) fn container(
     Ok((found, places))
 }
 
-fn places(mounts: &[Mount], cgroups: &[(u32, String)]) -> impl Iterator<Item = Place> {
+fn places(mounts: &Mounts, cgroups: &[(u32, String)]) -> impl Iterator<Item = Place> {
     let cgroups = cgroups.iter();
     cgroups.filter_map(|(hierarchy, path)| at(mounts, *hierarchy, path))
 }

@@ -34,7 +34,7 @@ use probe_user::{
     model::{Backend, Filter},
     unstable::{
         bpf::{hook::Hook, load::Plan},
-        cgroup::mounts,
+        cgroup::mounts::Mounts,
         container::{Resolver, StateRoots},
         kernel::departure,
         wait::Hub,
@@ -124,7 +124,7 @@ async fn load(
     stopping: Stopping,
 ) -> Result<Daemon, RunError> {
     let begun = Instant::now();
-    let mounts = mounts::mounts()?;
+    let mounts = Mounts::read()?;
     let roots = StateRoots::system(None, Vec::new());
     let resolver = Resolver::new(roots.clone());
     let mut hub = Hub::start(Backend::Bpf);

@@ -15,7 +15,7 @@ use std::{
 
 use probe_user::unstable::{
     bpf::ring::Stream,
-    cgroup::mounts::Mount,
+    cgroup::mounts::Mounts,
     clock::{boottime_ns, ticks},
     container::Resolver,
     readiness::register,
@@ -49,7 +49,7 @@ impl Engine {
     /// From the moment on at which the programs were attached.
     pub(crate) fn new(
         stream: Stream,
-        mounts: Vec<Mount>,
+        mounts: Mounts,
         resolver: Resolver,
         history: usize,
         metrics: Arc<Metrics>,

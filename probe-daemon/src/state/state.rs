@@ -15,7 +15,7 @@ use probe_user::{
     model::{LossReason, Record, Timed},
     unstable::{
         bpf::ring::Stream,
-        cgroup::mounts::Mount,
+        cgroup::mounts::Mounts,
         clock::{WallClock, boottime_ns},
         container::Resolver,
         proc::scan::{Found, Place},
@@ -74,7 +74,7 @@ impl State {
     /// With everything that `/proc` shows.
     pub(crate) fn new(
         stream: Stream,
-        mounts: Vec<Mount>,
+        mounts: Mounts,
         resolver: Resolver,
         history: usize,
         metrics: Arc<Metrics>,

@@ -8,7 +8,10 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
-use probe_user::model::{Exit, LossReason, Placed};
+use probe_user::{
+    model::{Exit, LossReason, Placed},
+    unstable::cgroup::path::ancestors,
+};
 use tokio::sync::Notify;
 
 /// Records that wait for one reader at most.
@@ -161,7 +164,7 @@ impl Topics {
             return;
         };
         if let Some(subtrees) = self.cgroups.get(&id.hierarchy) {
-            for ancestor in ancestors(path) {
+            for ancestor in ancestors(path).chain(["/"]) {
                 if let Some(readers) = subtrees.get(ancestor) {
                     tell(readers);
                 }
@@ -202,15 +205,6 @@ impl Topics {
             subtrees.retain(|_, readers| keep(readers));
         }
     }
-}
-
-/// The path and all above it: `/a/b`, `/a`, `/`.
-fn ancestors(path: &str) -> impl Iterator<Item = &str> {
-    let above = path.rmatch_indices('/').map(move |(at, _)| match at {
-        0 => "/",
-        _ => &path[..at],
-    });
-    std::iter::once(path).chain(above.filter(move |&it| it != path))
 }
 
 #[cfg(test)]

@@ -2,5 +2,6 @@
 
 pub mod control;
 pub mod mounts;
+pub mod path;
 pub mod pinned;
 pub mod removals;

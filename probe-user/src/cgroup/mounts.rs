@@ -2,6 +2,7 @@
 
 use std::{
     fs, io,
+    ops::Deref,
     os::unix::fs::{DirEntryExt, MetadataExt},
     path::{Path, PathBuf},
 };
@@ -11,6 +12,7 @@ use procfs::{
     process::{MountInfo, MountInfos, Process},
 };
 
+use super::path::join;
 use crate::model::CgroupId;
 
 /// One mounted hierarchy.
@@ -41,32 +43,110 @@ pub enum MountError {
     },
 }
 
-/// All cgroup mounts, v2 first, each hierarchy once.
-pub fn mounts() -> Result<Vec<Mount>, MountError> {
-    let read = |file| move |source| MountError::Read { file, source };
-    let this = Process::myself().map_err(read("/proc/self"))?;
-    let infos = this.mountinfo().map_err(read("/proc/self/mountinfo"))?;
-    let own = this.cgroups().map_err(read("/proc/self/cgroup"))?;
-    Ok(hierarchies(&infos, &own))
+/// The cgroup mounts of this process: v2 first, each hierarchy once. Every lookup
+/// of a mount is here.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Mounts(Vec<Mount>);
+
+impl Mounts {
+    /// Reads them from `/proc/self`.
+    pub fn read() -> Result<Self, MountError> {
+        let read = |file| move |source| MountError::Read { file, source };
+        let this = Process::myself().map_err(read("/proc/self"))?;
+        let infos = this.mountinfo().map_err(read("/proc/self/mountinfo"))?;
+        let own = this.cgroups().map_err(read("/proc/self/cgroup"))?;
+        Ok(Self::parse(&infos, &own))
+    }
+
+    /// Parses `/proc/PID/mountinfo` and `/proc/PID/cgroup`.
+    #[must_use]
+    pub fn parse(infos: &MountInfos, own: &ProcessCGroups) -> Self {
+        let mut mounts: Vec<Mount> = infos
+            .0
+            .iter()
+            .filter_map(|info| mount(info, &own.0))
+            .collect();
+        mounts.sort_by(|a, b| {
+            (a.hierarchy, a.root.len(), &a.mount_point).cmp(&(
+                b.hierarchy,
+                b.root.len(),
+                &b.mount_point,
+            ))
+        });
+        mounts.dedup_by_key(|mount| mount.hierarchy);
+        Self(mounts)
+    }
+
+    /// The mount that a directory lies on, and the directory's path below the root
+    /// of the hierarchy. The mount point with most components wins: `/sys/fs/cgroup`
+    /// contains `/sys/fs/cgroup/pids`, and the kernel's lookup ends in the innermost.
+    #[must_use]
+    pub fn of_path(&self, directory: &Path) -> Option<(&Mount, String)> {
+        let found = self
+            .iter()
+            .filter_map(|it| Some((it, it.path_of(directory)?)));
+        found.max_by_key(|(it, _)| it.mount_point.components().count())
+    }
+
+    /// The mount of a hierarchy: 0 is v2.
+    #[must_use]
+    pub fn of_hierarchy(&self, hierarchy: u32) -> Option<&Mount> {
+        self.iter().find(|it| it.hierarchy == hierarchy)
+    }
+
+    /// The mount of the v1 hierarchy that has a controller (or is `name=…`).
+    #[must_use]
+    pub fn of_controller(&self, controller: &str) -> Option<&Mount> {
+        self.iter()
+            .find(|it| it.controllers.iter().any(|own| own == controller))
+    }
+
+    /// The directory of the cgroup at a path below the root of a hierarchy, see
+    /// [`Mount::directory_of`].
+    #[must_use]
+    pub fn directory_of(&self, hierarchy: u32, path: &str) -> Option<PathBuf> {
+        self.of_hierarchy(hierarchy)?.directory_of(path)
+    }
 }
 
-/// The same, of what `/proc/PID/mountinfo` and `/proc/PID/cgroup` say.
-#[must_use]
-pub fn hierarchies(infos: &MountInfos, own: &ProcessCGroups) -> Vec<Mount> {
-    let mut mounts: Vec<Mount> = infos
-        .0
-        .iter()
-        .filter_map(|info| mount(info, &own.0))
-        .collect();
-    mounts.sort_by(|a, b| {
-        (a.hierarchy, a.root.len(), &a.mount_point).cmp(&(
-            b.hierarchy,
-            b.root.len(),
-            &b.mount_point,
-        ))
-    });
-    mounts.dedup_by_key(|mount| mount.hierarchy);
-    mounts
+impl Deref for Mounts {
+    type Target = [Mount];
+
+    fn deref(&self) -> &[Mount] {
+        &self.0
+    }
+}
+
+impl FromIterator<Mount> for Mounts {
+    fn from_iter<I: IntoIterator<Item = Mount>>(mounts: I) -> Self {
+        Self(mounts.into_iter().collect())
+    }
+}
+
+impl Mount {
+    /// Path below the root of the hierarchy of a directory on this mount.
+    #[must_use]
+    pub fn path_of(&self, directory: &Path) -> Option<String> {
+        let below = directory.strip_prefix(&self.mount_point).ok()?;
+        let below = below.to_string_lossy();
+        Some(if below.is_empty() {
+            self.root.clone()
+        } else {
+            join(&self.root, &below)
+        })
+    }
+
+    /// Directory on this mount of the cgroup at a path below the root of the
+    /// hierarchy. `None` if the mount does not show that cgroup, and for `.` and `..`
+    /// below [`root`](Self::root): no cgroup has such a name, and the path may come
+    /// from a file that a user wrote.
+    #[must_use]
+    pub fn directory_of(&self, path: &str) -> Option<PathBuf> {
+        let below = path.strip_prefix(self.root.trim_end_matches('/'))?;
+        let is_whole = below.is_empty() || below.starts_with('/');
+        let has_dots = below.split('/').any(|it| it == "." || it == "..");
+        (is_whole && !has_dots).then(|| self.mount_point.join(below.trim_start_matches('/')))
+    }
 }
 
 fn mount(info: &MountInfo, own: &[procfs::ProcessCGroup]) -> Option<Mount> {
@@ -176,22 +256,6 @@ pub fn walk(mount: &Mount, visit: &mut impl FnMut(CgroupId, String)) -> io::Resu
     Ok(())
 }
 
-fn join(path: &str, name: &str) -> String {
-    format!("{}/{name}", path.trim_end_matches('/'))
-}
-
-/// Path below the root of the hierarchy of a directory on a mount.
-#[must_use]
-pub fn path_below(mount: &Mount, directory: &Path) -> Option<String> {
-    let below = directory.strip_prefix(&mount.mount_point).ok()?;
-    let below = below.to_string_lossy();
-    Some(if below.is_empty() {
-        mount.root.clone()
-    } else {
-        join(&mount.root, &below)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -224,7 +288,7 @@ mod tests {
     #[test]
     fn a_path_is_counted_from_the_root_of_the_hierarchy() {
         let mut mount = v1(&["pids"]);
-        let below = |mount: &Mount, path: &str| path_below(mount, Path::new(path));
+        let below = |mount: &Mount, path: &str| mount.path_of(Path::new(path));
         assert_eq!(
             below(&mount, "/sys/fs/cgroup/x/a/b").as_deref(),
             Some("/a/b")
@@ -236,5 +300,70 @@ mod tests {
             below(&mount, "/sys/fs/cgroup/x/a").as_deref(),
             Some("/ns/a")
         );
+    }
+
+    #[test]
+    fn a_directory_is_the_path_without_the_root_of_the_mount() {
+        let directory = |root: &str, path: &str| {
+            let mut mount = v1(&["pids"]);
+            mount.root = root.to_owned();
+            let directory = mount.directory_of(path)?;
+            Some(directory.to_str().expect("text").to_owned())
+        };
+        let found = |root, path| directory(root, path).expect("it is shown");
+        assert_eq!(found("/", "/a/b"), "/sys/fs/cgroup/x/a/b");
+        assert_eq!(found("/ns", "/ns/a"), "/sys/fs/cgroup/x/a");
+        assert_eq!(found("/../..", "/../../a"), "/sys/fs/cgroup/x/a");
+        for path in ["/", "/ns"] {
+            let root = found(path, path);
+            assert_eq!(Path::new(&root), Path::new("/sys/fs/cgroup/x"), "{path}");
+        }
+        for (root, path) in [("/ns", "/nsx"), ("/ns", "/a"), ("/", "a")] {
+            assert_eq!(directory(root, path), None, "{path} in {root}");
+        }
+        for dots in ["/..", "/a/../b", "/./a", "/../a"] {
+            assert_eq!(directory("/", dots), None, "{dots}");
+        }
+    }
+
+    /// v2 at the top, v1 below it, as hybrid machines mount them.
+    fn nested() -> Mounts {
+        let mount = |hierarchy, mount_point: &str, controllers: &[&str]| Mount {
+            hierarchy,
+            mount_point: mount_point.into(),
+            ..v1(controllers)
+        };
+        Mounts::from_iter([
+            mount(0, "/c", &[]),
+            mount(3, "/c/long-name", &["cpu", "cpuacct"]),
+            mount(4, "/c/long-name/a", &["pids"]),
+        ])
+    }
+
+    #[test]
+    fn the_innermost_mount_has_a_path() {
+        let mounts = nested();
+        let found = |path: &str| {
+            let (mount, below) = mounts.of_path(Path::new(path))?;
+            Some((mount.hierarchy, below))
+        };
+        assert_eq!(found("/c/x"), Some((0, "/x".to_owned())));
+        assert_eq!(found("/c/long-name/b"), Some((3, "/b".to_owned())));
+        assert_eq!(found("/c/long-name/a/b"), Some((4, "/b".to_owned())));
+        assert_eq!(found("/c/long-name2"), Some((0, "/long-name2".to_owned())));
+        assert_eq!(found("/d"), None);
+    }
+
+    #[test]
+    fn a_mount_is_found_by_hierarchy_and_by_controller() {
+        let mounts = nested();
+        let of_controller = |name| mounts.of_controller(name).map(|it| it.hierarchy);
+        assert_eq!(of_controller("cpuacct"), Some(3));
+        assert_eq!(of_controller("memory"), None);
+        assert_eq!(
+            mounts.directory_of(4, "/b"),
+            Some("/c/long-name/a/b".into())
+        );
+        assert_eq!(mounts.directory_of(5, "/b"), None);
     }
 }

@@ -12,12 +12,12 @@ use super::{
     record::Init,
     trust::{CgroupOwner, LivingInit, MappedUids},
 };
-use crate::cgroup::mounts::{self, Mount};
+use crate::cgroup::mounts::{self, Mounts};
 
 /// Where to look.
 #[derive(Clone, Debug)]
 pub(super) struct Evidence {
-    pub(super) mounts: Vec<Mount>,
+    pub(super) mounts: Mounts,
     /// `/proc`.
     pub(super) proc: PathBuf,
 }
@@ -29,7 +29,7 @@ impl Evidence {
         mounts
             .filter(|mount| hierarchy.is_none_or(|it| it == mount.hierarchy))
             .find_map(|mount| {
-                let directory = directory(mount, path)?;
+                let directory = mount.directory_of(path)?;
                 let uid = |path: &Path| Some(fs::symlink_metadata(path).ok()?.uid());
                 Some(CgroupOwner {
                     directory: uid(&directory)?,
@@ -54,8 +54,7 @@ impl Evidence {
     pub(super) fn members(&self, cgroups: &[(u32, String)]) -> Vec<u32> {
         let mut members = Vec::new();
         for (hierarchy, path) in cgroups {
-            let mut mounts = self.mounts.iter().filter(|it| it.hierarchy == *hierarchy);
-            if let Some(top) = mounts.find_map(|mount| directory(mount, path)) {
+            if let Some(top) = self.mounts.directory_of(*hierarchy, path) {
                 add_members(&top, &mut members);
             }
         }
@@ -67,8 +66,7 @@ impl Evidence {
     /// v2 first, then the order in which the v1 hierarchies tell most.
     pub(super) fn sort(&self, cgroups: &mut [(u32, String)]) {
         let rank = |hierarchy: u32| {
-            let mut mounts = self.mounts.iter();
-            let mount = mounts.find(|it| it.hierarchy == hierarchy);
+            let mount = self.mounts.of_hierarchy(hierarchy);
             (hierarchy != 0, mount.map_or(u8::MAX, mounts::rank))
         };
         cgroups.sort_by(|(a, path), (b, other)| (rank(*a), *a, path).cmp(&(rank(*b), *b, other)));
@@ -116,12 +114,4 @@ fn mapped(line: &str) -> Option<MappedUids> {
         outside: next()?,
         count: next()?,
     })
-}
-
-/// Directory of a cgroup on a mount; `None` if the mount does not show it.
-fn directory(mount: &Mount, path: &str) -> Option<PathBuf> {
-    let has_dots = path.split('/').any(|it| it == "." || it == "..");
-    let below = path.strip_prefix(mount.root.trim_end_matches('/'))?;
-    let is_whole = below.is_empty() || below.starts_with('/');
-    (is_whole && !has_dots).then(|| mount.mount_point.join(below.trim_start_matches('/')))
 }

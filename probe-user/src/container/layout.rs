@@ -119,15 +119,6 @@ fn up_to<'a>(path: &'a str, component: &str) -> &'a str {
     &path[..end]
 }
 
-/// A path and its ancestors, innermost first, without the root.
-pub(super) fn ancestors(path: &str) -> impl Iterator<Item = &str> {
-    let path = path.trim_end_matches('/');
-    std::iter::successors((!path.is_empty()).then_some(path), |path| {
-        let (parent, _name) = path.rsplit_once('/')?;
-        (!parent.is_empty()).then_some(parent)
-    })
-}
-
 /// The user in whose delegated subtree a path lies, where names are that user's
 /// to choose.
 pub(super) fn delegated_to(path: &str) -> Option<u32> {

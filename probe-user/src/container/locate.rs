@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use super::{
     index::Index,
-    layout::{self, Layout, ancestors, delegated_to},
+    layout::{self, Layout, delegated_to},
     record::Record,
 };
-use crate::model::Runtime;
+use crate::{cgroup::path::ancestors, model::Runtime};
 
 /// A container and where it was found.
 #[derive(Clone, Debug)]

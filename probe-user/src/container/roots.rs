@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{evidence::Evidence, runtime::containerd::namespaces};
-use crate::cgroup::mounts::{self, Mount};
+use crate::cgroup::mounts::Mounts;
 
 /// Directories that runtimes keep state in, and what is needed to judge it.
 #[derive(Clone, Debug)]
@@ -35,9 +35,9 @@ impl StateRoots {
     /// what runtimes were given as `--root`.
     #[must_use]
     pub fn system(runtime_dir: Option<PathBuf>, runtime_roots: Vec<PathBuf>) -> Self {
-        let mounts = mounts::mounts().unwrap_or_else(|error| {
+        let mounts = Mounts::read().unwrap_or_else(|error| {
             tracing::debug!(%error, "no cgroup mounts: no user's state is believed");
-            Vec::new()
+            Mounts::default()
         });
         let mut roots = Self::below(Path::new("/"), mounts);
         roots.oci.extend(runtime_roots);
@@ -53,7 +53,7 @@ impl StateRoots {
     /// Those of a machine whose root directory is `root`, with `mounts` as its
     /// cgroup mounts.
     #[must_use]
-    pub fn below(root: &Path, mounts: Vec<Mount>) -> Self {
+    pub fn below(root: &Path, mounts: Mounts) -> Self {
         let all = |paths: &[&str]| paths.iter().map(|path| root.join(path)).collect();
         Self {
             evidence: Evidence {

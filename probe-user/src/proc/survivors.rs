@@ -8,7 +8,7 @@ use procfs::{
 };
 
 use crate::{
-    cgroup::mounts,
+    cgroup::mounts::Mounts,
     clock::{boottime_ns, tick_ns},
 };
 
@@ -133,13 +133,11 @@ fn is_frozen(process: &Process, state: char) -> bool {
 
 /// What the v1 freezer says of the process's cgroup.
 fn freezer_state(process: &Process) -> Option<String> {
-    let is_freezer = |controllers: &[String]| controllers.iter().any(|it| it == "freezer");
-    let mounts = mounts::mounts().ok()?;
-    let mount = mounts.iter().find(|it| is_freezer(&it.controllers))?;
-    let cgroups = process.cgroups().ok()?;
-    let cgroup = cgroups.0.iter().find(|it| is_freezer(&it.controllers))?;
-    let below = cgroup.pathname.strip_prefix(mount.root.as_str())?;
-    let directory = mount.mount_point.join(below.trim_start_matches('/'));
+    let mounts = Mounts::read().ok()?;
+    let mount = mounts.of_controller("freezer")?;
+    let cgroups = process.cgroups().ok()?.0;
+    let cgroup = cgroups.iter().find(|it| it.hierarchy == mount.hierarchy)?;
+    let directory = mount.directory_of(&cgroup.pathname)?;
     let state = fs::read_to_string(directory.join("freezer.state")).ok()?;
     Some(state.trim_end().to_owned())
 }

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     bpf::load::{Attached, DEFAULT_STREAM_BYTES, LoadError, Plan, Rings, load_on_thread},
-    cgroup::mounts::{self, Mount, MountError},
+    cgroup::mounts::{MountError, Mounts},
     container::{Resolver, StateRoots},
     model::{Cgroup, CgroupId, Container, Filter, Record, Subtree},
 };
@@ -97,7 +97,7 @@ impl ExitStream {
     ///
     /// Outside a tokio runtime with I/O and time enabled.
     pub async fn open(mut filter: Filter) -> Result<Self, OpenError> {
-        let mounts = mounts::mounts()?;
+        let mounts = Mounts::read()?;
         let cgroups = resolve(&mut filter, &mounts)?;
         let plan = Plan::exits(&filter, cgroups, DEFAULT_STREAM_BYTES);
         let (attached, rings) = loaded(plan).await?;
@@ -111,7 +111,7 @@ impl ExitStream {
     /// From programs that are attached. `filter` selects what the kernel has not.
     pub fn new(
         loaded: (Attached, Rings),
-        mounts: Vec<Mount>,
+        mounts: Mounts,
         resolver: Resolver,
         filter: Filter,
     ) -> Result<Self, StreamError> {
@@ -197,7 +197,7 @@ impl Stream for ExitStream {
 
 /// Turns the directories of a filter into subtrees; opens those that the kernel
 /// tests by itself.
-fn resolve(filter: &mut Filter, mounts: &[Mount]) -> Result<Vec<OwnedFd>, OpenError> {
+fn resolve(filter: &mut Filter, mounts: &Mounts) -> Result<Vec<OwnedFd>, OpenError> {
     for path in &filter.directories {
         filter.subtrees.push(subtree(mounts, path)?);
     }
@@ -220,20 +220,16 @@ fn resolve(filter: &mut Filter, mounts: &[Mount]) -> Result<Vec<OwnedFd>, OpenEr
     })
 }
 
-fn subtree(mounts: &[Mount], path: &Path) -> Result<Subtree, OpenError> {
-    let mount = mounts
-        .iter()
-        .filter(|mount| path.starts_with(&mount.mount_point))
-        .max_by_key(|mount| mount.mount_point.as_os_str().len());
-    let found = mount.and_then(|mount| {
-        Some(Subtree {
+fn subtree(mounts: &Mounts, path: &Path) -> Result<Subtree, OpenError> {
+    match mounts.of_path(path) {
+        Some((mount, path)) => Ok(Subtree {
             hierarchy: mount.hierarchy,
-            path: mounts::path_below(mount, path)?,
-        })
-    });
-    found.ok_or_else(|| OpenError::NoCgroup {
-        path: path.to_owned(),
-    })
+            path,
+        }),
+        None => Err(OpenError::NoCgroup {
+            path: path.to_owned(),
+        }),
+    }
 }
 
 async fn loaded(plan: Plan) -> Result<(Attached, Rings), OpenError> {

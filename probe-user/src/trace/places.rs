@@ -8,7 +8,7 @@ use std::{
 
 use super::tracker::Tracker;
 use crate::{
-    cgroup::mounts::{self, Mount},
+    cgroup::mounts::{self, Mount, Mounts},
     container::{FindError, Found, Resolver},
     model::{Cgroup, CgroupId, Container, Event, Record, Timed},
 };
@@ -20,7 +20,7 @@ const WALK_INTERVAL: Duration = Duration::from_millis(100);
 /// The mounts and the runtimes' state.
 #[derive(Debug)]
 pub struct Places {
-    mounts: Vec<Mount>,
+    mounts: Mounts,
     /// Of each hierarchy, see [`mounts::shown_before`].
     shown_before: HashMap<u32, Option<String>>,
     walked: HashMap<u32, Instant>,
@@ -30,7 +30,7 @@ pub struct Places {
 impl Places {
     /// Nothing is looked up yet.
     #[must_use]
-    pub fn new(mounts: Vec<Mount>, resolver: Resolver) -> Self {
+    pub fn new(mounts: Mounts, resolver: Resolver) -> Self {
         let shown_before = mounts
             .iter()
             .map(|it| (it.hierarchy, mounts::shown_before(it).map(str::to_owned)))
@@ -81,7 +81,7 @@ impl Places {
     }
 
     fn feed(&mut self, tracker: &mut Tracker, hierarchy: u32) {
-        for mount in self.mounts.iter().filter(|it| it.hierarchy == hierarchy) {
+        if let Some(mount) = self.mounts.of_hierarchy(hierarchy) {
             if let Ok(root) = mounts::root(mount) {
                 place(tracker, root, Some(mount.root.as_str().into()));
             }
@@ -149,7 +149,7 @@ impl Places {
 
     /// The cgroup mounts.
     #[must_use]
-    pub fn mounts(&self) -> &[Mount] {
+    pub fn mounts(&self) -> &Mounts {
         &self.mounts
     }
 }

@@ -6,7 +6,7 @@ use rustix::io::Errno;
 
 use crate::{
     cgroup::{
-        mounts::{self, MountError},
+        mounts::{MountError, Mounts},
         pinned::{PinError, PinnedCgroup},
     },
     model::Backend,
@@ -66,13 +66,8 @@ impl Target {
     /// A cgroup, v1 or v2, by the absolute path of its directory. Its whole
     /// subtree counts.
     pub fn cgroup(path: &Path) -> Result<Self, TargetError> {
-        let mounts = mounts::mounts()?;
-        let mount = mounts
-            .iter()
-            .filter(|mount| path.starts_with(&mount.mount_point))
-            .max_by_key(|mount| mount.mount_point.as_os_str().len());
-        let below = mount.and_then(|mount| Some((mount, mounts::path_below(mount, path)?)));
-        let (mount, below) = below.ok_or_else(|| TargetError::NoCgroup {
+        let mounts = Mounts::read()?;
+        let (mount, below) = mounts.of_path(path).ok_or_else(|| TargetError::NoCgroup {
             path: path.to_owned(),
         })?;
         let pinned = PinnedCgroup::open(mount.hierarchy, path)?;

@@ -25,7 +25,7 @@ use probe_user::{
     model::{Backend, Filter, Until},
     unstable::{
         bpf::load::Plan,
-        cgroup::mounts,
+        cgroup::mounts::Mounts,
         container::{Resolver, StateRoots},
         wait::{Hub, Target, WokenBy},
     },
@@ -99,7 +99,7 @@ async fn ask(socket: &Path, is_deaf: bool, target: Target, until: Until) -> Resu
         ReportOptions {
             wanted: Filter::default(),
             columns: None,
-            mounts: mounts::mounts()?,
+            mounts: Mounts::read()?,
             resolver: Resolver::unwatched(StateRoots::system(None, Vec::new())),
             out,
         },

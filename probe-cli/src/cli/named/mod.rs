@@ -8,7 +8,7 @@ pub(super) use self::pin::{find, unit_paths};
 use probe_user::{
     model::{Backend, Until},
     unstable::{
-        cgroup::mounts::Mount,
+        cgroup::mounts::Mounts,
         container::{Resolver, StateRoots},
         wait,
     },
@@ -136,7 +136,7 @@ impl Targets {
     /// Pins everything, or says what is wrong with the first that is wrong.
     pub(super) fn pin(
         &self,
-        mounts: &[Mount],
+        mounts: &Mounts,
         tier: Backend,
         absent: Absent,
     ) -> Result<Vec<Named>, Failure> {

@@ -6,7 +6,7 @@ use probe_user::{
     model::{Backend, Until},
     unstable::{
         cgroup::{
-            mounts::{self, Mount},
+            mounts::{self, Mount, Mounts},
             pinned::{PinError, PinnedCgroup},
         },
         container::{FindError, Found, Resolver},
@@ -21,10 +21,7 @@ use rustix::io::Errno;
 
 use super::{Absent, Named, ProcessArg};
 use crate::{
-    cli::{
-        ExitCode, Failure,
-        target::{self, CgroupTarget},
-    },
+    cli::{ExitCode, Failure, target::CgroupTarget},
     output::subject::{CgroupName, ProcessName, Subject},
 };
 
@@ -94,8 +91,8 @@ fn pin_cgroup(
 /// The whole name of a unit, and the cgroups that are called so.
 pub(in crate::cli) fn unit_paths(
     name: &str,
-    mounts: &[Mount],
-) -> Result<(String, Vec<(Mount, String)>), Failure> {
+    mounts: &Mounts,
+) -> Result<(String, Vec<CgroupTarget>), Failure> {
     let wanted = if name.contains('.') {
         name.to_owned()
     } else {
@@ -104,24 +101,22 @@ pub(in crate::cli) fn unit_paths(
     let by_systemd = |mount: &&Mount| {
         mount.hierarchy == 0 || mount.controllers.iter().any(|it| it == "name=systemd")
     };
-    let mut found: Vec<(Mount, String)> = Vec::new();
+    let mut found = Vec::new();
     for mount in mounts.iter().filter(by_systemd) {
         if !found.is_empty() {
             break;
         }
         mounts::walk(mount, &mut |_, path| {
-            if Path::new(&path)
-                .file_name()
-                .is_some_and(|it| it == wanted.as_str())
-            {
-                found.push((mount.clone(), path));
+            let name = Path::new(&path).file_name();
+            if name.is_some_and(|it| it == wanted.as_str()) {
+                found.extend(CgroupTarget::on(mount, &path));
             }
         })?;
     }
     Ok((wanted, found))
 }
 
-pub(super) fn unit(name: &str, mounts: &[Mount], absent: Absent) -> Result<Named, Failure> {
+pub(super) fn unit(name: &str, mounts: &Mounts, absent: Absent) -> Result<Named, Failure> {
     let (wanted, found) = unit_paths(name, mounts)?;
     match found.as_slice() {
         [] if absent.unknown_is_gone => Ok(gone(of_unit(wanted), Until::Empty)),
@@ -130,14 +125,13 @@ pub(super) fn unit(name: &str, mounts: &[Mount], absent: Absent) -> Result<Named
             format_args!("no unit '{wanted}' has a cgroup"),
         )
         .hint("a unit without processes has none; `probe wait -e` takes that for done")),
-        [(mount, path)] => {
-            let target = target::cgroup(std::slice::from_ref(mount), path.as_ref(), None)?;
-            let mut named = cgroup(&target, absent, None)?;
+        [target] => {
+            let mut named = cgroup(target, absent, None)?;
             named.subject.unit = Some(wanted);
             Ok(named)
         }
         several => {
-            let paths: Vec<_> = several.iter().map(|(_, path)| path.as_str()).collect();
+            let paths: Vec<_> = several.iter().map(|it| it.path.as_str()).collect();
             let message = format!("unit '{wanted}' may be any of {}", paths.join(" "));
             Err(Failure::message(ExitCode::NoSuchTarget, message).hint("say which: --cgroup PATH"))
         }
@@ -163,11 +157,11 @@ fn gone(subject: Subject, default_until: Until) -> Named {
 /// A container by id or name, or why there is none.
 pub(in crate::cli) fn find(
     name: &str,
-    mounts: &[Mount],
+    mounts: &Mounts,
     resolver: &mut Resolver,
 ) -> Result<Found, Failure> {
     let mut cgroups = Vec::new();
-    for mount in mounts {
+    for mount in mounts.iter() {
         mounts::walk(mount, &mut |id, path| cgroups.push((id.hierarchy, path)))?;
     }
     resolver.find(name, &cgroups).map_err(|error| {
@@ -184,7 +178,7 @@ pub(in crate::cli) fn find(
 
 pub(super) fn container(
     name: &str,
-    mounts: &[Mount],
+    mounts: &Mounts,
     resolver: &mut Resolver,
     tier: Backend,
     absent: Absent,
@@ -204,9 +198,7 @@ pub(super) fn container(
     let mut cgroups = Vec::new();
     let mut subject = Subject::default();
     for (hierarchy, path) in &found.cgroups {
-        let mount = mounts.iter().filter(|it| it.hierarchy == *hierarchy);
-        let mount: Vec<_> = mount.cloned().collect();
-        let cgroup = target::cgroup(&mount, path.as_ref(), None)?;
+        let cgroup = CgroupTarget::at(mounts, *hierarchy, path)?;
         // The runtime may be removing them one by one.
         if let Some(pinned) = pin_cgroup(&cgroup, Absent::default(), None)? {
             subject

@@ -10,7 +10,7 @@ use probe_user::{
             hook::Hook,
             load::{self, Attached, DEFAULT_STREAM_BYTES, Plan, Rings},
         },
-        cgroup::mounts::Mount,
+        cgroup::mounts::Mounts,
         container::Resolver,
     },
 };
@@ -74,7 +74,7 @@ pub(super) fn do_without_types(args: &Args, wanted: &Filter, say: Say) -> Result
 
 pub(super) fn targets(
     args: &Args,
-    mounts: &[Mount],
+    mounts: &Mounts,
     resolver: &mut Resolver,
 ) -> Result<Vec<CgroupTarget>, Failure> {
     let mut targets = Vec::new();

@@ -30,7 +30,12 @@ use zerocopy::IntoBytes;
 use self::error::map_error;
 pub use self::{attached::Attached, error::LoadError};
 use super::{OBJECT, hook::Hook, oom_victims::OomVictims, ring::Stream};
-use crate::{cgroup::mounts, closing::ClosedOnThread, kernel::btf, model::Filter};
+use crate::{
+    cgroup::mounts::{self, Mounts},
+    closing::ClosedOnThread,
+    kernel::btf,
+    model::Filter,
+};
 
 /// What to load.
 #[derive(Debug)]
@@ -165,10 +170,10 @@ fn kernel_types() -> Result<btf::KernelTypes, btf::BtfError> {
 }
 
 fn rank_hierarchies(offsets: &mut Offsets) {
-    for mount in mounts::mounts().unwrap_or_default() {
+    for mount in Mounts::read().unwrap_or_default().iter() {
         let index = mount.hierarchy as usize;
         if index < HIERARCHIES {
-            offsets.hierarchy_rank[index] = mounts::rank(&mount);
+            offsets.hierarchy_rank[index] = mounts::rank(mount);
         }
     }
 }

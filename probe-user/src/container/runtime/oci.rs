@@ -16,7 +16,7 @@ use std::{
 use serde::Deserialize;
 
 use crate::{
-    cgroup::mounts::{self, Mount},
+    cgroup::mounts::Mounts,
     container::{
         layout::{Named, Place},
         record::{Claim, Init},
@@ -73,11 +73,11 @@ struct CrunStatus {
 }
 
 /// Reads the state in `ROOT/ID`.
-pub(in crate::container) fn state(directory: &Path, mounts: &[Mount]) -> Option<State> {
+pub(in crate::container) fn state(directory: &Path, mounts: &Mounts) -> Option<State> {
     runc_state(directory, mounts).or_else(|| crun_status(directory))
 }
 
-fn runc_state(directory: &Path, mounts: &[Mount]) -> Option<State> {
+fn runc_state(directory: &Path, mounts: &Mounts) -> Option<State> {
     let file = state_file::read_in(directory, "state.json")?;
     let state: RuncState = file.json()?;
     let mut cgroups = Vec::new();
@@ -113,12 +113,8 @@ fn crun_status(directory: &Path) -> Option<State> {
 }
 
 /// No claim on a root: whatever has no cgroup of its own is there.
-fn claim(directory: &Path, mounts: &[Mount]) -> Option<Claim> {
-    let mount = mounts
-        .iter()
-        .filter(|mount| directory.starts_with(&mount.mount_point))
-        .max_by_key(|mount| mount.mount_point.components().count())?;
-    let path = mounts::path_below(mount, directory)?;
+fn claim(directory: &Path, mounts: &Mounts) -> Option<Claim> {
+    let (mount, path) = mounts.of_path(directory)?;
     (directory != mount.mount_point).then_some(Claim {
         hierarchy: Some(mount.hierarchy),
         path,

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
-    cgroup::mounts::Mount,
+    cgroup::mounts::{Mount, Mounts},
     container::{Resolver, StateRoots},
     model::Container,
 };
@@ -49,8 +49,8 @@ impl Machine {
             mount_point: self.path("cgroup").join(name),
             root: "/".to_owned(),
         };
-        let mounts = vec![mount(0, "unified", &[]), mount(PIDS, "pids", &["pids"])];
-        StateRoots::below(self.root.path(), mounts)
+        let mounts = [mount(0, "unified", &[]), mount(PIDS, "pids", &["pids"])];
+        StateRoots::below(self.root.path(), Mounts::from_iter(mounts))
     }
 
     pub(super) fn resolver(&self) -> Resolver {
