@@ -12,10 +12,11 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::{
-    Deadline, Output, applicable, conditions,
+    Deadline, Output, applicable,
+    child::{collect, spawn},
+    conditions,
     http::{self, Answer},
     lines::Lines,
-    probe::{collect, spawn},
 };
 
 /// One that serves. It is killed when it is dropped.

@@ -8,7 +8,7 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::{Deadline, Output, binaries, lines::Lines, probe::collect, record};
+use crate::{Deadline, Output, binaries, child::collect, lines::Lines, record};
 
 /// A `probe` in the middle of what it does.
 #[derive(Debug)]

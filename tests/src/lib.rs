@@ -15,6 +15,7 @@
 pub mod applicable;
 mod binaries;
 mod cgroup;
+mod child;
 mod clock;
 pub mod conditions;
 mod daemon;

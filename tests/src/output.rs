@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::probe::parse;
+use crate::schema::parse_line;
 
 /// What a `probe` that ended left behind.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ impl Output {
     /// stdout as JSON lines, each held against its schema.
     #[must_use]
     pub fn json(&self) -> Vec<Value> {
-        self.stdout.lines().map(parse).collect()
+        self.stdout.lines().map(parse_line).collect()
     }
 
     /// The last line, of a wait or a kill that ended so and with the exit code that

@@ -1,15 +1,13 @@
 //! A `probe` that runs, and one that ran to its end.
 
-use std::{
-    os::unix::process::ExitStatusExt,
-    process::{Child, Command, Stdio},
-};
+use std::process::{Child, Command};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::{
-    Deadline, Output, Waiting, applicable, binaries, lines::Lines, record, schema, victim::ended,
+    Deadline, Output, Waiting, applicable, binaries, child::spawn, lines::Lines, record,
+    schema::parse_line, victim::ended,
 };
 
 /// `probe trace --json`, running. Every line that is read is held against its
@@ -49,19 +47,6 @@ pub fn probe(args: &[&str]) -> Output {
 #[must_use]
 pub fn probe_in(command: &mut Command) -> Output {
     Waiting::start(command).finish()
-}
-
-/// What a child still says, and how it ends.
-pub(crate) fn collect(child: &mut Child, stdout: &Lines, stderr: &Lines) -> Output {
-    let stdout = text(&stdout.rest());
-    let stderr = text(&stderr.rest());
-    let status = ended(child, Deadline::start());
-    Output {
-        code: status.code(),
-        signal: status.signal(),
-        stdout,
-        stderr,
-    }
 }
 
 impl Probe {
@@ -151,7 +136,7 @@ impl Probe {
     fn read(&mut self, deadline: Deadline, what: &str) -> Value {
         match self.stdout.next(deadline) {
             Ok(line) => {
-                let line = parse(&line);
+                let line = parse_line(&line);
                 self.seen.push(line.clone());
                 line
             }
@@ -177,7 +162,7 @@ impl Probe {
     #[must_use]
     pub fn finish_by_itself(mut self) -> Finished {
         let lines = self.stdout.rest();
-        self.seen.extend(lines.iter().map(|line| parse(line)));
+        self.seen.extend(lines.iter().map(|line| parse_line(line)));
         self.said.extend(self.stderr.rest());
         let status = ended(&mut self.child, Deadline::start());
         assert_eq!(status.code(), Some(0), "{status}: {:#?}", self.said);
@@ -220,29 +205,6 @@ impl Finished {
     pub fn exits(&self) -> impl Iterator<Item = &Value> {
         self.lines.iter().filter(|line| record::is_exit(line))
     }
-}
-
-pub(crate) fn spawn(command: &mut Command) -> Child {
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"))
-}
-
-pub(crate) fn parse(line: &str) -> Value {
-    let value = serde_json::from_str(line);
-    let value = value.unwrap_or_else(|error| panic!("{error} in {line}"));
-    schema::validate(&value);
-    value
-}
-
-fn text(lines: &[String]) -> String {
-    lines
-        .iter()
-        .flat_map(|line| [line.as_str(), "\n"])
-        .collect()
 }
 
 /// `seen N, shown N, lost N in S s`

@@ -107,6 +107,14 @@ pub fn validate(line: &Value) {
     }
 }
 
+/// A line as JSON, held against its schema.
+pub(crate) fn parse_line(line: &str) -> Value {
+    let value = serde_json::from_str(line);
+    let value = value.unwrap_or_else(|error| panic!("{error} in {line}"));
+    validate(&value);
+    value
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

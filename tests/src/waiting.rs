@@ -8,9 +8,10 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{
-    Deadline, Output, applicable, conditions,
+    Deadline, Output, applicable,
+    child::{collect, spawn},
+    conditions,
     lines::Lines,
-    probe::{collect, spawn},
     record,
 };
 

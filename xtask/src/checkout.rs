@@ -1,33 +1,12 @@
 //! Where things are: the checkout, what is built in it, cargo's home, the
-//! compiler's. The environment is read here.
+//! compiler's.
 
-use std::{
-    env,
-    ffi::OsString,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{env, path::PathBuf, process::Command};
 
 use anyhow::{Context, Result};
 
-use crate::command;
-
-/// The root of the checkout.
-pub(crate) fn root() -> &'static Path {
-    let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
-    xtask.parent().unwrap_or(xtask)
-}
-
-/// Everything that is built lands here, whatever `CARGO_TARGET_DIR` says: the
-/// tests and the documentation name files in it.
-pub(crate) fn target() -> PathBuf {
-    root().join("target")
-}
-
-/// Root of the tools that [`crate::setup`] builds.
-pub(crate) fn tools() -> PathBuf {
-    target().join("tools")
-}
+pub(crate) use crate::environment::{path, root, target, tools};
+use crate::{command, environment::variable};
 
 /// A tool that [`crate::setup`] built.
 pub(crate) fn tool(name: &str) -> PathBuf {
@@ -37,6 +16,13 @@ pub(crate) fn tool(name: &str) -> PathBuf {
 /// The binary that ships, once it is built.
 pub(crate) fn probe() -> PathBuf {
     target().join("release/probe")
+}
+
+/// Builds the binary that ships, in the profile in which it ships: the tests must
+/// not pass on another one.
+pub(crate) fn build_probe() -> Result<()> {
+    command::run(cargo().args(["build", "--release", "--locked", "-p", "probe-cli"]))
+        .context("build probe")
 }
 
 /// What is committed or could be, as paths below [`root`].
@@ -54,14 +40,6 @@ pub(crate) fn files() -> Result<Vec<PathBuf>> {
         .map(PathBuf::from)
         .filter(|file| root().join(file).is_file())
         .collect())
-}
-
-/// Where programs are looked for, the unpacked ones first.
-pub(crate) fn path() -> OsString {
-    let path = variable("PATH").unwrap_or_default();
-    let tools = [tools().join("bin")].into_iter();
-    // A checkout with a colon in its name is left without them.
-    env::join_paths(tools.chain(env::split_paths(&path))).unwrap_or(path)
 }
 
 /// cargo, at the root and building into [`target`].
@@ -112,15 +90,6 @@ pub(crate) fn host() -> Result<String> {
 pub(crate) fn target_variable(target: &str, name: &str) -> String {
     let target = target.to_uppercase().replace(['-', '.'], "_");
     format!("CARGO_TARGET_{target}_{name}")
-}
-
-/// A variable of the environment.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the one place of xtask that reads it"
-)]
-pub(crate) fn variable(name: &str) -> Option<OsString> {
-    env::var_os(name).filter(|value| !value.is_empty())
 }
 
 #[cfg(test)]

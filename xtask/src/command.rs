@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context, Result, anyhow, bail};
 
-use crate::checkout;
+use crate::environment;
 
 /// Runs it to its end; its output is ours.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
@@ -58,7 +58,7 @@ pub(crate) fn run_and_read(command: &mut Command) -> Result<(Result<()>, String)
 /// Where a program is: what was unpacked comes first. System administrators'
 /// directories are not on every user's path.
 pub(crate) fn find(program: &str) -> Option<PathBuf> {
-    env::split_paths(&checkout::path())
+    env::split_paths(&environment::path())
         .chain(["/usr/sbin".into(), "/sbin".into()])
         .map(|directory| directory.join(program))
         .find(|file| file.is_file())

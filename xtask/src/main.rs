@@ -18,6 +18,7 @@ mod checkout;
 mod command;
 mod demo;
 mod dist;
+mod environment;
 mod fuzz;
 mod openapi;
 mod parts;

@@ -3,6 +3,7 @@
 
 mod links;
 mod registry_host;
+mod rooms;
 
 use anyhow::{Context, Result};
 
@@ -21,6 +22,7 @@ pub(crate) fn run() -> Result<()> {
     parts.run("documentation", documentation);
     parts.run("API documents", openapi::check);
     parts.run("links", links::check);
+    parts.run("rooms", rooms::check);
     parts.run("dependencies", dependencies);
     parts.run("registry hosts", registry_host::check);
     parts.run("BPF objects", bpf::check);

@@ -11,7 +11,7 @@ use std::{fs, io::IsTerminal, os::unix::process::CommandExt, process::Command, t
 use anyhow::{Context, Result, bail};
 
 use self::{cgroup::Cgroup, interrupt::Interrupt, wait::Wait};
-use crate::{checkout, command, privilege::Privilege};
+use crate::{checkout, command, environment::variable, privilege::Privilege};
 
 /// Kill a cgroup of 50 processes and see when it is over
 #[derive(Debug, clap::Args)]
@@ -154,7 +154,7 @@ fn say(text: &str) {
 
 /// A command, as one would type it.
 fn type_in(command: &str) {
-    if std::io::stdout().is_terminal() && checkout::variable("NO_COLOR").is_none() {
+    if std::io::stdout().is_terminal() && variable("NO_COLOR").is_none() {
         println!("\x1b[1m$ {command}\x1b[0m");
     } else {
         println!("$ {command}");

@@ -8,7 +8,7 @@ mod tally;
 
 use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 
 use self::tally::Tally;
 use crate::{checkout, command, fuzz, parts::Parts, privilege::Privilege, setup, soak, vm};
@@ -56,7 +56,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         parts: Parts::new(),
         total: Tally::default(),
     };
-    let built = run.parts.run("binary under test", build);
+    let built = run.parts.run("binary under test", checkout::build_probe);
     run.cargo_test(
         "unit",
         checkout::cargo()
@@ -101,12 +101,6 @@ const SOAK_TRIALS: u64 = 500;
 
 /// Seconds for each fuzz target.
 const FUZZ_SECONDS: u64 = 20;
-
-/// As it ships: the tests must not pass on another.
-pub(crate) fn build() -> Result<()> {
-    command::run(checkout::cargo().args(["build", "--release", "--locked", "-p", "probe-cli"]))
-        .context("build probe")
-}
 
 /// One run of all tests.
 struct Run<'a> {

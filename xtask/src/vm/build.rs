@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context, Result};
 use serde::Deserialize;
 
-use crate::{checkout, command, test};
+use crate::{checkout, command};
 
 /// With static libraries of its own, whatever the host's target is by default.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
@@ -82,7 +82,7 @@ pub(super) fn build() -> Result<Programs> {
 /// What `cargo xtask test` builds too: the binary that ships, and tests with the
 /// libraries of this machine.
 pub(super) fn built() -> Result<Programs> {
-    test::build()?;
+    checkout::build_probe()?;
     let integration = integration(cargo("test"))?;
     Ok(Programs {
         probe: checkout::probe(),

@@ -1,0 +1,41 @@
+//! The environment of the process: its variables, and where the checkout is.
+
+use std::{
+    env,
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
+
+/// The value of a variable; `None` if it is unset or empty.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place of xtask that reads it"
+)]
+pub(crate) fn variable(name: &str) -> Option<OsString> {
+    env::var_os(name).filter(|value| !value.is_empty())
+}
+
+/// The root of the checkout.
+pub(crate) fn root() -> &'static Path {
+    let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
+    xtask.parent().unwrap_or(xtask)
+}
+
+/// Everything that is built lands here, whatever `CARGO_TARGET_DIR` says: the
+/// tests and the documentation name files in it.
+pub(crate) fn target() -> PathBuf {
+    root().join("target")
+}
+
+/// Root of the tools that [`crate::setup`] builds.
+pub(crate) fn tools() -> PathBuf {
+    target().join("tools")
+}
+
+/// Where programs are looked for, the unpacked ones first.
+pub(crate) fn path() -> OsString {
+    let path = variable("PATH").unwrap_or_default();
+    let tools = [tools().join("bin")].into_iter();
+    // A checkout with a colon in its name is left without them.
+    env::join_paths(tools.chain(env::split_paths(&path))).unwrap_or(path)
+}
