@@ -1,6 +1,7 @@
 //! `cargo xtask check`: everything that can be said of the tree without running
 //! it.
 
+mod architecture;
 mod links;
 mod registry_host;
 mod rooms;
@@ -23,6 +24,7 @@ pub(crate) fn run() -> Result<()> {
     parts.run("API documents", openapi::check);
     parts.run("links", links::check);
     parts.run("rooms", rooms::check);
+    parts.run("table of rooms", architecture::check);
     parts.run("dependencies", dependencies);
     parts.run("registry hosts", registry_host::check);
     parts.run("BPF objects", bpf::check);
