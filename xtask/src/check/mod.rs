@@ -3,6 +3,7 @@
 
 mod architecture;
 mod links;
+mod publish;
 mod registry_host;
 mod rooms;
 
@@ -28,6 +29,7 @@ pub(crate) fn run() -> Result<()> {
     parts.run("dependencies", dependencies);
     parts.run("registry hosts", registry_host::check);
     parts.run("BPF objects", bpf::check);
+    parts.run("packages", publish::check);
     parts.finish()
 }
 
