@@ -2,17 +2,18 @@
 
 use probe_user::model;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 /// Containers with at least one live process.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Containers {
     /// In the order of their ids.
     pub containers: Vec<Container>,
 }
 
 /// One container.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Container {
     /// Whose it is: `runc`, `podman`, `docker`, `containerd` ...
     pub runtime: String,
@@ -54,8 +55,9 @@ impl Container {
 }
 
 /// A process that has not exited.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(as = LiveProcess)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "server", schema(as = LiveProcess))]
 pub struct Process {
     /// Thread group id.
     pub pid: u32,

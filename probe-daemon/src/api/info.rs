@@ -1,10 +1,10 @@
 //! `GET /v1/info`: who answers, and how well it sees.
 
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 /// What the daemon is and what serves it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Info {
     /// Version of the program.
     pub version: String,
@@ -30,7 +30,8 @@ pub struct Info {
 }
 
 /// The kernel as the daemon found it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Kernel {
     /// `uname -r`.
     pub release: String,
@@ -42,7 +43,8 @@ pub struct Kernel {
 }
 
 /// Events that never came.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Loss {
     /// Exits and starts for which the ring had no room.
     pub ring_full: u64,

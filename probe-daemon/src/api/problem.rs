@@ -1,10 +1,10 @@
 //! What went wrong, as RFC 9457 has it.
 
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 /// Body of every answer from 400 on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Problem {
     /// Always `about:blank`: the status says what kind it is.
     #[serde(rename = "type")]

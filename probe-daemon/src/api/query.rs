@@ -1,12 +1,12 @@
 //! What may be asked for in the query of a `GET`.
 
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
 
 /// Which records. All conditions must hold together.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::IntoParams, utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
+#[cfg_attr(feature = "server", into_params(parameter_in = Query))]
 pub struct Records {
     /// Only the subtree of this cgroup: a directory of a cgroup mount.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -16,7 +16,7 @@ pub struct Records {
     pub container: Option<String>,
     /// Only this process.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[param(minimum = 1)]
+    #[cfg_attr(feature = "server", param(minimum = 1))]
     pub pid: Option<u32>,
     /// Only what did not end by `exit(0)`.
     #[serde(default)]
@@ -24,9 +24,10 @@ pub struct Records {
 }
 
 /// Which of the recent exits, oldest first.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::IntoParams, utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
+#[cfg_attr(feature = "server", into_params(parameter_in = Query))]
 pub struct Exits {
     /// Only the subtree of this cgroup: a directory of a cgroup mount.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -36,7 +37,7 @@ pub struct Exits {
     pub container: Option<String>,
     /// Only this process.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[param(minimum = 1)]
+    #[cfg_attr(feature = "server", param(minimum = 1))]
     pub pid: Option<u32>,
     /// Only what did not end by `exit(0)`.
     #[serde(default)]
@@ -47,7 +48,7 @@ pub struct Exits {
     pub since: Option<String>,
     /// Only the last so many.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[param(minimum = 1)]
+    #[cfg_attr(feature = "server", param(minimum = 1))]
     pub limit: Option<u32>,
 }
 

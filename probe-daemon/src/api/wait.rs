@@ -2,14 +2,14 @@
 
 use probe_user::model::Until;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 /// What to wait for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Request {
     /// At least one, at most 1024.
-    #[schema(min_items = 1, max_items = 1024)]
+    #[cfg_attr(feature = "server", schema(min_items = 1, max_items = 1024))]
     pub targets: Vec<Target>,
     /// What must be true of targets that do not say it themselves; by default
     /// `empty` for cgroups, `exited` for processes, `stopped` for containers.
@@ -18,11 +18,11 @@ pub struct Request {
     /// Milliseconds after which the answer is `timeout`; without it there is no
     /// end. 0 looks once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(maximum = 31_536_000_000_u64)]
+    #[cfg_attr(feature = "server", schema(maximum = 31_536_000_000_u64))]
     pub timeout_ms: Option<u64>,
     /// Done as soon as so many targets are; by default all of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(minimum = 1)]
+    #[cfg_attr(feature = "server", schema(minimum = 1))]
     pub count: Option<u32>,
 }
 
@@ -33,7 +33,8 @@ pub const MOST_TARGETS: usize = 1024;
 pub const MOST_TIMEOUT_MS: u64 = 31_536_000_000;
 
 /// One target: exactly one of `cgroup`, `process`, `path`, `pid` and `container`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Target {
     /// A cgroup by its identity.
@@ -47,7 +48,7 @@ pub struct Target {
     pub path: Option<String>,
     /// The process that has this pid now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(minimum = 1)]
+    #[cfg_attr(feature = "server", schema(minimum = 1))]
     pub pid: Option<u32>,
     /// A container by its id, a beginning of it, or its name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -58,7 +59,8 @@ pub struct Target {
 }
 
 /// Identity of a cgroup.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Cgroup {
     /// 0 for v2, else the number that `/proc/self/cgroup` shows.
@@ -68,13 +70,14 @@ pub struct Cgroup {
 }
 
 /// Identity of a process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 // A live process of a container has the name.
-#[schema(as = ProcessIdentity)]
+#[cfg_attr(feature = "server", schema(as = ProcessIdentity))]
 pub struct Process {
     /// Thread group id in the daemon's pid namespace.
-    #[schema(minimum = 1)]
+    #[cfg_attr(feature = "server", schema(minimum = 1))]
     pub pid: u32,
     /// Start in clock ticks after boot: field 22 of `/proc/PID/stat`.
     pub start_ticks: u64,
@@ -82,7 +85,8 @@ pub struct Process {
 
 /// One line of the answer, by its `type`. Between `armed` and the last line there
 /// are lines of type `exit` and `lost` as in `probe wait --json`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Line {
     /// From here on no exit is missed.
@@ -96,7 +100,8 @@ pub enum Line {
 }
 
 /// From here on no exit is missed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Armed {
     /// Processes that are there now; `null` if some of them are none of the
     /// client's business.
@@ -104,14 +109,16 @@ pub struct Armed {
 }
 
 /// A target is done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Met {
     /// Its place in the request, from 0.
     pub target: u32,
 }
 
 /// The verdict.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Verdict {
     /// `done`, `already` or `timeout`.
     pub outcome: String,

@@ -8,7 +8,6 @@ use probe_user::{
 };
 use rustix::param::page_size;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 use super::{
     CgroupObject, ContainerObject, KilledByObject, NamespaceObject, SCHEMA, StatusObject, age_ns,
@@ -17,7 +16,8 @@ use super::{
 
 /// A process began to exit: its status is final, and it is still in its cgroup.
 /// With `trace --threads` also a single task.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct ExitLine<'a> {
     /// Version of all line types.
     pub schema: u32,
@@ -25,7 +25,7 @@ pub struct ExitLine<'a> {
     pub r#type: ExitType,
     /// Wall clock of the moment in `boottime_ns`: RFC 3339 in UTC with nine digits.
     #[serde(borrow)]
-    #[schema(format = DateTime)]
+    #[cfg_attr(feature = "server", schema(format = DateTime))]
     pub time: Cow<'a, str>,
     /// When the kernel hook ran: nanoseconds in `CLOCK_BOOTTIME`.
     pub boottime_ns: u64,
@@ -69,7 +69,8 @@ pub struct ExitLine<'a> {
 }
 
 /// Tells an exit from other lines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ExitType {
     /// The only one.
@@ -146,8 +147,9 @@ impl<'a> ExitLine<'a> {
 }
 
 /// What a process used up, its threads included, its children not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(as = Usage)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "server", schema(as = Usage))]
 pub struct UsageObject {
     /// User time.
     pub user_ns: u64,

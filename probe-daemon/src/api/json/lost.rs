@@ -4,12 +4,12 @@ use std::borrow::Cow;
 
 use probe_user::model::{LossReason, Record};
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 use super::SCHEMA;
 
 /// So many exits and starts are missing at this place of the stream.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct LostLine<'a> {
     /// Version of all line types.
     pub schema: u32,
@@ -23,7 +23,8 @@ pub struct LostLine<'a> {
 }
 
 /// Tells a loss from other lines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum LostType {
     /// The only one.

@@ -4,11 +4,11 @@ use std::borrow::Cow;
 
 use probe_user::model::{Cause, ExitStatus, KilledBy, Sender, Via};
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 /// Who sent the signal in the status.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(as = KilledBy)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "server", schema(as = KilledBy))]
 pub struct KilledByObject<'a> {
     /// Thread group id of the sender; `null` if no process sent it.
     pub pid: Option<u32>,

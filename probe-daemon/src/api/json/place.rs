@@ -4,11 +4,11 @@ use std::{borrow::Cow, sync::Arc};
 
 use probe_user::model::{Cgroup, CgroupId, Container, Process, Runtime};
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 /// A cgroup and where it lies.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(as = PlacedCgroup)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "server", schema(as = PlacedCgroup))]
 pub struct CgroupObject<'a> {
     /// 0 for v2, else the number that `/proc/self/cgroup` shows.
     pub hierarchy: u32,
@@ -42,8 +42,9 @@ impl CgroupObject<'_> {
 }
 
 /// A container as a record names it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(as = PlacedContainer)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "server", schema(as = PlacedContainer))]
 pub struct ContainerObject<'a> {
     /// Whose it is: `runc`, `podman`, `docker`, `containerd` ...
     #[serde(borrow)]
@@ -82,8 +83,9 @@ impl ContainerObject<'_> {
 }
 
 /// Who a process is in its own pid namespace.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(as = Namespace)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "server", schema(as = Namespace))]
 pub struct NamespaceObject {
     /// Its pid there.
     pub pid: u32,

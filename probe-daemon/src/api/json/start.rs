@@ -7,12 +7,12 @@ use probe_user::{
     unstable::clock::WallClock,
 };
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 use super::{CgroupObject, ContainerObject, NamespaceObject, SCHEMA, time};
 
 /// A process began, or became another program.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct StartLine<'a> {
     /// Version of all line types.
     pub schema: u32,
@@ -23,7 +23,7 @@ pub struct StartLine<'a> {
     pub cause: Cow<'a, str>,
     /// Wall clock of the moment in `boottime_ns`: RFC 3339 in UTC with nine digits.
     #[serde(borrow)]
-    #[schema(format = DateTime)]
+    #[cfg_attr(feature = "server", schema(format = DateTime))]
     pub time: Cow<'a, str>,
     /// When the kernel hook ran: nanoseconds in `CLOCK_BOOTTIME`.
     pub boottime_ns: u64,
@@ -42,7 +42,7 @@ pub struct StartLine<'a> {
     pub start_boottime_ns: Option<u64>,
     /// Arguments of an `exec`, if they could be read.
     #[serde(borrow)]
-    #[schema(value_type = Option<Vec<String>>)]
+    #[cfg_attr(feature = "server", schema(value_type = Option<Vec<String>>))]
     pub args: Option<Cow<'a, [String]>>,
     /// Whether there were more than 1 KiB of them.
     pub args_truncated: bool,
@@ -57,7 +57,8 @@ pub struct StartLine<'a> {
 }
 
 /// Tells a start from other lines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum StartType {
     /// The only one.

@@ -4,11 +4,11 @@ use std::borrow::Cow;
 
 use probe_user::model::{ExitStatus, Signal};
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 /// What `waitpid` tells the parent.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(as = Status)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "server", schema(as = Status))]
 pub struct StatusObject<'a> {
     /// `exited` or `signaled`.
     #[serde(borrow)]
