@@ -10,11 +10,9 @@ pub mod report;
 
 use std::{fs, io, os::unix::net::UnixStream, path::Path};
 
+use probe_daemon::api::DEFAULT_SOCKET;
 use probe_user::unstable::bpf::capability::{self, Capability};
 use rustix::process::{Resource, getrlimit};
-
-/// Where the daemon listens.
-pub const DAEMON_SOCKET: &str = "/run/probe/probe.sock";
 
 /// One question and its answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -156,11 +154,11 @@ fn lockdown() -> Check {
 
 fn daemon() -> Check {
     const NAME: &str = "daemon.socket";
-    match UnixStream::connect(Path::new(DAEMON_SOCKET)) {
-        Ok(_connected) => Check::yes(NAME, DAEMON_SOCKET),
+    match UnixStream::connect(Path::new(DEFAULT_SOCKET)) {
+        Ok(_connected) => Check::yes(NAME, DEFAULT_SOCKET),
         Err(error) => Check::no(
             NAME,
-            format!("{DAEMON_SOCKET}: {error}"),
+            format!("{DEFAULT_SOCKET}: {error}"),
             Some("nothing to do, unless a daemon is to serve users without privilege"),
         ),
     }

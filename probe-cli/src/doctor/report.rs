@@ -3,8 +3,7 @@
 use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
-use probe_daemon::api::json::{self, SCHEMA};
-use serde::Serialize;
+use probe_daemon::api::json::{self, CheckObject, DoctorLine, SCHEMA};
 
 use super::{Check, Report};
 use crate::output::Out;
@@ -47,24 +46,6 @@ fn write_check<W: Write>(out: &mut Out<W>, check: &Check, colour: bool) -> io::R
         Some(hint) if !check.ok => out.line(|line| write!(line, "  {:<38} hint: {hint}", "")),
         _ => Ok(()),
     }
-}
-
-#[derive(Serialize)]
-struct DoctorLine<'a> {
-    schema: u32,
-    r#type: &'static str,
-    kernel: &'a str,
-    event_driven: bool,
-    backends: Vec<CheckObject<'a>>,
-    checks: Vec<CheckObject<'a>>,
-}
-
-#[derive(Serialize)]
-struct CheckObject<'a> {
-    name: &'a str,
-    ok: bool,
-    detail: &'a str,
-    hint: Option<&'a str>,
 }
 
 impl<'a> From<&'a Check> for CheckObject<'a> {

@@ -5,8 +5,8 @@ use std::{
     sync::Arc,
 };
 
+use probe_daemon::api::json::{NamedCgroup, NamedContainer, NamedProcess, SubjectObject};
 use probe_user::model::{CgroupId, Container};
-use serde::Serialize;
 
 use super::human::printable;
 
@@ -71,23 +71,23 @@ impl Subject {
         let known = self.container.as_deref();
         let unknown = self.unknown_container.as_deref();
         SubjectObject {
-            cgroup: self.cgroup.as_ref().map(|cgroup| CgroupObject {
+            cgroup: self.cgroup.as_ref().map(|cgroup| NamedCgroup {
                 hierarchy: cgroup.id.map(|id| id.hierarchy),
                 id: cgroup.id.map(|id| id.id),
                 path: &cgroup.path,
             }),
-            process: self.process.as_ref().map(|process| ProcessObject {
+            process: self.process.as_ref().map(|process| NamedProcess {
                 pid: process.pid,
                 comm: process.comm.as_deref(),
             }),
             container: known
-                .map(|it| ContainerObject {
+                .map(|it| NamedContainer {
                     runtime: Some(it.runtime.as_str()),
                     id: Some(&it.id),
                     name: it.name.as_deref(),
                 })
                 .or_else(|| {
-                    unknown.map(|name| ContainerObject {
+                    unknown.map(|name| NamedContainer {
                         runtime: None,
                         id: None,
                         name: Some(name),
@@ -96,32 +96,4 @@ impl Subject {
             unit: self.unit.as_deref(),
         }
     }
-}
-
-#[derive(Serialize)]
-pub(super) struct SubjectObject<'a> {
-    cgroup: Option<CgroupObject<'a>>,
-    process: Option<ProcessObject<'a>>,
-    container: Option<ContainerObject<'a>>,
-    unit: Option<&'a str>,
-}
-
-#[derive(Serialize)]
-struct CgroupObject<'a> {
-    hierarchy: Option<u32>,
-    id: Option<u64>,
-    path: &'a str,
-}
-
-#[derive(Serialize)]
-struct ProcessObject<'a> {
-    pid: u32,
-    comm: Option<&'a str>,
-}
-
-#[derive(Serialize)]
-struct ContainerObject<'a> {
-    runtime: Option<&'a str>,
-    id: Option<&'a str>,
-    name: Option<&'a str>,
 }

@@ -4,18 +4,17 @@ use std::io::{self, Write};
 
 use probe_daemon::api::{
     Outcome,
-    json::{self, SCHEMA},
+    json::{self, MigrantObject, SCHEMA, SurvivorObject, TargetObject, VerdictLine},
 };
 use probe_user::{
     model::Until,
     unstable::proc::survivors::{Migrant, Survivor},
 };
-use serde::Serialize;
 
 use super::{
     Backend,
     human::{age, printable},
-    subject::{Subject, SubjectObject},
+    subject::Subject,
 };
 
 /// What a wait or a kill has to say at its end.
@@ -177,78 +176,12 @@ impl Judged {
     }
 }
 
-#[derive(Serialize)]
-struct VerdictLine<'a> {
-    schema: u32,
-    r#type: &'static str,
-    outcome: &'static str,
-    until: Option<&'static str>,
-    backend: &'static str,
-    backends: Vec<&'static str>,
-    woken_by: Option<&'static str>,
-    exact: bool,
-    elapsed_ns: u64,
-    targets: Vec<TargetObject<'a>>,
-    exits: u64,
-    lost: u64,
-    survivors: Vec<SurvivorObject<'a>>,
-    migrated: Option<Vec<MigrantObject<'a>>>,
-}
-
-#[derive(Serialize)]
-struct TargetObject<'a> {
-    #[serde(flatten)]
-    subject: SubjectObject<'a>,
-    until: &'static str,
-    outcome: &'static str,
-}
-
 impl<'a> From<&'a Judged> for TargetObject<'a> {
     fn from(judged: &'a Judged) -> Self {
         Self {
             subject: judged.subject.object(),
             until: judged.until.as_str(),
             outcome: judged.outcome.as_str(),
-        }
-    }
-}
-
-#[derive(Serialize)]
-struct MigrantObject<'a> {
-    pid: u32,
-    comm: &'a str,
-    cgroup: Option<&'a str>,
-}
-
-impl<'a> From<&'a Migrant> for MigrantObject<'a> {
-    fn from(migrant: &'a Migrant) -> Self {
-        Self {
-            pid: migrant.pid,
-            comm: &migrant.comm,
-            cgroup: migrant.cgroup.as_deref(),
-        }
-    }
-}
-
-#[derive(Serialize)]
-struct SurvivorObject<'a> {
-    pid: u32,
-    comm: &'a str,
-    state: char,
-    wchan: Option<&'a str>,
-    age_ns: Option<u64>,
-    reason: Option<&'a str>,
-}
-
-impl<'a> From<&'a Survivor> for SurvivorObject<'a> {
-    fn from(survivor: &'a Survivor) -> Self {
-        Self {
-            pid: survivor.pid,
-            comm: &survivor.comm,
-            state: survivor.state,
-            wchan: survivor.wchan.as_deref(),
-            age_ns: survivor.age_ns,
-            reason: survivor.reason.as_deref(),
         }
     }
 }

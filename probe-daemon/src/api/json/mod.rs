@@ -8,6 +8,7 @@
 //! A reader takes every word that it does not know for unknown, because a later
 //! version may have more of them.
 
+mod doctor;
 mod exit;
 pub mod listing;
 mod lost;
@@ -15,8 +16,10 @@ mod origin;
 mod place;
 mod start;
 mod status;
+mod subject;
 #[cfg(test)]
 mod tests;
+mod verdict;
 
 use std::io;
 
@@ -24,12 +27,15 @@ use jiff::{Timestamp, fmt::temporal::DateTimePrinter};
 use serde::Serialize;
 
 pub use self::{
+    doctor::{CheckObject, DoctorLine},
     exit::{ExitLine, ExitType, UsageObject},
     lost::{LostLine, LostType},
     origin::KilledByObject,
     place::{CgroupObject, ContainerObject, NamespaceObject},
     start::{StartLine, StartType},
     status::StatusObject,
+    subject::{NamedCgroup, NamedContainer, NamedProcess, SubjectObject},
+    verdict::{MigrantObject, SurvivorObject, TargetObject, VerdictLine},
 };
 use probe_user::{
     model::{Process, Record},
