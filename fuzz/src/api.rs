@@ -4,7 +4,7 @@ use std::path::Component;
 
 use probe_daemon::{
     api::{json, wait::Request},
-    client::Word,
+    client::Message,
     unstable::fuzzing,
 };
 use probe_user::unstable::{
@@ -28,10 +28,10 @@ pub fn api(bytes: &[u8]) {
             below_a_mount(path);
         }
     }
-    if let Some(Word::Record(record)) = fuzzing::word(bytes) {
+    if let Some(Message::Record(record)) = fuzzing::message(bytes) {
         let mut line = Vec::new();
         json::write_record(&mut line, &record, &WallClock::now()).expect("memory takes all");
-        assert!(fuzzing::word(&line).is_some(), "{record:?}");
+        assert!(fuzzing::message(&line).is_some(), "{record:?}");
     }
     if let Ok(path) = str::from_utf8(bytes) {
         below_a_mount(path);

@@ -6,17 +6,17 @@ use probe_user::unstable::cgroup::mounts::Mounts;
 
 use crate::{
     access::place,
-    client::{Word, word},
+    client::{Message, message},
 };
 
-/// What a line of a daemon means; `None`: nothing, or nothing that we know.
+/// The message in a line; `None` if it is malformed or of an unknown type.
 #[must_use]
-pub fn word(line: &[u8]) -> Option<Word> {
-    word::decode(line).ok().flatten()
+pub fn message(line: &[u8]) -> Option<Message> {
+    message::decode(line).ok().flatten()
 }
 
 /// The directory that the daemon opens for a client's path, and the cgroup's own
-/// path.
+/// path; `None` if the path is refused.
 #[must_use]
 pub fn place(mounts: &Mounts, path: &str) -> Option<(PathBuf, String)> {
     place::fuzzed(mounts, path)

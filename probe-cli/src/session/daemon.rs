@@ -8,7 +8,7 @@ use std::{future::pending, io, path::PathBuf, time::Duration};
 
 use probe_daemon::{
     api::wait as api,
-    client::{Client, ClientError, Trust, Word as Message},
+    client::{Client, ClientError, Message, Trust},
 };
 use probe_user::{
     model::{ProcessState, Until},

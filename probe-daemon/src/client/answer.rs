@@ -1,4 +1,4 @@
-//! What is answered: whole, as a stream, or with a problem.
+//! Answers of the daemon: a JSON value, a stream of JSON lines, or a problem.
 
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::{Response, body::Incoming, header};
@@ -7,21 +7,22 @@ use serde::de::DeserializeOwned;
 use super::{ClientError, request::JSON};
 use crate::api::{NDJSON, problem};
 
-/// A machine full of containers fits many times.
-const MOST: usize = 16 << 20;
-const MOST_PROBLEM: usize = 64 << 10;
+/// Largest JSON value that is accepted; many times what the containers of a full
+/// machine need.
+const MAX_VALUE: usize = 16 << 20;
+const MAX_PROBLEM: usize = 64 << 10;
 
-/// A JSON value.
-pub(super) async fn whole<T: DeserializeOwned>(
+/// The JSON value of an answer.
+pub(super) async fn value<T: DeserializeOwned>(
     response: Response<Incoming>,
 ) -> Result<T, ClientError> {
     let response = success(response).await?;
     expect(&response, JSON)?;
-    let bytes = bytes(response, MOST).await?;
+    let bytes = bytes(response, MAX_VALUE).await?;
     Ok(serde_json::from_slice(&bytes)?)
 }
 
-/// JSON lines.
+/// The body of an answer of JSON lines.
 pub(super) async fn stream(response: Response<Incoming>) -> Result<Incoming, ClientError> {
     let response = success(response).await?;
     expect(&response, NDJSON)?;
@@ -36,7 +37,7 @@ async fn success(response: Response<Incoming>) -> Result<Response<Incoming>, Cli
     if media_type(&response) != problem::MEDIA_TYPE {
         return Err(ClientError::Status { status });
     }
-    let bytes = bytes(response, MOST_PROBLEM).await?;
+    let bytes = bytes(response, MAX_PROBLEM).await?;
     Err(ClientError::Refused(serde_json::from_slice(&bytes)?))
 }
 
@@ -51,7 +52,7 @@ fn expect(response: &Response<Incoming>, expected: &'static str) -> Result<(), C
     })
 }
 
-/// Without parameters.
+/// The media type without its parameters.
 fn media_type(response: &Response<Incoming>) -> &str {
     let value = response.headers().get(header::CONTENT_TYPE);
     let value = value.and_then(|value| value.to_str().ok()).unwrap_or("");

@@ -1,4 +1,5 @@
-//! One connection, driven by a task of its own. Dropping it ends both.
+//! One connection to the daemon, driven by its own task. Dropping the connection
+//! aborts the task.
 
 use std::{io, path::Path};
 
@@ -52,7 +53,7 @@ impl Drop for Connection {
 fn cannot_connect(socket: &Path, source: io::Error) -> ClientError {
     let socket = socket.to_owned();
     match source.kind() {
-        // A file that nobody listens on any more refuses.
+        // A socket file whose listener is gone refuses connections.
         io::ErrorKind::NotFound
         | io::ErrorKind::NotADirectory
         | io::ErrorKind::ConnectionRefused => ClientError::Absent { socket, source },

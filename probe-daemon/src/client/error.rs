@@ -1,117 +1,119 @@
-//! Everything that a daemon can do wrong, and everything that keeps us from it.
+//! Errors of the client: no daemon, no permission, or an answer that is not what the
+//! API says.
 
 use std::{io, path::PathBuf, time::Duration};
 
 use crate::api::{VERSION, problem::Problem};
 
-/// Why the daemon is of no use.
+/// Why a request to the daemon failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// Nobody listens there.
+    /// No daemon listens on the socket.
     #[error("no probe daemon listens on {}", socket.display())]
     Absent {
-        /// Where.
+        /// Path of the socket.
         socket: PathBuf,
-        /// What connect(2) said.
+        /// Error of connect(2).
         #[source]
         source: io::Error,
     },
-    /// We may not speak with it.
+    /// The permissions of the socket exclude this user.
     #[error("the socket {} may not be used by this user", socket.display())]
     Forbidden {
-        /// Which.
+        /// Path of the socket.
         socket: PathBuf,
-        /// What connect(2) said.
+        /// Error of connect(2).
         #[source]
         source: io::Error,
     },
-    /// It could not be connected to for another reason.
+    /// The connection failed for another reason.
     #[error("cannot connect to {}", socket.display())]
     Connect {
-        /// Which socket.
+        /// Path of the socket.
         socket: PathBuf,
-        /// What connect(2) said.
+        /// Error of connect(2).
         #[source]
         source: io::Error,
     },
-    /// Anybody may listen on a socket that he made: this one is not believed.
+    /// The listener runs as a user that is not trusted, see
+    /// [`Trust`](super::Trust).
     #[error("who listens on {} runs as uid {uid}, which is not believed", socket.display())]
-    Stranger {
-        /// Which socket.
+    Untrusted {
+        /// Path of the socket.
         socket: PathBuf,
-        /// Whose.
+        /// Its user.
         uid: u32,
     },
-    /// Another version of the API.
+    /// The daemon speaks another version of the API.
     #[error("the daemon speaks version {theirs} of the API, we speak {VERSION}")]
     Version {
-        /// Which.
+        /// The version of the daemon.
         theirs: u32,
     },
-    /// An answer that should be prompt was not.
+    /// An answer did not arrive within the time-out.
     #[error("the daemon did not answer within {after:?}")]
     Late {
-        /// How long we waited.
+        /// The time-out.
         after: Duration,
     },
-    /// It speaks no HTTP, or stopped in the middle of an answer.
+    /// The answer is no HTTP, or the connection broke.
     #[error("the daemon does not speak HTTP as it should")]
     Http(#[from] hyper::Error),
-    /// What we would ask cannot be said in HTTP.
+    /// The request cannot be written as HTTP.
     #[error("no request can be made of that")]
     Request(#[from] hyper::http::Error),
-    /// What we would ask cannot be said in a query.
+    /// The request cannot be written as a query.
     #[error("no query can be made of that")]
     Query(#[from] serde_urlencoded::ser::Error),
-    /// It does not do what we ask for, and says why.
+    /// The daemon refuses the request and gives the reason.
     #[error("the daemon refuses: {}", .0.detail)]
     Refused(Problem),
-    /// It does not do what we ask for.
+    /// The daemon refuses the request with a bare HTTP status.
     #[error("the daemon answers {status} to what it should know")]
     Status {
         /// The HTTP status.
         status: u16,
     },
-    /// The answer is of another kind.
+    /// The answer has another media type.
     #[error("the daemon answers with '{actual}' instead of {expected}")]
     MediaType {
-        /// What it should have been.
+        /// The media type of the API.
         expected: &'static str,
-        /// What it is.
+        /// The media type of the answer.
         actual: String,
     },
-    /// More than any answer can have.
+    /// The answer, or one line of it, is longer than the client accepts.
     #[error("an answer of the daemon is longer than {limit} bytes")]
     TooLong {
-        /// What it may have.
+        /// The limit.
         limit: usize,
     },
-    /// The answer is not what the API says.
+    /// The answer is not the JSON of the API.
     #[error("an answer of the daemon makes no sense")]
     Json(#[from] serde_json::Error),
-    /// It speaks of a target that nobody named.
+    /// A message is about a target that the request does not have.
     #[error("the daemon speaks of target {0}, which does not exist")]
     NoSuchTarget(u32),
-    /// It closed the connection though it had more to say.
+    /// The connection was closed before the last message.
     #[error("the daemon went away")]
     Gone,
 }
 
 impl ClientError {
-    /// Whether there is no daemon, or none for us: where one is optional, that is
-    /// nothing to worry about.
+    /// Whether there is no daemon, or none that this user may use. A caller for
+    /// which the daemon is optional goes on without it.
     #[must_use]
     pub const fn is_absence(&self) -> bool {
         matches!(self, Self::Absent { .. } | Self::Forbidden { .. })
     }
 
-    /// Whether what we asked about does not exist, as far as we may know.
+    /// Whether the thing asked for does not exist, or the caller may not know it.
     #[must_use]
     pub const fn is_unknown(&self) -> bool {
         matches!(self, Self::Refused(problem) if problem.status == 404)
     }
 
-    /// What the daemon says can be done about it.
+    /// What a user can do about the error.
     #[must_use]
     pub fn hint(&self) -> Option<&str> {
         match self {
@@ -120,7 +122,7 @@ impl ClientError {
             Self::Absent { .. } => {
                 Some("start one with `probe daemon`, or name its socket: --socket PATH")
             }
-            Self::Stranger { .. } => {
+            Self::Untrusted { .. } => {
                 Some("if that is your daemon's user, say so: PROBE_DAEMON_UID=UID")
             }
             _ => None,

@@ -1,20 +1,22 @@
-//! A body that comes line by line.
+//! The lines of a response body.
 
-use std::ops::Range;
-
+use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
+use tokio_util::codec::{AnyDelimiterCodec, Decoder};
 
 use super::{ClientError, connection::Connection};
 
-/// No line of ours comes near.
-pub(super) const LONGEST: usize = 1 << 20;
+/// Longest line that is accepted, in bytes; well above the longest line that the
+/// daemon sends.
+pub(super) const MAX_LINE: usize = 1 << 20;
 
+/// A response body that is read line by line.
 #[derive(Debug)]
 pub(super) struct Lines {
     body: Incoming,
-    cutter: Cutter,
-    /// It ends with the last line that somebody may want.
+    splitter: Splitter,
+    /// The connection is closed together with the body.
     _connection: Connection,
 }
 
@@ -22,69 +24,68 @@ impl Lines {
     pub(super) fn new(body: Incoming, connection: Connection) -> Self {
         Self {
             body,
-            cutter: Cutter::default(),
+            splitter: Splitter::new(),
             _connection: connection,
         }
     }
 
-    /// The next line that is not empty, without its end; `None` at the end of the
-    /// body. May be dropped and asked for again.
-    pub(super) async fn next(&mut self) -> Result<Option<&[u8]>, ClientError> {
-        let line = loop {
-            match self.cutter.cut()? {
+    /// The next line that is not empty, without its newline; `None` at the end of
+    /// the body. A body that ends inside a line is an error. Cancel safe: a caller
+    /// may drop the future and call again. After an error nothing may be read any
+    /// more.
+    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, ClientError> {
+        loop {
+            match self.splitter.next()? {
                 Some(line) if line.is_empty() => {}
-                Some(line) => break line,
+                Some(line) => return Ok(Some(line)),
                 None => match self.body.frame().await {
-                    None if self.cutter.is_empty() => return Ok(None),
+                    None if self.splitter.is_empty() => return Ok(None),
                     None => return Err(ClientError::Gone),
                     Some(frame) => {
                         if let Ok(data) = frame?.into_data() {
-                            self.cutter.add(&data);
+                            self.splitter.push(&data);
                         }
                     }
                 },
             }
-        };
-        Ok(Some(&self.cutter.bytes[line]))
+        }
     }
 }
 
-/// Bytes in, lines out.
-#[derive(Debug, Default)]
-struct Cutter {
-    bytes: Vec<u8>,
-    /// Up to here lines were cut off.
-    start: usize,
-    /// Up to here there is no end of a line.
-    searched: usize,
+/// Takes pieces of the body and returns lines.
+///
+/// Not `LinesCodec`: it copies every line into a `String`, and reports a line that
+/// is no UTF-8 as an I/O error. Not `FramedRead`: at the end of the body it returns
+/// an unfinished line as if it were whole.
+#[derive(Debug)]
+struct Splitter {
+    bytes: BytesMut,
+    codec: AnyDelimiterCodec,
 }
 
-impl Cutter {
-    fn add(&mut self, data: &[u8]) {
-        self.bytes.drain(..self.start);
-        self.searched -= self.start;
-        self.start = 0;
+impl Splitter {
+    fn new() -> Self {
+        let newline = || b"\n".to_vec();
+        Self {
+            bytes: BytesMut::new(),
+            codec: AnyDelimiterCodec::new_with_max_length(newline(), newline(), MAX_LINE),
+        }
+    }
+
+    fn push(&mut self, data: &[u8]) {
         self.bytes.extend_from_slice(data);
     }
 
-    /// Where the next line is, if all of it is there.
-    fn cut(&mut self) -> Result<Option<Range<usize>>, ClientError> {
-        let rest = &self.bytes[self.searched..];
-        let end = rest.iter().position(|&byte| byte == b'\n');
-        let end = end.map(|end| self.searched + end);
-        self.searched = end.map_or(self.bytes.len(), |end| end + 1);
-        if end.unwrap_or(self.bytes.len()) - self.start > LONGEST {
-            return Err(ClientError::TooLong { limit: LONGEST });
-        }
-        Ok(end.map(|end| {
-            let line = self.start..end;
-            self.start = end + 1;
-            line
-        }))
+    /// The next whole line, `None` if more bytes are needed.
+    fn next(&mut self) -> Result<Option<Bytes>, ClientError> {
+        // Without I/O there is no other error than that of the length.
+        let too_long = |_error| ClientError::TooLong { limit: MAX_LINE };
+        self.codec.decode(&mut self.bytes).map_err(too_long)
     }
 
+    /// Whether no unfinished line is left.
     fn is_empty(&self) -> bool {
-        self.start == self.bytes.len()
+        self.bytes.is_empty()
     }
 }
 
@@ -94,24 +95,24 @@ mod tests {
 
     use super::*;
 
-    fn cut_all(pieces: &[&[u8]]) -> (Vec<Vec<u8>>, bool) {
-        let mut cutter = Cutter::default();
+    fn split_all(pieces: &[&[u8]]) -> (Vec<Vec<u8>>, bool) {
+        let mut splitter = Splitter::new();
         let mut lines = Vec::new();
         for piece in pieces {
-            cutter.add(piece);
-            while let Some(line) = cutter.cut().expect("short lines") {
-                lines.push(cutter.bytes[line].to_vec());
+            splitter.push(piece);
+            while let Some(line) = splitter.next().expect("short lines") {
+                lines.push(line.to_vec());
             }
         }
-        (lines, cutter.is_empty())
+        (lines, splitter.is_empty())
     }
 
     proptest! {
         #[test]
-        fn lines_are_the_same_however_they_are_cut_into_pieces(
+        fn lines_do_not_depend_on_how_the_body_is_cut_into_pieces(
             text in "[ab\n]{0,60}", sizes in proptest::collection::vec(1_usize..9, 1..60),
         ) {
-            let (whole, is_empty) = cut_all(&[text.as_bytes()]);
+            let (whole, is_empty) = split_all(&[text.as_bytes()]);
             let mut rest = text.as_bytes();
             let mut pieces = Vec::new();
             for size in sizes {
@@ -120,7 +121,7 @@ mod tests {
                 rest = others;
             }
             pieces.push(rest);
-            prop_assert_eq!(cut_all(&pieces), (whole.clone(), is_empty));
+            prop_assert_eq!(split_all(&pieces), (whole.clone(), is_empty));
             let expected: Vec<_> = text.split_inclusive('\n')
                 .filter_map(|line| line.strip_suffix('\n'))
                 .map(|line| line.as_bytes().to_vec())
@@ -130,13 +131,13 @@ mod tests {
     }
 
     #[test]
-    fn a_line_without_end_is_too_long_before_all_of_it_is_there() {
-        let mut cutter = Cutter::default();
-        cutter.add(b"short\n");
-        assert!(matches!(cutter.cut(), Ok(Some(_))));
-        cutter.add(&vec![b' '; LONGEST]);
-        assert!(matches!(cutter.cut(), Ok(None)));
-        cutter.add(b" ");
-        assert!(matches!(cutter.cut(), Err(ClientError::TooLong { .. })));
+    fn a_line_over_the_limit_is_refused_before_its_newline_arrives() {
+        let mut splitter = Splitter::new();
+        splitter.push(b"short\n");
+        assert!(matches!(splitter.next(), Ok(Some(_))));
+        splitter.push(&vec![b' '; MAX_LINE]);
+        assert!(matches!(splitter.next(), Ok(None)));
+        splitter.push(b" ");
+        assert!(matches!(splitter.next(), Err(ClientError::TooLong { .. })));
     }
 }

@@ -1,21 +1,24 @@
-//! Speaking with a probe daemon: JSON over HTTP/1.1 on a Unix socket.
+//! The client of the daemon: JSON over HTTP/1.1 on a Unix socket.
 //!
-//! A daemon is never trusted with a verdict: what it says is one more reason to
-//! look, and the level decides (see [`probe_user::unstable::wait`]). Its records are believed if
-//! it runs as root, as ourselves, or as who [`Trust`] names. Whatever it does, no
-//! answer that should be prompt is waited for longer than the caller's patience,
-//! no line may be longer than a megabyte, and every nonsense is a
-//! [`ClientError`].
+//! A message of the daemon is a reason to look at a target, never a verdict: a
+//! caller that must be sure looks at the cgroup or the process itself. The client
+//! talks only to a daemon that runs as root, as the caller's own user, as the user
+//! `probe` or as the user in [`Trust`], because every user can listen on a socket
+//! of its own.
+//!
+//! Bounds hold whatever the daemon does: an answer that the daemon can give at once
+//! must arrive within the caller's time-out, a line has at most one megabyte, and
+//! anything that is not what the API says is a [`ClientError`].
 //!
 //! ```no_run
 //! use std::{error::Error, path::Path, time::Duration};
 //!
 //! use probe_daemon::{
 //!     api::{self, wait::{Request, Target}},
-//!     client::{Client, Trust, Word},
+//!     client::{Client, Message, Trust},
 //! };
 //!
-//! /// Says who dies in a cgroup until it is empty.
+//! /// Prints the exits in a cgroup until it is empty.
 //! async fn watch(cgroup: api::wait::Cgroup) -> Result<(), Box<dyn Error>> {
 //!     let socket = Path::new(api::DEFAULT_SOCKET);
 //!     let client = Client::connect(socket, &Trust::default(), Duration::from_secs(1)).await?;
@@ -29,11 +32,11 @@
 //!         timeout_ms: None,
 //!         count: None,
 //!     };
-//!     let mut words = client.wait(&request).await?;
-//!     while let Some(word) = words.next().await? {
-//!         match word {
-//!             Word::Record(record) => println!("{record:?}"),
-//!             Word::Verdict(verdict) => println!("{}", verdict.outcome),
+//!     let mut messages = client.wait(&request).await?;
+//!     while let Some(message) = messages.next().await? {
+//!         match message {
+//!             Message::Record(record) => println!("{record:?}"),
+//!             Message::Verdict(verdict) => println!("{}", verdict.outcome),
 //!             _ => {}
 //!         }
 //!     }
@@ -45,10 +48,10 @@ mod answer;
 mod connection;
 mod error;
 mod lines;
-mod peer;
+pub(crate) mod message;
 mod records;
 mod request;
-pub(crate) mod word;
+mod trust;
 
 use std::{path::Path, time::Duration};
 
@@ -60,9 +63,9 @@ use tokio::time::{Instant, timeout_at};
 use self::{connection::Connection, lines::Lines};
 pub use self::{
     error::ClientError,
-    peer::Trust,
+    message::{Message, Messages},
     records::Records,
-    word::{Word, Words},
+    trust::Trust,
 };
 use crate::api::{
     VERSION,
@@ -71,17 +74,17 @@ use crate::api::{
     query, wait,
 };
 
-/// A daemon that answered, and speaks our version of the API.
+/// A connection to a daemon that speaks this version of the API.
 #[derive(Debug)]
 pub struct Client {
     connection: Connection,
-    patience: Duration,
+    answer_timeout: Duration,
     info: Info,
 }
 
 impl Client {
-    /// Connects, and asks who answers. `patience` is for each prompt answer: that
-    /// of this call and of those that follow.
+    /// Connects and reads the daemon's [`Info`]. `answer_timeout` bounds this call
+    /// and every later answer that the daemon can give at once.
     ///
     /// # Panics
     ///
@@ -89,10 +92,12 @@ impl Client {
     pub async fn connect(
         socket: &Path,
         trust: &Trust,
-        patience: Duration,
+        answer_timeout: Duration,
     ) -> Result<Self, ClientError> {
-        let deadline = Instant::now() + patience;
-        let late = |_elapsed| ClientError::Late { after: patience };
+        let deadline = Instant::now() + answer_timeout;
+        let late = |_elapsed| ClientError::Late {
+            after: answer_timeout,
+        };
         let connected = timeout_at(deadline, Connection::open(socket, trust));
         let mut connection = connected.await.map_err(late)??;
         let info = ask(&mut connection, request::get("/v1/info")?);
@@ -102,38 +107,39 @@ impl Client {
         }
         Ok(Self {
             connection,
-            patience,
+            answer_timeout,
             info,
         })
     }
 
-    /// Who answered.
+    /// The daemon as it described itself on connecting.
     #[must_use]
     pub const fn info(&self) -> &Info {
         &self.info
     }
 
-    /// Waits. [`Word::Armed`] comes within the patience, or that is an error;
-    /// afterwards there is no limit.
-    pub async fn wait(self, request: &wait::Request) -> Result<Words, ClientError> {
-        let deadline = Instant::now() + self.patience;
-        let patience = self.patience;
+    /// Starts a wait. [`Message::Armed`] arrives within the answer time-out, else
+    /// the first call of [`Messages::next`] fails; later messages have no limit.
+    pub async fn wait(self, request: &wait::Request) -> Result<Messages, ClientError> {
+        let answer_timeout = self.answer_timeout;
+        let deadline = Instant::now() + answer_timeout;
         let targets = request.targets.len();
         let lines = self.stream(request::post("/v1/wait", request)?).await?;
-        Ok(Words::new(lines, targets, deadline, patience))
+        Ok(Messages::new(lines, targets, deadline, answer_timeout))
     }
 
-    /// Records as they come, from the time of the answer on.
+    /// Exits as they happen, from the moment of the answer on.
     pub async fn events(self, query: &query::Records) -> Result<Records, ClientError> {
         let request = request::query("/v1/events", query)?;
         Ok(Records::endless(self.stream(request).await?))
     }
 
-    /// Recent exits, oldest first.
+    /// Exits in the daemon's history, oldest first.
     pub async fn exits(self, query: &query::Exits) -> Result<Records, ClientError> {
         let request = request::query("/v1/exits", query)?;
-        let patience = self.patience;
-        Ok(Records::prompt(self.stream(request).await?, patience))
+        let answer_timeout = self.answer_timeout;
+        let lines = self.stream(request).await?;
+        Ok(Records::bounded(lines, answer_timeout))
     }
 
     /// Containers with live processes.
@@ -142,7 +148,7 @@ impl Client {
         Ok(answer.containers)
     }
 
-    /// One container with its processes: by id, the beginning of one, or name.
+    /// One container with its processes, by id, unique beginning of the id, or name.
     pub async fn container(&mut self, name: &str) -> Result<Container, ClientError> {
         let path = request::below("/v1/containers", name);
         self.prompt(request::get(&path)?).await
@@ -152,7 +158,7 @@ impl Client {
         &mut self,
         request: HttpRequest<Full<Bytes>>,
     ) -> Result<T, ClientError> {
-        let after = self.patience;
+        let after = self.answer_timeout;
         let answer = tokio::time::timeout(after, ask(&mut self.connection, request));
         answer
             .await
@@ -160,7 +166,7 @@ impl Client {
     }
 
     async fn stream(mut self, request: HttpRequest<Full<Bytes>>) -> Result<Lines, ClientError> {
-        let after = self.patience;
+        let after = self.answer_timeout;
         let head = async {
             let response = self.connection.send(request).await?;
             answer::stream(response).await
@@ -177,5 +183,5 @@ async fn ask<T: DeserializeOwned>(
     request: HttpRequest<Full<Bytes>>,
 ) -> Result<T, ClientError> {
     let response = connection.send(request).await?;
-    answer::whole(response).await
+    answer::value(response).await
 }

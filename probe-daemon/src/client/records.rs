@@ -1,40 +1,42 @@
-//! Records that a daemon tells outside of a wait.
+//! Records that the daemon sends outside of a wait.
 
 use std::time::Duration;
 
 use probe_user::model::Record;
 use tokio::time::timeout;
 
-use super::{ClientError, Lines, word::record};
+use super::{ClientError, Lines, message::record};
 
-/// Records as they come.
+/// A stream of records.
 #[derive(Debug)]
 pub struct Records {
     lines: Lines,
-    /// For each line; `None`: nobody knows when something happens.
-    patience: Option<Duration>,
+    /// Bound for each line; `None` for a live stream, whose next record may be
+    /// hours away.
+    line_timeout: Option<Duration>,
 }
 
 impl Records {
     pub(super) const fn endless(lines: Lines) -> Self {
         Self {
             lines,
-            patience: None,
+            line_timeout: None,
         }
     }
 
-    pub(super) const fn prompt(lines: Lines, patience: Duration) -> Self {
+    pub(super) const fn bounded(lines: Lines, line_timeout: Duration) -> Self {
         Self {
             lines,
-            patience: Some(patience),
+            line_timeout: Some(line_timeout),
         }
     }
 
-    /// The next one; `None` when the daemon ends the answer. May be dropped and
-    /// asked for again.
+    /// The next record; `None` when the daemon ends the answer. Cancel safe: the
+    /// future may be dropped, and the next call goes on where it was. After an error
+    /// the stream is over.
     pub async fn next(&mut self) -> Result<Option<Record>, ClientError> {
         loop {
-            let line = match self.patience {
+            let line = match self.line_timeout {
                 None => self.lines.next().await,
                 Some(after) => timeout(after, self.lines.next())
                     .await
@@ -43,7 +45,7 @@ impl Records {
             match line? {
                 None => return Ok(None),
                 Some(line) => {
-                    if let Some(record) = record(line)? {
+                    if let Some(record) = record(&line)? {
                         return Ok(Some(record));
                     }
                 }

@@ -1,56 +1,50 @@
-//! What we ask, as HTTP has it.
+//! Requests of the client as HTTP messages.
 
 use http_body_util::Full;
 use hyper::{Method, Request, body::Bytes, header};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 
 use super::ClientError;
 
-type Asked = Result<Request<Full<Bytes>>, ClientError>;
+type RequestResult = Result<Request<Full<Bytes>>, ClientError>;
 
 pub(super) const JSON: &str = "application/json";
 
-pub(super) fn get(path: &str) -> Asked {
+pub(super) fn get(path: &str) -> RequestResult {
     build(Method::GET, path, Full::default())
 }
 
-pub(super) fn query(path: &str, query: &impl Serialize) -> Asked {
+pub(super) fn query(path: &str, query: &impl Serialize) -> RequestResult {
     let query = serde_urlencoded::to_string(query)?;
     get(&format!("{path}?{query}"))
 }
 
-pub(super) fn post(path: &str, body: &impl Serialize) -> Asked {
+pub(super) fn post(path: &str, body: &impl Serialize) -> RequestResult {
     let body = serde_json::to_vec(body)?;
     build(Method::POST, path, Full::new(Bytes::from(body)))
 }
 
-fn build(method: Method, path: &str, body: Full<Bytes>) -> Asked {
+fn build(method: Method, path: &str, body: Full<Bytes>) -> RequestResult {
     let request = Request::builder()
         .method(method)
         .uri(path)
-        // HTTP/1.1 wants one; a Unix socket has no name.
+        // HTTP/1.1 requires a host, and a Unix socket has no name.
         .header(header::HOST, "localhost")
         .header(header::CONTENT_TYPE, JSON);
     Ok(request.body(body)?)
 }
 
-/// One more segment of a path, whatever is in it.
-pub(super) fn below(path: &str, segment: &str) -> String {
-    use std::fmt::Write as _;
+/// Bytes of a path segment that stay as they are: the unreserved ones of RFC 3986.
+const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
 
-    let mut path = format!("{path}/");
-    for byte in segment.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                path.push(char::from(byte));
-            }
-            _ => {
-                // A String takes everything.
-                let _infallible = write!(path, "%{byte:02X}");
-            }
-        }
-    }
-    path
+/// The path with one more segment, which may be any text.
+pub(super) fn below(path: &str, segment: &str) -> String {
+    format!("{path}/{}", utf8_percent_encode(segment, UNRESERVED))
 }
 
 #[cfg(test)]
@@ -68,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn a_query_says_what_is_asked_and_no_more() {
+    fn a_query_has_only_the_fields_that_are_set() {
         let asked = query(
             "/v1/events",
             &Records {

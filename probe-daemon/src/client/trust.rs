@@ -1,4 +1,5 @@
-//! Whose word is taken: whoever can make a socket can speak on it.
+//! Which users may run the daemon that a client talks to: every user can listen
+//! on a socket of its own.
 
 use std::{fs, path::Path};
 
@@ -6,27 +7,28 @@ use rustix::process::geteuid;
 
 use super::ClientError;
 
-/// Who is believed besides root, ourselves and the user `probe`.
+/// The user whose daemon is trusted, besides root, the caller's own user and the
+/// user `probe`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Trust {
-    /// The daemon's user, where that is another one.
+    /// Uid of the daemon, if it runs as another user.
     pub uid: Option<u32>,
 }
 
-/// The user that a daemon runs as unless somebody decides otherwise.
+/// The user that a packaged daemon runs as.
 const USER: &str = "probe";
 
 impl Trust {
     pub(super) fn check(self, socket: &Path, uid: u32) -> Result<(), ClientError> {
-        let is_believed = uid == 0
+        let is_trusted = uid == 0
             || uid == geteuid().as_raw()
             || self.uid == Some(uid)
             || fs::read_to_string("/etc/passwd")
                 .is_ok_and(|users| uid_of(&users, USER) == Some(uid));
-        if is_believed {
+        if is_trusted {
             return Ok(());
         }
-        Err(ClientError::Stranger {
+        Err(ClientError::Untrusted {
             socket: socket.to_owned(),
             uid,
         })
@@ -39,8 +41,8 @@ fn uid_of(users: &str, name: &str) -> Option<u32> {
         .lines()
         .map(|line| line.split(':'))
         .find_map(|mut fields| {
-            let is_it = fields.next() == Some(name);
-            is_it.then(|| fields.nth(1)?.parse().ok()).flatten()
+            let is_match = fields.next() == Some(name);
+            is_match.then(|| fields.nth(1)?.parse().ok()).flatten()
         })
 }
 
@@ -57,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn root_ourselves_and_the_configured_user_are_believed() {
+    fn root_the_own_and_the_configured_user_are_trusted() {
         let trust = Trust {
             uid: Some(4_000_000),
         };
@@ -65,10 +67,10 @@ mod tests {
         for uid in [0, geteuid().as_raw(), 4_000_000] {
             assert!(trust.check(socket, uid).is_ok(), "{uid}");
         }
-        let stranger = Trust::default().check(socket, 4_000_000);
+        let refused = Trust::default().check(socket, 4_000_000);
         assert!(matches!(
-            stranger,
-            Err(ClientError::Stranger { uid: 4_000_000, .. })
+            refused,
+            Err(ClientError::Untrusted { uid: 4_000_000, .. })
         ));
     }
 }

@@ -1,4 +1,4 @@
-//! What a daemon says while it waits.
+//! Messages of the daemon during a wait.
 
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
@@ -14,85 +14,86 @@ use crate::api::{
 
 /// One line of the answer to a wait.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Word {
-    /// From here on no exit is missed.
+pub enum Message {
+    /// From now on no exit is missed.
     Armed(Armed),
-    /// A process ended, or records are missing here.
+    /// A process exited, or records are missing at this point.
     Record(Record),
-    /// The target with this place in the request is done.
+    /// The condition of the target with this index in the request is true.
     Met(usize),
-    /// The verdict, and the last word.
+    /// The verdict, and the last message.
     Verdict(Verdict),
-    /// The daemon ends before the wait does. The last word.
+    /// The daemon stops before the wait is over. The last message.
     Goodbye,
 }
 
-/// The words of one wait, as they come.
+/// The messages of one wait, in the order in which they arrive.
 #[derive(Debug)]
-pub struct Words {
+pub struct Messages {
     lines: Lines,
     targets: usize,
-    /// Until it has come.
+    /// By when the daemon must be armed; `None` once it is.
     armed_by: Option<Instant>,
-    patience: Duration,
+    /// The time that `armed_by` was computed from, for the error.
+    answer_timeout: Duration,
     is_over: bool,
 }
 
-impl Words {
+impl Messages {
     pub(super) const fn new(
         lines: Lines,
         targets: usize,
         armed_by: Instant,
-        patience: Duration,
+        answer_timeout: Duration,
     ) -> Self {
         Self {
             lines,
             targets,
             armed_by: Some(armed_by),
-            patience,
+            answer_timeout,
             is_over: false,
         }
     }
 
-    /// The next word; `None` after the last one. May be dropped and asked for
-    /// again.
-    pub async fn next(&mut self) -> Result<Option<Word>, ClientError> {
+    /// The next message; `None` after the last one and after an error. Cancel
+    /// safe: the future may be dropped, and the next call goes on where it was.
+    pub async fn next(&mut self) -> Result<Option<Message>, ClientError> {
         if self.is_over {
             return Ok(None);
         }
-        let word = match self.armed_by {
+        let message = match self.armed_by {
             None => self.read().await,
             Some(deadline) => {
-                let after = self.patience;
-                let word = timeout_at(deadline, self.read()).await;
-                word.unwrap_or(Err(ClientError::Late { after }))
+                let after = self.answer_timeout;
+                let message = timeout_at(deadline, self.read()).await;
+                message.unwrap_or(Err(ClientError::Late { after }))
             }
         };
-        match &word {
-            Ok(Word::Armed(_)) => self.armed_by = None,
-            Ok(Word::Verdict(_) | Word::Goodbye) | Err(_) => self.is_over = true,
+        match &message {
+            Ok(Message::Armed(_)) => self.armed_by = None,
+            Ok(Message::Verdict(_) | Message::Goodbye) | Err(_) => self.is_over = true,
             Ok(_) => {}
         }
-        word.map(Some)
+        message.map(Some)
     }
 
-    async fn read(&mut self) -> Result<Word, ClientError> {
+    async fn read(&mut self) -> Result<Message, ClientError> {
         loop {
             let line = self.lines.next().await?.ok_or(ClientError::Gone)?;
-            match decode(line)? {
-                Some(Word::Met(target)) if target >= self.targets => {
+            match decode(&line)? {
+                Some(Message::Met(target)) if target >= self.targets => {
                     let target = u32::try_from(target).unwrap_or(u32::MAX);
                     return Err(ClientError::NoSuchTarget(target));
                 }
-                Some(word) => return Ok(word),
-                // Of a later version.
+                Some(message) => return Ok(message),
+                // A line type of a later version.
                 None => {}
             }
         }
     }
 }
 
-/// A record line, or `None` for a type that this version does not know.
+/// The record in a line, or `None` for a type that this version does not know.
 pub(super) fn record(line: &[u8]) -> Result<Option<Record>, ClientError> {
     Ok(match &*tag(line)? {
         "exit" => {
@@ -107,17 +108,17 @@ pub(super) fn record(line: &[u8]) -> Result<Option<Record>, ClientError> {
     })
 }
 
-/// `None`: a type that this version does not know.
-pub(crate) fn decode(line: &[u8]) -> Result<Option<Word>, ClientError> {
+/// The message in a line, or `None` for a type that this version does not know.
+pub(crate) fn decode(line: &[u8]) -> Result<Option<Message>, ClientError> {
     let is_ours = matches!(&*tag(line)?, "armed" | "met" | "wait" | "goodbye");
     if !is_ours {
-        return Ok(record(line)?.map(Word::Record));
+        return Ok(record(line)?.map(Message::Record));
     }
     Ok(Some(match serde_json::from_slice(line)? {
-        Line::Armed(armed) => Word::Armed(armed),
-        Line::Met(met) => Word::Met(usize::try_from(met.target).unwrap_or(usize::MAX)),
-        Line::Wait(verdict) => Word::Verdict(verdict),
-        Line::Goodbye => Word::Goodbye,
+        Line::Armed(armed) => Message::Armed(armed),
+        Line::Met(met) => Message::Met(usize::try_from(met.target).unwrap_or(usize::MAX)),
+        Line::Wait(verdict) => Message::Verdict(verdict),
+        Line::Goodbye => Message::Goodbye,
     }))
 }
 
@@ -137,33 +138,36 @@ mod tests {
 
     use super::*;
 
-    fn word(line: &str) -> Result<Option<Word>, ClientError> {
+    fn message(line: &str) -> Result<Option<Message>, ClientError> {
         decode(line.as_bytes())
     }
 
     #[test]
-    fn every_line_of_the_api_is_a_word() {
+    fn every_line_type_of_the_api_is_decoded() {
         let armed = Armed { live: Some(3) };
         let known = [
-            (r#"{"type":"armed","live":3}"#, Word::Armed(armed)),
-            (r#"{"type":"met","target":1,"new":[]}"#, Word::Met(1)),
-            (r#"{"type":"goodbye"}"#, Word::Goodbye),
+            (r#"{"type":"armed","live":3}"#, Message::Armed(armed)),
+            (r#"{"type":"met","target":1,"new":[]}"#, Message::Met(1)),
+            (r#"{"type":"goodbye"}"#, Message::Goodbye),
             (
                 r#"{"schema":1,"type":"lost","count":2,"reason":"ring_full"}"#,
-                Word::Record(Record::Lost {
+                Message::Record(Record::Lost {
                     count: 2,
                     reason: LossReason::RingFull,
                 }),
             ),
         ];
         for (line, expected) in known {
-            assert_eq!(word(line).expect(line), Some(expected));
+            assert_eq!(message(line).expect(line), Some(expected));
         }
     }
 
     #[test]
-    fn a_type_of_a_later_version_is_passed_over_and_nonsense_is_not() {
-        assert_eq!(word(r#"{"type":"heartbeat","n":1}"#).expect("JSON"), None);
+    fn unknown_line_types_are_skipped_and_malformed_lines_are_errors() {
+        assert_eq!(
+            message(r#"{"type":"heartbeat","n":1}"#).expect("JSON"),
+            None
+        );
         for nonsense in [
             "",
             "{}",
@@ -177,7 +181,7 @@ mod tests {
             r#"{"type":"armed""#,
             "\u{fffd}",
         ] {
-            assert!(word(nonsense).is_err(), "{nonsense}");
+            assert!(message(nonsense).is_err(), "{nonsense}");
         }
     }
 }
