@@ -45,7 +45,8 @@ fn below_a_mount(path: &str) {
         mount_point: "/c".into(),
         root: "/".to_owned(),
     };
-    let Some((directory, below)) = fuzzing::place(&Mounts::from_iter([mount]), path) else {
+    let Some((directory, below)) = fuzzing::cgroup_directory(&Mounts::from_iter([mount]), path)
+    else {
         return;
     };
     assert!(directory.starts_with("/c"), "{}", directory.display());

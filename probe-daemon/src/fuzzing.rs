@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use probe_user::unstable::cgroup::mounts::Mounts;
 
 use crate::{
-    access::place,
+    access::directory,
     client::{Message, message},
 };
 
@@ -18,6 +18,6 @@ pub fn message(line: &[u8]) -> Option<Message> {
 /// The directory that the daemon opens for a client's path, and the cgroup's own
 /// path; `None` if the path is refused.
 #[must_use]
-pub fn place(mounts: &Mounts, path: &str) -> Option<(PathBuf, String)> {
-    place::fuzzed(mounts, path)
+pub fn cgroup_directory(mounts: &Mounts, path: &str) -> Option<(PathBuf, String)> {
+    directory::fuzzed(mounts, path)
 }

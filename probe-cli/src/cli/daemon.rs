@@ -4,11 +4,8 @@ use std::{env, os::unix::net::UnixListener, path::PathBuf};
 
 use listenfd::ListenFd;
 use probe_daemon::service::{
-    self, Outside, RunError,
-    accounts::Accounts,
-    config::{Config, ConfigError, History, MaxClients, Mode, Settings},
-    notify::{Environment, Supervisor},
-    socket::SocketError,
+    self, Accounts, Config, ConfigError, Environment, History, Inherited, MaxClients, Mode,
+    RunError, Settings, SocketError, Supervisor,
 };
 use rustix::process::geteuid;
 
@@ -68,9 +65,9 @@ pub(super) fn run(args: Args, say: Say) -> Result<ExitCode, Failure> {
         let hint = error.hint();
         Failure::new(ExitCode::Usage, error).hint(hint)
     })?;
-    let outside = Outside {
+    let inherited = Inherited {
         supervisor: Supervisor::new(&environment()),
-        passed: passed().map_err(|error| failure(error.into()))?,
+        socket: passed_socket().map_err(|error| failure(error.into()))?,
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -84,7 +81,7 @@ pub(super) fn run(args: Args, say: Say) -> Result<ExitCode, Failure> {
                 say.line(&format!("{status} on {socket}; Ctrl-C ends"));
             }
         };
-        let served = service::run(config, outside, announce, stop).await;
+        let served = service::run(config, inherited, announce, stop).await;
         served.map(|()| ExitCode::Done).map_err(failure)
     })
 }
@@ -115,7 +112,7 @@ fn environment() -> Environment {
 }
 
 /// The socket that a supervisor listens to for us, if there is one.
-fn passed() -> Result<Option<UnixListener>, SocketError> {
+fn passed_socket() -> Result<Option<UnixListener>, SocketError> {
     let mut passed = ListenFd::from_env();
     if passed.len() > 1 {
         return Err(SocketError::Several(passed.len()));

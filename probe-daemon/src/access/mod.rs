@@ -1,8 +1,8 @@
-//! Which client may see what: the peer of a connection, whose cgroups and
-//! processes are its own, and why a request is refused.
+//! Access control: the peer of a connection, which processes and cgroups it may see,
+//! which directory its paths mean, and refusals.
 
+pub(crate) mod directory;
 pub(crate) mod ownership;
 pub(crate) mod peer;
-pub(crate) mod place;
 pub(crate) mod refusal;
 pub(crate) mod visibility;

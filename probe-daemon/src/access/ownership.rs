@@ -1,7 +1,7 @@
-//! Whose the cgroups are that something ended in.
+//! Owners of the cgroups in which processes exited.
 //!
-//! Asked when the first exit in a cgroup is told, because the directory may be
-//! gone before anybody wants to know.
+//! The owner is read at the first exit in a cgroup, because the directory may be
+//! gone when a client asks for the exit.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -15,13 +15,13 @@ use probe_user::{
     unstable::cgroup::mounts::Mounts,
 };
 
-use super::place;
+use super::directory;
 
-/// Cgroups that are remembered: an exit in an older one is its user's business
-/// only.
-const MOST: usize = 16 * 1024;
+/// Cgroups that are remembered; an exit in an older one is visible only to the user
+/// that the process ran as.
+const MAX_CGROUPS: usize = 16 * 1024;
 
-/// See the module. Shared by all clones.
+/// Owners by cgroup, shared by all clones.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct CgroupOwners(Arc<Mutex<Known>>);
 
@@ -33,7 +33,7 @@ struct Known {
 }
 
 impl CgroupOwners {
-    /// Asks for the owner of a cgroup that is not known yet.
+    /// Reads the owner of the cgroup unless it is known.
     pub(crate) fn learn(&self, mounts: &Mounts, cgroup: Option<&Cgroup>) {
         let Some(Cgroup { id, path }) = cgroup else {
             return;
@@ -41,11 +41,11 @@ impl CgroupOwners {
         let mut known = self.lock();
         if !known.owners.contains_key(id) {
             let path = path.as_deref();
-            known.insert(*id, path.and_then(|path| ask(mounts, *id, path)));
+            known.insert(*id, path.and_then(|path| read_owner(mounts, *id, path)));
         }
     }
 
-    /// The owner of a cgroup that something ended in.
+    /// The owner of a cgroup in which a process exited.
     pub(crate) fn of(&self, cgroup: Option<&Cgroup>) -> Option<u32> {
         self.lock().owners.get(&cgroup?.id).copied().flatten()
     }
@@ -57,7 +57,7 @@ impl CgroupOwners {
 
 impl Known {
     fn insert(&mut self, id: CgroupId, owner: Option<u32>) {
-        if self.oldest_first.len() == MOST
+        if self.oldest_first.len() == MAX_CGROUPS
             && let Some(oldest) = self.oldest_first.pop_front()
         {
             self.owners.remove(&oldest);
@@ -67,10 +67,10 @@ impl Known {
     }
 }
 
-/// Another cgroup may have the name by now.
-fn ask(mounts: &Mounts, id: CgroupId, path: &str) -> Option<u32> {
-    let at = place::at(mounts, id.hierarchy, path)?;
-    let directory = fs::symlink_metadata(at.directory).ok()?;
+/// The owner of the directory, unless another cgroup has this path by now.
+fn read_owner(mounts: &Mounts, id: CgroupId, path: &str) -> Option<u32> {
+    let found = directory::at(mounts, id.hierarchy, path)?;
+    let directory = fs::symlink_metadata(found.location).ok()?;
     (directory.ino() == id.id).then(|| directory.uid())
 }
 
@@ -86,18 +86,18 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_are_forgotten() {
+    fn the_oldest_cgroups_are_forgotten() {
         let owners = CgroupOwners::default();
-        for id in 0..=MOST as u64 {
+        for id in 0..=MAX_CGROUPS as u64 {
             owners.lock().insert(cgroup(id).id, Some(1000));
         }
         assert_eq!(owners.of(Some(&cgroup(0))), None);
         assert_eq!(owners.of(Some(&cgroup(1))), Some(1000));
-        assert_eq!(owners.lock().owners.len(), MOST);
+        assert_eq!(owners.lock().owners.len(), MAX_CGROUPS);
     }
 
     #[test]
-    fn a_cgroup_that_nobody_finds_is_nobodys() {
+    fn a_cgroup_that_is_gone_has_no_owner() {
         let owners = CgroupOwners::default();
         owners.learn(&Mounts::default(), Some(&cgroup(1)));
         owners.learn(&Mounts::default(), None);

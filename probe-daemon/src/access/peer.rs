@@ -1,25 +1,25 @@
-//! Who asks, and what that user may see.
+//! The peer of a connection and what it may see.
 
 use std::fs;
 
 use probe_user::model::{Owners, Process};
 use tokio::net::{UnixStream, unix::UCred};
 
-/// The other end of a connection, as the kernel vouches for it.
+/// The other end of a connection, by the credentials that the kernel recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Peer {
-    /// Whose processes it may see.
+    /// The user whose processes it may see.
     uid: Option<u32>,
-    /// Root, or the daemon's own user.
+    /// Whether it is root or the daemon's own user.
     sees_all: bool,
-    /// In another pid namespace: its pids and paths mean something else there.
+    /// Whether it is in another pid namespace, where pids and paths mean something else.
     is_foreign: bool,
-    /// Its number, where the kernel knows one.
+    /// Its pid, if it has one in the daemon's pid namespace.
     pid: Option<u32>,
 }
 
 impl Peer {
-    /// Whom the socket was connected by (`SO_PEERCRED`).
+    /// The process that connected the socket (`SO_PEERCRED`).
     pub(crate) fn of(stream: &UnixStream) -> std::io::Result<Self> {
         let credentials = stream.peer_cred()?;
         let own = rustix::process::getuid().as_raw();
@@ -31,39 +31,39 @@ impl Peer {
     }
 
     fn new(uid: u32, own: u32, is_foreign: bool) -> Self {
-        let is_mighty = uid == 0 || uid == own;
+        let is_privileged = uid == 0 || uid == own;
         Self {
-            // The root of a container is not that of the machine, whatever its
-            // number.
-            uid: (!is_foreign || !is_mighty).then_some(uid),
-            sees_all: !is_foreign && is_mighty,
+            // Root in another pid namespace is root of a container, not of the
+            // machine, even with uid 0.
+            uid: (!is_foreign || !is_privileged).then_some(uid),
+            sees_all: !is_foreign && is_privileged,
             is_foreign,
             pid: None,
         }
     }
 
-    /// Who it is, for a look at where it sees the mounts.
+    /// Its pid, for reading the mounts that it sees.
     pub(crate) const fn pid(self) -> Option<u32> {
         self.pid
     }
 
-    /// Whether the whole machine is this peer's business.
+    /// Whether it may see every process of the machine.
     pub(crate) const fn sees_all(self) -> bool {
         self.sees_all
     }
 
-    /// Whether pids and paths mean to it what they mean to the daemon.
+    /// Whether its pids and paths mean something else than the daemon's.
     pub(crate) const fn is_foreign(self) -> bool {
         self.is_foreign
     }
 
-    /// Whether it may see a process: its own, or one of a user namespace or in a
-    /// cgroup of its own.
+    /// Whether it may see a process: one of its own user, of a user namespace that
+    /// its user owns, or in a cgroup that its user owns.
     pub(crate) fn sees(self, process: &Process, cgroup_owner: Option<u32>) -> bool {
         self.sees_user(process.uid, process.owners, cgroup_owner)
     }
 
-    /// The same of a process of which only users are known.
+    /// The same for a process of which only the users are known.
     pub(crate) fn sees_user(
         self,
         uid: Option<u32>,
@@ -77,7 +77,7 @@ impl Peer {
         owners.is_some_and(|it| self.is(Some(it.own)) || self.is(Some(it.top)))
     }
 
-    /// The same, of what is known of it otherwise.
+    /// The same without the owners of the user namespace.
     pub(crate) fn sees_uid(self, uid: Option<u32>, cgroup_owner: Option<u32>) -> bool {
         self.sees_all || self.is(uid) || self.is(cgroup_owner)
     }
@@ -87,8 +87,8 @@ impl Peer {
     }
 }
 
-/// A peer that cannot be looked at is taken for one from elsewhere. `NSpid` has
-/// a number for each namespace below the reader's (Linux 4.1).
+/// Whether the peer is in another pid namespace; yes if its status cannot be read.
+/// `NSpid` has a number for each namespace below the reader's (Linux 4.1).
 fn is_foreign(credentials: &UCred) -> bool {
     let Some(pid) = credentials.pid().filter(|&pid| pid > 0) else {
         return true;
@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn root_of_another_namespace_is_no_root_here() {
+    fn root_of_another_pid_namespace_is_not_privileged() {
         assert!(Peer::new(0, 990, false).sees_all());
         let contained = Peer::new(0, 990, true);
         assert!(!contained.sees_all());
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_user_sees_what_is_his_and_nothing_that_is_unknown() {
+    fn a_user_sees_its_own_processes_and_none_of_unknown_owner() {
         let peer = Peer::new(1000, 0, false);
         assert!(peer.sees_uid(Some(1000), None));
         assert!(peer.sees_uid(Some(101_000), Some(1000)));

@@ -1,4 +1,4 @@
-//! Every answer from 400 on: one shape, with what to do about it.
+//! Answers with a status from 400 on: all have the form of RFC 9457.
 
 use axum::{
     http::{HeaderValue, StatusCode, header},
@@ -7,7 +7,7 @@ use axum::{
 
 use crate::api::problem::{MEDIA_TYPE, Problem};
 
-/// Why a request is not served.
+/// The reason why a request is not served.
 #[derive(Clone, Debug)]
 pub(crate) struct Refusal {
     status: StatusCode,
@@ -36,9 +36,9 @@ impl Refusal {
         self.status == StatusCode::NOT_FOUND
     }
 
-    /// Tells where in the request it is.
-    pub(crate) fn of(mut self, place: &str) -> Self {
-        self.detail = format!("{place}: {}", self.detail);
+    /// Prefixes the detail with the part of the request that is wrong.
+    pub(crate) fn of(mut self, part: &str) -> Self {
+        self.detail = format!("{part}: {}", self.detail);
         self
     }
 
@@ -47,7 +47,7 @@ impl Refusal {
         self
     }
 
-    /// The body that tells it.
+    /// The body of the answer.
     pub(crate) fn to_json(&self) -> Vec<u8> {
         let problem = Problem {
             kind: "about:blank".to_owned(),

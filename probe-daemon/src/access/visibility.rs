@@ -1,5 +1,5 @@
-//! Whether a peer that names a directory means the one that the daemon would open:
-//! it may live in another mount or cgroup namespace.
+//! The mounts that a peer sees. A peer in another mount or cgroup namespace may mean
+//! another directory by a path than the one that the daemon would open.
 
 use std::{fs, io::Read, os::unix::fs::MetadataExt, path::Path};
 
@@ -8,25 +8,25 @@ use procfs::{
     process::{MountInfo, MountInfos},
 };
 
-use super::{peer::Peer, place::Place};
+use super::{directory::CgroupDirectory, peer::Peer};
 
-/// A peer may have made as many mounts as it likes: beyond this many bytes of them
-/// nobody looks.
-const MOST_BYTES: u64 = 1 << 20;
+/// Bytes of `mountinfo` that are read, because a peer may have made any number of
+/// mounts. A longer file counts as unreadable.
+const MAX_BYTES: u64 = 1 << 20;
 
-/// Mounts that a path to a cgroup may cross, those that others hide included.
-const MOST_CROSSED: usize = 64;
+/// Mounts that a path to a cgroup may cross, hidden ones included.
+const MAX_CROSSED: usize = 64;
 
-/// Where the mounts are that a peer sees, read once for all that it names in a
-/// request.
+/// The mounts that a peer sees, read once for all paths of a request.
 #[derive(Debug, Default)]
-pub(crate) struct Views(Option<(u32, Vec<MountInfo>)>);
+pub(crate) struct Visibility(Option<(u32, Vec<MountInfo>)>);
 
-impl Views {
-    /// Whether the name of this place leads the peer there too. What cannot be
-    /// looked at leads elsewhere. `/proc/PID/mountinfo` is open to everybody, and
-    /// tells the cgroup that is mounted as the reader's own cgroup namespace has it.
-    pub(crate) fn lead_to(&mut self, peer: Peer, place: &Place) -> bool {
+impl Visibility {
+    /// Whether the path of this directory leads to the same directory in the peer's
+    /// mount namespace; no if its mounts cannot be read. Every user may read
+    /// `/proc/PID/mountinfo`, and it shows the mounted cgroup relative to the reader's
+    /// own cgroup namespace.
+    pub(crate) fn includes(&mut self, peer: Peer, directory: &CgroupDirectory) -> bool {
         let Some(pid) = peer.pid() else {
             return false;
         };
@@ -34,10 +34,10 @@ impl Views {
             self.0 = Some((pid, mounts(pid).unwrap_or_default()));
         }
         let mounts = self.0.as_ref().map_or(&[][..], |(_, mounts)| mounts);
-        let device = fs::metadata(&place.mount.mount_point).map(|it| it.dev());
-        visible(mounts, &place.directory).is_some_and(|it| {
-            it.mount_point == place.mount.mount_point
-                && it.root == place.mount.root
+        let device = fs::metadata(&directory.mount.mount_point).map(|it| it.dev());
+        visible(mounts, &directory.location).is_some_and(|it| {
+            it.mount_point == directory.mount.mount_point
+                && it.root == directory.mount.root
                 && device.is_ok_and(|device| is_device(&it.majmin, device))
         })
     }
@@ -46,7 +46,7 @@ impl Views {
 fn mounts(pid: u32) -> Option<Vec<MountInfo>> {
     let file = fs::File::open(format!("/proc/{pid}/mountinfo")).ok()?;
     let mut bytes = Vec::new();
-    let mut bounded = file.take(MOST_BYTES);
+    let mut bounded = file.take(MAX_BYTES);
     bounded.read_to_end(&mut bytes).ok()?;
     if bounded.limit() == 0 {
         return None;
@@ -59,8 +59,8 @@ fn is_device(majmin: &str, device: u64) -> bool {
     majmin == format!("{major}:{minor}")
 }
 
-/// The mount that a walk along this path ends on. One that lies below another
-/// that was mounted over it is listed as well, but no walk comes there.
+/// The mount on which a walk along this path ends. A mount that is hidden below
+/// another one is listed as well, but no walk reaches it.
 fn visible<'a>(mounts: &'a [MountInfo], path: &Path) -> Option<&'a MountInfo> {
     let root = Path::new("/");
     let is_below = |it: &&MountInfo| {
@@ -69,7 +69,7 @@ fn visible<'a>(mounts: &'a [MountInfo], path: &Path) -> Option<&'a MountInfo> {
     };
     let tops = mounts.iter().filter(|it| it.mount_point == root);
     let mut at = tops.clone().find(is_below)?;
-    for _ in 0..MOST_CROSSED {
+    for _ in 0..MAX_CROSSED {
         let next = mounts
             .iter()
             .filter(|it| it.pid == at.mnt_id && it.mnt_id != at.mnt_id)
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_mounted_over_it_hides_it() {
+    fn a_later_mount_hides_the_one_below() {
         let over = format!("{PLAIN}25 22 0:30 / /sys rw - tmpfs none rw\n");
         assert_eq!(seen(&over, "/sys/fs/cgroup/a").as_deref(), Some("25 /"));
         let stacked = format!("{PLAIN}25 23 0:21 /part /sys/fs/cgroup rw - cgroup2 none rw\n");
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_heap_of_mounts_is_not_looked_through() {
+    fn a_path_through_too_many_mounts_is_not_visible() {
         let heap = |height: usize| {
             let mounts = 23..23 + height;
             let line = |id| {
@@ -129,18 +129,18 @@ mod tests {
             PLAIN.replace("24 21", "9 21") + &mounts.map(line).collect::<String>()
         };
         assert!(seen(&heap(10), "/sys/fs/cgroup/a").is_some());
-        assert_eq!(seen(&heap(MOST_CROSSED), "/sys/fs/cgroup/a"), None);
+        assert_eq!(seen(&heap(MAX_CROSSED), "/sys/fs/cgroup/a"), None);
     }
 
     #[test]
-    fn a_namespace_without_a_root_sees_nothing() {
+    fn without_a_root_mount_nothing_is_visible() {
         assert_eq!(seen("", "/sys/fs/cgroup/a"), None);
         let chrooted = "23 22 0:21 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n";
         assert_eq!(seen(chrooted, "/sys/fs/cgroup/a"), None);
     }
 
     #[test]
-    fn this_process_leads_to_its_own_mounts() {
+    fn the_own_mounts_are_found() {
         let own = mounts(std::process::id()).expect("our own");
         let found = visible(&own, Path::new("/proc/self"));
         assert_eq!(found.map(|it| it.fs_type.as_str()), Some("proc"));

@@ -1,4 +1,5 @@
-//! What comes in and goes out: bounded bodies, queries, streams of lines.
+//! Extractors for bounded bodies, queries and path segments, and answers that are
+//! streams of lines.
 
 use std::{
     convert::Infallible,
@@ -21,9 +22,10 @@ use tokio::{sync::mpsc, time::timeout};
 use crate::access::refusal::Refusal;
 use crate::api::NDJSON;
 
-/// A request with as many targets as are allowed is smaller.
-const MOST_BODY: usize = 256 * 1024;
-/// Whoever has sent the head has the body at hand.
+/// Largest request body; a request with the most targets is smaller.
+const MAX_BODY: usize = 256 * 1024;
+/// Time from the head of a request to the end of its body, which the client has
+/// ready by then.
 const BODY_WITHIN: Duration = Duration::from_secs(10);
 
 /// A JSON body.
@@ -43,7 +45,7 @@ impl<S: Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
             );
             return Err(refusal.hint("curl sends JSON with --json"));
         }
-        let body = Limited::new(request.into_body(), MOST_BODY);
+        let body = Limited::new(request.into_body(), MAX_BODY);
         let collected = timeout(BODY_WITHIN, body.collect())
             .await
             .map_err(|_late| {
@@ -58,29 +60,29 @@ impl<S: Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
 
 fn refused_body(error: &(dyn std::error::Error + Send + Sync + 'static)) -> Refusal {
     if error.is::<LengthLimitError>() {
-        let detail = format!("the body is larger than {MOST_BODY} bytes");
+        let detail = format!("the body is larger than {MAX_BODY} bytes");
         return Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, detail);
     }
     Refusal::bad(format!("the body: {error}"))
 }
 
-/// A query string.
-pub(crate) struct Asked<T>(pub(super) T);
+/// The query of a request.
+pub(crate) struct QueryParams<T>(pub(super) T);
 
-impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
+impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for QueryParams<T> {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Refusal> {
         Query::try_from_uri(&parts.uri)
-            .map(|Query(asked)| Self(asked))
+            .map(|Query(params)| Self(params))
             .map_err(|error| Refusal::bad(format!("the query: {}", error.body_text())))
     }
 }
 
-/// The one part of the path that is not fixed.
-pub(crate) struct Named(pub(super) String);
+/// The variable segment of a path.
+pub(crate) struct PathSegment(pub(super) String);
 
-impl<S: Send + Sync> FromRequestParts<S> for Named {
+impl<S: Send + Sync> FromRequestParts<S> for PathSegment {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
@@ -91,28 +93,29 @@ impl<S: Send + Sync> FromRequestParts<S> for Named {
     }
 }
 
-/// Where the lines of an answer go. Bounded: who does not read stops the writer.
+/// The writing end of a streamed answer. The channel is bounded: the writer waits
+/// while the client does not read.
 pub(crate) type Lines = mpsc::Sender<Bytes>;
 
-/// Pieces that may be on their way.
-const PIECES: usize = 4;
+/// Chunks that a channel holds.
+const CHUNKS: usize = 4;
 
-/// An answer that grows, and the end to write to.
+/// A streamed answer and its writing end.
 pub(crate) fn stream() -> (Lines, Response) {
-    let (lines, receiver) = mpsc::channel(PIECES);
-    let body = Body::from_stream(Pieces(receiver));
+    let (lines, receiver) = mpsc::channel(CHUNKS);
+    let body = Body::from_stream(Chunks(receiver));
     (
         lines,
         ([(header::CONTENT_TYPE, NDJSON)], body).into_response(),
     )
 }
 
-struct Pieces(mpsc::Receiver<Bytes>);
+struct Chunks(mpsc::Receiver<Bytes>);
 
-impl Stream for Pieces {
+impl Stream for Chunks {
     type Item = Result<Bytes, Infallible>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.0.poll_recv(context).map(|piece| piece.map(Ok))
+        self.0.poll_recv(context).map(|chunk| chunk.map(Ok))
     }
 }

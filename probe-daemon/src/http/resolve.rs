@@ -1,9 +1,4 @@
-//! From what a request names to what is meant: a cgroup or a process that is
-//! there, by identity.
-//!
-//! The daemon is no deputy: it opens no path as a client wrote it. A path is
-//! taken apart, resolved below a cgroup mount without following any link, and
-//! what it leads to is opened by the daemon's own name for it.
+//! Resolution of the names in a request to cgroup directories.
 
 use probe_user::{
     model::CgroupId,
@@ -15,43 +10,48 @@ use probe_user::{
 
 use crate::{
     access::{
+        directory::{self, CgroupDirectory},
         peer::Peer,
-        place::{Place, at, place},
         refusal::Refusal,
     },
     state::state::State,
 };
 
-/// For a peer whose names mean something else.
+/// Hint for a peer whose names mean something else.
 const BY_IDENTITY: &str = "ask by identity: {\"cgroup\": {\"hierarchy\", \"id\"}}";
 
-/// The cgroup that a directory of a cgroup mount is.
-pub(crate) fn directory(state: &mut State, peer: Peer, path: &str) -> Result<Place, Refusal> {
+/// The cgroup directory that a peer names by its path.
+pub(crate) fn directory(
+    state: &mut State,
+    peer: Peer,
+    path: &str,
+) -> Result<CgroupDirectory, Refusal> {
     refuse_foreign(peer, "a path")?;
-    let place = place(state.places.mounts(), path)?;
-    if state.views.lead_to(peer, &place) {
-        return Ok(place);
+    let directory = directory::parse(state.places.mounts(), path)?;
+    if state.visibility.includes(peer, &directory) {
+        return Ok(directory);
     }
     let detail = format!("'{path}' leads to another place where you are");
     Err(Refusal::bad(detail).hint(BY_IDENTITY))
 }
 
-/// The cgroup that has this identity, if the daemon knows where it lies.
-pub(crate) fn identity(state: &State, id: CgroupId) -> Result<Place, Refusal> {
+/// The directory of the cgroup with this identity, if the daemon knows its path.
+pub(crate) fn identity(state: &State, id: CgroupId) -> Result<CgroupDirectory, Refusal> {
     let path = state.tracker.path(id);
-    let place = path.and_then(|path| at(state.places.mounts(), id.hierarchy, &path));
-    place.ok_or_else(|| {
+    let mounts = state.places.mounts();
+    let found = path.and_then(|path| directory::at(mounts, id.hierarchy, &path));
+    found.ok_or_else(|| {
         let CgroupId { hierarchy, id } = id;
         Refusal::not_found(format!("no cgroup {id} in hierarchy {hierarchy}"))
     })
 }
 
-/// A container and its cgroups. One that is not the peer's is not there.
+/// A container and its cgroups. A container that the peer may not see is not found.
 pub(crate) fn container(
     state: &mut State,
     peer: Peer,
     name: &str,
-) -> Result<(Found, Vec<Place>), Refusal> {
+) -> Result<(Found, Vec<CgroupDirectory>), Refusal> {
     let known = state.tracker.places();
     let known: Vec<_> = known
         .map(|(id, path)| (id.hierarchy, path.to_string()))
@@ -59,8 +59,8 @@ pub(crate) fn container(
     let unknown = || Refusal::not_found(format!("no container '{}'", name.escape_debug()));
     let mounts = state.places.mounts().clone();
     let is_seen = |cgroups: &[(u32, String)]| {
-        let mut places = places(&mounts, cgroups);
-        peer.sees_all() || places.any(|it| peer.sees_uid(None, it.owner()))
+        let mut directories = directories(&mounts, cgroups);
+        peer.sees_all() || directories.any(|it| peer.sees_uid(None, it.owner()))
     };
     let found = state
         .places
@@ -71,16 +71,20 @@ pub(crate) fn container(
                 Refusal::bad(error.to_string()).hint("give more of its id")
             }
         })?;
-    let places = places(&mounts, &found.cgroups).collect();
-    Ok((found, places))
+    let directories = directories(&mounts, &found.cgroups).collect();
+    Ok((found, directories))
 }
 
-fn places(mounts: &Mounts, cgroups: &[(u32, String)]) -> impl Iterator<Item = Place> {
+fn directories(
+    mounts: &Mounts,
+    cgroups: &[(u32, String)],
+) -> impl Iterator<Item = CgroupDirectory> {
     let cgroups = cgroups.iter();
-    cgroups.filter_map(|(hierarchy, path)| at(mounts, *hierarchy, path))
+    cgroups.filter_map(|(hierarchy, path)| directory::at(mounts, *hierarchy, path))
 }
 
-/// Pids and paths of another namespace mean something else there.
+/// Refuses pids and paths of a peer in another pid namespace, where they mean
+/// something else.
 pub(crate) fn refuse_foreign(peer: Peer, what: &str) -> Result<(), Refusal> {
     if !peer.is_foreign() {
         return Ok(());

@@ -1,4 +1,5 @@
-//! Which records a request is about, and which of them the peer may see.
+//! The selection of records for a request: those that it asks for and that the peer
+//! may see.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -14,55 +15,55 @@ use crate::{
     },
 };
 
-/// See the module.
+/// A predicate on records, and the topic to subscribe to.
 #[derive(Clone, Debug)]
 pub(crate) struct Selection {
     peer: Peer,
     owners: CgroupOwners,
     topic: Topic,
-    /// Also what was this container's: while it is removed its cgroups go one by
-    /// one, and the one that the records name may be the first.
-    container: Option<Key>,
-    /// Of these containers only.
-    containers: Option<Vec<Key>>,
+    /// Exits of this container count as well: while it is removed, its cgroups go one
+    /// by one, and the topic's cgroup may be the first.
+    container: Option<ContainerKey>,
+    /// Exits of other containers do not count.
+    containers: Option<Vec<ContainerKey>>,
     pid: Option<u32>,
     failed: bool,
 }
 
-/// Which container.
-type Key = (Runtime, String);
+/// Identity of a container.
+type ContainerKey = (Runtime, String);
 
 impl Selection {
-    pub(crate) fn new(state: &mut State, peer: Peer, asked: &Records) -> Result<Self, Refusal> {
+    pub(crate) fn new(state: &mut State, peer: Peer, query: &Records) -> Result<Self, Refusal> {
         let mut container = None;
         let mut containers = None;
-        let place = match (&asked.cgroup, &asked.container) {
+        let directory = match (&query.cgroup, &query.container) {
             (Some(path), name) => {
-                let place = resolve::directory(state, peer, path)?;
+                let directory = resolve::directory(state, peer, path)?;
                 if let Some(name) = name {
                     let (found, _) = resolve::container(state, peer, name)?;
                     containers = Some(vec![key(&found.container)]);
                 }
-                Some(place)
+                Some(directory)
             }
             (None, Some(name)) => {
-                let (found, places) = resolve::container(state, peer, name)?;
+                let (found, directories) = resolve::container(state, peer, name)?;
                 container = Some(key(&found.container));
-                let place = places.into_iter().next();
-                Some(place.ok_or_else(|| {
+                let first = directories.into_iter().next();
+                Some(first.ok_or_else(|| {
                     Refusal::not_found(format!("container '{name}' has no cgroup"))
                 })?)
             }
             (None, None) => None,
         };
-        if asked.pid == Some(0) {
+        if query.pid == Some(0) {
             return Err(Refusal::bad("pid: 0 is no process"));
         }
-        if asked.pid.is_some() {
+        if query.pid.is_some() {
             resolve::refuse_foreign(peer, "a pid")?;
         }
-        let topic = match (place, asked.pid) {
-            (Some(place), _) => Topic::Cgroup(place.mount.hierarchy, place.path.into()),
+        let topic = match (directory, query.pid) {
+            (Some(it), _) => Topic::Cgroup(it.mount.hierarchy, it.path.into()),
             (None, Some(pid)) => Topic::Pid(pid),
             (None, None) => Topic::Everything,
         };
@@ -72,25 +73,25 @@ impl Selection {
             topic,
             container,
             containers,
-            pid: asked.pid,
-            failed: asked.failed,
+            pid: query.pid,
+            failed: query.failed,
         })
     }
 
-    /// The same, of what has ended: a container that is gone is remembered by it.
+    /// The same for the history: a container that is gone is found by its exits.
     pub(crate) fn of_the_past(
         state: &mut State,
         peer: Peer,
-        asked: &Records,
+        query: &Records,
     ) -> Result<Self, Refusal> {
-        let refusal = match Self::new(state, peer, asked) {
+        let refusal = match Self::new(state, peer, query) {
             Err(refusal) if refusal.is_not_found() => refusal,
             result => return result,
         };
-        let name = asked.container.as_deref().ok_or_else(|| refusal.clone())?;
+        let name = query.container.as_deref().ok_or_else(|| refusal.clone())?;
         let without = Records {
             container: None,
-            ..asked.clone()
+            ..query.clone()
         };
         let mut selection = Self::new(state, peer, &without)?;
         let exits = state.history.iter().map(|past| past.exit);
@@ -104,8 +105,8 @@ impl Selection {
         Ok(selection)
     }
 
-    /// All that the peer may see: what it is about is decided by who fills the
-    /// mailbox.
+    /// All records that the peer may see, for a mailbox that gets only those that were
+    /// asked for.
     pub(crate) fn all(state: &State, peer: Peer) -> Self {
         Self {
             peer,
@@ -118,14 +119,14 @@ impl Selection {
         }
     }
 
-    /// From now on.
+    /// A mailbox for the records from now on.
     pub(crate) fn subscribe(&self, state: &mut State) -> Arc<Mailbox> {
         let mailbox = Arc::new(Mailbox::default());
         state.topics.subscribe(self.topic.clone(), &mailbox);
         mailbox
     }
 
-    /// Whether a record is asked for and the peer's business.
+    /// Whether a record is asked for and visible to the peer.
     pub(crate) fn admits(&self, exit: &Placed<Exit>) -> bool {
         let is_failed = || exit.what.status != Some(ExitStatus::Exited { code: 0 });
         self.pid.is_none_or(|pid| exit.what.process.tgid == pid)
@@ -160,29 +161,30 @@ impl Selection {
     }
 }
 
-fn key(container: &Container) -> Key {
+fn key(container: &Container) -> ContainerKey {
     (container.runtime, container.id.clone())
 }
 
-/// All that were called so, or else the one whose id begins so.
+/// The containers with this id or name, or else the only one whose id has this
+/// prefix.
 fn remembered(
-    containers: &HashMap<Key, Arc<Container>>,
+    containers: &HashMap<ContainerKey, Arc<Container>>,
     name: &str,
-) -> Result<Option<Vec<Key>>, Refusal> {
-    let is_called = |it: &Container| it.id == name || it.name.as_deref() == Some(name);
-    let begins = |it: &Container| !name.is_empty() && it.id.starts_with(name);
-    let keys = |is_it: &dyn Fn(&Container) -> bool| -> Vec<Key> {
+) -> Result<Option<Vec<ContainerKey>>, Refusal> {
+    let is_named = |it: &Container| it.id == name || it.name.as_deref() == Some(name);
+    let has_prefix = |it: &Container| !name.is_empty() && it.id.starts_with(name);
+    let keys = |is_it: &dyn Fn(&Container) -> bool| -> Vec<ContainerKey> {
         let found = containers.iter().filter(|(_, container)| is_it(container));
         found.map(|(key, _)| key.clone()).collect()
     };
-    let called = keys(&is_called);
-    if !called.is_empty() {
-        return Ok(Some(called));
+    let named = keys(&is_named);
+    if !named.is_empty() {
+        return Ok(Some(named));
     }
-    let begun = keys(&begins);
-    if begun.len() > 1 {
+    let matches = keys(&has_prefix);
+    if matches.len() > 1 {
         let detail = format!("'{}' begins several ids", name.escape_debug());
         return Err(Refusal::bad(detail).hint("give more of the id"));
     }
-    Ok((!begun.is_empty()).then_some(begun))
+    Ok((!matches.is_empty()).then_some(matches))
 }

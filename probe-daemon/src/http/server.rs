@@ -1,6 +1,6 @@
 //! Connections: one task each, bounded in number, time and size.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -14,70 +14,71 @@ use hyper_util::{
 };
 use tokio::{
     net::{UnixListener, UnixStream},
-    sync::{Semaphore, mpsc},
+    sync::Semaphore,
     time::timeout,
 };
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Daemon, routes, stopping::Stopping};
+use super::{Daemon, routes};
 use crate::access::{peer::Peer, refusal::Refusal};
 
 /// Time to send the head of a request, also of the next one on a connection.
 const HEAD_WITHIN: Duration = Duration::from_secs(10);
-/// Time to take the news that there is no room.
+/// Time to take the answer that all connections are in use.
 const REFUSED_WITHIN: Duration = Duration::from_secs(2);
-/// After a connection that could not be accepted.
+/// Pause after a connection that could not be accepted.
 const PAUSE: Duration = Duration::from_millis(10);
-/// Least buffer that hyper allows: there may be ten thousand connections.
+/// Smallest buffer that hyper allows, because there may be ten thousand connections.
 const BUFFER_BYTES: usize = 8 * 1024;
-/// Connections that are told at one time that there is no room; what comes
-/// beyond is closed.
-const MOST_REFUSED: usize = 64;
+/// Connections that are refused with an answer at one time; more than these are
+/// closed without one.
+const MAX_REFUSALS: usize = 64;
 
-/// Held by every connection.
-type Present = mpsc::Sender<Infallible>;
-
-/// Takes connections.
+/// Accepts connections and serves each in its own task.
 pub(crate) struct Server {
     daemon: Arc<Daemon>,
     listener: UnixListener,
     router: Router,
-    seats: Arc<Semaphore>,
-    refused: Arc<Semaphore>,
-    present: Present,
+    permits: Arc<Semaphore>,
+    refusal_permits: Arc<Semaphore>,
+    connections: TaskTracker,
 }
 
 impl Server {
-    /// With a future that resolves when it and all connections are gone.
-    pub(crate) fn new(
-        daemon: Arc<Daemon>,
-        listener: UnixListener,
-    ) -> (Self, impl Future<Output = ()>) {
-        let (present, mut everybody) = mpsc::channel(1);
-        let server = Self {
+    pub(crate) fn new(daemon: Arc<Daemon>, listener: UnixListener) -> Self {
+        Self {
             router: routes::router(Arc::clone(&daemon)),
-            seats: Arc::new(Semaphore::new(daemon.max_clients)),
-            refused: Arc::new(Semaphore::new(MOST_REFUSED)),
+            permits: Arc::new(Semaphore::new(daemon.max_clients)),
+            refusal_permits: Arc::new(Semaphore::new(MAX_REFUSALS)),
+            connections: TaskTracker::new(),
             daemon,
             listener,
-            present,
-        };
-        (server, async move { _ = everybody.recv().await })
+        }
     }
 
-    /// Until the daemon ends: then no new connection is taken.
-    pub(crate) async fn run(self, mut stopping: Stopping) {
+    /// Accepts connections until the daemon stops; returns when all of them are
+    /// closed.
+    pub(crate) async fn run(self) {
+        self.accept_until_shutdown().await;
+        drop(self.listener);
+        self.connections.close();
+        self.connections.wait().await;
+    }
+
+    async fn accept_until_shutdown(&self) {
+        let shutdown = &self.daemon.shutdown;
         loop {
             let accepted = tokio::select! {
                 accepted = self.listener.accept() => accepted,
-                () = stopping.begun() => return,
+                () = shutdown.cancelled() => return,
             };
             match accepted {
-                Ok((stream, _)) => self.take(stream),
-                // Out of descriptors, or the client has gone: others may be
-                // served.
+                Ok((stream, _)) => self.spawn(stream),
+                // The daemon is out of descriptors, or the client closed the
+                // connection: other clients may still be served.
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
-                    if timeout(PAUSE, stopping.begun()).await.is_ok() {
+                    if timeout(PAUSE, shutdown.cancelled()).await.is_ok() {
                         return;
                     }
                 }
@@ -85,22 +86,21 @@ impl Server {
         }
     }
 
-    fn take(&self, stream: UnixStream) {
-        if let Ok(seat) = Arc::clone(&self.seats).try_acquire_owned() {
+    fn spawn(&self, stream: UnixStream) {
+        if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
             let router = self.router.clone();
-            let stopping = self.daemon.stopping.clone();
-            let present = self.present.clone();
+            let shutdown = self.daemon.shutdown.clone();
             let counted = self.daemon.metrics.client_connected();
-            tokio::spawn(async move {
-                attend(stream, router, stopping).await;
-                drop((seat, present, counted));
+            self.connections.spawn(async move {
+                serve(stream, router, shutdown).await;
+                drop((permit, counted));
             });
-        } else if let Ok(seat) = Arc::clone(&self.refused).try_acquire_owned() {
+        } else if let Ok(permit) = Arc::clone(&self.refusal_permits).try_acquire_owned() {
             self.daemon.metrics.client_refused();
             let max_clients = self.daemon.max_clients;
             tokio::spawn(async move {
                 let _late = timeout(REFUSED_WITHIN, refuse(stream, max_clients)).await;
-                drop(seat);
+                drop(permit);
             });
         } else {
             self.daemon.metrics.client_refused();
@@ -108,15 +108,15 @@ impl Server {
     }
 }
 
-async fn attend(stream: UnixStream, router: Router, mut stopping: Stopping) {
+async fn serve(stream: UnixStream, router: Router, shutdown: CancellationToken) {
     let peer = match Peer::of(&stream) {
         Ok(peer) => peer,
         Err(error) => {
-            tracing::debug!(%error, "nobody vouches for the peer");
+            tracing::debug!(%error, "the credentials of the peer cannot be read");
             return;
         }
     };
-    let service = Introduced {
+    let service = WithPeer {
         router: TowerToHyperService::new(router),
         peer,
     };
@@ -124,8 +124,8 @@ async fn attend(stream: UnixStream, router: Router, mut stopping: Stopping) {
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = &mut connection => ended,
-        () = stopping.begun() => {
-            // What is being answered is answered: a wait says goodbye.
+        () = shutdown.cancelled() => {
+            // A request in progress is answered to its end: a wait sends `goodbye`.
             connection.as_mut().graceful_shutdown();
             connection.await
         }
@@ -135,13 +135,13 @@ async fn attend(stream: UnixStream, router: Router, mut stopping: Stopping) {
     }
 }
 
-/// Tells the routes who asks. A layer would be a router for each connection.
-struct Introduced {
+/// Adds the peer to each request. A layer would need a router for each connection.
+struct WithPeer {
     router: TowerToHyperService<Router>,
     peer: Peer,
 }
 
-impl Service<Request<Incoming>> for Introduced {
+impl Service<Request<Incoming>> for WithPeer {
     type Response = <TowerToHyperService<Router> as Service<Request<Incoming>>>::Response;
     type Error = <TowerToHyperService<Router> as Service<Request<Incoming>>>::Error;
     type Future = <TowerToHyperService<Router> as Service<Request<Incoming>>>::Future;

@@ -1,4 +1,5 @@
-//! One target of a wait: pinned, and where its records come from.
+//! Resolution of one target of a wait: the pinned cgroup or process, and the topics
+//! that its exits are published under.
 
 use std::io;
 
@@ -12,24 +13,24 @@ use probe_user::{
     },
 };
 
-use super::resolve;
+use super::resolve::{self, refuse_foreign};
 use crate::{
-    access::{peer::Peer, place::Place, refusal::Refusal},
+    access::{directory::CgroupDirectory, peer::Peer, refusal::Refusal},
     api::wait,
     state::{state::State, topics::Topic},
 };
 
-/// See the module.
-pub(crate) struct Aimed {
+/// A target of a request, pinned.
+pub(crate) struct ResolvedTarget {
     pub(crate) target: Target,
     pub(crate) topics: Vec<Topic>,
     pub(crate) default_until: Until,
-    /// Whether the peer may know which processes it is about.
+    /// Whether the peer may know which processes are in the target.
     pub(crate) is_seen: bool,
 }
 
-impl Aimed {
-    /// Whether that can be asked of it.
+impl ResolvedTarget {
+    /// Refuses a condition that this kind of target never fulfils.
     pub(crate) fn check(&self, until: Until) -> Result<(), Refusal> {
         let is_process = self.target.cgroups.is_empty();
         if is_process && !until.is_about_processes() {
@@ -40,8 +41,12 @@ impl Aimed {
     }
 }
 
-/// What a request's target is.
-pub(crate) fn aim(state: &mut State, peer: Peer, target: &wait::Target) -> Result<Aimed, Refusal> {
+/// Pins the target that a request names.
+pub(crate) fn resolve(
+    state: &mut State,
+    peer: Peer,
+    target: &wait::Target,
+) -> Result<ResolvedTarget, Refusal> {
     let wait::Target {
         cgroup,
         process,
@@ -56,16 +61,16 @@ pub(crate) fn aim(state: &mut State, peer: Peer, target: &wait::Target) -> Resul
                 hierarchy: cgroup.hierarchy,
                 id: cgroup.id,
             };
-            let place = resolve::identity(state, id)?;
-            cgroup_at(&place, id, peer)
+            let directory = resolve::identity(state, id)?;
+            cgroup_at(&directory, id, peer)
         }
         (None, Some(process), None, None, None) => {
             process_of(peer, process.pid, Some(process.start_ticks))
         }
         (None, None, Some(path), None, None) => {
-            let place = resolve::directory(state, peer, path)?;
-            let id = place.resolve()?;
-            cgroup_at(&place, id, peer)
+            let directory = resolve::directory(state, peer, path)?;
+            let id = directory.resolve()?;
+            cgroup_at(&directory, id, peer)
         }
         (None, None, None, Some(pid), None) => process_of(peer, *pid, None),
         (None, None, None, None, Some(name)) => container_of(state, peer, name),
@@ -75,31 +80,35 @@ pub(crate) fn aim(state: &mut State, peer: Peer, target: &wait::Target) -> Resul
     }
 }
 
-fn cgroup_at(place: &Place, id: CgroupId, peer: Peer) -> Result<Aimed, Refusal> {
-    let pinned = pin(place, id)?;
-    Ok(Aimed {
+fn cgroup_at(
+    directory: &CgroupDirectory,
+    id: CgroupId,
+    peer: Peer,
+) -> Result<ResolvedTarget, Refusal> {
+    let pinned = pin(directory, id)?;
+    Ok(ResolvedTarget {
         target: Target {
-            cgroups: vec![(pinned, place.path.clone())],
+            cgroups: vec![(pinned, directory.path.clone())],
             processes: Vec::new(),
         },
-        topics: vec![Topic::Cgroup(id.hierarchy, place.path.as_str().into())],
+        topics: vec![Topic::Cgroup(id.hierarchy, directory.path.as_str().into())],
         default_until: Until::Empty,
-        is_seen: peer.sees_uid(None, place.owner()),
+        is_seen: peer.sees_uid(None, directory.owner()),
     })
 }
 
-fn pin(place: &Place, id: CgroupId) -> Result<PinnedCgroup, Refusal> {
-    let pinned = PinnedCgroup::open(id.hierarchy, &place.directory)
+fn pin(directory: &CgroupDirectory, id: CgroupId) -> Result<PinnedCgroup, Refusal> {
+    let pinned = PinnedCgroup::open(id.hierarchy, &directory.location)
         .map_err(|error| refused(error.into()))?;
-    // Another one may have the name by now.
+    // Another cgroup may have the same path by now.
     if pinned.id != id {
         return Err(Refusal::not_found(format!("no cgroup {}", id.id)));
     }
     Ok(pinned)
 }
 
-fn process_of(peer: Peer, pid: u32, start_ticks: Option<u64>) -> Result<Aimed, Refusal> {
-    resolve::refuse_foreign(peer, "a pid")?;
+fn process_of(peer: Peer, pid: u32, start_ticks: Option<u64>) -> Result<ResolvedTarget, Refusal> {
+    refuse_foreign(peer, "a pid")?;
     if pid == 0 {
         return Err(Refusal::bad("pid: 0 is no process"));
     }
@@ -108,7 +117,7 @@ fn process_of(peer: Peer, pid: u32, start_ticks: Option<u64>) -> Result<Aimed, R
         let detail = format!("no process {pid} that started then");
         return Err(Refusal::not_found(detail));
     }
-    Ok(Aimed {
+    Ok(ResolvedTarget {
         is_seen: peer.sees_uid(pinned.uid(), None),
         target: Target {
             cgroups: Vec::new(),
@@ -119,15 +128,17 @@ fn process_of(peer: Peer, pid: u32, start_ticks: Option<u64>) -> Result<Aimed, R
     })
 }
 
-fn container_of(state: &mut State, peer: Peer, name: &str) -> Result<Aimed, Refusal> {
-    let (found, places) = resolve::container(state, peer, name)?;
+fn container_of(state: &mut State, peer: Peer, name: &str) -> Result<ResolvedTarget, Refusal> {
+    let (found, directories) = resolve::container(state, peer, name)?;
     let mut target = Target::default();
-    for place in &places {
-        let id = place.resolve()?;
-        target.cgroups.push((pin(place, id)?, place.path.clone()));
+    for directory in &directories {
+        let id = directory.resolve()?;
+        target
+            .cgroups
+            .push((pin(directory, id)?, directory.path.clone()));
     }
     for init in &found.inits {
-        // One that is gone need not be waited for.
+        // An init that is gone needs no wait.
         if let Ok(pinned) = PinnedProcess::open(init.pid, Backend::Pidfd)
             && pinned.start_ticks() == init.start_ticks
         {
@@ -137,10 +148,10 @@ fn container_of(state: &mut State, peer: Peer, name: &str) -> Result<Aimed, Refu
     if target.cgroups.is_empty() && target.processes.is_empty() {
         return Err(Refusal::not_found(format!("container '{name}' is gone")));
     }
-    // A record names one cgroup: the first that it has.
-    let first = places.first();
+    // A record names only the first of its cgroups.
+    let first = directories.first();
     let topic = first.map(|it| Topic::Cgroup(it.mount.hierarchy, it.path.as_str().into()));
-    Ok(Aimed {
+    Ok(ResolvedTarget {
         target,
         topics: topic.into_iter().collect(),
         default_until: Until::Stopped,
@@ -148,7 +159,7 @@ fn container_of(state: &mut State, peer: Peer, name: &str) -> Result<Aimed, Refu
     })
 }
 
-/// Why a target cannot be pinned.
+/// The refusal for a target that cannot be pinned.
 fn refused(error: TargetError) -> Refusal {
     use probe_user::unstable::{cgroup::pinned::PinError, proc::pinned::PinProcessError};
     let detail = chain(&error);
@@ -161,7 +172,7 @@ fn refused(error: TargetError) -> Refusal {
     }
 }
 
-/// The error and what caused it, in one line.
+/// The error and its causes in one line.
 fn chain(error: &dyn std::error::Error) -> String {
     let mut line = error.to_string();
     let mut cause = error.source();
@@ -172,7 +183,7 @@ fn chain(error: &dyn std::error::Error) -> String {
     line
 }
 
-/// Why a wait that was pinned cannot be armed.
+/// The refusal for a pinned target that cannot be armed.
 pub(crate) fn unarmed(error: &io::Error) -> Refusal {
     if no_room(error) {
         return full(&error.to_string());

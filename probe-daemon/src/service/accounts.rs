@@ -1,32 +1,32 @@
 //! Users and groups by name, as `/etc/passwd` and `/etc/group` have them.
 //!
-//! Not by the C library's name service: a static binary has none, and a
-//! directory somewhere in the network must not hold up the start of what others
-//! wait with. Numbers are taken as they are.
+//! Not by the C library's name service: a static binary has none, and a directory
+//! service in the network must not delay the start of the daemon. A number needs no
+//! entry.
 
 use std::{fs, path::Path};
 
-/// Whom a process can run as.
+/// A user that the daemon can run as.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
-    /// As it was asked for.
+    /// The name or number in the configuration.
     pub name: String,
     /// Its number.
     pub uid: u32,
-    /// Its first group; of a number without an entry the same number.
+    /// Its primary group; for a number without an entry the same number.
     pub gid: u32,
 }
 
-/// Who may be given a socket.
+/// A group that the socket can belong to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Group {
-    /// As it was asked for.
+    /// The name or number in the configuration.
     pub name: String,
     /// Its number.
     pub gid: u32,
 }
 
-/// Those that the machine's files list.
+/// The contents of the two files.
 #[derive(Clone, Debug, Default)]
 pub struct Accounts {
     passwd: String,
@@ -34,7 +34,7 @@ pub struct Accounts {
 }
 
 impl Accounts {
-    /// Those of this machine. A file that cannot be read lists nobody.
+    /// The accounts of this machine. A file that cannot be read counts as empty.
     #[must_use]
     pub fn system() -> Self {
         let read = |path: &str| fs::read_to_string(Path::new(path)).unwrap_or_default();
@@ -72,9 +72,9 @@ impl Accounts {
         let listed = self.group.lines().find_map(|line| {
             // name:password:gid:members
             let mut fields = line.split(':');
-            let is_it = fields.next()? == name;
+            let is_match = fields.next()? == name;
             let gid = fields.nth(1)?.parse().ok()?;
-            is_it.then_some(gid)
+            is_match.then_some(gid)
         });
         let gid = listed.or_else(|| name.parse().ok())?;
         Some(Group {

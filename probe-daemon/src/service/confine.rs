@@ -1,5 +1,5 @@
-//! From a privileged process with programs attached to one that can do little
-//! else than serve: the order of the steps.
+//! The steps, in order, by which the daemon gives up what it does not need once its
+//! BPF programs are attached: user and capabilities, files, system calls.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use super::{
     sandbox::{self, CallError, FileError, Files, Limit},
 };
 
-/// Why the daemon would have more rights than it needs.
+/// Why the daemon could not give up a right.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfineError {
     /// User and capabilities.
@@ -27,7 +27,7 @@ pub enum ConfineError {
 }
 
 impl ConfineError {
-    /// What to do.
+    /// What a user can do about it.
     #[must_use]
     pub fn hint(&self) -> &'static str {
         match self {
@@ -40,30 +40,30 @@ impl ConfineError {
     }
 }
 
-/// What the daemon will look at.
+/// The files that the daemon goes on using.
 #[derive(Clone, Copy, Debug)]
-pub struct Sight<'a> {
+pub(crate) struct FileNeeds<'a> {
     /// The cgroup mounts.
-    pub mounts: &'a [Mount],
-    /// Where runtimes keep state.
-    pub roots: &'a StateRoots,
-    /// Where the socket is to be removed from at the end, if it is ours.
-    pub socket_directory: Option<&'a Path>,
+    pub(crate) mounts: &'a [Mount],
+    /// State directories of container runtimes.
+    pub(crate) roots: &'a StateRoots,
+    /// The directory of the socket, which the daemon removes at the end if it made it.
+    pub(crate) socket_directory: Option<&'a Path>,
 }
 
-/// To be called once everything that needs a privilege is done, before the
-/// first other thread. `works` tries what the daemon will do with its maps, see
-/// [`privileges::drop_to`].
-pub fn confine(
+/// Gives up everything but what serving needs. To be called once everything that
+/// needs a privilege is done, and before a second thread exists. `works` tries what
+/// the daemon will do with its maps, see [`privileges::drop_to`].
+pub(crate) fn confine(
     config: &Config,
-    sight: Sight<'_>,
+    needs: FileNeeds<'_>,
     works: impl FnMut() -> bool + Send,
 ) -> Result<(), ConfineError> {
     privileges::drop_to(config.account.as_ref(), config.runtime_names, works)?;
     let files = Files::needed(
-        sight.mounts,
-        sight.roots,
-        sight.socket_directory,
+        needs.mounts,
+        needs.roots,
+        needs.socket_directory,
         config.runtime_names,
     );
     if sandbox::limit_files(&files)? == Limit::None && config.runtime_names {

@@ -1,33 +1,33 @@
-//! Why the daemon does not serve, or no longer.
+//! Errors of the daemon's start and run.
 
 use std::io;
 
 use probe_user::unstable::{bpf::load::LoadError, cgroup::mounts::MountError};
 
-use super::{confine::ConfineError, limits::TooMany, socket::SocketError};
+use super::{confine::ConfineError, limits::TooManyClients, socket::SocketError};
 
-/// Why the daemon does not serve, or no longer.
+/// Why the daemon does not serve, or stopped serving.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// There are not enough descriptors for the clients asked for.
+    /// The limit of file descriptors is too low for the configured number of clients.
     #[error(transparent)]
-    Clients(#[from] TooMany),
-    /// There is no socket.
+    Clients(#[from] TooManyClients),
+    /// The socket could not be made or taken over.
     #[error(transparent)]
     Socket(#[from] SocketError),
-    /// The cgroup mounts are not to be found.
+    /// The cgroup mounts could not be read.
     #[error(transparent)]
     Mounts(#[from] MountError),
-    /// Nothing loaded the programs.
+    /// The thread that loads the BPF programs could not run.
     #[error("no thread could load the kernel half")]
     NotLoaded,
-    /// The programs do not run.
+    /// The BPF programs could not be loaded or attached.
     #[error(transparent)]
     Load(#[from] LoadError),
-    /// It would have more rights than it needs.
+    /// A right that the daemon does not need could not be given up.
     #[error(transparent)]
     Confine(#[from] ConfineError),
-    /// The socket or the rings broke.
+    /// The socket or a ring buffer failed.
     #[error("cannot serve")]
     Serve(#[from] io::Error),
 }

@@ -1,4 +1,4 @@
-//! How many clients the limit of file descriptors allows.
+//! The number of clients that the limit of file descriptors allows.
 
 use rustix::{
     io::Errno,
@@ -6,33 +6,33 @@ use rustix::{
 };
 use tracing::debug;
 
-/// Descriptors that are nobody's: programs, maps, rings, the log, the runtime's,
-/// and those of a scan of `/proc`.
+/// Descriptors that are not for clients: programs, maps, rings, the log, the
+/// runtime's, and those of a scan of `/proc`.
 const OWN: u64 = 256;
 
-/// A connection is one descriptor, a watched cgroup three, shared by all who wait
-/// for it. Three of five go to connections: at the limit each five clients can
-/// watch more than one cgroup of their own, and 20,000 descriptors serve 11,846
-/// clients with 2,632 cgroups.
-const CLIENTS: u64 = 3;
-const OF: u64 = 5;
+/// Share of the descriptors for connections: three of five. A connection takes one
+/// descriptor, a watched cgroup three, which all its waits share. At the limit every
+/// five clients can watch more than one cgroup of their own: 20,000 descriptors serve
+/// 11,846 clients with 2,632 cgroups.
+const CLIENT_SHARE: u64 = 3;
+const SHARES: u64 = 5;
 
-/// Unless more are asked for: what one machine's tools may want at once, not what
-/// one user may take of its memory.
-const MOST_UNASKED: u64 = 16_384;
+/// Limit unless the configuration sets one: enough for the tools of one machine, and
+/// a bound for the memory that one user can take.
+const MAX_DEFAULT: u64 = 16_384;
 
-/// Why so many clients cannot be served.
+/// The limit of file descriptors is too low for the configured number of clients.
 #[derive(Debug, thiserror::Error)]
 #[error("{asked} clients cannot be served with {limit} file descriptors")]
-pub struct TooMany {
-    /// What was asked for.
+pub struct TooManyClients {
+    /// The configured number.
     pub asked: usize,
-    /// What the kernel allows this process.
+    /// The hard limit of file descriptors.
     pub limit: u64,
 }
 
-impl TooMany {
-    /// What to do.
+impl TooManyClients {
+    /// What a user can do about it.
     #[must_use]
     pub fn hint(&self) -> String {
         format!(
@@ -42,19 +42,19 @@ impl TooMany {
     }
 }
 
-/// How many connections are served at once. Raises the soft limit to the hard
-/// one.
-pub fn max_clients(asked: Option<usize>) -> Result<usize, TooMany> {
+/// The number of connections that are served at once. Raises the soft limit of file
+/// descriptors to the hard one.
+pub(crate) fn max_clients(asked: Option<usize>) -> Result<usize, TooManyClients> {
     derive(raise(), asked)
 }
 
-fn derive(limit: u64, asked: Option<usize>) -> Result<usize, TooMany> {
+fn derive(limit: u64, asked: Option<usize>) -> Result<usize, TooManyClients> {
     let usable = limit.saturating_sub(OWN);
     match asked {
-        Some(asked) if asked as u64 > usable => Err(TooMany { asked, limit }),
+        Some(asked) if asked as u64 > usable => Err(TooManyClients { asked, limit }),
         Some(asked) => Ok(asked),
         None => {
-            let share = (usable.saturating_mul(CLIENTS) / OF).clamp(1, MOST_UNASKED);
+            let share = (usable.saturating_mul(CLIENT_SHARE) / SHARES).clamp(1, MAX_DEFAULT);
             Ok(usize::try_from(share).unwrap_or(usize::MAX))
         }
     }
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn who_asks_gets_what_the_limit_has_and_no_more() {
+    fn a_configured_number_is_bounded_by_the_limit() {
         assert_eq!(derive(20_000, Some(19_744)).ok(), Some(19_744));
         let error = derive(20_000, Some(19_745)).expect_err("one too many");
         assert!(error.hint().contains("19744"), "{}", error.hint());

@@ -1,27 +1,27 @@
-//! `probe daemon`: one privileged process, everybody's instant waits.
+//! The run of the daemon as a service: configuration, socket, privileges, sandbox and
+//! systemd around the HTTP server.
 //!
 //! ```text
-//! DECISIVE ══→ Hub ─────────── bells ──→ waits ──┐ lines
-//! STREAM ════→ Engine ──→ tracker, history       ▼
-//! /proc ────────┘ │└────→ process table ───→ routes ──→ connections
-//!                 └─────→ topics ──→ mailboxes ──┘ ▲
-//!                                                Peer
+//! BPF wake-ups ─→ Hub ───────────────────→ waits ────┐ lines
+//! BPF stream ───→ Engine ─→ tracker, history         ▼
+//! /proc ────────────┘ │└──→ process table ───────→ routes ─→ connections
+//!                     └───→ topics ─→ mailboxes ─────┘ ▲
+//!                                                    Peer
 //! ```
 //!
-//! One thread, one runtime. `engine` keeps what is known; `routes` read it;
-//! `server` bounds who may ask. What a client says is resolved by `aim`, and
-//! what it may know is decided by `peer`. What is left of the privileges that
-//! the start needs is in [`confine`].
+//! One thread, one tokio runtime. The engine of `state` keeps what is known and the
+//! routes of `http` read it; its server bounds the connections. `access` decides what
+//! a peer may see. After the start, [`confine`] gives up the privileges that it needed.
 
-pub mod accounts;
-pub mod config;
-pub mod confine;
+mod accounts;
+mod config;
+mod confine;
 mod error;
-pub mod limits;
-pub mod notify;
-pub mod privileges;
-pub mod sandbox;
-pub mod socket;
+mod limits;
+mod notify;
+mod privileges;
+mod sandbox;
+mod socket;
 
 use std::{
     io,
@@ -41,89 +41,90 @@ use probe_user::{
     },
 };
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
-pub use self::error::RunError;
+pub use self::{
+    accounts::{Account, Accounts, Group},
+    config::{Config, ConfigError, History, MaxClients, Mode, Settings},
+    confine::ConfineError,
+    error::RunError,
+    limits::TooManyClients,
+    notify::{Environment, Supervisor},
+    privileges::PrivilegeError,
+    sandbox::{CallError, FileError},
+    socket::SocketError,
+};
 use self::{
-    config::Config,
-    confine::Sight,
-    notify::Supervisor,
-    socket::{Listening, Place},
+    confine::FileNeeds,
+    socket::{Listening, SocketOptions},
 };
 pub use crate::http::routes::document;
 use crate::{
     api::info::Kernel,
-    http::{
-        Daemon,
-        server::Server,
-        stopping::{Stop, Stopping},
-    },
+    http::{Daemon, server::Server},
     state::{engine::Engine, metrics::Metrics},
 };
 
-/// What a supervisor gave.
+/// What the process inherited from its supervisor.
 #[derive(Debug)]
-pub struct Outside {
-    /// Whom to tell.
+pub struct Inherited {
+    /// Where to report readiness.
     pub supervisor: Supervisor,
-    /// The socket that it listens to.
-    pub passed: Option<UnixListener>,
+    /// The listening socket, if the supervisor made it (`LISTEN_FDS`).
+    pub socket: Option<UnixListener>,
 }
 
-/// How long waits in flight have to say goodbye.
+/// Time for the running waits to send `goodbye` when the daemon stops.
 const FAREWELL: Duration = Duration::from_secs(2);
 
-/// Twice what a trace has: every start is in it as well, and nobody must miss an
-/// exit because the daemon answered somebody else.
+/// Twice the ring of a trace: the daemon's stream has every start as well, and must
+/// not overflow while the daemon answers a request.
 const STREAM_BYTES: u32 = 8 << 20;
 
-/// Serves until `stop`; `announce` is told when it begins.
+/// Serves until `stop` resolves; calls `announce` with a status line when the daemon
+/// is ready.
 pub async fn run(
     config: Config,
-    outside: Outside,
+    inherited: Inherited,
     announce: impl FnOnce(&str),
     stop: impl Future<Output = i32>,
 ) -> Result<(), RunError> {
     let max_clients = limits::max_clients(config.max_clients)?;
-    let listening = match outside.passed {
+    let listening = match inherited.socket {
         Some(socket) => Listening::passed(socket)?,
-        None => Listening::bind(Place::of(&config))?,
+        None => Listening::bind(SocketOptions::of(&config))?,
     };
-    let (stopper, stopping) = Stop::new();
-    let daemon = Arc::new(load(&config, &listening, max_clients, stopping.clone()).await?);
+    let shutdown = CancellationToken::new();
+    let daemon = Arc::new(load(&config, &listening, max_clients, shutdown.clone()).await?);
     let hub = Arc::clone(&daemon.hub);
-    let mut keeping_up = tokio::spawn(Arc::clone(&daemon.engine).run(hub));
+    let mut engine = tokio::spawn(Arc::clone(&daemon.engine).run(hub));
     let listener = tokio::net::UnixListener::from_std(listening.socket()?)?;
-    let (server, everybody_gone) = Server::new(daemon, listener);
-    let serving = tokio::spawn(server.run(stopping));
-    let supervisor = outside.supervisor;
+    let serving = tokio::spawn(Server::new(daemon, listener).run());
+    let supervisor = inherited.supervisor;
     let status = format!("serving at most {max_clients} clients");
     supervisor.ready(&status);
     announce(&status);
     tokio::select! {
-        ended = &mut keeping_up => return Err(ended.unwrap_or_else(io::Error::other).into()),
+        ended = &mut engine => return Err(ended.unwrap_or_else(io::Error::other).into()),
         () = supervisor.keep_alive() => {}
         _ = stop => {}
     }
     supervisor.stopping();
-    stopper.now();
-    let over = async {
-        _ = serving.await;
-        everybody_gone.await;
-    };
-    if timeout(FAREWELL, over).await.is_err() {
+    shutdown.cancel();
+    if timeout(FAREWELL, serving).await.is_err() {
         tracing::info!("some clients did not take the goodbye in time");
     }
     Ok(())
 }
 
-/// Everything that needs a privilege, and then there are none.
+/// Does everything that needs a privilege, then drops the privileges.
 async fn load(
     config: &Config,
     listening: &Listening,
     max_clients: usize,
-    stopping: Stopping,
+    shutdown: CancellationToken,
 ) -> Result<Daemon, RunError> {
-    let begun = Instant::now();
+    let started = Instant::now();
     let mounts = Mounts::read()?;
     let roots = StateRoots::system(None, Vec::new());
     let resolver = Resolver::new(roots.clone());
@@ -134,21 +135,21 @@ async fn load(
     metrics.set_ring_bytes(STREAM_BYTES);
     let counted = Arc::clone(&metrics);
     let engine = Engine::new(stream, mounts.clone(), resolver, config.history, counted);
-    let sight = Sight {
+    let needs = FileNeeds {
         mounts: &mounts,
         roots: &roots,
         socket_directory: listening.directory(),
     };
-    // Remembered: nobody reads the kernel's types afterwards.
+    // Computed now and cached: the kernel's types cannot be read afterwards.
     let _is_late = departure::is_late();
-    confine::confine(config, sight, || hub.can_watch())?;
+    confine::confine(config, needs, || hub.can_watch())?;
     Ok(Daemon {
         kernel: kernel(&hub),
         hub: Arc::new(hub),
         engine: Arc::new(engine),
         metrics,
-        stopping,
-        begun,
+        shutdown,
+        started,
         max_clients,
         history: config.history as u64,
     })

@@ -1,7 +1,8 @@
-//! What a supervisor is told: `sd_notify(3)` and its watchdog.
+//! Notifications to the supervisor: `sd_notify(3)` and its watchdog.
 //!
-//! A datagram of text; the protocol is stable and small enough to speak it
-//! without a library. Nothing is said where nobody asked.
+//! Not by the crate `sd-notify` (0.5): it has no addresses in the abstract namespace,
+//! its send blocks the runtime's thread while the supervisor's queue is full, and it
+//! reads the environment by itself, where here only the command does.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -19,7 +20,7 @@ use std::{
 
 use tracing::{debug, warn};
 
-/// What a supervisor put into the environment.
+/// The variables of the protocol, as the environment has them.
 #[derive(Clone, Debug, Default)]
 pub struct Environment {
     /// `NOTIFY_SOCKET`.
@@ -30,15 +31,16 @@ pub struct Environment {
     pub watchdog_pid: Option<OsString>,
 }
 
-/// Who started us and wants to know.
+/// The supervisor that started the daemon; without one every notification does
+/// nothing.
 #[derive(Debug, Default)]
 pub struct Supervisor {
     address: Option<SocketAddr>,
-    patience: Option<Duration>,
+    watchdog_timeout: Option<Duration>,
 }
 
 impl Supervisor {
-    /// As the environment says; nobody if it says nothing.
+    /// The supervisor that the environment names.
     #[must_use]
     pub fn new(environment: &Environment) -> Self {
         let address = environment.socket.as_deref().and_then(|text| {
@@ -47,40 +49,40 @@ impl Supervisor {
                 .ok()
         });
         Self {
-            patience: address.as_ref().and_then(|_| patience(environment)),
+            watchdog_timeout: address.as_ref().and_then(|_| watchdog_timeout(environment)),
             address,
         }
     }
 
-    /// How often [`Supervisor::alive`] is expected: half of the time after which
-    /// the supervisor ends us. `None` if it does not watch.
+    /// Period of [`Supervisor::alive`]: half of the time after which the supervisor
+    /// kills the daemon. `None` if there is no watchdog.
     #[must_use]
     pub fn watchdog(&self) -> Option<Duration> {
-        self.patience.map(|patience| patience / 2)
+        self.watchdog_timeout.map(|timeout| timeout / 2)
     }
 
-    /// From now on everything is served.
+    /// Reports that the daemon serves requests.
     pub fn ready(&self, status: &str) {
-        self.say(&format!("READY=1\nSTATUS={}", one_line(status)));
+        self.send(&format!("READY=1\nSTATUS={}", one_line(status)));
     }
 
-    /// What the supervisor shows to people.
+    /// Reports a status line, which the supervisor shows to people.
     pub fn status(&self, status: &str) {
-        self.say(&format!("STATUS={}", one_line(status)));
+        self.send(&format!("STATUS={}", one_line(status)));
     }
 
-    /// From now on nothing new is served.
+    /// Reports that the daemon stops.
     pub fn stopping(&self) {
-        self.say("STOPPING=1");
+        self.send("STOPPING=1");
     }
 
-    /// What is done every [`Supervisor::watchdog`], by the loop that serves, so
-    /// that one that stands still is noticed.
+    /// Feeds the watchdog; to be called every [`Supervisor::watchdog`] by the thread
+    /// that serves, so that the supervisor notices when it hangs.
     pub fn alive(&self) {
-        self.say("WATCHDOG=1");
+        self.send("WATCHDOG=1");
     }
 
-    /// [`Supervisor::alive`] for ever, within the runtime that serves.
+    /// Calls [`Supervisor::alive`] for ever, within the runtime that serves.
     pub async fn keep_alive(&self) {
         let Some(period) = self.watchdog() else {
             return std::future::pending().await;
@@ -92,9 +94,9 @@ impl Supervisor {
         }
     }
 
-    /// A new socket each time: systemd makes its own anew when it is restarted,
-    /// and a full queue must not block the loop.
-    fn say(&self, message: &str) {
+    /// Sends on a new socket each time, because systemd replaces its own when it is
+    /// restarted; does not block, because a full queue must not stop the daemon.
+    fn send(&self, message: &str) {
         let Some(address) = &self.address else {
             return;
         };
@@ -108,7 +110,7 @@ impl Supervisor {
     }
 }
 
-/// `/path`, or `@name` in the abstract namespace.
+/// Parses `/path`, or `@name` in the abstract namespace.
 fn address(text: &OsStr) -> io::Result<SocketAddr> {
     match text.as_bytes() {
         [b'@', name @ ..] => SocketAddr::from_abstract_name(name),
@@ -117,15 +119,16 @@ fn address(text: &OsStr) -> io::Result<SocketAddr> {
     }
 }
 
-/// `WATCHDOG_PID` says whom it means: the variables are inherited by children.
-fn patience(environment: &Environment) -> Option<Duration> {
+/// The time in `WATCHDOG_USEC`, unless `WATCHDOG_PID` names another process: children
+/// inherit the variables.
+fn watchdog_timeout(environment: &Environment) -> Option<Duration> {
     let number = |text: &OsString| text.to_str()?.parse::<u64>().ok();
     let is_ours = match &environment.watchdog_pid {
         Some(pid) => number(pid) == Some(process::id().into()),
         None => true,
     };
     let microseconds = number(environment.watchdog_usec.as_ref()?)?;
-    // An interval of nothing is none.
+    // 0 means that there is no watchdog.
     (is_ours && microseconds > 1).then(|| Duration::from_micros(microseconds))
 }
 
@@ -145,39 +148,39 @@ mod tests {
         }
     }
 
-    fn heard(socket: &UnixDatagram) -> String {
+    fn received(socket: &UnixDatagram) -> String {
         let mut buffer = [0; 256];
         let length = socket.recv(&mut buffer).expect("a message");
         String::from_utf8_lossy(&buffer[..length]).into_owned()
     }
 
     #[test]
-    fn a_supervisor_at_a_path_hears_every_state() {
+    fn a_supervisor_at_a_path_receives_every_state() {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("notify");
         let socket = UnixDatagram::bind(&path).expect("bound");
         let supervisor = Supervisor::new(&environment(path.to_str().expect("text")));
         supervisor.ready("serving\nall");
-        assert_eq!(heard(&socket), "READY=1\nSTATUS=serving all");
+        assert_eq!(received(&socket), "READY=1\nSTATUS=serving all");
         supervisor.alive();
-        assert_eq!(heard(&socket), "WATCHDOG=1");
+        assert_eq!(received(&socket), "WATCHDOG=1");
         supervisor.status("3 waits");
-        assert_eq!(heard(&socket), "STATUS=3 waits");
+        assert_eq!(received(&socket), "STATUS=3 waits");
         supervisor.stopping();
-        assert_eq!(heard(&socket), "STOPPING=1");
+        assert_eq!(received(&socket), "STOPPING=1");
     }
 
     #[test]
-    fn an_abstract_address_is_one_too() {
+    fn a_supervisor_in_the_abstract_namespace_is_notified() {
         let name = format!("probe-notify-{}", process::id());
         let address = SocketAddr::from_abstract_name(&name).expect("short");
         let socket = UnixDatagram::bind_addr(&address).expect("bound");
         Supervisor::new(&environment(&format!("@{name}"))).stopping();
-        assert_eq!(heard(&socket), "STOPPING=1");
+        assert_eq!(received(&socket), "STOPPING=1");
     }
 
     #[test]
-    fn the_watchdog_is_fed_twice_as_often_as_it_asks() {
+    fn the_watchdog_is_fed_twice_in_its_time() {
         let supervisor = Supervisor::new(&environment("/nowhere"));
         assert_eq!(supervisor.watchdog(), Some(Duration::from_millis(1500)));
         let with_pid = |pid: u32| Environment {
@@ -191,11 +194,11 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_told_where_nobody_asked() {
-        let nobody = Supervisor::new(&Environment::default());
-        nobody.ready("serving");
-        assert_eq!(nobody.watchdog(), None);
-        // A kind of address that systemd has for virtual machines only.
+    fn without_a_usable_address_nothing_is_sent() {
+        let none = Supervisor::new(&Environment::default());
+        none.ready("serving");
+        assert_eq!(none.watchdog(), None);
+        // systemd has this kind of address for virtual machines only.
         let unknown = Supervisor::new(&environment("vsock:2:1234"));
         unknown.ready("serving");
         assert_eq!(unknown.watchdog(), None);
@@ -207,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_supervisor_that_is_gone_is_no_failure() {
+    fn a_supervisor_that_is_gone_is_ignored() {
         Supervisor::new(&environment("/nowhere/at/all")).ready("serving");
     }
 }

@@ -1,9 +1,8 @@
-//! What the daemon may still do once its programs are attached: as little as
-//! the kernel lets it work with.
+//! User and capabilities: once its programs are attached, the daemon keeps only the
+//! capabilities without which this kernel does not let it work.
 //!
-//! Identity and capabilities are a thread's, not a process's, and this changes
-//! those of the calling one. So it runs while there is no other, and refuses to
-//! otherwise.
+//! User and capabilities belong to a thread, not to the process, and the calls here
+//! change those of the calling thread. So they refuse to run beside another thread.
 
 use std::{
     fs, io,
@@ -29,25 +28,25 @@ use super::accounts::Account;
 /// Why privileges were not dropped.
 #[derive(Debug, thiserror::Error)]
 pub enum PrivilegeError {
-    /// A thread would have kept them.
+    /// Another thread would have kept them.
     #[error("{0} threads run where there may be one only")]
     Threads(usize),
-    /// `/proc/self/task` is not readable, so nobody knows.
+    /// `/proc/self/task` is not readable.
     #[error("cannot count the threads")]
     Count(#[source] io::Error),
     /// The kernel refused a step.
     #[error("cannot {step}")]
     Step {
-        /// Which.
+        /// The step.
         step: &'static str,
-        /// Why.
+        /// The cause.
         #[source]
         source: Errno,
     },
 }
 
 impl PrivilegeError {
-    /// What to do.
+    /// What a user can do about it.
     #[must_use]
     pub fn hint(&self) -> &'static str {
         match self {
@@ -61,38 +60,38 @@ impl PrivilegeError {
     }
 }
 
-/// Sets that are tried in this order for the daily work on maps and rings.
-const ENOUGH: [CapabilitySet; 3] = [
+/// Sets that are tried, in this order, for the work on maps and rings.
+const CANDIDATES: [CapabilitySet; 3] = [
     CapabilitySet::empty(),
     CapabilitySet::BPF,
     CapabilitySet::BPF.union(CapabilitySet::PERFMON),
 ];
 
-/// What reads a state directory of another user.
+/// The capability that reads state directories of other users.
 const READ_ALL: CapabilitySet = CapabilitySet::DAC_READ_SEARCH;
 
-/// A thread that was joined is listed for a moment still.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// Time for a joined thread to disappear from `/proc/self/task`.
+const THREAD_EXIT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Becomes `account` and keeps what `works` needs, and with `reads_all` what
-/// reads other users' state. `works` is a trial, for example a map update, in a
-/// thread that has only the capabilities in question: whether `CAP_BPF` is needed
-/// for it depends on the kernel and on `kernel.unprivileged_bpf_disabled`.
-pub fn drop_to(
+/// Changes to `account` and drops all capabilities but those that `works` needs, and
+/// with `reads_all` the one that reads other users' state. `works` is a trial, for
+/// example a map update, and runs in a thread with a candidate set: whether it needs
+/// `CAP_BPF` depends on the kernel and on `kernel.unprivileged_bpf_disabled`.
+pub(super) fn drop_to(
     account: Option<&Account>,
     reads_all: bool,
     works: impl FnMut() -> bool + Send,
 ) -> Result<(), PrivilegeError> {
     await_single_thread()?;
     let permitted = step("read the capabilities", capabilities(None))?.permitted;
-    let mut kept = enough(permitted, works);
+    let mut kept = sufficient(permitted, works);
     if reads_all {
         if !permitted.contains(READ_ALL) {
             warn!("runtime-names: there is no CAP_DAC_READ_SEARCH that could be kept");
         }
         kept |= permitted & READ_ALL;
     }
-    // The trials' threads are gone in a moment.
+    // The threads of the trials exit in a moment.
     await_single_thread()?;
     empty_bounding_set()?;
     if let Some(account) = account {
@@ -101,11 +100,11 @@ pub fn drop_to(
         step("keep no capabilities", set_keep_capabilities(false))?;
     }
     keep(kept)?;
-    // Before Linux 4.3 there is none to clear.
+    // Before Linux 4.3 there is no ambient set.
     let _absent = clear_ambient_capability_set();
     step("set no_new_privs", set_no_new_privs(true))?;
-    // A change of the user makes our own /proc/self root's, and with it the
-    // programs' counters.
+    // A change of the user makes /proc/self belong to root, and with it the counters
+    // of the programs.
     let dumpable = set_dumpable_behavior(DumpableBehavior::Dumpable);
     step("keep /proc/self ours", dumpable)?;
     info!(
@@ -116,15 +115,15 @@ pub fn drop_to(
     Ok(())
 }
 
-/// Gives up what [`drop_to`] kept for reading others' state.
-pub fn read_no_more() -> Result<(), PrivilegeError> {
+/// Drops the capability that [`drop_to`] kept for reading other users' state.
+pub(super) fn read_no_more() -> Result<(), PrivilegeError> {
     let permitted = step("read the capabilities", capabilities(None))?.permitted;
     keep(permitted - READ_ALL)
 }
 
-/// The first set with which it works; all that there is if it does with none.
-fn enough(permitted: CapabilitySet, mut works: impl FnMut() -> bool + Send) -> CapabilitySet {
-    for set in ENOUGH.map(|set| set & permitted) {
+/// The first candidate set with which `works` succeeds; all of them if none does.
+fn sufficient(permitted: CapabilitySet, mut works: impl FnMut() -> bool + Send) -> CapabilitySet {
+    for set in CANDIDATES.map(|set| set & permitted) {
         let works = &mut works;
         let trial = || keep(set).is_ok() && works();
         let is_enough = thread::scope(|scope| scope.spawn(trial).join().unwrap_or(false));
@@ -153,15 +152,16 @@ fn become_account(account: &Account) -> Result<(), PrivilegeError> {
     step("change the user", set_thread_res_uid(uid, uid, uid))
 }
 
-/// So that not even a program with file capabilities could get one back. Who is
-/// not root may not, and `no_new_privs` says the same.
+/// Empties the bounding set, so that not even a program with file capabilities could
+/// get a capability back. Without root this fails, but `no_new_privs` has the same
+/// effect.
 fn empty_bounding_set() -> Result<(), PrivilegeError> {
     for number in 0..u64::BITS {
         let capability = CapabilitySet::from_bits_retain(1 << number);
         match capability_is_in_bounding_set(capability) {
             Ok(true) => {}
             Ok(false) => continue,
-            // The kernel has no more.
+            // The kernel has no further capability.
             Err(_) => break,
         }
         match remove_capability_from_bounding_set(capability) {
@@ -176,13 +176,13 @@ fn empty_bounding_set() -> Result<(), PrivilegeError> {
 }
 
 fn await_single_thread() -> Result<(), PrivilegeError> {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + THREAD_EXIT_TIMEOUT;
     loop {
         let threads = fs::read_dir("/proc/self/task").map_err(PrivilegeError::Count)?;
         match threads.count() {
             1 => return Ok(()),
             count if Instant::now() >= deadline => return Err(PrivilegeError::Threads(count)),
-            // Nothing tells when the kernel has released it.
+            // No event reports that the kernel has released a thread.
             _ => park_timeout(Duration::from_millis(1)),
         }
     }
@@ -196,23 +196,23 @@ fn step<T>(step: &'static str, result: Result<T, Errno>) -> Result<T, PrivilegeE
 mod tests {
     use super::*;
 
-    /// What a thread has by now.
+    /// The capabilities of the calling thread.
     fn permitted() -> CapabilitySet {
         capabilities(None).expect("asked").permitted
     }
 
     #[test]
-    fn other_threads_are_a_reason_to_refuse() {
-        // The harness runs this in a thread of its own.
+    fn privileges_are_not_dropped_beside_other_threads() {
+        // The harness runs the test in a second thread.
         let error = drop_to(None, false, || true).expect_err("two threads");
         assert!(matches!(error, PrivilegeError::Threads(2..)), "{error:?}");
     }
 
     #[test]
-    fn what_works_without_keeps_nothing() {
+    fn a_trial_that_needs_nothing_keeps_nothing() {
         let before = permitted();
         let mut tried = Vec::new();
-        let kept = enough(before, || {
+        let kept = sufficient(before, || {
             tried.push(permitted());
             true
         });
@@ -222,18 +222,18 @@ mod tests {
     }
 
     #[test]
-    fn what_needs_a_capability_keeps_it() {
+    fn a_trial_that_needs_a_capability_keeps_it() {
         let before = permitted();
         let needed = CapabilitySet::BPF & before;
-        assert_eq!(enough(before, || permitted().contains(needed)), needed);
+        assert_eq!(sufficient(before, || permitted().contains(needed)), needed);
         let both = (CapabilitySet::BPF | CapabilitySet::PERFMON) & before;
-        assert_eq!(enough(before, || permitted().contains(both)), both);
+        assert_eq!(sufficient(before, || permitted().contains(both)), both);
     }
 
     #[test]
-    fn what_never_works_keeps_both_and_no_more() {
+    fn a_trial_that_always_fails_keeps_both_candidates() {
         let all = CapabilitySet::BPF | CapabilitySet::PERFMON;
         let before = permitted();
-        assert_eq!(enough(before, || false), all & before);
+        assert_eq!(sufficient(before, || false), all & before);
     }
 }

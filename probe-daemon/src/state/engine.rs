@@ -29,7 +29,7 @@ use super::{
     scan::{Piece, Scan},
     state::State,
 };
-use crate::{access::visibility::Views, state::metrics::Metrics};
+use crate::{access::visibility::Visibility, state::metrics::Metrics};
 
 /// Time between two drains while records come and somebody reads along, or
 /// nobody does.
@@ -64,8 +64,8 @@ impl Engine {
     pub(crate) fn now(&self) -> MutexGuard<'_, State> {
         let mut state = self.lock();
         state.drain_by(boottime_ns());
-        // Whoever had that pid may be gone.
-        state.views = Views::default();
+        // The pid that it was read for may belong to another process by now.
+        state.visibility = Visibility::default();
         state
     }
 

@@ -31,7 +31,7 @@ use super::{
     topics::Topics,
 };
 use crate::{
-    access::{ownership::CgroupOwners, visibility::Views},
+    access::{ownership::CgroupOwners, visibility::Visibility},
     api::info::Loss,
     state::metrics::Metrics,
 };
@@ -55,8 +55,8 @@ pub(crate) struct State {
     pub(crate) tracker: Tracker,
     pub(crate) places: Places,
     pub(crate) owners: CgroupOwners,
-    /// Of the request that is being answered.
-    pub(crate) views: Views,
+    /// Mounts that the peer of the current request sees.
+    pub(crate) visibility: Visibility,
     pub(crate) table: ProcessTable,
     pub(crate) history: History,
     pub(crate) topics: Topics,
@@ -87,7 +87,7 @@ impl State {
             tracker,
             places,
             owners: CgroupOwners::default(),
-            views: Views::default(),
+            visibility: Visibility::default(),
             table: ProcessTable::new(rustix::param::clock_ticks_per_second()),
             history: History::new(history),
             topics: Topics::default(),

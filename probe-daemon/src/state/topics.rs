@@ -1,7 +1,7 @@
-//! Who is told of which exit: the index from places to readers.
+//! Distribution of records: the index from topics to the mailboxes of readers.
 //!
-//! A reader has a mailbox of bounded size. One that does not empty it loses
-//! records and is told how many; it slows nobody.
+//! A mailbox is bounded. A reader that does not empty its mailbox loses records and
+//! is told how many; it slows down neither the daemon nor other readers.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -14,19 +14,19 @@ use probe_user::{
 };
 use tokio::sync::Notify;
 
-/// Records that wait for one reader at most.
+/// Records that a mailbox holds.
 const CAPACITY: usize = 16 * 1024;
 
-/// What comes into a mailbox.
+/// An entry of a mailbox.
 #[derive(Clone, Debug)]
-pub(crate) enum News {
+pub(crate) enum Delivery {
     Exit(Arc<Placed<Exit>>),
-    /// The kernel half dropped so many, or `None`: the reader was too slow.
+    /// So many records are missing, and why; `None`: the reader was too slow.
     Lost(u64, Option<LossReason>),
 }
 
-impl News {
-    /// Records that a reader misses without it.
+impl Delivery {
+    /// Records that a reader misses if the entry is dropped.
     const fn count(&self) -> u64 {
         match self {
             Self::Exit(_) => 1,
@@ -35,58 +35,59 @@ impl News {
     }
 }
 
-/// One reader's.
+/// The queue of one reader.
 #[derive(Debug, Default)]
 pub(crate) struct Mailbox {
-    letters: Mutex<Letters>,
+    contents: Mutex<Contents>,
     notify: Notify,
 }
 
 #[derive(Debug, Default)]
-struct Letters {
-    queue: VecDeque<News>,
+struct Contents {
+    queue: VecDeque<Delivery>,
     /// The queue is empty while this is not 0.
     lost: u64,
-    /// What came last: several topics may be about the same.
+    /// Number of the last entry: a record that is published under several of the
+    /// reader's topics arrives once.
     last: u64,
 }
 
 impl Mailbox {
-    fn lock(&self) -> MutexGuard<'_, Letters> {
-        self.letters.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Contents> {
+        self.contents.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// `number` tells it from all other news.
-    fn put(&self, number: u64, news: News) {
-        let mut letters = self.lock();
-        if std::mem::replace(&mut letters.last, number) == number {
+    /// `number` identifies the record among all that are published.
+    fn put(&self, number: u64, delivery: Delivery) {
+        let mut contents = self.lock();
+        if std::mem::replace(&mut contents.last, number) == number {
             return;
         }
-        if letters.queue.len() == CAPACITY {
-            // Who is so far behind costs no more than a number from now on, and
-            // the gap has one place.
-            let unread = std::mem::take(&mut letters.queue);
-            letters.lost = unread.iter().map(News::count).sum();
+        if contents.queue.len() == CAPACITY {
+            // From now on a reader that is so far behind costs one number, and has
+            // one gap.
+            let unread = std::mem::take(&mut contents.queue);
+            contents.lost = unread.iter().map(Delivery::count).sum();
         }
-        if letters.lost > 0 {
-            letters.lost += news.count();
+        if contents.lost > 0 {
+            contents.lost += delivery.count();
         } else {
-            letters.queue.push_back(news);
+            contents.queue.push_back(delivery);
         }
-        drop(letters);
+        drop(contents);
         self.notify.notify_one();
     }
 
-    /// The oldest that came; the rest stays here, where it is bounded.
-    pub(crate) fn next(&self) -> Option<News> {
-        let mut letters = self.lock();
-        match std::mem::take(&mut letters.lost) {
-            0 => letters.queue.pop_front(),
-            lost => Some(News::Lost(lost, None)),
+    /// Takes the oldest entry. The others stay here, where their number is bounded.
+    pub(crate) fn next(&self) -> Option<Delivery> {
+        let mut contents = self.lock();
+        match std::mem::take(&mut contents.lost) {
+            0 => contents.queue.pop_front(),
+            lost => Some(Delivery::Lost(lost, None)),
         }
     }
 
-    /// Resolves when something came since it was last asked.
+    /// Resolves when an entry was added since the last call.
     pub(crate) async fn filled(&self) {
         self.notify.notified().await;
     }
@@ -94,24 +95,24 @@ impl Mailbox {
 
 type Readers = Vec<Weak<Mailbox>>;
 
-/// See the module.
+/// The readers of every topic.
 #[derive(Debug, Default)]
 pub(crate) struct Topics {
     all: Readers,
-    /// By hierarchy and path: the subtree counts.
+    /// By hierarchy and path, for the exits in the whole subtree.
     cgroups: HashMap<u32, HashMap<Box<str>, Readers>>,
     pids: HashMap<u32, Readers>,
-    /// News so far.
-    told: u64,
-    /// Subscriptions since those that were given up were last looked for.
+    /// Number of the last record that was published.
+    published: u64,
+    /// Subscriptions since the last sweep of dropped mailboxes.
     since_swept: usize,
 }
 
-/// What a reader wants to be told of.
+/// What a reader subscribes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Topic {
     Everything,
-    /// With all below it.
+    /// The cgroup and its descendants.
     Cgroup(u32, Box<str>),
     Pid(u32),
 }
@@ -132,7 +133,7 @@ impl Topics {
         readers.push(Arc::downgrade(mailbox));
     }
 
-    /// Whether anybody reads.
+    /// Whether there is any reader.
     pub(crate) fn is_read(&self) -> bool {
         let is_alive = |readers: &Readers| readers.iter().any(|it| it.strong_count() > 0);
         is_alive(&self.all)
@@ -145,16 +146,16 @@ impl Topics {
     }
 
     pub(crate) fn publish(&mut self, exit: &Arc<Placed<Exit>>) {
-        self.told += 1;
-        let number = self.told;
-        let tell = |readers: &Readers| {
+        self.published += 1;
+        let number = self.published;
+        let deliver = |readers: &Readers| {
             for mailbox in readers.iter().filter_map(Weak::upgrade) {
-                mailbox.put(number, News::Exit(Arc::clone(exit)));
+                mailbox.put(number, Delivery::Exit(Arc::clone(exit)));
             }
         };
-        tell(&self.all);
+        deliver(&self.all);
         if let Some(readers) = self.pids.get(&exit.what.process.tgid) {
-            tell(readers);
+            deliver(readers);
         }
         let Some((id, path)) = exit
             .cgroup
@@ -166,26 +167,26 @@ impl Topics {
         if let Some(subtrees) = self.cgroups.get(&id.hierarchy) {
             for ancestor in ancestors(path).chain(["/"]) {
                 if let Some(readers) = subtrees.get(ancestor) {
-                    tell(readers);
+                    deliver(readers);
                 }
             }
         }
     }
 
-    /// Concerns everybody: nobody knows whose exits they were.
+    /// Tells every reader, because the topics of the missing records are unknown.
     pub(crate) fn lost(&mut self, count: u64, reason: LossReason) {
-        self.told += 1;
-        let everybody = self
+        self.published += 1;
+        let all = self
             .all
             .iter()
             .chain(self.pids.values().flatten())
             .chain(self.cgroups.values().flat_map(HashMap::values).flatten());
-        for mailbox in everybody.filter_map(Weak::upgrade) {
-            mailbox.put(self.told, News::Lost(count, Some(reason)));
+        for mailbox in all.filter_map(Weak::upgrade) {
+            mailbox.put(self.published, Delivery::Lost(count, Some(reason)));
         }
     }
 
-    /// Every now and then, so that it costs each subscription the same.
+    /// Removes dropped mailboxes, seldom enough for a constant cost per subscription.
     fn sweep(&mut self) {
         self.since_swept += 1;
         let readers: usize = self.all.len()
@@ -250,16 +251,16 @@ mod tests {
     }
 
     fn pids(mailbox: &Mailbox) -> Vec<u32> {
-        let news = std::iter::from_fn(|| mailbox.next());
-        news.filter_map(|it| match it {
-            News::Exit(exit) => Some(exit.what.process.tgid),
-            News::Lost(..) => None,
+        let all = std::iter::from_fn(|| mailbox.next());
+        all.filter_map(|it| match it {
+            Delivery::Exit(exit) => Some(exit.what.process.tgid),
+            Delivery::Lost(..) => None,
         })
         .collect()
     }
 
     #[test]
-    fn a_subtree_hears_of_all_below_it_and_of_no_sibling() {
+    fn a_cgroup_topic_has_its_descendants_and_no_sibling() {
         let mut topics = Topics::default();
         let mailbox = Arc::new(Mailbox::default());
         topics.subscribe(Topic::Cgroup(0, "/a".into()), &mailbox);
@@ -271,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn the_root_hears_of_everything() {
+    fn the_topic_of_the_root_cgroup_has_every_exit() {
         let mut topics = Topics::default();
         let mailbox = Arc::new(Mailbox::default());
         topics.subscribe(Topic::Cgroup(0, "/".into()), &mailbox);
@@ -281,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn who_never_reads_loses_records_and_is_told_how_many() {
+    fn a_reader_that_never_reads_is_told_how_many_records_it_lost() {
         let mut topics = Topics::default();
         let mailbox = Arc::new(Mailbox::default());
         topics.subscribe(Topic::Everything, &mailbox);
@@ -290,14 +291,14 @@ mod tests {
         }
         assert_eq!(mailbox.lock().queue.capacity(), 0);
         let lost = CAPACITY as u64 + 5;
-        assert!(matches!(mailbox.next(), Some(News::Lost(it, None)) if it == lost));
+        assert!(matches!(mailbox.next(), Some(Delivery::Lost(it, None)) if it == lost));
         assert!(mailbox.next().is_none());
         topics.publish(&exit(2, "/a"));
         assert_eq!(pids(&mailbox), [2]);
     }
 
     #[test]
-    fn an_exit_that_two_topics_are_about_is_told_once() {
+    fn an_exit_in_two_topics_of_a_reader_is_delivered_once() {
         let mut topics = Topics::default();
         let mailbox = Arc::new(Mailbox::default());
         topics.subscribe(Topic::Cgroup(0, "/a".into()), &mailbox);
@@ -309,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn who_went_away_is_forgotten() {
+    fn dropped_mailboxes_are_removed() {
         let mut topics = Topics::default();
         for pid in 0..1000 {
             topics.subscribe(Topic::Pid(pid), &Arc::new(Mailbox::default()));

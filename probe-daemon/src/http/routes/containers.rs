@@ -6,12 +6,12 @@ use axum::{Extension, Json, extract::State};
 use probe_user::model::{self, CgroupId};
 
 use crate::{
-    access::{peer::Peer, place, refusal::Refusal},
+    access::{directory, peer::Peer, refusal::Refusal},
     api::{
         container::{Container, Containers, Process},
         problem::Problem,
     },
-    http::{Daemon, body::Named, resolve},
+    http::{Daemon, body::PathSegment, resolve},
     state::state,
 };
 
@@ -48,16 +48,16 @@ pub(super) async fn list(
 pub(super) async fn one(
     State(daemon): State<Arc<Daemon>>,
     Extension(peer): Extension<Peer>,
-    Named(name): Named,
+    PathSegment(name): PathSegment,
 ) -> Result<Json<Container>, Refusal> {
     let mut state = daemon.engine.now();
-    let (found, places) = resolve::container(&mut state, peer, &name)?;
+    let (found, directories) = resolve::container(&mut state, peer, &name)?;
     let wanted = &found.container;
     let is_it = |it: &model::Container| it.id == wanted.id && it.runtime == wanted.runtime;
     let mut containers = gather(&mut state, peer, is_it);
     let running = containers.pop();
     Ok(Json(running.unwrap_or_else(|| {
-        let path = places.first().map_or("", |it| &it.path);
+        let path = directories.first().map_or("", |it| &it.path);
         let mut container = Container::empty(wanted, path);
         container.processes = Some(Vec::new());
         container
@@ -89,10 +89,10 @@ fn gather(
         let Some(container) = places.container_of_path(&path).filter(|it| is_wanted(it)) else {
             continue;
         };
-        let place = || place::at(places.mounts(), id.hierarchy, &path);
+        let directory = || directory::at(places.mounts(), id.hierarchy, &path);
         let owner = *owners
             .entry(id)
-            .or_insert_with(|| place().and_then(|it| it.owner()));
+            .or_insert_with(|| directory().and_then(|it| it.owner()));
         if !peer.sees_user(row.uid(), row.owners(), owner) {
             continue;
         }

@@ -3,16 +3,16 @@
 use std::sync::Arc;
 
 use axum::{Extension, extract::State, response::Response};
+use tokio_util::sync::CancellationToken;
 
-use super::lines::{Piece, Told, forward};
+use super::lines::{LineBuffer, Reported, forward};
 use crate::{
     access::{peer::Peer, refusal::Refusal},
     api::{problem::Problem, query::Records, wait::Line},
     http::{
         Daemon,
-        body::{Asked, Lines, stream},
+        body::{Lines, QueryParams, stream},
         selection::Selection,
-        stopping::Stopping,
     },
     state::topics::Mailbox,
 };
@@ -37,39 +37,44 @@ use crate::{
 pub(super) async fn events(
     State(daemon): State<Arc<Daemon>>,
     Extension(peer): Extension<Peer>,
-    Asked(asked): Asked<Records>,
+    QueryParams(query): QueryParams<Records>,
 ) -> Result<Response, Refusal> {
     let (selection, mailbox) = {
         let mut state = daemon.engine.now();
-        let selection = Selection::new(&mut state, peer, &asked)?;
+        let selection = Selection::new(&mut state, peer, &query)?;
         let mailbox = selection.subscribe(&mut state);
         (selection, mailbox)
     };
     let (lines, response) = stream();
-    let stopping = daemon.stopping.clone();
-    tokio::spawn(tell(selection, mailbox, lines, stopping));
+    let shutdown = daemon.shutdown.clone();
+    tokio::spawn(report(selection, mailbox, lines, shutdown));
     Ok(response)
 }
 
-async fn tell(selection: Selection, mailbox: Arc<Mailbox>, lines: Lines, mut stopping: Stopping) {
-    let mut told = Told::default();
+async fn report(
+    selection: Selection,
+    mailbox: Arc<Mailbox>,
+    lines: Lines,
+    shutdown: CancellationToken,
+) {
+    let mut reported = Reported::default();
     loop {
         tokio::select! {
             () = lines.closed() => return,
             () = mailbox.filled() => {}
-            () = stopping.begun() => {
-                if forward(&mailbox, &selection, &lines, &mut told).await.is_err() {
+            () = shutdown.cancelled() => {
+                if forward(&mailbox, &selection, &lines, &mut reported).await.is_err() {
                     return;
                 }
-                let mut piece = Piece::new();
-                if piece.line(&Line::Goodbye).is_ok() {
-                    // Or the client has gone first.
-                    let _gone = piece.send(&lines).await;
+                let mut buffer = LineBuffer::new();
+                if buffer.line(&Line::Goodbye).is_ok() {
+                    // An error means that the client is gone, so nothing is left to do.
+                    let _gone = buffer.send(&lines).await;
                 }
                 return;
             }
         }
-        if forward(&mailbox, &selection, &lines, &mut told)
+        if forward(&mailbox, &selection, &lines, &mut reported)
             .await
             .is_err()
         {

@@ -9,7 +9,7 @@ use probe_user::{
     unstable::clock::{WallClock, boottime_ns},
 };
 
-use super::lines::{Gone, Piece};
+use super::lines::{Gone, LineBuffer};
 use crate::{
     access::{peer::Peer, refusal::Refusal},
     api::{
@@ -20,7 +20,7 @@ use crate::{
     },
     http::{
         Daemon,
-        body::{Asked, Lines, stream},
+        body::{Lines, QueryParams, stream},
         selection::Selection,
     },
     state::engine::Engine,
@@ -45,16 +45,16 @@ use crate::{
 pub(super) async fn exits(
     State(daemon): State<Arc<Daemon>>,
     Extension(peer): Extension<Peer>,
-    Asked(asked): Asked<query::Exits>,
+    QueryParams(query): QueryParams<query::Exits>,
 ) -> Result<Response, Refusal> {
-    if asked.limit == Some(0) {
+    if query.limit == Some(0) {
         return Err(Refusal::bad("limit: at least 1"));
     }
-    let since_ns = asked.since.as_deref().map(since).transpose()?.unwrap_or(0);
-    let limit = asked.limit.map_or(usize::MAX, |limit| limit as usize);
+    let since_ns = query.since.as_deref().map(since).transpose()?.unwrap_or(0);
+    let limit = query.limit.map_or(usize::MAX, |limit| limit as usize);
     let (selection, seqs) = {
         let mut state = daemon.engine.now();
-        let selection = Selection::of_the_past(&mut state, peer, &asked.into())?;
+        let selection = Selection::of_the_past(&mut state, peer, &query.into())?;
         let newest_first = state.history.iter().rev();
         let oldest = newest_first
             .take_while(|past| past.exit.boottime_ns >= since_ns)
@@ -67,38 +67,38 @@ pub(super) async fn exits(
     let (lines, response) = stream();
     let engine = Arc::clone(&daemon.engine);
     tokio::spawn(async move {
-        // Or the client has gone.
-        let _gone = tell(&engine, &selection, seqs, &lines).await;
+        // An error means that the client is gone, so nothing is left to do.
+        let _gone = report(&engine, &selection, seqs, &lines).await;
     });
     Ok(response)
 }
 
-/// Holds on to nothing that the history forgets meanwhile: a client may read as
-/// slowly as it likes.
-async fn tell(
+/// Sends the exits with these sequence numbers. It keeps no exit that the history
+/// drops meanwhile, so that a slow client costs no memory.
+async fn report(
     engine: &Engine,
     selection: &Selection,
     mut seqs: Range<u64>,
     lines: &Lines,
 ) -> Result<(), Gone> {
-    let mut piece = Piece::new();
+    let mut buffer = LineBuffer::new();
     while !seqs.is_empty() {
         let past = engine.past(&seqs);
         let first = past.first().map_or(seqs.end, |it| it.seq);
-        let told = past.iter().map(|it| &it.exit);
-        let admitted = told.filter(|exit| selection.admits(exit));
+        let found = past.iter().map(|it| &it.exit);
+        let admitted = found.filter(|exit| selection.admits(exit));
         let exits = admitted.map(|exit| Record::Exit(Arc::clone(exit)));
         for record in lost(first - seqs.start).into_iter().chain(exits) {
-            if let Err(error) = piece.record(&record) {
+            if let Err(error) = buffer.record(&record) {
                 tracing::warn!(%error, "a record does not become JSON");
             }
-            if piece.is_full() {
-                piece.send(lines).await?;
+            if buffer.is_full() {
+                buffer.send(lines).await?;
             }
         }
         seqs.start = past.last().map_or(seqs.end, |it| it.seq + 1);
     }
-    piece.send(lines).await
+    buffer.send(lines).await
 }
 
 fn lost(count: u64) -> Option<Record> {
@@ -106,7 +106,7 @@ fn lost(count: u64) -> Option<Record> {
     (count > 0).then_some(Record::Lost { count, reason })
 }
 
-/// A moment as `CLOCK_BOOTTIME` has it.
+/// The moment in nanoseconds of `CLOCK_BOOTTIME`.
 fn since(text: &str) -> Result<u64, Refusal> {
     if let Ok(ago) = duration(text) {
         return Ok(boottime_ns().saturating_sub(nanoseconds(ago)));

@@ -32,7 +32,7 @@ pub(super) async fn info(
         schema: SCHEMA,
         backend: backend.as_str().to_owned(),
         ready: state.is_ready,
-        uptime_seconds: daemon.begun.elapsed().as_secs(),
+        uptime_seconds: daemon.started.elapsed().as_secs(),
         kernel: daemon.kernel.clone(),
         loss: peer.sees_all().then_some(state.loss),
         history: daemon.history,

@@ -1,4 +1,4 @@
-//! Records become the lines of an answer.
+//! Records and messages as the lines of an answer.
 
 use std::io;
 
@@ -12,30 +12,30 @@ use crate::{
     api::json::{self, write_record},
     http::body::Lines,
     http::selection::Selection,
-    state::topics::{Mailbox, News},
+    state::topics::{Delivery, Mailbox},
 };
 
-/// Lines are gathered into pieces of about this size.
-const PIECE_BYTES: usize = 16 * 1024;
+/// Lines are sent in chunks of about this size.
+const CHUNK_BYTES: usize = 16 * 1024;
 
-/// Gathers lines.
-pub(super) struct Piece {
+/// Collects lines until they are sent together.
+pub(super) struct LineBuffer {
     bytes: Vec<u8>,
     clock: WallClock,
 }
 
-/// How much was told.
+/// How many records an answer contained so far.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Told {
+pub(super) struct Reported {
     pub(super) exits: u64,
     pub(super) lost: u64,
 }
 
-/// The client has gone: nothing more need be said.
+/// The client closed the connection: nothing more needs to be sent.
 #[derive(Debug)]
 pub(super) struct Gone;
 
-impl Piece {
+impl LineBuffer {
     pub(super) fn new() -> Self {
         Self {
             bytes: Vec::new(),
@@ -56,10 +56,10 @@ impl Piece {
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.bytes.len() >= PIECE_BYTES
+        self.bytes.len() >= CHUNK_BYTES
     }
 
-    /// Sends what was gathered; waits while the client does not read.
+    /// Sends the collected lines; waits while the client does not read.
     pub(super) async fn send(&mut self, lines: &Lines) -> Result<(), Gone> {
         if self.bytes.is_empty() {
             return Ok(());
@@ -69,33 +69,33 @@ impl Piece {
     }
 }
 
-/// Passes on what has come into a mailbox.
+/// Sends the selected records of a mailbox and counts them.
 pub(super) async fn forward(
     mailbox: &Mailbox,
     selection: &Selection,
     lines: &Lines,
-    told: &mut Told,
+    reported: &mut Reported,
 ) -> Result<(), Gone> {
-    let mut piece = Piece::new();
-    while let Some(news) = mailbox.next() {
-        let written = match news {
-            News::Exit(exit) if selection.admits(&exit) => {
-                told.exits += 1;
-                piece.record(&Record::Exit(exit))
+    let mut buffer = LineBuffer::new();
+    while let Some(delivery) = mailbox.next() {
+        let written = match delivery {
+            Delivery::Exit(exit) if selection.admits(&exit) => {
+                reported.exits += 1;
+                buffer.record(&Record::Exit(exit))
             }
-            News::Exit(_) => Ok(()),
-            News::Lost(count, reason) => {
-                told.lost += count;
+            Delivery::Exit(_) => Ok(()),
+            Delivery::Lost(count, reason) => {
+                reported.lost += count;
                 let reason = reason.unwrap_or(LossReason::SlowReader);
-                piece.record(&Record::Lost { count, reason })
+                buffer.record(&Record::Lost { count, reason })
             }
         };
         if let Err(error) = written {
             tracing::warn!(%error, "a record does not become JSON");
         }
-        if piece.is_full() {
-            piece.send(lines).await?;
+        if buffer.is_full() {
+            buffer.send(lines).await?;
         }
     }
-    piece.send(lines).await
+    buffer.send(lines).await
 }

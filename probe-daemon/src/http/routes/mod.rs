@@ -1,4 +1,4 @@
-//! One file for each thing that can be asked.
+//! The routes of the API, one file each.
 
 mod containers;
 mod events;
@@ -23,7 +23,7 @@ use crate::access::refusal::Refusal;
 
 pub use openapi::document;
 
-/// The whole API.
+/// All routes of the API.
 pub(crate) fn router(daemon: Arc<Daemon>) -> Router {
     Router::new()
         .route("/v1/info", get(info::info))

@@ -1,16 +1,17 @@
 //! `POST /v1/wait`.
 //!
-//! Records are told as they come, but they wake no look at the target: the wait
-//! has bells of its own, and levels decide. Before the verdict is said the stream
-//! is drained once more, so that every exit that led to it is told first.
+//! Exits are sent as they happen, but they do not decide the wait: it has its own
+//! wake-up sources and looks at its targets. Before the verdict is sent, the
+//! exit stream is drained once more, so that every exit that led to it comes first.
 
 use std::{io, sync::Arc, time::Duration};
 
 use axum::{Extension, extract::State, response::Response};
 use probe_user::unstable::wait::{WaitSet, WokenBy};
 use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
 
-use super::lines::{Gone, Piece, Told, forward};
+use super::lines::{Gone, LineBuffer, Reported, forward};
 use crate::{
     access::{peer::Peer, refusal::Refusal},
     api::{
@@ -22,7 +23,6 @@ use crate::{
         Daemon,
         body::{Json, Lines, stream},
         selection::Selection,
-        stopping::Stopping,
         targets,
     },
     state::{engine::Engine, metrics, topics::Mailbox},
@@ -59,7 +59,7 @@ pub(super) async fn wait(
     Extension(peer): Extension<Peer>,
     Json(request): Json<Request>,
 ) -> Result<Response, Refusal> {
-    let begun = Instant::now();
+    let started = Instant::now();
     check(&request)?;
     let needed = request
         .count
@@ -70,20 +70,20 @@ pub(super) async fn wait(
         let mailbox = Arc::new(Mailbox::default());
         let mut is_seen = true;
         for (index, target) in request.targets.iter().enumerate() {
-            let aimed = targets::aim(&mut state, peer, target)
+            let resolved = targets::resolve(&mut state, peer, target)
                 .map_err(|refusal| refusal.of(&format!("targets[{index}]")))?;
-            is_seen &= aimed.is_seen;
+            is_seen &= resolved.is_seen;
             let until = target
                 .until
                 .or(request.until)
-                .unwrap_or(aimed.default_until);
-            aimed
+                .unwrap_or(resolved.default_until);
+            resolved
                 .check(until)
                 .map_err(|refusal| refusal.of(&format!("targets[{index}]")))?;
-            for topic in aimed.topics {
+            for topic in resolved.topics {
                 state.topics.subscribe(topic, &mailbox);
             }
-            set.arm(&daemon.hub, aimed.target, until)
+            set.arm(&daemon.hub, resolved.target, until)
                 .map_err(|error| targets::unarmed(&error))?;
         }
         Waiting {
@@ -91,21 +91,21 @@ pub(super) async fn wait(
             set,
             mailbox,
             selection: Selection::all(&state, peer),
-            begun,
+            started,
             is_seen,
-            told: Told::default(),
-            met: vec![false; request.targets.len()],
+            reported: Reported::default(),
+            reported_met: vec![false; request.targets.len()],
             counted: Some(daemon.metrics.wait_began()),
         }
     };
     let deadline = request
         .timeout_ms
-        .map(|it| begun + Duration::from_millis(it));
+        .map(|it| started + Duration::from_millis(it));
     let (lines, response) = stream();
-    let stopping = daemon.stopping.clone();
+    let shutdown = daemon.shutdown.clone();
     tokio::spawn(async move {
-        // Or the client has gone first: then there is nobody to tell.
-        let _gone = waiting.run(needed, deadline, stopping, &lines).await;
+        // An error means that the client is gone, so nothing is left to do.
+        let _gone = waiting.run(needed, deadline, shutdown, &lines).await;
     });
     Ok(response)
 }
@@ -135,12 +135,12 @@ struct Waiting {
     set: WaitSet,
     mailbox: Arc<Mailbox>,
     selection: Selection,
-    begun: Instant,
-    /// Whether the client may know who is in the targets.
+    started: Instant,
+    /// Whether the client may know which processes are in the targets.
     is_seen: bool,
-    told: Told,
-    /// Targets that were said to be done.
-    met: Vec<bool>,
+    reported: Reported,
+    /// Targets for which `met` was sent.
+    reported_met: Vec<bool>,
     counted: Option<metrics::Wait>,
 }
 
@@ -149,18 +149,18 @@ impl Waiting {
         &mut self,
         needed: usize,
         deadline: Option<Instant>,
-        mut stopping: Stopping,
+        shutdown: CancellationToken,
         lines: &Lines,
     ) -> Result<(), Gone> {
-        // What comes true after the client was told is not `already`.
+        // A condition that becomes true after `armed` was sent is not `already`.
         let done = self.look();
-        self.say(lines, &Line::Armed(Armed { live: self.live() }))
+        self.send(lines, &Line::Armed(Armed { live: self.live() }))
             .await?;
         if done >= needed {
             return self.conclude(lines, Outcome::Already).await;
         }
         loop {
-            self.tell_met(lines).await?;
+            self.report_met(lines).await?;
             if deadline.is_some_and(|it| it <= Instant::now()) {
                 let is_done = self.set.look_at_last().is_ok_and(|done| done >= needed);
                 let outcome = if is_done {
@@ -174,12 +174,12 @@ impl Waiting {
                 biased;
                 () = self.set.woken() => {}
                 () = lines.closed() => return Err(Gone),
-                () = stopping.begun() => {
-                    self.tell_exits(lines).await?;
-                    return self.say(lines, &Line::Goodbye).await;
+                () = shutdown.cancelled() => {
+                    self.report_exits(lines).await?;
+                    return self.send(lines, &Line::Goodbye).await;
                 }
                 () = self.mailbox.filled() => {
-                    self.tell_new(lines).await?;
+                    self.report_new(lines).await?;
                     continue;
                 }
                 () = until(deadline) => {}
@@ -190,7 +190,7 @@ impl Waiting {
         }
     }
 
-    /// How many targets are done. One that cannot be looked at is not.
+    /// How many targets are done. A target whose state cannot be read is not.
     fn look(&mut self) -> usize {
         self.set.look().unwrap_or_else(|error| {
             tracing::warn!(%error, "the state of a target cannot be read");
@@ -200,12 +200,12 @@ impl Waiting {
     }
 
     async fn conclude(&mut self, lines: &Lines, outcome: Outcome) -> Result<(), Gone> {
-        let elapsed = self.begun.elapsed();
+        let elapsed = self.started.elapsed();
         if let Some(counted) = self.counted.take() {
             counted.ended(outcome, elapsed);
         }
-        self.tell_exits(lines).await?;
-        self.tell_met(lines).await?;
+        self.report_exits(lines).await?;
+        self.report_met(lines).await?;
         let waits = || self.set.waits();
         let survivors = match outcome {
             _ if !self.is_seen => None,
@@ -219,11 +219,11 @@ impl Waiting {
             elapsed_ns: u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX),
             met: u32::try_from(waits().filter(|(_, met)| met.is_some()).count())
                 .unwrap_or(u32::MAX),
-            exits: self.told.exits,
-            lost: self.told.lost,
+            exits: self.reported.exits,
+            lost: self.reported.lost,
             survivors,
         };
-        self.say(lines, &Line::Wait(verdict)).await
+        self.send(lines, &Line::Wait(verdict)).await
     }
 
     fn survivors(&self) -> io::Result<Vec<u32>> {
@@ -243,45 +243,46 @@ impl Waiting {
         Some(self.survivors().ok()?.len() as u64)
     }
 
-    /// All that happened up to now.
-    async fn tell_exits(&mut self, lines: &Lines) -> Result<(), Gone> {
+    /// Sends every exit that happened up to now.
+    async fn report_exits(&mut self, lines: &Lines) -> Result<(), Gone> {
         drop(self.engine.now());
-        self.tell_new(lines).await
+        self.report_new(lines).await
     }
 
-    async fn tell_new(&mut self, lines: &Lines) -> Result<(), Gone> {
-        forward(&self.mailbox, &self.selection, lines, &mut self.told).await
+    async fn report_new(&mut self, lines: &Lines) -> Result<(), Gone> {
+        forward(&self.mailbox, &self.selection, lines, &mut self.reported).await
     }
 
-    async fn tell_met(&mut self, lines: &Lines) -> Result<(), Gone> {
+    async fn report_met(&mut self, lines: &Lines) -> Result<(), Gone> {
         let waits = self.set.waits().map(|(_, met)| met.is_some());
-        let news: Vec<_> = (0..)
-            .zip(self.met.iter_mut().zip(waits))
-            .filter_map(|(target, (told, is_met))| {
-                let is_new = is_met && !*told;
-                *told |= is_met;
+        let lines_met: Vec<_> = (0..)
+            .zip(self.reported_met.iter_mut().zip(waits))
+            .filter_map(|(target, (reported, is_met))| {
+                let is_new = is_met && !*reported;
+                *reported |= is_met;
                 is_new.then_some(Line::Met(Met { target }))
             })
             .collect();
-        if !news.is_empty() {
-            // What led to it comes first.
-            self.tell_exits(lines).await?;
+        if !lines_met.is_empty() {
+            // The exits that made the condition true come first.
+            self.report_exits(lines).await?;
         }
-        for line in news {
-            self.say(lines, &line).await?;
+        for line in lines_met {
+            self.send(lines, &line).await?;
         }
         Ok(())
     }
 
-    async fn say(&self, lines: &Lines, line: &Line) -> Result<(), Gone> {
-        let mut piece = Piece::new();
-        if let Err(error) = piece.line(line) {
+    async fn send(&self, lines: &Lines, line: &Line) -> Result<(), Gone> {
+        let mut buffer = LineBuffer::new();
+        if let Err(error) = buffer.line(line) {
             tracing::warn!(%error, "a line does not become JSON");
         }
-        piece.send(lines).await
+        buffer.send(lines).await
     }
 }
 
+/// Resolves at the deadline; never without one.
 async fn until(deadline: Option<Instant>) {
     match deadline {
         Some(deadline) => sleep_until(deadline).await,

@@ -1,7 +1,7 @@
-//! What the daemon is told: flags win over the file, the file over defaults.
+//! The configuration of the daemon: flags win over the file, the file over defaults.
 //!
-//! Pure but for reading the file. Where the values come from is `cli/daemon.rs`,
-//! what a number of descriptors allows is `limits.rs`.
+//! Nothing here but [`Settings::read`] touches the machine. The flags are parsed by
+//! the command; the number of clients that the descriptors allow is in `limits.rs`.
 
 mod value;
 
@@ -16,35 +16,36 @@ pub use self::value::{History, MaxClients, Mode};
 use super::accounts::{Account, Accounts, Group};
 use crate::api;
 
-/// Exits that are kept unless somebody asks for another number.
-pub const DEFAULT_HISTORY: u32 = 65_536;
+/// Exits that are kept by default.
+const DEFAULT_HISTORY: u32 = 65_536;
 
-/// User and group that are taken where they exist and nobody asks for others.
+/// User and group that root takes by default, where they exist.
 const OWN: &str = "probe";
 
-/// Of the socket: its owner and its group.
+/// Permissions of the socket by default: its owner and its group may connect.
 const DEFAULT_MODE: u32 = 0o660;
 
-/// What the daemon goes by.
+/// The configuration, complete and resolved.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// Where it listens, unless a supervisor hands it a socket.
+    /// Path of the socket; not used if a supervisor hands one over.
     pub socket: PathBuf,
     /// Permissions of the socket.
     pub mode: u32,
-    /// The socket's group; `None` leaves it as it comes.
+    /// The socket's group; `None` keeps the one of the process.
     pub group: Option<Group>,
-    /// Whom to become once everything is attached; `None` stays who it is.
+    /// The user to change to once everything is attached; `None` keeps the user.
     pub account: Option<Account>,
     /// Exits that are kept.
     pub history: usize,
-    /// Connections that are served at once; `None` asks the descriptor limit.
+    /// Connections that are served at once; `None` takes what the limit of file
+    /// descriptors allows.
     pub max_clients: Option<usize>,
-    /// Whether to keep the right to read every runtime's state.
+    /// Whether to keep the capability that reads every runtime's state.
     pub runtime_names: bool,
 }
 
-/// What may be set; absent is not set.
+/// The settings of the flags or of the file; `None` where one is not set.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Settings {
@@ -54,7 +55,7 @@ pub struct Settings {
     pub mode: Option<Mode>,
     /// Name or number of the socket's group.
     pub group: Option<String>,
-    /// Name or number of the user to become.
+    /// Name or number of the user to change to.
     pub user: Option<String>,
     /// See [`Config::history`].
     pub history: Option<History>,
@@ -64,61 +65,61 @@ pub struct Settings {
     pub runtime_names: Option<bool>,
 }
 
-/// Why the daemon cannot be what it was told to be.
+/// Why a configuration is invalid.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// The file is not there, or not to be read.
+    /// The file cannot be read.
     #[error("cannot read {}", path.display())]
     Read {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         #[source]
         source: io::Error,
     },
-    /// What the file says is not understood.
+    /// The file is no TOML, or has an unknown key or an invalid value.
     #[error("{}:{line}: {message}", path.display())]
     Syntax {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// Where in it, from 1.
+        /// The line, from 1.
         line: usize,
-        /// What about it.
+        /// What is wrong.
         message: String,
     },
-    /// A path in the file that depends on where the daemon was started.
+    /// The file has a relative path, which would depend on the working directory.
     #[error("{}: socket is not an absolute path: {}", path.display(), socket.display())]
     Relative {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// What it says.
+        /// The path in it.
         socket: PathBuf,
     },
-    /// Nobody has that name.
+    /// No user or group has the name.
     #[error("there is no {kind} '{name}'")]
     Unknown {
         /// `user` or `group`.
         kind: &'static str,
-        /// What was asked for.
+        /// The name.
         name: String,
     },
-    /// Somebody else was asked for by somebody who is not root.
+    /// Another user is configured, and the daemon is not started as root.
     #[error("only root can become user '{name}'")]
     NotRoot {
-        /// Who was asked for.
+        /// The configured user.
         name: String,
     },
-    /// The directory that a relative path starts from is gone.
+    /// The working directory, from which a relative path starts, is gone.
     #[error("the working directory is not to be found")]
     WorkingDirectory {
-        /// Why.
+        /// The cause.
         #[source]
         source: io::Error,
     },
 }
 
 impl ConfigError {
-    /// What to do.
+    /// What a user can do about it.
     #[must_use]
     pub fn hint(&self) -> &'static str {
         match self {
@@ -138,7 +139,7 @@ impl ConfigError {
 }
 
 impl Settings {
-    /// What a file says.
+    /// Reads a TOML file.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         let text = fs::read_to_string(path).map_err(|source| ConfigError::Read {
             path: path.to_owned(),
@@ -162,21 +163,22 @@ impl Settings {
         }
     }
 
-    /// These, and where they are silent those.
+    /// These settings, and the others for those that are not set.
     #[must_use]
-    pub fn or(self, those: Self) -> Self {
+    pub fn or(self, others: Self) -> Self {
         Self {
-            socket: self.socket.or(those.socket),
-            mode: self.mode.or(those.mode),
-            group: self.group.or(those.group),
-            user: self.user.or(those.user),
-            history: self.history.or(those.history),
-            max_clients: self.max_clients.or(those.max_clients),
-            runtime_names: self.runtime_names.or(those.runtime_names),
+            socket: self.socket.or(others.socket),
+            mode: self.mode.or(others.mode),
+            group: self.group.or(others.group),
+            user: self.user.or(others.user),
+            history: self.history.or(others.history),
+            max_clients: self.max_clients.or(others.max_clients),
+            runtime_names: self.runtime_names.or(others.runtime_names),
         }
     }
 
-    /// With defaults where they are silent, for a daemon that `uid` starts.
+    /// The configuration of a daemon that `uid` starts, with defaults for settings that
+    /// are not set.
     pub fn resolve(self, uid: u32, accounts: &Accounts) -> Result<Config, ConfigError> {
         let socket = self.socket.unwrap_or_else(|| api::DEFAULT_SOCKET.into());
         Ok(Config {
@@ -192,8 +194,8 @@ impl Settings {
     }
 }
 
-/// Only root can give a socket to a group that it is not in, so nobody else does
-/// unasked.
+/// The group of the socket. By default only root changes it, because another user can
+/// give the socket only to its own groups.
 fn group(
     asked: Option<String>,
     uid: u32,

@@ -22,7 +22,7 @@ fn resolved(settings: Settings, uid: u32) -> Config {
 }
 
 #[test]
-fn without_a_word_the_defaults_are_taken() {
+fn an_empty_configuration_has_the_defaults() {
     let config = resolved(Settings::default(), 0);
     assert_eq!(config.socket, Path::new("/run/probe/probe.sock"));
     assert_eq!((config.mode, config.history), (0o660, 65_536));
@@ -31,18 +31,18 @@ fn without_a_word_the_defaults_are_taken() {
 }
 
 #[test]
-fn root_becomes_user_probe_where_there_is_one() {
+fn root_changes_to_the_user_probe_where_it_exists() {
     let config = resolved(Settings::default(), 0);
     assert_eq!(config.account.map(|it| (it.uid, it.gid)), Some((990, 991)));
     assert_eq!(config.group.map(|it| it.gid), Some(991));
-    let nobody = Settings::default()
+    let without = Settings::default()
         .resolve(0, &Accounts::default())
         .expect("resolved");
-    assert_eq!((nobody.account, nobody.group), (None, None));
+    assert_eq!((without.account, without.group), (None, None));
 }
 
 #[test]
-fn who_is_not_root_stays_and_is_not_asked_to_be_another() {
+fn another_user_than_root_stays_and_cannot_change() {
     let config = resolved(Settings::default(), 66);
     assert_eq!((config.account, config.group), (None, None));
     let as_user = |name: &str| Settings {
@@ -58,7 +58,7 @@ fn who_is_not_root_stays_and_is_not_asked_to_be_another() {
 }
 
 #[test]
-fn root_stays_root_when_that_is_asked_for() {
+fn root_stays_root_when_configured() {
     let asked = Settings {
         user: Some("0".to_owned()),
         ..Settings::default()
@@ -67,7 +67,7 @@ fn root_stays_root_when_that_is_asked_for() {
 }
 
 #[test]
-fn a_file_says_what_flags_say() {
+fn a_file_has_the_same_settings_as_the_flags() {
     let settings = file(
         "socket = \"/tmp/p.sock\"\nmode = \"0600\"\ngroup = \"7\"\nuser = \"8\"\n\
          history = 16777216\nmax-clients = 10\nruntime-names = true\n",
@@ -82,7 +82,7 @@ fn a_file_says_what_flags_say() {
 }
 
 #[test]
-fn flags_win() {
+fn flags_win_over_the_file() {
     let flags = Settings {
         history: "5".parse().ok(),
         ..Settings::default()
@@ -93,7 +93,7 @@ fn flags_win() {
 }
 
 #[test]
-fn what_is_wrong_in_a_file_is_told_with_its_line() {
+fn an_error_in_a_file_names_its_line() {
     let unknown = wrong("history = 1\n\nsockets = \"/x\"\n");
     assert!(unknown.starts_with("/etc/probe.toml:3: "), "{unknown}");
     assert!(unknown.contains("sockets"), "{unknown}");

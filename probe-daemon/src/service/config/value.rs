@@ -1,4 +1,4 @@
-//! Values of settings, which a flag and the file write alike.
+//! Types of settings that a flag and the file write alike.
 
 use std::{fmt, str::FromStr};
 
@@ -18,7 +18,7 @@ impl FromStr for Mode {
         let mode = u32::from_str_radix(digits, 8).ok().filter(|_| is_octal);
         match mode {
             Some(mode) if mode > 0o777 => Err(format!("'{text}' is more than permissions: 0777")),
-            // To connect is to write.
+            // Connecting needs write permission.
             Some(mode) if mode & 0o600 != 0o600 => {
                 Err(format!("with mode '{text}' its own user could not connect"))
             }
@@ -47,20 +47,20 @@ pub struct History(pub(super) u32);
 pub struct MaxClients(pub(super) u32);
 
 impl History {
-    /// Some gigabytes.
-    const MOST: u32 = 16 << 20;
+    /// So many exits take some gigabytes.
+    const MAX: u32 = 16 << 20;
 }
 
 impl MaxClients {
-    /// More descriptors than Linux gives to a process (`fs.nr_open`).
-    const MOST: u32 = 1 << 20;
+    /// More than the descriptors that Linux gives to a process (`fs.nr_open`).
+    const MAX: u32 = 1 << 20;
 }
 
 impl TryFrom<i64> for History {
     type Error = String;
 
     fn try_from(number: i64) -> Result<Self, String> {
-        within(number, Self::MOST).map(Self)
+        within(number, Self::MAX).map(Self)
     }
 }
 
@@ -68,7 +68,7 @@ impl TryFrom<i64> for MaxClients {
     type Error = String;
 
     fn try_from(number: i64) -> Result<Self, String> {
-        within(number, Self::MOST).map(Self)
+        within(number, Self::MAX).map(Self)
     }
 }
 
@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_mode_is_octal_and_lets_its_own_user_in() {
+    fn a_mode_is_octal_and_lets_the_owner_connect() {
         for (text, mode) in [("0660", 0o660), ("600", 0o600), ("0o666", 0o666)] {
             assert_eq!(text.parse(), Ok(Mode(mode)), "{text}");
         }

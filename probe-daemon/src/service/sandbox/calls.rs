@@ -1,9 +1,9 @@
-//! The calls that are left: seccomp.
+//! The seccomp filter: calls that would let a hijacked daemon reach other processes,
+//! load code or change the machine fail with EPERM.
 //!
-//! A list of what is forbidden, not of what is allowed: what the runtime and the
-//! C library call changes with their versions, and a daemon that is ended for a
-//! new call would make every wait poll. What would let a daemon that was taken
-//! over reach other processes, load code or change the machine is EPERM.
+//! The filter lists what is forbidden, not what is allowed: the calls of the runtime
+//! and the C library change with their versions, and a daemon that is killed for a
+//! new call would make every wait poll.
 
 use std::{collections::BTreeMap, env::consts::ARCH};
 
@@ -13,18 +13,18 @@ use seccompiler::{
     SeccompCondition, SeccompFilter, SeccompRule, TargetArch, apply_filter,
 };
 
-/// Why calls could not be forbidden.
+/// Why system calls could not be forbidden.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
-    /// The filter is wrong, or not for this machine.
+    /// The filter is invalid, or there is none for this machine.
     #[error("no seccomp filter for this machine")]
     Filter(#[from] BackendError),
-    /// The kernel did not take it.
+    /// The kernel refused the filter.
     #[error("cannot apply the seccomp filter")]
     Apply(#[from] seccompiler::Error),
 }
 
-/// Of no use to who waits, whatever their arguments are.
+/// Calls that the daemon never needs, whatever their arguments are.
 const FORBIDDEN: &[i64] = &[
     // Other processes.
     libc::SYS_ptrace,
@@ -100,8 +100,8 @@ const FORBIDDEN: &[i64] = &[
     libc::SYS_ioperm,
 ];
 
-/// Of bpf(2): work on what there is. No new map or program is made, none is
-/// attached, none is opened by its number.
+/// Commands of bpf(2) that are allowed: work on the maps that exist. No map or
+/// program is made, attached or opened by its id.
 const BPF_COMMANDS: [u64; 5] = [
     1,  // BPF_MAP_LOOKUP_ELEM
     2,  // BPF_MAP_UPDATE_ELEM
@@ -110,13 +110,12 @@ const BPF_COMMANDS: [u64; 5] = [
     15, // BPF_OBJ_GET_INFO_BY_FD
 ];
 
-/// 64-bit calls with 32-bit pointers, where the kernel has them: the same calls
-/// by another number.
+/// Flag of the x32 ABI, where the kernel has it: the same calls by other numbers.
 #[cfg(target_arch = "x86_64")]
 const X32: i64 = 0x4000_0000;
 
-/// From now on this thread and those that it starts make none of them.
-pub fn forbid_calls() -> Result<(), CallError> {
+/// Forbids the calls in this thread and in those that it starts.
+pub(crate) fn forbid_calls() -> Result<(), CallError> {
     let filter = SeccompFilter::new(
         rules()?,
         SeccompAction::Allow,
@@ -148,8 +147,9 @@ fn rules() -> Result<BTreeMap<i64, Vec<SeccompRule>>, BackendError> {
 /// Calls that are forbidden unless one of these arguments, by position, has this
 /// value.
 ///
-/// Signal 0 only asks whether somebody is there, which tells *reaped* before
-/// Linux 6.9. abort(3) sends to itself: `tgkill` in glibc, `tkill` in musl.
+/// Signal 0 only asks whether a process exists, which is how *reaped* is detected
+/// before Linux 6.9. abort(3) signals its own process: by `tgkill` in glibc, by
+/// `tkill` in musl.
 fn with_exceptions() -> Vec<(i64, Vec<(u8, u64)>)> {
     let own = u64::from(getpid().as_raw_nonzero().get().cast_unsigned());
     let unix = u64::from(libc::AF_UNIX.cast_unsigned());
@@ -188,7 +188,7 @@ mod tests {
 
     use super::*;
 
-    /// In a thread of its own, which the filter dies with.
+    /// Runs `then` under the filter, in a thread that ends with it.
     fn forbidden<T: Send>(then: impl FnOnce() -> T + Send) -> T {
         let run = || {
             forbid_calls().expect("this kernel has seccomp");
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn no_other_process_is_signalled_and_each_may_be_asked_for() {
+    fn other_processes_may_be_probed_but_not_signalled() {
         let mut child = Command::new("cat")
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn no_descriptor_is_taken_and_no_namespace_is_left() {
+    fn pidfd_getfd_and_setns_are_forbidden() {
         let itself = pidfd_open(getpid(), PidfdFlags::empty()).expect("opened");
         let namespace = File::open("/proc/self/ns/uts").expect("opened");
         let (taken, left) = forbidden(|| {
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn there_is_no_network_but_the_machines_own_sockets() {
+    fn only_unix_sockets_are_allowed() {
         let network = forbidden(|| {
             UnixDatagram::unbound().expect("a Unix socket");
             UdpSocket::bind("127.0.0.1:0").expect_err("forbidden")
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn every_call_is_forbidden_by_its_other_number_too() {
+    fn every_call_is_forbidden_by_its_x32_number_too() {
         let rules = rules().expect("valid");
         let expected = if cfg!(target_arch = "x86_64") { 2 } else { 1 };
         let own = FORBIDDEN.len() + with_exceptions().len();

@@ -1,6 +1,6 @@
-//! The files that are left: Landlock (Linux 5.13).
+//! The Landlock ruleset (Linux 5.13): the daemon can open only the files that it needs.
 //!
-//! As far as the kernel can: where it cannot, a line in the log says so.
+//! Without Landlock nothing is limited, and a line in the log says so.
 
 use std::path::{Path, PathBuf};
 
@@ -11,44 +11,43 @@ use landlock::{
 use probe_user::unstable::{cgroup::mounts::Mount, container::StateRoots};
 use tracing::{debug, info, warn};
 
-/// Linux 6.10; older kernels know less and enforce what they know.
+/// The rules of Linux 6.10; an older kernel enforces those that it knows.
 const KNOWN: ABI = ABI::V5;
 
-/// What is read besides `/proc` and the cgroup mounts: the kernel's types, and
-/// how many CPUs a per-CPU counter has.
+/// Directories that are read besides `/proc` and the cgroup mounts: the kernel's
+/// types, and the number of CPUs that a per-CPU counter has.
 const SYSTEM: [&str; 2] = ["/sys/kernel/btf", "/sys/devices/system/cpu"];
 
-/// Below it runtimes make their directories with their first container.
+/// Runtimes make their directories below it with their first container.
 const RUN: &str = "/run";
 
-/// Why files could not be limited though the kernel can.
+/// Files could not be limited although the kernel has Landlock.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot limit files by Landlock")]
 pub struct FileError(#[from] RulesetError);
 
-/// What is left.
+/// The effect of [`limit_files`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Limit {
-    /// Nothing but [`Files`].
+pub(crate) enum Limit {
+    /// Only [`Files`] can be opened.
     Enforced,
-    /// Everything: the kernel cannot.
+    /// The kernel has no Landlock, so nothing is limited.
     None,
 }
 
-/// Files that are left.
+/// Files that the daemon may open.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Files {
-    /// Directories that may be read with all below.
+pub(crate) struct Files {
+    /// Directories that may be read, with everything below.
     read: Vec<PathBuf>,
-    /// The directory that the socket is removed from.
+    /// The directory in which the socket is removed.
     remove: Option<PathBuf>,
 }
 
 impl Files {
-    /// Those that the daemon works with. `is_strict` leaves out what state
-    /// directories that are not there yet would need: all of `/run`.
-    #[must_use]
-    pub fn needed(
+    /// The files that the daemon works with. A state directory below `/run` that does
+    /// not exist yet needs all of `/run`, which `is_strict` leaves out.
+    pub(crate) fn needed(
         mounts: &[Mount],
         roots: &StateRoots,
         socket_directory: Option<&Path>,
@@ -81,9 +80,9 @@ impl Files {
     }
 }
 
-/// From now on this thread and those that it starts open nothing else.
-/// Descriptors that are open stay so.
-pub fn limit_files(files: &Files) -> Result<Limit, FileError> {
+/// Limits this thread and those that it starts to these files. Open descriptors stay
+/// usable.
+pub(crate) fn limit_files(files: &Files) -> Result<Limit, FileError> {
     let mut rules = Ruleset::default()
         .handle_access(AccessFs::from_all(KNOWN))?
         .create()?;
@@ -141,14 +140,14 @@ mod tests {
 
     use super::*;
 
-    /// In a thread of its own, which the limit dies with.
+    /// Runs `then` under the limit, in a thread that ends with it.
     fn limited<T: Send>(files: &Files, then: impl FnOnce(Limit) -> T + Send) -> T {
         let run = || then(limit_files(files).expect("applied"));
         thread::scope(|scope| scope.spawn(run).join().expect("no panic"))
     }
 
     #[test]
-    fn nothing_is_read_but_what_is_needed() {
+    fn only_the_listed_files_are_readable() {
         let directory = tempfile::tempdir().expect("a directory");
         let (inside, outside) = (directory.path().join("in"), directory.path().join("out"));
         for path in [&inside, &outside] {
@@ -169,7 +168,7 @@ mod tests {
             )
         });
         assert_eq!(read, b"text");
-        // Where the kernel cannot it must say so.
+        // A kernel without Landlock must report that nothing is limited.
         let expected = match limit {
             Limit::Enforced => Err(io::ErrorKind::PermissionDenied),
             Limit::None => Ok(()),
@@ -178,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn the_socket_can_be_removed_and_not_made_again() {
+    fn the_socket_can_be_removed_but_not_made_again() {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("p.sock");
         fs::write(&path, "").expect("written");
@@ -196,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn state_that_comes_later_opens_run_unless_it_must_not() {
+    fn a_missing_state_directory_opens_run_unless_strict() {
         let later = PathBuf::from("/run/probe-has-no-such-runtime");
         let roots = StateRoots::system(None, vec![later]);
         let lenient = Files::needed(&[], &roots, None, false);

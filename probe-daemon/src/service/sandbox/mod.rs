@@ -1,7 +1,7 @@
-//! What the daemon can no longer do even if it wanted to.
+//! The sandbox of the running daemon: files by Landlock, system calls by seccomp.
 //!
-//! Files by Landlock, calls by seccomp. Both bind the calling thread and those
-//! that it starts, so they follow [`crate::service::privileges`].
+//! Both bind the calling thread and the threads that it starts, so they come after
+//! [`crate::service::privileges`].
 
 #[cfg(target_endian = "little")]
 mod calls;
@@ -10,7 +10,8 @@ mod calls;
 mod calls;
 mod files;
 
-pub use self::{
-    calls::{CallError, forbid_calls},
-    files::{FileError, Files, Limit, limit_files},
+pub use self::{calls::CallError, files::FileError};
+pub(crate) use self::{
+    calls::forbid_calls,
+    files::{Files, Limit, limit_files},
 };

@@ -1,11 +1,12 @@
-//! Where there is no seccomp filter: seccompiler makes none for big endian.
+//! The same interface where there is no seccomp filter: seccompiler makes none for
+//! big-endian machines.
 
-/// Why calls could not be forbidden.
+/// System calls cannot be forbidden on this machine.
 #[derive(Debug, thiserror::Error)]
 #[error("no seccomp filter for a big-endian machine")]
 pub struct CallError;
 
 /// Never succeeds.
-pub const fn forbid_calls() -> Result<(), CallError> {
+pub(crate) const fn forbid_calls() -> Result<(), CallError> {
     Err(CallError)
 }

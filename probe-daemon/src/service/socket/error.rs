@@ -1,85 +1,85 @@
-//! Why there is no socket.
+//! Errors on the way to a listening socket.
 
 use std::{fs, io, path::PathBuf};
 
 use rustix::io::Errno;
 
-/// Why there is no socket.
+/// Why the socket cannot be served.
 #[derive(Debug, thiserror::Error)]
 pub enum SocketError {
-    /// Somebody listens there, or is about to.
+    /// Another process listens there, or is about to.
     #[error("{} is in use{}", path.display(), by(*pid))]
     InUse {
-        /// Which.
+        /// Path of the socket.
         path: PathBuf,
-        /// Who, as the kernel says; `None` if it listens not yet, or in another
-        /// pid namespace.
+        /// Pid of the listener; `None` if it does not listen yet, or is
+        /// in another pid namespace.
         pid: Option<i32>,
     },
-    /// What is there was not made by a daemon.
+    /// The file at the path is no socket.
     #[error("{} exists and is no socket", .0.display())]
     NotASocket(PathBuf),
-    /// The directory is not there and cannot be made, or nothing can be made in it.
+    /// The directory is missing and cannot be made, or no file can be made in it.
     #[error("cannot make a socket in {}", directory.display())]
     Directory {
-        /// Which.
+        /// The directory.
         directory: PathBuf,
-        /// Why.
+        /// The cause.
         #[source]
         source: io::Error,
     },
-    /// What a dead daemon left cannot be looked at or removed.
+    /// The file that a dead daemon left cannot be examined or removed.
     #[error("cannot replace {}", path.display())]
     Stale {
-        /// Which.
+        /// Path of the socket.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         #[source]
         source: io::Error,
     },
-    /// The kernel did not bind it.
+    /// bind(2) or listen(2) failed.
     #[error("cannot listen at {}", path.display())]
     Bind {
-        /// Where.
+        /// Path of the socket.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         #[source]
         source: Errno,
     },
-    /// Its user or permissions could not be set.
+    /// User or permissions of the socket could not be set.
     #[error("cannot set user and permissions of {}", path.display())]
     Permissions {
-        /// Of which.
+        /// Path of the socket.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         #[source]
         source: io::Error,
     },
-    /// The group is one that may not be given.
+    /// This user may not give the socket to the configured group.
     #[error("may not give {} to group '{group}'", path.display())]
     Group {
-        /// What.
+        /// Path of the socket.
         path: PathBuf,
-        /// To whom.
+        /// The group.
         group: String,
     },
-    /// What the supervisor handed over is not to be used.
+    /// The inherited descriptor is no Unix socket, or unusable.
     #[error("the socket that was handed over (LISTEN_FDS) is not usable")]
     Passed {
-        /// Why.
+        /// The cause.
         #[source]
         source: io::Error,
     },
-    /// What the supervisor handed over is connected, or bound only.
+    /// The inherited socket does not listen.
     #[error("the socket that was handed over (LISTEN_FDS) does not listen")]
     NotListening,
-    /// It handed over several.
+    /// More than one socket was inherited.
     #[error("{0} sockets were handed over (LISTEN_FDS) instead of one")]
     Several(usize),
 }
 
 impl SocketError {
-    /// What to do.
+    /// What a user can do about it.
     #[must_use]
     pub fn hint(&self) -> &'static str {
         match self {
@@ -107,7 +107,7 @@ impl SocketError {
 
 fn by(pid: Option<i32>) -> String {
     match pid {
-        // 0 is what a process of another pid namespace looks like.
+        // 0 stands for a process in another pid namespace.
         None | Some(0) => " by another process".to_owned(),
         Some(pid) => match fs::read_to_string(format!("/proc/{pid}/comm")) {
             Ok(comm) => format!(" by {}[{pid}]", comm.trim_end()),

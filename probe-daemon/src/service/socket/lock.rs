@@ -1,7 +1,8 @@
-//! `PATH.lock`: whoever serves a path, or is about to, holds it.
+//! The lock file `PATH.lock`. A daemon holds the lock while it serves the path, or is
+//! about to.
 //!
-//! Only the daemon's own user can open it: anybody else could hold the lock and
-//! keep the daemon from starting.
+//! Only the daemon's own user can open the file, because another user could hold the
+//! lock and keep the daemon from starting.
 
 use std::{
     ffi::OsString,
@@ -19,7 +20,7 @@ use rustix::{
 use super::SocketError;
 use crate::service::accounts::Account;
 
-/// Held while it lives.
+/// The lock, held until it is dropped.
 #[derive(Debug)]
 pub(super) struct Lock {
     path: PathBuf,
@@ -27,7 +28,7 @@ pub(super) struct Lock {
 }
 
 impl Lock {
-    /// That of this socket.
+    /// Takes the lock of a socket.
     pub(super) fn take(socket: &Path, account: Option<&Account>) -> Result<Self, SocketError> {
         let mut path = OsString::from(socket);
         path.push(".lock");
@@ -58,7 +59,7 @@ impl Lock {
                 path: path.clone(),
                 file,
             };
-            // Whoever held it before may have removed it after we opened it.
+            // The previous holder may have removed the file after it was opened here.
             if lock.is_in_place() {
                 return Ok(lock);
             }
@@ -73,10 +74,11 @@ impl Lock {
 }
 
 impl Drop for Lock {
-    /// Removed while it is held: nobody can hold it by this name then.
+    /// Removes the file while the lock is held, so that no other process can hold it by
+    /// this path.
     fn drop(&mut self) {
         if self.is_in_place() {
-            // What stays is taken by the next one.
+            // A file that stays is reused by the next daemon.
             let _stays = fs::remove_file(&self.path);
         }
     }

@@ -1,7 +1,7 @@
-//! The socket that is served: made here, or handed over by a supervisor.
+//! The socket that the daemon serves: made here, or inherited from a supervisor.
 //!
-//! Nobody may connect before the permissions are those that were asked for, two
-//! daemons may not share a path, and what is no dead socket is never removed.
+//! No client can connect before the socket has the configured permissions, two
+//! daemons never share a path, and only a socket without a listener is replaced.
 
 mod error;
 mod lock;
@@ -37,33 +37,32 @@ use super::{
     config::Config,
 };
 
-/// Connections that wait to be accepted: the kernel cuts it to
+/// Connections that may wait to be accepted; the kernel limits it to
 /// `net.core.somaxconn`.
 const BACKLOG: i32 = 4096;
 
-/// Below it directories are made: it is empty after every boot.
+/// Directories are made only below it, because it is empty after every boot.
 const RUN: &str = "/run";
 
-/// Connecting is writing.
+/// Connecting to a socket needs write permission.
 const WORLD_WRITABLE: u32 = 0o002;
 
-/// Where a socket goes, and whose it is.
+/// Path and permissions of a socket.
 #[derive(Clone, Copy, Debug)]
-pub struct Place<'a> {
+pub(crate) struct SocketOptions<'a> {
     /// Its path.
-    pub path: &'a Path,
+    pub(crate) path: &'a Path,
     /// Its permissions.
-    pub mode: u32,
-    /// Its group; `None` leaves it as it comes.
-    pub group: Option<&'a Group>,
-    /// Its user; `None` leaves it as it comes.
-    pub account: Option<&'a Account>,
+    pub(crate) mode: u32,
+    /// Its group; `None` keeps the one of the process.
+    pub(crate) group: Option<&'a Group>,
+    /// Its user; `None` keeps the one of the process.
+    pub(crate) account: Option<&'a Account>,
 }
 
-impl<'a> Place<'a> {
-    /// As configured.
-    #[must_use]
-    pub fn of(config: &'a Config) -> Self {
+impl<'a> SocketOptions<'a> {
+    /// Those of the configuration.
+    pub(crate) fn of(config: &'a Config) -> Self {
         Self {
             path: &config.socket,
             mode: config.mode,
@@ -73,44 +72,45 @@ impl<'a> Place<'a> {
     }
 }
 
-/// A socket that listens.
+/// A listening socket; its file is removed on drop if it was made here.
 #[derive(Debug)]
-pub struct Listening {
+pub(crate) struct Listening {
     socket: UnixListener,
-    /// `None` if a supervisor made it, who removes it too.
-    made: Option<Made>,
+    /// `None` if a supervisor made the socket; then it also removes the file.
+    file: Option<SocketFile>,
 }
 
-/// What is removed at the end, unless it is somebody else's by then.
+/// The file of a socket that was made here. It is removed on drop, unless another
+/// file has its path by then.
 #[derive(Debug)]
-struct Made {
+struct SocketFile {
     path: PathBuf,
     device: u64,
     inode: u64,
-    /// Held as long as we serve.
+    /// Held as long as the socket is served.
     _lock: Lock,
 }
 
 impl Listening {
-    /// One that a supervisor made, whose permissions are its business.
-    pub fn passed(socket: UnixListener) -> Result<Self, SocketError> {
-        let is = |source| SocketError::Passed { source };
-        if !sockopt::socket_acceptconn(&socket).map_err(|errno| is(errno.into()))? {
+    /// Takes over a socket from a supervisor, with the permissions that it has.
+    pub(crate) fn passed(socket: UnixListener) -> Result<Self, SocketError> {
+        let failed = |source| SocketError::Passed { source };
+        if !sockopt::socket_acceptconn(&socket).map_err(|errno| failed(errno.into()))? {
             return Err(SocketError::NotListening);
         }
-        socket.set_nonblocking(true).map_err(is)?;
-        Ok(Self { socket, made: None })
+        socket.set_nonblocking(true).map_err(failed)?;
+        Ok(Self { socket, file: None })
     }
 
-    /// Makes one.
-    pub fn bind(place: Place<'_>) -> Result<Self, SocketError> {
-        let Place { path, mode, .. } = place;
-        make_directory(path, place.account)?;
-        let lock = Lock::take(path, place.account).map_err(|error| named(error, path))?;
+    /// Makes a socket.
+    pub(crate) fn bind(options: SocketOptions<'_>) -> Result<Self, SocketError> {
+        let SocketOptions { path, mode, .. } = options;
+        make_directory(path, options.account)?;
+        let lock = Lock::take(path, options.account).map_err(|error| with_listener(error, path))?;
         remove_if_dead(path)?;
         let socket = closed_socket(path)?;
-        let (file, made) = find(path, lock)?;
-        open_to(&file, place)?;
+        let (descriptor, file) = find(path, lock)?;
+        set_permissions(&descriptor, options)?;
         if mode & WORLD_WRITABLE != 0 {
             warn!(
                 "every user may connect to {} (mode {mode:04o}): each sees only what is its own, \
@@ -124,25 +124,24 @@ impl Listening {
         })?;
         Ok(Self {
             socket: socket.into(),
-            made: Some(made),
+            file: Some(file),
         })
     }
 
-    /// For who accepts: another descriptor of the same socket, non-blocking.
-    pub fn socket(&self) -> io::Result<UnixListener> {
+    /// Another descriptor of the same socket, non-blocking, for accepting.
+    pub(crate) fn socket(&self) -> io::Result<UnixListener> {
         self.socket.try_clone()
     }
 
-    /// The directory that the socket is removed from at the end.
-    #[must_use]
-    pub fn directory(&self) -> Option<&Path> {
-        self.made.as_ref().and_then(|made| made.path.parent())
+    /// The directory of the socket, if its file is removed on drop.
+    pub(crate) fn directory(&self) -> Option<&Path> {
+        self.file.as_ref().and_then(|file| file.path.parent())
     }
 }
 
-impl Drop for Made {
-    /// Whoever was told to remove what is in the way may have made another
-    /// socket in its place.
+impl Drop for SocketFile {
+    /// Keeps a file that replaced this one, for example the socket of a daemon that
+    /// was started after an administrator removed this file.
     fn drop(&mut self) {
         let is_ours = fs::symlink_metadata(&self.path)
             .is_ok_and(|it| (it.dev(), it.ino()) == (self.device, self.inode));
@@ -166,16 +165,16 @@ fn make_directory(path: &Path, account: Option<&Account>) -> Result<(), SocketEr
     let mut builder = DirBuilder::new();
     builder.recursive(true).mode(0o755);
     builder.create(directory).map_err(failed)?;
-    // Whatever the umask is: clients must get through.
+    // Not left to the umask, because clients must be able to enter it.
     fs::set_permissions(directory, Permissions::from_mode(0o755)).map_err(failed)?;
     if let Some(account) = account {
-        // It removes the socket at the end.
+        // The daemon removes the socket as this user.
         std::os::unix::fs::chown(directory, Some(account.uid), None).map_err(failed)?;
     }
     Ok(())
 }
 
-/// Removes a socket that nobody listens to; an error for anything else.
+/// Removes a socket without a listener; anything else there is an error.
 fn remove_if_dead(path: &Path) -> Result<(), SocketError> {
     let failed = |source| SocketError::Stale {
         path: path.to_owned(),
@@ -189,34 +188,35 @@ fn remove_if_dead(path: &Path) -> Result<(), SocketError> {
         }
         Ok(_) => {}
     }
-    match ask(path) {
+    match connect_to(path) {
         Err(Errno::CONNREFUSED) => {
             debug!("{} is what a dead daemon left", path.display());
             fs::remove_file(path).map_err(failed)
         }
         Err(Errno::NOENT) => Ok(()),
-        // A full queue is somebody's who is busy; another type is no daemon's.
+        // EAGAIN: the queue of a busy listener is full. EPROTOTYPE: the socket is of
+        // another type, so no daemon made it.
         Ok(_) | Err(Errno::AGAIN | Errno::PROTOTYPE) => Err(in_use(path)),
         Err(errno) => Err(failed(errno.into())),
     }
 }
 
-fn ask(path: &Path) -> Result<OwnedFd, Errno> {
+fn connect_to(path: &Path) -> Result<OwnedFd, Errno> {
     let socket = unix_stream()?;
     connect(&socket, &SocketAddrUnix::new(path)?)?;
     Ok(socket)
 }
 
 fn in_use(path: &Path) -> SocketError {
-    let peer = ask(path).and_then(sockopt::socket_peercred);
+    let peer = connect_to(path).and_then(sockopt::socket_peercred);
     SocketError::InUse {
         path: path.to_owned(),
         pid: peer.ok().map(|it| it.pid.as_raw_nonzero().get()),
     }
 }
 
-/// Who holds the lock may be asked who it is.
-fn named(error: SocketError, path: &Path) -> SocketError {
+/// Adds the pid of the listener to an error about a lock that is held.
+fn with_listener(error: SocketError, path: &Path) -> SocketError {
     match error {
         SocketError::InUse { .. } => in_use(path),
         error => error,
@@ -228,8 +228,8 @@ fn unix_stream() -> Result<OwnedFd, Errno> {
     socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)
 }
 
-/// Bound, and nobody but root gets in: the file takes the permissions that the
-/// socket has before it is bound, less the umask.
+/// Binds a socket to which only root can connect: the file gets the permissions that
+/// the socket has before it is bound, less the umask.
 /// <https://elixir.bootlin.com/linux/v6.12/source/net/unix/af_unix.c#L1234>
 fn closed_socket(path: &Path) -> Result<OwnedFd, SocketError> {
     let failed = |source| SocketError::Bind {
@@ -251,9 +251,9 @@ fn closed_socket(path: &Path) -> Result<OwnedFd, SocketError> {
     }
 }
 
-/// What was bound, by descriptor, so that what is changed is what was looked at;
-/// from now on it is removed again whatever happens.
-fn find(path: &Path, lock: Lock) -> Result<(OwnedFd, Made), SocketError> {
+/// Opens the file that was bound, so that the file that is checked is the one that is
+/// changed. From now on it is removed on every error.
+fn find(path: &Path, lock: Lock) -> Result<(OwnedFd, SocketFile), SocketError> {
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let found = open(path, flags, Mode::empty()).and_then(|file| Ok((fstat(&file)?, file)));
     let (stat, file) = found.map_err(|errno| permissions(path, errno.into()))?;
@@ -261,34 +261,34 @@ fn find(path: &Path, lock: Lock) -> Result<(OwnedFd, Made), SocketError> {
     if !is_socket || stat.st_uid != geteuid().as_raw() {
         return Err(SocketError::NotASocket(path.to_owned()));
     }
-    let made = Made {
+    let socket_file = SocketFile {
         path: path.to_owned(),
         device: stat.st_dev,
         inode: stat.st_ino,
         _lock: lock,
     };
-    Ok((file, made))
+    Ok((file, socket_file))
 }
 
-/// Gives it its user, group and permissions, in this order: until the last step
-/// nobody gets in.
-fn open_to(file: &OwnedFd, place: Place<'_>) -> Result<(), SocketError> {
-    let user = place.account.map(|it| Uid::from_raw(it.uid));
-    let group = place.group.map(|it| Gid::from_raw(it.gid));
+/// Sets user, group and permissions, in this order: until the last step no client can
+/// connect.
+fn set_permissions(file: &OwnedFd, options: SocketOptions<'_>) -> Result<(), SocketError> {
+    let user = options.account.map(|it| Uid::from_raw(it.uid));
+    let group = options.group.map(|it| Gid::from_raw(it.gid));
     if user.is_some() || group.is_some() {
         chownat(file, "", user, group, AtFlags::EMPTY_PATH).map_err(|errno| {
-            match (errno, user, place.group) {
+            match (errno, user, options.group) {
                 (Errno::PERM, None, Some(group)) => SocketError::Group {
-                    path: place.path.to_owned(),
+                    path: options.path.to_owned(),
                     group: group.name.clone(),
                 },
-                _ => permissions(place.path, errno.into()),
+                _ => permissions(options.path, errno.into()),
             }
         })?;
     }
     let by_descriptor = format!("/proc/self/fd/{}", file.as_raw_fd());
-    fs::set_permissions(by_descriptor, Permissions::from_mode(place.mode))
-        .map_err(|error| permissions(place.path, error))
+    fs::set_permissions(by_descriptor, Permissions::from_mode(options.mode))
+        .map_err(|error| permissions(options.path, error))
 }
 
 fn permissions(path: &Path, source: io::Error) -> SocketError {

@@ -1,8 +1,8 @@
-//! A cgroup named by a client, as a directory of the daemon's own.
+//! The directory of a cgroup on a cgroup mount of the daemon.
 //!
-//! The daemon is no deputy: it opens no path as a client wrote it. A path is
-//! taken apart, resolved below a cgroup mount without following any link, and
-//! what it leads to is opened by the daemon's own name for it.
+//! To avoid a confused-deputy attack the daemon never opens a client's path
+//! verbatim. The path is split into components and must lie below a cgroup mount;
+//! it is then resolved below that mount without following any link.
 
 use std::{
     fs,
@@ -21,31 +21,29 @@ use rustix::{
 
 use super::refusal::Refusal;
 
-/// A cgroup by name: it need not exist any more.
+/// The directory that a cgroup has or had: it may be gone already.
 #[derive(Clone, Debug)]
-pub(crate) struct Place {
+pub(crate) struct CgroupDirectory {
     pub(crate) mount: Mount,
-    pub(crate) directory: PathBuf,
+    pub(crate) location: PathBuf,
     /// Path below the root of the hierarchy.
     pub(crate) path: String,
 }
 
-impl Place {
-    /// Whose the directory is; `None` if it is gone.
+impl CgroupDirectory {
+    /// Uid that owns the directory; `None` if it is gone.
     pub(crate) fn owner(&self) -> Option<u32> {
-        fs::symlink_metadata(&self.directory)
-            .ok()
-            .map(|it| it.uid())
+        fs::symlink_metadata(&self.location).ok().map(|it| it.uid())
     }
 
-    /// Which cgroup is there now.
+    /// Identity of the cgroup that has this directory now.
     pub(crate) fn resolve(&self) -> Result<CgroupId, Refusal> {
         const PATH: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
         let gone = |errno: Errno| {
-            let detail = format!("no cgroup {}: {errno}", self.directory.display());
+            let detail = format!("no cgroup {}: {errno}", self.location.display());
             Refusal::not_found(detail)
         };
-        let below = self.directory.strip_prefix(&self.mount.mount_point);
+        let below = self.location.strip_prefix(&self.mount.mount_point);
         let below = below.unwrap_or(Path::new("."));
         let below = if below.as_os_str().is_empty() {
             Path::new(".")
@@ -63,8 +61,8 @@ impl Place {
     }
 }
 
-/// The cgroup that a path of the daemon's own mounts names.
-pub(crate) fn place(mounts: &Mounts, path: &str) -> Result<Place, Refusal> {
+/// The cgroup directory that a client names by a path.
+pub(crate) fn parse(mounts: &Mounts, path: &str) -> Result<CgroupDirectory, Refusal> {
     let wrong = |what: &str| Refusal::bad(format!("'{}' {what}", path.escape_debug()));
     let directory = Path::new(path);
     let is_plain = |it: Component<'_>| matches!(it, Component::RootDir | Component::Normal(_));
@@ -77,28 +75,26 @@ pub(crate) fn place(mounts: &Mounts, path: &str) -> Result<Place, Refusal> {
     let (mount, path) = mounts.of_path(directory).ok_or_else(|| {
         wrong("is on no cgroup mount").hint("give a directory such as /sys/fs/cgroup/a/b")
     })?;
-    Ok(Place {
+    Ok(CgroupDirectory {
         mount: mount.clone(),
-        directory: directory.to_owned(),
+        location: directory.to_owned(),
         path,
     })
 }
 
-/// The directory that is opened for a path, and the cgroup's own path: for the
-/// fuzz targets.
+/// For the fuzz targets: the location that [`parse`] returns for a path, and the
+/// cgroup's own path.
 pub(crate) fn fuzzed(mounts: &Mounts, path: &str) -> Option<(PathBuf, String)> {
-    let Place {
-        directory, path, ..
-    } = place(mounts, path).ok()?;
-    Some((directory, path))
+    let CgroupDirectory { location, path, .. } = parse(mounts, path).ok()?;
+    Some((location, path))
 }
 
-/// The cgroup at a path below the root of its hierarchy.
-pub(crate) fn at(mounts: &Mounts, hierarchy: u32, path: &str) -> Option<Place> {
+/// The directory of the cgroup at a path below the root of its hierarchy.
+pub(crate) fn at(mounts: &Mounts, hierarchy: u32, path: &str) -> Option<CgroupDirectory> {
     let mount = mounts.of_hierarchy(hierarchy)?;
-    Some(Place {
+    Some(CgroupDirectory {
         mount: mount.clone(),
-        directory: mount.directory_of(path)?,
+        location: mount.directory_of(path)?,
         path: path.to_owned(),
     })
 }
