@@ -57,7 +57,7 @@ pub struct Failure {
 
 impl Failure {
     /// With an exit code of its own.
-    pub fn new(code: ExitCode, error: impl Into<anyhow::Error>) -> Self {
+    pub(crate) fn new(code: ExitCode, error: impl Into<anyhow::Error>) -> Self {
         Self {
             code,
             error: error.into(),
@@ -66,7 +66,7 @@ impl Failure {
     }
 
     /// A message without a cause.
-    pub fn message(code: ExitCode, message: impl Display) -> Self {
+    pub(crate) fn message(code: ExitCode, message: impl Display) -> Self {
         Self::new(code, anyhow::anyhow!("{message}"))
     }
 
@@ -80,7 +80,7 @@ impl Failure {
 
     /// Adds what to do.
     #[must_use]
-    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }

@@ -92,8 +92,8 @@ impl Cli {
             _ if matches!(self.verb, Verb::Top(_)) && terminal::is_stderr_one() => "off",
             (true, _) => "error",
             (false, 0) => "warn",
-            (false, 1) => "probe_user=info,warn",
-            (false, _) => "probe_user=debug,info",
+            (false, 1) => "probe_cli=info,probe_daemon=info,probe_user=info,warn",
+            (false, _) => "probe_cli=debug,probe_daemon=debug,probe_user=debug,info",
         }
     }
 

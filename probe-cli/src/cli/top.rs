@@ -22,7 +22,7 @@ use rustix::param::page_size;
 use super::{ExitCode, Failure, failure::without_bpf, socket::Socket, stop, target, terminal};
 use crate::{
     session::log_without_daemon,
-    top::{self, Model, Options, Screen, Sort, Source, SourceError, Teller, TopError},
+    top::{self, Model, Options, RecordSource, Screen, Sort, Source, SourceError, TopError},
 };
 
 /// Watch what ends on this machine: how much, where, how, and by whose hand
@@ -107,8 +107,8 @@ async fn source(args: &Args) -> Result<Source, Failure> {
     match asked.await {
         Ok(records) => {
             let resolver = Resolver::unwatched(roots(args));
-            let teller = Teller::Daemon(Box::new(records), Box::new(resolver));
-            Ok(Source::new(teller))
+            let records = RecordSource::Daemon(Box::new(records), Box::new(resolver));
+            Ok(Source::new(records))
         }
         Err(error) => {
             log_without_daemon(error, daemon.is_named);
@@ -130,5 +130,5 @@ fn here(args: &Args) -> Result<Source, Failure> {
     let plan = Plan::exits(&filter, Vec::new(), stream_bytes);
     let loaded = load::load(&plan).map_err(without_bpf)?;
     let exits = ExitStream::new(loaded, mounts, Resolver::new(roots(args)), filter)?;
-    Ok(Source::new(Teller::Here(Box::new(exits))))
+    Ok(Source::new(RecordSource::Here(Box::new(exits))))
 }

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use probe_ebpf::config::FILTER_NOTHING;
 use probe_user::unstable::{
     bpf::{
         hook::{ExitShape, Hook},
@@ -13,18 +12,12 @@ use probe_user::unstable::{
 
 use super::Check;
 
-/// A page: enough for a trial.
-const TRIAL_BYTES: u32 = 4096;
-
 /// What the backend rests on, the same checks that are reported.
 pub(super) fn examine(checks: &mut Vec<Check>) -> Vec<Check> {
     checks.push(kernel_types());
     let plan = Plan {
         hooks: Vec::new(),
-        filter: FILTER_NOTHING,
-        cgroups: Vec::new(),
-        pids: Vec::new(),
-        stream_bytes: TRIAL_BYTES,
+        ..Plan::decisive()
     };
     match load::load(&plan) {
         Err(error) => {

@@ -6,7 +6,7 @@
 mod bpf;
 mod cgroups;
 mod pidfds;
-pub mod report;
+pub(crate) mod report;
 
 use std::{fs, io, os::unix::net::UnixStream, path::Path};
 
@@ -16,15 +16,15 @@ use rustix::process::{Resource, getrlimit};
 
 /// One question and its answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Check {
+pub(crate) struct Check {
     /// A stable word: `btf`, `cgroup.kill`, `tracepoint.mark_victim`.
-    pub name: String,
+    pub(crate) name: String,
     /// The answer.
-    pub ok: bool,
+    pub(crate) ok: bool,
     /// What was found, or the reason why not.
-    pub detail: String,
+    pub(crate) detail: String,
     /// What to do about a no.
-    pub hint: Option<&'static str>,
+    pub(crate) hint: Option<&'static str>,
 }
 
 impl Check {
@@ -49,19 +49,19 @@ impl Check {
 
 /// Everything that was found out.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Report {
+pub(crate) struct Report {
     /// `uname -r`.
-    pub kernel: String,
+    pub(crate) kernel: String,
     /// In the order of the ladder: best first.
-    pub backends: Vec<Check>,
+    pub(crate) backends: Vec<Check>,
     /// What the backends rest on.
-    pub checks: Vec<Check>,
+    pub(crate) checks: Vec<Check>,
 }
 
 impl Report {
     /// Whether at least one backend is woken by events.
     #[must_use]
-    pub fn is_event_driven(&self) -> bool {
+    pub(crate) fn is_event_driven(&self) -> bool {
         self.backends
             .iter()
             .any(|backend| backend.ok && backend.name != "poll")
@@ -70,7 +70,7 @@ impl Report {
 
 /// Tries everything. Takes some tenths of a second.
 #[must_use]
-pub fn examine() -> Report {
+pub(crate) fn examine() -> Report {
     let mut checks = vec![privilege(), memlock(), lockdown()];
     let bpf = bpf::examine(&mut checks);
     let cgroups = cgroups::examine(&mut checks);

@@ -9,7 +9,7 @@ use super::{Check, Report};
 use crate::output::Out;
 
 /// One JSON object.
-pub fn write_json(out: &mut Vec<u8>, report: &Report) -> io::Result<()> {
+pub(crate) fn write_json(out: &mut Vec<u8>, report: &Report) -> io::Result<()> {
     let line = DoctorLine {
         schema: SCHEMA,
         r#type: "doctor",
@@ -22,7 +22,11 @@ pub fn write_json(out: &mut Vec<u8>, report: &Report) -> io::Result<()> {
 }
 
 /// A line for each check, the backends first.
-pub fn write_human<W: Write>(out: &mut Out<W>, report: &Report, colour: bool) -> io::Result<()> {
+pub(crate) fn write_human<W: Write>(
+    out: &mut Out<W>,
+    report: &Report,
+    colour: bool,
+) -> io::Result<()> {
     out.line(|line| write!(line, "kernel {}", report.kernel))?;
     for (title, checks) in [("backends", &report.backends), ("checks", &report.checks)] {
         out.line(|line| write!(line, "\n{title}"))?;

@@ -27,16 +27,6 @@ impl Backend {
     }
 }
 
-impl From<model::Backend> for Backend {
-    fn from(backend: model::Backend) -> Self {
-        match backend {
-            model::Backend::Bpf => Self::Bpf,
-            model::Backend::Pidfd => Self::Pidfd,
-            model::Backend::Poll => Self::Poll,
-        }
-    }
-}
-
 /// The word in JSON for what led to a look. The daemon is the only source outside
 /// the library that wakes a wait of the command.
 pub(crate) const fn waker_word(woken_by: WokenBy) -> &'static str {

@@ -17,7 +17,7 @@ use probe_user::{
 };
 
 /// Everybody who has not exited.
-pub fn live() -> io::Result<Vec<Process>> {
+pub(crate) fn live() -> io::Result<Vec<Process>> {
     let found = scan::scan(false)?;
     Ok(found
         .filter(|found| !found.process.is_dead)
@@ -26,7 +26,7 @@ pub fn live() -> io::Result<Vec<Process>> {
 }
 
 /// All containers with live processes, in the order of their ids.
-pub fn containers(resolver: &mut Resolver) -> io::Result<Vec<Container>> {
+pub(crate) fn containers(resolver: &mut Resolver) -> io::Result<Vec<Container>> {
     let mut containers: BTreeMap<(String, Runtime), Container> = BTreeMap::new();
     for process in live()? {
         let path = process.cgroup.as_deref();
@@ -62,7 +62,7 @@ fn process(found: &Found) -> Process {
 /// Parents before their children, each with its depth below the topmost that is
 /// there. Everybody once, whatever the pids say.
 #[must_use]
-pub fn tree(mut processes: Vec<Process>) -> Vec<(usize, Process)> {
+pub(crate) fn tree(mut processes: Vec<Process>) -> Vec<(usize, Process)> {
     processes.sort_by_key(|it| (it.start_boottime_ns, it.pid));
     let pids: HashSet<u32> = processes.iter().map(|it| it.pid).collect();
     let mut children: HashMap<u32, Vec<Process>> = HashMap::new();
@@ -94,7 +94,7 @@ pub fn tree(mut processes: Vec<Process>) -> Vec<(usize, Process)> {
 
 /// A process and all who descend from it, of those who are given.
 #[must_use]
-pub fn descendants(processes: Vec<Process>, pid: u32) -> Vec<Process> {
+pub(crate) fn descendants(processes: Vec<Process>, pid: u32) -> Vec<Process> {
     let mut wanted = HashSet::from([pid]);
     loop {
         let before = wanted.len();

@@ -4,12 +4,12 @@
 //! costs a system call for each record. The caller decides when to flush.
 
 mod backend;
-pub mod census;
+pub(crate) mod census;
 pub mod human;
-pub mod reporter;
+pub(crate) mod reporter;
 mod stdout;
-pub mod subject;
-pub mod verdict;
+pub(crate) mod subject;
+pub(crate) mod verdict;
 
 use std::io::{self, Write};
 
@@ -36,7 +36,7 @@ impl Out<Stdout> {
 
 impl<W: Write> Out<W> {
     /// Nothing gathered yet.
-    pub fn new(to: W) -> Self {
+    pub(crate) fn new(to: W) -> Self {
         Self {
             to,
             gathered: Vec::with_capacity(FLUSH_AT + 4096),
@@ -45,7 +45,10 @@ impl<W: Write> Out<W> {
     }
 
     /// Adds what `line` writes, and the end of the line.
-    pub fn line(&mut self, line: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) -> io::Result<()> {
+    pub(crate) fn line(
+        &mut self,
+        line: impl FnOnce(&mut Vec<u8>) -> io::Result<()>,
+    ) -> io::Result<()> {
         line(&mut self.gathered)?;
         self.gathered.push(b'\n');
         if self.gathered.len() >= FLUSH_AT {
@@ -62,7 +65,7 @@ impl<W: Write> Out<W> {
     }
 
     /// Writes everything gathered.
-    pub fn flush(&mut self) -> io::Result<()> {
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
         if self.discards {
             self.gathered.clear();
         }
@@ -78,7 +81,7 @@ impl<W: Write> Out<W> {
 /// Whether the reader has gone away, which ends a stream without being a
 /// failure.
 #[must_use]
-pub fn is_closed(error: &io::Error) -> bool {
+pub(crate) fn is_closed(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::BrokenPipe
 }
 

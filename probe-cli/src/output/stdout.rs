@@ -57,7 +57,7 @@ pub struct Stdout {
 
 impl Stdout {
     /// Gives up on a reader that takes nothing once `stop` is set.
-    pub fn new(stop: StopFlag) -> io::Result<Self> {
+    pub(crate) fn new(stop: StopFlag) -> io::Result<Self> {
         let to = match terminal() {
             Some(terminal) => terminal,
             None => File::from(rustix::io::dup(stdout())?),

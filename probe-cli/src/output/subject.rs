@@ -12,40 +12,40 @@ use super::human::printable;
 
 /// One target. Which of the fields are there says what kind it is.
 #[derive(Clone, Debug, Default)]
-pub struct Subject {
+pub(crate) struct Subject {
     /// A cgroup by itself, or the first one of the container or unit.
-    pub cgroup: Option<CgroupName>,
+    pub(crate) cgroup: Option<CgroupName>,
     /// A process.
-    pub process: Option<ProcessName>,
+    pub(crate) process: Option<ProcessName>,
     /// A container that was found.
-    pub container: Option<Arc<Container>>,
+    pub(crate) container: Option<Arc<Container>>,
     /// A container that nobody knows (any more): what the user called it.
-    pub unknown_container: Option<String>,
+    pub(crate) unknown_container: Option<String>,
     /// A systemd unit.
-    pub unit: Option<String>,
+    pub(crate) unit: Option<String>,
 }
 
 /// A cgroup as a verdict names it.
 #[derive(Clone, Debug)]
-pub struct CgroupName {
+pub(crate) struct CgroupName {
     /// `None` if it was gone before we saw it.
-    pub id: Option<CgroupId>,
+    pub(crate) id: Option<CgroupId>,
     /// Path below the root of the hierarchy.
-    pub path: String,
+    pub(crate) path: String,
 }
 
 /// A process as a verdict names it.
 #[derive(Clone, Debug)]
-pub struct ProcessName {
+pub(crate) struct ProcessName {
     /// Thread group id.
-    pub pid: u32,
+    pub(crate) pid: u32,
     /// `None` if it was gone before we saw it.
-    pub comm: Option<String>,
+    pub(crate) comm: Option<String>,
 }
 
 impl Subject {
     /// What people call it.
-    pub fn write_human(&self, out: &mut Vec<u8>) -> io::Result<()> {
+    pub(crate) fn write_human(&self, out: &mut Vec<u8>) -> io::Result<()> {
         if let Some(unit) = &self.unit {
             return write!(out, "unit {}", printable(unit));
         }

@@ -19,43 +19,43 @@ use super::{
 
 /// What a wait or a kill has to say at its end.
 #[derive(Clone, Debug)]
-pub struct Verdict {
+pub(crate) struct Verdict {
     /// `wait` or `kill`.
-    pub verb: &'static str,
+    pub(crate) verb: &'static str,
     /// How it ended.
-    pub outcome: Outcome,
+    pub(crate) outcome: Outcome,
     /// It became true, and then a cgroup could not be removed.
-    pub is_left: bool,
+    pub(crate) is_left: bool,
     /// What served, in the order in which it came; the last one served to the
     /// end.
     pub(crate) backends: Vec<Backend>,
     /// What led to the last look; `None` if no wake-up was needed.
-    pub woken_by: Option<&'static str>,
+    pub(crate) woken_by: Option<&'static str>,
     /// Whether the answer is exact on this kernel.
-    pub exact: bool,
+    pub(crate) exact: bool,
     /// From the start of the command to the last look.
-    pub elapsed_ns: u64,
+    pub(crate) elapsed_ns: u64,
     /// In the order of the command line.
-    pub targets: Vec<Judged>,
+    pub(crate) targets: Vec<Judged>,
     /// Exits reported meanwhile.
-    pub exits: u64,
+    pub(crate) exits: u64,
     /// Exits that were lost meanwhile.
-    pub lost: u64,
+    pub(crate) lost: u64,
     /// Who is still there.
-    pub survivors: Vec<Survivor>,
+    pub(crate) survivors: Vec<Survivor>,
     /// Processes that left a target alive; `None`: unknown.
-    pub migrated: Option<Vec<Migrant>>,
+    pub(crate) migrated: Option<Vec<Migrant>>,
 }
 
 /// One target and what became of it.
 #[derive(Clone, Debug)]
-pub struct Judged {
+pub(crate) struct Judged {
     /// Which.
-    pub subject: Subject,
+    pub(crate) subject: Subject,
     /// What was waited for.
-    pub until: Until,
+    pub(crate) until: Until,
     /// How it ended.
-    pub outcome: Outcome,
+    pub(crate) outcome: Outcome,
 }
 
 impl Verdict {
@@ -72,7 +72,7 @@ impl Verdict {
     }
 
     /// One JSON object.
-    pub fn write_json(&self, out: &mut Vec<u8>) -> io::Result<()> {
+    pub(crate) fn write_json(&self, out: &mut Vec<u8>) -> io::Result<()> {
         let until = self.targets.first().map(|first| first.until);
         let until = until.filter(|&until| self.targets.iter().all(|it| it.until == until));
         let line = VerdictLine {
@@ -98,7 +98,7 @@ impl Verdict {
     }
 
     /// One sentence for each target, and what it took.
-    pub fn write_human(&self, out: &mut Vec<u8>) -> io::Result<()> {
+    pub(crate) fn write_human(&self, out: &mut Vec<u8>) -> io::Result<()> {
         for (index, judged) in self.targets.iter().enumerate() {
             if index > 0 {
                 write!(out, ", ")?;
@@ -117,7 +117,7 @@ impl Verdict {
     }
 
     /// Who left alive, for people.
-    pub fn write_migrated(&self, out: &mut Vec<u8>) -> io::Result<()> {
+    pub(crate) fn write_migrated(&self, out: &mut Vec<u8>) -> io::Result<()> {
         for migrant in self.migrated.iter().flatten() {
             let cgroup = migrant.cgroup.as_deref().unwrap_or("?");
             let comm = printable(&migrant.comm);
@@ -127,7 +127,7 @@ impl Verdict {
     }
 
     /// Who is still there, for people.
-    pub fn write_survivors(&self, out: &mut Vec<u8>) -> io::Result<()> {
+    pub(crate) fn write_survivors(&self, out: &mut Vec<u8>) -> io::Result<()> {
         for survivor in &self.survivors {
             let age = survivor.age_ns.map_or_else(|| "-".to_owned(), age);
             let wchan = survivor.wchan.as_deref().unwrap_or("-");

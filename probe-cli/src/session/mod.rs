@@ -182,7 +182,7 @@ impl Session {
     }
 
     /// Reads the state of the targets once. Returns how many waits are done.
-    pub fn look(&mut self) -> Result<usize, WaitError> {
+    pub(crate) fn look(&mut self) -> Result<usize, WaitError> {
         let done = self.set.look();
         self.looked(done)
     }

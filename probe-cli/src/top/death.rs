@@ -12,29 +12,29 @@ use crate::output::human::{age, killed_by, printable, status};
 
 /// A process that ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Death {
+pub(crate) struct Death {
     /// Time of day.
-    pub time: String,
+    pub(crate) time: String,
     /// Thread group id.
-    pub pid: u32,
+    pub(crate) pid: u32,
     /// Its name.
-    pub comm: String,
+    pub(crate) comm: String,
     /// How old it got; `-` if that is not known.
-    pub age: String,
+    pub(crate) age: String,
     /// Exit code or signal.
-    pub status: String,
+    pub(crate) status: String,
     /// Whether it was anything but `exit(0)`.
-    pub is_failure: bool,
+    pub(crate) is_failure: bool,
     /// Who or what killed it; `-` if nobody did.
-    pub killed_by: String,
+    pub(crate) killed_by: String,
     /// Where it lived.
-    pub place: Place,
+    pub(crate) place: Place,
 }
 
 impl Death {
     /// What a record says.
     #[must_use]
-    pub fn new(exit: &Placed<Exit>, clock: &WallClock, zone: &TimeZone) -> Self {
+    pub(crate) fn new(exit: &Placed<Exit>, clock: &WallClock, zone: &TimeZone) -> Self {
         let what = &exit.what;
         let unknown = || "-".to_owned();
         let nobody = || if what.oom { "oom" } else { "-" }.to_owned();

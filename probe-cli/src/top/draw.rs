@@ -23,7 +23,7 @@ const TITLE: Style = Style::new().add_modifier(Modifier::REVERSED);
 const HEADER: Style = Style::new().add_modifier(Modifier::BOLD);
 
 /// Draws all of it.
-pub fn draw(frame: &mut Frame<'_>, model: &Model) {
+pub(crate) fn draw(frame: &mut Frame<'_>, model: &Model) {
     let area = frame.area();
     let height = area.height;
     let graph = match height {

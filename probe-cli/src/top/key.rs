@@ -4,7 +4,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
 /// A key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Key {
+pub(crate) enum Key {
     /// A character.
     Char(char),
     /// Ctrl with a letter.
@@ -30,7 +30,7 @@ pub enum Key {
 impl Key {
     /// `None` for those of which nothing comes.
     #[must_use]
-    pub fn of(event: KeyEvent) -> Option<Self> {
+    pub(crate) fn of(event: KeyEvent) -> Option<Self> {
         if event.kind == KeyEventKind::Release {
             return None;
         }

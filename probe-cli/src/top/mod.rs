@@ -21,20 +21,19 @@ mod tests;
 
 use probe_user::model::LossReason;
 
+use self::{death::Death, draw::draw, key::Key, model::Flow, place::Place};
 pub use self::{
-    death::Death,
-    draw::draw,
-    key::Key,
-    model::{Flow, Model, Options, Sort},
-    place::Place,
-    run::{TopError, run},
+    model::{Model, Options, Sort},
     screen::Screen,
-    source::{Source, SourceError, Teller},
+};
+pub(crate) use self::{
+    run::{TopError, run},
+    source::{RecordSource, Source, SourceError},
 };
 
 /// What the screen is to show.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event {
+pub(crate) enum Event {
     /// A process ended.
     Death(Box<Death>),
     /// Records never came.
@@ -50,9 +49,9 @@ pub enum Event {
 
 /// Who lives.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Live {
+pub(crate) struct Live {
     /// Processes of the machine that have not exited.
-    pub processes: u64,
+    pub(crate) processes: u64,
     /// How many of them are where; who is not listed has none.
-    pub places: Vec<(Place, u64)>,
+    pub(crate) places: Vec<(Place, u64)>,
 }

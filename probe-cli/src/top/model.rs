@@ -24,7 +24,7 @@ pub enum Sort {
 impl Sort {
     /// The word on the screen.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Exits => "exits",
             Self::Live => "live",
@@ -45,7 +45,7 @@ impl Sort {
 
 /// What is to happen after a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Flow {
+pub(crate) enum Flow {
     /// Nothing but what the screen shows.
     GoOn,
     /// The end.
@@ -103,28 +103,28 @@ impl Model {
     }
 
     /// Somebody else tells from now on.
-    pub fn served_by(&mut self, backend: &'static str) {
+    pub(crate) fn served_by(&mut self, backend: &'static str) {
         self.options.backend = backend;
     }
 
     /// Something happened.
-    pub fn apply(&mut self, event: Event) {
+    pub(crate) fn apply(&mut self, event: Event) {
         self.counted.apply(event);
     }
 
     /// A second is over.
-    pub fn tick(&mut self) {
+    pub(crate) fn tick(&mut self) {
         self.counted.tick();
     }
 
     /// Whether the screen stands still; counting goes on.
     #[must_use]
-    pub const fn is_paused(&self) -> bool {
+    pub(crate) const fn is_paused(&self) -> bool {
         self.frozen.is_some()
     }
 
     /// Somebody pressed a key.
-    pub fn press(&mut self, key: Key) -> Flow {
+    pub(crate) fn press(&mut self, key: Key) -> Flow {
         match key {
             Key::Ctrl('c') => return Flow::Quit,
             Key::Ctrl('z') => return Flow::Suspend,

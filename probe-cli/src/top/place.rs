@@ -8,19 +8,19 @@ use crate::output::human::{container_name, printable};
 
 /// See the module.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Place {
+pub(crate) struct Place {
     /// What people call it, harmless to a terminal.
-    pub label: Arc<str>,
+    pub(crate) label: Arc<str>,
     /// What tells it from another of the same name.
     identity: Arc<str>,
     /// Whether it is a container.
-    pub is_container: bool,
+    pub(crate) is_container: bool,
 }
 
 impl Place {
     /// A container.
     #[must_use]
-    pub fn container(container: &Container) -> Self {
+    pub(crate) fn container(container: &Container) -> Self {
         Self {
             label: container_name(container).into(),
             identity: format!("{}:{}", container.runtime.as_str(), container.id).into(),
@@ -30,7 +30,7 @@ impl Place {
 
     /// A cgroup, by its path below the root of the hierarchy.
     #[must_use]
-    pub fn cgroup(path: &str) -> Self {
+    pub(crate) fn cgroup(path: &str) -> Self {
         Self {
             label: printable(path).into(),
             identity: path.into(),
@@ -40,7 +40,7 @@ impl Place {
 
     /// Where a record says it was.
     #[must_use]
-    pub fn of<T>(placed: &Placed<T>) -> Self {
+    pub(crate) fn of<T>(placed: &Placed<T>) -> Self {
         if let Some(container) = &placed.container {
             return Self::container(container);
         }

@@ -21,7 +21,7 @@ const CONTINUE: i32 = rustix::process::Signal::CONT.as_raw();
 
 /// Why the screen ended early.
 #[derive(Debug, thiserror::Error)]
-pub enum TopError {
+pub(crate) enum TopError {
     /// The terminal took or gave no more.
     #[error("cannot use the terminal")]
     Terminal(#[from] io::Error),
@@ -42,7 +42,7 @@ struct Inputs {
 }
 
 /// Runs until somebody quits, or `stop` resolves to a signal: which one.
-pub async fn run(
+pub(crate) async fn run(
     model: &mut Model,
     source: Source,
     screen: &mut Screen,

@@ -83,7 +83,7 @@ impl Screen {
 
     /// Takes it over, again if need be: a shell may have changed it while we were
     /// stopped.
-    pub fn take(&mut self) -> io::Result<()> {
+    pub(crate) fn take(&mut self) -> io::Result<()> {
         if self.is_ours {
             disable_raw_mode()?;
         }
@@ -99,7 +99,7 @@ impl Screen {
     }
 
     /// Gives it back.
-    pub fn give_back(&mut self) -> io::Result<()> {
+    pub(crate) fn give_back(&mut self) -> io::Result<()> {
         if std::mem::take(&mut self.is_ours) {
             restore()?;
         }
@@ -107,7 +107,7 @@ impl Screen {
     }
 
     /// It may have another size.
-    pub fn resize(&mut self) -> io::Result<()> {
+    pub(crate) fn resize(&mut self) -> io::Result<()> {
         self.terminal.resize(size())
     }
 

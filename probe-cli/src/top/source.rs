@@ -24,8 +24,8 @@ use crate::output::Backend;
 /// How often the living are counted.
 const CENSUS_EVERY: Duration = Duration::from_secs(2);
 
-/// Who tells of the deaths: one variant for each backend that can.
-pub enum Teller {
+/// Where the records of exits come from.
+pub(crate) enum RecordSource {
     /// A daemon; the containers of the living are found here.
     Daemon(Box<client::Records>, Box<Resolver>),
     /// BPF programs of our own.
@@ -34,7 +34,7 @@ pub enum Teller {
 
 /// Why there are no more events.
 #[derive(Debug, thiserror::Error)]
-pub enum SourceError {
+pub(crate) enum SourceError {
     /// The daemon tells no more: others may.
     #[error("the daemon tells no more")]
     Daemon(#[source] ClientError),
@@ -43,7 +43,7 @@ pub enum SourceError {
     Here(#[from] StreamError),
 }
 
-impl Teller {
+impl RecordSource {
     /// The word on the screen.
     const fn backend(&self) -> &'static str {
         match self {
@@ -86,9 +86,9 @@ fn event(record: &Record, clock: &WallClock, zone: &TimeZone) -> Option<Event> {
     }
 }
 
-/// A teller for the deaths, `/proc` for the living.
-pub struct Source {
-    teller: Teller,
+/// Records for the exits, `/proc` for the processes that live.
+pub(crate) struct Source {
+    records: RecordSource,
     clock: WallClock,
     zone: TimeZone,
     due: Interval,
@@ -98,11 +98,11 @@ pub struct Source {
 impl Source {
     /// Counts the living at once.
     #[must_use]
-    pub fn new(teller: Teller) -> Self {
+    pub(crate) fn new(records: RecordSource) -> Self {
         let mut due = interval(CENSUS_EVERY);
         due.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self {
-            teller,
+            records,
             clock: WallClock::now(),
             zone: TimeZone::system(),
             due,
@@ -112,15 +112,15 @@ impl Source {
 
     /// Who tells, as a word on the screen.
     #[must_use]
-    pub const fn backend(&self) -> &'static str {
-        self.teller.backend()
+    pub(crate) const fn backend(&self) -> &'static str {
+        self.records.backend()
     }
 
     /// What comes next. May be dropped and asked for again: nothing is lost.
-    pub async fn next(&mut self) -> Result<Vec<Event>, SourceError> {
+    pub(crate) async fn next(&mut self) -> Result<Vec<Event>, SourceError> {
         loop {
             tokio::select! {
-                records = self.teller.next() => {
+                records = self.records.next() => {
                     self.clock.sync();
                     let records = records?;
                     let events = records
@@ -154,7 +154,7 @@ impl Source {
                 },
                 path: Some(path.as_str().into()),
             };
-            let container = self.teller.container_of(&cgroup);
+            let container = self.records.container_of(&cgroup);
             let place = container.map_or_else(
                 || Place::cgroup(&path),
                 |container| Place::container(&container),

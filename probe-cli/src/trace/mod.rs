@@ -3,7 +3,7 @@
 //! The reader of the stream, and when it looks, is the library's
 //! ([`StreamReader`]).
 
-pub mod daemon;
+pub(crate) mod daemon;
 
 use std::{
     future::Future,
@@ -33,20 +33,20 @@ use crate::output::{
 
 /// What a trace is to do.
 #[derive(Debug)]
-pub struct Settings {
+pub(crate) struct Settings {
     /// What is shown.
-    pub wanted: Filter,
+    pub(crate) wanted: Filter,
     /// Columns; `None` for JSON.
-    pub columns: Option<Columns>,
+    pub(crate) columns: Option<Columns>,
     /// Ends after this many lines of records.
-    pub count: Option<u64>,
+    pub(crate) count: Option<u64>,
     /// Time between two drains while records come.
-    pub drain_every: Duration,
+    pub(crate) drain_every: Duration,
 }
 
 /// Why a trace ended early.
 #[derive(Debug, thiserror::Error)]
-pub enum TraceError {
+pub(crate) enum TraceError {
     /// stdout took no more, for another reason than being closed.
     #[error("cannot write to stdout")]
     Write(#[source] io::Error),
@@ -83,7 +83,10 @@ pub(crate) async fn run(
 }
 
 /// The names of the columns, if there are any.
-pub fn write_header(columns: Option<&Columns>, out: &mut Out<Stdout>) -> Result<(), TraceError> {
+pub(crate) fn write_header(
+    columns: Option<&Columns>,
+    out: &mut Out<Stdout>,
+) -> Result<(), TraceError> {
     let Some(columns) = columns else {
         return Ok(());
     };

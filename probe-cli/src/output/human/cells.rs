@@ -23,7 +23,7 @@ pub(super) fn unknown() -> String {
 
 /// Three figures at most: `1.2ms`, `34s`, `5m12s`, `3h4m`, `2d3h`.
 #[must_use]
-pub fn age(ns: u64) -> String {
+pub(crate) fn age(ns: u64) -> String {
     let seconds = ns / 1_000_000_000;
     match seconds {
         0 if ns < 1_000_000 => format!("{}µs", ns / 1000),

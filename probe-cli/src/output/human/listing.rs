@@ -14,7 +14,7 @@ use super::{
 use crate::output::Out;
 
 /// Containers: CONTAINER ID LIVE AGE EXITS CGROUP.
-pub fn write_containers<W: Write>(
+pub(crate) fn write_containers<W: Write>(
     out: &mut Out<W>,
     containers: &[Container],
     has_history: bool,
@@ -38,7 +38,7 @@ pub fn write_containers<W: Write>(
 }
 
 /// Processes, children below their parents: PID PPID UID AGE COMM CGROUP.
-pub fn write_processes<W: Write>(
+pub(crate) fn write_processes<W: Write>(
     out: &mut Out<W>,
     processes: &[(usize, Process)],
     (now_ns, terminal): (u64, Option<usize>),

@@ -25,9 +25,9 @@ use self::{
     text::width,
 };
 
-pub use cells::age;
+pub(crate) use cells::age;
 pub(crate) use cells::{container_name, killed_by, status};
-pub use listing::{write_containers, write_processes};
+pub(crate) use listing::{write_containers, write_processes};
 pub(crate) use text::{fit, fit_end, printable};
 
 const FAILED: Style = AnsiColor::Red.on_default();
@@ -101,7 +101,7 @@ impl Columns {
     }
 
     /// The names of the columns.
-    pub fn write_header(&self, out: &mut Vec<u8>) -> io::Result<()> {
+    pub(crate) fn write_header(&self, out: &mut Vec<u8>) -> io::Result<()> {
         let cells = Cells {
             time: "TIME".to_owned(),
             pid: "PID".to_owned(),
