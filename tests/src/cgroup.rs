@@ -1,18 +1,18 @@
 //! A cgroup for one test, removed with all that is in it when the test ends.
 
 use std::{
-    fs, io,
+    fs,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     process,
     sync::atomic::{AtomicU32, Ordering},
 };
 
-use rustix::process::{Pid, Signal, kill_process};
+use probe_fixture::{Scratch, mounts};
 
 use crate::{
     Deadline,
-    hierarchy::{has_v1, mount_of, mounts},
+    hierarchy::{has_v1, mount_of},
 };
 
 static MADE: AtomicU32 = AtomicU32::new(0);
@@ -22,27 +22,27 @@ static MADE: AtomicU32 = AtomicU32::new(0);
 pub struct Cgroup {
     mount: PathBuf,
     path: String,
-    is_v2: bool,
+    scratch: Scratch,
 }
 
 impl Cgroup {
     /// Below the root of the v2 hierarchy.
     #[must_use]
     pub fn v2(label: &str) -> Self {
-        Self::make(mount_of(None), label, true)
+        Self::make(mount_of(None), label)
     }
 
     /// The same by a name that others may have taken: then it panics.
     #[must_use]
     pub fn v2_named(name: &str) -> Self {
-        Self::make_named(mount_of(None), name, true)
+        Self::make_named(mount_of(None), name)
     }
 
     /// Below the root of the v1 hierarchy with this controller; `name=systemd`
     /// for a named one.
     #[must_use]
     pub fn v1(controller: &str, label: &str) -> Self {
-        Self::make(mount_of(Some(controller)), label, false)
+        Self::make(mount_of(Some(controller)), label)
     }
 
     /// In which no more bytes can be used: of v1 where the controller is there, else
@@ -63,35 +63,39 @@ impl Cgroup {
         cgroup.write(limit, &bytes.to_string());
         // Not where the kernel does not count it.
         if cgroup.file(with_swap).exists() {
-            let more = if cgroup.is_v2 { 0 } else { bytes };
+            let more = if cgroup.scratch.is_v2() { 0 } else { bytes };
             cgroup.write(with_swap, &more.to_string());
         }
         cgroup
     }
 
-    fn make(mount: PathBuf, label: &str, is_v2: bool) -> Self {
+    fn make(mount: PathBuf, label: &str) -> Self {
         let number = MADE.fetch_add(1, Ordering::Relaxed);
         let name = format!("probe-test-{}-{number}-{label}", process::id());
-        Self::make_named(mount, &name, is_v2)
+        Self::make_named(mount, &name)
     }
 
-    fn make_named(mount: PathBuf, name: &str, is_v2: bool) -> Self {
-        let path = utf8(&mount.join(name));
-        fs::create_dir(&path).unwrap_or_else(|error| panic!("cannot make {path}: {error}"));
-        Self { mount, path, is_v2 }
+    fn make_named(mount: PathBuf, name: &str) -> Self {
+        let directory = mount.join(name);
+        Self::make_at(mount, directory)
+    }
+
+    fn make_at(mount: PathBuf, directory: PathBuf) -> Self {
+        let path = utf8(&directory);
+        let scratch = Scratch::create(directory);
+        let scratch = scratch.unwrap_or_else(|error| panic!("cannot make {path}: {error}"));
+        Self {
+            mount,
+            path,
+            scratch,
+        }
     }
 
     /// A child of this one. Removed before its parent also if both are dropped
     /// in the wrong order.
     #[must_use]
     pub fn sub(&self, name: &str) -> Self {
-        let path = utf8(&self.file(name));
-        fs::create_dir(&path).unwrap_or_else(|error| panic!("cannot make {path}: {error}"));
-        Self {
-            mount: self.mount.clone(),
-            path,
-            is_v2: self.is_v2,
-        }
+        Self::make_at(self.mount.clone(), self.file(name))
     }
 
     /// Its id.
@@ -141,11 +145,8 @@ impl Cgroup {
     /// Freezes one of v2. Returns once the notification of that is out: the next one
     /// comes 10 ms later at the earliest.
     pub fn freeze(&self) {
-        self.write("cgroup.freeze", "1");
-        Deadline::start().until("it is frozen", || {
-            let events = fs::read_to_string(self.file("cgroup.events"));
-            events.expect("v2 has it").contains("frozen 1")
-        });
+        let frozen = self.scratch.freeze(Deadline::start().left());
+        frozen.unwrap_or_else(|error| panic!("{} does not freeze: {error}", self.path));
     }
 
     /// Freezes one of v1; returns when all of it is frozen.
@@ -160,7 +161,8 @@ impl Cgroup {
 
     /// Moves a process to the root of every hierarchy.
     pub fn leave_all(pid: u32) {
-        for mount in mounts().into_iter().filter(|mount| mount.root == "/") {
+        let mounts = mounts().expect("there is a /proc");
+        for mount in mounts.iter().filter(|mount| mount.root == "/") {
             let procs = mount.point.join("cgroup.procs");
             fs::write(procs, pid.to_string()).expect("a live process may go to the root");
         }
@@ -170,7 +172,7 @@ impl Cgroup {
     /// listed.
     #[must_use]
     pub fn procs(&self) -> Vec<u32> {
-        procs(Path::new(&self.path))
+        self.scratch.procs()
     }
 
     /// SIGKILLs everything in the subtree, by `cgroup.kill` where there is one
@@ -179,7 +181,7 @@ impl Cgroup {
         if self.has_kill() {
             self.write("cgroup.kill", "1");
         } else {
-            self.kill_one_by_one();
+            self.scratch.kill_one_by_one();
         }
     }
 
@@ -199,14 +201,6 @@ impl Cgroup {
         }
     }
 
-    fn kill_one_by_one(&self) {
-        for directory in subtree(Path::new(&self.path)) {
-            for pid in procs(&directory) {
-                kill(pid);
-            }
-        }
-    }
-
     /// Returns when no task is left in the subtree.
     pub fn wait_empty(&self) {
         let what = format!("{} is empty", self.path);
@@ -214,38 +208,15 @@ impl Cgroup {
     }
 
     fn is_empty(&self) -> bool {
-        if self.is_v2 {
-            let events = fs::read_to_string(self.file("cgroup.events"));
-            return events.expect("v2 cgroups have it").contains("populated 0");
-        }
-        let directories = subtree(Path::new(&self.path));
-        directories.iter().all(|directory| {
-            fs::read_to_string(directory.join("tasks")).is_ok_and(|tasks| tasks.is_empty())
-        })
+        let is_empty = self.scratch.is_empty();
+        is_empty.unwrap_or_else(|error| panic!("cannot read {}: {error}", self.path))
     }
 }
 
 impl Drop for Cgroup {
     fn drop(&mut self) {
-        // A test may have removed it, that is what some of them are about.
-        if !Path::new(&self.path).exists() {
-            return;
-        }
-        // Again and again: no list of pids is so new that no fork outran it,
-        // and `cgroup.kill` spares a process whose leader has exited (Linux
-        // 6.18), because it signals the leader.
-        let deadline = Deadline::start();
-        while !self.is_empty() && !deadline.left().is_zero() {
-            self.kill_one_by_one();
-            deadline.pause();
-        }
-        for directory in subtree(Path::new(&self.path)) {
-            match fs::remove_dir(&directory) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    complain(&format!("cannot remove {}: {error}", directory.display()));
-                }
-                _ => {}
-            }
+        if let Err(error) = self.scratch.remove(Deadline::start().left()) {
+            complain(&format!("cannot remove {}: {error}", self.path));
         }
     }
 }
@@ -255,28 +226,6 @@ impl Drop for Cgroup {
 fn complain(what: &str) {
     assert!(std::thread::panicking(), "{what}");
     eprintln!("{what}");
-}
-
-fn kill(pid: u32) {
-    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
-    // It may have died since it was listed.
-    let _gone = pid.map(|pid| kill_process(pid, Signal::KILL));
-}
-
-fn procs(directory: &Path) -> Vec<u32> {
-    let procs = fs::read_to_string(directory.join("cgroup.procs")).unwrap_or_default();
-    procs.lines().filter_map(|pid| pid.parse().ok()).collect()
-}
-
-/// Children before their parents.
-fn subtree(directory: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
-    for entry in entries.filter(|entry| entry.file_type().is_ok_and(|it| it.is_dir())) {
-        found.extend(subtree(&entry.path()));
-    }
-    found.push(directory.to_path_buf());
-    found
 }
 
 fn utf8(path: &Path) -> String {

@@ -33,7 +33,7 @@ pub(super) fn check() -> Result<()> {
     Ok(())
 }
 
-/// The directories whose rooms have a table: headings such as ``### `xtask/src` ``.
+/// The directories with a table of rooms: headings such as ``### `xtask/src` ``.
 fn sources(text: &str) -> impl Iterator<Item = &str> {
     text.lines().filter_map(source)
 }

@@ -14,9 +14,8 @@ use anyhow::{Context, Result, bail};
 
 use crate::checkout;
 
-/// The directories whose files and subdirectories are rooms. What runs in the
-/// kernel is a crate of its own.
-pub(super) const ROOTS: [&str; 8] = [
+/// The directories that contain rooms. The BPF programs are a crate of their own.
+pub(super) const ROOTS: [&str; 9] = [
     "probe-ebpf/src/bpf",
     "probe-ebpf/src",
     "probe-user/src",
@@ -24,6 +23,7 @@ pub(super) const ROOTS: [&str; 8] = [
     "probe-cli/src",
     "xtask/src",
     "tests/src",
+    "tests/fixture/src",
     "fuzz/src",
 ];
 
@@ -66,7 +66,7 @@ struct Source {
     file: PathBuf,
     /// The path of its module: `["wait", "watch"]`.
     modules: Vec<String>,
-    /// What is compiled into the package.
+    /// The text without comments and without items for tests.
     code: String,
 }
 
@@ -228,14 +228,14 @@ fn cycles(root: &str, imports: &Imports) -> Vec<String> {
             found.entry(members).or_insert(cycle);
         }
     }
+    let import = |edge: &[&str]| {
+        let files = &imports[&(edge[0].to_owned(), edge[1].to_owned())];
+        let files: Vec<_> = files.iter().map(|it| it.display().to_string()).collect();
+        format!("\n  {} → {}: {}", edge[0], edge[1], files.join(" "))
+    };
     let shown = |cycle: Vec<&str>| {
-        let mut text = format!("{root}: {}", cycle.join(" → "));
-        for edge in cycle.windows(2) {
-            let files = &imports[&(edge[0].to_owned(), edge[1].to_owned())];
-            let files: Vec<_> = files.iter().map(|it| it.display().to_string()).collect();
-            text += &format!("\n  {} → {}: {}", edge[0], edge[1], files.join(" "));
-        }
-        text
+        let files: String = cycle.windows(2).map(import).collect();
+        format!("{root}: {}{files}", cycle.join(" → "))
     };
     found.into_values().map(shown).collect()
 }

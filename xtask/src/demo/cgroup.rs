@@ -1,4 +1,4 @@
-//! A cgroup with processes in it, which is gone when its owner is done.
+//! A cgroup with processes in it, which is removed with them when it is dropped.
 
 use std::{
     fs,
@@ -6,10 +6,11 @@ use std::{
     path::{Path, PathBuf},
     process::{self, Child, Command, Stdio},
     thread::{self, JoinHandle},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use anyhow::{Context, Result, anyhow, bail};
+use probe_fixture::{Mount, Scratch, mounts};
 
 use super::interrupt::Interrupt;
 
@@ -18,22 +19,22 @@ use super::interrupt::Interrupt;
 /// be done about.
 const MEMBER: &str = "echo $$ > \"$0/cgroup.procs\" && echo in && exec sleep 60 > /dev/null";
 
-/// How long the last process may take to leave, when we clean up.
+/// How long the cgroup may take to freeze.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Removes the directory and ends the processes when it is dropped.
+/// Ends and reaps its processes when it is dropped.
 pub(super) struct Cgroup {
-    directory: PathBuf,
+    scratch: Scratch,
     members: Vec<Child>,
 }
 
 impl Cgroup {
     /// Makes one where this user may.
     pub(super) fn create() -> Result<Self> {
-        let mountinfo = fs::read_to_string("/proc/self/mountinfo").context("read mountinfo")?;
+        let mounts = mounts().context("read mountinfo")?;
         let own = fs::read_to_string("/proc/self/cgroup").context("read /proc/self/cgroup")?;
         let mut refusal = anyhow!("no cgroup file system is mounted");
-        for parent in parents(&mountinfo, &own) {
+        for parent in parents(&mounts, &own) {
             match Self::create_below(&parent) {
                 Ok(cgroup) => return Ok(cgroup),
                 Err(error) => refusal = error,
@@ -46,9 +47,9 @@ impl Cgroup {
     /// different rights.
     fn create_below(parent: &Path) -> Result<Self> {
         let directory = parent.join(format!("probe-demo-{}", process::id()));
-        fs::create_dir(&directory).with_context(|| format!("mkdir {}", directory.display()))?;
+        let mkdir = || format!("mkdir {}", directory.display());
         let mut cgroup = Self {
-            directory,
+            scratch: Scratch::create(directory.clone()).with_context(mkdir)?,
             members: Vec::new(),
         };
         cgroup.add_member()?;
@@ -56,14 +57,14 @@ impl Cgroup {
     }
 
     pub(super) fn directory(&self) -> &Path {
-        &self.directory
+        self.scratch.directory()
     }
 
     /// Starts one more process in it.
     pub(super) fn add_member(&mut self) -> Result<()> {
         let mut member = Command::new("sh")
             .args(["-c", MEMBER])
-            .arg(&self.directory)
+            .arg(self.directory())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -74,7 +75,7 @@ impl Cgroup {
         let mut said = String::new();
         stdout.context("its output")?.read_to_string(&mut said)?;
         if said.is_empty() {
-            bail!("cannot move a process into {}", self.directory.display());
+            bail!("cannot move a process into {}", self.directory().display());
         }
         Ok(())
     }
@@ -93,37 +94,32 @@ impl Cgroup {
         self.members.iter().map(Child::id).collect()
     }
 
-    /// Freezes it where the kernel can (v2, Linux 5.2), and is back when it is.
+    /// Freezes it where the kernel can (v2, Linux 5.2), and returns when it is frozen.
     pub(super) fn freeze(&self) -> Result<()> {
-        let file = self.directory.join("cgroup.freeze");
-        if !file.exists() {
+        if !self.can_freeze() {
             return Ok(());
         }
-        fs::write(file, "1").context("freeze")?;
-        let deadline = Instant::now() + PATIENCE;
-        while !fs::read_to_string(self.events())?.contains("frozen 1") {
-            if Instant::now() > deadline {
-                bail!("{} does not freeze", self.directory.display());
-            }
-            thread::yield_now();
-        }
-        Ok(())
+        let frozen = self.scratch.freeze(PATIENCE);
+        frozen.with_context(|| format!("freeze {}", self.directory().display()))
     }
 
     pub(super) fn thaw(&self) -> Result<()> {
-        let file = self.directory.join("cgroup.freeze");
-        if file.exists() {
-            fs::write(file, "0").context("thaw")?;
+        if !self.can_freeze() {
+            return Ok(());
         }
-        Ok(())
+        self.scratch.thaw().context("thaw")
+    }
+
+    fn can_freeze(&self) -> bool {
+        self.scratch.file("cgroup.freeze").exists()
     }
 
     /// The file that tells of changes; v2 only.
     pub(super) fn events(&self) -> PathBuf {
-        self.directory.join("cgroup.events")
+        self.scratch.file("cgroup.events")
     }
 
-    /// Reaps them on a thread of its own, as a container's parent does.
+    /// Reaps its processes on a thread, as a container's parent does.
     pub(super) fn reap(&mut self) -> JoinHandle<()> {
         let members = std::mem::take(&mut self.members);
         thread::spawn(move || {
@@ -134,15 +130,14 @@ impl Cgroup {
         })
     }
 
-    /// How many the kernel lists.
+    /// The number of processes that the kernel lists.
     pub(super) fn listed(&self) -> usize {
-        fs::read_to_string(self.directory.join("cgroup.procs"))
-            .map_or(0, |list| list.lines().count())
+        self.scratch.procs().len()
     }
 
-    /// Kills all of them; says how, as one would type it.
+    /// Kills all of them; returns the shell command that does the same.
     pub(super) fn kill(&mut self) -> String {
-        let file = self.directory.join("cgroup.kill");
+        let file = self.scratch.file("cgroup.kill");
         if file.exists() && fs::write(&file, "1").is_ok() {
             return format!("echo 1 > {}", file.display());
         }
@@ -152,69 +147,46 @@ impl Cgroup {
         }
         format!(
             "kill -KILL $(cat {}/cgroup.procs)",
-            self.directory.display()
+            self.directory().display()
         )
     }
 
     /// Tries once.
     pub(super) fn remove(&self) -> io::Result<()> {
-        fs::remove_dir(&self.directory)
+        fs::remove_dir(self.directory())
     }
 }
 
 impl Drop for Cgroup {
     fn drop(&mut self) {
-        if self.directory.exists() {
+        if self.directory().exists() {
             self.kill();
         }
         for member in &mut self.members {
             let _reaped = member.wait();
-        }
-        let deadline = Instant::now() + PATIENCE;
-        while let Err(error) = self.remove() {
-            if error.kind() == io::ErrorKind::NotFound {
-                break;
-            }
-            if Instant::now() > deadline {
-                eprintln!("left behind: {}: {error}", self.directory.display());
-                break;
-            }
-            thread::yield_now();
         }
     }
 }
 
 /// Where a cgroup may be made: at the root of v2, below the one that we are
 /// in (a user has one of its own under systemd), at the root of v1's pids.
-fn parents(mountinfo: &str, own: &str) -> Vec<PathBuf> {
+fn parents(mounts: &[Mount], own: &str) -> Vec<PathBuf> {
     let mut parents = Vec::new();
-    if let Some(root) = mount_point(mountinfo, |kind, _| kind == "cgroup2") {
-        parents.push(root.clone());
+    if let Some(Mount { point, .. }) = mounts.iter().find(|it| it.is_v2) {
+        parents.push(point.clone());
         let below = own.lines().find_map(|line| line.strip_prefix("0::/"));
-        parents.extend(
-            below
-                .filter(|below| !below.is_empty())
-                .map(|below| root.join(below)),
-        );
+        let below = below.filter(|below| !below.is_empty());
+        parents.extend(below.map(|below| point.join(below)));
     }
-    parents.extend(mount_point(mountinfo, |kind, options| {
-        kind == "cgroup" && options.split(',').any(|option| option == "pids")
-    }));
+    let pids = mounts.iter().find(|it| it.has_controller("pids"));
+    parents.extend(pids.map(|it| it.point.clone()));
     parents
-}
-
-/// Of the first mount whose type and options are wanted.
-fn mount_point(mountinfo: &str, wanted: impl Fn(&str, &str) -> bool) -> Option<PathBuf> {
-    mountinfo.lines().find_map(|line| {
-        let (mount, file_system) = line.split_once(" - ")?;
-        let mut file_system = file_system.split(' ');
-        let (kind, options) = (file_system.next()?, file_system.nth(1)?);
-        wanted(kind, options).then(|| mount.split(' ').nth(4).map(PathBuf::from))?
-    })
 }
 
 #[cfg(test)]
 mod tests {
+    use probe_fixture::parse;
+
     use super::*;
 
     const HYBRID: &str = "\
@@ -232,7 +204,7 @@ mod tests {
             "/sys/fs/cgroup/unified/user.slice/job",
             "/sys/fs/cgroup/pids",
         ];
-        assert_eq!(parents(HYBRID, own), expected.map(PathBuf::from));
+        assert_eq!(parents(&parse(HYBRID), own), expected.map(PathBuf::from));
     }
 
     #[test]
@@ -242,7 +214,7 @@ mod tests {
             .filter(|line| !line.contains("cgroup2"))
             .fold(String::new(), |text, line| text + line + "\n");
         assert_eq!(
-            parents(&v1, "3:pids:/job\n"),
+            parents(&parse(&v1), "3:pids:/job\n"),
             [PathBuf::from("/sys/fs/cgroup/pids")]
         );
     }

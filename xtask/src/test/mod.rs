@@ -29,7 +29,7 @@ pub(crate) struct Args {
 }
 
 /// Packages with tests that need no root.
-const PACKAGES: [&str; 14] = [
+const PACKAGES: [&str; 16] = [
     "-p",
     "probe-ebpf",
     "-p",
@@ -40,6 +40,8 @@ const PACKAGES: [&str; 14] = [
     "probe-cli",
     "-p",
     "probe-tests",
+    "-p",
+    "probe-fixture",
     "-p",
     "probe-fuzz",
     "-p",

@@ -2,38 +2,38 @@
 
 use std::{
     fs::{self, File},
-    io::{ErrorKind, Write},
+    io::Write,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
-    thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
+use probe_fixture::{Mount, Scratch, mounts};
 use rustix::time::{ClockId, clock_gettime};
 
 const NAME: &str = "probe-bench-wait";
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A directory below the root of v2, removed when it is dropped.
+/// A directory below the root of v2, removed with its processes when it is dropped.
 #[derive(Debug)]
 pub(super) struct Pen {
     pub(super) directory: PathBuf,
     /// The kernel's id of it.
     pub(super) id: u64,
     kill: File,
-    /// One of v1 with the same in it: both become empty at the same moment.
-    v1: Option<PathBuf>,
+    /// A cgroup of v1 with the same processes: both become empty at the same moment.
+    v1: Option<Scratch>,
+    scratch: Scratch,
 }
 
 impl Pen {
     pub(super) fn make() -> Result<Self> {
         let directory = root()?.join(NAME);
-        match fs::remove_dir(&directory) {
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            removed => removed.context("remove what is left of another run")?,
+        if directory.exists() {
+            fs::remove_dir(&directory).context("remove what is left of another run")?;
         }
-        fs::create_dir(&directory).with_context(|| format!("mkdir {}", directory.display()))?;
+        let scratch = create(&directory)?;
         let kill = directory.join("cgroup.kill");
         Ok(Self {
             id: fs::metadata(&directory)?.ino(),
@@ -43,6 +43,7 @@ impl Pen {
                 .with_context(|| format!("open {} (needs Linux 5.14)", kill.display()))?,
             directory,
             v1: None,
+            scratch,
         })
     }
 
@@ -50,100 +51,62 @@ impl Pen {
     pub(super) fn make_with_v1() -> Result<Self> {
         let mut pen = Self::make()?;
         let directory = v1_root().context("no v1 hierarchy is mounted")?.join(NAME);
-        if !directory.exists() {
-            fs::create_dir(&directory).with_context(|| format!("mkdir {}", directory.display()))?;
-        }
-        pen.v1 = Some(directory);
+        pen.v1 = Some(if directory.exists() {
+            Scratch::adopt(directory)
+        } else {
+            create(&directory)?
+        });
         Ok(pen)
     }
 
-    /// Who is in it is in the one of v1 as well, if there is one.
+    /// Moves a process into the cgroup of v1 as well, if there is one.
     pub(super) fn join_v1(&self, pid: &str) -> Result<()> {
         match &self.v1 {
-            Some(directory) => {
-                fs::write(directory.join("cgroup.procs"), pid).context("move it into v1")
-            }
+            Some(v1) => fs::write(v1.file("cgroup.procs"), pid).context("move it into v1"),
             None => Ok(()),
         }
     }
 
-    /// What is waited for.
+    /// The cgroup that programs wait for.
     pub(super) fn asked(&self) -> &Path {
-        self.v1.as_ref().unwrap_or(&self.directory)
+        self.v1.as_ref().map_or(&self.directory, Scratch::directory)
     }
 
-    /// Kills all in it; the moment before.
+    /// Kills every process in it; returns the moment before.
     pub(super) fn kill(&mut self) -> Result<u64> {
         let moment = monotonic_ns()?;
         self.kill.write_all(b"1").context("write cgroup.kill")?;
         Ok(moment)
     }
 
-    /// Back when the kernel calls it frozen.
+    /// Returns when the kernel reports it frozen.
     pub(super) fn freeze(&self) -> Result<()> {
-        self.set_frozen("1")?;
-        let begun = Instant::now();
-        while !self.events()?.contains("frozen 1") {
-            ensure!(begun.elapsed() < PATIENCE, "it does not freeze");
-            thread::yield_now();
-        }
-        Ok(())
+        self.scratch.freeze(PATIENCE).context("freeze it")
     }
 
     pub(super) fn thaw(&self) -> Result<()> {
-        self.set_frozen("0")
-    }
-
-    fn set_frozen(&self, value: &str) -> Result<()> {
-        fs::write(self.directory.join("cgroup.freeze"), value).context("write cgroup.freeze")
-    }
-
-    fn events(&self) -> Result<String> {
-        fs::read_to_string(self.directory.join("cgroup.events")).context("read cgroup.events")
+        self.scratch.thaw().context("thaw it")
     }
 }
 
-impl Drop for Pen {
-    fn drop(&mut self) {
-        // Nothing is left alive in it unless something failed.
-        let _killed = self.kill.write_all(b"1");
-        for directory in self.v1.iter().chain([&self.directory]) {
-            remove(directory);
-        }
-    }
+fn create(directory: &Path) -> Result<Scratch> {
+    let mkdir = || format!("mkdir {}", directory.display());
+    Scratch::create(directory.to_owned()).with_context(mkdir)
 }
 
-fn remove(directory: &Path) {
-    let begun = Instant::now();
-    while let Err(error) = fs::remove_dir(directory) {
-        if error.kind() == ErrorKind::NotFound {
-            break;
-        }
-        if begun.elapsed() > PATIENCE {
-            eprintln!("left behind: {}: {error}", directory.display());
-            break;
-        }
-        thread::yield_now();
-    }
-}
-
-/// Where a hierarchy of v1 is mounted that anybody may be moved into.
+/// Where the v1 hierarchy of pids or of the freezer is mounted: its cgroups accept any
+/// process.
 pub(super) fn v1_root() -> Option<PathBuf> {
-    let mountinfo = fs::read_to_string("/proc/self/mountinfo").ok()?;
-    let is_it = |line: &&str| {
-        line.split_once(" - cgroup ")
-            .is_some_and(|(_, rest)| rest.ends_with("pids") || rest.ends_with("freezer"))
-    };
-    let line = mountinfo.lines().find(is_it)?;
-    line.split(' ').nth(4).map(PathBuf::from)
+    let is_it = |it: &Mount| it.has_controller("pids") || it.has_controller("freezer");
+    let found = mounts().ok()?.into_iter().find(is_it)?;
+    Some(found.point)
 }
 
 /// Where v2 is mounted.
 fn root() -> Result<PathBuf> {
-    let mountinfo = fs::read_to_string("/proc/self/mountinfo").context("read mountinfo")?;
-    let line = mountinfo.lines().find(|line| line.contains(" - cgroup2 "));
-    let point = line.and_then(|line| line.split(' ').nth(4));
-    Ok(Path::new(point.context("no cgroup v2 is mounted")?).to_owned())
+    let mounts = mounts().context("read mountinfo")?;
+    let v2 = mounts.into_iter().find(|it| it.is_v2);
+    Ok(v2.context("no cgroup v2 is mounted")?.point)
 }
 
 /// The clock in which every program of the benchmark tells its moments.
