@@ -1,7 +1,7 @@
-//! What the daemon remembers of a large machine, in memory of its own.
+//! Memory of the daemon's tables on a large machine.
 //!
-//! Its inputs are fed as the kernel and `/proc` would feed them. A process of its
-//! own: nothing else is to be in the number.
+//! The tables are fed as the kernel and `/proc` would feed them. The test is a process
+//! of its own, so that nothing else is measured.
 
 use std::{fs, sync::Arc};
 
@@ -14,9 +14,8 @@ use probe_user::{
     unstable::trace::tracker::Tracker,
 };
 
-/// Of the 64 MiB that the daemon may take, a program that has attached its hooks
-/// and serves has 26.
-const MOST_BYTES: u64 = 38 << 20;
+/// The daemon may take 64 MiB, of which it needs 26 without any table entry.
+const MAX_BYTES: u64 = 38 << 20;
 const PROCESSES: u32 = 100_000;
 const EXITS: u32 = 65_536;
 const CGROUPS: u64 = 2000;
@@ -83,7 +82,7 @@ fn exit(tgid: u32) -> Exit {
     }
 }
 
-/// One that every record of a cgroup shares, as a resolver hands it out.
+/// Containers that the records of a cgroup share, as a resolver returns them.
 fn containers() -> Vec<Arc<Container>> {
     let container = |number: u64| Container {
         runtime: Runtime::Containerd,
@@ -95,7 +94,7 @@ fn containers() -> Vec<Arc<Container>> {
 }
 
 #[test]
-fn a_large_machine_fits_into_what_is_allowed() {
+fn the_tables_of_a_large_machine_take_at_most_38_mib() {
     let before = most_resident_bytes();
     let containers = containers();
     let mut tracker = Tracker::new();
@@ -113,8 +112,8 @@ fn a_large_machine_fits_into_what_is_allowed() {
         assert!(tracker.apply(timed(placed)).is_none());
     }
     table.begin_scan(1);
-    // Half of them were there, the others come; then all are scanned again, as
-    // after a loss.
+    // Half of the processes exist at the start, the others are forked; then all are
+    // scanned again, as after a loss.
     let scan = |table: &mut ProcessTable, tgids: std::ops::RangeInclusive<u32>| {
         for tgid in tgids {
             table.scanned(&scanned(tgid));
@@ -139,7 +138,7 @@ fn a_large_machine_fits_into_what_is_allowed() {
     let differences = scan(&mut table, 1..=PROCESSES);
     assert_eq!((differences.added, differences.removed), (0, 0));
 
-    // Twice as many as are kept: the ring has gone round.
+    // Twice the capacity of the ring.
     for tgid in PROCESSES + 1..=PROCESSES + 2 * EXITS {
         let exited = timed(Event::Exit(exit(tgid)));
         table.apply(&exited);
@@ -151,7 +150,7 @@ fn a_large_machine_fits_into_what_is_allowed() {
         let _seq = history.push(exit);
     }
     assert_eq!(table.iter().count(), PROCESSES as usize);
-    assert_eq!(history.len(), EXITS as usize);
+    assert_eq!(history.iter().len(), EXITS as usize);
     let grown = most_resident_bytes() - before;
-    assert!(grown < MOST_BYTES, "{} KiB more", grown >> 10);
+    assert!(grown < MAX_BYTES, "{} KiB more", grown >> 10);
 }

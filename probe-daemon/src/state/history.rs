@@ -1,19 +1,19 @@
-//! The exits of late: so many of them, and no more.
+//! The most recent exits, in a ring of fixed capacity.
 
 use std::{collections::VecDeque, sync::Arc};
 
 use probe_user::model::{Exit, Placed};
 
-/// An exit and its place in the order of all that ever came.
+/// An exit and its position in the order of all exits.
 #[derive(Clone, Debug)]
 pub struct Past {
     /// Grows by one with each exit, from 0 on.
     pub seq: u64,
-    /// What happened.
+    /// The exit.
     pub exit: Arc<Placed<Exit>>,
 }
 
-/// A ring of exits that forgets the oldest.
+/// A ring of exits that drops the oldest.
 #[derive(Debug)]
 pub struct History {
     exits: VecDeque<Arc<Placed<Exit>>>,
@@ -22,7 +22,7 @@ pub struct History {
 }
 
 impl History {
-    /// Keeps this many, and takes memory for those that came only.
+    /// An empty ring for this many exits; memory is taken as exits arrive.
     #[must_use]
     pub const fn new(capacity: usize) -> Self {
         Self {
@@ -32,11 +32,11 @@ impl History {
         }
     }
 
-    /// Takes in the newest exit; its sequence number.
+    /// Adds the newest exit; returns its sequence number.
     pub fn push(&mut self, exit: Arc<Placed<Exit>>) -> u64 {
         let seq = self.next_seq();
-        // Room first: a ring that outgrows its capacity by one takes twice the
-        // memory.
+        // Make room first: a `VecDeque` that grows beyond the capacity by one takes
+        // twice the memory.
         if self.exits.len() == self.capacity {
             self.exits.pop_front();
             self.pushed_out += 1;
@@ -53,38 +53,20 @@ impl History {
         self.pushed_out + self.exits.len() as u64
     }
 
-    /// How many were pushed out: the sequence number of the oldest that is kept.
-    #[must_use]
-    pub const fn pushed_out(&self) -> u64 {
-        self.pushed_out
-    }
-
-    /// How many are kept.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.exits.len()
-    }
-
-    /// Whether none is kept.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.exits.is_empty()
-    }
-
-    /// From the oldest to the newest; `rev()` for the other way.
+    /// All exits that are kept, oldest first.
     #[must_use]
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = Past> + ExactSizeIterator {
         self.since(0)
     }
 
-    /// Those of this sequence number and later. A `seq` below
-    /// [`History::pushed_out`] asks for some that are not kept any more.
+    /// The exits with this sequence number and later ones; those that are not kept any
+    /// more are left out.
     #[must_use]
     pub fn since(&self, seq: u64) -> impl DoubleEndedIterator<Item = Past> + ExactSizeIterator {
         let skipped = usize::try_from(seq.saturating_sub(self.pushed_out)).unwrap_or(usize::MAX);
         let skipped = skipped.min(self.exits.len());
         let first = self.pushed_out + skipped as u64;
-        // Counted by index: a range of u64 does not know its length.
+        // Numbered by `enumerate`, because a range of u64 is no `ExactSizeIterator`.
         self.exits
             .range(skipped..)
             .enumerate()
@@ -131,7 +113,7 @@ mod tests {
         })
     }
 
-    fn told(past: impl Iterator<Item = Past>) -> Vec<(u64, u32)> {
+    fn listed(past: impl Iterator<Item = Past>) -> Vec<(u64, u32)> {
         past.map(|past| (past.seq, past.exit.what.process.tgid))
             .collect()
     }
@@ -143,7 +125,7 @@ mod tests {
         const ALLOCATION: usize = 24;
         let counts = 2 * size_of::<usize>();
         let record = counts + size_of::<Placed<Exit>>() + ALLOCATION;
-        // Killed by somebody, each in a cgroup of its own.
+        // Each was killed by a signal, in a cgroup of its own.
         let comm = 15 + ALLOCATION;
         let path = counts + 80 + ALLOCATION;
         let bytes = EXITS * (size_of::<usize>() + record + comm + path);
@@ -157,7 +139,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_kept_is_the_end_of_what_came(
+        fn the_newest_exits_are_kept(
             capacity in 0_usize..9,
             count in 0_u32..30,
             since in 0_u64..40,
@@ -168,16 +150,15 @@ mod tests {
             }
             let all: Vec<_> = (0..count).map(|tgid| (u64::from(tgid), tgid)).collect();
             let kept = &all[all.len().saturating_sub(capacity)..];
-            prop_assert_eq!(told(history.iter()), kept);
-            prop_assert_eq!(history.len(), kept.len());
-            prop_assert_eq!(history.is_empty(), kept.is_empty());
-            prop_assert_eq!(history.pushed_out(), (all.len() - kept.len()) as u64);
+            prop_assert_eq!(listed(history.iter()), kept);
+            prop_assert_eq!(history.iter().len(), kept.len());
+            prop_assert_eq!(history.pushed_out, (all.len() - kept.len()) as u64);
             prop_assert_eq!(history.next_seq(), u64::from(count));
             let backwards: Vec<_> = kept.iter().rev().copied().collect();
-            prop_assert_eq!(told(history.iter().rev()), backwards);
+            prop_assert_eq!(listed(history.iter().rev()), backwards);
             let wanted: Vec<_> = kept.iter().filter(|(seq, _)| *seq >= since).copied().collect();
             prop_assert_eq!(history.since(since).len(), wanted.len());
-            prop_assert_eq!(told(history.since(since)), wanted);
+            prop_assert_eq!(listed(history.since(since)), wanted);
         }
     }
 }

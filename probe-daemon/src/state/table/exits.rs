@@ -1,20 +1,18 @@
-//! Who exited lately: `/proc` shows a process as alive until it is a zombie,
-//! which may be long after the event of its exit.
+//! Processes that exited recently: `/proc` shows a process as live until it is a
+//! zombie, which may be long after the event of its exit.
 
 use std::collections::{HashMap, VecDeque};
 
-/// Exits that are kept however long they are ago. A process whose address space
-/// takes seconds to tear down is told by its `PF_EXITING` too, unless other
-/// threads of it are still there.
+/// Exits that are always kept. A process whose address space takes seconds to tear
+/// down is also recognised by `PF_EXITING`, unless other threads of it remain.
 const KEPT: usize = 4096;
 
-/// When each thread group id was last seen to exit.
+/// The last exit of each thread group id.
 #[derive(Debug, Default)]
 pub(super) struct Exits {
     last: HashMap<u32, u64>,
     order: VecDeque<(u32, u64)>,
-    /// How many of `order` came since the scan that is under way began; `None`:
-    /// no scan is.
+    /// Exits in `order` since the current scan began; `None` without a scan.
     scanning: Option<usize>,
 }
 
@@ -31,7 +29,7 @@ impl Exits {
         }
     }
 
-    /// Whether a process that began at this moment has exited.
+    /// Whether a process that started at this moment has exited.
     pub(super) fn has_exited(&self, tgid: u32, start_ns: u64) -> bool {
         self.last.get(&tgid).is_some_and(|&exit| start_ns <= exit)
     }

@@ -1,23 +1,22 @@
-//! Every live process of the machine: from events, put right by scans of `/proc`.
+//! The table of live processes: kept by events, corrected by scans of `/proc`.
 //!
-//! Pure: no clock and no `/proc`. Events alone miss what was there before and
-//! what was lost; a scan alone is out of date before it ends. So a scan may be
-//! fed while events go on, and neither has to wait for the other:
+//! Pure: it uses neither a clock nor `/proc`. Events alone miss processes that were
+//! there before and events that were lost; a scan alone is out of date before it
+//! ends. So a scan is fed while events go on, and neither waits for the other:
 //!
-//! * what neither the scan nor an event saw since it began has gone;
-//! * what an event from before the scan began says of a process that the scan
-//!   saw is out of date, however late it comes;
-//! * what an event since then says is newer than what the scan saw, however
-//!   late that comes;
-//! * who has exited, by an event, is not alive, whatever `/proc` says.
+//! * a process that neither the scan nor an event saw since the scan began is gone;
+//! * an event from before the scan began is out of date for a process that the scan
+//!   saw, however late the event arrives;
+//! * an event since the scan began is newer than what the scan saw, however late the
+//!   scan's result arrives;
+//! * a process that exited by an event is not live, whatever `/proc` shows.
 //!
 //! If no event was lost since a scan began, the table is right when the scan is
 //! finished and the events up to then are applied. One case is left: the last
-//! thread of a process whose leader is gone takes long to exit and the event of
-//! that was lost before the scan. The next scan finds it gone.
+//! thread of a process without leader takes long to exit, and its exit event was lost
+//! before the scan. The next scan finds the process gone.
 
 mod exits;
-mod members;
 mod row;
 
 use std::{cmp::Ordering, collections::HashMap};
@@ -26,8 +25,7 @@ use probe_user::model::{self, CgroupId, Event, Process, ScannedProcess, Timed};
 
 use self::{
     exits::Exits,
-    members::Members,
-    row::{MOVED, OF_A_SCAN, SEEN, Start, TOLD},
+    row::{MOVED, OF_A_SCAN, REPORTED, SEEN, Start},
 };
 
 pub use self::row::Row;
@@ -35,35 +33,33 @@ pub use self::row::Row;
 /// A map that is larger than this and mostly empty gives memory back.
 const SHRINK_BEYOND: usize = 4096;
 
-/// See the module.
+/// The live processes by pid.
 #[derive(Debug)]
 pub struct ProcessTable {
     rows: HashMap<u32, Row>,
-    cgroups: HashMap<CgroupId, Members>,
     exits: Exits,
     tick_ns: u64,
-    /// When the latest scan began.
+    /// Start of the latest scan.
     scan_began_ns: u64,
     added: usize,
 }
 
-/// What a scan found that events had not told.
+/// What a scan found that events had not reported.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Differences {
-    /// Processes that are there.
+    /// Processes that are live and were missing.
     pub added: usize,
-    /// Processes that are gone.
+    /// Processes that are gone and were listed.
     pub removed: usize,
 }
 
 impl ProcessTable {
-    /// Knows of nobody yet. `ticks_per_second` is the unit of start times in
+    /// An empty table. `ticks_per_second` is the unit of start times in
     /// `/proc` (`sysconf(_SC_CLK_TCK)`).
     #[must_use]
     pub fn new(ticks_per_second: u64) -> Self {
         Self {
             rows: HashMap::new(),
-            cgroups: HashMap::new(),
             exits: Exits::default(),
             tick_ns: 1_000_000_000 / ticks_per_second.clamp(1, 1_000_000_000),
             scan_began_ns: 0,
@@ -71,7 +67,7 @@ impl ProcessTable {
         }
     }
 
-    /// Takes in an event; those that concern no process are passed over.
+    /// Applies an event; events about cgroups change nothing.
     pub fn apply(&mut self, timed: &Timed) {
         let at_ns = timed.boottime_ns;
         match &timed.event {
@@ -86,8 +82,8 @@ impl ProcessTable {
         }
     }
 
-    /// A scan of `/proc` begins, at this moment or later; one that was under
-    /// way is given up.
+    /// Begins a scan of `/proc`, at this moment or later; an unfinished one is given
+    /// up.
     pub fn begin_scan(&mut self, boottime_ns: u64) {
         self.scan_began_ns = boottime_ns;
         self.added = 0;
@@ -97,7 +93,7 @@ impl ProcessTable {
         }
     }
 
-    /// One process of the scan, in any order and at any time until it is
+    /// Takes one process of the scan, in any order and at any time until the scan is
     /// finished.
     pub fn scanned(&mut self, scanned: &ScannedProcess) {
         let tgid = scanned.tgid;
@@ -107,7 +103,7 @@ impl ProcessTable {
         }
         match self.order(tgid, Start::Tick(start_ns)) {
             Some(Ordering::Greater) => {}
-            Some(Ordering::Equal) => self.look(scanned),
+            Some(Ordering::Equal) => self.update_from_scan(scanned),
             Some(Ordering::Less) | None => {
                 if !self.exits.has_exited(tgid, start_ns) {
                     self.insert(Row::of_scan(scanned, self.tick_ns), SEEN);
@@ -117,17 +113,16 @@ impl ProcessTable {
         }
     }
 
-    /// The scan has shown everything there is.
+    /// Ends a scan that has shown every process.
     pub fn finish_scan(&mut self) -> Differences {
         let is_gone = |row: &&Row| !row.has(SEEN);
         let gone: Vec<u32> = self.iter().filter(is_gone).map(Row::tgid).collect();
         for &tgid in &gone {
-            self.remove(tgid);
+            self.rows.remove(&tgid);
         }
         self.exits.finish_scan();
         if self.rows.capacity() > SHRINK_BEYOND.max(self.rows.len() * 4) {
             self.rows.shrink_to_fit();
-            self.cgroups.shrink_to_fit();
         }
         Differences {
             added: std::mem::take(&mut self.added),
@@ -135,27 +130,15 @@ impl ProcessTable {
         }
     }
 
-    /// The live process that has this pid.
-    #[must_use]
-    pub fn get(&self, tgid: u32) -> Option<&Row> {
-        self.rows.get(&tgid)
-    }
-
-    /// All of them, in no order.
+    /// All live processes, in no order.
     pub fn iter(&self) -> impl Iterator<Item = &Row> {
         self.rows.values()
     }
 
-    /// How many there are.
+    /// The number of live processes.
     #[must_use]
     pub fn len(&self) -> usize {
         self.rows.len()
-    }
-
-    /// Whether there is none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
     }
 
     fn exit(&mut self, at_ns: u64, exit: &model::Exit) {
@@ -165,19 +148,19 @@ impl ProcessTable {
         let tgid = exit.process.tgid;
         self.exits.insert(tgid, at_ns);
         let start = match start_of(&exit.process) {
-            // Whoever began later is another.
+            // A process that started later is another one.
             Start::Unknown => Start::Exact(at_ns),
             start => start,
         };
         if self.order(tgid, start).is_some_and(Ordering::is_le) {
-            self.remove(tgid);
+            self.rows.remove(&tgid);
         }
     }
 
     fn fork(&mut self, at_ns: u64, process: &Process) {
         match self.order(process.tgid, start_of(process)) {
             Some(Ordering::Greater) => {}
-            // Whatever else is known of it is newer.
+            // Everything else that is known of it is newer.
             Some(Ordering::Equal) => {
                 let is_since_scan = self.is_since_scan(at_ns);
                 if let Some(row) = self.rows.get_mut(&process.tgid) {
@@ -185,7 +168,7 @@ impl ProcessTable {
                     row.marks |= if is_since_scan { SEEN } else { 0 };
                 }
             }
-            Some(Ordering::Less) | None => self.appear(at_ns, process, SEEN | TOLD),
+            Some(Ordering::Less) | None => self.appear(at_ns, process, SEEN | REPORTED),
         }
     }
 
@@ -195,17 +178,18 @@ impl ProcessTable {
         match (order, self.rows.get_mut(&process.tgid)) {
             (Some(Ordering::Greater), _) => {}
             (Some(Ordering::Equal), Some(row)) if is_since_scan || !row.has(SEEN) => {
-                row.tell(process);
+                row.update_from_event(process);
                 if is_since_scan {
-                    row.marks |= SEEN | TOLD;
+                    row.marks |= SEEN | REPORTED;
                 }
             }
             (Some(Ordering::Equal), Some(row)) => row.identify(process),
-            _ => self.appear(at_ns, process, SEEN | TOLD),
+            _ => self.appear(at_ns, process, SEEN | REPORTED),
         }
     }
 
-    /// A thread that moves alone leaves its process where the leader is.
+    /// Moves a process. A process is where its leader is, so a move of another thread
+    /// changes nothing.
     fn attach(&mut self, at_ns: u64, cgroup: CgroupId, process: &Process) {
         if process.tid != process.tgid {
             return;
@@ -227,9 +211,9 @@ impl ProcessTable {
         }
     }
 
-    /// A child may be moved before the record of its birth is written. But the
-    /// kernel says of a zombie too that it was attached, and leaves it where it
-    /// was. So a scan that is under way has to see it.
+    /// Adds a process that was moved before its fork is reported. The kernel reports a
+    /// move of a zombie too, so an older process is added only while a scan is under
+    /// way, which must then see it.
     fn attach_unknown(&mut self, at_ns: u64, cgroup: CgroupId, process: &Process) {
         let is_new = process.start_boottime_ns >= Some(self.scan_began_ns);
         if is_new && process.cgroup == Some(cgroup) {
@@ -239,7 +223,7 @@ impl ProcessTable {
         }
     }
 
-    /// An event tells of somebody new, unless it is an old story.
+    /// Adds the process of an event, unless it is out of date or has exited.
     fn appear(&mut self, at_ns: u64, process: &Process, marks: u8) {
         let start_ns = process.start_boottime_ns.unwrap_or(at_ns);
         if process.tgid != 0
@@ -250,7 +234,22 @@ impl ProcessTable {
         }
     }
 
-    fn look(&mut self, scanned: &ScannedProcess) {
+    /// Adds a row, in place of one with the same pid.
+    fn insert(&mut self, mut row: Row, marks: u8) {
+        row.marks |= marks;
+        self.rows.insert(row.tgid(), row);
+    }
+
+    /// Moves a process to a cgroup, if that is known.
+    fn relocate(&mut self, tgid: u32, cgroup: Option<CgroupId>) {
+        if cgroup.is_some()
+            && let Some(row) = self.rows.get_mut(&tgid)
+        {
+            row.set_cgroup(cgroup);
+        }
+    }
+
+    fn update_from_scan(&mut self, scanned: &ScannedProcess) {
         let Some(row) = self.rows.get_mut(&scanned.tgid) else {
             return;
         };
@@ -258,8 +257,8 @@ impl ProcessTable {
         if row.start_no_later_than_ns() == 0 {
             row.begin_at_tick(scanned.start_ticks, self.tick_ns);
         }
-        if !row.has(TOLD) {
-            row.look(scanned);
+        if !row.has(REPORTED) {
+            row.update_from_scan(scanned);
         }
         if !row.has(MOVED) && scanned.cgroup.is_some() {
             self.relocate(scanned.tgid, scanned.cgroup);
@@ -270,7 +269,7 @@ impl ProcessTable {
         at_ns >= self.scan_began_ns
     }
 
-    /// How the one that has the pid compares with the one that began then.
+    /// How the start of the process with this pid compares with another start.
     fn order(&self, tgid: u32, start: Start) -> Option<Ordering> {
         let row = self.rows.get(&tgid)?;
         Some(row.start_cmp(start, self.tick_ns))

@@ -1,7 +1,6 @@
-//! One live process, in as few bytes as it can be told.
-//!
-//! What is not known is a sentinel here, as on the wire, and `None` to whoever
-//! asks: a hundred thousand rows are to fit into 16 MiB.
+//! One live process, in as few bytes as possible: a hundred thousand rows must fit into
+//! 16 MiB. An unknown value is stored as a sentinel, as on the wire, and returned as
+//! `None`.
 
 use std::cmp::Ordering;
 
@@ -12,12 +11,12 @@ use probe_user::model::{CgroupId, Comm, Owners, Process, ScannedProcess};
 const EXACT: u8 = 1 << 0;
 /// [`Row::marks`]: known to have lived since the scan began.
 pub(crate) const SEEN: u8 = 1 << 1;
-/// [`Row::marks`]: an event since the scan began said which cgroup it is in.
+/// [`Row::marks`]: its cgroup is from an event since the scan began.
 pub(crate) const MOVED: u8 = 1 << 2;
-/// [`Row::marks`]: an event since the scan began said who it is.
-pub(crate) const TOLD: u8 = 1 << 3;
-/// The marks that a scan begins without.
-pub(crate) const OF_A_SCAN: u8 = SEEN | MOVED | TOLD;
+/// [`Row::marks`]: everything else is from an event since the scan began.
+pub(crate) const REPORTED: u8 = 1 << 3;
+/// The marks that the start of a scan clears.
+pub(crate) const OF_A_SCAN: u8 = SEEN | MOVED | REPORTED;
 
 /// A live process of the table.
 #[derive(Clone, Debug)]
@@ -28,12 +27,7 @@ pub struct Row {
     tgid: u32,
     ppid: u32,
     uid: u32,
-    ns_pid: u32,
-    pid_ns: u32,
     owners: [u32; 2],
-    /// Neighbours in its cgroup; 0: none.
-    pub(crate) before: u32,
-    pub(crate) behind: u32,
     comm: Comm,
     pub(crate) marks: u8,
 }
@@ -46,7 +40,7 @@ impl Row {
     }
 
     /// Start of the group leader in `CLOCK_BOOTTIME` nanoseconds; `None` until
-    /// an event told it.
+    /// an event reported it.
     #[must_use]
     pub fn start_boottime_ns(&self) -> Option<u64> {
         (self.marks & EXACT != 0).then_some(self.start_ns)
@@ -59,14 +53,14 @@ impl Row {
         self.start_ns
     }
 
-    /// Thread group of the real parent when it was last looked at: one that has
-    /// died since was not the last.
+    /// Thread group of the real parent when it was last seen; a later change of the
+    /// parent is not reported.
     #[must_use]
     pub fn ppid(&self) -> Option<u32> {
         known(self.ppid)
     }
 
-    /// Real uid in the initial user namespace, when it was last looked at.
+    /// Real uid in the initial user namespace, when it was last seen.
     #[must_use]
     pub fn uid(&self) -> Option<u32> {
         known(self.uid)
@@ -87,18 +81,6 @@ impl Row {
         })
     }
 
-    /// Pid in its own pid namespace.
-    #[must_use]
-    pub fn ns_pid(&self) -> Option<u32> {
-        (self.ns_pid != 0).then_some(self.ns_pid)
-    }
-
-    /// Inode number of that pid namespace; `None` until an event told it.
-    #[must_use]
-    pub fn pid_ns(&self) -> Option<u32> {
-        (self.pid_ns != 0).then_some(self.pid_ns)
-    }
-
     /// As [`Process::owners`].
     #[must_use]
     pub fn owners(&self) -> Option<Owners> {
@@ -114,21 +96,21 @@ impl Row {
     }
 
     pub(crate) fn of_event(process: &Process) -> Self {
-        let mut row = Self::nameless(process.tgid);
-        row.tell(process);
+        let mut row = Self::new(process.tgid);
+        row.update_from_event(process);
         row.set_cgroup(process.cgroup);
         row
     }
 
     pub(crate) fn of_scan(scanned: &ScannedProcess, tick_ns: u64) -> Self {
-        let mut row = Self::nameless(scanned.tgid);
+        let mut row = Self::new(scanned.tgid);
         row.begin_at_tick(scanned.start_ticks, tick_ns);
-        row.look(scanned);
+        row.update_from_scan(scanned);
         row.set_cgroup(scanned.cgroup);
         row
     }
 
-    fn nameless(tgid: u32) -> Self {
+    fn new(tgid: u32) -> Self {
         Self {
             start_ns: 0,
             cgroup_id: 0,
@@ -136,11 +118,7 @@ impl Row {
             tgid,
             ppid: UNKNOWN,
             uid: UNKNOWN,
-            ns_pid: 0,
-            pid_ns: 0,
             owners: [UNKNOWN; 2],
-            before: 0,
-            behind: 0,
             comm: Comm::new([0; _]),
             marks: 0,
         }
@@ -150,18 +128,16 @@ impl Row {
         self.start_ns = ticks.saturating_mul(tick_ns);
     }
 
-    /// Takes over what never changes.
+    /// Takes over the exact start, which never changes.
     pub(crate) fn identify(&mut self, process: &Process) {
         if let Some(start_ns) = process.start_boottime_ns {
             self.start_ns = start_ns;
             self.marks |= EXACT;
         }
-        self.ns_pid = process.ns_pid.unwrap_or(self.ns_pid);
-        self.pid_ns = process.pid_ns.unwrap_or(self.pid_ns);
     }
 
-    /// Takes over all that an event says, its cgroup not included.
-    pub(crate) fn tell(&mut self, process: &Process) {
+    /// Takes over the values of an event, except the cgroup.
+    pub(crate) fn update_from_event(&mut self, process: &Process) {
         self.identify(process);
         self.ppid = process.ppid.unwrap_or(self.ppid);
         self.uid = process.uid.unwrap_or(self.uid);
@@ -169,19 +145,17 @@ impl Row {
         self.comm = process.comm;
     }
 
-    /// Takes over all that a scan says, its cgroup and its start not included.
-    pub(crate) fn look(&mut self, scanned: &ScannedProcess) {
+    /// Takes over the values of a scan, except the cgroup and the start.
+    pub(crate) fn update_from_scan(&mut self, scanned: &ScannedProcess) {
         self.ppid = scanned.ppid;
         self.uid = scanned.uid;
         self.comm = scanned.comm;
-        self.ns_pid = scanned.ns_pid.unwrap_or(self.ns_pid);
-        // A scan without the right to ask says nothing of namespaces.
+        // Without the privilege to read them a scan has no owners.
         if scanned.owners.is_some() {
             self.set_owners(scanned.owners);
         }
     }
 
-    /// To be called while it is in no list of a cgroup.
     pub(crate) fn set_cgroup(&mut self, cgroup: Option<CgroupId>) {
         self.cgroup_hierarchy = cgroup.map_or(UNKNOWN, |it| it.hierarchy);
         self.cgroup_id = cgroup.map_or(0, |it| it.id);
@@ -191,7 +165,7 @@ impl Row {
         self.owners = owners.map_or([UNKNOWN; 2], |it| [it.own, it.top]);
     }
 
-    /// How it compares with a start elsewhere: equal unless both are known.
+    /// How its start compares with another; equal unless both are known.
     pub(crate) fn start_cmp(&self, other: Start, tick_ns: u64) -> Ordering {
         match other {
             Start::Unknown => Ordering::Equal,
@@ -203,7 +177,7 @@ impl Row {
     }
 }
 
-/// Start of a process as an event or a scan tells it.
+/// Start of a process as an event or a scan reports it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Start {
     Unknown,

@@ -1,4 +1,4 @@
-//! The table against a model of what is true.
+//! The table compared with a model of the truth.
 
 use std::collections::VecDeque;
 
@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// What the kernel does in the model.
+/// One step of the model.
 #[derive(Clone, Copy, Debug)]
 enum Step {
     Fork {
@@ -24,22 +24,22 @@ enum Step {
     Exit {
         tgid: u32,
     },
-    /// It becomes a zombie, some time after its exit.
+    /// The process becomes a zombie, some time after its exit.
     Depart {
         tgid: u32,
     },
-    /// Its pid is free.
+    /// The process is reaped: its pid is free.
     Reap {
         tgid: u32,
     },
-    /// The next event that is on its way arrives.
+    /// The next event in flight arrives.
     Deliver,
-    /// `/proc` is asked for this pid; what it shows arrives later.
+    /// `/proc` is read for this pid; the result arrives later.
     Look {
         tgid: u32,
     },
-    /// What it showed arrives.
-    Tell,
+    /// The next result of a scan arrives.
+    Report,
 }
 
 const PIDS: std::ops::Range<u32> = 1..6;
@@ -55,15 +55,15 @@ fn step() -> impl Strategy<Value = Step> {
         3 => PIDS.prop_map(|tgid| Step::Reap { tgid }),
         8 => Just(Step::Deliver),
         4 => PIDS.prop_map(|tgid| Step::Look { tgid }),
-        4 => Just(Step::Tell),
+        4 => Just(Step::Report),
     ]
 }
 
-/// Truth, the table, and what is on the way from the one to the other.
+/// The truth, the table, and the events and scan results in flight.
 struct Model {
     now_ns: u64,
     live: BTreeMap<u32, Process>,
-    /// Exited, and not reaped; whether it is a zombie.
+    /// Exited and not reaped, and whether it is a zombie.
     exiting: BTreeMap<u32, (Process, bool)>,
     events: VecDeque<Timed>,
     looks: VecDeque<ScannedProcess>,
@@ -85,7 +85,7 @@ impl Model {
     }
 
     fn take(&mut self, step: Step, is_lost: bool) {
-        // More than a tick, as long as it takes to use a pid again.
+        // More than a tick, because a pid is not used again sooner.
         self.now_ns += TICK_NS + 3;
         let event = match step {
             Step::Fork { tgid, cgroup: id } => {
@@ -119,7 +119,7 @@ impl Model {
                 let Some(process) = self.live.remove(&tgid) else {
                     return;
                 };
-                // Whose exit is lost is seen to be exiting by its flags.
+                // If the exit event is lost, a scan sees PF_EXITING.
                 self.exiting.insert(tgid, (process.clone(), is_lost));
                 exit(&process)
             }
@@ -140,7 +140,7 @@ impl Model {
                 return;
             }
             Step::Look { tgid } => return self.look(tgid),
-            Step::Tell => {
+            Step::Report => {
                 if let Some(scanned) = self.looks.pop_front() {
                     self.table.scanned(&scanned);
                 }
@@ -152,7 +152,7 @@ impl Model {
         }
     }
 
-    /// A scan comes to each pid once.
+    /// A scan reads each pid once.
     fn look(&mut self, tgid: u32) {
         if self.looked_at.contains(&tgid) {
             return;
@@ -191,7 +191,7 @@ impl Model {
     }
 
     fn is_true(&self) -> Result<(), TestCaseError> {
-        let told: BTreeMap<_, _> = self
+        let listed: BTreeMap<_, _> = self
             .table
             .iter()
             .map(|row| {
@@ -219,7 +219,7 @@ impl Model {
                 )
             })
             .collect();
-        prop_assert_eq!(told, truth);
+        prop_assert_eq!(listed, truth);
         Ok(())
     }
 }
@@ -258,7 +258,7 @@ proptest! {
         }
         model.deliver_all();
         model.is_true()?;
-        // And goes on to be.
+        // A further scan keeps it true.
         model.begin_scan();
         model.finish_scan();
         model.is_true()?;
@@ -268,7 +268,7 @@ proptest! {
     fn without_loss_events_alone_are_enough(steps in steps(100)) {
         let mut model = Model::new();
         for step in steps {
-            if !matches!(step, Step::Look { .. } | Step::Tell) {
+            if !matches!(step, Step::Look { .. } | Step::Report) {
                 model.take(step, false);
             }
         }

