@@ -1,4 +1,46 @@
-//! The privileged daemon of `probe`: its wire format, its client, its server.
+//! The daemon of `probe`: a privileged process that serves instant waits, exits and
+//! containers to the users of a machine, and the client that speaks with it.
+//!
+//! | room | what it is for |
+//! |---|---|
+//! | [`api`] | the wire format: HTTP bodies, queries, and the JSON lines of the command |
+//! | [`client`] | asks a daemon |
+//! | `access` | what a peer may see, and which directory its paths mean |
+//! | `state` | live processes, past exits, metrics, and the mailboxes of readers |
+//! | `http` | the server and its routes |
+//! | [`service`] | the run of the daemon: configuration, socket, privileges, sandbox, systemd |
+//!
+//! ```text
+//! api ← client
+//! api ← access ← state ← http ← service
+//! ```
+//!
+//! Without the default feature `server` the package is `api` and `client` alone, and
+//! needs neither axum nor the crates of the sandbox.
+//!
+//! # Asking a daemon
+//!
+//! ```no_run
+//! use std::{path::Path, time::Duration};
+//!
+//! use probe_daemon::{
+//!     api::{DEFAULT_SOCKET, wait::{Request, Target}},
+//!     client::{Client, ClientError, Trust},
+//! };
+//!
+//! /// Prints the exits in a container until it is stopped.
+//! async fn watch(container: &str) -> Result<(), ClientError> {
+//!     let (socket, limit) = (Path::new(DEFAULT_SOCKET), Duration::from_secs(1));
+//!     let client = Client::connect(socket, &Trust::default(), limit).await?;
+//!     let target = Target { container: Some(container.to_owned()), ..Target::default() };
+//!     let request = Request { targets: vec![target], ..Request::default() };
+//!     let mut messages = client.wait(&request).await?;
+//!     while let Some(message) = messages.next().await? {
+//!         println!("{message:?}");
+//!     }
+//!     Ok(())
+//! }
+//! ```
 
 #[cfg(feature = "server")]
 mod access;
@@ -11,6 +53,10 @@ mod http;
 #[cfg(feature = "server")]
 pub mod service;
 #[cfg(feature = "server")]
+#[cfg_attr(
+    not(feature = "unstable"),
+    expect(unreachable_pub, reason = "reachable by `unstable` alone")
+)]
 mod state;
 
 /// What the tests of this project use beyond the public interface. Outside

@@ -84,6 +84,7 @@ pub(crate) fn parse(mounts: &Mounts, path: &str) -> Result<CgroupDirectory, Refu
 
 /// For the fuzz targets: the location that [`parse`] returns for a path, and the
 /// cgroup's own path.
+#[cfg(feature = "unstable")]
 pub(crate) fn fuzzed(mounts: &Mounts, path: &str) -> Option<(PathBuf, String)> {
     let CgroupDirectory { location, path, .. } = parse(mounts, path).ok()?;
     Some((location, path))

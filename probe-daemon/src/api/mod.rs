@@ -1,10 +1,10 @@
-//! What the daemon and its clients say to each other: JSON over HTTP/1.1 on a
-//! Unix socket.
+//! The wire format: JSON over HTTP/1.1 on a Unix socket between the daemon and its
+//! clients, and the JSON lines of the command.
 //!
 //! Plain data, the same for both sides, and the source of the OpenAPI document.
-//! Fields may be added to an answer at any time; a request with a field that
-//! this version does not know is refused, so that nobody waits for less than was
-//! asked. [`info::Info::api`] tells which version speaks.
+//! Fields may be added to an answer at any time. A request with a field that this
+//! version does not know is refused, because a daemon that ignored it would wait for
+//! less than the client asked for. [`info::Info::api`] is the version of the daemon.
 
 pub mod container;
 pub mod info;
@@ -17,10 +17,10 @@ pub mod wait;
 
 pub use outcome::Outcome;
 
-/// Version of the API. A client leaves a daemon alone that speaks another one.
+/// Version of the API. The client refuses a daemon of another version.
 pub const VERSION: u32 = 1;
 
-/// Where the daemon listens unless it is told otherwise.
+/// Path of the daemon's socket by default.
 pub const DEFAULT_SOCKET: &str = "/run/probe/probe.sock";
 
 /// Media type of a stream with one JSON object a line.

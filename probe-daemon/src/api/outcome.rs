@@ -1,20 +1,20 @@
-//! How a wait ended, in the words of JSON and metrics.
+//! Outcomes of a wait, with their names in JSON and metrics.
 
 /// How a wait ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// The condition became true.
     Done,
-    /// It was true at the first look.
+    /// The condition was true at the first look.
     Already,
-    /// The time was up first.
+    /// The time-out came first.
     Timeout,
-    /// A signal asked us to stop.
+    /// A signal stopped the command, or the client of the daemon left.
     Interrupted,
 }
 
 impl Outcome {
-    /// The word in JSON.
+    /// Its name in JSON and metrics.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

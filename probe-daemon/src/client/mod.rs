@@ -8,41 +8,8 @@
 //!
 //! Bounds hold whatever the daemon does: an answer that the daemon can give at once
 //! must arrive within the caller's time-out, a line has at most one megabyte, and
-//! anything that is not what the API says is a [`ClientError`].
-//!
-//! ```no_run
-//! use std::{error::Error, path::Path, time::Duration};
-//!
-//! use probe_daemon::{
-//!     api::{self, wait::{Request, Target}},
-//!     client::{Client, Message, Trust},
-//! };
-//!
-//! /// Prints the exits in a cgroup until it is empty.
-//! async fn watch(cgroup: api::wait::Cgroup) -> Result<(), Box<dyn Error>> {
-//!     let socket = Path::new(api::DEFAULT_SOCKET);
-//!     let client = Client::connect(socket, &Trust::default(), Duration::from_secs(1)).await?;
-//!     let target = Target {
-//!         cgroup: Some(cgroup),
-//!         ..Default::default()
-//!     };
-//!     let request = Request {
-//!         targets: vec![target],
-//!         until: None,
-//!         timeout_ms: None,
-//!         count: None,
-//!     };
-//!     let mut messages = client.wait(&request).await?;
-//!     while let Some(message) = messages.next().await? {
-//!         match message {
-//!             Message::Record(record) => println!("{record:?}"),
-//!             Message::Verdict(verdict) => println!("{}", verdict.outcome),
-//!             _ => {}
-//!         }
-//!     }
-//!     Ok(())
-//! }
-//! ```
+//! anything that is not what the API says is a [`ClientError`]. The crate's page has an
+//! example.
 
 mod answer;
 mod connection;

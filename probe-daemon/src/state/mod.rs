@@ -1,4 +1,5 @@
-//! What the daemon knows: live processes, past exits, and their subscribers.
+//! The state of the daemon: live processes, past exits, metrics, and the mailboxes of
+//! readers.
 
 pub(crate) mod engine;
 pub mod history;
