@@ -46,8 +46,9 @@ pub(super) async fn events(
         (selection, mailbox)
     };
     let (lines, response) = stream();
+    let reported = Reported::new(Arc::clone(&daemon.metrics));
     let shutdown = daemon.shutdown.clone();
-    tokio::spawn(report(selection, mailbox, lines, shutdown));
+    tokio::spawn(report(selection, mailbox, lines, shutdown, reported));
     Ok(response)
 }
 
@@ -56,8 +57,8 @@ async fn report(
     mailbox: Arc<Mailbox>,
     lines: Lines,
     shutdown: CancellationToken,
+    mut reported: Reported,
 ) {
-    let mut reported = Reported::default();
     loop {
         tokio::select! {
             () = lines.closed() => return,

@@ -1,6 +1,6 @@
 //! Records and messages as the lines of an answer.
 
-use std::io;
+use std::{io, sync::Arc};
 
 use axum::body::Bytes;
 use probe_user::{
@@ -12,7 +12,10 @@ use crate::{
     api::json::{self, write_record},
     http::body::Lines,
     http::selection::Selection,
-    state::topics::{Delivery, Mailbox},
+    state::{
+        metrics::Metrics,
+        topics::{Delivery, Mailbox},
+    },
 };
 
 /// Lines are sent in chunks of about this size.
@@ -25,10 +28,31 @@ pub(super) struct LineBuffer {
 }
 
 /// How many records an answer contained so far.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Reported {
     pub(super) exits: u64,
     pub(super) lost: u64,
+    metrics: Arc<Metrics>,
+}
+
+impl Reported {
+    pub(super) const fn new(metrics: Arc<Metrics>) -> Self {
+        Self {
+            exits: 0,
+            lost: 0,
+            metrics,
+        }
+    }
+
+    /// The record of a loss; without a reason the reader was too slow.
+    fn lost(&mut self, count: u64, reason: Option<LossReason>) -> Record {
+        self.lost += count;
+        if reason.is_none() {
+            self.metrics.reader_lost(count);
+        }
+        let reason = reason.unwrap_or(LossReason::SlowReader);
+        Record::Lost { count, reason }
+    }
 }
 
 /// The client closed the connection: nothing more needs to be sent.
@@ -84,11 +108,7 @@ pub(super) async fn forward(
                 buffer.record(&Record::Exit(exit))
             }
             Delivery::Exit(_) => Ok(()),
-            Delivery::Lost(count, reason) => {
-                reported.lost += count;
-                let reason = reason.unwrap_or(LossReason::SlowReader);
-                buffer.record(&Record::Lost { count, reason })
-            }
+            Delivery::Lost(count, reason) => buffer.record(&reported.lost(count, reason)),
         };
         if let Err(error) = written {
             tracing::warn!(%error, "a record does not become JSON");
@@ -98,4 +118,24 @@ pub(super) async fn forward(
         }
     }
     buffer.send(lines).await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use super::*;
+    use crate::state::metrics::{Format, Scope};
+
+    #[test]
+    fn records_that_a_slow_reader_lost_are_counted() {
+        let metrics = Arc::new(Metrics::new(SystemTime::UNIX_EPOCH));
+        let mut reported = Reported::new(Arc::clone(&metrics));
+        reported.lost(7, None);
+        reported.lost(5, Some(LossReason::RingFull));
+        assert_eq!(reported.lost, 12);
+        let text = metrics.render(Format::Prometheus, Scope::Totals);
+        let counted = "probe_reader_records_lost_total 7";
+        assert!(text.lines().any(|line| line == counted), "{text}");
+    }
 }

@@ -93,7 +93,7 @@ pub(super) async fn wait(
             selection: Selection::all(&state, peer),
             started,
             is_seen,
-            reported: Reported::default(),
+            reported: Reported::new(Arc::clone(&daemon.metrics)),
             reported_met: vec![false; request.targets.len()],
             counted: Some(daemon.metrics.wait_began()),
         }
