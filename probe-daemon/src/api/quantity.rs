@@ -17,6 +17,7 @@ pub fn duration(text: &str) -> Result<Duration, String> {
 }
 
 /// Nanoseconds, as records count; everything beyond 584 years is that.
+#[must_use]
 pub fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
@@ -42,6 +43,7 @@ pub fn size(text: &str) -> Result<u32, String> {
 const MAX_BUFFER: u32 = 1 << 30;
 
 /// The next size that a ring buffer can have: a power of two, at least a page.
+#[must_use]
 pub fn ring_size(bytes: u32, page: u32) -> u32 {
     bytes.max(page).next_power_of_two()
 }

@@ -55,6 +55,7 @@ pub fn write_process(
 }
 
 /// Age of a process that started at this moment, at the moment `now_ns`.
+#[must_use]
 pub fn age_ns(start_boottime_ns: Option<u64>, now_ns: u64) -> Option<u64> {
     start_boottime_ns.map(|start| now_ns.saturating_sub(start))
 }

@@ -34,7 +34,7 @@ pub(super) async fn metrics(
 ) -> ([(HeaderName, &'static str); 1], String) {
     {
         let mut state = daemon.engine.now();
-        daemon.metrics.set_live(state.table.len());
+        daemon.metrics.set_live(state.table.iter().len());
         daemon.metrics.set_containers(containers(&mut state));
     }
     daemon.metrics.set_program_runs(&daemon.hub.program_runs());

@@ -131,14 +131,9 @@ impl ProcessTable {
     }
 
     /// All live processes, in no order.
-    pub fn iter(&self) -> impl Iterator<Item = &Row> {
-        self.rows.values()
-    }
-
-    /// The number of live processes.
     #[must_use]
-    pub fn len(&self) -> usize {
-        self.rows.len()
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Row> {
+        self.rows.values()
     }
 
     fn exit(&mut self, at_ns: u64, exit: &model::Exit) {

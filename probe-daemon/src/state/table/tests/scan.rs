@@ -107,7 +107,7 @@ fn a_hundred_thousand_processes_take_less_than_16_mib() {
         table.scanned(&scanned(&process(tgid, 0, cgroup(u64::from(tgid)))));
     }
     table.finish_scan();
-    assert_eq!(table.len(), PROCESSES as usize);
+    assert_eq!(table.iter().len(), PROCESSES as usize);
     let bytes = map_bytes(&table.rows);
     assert!(bytes < 16 << 20, "{bytes}");
     // The memory is given back.
