@@ -1,4 +1,4 @@
-//! `GET /v1/containers`: what runs where.
+//! `GET /v1/containers`: containers and their live processes.
 
 use probe_user::model;
 use serde::{Deserialize, Serialize};
@@ -37,7 +37,7 @@ pub struct Container {
 }
 
 impl Container {
-    /// As long as none of its processes is found.
+    /// The container without any process.
     #[must_use]
     pub fn empty(container: &model::Container, cgroup: &str) -> Self {
         Self {

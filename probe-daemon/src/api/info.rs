@@ -1,4 +1,4 @@
-//! `GET /v1/info`: who answers, and how well it sees.
+//! `GET /v1/info`: the daemon and what it knows of the kernel.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! What went wrong, as RFC 9457 has it.
+//! Problems, in the form of RFC 9457.
 
 use serde::{Deserialize, Serialize};
 

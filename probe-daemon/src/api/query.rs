@@ -1,4 +1,4 @@
-//! What may be asked for in the query of a `GET`.
+//! Queries of the `GET` routes.
 
 use serde::{Deserialize, Serialize};
 

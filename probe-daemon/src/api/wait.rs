@@ -1,4 +1,4 @@
-//! `POST /v1/wait`: what is asked, and the lines of the answer.
+//! `POST /v1/wait`: the request and the lines of the answer.
 
 use probe_user::model::Until;
 use serde::{Deserialize, Serialize};

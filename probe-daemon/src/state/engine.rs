@@ -1,9 +1,9 @@
-//! What the daemon knows, and the task that keeps it so.
+//! The engine: the state of the daemon, and the task that keeps it up to date.
 //!
-//! One task drains the stream: on a timer while records come, asleep until the
-//! next one when none do. Whoever answers a request drains as well before it
-//! looks, so that an answer is never older than its question. Requests read;
-//! nothing but the stream and a scan of `/proc` changes what is known.
+//! One task drains the stream: on a timer while records come, else when the next
+//! record wakes it. A request drains the stream as well before it reads, so that an
+//! answer is never older than its request. Only the stream and scans of `/proc` change
+//! the state.
 
 use std::{
     io,
@@ -31,22 +31,21 @@ use super::{
 };
 use crate::{access::visibility::Visibility, state::metrics::Metrics};
 
-/// Time between two drains while records come and somebody reads along, or
-/// nobody does.
+/// Time between two drains while records come, with and without readers.
 const DRAIN_EVERY: Duration = Duration::from_millis(10);
 const DRAIN_EVERY_UNREAD: Duration = Duration::from_millis(100);
 /// How often counters that no record tells of are read.
 const COUNTERS_EVERY: Duration = Duration::from_secs(1);
-/// Exits that are read in one go, while nothing else is done.
+/// Exits that are read under one lock.
 const PAST_AT_ONCE: usize = 64;
 
-/// See the module.
+/// The state behind its lock.
 pub(crate) struct Engine {
     state: Mutex<State>,
 }
 
 impl Engine {
-    /// From the moment on at which the programs were attached.
+    /// Starts with the scan of `/proc`; the BPF programs are attached already.
     pub(crate) fn new(
         stream: Stream,
         mounts: Mounts,
@@ -60,7 +59,7 @@ impl Engine {
         }
     }
 
-    /// What is known, up to now, however much has come since the last look.
+    /// The state up to this moment, with all records that came since the last drain.
     pub(crate) fn now(&self) -> MutexGuard<'_, State> {
         let mut state = self.lock();
         state.drain_by(boottime_ns());
@@ -69,8 +68,9 @@ impl Engine {
         state
     }
 
-    /// Some of the exits that are kept, beginning with this one or the oldest;
-    /// one after the other can be had so, while others come and go.
+    /// Some of the exits with these sequence numbers, beginning with the oldest that is
+    /// kept. A caller asks again for the rest, so that it never holds the lock for
+    /// long.
     pub(crate) fn past(&self, seqs: &Range<u64>) -> Vec<Past> {
         let state = self.lock();
         let past = state.history.since(seqs.start);

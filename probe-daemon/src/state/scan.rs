@@ -1,5 +1,5 @@
-//! `/proc` piece by piece: a hundred thousand processes in one list would take
-//! more memory than all that is kept of them.
+//! Scans of `/proc` in pieces, because a hundred thousand processes in one list would
+//! take more memory than the process table.
 
 use std::io;
 
@@ -8,49 +8,49 @@ use tokio::sync::mpsc;
 
 /// Processes of a piece.
 const PIECE: usize = 256;
-/// Pieces that may be on their way.
+/// Pieces that the channel holds.
 const PIECES: usize = 2;
 
-/// What a scan finds.
+/// A part of the result of a scan.
 #[derive(Debug)]
 pub(crate) enum Piece {
-    /// Some more.
+    /// Some processes.
     Found(Vec<Found>),
-    /// That was everybody. A scan that ends without it is worth nothing: who was
-    /// left out would be taken for dead.
+    /// The scan is complete. A scan that ends without it is discarded, because
+    /// processes that it left out would count as gone.
     Whole,
 }
 
 /// A scan that is under way.
 pub(crate) type Scan = mpsc::Receiver<Piece>;
 
-/// Scans on a thread of its own, as long as there is somebody to tell.
+/// Scans on a new thread, until the scan is complete or the receiver is dropped.
 pub(crate) fn begin() -> Scan {
-    let (tell, told) = mpsc::channel(PIECES);
+    let (sender, receiver) = mpsc::channel(PIECES);
     let scan = move || {
         let all = scan(false, |found| {
-            tell.blocking_send(Piece::Found(found)).is_ok()
+            sender.blocking_send(Piece::Found(found)).is_ok()
         });
         if all.is_some() {
-            // The daemon may be gone: then nobody needs it.
-            let _gone = tell.blocking_send(Piece::Whole);
+            // An error means that the receiver was dropped.
+            let _gone = sender.blocking_send(Piece::Whole);
         }
     };
     if let Err(error) = std::thread::Builder::new().name("scan".into()).spawn(scan) {
         tracing::warn!(%error, "no thread to scan /proc on");
     }
-    told
+    receiver
 }
 
-/// Scans at once; `None` if that was not everybody. `asks_owners`: while the
-/// privileges for that are there. `take` tells whether to go on.
+/// Scans on the calling thread; `None` if the scan is incomplete. `asks_owners` needs
+/// privileges that the daemon has at its start only. `take` returns whether to go on.
 pub(crate) fn scan(asks_owners: bool, take: impl FnMut(Vec<Found>) -> bool) -> Option<()> {
-    everybody(asks_owners, take)
+    scan_all(asks_owners, take)
         .inspect_err(|error| tracing::warn!(%error, "/proc cannot be scanned"))
         .ok()
 }
 
-fn everybody(asks_owners: bool, mut take: impl FnMut(Vec<Found>) -> bool) -> io::Result<()> {
+fn scan_all(asks_owners: bool, mut take: impl FnMut(Vec<Found>) -> bool) -> io::Result<()> {
     let mut processes = scan::scan(asks_owners)?;
     loop {
         let found: Vec<_> = processes.by_ref().take(PIECE).collect();

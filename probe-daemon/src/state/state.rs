@@ -1,7 +1,7 @@
-//! What the daemon knows: everything that the stream and a scan of `/proc` say.
+//! The state of the daemon: everything that the stream and scans of `/proc` report.
 //!
-//! Synchronous. Whoever holds it is alone with it; the [`engine`](crate::state::engine)
-//! decides when it drains and scans.
+//! Synchronous, and used under the lock of the [`engine`](crate::state::engine), which
+//! decides when to drain and to scan.
 
 use std::{
     convert::Infallible,
@@ -36,20 +36,20 @@ use crate::{
     state::metrics::Metrics,
 };
 
-/// A scan may take in a process that was exiting, if the record of its exit was
-/// lost before: so after a loss it is made again, later and later.
+/// Times of the scans after a loss. A scan may add a process that is exiting if the
+/// record of its exit was lost before, so the scan is repeated.
 const RESCANS: [Duration; 3] = [
     Duration::ZERO,
     Duration::from_millis(500),
     Duration::from_secs(10),
 ];
 
-/// After a scan, so many times what it took: a storm that always loses must not
-/// turn into a scan without end.
+/// Rest after a scan, as a multiple of its duration: constant loss must not lead to
+/// constant scanning.
 const REST: u32 = 4;
 const LEAST_REST: Duration = Duration::from_millis(200);
 
-/// Everything that is known.
+/// Trackers, tables, readers, and the stream that feeds them.
 pub(crate) struct State {
     stream: Stream,
     pub(crate) tracker: Tracker,
@@ -63,7 +63,7 @@ pub(crate) struct State {
     pub(crate) clock: WallClock,
     pub(crate) loss: Loss,
     pub(crate) is_ready: bool,
-    /// When `/proc` is to be scanned again, and how often it was.
+    /// When `/proc` is to be scanned again.
     rescans: Vec<Instant>,
     scan_began: Instant,
     rests_until: Instant,
@@ -71,7 +71,7 @@ pub(crate) struct State {
 }
 
 impl State {
-    /// With everything that `/proc` shows.
+    /// The state after a first scan of `/proc`.
     pub(crate) fn new(
         stream: Stream,
         mounts: Mounts,
@@ -99,7 +99,7 @@ impl State {
             rests_until: Instant::now(),
             metrics,
         };
-        // While there are the privileges to ask whose user namespaces they are.
+        // The daemon still has the privileges to read the owners of user namespaces.
         state.table.begin_scan(boottime_ns());
         let whole = scan::scan(true, |found| {
             state.take_found(found);
@@ -180,8 +180,8 @@ impl State {
         self.rescans = RESCANS.iter().map(|&after| now + after).collect();
     }
 
-    /// Scans on a thread of its own: a machine may have a hundred thousand
-    /// processes, and whoever waits must not wait for that.
+    /// Begins a scan on a new thread, if one is due: a machine may have a hundred
+    /// thousand processes, and requests must not wait for their scan.
     pub(crate) fn begin_scan_if_due(&mut self) -> Option<Scan> {
         let due = *self.rescans.first()?;
         let now = Instant::now();
@@ -194,7 +194,7 @@ impl State {
         Some(scan::begin())
     }
 
-    /// Some of those that a scan found.
+    /// Takes some processes of a scan.
     pub(crate) fn take_found(&mut self, found: Vec<Found>) {
         for Found { mut process, place } in found {
             let id_of = |place: Place| self.tracker.id_of(place.hierarchy, &place.path);
@@ -203,7 +203,7 @@ impl State {
         }
     }
 
-    /// One that failed is given up and made again.
+    /// Ends a scan; an incomplete one is discarded and repeated.
     pub(crate) fn end_scan(&mut self, is_whole: bool) {
         let now = Instant::now();
         let took = now.duration_since(self.scan_began);

@@ -57,14 +57,14 @@ pub struct ExitLine<'a> {
     /// Which container it was in.
     #[serde(borrow)]
     pub container: Option<ContainerObject<'a>>,
-    /// Who sent the signal that ended it.
+    /// The sender of the signal that ended it.
     #[serde(borrow)]
     pub killed_by: Option<KilledByObject<'a>>,
     /// Whether the out-of-memory killer chose it.
     pub oom: bool,
     /// What the process used up.
     pub usage: Option<UsageObject>,
-    /// Who it was in its own pid namespace.
+    /// Its pid in its own pid namespace.
     pub ns: Option<NamespaceObject>,
 }
 
@@ -78,7 +78,7 @@ pub enum ExitType {
 }
 
 impl<'a> ExitLine<'a> {
-    /// How a record looks, with `clock` as its wall clock.
+    /// The line of a record, with `clock` as its wall clock.
     #[must_use]
     pub fn new(exit: &'a Placed<Exit>, clock: &WallClock) -> Self {
         let process = &exit.what.process;
@@ -106,7 +106,7 @@ impl<'a> ExitLine<'a> {
         }
     }
 
-    /// The record that looks so. What no line says is not in it.
+    /// The record of this line, without the values that a line does not have.
     #[must_use]
     pub fn to_record(&self) -> Placed<Exit> {
         let cgroup = self.cgroup.as_ref().map(CgroupObject::to_cgroup);

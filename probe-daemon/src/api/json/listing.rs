@@ -1,4 +1,4 @@
-//! What lives now, as JSON: the lines of `probe ps`.
+//! The lines of `probe ps`.
 
 use std::io;
 
@@ -10,7 +10,7 @@ use crate::api::{
     json,
 };
 
-/// One JSON object. `has_history`: whether anybody counted exits.
+/// Writes a container. `has_history`: whether recent exits are known.
 pub fn write_container(
     out: &mut Vec<u8>,
     container: &Container,
@@ -33,7 +33,7 @@ pub fn write_container(
     json::write(out, &line)
 }
 
-/// One JSON object.
+/// Writes a process with its depth in the tree.
 pub fn write_process(
     out: &mut Vec<u8>,
     (depth, process): &(usize, Process),

@@ -32,7 +32,7 @@ pub enum LostType {
 }
 
 impl LostLine<'_> {
-    /// How a loss looks.
+    /// The line of a loss.
     #[must_use]
     pub const fn new(count: u64, reason: LossReason) -> Self {
         Self {
@@ -43,8 +43,8 @@ impl LostLine<'_> {
         }
     }
 
-    /// The record that looks so. That something is missing is told whatever the
-    /// reason.
+    /// The record of this line. A reason of a later version becomes `slow_reader`, so
+    /// that the loss is reported all the same.
     #[must_use]
     pub fn to_record(&self) -> Record {
         Record::Lost {

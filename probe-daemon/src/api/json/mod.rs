@@ -4,9 +4,9 @@
 //! changing the meaning of one is a new schema. The schemas are in `schemas/`
 //! and the tests hold every line against them.
 //!
-//! What a daemon sends is the same line, and [`ExitLine::to_record`] the way back.
-//! A reader takes every word that it does not know for unknown, because a later
-//! version may have more of them.
+//! The daemon sends the same lines, and [`ExitLine::to_record`] reads them back. An
+//! unknown word in a line is read as an unknown value, because a later version may have
+//! more words.
 
 mod doctor;
 mod exit;

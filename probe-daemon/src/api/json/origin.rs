@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use probe_user::model::{Cause, ExitStatus, KilledBy, Sender, Via};
 use serde::{Deserialize, Serialize};
 
-/// Who sent the signal in the status.
+/// The sender of the signal in the status.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[cfg_attr(feature = "server", schema(as = KilledBy))]

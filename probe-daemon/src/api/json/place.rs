@@ -14,7 +14,7 @@ pub struct CgroupObject<'a> {
     pub hierarchy: u32,
     /// Inode number of its directory.
     pub id: u64,
-    /// Path below the root of the hierarchy; `null` if nobody saw its name.
+    /// Path below the root of the hierarchy; `null` if it is unknown.
     #[serde(borrow)]
     pub path: Option<Cow<'a, str>>,
 }
@@ -46,13 +46,13 @@ impl CgroupObject<'_> {
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[cfg_attr(feature = "server", schema(as = PlacedContainer))]
 pub struct ContainerObject<'a> {
-    /// Whose it is: `runc`, `podman`, `docker`, `containerd` ...
+    /// The runtime: `runc`, `podman`, `docker`, `containerd` ...
     #[serde(borrow)]
     pub runtime: Cow<'a, str>,
     /// Id as the runtime spells it.
     #[serde(borrow)]
     pub id: Cow<'a, str>,
-    /// What people call it.
+    /// Its name.
     #[serde(borrow)]
     pub name: Option<Cow<'a, str>>,
     /// Kubernetes pod.
@@ -82,7 +82,7 @@ impl ContainerObject<'_> {
     }
 }
 
-/// Who a process is in its own pid namespace.
+/// Pid of a process in its own pid namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[cfg_attr(feature = "server", schema(as = Namespace))]

@@ -52,7 +52,7 @@ pub struct StartLine<'a> {
     /// Which container it is in.
     #[serde(borrow)]
     pub container: Option<ContainerObject<'a>>,
-    /// Who it is in its own pid namespace.
+    /// Its pid in its own pid namespace.
     pub ns: Option<NamespaceObject>,
 }
 
@@ -66,7 +66,7 @@ pub enum StartType {
 }
 
 impl<'a> StartLine<'a> {
-    /// How a record looks, with `clock` as its wall clock.
+    /// The line of a record, with `clock` as its wall clock.
     #[must_use]
     pub fn new(start: &'a Placed<Start>, clock: &WallClock) -> Self {
         let process = &start.what.process;

@@ -13,7 +13,7 @@ pub struct StatusObject<'a> {
     /// `exited` or `signaled`.
     #[serde(borrow)]
     pub kind: Cow<'a, str>,
-    /// What it gave to `exit`; `null` if a signal ended it.
+    /// The argument of `exit`; `null` if a signal ended it.
     pub code: Option<u8>,
     /// The signal that ended it; `null` if it called `exit`.
     #[serde(borrow)]

@@ -1,4 +1,4 @@
-//! Lines and the way back from them.
+//! Tests of lines, and of records read back from them.
 
 use std::sync::Arc;
 
@@ -111,7 +111,7 @@ prop_compose! {
 
 proptest! {
     #[test]
-    fn a_record_comes_back_from_its_line(exit in placed()) {
+    fn a_record_is_read_back_from_its_line(exit in placed()) {
         let clock = WallClock::now();
         let line = ExitLine::new(&exit, &clock);
         let text = serde_json::to_string(&line).expect("JSON");
@@ -134,7 +134,7 @@ proptest! {
 }
 
 #[test]
-fn a_word_of_a_later_version_is_unknown_and_the_rest_is_read() {
+fn an_unknown_word_of_a_later_version_spoils_no_other_field() {
     let line = r#"{"schema":1,"type":"exit","time":"t","boottime_ns":9,"pid":7,"tid":7,
         "ppid":1,"uid":0,"comm":"a","start_boottime_ns":2,"group_dead":true,"leader":true,
         "status":{"kind":"signaled","code":null,"signal":"SIGKILL","number":9,
@@ -150,7 +150,7 @@ fn a_word_of_a_later_version_is_unknown_and_the_rest_is_read() {
 }
 
 #[test]
-fn a_loss_comes_back_whatever_its_reason() {
+fn a_loss_is_read_back_whatever_its_reason() {
     let back = |reason: &str| {
         let text = format!(r#"{{"schema":1,"type":"lost","count":3,"reason":"{reason}"}}"#);
         let line: LostLine<'_> = serde_json::from_str(&text).expect("a loss");

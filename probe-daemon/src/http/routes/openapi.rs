@@ -1,4 +1,4 @@
-//! `GET /v1/openapi.json`: the API as this very code has it.
+//! `GET /v1/openapi.json`: the API as the code defines it.
 
 use axum::Json;
 use probe_user::model::Until;
@@ -36,7 +36,7 @@ use super::{containers, events, exits, health, info, metrics, wait};
 )]
 struct Api;
 
-/// The document: what the code says, and what its types cannot say.
+/// The document: what utoipa derives from the code, and what types cannot express.
 ///
 /// An answer of lines has the schema of one line.
 #[must_use]
@@ -86,7 +86,7 @@ fn reference(name: &str) -> Value {
     json!({"$ref": format!("#/components/schemas/{name}")})
 }
 
-/// Of all ways to name a target this one.
+/// The schema of a target that is named in this way.
 fn only(name: &str) -> Value {
     let mut properties = json!({name: {"not": {"type": "null"}}});
     if PROCESSES.contains(&name) {
@@ -95,7 +95,7 @@ fn only(name: &str) -> Value {
     json!({"required": [name], "properties": properties})
 }
 
-/// What is asked of cgroups alone.
+/// The conditions that only a cgroup can fulfil.
 fn never_of_a_process() -> Value {
     let all = Until::ALL.into_iter();
     let names = all.filter(|it| !it.is_about_processes()).map(Until::as_str);
@@ -146,7 +146,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_reference_leads_somewhere() {
+    fn every_reference_resolves() {
         fn references<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
             match value {
                 Value::Object(members) => {
@@ -170,14 +170,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_asked_for_and_what_is_told_of_a_process_are_two_things() {
+    fn the_process_of_a_request_and_of_an_answer_are_two_schemas() {
         let schemas = &document()["components"]["schemas"];
         assert!(schemas["ProcessIdentity"]["properties"]["start_ticks"].is_object());
         assert!(schemas["LiveProcess"]["properties"]["comm"].is_object());
     }
 
     #[test]
-    fn numbers_are_as_large_as_the_code_takes_them() {
+    fn integer_schemas_have_the_maximum_of_their_type() {
         let schemas = &document()["components"]["schemas"];
         let maximum = |of: &str, field: &str| schemas[of]["properties"][field]["maximum"].as_u64();
         assert_eq!(maximum("Target", "pid"), Some(u64::from(u32::MAX)));

@@ -1,7 +1,8 @@
-//! Series that name containers: as many as Prometheus is well served with.
+//! Series that name containers: a bounded number, because every series costs
+//! Prometheus memory.
 //!
-//! Containers come and go; whoever ended last is kept, because that is whose
-//! exit has not been read yet.
+//! The containers with the latest exits are kept, because Prometheus may not have read
+//! those yet.
 
 use std::{
     collections::HashMap,
@@ -13,8 +14,8 @@ use prometheus_client::metrics::{counter::Counter, family::Family};
 
 use super::labels::{Kind, OfContainer};
 
-/// Containers that are named at most.
-pub(super) const MOST: usize = 512;
+/// Containers that have series.
+pub(super) const MAX_CONTAINERS: usize = 512;
 
 #[derive(Debug, Default)]
 pub(super) struct Containers {
@@ -22,7 +23,7 @@ pub(super) struct Containers {
     latest: Mutex<Latest>,
 }
 
-/// When something ended in which container, counted in exits.
+/// The latest exit of each container, by the number of all exits up to it.
 #[derive(Debug, Default)]
 struct Latest {
     exits: u64,
@@ -56,10 +57,10 @@ impl Containers {
 }
 
 impl Latest {
-    /// Returns who must go to make room.
+    /// Returns the container that must go to make room.
     fn touch(&mut self, identity: Identity) -> Option<Identity> {
         self.exits += 1;
-        let forgotten = (self.of.len() == MOST && !self.of.contains_key(&identity))
+        let forgotten = (self.of.len() == MAX_CONTAINERS && !self.of.contains_key(&identity))
             .then(|| self.of.iter().min_by_key(|(_, exits)| **exits))
             .flatten()
             .map(|(identity, _)| identity.clone());

@@ -1,20 +1,20 @@
-//! The two ways to write the same numbers, and who gets how many.
+//! The two text formats of the metrics, and the two scopes.
 
 use prometheus_client::{
     encoding::{prometheus_text, text},
     registry::Registry,
 };
 
-/// Who asks.
+/// What a peer may see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
-    /// Somebody who may see the whole machine.
+    /// Everything: the peer may see the whole machine.
     Everything,
-    /// Anybody else: nothing that names a container.
+    /// No series that names a container.
     Totals,
 }
 
-/// How it is written.
+/// Text format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// Prometheus text 0.0.4.
@@ -24,8 +24,8 @@ pub enum Format {
 }
 
 impl Format {
-    /// What an `Accept` header prefers; Prometheus text unless it asks for
-    /// another by name.
+    /// The format that an `Accept` header prefers; Prometheus text unless the header
+    /// names the other.
     #[must_use]
     pub fn accepted(accept: Option<&str>) -> Self {
         let mut prometheus = 0.0;
@@ -55,7 +55,7 @@ impl Format {
         }
     }
 
-    /// Only writing can fail, and a `String` takes everything.
+    /// Writes the registries. Only the writer could fail, and a `String` does not.
     pub(super) fn write(self, registries: &[&Registry]) -> String {
         let mut written = String::new();
         for registry in registries {
@@ -71,7 +71,7 @@ impl Format {
     }
 }
 
-/// One of what an `Accept` header lists.
+/// One media range of an `Accept` header.
 struct Range {
     media_type: String,
     version: Option<String>,
@@ -96,8 +96,8 @@ impl Range {
         range
     }
 
-    /// Who does not say takes any.
+    /// Whether the range accepts this version; without a version it accepts any.
     fn is_version(&self, version: &str) -> bool {
-        self.version.as_deref().is_none_or(|asked| asked == version)
+        self.version.as_deref().is_none_or(|it| it == version)
     }
 }

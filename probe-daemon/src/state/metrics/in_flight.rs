@@ -1,4 +1,4 @@
-//! What is going on: counted down when it is dropped, however it ends.
+//! Guards of waits and connections: each counts itself until it is dropped.
 
 use std::time::Duration;
 
@@ -33,8 +33,8 @@ impl Wait {
         }
     }
 
-    /// It has a verdict. What a client chose as time-out says nothing about how
-    /// long things take, nor does what was over before.
+    /// Records the verdict. Only a wait whose condition became true counts for the
+    /// duration: a time-out is a choice of the client, and an `already` takes no time.
     pub fn ended(mut self, outcome: Outcome, duration: Duration) {
         self.outcome = outcome;
         if outcome == Outcome::Done {

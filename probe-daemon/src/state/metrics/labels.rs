@@ -1,4 +1,4 @@
-//! What tells the series of one metric apart.
+//! Labels of the series.
 
 use probe_user::model::{Container, Exit, ExitStatus, LossReason};
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
@@ -16,7 +16,7 @@ pub(super) enum Kind {
     Signal,
     /// Chosen by the out-of-memory killer.
     Oom,
-    /// The kernel's types, and with them the status, are not known.
+    /// The status is unknown, because the kernel's types are.
     Unknown,
 }
 

@@ -1,9 +1,8 @@
-//! What `GET /metrics` tells: counts of what the daemon saw and did.
+//! The metrics of `GET /metrics`: counts of what the daemon saw and did.
 //!
-//! The counters are changed as things happen and read when somebody asks, so a
-//! reader never holds anybody up. Names and units follow Prometheus'
-//! conventions (`names.rs`); who may see what is [`Scope`], how it is written
-//! [`Format`].
+//! Counters are atomic: a request that reads them delays nothing. Names and units
+//! follow the conventions of Prometheus (`names.rs`). [`Scope`] is what a peer may see,
+//! [`Format`] the text format.
 
 mod containers;
 mod format;
@@ -34,8 +33,8 @@ use probe_user::{
     unstable::bpf::counters::ProgramRuns,
 };
 
-/// Upper bounds of the buckets for how long a wait took, in seconds: from what a
-/// flip of `cgroup.events` takes to what a slow shutdown does.
+/// Upper bounds of the buckets for the duration of a wait, in seconds: from a change of
+/// `cgroup.events` to a slow shutdown.
 const WAIT_BUCKETS: [f64; 20] = [
     0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
     1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0,
@@ -43,7 +42,7 @@ const WAIT_BUCKETS: [f64; 20] = [
 
 type Seconds = std::sync::atomic::AtomicU64;
 
-/// See the module.
+/// All metrics, and the registries that name them.
 #[derive(Debug)]
 pub struct Metrics {
     exits: Family<ByKind, Counter>,
@@ -62,16 +61,16 @@ pub struct Metrics {
     run_time: Family<Program, Counter<f64, Seconds>>,
     runs: Family<Program, Counter>,
     ring_bytes: Gauge,
-    /// For everybody.
+    /// Visible to every peer.
     totals: Registry,
-    /// What names containers.
+    /// Series that name containers.
     details: Registry,
-    /// For everybody, by the names that every program has them.
+    /// Visible to every peer, with the names that all programs use.
     process: Registry,
 }
 
 impl Metrics {
-    /// All at zero. `started` is when the process did.
+    /// All metrics at zero. `started` is the start of the process.
     #[must_use]
     pub fn new(started: SystemTime) -> Self {
         let mut metrics = Self {
@@ -100,7 +99,7 @@ impl Metrics {
         metrics
     }
 
-    /// A process ended. Exits of single threads are none.
+    /// Counts the exit of a process; the exit of a single thread is not counted.
     pub fn exit(&self, exit: &Placed<Exit>) {
         if !exit.what.group_dead {
             return;
@@ -132,42 +131,42 @@ impl Metrics {
         )
     }
 
-    /// Records never reached the daemon.
+    /// Counts records that never reached the daemon.
     pub fn lost(&self, reason: LossReason, count: u64) {
         self.lost.get_or_create(&reason.into()).inc_by(count);
     }
 
-    /// A reader of a stream was told that it lost this many.
+    /// Counts records that a reader of a stream was too slow for.
     pub fn reader_lost(&self, count: u64) {
         self.reader_lost.inc_by(count);
     }
 
-    /// `/proc` was scanned at the start.
+    /// Counts the scan of `/proc` at the start.
     pub fn first_scan(&self) {
         let cause = ScanCause::Start;
         self.scans.get_or_create(&ScanLabels { cause }).inc();
     }
 
-    /// `/proc` was scanned because records were lost.
+    /// Counts a scan of `/proc` after a loss of records.
     pub fn resync(&self) {
         let cause = ScanCause::Loss;
         self.scans.get_or_create(&ScanLabels { cause }).inc();
     }
 
-    /// A client connects; it is there until what this returns is dropped.
+    /// Counts a connection, which is open until the returned value is dropped.
     #[must_use]
     pub fn client_connected(&self) -> Client {
         self.clients_accepted.inc();
         Client::new(self.clients.clone())
     }
 
-    /// A client was one too many.
+    /// Counts a connection that was refused because all were in use.
     pub fn client_refused(&self) {
         self.clients_refused.inc();
     }
 
-    /// What the kernel counted of the BPF programs since they were loaded.
-    /// Nothing appears as long as it counted nothing.
+    /// Takes over the run counts and times of the BPF programs since they were loaded.
+    /// A series appears once the kernel has counted a run.
     pub fn set_program_runs(&self, programs: &[ProgramRuns]) {
         for runs in programs.iter().filter(|runs| runs.count > 0) {
             let program = Program {
@@ -199,7 +198,7 @@ fn set(gauge: &Gauge, value: usize) {
     gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
 }
 
-/// The kernel counts for us; a counter never goes down.
+/// Raises a counter to a count of the kernel; a counter never goes down.
 fn raise(counter: &Counter, to: u64) {
     counter.inc_by(to.saturating_sub(counter.get()));
 }

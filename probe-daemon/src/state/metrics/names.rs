@@ -1,4 +1,4 @@
-//! What each metric is called, and what it says of itself.
+//! Name and help text of each metric.
 //!
 //! The registry adds `_total` and the unit to a name where they belong.
 

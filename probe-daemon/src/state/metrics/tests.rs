@@ -41,7 +41,7 @@ fn within(id: &str, mut exit: Placed<Exit>) -> Placed<Exit> {
     exit
 }
 
-/// After a bit of everything.
+/// Metrics with a non-zero value each.
 fn busy() -> Metrics {
     let metrics = Metrics::new(STARTED);
     metrics.exit(&exit(0, false));
@@ -73,7 +73,7 @@ fn has(text: &str, line: &str) {
 }
 
 #[test]
-fn each_way_to_end_has_its_kind() {
+fn each_exit_status_has_its_kind() {
     let text = busy().render(Format::Prometheus, Scope::Totals);
     for kind in ["success", "failure", "signal", "oom"] {
         has(&text, &format!("probe_exits_total{{kind=\"{kind}\"}} 1"));
@@ -92,7 +92,7 @@ fn the_exit_of_a_thread_is_no_exit_of_a_process() {
 }
 
 #[test]
-fn only_who_sees_everything_sees_containers() {
+fn only_the_scope_everything_has_containers() {
     let metrics = busy();
     for format in [Format::Prometheus, Format::OpenMetrics] {
         let totals = metrics.render(format, Scope::Totals);
@@ -106,30 +106,30 @@ fn only_who_sees_everything_sees_containers() {
 }
 
 #[test]
-fn containers_are_forgotten_where_nothing_ended_for_longest() {
+fn the_container_with_the_oldest_exit_is_forgotten() {
     let metrics = Metrics::new(STARTED);
     let end = |id: usize| metrics.exit(&within(&format!("c{id}"), exit(9, false)));
-    (0..containers::MOST).for_each(end);
+    (0..containers::MAX_CONTAINERS).for_each(end);
     end(0);
-    end(containers::MOST);
+    end(containers::MAX_CONTAINERS);
     let text = metrics.render(Format::Prometheus, Scope::Everything);
     let count = text
         .lines()
         .filter(|line| line.starts_with("probe_container_exits_total{"))
         .count();
-    assert_eq!(count, containers::MOST);
+    assert_eq!(count, containers::MAX_CONTAINERS);
     assert!(text.contains("id=\"c0\"") && !text.contains("id=\"c1\""));
 }
 
 #[test]
-fn a_wait_is_in_flight_until_it_ends_or_nobody_waits_any_more() {
+fn a_wait_is_in_flight_until_it_ends_or_is_dropped() {
     let metrics = Metrics::new(STARTED);
-    let told = || metrics.render(Format::Prometheus, Scope::Totals);
+    let render = || metrics.render(Format::Prometheus, Scope::Totals);
     let (first, second) = (metrics.wait_began(), metrics.wait_began());
-    has(&told(), "probe_waits_in_flight 2");
+    has(&render(), "probe_waits_in_flight 2");
     first.ended(Outcome::Done, Duration::from_micros(300));
     drop(second);
-    let text = told();
+    let text = render();
     has(&text, "probe_waits_in_flight 0");
     has(&text, "probe_waits_total{outcome=\"done\"} 1");
     has(&text, "probe_waits_total{outcome=\"interrupted\"} 1");
@@ -142,18 +142,18 @@ fn a_wait_is_in_flight_until_it_ends_or_nobody_waits_any_more() {
 }
 
 #[test]
-fn a_client_is_connected_until_it_goes() {
+fn a_client_is_connected_until_it_is_dropped() {
     let metrics = Metrics::new(STARTED);
-    let told = || metrics.render(Format::Prometheus, Scope::Totals);
+    let render = || metrics.render(Format::Prometheus, Scope::Totals);
     let client = metrics.client_connected();
-    has(&told(), "probe_clients_connected 1");
+    has(&render(), "probe_clients_connected 1");
     drop(client);
-    has(&told(), "probe_clients_connected 0");
-    has(&told(), "probe_clients_accepted_total 1");
+    has(&render(), "probe_clients_connected 0");
+    has(&render(), "probe_clients_accepted_total 1");
 }
 
 #[test]
-fn what_the_kernel_counts_is_taken_over_and_never_goes_down() {
+fn counts_of_the_kernel_never_go_down() {
     let metrics = busy();
     let runs = |count, micros| ProgramRuns {
         name: "sched_process_exit".to_owned(),
@@ -174,7 +174,7 @@ fn what_the_kernel_counts_is_taken_over_and_never_goes_down() {
 }
 
 #[test]
-fn a_kernel_that_does_not_count_runs_is_not_said_to_run_nothing() {
+fn a_kernel_that_does_not_count_runs_has_no_series() {
     let metrics = Metrics::new(STARTED);
     metrics.set_program_runs(&[ProgramRuns {
         name: "sched_process_exit".to_owned(),
@@ -186,7 +186,7 @@ fn a_kernel_that_does_not_count_runs_is_not_said_to_run_nothing() {
 }
 
 #[test]
-fn open_metrics_end_with_the_mark_and_name_families_without_total() {
+fn open_metrics_end_with_eof_and_name_families_without_total() {
     let text = busy().render(Format::OpenMetrics, Scope::Everything);
     assert!(text.ends_with("# EOF\n"));
     has(&text, "# TYPE probe_exits counter");
@@ -204,7 +204,7 @@ fn the_accept_header_chooses_the_format() {
     assert_eq!(of("garbage;;q=,,"), Format::Prometheus);
     assert_eq!(of("text/plain;version=0.0.4"), Format::Prometheus);
     assert_eq!(of("application/openmetrics-text"), Format::OpenMetrics);
-    // What Prometheus 2.42 sends, and what it sends when told to do without.
+    // What Prometheus 2.42 sends, with and without OpenMetrics.
     assert_eq!(
         of("application/openmetrics-text;version=1.0.0,\
             application/openmetrics-text;version=0.0.1;q=0.75,\
@@ -225,7 +225,7 @@ fn the_accept_header_chooses_the_format() {
     );
 }
 
-/// The words in the queries of the dashboard that begin as our metrics do.
+/// The metrics of this daemon in a query of the dashboard.
 fn metrics_of(dashboard: &str) -> Vec<String> {
     dashboard
         .split(|it: char| !it.is_ascii_alphanumeric() && it != '_')
@@ -235,7 +235,7 @@ fn metrics_of(dashboard: &str) -> Vec<String> {
 }
 
 #[test]
-fn the_dashboard_asks_for_metrics_that_there_are() {
+fn every_query_of_the_dashboard_names_existing_metrics() {
     // Read when the test runs: the file lies outside the package, so a published package
     // must compile without it.
     let dashboard = concat!(env!("CARGO_MANIFEST_DIR"), "/../dist/grafana/probe.json");
