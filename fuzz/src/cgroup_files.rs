@@ -1,5 +1,5 @@
-//! What the kernel shows of cgroups and processes: lines in which users choose
-//! the names.
+//! What the kernel shows of cgroups and processes: lines with names that users
+//! choose.
 
 use std::path::Path;
 
@@ -8,12 +8,10 @@ use probe_user::{
     unstable::{
         cgroup::mounts::{self, Mounts},
         fuzzing,
+        proc::stat::Stat,
     },
 };
-use procfs::{
-    FromRead, ProcessCGroups,
-    process::{MountInfos, Stat},
-};
+use procfs::{FromRead, ProcessCGroups, process::MountInfos};
 
 /// The first byte says which file the rest is.
 ///
@@ -47,31 +45,43 @@ fn events(file: &[u8]) {
     assert_eq!(fuzzing::populated(&below), state);
 }
 
-/// `/proc/PID/stat`: our reading and procfs's agree, and the name cannot lie.
+/// `/proc/PID/stat`: the parser of this project and that of procfs agree, and the name
+/// cannot pretend to be the fields after it.
 fn stat(file: &[u8]) {
-    let nobodys = fuzzing::process_state(file, u64::MAX);
+    let ours = Stat::parse(file);
     // On anything else procfs panics.
     if !is_as_printed(file) {
         return;
     }
-    let Ok(stat) = Stat::from_read(file) else {
+    let Ok(theirs) = procfs::process::Stat::from_read(file) else {
         return;
     };
-    if stat.starttime == u64::MAX || stat.num_threads < 1 {
+    // A number that the kernel prints, and not one that only fits the type of procfs.
+    let is_plausible = theirs.pid >= 0 && theirs.ppid >= 0;
+    if !is_plausible || u32::try_from(theirs.num_threads).is_err() {
         return;
     }
-    assert_eq!(nobodys, Some(ProcessState::Reaped), "{stat:?}");
-    let is_dead = matches!(stat.state, 'Z' | 'X') && stat.num_threads <= 1;
-    let state = if is_dead {
-        ProcessState::Exited
-    } else {
-        ProcessState::Running
-    };
-    assert_eq!(
-        fuzzing::process_state(file, stat.starttime),
-        Some(state),
-        "{stat:?}"
-    );
+    let ours = ours.unwrap_or_else(|| panic!("only procfs reads {theirs:?}"));
+    assert_eq!(String::from_utf8_lossy(ours.comm), theirs.comm);
+    assert_eq!((ours.letter, ours.flags), (theirs.state, theirs.flags));
+    assert_eq!(i32::try_from(ours.ppid), Ok(theirs.ppid));
+    assert_eq!((ours.pgrp, ours.session), (theirs.pgrp, theirs.session));
+    assert_eq!(i64::from(ours.threads), theirs.num_threads);
+    assert_eq!(ours.start_ticks, theirs.starttime);
+    assert_eq!(ours.exit_code().map(u32::cast_signed), theirs.exit_code);
+    states(&ours, file);
+}
+
+/// A process has exited if its leader has and no other task is left; a process that
+/// started at another moment has been reaped.
+fn states(stat: &Stat<'_>, file: &[u8]) {
+    let has_exited = matches!(stat.letter, 'Z' | 'X' | 'x') && stat.threads <= 1;
+    let state = fuzzing::process_state(file, stat.start_ticks).expect("it was parsed");
+    assert_eq!(state.has_exited(), has_exited, "{stat:?}");
+    let is_exiting = stat.flags & 0x4 != 0 && stat.threads <= 1;
+    assert_eq!(state.has_begun_exit(), has_exited || is_exiting, "{stat:?}");
+    let other = fuzzing::process_state(file, stat.start_ticks ^ 1);
+    assert_eq!(other, Some(ProcessState::Reaped), "{stat:?}");
 }
 
 /// Whether a kernel may print it: a number, a name in parentheses, a letter and

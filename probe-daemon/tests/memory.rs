@@ -8,7 +8,7 @@ use std::{fs, sync::Arc};
 use probe_daemon::unstable::state::{history::History, table::ProcessTable};
 use probe_user::{
     model::{
-        CgroupId, Comm, Container, Event, Exit, ExitStatus, Process, Record, Runtime,
+        CgroupId, Comm, Container, Event, Exit, ExitStatus, Process, ProcessState, Record, Runtime,
         ScannedProcess, Start, Timed, Usage,
     },
     unstable::trace::tracker::Tracker,
@@ -59,7 +59,7 @@ fn scanned(tgid: u32) -> ScannedProcess {
         ppid: 1,
         uid: 1000,
         comm: Comm::cut(b"a-longer-name-x"),
-        is_dead: false,
+        state: ProcessState::Running,
         ns_pid: Some(1),
         owners: None,
         cgroup: Some(cgroup(u64::from(tgid))),

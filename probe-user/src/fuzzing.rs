@@ -15,7 +15,7 @@ pub fn populated(file: &[u8]) -> Option<CgroupState> {
     cgroup::pinned::parse_populated(file)
 }
 
-/// What `/proc/PID/stat` says of the process that started then.
+/// Where the process that started at this tick stands, by the `stat` of its pid.
 #[must_use]
 pub fn process_state(file: &[u8], start_ticks: u64) -> Option<ProcessState> {
     proc::pinned::parse_state(file, start_ticks)

@@ -8,7 +8,7 @@ use std::{
     task::Poll,
 };
 
-use procfs::process::Process;
+use probe_user::unstable::proc::{directory::ProcessDirectory, status::Status};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::output::StopFlag;
@@ -21,9 +21,11 @@ pub(super) fn requested() -> io::Result<(impl Future<Output = i32>, StopFlag)> {
 /// The same for who must not be ended half way by what a terminal sends: SIGHUP
 /// and SIGQUIT as well, unless somebody had them ignored (nohup).
 pub(super) fn requested_by_any() -> io::Result<(impl Future<Output = i32>, StopFlag)> {
-    let ignored = Process::myself()
-        .and_then(|own| own.status())
-        .map_or(0, |status| status.sigign);
+    let status = ProcessDirectory::own().and_then(|own| own.content("status"));
+    let ignored = status
+        .ok()
+        .and_then(|it| Status::new(&it).ignored_signals());
+    let ignored = ignored.unwrap_or(0);
     let mut kinds = vec![SignalKind::interrupt(), SignalKind::terminate()];
     for kind in [SignalKind::hangup(), SignalKind::quit()] {
         if ignored & (1 << (kind.as_raw_value() - 1)) == 0 {

@@ -10,9 +10,9 @@ use probe_user::{
     unstable::{
         cgroup::mounts::{Mount, Mounts},
         container::Resolver,
+        proc::{directory::ProcessDirectory, status::Status},
     },
 };
-use procfs::process::Process;
 
 use super::{ExitCode, Failure, named};
 
@@ -120,10 +120,8 @@ pub(super) fn cgroup(
 
 /// `/proc` has a directory for every thread too, though it lists none.
 pub(super) fn check_pid(pid: u32) -> Result<(), Failure> {
-    let tgid = i32::try_from(pid)
-        .ok()
-        .and_then(|pid| Process::new(pid).ok()?.status().ok())
-        .and_then(|status| u32::try_from(status.tgid).ok());
+    let status = ProcessDirectory::open(pid).and_then(|it| it.content("status"));
+    let tgid = status.ok().and_then(|it| Status::new(&it).tgid());
     let message = format!("no process {pid}");
     let failure = Failure::message(ExitCode::NoSuchTarget, message);
     match tgid {

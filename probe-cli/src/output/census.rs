@@ -20,7 +20,7 @@ use probe_user::{
 pub(crate) fn live() -> io::Result<Vec<Process>> {
     let found = scan::scan(false)?;
     Ok(found
-        .filter(|found| !found.process.is_dead)
+        .filter(|found| !found.process.state.has_begun_exit())
         .map(|found| process(&found))
         .collect())
 }

@@ -179,7 +179,7 @@ impl Census {
     fn take() -> Self {
         let mut census = Self::default();
         let found = scan::scan(false).into_iter().flatten();
-        for Found { place, .. } in found.filter(|found| !found.process.is_dead) {
+        for Found { place, .. } in found.filter(|found| !found.process.state.has_begun_exit()) {
             census.processes += 1;
             let path = place.map_or_else(|| "/".to_owned(), |place| place.path);
             *census.by_cgroup.entry(path).or_default() += 1;

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use procfs::process::Process;
+use probe_user::unstable::proc::{directory::ProcessDirectory, stat::Stat};
 use rustix::process::{Signal, getpid, kill_process};
 
 /// Stops this process until somebody continues it. Where nobody could, nothing
@@ -17,10 +17,12 @@ pub(super) fn stop() -> io::Result<()> {
 /// Whether a shell waits for our process group: the kernel calls a group without
 /// a parent outside of it, but in its session, orphaned.
 fn somebody_controls_us() -> Option<bool> {
-    let own = Process::myself().ok()?.stat().ok()?;
+    let own = ProcessDirectory::own().ok()?.content("stat").ok()?;
+    let own = Stat::parse(&own)?;
     let mut ppid = own.ppid;
     while ppid > 0 {
-        let parent = Process::new(ppid).ok()?.stat().ok()?;
+        let parent = ProcessDirectory::open(ppid).ok()?.content("stat").ok()?;
+        let parent = Stat::parse(&parent)?;
         if parent.session != own.session {
             return Some(false);
         }

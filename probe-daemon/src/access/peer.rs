@@ -1,8 +1,9 @@
 //! The peer of a connection and what it may see.
 
-use std::fs;
-
-use probe_user::model::{Owners, Process};
+use probe_user::{
+    model::{Owners, Process},
+    unstable::proc::{directory::ProcessDirectory, status::Status},
+};
 use tokio::net::{UnixStream, unix::UCred};
 
 /// The other end of a connection, by the credentials that the kernel recorded.
@@ -93,12 +94,8 @@ fn is_foreign(credentials: &UCred) -> bool {
     let Some(pid) = credentials.pid().filter(|&pid| pid > 0) else {
         return true;
     };
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let namespaces = status
-        .lines()
-        .find_map(|line| line.strip_prefix("NSpid:"))
-        .map(|pids| pids.split_whitespace().count());
-    namespaces != Some(1)
+    let status = ProcessDirectory::open(pid.cast_unsigned()).and_then(|it| it.content("status"));
+    Status::new(&status.unwrap_or_default()).ns_pids().count() != 1
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What this process is allowed to do.
 
-use procfs::process::Process;
+use crate::proc::{directory::ProcessDirectory, status::Status};
 
 /// A capability that probe asks for, by its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,8 +31,8 @@ impl Capability {
 /// The effective set, one bit each; `None` if `/proc` is not there.
 #[must_use]
 pub fn effective() -> Option<u64> {
-    let status = Process::myself().and_then(|this| this.status()).ok()?;
-    Some(status.capeff)
+    let status = ProcessDirectory::own().ok()?.content("status").ok()?;
+    Status::new(&status).effective_capabilities()
 }
 
 /// Whether a set holds a capability.

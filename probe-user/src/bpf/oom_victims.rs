@@ -11,10 +11,14 @@
 
 use aya::maps::{HashMap, MapData};
 use probe_ebpf::event::OomMark;
-use procfs::{ProcError, ProcResult, process::Process};
+use std::io;
+
 use tracing::debug;
 
-use crate::model::Exit;
+use crate::{
+    model::Exit,
+    proc::directory::{ProcessDirectory, is_gone},
+};
 
 /// See the module.
 pub(super) struct OomVictims {
@@ -60,11 +64,13 @@ impl OomVictims {
 }
 
 /// Of every task of a process, one after the other.
-fn take_locks(tgid: u32) -> ProcResult<()> {
-    for task in Process::new(tgid.cast_signed())?.tasks()? {
-        match task.and_then(|task| task.stat()) {
-            Ok(_) | Err(ProcError::NotFound(_)) => {}
-            Err(error) => return Err(error),
+fn take_locks(tgid: u32) -> io::Result<()> {
+    let directory = ProcessDirectory::open(tgid)?;
+    let mut buffer = Vec::new();
+    for tid in directory.tids()? {
+        match directory.read(format!("task/{tid}/stat"), &mut buffer) {
+            Err(error) if !is_gone(&error) => return Err(error),
+            _ => {}
         }
     }
     Ok(())

@@ -6,13 +6,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use procfs::process::Process;
-
 use super::{
     record::Init,
     trust::{CgroupOwner, LivingInit, MappedUids},
 };
-use crate::cgroup::mounts::{self, Mounts};
+use crate::{
+    cgroup::mounts::{self, Mounts},
+    proc::{directory::ProcessDirectory, membership, stat::Stat, status::Status},
+};
 
 /// Where to look.
 #[derive(Clone, Debug)]
@@ -41,11 +42,11 @@ impl Evidence {
     /// A process as it is now; `None` if there is none.
     pub(super) fn living(&self, pid: u32) -> Option<LivingInit> {
         let directory = self.proc.join(pid.to_string());
-        let process = Process::new_with_root(directory.clone()).ok()?;
+        let process = ProcessDirectory::open_path(directory.as_path()).ok()?;
         let uid_map = fs::read_to_string(directory.join("uid_map")).unwrap_or_default();
         Some(LivingInit {
-            start_ticks: process.stat().ok()?.starttime,
-            uid: process.status().ok()?.ruid,
+            start_ticks: start_ticks(&process)?,
+            uid: Status::new(&process.content("status").ok()?).uid()?,
             uid_map: uid_map.lines().filter_map(mapped).collect(),
         })
     }
@@ -87,12 +88,18 @@ impl Evidence {
     /// The leader of a machine. Nobody recorded its start: that it is in the
     /// machine's unit must do.
     pub(super) fn leader(&self, pid: u32, unit: &str) -> Option<Init> {
-        let process = Process::new_with_root(self.proc.join(pid.to_string())).ok()?;
-        let mut cgroups = process.cgroups().ok()?.0.into_iter();
-        let is_in_unit = cgroups.any(|it| it.pathname.split('/').any(|name| name == unit));
-        let start_ticks = process.stat().ok()?.starttime;
+        let process = ProcessDirectory::open_path(self.proc.join(pid.to_string())).ok()?;
+        let cgroups = process.content("cgroup").ok()?;
+        let text = membership::text(&cgroups);
+        let mut cgroups = membership::parse(&text).flatten();
+        let is_in_unit = cgroups.any(|it| it.path.split('/').any(|name| name == unit));
+        let start_ticks = start_ticks(&process)?;
         is_in_unit.then_some(Init { pid, start_ticks })
     }
+}
+
+fn start_ticks(process: &ProcessDirectory) -> Option<u64> {
+    Some(Stat::parse(&process.content("stat").ok()?)?.start_ticks)
 }
 
 /// Those in a subtree that goes away meanwhile are no loss.

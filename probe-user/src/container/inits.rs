@@ -3,14 +3,13 @@
 
 use std::path::{Path, PathBuf};
 
-use procfs::process::Process;
-
 use super::{
     Init, StateRoots,
     evidence::Evidence,
     runtime::{containerd::namespaces, docker, podman::drivers},
     state_file,
 };
+use crate::proc::{directory::ProcessDirectory, status::Status};
 
 /// A file with nothing but a pid is as good as no file once the pid is
 /// another's. So whoever it names must be in the container, and then it does
@@ -68,8 +67,10 @@ impl Evidence {
     /// How many pid namespaces a process is in, if it is the first of the
     /// innermost and that is not ours.
     fn depth_of_first(&self, pid: u32) -> Option<usize> {
-        let process = Process::new_with_root(self.proc.join(pid.to_string())).ok()?;
-        let pids = process.status().ok()?.nspid?;
-        (pids.len() > 1 && pids.last() == Some(&1)).then_some(pids.len())
+        let directory = ProcessDirectory::open_path(self.proc.join(pid.to_string())).ok()?;
+        let status = directory.content("status").ok()?;
+        let pids = Status::new(&status).ns_pids();
+        let (depth, innermost) = pids.fold((0, 0), |(depth, _), pid| (depth + 1, pid));
+        (depth > 1 && innermost == 1).then_some(depth)
     }
 }

@@ -7,11 +7,12 @@ use rustix::io::Errno;
 use super::{KillError, Order, Report, Unreached, freeze::Frozen, members, priority::Priority};
 use crate::{
     cgroup::control::CgroupControl,
-    model::{Backend, Signal},
+    model::{Backend, Signal, TaskState},
     proc::{
+        directory::ProcessDirectory,
         pinned::{PinProcessError, PinnedProcess},
         send::send,
-        survivors,
+        stat::Stat,
     },
 };
 
@@ -145,7 +146,9 @@ impl Rounds {
 }
 
 fn leader_has_exited(tgid: u32) -> bool {
-    survivors::describe(&[tgid])
-        .iter()
-        .any(|it| it.state == 'Z')
+    let stat = ProcessDirectory::open(tgid).and_then(|it| it.content("stat"));
+    let leader = stat
+        .ok()
+        .and_then(|it| Some(Stat::parse(&it)?.task_state()));
+    leader == Some(TaskState::Zombie)
 }

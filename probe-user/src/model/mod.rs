@@ -25,6 +25,6 @@ pub use self::{
     process::{Comm, Owners, Process, ProcessId, ScannedProcess},
     record::{LossReason, Placed, Record},
     signal::{Cause, KilledBy, Sender, Signal, Via},
-    state::{CgroupState, ProcessState},
+    state::{CgroupState, ProcessState, TaskFacts, TaskState},
     until::Until,
 };

@@ -5,13 +5,13 @@ use std::{borrow::Cow, fmt};
 
 use probe_ebpf::event::COMM_BYTES;
 
-use super::CgroupId;
+use super::{CgroupId, ProcessState};
 
-/// A process that no other process can be mistaken for, however often its pid
-/// is used again.
+/// Identity of a process, which no other process has, however often its pid is
+/// used again.
 ///
-/// Survives `execve`, also of a thread other than the leader: the kernel hands
-/// the old leader's start time on.
+/// It survives `execve`, also of a thread other than the leader: the kernel hands
+/// the start time of the old leader on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ProcessId {
     /// Thread group id; what users call the pid.
@@ -134,9 +134,9 @@ pub struct ScannedProcess {
     pub uid: u32,
     /// Name of the group leader.
     pub comm: Comm,
-    /// Whether nothing of it runs any more: a zombie, or its last task is on
-    /// the way to become one.
-    pub is_dead: bool,
+    /// Where it stands, as far as `stat` of its leader says: with other threads it is
+    /// running, and a process that is exiting may take seconds to end.
+    pub state: ProcessState,
     /// Pid in its own pid namespace (Linux 4.1).
     pub ns_pid: Option<u32>,
     /// `None` in the initial user namespace, and where it may not be asked for.

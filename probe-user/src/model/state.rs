@@ -1,24 +1,243 @@
-//! What a cgroup or a process is at one moment.
+//! Where a cgroup, a task and a process stand at one moment.
+//!
+//! The functions here decide from facts alone. `proc` reads the files that hold the
+//! facts, and says which of them it could not read.
 
 /// What a cgroup is at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CgroupState {
     /// The subtree holds tasks.
     Populated,
-    /// It holds none: `rmdir` succeeds.
+    /// The subtree holds no task: `rmdir` succeeds.
     Empty,
     /// The directory is gone.
     Removed,
 }
 
-/// What a process is at one moment. The order is that of life.
+/// `PF_EXITING` in the `flags` of `/proc/PID/stat`, the same bit on every kernel.
+/// <https://elixir.bootlin.com/linux/v6.12/source/include/linux/sched.h#L1682>
+const PF_EXITING: u32 = 0x4;
+
+/// Where one task (a thread, or the leader of a process) stands.
+///
+/// The order is the way to the end: a process as a whole stands where the least
+/// advanced of its tasks does. No state is deduced from the absence of a fact: a
+/// task of which only `stat` was read is [`TaskState::Running`] although it may be
+/// frozen, killed or dumping core.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TaskState {
+    /// The task executes its program, is able to, or sleeps (`R`, `S`, `D`, `I`, `P`
+    /// in `stat`).
+    Running,
+    /// A signal stopped the task (`T` in `stat`). SIGCONT or SIGKILL wakes it.
+    Stopped,
+    /// A tracer holds the task (`t` in `stat`). SIGKILL wakes it.
+    Traced,
+    /// The freezer of a cgroup holds the task. In a v1 freezer SIGKILL stays pending
+    /// until the cgroup is thawed. `stat` shows no letter for it: v1 has `D` (`R`
+    /// from Linux 6.1 to 6.5), v2 has `S`, so the caller reads `wchan` or the files
+    /// of the cgroup.
+    Frozen,
+    /// SIGKILL is pending (`SigPnd` or `ShdPnd` in `status`) and the task has not
+    /// begun to exit. `exit_group` of another thread looks the same.
+    Killed,
+    /// The process writes a core dump (`CoreDumping: 1` in `status`, Linux 4.15), and
+    /// this task has not begun to exit.
+    DumpingCore,
+    /// `do_exit` has begun (`PF_EXITING` in the `flags` of `stat`): the task may
+    /// still hold memory, files and its cgroup.
+    Exiting,
+    /// The task has passed `exit_notify` and is not reaped (`Z` in `stat`). It has
+    /// left its cgroup up to Linux 6.18, and leaves it a moment later since.
+    Zombie,
+    /// The kernel is about to release the task (`X` in `stat`).
+    Dead,
+}
+
+/// What `/proc` shows of a task, as far as it was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TaskFacts {
+    /// Third field of `stat`.
+    pub letter: char,
+    /// Ninth field of `stat`.
+    pub flags: u32,
+    /// Whether the caller found the task in the freezer of a cgroup.
+    pub is_frozen: bool,
+    /// Whether SIGKILL is in `SigPnd` or `ShdPnd` of `status`; `false` if that was
+    /// not read.
+    pub is_killed: bool,
+    /// Whether `CoreDumping` of `status` is 1; `false` if that was not read, for a
+    /// task without memory, and before Linux 4.15.
+    pub is_dumping_core: bool,
+}
+
+impl TaskFacts {
+    /// What `/proc/PID/stat` alone shows.
+    #[must_use]
+    pub const fn from_stat(letter: char, flags: u32) -> Self {
+        Self {
+            letter,
+            flags,
+            is_frozen: false,
+            is_killed: false,
+            is_dumping_core: false,
+        }
+    }
+}
+
+impl From<TaskFacts> for TaskState {
+    /// What `stat` says of the end of a task counts first: more facts never take a
+    /// task back from [`TaskState::Exiting`] or beyond. A frozen task stays frozen
+    /// when it is killed; a stopped or traced one does not stay so.
+    fn from(facts: TaskFacts) -> Self {
+        match facts.letter {
+            'Z' => Self::Zombie,
+            // `x` up to Linux 3.13.
+            'X' | 'x' => Self::Dead,
+            _ if facts.flags & PF_EXITING != 0 => Self::Exiting,
+            _ if facts.is_dumping_core => Self::DumpingCore,
+            _ if facts.is_frozen => Self::Frozen,
+            _ if facts.is_killed => Self::Killed,
+            't' => Self::Traced,
+            'T' => Self::Stopped,
+            _ => Self::Running,
+        }
+    }
+}
+
+/// Where a process stands, its tasks taken together. The order is the way to the
+/// end, and a process never goes back.
+///
+/// A pidfd shows that a process has exited (Linux 5.3) and that it was reaped
+/// (Linux 6.9), but not that it is exiting: what is known by a pidfd alone is
+/// [`ProcessState::Running`] until the process has exited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ProcessState {
-    /// At least one of its threads has not passed `exit_notify`.
+    /// At least one task has not begun to exit, or has not been seen to.
     Running,
-    /// All have: memory, files and ports are released. A zombie, if its parent
-    /// has not reaped it.
+    /// Every task has begun to exit, and at least one has not passed `exit_notify`:
+    /// the process may still hold memory, files and its cgroup.
+    Exiting,
+    /// Every task has passed `exit_notify`: memory, files and ports are released. A
+    /// zombie, if its parent has not reaped it.
     Exited,
-    /// Its pid is released.
+    /// The pid is released, and may be another process's.
     Reaped,
+}
+
+impl From<TaskState> for ProcessState {
+    /// The state of a process whose least advanced task stands there.
+    fn from(task: TaskState) -> Self {
+        match task {
+            TaskState::Zombie | TaskState::Dead => Self::Exited,
+            TaskState::Exiting => Self::Exiting,
+            _ => Self::Running,
+        }
+    }
+}
+
+impl ProcessState {
+    /// What `/proc/PID/stat` shows: the state of the leader and the number of tasks.
+    /// A leader may exit before its threads, of which the file says nothing more; so
+    /// a process with threads counts as running.
+    #[must_use]
+    pub fn of_leader(leader: TaskState, threads: u32) -> Self {
+        // 0 is shown while the kernel releases the leader.
+        if threads <= 1 {
+            leader.into()
+        } else {
+            Self::Running
+        }
+    }
+
+    /// What `/proc/PID/task` shows; a process without tasks is reaped.
+    #[must_use]
+    pub fn of_tasks(tasks: impl IntoIterator<Item = TaskState>) -> Self {
+        tasks.into_iter().min().map_or(Self::Reaped, Self::from)
+    }
+
+    /// Whether every task has begun to exit.
+    #[must_use]
+    pub fn has_begun_exit(self) -> bool {
+        self >= Self::Exiting
+    }
+
+    /// Whether every task has passed `exit_notify`.
+    #[must_use]
+    pub fn has_exited(self) -> bool {
+        self >= Self::Exited
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const ALL: [TaskState; 9] = [
+        TaskState::Running,
+        TaskState::Stopped,
+        TaskState::Traced,
+        TaskState::Frozen,
+        TaskState::Killed,
+        TaskState::DumpingCore,
+        TaskState::Exiting,
+        TaskState::Zombie,
+        TaskState::Dead,
+    ];
+
+    fn task() -> impl Strategy<Value = TaskState> {
+        proptest::sample::select(ALL.as_slice())
+    }
+
+    prop_compose! {
+        fn facts()(
+            letter in proptest::sample::select(b"RSDTtXZPI".as_slice()),
+            flags in any::<u32>(),
+            is_frozen in any::<bool>(),
+            is_killed in any::<bool>(),
+            is_dumping_core in any::<bool>(),
+        ) -> TaskFacts {
+            TaskFacts { letter: letter.into(), flags, is_frozen, is_killed, is_dumping_core }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn facts_beyond_stat_never_change_what_stat_says_of_the_end(facts in facts()) {
+            let by_stat = ProcessState::from(TaskState::from(
+                TaskFacts::from_stat(facts.letter, facts.flags),
+            ));
+            prop_assert_eq!(ProcessState::from(TaskState::from(facts)), by_stat);
+        }
+
+        #[test]
+        fn one_task_that_has_not_begun_to_exit_keeps_its_process_running(
+            mut tasks in proptest::collection::vec(task(), 0..4),
+            one in proptest::sample::select(&ALL[..6]),
+        ) {
+            tasks.push(one);
+            prop_assert_eq!(ProcessState::of_tasks(tasks), ProcessState::Running);
+        }
+
+        #[test]
+        fn the_state_of_a_process_follows_the_order_of_its_tasks(a in task(), b in task()) {
+            prop_assert!((a <= b) <= (ProcessState::from(a) <= ProcessState::from(b)));
+            let both = ProcessState::of_tasks([a, b]);
+            prop_assert_eq!(both, ProcessState::from(a).min(b.into()));
+        }
+    }
+
+    #[test]
+    fn a_leader_with_threads_says_nothing_of_the_end_of_its_process() {
+        for leader in ALL {
+            let state = ProcessState::of_leader(leader, 2);
+            assert_eq!(state, ProcessState::Running, "{leader:?}");
+            assert_eq!(ProcessState::of_leader(leader, 1), leader.into());
+        }
+        assert!(ProcessState::of_leader(TaskState::Zombie, 1).has_exited());
+        assert!(ProcessState::of_leader(TaskState::Exiting, 1).has_begun_exit());
+        assert!(!ProcessState::of_leader(TaskState::Exiting, 1).has_exited());
+    }
 }

@@ -1,7 +1,6 @@
-//! Who is whose child, and since when: as `/proc` has it now.
+//! The parent of a process and the moment of its start, as `/proc` has them now.
 
-use procfs::{ProcError, process::Process};
-
+use super::{directory::ProcessDirectory, stat::Stat};
 use crate::clock::tick_ns;
 
 /// A process as its children know it.
@@ -14,16 +13,13 @@ pub(crate) struct Ancestor {
     pub(crate) start_ns: (u64, u64),
 }
 
-/// `None`: nobody has this pid, or we may not look.
+/// `None`: no process has this pid, or it is hidden from this one.
 pub(crate) fn of(pid: u32) -> Option<Ancestor> {
-    let stat = i32::try_from(pid)
-        .map_err(|_too_large| ProcError::NotFound(None))
-        .and_then(Process::new)
-        .and_then(|process| process.stat())
-        .ok()?;
-    let start_ns = stat.starttime.saturating_mul(tick_ns());
+    let file = ProcessDirectory::open(pid).ok()?.content("stat").ok()?;
+    let stat = Stat::parse(&file)?;
+    let start_ns = stat.start_ns();
     Some(Ancestor {
-        ppid: u32::try_from(stat.ppid).ok()?,
+        ppid: stat.ppid,
         start_ns: (start_ns, start_ns.saturating_add(tick_ns())),
     })
 }

@@ -1,47 +1,40 @@
-//! Processes that are dying: every task has begun to exit, not all have ended.
+//! Processes of which every task has begun to exit, while not all have ended.
 //!
-//! On v1 nothing tells to which cgroup such a one belongs: `/proc/PID/cgroup`
+//! On v1 nothing tells to which cgroup such a process belongs: `/proc/PID/cgroup`
 //! shows `/`.
 
 use std::io;
 
-use procfs::{ProcError, ProcResult, process::Process};
-
-use crate::clock::tick_ns;
-
-/// `PF_EXITING` of `/proc/PID/stat`.
-/// <https://elixir.bootlin.com/linux/v6.12/source/include/linux/sched.h#L1682>
-const EXITING: u32 = 0x4;
+use super::{
+    directory::{ProcessDirectory, find_all, is_gone},
+    stat::Stat,
+};
+use crate::model::{ProcessState, TaskState};
 
 /// Pid and start, in `CLOCK_BOOTTIME` nanoseconds, of each at this moment.
 pub fn find() -> io::Result<Vec<(u32, u64)>> {
-    let processes = procfs::process::all_processes().map_err(io::Error::other)?;
-    let mut found = Vec::new();
-    for process in processes {
-        match process.and_then(|process| dying(&process)) {
-            Ok(Some(dying)) => found.push(dying),
-            Ok(None) | Err(ProcError::NotFound(_)) => {}
-            // Somebody hides it from us: then we do not wait for it either.
-            Err(error) => tracing::debug!(%error, "a process that cannot be looked at"),
-        }
-    }
-    Ok(found)
+    let mut buffer = Vec::new();
+    find_all(|pid| exiting(pid, &mut buffer))
 }
 
-fn dying(process: &Process) -> ProcResult<Option<(u32, u64)>> {
-    let stat = process.stat()?;
-    let has_ended = matches!(stat.state, 'Z' | 'X') && stat.num_threads <= 1;
-    if stat.flags & EXITING == 0 || has_ended {
+fn exiting(pid: u32, buffer: &mut Vec<u8>) -> io::Result<Option<(u32, u64)>> {
+    let directory = ProcessDirectory::open(pid)?;
+    directory.read("stat", buffer)?;
+    let stat = Stat::read(buffer)?;
+    // Most processes are alive: their threads are not looked at.
+    if stat.task_state() < TaskState::Exiting || stat.process_state().has_exited() {
         return Ok(None);
     }
-    // The flags are the leader's, who may go before the others.
-    for task in process.tasks()? {
-        match task.and_then(|task| task.stat()) {
-            Ok(stat) if stat.flags & EXITING == 0 => return Ok(None),
-            Ok(_) | Err(ProcError::NotFound(_)) => {}
+    let start_ns = stat.start_ns();
+    // The leader may exit before the other threads.
+    let mut tasks = Vec::new();
+    for tid in directory.tids()? {
+        match directory.read(format!("task/{tid}/stat"), buffer) {
+            Ok(()) => tasks.push(Stat::read(buffer)?.task_state()),
+            Err(error) if is_gone(&error) => {}
             Err(error) => return Err(error),
         }
     }
-    let start_ns = stat.starttime.saturating_mul(tick_ns());
-    Ok(Some((process.pid().cast_unsigned(), start_ns)))
+    let is_exiting = ProcessState::of_tasks(tasks).has_begun_exit();
+    Ok(is_exiting.then_some((pid, start_ns)))
 }

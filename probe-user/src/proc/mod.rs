@@ -2,10 +2,15 @@
 
 pub(crate) mod ancestry;
 pub mod detached;
+pub mod directory;
 pub mod exiting;
+mod identity;
+pub(crate) mod membership;
 pub mod pidfd_info;
 pub mod pinned;
 pub mod scan;
 pub mod send;
+pub mod stat;
+pub mod status;
 pub mod survivors;
 pub mod user_namespace;

@@ -1,5 +1,5 @@
-//! A process pinned by its pidfd, or by its start time where there is none: what
-//! it is now, and a descriptor that tells when that changes.
+//! A process pinned by its pidfd, or by its start time where there is none: where it
+//! stands now, and a descriptor that becomes ready when that changes.
 
 use std::{
     fs::File,
@@ -10,17 +10,22 @@ use std::{
     },
 };
 
-use procfs::{ProcError, process::Process};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
     process::{Pid, PidfdFlags, pidfd_open},
 };
 
-use super::pidfd_info;
+use super::{
+    directory::{ProcessDirectory, is_gone, malformed},
+    identity::Identity,
+    pidfd_info,
+    stat::Stat,
+    status::Status,
+};
 use crate::{
     clock::tick_ns,
-    model::{Backend, ProcessId, ProcessState},
+    model::{Backend, ProcessId, ProcessState, TaskState},
 };
 
 /// A process that stays the same one however often its pid is used again.
@@ -32,10 +37,10 @@ pub struct PinnedProcess {
     pub comm: String,
     /// Start in clock ticks since boot, as `/proc/PID/stat` has it.
     start_ticks: u64,
-    /// Linux 5.3, and nobody forbids it.
+    /// `None` before Linux 5.3, where the call is forbidden, and for [`Backend::Poll`].
     pidfd: Option<OwnedFd>,
-    /// `/proc/PID/stat` where there is no pidfd. An open one stays this
-    /// process's: once that is reaped reading it fails.
+    /// `/proc/PID/stat` where there is no pidfd. An open file stays that of this
+    /// process: once the process is reaped reading it fails.
     stat: Option<File>,
 }
 
@@ -71,8 +76,8 @@ impl PinnedProcess {
     /// Pins a running process or a zombie; [`Backend::Poll`] without a pidfd.
     pub fn open(pid: u32, tier: Backend) -> Result<Self, PinProcessError> {
         let not_found = PinProcessError::NotFound { pid };
-        let number = i32::try_from(pid).ok().and_then(Pid::from_raw);
-        let Some(number) = number else {
+        let look = |source| PinProcessError::Look { pid, source };
+        let Some(number) = i32::try_from(pid).ok().and_then(Pid::from_raw) else {
             return Err(not_found);
         };
         // The pidfd first: what is read of /proc afterwards is this process's if
@@ -86,30 +91,22 @@ impl PinnedProcess {
                 Err(_) => None,
             },
         };
-        let stat = Process::new(number.as_raw_nonzero().get())
-            .and_then(|process| Ok((process.stat()?, process.status()?)));
-        let (stat, status) = match stat {
-            Ok(read) => read,
-            Err(ProcError::NotFound(_)) => return Err(not_found),
-            Err(error) => {
-                let source = io::Error::other(error);
-                return Err(PinProcessError::Look { pid, source });
-            }
+        let identity = match Identity::read(pid) {
+            Ok(identity) => identity,
+            Err(error) if is_gone(&error) => return Err(not_found),
+            Err(error) => return Err(look(error)),
         };
-        let tgid = u32::try_from(status.tgid).unwrap_or(pid);
+        let tgid = identity.tgid;
         if tgid != pid {
             return Err(PinProcessError::Thread { tid: pid, tgid });
         }
         let pinned = Self {
             tgid: pid,
-            comm: stat.comm,
-            start_ticks: stat.starttime,
+            comm: identity.comm,
+            start_ticks: identity.start_ticks,
             stat: match pidfd {
                 Some(_) => None,
-                None => Some(
-                    File::open(format!("/proc/{pid}/stat"))
-                        .map_err(|source| PinProcessError::Look { pid, source })?,
-                ),
+                None => Some(File::open(format!("/proc/{pid}/stat")).map_err(look)?),
             },
             pidfd,
         };
@@ -119,8 +116,8 @@ impl PinnedProcess {
         }
     }
 
-    /// The same of one that started at a moment, in `CLOCK_BOOTTIME` nanoseconds,
-    /// and of nobody who has the pid by now.
+    /// Pins the process that started at a moment, in `CLOCK_BOOTTIME` nanoseconds,
+    /// and no other process that has the pid by now.
     pub fn open_started(
         pid: u32,
         start_boottime_ns: u64,
@@ -165,12 +162,12 @@ impl PinnedProcess {
         })
     }
 
-    /// Another pin of the same process, by a pidfd if one is to be had: a signal
-    /// sent by that cannot reach a stranger.
+    /// Another pin of the same process, by a pidfd if the kernel gives one: a signal
+    /// sent by a pidfd cannot reach another process.
     pub fn with_pidfd(&self) -> io::Result<Self> {
         if self.pidfd.is_none()
             && let Ok(other) = Self::open(self.tgid, Backend::Pidfd)
-            // Who still has the pid now had it when the other was pinned.
+            // If this process still has the pid now, it had it when the other was pinned.
             && self.state()? != ProcessState::Reaped
         {
             return Ok(other);
@@ -187,17 +184,15 @@ impl PinnedProcess {
     /// Its real uid now; `None` if it is gone.
     #[must_use]
     pub fn uid(&self) -> Option<u32> {
-        let number = i32::try_from(self.tgid).ok()?;
-        let uid = Process::new(number).ok()?.status().ok()?.ruid;
-        // The pid was this one's when it was read if it still is.
-        matches!(
-            self.state(),
-            Ok(ProcessState::Running | ProcessState::Exited)
-        )
-        .then_some(uid)
+        let directory = ProcessDirectory::open(self.tgid).ok()?;
+        let uid = Status::new(&directory.content("status").ok()?).uid()?;
+        // The pid was this process's when the file was read if it still is.
+        let is_there = self.state().ok()? != ProcessState::Reaped;
+        is_there.then_some(uid)
     }
 
-    /// What it is at this moment.
+    /// Where the process stands at this moment; by a pidfd an exiting process is
+    /// [`ProcessState::Running`].
     pub fn state(&self) -> io::Result<ProcessState> {
         let Some(pidfd) = &self.pidfd else {
             return self.state_by_proc();
@@ -211,11 +206,9 @@ impl PinnedProcess {
         if seen.contains(PollFlags::HUP) {
             return Ok(ProcessState::Reaped);
         }
-        // Before Linux 6.9 the pidfd does not tell a zombie from one that is
-        // reaped.
-        Ok(self
-            .stat()?
-            .map_or(ProcessState::Reaped, |_zombie| ProcessState::Exited))
+        // Before Linux 6.9 the pidfd of a zombie looks like that of a reaped process.
+        let zombie = self.ask_stat(|_zombie| ProcessState::Exited)?;
+        Ok(zombie.unwrap_or(ProcessState::Reaped))
     }
 
     /// A descriptor that is readable once the whole thread group has exited,
@@ -233,27 +226,32 @@ impl PinnedProcess {
     }
 
     /// Raw wait status, kept by the pidfd beyond the reap (Linux 6.15), or shown
-    /// for a zombie to who may trace it.
+    /// of a zombie to a reader that may trace it.
     #[must_use]
     pub fn wait_status(&self) -> Option<u32> {
         let kept = self
             .pidfd()
             .and_then(|pidfd| pidfd_info::exit_status(pidfd).ok().flatten());
         kept.or_else(|| {
-            let stat = self.stat().ok()??;
-            let status = stat.exit_code?.cast_unsigned();
-            // 0 is also what somebody without the privilege is shown.
-            (stat.state == 'Z' && status != 0).then_some(status)
+            let shown = self.ask_stat(|stat| (stat.task_state(), stat.exit_code()));
+            match shown.ok()?? {
+                // 0 is also what a reader without the privilege is shown.
+                (TaskState::Zombie, status) => status.filter(|&status| status != 0),
+                _ => None,
+            }
         })
     }
 
-    /// `None`: the pid is another's, or nobody's.
-    fn stat(&self) -> io::Result<Option<procfs::process::Stat>> {
-        let number = i32::try_from(self.tgid).map_err(io::Error::other)?;
-        match Process::new(number).and_then(|process| process.stat()) {
-            Ok(stat) => Ok(Some(stat).filter(|stat| stat.starttime == self.start_ticks)),
-            Err(ProcError::NotFound(_)) => Ok(None),
-            Err(error) => Err(io::Error::other(error)),
+    /// `None`: the pid is another process's, or no process's.
+    fn ask_stat<T>(&self, question: impl FnOnce(&Stat<'_>) -> T) -> io::Result<Option<T>> {
+        let file = ProcessDirectory::open(self.tgid).and_then(|it| it.content("stat"));
+        match file {
+            Ok(file) => {
+                let stat = Stat::read(&file)?;
+                Ok((stat.start_ticks == self.start_ticks).then(|| question(&stat)))
+            }
+            Err(error) if is_gone(&error) => Ok(None),
+            Err(error) => Err(error),
         }
     }
 
@@ -268,24 +266,17 @@ impl PinnedProcess {
             Some(Err(error)) => return Err(error),
             None => return Ok(ProcessState::Reaped),
         };
-        parse_state(&bytes[..length], self.start_ticks)
-            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "no state in /proc/PID/stat"))
+        parse_state(&bytes[..length], self.start_ticks).ok_or_else(|| malformed("stat"))
     }
 }
 
-/// The name may hold anything, so what stands behind its last parenthesis counts:
-/// state first, `num_threads` 18th, `starttime` 20th.
+/// Where the process that started at this tick stands, by the `stat` of its pid.
 pub(crate) fn parse_state(stat: &[u8], start_ticks: u64) -> Option<ProcessState> {
-    let stat = std::str::from_utf8(&stat[stat.iter().rposition(|&it| it == b')')? + 1..]).ok()?;
-    let mut fields = stat.split_ascii_whitespace();
-    let state = fields.next()?;
-    let threads: u64 = fields.nth(16)?.parse().ok()?;
-    let start: u64 = fields.nth(1)?.parse().ok()?;
-    Some(match state {
-        _ if start != start_ticks => ProcessState::Reaped,
-        // The state is the leader's: it may be a zombie while others live.
-        "Z" | "X" if threads <= 1 => ProcessState::Exited,
-        _ => ProcessState::Running,
+    let stat = Stat::parse(stat)?;
+    Some(if stat.start_ticks == start_ticks {
+        stat.process_state()
+    } else {
+        ProcessState::Reaped
     })
 }
 
@@ -293,28 +284,30 @@ pub(crate) fn parse_state(stat: &[u8], start_ticks: u64) -> Option<ProcessState>
 mod tests {
     use super::*;
 
-    fn life(name: &str, state: char, threads: u32, start: u64) -> Option<ProcessState> {
+    fn state(letter: char, flags: u32, threads: u32, start: u64) -> Option<ProcessState> {
         let stat = format!(
-            "7 ({name}) {state} 1 7 7 0 -1 4194304 1 2 3 4 5 6 7 8 20 0 {threads} 0 {start} 9\n"
+            "7 (a) {letter} 1 7 7 0 -1 {flags} 1 2 3 4 5 6 7 8 20 0 {threads} 0 {start} 9\n"
         );
         parse_state(stat.as_bytes(), 500)
     }
 
     #[test]
-    fn a_zombie_leader_is_no_death_of_its_group() {
-        assert_eq!(life("a", 'Z', 3, 500), Some(ProcessState::Running));
-        assert_eq!(life("a", 'Z', 1, 500), Some(ProcessState::Exited));
-        assert_eq!(life("a", 'S', 1, 500), Some(ProcessState::Running));
+    fn the_end_of_a_leader_is_not_the_end_of_its_process() {
+        assert_eq!(state('Z', 0, 3, 500), Some(ProcessState::Running));
+        assert_eq!(state('Z', 0, 1, 500), Some(ProcessState::Exited));
+        assert_eq!(state('S', 0, 1, 500), Some(ProcessState::Running));
     }
 
     #[test]
-    fn a_name_cannot_pretend_a_state() {
-        assert_eq!(life(") Z 1 (", 'S', 1, 500), Some(ProcessState::Running));
+    fn a_process_that_is_exiting_has_not_exited() {
+        let state = state('D', 0x4, 1, 500).expect("a whole line");
+        assert_eq!(state, ProcessState::Exiting);
+        assert!(!state.has_exited());
     }
 
     #[test]
-    fn another_with_the_same_pid_is_not_it() {
-        assert_eq!(life("a", 'S', 1, 501), Some(ProcessState::Reaped));
+    fn another_process_with_the_same_pid_is_a_reaped_one() {
+        assert_eq!(state('S', 0, 1, 501), Some(ProcessState::Reaped));
         assert_eq!(parse_state(b"7 (a) S", 500), None);
     }
 }

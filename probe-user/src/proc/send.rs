@@ -13,7 +13,7 @@ use rustix::{
 };
 
 use super::pinned::PinnedProcess;
-use crate::model::{ProcessState, Signal};
+use crate::model::Signal;
 
 /// Sends; `ESRCH` if the process is over. Without a pidfd its start time is
 /// compared first, which leaves a moment in which the pid may change hands.
@@ -26,8 +26,8 @@ pub fn send(process: &PinnedProcess, signal: Signal) -> Result<(), Errno> {
         }
     }
     match process.state() {
-        Ok(ProcessState::Running) => {}
-        Ok(_) => return Err(Errno::SRCH),
+        Ok(state) if state.has_exited() => return Err(Errno::SRCH),
+        Ok(_) => {}
         Err(error) => return Err(Errno::from_io_error(&error).unwrap_or(Errno::IO)),
     }
     let pid = i32::try_from(process.tgid).ok().and_then(Pid::from_raw);

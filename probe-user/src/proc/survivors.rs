@@ -1,15 +1,12 @@
-//! Who is still there when the time is up, and why it may hang.
+//! The processes that are still there when the time is up, and why they may hang.
 
-use std::fs;
+use std::{fs, io};
 
-use procfs::{
-    ProcError,
-    process::{Process, Stat},
-};
-
+use super::{directory::ProcessDirectory, membership, stat::Stat, status::Status};
 use crate::{
     cgroup::mounts::Mounts,
     clock::{boottime_ns, tick_ns},
+    model::{TaskFacts, TaskState},
 };
 
 /// A process that outlived a wait.
@@ -42,7 +39,7 @@ pub struct Migrant {
 }
 
 /// Of processes that were members of a cgroup, each with a moment in
-/// `CLOCK_BOOTTIME` nanoseconds by which it was seen, those that still run.
+/// `CLOCK_BOOTTIME` nanoseconds by which it was seen, those that have not exited.
 #[must_use]
 pub fn migrants(seen: &[(u32, u64)]) -> Vec<Migrant> {
     seen.iter()
@@ -50,101 +47,111 @@ pub fn migrants(seen: &[(u32, u64)]) -> Vec<Migrant> {
         .collect()
 }
 
-/// `None`: a zombie, or another that has the pid since.
-fn migrant(pid: u32, seen_by_boottime_ns: u64) -> Result<Option<Migrant>, ProcError> {
-    let number = i32::try_from(pid).map_err(|_too_large| ProcError::NotFound(None))?;
-    let process = Process::new(number)?;
-    let stat = process.stat()?;
-    let start_ns = stat.starttime.saturating_mul(tick_ns());
-    let is_dead = matches!(stat.state, 'Z' | 'X') && stat.num_threads <= 1;
-    if is_dead || start_ns > seen_by_boottime_ns {
+/// `None`: the process has exited, or another process has the pid since.
+fn migrant(pid: u32, seen_by_boottime_ns: u64) -> io::Result<Option<Migrant>> {
+    let directory = ProcessDirectory::open(pid)?;
+    let file = directory.content("stat")?;
+    let stat = Stat::read(&file)?;
+    if stat.process_state().has_exited() || stat.start_ns() > seen_by_boottime_ns {
         return Ok(None);
     }
-    let cgroups = process.cgroups()?;
-    let cgroup = cgroups
-        .0
-        .into_iter()
-        .map(|it| (it.hierarchy != 0, it.pathname))
-        .filter(|(_, path)| path != "/")
+    let cgroups = directory.content("cgroup")?;
+    let text = membership::text(&cgroups);
+    let cgroup = membership::parse(&text)
+        .flatten()
+        .map(|it| (it.hierarchy != 0, it.path))
+        .filter(|(_, path)| *path != "/")
         .min();
     Ok(Some(Migrant {
         pid,
-        comm: stat.comm,
-        cgroup: cgroup.map(|(_, path)| path),
+        comm: name(&stat),
+        cgroup: cgroup.map(|(_, path)| path.to_owned()),
     }))
 }
 
-/// Looks at each pid; those that are gone meanwhile are left out.
+/// Looks at each pid; processes that are gone meanwhile are left out.
 #[must_use]
 pub fn describe(pids: &[u32]) -> Vec<Survivor> {
     pids.iter().filter_map(|&pid| survivor(pid).ok()).collect()
 }
 
-fn survivor(pid: u32) -> Result<Survivor, ProcError> {
-    let number = i32::try_from(pid).map_err(|_too_large| ProcError::NotFound(None))?;
-    let process = Process::new(number)?;
-    let stat = process.stat()?;
+fn survivor(pid: u32) -> io::Result<Survivor> {
+    let directory = ProcessDirectory::open(pid)?;
+    let file = directory.content("stat")?;
+    let stat = Stat::read(&file)?;
+    let wchan = wchan(&directory);
     Ok(Survivor {
         pid,
-        state: stat.state,
-        reason: reason(&process, &stat),
+        comm: name(&stat),
+        state: stat.letter,
+        reason: reason(&directory, &stat, wchan.as_deref()),
         age_ns: age_ns(&stat),
-        wchan: wchan(&process),
-        comm: stat.comm,
+        wchan,
     })
 }
 
-fn age_ns(stat: &Stat) -> Option<u64> {
-    let start_ns = stat.starttime.checked_mul(tick_ns())?;
+fn name(stat: &Stat<'_>) -> String {
+    String::from_utf8_lossy(stat.comm).into_owned()
+}
+
+fn age_ns(stat: &Stat<'_>) -> Option<u64> {
+    let start_ns = stat.start_ticks.checked_mul(tick_ns())?;
     Some(boottime_ns().saturating_sub(start_ns))
 }
 
-fn reason(process: &Process, stat: &Stat) -> Option<String> {
-    match stat.state {
-        // The v1 freezer shows as D.
-        _ if is_frozen(process, stat.state) => Some("frozen by its cgroup: thaw it".into()),
-        'D' => Some("in uninterruptible sleep (D): waits for a device or for a vfork child".into()),
-        // The state is the leader's; the group lives while one thread does.
-        'Z' if stat.num_threads > 1 => {
-            let others = stat.num_threads - 1;
+fn reason(directory: &ProcessDirectory, stat: &Stat<'_>, wchan: Option<&str>) -> Option<String> {
+    let leader = TaskState::from(TaskFacts {
+        is_frozen: is_frozen(directory, stat, wchan),
+        ..TaskFacts::from_stat(stat.letter, stat.flags)
+    });
+    match leader {
+        TaskState::Frozen => Some("frozen by its cgroup: thaw it".into()),
+        // The state is the leader's; the process lives while one thread does.
+        TaskState::Zombie if stat.threads > 1 => {
+            let others = stat.threads - 1;
             let plural = if others == 1 { "" } else { "s" };
             Some(format!(
                 "its leader has exited, {others} other thread{plural} live on"
             ))
         }
-        'Z' => Some(format!("zombie: its parent {} does not reap it", stat.ppid)),
-        't' => {
-            let tracer = process.status().map_or(0, |status| status.tracerpid);
+        TaskState::Zombie => Some(format!("zombie: its parent {} does not reap it", stat.ppid)),
+        TaskState::Traced => {
+            let status = directory.content("status").unwrap_or_default();
+            let tracer = Status::new(&status).tracer_pid().unwrap_or(0);
             Some(format!("stopped by its tracer {tracer}"))
         }
-        'T' => Some("stopped by a signal; SIGKILL or SIGCONT wakes it".into()),
+        TaskState::Stopped => Some("stopped by a signal; SIGKILL or SIGCONT wakes it".into()),
+        _ if stat.letter == 'D' => {
+            Some("in uninterruptible sleep (D): waits for a device or for a vfork child".into())
+        }
         _ => None,
     }
 }
 
-/// A v1-frozen task does not die until it is thawed. Some kernels (5.10) do not
-/// say where a task sleeps: there it is its cgroup that tells.
-fn is_frozen(process: &Process, state: char) -> bool {
-    let sleeps_frozen = |wchan: String| wchan.contains("refrigerator") || wchan.contains("freeze");
+/// Whether the leader is frozen: a v1-frozen task does not die until it is thawed.
+/// Some kernels (5.10) do not show where a task sleeps; there its cgroup is asked.
+fn is_frozen(directory: &ProcessDirectory, stat: &Stat<'_>, wchan: Option<&str>) -> bool {
     // User Mode Linux names any function.
-    wchan(process).is_some_and(sleeps_frozen)
-        || state == 'D' && freezer_state(process).is_some_and(|it| it != "THAWED")
+    wchan.is_some_and(|it| it.contains("refrigerator") || it.contains("freeze"))
+        || stat.letter == 'D' && freezer_state(directory).is_some_and(|it| it != b"THAWED")
 }
 
-/// What the v1 freezer says of the process's cgroup.
-fn freezer_state(process: &Process) -> Option<String> {
+/// What the v1 freezer says of the cgroup of the process.
+fn freezer_state(directory: &ProcessDirectory) -> Option<Vec<u8>> {
     let mounts = Mounts::read().ok()?;
     let mount = mounts.of_controller("freezer")?;
-    let cgroups = process.cgroups().ok()?.0;
-    let cgroup = cgroups.iter().find(|it| it.hierarchy == mount.hierarchy)?;
-    let directory = mount.directory_of(&cgroup.pathname)?;
-    let state = fs::read_to_string(directory.join("freezer.state")).ok()?;
-    Some(state.trim_end().to_owned())
+    let cgroups = directory.content("cgroup").ok()?;
+    let text = membership::text(&cgroups);
+    let cgroup = membership::parse(&text)
+        .flatten()
+        .find(|it| it.controllers().any(|it| it == "freezer"))?;
+    let file = mount.directory_of(cgroup.path)?.join("freezer.state");
+    let state = fs::read(file).ok()?;
+    Some(state.trim_ascii_end().to_vec())
 }
 
-fn wchan(process: &Process) -> Option<String> {
-    process
-        .wchan()
-        .ok()
-        .filter(|wchan| !wchan.is_empty() && wchan != "0")
+fn wchan(directory: &ProcessDirectory) -> Option<String> {
+    let file = directory.content("wchan").ok()?;
+    let wchan = String::from_utf8_lossy(&file);
+    (!wchan.is_empty() && wchan != "0").then(|| wchan.into_owned())
 }

@@ -77,6 +77,7 @@ mod tests {
     fn process_state() -> impl Strategy<Value = ProcessState> {
         prop_oneof![
             Just(ProcessState::Running),
+            Just(ProcessState::Exiting),
             Just(ProcessState::Exited),
             Just(ProcessState::Reaped)
         ]
@@ -105,8 +106,8 @@ mod tests {
         }
 
         #[test]
-        fn nothing_running_is_ever_called_exited(facts in facts()) {
-            if facts.processes.contains(&ProcessState::Running) {
+        fn a_process_with_a_running_or_exiting_task_is_never_called_exited(facts in facts()) {
+            if facts.processes.iter().any(|it| !it.has_exited()) {
                 for until in [Until::Exited, Until::Reaped, Until::Stopped] {
                     prop_assert_eq!(facts.satisfy(until), Answer::No);
                 }

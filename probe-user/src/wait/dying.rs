@@ -18,7 +18,7 @@ use super::{
     watch::Watch,
 };
 use crate::{
-    model::{Backend, CgroupState, ProcessState},
+    model::{Backend, CgroupState},
     proc::{detached, exiting, pinned::PinnedProcess},
 };
 
@@ -151,7 +151,7 @@ impl Dying {
 fn retain_running(watches: &mut Vec<Watch<PinnedProcess>>) -> io::Result<()> {
     let mut failed = None;
     watches.retain(|watch| match watch.pinned.state() {
-        Ok(state) => state == ProcessState::Running,
+        Ok(state) => !state.has_exited(),
         Err(error) => {
             failed = Some(error);
             true

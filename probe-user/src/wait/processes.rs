@@ -115,9 +115,7 @@ impl Processes {
 
 impl Watch<PinnedProcess> {
     fn runs(&self) -> bool {
-        self.pinned
-            .state()
-            .is_ok_and(|state| state == ProcessState::Running)
+        self.pinned.state().is_ok_and(|state| !state.has_exited())
     }
 
     fn is_there(&self) -> bool {

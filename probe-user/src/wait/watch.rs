@@ -185,11 +185,7 @@ async fn follow_process(pinned: Arc<PinnedProcess>, wakers: Arc<Wakers>, reregis
         .is_some_and(|pidfd| pidfd_info::exit_status(pidfd).is_ok());
     let mut backoff = Backoff::new();
     loop {
-        let has_exited = || {
-            pinned
-                .state()
-                .is_ok_and(|state| state != ProcessState::Running)
-        };
+        let has_exited = || pinned.state().is_ok_and(ProcessState::has_exited);
         let doubt = if pidfd.is_none() || !tells_of_reaping && has_exited() {
             Doubt::Always
         } else {

@@ -98,7 +98,7 @@ impl ProcessTable {
     pub fn scanned(&mut self, scanned: &ScannedProcess) {
         let tgid = scanned.tgid;
         let start_ns = scanned.start_ticks.saturating_mul(self.tick_ns);
-        if tgid == 0 || scanned.is_dead {
+        if tgid == 0 || scanned.state.has_begun_exit() {
             return;
         }
         match self.order(tgid, Start::Tick(start_ns)) {

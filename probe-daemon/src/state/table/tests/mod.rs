@@ -5,7 +5,7 @@ mod scan;
 
 use std::collections::BTreeMap;
 
-use probe_user::model::{Arguments, Comm, Exit, Owners, Start as Started};
+use probe_user::model::{Arguments, Comm, Exit, Owners, ProcessState, Start as Started};
 
 use super::*;
 
@@ -86,7 +86,7 @@ fn scanned(process: &Process) -> ScannedProcess {
         ppid: 1,
         uid: 1000,
         comm: process.comm,
-        is_dead: false,
+        state: ProcessState::Running,
         ns_pid: Some(7),
         owners: None,
         cgroup: process.cgroup,

@@ -63,8 +63,8 @@ fn step() -> impl Strategy<Value = Step> {
 struct Model {
     now_ns: u64,
     live: BTreeMap<u32, Process>,
-    /// Exited and not reaped, and whether it is a zombie.
-    exiting: BTreeMap<u32, (Process, bool)>,
+    /// Exited, and not reaped; what the scan shows of each.
+    exiting: BTreeMap<u32, (Process, ProcessState)>,
     events: VecDeque<Timed>,
     looks: VecDeque<ScannedProcess>,
     looked_at: Vec<u32>,
@@ -119,13 +119,18 @@ impl Model {
                 let Some(process) = self.live.remove(&tgid) else {
                     return;
                 };
-                // If the exit event is lost, a scan sees PF_EXITING.
-                self.exiting.insert(tgid, (process.clone(), is_lost));
+                // A process whose exit event is lost is seen to be exiting by its flags.
+                let state = if is_lost {
+                    ProcessState::Exiting
+                } else {
+                    ProcessState::Running
+                };
+                self.exiting.insert(tgid, (process.clone(), state));
                 exit(&process)
             }
             Step::Depart { tgid } => {
-                if let Some((_, is_zombie)) = self.exiting.get_mut(&tgid) {
-                    *is_zombie = true;
+                if let Some((_, state)) = self.exiting.get_mut(&tgid) {
+                    *state = ProcessState::Exited;
                 }
                 return;
             }
@@ -160,9 +165,9 @@ impl Model {
         self.looked_at.push(tgid);
         if let Some(process) = self.live.get(&tgid) {
             self.looks.push_back(scanned(process));
-        } else if let Some((process, is_dead)) = self.exiting.get(&tgid) {
+        } else if let Some((process, state)) = self.exiting.get(&tgid) {
             self.looks.push_back(ScannedProcess {
-                is_dead: *is_dead,
+                state: *state,
                 ..scanned(process)
             });
         }

@@ -60,7 +60,7 @@ fn zombies_are_not_live() {
     table.apply(&at(101, fork(&it)));
     table.begin_scan(200);
     table.scanned(&ScannedProcess {
-        is_dead: true,
+        state: ProcessState::Exited,
         ..scanned(&it)
     });
     let differences = table.finish_scan();
