@@ -1,8 +1,8 @@
-//! Which records somebody wants to see, and which side can tell.
+//! Which records a reader asks for, and which conditions the BPF programs test.
 //!
-//! What the kernel half can decide becomes its [`config::Filter`]: a record that
-//! nobody wants then costs neither ring space nor a wake-up. The rest is
-//! decided here, on records.
+//! The conditions that the BPF programs can test become their [`config::Filter`]: a
+//! record that does not meet them costs neither ring space nor a wake-up. The other
+//! conditions are tested here, on records.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -11,7 +11,7 @@ use probe_ebpf::config;
 
 use super::{Exit, ExitStatus, Placed, Process, Record, is_within};
 
-/// A cgroup whose whole subtree is wanted.
+/// A cgroup; the filter admits its whole subtree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subtree {
     /// 0 for v2.
@@ -20,7 +20,8 @@ pub struct Subtree {
     pub path: String,
 }
 
-/// What is wanted. Targets add up, all else must hold together.
+/// Which records a reader asks for. A record has to be about one of the targets, and
+/// to meet all other conditions.
 #[derive(Clone, Debug, Default)]
 #[expect(
     clippy::struct_excessive_bools,
@@ -71,8 +72,8 @@ impl Filter {
         }
     }
 
-    /// Whether the kernel half can test the subtrees by itself: v2 only, few
-    /// enough, and no pids beside them, because its tests all must hold.
+    /// Whether the BPF programs can test the subtrees by themselves: v2 only, few
+    /// enough, and no pids beside them, because all their tests must hold.
     #[must_use]
     pub fn kernel_tests_subtrees(&self) -> bool {
         !self.subtrees.is_empty()
@@ -81,14 +82,15 @@ impl Filter {
             && self.subtrees.iter().all(|subtree| subtree.hierarchy == 0)
     }
 
-    /// Likewise for the pids.
+    /// Whether the BPF programs can test the pids by themselves: no subtrees beside
+    /// them.
     #[must_use]
     pub fn kernel_tests_pids(&self) -> bool {
         !self.pids.is_empty() && self.subtrees.is_empty()
     }
 
-    /// The v1 hierarchy in which the records must name their cgroup. Several
-    /// are refused before it comes to this.
+    /// The v1 hierarchy in which the records must name their cgroup. The caller has
+    /// refused targets in several.
     #[must_use]
     pub fn hierarchy(&self) -> Option<u32> {
         self.subtrees
@@ -97,7 +99,7 @@ impl Filter {
             .find(|&hierarchy| hierarchy != 0)
     }
 
-    /// The part that the kernel half decides.
+    /// The conditions that the BPF programs test.
     #[must_use]
     pub fn kernel_filter(&self, stream_bytes: u32) -> config::Filter {
         let flag = |condition, flag| if condition { flag } else { 0 };
@@ -127,7 +129,7 @@ impl Filter {
         }
     }
 
-    /// The part that is decided here. `path_of` gives the path of a cgroup of
+    /// Whether a record meets the conditions that the BPF programs do not test. `path_of` gives the path of a cgroup of
     /// [`Filter::hierarchy`].
     pub fn admits(&self, record: &Record, path_of: impl Fn(u64) -> Option<Arc<str>>) -> bool {
         match record {
@@ -141,8 +143,8 @@ impl Filter {
         }
     }
 
-    /// The same for a record of a stream of which the targets were chosen
-    /// elsewhere, and nothing else.
+    /// Whether a record of a daemon's stream meets every condition but the targets,
+    /// by which the daemon has chosen.
     #[must_use]
     pub fn admits_of_stream(&self, record: &Record) -> bool {
         let exit = match record {
@@ -150,7 +152,7 @@ impl Filter {
             Record::Start(start) => return self.admits_process(&start.what.process),
             Record::Lost { .. } => return true,
         };
-        // What is unknown passes, as in the kernel half.
+        // An unknown age or status passes, as in the BPF programs.
         let age_ns = exit.what.process.start_boottime_ns;
         let age_ns = age_ns.map(|start| exit.boottime_ns.saturating_sub(start));
         let status = exit.what.status;
@@ -163,12 +165,13 @@ impl Filter {
             && (self.max_age_ns.zip(age_ns)).is_none_or(|(most, age)| age <= most)
     }
 
-    /// The kernel half lets those pass who may yet turn out to be victims.
+    /// The BPF programs let a record pass whose process may yet turn out to be a
+    /// victim.
     fn admits_oom(&self, exit: &Exit) -> bool {
         !self.oom || exit.oom || exit.status.is_none()
     }
 
-    /// `tested`: the kernel half looked at the subtrees already.
+    /// `tested`: the BPF programs have tested the subtrees.
     fn admits_placed<T>(
         &self,
         placed: &Placed<T>,
@@ -179,7 +182,7 @@ impl Filter {
         self.admits_process(process)
             && (self.is_target(process)
                 || self.is_in_subtree(placed, tested)
-                || self.is_in_wanted_v1(process, path_of))
+                || self.is_in_v1_subtree(process, path_of))
     }
 
     fn admits_process(&self, process: &Process) -> bool {
@@ -192,11 +195,11 @@ impl Filter {
         self.subtrees.is_empty() && self.pids.is_empty() || self.pids.contains(&process.tgid)
     }
 
-    /// `tested`: the kernel half did it already, and by identity.
+    /// `tested`: the BPF programs have tested the subtrees, by their identity.
     fn is_in_subtree<T>(&self, placed: &Placed<T>, tested: bool) -> bool {
-        // A record names one cgroup, and not the root of v2 if it has another:
-        // but below a root everything is.
-        if tested || self.subtrees.iter().any(|wanted| wanted.path == "/") {
+        // A record names one cgroup, and not the root of v2 if it has another; but
+        // every cgroup is below a root.
+        if tested || self.subtrees.iter().any(|subtree| subtree.path == "/") {
             return true;
         }
         let cgroup = placed.cgroup.as_ref();
@@ -205,18 +208,18 @@ impl Filter {
         };
         self.subtrees
             .iter()
-            .any(|wanted| wanted.hierarchy == id.hierarchy && is_within(path, &wanted.path))
+            .any(|subtree| subtree.hierarchy == id.hierarchy && is_within(path, &subtree.path))
     }
 
-    fn is_in_wanted_v1(
+    fn is_in_v1_subtree(
         &self,
         process: &Process,
         path_of: impl Fn(u64) -> Option<Arc<str>>,
     ) -> bool {
         let path = process.wanted_cgroup_id.and_then(path_of);
         path.is_some_and(|path| {
-            self.subtrees.iter().any(|wanted| {
-                Some(wanted.hierarchy) == self.hierarchy() && is_within(&path, &wanted.path)
+            self.subtrees.iter().any(|subtree| {
+                Some(subtree.hierarchy) == self.hierarchy() && is_within(&path, &subtree.path)
             })
         })
     }
@@ -234,29 +237,29 @@ mod tests {
     }
 
     #[test]
-    fn the_kernel_tests_what_it_can_and_no_more() {
-        let mut wanted = Filter {
+    fn the_bpf_programs_test_v2_subtrees_and_a_single_uid() {
+        let mut filter = Filter {
             subtrees: vec![subtree(0)],
             uids: vec![7],
             failed: true,
             ..Filter::default()
         };
-        let filter = wanted.kernel_filter(4096);
-        assert_eq!(filter.flags, config::FILTER_FAILED | config::FILTER_UID);
-        assert_eq!((filter.cgroup_slots, filter.uid), (1, 7));
+        let in_kernel = filter.kernel_filter(4096);
+        assert_eq!(in_kernel.flags, config::FILTER_FAILED | config::FILTER_UID);
+        assert_eq!((in_kernel.cgroup_slots, in_kernel.uid), (1, 7));
 
-        wanted.pids = vec![1];
-        wanted.uids.push(8);
-        let filter = wanted.kernel_filter(4096);
-        assert_eq!(filter.flags, config::FILTER_FAILED);
-        assert_eq!(filter.cgroup_slots, 0);
+        filter.pids = vec![1];
+        filter.uids.push(8);
+        let in_kernel = filter.kernel_filter(4096);
+        assert_eq!(in_kernel.flags, config::FILTER_FAILED);
+        assert_eq!(in_kernel.cgroup_slots, 0);
     }
 
     #[test]
-    fn everything_is_below_a_root_whatever_cgroup_its_record_names() {
+    fn every_record_is_below_a_root_whatever_cgroup_it_names() {
         let mut root = subtree(8);
         root.path = "/".to_owned();
-        let wanted = Filter {
+        let filter = Filter {
             subtrees: vec![root],
             ..Filter::default()
         };
@@ -266,28 +269,28 @@ mod tests {
             cgroup: None,
             container: None,
         };
-        assert!(wanted.is_in_subtree(&elsewhere, false));
+        assert!(filter.is_in_subtree(&elsewhere, false));
         assert!(!Filter::default().is_in_subtree(&elsewhere, false));
     }
 
     #[test]
     fn a_v1_subtree_makes_the_records_name_their_cgroup_there() {
-        let wanted = Filter {
+        let filter = Filter {
             subtrees: vec![subtree(8)],
             ..Filter::default()
         };
-        let filter = wanted.kernel_filter(4096);
-        assert_eq!((filter.cgroup_slots, filter.hierarchy), (0, 8));
+        let in_kernel = filter.kernel_filter(4096);
+        assert_eq!((in_kernel.cgroup_slots, in_kernel.hierarchy), (0, 8));
     }
 
     #[test]
     fn ages_of_zero_are_a_bound_too() {
-        let wanted = Filter {
+        let filter = Filter {
             max_age_ns: Some(0),
             ..Filter::default()
         };
-        let filter = wanted.kernel_filter(4096);
-        assert_eq!(filter.flags, config::FILTER_AGE);
-        assert_eq!((filter.min_age_ns, filter.max_age_ns), (0, 0));
+        let in_kernel = filter.kernel_filter(4096);
+        assert_eq!(in_kernel.flags, config::FILTER_AGE);
+        assert_eq!((in_kernel.min_age_ns, in_kernel.max_age_ns), (0, 0));
     }
 }

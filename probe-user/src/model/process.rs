@@ -111,8 +111,7 @@ pub struct Process {
     pub owners: Option<Owners>,
 }
 
-/// Who owns the user namespaces that a process lives in: uids in the initial
-/// one.
+/// Owners of the user namespaces that a process lives in: uids in the initial one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Owners {
     /// Owner of its own user namespace.

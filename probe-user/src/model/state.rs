@@ -34,9 +34,9 @@ pub enum TaskState {
     /// A tracer holds the task (`t` in `stat`). SIGKILL wakes it.
     Traced,
     /// The freezer of a cgroup holds the task. In a v1 freezer SIGKILL stays pending
-    /// until the cgroup is thawed. `stat` shows no letter for it: v1 has `D` (`R`
-    /// from Linux 6.1 to 6.5), v2 has `S`, so the caller reads `wchan` or the files
-    /// of the cgroup.
+    /// until the cgroup is thawed. `stat` has no letter of its own for it (a task in a
+    /// v1 freezer mostly shows `D`, one in a v2 freezer `S`), so the caller reads
+    /// `wchan` or the files of the cgroup.
     Frozen,
     /// SIGKILL is pending (`SigPnd` or `ShdPnd` in `status`) and the task has not
     /// begun to exit. `exit_group` of another thread looks the same.

@@ -1,4 +1,4 @@
-//! `PIDFD_GET_INFO`: the exit status of somebody else's child.
+//! `PIDFD_GET_INFO`: the exit status of a process that is no child.
 //!
 //! # Safety
 //!

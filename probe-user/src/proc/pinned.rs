@@ -135,7 +135,7 @@ impl PinnedProcess {
         }
     }
 
-    /// The same pin by what this tier may use.
+    /// The same pin without a pidfd for [`Backend::Poll`].
     pub fn with_tier(mut self, tier: Backend) -> io::Result<Self> {
         if tier == Backend::Poll && self.pidfd.is_some() {
             self.stat = match File::open(format!("/proc/{}/stat", self.tgid)) {

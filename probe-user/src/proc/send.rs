@@ -1,9 +1,9 @@
-//! Sending a signal to the process that is meant and to no other.
+//! Sending a signal to a pinned process and to no other.
 //!
 //! # Safety
 //!
 //! rustix has no safe form of the real-time signals. They are numbers that the
-//! kernel checks; those that the C library keeps for itself are left out.
+//! kernel checks; the numbers that the C library reserves are left out.
 
 #![expect(unsafe_code, reason = "rustix has no safe real-time signals")]
 
@@ -15,8 +15,9 @@ use rustix::{
 use super::pinned::PinnedProcess;
 use crate::model::Signal;
 
-/// Sends; `ESRCH` if the process is over. Without a pidfd its start time is
-/// compared first, which leaves a moment in which the pid may change hands.
+/// Sends; `ESRCH` if the process has exited. Without a pidfd its start time is
+/// compared first, which leaves a moment in which the pid may become another
+/// process's.
 pub fn send(process: &PinnedProcess, signal: Signal) -> Result<(), Errno> {
     let signal = raw(signal).ok_or(Errno::INVAL)?;
     if let Some(pidfd) = process.pidfd() {
@@ -34,12 +35,12 @@ pub fn send(process: &PinnedProcess, signal: Signal) -> Result<(), Errno> {
     process::kill_process(pid.ok_or(Errno::SRCH)?, signal)
 }
 
-/// `None` for what cannot be sent.
+/// `None` for a signal that cannot be sent.
 fn raw(signal: Signal) -> Option<process::Signal> {
     let number = i32::try_from(signal.0).ok()?;
     match number {
-        // SAFETY: neither 0 nor one that the C library keeps; the kernel refuses
-        // what it does not know.
+        // SAFETY: the number is neither 0 nor one that the C library reserves; the
+        // kernel refuses a number that it does not know.
         34..=64 => Some(unsafe { process::Signal::from_raw_unchecked(number) }),
         _ => process::Signal::from_named_raw(number),
     }

@@ -1,7 +1,8 @@
-//! Who owns the user namespaces that a process lives in.
+//! The owners of the user namespaces that a process lives in.
 //!
-//! Only who may trace a process may open its namespaces; the records of the
-//! kernel half say the same of everybody, but not of who began before them.
+//! A reader may open the namespaces of a process only if it may trace the process. The
+//! records of the BPF programs name the owners too, but not for a process that began
+//! before the programs were attached.
 //!
 //! # Safety
 //!

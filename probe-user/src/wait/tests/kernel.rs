@@ -132,7 +132,7 @@ impl Process {
         match change {
             Change::Depart(_) => self.is_inside = false,
             Change::Exit(_) if self.state == ProcessState::Running => {
-                self.state = ProcessState::Exited
+                self.state = ProcessState::Exited;
             }
             // Its parent may reap it only when it is nowhere any more.
             Change::Reap(_) if self.state == ProcessState::Exited && !self.is_inside => {
