@@ -10,11 +10,13 @@
 //! * `trace`: the stream of exits of `probe trace`;
 //! * [`top`]: the screen of `probe top`;
 //! * `doctor`: the trials of `probe doctor`;
-//! * [`output`]: text for people, and stdout.
+//! * [`output`]: text for people, and stdout;
+//! * `deadline`: a timer that need not be set.
 //!
-//! `cli` uses all the others, and all others may use `output`.
+//! `cli` uses all the others, and all others may use `output` and `deadline`.
 
 pub mod cli;
+mod deadline;
 mod doctor;
 pub mod output;
 pub mod session;

@@ -29,10 +29,10 @@ fn log_to_stderr(level: &str, colour: bool) {
         .with_env_filter(EnvFilter::new(level))
         .without_time()
         .with_target(false)
-        // It would panic where stderr is on a full disk.
+        // Reporting a failed write to stderr would panic, as on a full disk.
         .log_internal_errors(false)
         .finish();
-    // Only a second subscriber is refused, and this is the first.
+    // This fails only if a subscriber was set before, and none was.
     let _first = tracing::subscriber::set_global_default(subscriber);
     let _first = tracing_log::LogTracer::init();
 }
@@ -45,7 +45,7 @@ fn report(failure: &Failure) {
     }
 }
 
-/// A shell must see that a signal ended us, not an exit code.
+/// Ends the process by the signal itself: a shell must see that, not an exit code.
 fn die_by(signal: i32) {
     if let Err(error) = signal_hook::low_level::emulate_default_handler(signal) {
         let _closed = writeln!(

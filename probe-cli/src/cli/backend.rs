@@ -62,7 +62,8 @@ fn open_pidfd() -> Result<(), Errno> {
     pidfd_open(getpid(), PidfdFlags::empty()).map(drop)
 }
 
-/// What is to serve a session beyond what it watches by itself.
+/// Selects the backend that serves a session beside what the session watches by
+/// itself.
 #[derive(Debug)]
 pub(super) struct BackendSelection<'a> {
     pub(super) choice: BackendChoice,
@@ -75,7 +76,7 @@ pub(super) struct BackendSelection<'a> {
 /// How long a daemon that the user did not name may take to answer. Until then only
 /// what needs no privilege serves.
 const UNNAMED: Duration = Duration::from_secs(1);
-/// The same where a signal is not sent before the answer.
+/// How long such a daemon may take before a signal is sent.
 const BEFORE_A_SIGNAL: Duration = Duration::from_millis(250);
 
 impl BackendSelection<'_> {
@@ -120,8 +121,8 @@ impl BackendSelection<'_> {
         Ok(())
     }
 
-    /// The same before a signal is sent: a daemon that answers is armed when this
-    /// returns. If none does, BPF joins after `delay`. Without a delay it has joined
+    /// Like [`Self::join_best`], before a signal is sent: a daemon that answers is armed
+    /// when this returns. If none does, BPF joins after `delay`. Without a delay it has joined
     /// when this returns, or that is an error.
     pub(super) async fn join_best_now(
         &mut self,

@@ -26,8 +26,8 @@ use probe_user::{
 
 use super::{
     Failure,
-    end::End,
-    named::Named,
+    end::{End, Findings},
+    named::PinnedTarget,
     target,
     terminal::{self, Say},
     until::UntilArg,
@@ -45,8 +45,8 @@ pub(super) struct Call {
     verb: &'static str,
     json: bool,
     took: Cell<Option<Duration>>,
-    /// In the order of the command line, with the condition; those that were
-    /// gone before we looked are not among the session's waits.
+    /// In the order of the command line, with the condition, and whether the session
+    /// has a wait for it. Targets that were gone at the start have none.
     targets: Vec<(Subject, Until, bool)>,
 }
 
@@ -73,7 +73,7 @@ impl Call {
     /// until `count` targets (`None`: all) are.
     pub(super) fn arm(
         &mut self,
-        named: Vec<Named>,
+        named: Vec<PinnedTarget>,
         tier: Backend,
         (until, count): (Option<UntilArg>, Option<usize>),
         resolver: Resolver,
@@ -105,7 +105,7 @@ impl Call {
     /// names one v1 cgroup only, so of several v1 hierarchies the first one counts.
     fn report_options(
         &self,
-        named: &[Named],
+        named: &[PinnedTarget],
         resolver: Resolver,
         stop: StopFlag,
     ) -> Result<ReportOptions, Failure> {
@@ -143,7 +143,7 @@ impl Call {
 
     /// The BPF programs: those that wake waits, and those for the records of
     /// `wanted`.
-    fn plan(named: &[Named], wanted: &Filter) -> io::Result<Plan> {
+    fn plan(named: &[PinnedTarget], wanted: &Filter) -> io::Result<Plan> {
         let mut hooks = vec![Hook::CgroupPopulated, Hook::CgroupRemoved];
         if !wanted.subtrees.is_empty() {
             hooks.push(Hook::CgroupAttach);
@@ -232,52 +232,34 @@ impl Call {
         end: End,
         took: Duration,
     ) -> io::Result<verdict::Verdict> {
-        let outcome = end.outcome;
-        let is_over = matches!(outcome, Outcome::Done | Outcome::Already);
         let mut waits = result.set.waits();
+        let mut findings = Findings::new(end);
         let mut targets = Vec::new();
-        let mut survivors = Vec::new();
-        let mut migrated = Vec::new();
-        let mut exact = true;
         for (subject, until, is_there) in &self.targets {
-            let mut own = Outcome::Already;
-            if *is_there && let Some((wait, met)) = waits.next() {
-                own = match met {
-                    Some(met) if met.already => Outcome::Already,
-                    Some(_) => Outcome::Done,
-                    // Other targets were enough.
-                    None if is_over => Outcome::Timeout,
-                    None => outcome,
-                };
-                if let Some(met) = met {
-                    exact &= met.exact;
-                    migrated.extend(wait.migrants());
-                }
-                if end.is_left || (met.is_none() && !is_over) {
-                    survivors.extend(wait.survivors()?);
-                }
-            }
+            let outcome = match is_there.then(|| waits.next()).flatten() {
+                Some((wait, met)) => findings.add(wait, met)?,
+                None => Outcome::Already,
+            };
             targets.push(verdict::Judged {
                 subject: subject.clone(),
                 until: *until,
-                outcome: own,
+                outcome,
             });
         }
-        let is_known = result.sees_moves || !migrated.is_empty();
-        let woken_by = result.woken_by.filter(|_| is_over);
+        let is_known = result.sees_moves || !findings.migrated.is_empty();
         Ok(verdict::Verdict {
             verb: self.verb,
-            outcome,
+            outcome: end.outcome,
             is_left: end.is_left,
             backends: result.backends.clone(),
-            woken_by,
-            exact,
+            woken_by: result.woken_by.filter(|_| end.is_met()),
+            exact: findings.exact,
             elapsed_ns: nanoseconds(took),
             targets,
             exits: result.reported.shown,
             lost: result.reported.lost,
-            survivors: survivors::describe(&survivors),
-            migrated: is_known.then_some(migrated),
+            survivors: survivors::describe(&findings.survivors),
+            migrated: is_known.then_some(findings.migrated),
         })
     }
 }

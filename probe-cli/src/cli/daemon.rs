@@ -1,4 +1,4 @@
-//! `probe daemon`: what it is told, and by whom it was started.
+//! `probe daemon`: its configuration, and the supervisor that started it.
 
 use std::{env, os::unix::net::UnixListener, path::PathBuf};
 
@@ -76,7 +76,7 @@ pub(super) fn run(args: Args, say: Say) -> Result<ExitCode, Failure> {
         let (stop, _flag) = stop::requested()?;
         let socket = config.socket.display().to_string();
         let announce = |status: &str| {
-            // A log has no use for it.
+            // For a person at a terminal. The log of a supervisor has its own line.
             if say.is_interactive() {
                 say.line(&format!("{status} on {socket}; Ctrl-C ends"));
             }
@@ -111,7 +111,7 @@ fn environment() -> Environment {
     }
 }
 
-/// The socket that a supervisor listens to for us, if there is one.
+/// The socket that a supervisor passed on, if there is one.
 fn passed_socket() -> Result<Option<UnixListener>, SocketError> {
     let mut passed = ListenFd::from_env();
     if passed.len() > 1 {

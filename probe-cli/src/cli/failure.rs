@@ -19,10 +19,10 @@ pub enum ExitCode {
     NoSuchTarget,
     /// 5.
     NotAvailable,
-    /// What the process that was waited for ended with (`--status`), or 124 and
-    /// 125 for our own outcomes.
+    /// With `--status`: the exit code of the process, or 124 and 125 for our own
+    /// outcomes.
     Child(u8),
-    /// Not an exit: die by the signal that interrupted us.
+    /// No exit code: the command dies by the signal that interrupted it.
     Signal(i32),
 }
 
@@ -38,20 +38,20 @@ impl ExitCode {
             Self::NoSuchTarget => 4,
             Self::NotAvailable => 5,
             Self::Child(code) => code,
-            // What a shell shows for a death by signal.
+            // As a shell shows a death by signal.
             Self::Signal(signal) => u8::try_from(128 + signal).unwrap_or(u8::MAX),
         }
     }
 }
 
-/// Why a verb did not do what it was asked for.
+/// Why a verb failed.
 #[derive(Debug)]
 pub struct Failure {
     /// The exit code.
     pub code: ExitCode,
-    /// What was wrong, and where.
+    /// The reason.
     pub error: anyhow::Error,
-    /// What to do.
+    /// What the user may do about it.
     pub hint: Option<String>,
 }
 
@@ -70,7 +70,7 @@ impl Failure {
         Self::new(code, anyhow::anyhow!("{message}"))
     }
 
-    /// Whether a container was asked for that nobody knows.
+    /// Whether the reason is a container that no runtime knows.
     pub(super) fn is_unknown_container(&self) -> bool {
         matches!(
             self.error.downcast_ref::<FindError>(),
@@ -78,7 +78,7 @@ impl Failure {
         )
     }
 
-    /// Adds what to do.
+    /// Adds what the user may do about it.
     #[must_use]
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
@@ -92,7 +92,7 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
     }
 }
 
-/// BPF was needed and could not be had.
+/// BPF was required and does not load.
 pub(super) fn without_bpf(error: LoadError) -> Failure {
     let hint = match &error {
         LoadError::NotPermitted { .. } => {

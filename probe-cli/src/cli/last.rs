@@ -1,4 +1,4 @@
-//! `probe last`: why did it die.
+//! `probe last`: recent exits, from the daemon's history.
 
 use std::{io, path::PathBuf, time::Duration};
 
@@ -27,7 +27,7 @@ use crate::output::{Out, Stdout, StopFlag, human::Columns, is_closed};
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
-    target: Target,
+    target: TargetArg,
 
     /// Only what ended within this time: 250ms, 2.5 (seconds), 1h30m
     #[arg(long, value_name = "DUR", value_parser = duration)]
@@ -49,10 +49,10 @@ pub(super) struct Args {
     json: bool,
 }
 
-/// At most one.
+/// At most one target.
 #[derive(Debug, clap::Args)]
 #[group(multiple = false)]
-struct Target {
+struct TargetArg {
     /// Only this process
     #[arg(value_name = "PID", value_parser = clap::value_parser!(u32).range(1..))]
     pid: Option<u32>,
@@ -84,7 +84,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     })
 }
 
-/// There is one answer only.
+/// Only a daemon has a history, so that any failure is exit code 5.
 fn without_history(error: ClientError) -> Failure {
     let mut failure = unanswered(error);
     failure.code = ExitCode::NotAvailable;
@@ -139,7 +139,7 @@ impl Args {
     }
 }
 
-/// Whether nobody reads any more, which is no failure.
+/// Whether the reader of stdout has gone, which is no failure.
 fn is_over(written: io::Result<()>) -> io::Result<bool> {
     match written {
         Err(error) if is_closed(&error) => Ok(true),

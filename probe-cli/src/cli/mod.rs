@@ -1,8 +1,7 @@
-//! What the user typed: one file for each verb, with its arguments and what it
-//! runs.
+//! The command line: one file for each verb, with its arguments and what it runs.
 //!
-//! The environment is read here and nowhere else, and every outcome becomes an
-//! exit code in [`Failure`] and [`ExitCode`].
+//! The environment is read here and nowhere else. Every outcome becomes an exit code
+//! by [`Failure`] and [`ExitCode`].
 
 mod backend;
 mod completions;
@@ -50,7 +49,7 @@ pub struct Cli {
     quiet: bool,
 }
 
-/// Where `--help` lists what all verbs have: after what each has of its own.
+/// Where `--help` lists the options of all verbs: after those of the verb itself.
 const LAST: usize = 900;
 
 const EXIT_CODES: &str = "\
@@ -84,12 +83,12 @@ enum Verb {
 }
 
 impl Cli {
-    /// The tracing filter that `-v` and `-q` ask for. A screen is no place for a
-    /// log.
+    /// The tracing filter for `-v` and `-q`. `probe top` owns the terminal, so it logs
+    /// nothing to one.
     #[must_use]
     pub fn log_level(&self) -> &'static str {
         match (self.quiet, self.verbose) {
-            _ if matches!(self.verb, Verb::Top(_)) && terminal::is_stderr_one() => "off",
+            _ if matches!(self.verb, Verb::Top(_)) && terminal::is_stderr_interactive() => "off",
             (true, _) => "error",
             (false, 0) => "warn",
             (false, 1) => "probe_cli=info,probe_daemon=info,probe_user=info,warn",
@@ -97,7 +96,7 @@ impl Cli {
         }
     }
 
-    /// Does what was asked for.
+    /// Runs the verb.
     pub fn run(self) -> Result<ExitCode, Failure> {
         let say = terminal::Say::new(self.quiet);
         match self.verb {

@@ -1,4 +1,4 @@
-//! `probe ps`: what runs where.
+//! `probe ps`: containers and their processes.
 
 use std::{collections::HashSet, io, path::PathBuf, time::Duration};
 
@@ -36,7 +36,7 @@ use crate::{
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
-    target: Target,
+    target: TargetArg,
 
     /// Which hierarchy --cgroup means: v2, or the name of a v1 controller
     #[arg(long, value_name = "NAME")]
@@ -54,10 +54,10 @@ pub(super) struct Args {
     json: bool,
 }
 
-/// At most one.
+/// At most one target.
 #[derive(Debug, clap::Args)]
 #[group(multiple = false)]
-struct Target {
+struct TargetArg {
     /// This process and all who descend from it
     #[arg(value_name = "PID", value_parser = clap::value_parser!(u32).range(1..))]
     pid: Option<u32>,
@@ -76,31 +76,31 @@ struct Target {
     unit: Option<String>,
 }
 
-/// How long a daemon may take that is not needed.
+/// How long a daemon may take to answer, since `/proc` has the same.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// What is shown.
+/// The listing to print.
 enum Shown {
-    /// And whether somebody remembers exits.
+    /// Containers, and whether a daemon remembers their exits.
     Containers(Vec<Container>, bool),
     Processes(Vec<Process>),
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let shown = match &args.target {
-        Target { pid: Some(pid), .. } => family(*pid)?,
-        Target {
+        TargetArg { pid: Some(pid), .. } => family(*pid)?,
+        TargetArg {
             cgroup: Some(name), ..
         } => {
             let mounts = target::mounts()?;
             members(&[target::cgroup(&mounts, name, args.hierarchy.as_deref())?])?
         }
-        Target {
+        TargetArg {
             unit: Some(name), ..
         } => members(&unit(name)?)?,
-        Target { container, .. } => match args.told(container.as_deref())? {
+        TargetArg { container, .. } => match args.ask_daemon(container.as_deref())? {
             Some(shown) => shown,
-            None => args.found(container.as_deref())?,
+            None => args.read_proc(container.as_deref())?,
         },
     };
     match args.print(shown) {
@@ -110,8 +110,8 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
 }
 
 impl Args {
-    /// What a daemon says; `None` if that is nothing.
-    fn told(&self, container: Option<&str>) -> Result<Option<Shown>, Failure> {
+    /// From a daemon; `None` if no daemon answers or it does not show this to us.
+    fn ask_daemon(&self, container: Option<&str>) -> Result<Option<Shown>, Failure> {
         let daemon = self.socket.daemon()?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -128,7 +128,7 @@ impl Args {
         });
         match asked {
             Ok(shown) => Ok(Some(shown)),
-            // It may not be its business, or ours to know from it.
+            // The daemon may not know the container, or may not show it to this user.
             Err(error @ ClientError::Refused(_)) => {
                 tracing::info!("the daemon does not tell: {error}");
                 Ok(None)
@@ -140,7 +140,8 @@ impl Args {
         }
     }
 
-    fn found(&self, container: Option<&str>) -> Result<Shown, Failure> {
+    /// From `/proc` and the state files of runtimes.
+    fn read_proc(&self, container: Option<&str>) -> Result<Shown, Failure> {
         let roots = StateRoots::system(terminal::runtime_dir(), self.runtime_root.clone());
         let mut resolver = Resolver::unwatched(roots);
         let Some(name) = container else {

@@ -1,4 +1,4 @@
-//! `probe kill --rm`: the cgroups go once they are empty, before the verdict.
+//! `probe kill --rm`: removes the cgroups once they are empty, before the verdict.
 
 use std::{
     future::Future,
@@ -11,28 +11,30 @@ use probe_user::unstable::{cgroup::control::CgroupControl, kill::Target};
 use rustix::io::Errno;
 use tokio::{
     sync::oneshot,
-    time::{MissedTickBehavior, interval, sleep_until},
+    time::{MissedTickBehavior, interval},
 };
 
 use super::{ExitCode, Failure};
+use crate::deadline::until;
 
-/// v1 drops the last reference a moment after it lists nobody, and nothing tells
-/// of it.
+/// A v1 cgroup stays busy for a moment after its list is empty, and no event says
+/// when that ends.
 const BUSY_RETRY: Duration = Duration::from_millis(10);
 
-/// What `rmdir` may take though the time is over.
+/// How long `rmdir` may take even if the deadline has passed.
 const LEAST: Duration = Duration::from_secs(1);
 
-/// How it ended.
+/// How the removal ended.
 pub(super) enum Removed {
     All,
-    /// By the signal that was waited for.
+    /// `stop` resolved.
     Interrupted,
-    /// Busy when the time was over, or never possible.
+    /// A cgroup was busy at the deadline, or cannot be removed at all.
     Not(Failure),
 }
 
-/// Tries again while somebody is in one: until the deadline, or the stop.
+/// Removes all cgroups of the targets. Tries again while one is busy, until the
+/// deadline, or until `stop` resolves.
 pub(super) async fn all(
     targets: &[Target],
     deadline: Option<Instant>,
@@ -48,7 +50,7 @@ pub(super) async fn all(
             let removed = tokio::select! {
                 biased;
                 () = stop.as_mut() => return Removed::Interrupted,
-                removed = aside(remove, deadline) => removed,
+                removed = on_a_thread(remove, deadline) => removed,
             };
             let Err(error) = removed else {
                 break;
@@ -64,23 +66,24 @@ pub(super) async fn all(
             tokio::select! {
                 () = stop.as_mut() => return Removed::Interrupted,
                 _ = retry.tick() => {}
-                () = until(deadline) => {}
+                () = until(deadline.map(Into::into)) => {}
             }
         }
     }
     Removed::All
 }
 
-/// Runs it on a thread of its own: from Linux 7.0 on `rmdir` may sleep until who
-/// is dying has left, and neither the time nor a signal may wait for that.
-async fn aside(
+/// Runs `remove` on a thread of its own: from Linux 7.0 on `rmdir` may sleep until
+/// tasks that are exiting have left, and neither the deadline nor a signal may wait
+/// for that.
+async fn on_a_thread(
     remove: impl FnOnce() -> io::Result<()> + Send + 'static,
     deadline: Option<Instant>,
 ) -> io::Result<()> {
-    let (tell, told) = oneshot::channel();
+    let (sender, receiver) = oneshot::channel();
     let remove = move || {
-        // Nobody waits any more: then it is told as busy.
-        let _late = tell.send(remove());
+        // After the deadline the cgroup was reported as busy.
+        let _late = sender.send(remove());
     };
     std::thread::Builder::new()
         .name("rmdir".to_owned())
@@ -88,15 +91,8 @@ async fn aside(
     let deadline = deadline.map(|it| it.max(Instant::now() + LEAST));
     tokio::select! {
         biased;
-        removed = told => removed.unwrap_or_else(|_died| Err(Errno::BUSY.into())),
-        () = until(deadline) => Err(Errno::BUSY.into()),
-    }
-}
-
-async fn until(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => sleep_until(deadline.into()).await,
-        None => std::future::pending().await,
+        removed = receiver => removed.unwrap_or_else(|_died| Err(Errno::BUSY.into())),
+        () = until(deadline.map(Into::into)) => Err(Errno::BUSY.into()),
     }
 }
 
@@ -122,13 +118,13 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn an_rmdir_that_sleeps_holds_up_nothing_else() {
+    async fn an_rmdir_that_sleeps_blocks_no_other_task() {
         let (wake, asleep) = channel::<()>();
-        let (tell, told) = channel();
+        let (sender, receiver) = channel();
         let remove = move || {
             // Until the test is over.
             let _woken = asleep.recv();
-            tell.send(()).expect("the test listens");
+            sender.send(()).expect("the test receives");
             Ok(())
         };
         let others = async {
@@ -137,23 +133,23 @@ mod tests {
             }
         };
         tokio::select! {
-            removed = aside(remove, None) => panic!("{removed:?}"),
+            removed = on_a_thread(remove, None) => panic!("{removed:?}"),
             () = others => {}
         }
-        assert!(told.try_recv().is_err(), "it still sleeps");
+        assert!(receiver.try_recv().is_err(), "it still sleeps");
         drop(wake);
-        told.recv().expect("the thread comes to its end");
+        receiver.recv().expect("the thread comes to its end");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_rmdir_that_sleeps_beyond_the_time_is_busy() {
+    async fn an_rmdir_that_sleeps_past_the_deadline_is_busy() {
         let (_wake, asleep) = channel::<()>();
         let remove = move || {
             let _woken = asleep.recv();
             Ok(())
         };
-        let removed = aside(remove, Some(Instant::now())).await;
-        let error = removed.expect_err("nobody woke it");
+        let removed = on_a_thread(remove, Some(Instant::now())).await;
+        let error = removed.expect_err("it still sleeps");
         assert_eq!(Errno::from_io_error(&error), Some(Errno::BUSY));
     }
 }

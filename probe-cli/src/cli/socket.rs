@@ -1,4 +1,4 @@
-//! Which daemon is asked, and whose word is taken.
+//! Which daemon is asked, and which user's daemon is believed.
 
 use std::{env, path::PathBuf, time::Duration};
 
@@ -18,16 +18,16 @@ pub(super) struct Socket {
     socket: Option<PathBuf>,
 }
 
-/// A daemon that may be there.
+/// A daemon that may be running.
 #[derive(Clone, Debug)]
 pub(super) struct Daemon {
     pub(super) socket: PathBuf,
-    /// Whether the user said where.
+    /// Whether the user named the socket.
     pub(super) is_named: bool,
     pub(super) trust: Trust,
 }
 
-/// For an answer without which there is nothing to do.
+/// How long a daemon may take that the verb cannot do without.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Socket {
@@ -45,13 +45,13 @@ impl Socket {
 }
 
 impl Daemon {
-    /// Asks one that must be there.
+    /// Connects to it.
     pub(super) async fn connect(&self, patience: Duration) -> Result<Client, ClientError> {
         Client::connect(&self.socket, &self.trust, patience).await
     }
 }
 
-/// The user of a daemon that is neither root nor `probe`.
+/// For a daemon of another user than root and `probe`.
 fn trust() -> Result<Trust, Failure> {
     const NAME: &str = "PROBE_DAEMON_UID";
     let Some(uid) = variable(NAME) else {
@@ -65,13 +65,13 @@ fn trust() -> Result<Trust, Failure> {
     Ok(Trust { uid: Some(number) })
 }
 
-/// An empty one is as good as none.
+/// An environment variable; an empty one counts as unset.
 fn variable(name: &str) -> Option<std::ffi::OsString> {
     #[expect(clippy::disallowed_methods, reason = "the environment is read in cli/")]
     env::var_os(name).filter(|value| !value.is_empty())
 }
 
-/// A daemon was needed and cannot be had.
+/// `--backend daemon`, and no daemon serves.
 pub(super) fn without_daemon(error: ClientError) -> Failure {
     let mut failure = failure(ExitCode::NotAvailable, error);
     let hint = failure.hint.take();
@@ -81,7 +81,7 @@ pub(super) fn without_daemon(error: ClientError) -> Failure {
     ))
 }
 
-/// A daemon does not answer a question, or not as was hoped.
+/// A daemon does not answer a request, or refuses it.
 pub(super) fn unanswered(error: ClientError) -> Failure {
     let code = match &error {
         ClientError::Refused(problem) if problem.status == 404 => ExitCode::NoSuchTarget,

@@ -1,5 +1,5 @@
-//! SIGINT, SIGTERM and the like: as a future, and as a flag for who cannot await
-//! one.
+//! SIGINT, SIGTERM and the like: as a future, and as a flag for code that cannot
+//! await one.
 
 use std::{
     future::poll_fn,
@@ -18,8 +18,8 @@ pub(super) fn requested() -> io::Result<(impl Future<Output = i32>, StopFlag)> {
     listen(&[SignalKind::interrupt(), SignalKind::terminate()])
 }
 
-/// The same for who must not be ended half way by what a terminal sends: SIGHUP
-/// and SIGQUIT as well, unless somebody had them ignored (nohup).
+/// Listens to SIGHUP and SIGQUIT as well, for verbs that a closed terminal must not
+/// end half way. A signal that was ignored at the start (nohup) stays ignored.
 pub(super) fn requested_by_any() -> io::Result<(impl Future<Output = i32>, StopFlag)> {
     let status = ProcessDirectory::own().and_then(|own| own.content("status"));
     let ignored = status

@@ -1,4 +1,5 @@
-//! What `--cgroup`, `--container` and `--pid` mean on this machine.
+//! `--cgroup`, `--container` and `--pid`: which cgroup or process of this machine
+//! each names.
 
 use std::{
     fs,
@@ -19,7 +20,7 @@ use super::{ExitCode, Failure, named};
 /// `NAME_MAX` of the kernel.
 const NAME_BYTES: usize = 255;
 
-/// A cgroup by name: it need not exist (any more).
+/// A cgroup by name. It need not exist (any more).
 #[derive(Clone, Debug)]
 pub(super) struct CgroupTarget {
     pub(super) mount: Mount,
@@ -58,7 +59,7 @@ impl CgroupTarget {
         self.directory.is_dir()
     }
 
-    /// A name whose parent is no cgroup either can only be a typo.
+    /// If the parent is no cgroup either, the name can only be a typo.
     pub(super) fn parent_exists(&self) -> bool {
         self.directory.parent().is_some_and(Path::is_dir)
     }
@@ -71,7 +72,7 @@ impl CgroupTarget {
     }
 }
 
-/// The mounts, or why there are none.
+/// The cgroup mounts, or an error if there are none.
 pub(super) fn mounts() -> Result<Mounts, Failure> {
     let mounts = Mounts::read()?;
     if mounts.is_empty() {
@@ -84,8 +85,8 @@ fn not_mounted() -> Failure {
     Failure::message(ExitCode::NotAvailable, "no cgroup file system is mounted")
 }
 
-/// An absolute path on a cgroup mount, or a path below the root of a hierarchy
-/// as `/proc/PID/cgroup` prints it. v2 comes first; among several v1
+/// Resolves an absolute path on a cgroup mount, or a path below the root of a
+/// hierarchy as `/proc/PID/cgroup` prints it. v2 comes first; among several v1
 /// hierarchies `hierarchy` decides.
 pub(super) fn cgroup(
     mounts: &Mounts,
@@ -118,7 +119,8 @@ pub(super) fn cgroup(
         .ok_or_else(not_mounted)
 }
 
-/// `/proc` has a directory for every thread too, though it lists none.
+/// Refuses a pid that no process has. `/proc` also has a directory for every thread,
+/// which it does not list.
 pub(super) fn check_pid(pid: u32) -> Result<(), Failure> {
     let status = ProcessDirectory::open(pid).and_then(|it| it.content("status"));
     let tgid = status.ok().and_then(|it| Status::new(&it).tgid());
@@ -159,8 +161,8 @@ fn refuse_dots(name: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A cgroup file system finds no directory of such a name, where others say that
-/// there can be none: it would pass for one that is gone.
+/// For a name that is too long a cgroup file system says ENOENT instead of
+/// ENAMETOOLONG, so the cgroup would pass for one that is gone.
 fn refuse_long(name: &Path) -> Result<(), Failure> {
     let is_long = |it: Component<'_>| it.as_os_str().len() > NAME_BYTES;
     if name.components().any(is_long) {
@@ -244,7 +246,8 @@ fn ambiguous(name: &Path, found: &[&CgroupTarget]) -> Failure {
 mod tests {
     use super::*;
 
-    /// Directories stand for mounts: nothing here asks what they are.
+    /// Plain directories in place of mounts: the code under test does not look at
+    /// their file systems.
     fn machine() -> (tempfile::TempDir, Mounts) {
         let root = tempfile::tempdir().expect("a directory");
         let mount = |hierarchy, name: &str, controllers: &[&str]| {

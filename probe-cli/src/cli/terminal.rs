@@ -1,4 +1,4 @@
-//! What stdout and stderr are: how wide, how colourful, how talkative.
+//! Properties of stdout and stderr: width, colours, whether they are terminals.
 
 use std::{
     env,
@@ -16,26 +16,25 @@ impl Say {
         Self { quiet }
     }
 
-    /// Whether a person reads it as it comes.
+    /// Whether messages go to a terminal.
     pub(super) fn is_interactive(self) -> bool {
         !self.quiet && io::stderr().is_terminal()
     }
 
-    /// Writes a line unless the user wants quiet. A closed stderr is nobody's
-    /// failure.
+    /// Writes a line, unless -q is given. A closed stderr is no failure.
     pub(super) fn line(self, text: &str) {
         if !self.quiet {
             Self::always(text);
         }
     }
 
-    /// For what also those must know who want quiet.
+    /// Writes a line even if -q is given.
     pub(super) fn always(text: &str) {
         let _closed = writeln!(io::stderr(), "{text}");
     }
 }
 
-/// Characters a line of stdout may have; `None` if it is no terminal.
+/// Columns of the terminal at stdout; `None` if it is none.
 pub(super) fn width() -> Option<usize> {
     #[expect(clippy::disallowed_methods, reason = "the environment is read in cli/")]
     let asked = env::var("COLUMNS").ok();
@@ -58,17 +57,17 @@ pub(super) fn stderr_colour() -> bool {
     anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never
 }
 
-/// Whether a person looks at stdout as it comes.
+/// Whether stdout is a terminal.
 pub(super) fn is_interactive() -> bool {
     io::stdout().is_terminal()
 }
 
-/// Whether what is written to stderr appears on a screen.
-pub(super) fn is_stderr_one() -> bool {
+/// Whether stderr is a terminal.
+pub(super) fn is_stderr_interactive() -> bool {
     io::stderr().is_terminal()
 }
 
-/// Where rootless runtimes keep their state.
+/// The directory in which rootless runtimes keep their state.
 pub(super) fn runtime_dir() -> Option<std::path::PathBuf> {
     #[expect(clippy::disallowed_methods, reason = "the environment is read in cli/")]
     env::var_os("XDG_RUNTIME_DIR").map(Into::into)

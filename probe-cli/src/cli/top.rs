@@ -1,4 +1,4 @@
-//! `probe top`: what ends on this machine, as a screen that moves.
+//! `probe top`: the exits of this machine on a live screen.
 
 use std::{
     io::{IsTerminal, stdin},
@@ -57,7 +57,7 @@ pub(super) struct Args {
     socket: Socket,
 }
 
-/// How long a daemon that nobody named may take to answer.
+/// How long a daemon that the user did not name may take to answer.
 const UNNAMED: Duration = Duration::from_secs(1);
 
 pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
@@ -83,21 +83,21 @@ async fn follow(args: &Args) -> Result<ExitCode, Failure> {
     let mut screen = Screen::enter(flag)?;
     let mut stop = pin!(stop);
     let mut ended = top::run(&mut model, source, &mut screen, stop.as_mut()).await;
-    // A daemon that ends is followed by our own programs, where they may run.
+    // If the daemon ends, our own BPF programs replace it, where they may run.
     if let Err(TopError::Source(SourceError::Daemon(_))) = &ended
-        && let Ok(source) = here(args)
+        && let Ok(source) = own_programs(args)
     {
         ended = top::run(&mut model, source, &mut screen, stop).await;
     }
-    // Before anything is said: the other screen swallows it.
+    // Leaves the alternate screen first, on which a message would be lost.
     drop(screen);
     Ok(ended?.map_or(ExitCode::Done, ExitCode::Signal))
 }
 
-/// A daemon's records if one answers and can serve what is asked for.
+/// The records of a daemon if one answers, else those of our own BPF programs.
 async fn source(args: &Args) -> Result<Source, Failure> {
     if args.buffer.is_some() {
-        return here(args);
+        return own_programs(args);
     }
     let daemon = args.socket.daemon()?;
     let asked = async {
@@ -112,7 +112,7 @@ async fn source(args: &Args) -> Result<Source, Failure> {
         }
         Err(error) => {
             log_without_daemon(error, daemon.is_named);
-            here(args)
+            own_programs(args)
         }
     }
 }
@@ -121,7 +121,7 @@ fn roots(args: &Args) -> StateRoots {
     StateRoots::system(terminal::runtime_dir(), args.runtime_root.clone())
 }
 
-fn here(args: &Args) -> Result<Source, Failure> {
+fn own_programs(args: &Args) -> Result<Source, Failure> {
     let mounts = target::mounts()?;
     let page = u32::try_from(page_size()).unwrap_or(4096);
     let asked = args.buffer.map(|asked| ring_size(asked, page));

@@ -17,7 +17,7 @@ use super::{
     backend::{BackendChoice, BackendSelection},
     conclude::Call,
     end::End,
-    named::{Absent, Named, Targets},
+    named::{Absent, PinnedTarget, TargetArgs},
     socket::Socket,
     stop,
     terminal::Say,
@@ -34,7 +34,7 @@ use crate::session::{BpfFault, Session, SessionResult};
 #[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
 pub(super) struct Args {
     #[command(flatten)]
-    targets: Targets,
+    targets: TargetArgs,
 
     /// What must be true: exited (may be a zombie; default for processes), reaped
     /// (its pid is released), empty (`populated` is 0 and `rmdir` succeeds;
@@ -206,7 +206,7 @@ fn code_of(status: ExitStatus) -> u8 {
 }
 
 /// Refuses what makes no sense together.
-fn check(args: &Args, named: &[Named]) -> Result<(), Failure> {
+fn check(args: &Args, named: &[PinnedTarget]) -> Result<(), Failure> {
     let usage = |message: String| Failure::message(ExitCode::Usage, message);
     let has_process = named.iter().any(|it| it.subject.process.is_some());
     if args.status && !(named.len() == 1 && has_process) {
@@ -222,7 +222,7 @@ fn check(args: &Args, named: &[Named]) -> Result<(), Failure> {
     Ok(())
 }
 
-fn clone_process(named: &[Named]) -> Result<Option<PinnedProcess>, Failure> {
+fn clone_process(named: &[PinnedTarget]) -> Result<Option<PinnedProcess>, Failure> {
     let process = named
         .iter()
         .filter_map(|it| it.pinned.as_ref())

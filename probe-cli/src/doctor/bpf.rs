@@ -12,7 +12,7 @@ use probe_user::unstable::{
 
 use super::Check;
 
-/// What the backend rests on, the same checks that are reported.
+/// Adds all checks, and returns those that the backend requires.
 pub(super) fn examine(checks: &mut Vec<Check>) -> Vec<Check> {
     checks.push(kernel_types());
     let plan = Plan {
@@ -97,7 +97,8 @@ fn tracepoint(attached: &mut Attached, hook: Hook) -> Check {
     }
 }
 
-/// Whether the kernel skips programs here, and what it has skipped of the trial.
+/// Whether the kernel skips programs on this machine, and how often it did in the
+/// trial.
 fn skips(attached: &Attached) -> Check {
     let skipped = attached.recursion_misses();
     let Some(types) = &attached.types else {

@@ -1,4 +1,4 @@
-//! Mounts, and what a cgroup of this kernel has.
+//! Mounts, and the files that a cgroup of this kernel has.
 
 use std::{
     fs, io,
@@ -12,7 +12,8 @@ use probe_user::unstable::{
 
 use super::Check;
 
-/// Whether there is any hierarchy to look at: all that polling needs.
+/// Adds all checks, and returns whether a hierarchy is mounted, which is all that
+/// polling requires.
 pub(super) fn examine(checks: &mut Vec<Check>) -> Check {
     let mounts = Mounts::read().unwrap_or_default();
     let layout = layout(&mounts);
@@ -55,8 +56,8 @@ fn departure() -> Check {
     Check::yes("cgroup.departure", detail)
 }
 
-/// The root has neither file, so they are looked for in a cgroup made for that
-/// or, without the privilege to make one, in any that is there.
+/// Looks for the files in a new cgroup, because the root has neither; or, without the
+/// privilege to make one, in any cgroup that exists.
 fn files(v2: &Mount) -> [Check; 2] {
     let trial = Trial::new(v2);
     let directory = match &trial {
@@ -96,7 +97,7 @@ fn any_child(v2: &Mount) -> Option<PathBuf> {
     walked.ok().and(found)
 }
 
-/// A cgroup that is removed again.
+/// A cgroup that is removed when this is dropped.
 struct Trial(PathBuf);
 
 impl Trial {

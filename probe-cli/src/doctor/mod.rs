@@ -1,7 +1,7 @@
-//! What this machine offers, found out by trying.
+//! The backends that work on this machine, found out by trying.
 //!
-//! Nothing is concluded from the kernel's version: maps are made, programs
-//! loaded and attached, files opened, a child's pidfd asked.
+//! The kernel's version decides nothing: maps are made, programs loaded and attached,
+//! files opened, the pidfd of a child polled.
 
 mod bpf;
 mod cgroups;
@@ -21,7 +21,7 @@ pub(crate) struct Check {
     pub(crate) name: String,
     /// The answer.
     pub(crate) ok: bool,
-    /// What was found, or the reason why not.
+    /// The finding, or the reason for a no.
     pub(crate) detail: String,
     /// What to do about a no.
     pub(crate) hint: Option<&'static str>,
@@ -47,14 +47,14 @@ impl Check {
     }
 }
 
-/// Everything that was found out.
+/// All findings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Report {
     /// `uname -r`.
     pub(crate) kernel: String,
-    /// In the order of the ladder: best first.
+    /// Best first.
     pub(crate) backends: Vec<Check>,
-    /// What the backends rest on.
+    /// The facts that the backends require.
     pub(crate) checks: Vec<Check>,
 }
 
@@ -90,7 +90,8 @@ pub(crate) fn examine() -> Report {
     }
 }
 
-/// A backend works if all that it rests on does; else it has the first reason.
+/// A backend works if all checks that it requires do; else it has the reason of the
+/// first that does not.
 fn backend(name: &str, needs: &[&Check]) -> Check {
     match needs.iter().find(|need| !need.ok) {
         None => Check::yes(name, "available"),

@@ -1,4 +1,4 @@
-//! pidfds, tried on a child of our own.
+//! pidfds, tried on a child process.
 
 use std::{
     os::fd::{AsFd, OwnedFd},
@@ -47,7 +47,7 @@ fn try_on_a_child() -> [Check; 2] {
             );
         }
     };
-    // It ends when its stdin does.
+    // `cat` ends when its stdin is closed.
     drop(child.stdin.take());
     let open = readable(&pidfd);
     let _reaped = child.wait();

@@ -1,5 +1,4 @@
-//! Who lives now, and in which container: what `probe ps` shows where no daemon
-//! tells it.
+//! Live processes and their containers, for `probe ps` without a daemon.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -16,7 +15,7 @@ use probe_user::{
     },
 };
 
-/// Everybody who has not exited.
+/// All processes that have not exited.
 pub(crate) fn live() -> io::Result<Vec<Process>> {
     let found = scan::scan(false)?;
     Ok(found
@@ -59,15 +58,15 @@ fn process(found: &Found) -> Process {
     }
 }
 
-/// Parents before their children, each with its depth below the topmost that is
-/// there. Everybody once, whatever the pids say.
+/// Sorts parents before their children, each with its depth below the topmost ancestor
+/// in the list. Every process appears once, even if parent pids form a circle.
 #[must_use]
 pub(crate) fn tree(mut processes: Vec<Process>) -> Vec<(usize, Process)> {
     processes.sort_by_key(|it| (it.start_boottime_ns, it.pid));
     let pids: HashSet<u32> = processes.iter().map(|it| it.pid).collect();
     let mut children: HashMap<u32, Vec<Process>> = HashMap::new();
     let mut pending = Vec::new();
-    // The last one is shown first.
+    // `pending` is a stack: the last one is taken first.
     for process in processes.into_iter().rev() {
         match process.ppid {
             Some(ppid) if ppid != process.pid && pids.contains(&ppid) => {
@@ -83,7 +82,8 @@ pub(crate) fn tree(mut processes: Vec<Process>) -> Vec<(usize, Process)> {
             pending.extend(below.into_iter().map(|child| (depth + 1, child)));
             shown.push((depth, process));
         }
-        // A circle has no top: pids were used again while they were read.
+        // A circle has no topmost process. It forms if a pid was used again while
+        // `/proc` was read.
         let Some(&pid) = children.keys().min() else {
             return shown;
         };
@@ -92,7 +92,7 @@ pub(crate) fn tree(mut processes: Vec<Process>) -> Vec<(usize, Process)> {
     }
 }
 
-/// A process and all who descend from it, of those who are given.
+/// The process with this pid and its descendants.
 #[must_use]
 pub(crate) fn descendants(processes: Vec<Process>, pid: u32) -> Vec<Process> {
     let mut wanted = HashSet::from([pid]);
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_family_is_who_descends_and_nobody_else() {
+    fn a_family_is_a_process_and_its_descendants() {
         let family = [(10, 1), (20, 10), (30, 20), (40, 1), (5, 30)];
         let all = family.map(|(pid, ppid)| process(pid, ppid)).to_vec();
         let pids = descendants(all, 10)
@@ -153,7 +153,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn everybody_is_shown_once(parents in proptest::collection::vec(0_u32..12, 0..12)) {
+        fn every_process_is_shown_once(parents in proptest::collection::vec(0_u32..12, 0..12)) {
             let all: Vec<_> = (0..).zip(&parents).map(|(pid, &ppid)| process(pid, ppid)).collect();
             let mut pids: Vec<_> = tree(all.clone()).iter().map(|(_, it)| it.pid).collect();
             pids.sort_unstable();

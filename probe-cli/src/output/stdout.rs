@@ -1,8 +1,8 @@
-//! The process's stdout, which may be slow but not hold us.
+//! The process's stdout, to which no write blocks for long.
 //!
-//! A pipe that nobody empties blocks its writer, and a blocked writer hears no
-//! Ctrl-C. So room is waited for with an eye on the signal, and no more is
-//! written than there is room for.
+//! A pipe whose reader does not read blocks its writer, and a blocked writer does
+//! not notice Ctrl-C. So a write waits until there is room, looks at the stop flag
+//! meanwhile, and writes no more than there is room for.
 
 use std::{
     fs::File,
@@ -22,7 +22,7 @@ use rustix::{
     termios::isatty,
 };
 
-/// Set when somebody asks us to stop.
+/// Set when a signal asks the command to stop.
 pub type StopFlag = Arc<AtomicBool>;
 
 /// `POLLOUT` promises this much room in a pipe: `PIPE_BUF` of `pipe(7)`.
@@ -32,12 +32,13 @@ const LOOK_EVERY: Timespec = Timespec {
     tv_sec: 0,
     tv_nsec: 50_000_000,
 };
-/// What a reader is given to take the rest once we were asked to stop.
+/// How long a reader may take for the rest once the stop flag is set.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// The terminal, opened anew. It promises no room as a pipe does: a blocking write
-/// waits until all of it is taken. Whoever shares ours is not to find it
-/// non-blocking. `None` if it is none, or another user's.
+/// The terminal at stdout, opened again as non-blocking: `POLLOUT` does not promise
+/// room in a terminal, so a blocking write may wait. The open file of stdout itself
+/// stays blocking, because other processes share it. `None` if stdout is no terminal,
+/// or one of another user.
 fn terminal() -> Option<File> {
     let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     isatty(stdout())
@@ -45,11 +46,11 @@ fn terminal() -> Option<File> {
         .map(File::from)
 }
 
-/// See the module. Without the line buffer of [`std::io::Stdout`].
+/// stdout, without the line buffer of [`std::io::Stdout`].
 #[derive(Debug)]
 pub struct Stdout {
     to: File,
-    /// A file always has room.
+    /// A regular file always has room.
     is_file: bool,
     stop: StopFlag,
     asked_at: Option<Instant>,
@@ -70,8 +71,8 @@ impl Stdout {
         })
     }
 
-    /// Waits until there is room. Nobody there to make any is like nobody there
-    /// at all: a closed pipe.
+    /// Waits until there is room. A reader that makes none after the stop flag was set
+    /// counts as a closed pipe.
     fn wait_for_room(&mut self) -> io::Result<()> {
         loop {
             let mut fds = [PollFd::new(&self.to, PollFlags::OUT)];

@@ -1,4 +1,4 @@
-//! What a wait or a kill was about, as its verdict calls it.
+//! The targets of a wait or a kill, as the verdict names them.
 
 use std::{
     io::{self, Write},
@@ -19,7 +19,7 @@ pub(crate) struct Subject {
     pub(crate) process: Option<ProcessName>,
     /// A container that was found.
     pub(crate) container: Option<Arc<Container>>,
-    /// A container that nobody knows (any more): what the user called it.
+    /// The name that the user gave of a container that no runtime knows (any more).
     pub(crate) unknown_container: Option<String>,
     /// A systemd unit.
     pub(crate) unit: Option<String>,

@@ -1,4 +1,4 @@
-//! The last line of a wait.
+//! The verdict: the last line of a wait or a kill.
 
 use std::io::{self, Write};
 
@@ -17,7 +17,7 @@ use super::{
     subject::Subject,
 };
 
-/// What a wait or a kill has to say at its end.
+/// The result of a wait or a kill.
 #[derive(Clone, Debug)]
 pub(crate) struct Verdict {
     /// `wait` or `kill`.
@@ -41,7 +41,7 @@ pub(crate) struct Verdict {
     pub(crate) exits: u64,
     /// Exits that were lost meanwhile.
     pub(crate) lost: u64,
-    /// Who is still there.
+    /// Processes that are still there.
     pub(crate) survivors: Vec<Survivor>,
     /// Processes that left a target alive; `None`: unknown.
     pub(crate) migrated: Option<Vec<Migrant>>,
@@ -50,9 +50,9 @@ pub(crate) struct Verdict {
 /// One target and what became of it.
 #[derive(Clone, Debug)]
 pub(crate) struct Judged {
-    /// Which.
+    /// Its name.
     pub(crate) subject: Subject,
-    /// What was waited for.
+    /// The condition.
     pub(crate) until: Until,
     /// How it ended.
     pub(crate) outcome: Outcome,
@@ -116,7 +116,7 @@ impl Verdict {
         write!(out, " after {after} ({exits} exit{plural}, {backend})")
     }
 
-    /// Who left alive, for people.
+    /// Processes that left a target alive, for people.
     pub(crate) fn write_migrated(&self, out: &mut Vec<u8>) -> io::Result<()> {
         for migrant in self.migrated.iter().flatten() {
             let cgroup = migrant.cgroup.as_deref().unwrap_or("?");
@@ -126,7 +126,7 @@ impl Verdict {
         Ok(())
     }
 
-    /// Who is still there, for people.
+    /// Processes that are still there, for people.
     pub(crate) fn write_survivors(&self, out: &mut Vec<u8>) -> io::Result<()> {
         for survivor in &self.survivors {
             let age = survivor.age_ns.map_or_else(|| "-".to_owned(), age);

@@ -46,7 +46,7 @@ pub struct DaemonRequest {
     pub fallback: (Plan, Duration),
 }
 
-/// See the module.
+/// The daemon of a session, connected or not.
 #[derive(Default)]
 pub(super) struct DaemonBackend {
     pub(super) state: State,
@@ -85,21 +85,18 @@ impl DaemonBackend {
             let cgroup = Some(api::Cgroup { hierarchy, id });
             self.push(until, |it| it.cgroup = cgroup);
         }
-        // The daemon reports the processes of a cgroup with the cgroup.
-        let alone = target
-            .processes
-            .iter()
-            .filter(|_| target.cgroups.is_empty());
-        for process in
-            alone.filter(|it| it.state().is_ok_and(|state| state != ProcessState::Reaped))
-        {
-            let until = match until {
-                Until::Reaped => Until::Reaped,
-                _ => Until::Exited,
-            };
-            let (pid, start_ticks) = (process.tgid, process.start_ticks());
-            let process = Some(api::Process { pid, start_ticks });
-            self.push(until, |it| it.process = process);
+        let until = match until {
+            Until::Reaped => Until::Reaped,
+            _ => Until::Exited,
+        };
+        for process in &target.processes {
+            let is_there = || process.state().is_ok_and(|it| it != ProcessState::Reaped);
+            // The daemon reports the processes of a cgroup with the cgroup.
+            if target.cgroups.is_empty() && is_there() {
+                let (pid, start_ticks) = (process.tgid, process.start_ticks());
+                let process = Some(api::Process { pid, start_ticks });
+                self.push(until, |it| it.process = process);
+            }
         }
         self.waits += 1;
     }

@@ -1,12 +1,7 @@
 //! The loop of a session: look, wait for the next event, apply it. BPF joins here
 //! while the session runs.
 
-use std::{
-    future::{Future, pending},
-    io,
-    pin::Pin,
-    time::Duration,
-};
+use std::{future::Future, io, pin::Pin, time::Duration};
 
 use probe_daemon::api::Outcome;
 use probe_user::{
@@ -23,7 +18,7 @@ use super::{
     daemon::{Received, State},
     exits::Exits,
 };
-use crate::output::Backend;
+use crate::{deadline::until, output::Backend};
 
 /// How often the progress bar moves.
 const PROGRESS_EVERY: Duration = Duration::from_millis(200);
@@ -60,7 +55,6 @@ impl Session {
         }
         let mut progress_at = Instant::now() + PROGRESS_EVERY * 5;
         loop {
-            let wakes_itself = !(self.daemon_only && self.daemon.is_connected());
             if self.look()? >= needed {
                 return Ok(Outcome::Done);
             }
@@ -75,22 +69,32 @@ impl Session {
             let event = tokio::select! {
                 biased;
                 () = &mut stop => return Ok(Outcome::Interrupted),
-                () = self.set.woken(), if wakes_itself => SessionEvent::Look,
-                loaded = self.hub.bpf(), if self.is_loading => {
-                    SessionEvent::Loaded(loaded.map(Box::new))
-                }
-                many = self.exits.many() => SessionEvent::Records(many),
-                received = self.daemon.messages() => SessionEvent::Messages(received),
-                () = until(self.load_bpf_at.as_ref().map(|(when, _)| *when)) => {
-                    SessionEvent::LoadNow
-                }
-                () = until(deadline) => SessionEvent::Look,
-                () = sleep_until(progress_at), if self.progress.is_some() => {
-                    SessionEvent::Progress
-                }
+                event = self.next_event(deadline, progress_at) => event,
             };
             self.apply(event, &mut progress_at)
                 .map_err(WaitError::Write)?;
+        }
+    }
+
+    /// Resolves to what comes first. May be dropped and called again.
+    async fn next_event(
+        &mut self,
+        deadline: Option<Instant>,
+        progress_at: Instant,
+    ) -> SessionEvent {
+        let wakes_itself = !(self.daemon_only && self.daemon.is_connected());
+        let load_at = self.load_bpf_at.as_ref().map(|(when, _)| *when);
+        tokio::select! {
+            biased;
+            () = self.set.woken(), if wakes_itself => SessionEvent::Look,
+            loaded = self.hub.bpf(), if self.is_loading => {
+                SessionEvent::Loaded(loaded.map(Box::new))
+            }
+            many = self.exits.many() => SessionEvent::Records(many),
+            received = self.daemon.messages() => SessionEvent::Messages(received),
+            () = until(load_at) => SessionEvent::LoadNow,
+            () = until(deadline) => SessionEvent::Look,
+            () = sleep_until(progress_at), if self.progress.is_some() => SessionEvent::Progress,
         }
     }
 
@@ -259,12 +263,5 @@ impl Session {
 
     fn has_lost_daemon(&self) -> bool {
         self.backends.last() == Some(&Backend::Daemon) && !self.daemon.serves()
-    }
-}
-
-async fn until(when: Option<Instant>) {
-    match when {
-        Some(when) => sleep_until(when).await,
-        None => pending().await,
     }
 }

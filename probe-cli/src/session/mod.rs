@@ -7,20 +7,19 @@
 //!
 //! A wait from the command line to the verdict:
 //!
-//! 1. `main` parses the command line, and
-//! 2. `Cli::run` chooses the verb.
-//! 3. `cli::wait::run` does the rest, top to bottom:
-//! 4. `Targets::pin` opens what the user named: cgroups, containers, processes;
-//! 5. `Call::arm` makes the session, and
-//! 6. `Session::arm` subscribes to everything that may change a target;
-//! 7. `BackendSelection::join_best` asks a daemon, or else loads BPF;
-//! 8. `Session::follow` is the loop:
-//! 9. `Session::look` reads the state of the targets, and the loop ends once it is
-//!    as asked;
-//! 10. `Session::apply` takes the next event, which leads to the next look;
+//! 1. `main` parses the command line;
+//! 2. `Cli::run` chooses the verb;
+//! 3. `cli::wait::run` calls the following, one after the other:
+//! 4. `TargetArgs::pin` opens the targets: cgroups, containers, units, processes;
+//! 5. `Call::arm` makes the session, and calls for each target
+//! 6. `Session::arm`, which subscribes to everything that may change the target;
+//! 7. `BackendSelection::join_best` asks a daemon; if none serves, BPF will be loaded;
+//! 8. `Session::follow` is the loop, in which
+//! 9. `Session::look` reads the state of the targets and ends the loop once it is as
+//!    asked (the library's `Wait::look` compares it with the condition), and
+//! 10. `Session::next_event` waits for a reason to look again;
 //! 11. `Session::finish` reports the last exits and returns the result;
-//! 12. `Call::conclude` prints it as the verdict and returns to `cli::wait::run`,
-//!     which makes it the exit code.
+//! 12. `Call::conclude` prints the verdict.
 
 mod daemon;
 mod events;
@@ -104,7 +103,7 @@ pub(crate) struct SessionResult {
     pub(crate) out: Out<Stdout>,
 }
 
-/// See the module.
+/// The waits of one run of the command, and all that may wake them.
 pub struct Session {
     hub: Hub,
     set: WaitSet,

@@ -1,4 +1,4 @@
-//! Columns side by side, in the room that there is.
+//! Columns side by side, in the room of the terminal.
 
 use unicode_width::UnicodeWidthStr;
 
@@ -9,11 +9,11 @@ use crate::output::human::{fit, fit_end};
 pub(super) enum Side {
     Left,
     Right,
-    /// At the left, and its end is what says most.
+    /// At the left, and cut at its beginning: the end of a path says most.
     End,
 }
 
-/// One column; the name tells what is in it.
+/// One column; its name selects the contents.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Column {
     pub(super) name: &'static str,
@@ -25,14 +25,14 @@ const fn column(name: &'static str, width: usize, side: Side) -> Column {
     Column { name, width, side }
 }
 
-/// Below this the columns that say least are left out.
+/// Below this width the least important columns are left out.
 const NARROW: usize = 60;
-/// From here on there is room for whole words.
+/// From this width on there is room for whole words.
 const WIDE: usize = 120;
-/// Less than this says nothing.
+/// The least width of the last columns.
 const LEAST: usize = 4;
 
-/// Of the places.
+/// The columns of the places.
 pub(super) fn of_places(width: usize) -> Vec<Column> {
     let numbers: &[(&'static str, usize)] = if width < NARROW {
         &[("LIVE", 6), ("EXITS/S", 7)]
@@ -53,7 +53,7 @@ pub(super) fn of_places(width: usize) -> Vec<Column> {
     columns
 }
 
-/// Of the deaths. The last columns share what the others leave.
+/// The columns of the deaths. The last ones share what the others leave.
 pub(super) fn of_deaths(width: usize) -> Vec<Column> {
     let mut columns = vec![column("TIME", 8, Side::Left)];
     if width < NARROW {

@@ -1,4 +1,4 @@
-//! One line of the last deaths: everything as text but what is asked for.
+//! One line of the last deaths, as text but for what the model asks.
 
 use jiff::{Timestamp, tz::TimeZone};
 use probe_daemon::api::json::age_ns;
@@ -25,14 +25,14 @@ pub(crate) struct Death {
     pub(crate) status: String,
     /// Whether it was anything but `exit(0)`.
     pub(crate) is_failure: bool,
-    /// Who or what killed it; `-` if nobody did.
+    /// The process or kernel part that killed it; `-` if none did.
     pub(crate) killed_by: String,
     /// Where it lived.
     pub(crate) place: Place,
 }
 
 impl Death {
-    /// What a record says.
+    /// From a record.
     #[must_use]
     pub(crate) fn new(exit: &Placed<Exit>, clock: &WallClock, zone: &TimeZone) -> Self {
         let what = &exit.what;

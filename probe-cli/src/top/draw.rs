@@ -1,8 +1,8 @@
-//! The model becomes a screen of any size.
+//! Draws the model on a screen of any size.
 //!
 //! From top to bottom: the numbers in one line, the exits per second as a graph,
-//! the places, the last deaths, the keys. What there is no room for is left out;
-//! the deaths stay longest.
+//! the places, the last deaths, the keys. Parts without room are left out; the deaths
+//! stay longest.
 
 use ratatui::{
     Frame,
@@ -22,7 +22,7 @@ use crate::output::human::fit;
 const TITLE: Style = Style::new().add_modifier(Modifier::REVERSED);
 const HEADER: Style = Style::new().add_modifier(Modifier::BOLD);
 
-/// Draws all of it.
+/// Draws the whole screen.
 pub(crate) fn draw(frame: &mut Frame<'_>, model: &Model) {
     let area = frame.area();
     let height = area.height;

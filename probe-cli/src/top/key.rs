@@ -1,4 +1,4 @@
-//! What is pressed, as far as anything comes of it.
+//! The keys that the screen knows.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
@@ -28,7 +28,7 @@ pub(crate) enum Key {
 }
 
 impl Key {
-    /// `None` for those of which nothing comes.
+    /// `None` for keys without a meaning.
     #[must_use]
     pub(crate) fn of(event: KeyEvent) -> Option<Self> {
         if event.kind == KeyEventKind::Release {

@@ -1,8 +1,7 @@
-//! `probe top`: what ends on this machine, as a screen that moves.
+//! `probe top`: the exits of this machine on a live screen.
 //!
-//! [`Model`] is the state and knows neither clock nor terminal: events, seconds
-//! and keys go in, [`draw()`] shows it. Where the events come from is [`Source`],
-//! what the terminal is told is [`Screen`].
+//! [`Model`] is the state and knows neither clock nor terminal: events, seconds and
+//! keys go in, `draw` shows it. `Source` makes the events, [`Screen`] is the terminal.
 
 mod columns;
 mod death;
@@ -31,27 +30,27 @@ pub(crate) use self::{
     source::{RecordSource, Source, SourceError},
 };
 
-/// What the screen is to show.
+/// What changes the counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Event {
     /// A process ended.
     Death(Box<Death>),
-    /// Records never came.
+    /// Records were lost.
     Lost {
         /// How many.
         count: u64,
-        /// Why.
+        /// The reason.
         reason: LossReason,
     },
-    /// Who lives.
+    /// Live processes.
     Live(Live),
 }
 
-/// Who lives.
+/// Live processes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Live {
     /// Processes of the machine that have not exited.
     pub(crate) processes: u64,
-    /// How many of them are where; who is not listed has none.
+    /// How many of them live where. A place that is not listed has none.
     pub(crate) places: Vec<(Place, u64)>,
 }

@@ -1,4 +1,4 @@
-//! The state of the screen: what was counted, and how it is to be looked at.
+//! The state of the screen: the counts, and how they are shown.
 
 use std::{cmp::Reverse, sync::Arc};
 
@@ -7,7 +7,7 @@ use super::{
     tally::{OfPlace, Tally},
 };
 
-/// What comes first among the places.
+/// The order of the places.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Sort {
     /// Most exits a second.
@@ -43,23 +43,23 @@ impl Sort {
     }
 }
 
-/// What is to happen after a key.
+/// What follows a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Flow {
-    /// Nothing but what the screen shows.
+    /// Only the screen changes.
     GoOn,
-    /// The end.
+    /// The command ends.
     Quit,
-    /// Back to the shell until it says otherwise.
+    /// The process stops until the shell continues it.
     Suspend,
 }
 
 /// How a screen begins.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options {
-    /// Who tells the events.
+    /// The word for the source of events.
     pub backend: &'static str,
-    /// What comes first among the places.
+    /// The order of the places.
     pub sort: Sort,
     /// Only what did not end by `exit(0)`.
     pub failed_only: bool,
@@ -72,7 +72,7 @@ const PAGE: usize = 10;
 /// Characters of the filter at most.
 const LONGEST_FILTER: usize = 64;
 
-/// See the module.
+/// The state of the screen.
 #[derive(Debug)]
 pub struct Model {
     counted: Tally,
@@ -102,17 +102,17 @@ impl Model {
         }
     }
 
-    /// Somebody else tells from now on.
+    /// Events come from another source from now on.
     pub(crate) fn served_by(&mut self, backend: &'static str) {
         self.options.backend = backend;
     }
 
-    /// Something happened.
+    /// Counts an event.
     pub(crate) fn apply(&mut self, event: Event) {
         self.counted.apply(event);
     }
 
-    /// A second is over.
+    /// Begins the next second.
     pub(crate) fn tick(&mut self) {
         self.counted.tick();
     }
@@ -123,7 +123,7 @@ impl Model {
         self.frozen.is_some()
     }
 
-    /// Somebody pressed a key.
+    /// Applies a key.
     pub(crate) fn press(&mut self, key: Key) -> Flow {
         match key {
             Key::Ctrl('c') => return Flow::Quit,

@@ -1,4 +1,4 @@
-//! Where a process lived: its container, or its cgroup where there is none.
+//! Where a process lived: its container, or else its cgroup.
 
 use std::sync::Arc;
 
@@ -6,12 +6,12 @@ use probe_user::model::{Container, Placed};
 
 use crate::output::human::{container_name, printable};
 
-/// See the module.
+/// A container or a cgroup.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Place {
-    /// What people call it, harmless to a terminal.
+    /// Its name for people, without characters that command a terminal.
     pub(crate) label: Arc<str>,
-    /// What tells it from another of the same name.
+    /// Tells it from another place with the same name.
     identity: Arc<str>,
     /// Whether it is a container.
     pub(crate) is_container: bool,
@@ -38,7 +38,7 @@ impl Place {
         }
     }
 
-    /// Where a record says it was.
+    /// The place that a record names.
     #[must_use]
     pub(crate) fn of<T>(placed: &Placed<T>) -> Self {
         if let Some(container) = &placed.container {

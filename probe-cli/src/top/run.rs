@@ -1,4 +1,4 @@
-//! Events, keys, seconds and signals become what stands on the screen.
+//! The loop: events, keys, seconds and signals change the model, which is drawn.
 
 use std::{future::poll_fn, io, pin::Pin, time::Duration};
 
@@ -13,7 +13,7 @@ use tokio::{
 use super::{Flow, Key, Model, Screen, Source, SourceError, suspend};
 use crate::output::is_closed;
 
-/// Between two pictures while something happens.
+/// Time between two drawings while events come.
 const PICTURE_EVERY: Duration = Duration::from_millis(100);
 const SECOND: Duration = Duration::from_secs(1);
 const TERMINAL_STOP: i32 = rustix::process::Signal::TSTP.as_raw();
@@ -22,17 +22,17 @@ const CONTINUE: i32 = rustix::process::Signal::CONT.as_raw();
 /// Why the screen ended early.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TopError {
-    /// The terminal took or gave no more.
+    /// The terminal failed.
     #[error("cannot use the terminal")]
     Terminal(#[from] io::Error),
-    /// The events came to an end.
+    /// The source of events ended.
     #[error("no more events")]
     Source(#[from] SourceError),
 }
 
-/// What else than events makes the screen change.
+/// What changes the screen besides events.
 struct Inputs {
-    /// Whether events came since the last picture.
+    /// Whether events came since the last drawing.
     is_behind: bool,
     keys: EventStream,
     second: Interval,
@@ -41,7 +41,7 @@ struct Inputs {
     continued: Signal,
 }
 
-/// Runs until somebody quits, or `stop` resolves to a signal: which one.
+/// Runs until the user quits, or `stop` resolves to a signal, which it returns.
 pub(crate) async fn run(
     model: &mut Model,
     source: Source,
@@ -50,7 +50,7 @@ pub(crate) async fn run(
 ) -> Result<Option<i32>, TopError> {
     model.served_by(source.backend());
     match follow(model, source, screen, stop.as_mut()).await {
-        // Nobody looks any more; a signal that says so may be on its way.
+        // The terminal is gone. A signal that says so may be on its way.
         Err(TopError::Terminal(error)) if is_gone(&error) => {
             Ok(timeout(PICTURE_EVERY, stop).await.ok())
         }
@@ -134,7 +134,7 @@ impl Inputs {
     }
 }
 
-/// The next key or change of size; `None` when the terminal has gone.
+/// The next key or change of size; `None` if the terminal is gone.
 async fn next(keys: &mut EventStream) -> Option<event::Event> {
     let next = poll_fn(|context| Pin::new(&mut *keys).poll_next(context)).await;
     next.and_then(Result::ok)

@@ -1,8 +1,7 @@
-//! The terminal while it is ours, and how it was before.
+//! The terminal while the screen owns it, and its state before.
 //!
-//! Whatever ends us leaves it as it was: a return by being dropped, a panic by a
-//! hook (a release build aborts, so nothing is dropped then), a signal by being
-//! listened to.
+//! Every end restores that state: a return by `Drop`, a panic by a hook (a release
+//! build aborts, so `Drop` does not run), a signal because the command listens to it.
 
 use std::{
     io::{self, BufWriter, Write},
@@ -25,21 +24,22 @@ use ratatui::{Terminal, TerminalOptions, Viewport, backend::CrosstermBackend, la
 use super::{Model, draw};
 use crate::output::{Stdout, StopFlag};
 
-/// No screen is larger; what claims to be must not cost its claim in memory.
+/// The largest screen that is drawn. A terminal that claims to be larger must not cost
+/// memory for it.
 const MOST: (u16, u16) = (1024, 512);
-/// What a terminal that does not know its size is taken for.
+/// The size of a terminal that does not know its own.
 const USUAL: (u16, u16) = (80, 24);
 
-/// The terminal while it is ours.
+/// The terminal while the screen owns it.
 pub struct Screen {
     terminal: Terminal<CrosstermBackend<BufWriter<Ours>>>,
     is_ours: bool,
     is_over: StopFlag,
 }
 
-/// stdout until it is given back for good. What is still written then, when
-/// buffers are dropped, is for nobody; and `Terminal` complains to stderr, which
-/// may be the same stuck terminal, if it cannot show the cursor.
+/// stdout until the terminal is given back for good. Later writes, by buffers that are
+/// dropped, are discarded without an error: `Terminal` would report one to stderr,
+/// which may be the same stuck terminal.
 struct Ours {
     to: Stdout,
     is_over: StopFlag,
@@ -59,8 +59,8 @@ impl Write for Ours {
 }
 
 impl Screen {
-    /// Takes it over. Once `stop` is set nobody waits for a terminal that takes
-    /// nothing.
+    /// Takes the terminal over. Once `stop` is set, a terminal that accepts no output is
+    /// not waited for.
     pub fn enter(stop: StopFlag) -> io::Result<Self> {
         restore_on_panic();
         let is_over = StopFlag::default();
@@ -81,8 +81,8 @@ impl Screen {
         Ok(screen)
     }
 
-    /// Takes it over, again if need be: a shell may have changed it while we were
-    /// stopped.
+    /// Takes the terminal over, also again: a shell may have changed it while this
+    /// process was stopped.
     pub(crate) fn take(&mut self) -> io::Result<()> {
         if self.is_ours {
             disable_raw_mode()?;
@@ -98,7 +98,7 @@ impl Screen {
         self.resize()
     }
 
-    /// Gives it back.
+    /// Restores the terminal.
     pub(crate) fn give_back(&mut self) -> io::Result<()> {
         if std::mem::take(&mut self.is_ours) {
             restore()?;
@@ -106,7 +106,7 @@ impl Screen {
         Ok(())
     }
 
-    /// It may have another size.
+    /// Asks the terminal for its size again.
     pub(crate) fn resize(&mut self) -> io::Result<()> {
         self.terminal.resize(size())
     }
@@ -119,7 +119,7 @@ impl Screen {
 
 impl Drop for Screen {
     fn drop(&mut self) {
-        // A terminal that is gone needs nothing.
+        // A terminal that is gone needs no restoring.
         let _gone = self.give_back();
         self.is_over.store(true, Ordering::Relaxed);
     }
@@ -127,17 +127,17 @@ impl Drop for Screen {
 
 fn size() -> Rect {
     let size = rustix::termios::tcgetwinsize(rustix::stdio::stdout());
-    let told = size.map_or((0, 0), |size| (size.ws_col, size.ws_row));
-    let or = |told: u16, usual: u16, most: u16| if told == 0 { usual } else { told.min(most) };
+    let reported = size.map_or((0, 0), |size| (size.ws_col, size.ws_row));
+    let or = |size: u16, usual: u16, most: u16| if size == 0 { usual } else { size.min(most) };
     Rect::new(
         0,
         0,
-        or(told.0, USUAL.0, MOST.0),
-        or(told.1, USUAL.1, MOST.1),
+        or(reported.0, USUAL.0, MOST.0),
+        or(reported.1, USUAL.1, MOST.1),
     )
 }
 
-/// The modes first: they need no room in the terminal's queue.
+/// Restores the modes first, which need no room in the terminal's queue.
 fn restore() -> io::Result<()> {
     let modes = disable_raw_mode();
     let patience = StopFlag::new(AtomicBool::new(true));

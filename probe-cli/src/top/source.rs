@@ -1,4 +1,4 @@
-//! Where the events come from.
+//! The source of events: records of exits, and counts of live processes.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -21,12 +21,12 @@ use tokio::{
 use super::{Death, Event, Live, Place};
 use crate::output::Backend;
 
-/// How often the living are counted.
+/// How often live processes are counted.
 const CENSUS_EVERY: Duration = Duration::from_secs(2);
 
 /// Where the records of exits come from.
 pub(crate) enum RecordSource {
-    /// A daemon; the containers of the living are found here.
+    /// A daemon; the containers of live processes are found by ourselves.
     Daemon(Box<client::Records>, Box<Resolver>),
     /// BPF programs of our own.
     Here(Box<ExitStream>),
@@ -35,10 +35,10 @@ pub(crate) enum RecordSource {
 /// Why there are no more events.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SourceError {
-    /// The daemon tells no more: others may.
+    /// The stream of the daemon ended. Our own programs may replace it.
     #[error("the daemon tells no more")]
     Daemon(#[source] ClientError),
-    /// Our own programs do not.
+    /// Our own programs failed.
     #[error(transparent)]
     Here(#[from] StreamError),
 }
@@ -52,7 +52,7 @@ impl RecordSource {
         }
     }
 
-    /// The next records. May be dropped and asked for again: none is lost.
+    /// The next records. The future may be dropped and asked for again: none is lost.
     async fn next(&mut self) -> Result<Vec<Record>, SourceError> {
         match self {
             Self::Daemon(records, _) => match records.next().await {
@@ -75,7 +75,7 @@ impl RecordSource {
     }
 }
 
-/// What a record means to the screen.
+/// The event for the screen that a record leads to.
 fn event(record: &Record, clock: &WallClock, zone: &TimeZone) -> Option<Event> {
     match record {
         Record::Exit(exit) if exit.what.group_dead => {
@@ -96,7 +96,7 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    /// Counts the living at once.
+    /// Counts live processes at once.
     #[must_use]
     pub(crate) fn new(records: RecordSource) -> Self {
         let mut due = interval(CENSUS_EVERY);
@@ -110,13 +110,13 @@ impl Source {
         }
     }
 
-    /// Who tells, as a word on the screen.
+    /// The word for the source on the screen.
     #[must_use]
     pub(crate) const fn backend(&self) -> &'static str {
         self.records.backend()
     }
 
-    /// What comes next. May be dropped and asked for again: nothing is lost.
+    /// The next events. The future may be dropped and asked for again: none is lost.
     pub(crate) async fn next(&mut self) -> Result<Vec<Event>, SourceError> {
         loop {
             tokio::select! {
@@ -146,7 +146,7 @@ impl Source {
         };
         let mut of = HashMap::<Place, u64>::new();
         for (path, processes) in census.by_cgroup {
-            // Only its path is asked for.
+            // The resolver looks at its path only.
             let cgroup = Cgroup {
                 id: CgroupId {
                     hierarchy: 0,
@@ -166,7 +166,7 @@ impl Source {
     }
 }
 
-/// How many live where.
+/// How many processes live where.
 #[derive(Debug, Default)]
 struct Census {
     processes: u64,
@@ -175,7 +175,7 @@ struct Census {
 }
 
 impl Census {
-    /// Who comes or goes meanwhile is counted or not.
+    /// A process that begins or ends meanwhile may or may not be counted.
     fn take() -> Self {
         let mut census = Self::default();
         let found = scan::scan(false).into_iter().flatten();
@@ -188,11 +188,11 @@ impl Census {
     }
 }
 
-/// The census that is being taken; for ever, if there is none.
+/// Resolves when the census is taken; never, if none is being taken.
 async fn taken(census: &mut Option<JoinHandle<Census>>) -> Census {
     match census {
         None => std::future::pending().await,
-        // It does not panic, and nobody cancels it but the end of the runtime.
+        // The task does not panic, and only the end of the runtime cancels it.
         Some(census) => census.await.unwrap_or_default(),
     }
 }

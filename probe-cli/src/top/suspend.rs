@@ -5,18 +5,18 @@ use std::io;
 use probe_user::unstable::proc::{directory::ProcessDirectory, stat::Stat};
 use rustix::process::{Signal, getpid, kill_process};
 
-/// Stops this process until somebody continues it. Where nobody could, nothing
-/// happens, as with the kernel's own Ctrl-Z.
+/// Stops this process until a shell continues it. Without a shell that could, it does
+/// nothing, as the kernel's own Ctrl-Z does.
 pub(super) fn stop() -> io::Result<()> {
-    if somebody_controls_us().unwrap_or(false) {
+    if has_job_control().unwrap_or(false) {
         kill_process(getpid(), Signal::STOP)?;
     }
     Ok(())
 }
 
-/// Whether a shell waits for our process group: the kernel calls a group without
-/// a parent outside of it, but in its session, orphaned.
-fn somebody_controls_us() -> Option<bool> {
+/// Whether a shell waits for our process group. The kernel calls a group orphaned if no
+/// member has a parent outside of the group but inside of the session.
+fn has_job_control() -> Option<bool> {
     let own = ProcessDirectory::own().ok()?.content("stat").ok()?;
     let own = Stat::parse(&own)?;
     let mut ppid = own.ppid;

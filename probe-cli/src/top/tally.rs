@@ -1,4 +1,4 @@
-//! What was counted: of the machine by second, and of each place.
+//! Counts: of the machine by second, and of each place.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -11,16 +11,16 @@ use super::{Death, Event, Live, Place};
 
 /// Seconds that the graph may show.
 const SECONDS: usize = 1024;
-/// Deaths that are kept to be looked at.
+/// Deaths that are kept.
 const DEATHS: usize = 1024;
-/// Places that are told apart: a storm of cgroups must not grow memory.
+/// Places that are counted separately: a storm of cgroups must not grow memory.
 const PLACES: usize = 4096;
 /// Seconds over which the exits of a place are averaged.
 const RECENT: usize = 5;
 /// Seconds for which a place without live processes is shown.
 const REMEMBERED: u32 = 30;
 
-/// See the module.
+/// All counts.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tally {
     /// Exits in each of the last seconds, the latest last, without the current.
@@ -29,13 +29,13 @@ pub(super) struct Tally {
     /// The latest first.
     pub(super) deaths: VecDeque<Arc<Death>>,
     pub(super) places: HashMap<Place, OfPlace>,
-    /// `None` until somebody counted.
+    /// `None` until the processes were counted once.
     pub(super) processes: Option<u64>,
     pub(super) lost: u64,
     pub(super) loss: Option<LossReason>,
 }
 
-/// What was counted of one place.
+/// The counts of one place.
 #[derive(Clone, Debug, Default)]
 pub(super) struct OfPlace {
     pub(super) live: u64,
@@ -82,7 +82,7 @@ impl Tally {
         }
     }
 
-    /// A second is over.
+    /// Begins the next second.
     pub(super) fn tick(&mut self) {
         if self.seconds.len() == SECONDS {
             self.seconds.pop_front();

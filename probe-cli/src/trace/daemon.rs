@@ -2,7 +2,7 @@
 //! daemon does not know, to stdout.
 
 use std::{
-    future::{Future, pending},
+    future::Future,
     io,
     pin::{Pin, pin},
 };
@@ -12,10 +12,13 @@ use probe_daemon::{
     client::{ClientError, Records},
 };
 use probe_user::{model::Record, unstable::clock::WallClock};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
 use super::{Settings, TraceError, closed_stdout};
-use crate::output::{Out, Stdout, is_closed, reporter::Reported};
+use crate::{
+    deadline::until,
+    output::{Out, Stdout, is_closed, reporter::Reported},
+};
 
 /// Runs until `stop` resolves, the count is reached, stdout is closed, or the
 /// stream of the daemon ends, for which it returns the reason.
@@ -99,12 +102,5 @@ impl Printer<'_> {
     fn is_enough(&self) -> bool {
         let count = self.settings.count;
         count.is_some_and(|count| self.reported.shown >= count)
-    }
-}
-
-async fn until(when: Option<Instant>) {
-    match when {
-        Some(when) => sleep_until(when).await,
-        None => pending().await,
     }
 }

@@ -1,7 +1,6 @@
-//! `probe trace`: the stream, from the ring to the screen.
+//! `probe trace`: records of the stream, filtered, to stdout.
 //!
-//! The reader of the stream, and when it looks, is the library's
-//! ([`StreamReader`]).
+//! The library reads the stream and decides when ([`StreamReader`]).
 
 pub(crate) mod daemon;
 
@@ -31,10 +30,10 @@ use crate::output::{
     reporter::{Reported, Reporter},
 };
 
-/// What a trace is to do.
+/// The options of a trace.
 #[derive(Debug)]
 pub(crate) struct Settings {
-    /// What is shown.
+    /// Which records are printed.
     pub(crate) wanted: Filter,
     /// Columns; `None` for JSON.
     pub(crate) columns: Option<Columns>,
@@ -92,7 +91,7 @@ pub(crate) fn write_header(
     };
     let written = out.line(|line| columns.write_header(line));
     match written.and_then(|()| out.flush()) {
-        // Whoever looks for a reader next finds that there is none.
+        // A reader that has gone is noticed at the next write.
         Err(error) if !is_closed(&error) => Err(TraceError::Write(error)),
         _ => Ok(()),
     }
@@ -149,8 +148,7 @@ impl Trace {
     }
 }
 
-/// Resolves when the reader of stdout closes its end; never, where that cannot
-/// be told (a file).
+/// Resolves when the reader of stdout closes its end; never, if stdout is a file.
 pub(super) async fn closed_stdout() {
     let stdout = rustix::io::dup(rustix::stdio::stdout())
         .map_err(io::Error::from)

@@ -23,7 +23,7 @@ use super::{
     ExitCode, Failure,
     backend::{BackendChoice, BackendSelection},
     conclude::Call,
-    named::{Absent, Named, Targets},
+    named::{Absent, PinnedTarget, TargetArgs},
     socket::Socket,
     stop,
     terminal::Say,
@@ -43,7 +43,7 @@ use crate::session::Session;
 #[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
 pub(super) struct Args {
     #[command(flatten)]
-    targets: Targets,
+    targets: TargetArgs,
 
     /// Which signal: KILL, SIGTERM, RTMIN+3, 9. Others than KILL, TERM, INT and
     /// QUIT are not waited for unless -t or --until is given
@@ -156,7 +156,7 @@ impl Args {
     }
 
     /// Refuses what makes no sense and what must not be killed, before any signal.
-    fn check(&self, named: &[Named]) -> Result<Vec<Target>, Failure> {
+    fn check(&self, named: &[PinnedTarget]) -> Result<Vec<Target>, Failure> {
         let mut targets = Vec::new();
         for target in named {
             target.check(self.until)?;

@@ -1,4 +1,5 @@
-//! Whom a kill did not reach, and what it refuses: as messages with an exit code.
+//! Processes that a kill did not reach, and targets that it refuses: as messages with
+//! an exit code.
 
 use std::io;
 
@@ -7,7 +8,7 @@ use rustix::io::Errno;
 
 use crate::cli::{ExitCode, Failure};
 
-/// Why it did not work for some.
+/// The failure if some processes were not reached.
 pub(super) fn unreached(report: &Report) -> Option<Failure> {
     let first = report.unreached.first()?;
     let mut message = format!("{} could not be signalled:", report.unreached.len());
@@ -28,7 +29,7 @@ pub(super) fn unreached(report: &Report) -> Option<Failure> {
     })
 }
 
-/// Nobody was signalled, or not to the end.
+/// The failure if a target was refused, or could not be signalled to the end.
 pub(super) fn refused(error: KillError) -> Failure {
     match &error {
         KillError::Threaded { root, .. } => {

@@ -40,7 +40,7 @@ pub(super) struct KillTargets<'a> {
     stop: StopFlag,
 }
 
-/// What came of sending a signal.
+/// The outcome of sending a signal.
 #[derive(Default)]
 struct Sent {
     report: Report,
@@ -171,7 +171,7 @@ impl<'a> Signaller<'a> {
         Ok((end, self.failure.take()))
     }
 
-    /// SIGTERM and the time that is given for it; `None` if there is more to do.
+    /// Sends SIGTERM and waits for the grace time; `None` if SIGKILL has to follow.
     async fn gracefully(
         &self,
         session: &mut Session,
@@ -199,7 +199,7 @@ impl<'a> Signaller<'a> {
         let mut sent = self.targets.signal(self.args.signal)?;
         let mut pause = AGAIN_FIRST;
         loop {
-            self.judge(&sent.report);
+            self.note_unreached(&sent.report);
             let next = (!sent.again.is_empty()).then(|| Instant::now() + pause);
             let first = [next, self.deadline].into_iter().flatten().min();
             let outcome = session
@@ -214,7 +214,7 @@ impl<'a> Signaller<'a> {
         }
     }
 
-    fn judge(&mut self, report: &Report) {
+    fn note_unreached(&mut self, report: &Report) {
         if self.failure.is_none() {
             self.failure = refusal::unreached(report);
             if self.failure.is_some() {

@@ -1,4 +1,4 @@
-//! What the user named, pinned: cgroups, containers, units and processes.
+//! The targets of `wait` and `kill`, pinned: cgroups, containers, units, processes.
 
 mod pin;
 
@@ -31,7 +31,7 @@ use crate::output::subject::Subject;
         .required(true)
         .multiple(true)
 ))]
-pub(super) struct Targets {
+pub(super) struct TargetArgs {
     /// A process: its pid, or PID:INODE with the inode number of its pidfd
     #[arg(value_name = "PID", value_parser = process)]
     processes: Vec<ProcessArg>,
@@ -65,7 +65,7 @@ pub(super) struct Targets {
 #[derive(Clone, Copy, Debug)]
 struct ProcessArg {
     pid: u32,
-    /// Of the pidfd: tells it from another that has the pid later (Linux 6.9).
+    /// Of the pidfd: tells the process from a later one with the same pid (Linux 6.9).
     inode: Option<u64>,
 }
 
@@ -88,20 +88,20 @@ fn process(text: &str) -> Result<ProcessArg, String> {
     })
 }
 
-/// A target, pinned, or gone before we looked.
-pub(super) struct Named {
-    /// How messages and the verdict call it.
+/// A target that is pinned, or was gone before it could be.
+pub(super) struct PinnedTarget {
+    /// Its name in messages and in the verdict.
     pub(super) subject: Subject,
-    /// `None`: it is gone already, and that is what is waited for.
+    /// `None`: it is gone already, which is what the wait is for.
     pub(super) pinned: Option<wait::Target>,
-    /// Its cgroups: where its exits happen.
+    /// Its cgroups, in which its exits happen.
     pub(super) cgroups: Vec<CgroupTarget>,
-    /// What is waited for unless the user says otherwise.
+    /// The condition without `--until`.
     pub(super) default_until: Until,
 }
 
-impl Named {
-    /// Whether this can be waited for of such a target.
+impl PinnedTarget {
+    /// Refuses a condition that does not fit such a target.
     pub(super) fn check(&self, until: Option<UntilArg>) -> Result<(), Failure> {
         let Some(UntilArg(until)) = until else {
             return Ok(());
@@ -123,23 +123,23 @@ impl Named {
     }
 }
 
-/// How to take targets that are not there.
+/// What a target counts as that does not exist.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Absent {
-    /// Whatever is not there is an error.
+    /// An error, for every kind of target.
     pub(super) is_error: bool,
-    /// Also an unknown container or unit is taken for one that is gone.
+    /// A container or unit that is unknown counts as gone.
     pub(super) unknown_is_gone: bool,
 }
 
-impl Targets {
-    /// Pins everything, or says what is wrong with the first that is wrong.
+impl TargetArgs {
+    /// Pins all targets. The first that cannot be pinned is an error.
     pub(super) fn pin(
         &self,
         mounts: &Mounts,
         tier: Backend,
         absent: Absent,
-    ) -> Result<Vec<Named>, Failure> {
+    ) -> Result<Vec<PinnedTarget>, Failure> {
         let mut named = Vec::new();
         for name in &self.cgroup {
             let target = target::cgroup(mounts, name, self.hierarchy.as_deref())?;

@@ -1,4 +1,4 @@
-//! From a name to what it means on this machine, held open.
+//! From a name to the cgroups and processes that it means, held open.
 
 use std::path::Path;
 
@@ -19,7 +19,7 @@ use probe_user::{
 };
 use rustix::io::Errno;
 
-use super::{Absent, Named, ProcessArg};
+use super::{Absent, PinnedTarget, ProcessArg};
 use crate::{
     cli::{ExitCode, Failure, target::CgroupTarget},
     output::subject::{CgroupName, ProcessName, Subject},
@@ -29,9 +29,9 @@ pub(super) fn cgroup(
     target: &CgroupTarget,
     absent: Absent,
     name: Option<&Path>,
-) -> Result<Named, Failure> {
+) -> Result<PinnedTarget, Failure> {
     let pinned = pin_cgroup(target, absent, name)?;
-    Ok(Named {
+    Ok(PinnedTarget {
         subject: Subject {
             cgroup: Some(cgroup_name(target, pinned.as_ref())),
             ..Subject::default()
@@ -70,7 +70,7 @@ fn pin_cgroup(
         Some(Errno::NOENT | Errno::NODEV) if !target.parent_exists() => Err(target
             .missing()
             .hint("its parent is not there either: a typo?")),
-        // A path of something else that exists is no cgroup that was removed.
+        // A path that exists, but is no cgroup, is no removed cgroup either.
         Some(Errno::NOENT | Errno::NODEV)
             if name.is_some_and(|it| it.is_absolute() && it.exists()) =>
         {
@@ -88,7 +88,7 @@ fn pin_cgroup(
     }
 }
 
-/// The whole name of a unit, and the cgroups that are called so.
+/// The full name of a unit, and the cgroups with this name.
 pub(in crate::cli) fn unit_paths(
     name: &str,
     mounts: &Mounts,
@@ -116,7 +116,7 @@ pub(in crate::cli) fn unit_paths(
     Ok((wanted, found))
 }
 
-pub(super) fn unit(name: &str, mounts: &Mounts, absent: Absent) -> Result<Named, Failure> {
+pub(super) fn unit(name: &str, mounts: &Mounts, absent: Absent) -> Result<PinnedTarget, Failure> {
     let (wanted, found) = unit_paths(name, mounts)?;
     match found.as_slice() {
         [] if absent.unknown_is_gone => Ok(gone(of_unit(wanted), Until::Empty)),
@@ -145,8 +145,8 @@ fn of_unit(name: String) -> Subject {
     }
 }
 
-fn gone(subject: Subject, default_until: Until) -> Named {
-    Named {
+fn gone(subject: Subject, default_until: Until) -> PinnedTarget {
+    PinnedTarget {
         subject,
         pinned: None,
         cgroups: Vec::new(),
@@ -154,7 +154,7 @@ fn gone(subject: Subject, default_until: Until) -> Named {
     }
 }
 
-/// A container by id or name, or why there is none.
+/// Finds a container by id or name.
 pub(in crate::cli) fn find(
     name: &str,
     mounts: &Mounts,
@@ -182,7 +182,7 @@ pub(super) fn container(
     resolver: &mut Resolver,
     tier: Backend,
     absent: Absent,
-) -> Result<Named, Failure> {
+) -> Result<PinnedTarget, Failure> {
     let found = match find(name, mounts, resolver) {
         Ok(found) => found,
         Err(failure) if absent.unknown_is_gone && failure.is_unknown_container() => {
@@ -219,7 +219,7 @@ pub(super) fn container(
         }
     }
     subject.container = Some(found.container);
-    Ok(Named {
+    Ok(PinnedTarget {
         subject,
         pinned: Some(target),
         cgroups,
@@ -231,7 +231,7 @@ pub(super) fn one_process(
     name: ProcessArg,
     tier: Backend,
     absent: Absent,
-) -> Result<Named, Failure> {
+) -> Result<PinnedTarget, Failure> {
     let subject = |comm| Subject {
         process: Some(ProcessName {
             pid: name.pid,
@@ -254,7 +254,7 @@ pub(super) fn one_process(
     if let Some(inode) = name.inode {
         match process.pidfd().and_then(pidfd_info::inode) {
             Some(actual) if actual == inode => {}
-            // The pid is another's now: the one that was meant is gone.
+            // Another process has the pid now, so the one that is meant is gone.
             Some(_) if absent.is_error => {
                 let message = format!("process {}:{inode} is gone", name.pid);
                 return Err(Failure::message(ExitCode::NoSuchTarget, message));
@@ -267,7 +267,7 @@ pub(super) fn one_process(
             }
         }
     }
-    Ok(Named {
+    Ok(PinnedTarget {
         subject: subject(Some(process.comm.clone())),
         pinned: Some(wait::Target {
             cgroups: Vec::new(),

@@ -1,4 +1,4 @@
-//! A trace that a daemon serves.
+//! Asking a daemon for the records of a trace.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use crate::{
     session::log_without_daemon,
 };
 
-/// How long a daemon that nobody named may take to answer.
+/// How long a daemon that the user did not name may take to answer.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Its stream, if it answers and can tell what is asked for.
+/// The stream of a daemon, if one answers and can serve these arguments.
 pub(super) async fn records(
     args: &Args,
     targets: &[CgroupTarget],
@@ -46,7 +46,7 @@ pub(super) async fn records(
     })
 }
 
-/// What only our own programs can do.
+/// The first of the arguments that only our own BPF programs can serve.
 fn out_of_reach(args: &Args, targets: &[CgroupTarget]) -> Option<&'static str> {
     let options = [
         ("--threads", args.threads),

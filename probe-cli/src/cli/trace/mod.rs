@@ -131,8 +131,8 @@ pub(super) struct Args {
     buffer: Option<u32>,
 }
 
-/// Between two drains: nobody sees the difference on a screen, and a program
-/// that reads need not be fed more often.
+/// Time between two drains of the ring: short enough for a person at a screen, and a
+/// program that reads a pipe needs them no more often.
 const DRAIN_EVERY: Duration = Duration::from_millis(20);
 const DRAIN_EVERY_INTERACTIVE: Duration = Duration::from_millis(10);
 
@@ -149,7 +149,7 @@ pub(super) fn run(args: Args, say: Say) -> Result<ExitCode, Failure> {
 
 async fn follow(args: Args, say: Say) -> Result<ExitCode, Failure> {
     plan::check_ages(&args)?;
-    // From the first moment on, so that no signal kills us half way.
+    // First of all, so that no signal ends the command half way.
     let (stop, flag) = stop::requested()?;
     let mounts = target::mounts()?;
     let roots = StateRoots::system(terminal::runtime_dir(), args.runtime_root.clone());

@@ -1,4 +1,5 @@
-//! From what the user typed to what is loaded: targets, conditions, the ring.
+//! From the arguments to the BPF programs that are loaded: targets, conditions, the
+//! ring.
 
 use std::{io, os::fd::OwnedFd};
 
@@ -40,9 +41,9 @@ pub(super) fn check_ages(args: &Args) -> Result<(), Failure> {
     }
 }
 
-/// What the user asked for and this kernel cannot tell. A v1 cgroup would match
-/// nothing, which looks like an answer; a condition that lets everything pass
-/// is seen to do so.
+/// Refuses, or notes, arguments that need BTF on a kernel without. A v1 cgroup would
+/// match nothing, which looks like an answer. A condition lets everything pass, which
+/// is visible.
 pub(super) fn do_without_types(args: &Args, wanted: &Filter, say: Say) -> Result<(), Failure> {
     if wanted.hierarchy().is_some() {
         let message = "without BTF the v1 cgroup of a process is unknown";

@@ -1,4 +1,4 @@
-//! What the cells of a line say. How wide they are is the columns' business.
+//! The texts of the cells of a line. The columns decide how wide they are.
 
 use probe_user::model::{Arguments, Cause, Container, Exit, ExitStatus, KilledBy, Placed, Via};
 

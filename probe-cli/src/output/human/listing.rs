@@ -1,4 +1,4 @@
-//! What lives now, as columns that are as wide as what is in them.
+//! Containers and live processes as columns that are as wide as their contents.
 
 use std::io::{self, Write};
 
@@ -69,8 +69,8 @@ impl<const N: usize> Sheet<N> {
         Self(rows)
     }
 
-    /// The last column takes what the terminal leaves; of a path the end says
-    /// most.
+    /// The last column takes the rest of the terminal and is cut at its left, because
+    /// the end of a path says most.
     fn write<W: Write>(
         &self,
         out: &mut Out<W>,
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_counts_exits_without_a_history() {
+    fn without_a_history_exits_are_unknown() {
         let lines = text(|out| {
             write_containers(out, &[container("web")], false, (0, None)).expect("a vector");
         });

@@ -44,7 +44,7 @@ pub struct Columns {
     status: usize,
     killed_by: usize,
     place: usize,
-    /// Where nobody looks at it nothing is cut.
+    /// False where stdout is no terminal: nothing is cut for a file or a pipe.
     cuts: bool,
     colour: bool,
     zone: TimeZone,

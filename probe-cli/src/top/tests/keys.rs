@@ -33,7 +33,7 @@ fn a_filter_looks_at_names_and_places() {
 }
 
 #[test]
-fn what_is_typed_into_the_filter_is_no_command() {
+fn keys_typed_into_the_filter_are_no_commands() {
     let mut model = busy();
     press(&mut model, "/qpsf");
     assert!(!model.is_paused());
@@ -89,7 +89,7 @@ fn scrolling_ends_where_the_deaths_do() {
 }
 
 #[test]
-fn the_keys_that_end_or_leave_it_say_so() {
+fn keys_quit_and_suspend() {
     let mut model = model();
     assert_eq!(model.press(Key::Char('q')), Flow::Quit);
     assert_eq!(model.press(Key::Ctrl('c')), Flow::Quit);

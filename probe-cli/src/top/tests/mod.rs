@@ -133,7 +133,7 @@ q quit  p pause  ? help  s sort: exits  f failed only  / filter";
 }
 
 #[test]
-fn a_small_terminal_shows_what_says_most() {
+fn a_small_terminal_shows_the_most_important_columns() {
     let expected = "\
 probe top  1 exits/s  lost 0  412 live …
 CONTAINER-OR-CGROUP         LIVE EXITS/S
@@ -167,7 +167,7 @@ fn no_size_is_too_small_or_too_large() {
 }
 
 #[test]
-fn a_place_is_forgotten_when_nobody_lives_or_dies_there_any_more() {
+fn a_place_without_live_processes_and_deaths_is_forgotten() {
     let mut model = busy();
     model.apply(Event::Live(Live {
         processes: 1,
