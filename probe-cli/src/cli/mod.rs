@@ -4,6 +4,7 @@
 //! by [`Failure`] and [`ExitCode`].
 
 mod backend;
+mod census;
 mod completions;
 mod conclude;
 mod daemon;

@@ -16,14 +16,14 @@ use probe_user::unstable::{
 };
 
 use super::{
-    ExitCode, Failure,
+    ExitCode, Failure, census,
     named::{find, unit_paths},
     socket::Socket,
     target::{self, CgroupTarget},
     terminal,
 };
 use crate::{
-    output::{Out, StopFlag, census, human, is_closed},
+    output::{Out, StopFlag, human, is_closed},
     session::log_without_daemon,
 };
 

@@ -4,7 +4,6 @@
 //! costs a system call for each record. The caller decides when to flush.
 
 mod backend;
-pub(crate) mod census;
 pub mod human;
 pub(crate) mod reporter;
 mod stdout;

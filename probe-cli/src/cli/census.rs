@@ -16,7 +16,7 @@ use probe_user::{
 };
 
 /// All processes that have not exited.
-pub(crate) fn live() -> io::Result<Vec<Process>> {
+pub(super) fn live() -> io::Result<Vec<Process>> {
     let found = scan::scan(false)?;
     Ok(found
         .filter(|found| !found.process.state.has_begun_exit())
@@ -25,7 +25,7 @@ pub(crate) fn live() -> io::Result<Vec<Process>> {
 }
 
 /// All containers with live processes, in the order of their ids.
-pub(crate) fn containers(resolver: &mut Resolver) -> io::Result<Vec<Container>> {
+pub(super) fn containers(resolver: &mut Resolver) -> io::Result<Vec<Container>> {
     let mut containers: BTreeMap<(String, Runtime), Container> = BTreeMap::new();
     for process in live()? {
         let path = process.cgroup.as_deref();
@@ -61,7 +61,7 @@ fn process(found: &Found) -> Process {
 /// Sorts parents before their children, each with its depth below the topmost ancestor
 /// in the list. Every process appears once, even if parent pids form a circle.
 #[must_use]
-pub(crate) fn tree(mut processes: Vec<Process>) -> Vec<(usize, Process)> {
+pub(super) fn tree(mut processes: Vec<Process>) -> Vec<(usize, Process)> {
     processes.sort_by_key(|it| (it.start_boottime_ns, it.pid));
     let pids: HashSet<u32> = processes.iter().map(|it| it.pid).collect();
     let mut children: HashMap<u32, Vec<Process>> = HashMap::new();
@@ -94,7 +94,7 @@ pub(crate) fn tree(mut processes: Vec<Process>) -> Vec<(usize, Process)> {
 
 /// The process with this pid and its descendants.
 #[must_use]
-pub(crate) fn descendants(processes: Vec<Process>, pid: u32) -> Vec<Process> {
+pub(super) fn descendants(processes: Vec<Process>, pid: u32) -> Vec<Process> {
     let mut wanted = HashSet::from([pid]);
     loop {
         let before = wanted.len();
