@@ -24,4 +24,4 @@ pub const VERSION: u32 = 1;
 pub const DEFAULT_SOCKET: &str = "/run/probe/probe.sock";
 
 /// Media type of a stream with one JSON object a line.
-pub const NDJSON: &str = "application/x-ndjson";
+pub(crate) const NDJSON: &str = "application/x-ndjson";

@@ -21,4 +21,4 @@ pub struct Problem {
 }
 
 /// Media type of a [`Problem`].
-pub const MEDIA_TYPE: &str = "application/problem+json";
+pub(crate) const MEDIA_TYPE: &str = "application/problem+json";

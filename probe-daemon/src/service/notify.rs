@@ -83,7 +83,7 @@ impl Supervisor {
     }
 
     /// Calls [`Supervisor::alive`] for ever, within the runtime that serves.
-    pub async fn keep_alive(&self) {
+    pub(crate) async fn keep_alive(&self) {
         let Some(period) = self.watchdog() else {
             return std::future::pending().await;
         };

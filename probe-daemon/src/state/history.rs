@@ -49,7 +49,7 @@ impl History {
 
     /// The sequence number that the next exit will have.
     #[must_use]
-    pub fn next_seq(&self) -> u64 {
+    pub(crate) fn next_seq(&self) -> u64 {
         self.pushed_out + self.exits.len() as u64
     }
 

@@ -72,12 +72,12 @@ impl Attached {
     }
 
     /// Exits and starts for which the ring had no room, since the load.
-    pub fn stream_dropped(&self) -> Result<u64, LoadError> {
+    pub(crate) fn stream_dropped(&self) -> Result<u64, LoadError> {
         self.counter(counter::STREAM_DROPPED)
     }
 
     /// Records of watched cgroups for which the ring had no room.
-    pub fn decisive_dropped(&self) -> Result<u64, LoadError> {
+    pub(crate) fn decisive_dropped(&self) -> Result<u64, LoadError> {
         self.counter(counter::DECISIVE_DROPPED)
     }
 

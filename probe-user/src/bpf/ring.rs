@@ -138,7 +138,7 @@ impl Stream {
 
     /// Runs that the kernel has skipped until now are not reported: they belong to
     /// the time before the reader was ready.
-    pub fn ignore_skipped(&mut self, skipped: u64) {
+    pub(crate) fn ignore_skipped(&mut self, skipped: u64) {
         self.skipped = skipped;
     }
 
@@ -193,12 +193,6 @@ impl LossMeter {
         self.settled += lost;
         Some(lost)
     }
-}
-
-/// Empties a ring. What its records said does not matter to a wait: each means
-/// *check now*.
-pub fn drain_all(ring: &mut RingBuf<MapData>) {
-    while ring.next().is_some() {}
 }
 
 #[cfg(test)]

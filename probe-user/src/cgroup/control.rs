@@ -69,7 +69,7 @@ impl CgroupControl {
 
     /// The cgroup whose processes have threads here, if this one is threaded.
     #[must_use]
-    pub fn domain_root(&self) -> Option<PathBuf> {
+    pub(crate) fn domain_root(&self) -> Option<PathBuf> {
         let mut path = self.path.as_path();
         let mut directory = is_threaded(self.directory.as_fd()).then(|| self.parent())?;
         loop {
@@ -86,21 +86,21 @@ impl CgroupControl {
 
     /// Whether it can be frozen, as all of v2 (Linux 5.2) and the v1 freezer can.
     #[must_use]
-    pub fn has_freezer(&self) -> bool {
+    pub(crate) fn has_freezer(&self) -> bool {
         openat(&self.directory, self.freezer().0, FILE, Mode::empty()).is_ok()
     }
 
     /// Whether it is frozen or becoming so, by whomever. On v1 by an ancestor
     /// as well.
     #[must_use]
-    pub fn is_frozen(&self) -> bool {
+    pub(crate) fn is_frozen(&self) -> bool {
         let (file, _, thawed) = self.freezer();
         read(self.directory.as_fd(), file).is_ok_and(|state| state.trim_end() != thawed)
     }
 
     /// Whether SIGKILL has to wait for a thaw: on v1 it does.
     #[must_use]
-    pub fn holds_killed(&self) -> bool {
+    pub(crate) fn holds_killed(&self) -> bool {
         self.hierarchy != 0 && self.is_frozen()
     }
 
@@ -118,7 +118,7 @@ impl CgroupControl {
 
     /// How a shell thaws it.
     #[must_use]
-    pub fn thaw_command(&self) -> String {
+    pub(crate) fn thaw_command(&self) -> String {
         let (file, _, thawed) = self.freezer();
         let file = self.path.join(file).display().to_string();
         format!("echo {thawed} > '{}'", file.replace('\'', "'\\''"))

@@ -96,7 +96,7 @@ impl Mounts {
 
     /// The mount of the v1 hierarchy that has a controller (or is `name=…`).
     #[must_use]
-    pub fn of_controller(&self, controller: &str) -> Option<&Mount> {
+    pub(crate) fn of_controller(&self, controller: &str) -> Option<&Mount> {
         self.iter()
             .find(|it| it.controllers.iter().any(|own| own == controller))
     }
@@ -189,7 +189,7 @@ pub fn rank(mount: &Mount) -> u8 {
 
 /// The same of a hierarchy that has these controllers.
 #[must_use]
-pub fn rank_of<'a>(controllers: impl Iterator<Item = &'a str>) -> u8 {
+pub(crate) fn rank_of<'a>(controllers: impl Iterator<Item = &'a str>) -> u8 {
     const ORDER: [&str; 4] = ["pids", "memory", "freezer", "name=systemd"];
     controllers
         .filter_map(|controller| ORDER.iter().position(|&known| known == controller))
@@ -212,7 +212,7 @@ const TOP_ID: u64 = 1;
 /// lacks at its beginning to be the one that this mount and `/proc` show: inside a
 /// cgroup namespace these count from somewhere else. `None` if nobody can tell.
 #[must_use]
-pub fn shown_before(mount: &Mount) -> Option<&str> {
+pub(crate) fn shown_before(mount: &Mount) -> Option<&str> {
     let is_top = root(mount).is_ok_and(|it| it.id == TOP_ID);
     shown_before_at(&mount.root, is_top)
 }

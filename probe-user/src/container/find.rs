@@ -101,7 +101,7 @@ impl Resolver {
 
     /// The same among the containers of which `may_be` allows the cgroups: the
     /// others are as if they were not there.
-    pub fn find_among(
+    pub(crate) fn find_among(
         &mut self,
         wanted: &str,
         cgroups: &[(u32, String)],

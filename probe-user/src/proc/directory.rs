@@ -35,7 +35,7 @@ impl ProcessDirectory {
     }
 
     /// Opens a directory by its path, which need not lie below `/proc`.
-    pub fn open_path(path: impl Arg) -> io::Result<Self> {
+    pub(crate) fn open_path(path: impl Arg) -> io::Result<Self> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         Ok(Self(openat(CWD, path, flags, Mode::empty())?))
     }

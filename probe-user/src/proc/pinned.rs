@@ -118,7 +118,7 @@ impl PinnedProcess {
 
     /// Pins the process that started at a moment, in `CLOCK_BOOTTIME` nanoseconds,
     /// and no other process that has the pid by now.
-    pub fn open_started(
+    pub(crate) fn open_started(
         pid: u32,
         start_boottime_ns: u64,
         tier: Backend,
@@ -136,7 +136,7 @@ impl PinnedProcess {
     }
 
     /// The same pin without a pidfd for [`Backend::Poll`].
-    pub fn with_tier(mut self, tier: Backend) -> io::Result<Self> {
+    pub(crate) fn with_tier(mut self, tier: Backend) -> io::Result<Self> {
         if tier == Backend::Poll && self.pidfd.is_some() {
             self.stat = match File::open(format!("/proc/{}/stat", self.tgid)) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => None,
@@ -164,7 +164,7 @@ impl PinnedProcess {
 
     /// Another pin of the same process, by a pidfd if the kernel gives one: a signal
     /// sent by a pidfd cannot reach another process.
-    pub fn with_pidfd(&self) -> io::Result<Self> {
+    pub(crate) fn with_pidfd(&self) -> io::Result<Self> {
         if self.pidfd.is_none()
             && let Ok(other) = Self::open(self.tgid, Backend::Pidfd)
             // If this process still has the pid now, it had it when the other was pinned.

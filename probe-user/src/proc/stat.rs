@@ -85,7 +85,7 @@ impl<'a> Stat<'a> {
 
     /// Where the task stands, as far as this file says.
     #[must_use]
-    pub fn task_state(&self) -> TaskState {
+    pub(crate) fn task_state(&self) -> TaskState {
         TaskFacts::from_stat(self.letter, self.flags).into()
     }
 

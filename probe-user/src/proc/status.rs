@@ -29,7 +29,7 @@ impl<'a> Status<'a> {
 
     /// Thread group id of the tracer; 0 without one.
     #[must_use]
-    pub fn tracer_pid(self) -> Option<u32> {
+    pub(crate) fn tracer_pid(self) -> Option<u32> {
         self.numbers("TracerPid:").next()
     }
 
@@ -54,13 +54,13 @@ impl<'a> Status<'a> {
     /// Whether the process writes a core dump (Linux 4.15); `false` on older kernels
     /// and once the task has given its memory back.
     #[must_use]
-    pub fn is_dumping_core(self) -> bool {
+    pub(crate) fn is_dumping_core(self) -> bool {
         self.numbers("CoreDumping:").next() == Some(1)
     }
 
     /// Whether SIGKILL is pending, for the task or for its process.
     #[must_use]
-    pub fn is_killed(self) -> bool {
+    pub(crate) fn is_killed(self) -> bool {
         let pending = |name| self.mask(name).unwrap_or(0);
         (pending("SigPnd:") | pending("ShdPnd:")) & SIGKILL != 0
     }
@@ -73,14 +73,14 @@ impl<'a> Status<'a> {
 
     /// Effective capabilities, one bit each.
     #[must_use]
-    pub fn effective_capabilities(self) -> Option<u64> {
+    pub(crate) fn effective_capabilities(self) -> Option<u64> {
         self.mask("CapEff:")
     }
 
     /// Where the task stands, by its two files and by what the caller knows of its
     /// freezer.
     #[must_use]
-    pub fn task_state(self, stat: &Stat<'_>, is_frozen: bool) -> TaskState {
+    pub(crate) fn task_state(self, stat: &Stat<'_>, is_frozen: bool) -> TaskState {
         let facts = TaskFacts {
             is_frozen,
             is_killed: self.is_killed(),

@@ -18,6 +18,8 @@ pub struct Survivor {
     pub comm: String,
     /// Letter of `/proc/PID/stat`: `R`, `S`, `D`, `Z`, `T`, `t`, …
     pub state: char,
+    /// Where its leader stands.
+    pub leader: TaskState,
     /// Kernel function it sleeps in; `None` without the privilege to see it.
     pub wchan: Option<String>,
     /// Time since its start.
@@ -80,11 +82,15 @@ fn survivor(pid: u32) -> io::Result<Survivor> {
     let file = directory.content("stat")?;
     let stat = Stat::read(&file)?;
     let wchan = wchan(&directory);
+    let status = directory.content("status").unwrap_or_default();
+    let status = Status::new(&status);
+    let is_frozen = is_frozen(&directory, &stat, wchan.as_deref());
     Ok(Survivor {
         pid,
         comm: name(&stat),
         state: stat.letter,
-        reason: reason(&directory, &stat, wchan.as_deref()),
+        leader: status.task_state(&stat, is_frozen),
+        reason: reason(&stat, status, is_frozen),
         age_ns: age_ns(&stat),
         wchan,
     })
@@ -99,9 +105,10 @@ fn age_ns(stat: &Stat<'_>) -> Option<u64> {
     Some(boottime_ns().saturating_sub(start_ns))
 }
 
-fn reason(directory: &ProcessDirectory, stat: &Stat<'_>, wchan: Option<&str>) -> Option<String> {
+/// A pending SIGKILL explains nothing, so the reason goes by `stat` and the freezer.
+fn reason(stat: &Stat<'_>, status: Status<'_>, is_frozen: bool) -> Option<String> {
     let leader = TaskState::from(TaskFacts {
-        is_frozen: is_frozen(directory, stat, wchan),
+        is_frozen,
         ..TaskFacts::from_stat(stat.letter, stat.flags)
     });
     match leader {
@@ -116,8 +123,7 @@ fn reason(directory: &ProcessDirectory, stat: &Stat<'_>, wchan: Option<&str>) ->
         }
         TaskState::Zombie => Some(format!("zombie: its parent {} does not reap it", stat.ppid)),
         TaskState::Traced => {
-            let status = directory.content("status").unwrap_or_default();
-            let tracer = Status::new(&status).tracer_pid().unwrap_or(0);
+            let tracer = status.tracer_pid().unwrap_or(0);
             Some(format!("stopped by its tracer {tracer}"))
         }
         TaskState::Stopped => Some("stopped by a signal; SIGKILL or SIGCONT wakes it".into()),

@@ -66,7 +66,7 @@ impl Places {
     }
 
     /// Tells the tracker of one cgroup that it does not know.
-    pub fn look_up(&mut self, tracker: &mut Tracker, wanted: CgroupId, event: &Event) {
+    pub(crate) fn look_up(&mut self, tracker: &mut Tracker, wanted: CgroupId, event: &Event) {
         let is_due = self
             .walked
             .get(&wanted.hierarchy)

@@ -135,7 +135,7 @@ impl StreamReader {
     }
 
     /// The same for a hand-written future.
-    pub fn poll_due(&mut self, context: &mut Context<'_>) -> Poll<Result<(), StreamError>> {
+    pub(crate) fn poll_due(&mut self, context: &mut Context<'_>) -> Poll<Result<(), StreamError>> {
         if let Poll::Ready(ready) = self.ring.poll_read_ready(context) {
             ready.map_err(StreamError::Wait)?.clear_ready();
             self.pacing.woken();

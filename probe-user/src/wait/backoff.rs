@@ -42,7 +42,7 @@ impl Backoff {
     }
 
     /// The delay until the next look.
-    pub fn next_delay(&mut self, doubt: Doubt) -> Duration {
+    pub(crate) fn next_delay(&mut self, doubt: Doubt) -> Duration {
         if doubt == Doubt::Some {
             self.looks = 0;
         }

@@ -36,7 +36,7 @@ pub enum Answer {
 impl Facts {
     /// Whether `until` holds.
     #[must_use]
-    pub fn satisfy(&self, until: Until) -> Answer {
+    pub(crate) fn satisfy(&self, until: Until) -> Answer {
         if self.is_dying {
             return Answer::No;
         }

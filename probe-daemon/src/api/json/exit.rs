@@ -108,7 +108,7 @@ impl<'a> ExitLine<'a> {
 
     /// The record of this line, without the values that a line does not have.
     #[must_use]
-    pub fn to_record(&self) -> Placed<Exit> {
+    pub(crate) fn to_record(&self) -> Placed<Exit> {
         let cgroup = self.cgroup.as_ref().map(CgroupObject::to_cgroup);
         let status = self.status.as_ref().and_then(StatusObject::to_status);
         let container = self.container.as_ref();

@@ -46,7 +46,7 @@ impl LostLine<'_> {
     /// The record of this line. A reason of a later version becomes `slow_reader`, so
     /// that the loss is reported all the same.
     #[must_use]
-    pub fn to_record(&self) -> Record {
+    pub(crate) fn to_record(&self) -> Record {
         Record::Lost {
             count: self.count,
             reason: LossReason::from_word(&self.reason).unwrap_or(LossReason::SlowReader),

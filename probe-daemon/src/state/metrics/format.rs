@@ -27,7 +27,7 @@ impl Format {
     /// The format that an `Accept` header prefers; Prometheus text unless the header
     /// names the other.
     #[must_use]
-    pub fn accepted(accept: Option<&str>) -> Self {
+    pub(crate) fn accepted(accept: Option<&str>) -> Self {
         let mut prometheus = 0.0;
         let mut open_metrics = 0.0;
         for range in accept.unwrap_or_default().split(',').map(Range::parse) {
@@ -48,7 +48,7 @@ impl Format {
 
     /// The media type of what [`crate::state::metrics::Metrics::render`] returns.
     #[must_use]
-    pub const fn content_type(self) -> &'static str {
+    pub(crate) const fn content_type(self) -> &'static str {
         match self {
             Self::Prometheus => "text/plain; version=0.0.4; charset=utf-8",
             Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",

@@ -112,12 +112,12 @@ impl Metrics {
     }
 
     /// How many processes have not exited.
-    pub fn set_live(&self, processes: usize) {
+    pub(crate) fn set_live(&self, processes: usize) {
         set(&self.live, processes);
     }
 
     /// How many containers have a live process.
-    pub fn set_containers(&self, containers: usize) {
+    pub(crate) fn set_containers(&self, containers: usize) {
         set(&self.containers, containers);
     }
 
@@ -137,31 +137,31 @@ impl Metrics {
     }
 
     /// Counts records that a reader of a stream was too slow for.
-    pub fn reader_lost(&self, count: u64) {
+    pub(crate) fn reader_lost(&self, count: u64) {
         self.reader_lost.inc_by(count);
     }
 
     /// Counts the scan of `/proc` at the start.
-    pub fn first_scan(&self) {
+    pub(crate) fn first_scan(&self) {
         let cause = ScanCause::Start;
         self.scans.get_or_create(&ScanLabels { cause }).inc();
     }
 
     /// Counts a scan of `/proc` after a loss of records.
-    pub fn resync(&self) {
+    pub(crate) fn resync(&self) {
         let cause = ScanCause::Loss;
         self.scans.get_or_create(&ScanLabels { cause }).inc();
     }
 
     /// Counts a connection, which is open until the returned value is dropped.
     #[must_use]
-    pub fn client_connected(&self) -> Client {
+    pub(crate) fn client_connected(&self) -> Client {
         self.clients_accepted.inc();
         Client::new(self.clients.clone())
     }
 
     /// Counts a connection that was refused because all were in use.
-    pub fn client_refused(&self) {
+    pub(crate) fn client_refused(&self) {
         self.clients_refused.inc();
     }
 
@@ -180,7 +180,7 @@ impl Metrics {
     }
 
     /// Size of the stream's ring.
-    pub fn set_ring_bytes(&self, bytes: u32) {
+    pub(crate) fn set_ring_bytes(&self, bytes: u32) {
         self.ring_bytes.set(bytes.into());
     }
 

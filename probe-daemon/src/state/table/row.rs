@@ -49,7 +49,7 @@ impl Row {
     /// The same, or the first nanosecond of the clock tick that `/proc` showed;
     /// 0 if neither is known.
     #[must_use]
-    pub const fn start_no_later_than_ns(&self) -> u64 {
+    pub(crate) const fn start_no_later_than_ns(&self) -> u64 {
         self.start_ns
     }
 

@@ -148,7 +148,7 @@ impl Attached {
     /// Whether the programs can tell one cgroup from another: not without the
     /// kernel's types.
     #[must_use]
-    pub fn knows_cgroups(&self) -> bool {
+    pub(crate) fn knows_cgroups(&self) -> bool {
         self.types.as_ref().is_some_and(|types| {
             let of = &types.offsets;
             let needed = [of.cgroup_kn, of.kn_id, of.cgroup_root, of.root_hierarchy_id];
@@ -160,7 +160,7 @@ impl Attached {
     /// `None` if it is not watched, or a change may have been missed: then it is
     /// never known again.
     #[must_use]
-    pub fn occupancy(&self, cgroup: CgroupId) -> Option<u32> {
+    pub(crate) fn occupancy(&self, cgroup: CgroupId) -> Option<u32> {
         if !self.knows_cgroups() {
             return None;
         }
@@ -177,7 +177,7 @@ impl Attached {
     }
 
     /// Hands what the programs logged to the log.
-    pub fn flush_log(&mut self) {
+    pub(crate) fn flush_log(&mut self) {
         if let Some(logger) = &mut self.logger {
             logger.flush();
         }

@@ -147,7 +147,9 @@ pub fn load(plan: &Plan) -> Result<(Attached, Rings), LoadError> {
 
 /// The same on a thread of its own, because it takes tens of milliseconds. The
 /// receiver resolves with an error if no thread can be started.
-pub fn load_on_thread(plan: Plan) -> oneshot::Receiver<Result<(Attached, Rings), LoadError>> {
+pub(crate) fn load_on_thread(
+    plan: Plan,
+) -> oneshot::Receiver<Result<(Attached, Rings), LoadError>> {
     let (sender, receiver) = oneshot::channel();
     let load = move || {
         // The receiver may be gone: then the programs are detached here.

@@ -45,7 +45,7 @@ impl Tracker {
 
     /// For the events that a filter asks for.
     #[must_use]
-    pub fn for_filter(filter: &Filter) -> Self {
+    pub(crate) fn for_filter(filter: &Filter) -> Self {
         if filter.threads {
             Self::of_tasks()
         } else {
@@ -55,7 +55,7 @@ impl Tracker {
 
     /// The cgroup that must be looked up before this event can be told in full.
     #[must_use]
-    pub fn unplaced(&self, event: &Event) -> Option<CgroupId> {
+    pub(crate) fn unplaced(&self, event: &Event) -> Option<CgroupId> {
         let process = match event {
             Event::Exit(exit) => &exit.process,
             Event::Start(start) => &start.process,
