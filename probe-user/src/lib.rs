@@ -50,14 +50,19 @@
 //! * `openapi`: derives of `utoipa` for types that the daemon's API shows.
 //! * `unstable`: what the other packages of this project use; outside semver.
 
+// The daemon and the command use the rest, through the feature `unstable`.
 #![cfg_attr(
-    not(all(feature = "unstable", feature = "bpf")),
+    not(feature = "unstable"),
     expect(
-        dead_code,
         unused_imports,
         unreachable_pub,
-        reason = "the daemon and the command use the rest, through the feature `unstable`"
+        clippy::struct_field_names,
+        reason = "public through the feature `unstable` only"
     )
+)]
+#![cfg_attr(
+    not(all(feature = "unstable", feature = "bpf")),
+    expect(dead_code, reason = "used through the feature `unstable` only")
 )]
 
 #[cfg(feature = "bpf")]

@@ -27,7 +27,7 @@ pub struct Request {
 }
 
 /// Targets of one request at most.
-pub(crate) const MOST_TARGETS: usize = 1024;
+pub const MOST_TARGETS: usize = 1024;
 
 /// The longest time-out: a year.
 pub const MOST_TIMEOUT_MS: u64 = 31_536_000_000;

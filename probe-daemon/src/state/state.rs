@@ -128,7 +128,10 @@ impl State {
     fn take(&mut self, by_boottime_ns: Option<u64>) -> usize {
         self.clock.sync();
         let (stream, mut knowledge) = self.parts();
-        let sink = |timed| knowledge.take(timed);
+        let sink = |timed| {
+            knowledge.take(timed);
+            Ok::<(), Infallible>(())
+        };
         let drained = match by_boottime_ns {
             Some(by) => stream.drain_by(by, sink),
             None => stream.drain(sink),
@@ -169,7 +172,11 @@ impl State {
     pub(crate) fn read_counters(&mut self, hub: &Hub) {
         let losses = hub.stream_losses();
         let (stream, mut knowledge) = self.parts();
-        let Ok(()) = stream.report_losses(losses, |timed| knowledge.take(timed));
+        let sink = |timed| {
+            knowledge.take(timed);
+            Ok::<(), Infallible>(())
+        };
+        let Ok(()) = stream.report_losses(losses, sink);
         if knowledge.is_lossy {
             self.scan_soon();
         }
@@ -242,7 +249,7 @@ struct Knowledge<'a> {
 }
 
 impl Knowledge<'_> {
-    fn take(&mut self, timed: Timed) -> Result<(), Infallible> {
+    fn take(&mut self, timed: Timed) {
         self.table.apply(&timed);
         match self.places.record(self.tracker, timed) {
             Some(Record::Exit(exit)) => {
@@ -263,6 +270,5 @@ impl Knowledge<'_> {
             }
             Some(Record::Start(_)) | None => {}
         }
-        Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! What the kernel half counted: losses, misses, run time.
+//! What the BPF programs and the kernel counted: losses, misses, run time.
 
 use std::{
     fs,

@@ -102,7 +102,7 @@ impl Stream {
                 Err(error) => {
                     self.undecodable += 1;
                     if self.undecodable == 1 {
-                        warn!(%error, "a record of the kernel half makes no sense");
+                        warn!(%error, "a record of the BPF programs cannot be decoded");
                     }
                 }
             }

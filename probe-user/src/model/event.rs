@@ -1,5 +1,5 @@
-//! What the kernel half tells, in the terms of userspace. What the events add up
-//! to is the tracker's business.
+//! What the BPF programs report, in the terms of userspace. The tracker says what
+//! the events add up to.
 
 use super::{CgroupId, ExitStatus, KilledBy, LossReason, Process, Signal, Via};
 

@@ -177,6 +177,16 @@ pub struct KilledBy {
     pub cause: Option<Cause>,
 }
 
+impl KilledBy {
+    /// A kill by the out-of-memory killer, which has no sender.
+    pub(crate) const OOM: Self = Self {
+        signal: Signal::KILL,
+        via: Via::Oom,
+        sender: None,
+        cause: None,
+    };
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -190,14 +200,4 @@ mod tests {
         assert_eq!(Signal(37).name(), "SIGRTMIN+3");
         assert_eq!(Signal(64).name(), "SIGRTMIN+30");
     }
-}
-
-impl KilledBy {
-    /// A kill by the out-of-memory killer, which has no sender.
-    pub(crate) const OOM: Self = Self {
-        signal: Signal::KILL,
-        via: Via::Oom,
-        sender: None,
-        cause: None,
-    };
 }

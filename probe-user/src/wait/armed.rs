@@ -4,7 +4,7 @@ use std::{io, sync::Arc};
 
 use super::{
     condition::{Answer, Facts},
-    dying::{self, Dying},
+    exiting::{self, ExitingProcesses},
     hub::Hub,
     members::Members,
     occupancy::Occupancy,
@@ -26,7 +26,7 @@ pub struct Wait {
     cgroups: Vec<(Arc<Watch<Occupancy>>, String)>,
     processes: Processes,
     members: Members,
-    dying: Dying,
+    exiting: ExitingProcesses,
     waker: Arc<Waker>,
 }
 
@@ -61,7 +61,7 @@ impl Hub {
             cgroups: target.cgroups.into_iter().map(watch).collect(),
             processes: Processes::new(until, tier, Arc::clone(&waker)),
             members: Members::default(),
-            dying: Dying::default(),
+            exiting: ExitingProcesses::default(),
             waker,
         };
         for (watch, _) in &wait.cgroups {
@@ -95,8 +95,8 @@ impl Wait {
         Ok(facts.satisfy(self.until))
     }
 
-    pub(super) fn give_up_strangers(&mut self) {
-        self.dying.give_up_strangers();
+    pub(super) fn give_up_unrelated(&mut self) {
+        self.exiting.give_up_unrelated();
     }
 
     pub(super) fn reregister(&self) {
@@ -126,7 +126,7 @@ impl Wait {
     pub fn survivors(&self) -> io::Result<Vec<u32>> {
         let mut pids = self.listed()?;
         pids.extend(self.processes.remaining()?);
-        pids.extend(self.dying.members());
+        pids.extend(self.exiting.members());
         pids.sort_unstable();
         pids.dedup();
         Ok(pids)
@@ -201,10 +201,10 @@ impl Wait {
             .iter()
             .any(|it| it.state == CgroupState::Populated)
         {
-            self.dying.forget();
+            self.exiting.forget();
         }
         // A search finds on v2 whoever there is, on v1 as far as we know.
-        let is_searched = self.dying.is_searched();
+        let is_searched = self.exiting.is_searched();
         let mut observations_of = observations.iter().zip(&self.cgroups);
         let is_doubtful = observations_of.any(|(observation, (watch, _))| {
             let is_found = is_searched && watch.pinned.is_v2();
@@ -214,7 +214,7 @@ impl Wait {
             cgroups: observations.iter().map(|it| it.state).collect(),
             processes: self.processes.states()?,
             searched: false,
-            is_dying: self.dying.remain()?,
+            has_exiting: self.exiting.remain()?,
             is_doubtful,
         })
     }
@@ -243,15 +243,15 @@ impl Wait {
     /// Pins members that nobody saw while they lived, or who are dying where no
     /// list shows them; whether all of the former could be found.
     fn search(&mut self, facts: &Facts) -> io::Result<bool> {
-        if facts.is_doubtful && !self.dying.is_searched() {
+        if facts.is_doubtful && !self.exiting.is_searched() {
             let seen = (self.cgroups.as_slice(), facts.cgroups.as_slice());
-            self.dying
+            self.exiting
                 .search(seen, &self.members, self.tier, &self.waker)?;
         }
         if !self.until.is_about_processes() {
             return Ok(false);
         }
-        for (pid, start_ns) in dying::left_behind((&self.cgroups, &facts.cgroups))? {
+        for (pid, start_ns) in exiting::detached_members((&self.cgroups, &facts.cgroups))? {
             self.processes.add_by_pid(pid, Some(start_ns));
         }
         Ok(self.cgroups.iter().all(|(watch, _)| watch.pinned.is_v2()))

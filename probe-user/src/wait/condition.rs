@@ -1,5 +1,4 @@
-//! When a target is what somebody waits for: a question about facts, not about
-//! events.
+//! The conditions of a wait, as a pure function of the facts of one moment.
 
 use crate::model::{CgroupState, ProcessState, Until};
 
@@ -12,12 +11,13 @@ pub struct Facts {
     /// container's init, the members of a cgroup seen since the wait began, and
     /// those that migrated out of it.
     pub processes: Vec<ProcessState>,
-    /// Whether `/proc` was searched for members that nobody saw: found ones are
-    /// among `processes`. v1 shows no cgroup of a task that exits.
+    /// Whether `/proc` was searched for members that no look has seen; those found are
+    /// among `processes`. On v1 the search cannot find them: an exiting task shows no
+    /// cgroup there.
     pub searched: bool,
-    /// Whether somebody is still dying who may be in a cgroup that shows nobody.
-    pub is_dying: bool,
-    /// Whether there may be such a one who was not found.
+    /// Whether a process is still exiting that may be in a cgroup whose lists are empty.
+    pub has_exiting: bool,
+    /// Whether there may be such a process that was not found.
     pub is_doubtful: bool,
 }
 
@@ -37,7 +37,7 @@ impl Facts {
     /// Whether `until` holds.
     #[must_use]
     pub(crate) fn satisfy(&self, until: Until) -> Answer {
-        if self.is_dying {
+        if self.has_exiting {
             return Answer::No;
         }
         let empty = || self.cgroups.iter().all(|&it| it != CgroupState::Populated);
@@ -51,8 +51,8 @@ impl Facts {
         if !holds {
             return Answer::No;
         }
-        // A process that is known by itself needs no search; members of a cgroup
-        // that came and went unseen are found by one alone.
+        // A process target is known without a search. Members of a cgroup that came
+        // and went between two looks are found by the search only.
         let needs_search = until.is_about_processes() && !self.cgroups.is_empty();
         Answer::Yes {
             exact: !self.is_doubtful && (!needs_search || self.searched),
@@ -88,16 +88,16 @@ mod tests {
             cgroups in proptest::collection::vec(cgroup_state(), 0..3),
             processes in proptest::collection::vec(process_state(), 0..4),
             searched in any::<bool>(),
-            is_dying in any::<bool>(),
+            has_exiting in any::<bool>(),
             is_doubtful in any::<bool>(),
         ) -> Facts {
-            Facts { cgroups, processes, searched, is_dying, is_doubtful }
+            Facts { cgroups, processes, searched, has_exiting, is_doubtful }
         }
     }
 
     proptest! {
         #[test]
-        fn nothing_populated_is_ever_called_empty(facts in facts()) {
+        fn a_populated_cgroup_is_never_called_empty(facts in facts()) {
             for until in [Until::Empty, Until::Exited, Until::Reaped, Until::Stopped] {
                 if facts.cgroups.contains(&CgroupState::Populated) {
                     prop_assert_eq!(facts.satisfy(until), Answer::No);
@@ -115,10 +115,10 @@ mod tests {
         }
 
         #[test]
-        fn nothing_holds_while_somebody_dies_and_what_is_doubtful_is_not_exact(facts in facts()) {
+        fn no_condition_holds_while_a_process_is_exiting_and_a_doubtful_one_is_not_exact(facts in facts()) {
             for until in Until::ALL {
                 let answer = facts.satisfy(until);
-                prop_assert!(!facts.is_dying || answer == Answer::No);
+                prop_assert!(!facts.has_exiting || answer == Answer::No);
                 let is_exact = answer == Answer::Yes { exact: true };
                 prop_assert!(!(facts.is_doubtful && is_exact));
             }
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cgroup_that_could_not_be_searched_is_reaped_as_far_as_we_know() {
+    fn reaped_of_a_cgroup_that_could_not_be_searched_is_not_exact() {
         let facts = Facts {
             cgroups: vec![CgroupState::Empty],
             processes: vec![ProcessState::Reaped],

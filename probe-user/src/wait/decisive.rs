@@ -126,7 +126,7 @@ fn drain(shared: &Shared, ring: &mut RingBuf<MapData>) {
             }
             Ok(_) => {}
             Err(error) => {
-                tracing::warn!(%error, "a record of the kernel half makes no sense");
+                tracing::warn!(%error, "a record of the BPF programs cannot be decoded");
                 shared.wake_all(WokenBy::Ring);
             }
         }

@@ -89,7 +89,7 @@ impl Shared {
         match self.programs.watch(id) {
             Some(Ok(())) => watch.pinned.is_watched(),
             Some(Err(error)) => {
-                tracing::warn!(%error, "the kernel half does not watch: the timer serves");
+                tracing::warn!(%error, "the BPF programs do not watch the cgroup: the timer serves");
                 self.doubt.send_replace(Doubt::Always);
             }
             None => {}

@@ -13,15 +13,17 @@
 //! [`Hub`] detaches BPF, and the waits go on without it.
 
 mod armed;
+mod armed_wait;
 pub mod backoff;
-
+mod blocking;
 #[cfg(feature = "bpf")]
 mod bpf;
 pub mod condition;
 #[cfg(feature = "bpf")]
 mod decisive;
 mod directories;
-mod dying;
+mod error;
+mod exiting;
 mod hub;
 mod members;
 mod occupancy;
@@ -37,13 +39,13 @@ mod waker;
 mod watch;
 
 pub use armed::{Met, Wait};
+pub use armed_wait::ArmedWait;
+pub use blocking::{wait_blocking, wait_blocking_for};
 #[cfg(feature = "bpf")]
 pub use bpf::BpfError;
+pub use error::WaitError;
 pub use hub::Hub;
 pub use set::WaitSet;
 pub use target::{Target, TargetError};
-pub use waiter::{
-    ArmedWait, BuildError, WaitBuilder, WaitError, Waiter, WaiterBuilder, wait_blocking,
-    wait_blocking_for,
-};
+pub use waiter::{BuildError, WaitBuilder, Waiter, WaiterBuilder};
 pub use waker::WokenBy;

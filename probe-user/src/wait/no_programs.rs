@@ -2,11 +2,11 @@
 
 use std::convert::Infallible;
 
-use super::occupancy::Told;
+use super::occupancy::Recorded;
 use crate::model::CgroupId;
 
 #[derive(Debug, Default)]
-pub(super) struct Programs;
+pub(super) struct Programs(());
 
 impl Programs {
     #[expect(clippy::unused_self, reason = "the same calls as with BPF")]
@@ -20,7 +20,7 @@ impl Programs {
     }
 
     #[expect(clippy::unused_self, reason = "the same calls as with BPF")]
-    pub(super) const fn told(&self, _id: CgroupId) -> Option<Told> {
+    pub(super) const fn recorded(&self, _id: CgroupId) -> Option<Recorded> {
         None
     }
 }

@@ -1,5 +1,5 @@
-//! What a watched cgroup is, and whether that is certain: its files, and what
-//! the kernel half has kept of it where they may hide who is dying.
+//! The state of a watched cgroup, and whether it is certain: read from its files, and
+//! from the map of the BPF programs where the files may hide tasks that are exiting.
 
 use std::{
     io,
@@ -13,9 +13,9 @@ use crate::{cgroup::pinned::PinnedCgroup, kernel::departure, model::CgroupState}
 #[derive(Debug)]
 pub(super) struct Occupancy {
     pub(super) cgroup: PinnedCgroup,
-    /// The hub's, which may end before.
+    /// The hub whose programs watch it; it may be dropped before the wait.
     kernel: Weak<Shared>,
-    /// What it was when the kernel half had begun to watch it.
+    /// The state that was read right after the programs began to watch it.
     at_first: Mutex<Option<CgroupState>>,
 }
 
@@ -27,9 +27,9 @@ pub(super) struct Observation {
     pub(super) is_certain: bool,
 }
 
-/// What `populated` of a watched cgroup became last, as the kernel half saw it.
+/// What `populated` of a watched cgroup became last, as the BPF programs recorded it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Told {
+pub(super) enum Recorded {
     /// Nothing has changed since the watch began.
     Unchanged,
     Empty,
@@ -49,47 +49,48 @@ impl Occupancy {
         self.cgroup.id.hierarchy == 0
     }
 
-    /// The kernel half watches it from now on.
+    /// The programs watch it from now on.
     pub(super) fn is_watched(&self) {
         *lock(&self.at_first) = self.cgroup.state().ok();
     }
 
-    /// What it is at this moment.
+    /// The state at this moment.
     pub(super) fn observe(&self) -> io::Result<Observation> {
         let state = self.cgroup.state()?;
-        let is_told = state == CgroupState::Populated
+        let is_shown = state == CgroupState::Populated
             || state == CgroupState::Empty && self.cgroup.events().is_some()
             || !departure::is_late();
-        if is_told {
+        if is_shown {
             return Ok(Observation {
                 state,
                 is_certain: true,
             });
         }
-        let told = self
+        let recorded = self
             .kernel
             .upgrade()
-            .and_then(|it| it.programs.told(self.cgroup.id));
+            .and_then(|it| it.programs.recorded(self.cgroup.id));
         let at_first = *lock(&self.at_first);
-        Ok(judge(state, told, at_first, self.is_v2()))
+        Ok(judge(state, recorded, at_first, self.is_v2()))
     }
 }
 
-/// What files that show nobody are worth.
+/// What an empty list or a missing directory proves, given what the programs recorded.
 fn judge(
     state: CgroupState,
-    told: Option<Told>,
+    recorded: Option<Recorded>,
     at_first: Option<CgroupState>,
     is_v2: bool,
 ) -> Observation {
-    let (state, is_certain) = match (told, at_first) {
-        (Some(Told::Empty), _) => (state, true),
-        // In the second case whoever was in it has not left.
-        (Some(Told::Populated), _) | (Some(Told::Unchanged), Some(CgroupState::Populated)) => {
+    let (state, is_certain) = match (recorded, at_first) {
+        (Some(Recorded::Empty), _) => (state, true),
+        // Unchanged since it was populated: its tasks have not left it.
+        (Some(Recorded::Populated), _)
+        | (Some(Recorded::Unchanged), Some(CgroupState::Populated)) => {
             (CgroupState::Populated, true)
         }
-        // `populated` of v2 was right already.
-        (Some(Told::Unchanged), Some(CgroupState::Empty)) if is_v2 => (state, true),
+        // On v2 the first look read `populated`, which hides no task.
+        (Some(Recorded::Unchanged), Some(CgroupState::Empty)) if is_v2 => (state, true),
         _ => (state, false),
     };
     Observation { state, is_certain }
@@ -100,11 +101,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_was_seen_and_has_not_left_is_there_though_no_list_says_so() {
-        for told in [Told::Unchanged, Told::Populated] {
+    fn a_cgroup_that_was_populated_and_has_not_changed_is_populated_whatever_its_list_shows() {
+        for recorded in [Recorded::Unchanged, Recorded::Populated] {
             let observation = judge(
                 CgroupState::Removed,
-                Some(told),
+                Some(recorded),
                 Some(CgroupState::Populated),
                 false,
             );
@@ -113,10 +114,10 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_list_is_believed_once_the_kernel_half_agrees() {
+    fn an_empty_list_is_certain_once_the_programs_recorded_empty() {
         let observation = judge(
             CgroupState::Empty,
-            Some(Told::Empty),
+            Some(Recorded::Empty),
             Some(CgroupState::Populated),
             false,
         );
@@ -126,7 +127,7 @@ mod tests {
         );
         let observation = judge(
             CgroupState::Removed,
-            Some(Told::Unchanged),
+            Some(Recorded::Unchanged),
             Some(CgroupState::Empty),
             true,
         );
@@ -137,9 +138,14 @@ mod tests {
     }
 
     #[test]
-    fn a_list_that_was_empty_at_first_proves_nothing() {
-        for told in [None, Some(Told::Unchanged)] {
-            let observation = judge(CgroupState::Empty, told, Some(CgroupState::Empty), false);
+    fn a_list_that_was_empty_at_first_is_not_certain() {
+        for recorded in [None, Some(Recorded::Unchanged)] {
+            let observation = judge(
+                CgroupState::Empty,
+                recorded,
+                Some(CgroupState::Empty),
+                false,
+            );
             assert_eq!(
                 (observation.state, observation.is_certain),
                 (CgroupState::Empty, false)

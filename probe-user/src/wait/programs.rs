@@ -7,7 +7,7 @@ use std::{
 
 use probe_ebpf::config::occupancy;
 
-use super::{hub::lock, occupancy::Told};
+use super::{hub::lock, occupancy::Recorded};
 use crate::{
     bpf::load::{Attached, LoadError},
     model::CgroupId,
@@ -49,11 +49,11 @@ impl Programs {
     }
 
     /// What the programs have seen of a watched cgroup; `None` if they do not know.
-    pub(super) fn told(&self, id: CgroupId) -> Option<Told> {
+    pub(super) fn recorded(&self, id: CgroupId) -> Option<Recorded> {
         match self.lock().as_ref()?.occupancy(id)? {
-            occupancy::UNCHANGED => Some(Told::Unchanged),
-            occupancy::EMPTY => Some(Told::Empty),
-            _ => Some(Told::Populated),
+            occupancy::UNCHANGED => Some(Recorded::Unchanged),
+            occupancy::EMPTY => Some(Recorded::Empty),
+            _ => Some(Recorded::Populated),
         }
     }
 

@@ -65,7 +65,7 @@ impl WaitSet {
     pub fn look_at_last(&mut self) -> io::Result<usize> {
         for (wait, met) in &mut self.waits {
             if met.is_none() {
-                wait.give_up_strangers();
+                wait.give_up_unrelated();
             }
         }
         self.has_looked &= self.woken_by.is_some();

@@ -1,26 +1,23 @@
-//! What a program calls: a [`Waiter`], the waits that it makes, and their errors.
+//! What a program calls: a [`Waiter`], and the waits that it makes.
 
 use std::{
     future::{Future, IntoFuture},
-    io,
     path::Path,
     pin::Pin,
     sync::Arc,
     time::Duration,
 };
 
-use tokio::{runtime, time::timeout};
+use tokio::runtime;
 
 use super::{
-    armed::{Met, Wait},
-    condition::Answer,
+    armed::Met,
+    armed_wait::ArmedWait,
+    error::WaitError,
     hub::Hub,
     target::{Target, TargetError},
 };
-use crate::{
-    model::{Backend, Until},
-    proc::survivors::{self, Survivor},
-};
+use crate::model::{Backend, Until};
 
 /// Waits for cgroups and processes, as many as are asked for.
 ///
@@ -86,7 +83,7 @@ impl Waiter {
     }
 
     #[cfg(feature = "bpf")]
-    fn start(bpf: bool) -> Self {
+    pub(super) fn start(bpf: bool) -> Self {
         use crate::bpf::load::Plan;
 
         let (sender, joined) = tokio::sync::watch::channel(None);
@@ -111,7 +108,7 @@ impl Waiter {
     }
 
     #[cfg(not(feature = "bpf"))]
-    fn start(_bpf: bool) -> Self {
+    pub(super) fn start(_bpf: bool) -> Self {
         Self {
             hub: Arc::new(Hub::start(Backend::Pidfd)),
         }
@@ -239,198 +236,4 @@ impl IntoFuture for WaitBuilder {
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move { self.arm()?.met().await })
     }
-}
-
-/// A wait that is armed. Dropping it disarms it, which costs the caller nothing.
-#[derive(Debug)]
-pub struct ArmedWait {
-    wait: Wait,
-    name: String,
-    timeout: Option<Duration>,
-    /// The programs serve as long as a wait needs them.
-    _hub: Arc<Hub>,
-}
-
-impl ArmedWait {
-    /// Resolves when the condition holds. May be dropped and called again; the time
-    /// limit begins anew with each call.
-    ///
-    /// # Errors
-    ///
-    /// [`WaitError::TimedOut`] after the time limit, [`WaitError::Look`] if the
-    /// state of the target cannot be read.
-    pub async fn met(&mut self) -> Result<Met, WaitError> {
-        let Some(limit) = self.timeout else {
-            return self
-                .wait
-                .met()
-                .await
-                .map_err(|source| self.look_error(source));
-        };
-        match timeout(limit, self.wait.met()).await {
-            Ok(met) => met.map_err(|source| self.look_error(source)),
-            Err(_elapsed) => match self.look_at_last()? {
-                Some(met) => Ok(met),
-                None => Err(self.timed_out(limit)?),
-            },
-        }
-    }
-
-    /// Looks once: how the condition holds, or `None` if it does not.
-    pub fn look(&mut self) -> Result<Option<Met>, WaitError> {
-        let answer = self.wait.look();
-        match answer.map_err(|source| self.look_error(source))? {
-            Answer::No => Ok(None),
-            Answer::Yes { exact } => Ok(Some(Met {
-                exact,
-                already: true,
-                woken_by: None,
-            })),
-        }
-    }
-
-    /// The processes that keep the condition from being true now, and why each may
-    /// still be there.
-    pub fn survivors(&self) -> Result<Vec<Survivor>, WaitError> {
-        let pids = self.wait.survivors();
-        Ok(survivors::describe(
-            &pids.map_err(|source| self.look_error(source))?,
-        ))
-    }
-
-    fn look_at_last(&mut self) -> Result<Option<Met>, WaitError> {
-        self.wait.give_up_strangers();
-        let met = self.look()?;
-        Ok(met.map(|met| Met {
-            already: false,
-            ..met
-        }))
-    }
-
-    fn timed_out(&self, after: Duration) -> Result<WaitError, WaitError> {
-        Ok(WaitError::TimedOut {
-            target: self.name.clone(),
-            until: self.wait.until(),
-            after,
-            survivors: self.survivors()?,
-        })
-    }
-
-    fn look_error(&self, source: io::Error) -> WaitError {
-        WaitError::Look {
-            target: self.name.clone(),
-            source,
-        }
-    }
-}
-
-impl IntoFuture for ArmedWait {
-    type Output = Result<Met, WaitError>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
-
-    fn into_future(mut self) -> Self::IntoFuture {
-        Box::pin(async move { self.met().await })
-    }
-}
-
-/// Why a wait has no verdict.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum WaitError {
-    /// The target could not be found or opened.
-    #[error(transparent)]
-    Target(#[from] TargetError),
-    /// The wait could not be armed.
-    #[error("cannot watch {target}")]
-    Arm {
-        /// The target, such as `cgroup /sys/fs/cgroup/a`.
-        target: String,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-    /// The state of the target could not be read.
-    #[error("cannot read the state of {target}")]
-    Look {
-        /// The target.
-        target: String,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-    /// The time limit passed first.
-    #[error("{target} is not {} after {after:?}{}", until.as_str(), listed(survivors))]
-    TimedOut {
-        /// The target.
-        target: String,
-        /// The condition.
-        until: Until,
-        /// The time limit.
-        after: Duration,
-        /// The processes that are left, and why each may still be there. Without the
-        /// right to see them the list is empty.
-        survivors: Vec<Survivor>,
-    },
-    /// [`wait_blocking`] was called inside a tokio runtime, whose thread it would
-    /// block, or could not start one of its own.
-    #[error("cannot wait on this thread")]
-    Runtime(#[source] io::Error),
-}
-
-/// Survivors in an error's text: more would make the line unreadable.
-const MOST_LISTED: usize = 3;
-
-fn listed(survivors: &[Survivor]) -> String {
-    let mut text = String::new();
-    for (index, it) in survivors.iter().take(MOST_LISTED).enumerate() {
-        text += if index == 0 { ": " } else { ", " };
-        text += &format!("{} (pid {}, state {}", it.comm, it.pid, it.state);
-        if let Some(reason) = &it.reason {
-            text += &format!(": {reason}");
-        }
-        text += ")";
-    }
-    if survivors.len() > MOST_LISTED {
-        text += &format!(" and {} more", survivors.len() - MOST_LISTED);
-    }
-    text
-}
-
-/// Waits for a cgroup on the calling thread, without a time limit, for programs that
-/// have no tokio runtime.
-///
-/// # Errors
-///
-/// [`WaitError::Runtime`] inside a tokio runtime: await [`Waiter::cgroup`] there.
-pub fn wait_blocking(path: impl AsRef<Path>, until: Until) -> Result<Met, WaitError> {
-    block(path.as_ref(), until, None)
-}
-
-/// [`wait_blocking`] with a time limit.
-///
-/// # Errors
-///
-/// Those of [`wait_blocking`], and [`WaitError::TimedOut`].
-pub fn wait_blocking_for(
-    path: impl AsRef<Path>,
-    until: Until,
-    limit: Duration,
-) -> Result<Met, WaitError> {
-    block(path.as_ref(), until, Some(limit))
-}
-
-fn block(path: &Path, until: Until, limit: Option<Duration>) -> Result<Met, WaitError> {
-    if runtime::Handle::try_current().is_ok() {
-        let inside = io::Error::other("it runs a tokio runtime: await the wait instead");
-        return Err(WaitError::Runtime(inside));
-    }
-    let runtime = runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(WaitError::Runtime)?;
-    runtime.block_on(async {
-        let mut wait = Waiter::start(true).cgroup(path)?.until(until);
-        wait.timeout = limit;
-        wait.await
-    })
 }

@@ -89,7 +89,7 @@ fn start(bench: &Bench) -> Result<[Figure; 2]> {
         running.stop()?;
         anyhow::Ok((ms, cpu_ms))
     };
-    let rounds = rounds::run("start", bench.rounds, |_| between(&started))?;
+    let rounds = rounds::run("start", bench.rounds, |_| between(started))?;
     Ok([
         ratio("from start to attached", &rounds, |it| it.0),
         ratio("CPU time until attached", &rounds, |it| it.1),
@@ -99,7 +99,7 @@ fn start(bench: &Bench) -> Result<[Figure; 2]> {
 /// What an exit costs in the kernel.
 fn cost(bench: &Bench) -> Result<[Figure; 1]> {
     let turn = |tool| in_kernel::turn(bench, tool, Ending::Exit);
-    let rounds = rounds::run("in-kernel cost", bench.rounds, |_| between(&turn))?;
+    let rounds = rounds::run("in-kernel cost", bench.rounds, |_| between(turn))?;
     Ok([ratio("in-kernel cost of an exit", &rounds, Turn::cost_us)])
 }
 

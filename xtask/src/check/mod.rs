@@ -2,6 +2,7 @@
 //! it.
 
 mod architecture;
+mod features;
 mod links;
 mod publish;
 mod registry_host;
@@ -19,6 +20,7 @@ pub(crate) fn run() -> Result<()> {
     let mut parts = Parts::new();
     parts.run("format", format);
     parts.run("clippy", clippy);
+    parts.run("features", features::check);
     parts.run("clippy for BPF", clippy_bpf);
     parts.run("arm64", arm64);
     parts.run("documentation", documentation);

@@ -1,4 +1,4 @@
-//! Every disorder that the kernel half may hand over.
+//! Every disorder in which the BPF programs may report.
 
 use std::collections::HashSet;
 

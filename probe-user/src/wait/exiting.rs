@@ -1,8 +1,11 @@
-//! Those who may die in a cgroup that no longer shows them.
+//! Processes that may still be exiting in a cgroup whose lists are empty.
 //!
-//! Searched for once when a cgroup seems empty and nobody knows for certain. On
-//! v2 a process names its cgroup to the end, on v1 it does not: there whoever is
-//! dying on the machine is waited for, a stranger not for ever.
+//! From Linux 6.19 on a task leaves its cgroup after its end, and the lists of a v1
+//! cgroup, or of one that was removed, hide such tasks. So `/proc` is searched once
+//! when a cgroup seems empty and nothing proves it. On v2 a process names its cgroup
+//! to the end. On v1 it does not: there the wait goes on for every process that is
+//! exiting on the machine, but only for a limited time for those that need not be
+//! members.
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -22,15 +25,17 @@ use crate::{
     proc::{detached, exiting, pinned::PinnedProcess},
 };
 
-/// How long a death may take of one who need not be a member. It may hang in a
-/// device, or be the init of a container that somebody else keeps from ending.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long the exit of a process that need not be a member delays a verdict. Such an
+/// exit may hang in a device, or the process may be the init of another container.
+const UNRELATED_LIMIT: Duration = Duration::from_secs(2);
 
-/// Cgroups with their paths below the root, and what each was just now.
+/// Cgroups with their paths below the root, and the state in which each was seen last.
 pub(super) type ObservedCgroups<'a> = (&'a [(Arc<Watch<Occupancy>>, String)], &'a [CgroupState]);
 
-/// Pid and start of those who name one of the v2 cgroups as their own.
-pub(super) fn left_behind((cgroups, states): ObservedCgroups<'_>) -> io::Result<Vec<(u32, u64)>> {
+/// Pid and start of the processes that name one of the v2 cgroups as their own.
+pub(super) fn detached_members(
+    (cgroups, states): ObservedCgroups<'_>,
+) -> io::Result<Vec<(u32, u64)>> {
     let mut found = Vec::new();
     for ((watch, path), &state) in cgroups.iter().zip(states) {
         if watch.pinned.is_v2() {
@@ -40,39 +45,39 @@ pub(super) fn left_behind((cgroups, states): ObservedCgroups<'_>) -> io::Result<
     Ok(found)
 }
 
-/// See the module.
+/// The processes that one search found.
 #[derive(Debug, Default)]
-pub(super) struct Dying {
-    /// `None`: nobody has searched.
+pub(super) struct ExitingProcesses {
+    /// `None` before the search.
     search: Option<Search>,
 }
 
 #[derive(Debug)]
 struct Search {
     members: Vec<Watch<PinnedProcess>>,
-    strangers: Vec<Watch<PinnedProcess>>,
+    unrelated: Vec<Watch<PinnedProcess>>,
     end: Instant,
-    /// Wakes the wait when the patience is at its end.
-    alarm: JoinHandle<()>,
+    /// Wakes the wait when the limit for unrelated processes has passed.
+    timer: JoinHandle<()>,
 }
 
 impl Drop for Search {
     fn drop(&mut self) {
-        self.alarm.abort();
+        self.timer.abort();
     }
 }
 
-impl Dying {
+impl ExitingProcesses {
     pub(super) const fn is_searched(&self) -> bool {
         self.search.is_some()
     }
 
-    /// Somebody lives there again: what was found is of no use.
+    /// A cgroup is populated again, so the result of the search is out of date.
     pub(super) fn forget(&mut self) {
         self.search = None;
     }
 
-    /// Looks for them; `members` are those whom somebody saw.
+    /// Searches `/proc`; `members` are the processes that were seen in the cgroups.
     pub(super) fn search(
         &mut self,
         seen: ObservedCgroups<'_>,
@@ -81,26 +86,29 @@ impl Dying {
         waker: &Arc<Waker>,
     ) -> io::Result<()> {
         let pin = |(pid, start_ns)| PinnedProcess::open_started(pid, start_ns, tier).ok();
-        let mut certain: Vec<_> = left_behind(seen)?.into_iter().filter_map(pin).collect();
-        let mut strangers = Vec::new();
+        let mut certain: Vec<_> = detached_members(seen)?
+            .into_iter()
+            .filter_map(pin)
+            .collect();
+        let mut unrelated = Vec::new();
         if seen.0.iter().any(|(watch, _)| !watch.pinned.is_v2()) {
             for (pid, start_ns) in exiting::find()? {
                 let found = if members.has(pid, Some(start_ns)) {
                     &mut certain
                 } else {
-                    &mut strangers
+                    &mut unrelated
                 };
                 found.extend(pin((pid, start_ns)));
             }
         }
-        self.found(certain, strangers, waker);
+        self.watch(certain, unrelated, waker);
         Ok(())
     }
 
-    fn found(
+    fn watch(
         &mut self,
         members: Vec<PinnedProcess>,
-        strangers: Vec<PinnedProcess>,
+        unrelated: Vec<PinnedProcess>,
         waker: &Arc<Waker>,
     ) {
         let watch = |process| {
@@ -108,36 +116,36 @@ impl Dying {
             watch.attach(waker);
             watch
         };
-        let end = Instant::now() + PATIENCE;
-        let alarm = Arc::clone(waker);
+        let end = Instant::now() + UNRELATED_LIMIT;
+        let at_end = Arc::clone(waker);
         self.search = Some(Search {
             members: members.into_iter().map(watch).collect(),
-            strangers: strangers.into_iter().map(watch).collect(),
+            unrelated: unrelated.into_iter().map(watch).collect(),
             end,
-            alarm: tokio::spawn(async move {
+            timer: tokio::spawn(async move {
                 sleep_until(end).await;
-                alarm.wake(WokenBy::Timer);
+                at_end.wake(WokenBy::Timer);
             }),
         });
     }
 
-    /// Whether somebody still has to be waited for.
+    /// Whether a process that was found still delays the verdict.
     pub(super) fn remain(&mut self) -> io::Result<bool> {
         let Some(search) = &mut self.search else {
             return Ok(false);
         };
         if Instant::now() >= search.end {
-            search.strangers.clear();
+            search.unrelated.clear();
         }
         retain_running(&mut search.members)?;
-        retain_running(&mut search.strangers)?;
-        Ok(!search.members.is_empty() || !search.strangers.is_empty())
+        retain_running(&mut search.unrelated)?;
+        Ok(!search.members.is_empty() || !search.unrelated.is_empty())
     }
 
-    /// Those who need not be members are not waited for any more.
-    pub(super) fn give_up_strangers(&mut self) {
+    /// Processes that need not be members delay the verdict no longer.
+    pub(super) fn give_up_unrelated(&mut self) {
         if let Some(search) = &mut self.search {
-            search.strangers.clear();
+            search.unrelated.clear();
         }
     }
 
