@@ -126,7 +126,6 @@ fn flags() -> Result<OsString> {
             .map(|registry| (registry, "/registry")),
     );
     prefixes.push((checkout::sysroot()?, "/rust"));
-    prefixes.push((setup::rust_src()?, "/rust/lib/rustlib/src/rust/library"));
     for (prefix, name) in prefixes {
         flags.push("\u{1f}--remap-path-prefix=");
         flags.push(prefix);

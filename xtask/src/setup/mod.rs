@@ -5,7 +5,7 @@ mod package;
 mod rust_src;
 mod tool;
 
-use std::{path::PathBuf, process::Command};
+use std::process::Command;
 
 use anyhow::Result;
 
@@ -45,19 +45,13 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// What compiling the standard library takes, and where its sources are.
-pub(crate) fn rust_src() -> Result<PathBuf> {
-    rust_src::install(false)?;
-    rust_src::library()
-}
-
 /// Has cargo compile the standard library with a stable compiler.
 pub(crate) fn build_std(cargo: &mut Command, crates: &str) -> Result<()> {
-    let library = rust_src()?;
+    rust_src::install(false)?;
     cargo.args(["-Z", &format!("build-std={crates}")]);
     cargo.env("RUSTC_BOOTSTRAP", "1");
     // cargo asks no other variable for sources that are not the toolchain's.
-    cargo.env("__CARGO_TESTS_ONLY_SRC_ROOT", library);
+    cargo.env("__CARGO_TESTS_ONLY_SRC_ROOT", rust_src::library()?);
     Ok(())
 }
 

@@ -32,21 +32,24 @@ pub(super) fn install(verbose: bool) -> Result<bool> {
         "rust-src: rustup cannot ({}), trying Debian",
         reason(rustup.as_ref().err())
     );
-    let version = from_debian(&library()?)
+    let version = from_debian()
         .context("unpack Debian's rust-src (`rustup component add rust-src` would do as well)")?;
     println!("rust-src: unpacked from Debian's rust-src {version}");
     Ok(true)
 }
 
-/// Where they are, or will be: rustup's, or else ours, as the toolchain may be one
-/// that cannot be written.
+/// Where they are, or may be: the toolchain's place, which the symbols of the BPF
+/// objects depend on, and ours for a toolchain that cannot be written.
+fn libraries() -> Result<[PathBuf; 2]> {
+    let ours = checkout::tools().join(format!("rust-src-{}", rustc()?));
+    let theirs = checkout::sysroot()?.join("lib/rustlib/src/rust");
+    Ok([theirs, ours].map(|it| it.join("library")))
+}
+
+/// Where they are.
 pub(super) fn library() -> Result<PathBuf> {
-    let library = checkout::sysroot()?.join("lib/rustlib/src/rust/library");
-    if is_in(&library) {
-        return Ok(library);
-    }
-    let directory = format!("rust-src-{}", rustc()?);
-    Ok(checkout::tools().join(directory).join("library"))
+    let [theirs, ours] = libraries()?;
+    Ok(if is_in(&theirs) { theirs } else { ours })
 }
 
 fn is_in(library: &Path) -> bool {
@@ -81,12 +84,12 @@ fn from_rustup(verbose: bool) -> Result<()> {
     }
 }
 
-fn from_debian(library: &Path) -> Result<String> {
+fn from_debian() -> Result<String> {
     let wanted = rustc()?;
     let mut result = Err(anyhow!("no suite was asked"));
     for suite in SUITES {
         result = Apt::of(&checkout::tools().join("apt"), Kind::Main, &[suite])
-            .and_then(|apt| unpack(apt, &wanted, library));
+            .and_then(|apt| unpack(apt, &wanted));
         if result.is_ok() {
             break;
         }
@@ -94,17 +97,16 @@ fn from_debian(library: &Path) -> Result<String> {
     result
 }
 
-/// Downloads and unpacks the sources of this compiler, whole or not at all.
-fn unpack(apt: Apt, rustc: &str, library: &Path) -> Result<String> {
+/// Downloads and unpacks the sources of this compiler.
+fn unpack(apt: Apt, rustc: &str) -> Result<String> {
     let known = apt.madison("rust-src")?;
     let Some(version) = revision(&known, rustc) else {
         bail!("no rust-src {rustc} among: {}", known.trim());
     };
     let unpacked = apt.unpack(&format!("rust-src={version}"))?;
-    let parent = library.parent().context("the library is in a directory")?;
-    fs::create_dir_all(parent).with_context(|| format!("create {}", parent.display()))?;
     let sources = unpacked.join(format!("usr/src/rustc-{rustc}/library"));
-    fs::rename(&sources, library).with_context(|| format!("move {}", sources.display()))?;
+    let [theirs, ours] = libraries()?;
+    copy(&sources, &theirs).or_else(|_| copy(&sources, &ours))?;
     apt.remove()?;
     Ok(version.to_owned())
 }
@@ -120,6 +122,25 @@ fn revision<'a>(table: &'a str, rustc: &str) -> Option<&'a str> {
                 .strip_prefix(rustc)
                 .is_some_and(|rest| rest.starts_with(['+', '-', '~']))
         })
+}
+
+/// Whole or not at all: an interrupted copy must not look installed.
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    let parent = to.parent().context("the library is in a directory")?;
+    fs::create_dir_all(parent).with_context(|| format!("create {}", parent.display()))?;
+    let partial = parent.join(".library.partial");
+    for leftover in [partial.as_path(), to] {
+        if leftover.exists() {
+            fs::remove_dir_all(leftover)
+                .with_context(|| format!("remove {}", leftover.display()))?;
+        }
+    }
+    command::quiet(
+        Command::new("cp")
+            .args(["-r", "--no-preserve=ownership"])
+            .args([from, &partial]),
+    )?;
+    fs::rename(&partial, to).with_context(|| format!("rename to {}", to.display()))
 }
 
 #[cfg(test)]
@@ -141,5 +162,20 @@ mod tests {
     fn a_longer_version_number_is_another_compiler() {
         assert_eq!(revision(TABLE, "1.96"), None);
         assert_eq!(revision(TABLE, "1.94.0"), None);
+    }
+
+    #[test]
+    fn a_partial_copy_is_replaced() {
+        let directory = checkout::target().join("tmp/rust-src-copy");
+        let (from, to) = (directory.join("from"), directory.join("to/library"));
+        for made in [&from, &to, &directory.join("to/.library.partial")] {
+            fs::create_dir_all(made).expect("create");
+        }
+        fs::write(from.join("whole"), "").expect("write");
+        fs::write(to.join("leftover"), "").expect("write");
+        copy(&from, &to).expect("copy");
+        assert!(to.join("whole").is_file() && !to.join("leftover").exists());
+        assert!(!directory.join("to/.library.partial").exists());
+        fs::remove_dir_all(&directory).expect("remove");
     }
 }
