@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use probe_user::unstable::{cgroup::control::CgroupControl, kill::Target};
+use probe_user::unstable::{cgroup::control::CgroupControl, kill::KillTarget};
 use rustix::io::Errno;
 use tokio::{
     sync::oneshot,
@@ -36,13 +36,13 @@ pub(super) enum Removed {
 /// Removes all cgroups of the targets. Tries again while one is busy, until the
 /// deadline, or until `stop` resolves.
 pub(super) async fn all(
-    targets: &[Target],
+    targets: &[KillTarget],
     deadline: Option<Instant>,
     mut stop: Pin<&mut impl Future<Output = ()>>,
 ) -> Removed {
     let mut retry = interval(BUSY_RETRY);
     retry.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    for cgroup in targets.iter().flat_map(Target::cgroups) {
+    for cgroup in targets.iter().flat_map(KillTarget::cgroups) {
         let mut is_said = false;
         loop {
             let removal = cgroup.try_clone();

@@ -18,7 +18,7 @@ use probe_user::{
         cgroup::mounts::Mounts,
         clock::{WallClock, boottime_ns},
         container::Resolver,
-        proc::scan::{Found, Place},
+        proc::scan::{CgroupPath, Found},
         trace::{places::Places, tracker::Tracker},
         wait::Hub,
     },
@@ -204,7 +204,7 @@ impl State {
     /// Takes some processes of a scan.
     pub(crate) fn take_found(&mut self, found: Vec<Found>) {
         for Found { mut process, place } in found {
-            let id_of = |place: Place| self.tracker.id_of(place.hierarchy, &place.path);
+            let id_of = |place: CgroupPath| self.tracker.id_of(place.hierarchy, &place.path);
             process.cgroup = place.and_then(id_of);
             self.table.scanned(&process);
         }

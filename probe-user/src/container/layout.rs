@@ -28,13 +28,13 @@ pub struct Layout<'a> {
 
 /// One component of a path and what surrounds it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Place<'p, 'a> {
+pub(super) struct PathComponent<'p, 'a> {
     pub(super) name: &'a str,
     pub(super) above: &'p [&'a str],
     pub(super) below: Option<&'a str>,
 }
 
-impl<'a> Place<'_, 'a> {
+impl<'a> PathComponent<'_, 'a> {
     pub(super) fn parent(&self) -> Option<&'a str> {
         self.above.last().copied()
     }
@@ -69,7 +69,7 @@ impl<'a> Named<'a> {
     }
 }
 
-type Family = for<'a> fn(&Place<'_, 'a>) -> Option<Named<'a>>;
+type Family = for<'a> fn(&PathComponent<'_, 'a>) -> Option<Named<'a>>;
 
 /// Bare ids come last: what is known by a name of its own is no bare id.
 const FAMILIES: [Family; 9] = [
@@ -89,7 +89,7 @@ const FAMILIES: [Family; 9] = [
 pub fn identify(path: &str) -> Option<Layout<'_>> {
     let components: Vec<&str> = path.split('/').filter(|it| !it.is_empty()).collect();
     for (depth, &name) in components.iter().enumerate().rev() {
-        let place = Place {
+        let place = PathComponent {
             name,
             above: &components[..depth],
             below: components.get(depth + 1).copied(),

@@ -33,7 +33,7 @@ use crate::{
 
 /// What is to be killed, pinned.
 #[derive(Debug)]
-pub struct Target {
+pub struct KillTarget {
     cgroups: Vec<CgroupControl>,
     processes: Vec<PinnedProcess>,
 }
@@ -141,7 +141,7 @@ fn whom(pid: u32) -> String {
     }
 }
 
-impl Target {
+impl KillTarget {
     /// The same cgroups and processes that are waited for, these by a pidfd even
     /// if the wait is without.
     pub fn of(target: &wait::Target) -> io::Result<Self> {
@@ -188,7 +188,7 @@ impl Target {
         }
     }
 
-    /// Signals everybody. Call [`Target::check`] before.
+    /// Signals every process. Call [`KillTarget::check`] before.
     pub fn signal(&self, order: &mut Order<'_>) -> Result<Report, KillError> {
         let mut rounds = Rounds::new(order.signal);
         for process in &self.processes {

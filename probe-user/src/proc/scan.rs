@@ -30,12 +30,12 @@ pub struct Found {
     pub process: ScannedProcess,
     /// The cgroup that the BPF programs would name; `None` if the process ended
     /// meanwhile.
-    pub place: Option<Place>,
+    pub place: Option<CgroupPath>,
 }
 
 /// A cgroup, as `/proc/PID/cgroup` shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct CgroupPath {
     /// 0 for v2.
     pub hierarchy: u32,
     /// Path below the root of the hierarchy.
@@ -136,7 +136,7 @@ fn is_ours(error: &io::Error) -> bool {
 /// The v2 cgroup unless that is the root, then the best-ranked v1 cgroup that is
 /// not a root: the cgroup that the BPF programs name. The newest hierarchy comes first
 /// here and last there.
-fn named(bytes: &[u8]) -> Option<Place> {
+fn named(bytes: &[u8]) -> Option<CgroupPath> {
     let text = membership::text(bytes);
     let mut best: Option<(u8, u32, &str)> = None;
     for membership in membership::parse(&text) {
@@ -151,7 +151,7 @@ fn named(bytes: &[u8]) -> Option<Place> {
             best = Some((rank, membership.hierarchy, membership.path));
         }
     }
-    best.map(|(_, hierarchy, path)| Place {
+    best.map(|(_, hierarchy, path)| CgroupPath {
         hierarchy,
         path: path.to_owned(),
     })

@@ -13,7 +13,7 @@ use probe_user::{
     model::{Signal, Until},
     unstable::{
         bpf::load::Plan,
-        kill::{FREEZE_AFTER, Target},
+        kill::{FREEZE_AFTER, KillTarget},
         proc::send::is_sendable,
     },
 };
@@ -156,7 +156,7 @@ impl Args {
     }
 
     /// Refuses what makes no sense and what must not be killed, before any signal.
-    fn check(&self, named: &[PinnedTarget]) -> Result<Vec<Target>, Failure> {
+    fn check(&self, named: &[PinnedTarget]) -> Result<Vec<KillTarget>, Failure> {
         let mut targets = Vec::new();
         for target in named {
             target.check(self.until)?;
@@ -168,7 +168,7 @@ impl Args {
                 return Err(Failure::message(ExitCode::Usage, message));
             }
             if let Some(pinned) = &target.pinned {
-                targets.push(Target::of(pinned)?);
+                targets.push(KillTarget::of(pinned)?);
             }
         }
         for target in &targets {

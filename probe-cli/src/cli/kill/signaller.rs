@@ -11,7 +11,7 @@ use std::{
 use probe_daemon::api::Outcome;
 use probe_user::{
     model::Signal,
-    unstable::kill::{Order, Report, Target},
+    unstable::kill::{KillTarget, Order, Report},
 };
 
 use super::{Args, refusal};
@@ -34,7 +34,7 @@ const AGAIN_LAST: Duration = Duration::from_secs(1);
 /// The targets, and how they are signalled.
 pub(super) struct KillTargets<'a> {
     args: &'a Args,
-    targets: Vec<Target>,
+    targets: Vec<KillTarget>,
     say: Say,
     deadline: Option<Instant>,
     stop: StopFlag,
@@ -51,7 +51,7 @@ struct Sent {
 impl<'a> KillTargets<'a> {
     pub(super) fn new(
         args: &'a Args,
-        targets: Vec<Target>,
+        targets: Vec<KillTarget>,
         say: Say,
         begun: Instant,
         stop: StopFlag,

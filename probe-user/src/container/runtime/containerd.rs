@@ -15,7 +15,7 @@ use std::{
 
 use super::bundle::{self, Described};
 use crate::{
-    container::layout::{Named, Place, is_full_id, prefixed_id},
+    container::layout::{Named, PathComponent, is_full_id, prefixed_id},
     model::Runtime,
 };
 
@@ -23,7 +23,7 @@ use crate::{
 /// and of the CRI plugin.
 const NAMESPACES: [&str; 2] = ["default", "k8s.io"];
 
-pub(in crate::container) fn named<'a>(place: &Place<'_, 'a>) -> Option<Named<'a>> {
+pub(in crate::container) fn named<'a>(place: &PathComponent<'_, 'a>) -> Option<Named<'a>> {
     let prefixed =
         prefixed_id(place.name, "cri-containerd-").or_else(|| prefixed_id(place.name, "nerdctl-"));
     if let Some(id) = prefixed {

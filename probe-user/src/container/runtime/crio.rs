@@ -11,11 +11,11 @@ use super::{
     podman::drivers,
 };
 use crate::{
-    container::layout::{Named, Place, prefixed_id},
+    container::layout::{Named, PathComponent, prefixed_id},
     model::Runtime,
 };
 
-pub(in crate::container) fn named<'a>(place: &Place<'_, 'a>) -> Option<Named<'a>> {
+pub(in crate::container) fn named<'a>(place: &PathComponent<'_, 'a>) -> Option<Named<'a>> {
     let id = prefixed_id(place.name, "crio-")?;
     Some(Named::certain(Runtime::CriO, id))
 }

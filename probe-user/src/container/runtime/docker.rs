@@ -10,13 +10,13 @@ use serde::Deserialize;
 
 use crate::{
     container::{
-        layout::{Named, Place, is_full_id, is_id, prefixed_id},
+        layout::{Named, PathComponent, is_full_id, is_id, prefixed_id},
         state_file,
     },
     model::Runtime,
 };
 
-pub(in crate::container) fn named<'a>(place: &Place<'_, 'a>) -> Option<Named<'a>> {
+pub(in crate::container) fn named<'a>(place: &PathComponent<'_, 'a>) -> Option<Named<'a>> {
     let id = prefixed_id(place.name, "docker-").or_else(|| {
         (place.parent() == Some("docker") && is_id(place.name)).then_some(place.name)
     })?;
@@ -26,7 +26,7 @@ pub(in crate::container) fn named<'a>(place: &Place<'_, 'a>) -> Option<Named<'a>
 /// A full id below a parent that nobody else is known for: most likely
 /// `docker run --cgroup-parent`. At the root of the hierarchy it is not
 /// Docker's, and below `libpod_parent` it is a pod of podman.
-pub(in crate::container) fn bare<'a>(place: &Place<'_, 'a>) -> Option<Named<'a>> {
+pub(in crate::container) fn bare<'a>(place: &PathComponent<'_, 'a>) -> Option<Named<'a>> {
     let parent = place.parent()?;
     (is_full_id(place.name) && parent != "libpod_parent")
         .then(|| Named::likely(Runtime::Docker, place.name))

@@ -7,7 +7,7 @@
 //! <https://github.com/kubernetes/kubernetes/blob/00ac878efc72b054488300fe600d8a75283b6605/pkg/kubelet/cm/cgroup_manager_linux.go#L51-L87>
 
 use crate::{
-    container::layout::{Named, Place, is_id},
+    container::layout::{Named, PathComponent, is_id},
     model::Runtime,
 };
 
@@ -15,7 +15,7 @@ use crate::{
 /// one directory, which is what becomes of the path for the systemd driver where
 /// the runtime below was not told to use it.
 /// <https://github.com/kubernetes/kubernetes/issues/106514>
-pub(in crate::container) fn named<'a>(place: &Place<'_, 'a>) -> Option<Named<'a>> {
+pub(in crate::container) fn named<'a>(place: &PathComponent<'_, 'a>) -> Option<Named<'a>> {
     if let Some((_slice, prefix, id)) = unexpanded(place.name) {
         let runtime = match prefix {
             "cri-containerd" | "nerdctl" => Runtime::Containerd,

@@ -12,11 +12,11 @@ use std::{
 };
 
 use crate::{
-    container::layout::{Named, Place},
+    container::layout::{Named, PathComponent},
     model::Runtime,
 };
 
-pub(in crate::container) fn named<'a>(place: &Place<'_, 'a>) -> Option<Named<'a>> {
+pub(in crate::container) fn named<'a>(place: &PathComponent<'_, 'a>) -> Option<Named<'a>> {
     if let Some(name) = place.name.strip_prefix("lxc.payload.") {
         return (!name.is_empty()).then(|| Named::certain(Runtime::Lxc, name));
     }

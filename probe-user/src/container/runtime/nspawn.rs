@@ -11,13 +11,13 @@ use std::{borrow::Cow, path::Path};
 
 use crate::{
     container::{
-        layout::{Named, Place},
+        layout::{Named, PathComponent},
         state_file,
     },
     model::Runtime,
 };
 
-pub(in crate::container) fn named<'a>(place: &Place<'_, 'a>) -> Option<Named<'a>> {
+pub(in crate::container) fn named<'a>(place: &PathComponent<'_, 'a>) -> Option<Named<'a>> {
     let name = machine_name(place.name)?;
     within(place.below, Named::certain(Runtime::Nspawn, name))
 }

@@ -18,14 +18,14 @@ use serde::Deserialize;
 use crate::{
     cgroup::mounts::Mounts,
     container::{
-        layout::{Named, Place},
+        layout::{Named, PathComponent},
         record::{Claim, Init},
         state_file,
     },
     model::Runtime,
 };
 
-pub(in crate::container) fn named<'a>(place: &Place<'_, 'a>) -> Option<Named<'a>> {
+pub(in crate::container) fn named<'a>(place: &PathComponent<'_, 'a>) -> Option<Named<'a>> {
     let scope = place.name.strip_suffix(".scope")?;
     let runc = scope.strip_prefix("runc-").map(|id| (Runtime::Runc, id));
     let crun = || scope.strip_prefix("crun-").map(|id| (Runtime::Crun, id));

@@ -18,13 +18,13 @@ use serde::Deserialize;
 
 use crate::{
     container::{
-        layout::{Named, Place, prefixed_id},
+        layout::{Named, PathComponent, prefixed_id},
         state_file::{self, Version},
     },
     model::Runtime,
 };
 
-pub(in crate::container) fn named<'a>(place: &Place<'_, 'a>) -> Option<Named<'a>> {
+pub(in crate::container) fn named<'a>(place: &PathComponent<'_, 'a>) -> Option<Named<'a>> {
     let id = prefixed_id(place.name, "libpod-payload-")
         .or_else(|| prefixed_id(place.name, "libpod-"))?;
     Some(Named::certain(Runtime::Podman, id))
