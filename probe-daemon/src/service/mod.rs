@@ -11,7 +11,7 @@
 //!
 //! One thread, one tokio runtime. The engine of `state` keeps what is known and the
 //! routes of `http` read it; its server bounds the connections. `access` decides what
-//! a peer may see. After the start, [`confine`] gives up the privileges that it needed.
+//! a peer may see. After the start, `confine` gives up the privileges that it needed.
 
 mod accounts;
 mod config;

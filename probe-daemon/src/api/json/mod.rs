@@ -4,7 +4,7 @@
 //! changing the meaning of one is a new schema. The schemas are in `schemas/`
 //! and the tests hold every line against them.
 //!
-//! The daemon sends the same lines, and [`ExitLine::to_record`] reads them back. An
+//! The daemon sends the same lines, and `ExitLine::to_record` reads them back. An
 //! unknown word in a line is read as an unknown value, because a later version may have
 //! more words.
 

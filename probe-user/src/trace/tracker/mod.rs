@@ -1,8 +1,8 @@
-//! Remembers what single events do not say: where a cgroup lies, and which
-//! process was already reported dead.
+//! Remembers what single events do not say: the path of a cgroup, and the processes
+//! that were reported dead already.
 //!
-//! Synchronous and pure: events in, records out, no clock and no `/proc`. Where
-//! it does not know a cgroup it says so ([`Tracker::unplaced`]); the pipeline
+//! Synchronous and pure: events in, records out, no clock and no `/proc`. A cgroup that
+//! the tracker does not know is named by `Tracker::unplaced`; the reader of the stream
 //! looks it up and feeds the answer back as an event.
 
 mod recent;
