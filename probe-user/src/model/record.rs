@@ -25,8 +25,8 @@ pub struct Placed<T> {
 pub enum LossReason {
     /// The ring buffer had no room: the reader was too slow, or it is small.
     RingFull,
-    /// The kernel skipped the program (see
-    /// [`crate::bpf::load::Attached::recursion_misses`]).
+    /// The kernel skipped the program, because the same program was preempted on that
+    /// CPU (raw tracepoints, Linux 7.0) or BPF was disabled there (classic ones).
     Skipped,
     /// The one who is told reads too slowly.
     SlowReader,

@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum WokenBy {
-    /// The caller, by [`WaitSet::record_external_wake`](super::WaitSet::record_external_wake).
+    /// A source outside of the library, which its caller has recorded.
     External,
     /// A record of the decisive ring.
     Ring,

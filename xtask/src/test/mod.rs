@@ -6,9 +6,16 @@
 mod foreign;
 mod tally;
 
-use std::process::Command;
+use std::{
+    process::Command,
+    sync::{Arc, atomic::AtomicBool},
+};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
+use signal_hook::{
+    consts::{SIGHUP, SIGINT, SIGQUIT},
+    flag,
+};
 
 use self::tally::Tally;
 use crate::{checkout, command, fuzz, parts::Parts, privilege::Privilege, setup, soak, vm};
@@ -49,6 +56,7 @@ const PACKAGES: [&str; 16] = [
 ];
 
 pub(crate) fn run(args: &Args) -> Result<()> {
+    inherit_no_ignored_signal()?;
     let privilege = Privilege::own();
     if privilege == Privilege::None {
         eprintln!("NOT ROOT, and no sudo: the tests against the running kernel cannot run\n");
@@ -103,6 +111,18 @@ const SOAK_TRIALS: u64 = 500;
 
 /// Seconds for each fuzz target.
 const FUZZ_SECONDS: u64 = 20;
+
+/// A shell ignores SIGINT and SIGQUIT for a job that it starts in the background, nohup
+/// SIGHUP, and every child inherits that: tests of these signals would fail. `exec` sets
+/// a signal that has a handler to its default, so this process handles them, as the
+/// default does.
+fn inherit_no_ignored_signal() -> Result<()> {
+    for signal in [SIGHUP, SIGINT, SIGQUIT] {
+        flag::register_conditional_default(signal, Arc::new(AtomicBool::new(true)))
+            .context("handle a signal")?;
+    }
+    Ok(())
+}
 
 /// One run of all tests.
 struct Run<'a> {
