@@ -1,7 +1,11 @@
 //! ARCHITECTURE.md's tables of rooms: every directory below each `src` has a row,
 //! and every row has a directory or a file.
 
-use std::{collections::BTreeSet, fs, io, path::Path};
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, Result, bail};
 
@@ -12,11 +16,10 @@ pub(super) fn check() -> Result<()> {
     let text = fs::read_to_string(checkout::root().join("ARCHITECTURE.md"))
         .context("read ARCHITECTURE.md")?;
     let named = named(&text);
-    let mut there = BTreeSet::new();
-    for source in sources(&text) {
-        directories(&checkout::root().join(source), source, &mut there)
-            .with_context(|| format!("list {source}"))?;
-    }
+    let files = checkout::files()?;
+    let there: BTreeSet<String> = sources(&text)
+        .flat_map(|source| directories(&files, source))
+        .collect();
     let missing = there
         .difference(&named)
         .map(|it| format!("no row for {it}"));
@@ -59,18 +62,17 @@ fn named(text: &str) -> BTreeSet<String> {
     named
 }
 
-/// Every directory below one, as a path below the checkout. Unit tests have no rooms
-/// of their own.
-fn directories(directory: &Path, name: &str, found: &mut BTreeSet<String>) -> io::Result<()> {
-    for entry in fs::read_dir(directory)? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() && entry.file_name() != "tests" {
-            let name = format!("{name}/{}", entry.file_name().to_string_lossy());
-            directories(&entry.path(), &name, found)?;
-            found.insert(name);
-        }
-    }
-    Ok(())
+/// Every directory below one that holds a file of the checkout, as a path below the
+/// checkout. Unit tests have no rooms of their own.
+fn directories(files: &[PathBuf], below: &str) -> BTreeSet<String> {
+    let below = Path::new(below);
+    let is_room = |it: &&Path| it.starts_with(below) && *it != below && !it.ends_with("tests");
+    files
+        .iter()
+        .flat_map(|file| file.ancestors().skip(1))
+        .filter(is_room)
+        .map(|it| it.to_string_lossy().into_owned())
+        .collect()
 }
 
 #[cfg(test)]

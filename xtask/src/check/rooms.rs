@@ -14,9 +14,9 @@ use anyhow::{Context, Result, bail};
 
 use crate::checkout;
 
-/// The directories that contain rooms. The BPF programs are a crate of their own.
-pub(super) const ROOTS: [&str; 9] = [
-    "probe-ebpf/src/bpf",
+/// The directories that contain rooms. The BPF programs are one room: the verifier sees
+/// one program, whatever file a function is in.
+pub(super) const ROOTS: [&str; 8] = [
     "probe-ebpf/src",
     "probe-user/src",
     "probe-daemon/src",
