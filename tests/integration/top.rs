@@ -37,7 +37,13 @@ fn top(terminal: &Terminal, args: &[&str]) -> Child {
 }
 
 fn is_top(display: &Display) -> bool {
-    display.is_alternate && display.has("probe top") && display.has("q quit")
+    display.screen.alternate_screen() && display.has("probe top") && display.has("q quit")
+}
+
+/// The cursor is behind a prompt. The prompts of earlier commands come back with the
+/// main screen and do not count.
+fn is_prompt(display: &Display) -> bool {
+    !display.screen.alternate_screen() && display.current_line() == "shell>"
 }
 
 fn ended(child: &mut Child) -> ExitStatus {
@@ -51,8 +57,10 @@ fn ended(child: &mut Child) -> ExitStatus {
 
 #[track_caller]
 fn is_as_before(terminal: &Terminal, before: &Modes) {
-    terminal.until("the other screen goes", |display| !display.is_alternate);
-    assert!(!terminal.shown().is_cursor_hidden);
+    terminal.until("the other screen goes", |display| {
+        !display.screen.alternate_screen()
+    });
+    assert!(!terminal.shown().screen.hide_cursor());
     assert_eq!(terminal.modes(), *before);
 }
 
@@ -126,7 +134,7 @@ fn ctrl_z_gives_the_terminal_back_to_the_shell_and_fg_goes_on() {
     applicable::needs_bpf();
     let terminal = Terminal::new(80, 24);
     let mut shell = start(&terminal, Command::new("sh").arg("-i"));
-    terminal.until("a prompt", |display| display.has("shell>"));
+    terminal.until("a prompt", is_prompt);
     let before = terminal.modes();
     let top = conditions::as_it_is(&["top"]);
     let top = top.get_program().to_str().expect("UTF-8").to_owned();
@@ -135,17 +143,13 @@ fn ctrl_z_gives_the_terminal_back_to_the_shell_and_fg_goes_on() {
         terminal.until("the screen", is_top);
         assert!(terminal.modes() != before);
         terminal.press("\u{1a}");
-        terminal.until("a prompt", |display| {
-            !display.is_alternate && display.has("shell>")
-        });
+        terminal.until("a prompt", is_prompt);
         is_as_before(&terminal, &before);
         terminal.press("fg\n");
     }
     terminal.until("the screen", is_top);
     terminal.press("q");
-    terminal.until("a prompt", |display| {
-        !display.is_alternate && display.has("shell>")
-    });
+    terminal.until("a prompt", is_prompt);
     is_as_before(&terminal, &before);
     terminal.press("exit 7\n");
     assert_eq!(ended(&mut shell).code(), Some(7));

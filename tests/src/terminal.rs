@@ -1,11 +1,13 @@
-//! A terminal of the test's own, and what a person would see on it.
+//! A pseudo-terminal for a program under test, and what a person would see on it.
 //!
-//! It understands what full-screen programs write: cursor movements, erasing,
-//! the alternate screen, the cursor's visibility. Colours are passed over.
+//! The crate `vt100` interprets what the program writes. This file opens the
+//! pseudo-terminal, reads it, and counts how often the alternate screen is switched,
+//! which `vt100` does not report.
 
 use std::{
     fs::File,
     io::{Read, Write},
+    num::NonZeroU16,
     os::fd::OwnedFd,
     sync::{Arc, Mutex, MutexGuard},
     thread,
@@ -14,12 +16,13 @@ use std::{
 use rustix::{
     fs::{Mode, OFlags, open},
     pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
-    termios::{Termios, Winsize, tcgetattr, tcsetwinsize},
+    termios::{Termios, Winsize, tcgetattr, tcgetwinsize, tcsetwinsize},
 };
+use vt100::{Parser, Screen};
 
 use crate::Deadline;
 
-/// Both ends of a terminal that is so large.
+/// Both ends of a pseudo-terminal of this size.
 #[must_use]
 pub fn pair(columns: u16, rows: u16) -> (File, OwnedFd) {
     let ours =
@@ -46,7 +49,7 @@ const fn size(columns: u16, rows: u16) -> Winsize {
     }
 }
 
-/// A terminal that somebody looks at.
+/// A terminal with a reader that keeps its display up to date.
 #[derive(Debug)]
 pub struct Terminal {
     ours: File,
@@ -55,19 +58,22 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    /// Nothing on it.
+    /// An empty terminal of this size.
     #[must_use]
     pub fn new(columns: u16, rows: u16) -> Self {
         let (ours, theirs) = pair(columns, rows);
-        let display = Arc::new(Mutex::new(Display::default()));
+        let mut emulator = Emulator::new(columns, rows);
+        let display = Arc::new(Mutex::new(emulator.display()));
         let mut reader = ours.try_clone().expect("a file descriptor");
         let shown = Arc::clone(&display);
         thread::spawn(move || {
             let mut bytes = [0; 4096];
-            // EIO once nobody has the other end open any more.
+            // The read fails with EIO once every descriptor of the other end is closed.
             while let Ok(count @ 1..) = reader.read(&mut bytes) {
-                let mut display = shown.lock().expect("nobody panics with it");
-                display.take(&bytes[..count]);
+                let size = tcgetwinsize(&reader).expect("a pty");
+                emulator.resize(size.ws_col, size.ws_row);
+                emulator.take(&bytes[..count]);
+                *shown.lock().expect("no holder panics") = emulator.display();
             }
         });
         Self {
@@ -83,36 +89,36 @@ impl Terminal {
         self.theirs.try_clone().expect("a file descriptor")
     }
 
-    /// Somebody presses keys.
+    /// Presses keys.
     pub fn press(&self, keys: &str) {
         let mut ours = &self.ours;
         ours.write_all(keys.as_bytes()).expect("a pty");
     }
 
-    /// Somebody changes the size of the window.
+    /// Changes the size of the window.
     pub fn resize(&self, columns: u16, rows: u16) {
         tcsetwinsize(&self.ours, size(columns, rows)).expect("a pty");
     }
 
-    /// Nobody reads what it is told until this is dropped, so that it soon takes
-    /// nothing more.
+    /// While the guard lives, the terminal is not read, so that its queue fills and
+    /// writers of the other end block.
     pub fn look_away(&self) -> MutexGuard<'_, Display> {
-        self.display.lock().expect("nobody panics with it")
+        self.display.lock().expect("no holder panics")
     }
 
-    /// How it treats what is pressed.
+    /// How the terminal treats what is pressed.
     #[must_use]
     pub fn modes(&self) -> Modes {
         Modes::of(&tcgetattr(&self.theirs).expect("a terminal"))
     }
 
-    /// What is on it now.
+    /// What the terminal shows now.
     #[must_use]
     pub fn shown(&self) -> Display {
-        self.display.lock().expect("nobody panics with it").clone()
+        self.display.lock().expect("no holder panics").clone()
     }
 
-    /// Returns when it shows what is waited for.
+    /// Returns when the display is as expected.
     pub fn until(&self, what: &str, mut is_it: impl FnMut(&Display) -> bool) {
         let deadline = Deadline::start();
         loop {
@@ -153,28 +159,28 @@ impl Modes {
 }
 
 /// What a person sees.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Display {
-    /// Characters by row and column, both from 0.
-    rows: Vec<Vec<char>>,
-    row: usize,
-    column: usize,
-    /// Whether the other screen is shown, which leaves no trace.
-    pub is_alternate: bool,
-    /// How often that changed.
+    /// The cells, the cursor, and which of the two screens is shown.
+    pub screen: Screen,
+    /// How often a program switched to the alternate screen or back. A switch to the
+    /// screen that is already shown counts as well.
     pub switches: usize,
-    /// Whether the cursor is hidden.
-    pub is_cursor_hidden: bool,
-    pending: Vec<u8>,
 }
 
 impl Display {
-    /// Without what is blank at their ends.
+    /// The lines from top to bottom, without the blanks at their ends.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
-        let rows = self.rows.iter();
-        rows.map(|row| row.iter().collect::<String>().trim_end().to_owned())
-            .collect()
+        let rows = self.screen.rows(0, self.screen.size().1.get());
+        rows.map(|row| row.trim_end().to_owned()).collect()
+    }
+
+    /// The line of the cursor.
+    #[must_use]
+    pub fn current_line(&self) -> String {
+        let row = usize::from(self.screen.cursor_position().0);
+        self.lines().swap_remove(row)
     }
 
     /// Whether a text stands in one line.
@@ -182,94 +188,51 @@ impl Display {
     pub fn has(&self, text: &str) -> bool {
         self.lines().iter().any(|line| line.contains(text))
     }
+}
+
+/// The start of the sequence that switches the alternate screen on or off.
+const SWITCH: &[u8] = b"\x1b[?1049";
+
+/// Turns what a program writes into a display.
+struct Emulator {
+    parser: Parser,
+    switches: usize,
+    /// The last bytes, which may be the start of a switch.
+    tail: Vec<u8>,
+}
+
+impl Emulator {
+    fn new(columns: u16, rows: u16) -> Self {
+        Self {
+            parser: Parser::new(extent(rows), extent(columns), 0),
+            switches: 0,
+            tail: Vec::new(),
+        }
+    }
+
+    fn resize(&mut self, columns: u16, rows: u16) {
+        self.parser.set_size(extent(rows), extent(columns));
+    }
 
     fn take(&mut self, bytes: &[u8]) {
-        self.pending.extend_from_slice(bytes);
-        let pending = std::mem::take(&mut self.pending);
-        let mut rest = pending.as_slice();
-        while !rest.is_empty() {
-            match self.step(rest) {
-                Some(taken) => rest = &rest[taken..],
-                None => break,
-            }
-        }
-        self.pending = rest.to_vec();
+        self.parser.process(bytes);
+        self.tail.extend_from_slice(bytes);
+        let parts = self.tail.windows(SWITCH.len());
+        self.switches += parts.filter(|part| *part == SWITCH).count();
+        let done = self.tail.len().saturating_sub(SWITCH.len() - 1);
+        self.tail.drain(..done);
     }
 
-    /// How many bytes were understood; `None` if some are still to come.
-    fn step(&mut self, bytes: &[u8]) -> Option<usize> {
-        match bytes[0] {
-            0x1b => self.escape(bytes),
-            b'\r' => {
-                self.column = 0;
-                Some(1)
-            }
-            b'\n' => {
-                self.row += 1;
-                Some(1)
-            }
-            0x08 => {
-                self.column = self.column.saturating_sub(1);
-                Some(1)
-            }
-            0..0x20 | 0x7f => Some(1),
-            first => {
-                let length = match first {
-                    0..0x80 => 1,
-                    0x80..0xe0 => 2,
-                    0xe0..0xf0 => 3,
-                    _ => 4,
-                };
-                let text = String::from_utf8_lossy(bytes.get(..length)?).into_owned();
-                text.chars().for_each(|char| self.put(char));
-                Some(length)
-            }
+    fn display(&self) -> Display {
+        Display {
+            screen: self.parser.screen().clone(),
+            switches: self.switches,
         }
     }
+}
 
-    fn put(&mut self, char: char) {
-        if self.rows.len() <= self.row {
-            self.rows.resize(self.row + 1, Vec::new());
-        }
-        let row = &mut self.rows[self.row];
-        if row.len() <= self.column {
-            row.resize(self.column + 1, ' ');
-        }
-        row[self.column] = char;
-        self.column += 1;
-    }
-
-    fn escape(&mut self, bytes: &[u8]) -> Option<usize> {
-        if *bytes.get(1)? != b'[' {
-            return Some(2);
-        }
-        let length = bytes[2..]
-            .iter()
-            .position(|byte| (0x40..0x7f).contains(byte))?;
-        let parameters = String::from_utf8_lossy(&bytes[2..2 + length]).into_owned();
-        self.control(bytes[2 + length], &parameters);
-        Some(3 + length)
-    }
-
-    fn control(&mut self, last: u8, parameters: &str) {
-        let mut numbers = parameters.split(';').map(|it| it.parse().unwrap_or(1));
-        match (last, parameters) {
-            (b'H', _) => {
-                self.row = numbers.next().unwrap_or(1).max(1) - 1;
-                self.column = numbers.next().unwrap_or(1).max(1) - 1;
-            }
-            (b'J', _) => self.rows.clear(),
-            (b'h', "?1049") => self.switch(true),
-            (b'l', "?1049") => self.switch(false),
-            (b'h', "?25") => self.is_cursor_hidden = false,
-            (b'l', "?25") => self.is_cursor_hidden = true,
-            _ => {}
-        }
-    }
-
-    fn switch(&mut self, to_alternate: bool) {
-        self.is_alternate = to_alternate;
-        self.switches += 1;
-        self.rows.clear();
-    }
+/// How many cells of an edge are kept. A test may claim a window of 65,535 rows and
+/// columns, and that many cells would not fit into memory.
+fn extent(claimed: u16) -> NonZeroU16 {
+    NonZeroU16::new(claimed.min(256)).unwrap_or(NonZeroU16::MIN)
 }
