@@ -1,18 +1,20 @@
 //! Writes the man pages into a directory: `cargo run --example man -- DIR`.
 //!
-//! An example, so that the binary that ships carries no page renderer. What
-//! the pages say is the text of `--help`; here it gets its roff.
+//! It is an example, so that the binary that ships carries no page renderer. The text
+//! of a page is the text of `--help`.
 
 use std::{
     env,
     error::Error,
-    fs,
-    io::{self, Write},
+    fs, io,
     path::{Path, PathBuf},
 };
 
 use clap::Command;
-use clap_mangen::Man;
+use clap_mangen::{
+    Man,
+    roff::{Roff, bold, roman},
+};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let directory = env::args_os().nth(1).map(PathBuf::from);
@@ -28,28 +30,44 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 fn write_page(directory: &Path, whole: &Command, of: &Command) -> io::Result<()> {
     let name = page_name(of);
-    let man = Man::new(of.clone());
     let version = whole.get_version().unwrap_or_default();
+    let man = Man::new(with_help_texts(of))
+        .title(name.to_uppercase())
+        // A page is as old as its version. clap_mangen would omit an empty date, and
+        // the next argument of .TH would take its place.
+        .date("\"\"")
+        .source(format!("probe {version}"))
+        .manual("probe");
     let mut page = Vec::new();
-    // No date: the page is as old as the version.
-    writeln!(
-        page,
-        ".TH {} 1 \"\" \"probe {version}\" \"probe\"",
-        name.to_uppercase()
-    )?;
-    write_name(&mut page, of)?;
-    write_synopsis(&mut page, of)?;
+    man.render_title(&mut page)?;
+    man.render_name_section(&mut page)?;
+    man.render_synopsis_section(&mut page)?;
     man.render_description_section(&mut page)?;
     man.render_options_section(&mut page)?;
     if of.has_subcommands() {
         man.render_subcommands_section(&mut page)?;
-    } else if let Some(notes) = of.get_after_long_help().or_else(|| of.get_after_help()) {
-        writeln!(page, ".SH NOTES\n{}", escape(&notes.to_string()))?;
+    } else {
+        notes(of).to_writer(&mut page)?;
     }
-    write_exit_status(&mut page, whole)?;
-    write_see_also(&mut page, whole, &name)?;
+    exit_status(whole).to_writer(&mut page)?;
+    see_also(whole, &name).to_writer(&mut page)?;
     let page = emphasise(&String::from_utf8_lossy(&page));
-    fs::write(directory.join(format!("{name}.1")), page)
+    fs::write(directory.join(man.get_filename()), page)
+}
+
+/// The command with the texts of `--help` where `clap_mangen` would use others: the name
+/// section gets the first line of the long help, and the synopsis the usage, which names
+/// the values.
+fn with_help_texts(of: &Command) -> Command {
+    let usage = of.clone().render_usage().to_string();
+    let command = of
+        .clone()
+        .override_usage(usage.trim_start_matches("Usage:").to_owned());
+    let long = of.get_long_about().map(ToString::to_string);
+    match long.as_deref().and_then(|long| long.lines().next()) {
+        Some(line) => command.about(line.trim_end_matches('.').to_owned()),
+        None => command,
+    }
 }
 
 /// `probe`, `probe-wait`.
@@ -60,84 +78,61 @@ fn page_name(command: &Command) -> String {
         .to_owned()
 }
 
-/// The first line of the help, as `whatis` lists it.
-fn write_name(page: &mut impl Write, command: &Command) -> io::Result<()> {
-    let about = command.get_long_about().or_else(|| command.get_about());
-    let about = about.map(ToString::to_string).unwrap_or_default();
-    let about = about
-        .lines()
-        .next()
-        .unwrap_or_default()
-        .trim_end_matches('.');
-    let name = page_name(command);
-    writeln!(page, ".SH NAME\n{} \\- {}", escape(&name), escape(about))
-}
-
-/// As `--help` has it, which names the values.
-fn write_synopsis(page: &mut impl Write, command: &Command) -> io::Result<()> {
-    let usage = command.clone().render_usage().to_string();
-    let lines: Vec<_> = usage
-        .trim_start_matches("Usage:")
-        .lines()
-        .map(|line| escape(line.trim()))
-        .collect();
-    writeln!(page, ".SH SYNOPSIS\n{}", lines.join("\n.br\n"))
+/// The text below the options. `clap_mangen` would name the section EXTRA.
+fn notes(command: &Command) -> Roff {
+    let notes = command.get_after_long_help();
+    let mut roff = Roff::new();
+    if let Some(notes) = notes.or_else(|| command.get_after_help()) {
+        roff.control("SH", ["NOTES"])
+            .text([roman(notes.to_string())]);
+    }
+    roff
 }
 
 /// The table at the end of `probe --help`, which holds for every verb.
-fn write_exit_status(page: &mut impl Write, whole: &Command) -> io::Result<()> {
+fn exit_status(whole: &Command) -> Roff {
     let table = whole
         .get_after_help()
         .map(ToString::to_string)
         .unwrap_or_default();
-    writeln!(page, ".SH \"EXIT STATUS\"")?;
+    let mut roff = Roff::new();
+    roff.control("SH", ["EXIT STATUS"]);
     for line in table.lines() {
         if let Some((code, meaning)) = line.trim().split_once("  ") {
-            writeln!(
-                page,
-                ".TP\n\\fB{}\\fR\n{}",
-                escape(code),
-                escape(meaning.trim())
-            )?;
+            roff.control("TP", [])
+                .text([bold(code)])
+                .text([roman(meaning.trim())]);
         }
     }
-    Ok(())
+    roff
 }
 
-fn write_see_also(page: &mut impl Write, whole: &Command, own: &str) -> io::Result<()> {
-    let pages: Vec<_> = [whole]
-        .into_iter()
-        .chain(whole.get_subcommands())
-        .filter(|command| !command.is_hide_set())
-        .map(page_name)
-        .filter(|name| name != own)
-        .map(|name| format!("\\fB{}\\fR(1)", escape(&name)))
-        .collect();
-    writeln!(page, ".SH \"SEE ALSO\"\n{}", pages.join(", "))
+fn see_also(whole: &Command, own: &str) -> Roff {
+    let mut pages = Vec::new();
+    let commands = [whole].into_iter().chain(whole.get_subcommands());
+    for command in commands.filter(|command| !command.is_hide_set()) {
+        let name = page_name(command);
+        if name != own {
+            let before = if pages.is_empty() { "" } else { ", " };
+            pages.extend([roman(before), bold(name), roman("(1)")]);
+        }
+    }
+    let mut roff = Roff::new();
+    roff.control("SH", ["SEE ALSO"]).text(pages);
+    roff
 }
 
-fn escape(text: &str) -> String {
-    text.replace('\\', "\\e")
-        .replace('-', "\\-")
-        .replace('\'', "\\(aq")
-}
-
-/// Words between backticks become bold, names of values lose their brackets.
+/// Words between backticks become bold, names of values lose their brackets. This
+/// edits the finished page, because `clap_mangen` escapes all text that it is given and
+/// always writes the brackets.
 fn emphasise(page: &str) -> String {
-    let mut bold = false;
-    page.replace("\\fI<", "\\fI")
-        .replace(">\\fR", "\\fR")
-        .chars()
-        .map(|c| match c {
-            '`' => {
-                bold = !bold;
-                if bold {
-                    "\\fB".to_owned()
-                } else {
-                    "\\fR".to_owned()
-                }
-            }
-            c => c.to_string(),
-        })
-        .collect()
+    let page = page.replace("\\fI<", "\\fI").replace(">\\fR", "\\fR");
+    let fonts = ["\\fB", "\\fR"].into_iter().cycle();
+    let mut parts = page.split('`');
+    let mut result = parts.next().unwrap_or_default().to_owned();
+    for (part, font) in parts.zip(fonts) {
+        result.push_str(font);
+        result.push_str(part);
+    }
+    result
 }
