@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::{
     machine::Machine,
+    process,
     report::{Figure, RATIO, Report},
     rounds::{self, Sandwich},
     stats::Estimate,
@@ -98,6 +99,7 @@ fn start(bench: &Bench) -> Result<[Figure; 2]> {
 
 /// What an exit costs in the kernel.
 fn cost(bench: &Bench) -> Result<[Figure; 1]> {
+    let _kept = process::keep_run_times()?;
     let turn = |tool| in_kernel::turn(bench, tool, Ending::Exit);
     let rounds = rounds::run("in-kernel cost", bench.rounds, |_| between(turn))?;
     Ok([ratio("in-kernel cost of an exit", &rounds, Turn::cost_us)])

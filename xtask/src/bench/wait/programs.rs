@@ -88,16 +88,19 @@ impl Backend {
 
 impl Programs {
     pub(super) fn build() -> Result<Self> {
-        // Ours as they ship.
-        command::run(checkout::cargo().args([
-            "build",
-            "--quiet",
-            "--release",
-            "--package=probe-cli",
-            "--package=probe-tests",
-            "--bin=probe",
-            "--bin=bell",
-        ]))?;
+        // One by one: built together with the tests, the command would have features that
+        // it does not ship with.
+        for (package, program) in [("probe-cli", "probe"), ("probe-tests", "bell")] {
+            command::run(checkout::cargo().args([
+                "build",
+                "--quiet",
+                "--release",
+                "--package",
+                package,
+                "--bin",
+                program,
+            ]))?;
+        }
         Ok(Self {
             probe: checkout::probe(),
             bell: checkout::target().join("release/bell"),
