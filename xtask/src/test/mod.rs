@@ -77,15 +77,10 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     );
     run.cargo_test(
         "objects",
-        checkout::cargo().args([
-            "test",
-            "-p",
-            "probe-user",
-            "-p",
-            "probe-daemon",
-            "--test",
-            "*",
-        ]),
+        checkout::cargo()
+            .args(["test", "-p", "probe-user", "-p", "probe-daemon"])
+            .args(["--features", "probe-user/unstable,probe-daemon/unstable"])
+            .args(["--test", "*"]),
         &[],
     );
     run.cargo_test(
