@@ -97,9 +97,12 @@ fn is_as_printed(stat: &[u8]) -> bool {
     let [b' ', b'A'..=b'Z' | b'a'..=b'z', b' ', numbers @ ..] = tail else {
         return false;
     };
+    // No kernel prints `-0`, which procfs takes for a number and a parser of an unsigned
+    // field does not.
     let number = |it: &[u8]| {
         let digits = it.strip_prefix(b"-").unwrap_or(it);
-        !digits.is_empty() && digits.iter().all(u8::is_ascii_digit)
+        let is_negative_zero = digits.len() < it.len() && digits.starts_with(b"0");
+        !is_negative_zero && !digits.is_empty() && digits.iter().all(u8::is_ascii_digit)
     };
     numbers.split(|&it| it == b' ').all(number)
 }
