@@ -1,4 +1,4 @@
-//! Values whose drop takes long, dropped on a thread of their own.
+//! Drops a value on a separate thread, because closing it takes long.
 //!
 //! Closing an inotify instance with a live watch waits for a kernel worker (15 ms,
 //! up to 60), closing the link of a raw tracepoint for an RCU grace period: no task
@@ -9,7 +9,7 @@ use std::{
     thread,
 };
 
-/// See the module.
+/// A value that a separate thread drops.
 #[derive(Debug)]
 pub(crate) struct ClosedOnThread<T: Send + 'static>(Option<T>);
 

@@ -56,7 +56,7 @@ impl<W: Write> Out<W> {
         Ok(())
     }
 
-    /// Discards everything from now on: for a command whose exit code matters though
+    /// Discards all further output: the exit code of a command matters even if
     /// the reader of stdout has gone.
     pub fn discard_output(&mut self) {
         self.discards = true;

@@ -68,7 +68,7 @@ pub enum OpenError {
     OpenCgroup {
         /// Which cgroup.
         path: PathBuf,
-        /// Why.
+        /// The error of the open.
         #[source]
         source: io::Error,
     },

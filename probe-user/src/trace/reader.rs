@@ -99,7 +99,7 @@ impl Pacing {
     }
 }
 
-/// See the module. Dropping it detaches the programs.
+/// Reads the stream of attached programs. Dropping the reader detaches them.
 pub struct StreamReader {
     ring: AsyncFd<Stream>,
     attached: Attached,
@@ -134,7 +134,7 @@ impl StreamReader {
         poll_fn(|context| self.poll_due(context)).await
     }
 
-    /// The same for a hand-written future.
+    /// [`StreamReader::due`] for a future that is polled by hand.
     pub(crate) fn poll_due(&mut self, context: &mut Context<'_>) -> Poll<Result<(), StreamError>> {
         if let Poll::Ready(ready) = self.ring.poll_read_ready(context) {
             ready.map_err(StreamError::Wait)?.clear_ready();

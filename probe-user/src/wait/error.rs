@@ -17,7 +17,7 @@ pub enum WaitError {
     Arm {
         /// The target, such as `cgroup /sys/fs/cgroup/a`.
         target: String,
-        /// Why.
+        /// The error of the system call.
         #[source]
         source: io::Error,
     },
@@ -26,7 +26,7 @@ pub enum WaitError {
     Look {
         /// The target.
         target: String,
-        /// Why.
+        /// The error of the system call.
         #[source]
         source: io::Error,
     },

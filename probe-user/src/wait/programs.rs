@@ -13,7 +13,7 @@ use crate::{
     model::CgroupId,
 };
 
-/// See the module. Empty until they are attached, and again when they break.
+/// The attached programs; `None` before they are attached, and after their ring has failed.
 #[derive(Default)]
 pub(super) struct Programs(Mutex<Option<Attached>>);
 
@@ -57,7 +57,7 @@ impl Programs {
         }
     }
 
-    /// What was dropped or skipped so far; `None` if that is not known.
+    /// Number of records dropped and runs skipped so far; `None` if the counters cannot be read.
     pub(super) fn losses(&self) -> Option<u64> {
         let mut attached = self.lock();
         let attached = attached.as_mut()?;

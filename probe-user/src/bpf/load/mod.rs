@@ -145,7 +145,7 @@ pub fn load(plan: &Plan) -> Result<(Attached, Rings), LoadError> {
     Ok((attached, rings))
 }
 
-/// The same on a thread of its own, because it takes tens of milliseconds. The
+/// [`load`] on a separate thread, because loading takes tens of milliseconds. The
 /// receiver resolves with an error if no thread can be started.
 pub(crate) fn load_on_thread(
     plan: Plan,
