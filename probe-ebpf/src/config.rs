@@ -1,7 +1,7 @@
 //! Globals that the loader sets before the programs are verified.
 //!
-//! The verifier knows them as constants: a filter that is off and a field that
-//! this kernel does not have cost nothing at run time.
+//! The verifier knows them as constants, so a filter that is off and a field that
+//! this kernel lacks cost nothing at run time.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -12,38 +12,38 @@ pub const OFFSETS_SYMBOL: &str = "OFFSETS";
 /// Symbol of the [`Filter`] global.
 pub const FILTER_SYMBOL: &str = "FILTER";
 
-/// Entries of the hierarchy rank table. A v1 hierarchy id beyond it is ranked
-/// last, not lost.
+/// Entries of the hierarchy rank table. A v1 hierarchy with a larger id has the
+/// last rank.
 pub const HIERARCHIES: usize = 32;
 /// Slots of the cgroup array for in-kernel subtree filters.
 pub const CGROUP_SLOTS: u32 = 8;
 
-/// Controllers whose v1 cgroup is the first answer to "which cgroup", as
-/// `enum cgroup_subsys_id` calls them, best first.
+/// Controllers that name the cgroup of a task on v1, best first, as
+/// `enum cgroup_subsys_id` calls them.
 pub const CONTROLLERS: [&str; 3] = ["pids_cgrp_id", "memory_cgrp_id", "freezer_cgrp_id"];
 
 /// [`Filter::flags`]: report every task, not only the last of its group.
 pub const FILTER_THREADS: u32 = 1 << 0;
-/// [`Filter::flags`]: only if the status is not `exited, 0`.
+/// [`Filter::flags`]: only tasks with a status other than `exited, 0`.
 pub const FILTER_FAILED: u32 = 1 << 1;
-/// [`Filter::flags`]: only if a signal ended it.
+/// [`Filter::flags`]: only tasks that a signal ended.
 pub const FILTER_SIGNALED: u32 = 1 << 2;
 /// [`Filter::flags`]: only out-of-memory victims.
 pub const FILTER_OOM: u32 = 1 << 3;
-/// [`Filter::flags`]: only [`Filter::uid`].
+/// [`Filter::flags`]: only tasks of [`Filter::uid`].
 pub const FILTER_UID: u32 = 1 << 4;
 /// [`Filter::flags`]: only thread groups in the pid set.
 pub const FILTER_PIDS: u32 = 1 << 5;
 /// [`Filter::flags`]: only ages within the two bounds.
 pub const FILTER_AGE: u32 = 1 << 6;
 
-/// Values of the map of watched cgroups: what `populated` became last.
+/// Values of the map of watched cgroups: the last value of `populated`.
 pub mod occupancy {
-    /// It has not changed since the watch began.
+    /// `populated` has not changed since the watch began.
     pub const UNCHANGED: u32 = 0;
     /// The subtree lost its last task.
     pub const EMPTY: u32 = 1;
-    /// It got its first one.
+    /// The subtree got its first task.
     pub const POPULATED: u32 = 2;
 }
 
@@ -53,9 +53,9 @@ pub mod occupancy {
 pub struct Filter {
     /// `FILTER_` flags.
     pub flags: u32,
-    /// See [`FILTER_UID`].
+    /// The user that [`FILTER_UID`] selects.
     pub uid: u32,
-    /// How many slots of the cgroup array are set; 0: every cgroup.
+    /// Number of slots of the cgroup array that are set; 0: every cgroup.
     pub cgroup_slots: u32,
     /// Unread bytes in the stream ring at which its reader is woken.
     pub wake_bytes: u32,
@@ -63,7 +63,7 @@ pub struct Filter {
     pub min_age_ns: u64,
     /// Greatest age in nanoseconds; see [`FILTER_AGE`].
     pub max_age_ns: u64,
-    /// Hierarchy of which every exit names its cgroup besides the usual one;
+    /// Hierarchy for which every record has the cgroup besides the usual one;
     /// [`UNKNOWN`]: none.
     pub hierarchy: u32,
     /// Always 0.
@@ -93,19 +93,19 @@ macro_rules! offsets {
             $($(#[$doc])* #[doc = concat!("`", $strct, ".", $member, "`")] pub $field: u32,)*
             /// `sizeof(struct upid)`, the stride of `pid.numbers`.
             pub upid_bytes: u32,
-            /// For how many ticks after a notification of `cgroup.events` the
-            /// kernel puts off the next: 10 ms, rounded up. Set from the clock's
-            /// resolution, not from BTF; [`UNKNOWN`]: for ever.
+            /// Number of ticks for which the kernel delays the next notification of
+            /// `cgroup.events`: 10 ms, rounded up. Set from the clock's resolution,
+            /// not from BTF; [`UNKNOWN`]: for ever.
             pub notify_interval_ticks: u32,
             /// Where `css_set.subsys` has the state of the controllers
             /// [`CONTROLLERS`]; [`UNKNOWN`] where the kernel lacks one.
             pub css_set_subsys: [u32; CONTROLLERS.len()],
-            /// Rank of each hierarchy as an answer to "which cgroup": the
-            /// smallest wins. Set from the mount table, not from BTF.
+            /// Rank of each hierarchy: the one with the smallest rank names the
+            /// cgroup of a task. Set from the mount table, not from BTF.
             pub hierarchy_rank: [u8; HIERARCHIES],
         }
 
-        /// No member known.
+        /// [`Offsets`] without a single known member.
         pub const OFFSETS_UNKNOWN: Offsets = Offsets {
             $($field: UNKNOWN,)*
             upid_bytes: UNKNOWN,
@@ -131,7 +131,7 @@ offsets! {
     task_parent = "task_struct"."parent",
     /// Not 0 while traced.
     task_ptrace = "task_struct"."ptrace",
-    /// The task that stands for its group, alive or zombie.
+    /// The task that represents its group, alive or zombie.
     task_group_leader = "task_struct"."group_leader",
     /// Objective credentials: those that `/proc/PID/status` shows.
     task_real_cred = "task_struct"."real_cred",
@@ -169,25 +169,25 @@ offsets! {
     signal_flags = "signal_struct"."flags",
     /// Raw wait status of the group.
     signal_group_exit_code = "signal_struct"."group_exit_code",
-    /// Of released tasks.
+    /// User time of released tasks.
     signal_utime = "signal_struct"."utime",
-    /// Of released tasks.
+    /// System time of released tasks.
     signal_stime = "signal_struct"."stime",
-    /// Of released tasks.
+    /// Exact run time of released tasks.
     signal_sum_sched_runtime = "signal_struct"."sum_sched_runtime",
     /// List of the tasks that have not been released.
     signal_thread_head = "signal_struct"."thread_head",
-    /// In pages; up to date at the exit tracepoint of the last task.
+    /// Largest resident set in pages; up to date at the exit tracepoint of the last task.
     signal_maxrss = "signal_struct"."maxrss",
     /// The v2 cgroup.
     css_set_dfl_cgrp = "css_set"."dfl_cgrp",
-    /// State by controller, a pointer each.
+    /// One pointer for each controller, to the controller's state.
     css_set_subsys_array = "css_set"."subsys",
     /// The cgroup that a controller's state belongs to.
     css_cgroup = "cgroup_subsys_state"."cgroup",
     /// One link for each mounted hierarchy.
     css_set_cgrp_links = "css_set"."cgrp_links",
-    /// The cgroup of that hierarchy.
+    /// The cgroup in the hierarchy of the link.
     link_cgrp = "cgrp_cset_link"."cgrp",
     /// Node of `css_set.cgrp_links`.
     link_cgrp_link = "cgrp_cset_link"."cgrp_link",
@@ -207,7 +207,7 @@ offsets! {
     pid_level = "pid"."level",
     /// One `upid` for each level.
     pid_numbers = "pid"."numbers",
-    /// The number in that namespace.
+    /// The pid in that namespace.
     upid_nr = "upid"."nr",
     /// The namespace.
     upid_ns = "upid"."ns",
@@ -221,13 +221,13 @@ offsets! {
     siginfo_si_code = "kernel_siginfo"."si_code",
     /// The user namespace.
     cred_user_ns = "cred"."user_ns",
-    /// 0 for the initial one.
+    /// Depth of the user namespace; 0 for the initial one.
     user_ns_level = "user_namespace"."level",
-    /// The one that it was made in.
+    /// The namespace in which this one was created.
     user_ns_parent = "user_namespace"."parent",
-    /// Who made it.
+    /// Effective uid of the process that created the namespace.
     user_ns_owner = "user_namespace"."owner",
 }
 
-/// Bytes of the offset fields that come from BTF, before `upid_bytes`.
+/// Number of the offset fields that come from BTF, before `upid_bytes`.
 pub const MEMBER_COUNT: usize = MEMBERS.len();

@@ -1,4 +1,5 @@
-//! Slots of the per-CPU counter map: what the kernel half did and could not do.
+//! Slots of the per-CPU counter map: records that the BPF programs wrote, and
+//! what they had to leave out.
 //!
 //! Every slot is a `u64` that only grows. Userspace sums the CPUs.
 
@@ -15,9 +16,10 @@ pub const SIGNAL_UNRECORDED: u32 = 4;
 /// Out-of-memory victims that could not be remembered (map update refused).
 pub const OOM_UNRECORDED: u32 = 5;
 /// New cgroups and moves between cgroups for which the stream ring had no room.
-/// Counted apart: they can be looked up again, an exit cannot.
+/// They have a counter of their own because userspace can look them up again,
+/// and an exit it cannot.
 pub const CGROUP_DROPPED: u32 = 6;
-/// Changes of a watched cgroup that could not be kept (map update refused).
+/// Changes of a watched cgroup that could not be stored (map update refused).
 pub const OCCUPANCY_UNRECORDED: u32 = 7;
-/// How many slots there are.
+/// Number of slots.
 pub const COUNT: u32 = 8;

@@ -1,8 +1,8 @@
 //! Records as they lie in the ring buffers, in the byte order of the machine.
 //!
-//! Fixed-width integers and byte arrays only. A field that the kernel half
-//! could not read holds the sentinel named at the field; kinds and flags are
-//! integers here and become enums in userspace.
+//! The records consist of fixed-width integers and byte arrays. A field that the
+//! BPF programs could not read holds the sentinel named at the field. Kinds and
+//! flags are integers here and become enums in userspace.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -12,7 +12,7 @@ pub const KIND_EXIT: u32 = 1;
 pub const KIND_FORK: u32 = 2;
 /// [`Header::kind`] of an [`Exec`].
 pub const KIND_EXEC: u32 = 3;
-/// [`Header::kind`] of a [`CgroupChange`]: the subtree holds no task any more.
+/// [`Header::kind`] of a [`CgroupChange`]: the subtree lost its last task.
 pub const KIND_CGROUP_EMPTY: u32 = 4;
 /// [`Header::kind`] of a [`CgroupChange`]: the directory was removed.
 pub const KIND_CGROUP_REMOVED: u32 = 5;
@@ -21,7 +21,7 @@ pub const KIND_CGROUP_MADE: u32 = 6;
 /// [`Header::kind`] of an [`Attach`].
 pub const KIND_ATTACH: u32 = 7;
 
-/// A `u32` that could not be read: pid, uid, hierarchy.
+/// Sentinel of a `u32` that could not be read: pid, uid, hierarchy.
 pub const UNKNOWN: u32 = u32::MAX;
 
 /// Bytes of `task_struct.comm`, the closing NUL included.
@@ -31,7 +31,7 @@ pub const ARGS_BYTES: usize = 1024;
 /// Path bytes that a [`CgroupMade`] carries at most.
 pub const PATH_BYTES: usize = 1024;
 
-/// [`Exit::flags`]: the last task of its thread group.
+/// [`Exit::flags`]: the task is the last of its thread group.
 pub const EXIT_GROUP_DEAD: u32 = 1 << 0;
 /// [`Exit::flags`]: the task is the group leader (tid = tgid).
 pub const EXIT_LEADER: u32 = 1 << 1;
@@ -54,10 +54,10 @@ pub const SENDER_EXITING: u32 = 1 << 2;
 pub const SENDER_NS_INIT: u32 = 1 << 3;
 /// [`Killer::flags`]: the sending task traces the target.
 pub const SENDER_IS_TRACER: u32 = 1 << 4;
-/// [`Killer::flags`]: with this signal the target began to end.
+/// [`Killer::flags`]: the target was ending right after this signal.
 pub const SIGNAL_KILLED: u32 = 1 << 5;
 
-/// What every record starts with.
+/// The start of every record.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 pub struct Header {
@@ -65,8 +65,9 @@ pub struct Header {
     pub kind: u32,
     /// The CPU that wrote the record.
     pub cpu: u32,
-    /// Exits and starts (decisive ring: everything) that this CPU had dropped by then. A reader that
-    /// saw a smaller number before knows how many are missing, and where.
+    /// Exits and starts (in the decisive ring: all records) that this CPU had dropped
+    /// by then. A reader that saw a smaller number before knows how many are missing,
+    /// and where.
     pub dropped: u64,
     /// `CLOCK_BOOTTIME` when the hook ran, in nanoseconds.
     pub boottime_ns: u64,
@@ -99,10 +100,10 @@ pub struct Task {
     /// Inode number of that pid namespace; 0 unknown.
     pub pid_ns: u32,
     /// Owner of the group leader's user namespace, a uid in the initial one;
-    /// [`UNKNOWN`] also for the initial one itself.
+    /// [`UNKNOWN`] also for the initial namespace itself.
     pub user_ns_owner: u32,
     /// Owner of that namespace's ancestor directly below the initial one;
-    /// [`UNKNOWN`] as above.
+    /// [`UNKNOWN`] also for the initial namespace itself.
     pub user_ns_top_owner: u32,
     /// Always 0.
     pub reserved: u32,
@@ -131,20 +132,20 @@ pub struct Killer {
     pub comm: [u8; COMM_BYTES],
 }
 
-/// Value of the map of those whom the out-of-memory killer chose.
+/// Value of the map of processes that the out-of-memory killer chose.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 pub struct OomMark {
     /// Start of the victim's group in `CLOCK_BOOTTIME` nanoseconds; 0 where the
-    /// kernel gave no more than a tid.
+    /// kernel passed only a tid.
     pub start_boottime_ns: u64,
-    /// When it was chosen, in `CLOCK_BOOTTIME` nanoseconds.
+    /// Time of the choice in `CLOCK_BOOTTIME` nanoseconds.
     pub marked_boottime_ns: u64,
 }
 
 impl OomMark {
-    /// Whether it is the mark of a process that began then, not of somebody who
-    /// had the number before.
+    /// Whether the mark belongs to a process with this start time, and not to an
+    /// earlier process with the same pid.
     #[must_use]
     pub const fn is_of(&self, start_boottime_ns: u64) -> bool {
         if self.start_boottime_ns == 0 {
@@ -161,7 +162,7 @@ impl OomMark {
 pub struct Exit {
     /// Kind [`KIND_EXIT`].
     pub header: Header,
-    /// Who exits.
+    /// The task that exits.
     pub task: Task,
     /// Raw wait status: of the thread group if it is dead, else of the task.
     pub exit_code: u32,
@@ -195,13 +196,13 @@ pub struct Fork {
 pub struct Exec {
     /// Kind [`KIND_EXEC`].
     pub header: Header,
-    /// The task, already under its new name.
+    /// The task, which already has its new name.
     pub task: Task,
     /// Valid bytes in `args`; 0 if they could not be read.
     pub args_len: u32,
     /// 1 if the arguments were longer than [`ARGS_BYTES`].
     pub args_truncated: u32,
-    /// Arguments, each closed by NUL.
+    /// Arguments, each terminated by NUL.
     pub args: [u8; ARGS_BYTES],
 }
 
@@ -212,7 +213,7 @@ pub struct Exec {
 pub struct CgroupChange {
     /// One of the two kinds.
     pub header: Header,
-    /// Which cgroup.
+    /// The cgroup that changed.
     pub cgroup: CgroupKey,
 }
 
@@ -222,9 +223,9 @@ pub struct CgroupChange {
 pub struct CgroupMade {
     /// Kind [`KIND_CGROUP_MADE`].
     pub header: Header,
-    /// Which cgroup.
+    /// The new cgroup.
     pub cgroup: CgroupKey,
-    /// Valid bytes in `path`; 0 if it could not be read or did not fit.
+    /// Valid bytes in `path`; 0 if the path could not be read or did not fit.
     pub path_len: u32,
     /// Always 0.
     pub reserved: u32,
@@ -238,7 +239,7 @@ pub struct CgroupMade {
 pub struct Attach {
     /// Kind [`KIND_ATTACH`].
     pub header: Header,
-    /// Where it went.
+    /// The new cgroup of the task.
     pub cgroup: CgroupKey,
     /// The task that moved.
     pub task: Task,
@@ -248,11 +249,11 @@ pub struct Attach {
     pub reserved: u32,
 }
 
-/// Identity of a cgroup, and key of the watch set.
+/// Identity of a cgroup, and key of the map of watched cgroups.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, FromBytes, IntoBytes, Immutable, KnownLayout)]
 pub struct CgroupKey {
-    /// 0 for v2, else the v1 hierarchy id; [`UNKNOWN`].
+    /// 0 for v2, else the v1 hierarchy id; [`UNKNOWN`] if it could not be read.
     pub hierarchy: u32,
     /// Always 0.
     pub reserved: u32,
@@ -260,7 +261,7 @@ pub struct CgroupKey {
     pub id: u64,
 }
 
-// A change of a size is a change of the contract: rebuild the objects.
+// A change of a size changes the contract: the committed objects must be rebuilt.
 const _: () = {
     assert!(size_of::<Header>() == 24);
     assert!(size_of::<Task>() == 80);

@@ -1,10 +1,11 @@
-//! Cgroups that become empty, appear, go, and change their members.
+//! Hooks of cgroups: empty or populated, created, removed, and tasks that move.
 //!
-//! `cgroup_notify_populated` fires exactly when `populated` of a cgroup flips,
-//! for it and then for each ancestor that flips with it, in v1 hierarchies too:
-//! watching the id waited for covers sub-cgroups made later. It runs under
-//! `css_set_lock` with interrupts off, and from 6.19 on `current` is not the
-//! dying task there: nothing but the arguments is looked at.
+//! `cgroup_notify_populated` fires exactly when `populated` of a cgroup changes,
+//! for that cgroup and then for each ancestor that changes with it, in v1
+//! hierarchies too. Watching one cgroup therefore covers its descendants, also
+//! those that are created later. The hook runs under `css_set_lock` with
+//! interrupts off, and from 6.19 on `current` is not the dying task there, so the
+//! program reads nothing but its arguments.
 
 use aya_ebpf::{bindings::BPF_EXIST, macros::raw_tracepoint, programs::RawTracePointContext};
 use probe_ebpf::{
@@ -43,23 +44,24 @@ pub(crate) fn cgroup_notify_populated(ctx: RawTracePointContext) -> i32 {
     } else {
         occupancy::EMPTY
     };
-    // By key and not through the pointer: its element may be another's by now.
-    // Somebody may have ceased to watch it, which is the one error expected.
-    let kept = WATCHED.insert(key, occupancy, u64::from(BPF_EXIST));
-    if kept.is_err() && WATCHED.get_ptr(key).is_some() {
+    // The update is by key and not through the pointer, because the element may
+    // belong to another key by now. It fails if userspace removed the key
+    // meanwhile; only other failures are counted.
+    let stored = WATCHED.insert(key, occupancy, u64::from(BPF_EXIST));
+    if stored.is_err() && WATCHED.get_ptr(key).is_some() {
         map_value::add_one(&COUNTERS, OCCUPANCY_UNRECORDED);
     }
     if !is_populated {
-        decide(&ctx, KIND_CGROUP_EMPTY);
+        report_if_watched(&ctx, KIND_CGROUP_EMPTY);
     }
     0
 }
 
-/// Arguments: `cgrp`, `path`. To the stream as well: there it follows the last
-/// exit of the cgroup, so its name can be forgotten.
+/// Arguments: `cgrp`, `path`. The stream gets the record as well: there it follows
+/// the last exit of the cgroup, so the reader can forget the cgroup's path.
 #[raw_tracepoint(tracepoint = "cgroup_rmdir")]
 pub(crate) fn cgroup_rmdir(ctx: RawTracePointContext) -> i32 {
-    decide(&ctx, KIND_CGROUP_REMOVED);
+    report_if_watched(&ctx, KIND_CGROUP_REMOVED);
     let record = CgroupChange {
         header: emit::header(KIND_CGROUP_REMOVED),
         cgroup: Cgroup::at(ctx.arg(0)).key(),
@@ -69,7 +71,7 @@ pub(crate) fn cgroup_rmdir(ctx: RawTracePointContext) -> i32 {
 }
 
 #[inline(always)]
-fn decide(ctx: &RawTracePointContext, kind: u32) {
+fn report_if_watched(ctx: &RawTracePointContext, kind: u32) {
     let cgroup = Cgroup::at(ctx.arg(0));
     let key = cgroup.key();
     if WATCHED.get_ptr(key).is_some() {
@@ -77,18 +79,19 @@ fn decide(ctx: &RawTracePointContext, kind: u32) {
             header: emit::header(kind),
             cgroup: key,
         };
-        let wakes = kind == KIND_CGROUP_REMOVED || key.hierarchy != 0 || is_told_late(cgroup);
-        emit::decide(ctx, record, wakes);
+        let wakes =
+            kind == KIND_CGROUP_REMOVED || key.hierarchy != 0 || notification_is_delayed(cgroup);
+        emit::decisive(ctx, record, wakes);
     }
 }
 
-/// Whether `cgroup.events` was notified so recently that the kernel puts off this
-/// notification, and cancels it if the cgroup is removed meanwhile. Otherwise it
-/// follows at once and is the faster way to wake the reader, who polls both: a
-/// wake-up by the ring takes an interrupt, which holds up the task that is dying.
+/// Whether the last notification of `cgroup.events` is so recent that the kernel
+/// delays this one, and cancels it if the cgroup is removed meanwhile. Otherwise the
+/// notification follows at once and wakes the reader, which polls both, faster than
+/// the ring: a wake-up by the ring takes an interrupt, which delays the dying task.
 /// <https://elixir.bootlin.com/linux/v6.12/source/kernel/cgroup/cgroup.c#L4411>
 #[inline(always)]
-fn is_told_late(cgroup: Cgroup<PROBED>) -> bool {
+fn notification_is_delayed(cgroup: Cgroup<PROBED>) -> bool {
     let notified_at = cgroup.events_notified_at();
     let interval = u64::from(offset!(notify_interval_ticks));
     notified_at == 0 || current::jiffies().wrapping_sub(notified_at) <= interval

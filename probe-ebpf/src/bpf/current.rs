@@ -1,4 +1,4 @@
-//! The current task, as far as helpers know it: without a single offset.
+//! The current task, as BPF helpers describe it without any struct offset.
 //!
 //! # Safety
 //!
@@ -8,7 +8,7 @@
 use aya_ebpf::helpers;
 use probe_ebpf::event::{self, COMM_BYTES, UNKNOWN};
 
-/// What is known of the current task without a single offset.
+/// Describes the current task without any struct offset.
 #[inline(always)]
 pub(crate) fn describe() -> event::Task {
     let (tgid, tid) = ids();
@@ -80,7 +80,7 @@ pub(crate) fn task() -> u64 {
     unsafe { helpers::generated::bpf_get_current_task() }
 }
 
-/// The same as a pointer whose type the verifier knows (Linux 5.11).
+/// Address of the `task_struct` as a pointer whose type the verifier knows (Linux 5.11).
 #[inline(always)]
 pub(crate) fn typed_task() -> u64 {
     // SAFETY: see the module.

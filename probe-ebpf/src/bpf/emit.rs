@@ -1,8 +1,10 @@
-//! Reserve, fill, submit, or count the drop; and who is woken.
+//! Writes records into the two rings, counts those that found no room, and wakes
+//! the readers.
 //!
 //! A wake-up costs the dying task 10 µs (`irq_work` and an IPI), so the stream
-//! wakes its reader only when enough has gathered or the reader said that it
-//! sleeps without a timer. The decisive ring wakes where nothing else does.
+//! wakes its reader only if enough bytes are unread, or if the reader's flag says
+//! that it sleeps without a timer. The decisive ring wakes its reader where no other
+//! source does.
 
 use aya_ebpf::{EbpfContext, bindings, programs::RawTracePointContext};
 use aya_log_ebpf::warn;
@@ -22,7 +24,7 @@ const FORCE_WAKEUP: u64 = bindings::BPF_RB_FORCE_WAKEUP as u64;
 /// Unread bytes of the decisive ring that wake its reader in any case: a quarter.
 const DECISIVE_UNREAD: u64 = 16 * 1024;
 
-/// The head of a stream record that is written now.
+/// The header of a stream record that is written now.
 #[inline(always)]
 pub(crate) fn header(kind: u32) -> Header {
     Header {
@@ -33,8 +35,8 @@ pub(crate) fn header(kind: u32) -> Header {
     }
 }
 
-/// Puts a record of fixed size into the stream; `dropped` counts where there is
-/// no room.
+/// Puts a record of fixed size into the stream, or adds one to the counter
+/// `dropped` if the ring has no room.
 #[inline(always)]
 pub(crate) fn stream<T: 'static>(ctx: &impl EbpfContext, record: T, dropped: u32) {
     if let Some(mut entry) = STREAM.reserve::<T>(0) {
@@ -61,10 +63,10 @@ pub(crate) fn stream_bytes(ctx: &RawTracePointContext, record: &[u8], dropped: u
     }
 }
 
-/// Puts a record into the decisive ring; whether its reader is woken now, or
-/// something else is known to wake it.
+/// Puts a record into the decisive ring. `wakes` is false if another source is
+/// known to wake the reader.
 #[inline(always)]
-pub(crate) fn decide(ctx: &RawTracePointContext, mut record: CgroupChange, wakes: bool) {
+pub(crate) fn decisive(ctx: &RawTracePointContext, mut record: CgroupChange, wakes: bool) {
     record.header.dropped = map_value::counter(&COUNTERS, DECISIVE_DROPPED);
     if let Some(mut entry) = DECISIVE.reserve::<CgroupChange>(0) {
         entry.write(record);
@@ -79,32 +81,33 @@ pub(crate) fn decide(ctx: &RawTracePointContext, mut record: CgroupChange, wakes
     }
 }
 
-/// Wakes once when the unread bytes cross the threshold. Two CPUs that cross it
-/// together may both miss it; the reader's drain timer covers that.
+/// Flags that wake the reader once, when the unread bytes cross the threshold. If
+/// two CPUs cross it together, both may leave the wake-up to the other; the reader's
+/// drain timer covers that.
 ///
-/// Nothing is added to `len`: the verifier of 6.12 would keep the sum linked to
-/// it, and forget its bounds when it works back from the comparison. It refuses
-/// the program then.
+/// The function adds nothing to `len`: the verifier of 6.12 would keep the sum linked
+/// to `len`, forget the bounds of `len` when it works back from the comparison, and
+/// then refuse the program.
 #[inline(always)]
 fn wake_up(len: u64) -> u64 {
     let unread = STREAM.query(0);
     match unread.checked_sub(globals::wake_bytes()) {
-        Some(beyond) if beyond < len => FORCE_WAKEUP,
+        Some(excess) if excess < len => FORCE_WAKEUP,
         _ => NO_WAKEUP,
     }
 }
 
-/// Wakes a reader that sleeps without a timer. Asked only once the record is
+/// Wakes a reader that sleeps without a timer. The call comes after the record is
 /// committed: a reader that parks in between either finds the record or has set
-/// its flag before we look. The commit is a fully ordered exchange, the reader
-/// has a fence:
+/// its flag before the program reads it. The commit is a fully ordered exchange, and
+/// the reader has a fence:
 /// <https://elixir.bootlin.com/linux/v6.12/source/kernel/bpf/ringbuf.c#L541>
 #[inline(always)]
 fn wake_parked() {
     if map_value::take_flag(&PARKED)
-        && let Some(nothing) = STREAM.reserve::<u64>(0)
+        && let Some(entry) = STREAM.reserve::<u64>(0)
     {
-        nothing.discard(FORCE_WAKEUP);
+        entry.discard(FORCE_WAKEUP);
     }
 }
 

@@ -1,7 +1,8 @@
-//! `sched_process_exec`: a process became another program.
+//! `sched_process_exec`: a process executes another program.
 //!
-//! The new address space is in place, so the arguments are read from it by the
-//! task itself. `/proc/PID/cmdline` would be too late for a short life.
+//! The new address space is in place, so the program reads the arguments from the
+//! task's own memory. Userspace would read `/proc/PID/cmdline` too late for a
+//! process that lives only briefly.
 
 use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
 use probe_ebpf::{

@@ -1,10 +1,10 @@
-//! `sched_process_exit`: the one place that every way to die passes.
+//! `sched_process_exit`: the one hook that every task passes, however it dies.
 //!
-//! Alternatives looked at: `sys_enter_exit*` misses death by signal,
+//! Rejected alternatives: `sys_enter_exit*` misses death by signal,
 //! `sched_process_free` comes an RCU grace period late with an arbitrary
-//! `current`, fentry on `do_exit` is refused on some kernels. The tracepoint
-//! runs in the dying task on every version, when the status is final and the
-//! task is *still in its cgroup*: a hint, never a verdict.
+//! `current`, and some kernels refuse fentry on `do_exit`. The tracepoint runs in
+//! the dying task on every version, when the status is final and the task is *still
+//! in its cgroup*. An exit record is therefore a hint, never a verdict.
 
 use aya_ebpf::{
     EbpfContext,
@@ -22,23 +22,25 @@ use probe_ebpf::{
 
 use crate::{current, emit, filter, globals, oom, signal, task::Task};
 
-/// 6.16 and later: the kernel says itself which task is the last of its group.
+/// Linux 6.16 and later, where an argument says whether the task is the last of its
+/// group.
 #[raw_tracepoint(tracepoint = "sched_process_exit")]
 pub(crate) fn exit_group_dead(ctx: RawTracePointContext) -> i32 {
     exit(&ctx, Task::current_typed(), is_group_dead(&ctx));
     0
 }
 
-/// The same for a kernel that has no BTF of its own.
+/// [`exit_group_dead`] for a kernel that has no BTF of its own.
 #[raw_tracepoint(tracepoint = "sched_process_exit")]
 pub(crate) fn exit_group_dead_probed(ctx: RawTracePointContext) -> i32 {
     exit(&ctx, Task::current(), is_group_dead(&ctx));
     0
 }
 
-/// 5.11 to 6.15. `live` was decremented before the tracepoint, so the last task
-/// sees 0; a slower task before it can see 0 as well, so a group may be
-/// reported twice and the reader drops the second. Of a second loss it cannot know.
+/// Linux 5.11 to 6.15. The kernel decrements `live` before the tracepoint, so the last
+/// task sees 0. A slower task before it can see 0 as well: then the group is reported
+/// twice, and the reader drops the second record. The reader cannot tell whether a
+/// lost record is such a second one.
 #[raw_tracepoint(tracepoint = "sched_process_exit")]
 pub(crate) fn exit_live(ctx: RawTracePointContext) -> i32 {
     let task = Task::current_typed();
@@ -46,7 +48,7 @@ pub(crate) fn exit_live(ctx: RawTracePointContext) -> i32 {
     0
 }
 
-/// The same before 5.11, or for a kernel that has no BTF of its own.
+/// [`exit_live`] for Linux before 5.11, or a kernel that has no BTF of its own.
 #[raw_tracepoint(tracepoint = "sched_process_exit")]
 pub(crate) fn exit_live_probed(ctx: RawTracePointContext) -> i32 {
     let task = Task::current();
@@ -54,10 +56,10 @@ pub(crate) fn exit_live_probed(ctx: RawTracePointContext) -> i32 {
     0
 }
 
-/// 7.0 and later, where a task may be preempted inside a raw program, and who
-/// exits on that CPU meanwhile is skipped. The handler that a classic tracepoint
-/// has is not preempted. Its arguments lie where only tracefs says, so `live` is
-/// looked at.
+/// Linux 7.0 and later, where a task may be preempted inside a raw program, and the
+/// kernel skips the program for tasks that exit on that CPU meanwhile. The handler of a
+/// classic tracepoint is not preempted. Only tracefs says where its arguments lie, so
+/// the program reads `live` instead.
 #[tracepoint]
 pub(crate) fn exit_classic(ctx: TracePointContext) -> u32 {
     let task = Task::current_typed();
@@ -71,21 +73,21 @@ fn is_group_dead(ctx: &RawTracePointContext) -> bool {
 }
 
 #[inline(always)]
-fn is_last<const HOW: bool>(task: Task<HOW>) -> bool {
+fn is_last<const ACCESS: bool>(task: Task<ACCESS>) -> bool {
     if globals::can_read_tasks() {
         return task.group().live() == 0;
     }
-    // Without offsets the leader's exit is the nearest thing to be had.
+    // Without offsets the exit of the leader is the best approximation.
     let (tgid, tid) = current::ids();
     tgid == tid
 }
 
 /// `task` is `current`: the tracepoint runs in the dying task on every version.
 #[inline(always)]
-fn exit<const HOW: bool>(ctx: &impl EbpfContext, task: Task<HOW>, group_dead: bool) {
+fn exit<const ACCESS: bool>(ctx: &impl EbpfContext, task: Task<ACCESS>, group_dead: bool) {
     let flags = globals::filter_flags();
     if !group_dead && flags & FILTER_THREADS == 0 {
-        oom::hand_mark_to_group();
+        oom::pass_mark_to_group();
         return;
     }
     if !filter::admits_current_cgroup() {
@@ -102,10 +104,11 @@ fn exit<const HOW: bool>(ctx: &impl EbpfContext, task: Task<HOW>, group_dead: bo
 }
 
 #[inline(always)]
-fn describe<const HOW: bool>(task: Task<HOW>, group_dead: bool) -> Exit {
+fn describe<const ACCESS: bool>(task: Task<ACCESS>, group_dead: bool) -> Exit {
     let leader = task.leader();
     let group = task.group();
-    // Before anything that has two ways out: the verifier walks through its loop on each.
+    // This loop comes before every branch: the verifier would walk through the loop once
+    // for each path that leads to it.
     let [user_ns, system_ns, runtime_ns] = group.times(task);
     let described = task.describe(leader);
     let mut flags = EXIT_STATUS_KNOWN;
@@ -180,7 +183,8 @@ fn describe_without_offsets(group_dead: bool) -> Exit {
     }
 }
 
-/// The reader asks for a mark that comes late.
+/// Whether the out-of-memory killer may have chosen the process. The mark can come after
+/// the exit; the reader looks for it again.
 #[inline(always)]
 fn may_be_oom_victim(exit: &Exit) -> bool {
     exit.flags & EXIT_OOM_VICTIM != 0

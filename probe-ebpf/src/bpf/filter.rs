@@ -1,5 +1,4 @@
-//! What the stream is limited to, as far as it does not depend on how something
-//! ends: targets and users. Exits and starts ask the same.
+//! The part of the stream's filter that exits and starts share: targets and users.
 
 use probe_ebpf::{
     config::{CGROUP_SLOTS, FILTER_PIDS, FILTER_UID},
@@ -11,7 +10,7 @@ use crate::{
     maps::{CGROUPS, PIDS},
 };
 
-/// Whether the current task is in one of the subtrees, if there are any.
+/// Whether the current task is in one of the selected subtrees, or none is selected.
 #[inline(always)]
 pub(crate) fn admits_current_cgroup() -> bool {
     let slots = globals::filter_cgroup_slots();
@@ -26,7 +25,7 @@ pub(crate) fn admits_current_cgroup() -> bool {
     false
 }
 
-/// Whether the process and its user are wanted.
+/// Whether the filter selects the process and its user.
 #[inline(always)]
 pub(crate) fn admits(task: &Task) -> bool {
     let flags = globals::filter_flags();

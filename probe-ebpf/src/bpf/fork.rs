@@ -1,7 +1,7 @@
-//! `sched_process_fork`: a process began.
+//! `sched_process_fork`: a process starts.
 //!
-//! Fires after the child is in its cgroup and in the pid table, so a snapshot
-//! taken after this hook is attached misses none.
+//! The hook fires after the child is in its cgroup and in the pid table, so a
+//! snapshot that is taken after this hook is attached misses no process.
 
 use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
 use probe_ebpf::{
@@ -22,8 +22,8 @@ pub(crate) fn sched_process_fork(ctx: RawTracePointContext) -> i32 {
         header: emit::header(KIND_FORK),
         task: child.describe(child),
     };
-    // Not by the cgroup of the current task: a child may be born into another
-    // (CLONE_INTO_CGROUP, Linux 5.7).
+    // The cgroup of the current task does not matter here: a child may start in
+    // another one (CLONE_INTO_CGROUP, Linux 5.7).
     if filter::admits(&record.task) {
         emit::stream(&ctx, record, STREAM_DROPPED);
     }

@@ -3,8 +3,8 @@
 //! # Safety
 //!
 //! Each is an initialised static in `.rodata`, frozen by the loader and alive as
-//! long as the program. Only integers inside it are read, by volatile loads,
-//! because the loader and not the compiler decides the value.
+//! long as the program. The programs read only integers inside it, by volatile
+//! loads, because the loader and not the compiler decides the value.
 #![expect(
     unsafe_code,
     reason = "volatile reads, see the module's Safety section"
@@ -24,12 +24,12 @@ static OFFSETS: Global<Offsets> = Global::new(OFFSETS_UNKNOWN);
 #[unsafe(no_mangle)]
 static FILTER: Global<Filter> = Global::new(FILTER_NOTHING);
 
-/// An integer inside a global. The position is a constant wherever it is used,
-/// so the bound costs nothing.
+/// An integer inside a global, or `fallback` outside of it. Every caller passes a
+/// constant position, so the check costs nothing.
 #[inline(always)]
-fn integer_at<G, T: Copy>(global: &'static Global<G>, at: usize, beyond: T) -> T {
+fn integer_at<G, T: Copy>(global: &'static Global<G>, at: usize, fallback: T) -> T {
     if at + size_of::<T>() > size_of::<G>() || !at.is_multiple_of(align_of::<T>()) {
-        return beyond;
+        return fallback;
     }
     let base = core::ptr::from_ref(global).cast::<u8>();
     // SAFETY: `at` is inside the static.
@@ -38,13 +38,13 @@ fn integer_at<G, T: Copy>(global: &'static Global<G>, at: usize, beyond: T) -> T
     unsafe { integer.read_volatile() }
 }
 
-/// Where a member lies, by its position in [`Offsets`].
+/// Offset of a member, by its position in [`Offsets`].
 #[inline(always)]
 pub(crate) fn offset_at(at: usize) -> u32 {
     integer_at(&OFFSETS, at, UNKNOWN)
 }
 
-/// Where a member lies, by its field of [`Offsets`].
+/// Offset of a member, by its field of [`Offsets`].
 macro_rules! offset {
     ($field:ident) => {
         $crate::globals::offset_at(core::mem::offset_of!(probe_ebpf::config::Offsets, $field))
@@ -52,14 +52,14 @@ macro_rules! offset {
 }
 pub(crate) use offset;
 
-/// Where a `css_set` has the state of one of
+/// Offset in `css_set` of the state of one of
 /// [`CONTROLLERS`](probe_ebpf::config::CONTROLLERS).
 #[inline(always)]
 pub(crate) fn controller_offset(index: usize) -> u32 {
     offset_at(offset_of!(Offsets, css_set_subsys) + index * size_of::<u32>())
 }
 
-/// How good an answer a hierarchy is to "which cgroup"; smaller is better.
+/// Rank of a hierarchy; the smallest names the cgroup of a task.
 #[inline(always)]
 pub(crate) fn hierarchy_rank(hierarchy: u32) -> u8 {
     let index = hierarchy as usize;
@@ -73,7 +73,7 @@ pub(crate) fn hierarchy_rank(hierarchy: u32) -> u8 {
     )
 }
 
-/// Whether the loader found the struct members that a status needs.
+/// Whether the loader found the struct members from which a status is read.
 #[inline(always)]
 pub(crate) fn can_read_tasks() -> bool {
     offset!(task_tgid) != UNKNOWN && offset!(task_signal) != UNKNOWN
@@ -85,7 +85,7 @@ macro_rules! filter {
     };
 }
 
-/// What the stream is limited to.
+/// See [`Filter::flags`].
 #[inline(always)]
 pub(crate) fn filter_flags() -> u32 {
     filter!(flags)

@@ -1,22 +1,21 @@
 //! The programs that run in the kernel: one module for each family of hooks.
 //!
-//! All are raw tracepoints (4.17+): they need neither tracefs nor a vmlinux BTF
-//! id, only `CAP_BPF` and `CAP_PERFMON`, and the context is the tracepoint's own
-//! arguments. What they read of kernel memory is in [`task`], [`membership`]
-//! and [`user_namespace`];
-//! unsafe code stands below these, in [`memory`], [`map_value`], [`globals`] and
-//! [`current`], behind safe functions. What they report goes through [`emit`].
+//! Nearly all are raw tracepoints (4.17+): they need neither tracefs nor a vmlinux
+//! BTF id, only `CAP_BPF` and `CAP_PERFMON`, and the context is the tracepoint's own
+//! arguments. [`task`], [`membership`] and [`user_namespace`] read kernel structs.
+//! Unsafe code is in [`memory`], [`map_value`], [`globals`] and [`current`], behind
+//! safe functions. [`emit`] writes the records.
 
 #![no_std]
 #![no_main]
 #![deny(unsafe_code)]
 #![expect(
     clippy::inline_always,
-    reason = "a BPF function returns one word and takes five, these are structs"
+    reason = "a BPF function returns one word and takes five; these functions pass structs"
 )]
 #![expect(
     clippy::needless_pass_by_value,
-    reason = "the macro hands a program its context by value"
+    reason = "the macro passes the context to a program by value"
 )]
 #![expect(
     clippy::cast_possible_truncation,
@@ -45,7 +44,7 @@ mod user_namespace;
 #[unsafe(no_mangle)]
 static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
 
-/// Never reached: the verifier refuses a program that can panic.
+/// The verifier refuses a program that can panic, so this function never runs.
 #[panic_handler]
 fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {
     loop {}

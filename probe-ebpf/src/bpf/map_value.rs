@@ -10,16 +10,16 @@ use core::cell::UnsafeCell;
 
 use aya_ebpf::maps::{Array, LruHashMap, PerCpuArray};
 
-/// A word in `.bss` that all CPUs see, 0 at first. Not an atomic: LLVM selects
-/// no atomic load before BPF v4, and an aligned 8-byte access does not tear.
+/// A word in `.bss` that all CPUs share, 0 at first. It is not an atomic because LLVM
+/// has no atomic load before BPF v4; an aligned 8-byte access does not tear.
 #[repr(transparent)]
-pub(crate) struct Remembered(UnsafeCell<u64>);
+pub(crate) struct SharedWord(UnsafeCell<u64>);
 
 // SAFETY: only whole words are read and written, by volatile accesses that the
 // BPF JIT compiles to single instructions.
-unsafe impl Sync for Remembered {}
+unsafe impl Sync for SharedWord {}
 
-impl Remembered {
+impl SharedWord {
     pub(crate) const fn new() -> Self {
         Self(UnsafeCell::new(0))
     }
@@ -32,21 +32,21 @@ impl Remembered {
 
     #[inline(always)]
     pub(crate) fn set(&self, value: u64) {
-        // SAFETY: as in `get`.
+        // SAFETY: the cell is in a static, initialised and aligned.
         unsafe { self.0.get().write_volatile(value) }
     }
 }
 
-/// A counter slot of this CPU.
+/// Adds one to a counter slot of this CPU and returns the new value.
 #[inline(always)]
 pub(crate) fn add_one(counters: &PerCpuArray<u64>, slot: u32) -> u64 {
     let Some(counter) = counters.get_ptr_mut(slot) else {
         return 0;
     };
     // SAFETY: the verifier checked the pointer against null and the value size;
-    // programs do not migrate, so this CPU's slot is ours.
+    // programs do not migrate, so no other CPU uses this slot.
     let value = unsafe { counter.read() } + 1;
-    // SAFETY: as above.
+    // SAFETY: the same pointer, checked before the read.
     unsafe { counter.write(value) };
     value
 }
@@ -57,7 +57,7 @@ pub(crate) fn counter(counters: &PerCpuArray<u64>, slot: u32) -> u64 {
     counters.get(slot).copied().unwrap_or(0)
 }
 
-/// Clears a flag; whether it was set.
+/// Clears a flag and returns whether it was set.
 #[inline(always)]
 pub(crate) fn take_flag(flags: &Array<u32>) -> bool {
     let Some(flag) = flags.get_ptr_mut(0) else {
@@ -66,8 +66,8 @@ pub(crate) fn take_flag(flags: &Array<u32>) -> bool {
     // SAFETY: the verifier checked the pointer against null and the value size.
     let was_set = unsafe { flag.read_volatile() } != 0;
     if was_set {
-        // SAFETY: as above. Two CPUs that both clear it both wake the reader,
-        // which is harmless.
+        // SAFETY: the same pointer, checked before the read. Two CPUs that both
+        // clear the flag both wake the reader, which is harmless.
         unsafe { flag.write_volatile(0) };
     }
     was_set
@@ -80,7 +80,7 @@ pub(crate) fn scratch<T>(map: &'static PerCpuArray<T>) -> Option<&'static mut T>
     let record = map.get_ptr_mut(0)?;
     // SAFETY: the verifier checked the pointer; each scratch map serves one
     // hook, which neither migrates nor runs twice on a CPU at a time (the
-    // kernel's `prog->active`), so nobody else has it.
+    // kernel's `prog->active`), so this is the only reference to the record.
     Some(unsafe { &mut *record })
 }
 

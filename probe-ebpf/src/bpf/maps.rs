@@ -1,8 +1,8 @@
 //! Every map, with the reason for its size.
 //!
-//! Every element is allocated with its map. Before 6.1 the kernel's
-//! `check_map_prog_compatibility` warns of a tracing program whose hash map
-//! allocates later: once, with a stack in the kernel's log.
+//! The kernel allocates every element together with its map. Before 6.1 its
+//! `check_map_prog_compatibility` warns, once and with a stack trace in the kernel's
+//! log, about a tracing program whose hash map allocates elements later.
 
 use aya_ebpf::{
     macros::map,
@@ -14,35 +14,36 @@ use probe_ebpf::{
     event::{CgroupKey, CgroupMade, Exec, Killer, OomMark},
 };
 
-/// What decides a wait: a handful of records, each of which wakes the reader.
-/// Apart from the stream, so that a storm of exits cannot crowd them out.
+/// Records that decide a wait: a handful, most of which wake the reader. They have a
+/// ring of their own, so that a storm of exits cannot crowd them out.
 #[map]
 pub(crate) static DECISIVE: RingBuf = RingBuf::with_byte_size(64 * 1024, 0);
 
-/// Everything else. 4 MiB hold 21,000 exits; the loader may resize it.
+/// All other records. 4 MiB hold 21,000 exits; the loader may resize the ring.
 #[map]
 pub(crate) static STREAM: RingBuf = RingBuf::with_byte_size(4 * 1024 * 1024, 0);
 
-/// See [`counter`].
+/// Counters for each CPU; the slots are in [`counter`].
 #[map]
 pub(crate) static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(counter::COUNT, 0);
 
-/// Cgroups somebody waits for, each of which takes a waiter three descriptors:
-/// what `populated` of each became last, an [`occupancy`]. 1.4 MiB; those that
-/// find no room are waited for without it.
+/// Cgroups that a client waits for, with the last value of `populated` as an
+/// [`occupancy`]. The map takes 1.4 MiB. Each cgroup costs its waiter three file
+/// descriptors, which limits their number; a wait for a cgroup that finds no room in
+/// the map works without it.
 #[map]
 pub(crate) static WATCHED: HashMap<CgroupKey, u32> = HashMap::with_max_entries(16_384, 0);
 
 /// Last fatal signal generated for a thread group, by number: a caught SIGTERM
-/// must not hide who sent the SIGKILL. Signals whose target survives stay until
-/// evicted, hence LRU; 8,192 outlive any burst of kills between their
-/// generation and the exit of the target.
+/// must not hide the sender of the SIGKILL. Signals whose target survives stay until
+/// they are evicted, so the map is an LRU map. With 8,192 entries a signal stays in the
+/// map from its generation to the exit of its target, even in a burst of kills.
 #[map]
 pub(crate) static FATAL_SIGNALS: LruHashMap<SignalKey, FatalSignal> =
     LruHashMap::with_max_entries(8192, 0);
 
 /// Thread groups (or, before the tracepoint passed a task, tasks) that the
-/// out-of-memory killer chose. A handful at a time.
+/// out-of-memory killer chose: a handful at a time.
 #[map]
 pub(crate) static OOM_VICTIMS: LruHashMap<u32, OomMark> = LruHashMap::with_max_entries(1024, 0);
 
@@ -62,7 +63,7 @@ pub(crate) static PARKED: Array<u32> = Array::with_max_entries(1, 0);
 #[map]
 pub(crate) static EXEC_SCRATCH: PerCpuArray<Exec> = PerCpuArray::with_max_entries(1, 0);
 
-/// See [`EXEC_SCRATCH`].
+/// Scratch space of `cgroup_mkdir`, as [`EXEC_SCRATCH`].
 #[map]
 pub(crate) static CGROUP_SCRATCH: PerCpuArray<CgroupMade> = PerCpuArray::with_max_entries(1, 0);
 

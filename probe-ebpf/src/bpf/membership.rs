@@ -1,4 +1,4 @@
-//! Which cgroup a task is in: one for each hierarchy, and one to name.
+//! The cgroups of a task: one for each hierarchy, and the one that records name.
 
 use probe_ebpf::{
     config::CONTROLLERS,
@@ -7,39 +7,39 @@ use probe_ebpf::{
 
 use crate::{
     globals::{controller_offset, hierarchy_rank, offset},
-    map_value::Remembered,
+    map_value::SharedWord,
     memory::{PROBED, follow, read},
     task::Task,
 };
 
-/// `init_css_set`, which every task starts in that no one has moved. Static in
-/// the kernel, so once found it never changes.
-static ROOT_CSS_SET: Remembered = Remembered::new();
+/// `init_css_set`, the set of every task that is in the root cgroup of each hierarchy.
+/// It is static in the kernel, so its address never changes.
+static ROOT_CSS_SET: SharedWord = SharedWord::new();
 
-/// A `css_set` has one link for each mounted hierarchy, at most the 14 v1
-/// controllers, v2 and a few named ones.
+/// Limit of the links of a `css_set`. A set has one for each mounted hierarchy: at
+/// most the 14 v1 controllers, v2 and a few named hierarchies.
 const MAX_LINKS: u32 = 20;
-/// Ancestors between a task and pid 0. Beyond it the root `css_set` stays
-/// unknown until a task with fewer exits.
+/// Limit of the ancestors between a task and pid 0. The root `css_set` stays unknown
+/// until a task with fewer ancestors exits.
 const MAX_DEPTH: u32 = 16;
 
-/// The v2 cgroup unless that is the root, then the best-ranked v1 cgroup that is
-/// not a root.
+/// The cgroup that records name: the v2 cgroup unless that is the root, else the
+/// best-ranked v1 cgroup that is not a root.
 #[inline(always)]
-pub(crate) fn named<const HOW: bool>(task: Task<HOW>) -> CgroupKey {
-    let css_set = task.css_set::<HOW>();
-    let default = Cgroup::<HOW>(read::<HOW, _>(css_set, offset!(css_set_dfl_cgrp)));
+pub(crate) fn primary<const ACCESS: bool>(task: Task<ACCESS>) -> CgroupKey {
+    let css_set = task.css_set::<ACCESS>();
+    let default = Cgroup::<ACCESS>(read::<ACCESS, _>(css_set, offset!(css_set_dfl_cgrp)));
     if default.level() != 0 || css_set == root_css_set() {
         return default.key();
     }
     for index in 0..CONTROLLERS.len() {
         let subsys = controller_offset(index);
-        let cgroup = Cgroup::<HOW>(follow::<HOW, _>(css_set, subsys, offset!(css_cgroup)));
+        let cgroup = Cgroup::<ACCESS>(follow::<ACCESS, _>(css_set, subsys, offset!(css_cgroup)));
         if subsys != UNKNOWN && cgroup.level() != 0 {
             return cgroup.key();
         }
     }
-    // Only named and rare hierarchies are left.
+    // Only named hierarchies and those of rare controllers are left.
     let best = best_v1(task.css_set::<PROBED>());
     if best.is_null() {
         default.key()
@@ -48,9 +48,9 @@ pub(crate) fn named<const HOW: bool>(task: Task<HOW>) -> CgroupKey {
     }
 }
 
-/// The id of the cgroup in one hierarchy; 0 if there is none.
+/// The id of the task's cgroup in one hierarchy; 0 if there is none.
 #[inline(always)]
-pub(crate) fn id_in<const HOW: bool>(task: Task<HOW>, hierarchy: u32) -> u64 {
+pub(crate) fn id_in<const ACCESS: bool>(task: Task<ACCESS>, hierarchy: u32) -> u64 {
     if hierarchy == UNKNOWN {
         return 0;
     }
@@ -67,8 +67,8 @@ pub(crate) fn id_in<const HOW: bool>(task: Task<HOW>, hierarchy: u32) -> u64 {
     0
 }
 
-/// Follows the parents of the current task up to pid 0, which never leaves
-/// `init_css_set`; once.
+/// Address of `init_css_set`; 0 while it is unknown. The first call follows the parents
+/// of the current task up to pid 0, which never leaves that set.
 #[inline(always)]
 fn root_css_set() -> u64 {
     let known = ROOT_CSS_SET.get();
@@ -90,12 +90,11 @@ fn root_css_set() -> u64 {
     0
 }
 
-/// Steps through the links of a `css_set` and ends with a null. No `Option`: half
-/// of an empty one is undefined, and the verifier refuses a program that so much
-/// as copies it.
+/// Steps through the links of a `css_set` and ends with a null cgroup. It returns no
+/// `Option`, because half of a `None` is undefined and the verifier refuses a program
+/// that copies it.
 ///
-/// The list belongs to the set, which
-/// the task's reference keeps alive and unchanged.
+/// The list belongs to the set, which the task's reference keeps alive and unchanged.
 struct Links {
     head: u64,
     node: u64,
@@ -146,7 +145,7 @@ fn best_v1(css_set: u64) -> Cgroup<PROBED> {
 
 /// A `cgroup`, by its kernel address.
 #[derive(Clone, Copy)]
-pub(crate) struct Cgroup<const HOW: bool>(u64);
+pub(crate) struct Cgroup<const ACCESS: bool>(u64);
 
 impl Cgroup<PROBED> {
     #[inline(always)]
@@ -156,15 +155,15 @@ impl Cgroup<PROBED> {
 }
 
 impl Cgroup<PROBED> {
-    /// Jiffies at the last notification of its `cgroup.events`, which v1 has not; 0
-    /// without offsets.
+    /// Jiffies at the last notification of `cgroup.events`; 0 without offsets and on
+    /// v1, which has no such file.
     #[inline(always)]
     pub(crate) fn events_notified_at(self) -> u64 {
         read::<PROBED, _>(self.0, offset!(cgroup_events_notified_at))
     }
 }
 
-impl<const HOW: bool> Cgroup<HOW> {
+impl<const ACCESS: bool> Cgroup<ACCESS> {
     #[inline(always)]
     const fn is_null(self) -> bool {
         self.0 == 0
@@ -172,15 +171,15 @@ impl<const HOW: bool> Cgroup<HOW> {
 
     #[inline(always)]
     fn level(self) -> u32 {
-        read::<HOW, _>(self.0, offset!(cgroup_level))
+        read::<ACCESS, _>(self.0, offset!(cgroup_level))
     }
 
     #[inline(always)]
     fn hierarchy(self) -> u32 {
-        follow::<HOW, _>(self.0, offset!(cgroup_root), offset!(root_hierarchy_id))
+        follow::<ACCESS, _>(self.0, offset!(cgroup_root), offset!(root_hierarchy_id))
     }
 
-    /// Identity; unknown without offsets.
+    /// Identity of the cgroup; unknown without offsets.
     #[inline(always)]
     pub(crate) fn key(self) -> CgroupKey {
         if offset!(cgroup_kn) == UNKNOWN {
@@ -193,7 +192,7 @@ impl<const HOW: bool> Cgroup<HOW> {
         CgroupKey {
             hierarchy: self.hierarchy(),
             reserved: 0,
-            id: follow::<HOW, _>(self.0, offset!(cgroup_kn), offset!(kn_id)),
+            id: follow::<ACCESS, _>(self.0, offset!(cgroup_kn), offset!(kn_id)),
         }
     }
 }

@@ -2,10 +2,10 @@
 //!
 //! # Safety
 //!
-//! `bpf_probe_read_*` checks the source address itself and answers with an
-//! error, never a fault, so any address may be handed to it; a wrong offset
-//! gives wrong data, not undefined behaviour. A direct load the verifier accepts
-//! only from a pointer whose type and bounds it knows.
+//! `bpf_probe_read_*` checks the source address itself and returns an error, never a
+//! fault, so any address may be passed to it; a wrong offset gives wrong data, not
+//! undefined behaviour. The verifier accepts a direct load only from a pointer whose
+//! type and bounds it knows.
 #![expect(unsafe_code, reason = "kernel memory, see the module's Safety section")]
 
 use aya_ebpf::helpers;
@@ -20,25 +20,25 @@ impl Plain for i32 {}
 /// How kernel memory is read.
 ///
 /// `DIRECT` reads compile to plain loads that the kernel guards by its fault
-/// table, a nanosecond each; the verifier allows them from a pointer whose type
-/// it knows, which `bpf_get_current_task_btf` (5.11, and a kernel with BTF)
-/// gives for the current task and everything reached from it by members. All
-/// else goes through `bpf_probe_read_kernel`, some twenty times as slow.
+/// table, a nanosecond each. The verifier allows them from a pointer whose type
+/// it knows: `bpf_get_current_task_btf` (5.11, and a kernel with BTF) returns one to
+/// the current task, and members of a typed struct are typed pointers again. All other
+/// reads go through `bpf_probe_read_kernel`, which is some twenty times slower.
 pub(crate) const DIRECT: bool = true;
-/// See [`DIRECT`].
+/// Reads through `bpf_probe_read_kernel`; see [`DIRECT`].
 pub(crate) const PROBED: bool = false;
 
-/// Reads a member, or gives zero where the offset or the memory is not there.
+/// Reads a member; zero if the offset is unknown or the memory cannot be read.
 ///
-/// A null `base` is not asked for: it reads as zero either way, and each
-/// question would double the paths that the verifier must follow.
+/// The function does not check for a null `base`: that reads as zero anyway, and
+/// each check would double the paths that the verifier must follow.
 #[inline(always)]
-pub(crate) fn read<const HOW: bool, T: Plain>(base: u64, offset: u32) -> T {
+pub(crate) fn read<const ACCESS: bool, T: Plain>(base: u64, offset: u32) -> T {
     if offset == UNKNOWN {
         return T::default();
     }
     let address = base.wrapping_add(u64::from(offset)) as *const T;
-    if HOW == DIRECT {
+    if ACCESS == DIRECT {
         // SAFETY: the verifier accepts the load only if it knows the struct
         // that `base` points to and that `offset` is inside it; a fault reads
         // as zero.
@@ -46,8 +46,8 @@ pub(crate) fn read<const HOW: bool, T: Plain>(base: u64, offset: u32) -> T {
     } else {
         let mut value = T::default();
         let destination = (&raw mut value).cast();
-        // What it answers is not asked for either: where it fails it writes
-        // zeros. https://elixir.bootlin.com/linux/v6.12/source/kernel/trace/bpf_trace.c#L213
+        // The result does not matter, because a helper that fails writes zeros:
+        // https://elixir.bootlin.com/linux/v6.12/source/kernel/trace/bpf_trace.c#L213
         // SAFETY: `value` is valid for size_of::<T>() bytes, and any bytes are a
         // `Plain`; the helper checks the source.
         let _zero_or_error = unsafe {
@@ -63,16 +63,17 @@ pub(crate) fn read<const HOW: bool, T: Plain>(base: u64, offset: u32) -> T {
 
 /// Reads a pointer, then a member of what it points to.
 #[inline(always)]
-pub(crate) fn follow<const HOW: bool, T: Plain>(base: u64, pointer: u32, offset: u32) -> T {
+pub(crate) fn follow<const ACCESS: bool, T: Plain>(base: u64, pointer: u32, offset: u32) -> T {
     if pointer == UNKNOWN {
         return T::default();
     }
-    read::<HOW, T>(read::<HOW, u64>(base, pointer), offset)
+    read::<ACCESS, T>(read::<ACCESS, u64>(base, pointer), offset)
 }
 
 const PATH_BYTES_WITH_NUL: u32 = PATH_BYTES as u32;
 
-/// Copies a NUL-terminated path; 0 if it did not fit or could not be read.
+/// Copies a NUL-terminated path and returns its length; 0 if it did not fit or could
+/// not be read.
 #[inline(always)]
 pub(crate) fn read_path(address: u64, path: &mut [u8; PATH_BYTES]) -> u32 {
     let destination = path.as_mut_ptr().cast();
@@ -84,15 +85,15 @@ pub(crate) fn read_path(address: u64, path: &mut [u8; PATH_BYTES]) -> u32 {
             address as *const _,
         )
     };
-    // The count includes the NUL; a full buffer means that it was cut off.
+    // The count includes the NUL; a full buffer means that the path was cut off.
     match u32::try_from(copied) {
         Ok(copied @ 1..PATH_BYTES_WITH_NUL) => copied - 1,
         _ => 0,
     }
 }
 
-/// Copies `len` bytes, at most all of `to`, from the current task's memory;
-/// whether they could be read.
+/// Copies `len` bytes, at most all of `to`, from the current task's memory, and
+/// returns whether they could be read.
 #[inline(always)]
 pub(crate) fn read_user(from: u64, to: &mut [u8; ARGS_BYTES], len: u32) -> bool {
     let len = len.min(ARGS_BYTES as u32);

@@ -1,8 +1,8 @@
 //! `mark_victim`: the out-of-memory killer chose a process.
 //!
-//! Its argument was a pid and became a task in 2024, in stable kernels too
-//! (72ba14deb40a). The two cannot be confused: a pid is at most 2^22, a kernel
-//! address has its top bit set.
+//! The argument of the hook was a pid until 2024, when it became a task, in stable
+//! kernels too (72ba14deb40a). The two cannot be confused: a pid is at most 2^22, and a
+//! kernel address has its top bit set.
 
 use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
 use aya_log_ebpf::warn;
@@ -13,14 +13,14 @@ use probe_ebpf::{
 
 use crate::{
     current,
-    map_value::{self, Remembered},
+    map_value::{self, SharedWord},
     maps::{COUNTERS, OOM_VICTIMS},
     task::Task,
 };
 
-/// Whether a mark by tid was ever made: only then need the exits of single
-/// tasks look for one.
-static MARKED_BY_TID: Remembered = Remembered::new();
+/// Set once a mark by tid was made: only then does the exit of a single task have to
+/// look for one.
+static MARKED_BY_TID: SharedWord = SharedWord::new();
 
 #[raw_tracepoint(tracepoint = "mark_victim")]
 pub(crate) fn mark_victim(ctx: RawTracePointContext) -> i32 {
@@ -50,10 +50,10 @@ fn mark(id: u32, start_boottime_ns: u64) -> bool {
     OOM_VICTIMS.insert(id, mark, 0).is_ok()
 }
 
-/// A task that was marked by its tid exits before its group does: the group
-/// inherits the mark.
+/// Moves the mark of an exiting task to its group, because a task that was marked by its
+/// tid exits before the group dies.
 #[inline(always)]
-pub(crate) fn hand_mark_to_group() {
+pub(crate) fn pass_mark_to_group() {
     if MARKED_BY_TID.get() == 0 {
         return;
     }
@@ -63,16 +63,16 @@ pub(crate) fn hand_mark_to_group() {
     }
 }
 
-/// Whether a group that is dead now was chosen, as far as is known by now: since
-/// 6.16 it may come here before its mark does, see `oom_victims.rs` of the reader.
-/// The mark stays, as a remembered signal does.
+/// Whether a mark for this dead group exists by now. Since 6.16 the exit may come before
+/// the mark; `probe-user/src/bpf/oom_victims.rs` looks again then. The mark stays in the
+/// map, as a signal does.
 #[inline(always)]
 pub(crate) fn is_marked(task: &event::Task) -> bool {
-    is_own(task, task.tgid)
-        || MARKED_BY_TID.get() != 0 && task.tid != task.tgid && is_own(task, task.tid)
+    has_mark(task, task.tgid)
+        || MARKED_BY_TID.get() != 0 && task.tid != task.tgid && has_mark(task, task.tid)
 }
 
 #[inline(always)]
-fn is_own(task: &event::Task, id: u32) -> bool {
+fn has_mark(task: &event::Task, id: u32) -> bool {
     map_value::lookup(&OOM_VICTIMS, &id).is_some_and(|mark| mark.is_of(task.start_boottime_ns))
 }

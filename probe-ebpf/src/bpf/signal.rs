@@ -1,9 +1,9 @@
-//! `signal_generate`: who killed it.
+//! `signal_generate`: the sender of a fatal signal.
 //!
-//! Remembers the last fatal signal of each number for each thread group; the
-//! exit program takes the one that is in the status. Only delivered signals
-//! whose default action ends a process count: an ignored one, or a SIGCHLD,
-//! would overwrite the killer.
+//! The program stores the last fatal signal of each number for each thread group; the
+//! exit program takes the one whose number is in the status. Only delivered signals
+//! whose default action ends a process count: an ignored signal, or a SIGCHLD, would
+//! overwrite the killer.
 
 use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
 use aya_log_ebpf::warn;
@@ -23,8 +23,9 @@ use crate::{
 };
 
 pub(crate) const SIGKILL: u32 = 9;
-/// SIGCHLD, SIGCONT, SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU, SIGURG, SIGWINCH: all
-/// that do not end a process by default; the same numbers on x86, arm64, riscv.
+/// Signals that do not end a process by default: SIGCHLD, SIGCONT, SIGSTOP, SIGTSTP,
+/// SIGTTIN, SIGTTOU, SIGURG, SIGWINCH. They have the same numbers on x86, arm64 and
+/// riscv.
 const NOT_FATAL: u64 =
     1 << 17 | 1 << 18 | 1 << 19 | 1 << 20 | 1 << 21 | 1 << 22 | 1 << 23 | 1 << 28;
 
@@ -32,7 +33,7 @@ const NOT_FATAL: u64 =
 /// <https://elixir.bootlin.com/linux/v6.12/source/include/trace/events/signal.h#L39>
 const DELIVERED: [u64; 2] = [0, 4];
 
-/// `SEND_SIG_NOINFO` and `SEND_SIG_PRIV`: not pointers, see
+/// `SEND_SIG_NOINFO` and `SEND_SIG_PRIV` are small numbers in place of a pointer:
 /// <https://elixir.bootlin.com/linux/v6.12/source/include/linux/sched/signal.h#L349>
 const SEND_SIG_NOINFO: u64 = 0;
 const SEND_SIG_PRIV: u64 = 1;
@@ -50,20 +51,20 @@ pub(crate) fn signal_generate(ctx: RawTracePointContext) -> i32 {
     if !DELIVERED.contains(&result) || !globals::can_read_tasks() {
         return 0;
     }
-    remember(&ctx, signal);
+    store(&ctx, signal);
     0
 }
 
 #[inline(always)]
-fn remember(ctx: &RawTracePointContext, signal: u32) {
+fn store(ctx: &RawTracePointContext, signal: u32) {
     let target = Task::at(ctx.arg(2));
     let key = SignalKey {
         tgid: target.tgid(),
         signal,
     };
     let start_boottime_ns = target.leader().start_boottime_ns();
-    // The first SIGKILL is the one that kills; the kernel reports later ones
-    // as delivered too. So do older ones (5.10) of a real-time signal that killed.
+    // The first SIGKILL is the one that kills, and the kernel reports later ones as
+    // delivered too. Older kernels (5.10) report a fatal real-time signal again as well.
     if let Some(first) = map_value::lookup(&FATAL_SIGNALS, &key)
         && first.start_boottime_ns == start_boottime_ns
         && (signal == SIGKILL || first.killer.flags & SIGNAL_KILLED != 0)
@@ -110,8 +111,8 @@ fn sender(ctx: &RawTracePointContext, target: Task<PROBED>, signal: u32) -> Kill
     }
 }
 
-/// What tells a parent-death signal, the teardown of a pid namespace and a tracer
-/// from others that give no siginfo.
+/// Flags that distinguish a parent-death signal, the teardown of a pid namespace and a
+/// tracer from other senders that give no siginfo.
 #[inline(always)]
 fn sender_state(target: Task<PROBED>) -> u32 {
     let sender = Task::current();
@@ -129,9 +130,9 @@ fn sender_state(target: Task<PROBED>) -> u32 {
     state
 }
 
-/// The remembered signal of a group that died of `signal`. For all but the last
-/// who may ask it stays: where the tracepoint does not tell the last task, two of
-/// a group may both seem so.
+/// The stored signal of a group that died of `signal`. Only a call with `is_last`
+/// removes it: where the tracepoint does not say which task is the last, two tasks of a
+/// group may both seem to be, and both look for the signal.
 #[inline(always)]
 pub(crate) fn find(task: &event::Task, signal: u32, is_last: bool) -> Option<Killer> {
     let key = SignalKey {
@@ -139,10 +140,10 @@ pub(crate) fn find(task: &event::Task, signal: u32, is_last: bool) -> Option<Kil
         signal,
     };
     let found = map_value::lookup(&FATAL_SIGNALS, &key)?;
-    let ours = found.start_boottime_ns == task.start_boottime_ns;
+    let is_same_process = found.start_boottime_ns == task.start_boottime_ns;
     let killer = found.killer;
     if is_last {
-        let _gone = FATAL_SIGNALS.remove(&key);
+        let _absent = FATAL_SIGNALS.remove(&key);
     }
-    ours.then_some(killer)
+    is_same_process.then_some(killer)
 }

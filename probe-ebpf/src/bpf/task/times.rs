@@ -1,5 +1,5 @@
-//! Processor time of a thread group: what released tasks left to it, and what those
-//! still hold that are not released.
+//! Processor time of a thread group: the sum of its released tasks, plus the times of
+//! each task that is not released.
 
 use probe_ebpf::event::UNKNOWN;
 
@@ -9,22 +9,22 @@ use crate::{
     memory::{PROBED, read},
 };
 
-/// Tasks that are on their way out when the last one of the group gets here: a few
-/// for each CPU. The verifier walks through each step of the loop.
+/// Limit of the tasks that are still exiting when the last task of the group reaches the
+/// tracepoint: a few for each CPU. The verifier walks through each step of the loop.
 const MAX_TASKS: u32 = 8;
-/// How often it looks: again, if a task was released meanwhile.
-const MAX_LOOKS: u32 = 2;
+/// Limit of the readings; a second one is needed if a task was released meanwhile.
+const MAX_READINGS: u32 = 2;
 
 /// User, system and exact run time in nanoseconds.
 type Times = [u64; 3];
 
-impl<const HOW: bool> Group<HOW> {
-    /// Of all its tasks; `last` is the current one.
+impl<const ACCESS: bool> Group<ACCESS> {
+    /// Times of all tasks of the group; `last` is the current task.
     #[inline(always)]
-    pub(crate) fn times(self, last: Task<HOW>) -> Times {
+    pub(crate) fn times(self, last: Task<ACCESS>) -> Times {
         let mut times = Times::default();
-        // Asked first: who is released after it was counted may have left its times
-        // after they were read.
+        // The count comes first: a task that is released after it was counted may add
+        // its times to the sum after the sum was read.
         if self.is_alone() || offset!(signal_thread_head) == UNKNOWN {
             self.add_released(&mut times);
         } else {
@@ -35,29 +35,30 @@ impl<const HOW: bool> Group<HOW> {
         times
     }
 
-    /// What released tasks left to it.
+    /// Adds the times of released tasks.
     #[inline(always)]
     fn add_released(self, times: &mut Times) {
-        times[0] += read::<HOW, u64>(self.0, offset!(signal_utime));
-        times[1] += read::<HOW, u64>(self.0, offset!(signal_stime));
+        times[0] += read::<ACCESS, u64>(self.0, offset!(signal_utime));
+        times[1] += read::<ACCESS, u64>(self.0, offset!(signal_stime));
         times[2] += self.released_run_time();
     }
 
     #[inline(always)]
     fn released_run_time(self) -> u64 {
-        read::<HOW, _>(self.0, offset!(signal_sum_sched_runtime))
+        read::<ACCESS, _>(self.0, offset!(signal_sum_sched_runtime))
     }
 }
 
-/// A task that is released between the two reads would be missing: then the sum of the
-/// released has grown, and all is read again.
+/// Adds the times of released tasks and of all others but `last`. A task that is released
+/// between the two reads would be missing: then the sum of the released tasks has grown,
+/// and the function reads everything again.
 ///
-/// Not inlined: for each way out of the loops the verifier would walk through all that
-/// comes after them.
+/// The function is not inlined, because for each exit of the loops the verifier would walk
+/// through all code that follows them.
 #[inline(never)]
 fn add_all_but_last(times: &mut Times, group: u64, last: u64) {
     let group = Group::<PROBED>(group);
-    for _ in 0..MAX_LOOKS {
+    for _ in 0..MAX_READINGS {
         *times = Times::default();
         group.add_released(times);
         let released = times[2];
@@ -68,8 +69,8 @@ fn add_all_but_last(times: &mut Times, group: u64, last: u64) {
     }
 }
 
-/// Of all that are not released, but `last`. One that is released meanwhile still leads
-/// to the next.
+/// Adds the times of all tasks that are not released, but `last`. A task that is released
+/// meanwhile still leads to the next one.
 #[inline(always)]
 fn add_unreleased(times: &mut Times, group: Group<PROBED>, last: u64) {
     let head = group.0.wrapping_add(u64::from(offset!(signal_thread_head)));
@@ -86,11 +87,11 @@ fn add_unreleased(times: &mut Times, group: Group<PROBED>, last: u64) {
     }
 }
 
-impl<const HOW: bool> Task<HOW> {
+impl<const ACCESS: bool> Task<ACCESS> {
     #[inline(always)]
     fn add_times(self, times: &mut Times) {
-        times[0] += read::<HOW, u64>(self.0, offset!(task_utime));
-        times[1] += read::<HOW, u64>(self.0, offset!(task_stime));
-        times[2] += read::<HOW, u64>(self.0, offset!(task_sum_exec_runtime));
+        times[0] += read::<ACCESS, u64>(self.0, offset!(task_utime));
+        times[1] += read::<ACCESS, u64>(self.0, offset!(task_stime));
+        times[2] += read::<ACCESS, u64>(self.0, offset!(task_sum_exec_runtime));
     }
 }
