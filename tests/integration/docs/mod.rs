@@ -23,8 +23,9 @@ use self::{
     shown::{is_like, values},
 };
 
-const DOCUMENTS: [(&str, &str); 3] = [
+const DOCUMENTS: [(&str, &str); 4] = [
     ("README.md", include_str!("../../../README.md")),
+    ("docs/cli.md", include_str!("../../../docs/cli.md")),
     ("docs/api.md", include_str!("../../../docs/api.md")),
     ("docs/daemon.md", include_str!("../../../docs/daemon.md")),
 ];

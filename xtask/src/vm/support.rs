@@ -74,8 +74,7 @@ impl<'a> Support<'a> {
                 golden,
             }));
         }
-        write("docs/kernels.md", &table(&columns))?;
-        write("README.md", &short(&columns))
+        write("docs/kernels.md", &table(&columns))
     }
 }
 
@@ -86,32 +85,6 @@ fn write(document: &str, table: &str) -> Result<()> {
     let replaced = replace(&text, table);
     let replaced = replaced.with_context(|| format!("no place for a table in {document}"))?;
     fs::write(&path, replaced).with_context(|| format!("write {document}"))
-}
-
-/// One kernel a line.
-fn short(columns: &[Column]) -> String {
-    let words = |words: [&str; 6]| words.map(str::to_owned).into_iter();
-    let head = [
-        "backend",
-        "fields of an exit",
-        "exits not told",
-        "`cgroup.kill`",
-        "tests",
-        "run on",
-    ];
-    let mut table = row("kernel", words(head)) + &row("---", words(["---"; 6]));
-    for Column { row: name, golden } in columns {
-        let cells = [
-            golden.doctor.best(),
-            golden.measured.as_ref().map_or_else(none, Measured::fields),
-            golden.measured.as_ref().map_or_else(none, Measured::loss),
-            golden.doctor.cell("cgroup.kill"),
-            golden.tests.to_string(),
-            golden.recorded.clone(),
-        ];
-        table += &row(&format!("{name} (`{}`)", golden.kernel), cells.into_iter());
-    }
-    table
 }
 
 fn none() -> String {
@@ -238,14 +211,6 @@ mod tests {
 | `tracepoint.sched_process_exit` | yes, `live` |
 ";
         assert_eq!(table(&columns()), expected);
-    }
-
-    #[test]
-    fn every_kernel_is_a_line_of_the_short_table() {
-        let table = short(&columns());
-        let expected = "| 6.1 (`6.1.0`) | **pidfd** | all but uid | 1 of 9 | yes | 5 pass, 1 n/a | \
-                        2026-01-02 |";
-        assert_eq!(table.lines().last(), Some(expected));
     }
 
     #[test]
