@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, process::Command};
 
-use probe_tests::{Cgroup, Probe, Runc, Victim, applicable, probe, record};
+use probe_tests::{Cgroup, Probe, Runc, Victim, probe, record, requirements};
 use serde_json::{Value, json};
 
 /// Whoever has 64 hexadecimal digits for an id.
@@ -185,11 +185,11 @@ fn a_beginning_that_two_ids_have_is_refused_with_both() {
 #[test]
 #[ignore = "needs root"]
 fn a_container_of_runc_is_traced_by_its_name() {
-    applicable::needs_bpf();
+    requirements::require_bpf();
     let mut container = Runc::in_own_pids("by-name", "read go; sh -c 'exit 5'; exit 7");
     let init = container.state("pid");
     let mut trace = Probe::trace(&["--container", container.name()]);
-    container.tell();
+    container.release();
     let exit = trace.wait_for(|line| record::is_exit(line) && line["pid"] == init);
     assert_eq!(record::wait_status(&exit), 7 << 8);
     assert_eq!(exit["container"]["runtime"], "runc");
@@ -205,7 +205,7 @@ fn a_container_of_runc_is_traced_by_its_name() {
 #[test]
 #[ignore = "needs root"]
 fn runc_kill_is_named_as_the_killer() {
-    applicable::needs_bpf();
+    requirements::require_bpf();
     let container = Runc::in_own_pids("killed", "read go; exit 0");
     let init = container.state("pid");
     let mut trace = Probe::trace(&["--container", container.name()]);

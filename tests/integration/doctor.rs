@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, process::Command};
 
-use probe_tests::{Cgroup, applicable, conditions, probe, probe_in};
+use probe_tests::{Cgroup, conditions, probe, probe_in, requirements};
 use serde_json::Value;
 
 fn examine(mut command: Command, code: i32) -> Value {
@@ -57,10 +57,10 @@ fn names(report: &Value) -> Vec<&str> {
 #[test]
 #[ignore = "needs root"]
 fn with_every_privilege_all_backends_but_the_daemon_work() {
-    let report = examine(conditions::as_it_is(&JSON), 0);
+    let report = examine(conditions::unrestricted(&JSON), 0);
     assert_yes(&report, &["pidfd", "poll", "capabilities"]);
     assert_yes(&report, &["cgroup", "cgroup.events", "pidfd_open"]);
-    if applicable::has_bpf() {
+    if requirements::has_bpf() {
         assert_yes(&report, &["bpf", "btf", "ring_buffer", "bpf_programs"]);
     } else {
         assert_no(&report, "bpf", "");
@@ -82,7 +82,7 @@ fn a_denied_bpf_leaves_a_backend_that_events_wake() {
     assert_no(&report, "ring_buffer", "seccomp");
     assert_no(&report, "bpf_programs", "seccomp");
     assert_yes(&report, &["pidfd", "pidfd_open", "poll"]);
-    assert_eq!(find(&report, "btf")["ok"], applicable::has_types());
+    assert_eq!(find(&report, "btf")["ok"], requirements::has_btf());
 }
 
 #[test]
@@ -98,7 +98,7 @@ fn without_bpf_and_pidfds_only_polling_is_left() {
 #[test]
 #[ignore = "needs root"]
 fn without_btf_the_programs_run_and_it_says_what_is_lost() {
-    applicable::needs_bpf();
+    requirements::require_bpf();
     let report = examine(conditions::without_btf(&JSON), 0);
     assert_no(&report, "btf", "CONFIG_DEBUG_INFO_BTF");
     assert_yes(
@@ -126,14 +126,14 @@ fn without_privilege_it_names_the_capabilities() {
     let report = examine(conditions::with_two_capabilities(&JSON), 0);
     assert_yes(&report, &["capabilities"]);
     for name in ["bpf", "bpf_programs"] {
-        assert_eq!(find(&report, name)["ok"], applicable::has_bpf());
+        assert_eq!(find(&report, name)["ok"], requirements::has_bpf());
     }
 }
 
 #[test]
 #[ignore = "needs root"]
 fn every_no_comes_with_what_to_do_and_the_questions_are_always_the_same() {
-    let whole = examine(conditions::as_it_is(&JSON), 0);
+    let whole = examine(conditions::unrestricted(&JSON), 0);
     for (command, code) in [
         (
             conditions::denied("bpf,perf_event_open,pidfd_open", "EPERM", &JSON),
@@ -154,13 +154,13 @@ fn every_no_comes_with_what_to_do_and_the_questions_are_always_the_same() {
 #[test]
 #[ignore = "needs root"]
 fn people_get_a_line_for_each_question_without_colours() {
-    let report = examine(conditions::as_it_is(&JSON), 0);
+    let report = examine(conditions::unrestricted(&JSON), 0);
     let output = probe(&["doctor"]);
     assert_eq!(output.code, Some(0), "{output:#?}");
     // What is lost without types is said as well to whoever loads a program.
     assert_eq!(
         output.stderr.is_empty(),
-        applicable::has_types(),
+        requirements::has_btf(),
         "{output:#?}"
     );
     assert!(!output.stdout.contains('\u{1b}'), "{output:#?}");

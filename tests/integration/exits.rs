@@ -1,6 +1,6 @@
 //! One record for each process, with the status that its parent was told.
 
-use probe_tests::{Trial, Victim, extent, record};
+use probe_tests::{TracedCgroup, Victim, record, scale};
 
 /// Signals that do not end a process by default.
 const HARMLESS: [i32; 8] = [17, 18, 19, 20, 21, 22, 23, 28];
@@ -10,7 +10,7 @@ const DUMPING: [i32; 10] = [3, 4, 5, 6, 7, 8, 11, 24, 25, 31];
 /// Runs one victim for each list of words; each must be told once and right.
 /// Returns the statuses.
 fn judge_all(label: &str, victims: &[Vec<String>]) -> Vec<i32> {
-    let trial = Trial::new(label);
+    let trial = TracedCgroup::new(label);
     let mut judged = Vec::new();
     for words in victims {
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
@@ -71,7 +71,7 @@ fn a_core_dump_is_told_with_the_signal() {
 #[test]
 #[ignore = "needs root"]
 fn a_child_of_vfork_is_told_once() {
-    let mut trial = Trial::new("vfork");
+    let mut trial = TracedCgroup::new("vfork");
     let judged = trial.judge(&["vfork", "6"]);
     assert_eq!(judged.report["status"], 6 << 8);
     let told = trial.finish();
@@ -82,7 +82,7 @@ fn a_child_of_vfork_is_told_once() {
 #[test]
 #[ignore = "needs root"]
 fn a_stopped_process_has_not_exited() {
-    let mut trial = Trial::new("stopped");
+    let mut trial = TracedCgroup::new("stopped");
     let mut victim = trial.ready(&["ready", "pause"]);
     victim.signal(rustix::process::Signal::STOP);
     victim.signal(rustix::process::Signal::CONT);
@@ -98,8 +98,8 @@ fn a_stopped_process_has_not_exited() {
 #[ignore = "needs root"]
 fn a_process_killed_while_it_starts_is_told_once() {
     let seed = probe_tests::random::seeded().u64(..).to_string();
-    let count = extent::small_or(50, 500);
-    let trial = Trial::new("births");
+    let count = scale::emulated_or(50, 500);
+    let trial = TracedCgroup::new("births");
     let mut parent = trial.start(&["births", &seed, &count.to_string()]);
     let reports = parent.reports();
     assert_eq!(parent.wait(), 0);

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::{MetadataExt, symlink};
 
-use probe_tests::{Judged, Trial, record};
+use probe_tests::{Death, TracedCgroup, record};
 
 const MILLISECOND_NS: u64 = 1_000_000;
 
@@ -12,7 +12,7 @@ struct ProcessState {
     died_ns: [u64; 2],
 }
 
-fn life(judged: &Judged) -> ProcessState {
+fn life(judged: &Death) -> ProcessState {
     let forked = judged.report["forked_ns"].as_array().expect("two readings");
     let forked = |index: usize| forked[index].as_u64().expect("a reading");
     ProcessState {
@@ -27,7 +27,7 @@ fn life(judged: &Judged) -> ProcessState {
 #[test]
 #[ignore = "needs root"]
 fn age_is_within_ten_milliseconds_of_the_truth() {
-    let mut trial = Trial::new("age");
+    let mut trial = TracedCgroup::new("age");
     for milliseconds in ["0", "1", "30", "250", "1300"] {
         let words = ["parent", "living", milliseconds, "stamped", "exit", "0"];
         // On a busy machine the truth itself may not be known well enough.
@@ -60,7 +60,7 @@ fn age_is_within_ten_milliseconds_of_the_truth() {
 #[test]
 #[ignore = "needs root"]
 fn age_counts_from_the_birth_of_the_process_not_of_its_task_or_program() {
-    let mut trial = Trial::new("old");
+    let mut trial = TracedCgroup::new("old");
     for words in [
         ["parent", "living", "100", "in-thread", "exit", "0"],
         ["parent", "living", "100", "exec", "exit", "0"],
@@ -74,7 +74,7 @@ fn age_counts_from_the_birth_of_the_process_not_of_its_task_or_program() {
 #[test]
 #[ignore = "needs root"]
 fn the_time_of_day_is_that_of_the_exit() {
-    let mut trial = Trial::new("time");
+    let mut trial = TracedCgroup::new("time");
     let judged = trial.judge(&["parent", "exit", "0"]);
     // The same moment, by the two clocks.
     let since_exit_ns = probe_tests::boottime_ns() - record::number(&judged.exit, "boottime_ns");
@@ -99,7 +99,7 @@ fn the_time_of_day_is_that_of_the_exit() {
 #[test]
 #[ignore = "needs root"]
 fn uid_is_the_one_it_died_with() {
-    let mut trial = Trial::new("uid");
+    let mut trial = TracedCgroup::new("uid");
     for uid in [0, 1234, 65534] {
         let judged = trial.judge(&["parent", "as", &format!("{uid}"), "exit", "0"]);
         assert_eq!(judged.exit["uid"], uid);
@@ -112,7 +112,7 @@ fn uid_is_the_one_it_died_with() {
 #[test]
 #[ignore = "needs root"]
 fn ppid_is_the_parent_even_of_an_orphan() {
-    let mut trial = Trial::new("ppid");
+    let mut trial = TracedCgroup::new("ppid");
     for words in [
         &["parent", "exit", "0"] as &[_],
         &["vfork", "0"],
@@ -131,7 +131,7 @@ fn ppid_is_the_parent_even_of_an_orphan() {
 #[test]
 #[ignore = "needs root"]
 fn an_orphan_is_told_once() {
-    let mut trial = Trial::new("orphan");
+    let mut trial = TracedCgroup::new("orphan");
     let judged = trial.judge(&["double-fork", "signal", "9"]);
     let told = trial.finish();
     let _once = told.only_exit_of(record::pid(&judged.report));
@@ -142,7 +142,7 @@ fn an_orphan_is_told_once() {
 #[test]
 #[ignore = "needs root"]
 fn a_process_in_its_own_pid_namespace_has_both_pids() {
-    let mut trial = Trial::new("namespace");
+    let mut trial = TracedCgroup::new("namespace");
     let judged = trial.judge(&["pid-namespace", "ready", "exit", "4"]);
     assert_eq!(judged.before[0]["pid"], 1);
     let (exit, outer) = (&judged.exit, record::pid(&judged.report));
@@ -158,7 +158,7 @@ fn a_process_in_its_own_pid_namespace_has_both_pids() {
     assert_eq!(judged.exit["ns"]["pid"], judged.exit["pid"]);
 }
 
-fn assert_comm(trial: &mut Trial, words: &[&str], comm: &str) {
+fn assert_comm(trial: &mut TracedCgroup, words: &[&str], comm: &str) {
     let judged = trial.judge(words);
     assert_eq!(judged.exit["comm"], comm, "{words:?}");
 }
@@ -166,7 +166,7 @@ fn assert_comm(trial: &mut Trial, words: &[&str], comm: &str) {
 #[test]
 #[ignore = "needs root"]
 fn comm_is_the_last_name_of_the_process() {
-    let mut trial = Trial::new("comm");
+    let mut trial = TracedCgroup::new("comm");
     assert_comm(&mut trial, &["parent", "exit", "0"], "victim");
     for name in ["fifteen_letters", "a \"b\"\t(c) d", "käse", ""] {
         let words = ["parent", "named", name, "exit", "0"];
@@ -189,7 +189,7 @@ fn comm_is_the_last_name_of_the_process() {
 #[test]
 #[ignore = "needs root"]
 fn comm_is_that_of_the_program_after_exec() {
-    let mut trial = Trial::new("program");
+    let mut trial = TracedCgroup::new("program");
     let directory = tempfile::tempdir().expect("a place for a link");
     let program = directory.path().join("other-program-name");
     symlink("/proc/self/exe", &program).expect("a new name");

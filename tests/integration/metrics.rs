@@ -11,14 +11,14 @@ use probe_daemon::{
     api::Outcome,
     unstable::state::metrics::{Format, Metrics, Scope},
 };
-use probe_tests::{Cgroup, Daemon, Victim, applicable};
+use probe_tests::{Cgroup, Daemon, Victim, requirements};
 use probe_user::{model::LossReason, unstable::bpf::counters::ProgramRuns};
 use rustix::process::Signal;
 use serde_json::json;
 
 /// What `promtool check metrics` writes; nothing if it is content.
 fn promtool(text: &str) -> String {
-    let mut promtool = applicable::tool("promtool")
+    let mut promtool = requirements::tool("promtool")
         .args(["check", "metrics"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -1,15 +1,15 @@
 //! Deaths by the out-of-memory killer.
 
-use probe_tests::{Cgroup, Trial, Victim, record};
+use probe_tests::{Cgroup, TracedCgroup, Victim, record};
 use serde_json::{Value, json};
 
 const LIMIT_BYTES: u32 = 16 << 20;
 
-fn trial(label: &str) -> Trial {
-    Trial::within(Cgroup::with_memory(LIMIT_BYTES, label), &[])
+fn trial(label: &str) -> TracedCgroup {
+    TracedCgroup::within(Cgroup::with_memory(LIMIT_BYTES, label), &[])
 }
 
-fn run(trial: &mut Trial, words: &[&str]) -> Value {
+fn run(trial: &mut TracedCgroup, words: &[&str]) -> Value {
     let mut victim = trial.start(words);
     trial.judge_child(&mut victim)
 }
@@ -78,7 +78,7 @@ fn a_killed_process_that_ate_little_is_no_victim_of_oom() {
 #[test]
 #[ignore = "needs root"]
 fn a_task_that_gets_the_tid_of_an_earlier_victim_is_none() {
-    let mut trial = Trial::new("later");
+    let mut trial = TracedCgroup::new("later");
     // Outside of what is traced, so that nobody asks for its mark.
     let memory = Cgroup::with_memory(LIMIT_BYTES, "earlier");
     let mut earlier = Victim::start(&["eat"], Some(&memory));

@@ -1,7 +1,8 @@
 //! What is said where something is not permitted, and what is done without it.
 
 use probe_tests::{
-    Cgroup, Daemon, Probe, Victim, Waiting, applicable, conditions, kernel, probe, probe_in, record,
+    Cgroup, Daemon, Probe, Victim, Waiting, conditions, kernel, probe, probe_in, record,
+    requirements,
 };
 use rustix::process::Signal;
 use serde_json::Value;
@@ -40,7 +41,7 @@ fn the_two_capabilities_of_the_hint_suffice() {
 fn a_limit_on_locked_memory_is_named_where_bpf_counts_and_is_nothing_elsewhere() {
     let little = conditions::with_little_locked_memory;
     let counts = kernel::counts_bpf_as_locked_memory();
-    if counts && applicable::has_bpf() {
+    if counts && requirements::has_bpf() {
         let words = ["65536 bytes of RLIMIT_MEMLOCK", "ulimit -l unlimited"];
         probe_in(&mut little(&["trace"])).assert_refused(5, &words);
         let report = probe_in(&mut little(&["doctor"]));
@@ -55,7 +56,7 @@ fn a_limit_on_locked_memory_is_named_where_bpf_counts_and_is_nothing_elsewhere()
     let output = waiting.finish();
     assert_eq!(output.code, Some(0), "{output:#?}");
     let verdict = output.json().pop().expect("a verdict");
-    let serves_bpf = !counts && applicable::has_bpf();
+    let serves_bpf = !counts && requirements::has_bpf();
     let backend = if serves_bpf { "bpf" } else { "pidfd" };
     assert_eq!(verdict["backend"], backend, "{output:#?}");
 }
@@ -72,13 +73,13 @@ fn where_the_kernel_lets_nobody_trace_pidfds_serve_and_the_reason_is_told() {
     let verdict = output.json().pop().expect("a verdict");
     assert_eq!(
         verdict["backend"],
-        applicable::best_backend(),
+        requirements::best_backend(),
         "{output:#?}"
     );
-    if applicable::has_bpf() {
+    if requirements::has_bpf() {
         return;
     }
-    let why = if applicable::is_locked_down() {
+    let why = if requirements::is_locked_down() {
         "lockdown=confidentiality"
     } else {
         "cannot attach to tracepoint"

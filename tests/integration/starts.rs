@@ -2,10 +2,10 @@
 
 use std::os::unix::fs::symlink;
 
-use probe_tests::{Judged, Trial, record};
+use probe_tests::{Death, TracedCgroup, record};
 use serde_json::{Value, json};
 
-fn starts(trial: Trial, cause: &str, pid: u32) -> Vec<Value> {
+fn starts(trial: TracedCgroup, cause: &str, pid: u32) -> Vec<Value> {
     let told = trial.finish();
     let is_it = |line: &&Value| line["type"] == "start" && line["cause"] == cause;
     let of_pid = told
@@ -16,14 +16,14 @@ fn starts(trial: Trial, cause: &str, pid: u32) -> Vec<Value> {
     of_pid.cloned().collect()
 }
 
-fn pid(judged: &Judged) -> u32 {
+fn pid(judged: &Death) -> u32 {
     record::pid(&judged.report)
 }
 
 #[test]
 #[ignore = "needs root"]
 fn a_fork_is_told_with_parent_and_time() {
-    let mut trial = Trial::with("fork", &["--starts"]);
+    let mut trial = TracedCgroup::with("fork", &["--starts"]);
     let judged = trial.judge(&["parent", "exit", "0"]);
     let cgroup = json!({
         "hierarchy": 0, "id": trial.cgroup.id(), "path": trial.cgroup.name(),
@@ -42,7 +42,7 @@ fn a_fork_is_told_with_parent_and_time() {
 #[test]
 #[ignore = "needs root"]
 fn new_tasks_are_no_start() {
-    let mut trial = Trial::with("tasks", &["--starts"]);
+    let mut trial = TracedCgroup::with("tasks", &["--starts"]);
     let judged = trial.judge(&["parent", "threads", "9", "exit", "0"]);
     let forks = starts(trial, "fork", pid(&judged));
     assert_eq!(forks.len(), 1, "{forks:#?}");
@@ -56,7 +56,7 @@ fn an_exec_is_told_with_its_name_and_arguments() {
     symlink("/proc/self/exe", &program).expect("a new name");
     let program = program.to_str().expect("UTF-8");
     for before in [&["parent"] as &[&str], &["parent", "in-thread"]] {
-        let mut trial = Trial::with("exec", &["--starts"]);
+        let mut trial = TracedCgroup::with("exec", &["--starts"]);
         let mut words = before.to_vec();
         words.extend(["exec-as", program, "named", "a \"b\" ü", "exit", "0"]);
         let judged = trial.judge(&words);
@@ -75,7 +75,7 @@ fn an_exec_is_told_with_its_name_and_arguments() {
 #[test]
 #[ignore = "needs root"]
 fn arguments_beyond_a_kibibyte_are_cut_off_and_said_to_be() {
-    let mut trial = Trial::with("long", &["--starts"]);
+    let mut trial = TracedCgroup::with("long", &["--starts"]);
     let long = "x".repeat(2000);
     let judged = trial.judge(&["parent", "exec", "exit", "0", &long]);
     let execs = starts(trial, "exec", pid(&judged));
@@ -97,7 +97,7 @@ fn arguments_beyond_a_kibibyte_are_cut_off_and_said_to_be() {
 #[test]
 #[ignore = "needs root"]
 fn a_start_comes_before_the_exit() {
-    let mut trial = Trial::with("order", &["--starts"]);
+    let mut trial = TracedCgroup::with("order", &["--starts"]);
     let judged = trial.judge(&["parent", "exec", "exit", "0"]);
     let pid = pid(&judged);
     let told = trial.finish();
@@ -111,7 +111,7 @@ fn a_start_comes_before_the_exit() {
 #[test]
 #[ignore = "needs root"]
 fn without_being_asked_for_no_start_is_told() {
-    let mut trial = Trial::new("none");
+    let mut trial = TracedCgroup::new("none");
     let _judged = trial.judge(&["parent", "exec", "exit", "0"]);
     let told = trial.finish();
     assert!(told.lines.iter().all(|line| line["type"] == "exit"));

@@ -7,7 +7,7 @@ use std::{
     process::{Child, Stdio},
 };
 
-use probe_tests::{Cgroup, DEADLINE, Victim, conditions, extent, inapplicable, record, schema};
+use probe_tests::{Cgroup, DEADLINE, Victim, conditions, inapplicable, record, scale, schema};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
@@ -15,7 +15,7 @@ use serde_json::Value;
 const SQUALL: u64 = 500;
 
 fn exits() -> u64 {
-    extent::few_or(100_000, 100_000) as u64
+    scale::few_or(100_000, 100_000) as u64
 }
 
 /// A trace that writes to a file, so that this process does not compete with
@@ -106,7 +106,7 @@ fn storm_of(exits: u64, cgroup: &Cgroup) -> u32 {
 
 /// That 4 KiB do not hold all of it; where a storm is emulated they may.
 fn overflowed(is_so: bool) {
-    if !is_so && extent::is_small() {
+    if !is_so && scale::is_emulated() {
         inapplicable("an emulated storm may be slow enough for its reader");
     }
     assert!(is_so, "4 KiB hold all of it?");

@@ -1,13 +1,13 @@
 //! Processes of several tasks: whose exit is the death of the process, and
 //! whose is not.
 
-use probe_tests::{Trial, record};
+use probe_tests::{TracedCgroup, record};
 use rustix::process::Signal;
 
 #[test]
 #[ignore = "needs root"]
 fn exit_by_another_task_than_the_leader_is_told_once() {
-    let mut trial = Trial::new("other");
+    let mut trial = TracedCgroup::new("other");
     let judged = trial.judge(&["parent", "threads", "5", "in-thread", "exit", "3"]);
     assert_eq!(judged.report["status"], 3 << 8);
     let told = trial.finish();
@@ -17,7 +17,7 @@ fn exit_by_another_task_than_the_leader_is_told_once() {
 #[test]
 #[ignore = "needs root"]
 fn leader_exit_is_not_group_death() {
-    let mut trial = Trial::new("leader");
+    let mut trial = TracedCgroup::new("leader");
     let mut victim = trial.ready(&["leader-gone", "3", "ready", "held", "exit", "5"]);
     trial.catch_up();
     assert_eq!(trial.probe.exits_so_far(victim.pid()), 0);
@@ -33,7 +33,7 @@ fn leader_exit_is_not_group_death() {
 #[test]
 #[ignore = "needs root"]
 fn a_group_that_ends_task_by_task_is_told_as_waitpid_tells_it() {
-    let mut trial = Trial::new("one-by-one");
+    let mut trial = TracedCgroup::new("one-by-one");
     let judged = trial.judge(&["parent", "leader-gone", "3", "exit-thread", "5"]);
     // It was the leader's status until 5.19, which took the last task's.
     let status = judged.report["status"].as_i64().expect("a number");
@@ -45,7 +45,7 @@ fn a_group_that_ends_task_by_task_is_told_as_waitpid_tells_it() {
 #[test]
 #[ignore = "needs root"]
 fn with_threads_the_exit_of_the_leader_is_shown_as_such() {
-    let mut trial = Trial::with("leader-shown", &["--threads"]);
+    let mut trial = TracedCgroup::with("leader-shown", &["--threads"]);
     let mut victim = trial.ready(&["leader-gone", "3", "ready", "held", "exit", "5"]);
     let pid = victim.pid();
     let leader = trial
@@ -66,7 +66,7 @@ fn with_threads_the_exit_of_the_leader_is_shown_as_such() {
 #[test]
 #[ignore = "needs root"]
 fn exec_by_another_task_is_not_an_exit() {
-    let mut trial = Trial::new("exec");
+    let mut trial = TracedCgroup::new("exec");
     let words = [
         "threads",
         "5",
@@ -94,7 +94,7 @@ fn exec_by_another_task_is_not_an_exit() {
 #[test]
 #[ignore = "needs root"]
 fn sixty_four_tasks_killed_at_once_are_one_exit() {
-    let mut trial = Trial::new("many");
+    let mut trial = TracedCgroup::new("many");
     for _ in 0..20 {
         let mut victim = trial.ready(&["threads", "64", "ready", "pause"]);
         victim.signal(Signal::KILL);
@@ -109,7 +109,7 @@ fn sixty_four_tasks_killed_at_once_are_one_exit() {
 #[test]
 #[ignore = "needs root"]
 fn with_threads_every_task_is_told_and_one_is_the_last() {
-    let mut trial = Trial::with("each", &["--threads"]);
+    let mut trial = TracedCgroup::with("each", &["--threads"]);
     let mut victim = trial.ready(&["threads", "64", "ready", "pause"]);
     victim.signal(Signal::KILL);
     let _exit = trial.judge_child(&mut victim);

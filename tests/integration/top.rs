@@ -7,7 +7,7 @@ use std::{
 };
 
 use probe_tests::{
-    Cgroup, Deadline, Terminal, Victim, applicable, conditions, probe,
+    Cgroup, Deadline, Terminal, Victim, conditions, probe, requirements,
     terminal::{Display, Modes},
 };
 use rustix::process::{Pid, Signal, kill_process};
@@ -29,8 +29,8 @@ fn start(terminal: &Terminal, command: &Command) -> Child {
 }
 
 fn top(terminal: &Terminal, args: &[&str]) -> Child {
-    applicable::needs_bpf();
-    let mut command = conditions::as_it_is(&["top"]);
+    requirements::require_bpf();
+    let mut command = conditions::unrestricted(&["top"]);
     let child = start(terminal, command.args(args));
     terminal.until("the screen", is_top);
     child
@@ -131,12 +131,12 @@ fn ctrl_c_ends_it() {
 #[test]
 #[ignore = "needs root"]
 fn ctrl_z_gives_the_terminal_back_to_the_shell_and_fg_goes_on() {
-    applicable::needs_bpf();
+    requirements::require_bpf();
     let terminal = Terminal::new(80, 24);
     let mut shell = start(&terminal, Command::new("sh").arg("-i"));
     terminal.until("a prompt", is_prompt);
     let before = terminal.modes();
-    let top = conditions::as_it_is(&["top"]);
+    let top = conditions::unrestricted(&["top"]);
     let top = top.get_program().to_str().expect("UTF-8").to_owned();
     terminal.press(&format!("{top} top\n"));
     for _ in 0..2 {
@@ -202,7 +202,7 @@ fn a_terminal_that_takes_nothing_does_not_keep_it_from_ending() {
     let terminal = Terminal::new(200, 60);
     let before = terminal.modes();
     let mut child = top(&terminal, &[]);
-    let unseen = terminal.look_away();
+    let unseen = terminal.pause_reading();
     let file = |name| {
         let path = format!("/proc/{}/{name}", child.id());
         fs::read_to_string(path).expect("it runs")

@@ -70,7 +70,7 @@ fn a_cgroup_of_root_is_waited_for_in_every_state() {
                 }
                 let verdict = verdict(&waiting.finish(), "done");
                 // v1 shows no cgroup of who is exiting, so nobody can search.
-                let is_exact = is_v2 || until == "empty" && !kernel::tasks_depart_late();
+                let is_exact = is_v2 || until == "empty" && !kernel::tasks_leave_cgroup_late();
                 assert_eq!(verdict["exact"], is_exact, "{verdict}");
                 assert_eq!(cgroup.procs(), [0; 0]);
             }

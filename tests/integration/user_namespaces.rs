@@ -3,7 +3,7 @@
 
 use std::{convert::Infallible, fs};
 
-use probe_tests::{Deadline, Victim, applicable, kernel, record};
+use probe_tests::{Deadline, Victim, kernel, record, requirements};
 use probe_user::{
     model::{Event, Filter, Owners, Process},
     unstable::{
@@ -84,10 +84,10 @@ fn nested() -> Victim {
 #[test]
 #[ignore = "needs root"]
 fn an_exit_tells_who_owns_the_user_namespaces_whichever_program_reads_them() {
-    applicable::needs_bpf();
+    requirements::require_bpf();
     for shape in [ExitShape::GroupDead, ExitShape::Live, ExitShape::Classic] {
         for &program in shape.programs() {
-            if !kernel::accepts(shape, program) {
+            if !kernel::can_attach(shape, program) {
                 continue;
             }
             let plan = Plan {
@@ -141,7 +141,7 @@ fn an_exit_tells_who_owns_the_user_namespaces_whichever_program_reads_them() {
 #[test]
 #[ignore = "needs root"]
 fn a_start_tells_who_owns_the_user_namespace() {
-    applicable::needs_bpf();
+    requirements::require_bpf();
     let plan = Plan {
         hooks: vec![Hook::Fork, Hook::Exec, Hook::Exit],
         filter: Filter::default().kernel_filter(STREAM_BYTES),

@@ -1,6 +1,6 @@
 //! `probe trace` on a kernel without type information.
 
-use probe_tests::{Cgroup, Probe, Victim, applicable, conditions, probe_in};
+use probe_tests::{Cgroup, Probe, Victim, conditions, probe_in, requirements};
 use serde_json::Value;
 
 /// Lines of a log level, as `tracing` writes them.
@@ -11,7 +11,7 @@ fn warnings(stderr: &[String]) -> Vec<&String> {
 #[test]
 #[ignore = "needs root"]
 fn without_btf_records_have_nulls_and_there_is_one_warning() {
-    applicable::needs_bpf();
+    requirements::require_bpf();
     let cgroup = Cgroup::v2("no-btf");
     let args = ["trace", "--json", "--cgroup", cgroup.path()];
     let mut probe = Probe::trace_in(&mut conditions::without_btf(&args));
@@ -42,7 +42,7 @@ fn without_btf_records_have_nulls_and_there_is_one_warning() {
 #[test]
 #[ignore = "needs root"]
 fn without_btf_a_condition_that_cannot_be_told_lets_records_pass_and_says_so() {
-    applicable::needs_bpf();
+    requirements::require_bpf();
     let cgroup = Cgroup::v2("no-btf-filters");
     let args = [
         "trace",
@@ -89,7 +89,7 @@ fn without_btf_the_conditions_that_can_be_told_still_hold() {
 #[test]
 #[ignore = "needs root"]
 fn without_btf_a_v1_cgroup_cannot_be_traced() {
-    applicable::needs_bpf();
+    requirements::require_bpf();
     let cgroup = Cgroup::v1("pids", "no-btf");
     let mut trace = conditions::without_btf(&["trace", "--cgroup", cgroup.path()]);
     probe_in(&mut trace).assert_refused(5, &["BTF", "hint: "]);

@@ -2,14 +2,14 @@
 
 use std::{path::PathBuf, process::Command};
 
-use crate::{applicable, binaries};
+use crate::{binaries, requirements};
 
 /// How a `probe` with these arguments is started.
 pub type Condition = fn(&[&str]) -> Command;
 
 /// Each changes the backend, whose name comes first.
 pub const BACKENDS: [(&str, Condition); 3] = [
-    ("bpf", as_it_is),
+    ("bpf", unrestricted),
     ("pidfd", |args| denied("bpf,perf_event_open", "EPERM", args)),
     ("poll", |args| {
         denied("bpf,perf_event_open,pidfd_open", "ENOSYS", args)
@@ -24,7 +24,7 @@ pub fn program(name: &str) -> PathBuf {
 
 /// `probe` with these arguments, on this machine as it is.
 #[must_use]
-pub fn as_it_is(args: &[&str]) -> Command {
+pub fn unrestricted(args: &[&str]) -> Command {
     let mut command = Command::new(binaries::probe());
     command.args(args);
     command
@@ -33,8 +33,8 @@ pub fn as_it_is(args: &[&str]) -> Command {
 /// `probe trace`, which `bpf` alone serves.
 #[must_use]
 pub fn trace(args: &[&str]) -> Command {
-    applicable::needs_bpf();
-    as_it_is(&[&["trace"], args].concat())
+    requirements::require_bpf();
+    unrestricted(&[&["trace"], args].concat())
 }
 
 /// As `nobody`, without any capability.

@@ -12,11 +12,12 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::{
-    Deadline, Output, applicable,
+    Deadline, Output,
     child::{collect, spawn},
     conditions,
     http::{self, Answer},
     lines::Lines,
+    requirements,
 };
 
 /// One that serves. It is killed when it is dropped.
@@ -39,7 +40,7 @@ impl Daemon {
         let socket = directory.path().join("probe.sock");
         let path = socket.to_str().expect("text");
         let args = [&["daemon", "--socket", path], args].concat();
-        let daemon = Self::start_in(&mut conditions::as_it_is(&args), &socket);
+        let daemon = Self::start_in(&mut conditions::unrestricted(&args), &socket);
         daemon.keeping(directory)
     }
 
@@ -61,7 +62,7 @@ impl Daemon {
     /// conditions.
     #[must_use]
     pub fn start_in(command: &mut Command, socket: &Path) -> Self {
-        applicable::needs_bpf();
+        requirements::require_bpf();
         let daemon = Self::spawn(command, socket);
         daemon.await_health();
         daemon
@@ -160,7 +161,7 @@ impl Daemon {
     /// The same for one that may not remove its socket: the directory is not its
     /// user's.
     #[must_use]
-    pub fn stop_anywhere(self) -> Output {
+    pub fn stop_keeping_socket(self) -> Output {
         self.signal(Signal::TERM);
         let output = self.finish();
         assert_eq!(output.code, Some(0), "{output:#?}");

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::extent;
+use crate::scale;
 
 /// How long anything may take that takes milliseconds when all is well.
 pub const DEADLINE: Duration = Duration::from_secs(30);
@@ -23,7 +23,7 @@ impl Deadline {
     /// [`DEADLINE`] from now; more where a machine is emulated.
     #[must_use]
     pub fn start() -> Self {
-        let times = if extent::is_small() { EMULATED } else { 1 };
+        let times = if scale::is_emulated() { EMULATED } else { 1 };
         Self::after(DEADLINE * times)
     }
 

@@ -9,13 +9,13 @@ use rustix::{
     process::{Pid, PidfdFlags, getpid, pidfd_open},
 };
 
-pub use crate::applicable::inapplicable;
-use crate::applicable::not_tested;
+pub use crate::requirements::inapplicable;
+use crate::requirements::not_tested;
 
 /// Whether a process can be told from another with its pid by the inode number of
 /// its pidfd (Linux 6.9).
 #[must_use]
-pub fn numbers_pidfds() -> bool {
+pub fn has_pidfd_inodes() -> bool {
     let number = |pid| {
         let pidfd = pidfd_open(pid, PidfdFlags::empty()).expect("it lives");
         fstat(pidfd).expect("it is open").st_ino
@@ -25,7 +25,7 @@ pub fn numbers_pidfds() -> bool {
 
 /// Whether a pidfd tells the status of a process that was reaped (Linux 6.15).
 #[must_use]
-pub fn tells_status_by_pidfd() -> bool {
+pub fn reports_status_by_pidfd() -> bool {
     has_function("pidfs_exit")
 }
 
@@ -38,24 +38,24 @@ pub fn counts_bpf_as_locked_memory() -> bool {
 /// Whether who dies of a seccomp filter was sent a signal (Linux 5.16): before,
 /// it just ends.
 #[must_use]
-pub fn signals_seccomp() -> bool {
+pub fn seccomp_sends_signal() -> bool {
     has_function("force_sig_seccomp")
 }
 
 /// Whether this kernel has what one of [`ExitShape::programs`] is made for; says so if
 /// it has not.
 #[must_use]
-pub fn accepts(shape: ExitShape, program: &str) -> bool {
-    let is_accepted = has_what_it_needs(shape, program);
+pub fn can_attach(shape: ExitShape, program: &str) -> bool {
+    let is_accepted = is_supported(shape, program);
     if !is_accepted {
         not_tested(&format!("{program} cannot be attached here"));
     }
     is_accepted
 }
 
-fn has_what_it_needs(shape: ExitShape, program: &str) -> bool {
+fn is_supported(shape: ExitShape, program: &str) -> bool {
     let is_offered = match shape {
-        ExitShape::GroupDead => tells_last_task(),
+        ExitShape::GroupDead => reports_last_task(),
         ExitShape::Live => true,
         ExitShape::Classic => has_tracefs(),
     };
@@ -71,7 +71,7 @@ fn has_tracefs() -> bool {
 
 /// Whether the exit tracepoint has an argument that tells the last task of a
 /// process (Linux 6.16). Without BTF nobody knows, and both are tried.
-fn tells_last_task() -> bool {
+fn reports_last_task() -> bool {
     btf::read(Path::new(btf::VMLINUX)).is_ok_and(|types| types.exit_has_group_dead != Some(false))
 }
 
@@ -91,7 +91,7 @@ fn types_current_task() -> bool {
 /// Whether a task leaves its cgroup only after its end (Linux 6.19): then an empty
 /// list of v1 proves nothing.
 #[must_use]
-pub fn tasks_depart_late() -> bool {
+pub fn tasks_leave_cgroup_late() -> bool {
     has_function("cgroup_task_dead")
 }
 

@@ -6,7 +6,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::{
-    Deadline, Output, Waiting, applicable, binaries, child::spawn, lines::Lines, record,
+    Deadline, Output, Waiting, binaries, child::spawn, lines::Lines, record, requirements,
     schema::parse_line, victim::ended,
 };
 
@@ -62,7 +62,7 @@ impl Probe {
     /// The same for a command that starts a trace under other conditions.
     #[must_use]
     pub fn trace_in(command: &mut Command) -> Self {
-        applicable::needs_bpf();
+        requirements::require_bpf();
         let mut child = spawn(command);
         let mut probe = Self {
             stdout: Lines::of(child.stdout.take().expect("piped")),

@@ -10,7 +10,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::{Deadline, applicable};
+use crate::{Deadline, requirements};
 
 /// Deleted with all that is in it when the test ends.
 #[derive(Debug)]
@@ -48,10 +48,12 @@ impl Runc {
     }
 
     fn start(name: String, script: &str, pids: Pids) -> Self {
-        if !applicable::can_move_the_root() {
-            applicable::inapplicable("no container can leave the initramfs: pivot_root is refused");
+        if !requirements::can_move_the_root() {
+            requirements::inapplicable(
+                "no container can leave the initramfs: pivot_root is refused",
+            );
         }
-        let mut runc = applicable::tool("runc");
+        let mut runc = requirements::tool("runc");
         assert!(state(&name).is_null(), "there is a container {name}");
         let bundle = tempfile::tempdir().expect("a bundle");
         write_bundle(bundle.path(), script, pids);
@@ -84,7 +86,7 @@ impl Runc {
     }
 
     /// Writes a line to the script.
-    pub fn tell(&mut self) {
+    pub fn release(&mut self) {
         let stdin = self.child.stdin.as_mut().expect("piped");
         stdin.write_all(b"\n").expect("the script reads it");
     }

@@ -82,7 +82,7 @@ fn close(schema: &mut Value) {
 
 /// Why a line is not what its schema says; `None` if it is.
 #[must_use]
-pub fn fault(line: &Value) -> Option<String> {
+pub fn violation(line: &Value) -> Option<String> {
     let Some(name) = line.get("type").and_then(Value::as_str) else {
         return Some("it has no type".to_owned());
     };
@@ -102,8 +102,8 @@ pub fn fault(line: &Value) -> Option<String> {
 ///
 /// If it does not fit, with the reason and the line.
 pub fn validate(line: &Value) {
-    if let Some(fault) = fault(line) {
-        panic!("{fault}\nin the line {line}");
+    if let Some(violation) = violation(line) {
+        panic!("{violation}\nin the line {line}");
     }
 }
 
@@ -215,7 +215,7 @@ mod tests {
                     let mut damaged = sample.clone();
                     let object = damaged.pointer_mut(&path).and_then(Value::as_object_mut);
                     object.expect("an object").remove(key);
-                    assert!(fault(&damaged).is_some(), "{path}/{key} may be missing");
+                    assert!(violation(&damaged).is_some(), "{path}/{key} may be missing");
                 }
             }
         }
@@ -230,7 +230,7 @@ mod tests {
                 object
                     .expect("an object")
                     .insert("undocumented".to_owned(), json!(1));
-                assert!(fault(&damaged).is_some(), "{path} may have more fields");
+                assert!(violation(&damaged).is_some(), "{path} may have more fields");
             }
         }
     }
@@ -277,7 +277,7 @@ mod tests {
         for (path, value) in faults {
             let mut line = exit();
             *line.pointer_mut(path).expect("a field") = value.clone();
-            assert!(fault(&line).is_some(), "{path} may be {value}");
+            assert!(violation(&line).is_some(), "{path} may be {value}");
         }
     }
 
@@ -285,20 +285,20 @@ mod tests {
     fn a_status_is_either_a_code_or_a_signal() {
         let mut both = exit();
         both["status"]["code"] = json!(0);
-        assert!(fault(&both).is_some());
+        assert!(violation(&both).is_some());
         let mut neither = exit();
         neither["status"]["kind"] = json!("exited");
-        assert!(fault(&neither).is_some());
+        assert!(violation(&neither).is_some());
     }
 
     #[test]
     fn a_sender_is_named_where_a_process_sent_the_signal_and_only_there() {
         let mut nameless = exit();
         nameless["killed_by"]["pid"] = json!(null);
-        assert!(fault(&nameless).is_some());
+        assert!(violation(&nameless).is_some());
         let mut stranger = exit();
         stranger["killed_by"]["via"] = json!("timer");
-        assert!(fault(&stranger).is_some());
+        assert!(violation(&stranger).is_some());
     }
 
     #[test]

@@ -102,7 +102,7 @@ impl Terminal {
 
     /// While the guard lives, the terminal is not read, so that its queue fills and
     /// writers of the other end block.
-    pub fn look_away(&self) -> MutexGuard<'_, Display> {
+    pub fn pause_reading(&self) -> MutexGuard<'_, Display> {
         self.display.lock().expect("no holder panics")
     }
 

@@ -8,11 +8,11 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{
-    Deadline, Output, applicable,
+    Deadline, Output,
     child::{collect, spawn},
     conditions,
     lines::Lines,
-    record,
+    record, requirements,
 };
 
 /// A `probe` whose end is waited for.
@@ -30,7 +30,7 @@ impl Waiting {
     /// when it is armed: from then on it misses no exit.
     #[must_use]
     pub fn armed(args: &[&str]) -> Self {
-        Self::armed_in(&mut conditions::as_it_is(&Self::args(args)))
+        Self::armed_in(&mut conditions::unrestricted(&Self::args(args)))
     }
 
     /// What a command that starts one under other conditions must pass on.
@@ -43,13 +43,13 @@ impl Waiting {
     #[must_use]
     pub fn armed_in(command: &mut Command) -> Self {
         let waiting = Self::start(command);
-        waiting.until_said("armed:");
+        waiting.wait_for_stderr("armed:");
         waiting
     }
 
     /// Returns when it has said this on stderr, after what was waited for before,
     /// or panics.
-    pub fn until_said(&self, words: &str) {
+    pub fn wait_for_stderr(&self, words: &str) {
         let deadline = Deadline::start();
         let mut said = self.said.borrow_mut();
         loop {
@@ -66,13 +66,6 @@ impl Waiting {
         }
     }
 
-    /// The next line that it says on stderr.
-    #[must_use]
-    pub fn next_said(&self) -> String {
-        let line = self.stderr.next(Deadline::start());
-        line.unwrap_or_else(|why| panic!("it says nothing: {why:?}"))
-    }
-
     /// The same without waiting for anything.
     #[must_use]
     pub fn start(command: &mut Command) -> Self {
@@ -87,7 +80,7 @@ impl Waiting {
 
     /// The same without anybody who reads stdout.
     #[must_use]
-    pub fn armed_in_deaf(command: &mut Command) -> Self {
+    pub fn armed_in_without_stdout(command: &mut Command) -> Self {
         let mut waiting = Self::armed_in(command);
         waiting.stdout = Lines::of(std::io::empty());
         waiting
@@ -95,7 +88,7 @@ impl Waiting {
 
     /// What it says next on stderr.
     #[must_use]
-    pub fn says(&self) -> String {
+    pub fn next_stderr_line(&self) -> String {
         let line = self.stderr.next(Deadline::start());
         line.unwrap_or_else(|why| panic!("nothing came on stderr: {why:?}"))
     }
@@ -108,8 +101,8 @@ impl Waiting {
     }
 
     /// Returns when it has told of this exit, or panics.
-    pub fn until_exit_of(&self, pid: u32) {
-        applicable::needs_bpf();
+    pub fn wait_for_exit_of(&self, pid: u32) {
+        requirements::require_bpf();
         let deadline = Deadline::start();
         loop {
             let line = self.stdout.next(deadline);
@@ -126,8 +119,8 @@ impl Waiting {
         kill_process(Pid::from_child(&self.child), signal).expect("not reaped yet");
     }
 
-    /// Stops it: what happens before [`Waiting::go_on`] it sees all at once.
-    pub fn hold(&self) {
+    /// Stops it: what happens before [`Waiting::resume`] it sees all at once.
+    pub fn stop(&self) {
         self.signal(Signal::STOP);
         let stat = format!("/proc/{}/stat", self.child.id());
         Deadline::start().until("the wait is stopped", || {
@@ -136,8 +129,8 @@ impl Waiting {
         });
     }
 
-    /// The opposite of [`Waiting::hold`].
-    pub fn go_on(&self) {
+    /// The opposite of [`Waiting::stop`].
+    pub fn resume(&self) {
         self.signal(Signal::CONT);
     }
 

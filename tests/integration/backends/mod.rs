@@ -5,7 +5,7 @@ mod named;
 
 use std::process::Command;
 
-use probe_tests::{Cgroup, Victim, Waiting, applicable, conditions, kernel, probe, probe_in};
+use probe_tests::{Cgroup, Victim, Waiting, conditions, kernel, probe, probe_in, requirements};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
@@ -76,7 +76,7 @@ fn done(prey: Prey, more: &[&str], condition: impl Fn(&[&str]) -> Command) -> Va
 fn the_lower_backends_live_without_the_calls_of_the_higher() {
     for (backend, forbidden) in FORBIDDEN {
         for prey in Prey::all() {
-            let is_doubtful = prey.is_v1() && kernel::tasks_depart_late();
+            let is_doubtful = prey.is_v1() && kernel::tasks_leave_cgroup_late();
             let verdict = done(prey, &["--backend", backend], |args| {
                 deadly(forbidden, args)
             });
@@ -106,8 +106,8 @@ fn auto_takes_the_best_that_is_not_denied_and_the_verdicts_agree() {
     for prey in [0, 1, 2] {
         let verdicts = [
             (
-                applicable::best_backend(),
-                conditions::as_it_is as fn(&[&str]) -> Command,
+                requirements::best_backend(),
+                conditions::unrestricted as fn(&[&str]) -> Command,
             ),
             ("pidfd", |args| conditions::denied(BPF, "EPERM", args)),
             ("poll", |args| conditions::denied(ALL, "ENOSYS", args)),
@@ -123,7 +123,7 @@ fn auto_takes_the_best_that_is_not_denied_and_the_verdicts_agree() {
             }
             let backends = verdict["backends"].as_array().expect("a list");
             assert_eq!(backends.last(), Some(&verdict["backend"]));
-            let is_doubtful = is_v1 && kernel::tasks_depart_late() && backend != "bpf";
+            let is_doubtful = is_v1 && kernel::tasks_leave_cgroup_late() && backend != "bpf";
             assert_eq!(verdict["exact"], !is_doubtful, "{verdict}");
             [&verdict["outcome"], &verdict["until"]].map(Value::clone)
         });
@@ -135,11 +135,11 @@ fn auto_takes_the_best_that_is_not_denied_and_the_verdicts_agree() {
 /// What a wait that times out with this backend calls, as strace saw it.
 fn traced(backend: &str, cgroup: &Cgroup) -> String {
     let args = ["wait", "-q", "--backend", backend, "-t", "200ms"];
-    let mut command = applicable::tool("strace");
+    let mut command = requirements::tool("strace");
     command
         .args(["-f", "-qq", "-e", "signal=none", "-e"])
         .arg(format!("trace={ALL}"))
-        .arg(conditions::as_it_is(&[]).get_program())
+        .arg(conditions::unrestricted(&[]).get_program())
         .args(args)
         .args(["--until", "exited", "--cgroup", cgroup.path()]);
     let output = probe_in(&mut command);
@@ -153,7 +153,7 @@ fn strace_sees_the_calls_of_the_backend_that_was_asked_for_and_no_others() {
     let cgroup = Cgroup::v2("strace");
     let _victim = Victim::spawn(&["pause"], Some(&cgroup));
 
-    if applicable::has_bpf() {
+    if requirements::has_bpf() {
         let bpf = traced("bpf", &cgroup);
         for call in [
             "bpf(BPF_PROG_LOAD",
@@ -179,17 +179,17 @@ fn strace_sees_the_calls_of_the_backend_that_was_asked_for_and_no_others() {
 fn sleeps(cgroup: &Cgroup, condition: impl Fn(&[&str]) -> Command) -> (Waiting, Vec<u64>) {
     const LOOKS: usize = 40;
     let inner = condition(&Waiting::args(&["--cgroup", cgroup.path()]));
-    let mut command = applicable::tool("strace");
+    let mut command = requirements::tool("strace");
     command
         .args(["-f", "-qq", "-e", "signal=none", "-e"])
         .arg("trace=epoll_wait,epoll_pwait,epoll_pwait2")
         .arg(inner.get_program())
         .args(inner.get_args());
     let waiting = Waiting::start(&mut command);
-    waiting.until_said("no exit is missed from here on");
+    waiting.wait_for_stderr("no exit is missed from here on");
     let mut sleeps = Vec::new();
     while sleeps.len() < LOOKS && sleeps.iter().all(|&it| it <= OFTEN_MS) {
-        sleeps.extend(sleep(&waiting.next_said()));
+        sleeps.extend(sleep(&waiting.next_stderr_line()));
     }
     (waiting, sleeps)
 }
@@ -211,9 +211,9 @@ fn sleep(line: &str) -> Option<u64> {
 #[test]
 #[ignore = "needs root"]
 fn bpf_without_pidfds_looks_as_often_as_the_timer_alone() {
-    applicable::needs_bpf();
+    requirements::require_bpf();
     let denied = |args: &[&str]| conditions::denied("pidfd_open", "ENOSYS", args);
-    let conditions = [conditions::as_it_is as fn(&[&str]) -> Command, denied];
+    let conditions = [conditions::unrestricted as fn(&[&str]) -> Command, denied];
     let is_often = conditions.map(|condition| {
         let cgroup = Cgroup::v2("sleeps");
         let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
@@ -236,11 +236,11 @@ fn bpf_without_pidfds_looks_as_often_as_the_timer_alone() {
 #[test]
 #[ignore = "needs root"]
 fn bpf_takes_over_from_what_served_while_it_was_loaded() {
-    applicable::needs_bpf();
+    requirements::require_bpf();
     let verdict = done(
         Prey::all().into_iter().next().expect("three"),
         &[],
-        conditions::as_it_is,
+        conditions::unrestricted,
     );
     assert_eq!(verdict["backends"], json!(["pidfd", "bpf"]), "{verdict}");
     // One that is asked for by name is loaded before the first look.

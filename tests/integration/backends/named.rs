@@ -1,6 +1,6 @@
 //! A backend that is asked for by name, and cannot be had or has nothing to do.
 
-use probe_tests::{Cgroup, Output, Victim, Waiting, applicable, conditions, probe, probe_in};
+use probe_tests::{Cgroup, Output, Victim, Waiting, conditions, probe, probe_in, requirements};
 
 use super::BPF;
 
@@ -62,7 +62,7 @@ fn no_backend_says_that_it_is_armed_for_what_is_over() {
         let args = ["--backend", backend, "--cgroup", cgroup.path()];
         let output = probe(&Waiting::args(&args));
         assert!(!output.stderr.contains("armed:"), "{output:#?}");
-        if backend == "bpf" && !applicable::has_bpf() {
+        if backend == "bpf" && !requirements::has_bpf() {
             assert_not_available(&output, &[]);
             continue;
         }

@@ -2,7 +2,7 @@
 
 use std::{thread, time::Duration};
 
-use probe_tests::{Cgroup, Daemon, Victim, Waiting, conditions, extent, random};
+use probe_tests::{Cgroup, Daemon, Victim, Waiting, conditions, random, scale};
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -19,9 +19,9 @@ fn interrupted(signal: Signal, said: &str) -> Value {
     let waiting = Waiting::armed(&[&["--backend", "daemon"], &args[..]].concat());
     daemon.signal(signal);
     if !said.is_empty() {
-        waiting.until_said(said);
+        waiting.wait_for_stderr(said);
         // Those who join say so.
-        waiting.until_said("armed:");
+        waiting.wait_for_stderr("armed:");
     }
     waiting.assert_running();
     for mut victim in victims {
@@ -60,7 +60,7 @@ fn a_daemon_that_is_stopped_holds_no_verdict_up() {
 #[ignore = "needs root"]
 fn the_daemon_may_be_killed_at_any_moment_of_a_wait() {
     let mut random = random::seeded();
-    for round in 0..extent::few_or(50, 1000) {
+    for round in 0..scale::few_or(50, 1000) {
         let daemon = Daemon::start(&[]);
         let cgroup = Cgroup::v2("moment");
         let victim = Victim::spawn(&["pause"], Some(&cgroup));
@@ -73,7 +73,7 @@ fn the_daemon_may_be_killed_at_any_moment_of_a_wait() {
             "--cgroup",
             cgroup.path(),
         ];
-        let waiting = Waiting::start(&mut conditions::as_it_is(&args));
+        let waiting = Waiting::start(&mut conditions::unrestricted(&args));
         let moment = Duration::from_micros(random.u64(..8000));
         thread::park_timeout(moment);
         daemon.signal(Signal::KILL);

@@ -9,11 +9,11 @@ mod records;
 mod socket;
 mod views;
 
-use probe_tests::Impostor;
+use probe_tests::FakeDaemon;
 use serde_json::Value;
 
 /// How to be a client of this one.
-fn by(impostor: &Impostor) -> [String; 2] {
+fn by(impostor: &FakeDaemon) -> [String; 2] {
     ["--socket".to_owned(), impostor.socket()]
 }
 

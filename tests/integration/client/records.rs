@@ -3,7 +3,7 @@
 use std::sync::mpsc;
 
 use probe_tests::{
-    Cgroup, Deadline, Impostor, Probe, Victim, Waiting, conditions, probe, probe_in,
+    Cgroup, Deadline, FakeDaemon, Probe, Victim, Waiting, conditions, probe, probe_in,
 };
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -16,16 +16,16 @@ fn is_alive(pid: u32) -> bool {
 }
 
 /// One that arms, and tells all when this process is dead.
-fn faithful(uid: u32, pid: u32) -> Impostor {
-    Impostor::start_as(uid, move |caller| {
-        if caller.arm().is_none() {
+fn faithful(uid: u32, pid: u32) -> FakeDaemon {
+    FakeDaemon::start_as(uid, move |caller| {
+        if caller.answer_armed().is_none() {
             return;
         }
         Deadline::start().until("it is dead", || !is_alive(pid));
-        caller.more(&exit_line(pid));
-        caller.more("{\"type\":\"met\",\"target\":0}\n");
-        caller.more(VERDICT);
-        caller.end();
+        caller.send_chunk(&exit_line(pid));
+        caller.send_chunk("{\"type\":\"met\",\"target\":0}\n");
+        caller.send_chunk(VERDICT);
+        caller.end_stream();
     })
 }
 
@@ -59,9 +59,9 @@ fn a_kill_sends_nothing_before_the_daemon_is_armed_and_names_nobody_by_path() {
     let alone = Victim::spawn(&["pause"], None);
     let (pid, other) = (victim.pid(), alone.pid());
     let (tell, told) = mpsc::channel();
-    let impostor = Impostor::start(move |caller| {
-        caller.introduce(1);
-        let asked = caller.asked().expect("it asks");
+    let impostor = FakeDaemon::start(move |caller| {
+        caller.send_info(1);
+        let asked = caller.next_request().expect("it asks");
         let mut looks = 0;
         // Whoever does not wait for us has killed long before.
         Deadline::start().until("looked often enough", || {
@@ -70,8 +70,8 @@ fn a_kill_sends_nothing_before_the_daemon_is_armed_and_names_nobody_by_path() {
             looks == 100
         });
         tell.send(asked).expect("the test waits");
-        caller.begin();
-        caller.more("{\"type\":\"armed\",\"live\":2}\n");
+        caller.begin_stream();
+        caller.send_chunk("{\"type\":\"armed\",\"live\":2}\n");
         caller.stall();
     });
     let [flag, socket] = by(&impostor);
@@ -80,7 +80,7 @@ fn a_kill_sends_nothing_before_the_daemon_is_armed_and_names_nobody_by_path() {
     let output = probe(&[&args[..], &target].concat());
     output.verdict("done");
     let asked = told.recv().expect("it looked");
-    assert_eq!(asked.what, "POST /v1/wait");
+    assert_eq!(asked.line, "POST /v1/wait");
     let targets = asked.body["targets"].as_array().expect("a list");
     let [first, second] = targets.as_slice() else {
         panic!("not two targets: {targets:?}")
@@ -105,7 +105,7 @@ fn a_stranger_is_not_believed_unless_somebody_says_so() {
         let [flag, socket] = by(&impostor);
         let args = [&flag, socket.as_str(), "--cgroup", cgroup.path()];
         let args = [&args, more].concat();
-        let mut command = conditions::as_it_is(&Waiting::args(&args));
+        let mut command = conditions::unrestricted(&Waiting::args(&args));
         if let Some(uid) = uid {
             command.env("PROBE_DAEMON_UID", uid.to_string());
         }
@@ -140,15 +140,17 @@ fn a_stranger_is_not_believed_unless_somebody_says_so() {
 #[ignore = "needs root"]
 fn a_trace_follows_the_daemon_and_goes_on_when_it_leaves() {
     let victim = Victim::spawn(&["pause"], None);
-    let impostor = Impostor::start(|caller| {
-        caller.introduce(1);
-        let asked = caller.asked().expect("it asks");
-        assert_eq!(asked.what, "GET /v1/events?failed=true");
-        caller.begin();
-        caller.more(&exit_line(4_000_000));
-        caller.more("{\"schema\":1,\"type\":\"lost\",\"count\":7,\"reason\":\"slow_reader\"}\n");
-        caller.more("{\"type\":\"goodbye\"}\n");
-        caller.end();
+    let impostor = FakeDaemon::start(|caller| {
+        caller.send_info(1);
+        let asked = caller.next_request().expect("it asks");
+        assert_eq!(asked.line, "GET /v1/events?failed=true");
+        caller.begin_stream();
+        caller.send_chunk(&exit_line(4_000_000));
+        caller.send_chunk(
+            "{\"schema\":1,\"type\":\"lost\",\"count\":7,\"reason\":\"slow_reader\"}\n",
+        );
+        caller.send_chunk("{\"type\":\"goodbye\"}\n");
+        caller.end_stream();
     });
     let [flag, socket] = by(&impostor);
     let mut trace = Probe::trace(&["--failed", &flag, &socket]);
@@ -165,17 +167,17 @@ fn a_trace_follows_the_daemon_and_goes_on_when_it_leaves() {
 #[test]
 #[ignore = "needs root"]
 fn last_shows_the_history_and_asks_for_no_more_than_is_wanted() {
-    let impostor = Impostor::start(|caller| {
-        caller.introduce(1);
-        let asked = caller.asked().expect("it asks").what;
+    let impostor = FakeDaemon::start(|caller| {
+        caller.send_info(1);
+        let asked = caller.next_request().expect("it asks").line;
         assert!(asked.starts_with("GET /v1/exits?"), "{asked}");
         for part in ["container=my%2Fname", "failed=true", "limit=5", "since=2"] {
             assert!(asked.contains(part), "{asked}");
         }
-        caller.begin();
-        caller.more(&exit_line(1000));
-        caller.more(&exit_line(1001));
-        caller.end();
+        caller.begin_stream();
+        caller.send_chunk(&exit_line(1000));
+        caller.send_chunk(&exit_line(1001));
+        caller.end_stream();
     });
     let [flag, socket] = by(&impostor);
     let asked = [

@@ -9,16 +9,16 @@ use std::{
     },
 };
 
-use probe_tests::{Cgroup, Daemon, Impostor, Victim, Waiting, conditions, probe, probe_in};
+use probe_tests::{Cgroup, Daemon, FakeDaemon, Victim, Waiting, conditions, probe, probe_in};
 use rustix::process::Signal;
 
 use super::backends;
 
 /// Tells whether somebody has connected.
-fn witness() -> (Impostor, Arc<AtomicBool>) {
+fn witness() -> (FakeDaemon, Arc<AtomicBool>) {
     let is_asked = Arc::new(AtomicBool::new(false));
     let asked = Arc::clone(&is_asked);
-    let impostor = Impostor::start(move |_| asked.store(true, Ordering::Relaxed));
+    let impostor = FakeDaemon::start(move |_| asked.store(true, Ordering::Relaxed));
     (impostor, is_asked)
 }
 
@@ -71,8 +71,8 @@ fn who_may_not_use_the_socket_waits_without_and_learns_nothing() {
 fn the_environment_names_the_socket_and_the_option_wins() {
     let cgroup = Cgroup::v2("named");
     let _victim = Victim::spawn(&["pause"], Some(&cgroup));
-    let impostor = Impostor::start(|caller| {
-        let _asked = caller.arm();
+    let impostor = FakeDaemon::start(|caller| {
+        let _asked = caller.answer_armed();
         caller.stall();
     });
     let wait = |more: &[&str]| {
@@ -86,7 +86,7 @@ fn the_environment_names_the_socket_and_the_option_wins() {
             "--cgroup",
             cgroup.path(),
         ];
-        let mut command = conditions::as_it_is(&[&args, more].concat());
+        let mut command = conditions::unrestricted(&[&args, more].concat());
         probe_in(command.env("PROBE_SOCKET", impostor.socket()))
     };
     assert_eq!(wait(&[]).code, Some(3));

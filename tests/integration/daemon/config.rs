@@ -30,7 +30,7 @@ fn a_file_is_believed_and_flags_win() {
         text(&socket)
     ));
     let args = ["daemon", "--config", text(&path), "--mode", "0600"];
-    let daemon = Daemon::start_in(&mut conditions::as_it_is(&args), &socket);
+    let daemon = Daemon::start_in(&mut conditions::unrestricted(&args), &socket);
     let metadata = fs::metadata(&socket).expect("where the file says");
     assert_eq!(metadata.mode() & 0o7777, 0o600, "as the flag says");
     assert_eq!(metadata.gid(), 4242, "as the file says");
@@ -91,7 +91,7 @@ fn more_clients_than_descriptors_are_refused_and_so_many_are_not() {
     let socket = directory.path().join("probe.sock");
     let limited = |clients: &str| {
         let mut command = Command::new("prlimit");
-        let probe = conditions::as_it_is(&["daemon", "--socket", text(&socket)]);
+        let probe = conditions::unrestricted(&["daemon", "--socket", text(&socket)]);
         command.arg("--nofile=1000:1000").arg(probe.get_program());
         command
             .args(probe.get_args())

@@ -8,7 +8,7 @@ use std::{
     process::Command,
 };
 
-use probe_tests::{Cgroup, Daemon, Victim, applicable, conditions, kernel};
+use probe_tests::{Cgroup, Daemon, Victim, conditions, kernel, requirements};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
@@ -45,7 +45,7 @@ fn bundle(socket_directory: &Path) -> Bundle {
         name: format!("probe-test-{}-daemon", std::process::id()),
     };
     let path = bundle.directory.path();
-    let spec = applicable::tool("runc")
+    let spec = requirements::tool("runc")
         .args(["spec", "--bundle"])
         .arg(path)
         .status();
@@ -98,7 +98,7 @@ fn process(manifest: &str) -> Value {
 
 /// The volumes, and the image: a program and the libraries that it needs.
 fn binds(socket_directory: &Path) -> Vec<Value> {
-    let probe = PathBuf::from(conditions::as_it_is(&[]).get_program());
+    let probe = PathBuf::from(conditions::unrestricted(&[]).get_program());
     let bind = |from: &Path, to: &str, option: &str| {
         json!({
             "destination": to, "type": "bind", "source": from, "options": ["rbind", option],
@@ -115,7 +115,7 @@ fn binds(socket_directory: &Path) -> Vec<Value> {
 #[test]
 #[ignore = "needs root"]
 fn what_the_manifest_gives_it_is_enough_to_serve_the_node() {
-    applicable::needs_bpf();
+    requirements::require_bpf();
     let directory = Daemon::directory();
     let socket = directory.path().join("probe.sock");
     let bundle = bundle(directory.path());

@@ -2,7 +2,7 @@
 
 use std::{path::Path, process::Command};
 
-use probe_tests::{Cgroup, Victim, applicable};
+use probe_tests::{Cgroup, Victim, requirements};
 use serde_json::{Value, json};
 
 use super::{
@@ -12,7 +12,7 @@ use super::{
 
 /// By curl, as root of another pid namespace: status and body.
 fn from_elsewhere(socket: &Path, target: &str, body: Option<&Value>) -> (u16, String) {
-    let curl = applicable::tool("curl");
+    let curl = requirements::tool("curl");
     let mut command = Command::new("unshare");
     command.args(["--pid", "--fork"]).arg(curl.get_program());
     command.args(["--silent", "--show-error"]);

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use probe_tests::{Cgroup, Daemon, Deadline, Runc, Victim, applicable, conditions};
+use probe_tests::{Cgroup, Daemon, Deadline, Runc, Victim, conditions, requirements};
 use rustix::process::Signal;
 use serde_json::json;
 
@@ -78,7 +78,7 @@ fn events_come() {
 fn start_with(directory: &Path, capabilities: &str, more: &[&str]) -> Daemon {
     std::os::unix::fs::chown(directory, Some(4242), Some(4242)).expect("given");
     let socket = directory.join("probe.sock");
-    let probe = conditions::as_it_is(&["daemon", "--socket", text(&socket)]);
+    let probe = conditions::unrestricted(&["daemon", "--socket", text(&socket)]);
     let mut command = conditions::with_locked_memory("setpriv");
     command
         .args(["--reuid", "4242", "--regid", "4242", "--clear-groups"])
@@ -93,7 +93,7 @@ fn start_with(directory: &Path, capabilities: &str, more: &[&str]) -> Daemon {
 #[test]
 #[ignore = "needs root"]
 fn state_that_only_root_may_read_is_read_with_one_more_capability() {
-    applicable::needs_bpf();
+    requirements::require_bpf();
     // The directory is there when the daemons start, and has mode 0700.
     let earlier = Runc::in_host_pids("earlier", "read -r line");
     let directories = [Daemon::directory(), Daemon::directory()];

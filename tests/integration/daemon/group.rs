@@ -3,7 +3,7 @@
 use std::{io::ErrorKind, process::Command};
 
 use probe_tests::{
-    Cgroup, Daemon, Victim, Waiting, as_member, as_user, conditions, http, probe_in,
+    Cgroup, Daemon, Victim, Waiting, as_user, as_user_in_group, conditions, http, probe_in,
 };
 use serde_json::json;
 
@@ -22,7 +22,7 @@ fn who_is_in_the_group_waits_for_roots_cgroups_and_who_is_not_does_not_get_in() 
         drop(stream);
         Ok::<_, std::io::Error>(http::send(socket, "GET", "/healthz", None).status)
     };
-    let member = as_member(STRANGER, 4242, health);
+    let member = as_user_in_group(STRANGER, 4242, health);
     assert_eq!(member.expect("it is in the group"), 200);
     let outside = as_user(STRANGER, health).expect_err("it is not");
     assert_eq!(outside.kind(), ErrorKind::PermissionDenied);
@@ -38,7 +38,7 @@ fn who_is_in_the_group_waits_for_roots_cgroups_and_who_is_not_does_not_get_in() 
         cgroup.path(),
     ];
     let args = Waiting::args(&by);
-    let probe = conditions::as_it_is(&args);
+    let probe = conditions::unrestricted(&args);
     let mut command = Command::new("setpriv");
     command.args(["--reuid", "4343", "--regid", "4242", "--clear-groups"]);
     command.arg(probe.get_program()).args(probe.get_args());

@@ -20,7 +20,7 @@ mod waits;
 
 use std::{os::unix::net::UnixStream, path::Path};
 
-use probe_tests::{Output, as_member};
+use probe_tests::{Output, as_user_in_group};
 
 /// Exit code 1 to 5 with these words and a hint, and nothing on stdout.
 fn assert_refused(output: &Output, code: i32, words: &[&str]) {
@@ -34,7 +34,7 @@ fn text(path: &Path) -> &str {
 /// How `GET /healthz` is answered to this user in this group; `None` where the socket
 /// refuses the connection.
 fn health_as(uid: u32, gid: u32, socket: &Path) -> Option<u16> {
-    as_member(uid, gid, || {
+    as_user_in_group(uid, gid, || {
         let connection = UnixStream::connect(socket);
         connection.ok()?;
         Some(probe_tests::http::send(socket, "GET", "/healthz", None).status)

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use probe_tests::{Cgroup, Daemon, Deadline, Victim, extent, http, record};
+use probe_tests::{Cgroup, Daemon, Deadline, Victim, http, record, scale};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
@@ -158,7 +158,7 @@ fn count(lines: &[Value]) -> (u64, u64, u64) {
 #[test]
 #[ignore = "needs root"]
 fn a_reader_that_never_reads_is_told_what_it_lost_and_slows_nobody() {
-    let made = extent::small_or(20_000, extent::few_or(40_000, 200_000));
+    let made = scale::emulated_or(20_000, scale::few_or(40_000, 200_000));
     let daemon = Daemon::start(&["--history", "1000"]);
     let cgroup = Cgroup::v2("deaf");
     let events = format!("/v1/events?cgroup={}", cgroup.path());
@@ -224,7 +224,7 @@ fn until_the_last(reader: &http::Stream) -> Vec<Value> {
 #[test]
 #[ignore = "needs root"]
 fn a_reader_of_the_history_may_be_slow_and_costs_nothing() {
-    let made = extent::small_or(5000, 20_000).to_string();
+    let made = scale::emulated_or(5000, 20_000).to_string();
     let daemon = Daemon::start(&["--history", &made]);
     let cgroup = Cgroup::v2("slow");
     let storm = || {
@@ -278,7 +278,7 @@ fn one_client_more_than_there_is_room_for_is_told_to_come_again() {
         assert!(said.contains("\r\nretry-after: 1\r\n"), "{said}");
     }
     // Also for more than it tells so at a time: closed, not left waiting.
-    let silent: Vec<_> = (0..extent::small_or(40, 200))
+    let silent: Vec<_> = (0..scale::emulated_or(40, 200))
         .map(|_| http::connect(socket).expect("it listens"))
         .collect();
     for stream in silent {

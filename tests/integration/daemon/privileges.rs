@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::MetadataExt, path::PathBuf};
 
-use probe_tests::{Daemon, applicable, conditions, probe_in};
+use probe_tests::{Daemon, conditions, probe_in, requirements};
 
 use super::{assert_refused, text};
 
@@ -73,7 +73,7 @@ fn names_of_others_containers_cost_one_capability() {
     let daemon = Daemon::start(&["--user", "4242", "--runtime-names"]);
     assert_confined(&daemon, "4242", BPF | DAC_READ_SEARCH);
     let reads_others = reads_others(&daemon);
-    let said = daemon.stop_anywhere().stderr;
+    let said = daemon.stop_keeping_socket().stderr;
     assert_eq!(reads_others, !said.contains("needs Landlock"), "{said}");
 }
 
@@ -96,7 +96,7 @@ fn without_landlock_it_says_so_and_reads_nothing_of_others() {
 #[test]
 #[ignore = "needs root"]
 fn a_privilege_that_is_not_dropped_is_a_reason_not_to_start() {
-    applicable::needs_bpf();
+    requirements::require_bpf();
     let directory = Daemon::directory();
     let socket = directory.path().join("probe.sock");
     let args = ["daemon", "--socket", text(&socket), "--user", "4242"];
@@ -125,13 +125,13 @@ fn two_capabilities_are_enough_to_start_with() {
 #[test]
 #[ignore = "needs root"]
 fn root_of_a_container_gives_the_socket_to_a_group_of_its_own() {
-    applicable::needs_bpf();
+    requirements::require_bpf();
     let directory = Daemon::directory();
     let socket = directory.path().join("probe.sock");
     let args = ["daemon", "--socket", text(&socket), "--user", "0"];
     let args = [&args[..], &["--group", "4242"]].concat();
     let contained = |groups: &str| {
-        let probe = conditions::as_it_is(&args);
+        let probe = conditions::unrestricted(&args);
         let mut command = conditions::with_locked_memory("setpriv");
         command.args(["--groups", groups, "--bounding-set", "-all,+bpf,+perfmon"]);
         command

@@ -120,7 +120,7 @@ fn a_container_is_shown_with_what_lives_and_what_ended_in_it() {
     let request = json!({"targets": [{"container": runc.name()}]});
     let lines = daemon.post("/v1/wait", &request).stream();
     assert_eq!(lines.next(), json!({"type": "armed", "live": 1}));
-    runc.tell();
+    runc.release();
     let codes = |lines: &[Value]| -> Vec<Value> {
         let exits = lines.iter().filter(|line| record::is_exit(line));
         exits.map(|it| it["status"]["code"].clone()).collect()

@@ -10,7 +10,7 @@ use std::{
     process::Command,
 };
 
-use probe_tests::{Daemon, Output, applicable, conditions, probe};
+use probe_tests::{Daemon, Output, conditions, probe, requirements};
 use rustix::process::Signal;
 use tempfile::TempDir;
 
@@ -22,7 +22,7 @@ const OUTSIDER: u32 = 4343;
 
 fn serve(socket: &Path, args: &[&str]) -> Daemon {
     let args = [&["daemon", "--socket", text(socket)], args].concat();
-    Daemon::start_in(&mut conditions::as_it_is(&args), socket)
+    Daemon::start_in(&mut conditions::unrestricted(&args), socket)
 }
 
 fn refused(socket: &Path) -> Output {
@@ -110,11 +110,11 @@ fn a_second_daemon_is_told_who_the_first_is() {
 #[test]
 #[ignore = "needs root"]
 fn of_many_that_start_at_once_one_serves() {
-    applicable::needs_bpf();
+    requirements::require_bpf();
     let directory = Daemon::directory();
     let socket = directory.path().join("probe.sock");
     let args = ["daemon", "--socket", text(&socket)];
-    let start = || Daemon::spawn(&mut conditions::as_it_is(&args), &socket);
+    let start = || Daemon::spawn(&mut conditions::unrestricted(&args), &socket);
     let all: Vec<_> = (0..8).map(|_| start()).collect();
     // Nobody but the one that serves is left after this.
     let (serving, others): (Vec<_>, Vec<_>) = {
@@ -195,7 +195,7 @@ fn a_directory_below_run_is_made_for_everybody_to_pass() {
     let open = fs::Permissions::from_mode(0o755);
     fs::set_permissions(place.path(), open).expect("it is ours");
     let socket = place.path().join("made/probe.sock");
-    let probe = conditions::as_it_is(&["daemon", "--socket", text(&socket)]);
+    let probe = conditions::unrestricted(&["daemon", "--socket", text(&socket)]);
     let mut command = Command::new("sh");
     command.args([
         "-c",

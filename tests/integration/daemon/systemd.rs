@@ -11,13 +11,13 @@ use std::{
     time::Duration,
 };
 
-use probe_tests::{DEADLINE, Daemon, applicable, conditions, probe_in};
+use probe_tests::{DEADLINE, Daemon, conditions, probe_in, requirements};
 use rustix::process::Signal;
 
 use super::{assert_refused, text};
 
 fn dist(name: &str) -> PathBuf {
-    applicable::checked_out("dist/systemd").join(name)
+    requirements::checkout_file("dist/systemd").join(name)
 }
 
 fn succeeds(command: &mut Command) -> String {
@@ -31,7 +31,7 @@ fn succeeds(command: &mut Command) -> String {
 #[ignore = "needs root"]
 fn systemd_finds_nothing_wrong_with_the_units() {
     let directory = Daemon::directory();
-    let probe = conditions::as_it_is(&[]);
+    let probe = conditions::unrestricted(&[]);
     let service = fs::read_to_string(dist("probe.service")).expect("there");
     // It is installed nowhere here.
     let place = probe.get_program().to_str().expect("text");
@@ -40,7 +40,7 @@ fn systemd_finds_nothing_wrong_with_the_units() {
     let units = ["probe.service", "probe.socket"].map(|it| directory.path().join(it));
     fs::write(&units[0], service).expect("written");
     fs::copy(dist("probe.socket"), &units[1]).expect("copied");
-    let mut verify = applicable::tool("systemd-analyze");
+    let mut verify = requirements::tool("systemd-analyze");
     let said = succeeds(verify.args(["verify", "--man=no"]).args(&units));
     assert_eq!(said, "");
 }
@@ -56,7 +56,7 @@ fn the_units_give_two_capabilities_and_the_sandbox_is_tight() {
         let line = format!("\n{set}=CAP_BPF CAP_PERFMON\n");
         assert!(service.contains(&line), "{set}");
     }
-    let mut security = applicable::tool("systemd-analyze");
+    let mut security = requirements::tool("systemd-analyze");
     security.args(["security", "--offline=yes", "--threshold=15"]);
     let said = succeeds(security.arg(&unit));
     assert!(said.contains("OK"), "{said}");
@@ -67,7 +67,7 @@ fn the_units_give_two_capabilities_and_the_sandbox_is_tight() {
 fn the_user_and_its_group_are_made() {
     let root = Daemon::directory();
     fs::create_dir(root.path().join("etc")).expect("made");
-    let mut sysusers = applicable::tool("systemd-sysusers");
+    let mut sysusers = requirements::tool("systemd-sysusers");
     sysusers.arg("--root").arg(root.path());
     let _said = succeeds(sysusers.arg(dist("probe.sysusers")));
     for file in ["etc/passwd", "etc/group"] {
@@ -82,8 +82,9 @@ fn the_user_and_its_group_are_made() {
 
 /// `systemd-socket-activate` with these arguments and a daemon behind it.
 fn activated(args: &[&str]) -> Command {
-    let probe = conditions::as_it_is(&["daemon", "--socket", "/not/this/one", "--mode", "0600"]);
-    let mut command = applicable::tool("systemd-socket-activate");
+    let probe =
+        conditions::unrestricted(&["daemon", "--socket", "/not/this/one", "--mode", "0600"]);
+    let mut command = requirements::tool("systemd-socket-activate");
     command.args(args).arg(probe.get_program());
     command.args(probe.get_args());
     command
@@ -136,7 +137,7 @@ fn what_is_no_listening_stream_is_refused() {
 fn sockets_for_another_process_are_not_ours() {
     let directory = Daemon::directory();
     let socket = directory.path().join("probe.sock");
-    let mut command = conditions::as_it_is(&["daemon", "--socket", text(&socket)]);
+    let mut command = conditions::unrestricted(&["daemon", "--socket", text(&socket)]);
     command.env("LISTEN_FDS", "1").env("LISTEN_PID", "1");
     let daemon = Daemon::start_in(&mut command, &socket);
     let _output = daemon.stop();
@@ -170,7 +171,7 @@ fn supervised(supervisor: &Supervisor, address: &str) {
     let directory = Daemon::directory();
     let socket = directory.path().join("probe.sock");
     let args = ["daemon", "--socket", text(&socket), "--user", "4242"];
-    let mut command = conditions::as_it_is(&args);
+    let mut command = conditions::unrestricted(&args);
     command.env("NOTIFY_SOCKET", address);
     // Short enough to see it fed, long enough for a machine that is busy.
     let patience = Duration::from_secs(1).as_micros().to_string();
@@ -192,7 +193,7 @@ fn supervised(supervisor: &Supervisor, address: &str) {
 #[test]
 #[ignore = "needs root"]
 fn a_supervisor_is_told_what_happens() {
-    applicable::needs_bpf();
+    requirements::require_bpf();
     let directory = Daemon::directory();
     let path = directory.path().join("notify");
     let supervisor = Supervisor::of(UnixDatagram::bind(&path));
@@ -213,7 +214,7 @@ fn a_daemon_that_does_not_start_is_never_ready() {
     let path = directory.path().join("notify");
     let supervisor = Supervisor::of(UnixDatagram::bind(&path));
     let socket = directory.path().join("not/there");
-    let mut command = conditions::as_it_is(&["daemon", "--socket", text(&socket)]);
+    let mut command = conditions::unrestricted(&["daemon", "--socket", text(&socket)]);
     let output = probe_in(command.env("NOTIFY_SOCKET", &path));
     assert_eq!(output.code, Some(1), "{output:#?}");
     supervisor.0.set_nonblocking(true).expect("set");

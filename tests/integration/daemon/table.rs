@@ -3,13 +3,13 @@
 use std::{collections::BTreeSet, fs, process::Command};
 
 use probe_tests::{
-    Cgroup, Daemon, Deadline, Victim, applicable, conditions, extent, inapplicable, kernel,
+    Cgroup, Daemon, Deadline, Victim, conditions, inapplicable, kernel, requirements, scale,
 };
 use rustix::process::Signal;
 use serde_json::Value;
 
 use super::text;
-use crate::losses::while_maps_are_written;
+use crate::skipped_exits::while_maps_are_written;
 
 /// A cgroup that is a container by its name, as the docker of a systemd machine
 /// makes it.
@@ -80,7 +80,7 @@ fn loss(daemon: &Daemon, of: &str) -> u64 {
 #[test]
 #[ignore = "needs root"]
 fn under_a_fork_storm_a_daemon_that_starts_knows_everybody() {
-    applicable::needs_bpf();
+    requirements::require_bpf();
     let container = Container::new("storm");
     let crowd = container.crowd();
     let storm = container.storm();
@@ -114,7 +114,7 @@ fn under_a_fork_storm_a_daemon_that_starts_knows_everybody() {
 #[test]
 #[ignore = "needs root"]
 fn what_it_missed_while_the_ring_was_full_it_finds_by_a_scan() {
-    if extent::is_small() {
+    if scale::is_emulated() {
         inapplicable("what fills the ring takes minutes in a machine that is emulated");
     }
     let container = Container::new("missed");
@@ -141,7 +141,7 @@ fn what_it_missed_while_the_ring_was_full_it_finds_by_a_scan() {
 #[test]
 #[ignore = "needs root"]
 fn what_the_kernel_skipped_it_finds_by_a_scan() {
-    applicable::needs_bpf();
+    requirements::require_bpf();
     let container = Container::new("skipped");
     let daemon = Daemon::start(&[]);
     let is_done = || !kernel::skips_programs() || loss(&daemon, "skipped") > 0;
@@ -166,7 +166,7 @@ fn what_the_kernel_skipped_it_finds_by_a_scan() {
 #[test]
 #[ignore = "needs root"]
 fn a_daemon_that_was_killed_starts_again_where_it_was_and_knows_everybody() {
-    applicable::needs_bpf();
+    requirements::require_bpf();
     let container = Container::new("again");
     let _crowd = container.crowd();
     let _storm = container.storm();
@@ -174,7 +174,7 @@ fn a_daemon_that_was_killed_starts_again_where_it_was_and_knows_everybody() {
     let socket = directory.path().join("probe.sock");
     let args = ["daemon", "--socket", text(&socket)];
     for _ in 0..3 {
-        let daemon = Daemon::start_in(&mut conditions::as_it_is(&args), &socket);
+        let daemon = Daemon::start_in(&mut conditions::unrestricted(&args), &socket);
         let young = container.crowd();
         let told = container.told(&daemon);
         assert!(told.contains(&young.pid()), "{told:?}");
@@ -189,7 +189,7 @@ fn a_daemon_that_was_killed_starts_again_where_it_was_and_knows_everybody() {
         let _output = daemon.finish();
         assert!(fs::symlink_metadata(&socket).is_ok(), "nobody removed it");
     }
-    let daemon = Daemon::start_in(&mut conditions::as_it_is(&args), &socket);
+    let daemon = Daemon::start_in(&mut conditions::unrestricted(&args), &socket);
     container.cgroup.kill();
     container.until_equal(&daemon);
     let _output = daemon.stop();

@@ -10,9 +10,9 @@ use std::{
 };
 
 use probe_tests::{
-    Cgroup, Daemon, Deadline, Victim, extent,
+    Cgroup, Daemon, Deadline, Victim,
     http::{self, Answer},
-    random, record,
+    random, record, scale,
 };
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, setrlimit};
 use serde_json::{Value, json};
@@ -78,8 +78,8 @@ fn verdict(lines: &[Value]) -> &Value {
 #[ignore = "needs root"]
 fn armed_means_armed_however_soon_the_kill_comes() {
     // Nothing is as soon as that in a machine that is emulated.
-    let soon_enough = Duration::from_micros(if extent::is_small() { 5000 } else { 50 });
-    let rounds = extent::few_or(300, 10_000);
+    let soon_enough = Duration::from_micros(if scale::is_emulated() { 5000 } else { 50 });
+    let rounds = scale::few_or(300, 10_000);
     let daemon = Daemon::start(&[]);
     let mut soon = 0;
     for round in 0..rounds {
@@ -201,9 +201,9 @@ fn kill(pid: u32) {
 #[ignore = "needs root"]
 fn a_crowd_of_clients_gets_a_right_verdict_each() {
     raise_limit();
-    let cgroups = extent::few_or(100, 2000);
-    let connections = extent::few_or(500, 10_000);
-    let processes = extent::few_or(250, 5000);
+    let cgroups = scale::few_or(100, 2000);
+    let connections = scale::few_or(500, 10_000);
+    let processes = scale::few_or(250, 5000);
     let daemon = Daemon::start(&[]);
     let top = Cgroup::v2("crowd");
     let cgroups: Vec<_> = (0..cgroups).map(|it| top.sub(&it.to_string())).collect();

@@ -13,7 +13,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use probe_tests::{Cgroup, Daemon, Deadline, Runc, Victim, applicable, conditions};
+use probe_tests::{Cgroup, Daemon, Deadline, Runc, Victim, conditions, requirements};
 use serde_json::Value;
 use tempfile::NamedTempFile;
 
@@ -54,8 +54,8 @@ struct Example {
 #[test]
 #[ignore = "needs root"]
 fn every_curl_example_of_the_documentation_works_as_written() {
-    applicable::needs_bpf();
-    let _curl = applicable::tool("curl");
+    requirements::require_bpf();
+    let _curl = requirements::tool("curl");
     let examples = examples();
     for route in ROUTES {
         let is_shown = examples.iter().any(|it| it.script.contains(route));
@@ -65,9 +65,9 @@ fn every_curl_example_of_the_documentation_works_as_written() {
     let _web = Runc::named("web".to_owned(), "read -r line; :");
     let _sockets = Sockets::directory();
     let v2_only = Place::make(V2_ONLY);
-    let as_it_is = Place::make(AS_IT_IS);
-    let _daemons = [&v2_only, &as_it_is].map(|place| {
-        let mut daemon = place.enter(&conditions::as_it_is(&["daemon"]));
+    let unrestricted = Place::make(AS_IT_IS);
+    let _daemons = [&v2_only, &unrestricted].map(|place| {
+        let mut daemon = place.enter(&conditions::unrestricted(&["daemon"]));
         Daemon::start_in(&mut daemon, &place.socket())
     });
     // What the history has of it.
@@ -75,7 +75,11 @@ fn every_curl_example_of_the_documentation_works_as_written() {
     for example in &examples {
         println!("{}", example.place);
         let names_cgroup = example.script.contains(CGROUP);
-        let place = if names_cgroup { &v2_only } else { &as_it_is };
+        let place = if names_cgroup {
+            &v2_only
+        } else {
+            &unrestricted
+        };
         example.run(place, &cgroup);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, process::Command};
 
-use probe_tests::{Cgroup, Held, Victim, Waiting, conditions, extent};
+use probe_tests::{Cgroup, Stopped, Victim, Waiting, conditions, scale};
 use rustix::process::Signal;
 
 use super::{assert_done, is_alive, kill, verdict};
@@ -20,10 +20,10 @@ fn is_thawed(cgroup: &Cgroup) -> bool {
 }
 
 /// A kill between freeze and thaw, that has a signal still to send.
-fn freezing(cgroup: &Cgroup, signal: &str) -> Held {
+fn freezing(cgroup: &Cgroup, signal: &str) -> Stopped {
     let args = ["kill", "-q", "--json", "-s", signal, "--until", "empty"];
     let more = ["--freeze-after", "0", "--cgroup", cgroup.path()];
-    let held = Held::at("pidfd_send_signal", &[&args[..], &more].concat());
+    let held = Stopped::at("pidfd_send_signal", &[&args[..], &more].concat());
     assert!(!is_thawed(cgroup), "this tests nothing");
     held
 }
@@ -93,7 +93,7 @@ fn sigkill_in_between_leaves_frozen_what_was_said_before_with_the_command_that_t
     for cgroup in both() {
         let victim = Victim::start(&["pause"], Some(&cgroup));
         let held = freezing(&cgroup, "TERM");
-        let said = [held.says(), held.says()].join("\n");
+        let said = [held.next_stderr_line(), held.next_stderr_line()].join("\n");
         held.signal(Signal::KILL);
         let output = held.killed();
         assert_eq!(output.signal, Some(9), "{output:#?}");
@@ -110,8 +110,8 @@ fn sigkill_at_whatever_system_call_leaves_nothing_frozen_that_was_not_said() {
         let args = ["kill", "-q", "-s", "WINCH", "--freeze-after", "0"];
         let args = [&args[..], &["--cgroup", cgroup.path()]].concat();
         let mut left_frozen = 0;
-        for number in (1..).step_by(extent::stride()) {
-            match Held::at_stop(number, &args) {
+        for number in (1..).step_by(scale::stride()) {
+            match Stopped::at_stop(number, &args) {
                 Ok(held) => {
                     held.signal(Signal::KILL);
                     let output = held.killed();
@@ -137,7 +137,7 @@ fn every_signal_that_can_be_caught_thaws_first() {
             let victim = Victim::start(&["pause"], Some(&cgroup));
             let mut held = freezing(&cgroup, "WINCH");
             held.signal(signal);
-            held.go_on();
+            held.resume();
             let output = held.finish();
             assert!(is_thawed(&cgroup), "{output:#?}");
             assert_eq!(output.signal, Some(signal.as_raw()), "{output:#?}");
@@ -152,7 +152,7 @@ fn every_signal_that_can_be_caught_thaws_first() {
 fn a_hangup_that_is_ignored_stays_so() {
     let cgroup = Cgroup::v2("nohup");
     let mut victim = Victim::start(&["pause"], Some(&cgroup));
-    let kill = conditions::as_it_is(&[]);
+    let kill = conditions::unrestricted(&[]);
     let mut command = Command::new("sh");
     command
         .args(["-c", "trap '' HUP; exec \"$@\"", "sh"])

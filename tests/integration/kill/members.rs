@@ -3,7 +3,7 @@
 use std::fs;
 
 use probe_tests::{
-    Cgroup, Deadline, Held, Replaced, Victim, Waiting, applicable, conditions, extent, record,
+    Cgroup, Deadline, ReusedPid, Stopped, Victim, Waiting, conditions, record, requirements, scale,
 };
 
 use super::{assert_done, backends, is_alive, kill, shell, verdict};
@@ -37,7 +37,7 @@ fn a_process_whose_leader_has_exited_is_killed_though_cgroup_kill_spares_it() {
 #[test]
 #[ignore = "needs root"]
 fn a_cgroup_that_keeps_forking_is_emptied_and_left_thawed_on_v2_and_v1() {
-    applicable::needs_forks_that_may_be_killed();
+    requirements::require_killable_forks();
     for cgroup in [Cgroup::v2("bomb"), Cgroup::v1("freezer", "bomb")] {
         // Each that lives makes the next and ends. Whether that outruns us, so that
         // it is frozen, is up to chance.
@@ -74,7 +74,7 @@ fn several_targets_of_different_kinds_are_killed_in_one_call() {
 #[test]
 #[ignore = "needs root"]
 fn with_records_every_exit_is_told() {
-    applicable::needs_bpf();
+    requirements::require_bpf();
     let cgroup = Cgroup::v2("records");
     let victim = Victim::start(&["pause"], Some(&cgroup));
     let output = kill(&["--records", "--cgroup", cgroup.path()]);
@@ -88,15 +88,15 @@ fn with_records_every_exit_is_told() {
 #[test]
 #[ignore = "needs root"]
 fn a_fork_bomb_in_a_v1_cgroup_that_cannot_be_frozen_is_killed() {
-    applicable::needs_forks_that_may_be_killed();
+    requirements::require_killable_forks();
     for &backend in backends() {
         let cgroup = Cgroup::v1("pids", "bomb");
         // All of them run all the time, and so must who kills them.
-        cgroup.write("pids.max", &extent::small_or(20, 1000).to_string());
+        cgroup.write("pids.max", &scale::emulated_or(20, 1000).to_string());
         let mut bomb = Victim::start_as("crowd", &["bomb"], Some(&cgroup));
-        let many = extent::small_or(15, 50);
+        let many = scale::emulated_or(15, 50);
         Deadline::start().until("they are many", || cgroup.procs().len() > many);
-        let seconds = if extent::is_small() { "100" } else { "20" };
+        let seconds = if scale::is_emulated() { "100" } else { "20" };
         let output = kill(&[
             "-t",
             seconds,
@@ -117,9 +117,9 @@ fn who_joins_while_the_others_are_signalled_is_signalled_too() {
     for cgroup in [Cgroup::v2("joins"), Cgroup::v1("pids", "joins")] {
         let mut first = Victim::start(&["pause"], Some(&cgroup));
         let args = ["kill", "--json", "-s", "TERM", "--cgroup", cgroup.path()];
-        let mut held = Held::at("pidfd_send_signal", &args);
+        let mut held = Stopped::at("pidfd_send_signal", &args);
         let mut late = Victim::start(&["pause"], Some(&cgroup));
-        held.go_on();
+        held.resume();
         assert_eq!([first.wait(), late.wait()], [15, 15]);
         assert_done(&held.finish());
     }
@@ -132,9 +132,9 @@ fn who_joins_when_the_time_is_up_is_not_looked_for() {
         let mut first = Victim::start(&["pause"], Some(&cgroup));
         let args = ["kill", "--json", "-s", "TERM", "-t", "0"];
         let args = [&args[..], &["--cgroup", cgroup.path()]].concat();
-        let mut held = Held::at("pidfd_send_signal", &args);
+        let mut held = Stopped::at("pidfd_send_signal", &args);
         let late = Victim::start(&["pause"], Some(&cgroup));
-        held.go_on();
+        held.resume();
         let output = held.finish();
         assert_eq!(output.code, Some(3), "{output:#?}");
         assert_eq!(first.wait(), 15);
@@ -170,7 +170,7 @@ fn who_shows_up_after_everybody_was_signalled_is_killed_too() {
     let frozen = Frozen::new(&freezer);
     // The first one has got its signal and cannot die of it.
     let args = ["kill", "--json", "-v", "--cgroup", cgroup.path()];
-    let waiting = Waiting::armed_in(&mut conditions::as_it_is(&args));
+    let waiting = Waiting::armed_in(&mut conditions::unrestricted(&args));
     let mut late = Victim::start(&["pause"], Some(&cgroup));
     assert_eq!(late.wait(), 9);
     waiting.assert_running();
@@ -183,7 +183,7 @@ fn who_shows_up_after_everybody_was_signalled_is_killed_too() {
 #[ignore = "needs root"]
 fn a_member_whose_pid_changes_hands_before_it_is_pinned_is_no_member() {
     let cgroup = Cgroup::v1("pids", "hands");
-    let (mut replaced, pid) = Replaced::start();
+    let (mut replaced, pid) = ReusedPid::start();
     cgroup.add(pid);
     // With this backend only the signal needs a pidfd.
     let args = [
@@ -194,9 +194,9 @@ fn a_member_whose_pid_changes_hands_before_it_is_pinned_is_no_member() {
         "--cgroup",
         cgroup.path(),
     ];
-    let mut held = Held::at("pidfd_open", &args);
+    let mut held = Stopped::at("pidfd_open", &args);
     replaced.replace();
-    held.go_on();
+    held.resume();
     assert_done(&held.finish());
     assert!(is_alive(pid), "a stranger was killed");
 }

@@ -13,12 +13,12 @@ mod until;
 
 use std::process::{Command, Stdio};
 
-use probe_tests::{Cgroup, Output, Victim, applicable, probe, state};
+use probe_tests::{Cgroup, Output, Victim, probe, requirements, state};
 use serde_json::Value;
 
 /// Every backend that can be asked for here.
 fn backends() -> &'static [&'static str] {
-    if applicable::has_bpf() {
+    if requirements::has_bpf() {
         &["auto", "bpf", "pidfd", "poll"]
     } else {
         &["auto", "pidfd", "poll"]

@@ -1,6 +1,6 @@
 //! One process, and no other that has its pid.
 
-use probe_tests::{Held, Replaced, Victim, kernel};
+use probe_tests::{ReusedPid, Stopped, Victim, kernel};
 
 use super::{assert_done, is_alive, kill, verdict};
 
@@ -19,7 +19,7 @@ fn a_process_is_killed_and_another_signal_is_not_waited_for() {
 #[test]
 #[ignore = "needs root"]
 fn a_pid_that_is_another_process_by_now_is_not_killed() {
-    if !kernel::numbers_pidfds() {
+    if !kernel::has_pidfd_inodes() {
         kernel::inapplicable("pidfds have no inode numbers of their own");
     }
     let victim = Victim::start(&["pause"], None);
@@ -35,12 +35,12 @@ fn a_pid_that_is_another_process_by_now_is_not_killed() {
 #[ignore = "needs root"]
 fn a_pid_that_changes_hands_just_before_the_signal_kills_nobody() {
     for backend in ["auto", "pidfd", "poll"] {
-        let (mut replaced, pid) = Replaced::start();
+        let (mut replaced, pid) = ReusedPid::start();
         let number = pid.to_string();
         let args = ["kill", "--json", "--backend", backend, &number];
-        let mut held = Held::at("pidfd_send_signal", &args);
+        let mut held = Stopped::at("pidfd_send_signal", &args);
         replaced.replace();
-        held.go_on();
+        held.resume();
         assert_done(&held.finish());
         assert!(is_alive(pid), "{backend}: a stranger was killed");
         // Who asks now means the stranger.

@@ -19,7 +19,7 @@ fn assert_refused(args: &[&str], code: i32, words: &[&str]) {
 /// `probe` by a shell that does this before, with the rest as its arguments.
 fn kill_after(script: &str, args: &[&str]) -> Output {
     let script = format!("{script}; exec \"$@\"");
-    let kill = conditions::as_it_is(args);
+    let kill = conditions::unrestricted(args);
     let mut command = Command::new("sh");
     command.args(["-c", &script, "sh"]).arg(kill.get_program());
     probe_in(command.arg("kill").args(args))
@@ -27,7 +27,7 @@ fn kill_after(script: &str, args: &[&str]) -> Output {
 
 /// The same under a shell that is pid 1 of a pid namespace.
 fn kill_under_pid_1(script: &str, args: &[&str]) -> Output {
-    let kill = conditions::as_it_is(args);
+    let kill = conditions::unrestricted(args);
     let mut command = Command::new("unshare");
     command
         .args([

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, process::Command};
 
-use probe_tests::{Cgroup, Held, Victim, Waiting, conditions};
+use probe_tests::{Cgroup, Stopped, Victim, Waiting, conditions};
 use rustix::process::Signal;
 
 use super::{assert_done, is_alive, kill, verdict};
@@ -37,10 +37,10 @@ fn is_there(cgroup: &Cgroup) -> bool {
 }
 
 /// Between the last look, which found it empty, and the first `rmdir`.
-fn removing(cgroup: &Cgroup, more: &[&str]) -> (Held, Victim) {
+fn removing(cgroup: &Cgroup, more: &[&str]) -> (Stopped, Victim) {
     let victim = Victim::start(&["pause"], Some(cgroup));
     let args = ["kill", "--json", "--rm", "--cgroup", cgroup.path()];
-    let held = Held::at("unlinkat", &[&args[..], more].concat());
+    let held = Stopped::at("unlinkat", &[&args[..], more].concat());
     assert_eq!(cgroup.procs(), [0; 0]);
     (held, victim)
 }
@@ -71,7 +71,7 @@ fn who_joins_before_the_removal_is_spared_and_named() {
     for cgroup in both("joined") {
         let (mut held, _victim) = removing(&cgroup, &["-t", "2"]);
         let late = Victim::start(&["pause"], Some(&cgroup));
-        held.go_on();
+        held.resume();
         let output = held.finish();
         assert_eq!(output.code, Some(1), "{output:#?}");
         assert!(is_there(&cgroup) && is_alive(late.pid()));
@@ -90,8 +90,8 @@ fn without_a_time_the_removal_waits_for_who_has_joined() {
     for cgroup in both("patient") {
         let (mut held, _victim) = removing(&cgroup, &[]);
         let mut late = Victim::start(&["pause"], Some(&cgroup));
-        held.go_on();
-        let said = held.says();
+        held.resume();
+        let said = held.next_stderr_line();
         assert!(said.contains("is busy: trying again"), "{said}");
         assert!(is_alive(late.pid()));
         late.signal(Signal::TERM);
@@ -110,7 +110,7 @@ fn a_cgroup_made_below_meanwhile_is_removed_too() {
         // The first `rmdir` is that of the one below.
         let _deeper = below.sub("deeper");
         let _beside = cgroup.sub("beside");
-        held.go_on();
+        held.resume();
         assert_done(&held.finish());
         assert!(!is_there(&cgroup));
     }
@@ -122,7 +122,7 @@ fn a_cgroup_that_another_removes_meanwhile_is_removed() {
     for cgroup in both("another") {
         let (mut held, _victim) = removing(&cgroup, &[]);
         fs::remove_dir(cgroup.path()).expect("it is empty");
-        held.go_on();
+        held.resume();
         assert_done(&held.finish());
     }
     for cgroup in both("others") {
@@ -131,7 +131,7 @@ fn a_cgroup_that_another_removes_meanwhile_is_removed() {
         for directory in [below.path(), cgroup.path()] {
             fs::remove_dir(directory).expect("it is empty");
         }
-        held.go_on();
+        held.resume();
         assert_done(&held.finish());
     }
 }
@@ -146,7 +146,7 @@ fn a_cgroup_of_the_same_name_made_meanwhile_is_another() {
             fs::remove_dir(directory).expect("it is empty");
         }
         fs::create_dir(cgroup.path()).expect("the name is free");
-        held.go_on();
+        held.resume();
         assert_done(&held.finish());
         assert!(is_there(&cgroup), "it removed somebody else's");
     }
@@ -161,8 +161,8 @@ fn an_interrupt_ends_the_removal() {
             let _mounted = Mounted::on(&below);
             let _victim = Victim::start(&["pause"], Some(&cgroup));
             let args = ["kill", "--json", "--rm", "--cgroup", cgroup.path()];
-            let waiting = Waiting::start(&mut conditions::as_it_is(&args));
-            waiting.until_said("is busy: trying again");
+            let waiting = Waiting::start(&mut conditions::unrestricted(&args));
+            waiting.wait_for_stderr("is busy: trying again");
             waiting.signal(signal);
             let output = waiting.finish();
             assert_eq!(output.signal, Some(signal.as_raw()), "{output:#?}");

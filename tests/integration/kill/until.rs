@@ -63,7 +63,7 @@ fn a_zombie_has_exited_and_is_not_reaped() {
 fn until_removed_it_waits_for_somebody_to_remove_it() {
     for &backend in backends() {
         // From 6.19 on a list of v1 shows nobody before the last one has left.
-        let lists_are_right = !kernel::tasks_depart_late();
+        let lists_are_right = !kernel::tasks_leave_cgroup_late();
         for (parent, is_sure) in [
             (Cgroup::v2("removed"), true),
             (Cgroup::v1("pids", "removed"), lists_are_right),
@@ -72,7 +72,7 @@ fn until_removed_it_waits_for_somebody_to_remove_it() {
             let mut victim = Victim::start(&["pause"], Some(&cgroup));
             let args = ["kill", "--json", "--backend", backend, "--until", "removed"];
             let args = [&args[..], &["--cgroup", cgroup.path()]].concat();
-            let waiting = Waiting::start(&mut conditions::as_it_is(&args));
+            let waiting = Waiting::start(&mut conditions::unrestricted(&args));
             assert_eq!(victim.wait(), 9);
             cgroup.wait_empty();
             waiting.assert_running();

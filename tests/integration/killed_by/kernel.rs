@@ -1,6 +1,6 @@
 //! Signals that no process sent, whoever was running when they came.
 
-use probe_tests::{Trial, record};
+use probe_tests::{TracedCgroup, record};
 use serde_json::{Value, json};
 
 use super::{by, by_no_process, send};
@@ -8,7 +8,7 @@ use super::{by, by_no_process, send};
 #[test]
 #[ignore = "needs root"]
 fn timers_and_the_kernel_name_no_stranger() {
-    let mut trial = Trial::new("kernel");
+    let mut trial = TracedCgroup::new("kernel");
     let directory = tempfile::tempdir().expect("a place for a file");
     let file = directory.path().join("file");
     let file = file.to_str().expect("UTF-8");
@@ -46,7 +46,7 @@ fn timers_and_the_kernel_name_no_stranger() {
 #[test]
 #[ignore = "needs root"]
 fn what_a_terminal_sends_comes_from_the_kernel() {
-    let mut trial = Trial::new("terminal");
+    let mut trial = TracedCgroup::new("terminal");
     for (end, signal) in [("interrupt", "SIGINT"), ("hang-up", "SIGHUP")] {
         let judged = trial.judge(&["terminal", end, "pause"]);
         let expected = by_no_process(signal, "kernel", None);
@@ -57,7 +57,7 @@ fn what_a_terminal_sends_comes_from_the_kernel() {
 #[test]
 #[ignore = "needs root"]
 fn a_parent_death_signal_says_what_it_is() {
-    let mut trial = Trial::new("orphan");
+    let mut trial = TracedCgroup::new("orphan");
     for (number, name) in [("9", "SIGKILL"), ("15", "SIGTERM")] {
         let judged = trial.judge(&["parent-dies", number, "pause"]);
         let expected = by_no_process(name, "kernel", Some("parent_death"));
@@ -68,7 +68,7 @@ fn a_parent_death_signal_says_what_it_is() {
 #[test]
 #[ignore = "needs root"]
 fn teardown_of_a_pid_namespace_says_what_it_is() {
-    let mut trial = Trial::new("teardown");
+    let mut trial = TracedCgroup::new("teardown");
     let judged = trial.judge(&["pid-namespace", "siblings", "3", "exit", "4"]);
     let namespace = &judged.exit["ns"]["pid_ns"];
     assert_eq!(judged.exit["killed_by"], Value::Null);
@@ -87,7 +87,7 @@ fn teardown_of_a_pid_namespace_says_what_it_is() {
 #[test]
 #[ignore = "needs root"]
 fn a_killed_init_takes_its_namespace_with_it_and_only_init_has_a_killer() {
-    let mut trial = Trial::new("init");
+    let mut trial = TracedCgroup::new("init");
     let words = ["pid-namespace", "siblings", "2", "ready", "pause"];
     let mut parent = trial.start(&words);
     assert_eq!(record::pid(&parent.report()), 1);
@@ -119,7 +119,7 @@ fn ns_pid(pid: u32) -> u32 {
 #[test]
 #[ignore = "needs root"]
 fn a_death_without_a_signal_names_nobody() {
-    let mut trial = Trial::new("strict");
+    let mut trial = TracedCgroup::new("strict");
     // Strict seccomp ends it as if by SIGKILL, but none is sent.
     let judged = trial.judge(&["parent", "fault", "strict"]);
     assert_eq!(judged.report["status"], 9);

@@ -1,6 +1,6 @@
 //! Signals that a process sent: to another, or to itself.
 
-use probe_tests::{Trial, Victim, applicable, kernel, record};
+use probe_tests::{TracedCgroup, Victim, kernel, record, requirements};
 use rustix::process::Signal;
 use serde_json::json;
 
@@ -9,7 +9,7 @@ use super::{by, own_comm, send, send_to};
 #[test]
 #[ignore = "needs root"]
 fn each_way_to_send_names_the_sender() {
-    let mut trial = Trial::new("senders");
+    let mut trial = TracedCgroup::new("senders");
     for (how, via) in [
         ("kill", "kill"),
         ("pidfd", "kill"),
@@ -28,9 +28,9 @@ fn each_way_to_send_names_the_sender() {
 #[test]
 #[ignore = "needs root"]
 fn the_kill_command_is_named() {
-    let mut trial = Trial::new("command");
+    let mut trial = TracedCgroup::new("command");
     let mut victim = trial.ready(&["ready", "pause"]);
-    let kill = applicable::tool("kill")
+    let kill = requirements::tool("kill")
         .args(["-TERM", &victim.pid().to_string()])
         .spawn();
     let mut kill = kill.expect("there is a kill(1)");
@@ -42,7 +42,7 @@ fn the_kill_command_is_named() {
 #[test]
 #[ignore = "needs root"]
 fn a_parent_that_kills_is_named() {
-    let mut trial = Trial::new("parent");
+    let mut trial = TracedCgroup::new("parent");
     for (number, name) in [("9", "SIGKILL"), ("2", "SIGINT")] {
         let judged = trial.judge(&["named", "parent", "parent-kills", number, "pause"]);
         let parent = u32::try_from(record::number(&judged.report, "parent")).expect("a pid");
@@ -53,7 +53,7 @@ fn a_parent_that_kills_is_named() {
 #[test]
 #[ignore = "needs root"]
 fn the_writer_of_cgroup_kill_is_named() {
-    let mut trial = Trial::new("writer");
+    let mut trial = TracedCgroup::new("writer");
     if !trial.cgroup.has_kill() {
         kernel::inapplicable("there is no cgroup.kill");
     }
@@ -77,7 +77,7 @@ fn the_writer_of_cgroup_kill_is_named() {
 #[test]
 #[ignore = "needs root"]
 fn a_sender_has_its_own_uid_and_name() {
-    let mut trial = Trial::new("uid");
+    let mut trial = TracedCgroup::new("uid");
     let mut victim = trial.ready(&["as", "1234", "ready", "pause"]);
     let pid = victim.pid().to_string();
     let sender = send(&[
@@ -109,7 +109,7 @@ fn a_sender_has_its_own_uid_and_name() {
 #[test]
 #[ignore = "needs root"]
 fn a_killer_in_another_pid_namespace_has_the_pid_that_we_see() {
-    let mut trial = Trial::new("inside");
+    let mut trial = TracedCgroup::new("inside");
     let judged = trial.judge(&["pid-namespace", "parent-kills", "9", "pause"]);
     let init = record::pid(&judged.exit);
     assert_eq!(judged.before[0]["parent"], 1);
@@ -121,7 +121,7 @@ fn a_killer_in_another_pid_namespace_has_the_pid_that_we_see() {
 #[test]
 #[ignore = "needs root"]
 fn a_process_whose_leader_is_gone_names_its_killer() {
-    let mut trial = Trial::new("leaderless");
+    let mut trial = TracedCgroup::new("leaderless");
     let mut victim = trial.ready(&["leader-gone", "3", "ready", "pause"]);
     let sender = send_to("kill", &victim, "9");
     let exit = trial.judge_child(&mut victim);
@@ -131,7 +131,7 @@ fn a_process_whose_leader_is_gone_names_its_killer() {
 #[test]
 #[ignore = "needs root"]
 fn a_process_that_was_killed_before_it_ran_names_its_killer() {
-    let mut trial = Trial::new("held");
+    let mut trial = TracedCgroup::new("held");
     let mut victim = Victim::spawn(&["exit", "0"], Some(&trial.cgroup));
     victim.signal(Signal::KILL);
     let exit = trial.judge_child(&mut victim);
@@ -142,7 +142,7 @@ fn a_process_that_was_killed_before_it_ran_names_its_killer() {
 #[test]
 #[ignore = "needs root"]
 fn what_a_process_does_to_itself_names_itself() {
-    let mut trial = Trial::new("itself");
+    let mut trial = TracedCgroup::new("itself");
     let mut own: Vec<(&[&str], &str, &str)> = vec![
         (&["parent", "abort"], "SIGABRT", "tkill"),
         (&["parent", "raise", "12"], "SIGUSR2", "tkill"),
@@ -158,7 +158,7 @@ fn what_a_process_does_to_itself_names_itself() {
         (&["parent", "fault", "trap"], "SIGTRAP", "fault"),
         (&["parent", "fault", "bus"], "SIGBUS", "fault"),
     ];
-    if kernel::signals_seccomp() {
+    if kernel::seccomp_sends_signal() {
         own.push((&["parent", "fault", "seccomp"], "SIGSYS", "fault"));
     }
     if cfg!(target_arch = "x86_64") {

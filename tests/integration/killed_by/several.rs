@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use probe_tests::{Cgroup, Deadline, Trial, Victim, extent, record, state};
+use probe_tests::{Cgroup, Deadline, TracedCgroup, Victim, record, scale, state};
 use serde_json::Value;
 
 use super::{by, send_to};
@@ -10,7 +10,7 @@ use super::{by, send_to};
 #[test]
 #[ignore = "needs root"]
 fn a_normal_exit_names_nobody() {
-    let mut trial = Trial::new("normal");
+    let mut trial = TracedCgroup::new("normal");
     let judged = trial.judge(&["parent", "exit", "9"]);
     assert_eq!(judged.exit["killed_by"], Value::Null);
     // A signal came, was caught, and had nothing to do with it.
@@ -25,7 +25,7 @@ fn a_normal_exit_names_nobody() {
 #[test]
 #[ignore = "needs root"]
 fn an_ignored_signal_is_not_what_killed() {
-    let mut trial = Trial::new("ignored");
+    let mut trial = TracedCgroup::new("ignored");
     let mut victim = trial.ready(&["ignoring", "15", "ready", "pause"]);
     let _first = send_to("kill", &victim, "15");
     let second = send_to("kill", &victim, "9");
@@ -36,7 +36,7 @@ fn an_ignored_signal_is_not_what_killed() {
 #[test]
 #[ignore = "needs root"]
 fn a_caught_signal_is_not_what_killed_later() {
-    let mut trial = Trial::new("caught");
+    let mut trial = TracedCgroup::new("caught");
     let mut victim = trial.ready(&["catching", "15", "ready", "pause"]);
     let _first = send_to("kill", &victim, "15");
     let second = send_to("kill", &victim, "3");
@@ -65,7 +65,7 @@ fn a_caught_signal_is_not_what_killed_later() {
 #[test]
 #[ignore = "needs root"]
 fn a_blocked_signal_that_kills_later_names_its_sender() {
-    let mut trial = Trial::new("blocked");
+    let mut trial = TracedCgroup::new("blocked");
     let words = [
         "blocking",
         "15",
@@ -93,7 +93,7 @@ fn a_blocked_signal_that_kills_later_names_its_sender() {
 #[test]
 #[ignore = "needs root"]
 fn of_two_that_kill_the_one_whose_signal_it_was_is_named() {
-    let mut trial = Trial::new("twice");
+    let mut trial = TracedCgroup::new("twice");
     // Frozen by v1 it cannot die before both have been sent.
     let freezer = Cgroup::v1("freezer", "twice");
     for (how, one, two) in [
@@ -120,7 +120,7 @@ fn of_two_that_kill_the_one_whose_signal_it_was_is_named() {
         let is_first = record::wait_status(&exit) & 0x7f == one;
         let killer = if is_first { first } else { second };
         let named = &exit["killed_by"]["pid"];
-        let is_other = how == "sigqueue" && *named == second && extent::is_small();
+        let is_other = how == "sigqueue" && *named == second && scale::is_emulated();
         assert!(
             *named == killer || is_other,
             "{how} {one} {two}: {exit}, not {killer}"
@@ -140,7 +140,7 @@ fn all_sleep(pid: u32) -> bool {
 #[test]
 #[ignore = "needs root"]
 fn of_two_queued_real_time_signals_one_is_named() {
-    let mut trial = Trial::new("queued");
+    let mut trial = TracedCgroup::new("queued");
     let words = [
         "blocking",
         "36",
@@ -165,7 +165,7 @@ fn of_two_queued_real_time_signals_one_is_named() {
 #[test]
 #[ignore = "needs root"]
 fn of_two_that_kill_at_once_one_is_named() {
-    let mut trial = Trial::new("at-once");
+    let mut trial = TracedCgroup::new("at-once");
     for _ in 0..50 {
         let mut victim = trial.ready(&["threads", "3", "ready", "pause"]);
         let pid = victim.pid().to_string();

@@ -1,6 +1,6 @@
 //! Tracees.
 
-use probe_tests::{Trial, record};
+use probe_tests::{TracedCgroup, record};
 use serde_json::Value;
 
 use super::by_no_process;
@@ -8,7 +8,7 @@ use super::by_no_process;
 #[test]
 #[ignore = "needs root"]
 fn a_tracer_that_kills_is_named() {
-    let mut trial = Trial::new("tracer");
+    let mut trial = TracedCgroup::new("tracer");
     let judged = trial.judge(&["tracer-kills", "pause"]);
     let tracer = u32::try_from(record::number(&judged.report, "parent")).expect("a pid");
     assert_eq!(record::wait_status(&judged.exit), 9);
@@ -19,7 +19,7 @@ fn a_tracer_that_kills_is_named() {
 #[test]
 #[ignore = "needs root"]
 fn a_tracer_that_leaves_kills_by_the_kernel() {
-    let mut trial = Trial::new("tracer-exits");
+    let mut trial = TracedCgroup::new("tracer-exits");
     let judged = trial.judge(&["tracer-exits", "pause"]);
     let expected = by_no_process("SIGKILL", "kernel", None);
     assert_eq!(judged.exit["killed_by"], expected);
@@ -28,7 +28,7 @@ fn a_tracer_that_leaves_kills_by_the_kernel() {
 #[test]
 #[ignore = "needs root"]
 fn a_signal_that_a_tracer_swapped_in_names_no_stranger() {
-    let mut trial = Trial::new("tracer-swaps");
+    let mut trial = TracedCgroup::new("tracer-swaps");
     let judged = trial.judge(&["tracer-swaps", "15", "signal", "10"]);
     assert_eq!(record::wait_status(&judged.exit), 15);
     assert_eq!(judged.exit["killed_by"], Value::Null);

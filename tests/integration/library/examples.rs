@@ -16,7 +16,7 @@ use std::{
     thread,
 };
 
-use probe_tests::{Cgroup, DEADLINE, Victim, applicable, inapplicable};
+use probe_tests::{Cgroup, DEADLINE, Victim, inapplicable, requirements};
 use probe_user::model::Record;
 use rustix::process::Signal;
 use tokio::time::timeout;
@@ -67,7 +67,7 @@ fn the_example_wait_for_process_returns_when_the_process_is_reaped() {
 #[test]
 #[ignore = "needs root"]
 fn the_example_stream_exits_reports_an_exit_of_the_cgroup() {
-    applicable::needs_bpf();
+    requirements::require_bpf();
     let cgroup = Cgroup::v2("example-exits");
     let done = AtomicBool::new(false);
     let reported = thread::scope(|scope| {

@@ -13,7 +13,7 @@ use std::{
     task::Poll,
 };
 
-use probe_tests::{Cgroup, DEADLINE, Victim, applicable};
+use probe_tests::{Cgroup, DEADLINE, Victim, requirements};
 use probe_user::{
     model::{Backend, Until},
     unstable::{
@@ -37,7 +37,7 @@ fn arm(hub: &Hub, cgroup: &Cgroup) -> Wait {
 }
 
 async fn with_bpf() -> Hub {
-    applicable::needs_bpf();
+    requirements::require_bpf();
     let mut hub = Hub::start(Backend::Bpf);
     hub.load(Plan::decisive());
     let loaded = hub.bpf().await.expect("the first call has an answer");
@@ -47,7 +47,7 @@ async fn with_bpf() -> Hub {
 
 /// With the best that can be had here.
 async fn best() -> Hub {
-    if applicable::has_bpf() {
+    if requirements::has_bpf() {
         with_bpf().await
     } else {
         Hub::start(Backend::Pidfd)

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use probe_tests::{Cgroup, Victim, extent, random, record};
+use probe_tests::{Cgroup, Victim, random, record, scale};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::Value;
 
 /// Waits in one process.
 fn many() -> usize {
-    extent::small_or(200, 1000)
+    scale::emulated_or(200, 1000)
 }
 
 /// What each may cost.

@@ -3,7 +3,7 @@
 
 use std::{fs, thread};
 
-use probe_tests::{Cgroup, Victim, Waiting, applicable, conditions};
+use probe_tests::{Cgroup, Victim, Waiting, conditions, requirements};
 use serde_json::{Value, json};
 
 use super::verdict;
@@ -14,13 +14,13 @@ const BROKEN: [&str; 2] = ["reader", "files"];
 
 /// A wait whose kernel half is broken by now.
 fn broken(what: &str, cgroup: &Cgroup) -> Waiting {
-    applicable::needs_bpf();
+    requirements::require_bpf();
     let args = ["--break-bpf", what, "--cgroup", cgroup.path()];
     // It may be armed without BPF first.
-    let waiting = Waiting::start(&mut conditions::as_it_is(&Waiting::args(&args)));
-    waiting.until_said("is broken as was asked for");
+    let waiting = Waiting::start(&mut conditions::unrestricted(&Waiting::args(&args)));
+    waiting.wait_for_stderr("is broken as was asked for");
     if what == "reader" {
-        waiting.until_said("others serve");
+        waiting.wait_for_stderr("others serve");
     }
     waiting.assert_running();
     waiting
@@ -60,7 +60,7 @@ fn a_kernel_half_that_cannot_tell_what_it_lost_is_given_up() {
     let cgroup = Cgroup::v2("broken");
     let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
     let waiting = broken("files", &cgroup);
-    waiting.until_said("others serve");
+    waiting.wait_for_stderr("others serve");
     cgroup.kill();
     taken_over(waiting, "pidfd");
     victim.wait();

@@ -5,7 +5,7 @@ use std::{
     os::unix::fs::FileExt,
 };
 
-use probe_tests::{Cgroup, Victim, Waiting, conditions, extent, record};
+use probe_tests::{Cgroup, Victim, Waiting, conditions, record, scale};
 use rustix::process::Signal;
 
 use super::{BACKENDS, armed, looked, verdict};
@@ -15,9 +15,9 @@ use super::{BACKENDS, armed, looked, verdict};
 #[test]
 #[ignore = "needs root"]
 fn rmdir_works_right_after_the_verdict_on_a_large_process() {
-    let mebibytes = extent::small_or(16, 512).to_string();
+    let mebibytes = scale::emulated_or(16, 512).to_string();
     for (_, condition) in BACKENDS {
-        for _ in 0..extent::rounds(3) {
+        for _ in 0..scale::rounds(3) {
             let cgroup = Cgroup::v2("large");
             let (mut victim, _) = Victim::crowd(&["1", "1", &mebibytes], &cgroup);
             let waiting = armed(condition, &["--cgroup", cgroup.path()]);
@@ -35,7 +35,7 @@ fn rmdir_works_right_after_the_verdict_on_a_large_process() {
 #[test]
 #[ignore = "needs root"]
 fn a_wait_that_comes_after_the_exit_event_is_not_held_up_and_not_misled() {
-    let mebibytes = extent::small_or(16, 1024).to_string();
+    let mebibytes = scale::emulated_or(16, 1024).to_string();
     for (_, condition) in BACKENDS {
         for cgroup in [Cgroup::v2("late"), Cgroup::v1("pids", "late")] {
             let (mut victim, pid) = Victim::crowd(&["1", "1", &mebibytes], &cgroup);
@@ -67,14 +67,14 @@ fn a_cgroup_made_again_under_the_same_name_is_another() {
             let old = cgroup.id();
             let mut first = Victim::spawn(&["pause"], Some(&cgroup));
             let waiting = armed(condition, &["--until", until, "--cgroup", cgroup.path()]);
-            waiting.hold();
+            waiting.stop();
             first.signal(Signal::KILL);
             first.wait();
             fs::remove_dir(cgroup.path()).expect("it is empty");
             let cgroup = parent.sub("name");
             assert_ne!(cgroup.id(), old);
             let second = Victim::spawn(&["pause"], Some(&cgroup));
-            waiting.go_on();
+            waiting.resume();
             let verdict = verdict(&waiting.finish(), "done");
             assert_eq!(verdict["targets"][0]["cgroup"]["id"], old);
             assert_eq!(looked(&["--cgroup", cgroup.path()]), [second.pid()]);
@@ -117,7 +117,7 @@ fn a_v1_list_does_not_show_the_dead_for_ever() {
 
 fn looked_for_a_while(cgroup: &Cgroup) {
     let args = ["wait", "--json", "-t", "200ms", "--cgroup", cgroup.path()];
-    let output = probe_tests::probe_in(&mut conditions::as_it_is(&args));
+    let output = probe_tests::probe_in(&mut conditions::unrestricted(&args));
     verdict(&output, "timeout");
 }
 
@@ -129,11 +129,11 @@ fn a_cgroup_that_is_filled_and_emptied_again_is_not_missed() {
         let cgroup = Cgroup::v2("flicker");
         let mut first = Victim::spawn(&["pause"], Some(&cgroup));
         let waiting = armed(condition, &["--cgroup", cgroup.path()]);
-        waiting.hold();
+        waiting.stop();
         first.signal(Signal::KILL);
         first.wait();
         let mut second = Victim::spawn(&["pause"], Some(&cgroup));
-        waiting.go_on();
+        waiting.resume();
         // It was empty for a moment that nobody saw: what counts is now.
         assert_eq!(looked(&["--cgroup", cgroup.path()]), [second.pid()]);
         waiting.assert_running();

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use probe_tests::{Cgroup, Deadline, Victim, applicable, extent, probe_in, record, state};
+use probe_tests::{Cgroup, Deadline, Victim, probe_in, record, requirements, scale, state};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::{BACKENDS, armed, in_each_condition, pids, until_state, verdict};
@@ -23,7 +23,7 @@ fn a_zombie_whose_parent_never_reaps_is_exited_and_its_parent_is_named() {
             armed(condition, &["--cgroup", path]),
             armed(condition, &["--until", "exited", "--cgroup", path, &number]),
         ];
-        let seconds = extent::small_or(8, 1).to_string();
+        let seconds = scale::emulated_or(8, 1).to_string();
         let reaped = ["--until", "reaped", "-t", &seconds, "--cgroup", path];
         let reaped = armed(condition, &reaped);
         kill(zombie);
@@ -126,7 +126,7 @@ fn until_held(init: u32) {
     Deadline::start().until("its init waits for the others", || {
         let wchan = fs::read_to_string(format!("/proc/{init}/wchan"));
         let wchan = wchan.expect("it is held");
-        if wchan != "0" && !applicable::is_uml() {
+        if wchan != "0" && !requirements::is_uml() {
             return wchan.contains("zap_pid_ns");
         }
         // 5.10 and UML do not say. Who sleeps without memory of its own sleeps there.

@@ -2,7 +2,7 @@
 
 use std::{future::Future, pin::pin, time::Duration};
 
-use probe_tests::{Cgroup, DEADLINE, Victim, applicable, extent};
+use probe_tests::{Cgroup, DEADLINE, Victim, requirements, scale};
 use probe_user::{
     model::{Backend, Filter, Until},
     unstable::{
@@ -22,7 +22,7 @@ fn run<T>(test: impl Future<Output = T>) -> T {
 
 /// With BPF, which has joined.
 async fn joined(plan: Plan) -> (Hub, Stream) {
-    applicable::needs_bpf();
+    requirements::require_bpf();
     let mut hub = Hub::start(Backend::Bpf);
     hub.load(plan);
     let loaded = hub.bpf().await.expect("the first to ask");
@@ -73,7 +73,7 @@ fn a_wait_that_is_given_up_takes_nothing_from_another_on_the_same_cgroup() {
             victim.wait();
         }
         // Where a machine is emulated the timer may come first now and then.
-        let most = extent::small_or(ROUNDS - 1, 0);
+        let most = scale::emulated_or(ROUNDS - 1, 0);
         assert!(by_timer <= most, "the timer found it {by_timer} times");
     });
 }
@@ -94,9 +94,9 @@ fn a_storm_that_overflows_the_stream_of_exits_takes_nothing_from_a_wait() {
         assert_eq!(crowded().stream_bytes, 4096);
         let (hub, _unread) = joined(crowded()).await;
         let (mut rounds, mut by_ring) = (0, 0);
-        let least = extent::rounds(5);
+        let least = scale::rounds(5);
         // The timer may come first, but not always; in an emulated machine it often does.
-        let most = extent::small_or(50, least);
+        let most = scale::emulated_or(50, least);
         while rounds < least || by_ring == 0 {
             assert!(rounds < most, "the decisive ring was of no use");
             rounds += 1;

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use probe_tests::{Cgroup, Runc, Victim, Waiting, applicable, extent, record, state};
+use probe_tests::{Cgroup, Runc, Victim, Waiting, record, requirements, scale, state};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::{BACKENDS, armed, in_each_condition, pids, verdict};
@@ -59,7 +59,7 @@ fn until_heard(waiting: &Waiting, cgroup: &Cgroup) {
     for _ in 0..2 {
         let mut last = Victim::start(&["exit", "0"], Some(cgroup));
         last.wait();
-        waiting.until_exit_of(last.pid());
+        waiting.wait_for_exit_of(last.pid());
     }
 }
 
@@ -67,7 +67,7 @@ fn until_heard(waiting: &Waiting, cgroup: &Cgroup) {
 #[test]
 #[ignore = "needs root"]
 fn who_moves_out_is_waited_for_until_it_has_exited() {
-    let seconds = extent::small_or(5, 1).to_string();
+    let seconds = scale::emulated_or(5, 1).to_string();
     in_each_condition(|_, condition| {
         let cgroup = Cgroup::v2("exits");
         let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
@@ -97,14 +97,14 @@ fn a_container_waits_for_who_moved_out_of_it() {
         let init = u32::try_from(init).expect("a pid");
         let mut seen = Leaving::start(init, &[]);
         let waiting = armed(condition, &["--container", &name]);
-        let seconds = extent::small_or(15, 3).to_string();
+        let seconds = scale::emulated_or(15, 3).to_string();
         let limited = armed(condition, &["-t", &seconds, "--container", &name]);
         seen.leave();
         let mut wanted = vec![seen.0];
         let mut young = None;
-        if backend == "bpf" && applicable::has_bpf() {
+        if backend == "bpf" && requirements::has_bpf() {
             // Born after the wait was armed: only BPF sees it leave.
-            container.tell();
+            container.release();
             let mut second = Leaving::start(init, &wanted);
             second.leave();
             wanted.push(second.0);

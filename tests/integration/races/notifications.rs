@@ -9,7 +9,7 @@ use std::{
     thread,
 };
 
-use probe_tests::{Cgroup, Deadline, Victim, applicable, boottime_ns, extent, kernel};
+use probe_tests::{Cgroup, Deadline, Victim, boottime_ns, kernel, requirements, scale};
 use rustix::{
     event::{PollFd, PollFlags, poll},
     fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags},
@@ -25,7 +25,7 @@ const RATE_LIMIT_NS: u64 = 10_000_000;
 #[ignore = "needs root"]
 fn after_freeze_kill_and_thaw_the_ring_tells_and_not_the_late_notification() {
     let (_, condition) = BACKENDS[0];
-    let rounds = extent::rounds(20);
+    let rounds = scale::rounds(20);
     let (mut quick, mut by_ring) = (0, 0);
     for _ in 0..rounds {
         let cgroup = Cgroup::v2("limited");
@@ -45,7 +45,7 @@ fn after_freeze_kill_and_thaw_the_ring_tells_and_not_the_late_notification() {
             victim.wait();
         }
     }
-    if quick == 0 && extent::is_small() {
+    if quick == 0 && scale::is_emulated() {
         kernel::inapplicable("the machine is too slow for a notification to be held back");
     }
     assert!(quick > 0, "all of {rounds} rounds were too slow");
@@ -100,7 +100,7 @@ impl Sleeper {
 fn a_removal_that_cancels_the_notification_leaves_only_the_bare_poll_asleep() {
     for (backend, condition) in BACKENDS {
         let mut forgotten = 0;
-        let rounds = extent::rounds(10);
+        let rounds = scale::rounds(10);
         for _ in 0..rounds {
             let parent = Cgroup::v2("cancelled");
             let cgroup = parent.sub("below");
@@ -118,7 +118,7 @@ fn a_removal_that_cancels_the_notification_leaves_only_the_bare_poll_asleep() {
             if sleeper.was_forgotten() {
                 forgotten += 1;
                 assert_ne!(verdict["woken_by"], "events", "{verdict}");
-                assert_eq!(verdict["backend"], applicable::instead_of(backend));
+                assert_eq!(verdict["backend"], requirements::available_backend(backend));
             }
         }
         if forgotten == 0 {
@@ -131,7 +131,7 @@ fn a_removal_that_cancels_the_notification_leaves_only_the_bare_poll_asleep() {
 #[test]
 #[ignore = "needs root"]
 fn inotify_on_the_parent_tells_of_a_removal_that_cancels_the_notification() {
-    for _ in 0..extent::rounds(10) {
+    for _ in 0..scale::rounds(10) {
         let parent = Cgroup::v2("parent");
         let cgroup = parent.sub("below");
         let mut victim = Victim::spawn(&["pause"], Some(&cgroup));

@@ -2,7 +2,7 @@
 
 use std::{fs, os::fd::AsRawFd};
 
-use probe_tests::{Cgroup, Replaced, Victim, kernel, probe, probe_in, record, state};
+use probe_tests::{Cgroup, ReusedPid, Victim, kernel, probe, probe_in, record, state};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
 
 use super::{BACKENDS, armed, looked, pids, verdict};
@@ -67,18 +67,18 @@ fn nobody_waits_for_a_stranger_with_the_same_pid() {
     for (_, condition) in BACKENDS {
         for until in ["exited", "reaped"] {
             let cgroup = Cgroup::v2("stranger");
-            let (mut replaced, pid) = Replaced::start();
+            let (mut replaced, pid) = ReusedPid::start();
             cgroup.add(pid);
             let number = pid.to_string();
             let process = armed(condition, &["--until", until, &number]);
             let members = armed(condition, &["--until", until, "--cgroup", cgroup.path()]);
-            process.hold();
-            members.hold();
+            process.stop();
+            members.stop();
             replaced.replace();
             let stranger = state(pid);
             assert!(matches!(stranger, Some('R' | 'S')), "{stranger:?}");
-            process.go_on();
-            members.go_on();
+            process.resume();
+            members.resume();
             verdict(&process.finish(), "done");
             verdict(&members.finish(), "done");
             assert_eq!(looked(&[&number]), [pid], "who asks now means the stranger");
@@ -89,11 +89,11 @@ fn nobody_waits_for_a_stranger_with_the_same_pid() {
 #[test]
 #[ignore = "needs root"]
 fn a_pid_with_an_inode_is_never_the_stranger() {
-    if !kernel::numbers_pidfds() {
+    if !kernel::has_pidfd_inodes() {
         kernel::inapplicable("pidfds have no inode numbers of their own");
     }
     let cgroup = Cgroup::v2("inode");
-    let (mut replaced, pid) = Replaced::start();
+    let (mut replaced, pid) = ReusedPid::start();
     cgroup.add(pid);
     let first = format!("{pid}:{}", inode(pid));
     assert_eq!(looked(&[&first]), [pid]);
@@ -125,7 +125,7 @@ fn a_stranger_with_a_members_pid_did_not_migrate() {
         for until in ["empty", "exited"] {
             let cgroup = Cgroup::v2("migrant");
             let elsewhere = Cgroup::v2("elsewhere");
-            let (mut replaced, pid) = Replaced::start();
+            let (mut replaced, pid) = ReusedPid::start();
             cgroup.add(pid);
             let mut other = Victim::spawn(&["pause"], Some(&cgroup));
             let waiting = armed(condition, &["--until", until, "--cgroup", cgroup.path()]);

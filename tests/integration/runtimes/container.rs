@@ -37,7 +37,7 @@ impl Place {
 
     /// `probe` there, which one that is here is asked for.
     pub(super) fn probe(&self, args: &[&str]) -> Command {
-        let here = conditions::as_it_is(args);
+        let here = conditions::unrestricted(args);
         let mut command = self.command(here.get_program());
         command.args(args);
         command

@@ -3,7 +3,7 @@
 
 use std::{fs, path::PathBuf};
 
-use probe_tests::{Deadline, Waiting, applicable, conditions, probe_in, record};
+use probe_tests::{Deadline, Waiting, conditions, probe_in, record, requirements};
 use serde_json::{Value, json};
 
 use super::{
@@ -84,7 +84,7 @@ fn judge(runtime: &Oci, label: &str) {
         .place()
         .probe(&Waiting::args(&["--container", &name]));
     let waiting = Waiting::start(&mut wait);
-    waiting.until_said(if applicable::has_bpf() {
+    waiting.wait_for_stderr(if requirements::has_bpf() {
         "no exit is missed from here on"
     } else {
         "exits are not reported"
@@ -105,7 +105,7 @@ fn judge(runtime: &Oci, label: &str) {
     let told = output.json();
     let verdict = told.last().expect("a verdict");
     assert_eq!(verdict["outcome"], "done", "{output:#?}");
-    let best = applicable::best_backend();
+    let best = requirements::best_backend();
     assert_eq!(verdict["backend"], best, "{output:#?}");
     let container = &verdict["targets"][0]["container"];
     assert_eq!(container["runtime"], runtime.name(), "{output:#?}");

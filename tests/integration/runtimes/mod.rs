@@ -11,7 +11,7 @@ use std::process::Command;
 use container::{Container, PROCESSES, Place};
 use oci::{Oci, PureV2};
 use podman::Podman;
-use probe_tests::{Output, Waiting, applicable, extent};
+use probe_tests::{Output, Waiting, requirements, scale};
 
 /// What is done to a container.
 trait Runtime {
@@ -41,7 +41,7 @@ fn name_of(label: &str, round: usize) -> String {
 
 /// 100 of them with `--full`.
 fn rounds(runtime: &dyn Runtime, label: &str) {
-    for round in 0..extent::few_or(4, 100) {
+    for round in 0..scale::few_or(4, 100) {
         let name = name_of(label, round);
         let _clean_up = CleanUp(runtime, &name);
         let init = runtime.try_start(&name);
@@ -84,7 +84,7 @@ fn assert_told(output: &Output, init: u32, runtime: &str) {
     assert_eq!(verdict["outcome"], "done", "{output:#?}");
     let target = &verdict["targets"][0];
     assert_eq!(target["container"]["runtime"], runtime, "{output:#?}");
-    if !applicable::has_bpf() {
+    if !requirements::has_bpf() {
         assert!(lines.is_empty(), "nobody tells of exits here: {output:#?}");
         return;
     }
@@ -99,7 +99,7 @@ fn assert_told(output: &Output, init: u32, runtime: &str) {
 
 /// A runtime that was not tried must not look like one that passed.
 fn cannot(runtime: &str, why: &str) {
-    applicable::not_tested(&format!("{runtime} does not run here: {}", why.trim()));
+    requirements::not_tested(&format!("{runtime} does not run here: {}", why.trim()));
 }
 
 /// Whether a runtime is installed and a container of it starts.

@@ -2,7 +2,7 @@
 //! rightly: the exit code, and what stderr says.
 
 mod status;
-mod usage;
+mod wrong_usage;
 
 use std::{fs, os::unix::fs::PermissionsExt, process::Command};
 
@@ -42,7 +42,8 @@ fn who_lives_is_waited_for_and_never_hangs_a_timeout() {
     // A wait for the cgroup that it is a member of.
     let script = "echo $$ > \"$1/cgroup.procs\" && shift && exec \"$@\"";
     let mut inside = Command::new("sh");
-    let wait = conditions::as_it_is(&["wait", "--json", "-t", "50ms", "--cgroup", cgroup.path()]);
+    let wait =
+        conditions::unrestricted(&["wait", "--json", "-t", "50ms", "--cgroup", cgroup.path()]);
     inside.args(["-c", script, "sh", cgroup.path()]);
     inside.arg(wait.get_program()).args(wait.get_args());
     let verdict = probe_in(&mut inside).verdict("timeout");
@@ -70,7 +71,7 @@ fn a_thread_is_no_process_and_the_hint_names_its_process() {
 #[test]
 #[ignore = "needs root"]
 fn an_inode_tells_a_process_from_another_with_its_pid() {
-    if !kernel::numbers_pidfds() {
+    if !kernel::has_pidfd_inodes() {
         kernel::inapplicable("pidfds have no inode numbers of their own");
     }
     let mut victim = Victim::spawn(&["pause"], None);

@@ -1,6 +1,6 @@
 //! `--status`: the exit code of the process.
 
-use probe_tests::{Victim, Waiting, applicable, extent, kernel};
+use probe_tests::{Victim, Waiting, kernel, requirements, scale};
 use rustix::process::Signal;
 
 use super::{NO_PID, wait};
@@ -20,13 +20,13 @@ fn status(args: &[&str], more: &[&str]) -> (i32, Option<i32>) {
 fn the_status_is_the_exit_code_of_the_process() {
     // Where nobody else than the parent is told it is unknown, unless somebody looks
     // before the parent does.
-    let is_told = applicable::has_bpf() || kernel::tells_status_by_pidfd();
+    let is_told = requirements::has_bpf() || kernel::reports_status_by_pidfd();
     let assert_status = |(status, told): (i32, Option<i32>), code: i32| {
         let is_unknown = !is_told && told == Some(125);
         assert_eq!(status, code << 8);
         assert!(told == Some(code) || is_unknown, "{told:?} for {code}");
     };
-    let backend = applicable::instead_of("bpf");
+    let backend = requirements::available_backend("bpf");
     for code in [0, 1, 42, 124, 255] {
         let word = code.to_string();
         assert_status(status(&["exit", &word], &[]), code);
@@ -47,8 +47,8 @@ fn the_status_of_a_signal_is_what_a_shell_shows() {
             victim.wait();
             // Without BPF nobody else than the parent is told, unless somebody looks
             // before the parent does.
-            let has_bpf = backend != "pidfd" && applicable::has_bpf();
-            let is_told = has_bpf || kernel::tells_status_by_pidfd();
+            let has_bpf = backend != "pidfd" && requirements::has_bpf();
+            let is_told = has_bpf || kernel::reports_status_by_pidfd();
             let code = waiting.finish().code.expect("it exits");
             let is_right = code == 128 + signal.as_raw();
             assert!(is_right || !is_told && code == 125, "{backend}: {code}");
@@ -82,6 +82,6 @@ fn without_a_status_there_is_none_of_ours_that_could_be_taken_for_one() {
     victim.signal(Signal::KILL);
     victim.wait();
     let output = waiting.finish();
-    let is_seen = extent::is_small() && output.code == Some(137);
+    let is_seen = scale::is_emulated() && output.code == Some(137);
     assert!(is_seen || output.code == Some(125), "{output:#?}");
 }

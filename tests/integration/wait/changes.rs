@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use probe_tests::{Cgroup, Victim, Waiting, applicable, conditions::BACKENDS};
+use probe_tests::{Cgroup, Victim, Waiting, conditions::BACKENDS, requirements};
 use rustix::process::Signal;
 
 use super::{assert_empty, assert_verdict, wait};
@@ -21,7 +21,7 @@ fn a_frozen_cgroup_waits_for_its_thaw() {
         cgroup.kill();
         cgroup.write("cgroup.freeze", "0");
         let verdict = assert_verdict(&waiting.finish(), 0, "done");
-        assert_eq!(verdict["backend"], applicable::instead_of(backend));
+        assert_eq!(verdict["backend"], requirements::available_backend(backend));
         assert_empty(&cgroup);
     }
 }

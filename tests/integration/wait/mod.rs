@@ -6,9 +6,9 @@ mod survivors;
 use std::fs;
 
 use probe_tests::{
-    Cgroup, Output, Victim, Waiting, applicable,
+    Cgroup, Output, Victim, Waiting,
     conditions::{self, BACKENDS},
-    extent, probe, random, record,
+    probe, random, record, requirements, scale,
 };
 use rustix::process::Signal;
 use serde_json::Value;
@@ -66,9 +66,9 @@ fn a_kill_is_done_and_the_exits_are_told_before_the_verdict() {
     cgroup.kill();
     let output = waiting.finish();
     let verdict = assert_verdict(&output, 0, "done");
-    assert_eq!(verdict["backend"], applicable::best_backend());
+    assert_eq!(verdict["backend"], requirements::best_backend());
     assert_eq!(verdict["exact"], true);
-    if applicable::best_backend() != "bpf" {
+    if requirements::best_backend() != "bpf" {
         return;
     }
     assert_all_told(&output, &verdict, 3);
@@ -190,7 +190,7 @@ fn a_v1_cgroup_is_waited_for() {
 #[ignore = "needs root"]
 fn the_verdict_stands_alone_where_bpf_is_denied() {
     for (backend, condition) in BACKENDS {
-        let served_by = applicable::instead_of(backend);
+        let served_by = requirements::available_backend(backend);
         let cgroup = Cgroup::v2("denied");
         let (mut crowd, _) = Victim::crowd(&["5", "3", "0"], &cgroup);
         let args = Waiting::args(&["--cgroup", cgroup.path()]);
@@ -234,7 +234,8 @@ fn a_reader_that_goes_away_does_not_change_the_verdict() {
     let cgroup = Cgroup::v2("reader");
     let mut victims = [(); 2].map(|()| Victim::spawn(&["pause"], Some(&cgroup)));
     let args = ["--cgroup", cgroup.path()];
-    let waiting = Waiting::armed_in_deaf(&mut conditions::as_it_is(&Waiting::args(&args)));
+    let waiting =
+        Waiting::armed_in_without_stdout(&mut conditions::unrestricted(&Waiting::args(&args)));
     for victim in &mut victims {
         victim.signal(Signal::KILL);
         victim.wait();
@@ -260,12 +261,12 @@ fn assert_empty(cgroup: &Cgroup) {
 fn the_cgroup_is_empty_right_after_the_verdict_in_300_rounds() {
     let mut random = random::seeded();
     // Twice emulated, a round takes 20 seconds.
-    let rounds = extent::rounds(if applicable::is_uml() { 60 } else { 300 });
+    let rounds = scale::rounds(if requirements::is_uml() { 60 } else { 300 });
     for _ in 0..rounds {
         let cgroup = Cgroup::v2("rounds");
         let processes = random.u32(1..=20);
         let threads = [1, 1, 3, 9][random.usize(..4)];
-        let large = if extent::is_small() { 16 } else { 64 };
+        let large = if scale::is_emulated() { 16 } else { 64 };
         let mebibytes = if random.u8(..10) == 0 { large } else { 0 };
         let words = [processes, threads, mebibytes].map(|number| number.to_string());
         let (mut crowd, _) = Victim::crowd(&words.each_ref().map(String::as_str), &cgroup);

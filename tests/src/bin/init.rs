@@ -16,7 +16,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use probe_tests::{applicable, mounts};
+use probe_tests::{mounts, requirements};
 use rustix::{
     process::{Pid, WaitOptions, WaitStatus, getpid},
     system::{RebootCommand, reboot},
@@ -133,7 +133,7 @@ impl Guest {
         let trials: usize = trials.parse().context("a number of trials")?;
         let (serving, missing): (Vec<_>, Vec<_>) = BACKENDS
             .into_iter()
-            .partition(|backend| *backend != "bpf" || applicable::has_bpf());
+            .partition(|backend| *backend != "bpf" || requirements::has_bpf());
         for backend in missing {
             self.say(&format!(
                 "inapplicable soak::{backend} the kernel has no tracing, or is locked down"
@@ -145,8 +145,8 @@ impl Guest {
             let mut soak = Command::new(SOAK);
             soak.args(["--backend", backend, "--trials", &trials, "--small"]);
             soak.args(seed.map(|seed| format!("--seed={seed}")));
-            if applicable::is_uml() {
-                soak.arg("--childless");
+            if requirements::is_uml() {
+                soak.arg("--no-forks");
                 self.say(&format!("note {name}: nobody forks while he is killed"));
             }
             self.part(&name, &mut soak)?;

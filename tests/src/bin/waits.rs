@@ -5,7 +5,7 @@
 
 use std::{fs, io, os::unix::fs::MetadataExt, path::Path};
 
-use probe_tests::applicable;
+use probe_tests::requirements;
 use probe_user::{
     model::{Backend, Until},
     unstable::{
@@ -33,7 +33,7 @@ fn main() {
 
 /// With the best that can be had here.
 async fn hub() -> Hub {
-    if !applicable::has_bpf() {
+    if !requirements::has_bpf() {
         return Hub::start(Backend::Pidfd);
     }
     let mut hub = Hub::start(Backend::Bpf);
@@ -75,7 +75,11 @@ async fn wait_for_all(directories: &[String]) {
         let (index, events) = ended.expect("no wait panics");
         println!("{}", json!({"index": index, "events": events}));
     }
-    assert_eq!(hub.has_bpf(), applicable::has_bpf(), "it served to the end");
+    assert_eq!(
+        hub.has_bpf(),
+        requirements::has_bpf(),
+        "it served to the end"
+    );
 }
 
 fn arm(hub: &Hub, directory: &str) -> Wait {

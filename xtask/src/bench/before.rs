@@ -43,8 +43,11 @@ struct Details {
 
 pub(super) fn run(args: &Args) -> Result<()> {
     let release = args.checkout.join("target/release");
-    for program in ["probe", "bell"] {
-        let path = release.join(program);
+    let mut waiter = release.join("bench_waiter");
+    if !waiter.exists() {
+        waiter.set_file_name("bell"); // its name until November 2026
+    }
+    for path in [&release.join("probe"), &waiter] {
         ensure!(path.exists(), "{} is not built", path.display());
     }
     let bench = Bench {
@@ -56,7 +59,7 @@ pub(super) fn run(args: &Args) -> Result<()> {
     let mut figures = vec![binary(&bench)?];
     figures.extend(start(&bench)?);
     figures.extend(cost(&bench)?);
-    figures.extend(wait::beside(release.join("bell"), args.kills.get())?);
+    figures.extend(wait::beside(waiter, args.kills.get())?);
     machine.finish();
     let details = Details {
         checkout: args.checkout.clone(),

@@ -32,13 +32,13 @@ pub(crate) struct Args {
     #[arg(long)]
     small: bool,
 
-    /// Nobody forks while he is killed: User Mode Linux does not survive that
+    /// No process forks while it is killed: User Mode Linux 6.12 panics then
     #[arg(long)]
-    childless: bool,
+    no_forks: bool,
 
-    /// Wait in a way that is known to be wrong, to see the soak notice
+    /// Waits in a way that is known to be wrong: a test of the soak itself
     #[arg(long, hide = true, value_parser = ["exit", "procs", "poll"])]
-    lie: Option<String>,
+    faulty_wait: Option<String>,
 }
 
 const BACKENDS: [&str; 3] = ["bpf", "pidfd", "poll"];
@@ -46,9 +46,9 @@ const BACKENDS: [&str; 3] = ["bpf", "pidfd", "poll"];
 /// Enough for a race that is lost once in a thousand times, in each shape.
 pub(crate) const MANY: u64 = 20_000;
 
-/// Wrong ways to wait, and as many trials as find each out: the first two by a
-/// wrong verdict, the last by a hang.
-const LIES: [(&str, &str); 3] = [("exit", "100"), ("procs", "400"), ("poll", "60")];
+/// Faulty ways to wait, and as many trials as detect each: the first two by a wrong verdict,
+/// the last by a hang.
+const FAULTY_WAITS: [(&str, &str); 3] = [("exit", "100"), ("procs", "400"), ("poll", "60")];
 
 pub(crate) fn run(args: &Args) -> Result<()> {
     build()?;
@@ -67,11 +67,11 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         if args.small {
             soak.arg("--small");
         }
-        if args.childless {
-            soak.arg("--childless");
+        if args.no_forks {
+            soak.arg("--no-forks");
         }
-        if let Some(lie) = &args.lie {
-            soak.args(["--lie", lie, "--patience", "2"]);
+        if let Some(kind) = &args.faulty_wait {
+            soak.args(["--faulty-wait", kind, "--patience", "2"]);
         }
         if let Err(error) = command::run(&mut soak) {
             eprintln!("{error:#}\n");
@@ -86,8 +86,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 /// nothing is.
 pub(crate) fn test(privilege: Privilege, trials: u64) -> Result<()> {
     build()?;
-    for (lie, trials) in LIES {
-        catch(privilege, lie, trials)?;
+    for (kind, trials) in FAULTY_WAITS {
+        detect(privilege, kind, trials)?;
     }
     for backend in BACKENDS {
         let mut soak = soak(privilege, backend)?;
@@ -108,7 +108,7 @@ fn build() -> Result<()> {
         "--bin",
         "soak",
         "--bin",
-        "soak_nursery",
+        "soak_spawner",
     ]))
     .context("build the soak")
 }
@@ -123,22 +123,22 @@ fn soak(privilege: Privilege, backend: &str) -> Result<Command> {
     Ok(soak)
 }
 
-/// Runs a wrong way to wait, which must be found out.
-fn catch(privilege: Privilege, lie: &str, trials: &str) -> Result<()> {
+/// Runs the soak with a faulty way to wait, which it must detect.
+fn detect(privilege: Privilege, kind: &str, trials: &str) -> Result<()> {
     let mut soak = soak(privilege, "pidfd")?;
-    soak.args(["--lie", lie, "--trials", trials, "--patience", "1"]);
+    soak.args(["--faulty-wait", kind, "--trials", trials, "--patience", "1"]);
     let output = soak
         .stdin(Stdio::null())
         .output()
-        .with_context(|| format!("run the soak with --lie {lie}"))?;
+        .with_context(|| format!("run the soak with --faulty-wait {kind}"))?;
     if output.status.code() != Some(1) {
         bail!(
-            "the soak did not find out that --lie {lie} is wrong: {}\n{}{}",
+            "the soak did not detect --faulty-wait {kind}: {}\n{}{}",
             output.status,
             String::from_utf8_lossy(&output.stdout),
             String::from_utf8_lossy(&output.stderr)
         );
     }
-    println!("soak: --lie {lie} was found out");
+    println!("soak: --faulty-wait {kind} was detected");
     Ok(())
 }

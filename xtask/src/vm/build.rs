@@ -15,15 +15,15 @@ const TARGET: &str = "x86_64-unknown-linux-gnu";
 
 /// What the tests run by name.
 pub(super) const BINS: [&str; 13] = [
-    "bell",
+    "bench_waiter",
     "crowd",
     "deny",
-    "hold",
     "init",
     "measure",
     "screen_panic",
     "soak",
-    "soak_nursery",
+    "soak_spawner",
+    "stop_at_syscall",
     "storm",
     "victim",
     "waits",

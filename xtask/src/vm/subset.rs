@@ -14,6 +14,7 @@ const NAMES: [&str; 4] = ["5.10", "6.19.6", "7.3", "UML"];
 /// The wait on each backend, what is said where one is missing, exits, kills, the
 /// doctor.
 const FILTERS: [&str; 11] = [
+    "backend_selection::",
     "backends::auto_takes",
     "backends::named::a_named",
     "backends::the_lower_backends",
@@ -23,7 +24,6 @@ const FILTERS: [&str; 11] = [
     "kill::members::a_cgroup_with_others_below",
     "kill::members::with_records",
     "kill::until::a_cgroup_is_killed",
-    "ladder::",
     "wait::",
 ];
 

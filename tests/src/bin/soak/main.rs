@@ -9,17 +9,17 @@
 //!
 //! Exit code 1: a verdict was wrong, a wait hangs, or a trial failed.
 
-mod crew;
-mod draw;
-mod ground;
-mod hand;
-mod judge;
-mod lie;
-mod nursery;
+mod actor;
+mod cgroups;
+mod checks;
+mod faulty_wait;
 mod plan;
+mod random_plan;
+mod report;
+mod spawner;
 mod table;
-mod telling;
 mod trial;
+mod workers;
 
 use std::{
     io::{self, Write},
@@ -38,12 +38,12 @@ use probe_user::{
 use tokio::runtime::{self, Runtime};
 
 use crate::{
-    crew::Crew,
-    ground::Mounts,
-    lie::{Liar, Lie},
+    cgroups::Mounts,
+    faulty_wait::{FaultyWait, FaultyWaiter},
+    report::Reporter,
     table::Table,
-    telling::Telling,
-    trial::Course,
+    trial::Soak,
+    workers::Workers,
 };
 
 /// Random trials of the wait
@@ -76,10 +76,10 @@ struct Args {
 
     /// Nobody forks while he is killed: User Mode Linux does not survive that
     #[arg(long)]
-    childless: bool,
+    no_forks: bool,
     /// Wait in a way that is known to be wrong: the soak's own test
     #[arg(long, value_enum)]
-    lie: Option<Lie>,
+    faulty_wait: Option<FaultyWait>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -118,17 +118,21 @@ fn run(args: &Args) -> Result<bool> {
         "soak: {} trials, --backend {backend} --seed {seed}",
         args.only.map_or(args.trials, |_| 1)
     ));
-    let course = Arc::new(prepare(args, seed)?);
+    let soak = Arc::new(prepare(args, seed)?);
     let begun = Instant::now();
     let mut table = Table::default();
-    let mut telling = Telling::new(args.slow.map(Duration::from_millis));
+    let mut reporter = Reporter::new(args.slow.map(Duration::from_millis));
     let trials = args.only.map_or(0..args.trials, |only| only..only + 1);
     // Exits of others would be taken for those of the trial.
-    let jobs = if args.lie.is_some() { 1 } else { args.jobs };
-    let finished = Crew::start(&course, jobs, trials).collect(|trial| {
+    let jobs = if args.faulty_wait.is_some() {
+        1
+    } else {
+        args.jobs
+    };
+    let finished = Workers::start(&soak, jobs, trials).collect(|trial| {
         table.add(&trial);
-        telling.tell(&course, &trial);
-        telling::progress(table.trials());
+        reporter.tell(&soak, &trial);
+        report::progress(table.trials());
     });
     let took = begun.elapsed();
     table.sort();
@@ -141,13 +145,13 @@ fn run(args: &Args) -> Result<bool> {
     if !finished? {
         return Ok(false);
     }
-    if !course.mounts.remove() {
-        bail!("something is left in {:?}", course.mounts);
+    if !soak.mounts.remove() {
+        bail!("something is left in {:?}", soak.mounts);
     }
     Ok(table.is_clean())
 }
 
-fn prepare(args: &Args, seed: u64) -> Result<Course> {
+fn prepare(args: &Args, seed: u64) -> Result<Soak> {
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -163,16 +167,16 @@ fn prepare(args: &Args, seed: u64) -> Result<Course> {
     let mounts = Mounts::prepare()?;
     let handle = runtime.handle().clone();
     thread::spawn(move || drive(&runtime));
-    Ok(Course {
+    Ok(Soak {
         seed,
         backend: tier,
         hub,
         runtime: handle,
         mounts,
         patience: Duration::from_secs(args.patience),
-        liar: args.lie.map(Liar::prepare).transpose()?,
+        faulty_waiter: args.faulty_wait.map(FaultyWaiter::prepare).transpose()?,
         is_small: args.small,
-        is_childless: args.childless,
+        no_forks: args.no_forks,
     })
 }
 

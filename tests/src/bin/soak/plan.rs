@@ -39,14 +39,14 @@ pub(crate) enum Hierarchy {
 
 /// What a member does until it dies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Conduct {
+pub(crate) enum Behaviour {
     Still,
     Forks,
     Relays,
     Leaderless,
 }
 
-impl Conduct {
+impl Behaviour {
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Still => "still",
@@ -80,7 +80,7 @@ pub(crate) enum Reaping {
 
 /// What the kernel is asked first after a verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Question {
+pub(crate) enum Check {
     Populated,
     Procs,
     Ports,
@@ -88,7 +88,7 @@ pub(crate) enum Question {
     Lives,
 }
 
-impl Question {
+impl Check {
     pub(crate) const ALL: [Self; 5] = [
         Self::Populated,
         Self::Procs,
@@ -114,16 +114,16 @@ pub(crate) struct Plan {
     pub(crate) sockets: usize,
     /// Whether many hold each socket.
     pub(crate) shares_sockets: bool,
-    pub(crate) conduct: Conduct,
+    pub(crate) behaviour: Behaviour,
     pub(crate) death: Death,
     pub(crate) reaping: Reaping,
     /// The wait begins after the kill.
     pub(crate) is_late: bool,
     /// Processes beside it that only burn CPU.
-    pub(crate) hogs: usize,
+    pub(crate) cpu_hogs: usize,
     /// From the moment when all is ready to the kill.
     pub(crate) delay: Duration,
-    pub(crate) first: Question,
+    pub(crate) first: Check,
 }
 
 impl Plan {
@@ -142,18 +142,18 @@ impl Plan {
     /// panics then: `dup_mmap` gives up and leaves an `XA_ZERO_ENTRY` among the
     /// areas, which its `flush_tlb_mm` takes for one.
     /// <https://elixir.bootlin.com/linux/v6.12/source/arch/um/kernel/tlb.c#L200>
-    pub(crate) fn childless(self) -> Self {
+    pub(crate) fn without_forks(self) -> Self {
         Self {
-            conduct: match self.conduct {
-                Conduct::Forks | Conduct::Relays => Conduct::Still,
-                conduct => conduct,
+            behaviour: match self.behaviour {
+                Behaviour::Forks | Behaviour::Relays => Behaviour::Still,
+                behaviour => behaviour,
             },
             ..self
         }
     }
 
     /// Whether no member outlives the verdict.
-    pub(crate) fn all_die(&self) -> bool {
+    pub(crate) fn has_no_survivors(&self) -> bool {
         match self.shape {
             Shape::Process => self.processes == 1,
             Shape::Migration => self.until != Until::Empty,

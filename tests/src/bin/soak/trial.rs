@@ -18,16 +18,16 @@ use probe_user::{
 use tokio::{runtime::Handle, task::JoinHandle, time::timeout};
 
 use crate::{
-    ground::{Ground, Mounts},
-    hand::Hand,
-    judge,
-    lie::Liar,
-    nursery::{Hog, Nursery},
-    plan::{Conduct, Hierarchy, Plan, Shape},
+    actor::Actor,
+    cgroups::{Cgroups, Mounts},
+    checks,
+    faulty_wait::FaultyWaiter,
+    plan::{Behaviour, Hierarchy, Plan, Shape},
+    spawner::{CpuHog, Spawner},
 };
 
 /// What all trials of a run share.
-pub(crate) struct Course {
+pub(crate) struct Soak {
     pub(crate) seed: u64,
     pub(crate) backend: Backend,
     pub(crate) hub: Hub,
@@ -35,9 +35,9 @@ pub(crate) struct Course {
     pub(crate) mounts: Mounts,
     /// A wait that takes longer hangs.
     pub(crate) patience: Duration,
-    pub(crate) liar: Option<Liar>,
+    pub(crate) faulty_waiter: Option<FaultyWaiter>,
     pub(crate) is_small: bool,
-    pub(crate) is_childless: bool,
+    pub(crate) no_forks: bool,
 }
 
 /// How it went.
@@ -58,17 +58,17 @@ pub(crate) struct Outcome {
     pub(crate) state: Vec<String>,
 }
 
-impl Course {
+impl Soak {
     pub(crate) fn plan(&self, index: u64) -> Plan {
         let mut plan = Plan::of(self.seed, index);
         if self.is_small {
             plan = plan.small();
         }
-        if self.is_childless {
-            plan = plan.childless();
+        if self.no_forks {
+            plan = plan.without_forks();
         }
         // What the lies are about.
-        if self.liar.is_some() {
+        if self.faulty_waiter.is_some() {
             plan.until = Until::Empty;
             plan.is_late = false;
             plan.hierarchy = Hierarchy::V2;
@@ -85,19 +85,15 @@ impl Course {
             self.backend.as_str(),
             self.seed,
             if self.is_small { " --small" } else { "" },
-            if self.is_childless {
-                " --childless"
-            } else {
-                ""
-            }
+            if self.no_forks { " --no-forks" } else { "" }
         )
     }
 
-    pub(crate) fn run(&self, index: u64, nursery: &mut Nursery) -> Trial {
+    pub(crate) fn run(&self, index: u64, spawner: &mut Spawner) -> Trial {
         let plan = self.plan(index);
-        let result = Ground::make(&self.mounts, &plan, index).and_then(|ground| {
-            let result = self.run_on(&ground, &plan, nursery);
-            let cleared = ground.clear(self.patience).and_then(|()| nursery.end());
+        let result = Cgroups::make(&self.mounts, &plan, index).and_then(|cgroups| {
+            let result = self.run_on(&cgroups, &plan, spawner);
+            let cleared = cgroups.clear(self.patience).and_then(|()| spawner.reset());
             result.and_then(|outcome| cleared.map(|()| outcome))
         });
         Trial {
@@ -107,45 +103,45 @@ impl Course {
         }
     }
 
-    fn run_on(&self, ground: &Ground, plan: &Plan, nursery: &mut Nursery) -> Result<Outcome> {
+    fn run_on(&self, cgroups: &Cgroups, plan: &Plan, spawner: &mut Spawner) -> Result<Outcome> {
         if plan.shape == Shape::Repopulated {
-            nursery.breed_one(ground)?;
-            ground.insist(true, self.patience)?;
+            spawner.spawn_one(cgroups)?;
+            cgroups.wait_until_empty(true, self.patience)?;
         }
-        let hogs: Vec<Hog> = (0..plan.hogs)
-            .map(|_| Hog::start())
+        let cpu_hogs: Vec<CpuHog> = (0..plan.cpu_hogs)
+            .map(|_| CpuHog::start())
             .collect::<Result<_>>()?;
-        let brood = nursery.breed(plan, ground)?;
-        let hand = Hand {
+        let members = spawner.spawn(plan, cgroups)?;
+        let actor = Actor {
             plan,
-            ground,
-            brood: &brood,
-            nursery: nursery.into(),
+            cgroups,
+            members: &members,
+            spawner: spawner.into(),
             patience: self.patience,
-            struck: OnceLock::new(),
+            killed_at: OnceLock::new(),
         };
         if plan.is_late {
-            hand.kill()?;
+            actor.kill()?;
         }
-        let outcome = self.wait(&hand);
-        drop(hogs);
+        let outcome = self.wait(&actor);
+        drop(cpu_hogs);
         outcome
     }
 
     /// And, at the same time, what is waited for.
-    fn wait(&self, hand: &Hand<'_>) -> Result<Outcome> {
-        let waits = Waits::arm(self, hand)?;
+    fn wait(&self, actor: &Actor<'_>) -> Result<Outcome> {
+        let waits = Waits::arm(self, actor)?;
         thread::scope(|scope| {
-            let actor = scope.spawn(move || {
-                if !hand.plan.is_late {
-                    hand.kill()?;
+            let acting = scope.spawn(move || {
+                if !actor.plan.is_late {
+                    actor.kill()?;
                 }
-                hand.follow_up()
+                actor.follow_up()
             });
-            let outcome = waits.judged(self, hand);
-            let acted = actor
+            let outcome = waits.checked(self, actor);
+            let acted = acting
                 .join()
-                .map_err(|_panic| anyhow!("the hand panicked"))?;
+                .map_err(|_panic| anyhow!("the actor panicked"))?;
             match outcome {
                 // What hangs is told of, whatever the hand did then.
                 Ok(outcome) if outcome.met.is_none() => Ok(outcome),
@@ -163,66 +159,65 @@ struct Waits {
 }
 
 impl Waits {
-    fn arm(course: &Course, hand: &Hand<'_>) -> Result<Self> {
-        let _inside = course.runtime.enter();
+    fn arm(soak: &Soak, actor: &Actor<'_>) -> Result<Self> {
+        let _inside = soak.runtime.enter();
         let arm = || {
-            let target = target(course, hand)?;
-            course.hub.arm(target, hand.plan.until).context("arm")
+            let target = target(soak, actor)?;
+            soak.hub.arm(target, actor.plan.until).context("arm")
         };
         let first = arm()?;
         let mut second = None;
-        if hand.plan.shape == Shape::Shared {
+        if actor.plan.shape == Shape::Shared {
             let mut given_up = arm()?;
             let mut other = arm()?;
-            let patience = hand.plan.delay;
-            course
-                .runtime
+            let patience = actor.plan.delay;
+            soak.runtime
                 .spawn(async move { timeout(patience, given_up.met()).await.is_ok() });
-            second = Some(course.runtime.spawn(async move { other.met().await }));
+            second = Some(soak.runtime.spawn(async move { other.met().await }));
         }
         Ok(Self { first, second })
     }
 
     /// The verdict, and at once what the kernel says to it.
-    fn judged(mut self, course: &Course, hand: &Hand<'_>) -> Result<Outcome> {
-        let met = self.verdict(course, hand)?;
+    fn checked(mut self, soak: &Soak, actor: &Actor<'_>) -> Result<Outcome> {
+        let met = self.verdict(soak, actor)?;
         let said = Instant::now();
-        let struck = hand.struck.get().copied();
-        let (plan, ground, brood) = (hand.plan, hand.ground, hand.brood);
+        let killed_at = actor.killed_at.get().copied();
+        let (plan, cgroups, members) = (actor.plan, actor.cgroups, actor.members);
         let mut contradictions = Vec::new();
         if let Some(met) = met {
             // What was pinned before the kill is certain in any case.
-            let certain = met.exact || !plan.is_late && plan.conduct != Conduct::Relays;
-            contradictions = judge::contradictions(plan, ground, brood, certain);
+            let certain = met.exact || !plan.is_late && plan.behaviour != Behaviour::Relays;
+            contradictions = checks::contradictions(plan, cgroups, members, certain);
             let all = plan.until == Until::Reaped && plan.shape != Shape::Process;
-            if all && met.exact && !hand.nursery().is_childless()? {
+            if all && met.exact && !actor.spawner().has_no_children()? {
                 contradictions.push("the parent has children that it has not reaped".to_owned());
             }
         }
         let mut hangs = met.is_none();
         if let Some(second) = self.second.take() {
-            let met = async { timeout(course.patience, second).await };
-            let met = course.runtime.block_on(met);
+            let met = async { timeout(soak.patience, second).await };
+            let met = soak.runtime.block_on(met);
             hangs |= met.map(|met| anyhow::Ok(met??)).ok().transpose()?.is_none();
         }
         let state = if hangs || !contradictions.is_empty() {
-            judge::state(ground, brood)
+            checks::state(cgroups, members)
         } else {
             Vec::new()
         };
         Ok(Outcome {
             met: met.filter(|_| !hangs),
-            took: struck.map_or(Duration::ZERO, |struck| {
-                said.saturating_duration_since(struck)
+            took: killed_at.map_or(Duration::ZERO, |killed_at| {
+                said.saturating_duration_since(killed_at)
             }),
             contradictions,
             state,
         })
     }
 
-    fn verdict(&mut self, course: &Course, hand: &Hand<'_>) -> Result<Option<Met>> {
-        if let Some(liar) = &course.liar {
-            let told = liar.wait(hand.ground, hand.brood, course.patience)?;
+    fn verdict(&mut self, soak: &Soak, actor: &Actor<'_>) -> Result<Option<Met>> {
+        if let Some(faulty_waiter) = &soak.faulty_waiter {
+            let told = faulty_waiter.wait(actor.cgroups, actor.members, soak.patience)?;
             let met = Met {
                 already: false,
                 exact: true,
@@ -230,25 +225,25 @@ impl Waits {
             };
             return Ok(told.then_some(met));
         }
-        let met = async { timeout(course.patience, self.first.met()).await };
-        match course.runtime.block_on(met) {
+        let met = async { timeout(soak.patience, self.first.met()).await };
+        match soak.runtime.block_on(met) {
             Ok(met) => Ok(Some(met.context("look")?)),
             Err(_elapsed) => Ok(None),
         }
     }
 }
 
-fn target(course: &Course, hand: &Hand<'_>) -> Result<Target> {
+fn target(soak: &Soak, actor: &Actor<'_>) -> Result<Target> {
     let mut target = Target::default();
-    let shape = hand.plan.shape;
+    let shape = actor.plan.shape;
     if shape != Shape::Process {
-        for top in &hand.ground.tops {
+        for top in &actor.cgroups.tops {
             let cgroup = Target::cgroup(top).context("pin the cgroup")?;
             target.cgroups.extend(cgroup.cgroups);
         }
     }
     if matches!(shape, Shape::Process | Shape::Container) {
-        let init = PinnedProcess::open(hand.brood.pids[0], course.backend);
+        let init = PinnedProcess::open(actor.members.pids[0], soak.backend);
         target.processes.push(init.context("pin the process")?);
     }
     Ok(target)

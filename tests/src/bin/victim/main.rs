@@ -6,11 +6,11 @@
 //! of word; all that libc is needed for is in `sys`.
 
 mod change;
-mod crowd;
 mod death;
-mod family;
+mod many;
+mod pids;
+mod relatives;
 mod sender;
-mod stand_in;
 mod sys;
 mod threads;
 mod tracer;
@@ -35,11 +35,11 @@ fn act(words: Words) -> ! {
         act(rest);
     }
     threads::act(words);
-    family::act(words);
+    relatives::act(words);
     tracer::act(words);
-    crowd::act(words);
+    many::act(words);
     sender::act(words);
-    stand_in::act(words);
+    pids::act(words);
     death::act(words);
     panic!("no such way to die: {words:?}");
 }

@@ -6,8 +6,9 @@ use serde_json::json;
 use crate::{
     Words, act as act_on,
     change::become_reaper,
-    family::{Gate, child, report_child},
-    number, report,
+    number,
+    relatives::{Gate, child, report_child},
+    report,
     sys::{process, trace},
 };
 

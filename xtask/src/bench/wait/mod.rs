@@ -1,6 +1,6 @@
 //! What `probe wait` is for: how long after the kill one knows.
 //!
-//! The library waits in a process of its own (`bell` of the tests), the peers
+//! The library waits in a process of its own (`bench_waiter` of the tests), the peers
 //! are C programs ([`programs`]). A kill is one trial of a [`stage`]; trials in
 //! front of different watchers take turns ([`cell`]); the kernel's own trace
 //! tells when the cgroup became empty ([`flips`]).
@@ -105,7 +105,7 @@ pub(super) fn run(args: &Args) -> Result<()> {
     }
 }
 
-/// The library beside that of another version, whose `bell` is at `before`.
+/// The library beside that of another version, whose `bench_waiter` is at `before`.
 pub(super) fn beside(before: PathBuf, kills: usize) -> Result<Vec<Figure>> {
     let count = rounds::FULL;
     let programs = Programs::build()?.beside(before);

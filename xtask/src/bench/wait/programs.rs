@@ -25,7 +25,7 @@ const NOBODY: u32 = 65_534;
 pub(super) struct Programs {
     pub(super) probe: PathBuf,
     pub(super) bell: PathBuf,
-    /// `bell` of another version.
+    /// `bench_waiter` of another version.
     before: PathBuf,
     client: Option<Client>,
     poll: PathBuf,
@@ -90,7 +90,7 @@ impl Programs {
     pub(super) fn build() -> Result<Self> {
         // One by one: built together with the tests, the command would have features that
         // it does not ship with.
-        for (package, program) in [("probe-cli", "probe"), ("probe-tests", "bell")] {
+        for (package, program) in [("probe-cli", "probe"), ("probe-tests", "bench_waiter")] {
             command::run(checkout::cargo().args([
                 "build",
                 "--quiet",
@@ -103,7 +103,7 @@ impl Programs {
         }
         Ok(Self {
             probe: checkout::probe(),
-            bell: checkout::target().join("release/bell"),
+            bell: checkout::target().join("release/bench_waiter"),
             before: PathBuf::new(),
             client: None,
             poll: compile("poll")?,
@@ -158,7 +158,7 @@ impl Client {
         command
             .arg(match ears {
                 Ears::Own => "daemon",
-                Ears::Deaf => "deaf",
+                Ears::Deaf => "daemon-only",
             })
             .arg(&self.socket)
             .uid(NOBODY)

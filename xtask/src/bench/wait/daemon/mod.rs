@@ -2,7 +2,7 @@
 //! daemon knows it, and what the daemon costs.
 //!
 //! The kills are those of `cargo xtask bench wait` ([`super::stage`]); the client
-//! is `bell` as nobody, which asks a daemon of its own ([`serving`]).
+//! is `bench_waiter` as nobody, which asks a daemon of its own ([`serving`]).
 
 mod conditions;
 mod crowd;

@@ -65,7 +65,7 @@ impl Serving {
 
     /// A client that nobody need trust. The checkout may be where nobody looks.
     pub(super) fn client(&self) -> Result<Client> {
-        let bell = self.directory.join("bell");
+        let bell = self.directory.join("bench_waiter");
         fs::copy(&self.bell, &bell).context("copy the client")?;
         Ok(Client {
             bell,

@@ -1,0 +1,99 @@
+//! Which backend each thing that is missing leaves, and that it serves: asked of
+//! the verdict, on whatever kernel this runs.
+
+use std::{fs, path::Path, process::Command};
+
+use probe_tests::{Cgroup, Victim, Waiting, conditions, requirements};
+use rustix::process::Signal;
+use serde_json::Value;
+
+/// What is missing.
+type Condition = fn(&[&str]) -> Command;
+
+/// Whether the kernel tells of what happens in it: not if it has no tracing, or
+/// locks up what it knows. Programs that know no type read nothing, which is not
+/// locked up.
+fn can_trace(missing: &str) -> bool {
+    let has_tracing = Path::new("/sys/kernel/tracing").is_dir();
+    requirements::has_bpf() || has_tracing && missing == "BTF"
+}
+
+/// What is missing, and the best of what is left where the kernel can trace, and
+/// where it cannot.
+const LADDER: [(&str, Condition, [&str; 2]); 8] = [
+    ("nothing", conditions::unrestricted, ["bpf", "pidfd"]),
+    ("BTF", conditions::without_btf, ["bpf", "pidfd"]),
+    ("tracefs", conditions::without_tracefs, ["bpf", "pidfd"]),
+    (
+        "the capabilities",
+        conditions::without_bpf_capabilities,
+        ["pidfd", "pidfd"],
+    ),
+    (
+        "every privilege",
+        conditions::without_privilege,
+        ["pidfd", "pidfd"],
+    ),
+    (
+        "bpf, by seccomp",
+        |args| conditions::denied("bpf,perf_event_open", "EPERM", args),
+        ["pidfd", "pidfd"],
+    ),
+    (
+        "pidfds",
+        |args| conditions::denied("pidfd_open", "ENOSYS", args),
+        ["bpf", "poll"],
+    ),
+    (
+        "bpf, pidfds and inotify",
+        |args| {
+            let calls = "bpf,perf_event_open,pidfd_open,inotify_init1,inotify_add_watch";
+            conditions::denied(calls, "ENOSYS", args)
+        },
+        ["poll", "poll"],
+    ),
+];
+
+fn verdict(condition: Condition, more: &[&str]) -> Value {
+    let v2 = verdict_of(condition, more, &Cgroup::v2("ladder"));
+    assert_eq!(v2["exact"], true, "{v2}");
+    // A v1 cgroup has other wakers, and another truth.
+    let _v1 = verdict_of(condition, more, &Cgroup::v1("pids", "ladder"));
+    v2
+}
+
+fn verdict_of(condition: Condition, more: &[&str], cgroup: &Cgroup) -> Value {
+    let mut victim = Victim::spawn(&["pause"], Some(cgroup));
+    let args = [&["--cgroup", cgroup.path()], more].concat();
+    let waiting = Waiting::armed_in(&mut condition(&Waiting::args(&args)));
+    victim.signal(Signal::KILL);
+    victim.wait();
+    let output = waiting.finish();
+    assert_eq!(output.code, Some(0), "{output:#?}");
+    let verdict = output.json().pop().expect("a verdict");
+    assert_eq!(verdict["outcome"], "done", "{output:#?}");
+    let removed = fs::remove_dir(cgroup.path());
+    assert!(removed.is_ok(), "{removed:?} after {output:#?}");
+    verdict
+}
+
+#[test]
+#[ignore = "needs root"]
+fn each_thing_that_is_missing_leaves_the_backend_that_can_do_without() {
+    for (missing, condition, best) in LADDER {
+        let expected = best[usize::from(!can_trace(missing))];
+        let verdict = verdict(condition, &[]);
+        assert_eq!(verdict["backend"], expected, "without {missing}: {verdict}");
+    }
+}
+
+/// Request for by name it serves wherever it is left.
+#[test]
+#[ignore = "needs root"]
+fn a_backend_that_is_left_serves_when_it_is_named() {
+    for (missing, condition, best) in LADDER {
+        let best = best[usize::from(!can_trace(missing))];
+        let named = verdict(condition, &["--backend", best]);
+        assert_eq!(named["backend"], best, "without {missing}: {named}");
+    }
+}

@@ -1,0 +1,206 @@
+//! Bad input and bad surroundings: what `probe` says, and with which exit code.
+
+use probe_tests::{Cgroup, Probe, Victim, conditions, probe, probe_in, record, requirements};
+use serde_json::Value;
+
+#[test]
+fn an_unknown_verb_or_flag_is_wrong_usage() {
+    for args in [
+        &["explode"][..],
+        &["trace", "--explode"],
+        &["wait"],
+        &[],
+        &["-q", "-v", "doctor"],
+    ] {
+        probe(args).assert_refused(2, &["Usage"]);
+    }
+}
+
+#[test]
+fn a_value_that_does_not_parse_is_named_with_what_would() {
+    for (args, word) in [
+        (&["trace", "--comm", "[a"][..], "'[a' is no glob"),
+        (&["trace", "--comm", "a***"], "is no glob"),
+        (&["trace", "--buffer", "0"], "is no size from"),
+        (&["trace", "--buffer", "1025M"], "is no size from"),
+        (&["trace", "--buffer", "4294967296"], "is no size from"),
+        (&["trace", "--buffer", "4X"], "write 64K or 4M"),
+        (&["trace", "--buffer", ""], "is no size from"),
+        (&["trace", "--duration", "soon"], "write 250ms"),
+        (&["trace", "--duration=-1"], "is no span of time"),
+        (&["trace", "--duration", "nan"], "is no span of time"),
+        (&["trace", "--min-age", "1y2"], "write 250ms"),
+        (&["trace", "--max-age", ""], "write 250ms"),
+        (&["trace", "--count", "0"], "0 is not in"),
+        (&["trace", "--count", "many"], "invalid digit"),
+        (&["trace", "--pid", "0"], "0 is not in"),
+        (&["trace", "--pid=-1"], "invalid"),
+        (&["trace", "--pid", "4294967296"], "is not in"),
+        (&["trace", "--uid", "root"], "invalid digit"),
+        (
+            &["wait", "--cgroup", "a", "-t", "1 fortnight"],
+            "write 250ms",
+        ),
+        (&["wait", "--cgroup", "../a"], "is no cgroup path"),
+        (&["completions", "no-such-shell"], "invalid value"),
+        (&["wait", "--cgroup"], "a value is required"),
+        (&["wait", "--cgroup", ""], "a value is required"),
+        (
+            &["trace", "--cgroup", "a", "--hierarchy", "x"],
+            "there are: ",
+        ),
+    ] {
+        probe(args).assert_refused(2, &[word]);
+    }
+}
+
+#[test]
+fn a_least_age_above_the_greatest_is_refused() {
+    let output = probe(&["trace", "--min-age", "2s", "--max-age", "1s"]);
+    output.assert_refused(2, &["--min-age", "--max-age", "hint: "]);
+}
+
+#[test]
+fn what_is_not_there_is_no_such_target() {
+    for args in [
+        &["trace", "--cgroup", "no-such-cgroup"][..],
+        &["trace", "--cgroup", "/sys/fs/cgroup/no-such-cgroup"],
+        &["trace", "--cgroup", "/etc"],
+        &["trace", "--container", "no-such-container"],
+        &["trace", "--container", ""],
+        // Beyond the largest pid_max there is.
+        &["trace", "--pid", "4194305"],
+        &["wait", "--cgroup", "no/such/cgroup"],
+    ] {
+        probe(args).assert_refused(4, &["probe: "]);
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn an_unknown_target_comes_with_a_hint() {
+    for flag in ["--cgroup", "--container"] {
+        probe(&["trace", flag, "nothing-of-this-name"]).assert_refused(4, &["hint: "]);
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_thread_is_no_process() {
+    let mut crowd = Victim::spawn_as("crowd", &["1", "2", "0"], None);
+    crowd.release();
+    let pid = record::pid(&crowd.report());
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).expect("it lives");
+    let mut tids = tasks.map(|task| task.expect("an entry").file_name());
+    let tid = tids.find(|tid| tid.to_str() != Some(&pid.to_string()));
+    let tid = tid
+        .expect("a second thread")
+        .into_string()
+        .expect("a number");
+    let words = ["no process", "hint: ", &pid.to_string()];
+    probe(&["trace", "--pid", &tid]).assert_refused(4, &words);
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_buffer_size_is_rounded_up_and_said_so() {
+    requirements::require_bpf();
+    let cgroup = Cgroup::v2("buffer");
+    for (asked, size) in [("5000", "8192"), ("1", "4096"), ("3M", "4194304")] {
+        let args = [
+            "trace",
+            "--duration",
+            "0",
+            "--buffer",
+            asked,
+            "--cgroup",
+            cgroup.path(),
+        ];
+        let output = probe(&args);
+        assert_eq!(output.code, Some(0), "{output:#?}");
+        assert!(
+            output.stderr.contains(&format!("rounded up to {size}")),
+            "{output:#?}"
+        );
+    }
+    let args = [
+        "trace",
+        "--duration",
+        "0",
+        "--buffer",
+        "64K",
+        "--cgroup",
+        cgroup.path(),
+    ];
+    let output = probe(&args);
+    assert!(!output.stderr.contains("rounded"), "{output:#?}");
+}
+
+#[test]
+#[ignore = "needs root"]
+fn two_traces_at_once_see_the_same() {
+    let cgroup = Cgroup::v2("two");
+    let mut traces = [(); 2].map(|()| Probe::trace(&["--cgroup", cgroup.path()]));
+    let pids: Vec<_> = (0..20)
+        .map(|code: u8| {
+            let mut victim = Victim::start(&["exit", &code.to_string()], Some(&cgroup));
+            victim.wait();
+            victim.pid()
+        })
+        .collect();
+    for trace in &mut traces {
+        trace.exit_of(*pids.last().expect("twenty"));
+    }
+    let [one, other] = traces.map(Probe::finish);
+    assert_eq!(without_times(one.lines.clone()), without_times(other.lines));
+    let told: Vec<_> = one.exits().map(record::pid).collect();
+    assert_eq!(told, pids);
+}
+
+/// Each trace has programs of its own, so the moments differ by microseconds.
+fn without_times(mut lines: Vec<Value>) -> Vec<Value> {
+    for line in &mut lines {
+        let line = line.as_object_mut().expect("an object");
+        line.retain(|key, _| !["time", "boottime_ns", "age_ns", "usage"].contains(&key.as_str()));
+    }
+    lines
+}
+
+#[test]
+#[ignore = "needs root"]
+fn quiet_says_nothing_but_data() {
+    requirements::require_bpf();
+    let cgroup = Cgroup::v2("quiet");
+    let args = [
+        "-q",
+        "trace",
+        "--json",
+        "--buffer",
+        "5000",
+        "--duration",
+        "0",
+        "--cgroup",
+        cgroup.path(),
+    ];
+    let output = probe(&args);
+    assert_eq!((output.code, output.stderr.as_str()), (Some(0), ""));
+    let output = probe(&["-q", "trace", "--cgroup", "no-such-cgroup"]);
+    output.assert_refused(4, &["no cgroup"]);
+}
+
+#[test]
+#[ignore = "needs root"]
+fn nothing_is_coloured_in_a_pipe() {
+    requirements::require_bpf();
+    let cgroup = Cgroup::v2("pipe");
+    let args = ["trace", "--duration", "0", "-vv", "--cgroup", cgroup.path()];
+    for mut command in [
+        conditions::unrestricted(&args),
+        conditions::without_btf(&args),
+    ] {
+        let output = probe_in(&mut command);
+        assert_eq!(output.code, Some(0), "{output:#?}");
+        let text = output.stdout + &output.stderr;
+        assert!(!text.contains('\u{1b}'), "{text:?}");
+    }
+}

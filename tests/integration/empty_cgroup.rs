@@ -1,0 +1,48 @@
+//! Whether what the kernel lists of a cgroup is all that is in it: judged by
+//! `rmdir`, which is refused while a task is.
+
+use std::{
+    fs,
+    io::{self, Write},
+    path::Path,
+};
+
+use probe_tests::{Cgroup, Deadline, Victim, scale};
+use probe_user::{model::CgroupState, unstable::cgroup::pinned::PinnedCgroup};
+use rustix::process::Signal;
+
+/// How often `rmdir` is refused right after nothing is listed any more.
+fn refusals(hierarchy: u32, make: impl Fn() -> Cgroup, words: &[&str]) -> usize {
+    (0..scale::rounds(40))
+        .filter(|_| {
+            let cgroup = make();
+            let mut victim = Victim::spawn(words, Some(&cgroup));
+            victim.release();
+            let pinned = PinnedCgroup::open(hierarchy, Path::new(cgroup.path()));
+            let pinned = pinned.expect("our own");
+            victim.signal(Signal::KILL);
+            let is_empty = || pinned.state().expect("readable") == CgroupState::Empty;
+            while !is_empty() {}
+            let removed = fs::remove_dir(cgroup.path());
+            victim.wait();
+            Deadline::start().until("it can be removed", || {
+                removed.is_ok() || fs::remove_dir(cgroup.path()).is_ok()
+            });
+            removed.is_err()
+        })
+        .count()
+}
+
+/// The measurement of `docs/kernels.md`.
+#[test]
+#[ignore = "needs root"]
+fn a_cgroup_that_is_empty_can_be_removed_and_one_that_lists_nobody_perhaps() {
+    for words in [&["pause"][..], &["threads", "9", "pause"]] {
+        let v2 = refusals(0, || Cgroup::v2("departures"), words);
+        let v1 = refusals(1, || Cgroup::v1("pids", "departures"), words);
+        let of = scale::rounds(40);
+        let line = format!("{words:?}: rmdir refused {v2} of {of} on v2, {v1} of {of} on v1");
+        writeln!(io::stderr(), "{line}").expect("stderr");
+        assert_eq!(v2, 0, "{line}");
+    }
+}

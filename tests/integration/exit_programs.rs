@@ -1,0 +1,99 @@
+//! The programs that another kernel would get, on this one: the older shape of
+//! the exit tracepoint has a subset of the newer one's arguments, and memory
+//! that may be read directly may be probed as well.
+
+use std::convert::Infallible;
+
+use probe_tests::{Cgroup, Deadline, Victim, kernel, requirements};
+use probe_user::{
+    model::{Exit, ExitStatus, Filter, Record, Via},
+    unstable::{
+        bpf::{
+            hook::{ExitShape, Hook},
+            load::{self, Attached, Plan, Rings},
+        },
+        trace::tracker::Tracker,
+    },
+};
+
+const STREAM_BYTES: u32 = 1 << 20;
+
+fn attached(shape: ExitShape, program: &'static str) -> (Attached, Rings) {
+    let plan = Plan {
+        hooks: vec![Hook::Signal, Hook::Oom],
+        filter: Filter::default().kernel_filter(STREAM_BYTES),
+        cgroups: Vec::new(),
+        pids: Vec::new(),
+        stream_bytes: STREAM_BYTES,
+    };
+    let (mut attached, rings) = load::load(&plan).expect("BPF");
+    attached
+        .attach_exit_program(shape, program)
+        .unwrap_or_else(|error| panic!("{program}: {error}"));
+    (attached, rings)
+}
+
+/// Group deaths of one process, as the tracker tells them, until one is told.
+fn deaths(rings: &mut Rings, tracker: &mut Tracker, pid: u32) -> Vec<Exit> {
+    let mut deaths = Vec::new();
+    Deadline::start().until("its exit is told", || {
+        let drained = rings.stream.drain(|timed| {
+            if let Some(Record::Exit(exit)) = tracker.apply(timed)
+                && exit.what.process.tgid == pid
+            {
+                deaths.push(exit.what.clone());
+            }
+            Ok::<_, Infallible>(())
+        });
+        drained.is_ok_and(|_count| !deaths.is_empty())
+    });
+    deaths
+}
+
+#[test]
+#[ignore = "needs root"]
+fn every_exit_program_tells_the_same_of_the_same_death() {
+    requirements::require_bpf();
+    let cgroup = Cgroup::v2("shapes");
+    for shape in [ExitShape::GroupDead, ExitShape::Live, ExitShape::Classic] {
+        for &program in shape.programs() {
+            if !kernel::can_attach(shape, program) {
+                continue;
+            }
+            let (_attached, mut rings) = attached(shape, program);
+            let mut tracker = Tracker::new();
+            for (words, status) in [
+                (&["exit", "7"][..], ExitStatus::from_wait_status(7 << 8)),
+                (
+                    &["threads", "9", "signal", "15"],
+                    ExitStatus::from_wait_status(15),
+                ),
+            ] {
+                let mut victim = Victim::start(words, Some(&cgroup));
+                victim.wait();
+                let told = deaths(&mut rings, &mut tracker, victim.pid());
+                let [exit] = told.as_slice() else {
+                    panic!("{program}: told {} times", told.len());
+                };
+                assert!(exit.group_dead, "{program}: {exit:?}");
+                assert_eq!(exit.status, Some(status), "{program}: {exit:?}");
+                let by_itself = exit.killed_by.as_ref().map(|it| it.via);
+                let expected = status.is_signaled().then_some(Via::Kill);
+                assert_eq!(by_itself, expected, "{program}: {exit:?}");
+                let process = &exit.process;
+                assert_eq!(process.ppid, Some(std::process::id()), "{program}");
+                assert_eq!(process.comm.to_str(), "victim", "{program}");
+                assert_eq!(
+                    process.cgroup.map(|it| it.id),
+                    Some(cgroup.id()),
+                    "{program}"
+                );
+                assert!(process.start_boottime_ns.is_some(), "{program}");
+                assert!(
+                    exit.usage.is_some_and(|it| it.max_rss_pages > 0),
+                    "{program}"
+                );
+            }
+        }
+    }
+}

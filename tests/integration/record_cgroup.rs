@@ -1,0 +1,147 @@
+//! Which cgroup it died in: the v2 one, unless that is the root; then the v1
+//! one that says most.
+
+use std::{fs, os::unix::fs::MetadataExt};
+
+use probe_tests::{Cgroup, Probe, TracedCgroup, Victim, has_v1, scale};
+use serde_json::{Value, json};
+
+/// First column of `/proc/cgroups`, or what `/proc/self/cgroup` begins the line
+/// of a named hierarchy with.
+fn hierarchy(controller: &str) -> u32 {
+    let own = fs::read_to_string("/proc/self/cgroup").expect("there is a /proc");
+    let found = own.lines().find_map(|line| {
+        let mut fields = line.splitn(3, ':');
+        let (id, controllers) = (fields.next()?, fields.next()?);
+        let is_it = controllers.split(',').any(|it| it == controller);
+        is_it.then(|| id.parse().expect("a number"))
+    });
+    found.unwrap_or_else(|| panic!("no hierarchy of {controller}"))
+}
+
+/// The hierarchies that count, the first one first; of an emulated machine those that
+/// its kernel has.
+fn in_order() -> Vec<&'static str> {
+    let order = ["pids", "memory", "freezer", "name=systemd", "cpu"];
+    let is_wanted = |it: &&str| !scale::is_emulated() || has_v1(it);
+    let found: Vec<_> = order.into_iter().filter(is_wanted).collect();
+    // Newer kernels may have been built without that of memory.
+    assert!(found.len() > 3, "too few to be in an order: {found:?}");
+    found
+}
+
+/// Exit record of a process that is in these cgroups, and in the root of all
+/// others.
+fn exit_in(cgroups: &[&Cgroup]) -> Value {
+    let mut victim = Victim::spawn(&["exit", "0"], None);
+    Cgroup::leave_all(victim.pid());
+    for cgroup in cgroups {
+        cgroup.add(victim.pid());
+    }
+    let mut probe = Probe::trace(&["--pid", &victim.pid().to_string()]);
+    victim.release();
+    let exit = probe.exit_of(victim.pid());
+    assert_eq!(victim.wait(), 0);
+    exit
+}
+
+fn place(hierarchy: u32, cgroup: &Cgroup) -> Value {
+    json!({"hierarchy": hierarchy, "id": cgroup.id(), "path": cgroup.name()})
+}
+
+#[test]
+#[ignore = "needs root"]
+fn on_v2_it_is_the_v2_cgroup() {
+    let top = Cgroup::v2("top");
+    let below = top.sub("below");
+    assert_eq!(exit_in(&[&top])["cgroup"], place(0, &top));
+    let exit = exit_in(&[&below]);
+    assert_eq!(exit["cgroup"], place(0, &below));
+    assert!(below.name().ends_with("-top/below"));
+}
+
+#[test]
+#[ignore = "needs root"]
+fn on_v1_alone_it_is_never_the_root() {
+    for controller in in_order() {
+        let cgroup = Cgroup::v1(controller, "alone");
+        let exit = exit_in(&[&cgroup]);
+        let expected = place(hierarchy(controller), &cgroup);
+        assert_eq!(exit["cgroup"], expected, "{controller}");
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn on_several_v1_hierarchies_the_first_in_the_order_counts() {
+    let cgroups: Vec<_> = in_order()
+        .into_iter()
+        .map(|controller| Cgroup::v1(controller, "several"))
+        .collect();
+    for (index, controller) in in_order().into_iter().enumerate() {
+        let exit = exit_in(&cgroups.iter().skip(index).collect::<Vec<_>>());
+        let expected = place(hierarchy(controller), &cgroups[index]);
+        assert_eq!(exit["cgroup"], expected, "from {controller} on");
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn on_a_hybrid_machine_v2_comes_first() {
+    let v2 = Cgroup::v2("hybrid");
+    let pids = Cgroup::v1("pids", "hybrid");
+    let freezer = Cgroup::v1("freezer", "hybrid");
+    let exit = exit_in(&[&v2, &pids, &freezer]);
+    assert_eq!(exit["cgroup"], place(0, &v2));
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_process_in_no_cgroup_is_in_the_v2_root() {
+    let exit = exit_in(&[]);
+    let anywhere = Cgroup::v2("root");
+    let root = anywhere.file("..").canonicalize().expect("the mount");
+    let id = fs::metadata(root).expect("the mount").ino();
+    let expected = json!({"hierarchy": 0, "id": id, "path": "/"});
+    assert_eq!(exit["cgroup"], expected);
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_cgroup_made_after_the_trace_began_has_its_path() {
+    let mut trial = TracedCgroup::new("later");
+    let below = trial.cgroup.sub("a b");
+    let mut victim = Victim::start(&["exit", "0"], Some(&below));
+    let exit = trial.judge_child(&mut victim);
+    assert_eq!(exit["cgroup"], place(0, &below));
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_cgroup_that_was_removed_at_once_has_its_path() {
+    let mut trial = TracedCgroup::new("removed");
+    for _ in 0..20 {
+        let below = trial.cgroup.sub("short");
+        let expected = place(0, &below);
+        let mut victim = Victim::start(&["exit", "0"], Some(&below));
+        victim.wait();
+        below.wait_empty();
+        drop(below);
+        let exit = trial.probe.exit_of(victim.pid());
+        assert_eq!(exit["cgroup"], expected);
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_process_that_moved_is_told_where_it_died() {
+    let from = Cgroup::v2("from");
+    let to = Cgroup::v2("to");
+    let mut victim = Victim::spawn(&["threads", "3", "exit", "0"], Some(&from));
+    let mut probe = Probe::trace(&["--pid", &victim.pid().to_string()]);
+    to.add(victim.pid());
+    victim.release();
+    let exit = probe.exit_of(victim.pid());
+    assert_eq!(exit["cgroup"], place(0, &to));
+    assert_eq!(victim.wait(), 0);
+}

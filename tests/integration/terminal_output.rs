@@ -1,0 +1,204 @@
+//! What a person sees on a terminal: columns, colours, names that are only
+//! names.
+
+use std::{
+    io::{BufRead, BufReader, Read},
+    os::unix::fs::symlink,
+    process::{Command, Stdio},
+};
+
+use probe_tests::{
+    Cgroup, Terminal, Victim, conditions, probe_in,
+    terminal::{self, Display},
+};
+use rustix::process::{Pid, Signal, kill_process};
+
+/// What stands on the terminal after a trace during which `deaths` happened,
+/// line by line, escape sequences included.
+fn screen(
+    columns: u16,
+    prepare: impl FnOnce(&mut Command),
+    deaths: impl FnOnce(&Cgroup),
+) -> Vec<String> {
+    let cgroup = Cgroup::v2("screen");
+    let (mut ours, theirs) = terminal::pair(columns, 24);
+    let mut command = conditions::trace(&["--cgroup", cgroup.path()]);
+    command
+        .env_remove("COLUMNS")
+        .env_remove("NO_COLOR")
+        .env("TERM", "xterm");
+    prepare(&mut command);
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(theirs)
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("probe starts");
+    // It holds the other end of the terminal.
+    drop(command);
+    let mut stderr = BufReader::new(child.stderr.take().expect("piped"));
+    let mut line = String::new();
+    while !line.starts_with("tracing:") {
+        line.clear();
+        assert!(stderr.read_line(&mut line).expect("a pipe") > 0, "it ended");
+    }
+    let reader = std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        // EIO once nobody has the terminal open any more.
+        let _closed = ours.read_to_end(&mut bytes);
+        String::from_utf8(bytes).expect("UTF-8")
+    });
+    deaths(&cgroup);
+    kill_process(Pid::from_child(&child), Signal::INT).expect("it runs");
+    assert_eq!(child.wait().expect("our child").code(), Some(0));
+    let text = reader.join().expect("a reader");
+    text.lines()
+        .map(|line| line.trim_end_matches('\r').to_owned())
+        .collect()
+}
+
+fn die(cgroup: &Cgroup) {
+    Victim::start(&["exit", "0"], Some(cgroup)).wait();
+    Victim::start(&["signal", "9"], Some(cgroup)).wait();
+}
+
+fn without_colours(line: &str) -> String {
+    let mut parts = line.split("\u{1b}[");
+    let first = parts.next().unwrap_or_default().to_owned();
+    first
+        + &parts
+            .map(|part| part.split_once('m').map_or("", |(_, text)| text))
+            .collect::<String>()
+}
+
+#[test]
+#[ignore = "needs root"]
+fn lines_are_as_wide_as_the_terminal_and_stand_below_their_names() {
+    for columns in [80, 120, 200] {
+        let lines = screen(columns, |_| (), die);
+        let lines: Vec<_> = lines.iter().map(|line| without_colours(line)).collect();
+        let [header, exited, killed] = lines.as_slice() else {
+            panic!("not three lines: {lines:#?}");
+        };
+        for line in &lines {
+            assert!(
+                line.chars().count() <= usize::from(columns),
+                "{columns}: {lines:#?}"
+            );
+        }
+        let below = |name: &str, line: &str, text: &str| {
+            let at = header
+                .find(name)
+                .unwrap_or_else(|| panic!("no {name} in {header}"));
+            let rest: String = line.chars().skip(at).collect();
+            assert!(
+                rest.starts_with(text),
+                "{text} is not below {name}: {lines:#?}"
+            );
+        };
+        below("COMM", exited, "victim ");
+        below("STATUS", killed, "SIGKILL ");
+        below("KILLED-BY", killed, "victim[");
+        below(
+            "CONTAINER",
+            killed,
+            if columns == 80 { "…" } else { "/probe-test-" },
+        );
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_failure_is_red_unless_colours_are_not_wanted() {
+    let coloured = screen(80, |_| (), die);
+    assert!(!coloured[1].contains('\u{1b}'), "{coloured:#?}");
+    assert!(coloured[2].starts_with("\u{1b}[31m"), "{coloured:#?}");
+    let plain = screen(80, |command| _ = command.env("NO_COLOR", "1"), die);
+    assert!(!plain.concat().contains('\u{1b}'), "{plain:#?}");
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_name_does_not_command_the_terminal() {
+    let directory = tempfile::tempdir().expect("a place for a link");
+    let evil = directory.path().join("\u{1b}[31m\u{1b}]0;x\u{7}");
+    let victim = conditions::program("victim");
+    symlink(victim, &evil).expect("a new name");
+    let die = |cgroup: &Cgroup| {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "read go; \"$0\" exit 0; :"]).arg(&evil);
+        let mut shell = Victim::spawn_command(&mut shell, Some(cgroup));
+        shell.release();
+        shell.wait();
+    };
+    let lines = screen(200, |command| _ = command.arg("--starts"), die);
+    let is_harmless = |line: &String| line.contains(" ?[31m?]0;x");
+    let of_it: Vec<_> = lines.iter().filter(|line| is_harmless(line)).collect();
+    assert_eq!(of_it.len(), 2, "its exec and its exit: {lines:#?}");
+    assert!(of_it[0].contains("/?[31m?]0;x? exit 0 "), "{lines:#?}");
+    for line in &lines {
+        assert!(
+            !without_colours(line).contains(['\u{1b}', '\u{7}']),
+            "{lines:#?}"
+        );
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn the_environment_may_say_how_wide_a_pipe_is() {
+    let cgroup = Cgroup::v2("columns");
+    let args = ["--duration", "0", "--cgroup", cgroup.path()];
+    for (columns, ending) in [
+        ("80", " CONTAINER-…"),
+        ("200", " CONTAINER-OR-CGROUP"),
+        ("x", " CONTAINER-OR-CGROUP"),
+    ] {
+        let output = probe_in(conditions::trace(&args).env("COLUMNS", columns));
+        assert!(
+            output.stdout.trim_end_matches('\n').ends_with(ending),
+            "{columns}: {output:#?}"
+        );
+    }
+}
+
+/// From its first moment on, and that is not before they are counted.
+#[test]
+#[ignore = "needs root"]
+fn a_wait_that_takes_long_shows_how_many_are_gone() {
+    let cgroup = Cgroup::v2("bar");
+    let victims = [(); 2].map(|()| Victim::start(&["pause"], Some(&cgroup)));
+    let terminal = Terminal::new(120, 24);
+    let mut wait = conditions::unrestricted(&["wait", "--cgroup", cgroup.path()])
+        .env("TERM", "xterm")
+        .stdin(terminal.end())
+        .stdout(terminal.end())
+        .stderr(terminal.end())
+        .spawn()
+        .expect("probe starts");
+    let gone = |display: &Display| {
+        let lines = display.lines();
+        let bar = lines.iter().find(|line| line.contains(" gone, "))?;
+        let words: Vec<_> = bar.split(' ').collect();
+        let of = words.iter().position(|word| *word == "of")?;
+        Some((
+            words.get(of - 1)?.parse().ok()?,
+            words.get(of + 1)?.parse().ok()?,
+        ))
+    };
+    let until = |what, wanted: (u32, u32)| {
+        terminal.until(what, |display| gone(display).is_some());
+        terminal.until(what, |display| {
+            let shown = gone(display).unwrap_or(wanted);
+            assert_eq!(shown.1, wanted.1, "{:#?}", display.lines());
+            shown == wanted
+        });
+    };
+    until("the bar", (0, 2));
+    victims[0].signal(Signal::KILL);
+    until("one of two", (1, 2));
+    cgroup.kill();
+    assert!(wait.wait().expect("our child").success());
+    let shown = terminal.shown();
+    assert_eq!(gone(&shown), None, "{:#?}", shown.lines());
+}

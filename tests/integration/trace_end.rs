@@ -1,0 +1,153 @@
+//! How a trace ends: by its reader, a signal, its count or its time.
+
+use std::{
+    fs::File,
+    process::{Command, Stdio},
+};
+
+use probe_tests::{Cgroup, DEADLINE, Deadline, Probe, Victim, conditions, probe_in, requirements};
+use rustix::process::{Pid, Signal, kill_process};
+
+#[test]
+#[ignore = "needs root"]
+fn a_closed_pipe_ends_a_trace_at_once_even_if_no_further_record_comes() {
+    let cgroup = Cgroup::v2("closed-pipe");
+    let mut command = conditions::trace(&["--json", "--cgroup", cgroup.path()]);
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("probe starts");
+    // Nothing ever dies in the cgroup.
+    drop(child.stdout.take());
+    let status = ended(&mut child);
+    assert_eq!(status.code(), Some(0), "{status}");
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_reader_that_takes_one_line_ends_a_trace() {
+    requirements::require_bpf();
+    let cgroup = Cgroup::v2("head");
+    let script = "\"$0\" trace --json --cgroup \"$1\" | head -n 1; echo ${PIPESTATUS[0]}";
+    let probe_path = conditions::unrestricted(&[]).get_program().to_owned();
+    let mut command = Command::new("bash");
+    command
+        .args(["-c", script])
+        .arg(probe_path)
+        .arg(cgroup.path());
+    // Attached, whenever that is: they die until the reader has its line.
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    let output = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                Victim::start(&["exit", "0"], Some(&cgroup)).wait();
+            }
+        });
+        let output = probe_in(&mut command);
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        output
+    });
+    let lines: Vec<_> = output.stdout.lines().collect();
+    assert_eq!((lines.len(), lines.last()), (2, Some(&"0")), "{output:#?}");
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_reader_that_takes_nothing_does_not_keep_a_trace_from_ending() {
+    /// Lines enough for several pipes.
+    const EXITS: &str = "2000";
+    let cgroup = Cgroup::v2("unread");
+    let mut child = conditions::trace(&["--json", "--cgroup", cgroup.path()])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("probe starts");
+    let unread = child.stdout.take().expect("piped");
+    let readable = || rustix::io::ioctl_fionread(&unread).expect("a pipe");
+    Deadline::start().until("the trace is attached", || {
+        Victim::start(&["exit", "0"], Some(&cgroup)).wait();
+        readable() > 0
+    });
+    let mut storm = Victim::spawn_as("storm", &[EXITS], Some(&cgroup));
+    storm.release();
+    storm.wait();
+    Deadline::start().until("the pipe is full", || readable() > 40_000);
+    kill_process(Pid::from_child(&child), Signal::TERM).expect("it runs");
+    let status = ended(&mut child);
+    assert_eq!(status.code(), Some(0), "{status}");
+}
+
+/// [`std::process::Child::wait`] that gives up.
+fn ended(child: &mut std::process::Child) -> std::process::ExitStatus {
+    let mut status = None;
+    Deadline::start().until("probe ends", || {
+        status = child.try_wait().expect("our child");
+        status.is_some()
+    });
+    status.expect("it ended")
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_full_disk_is_a_failure_that_is_told() {
+    let cgroup = Cgroup::v2("full");
+    let mut command = conditions::trace(&["--cgroup", cgroup.path()]);
+    let full = File::options()
+        .write(true)
+        .open("/dev/full")
+        .expect("every Linux has it");
+    let child = command
+        .stdin(Stdio::null())
+        .stdout(full)
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("probe starts");
+    let output = child.wait_with_output().expect("our child");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("cannot write to stdout"), "{stderr}");
+    assert!(stderr.contains("No space left"), "{stderr}");
+}
+
+#[test]
+#[ignore = "needs root"]
+fn signals_end_a_trace_with_a_summary() {
+    for signal in [Signal::INT, Signal::TERM] {
+        let cgroup = Cgroup::v2("signals");
+        let mut trace = Probe::trace(&["--cgroup", cgroup.path()]);
+        let mut victim = Victim::start(&["exit", "0"], Some(&cgroup));
+        victim.wait();
+        trace.exit_of(victim.pid());
+        let pid = i32::try_from(trace.pid()).ok().and_then(Pid::from_raw);
+        kill_process(pid.expect("a pid"), signal).expect("it runs");
+        let told = trace.finish_by_itself();
+        assert_eq!((told.seen, told.shown, told.lost), (1, 1, 0));
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_trace_ends_after_its_count() {
+    let cgroup = Cgroup::v2("count");
+    let trace = Probe::trace(&["--count", "3", "--cgroup", cgroup.path()]);
+    for _ in 0..5 {
+        Victim::start(&["exit", "0"], Some(&cgroup)).wait();
+    }
+    let told = trace.finish_by_itself();
+    assert_eq!((told.lines.len(), told.shown), (3, 3));
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_trace_ends_after_its_duration() {
+    let cgroup = Cgroup::v2("duration");
+    let begun = std::time::Instant::now();
+    let trace = Probe::trace(&["--duration", "200ms", "--cgroup", cgroup.path()]);
+    let told = trace.finish_by_itself();
+    assert!(told.lines.is_empty());
+    let took = begun.elapsed();
+    assert!(took.as_millis() >= 200 && took < DEADLINE, "{took:?}");
+}

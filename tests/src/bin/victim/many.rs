@@ -1,0 +1,165 @@
+//! Many deaths in one parent, because a new parent for each takes longer than
+//! the dying.
+
+use std::{collections::HashMap, fs, path::Path};
+
+use fastrand::Rng;
+use serde_json::json;
+
+use crate::{
+    Words, number,
+    relatives::Gate,
+    report,
+    sys::{process, signal},
+    threads,
+};
+
+/// Children alive at once.
+const AT_ONCE: usize = 16;
+/// Signals that do not end a process. Of a process with several threads glibc
+/// catches 33, by which they learn of a `setuid`.
+const HARMLESS: [i32; 9] = [
+    33,
+    libc::SIGCHLD,
+    libc::SIGCONT,
+    libc::SIGSTOP,
+    libc::SIGTSTP,
+    libc::SIGTTIN,
+    libc::SIGTTOU,
+    libc::SIGURG,
+    libc::SIGWINCH,
+];
+
+/// See `main::act`.
+pub(crate) fn act(words: Words) {
+    match *words {
+        ["deaths", seed, count] => deaths(&mut Rng::with_seed(number(seed)), number(count)),
+        ["births", seed, count] => births(&mut Rng::with_seed(number(seed)), number(count)),
+        ["swarm", directory, runs, processes, tasks] => {
+            for _ in 0..number(runs) {
+                swarm(Path::new(directory), number(processes), number(tasks));
+            }
+        }
+        _ => return,
+    }
+    process::exit(0);
+}
+
+/// Children that die at random, one report of pid and status each.
+fn deaths(random: &mut Rng, count: usize) {
+    // Which child, so that a status that is wrong can be had again.
+    let mut alive = HashMap::new();
+    for number in 0..count {
+        let seed = random.u64(..);
+        let child = process::fork().unwrap_or_else(|| die(&mut Rng::with_seed(seed)));
+        alive.insert(child, (number, seed));
+        if random.u8(..) < 16 {
+            // It may be over already.
+            wait_a_moment(random);
+            signal::kill(child, fatal(random));
+        }
+        if alive.len() == AT_ONCE {
+            reap(&mut alive);
+        }
+    }
+    while !alive.is_empty() {
+        reap(&mut alive);
+    }
+}
+
+fn reap(alive: &mut HashMap<i32, (usize, u64)>) {
+    let reaped = process::wait(-1);
+    let (number, seed) = alive.remove(&reaped.pid).expect("a child of ours");
+    report(&json!({
+        "pid": reaped.pid, "status": reaped.status, "number": number, "seed": seed,
+    }));
+}
+
+fn die(random: &mut Rng) -> ! {
+    if random.bool() {
+        threads::add_idle(random.u32(0..8));
+    }
+    let (kind, code, signal) = (random.u8(..), random.i32(0..256), fatal(random));
+    let last = move || -> ! {
+        match kind {
+            0..100 => process::exit(code),
+            100..180 => signal::kill(process::getpid(), signal),
+            180..250 => signal::raise(signal),
+            250.. => signal::abort(),
+        }
+        threads::idle();
+    };
+    match random.u8(0..4) {
+        0 => threads::spawn(move || last()),
+        1 => {
+            threads::spawn(move || last());
+            process::exit_thread(code ^ 0xff);
+        }
+        _ => last(),
+    }
+    threads::idle();
+}
+
+fn fatal(random: &mut Rng) -> i32 {
+    loop {
+        let signal = random.i32(1..=signal::LAST);
+        if !HARMLESS.contains(&signal) {
+            return signal;
+        }
+    }
+}
+
+/// Up to a third of a millisecond, of which a process needs about that to get
+/// going.
+fn wait_a_moment(random: &mut Rng) {
+    for _ in 0..random.u32(0..100_000) {
+        std::hint::spin_loop();
+    }
+}
+
+/// Children that are killed while they start: somewhere between their birth and
+/// the first steps of another program.
+fn births(random: &mut Rng, count: usize) {
+    for _ in 0..count {
+        let child = crate::relatives::child(&["exec", "exit", "1"]);
+        wait_a_moment(random);
+        if random.u8(..) < 64 {
+            for _ in 0..random.u8(0..10) {
+                wait_a_moment(random);
+            }
+        }
+        signal::kill(child, libc::SIGKILL);
+        let reaped = process::wait(child);
+        report(&json!({"pid": reaped.pid, "status": reaped.status}));
+    }
+}
+
+/// Processes of so many tasks each in a cgroup, killed at once by
+/// `cgroup.kill` where there is one (Linux 5.14); one report of all of them.
+fn swarm(cgroup: &Path, processes: u32, tasks: u32) {
+    let mut gate = Gate::new();
+    let mut all = Vec::new();
+    for _ in 0..processes {
+        let Some(child) = process::fork() else {
+            fs::write(cgroup.join("cgroup.procs"), "0").expect("a v2 cgroup");
+            threads::add_idle(tasks - 1);
+            gate.open();
+            threads::idle();
+        };
+        all.push(child);
+    }
+    for _ in 0..processes {
+        gate.pass();
+    }
+    let kill = cgroup.join("cgroup.kill");
+    if kill.exists() {
+        fs::write(kill, "1").expect("it is ours");
+    } else {
+        for pid in all {
+            signal::kill(pid, libc::SIGKILL);
+        }
+    }
+    let reaped = (0..processes).map(|_| process::wait(-1));
+    let reaped: Vec<_> = reaped.map(|it| json!([it.pid, it.status])).collect();
+    report(&json!(reaped));
+}
