@@ -79,7 +79,7 @@ fn verdict_of(condition: Condition, more: &[&str], cgroup: &Cgroup) -> Value {
 
 #[test]
 #[ignore = "needs root"]
-fn each_thing_that_is_missing_leaves_the_backend_that_can_do_without() {
+fn each_missing_feature_leaves_the_best_remaining_backend() {
     for (missing, condition, best) in LADDER {
         let expected = best[usize::from(!can_trace(missing))];
         let verdict = verdict(condition, &[]);
@@ -90,7 +90,7 @@ fn each_thing_that_is_missing_leaves_the_backend_that_can_do_without() {
 /// Request for by name it serves wherever it is left.
 #[test]
 #[ignore = "needs root"]
-fn a_backend_that_is_left_serves_when_it_is_named() {
+fn each_remaining_backend_serves_when_it_is_named() {
     for (missing, condition, best) in LADDER {
         let best = best[usize::from(!can_trace(missing))];
         let named = verdict(condition, &["--backend", best]);

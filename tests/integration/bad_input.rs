@@ -17,7 +17,7 @@ fn an_unknown_verb_or_flag_is_wrong_usage() {
 }
 
 #[test]
-fn a_value_that_does_not_parse_is_named_with_what_would() {
+fn an_invalid_value_is_refused_with_the_expected_form() {
     for (args, word) in [
         (&["trace", "--comm", "[a"][..], "'[a' is no glob"),
         (&["trace", "--comm", "a***"], "is no glob"),
@@ -55,13 +55,13 @@ fn a_value_that_does_not_parse_is_named_with_what_would() {
 }
 
 #[test]
-fn a_least_age_above_the_greatest_is_refused() {
+fn a_minimum_age_above_the_maximum_is_refused() {
     let output = probe(&["trace", "--min-age", "2s", "--max-age", "1s"]);
     output.assert_refused(2, &["--min-age", "--max-age", "hint: "]);
 }
 
 #[test]
-fn what_is_not_there_is_no_such_target() {
+fn a_missing_target_is_no_such_target() {
     for args in [
         &["trace", "--cgroup", "no-such-cgroup"][..],
         &["trace", "--cgroup", "/sys/fs/cgroup/no-such-cgroup"],
@@ -78,7 +78,7 @@ fn what_is_not_there_is_no_such_target() {
 
 #[test]
 #[ignore = "needs root"]
-fn an_unknown_target_comes_with_a_hint() {
+fn an_unknown_target_has_a_hint() {
     for flag in ["--cgroup", "--container"] {
         probe(&["trace", flag, "nothing-of-this-name"]).assert_refused(4, &["hint: "]);
     }
@@ -86,11 +86,11 @@ fn an_unknown_target_comes_with_a_hint() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_thread_is_no_process() {
+fn a_tid_of_a_thread_is_refused_as_trace_target() {
     let mut crowd = Victim::spawn_as("crowd", &["1", "2", "0"], None);
     crowd.release();
     let pid = record::pid(&crowd.report());
-    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).expect("it lives");
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).expect("the process lives");
     let mut tids = tasks.map(|task| task.expect("an entry").file_name());
     let tid = tids.find(|tid| tid.to_str() != Some(&pid.to_string()));
     let tid = tid
@@ -103,7 +103,7 @@ fn a_thread_is_no_process() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_buffer_size_is_rounded_up_and_said_so() {
+fn a_buffer_size_is_rounded_up_with_a_note() {
     requirements::require_bpf();
     let cgroup = Cgroup::v2("buffer");
     for (asked, size) in [("5000", "8192"), ("1", "4096"), ("3M", "4194304")] {
@@ -138,7 +138,7 @@ fn a_buffer_size_is_rounded_up_and_said_so() {
 
 #[test]
 #[ignore = "needs root"]
-fn two_traces_at_once_see_the_same() {
+fn two_simultaneous_traces_report_the_same_exits() {
     let cgroup = Cgroup::v2("two");
     let mut traces = [(); 2].map(|()| Probe::trace(&["--cgroup", cgroup.path()]));
     let pids: Vec<_> = (0..20)
@@ -168,7 +168,7 @@ fn without_times(mut lines: Vec<Value>) -> Vec<Value> {
 
 #[test]
 #[ignore = "needs root"]
-fn quiet_says_nothing_but_data() {
+fn quiet_prints_only_data() {
     requirements::require_bpf();
     let cgroup = Cgroup::v2("quiet");
     let args = [
@@ -190,7 +190,7 @@ fn quiet_says_nothing_but_data() {
 
 #[test]
 #[ignore = "needs root"]
-fn nothing_is_coloured_in_a_pipe() {
+fn output_to_a_pipe_has_no_colours() {
     requirements::require_bpf();
     let cgroup = Cgroup::v2("pipe");
     let args = ["trace", "--duration", "0", "-vv", "--cgroup", cgroup.path()];

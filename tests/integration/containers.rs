@@ -108,7 +108,7 @@ fn container_at(path: &str, parent: &Cgroup, trace: &mut Probe) -> Value {
 
 #[test]
 #[ignore = "needs root"]
-fn each_layout_names_its_container() {
+fn the_container_of_each_cgroup_layout_is_recognised() {
     for parent in [Cgroup::v2("layouts"), Cgroup::v1("pids", "layouts")] {
         let mut trace = Probe::trace(&["--cgroup", parent.path()]);
         for (path, runtime, id, pod_uid) in layouts() {
@@ -137,7 +137,7 @@ fn docker(parent: &Cgroup, number: u8) -> (String, Cgroup) {
 
 #[test]
 #[ignore = "needs root"]
-fn a_container_is_traced_by_its_id_or_the_beginning_of_it() {
+fn a_container_is_traced_by_its_id_or_a_prefix_of_it() {
     for parent in [Cgroup::v2("by-id"), Cgroup::v1("pids", "by-id")] {
         let ((id, wanted), (_, other)) = (docker(&parent, 1), docker(&parent, 2));
         for name in [id.as_str(), &id[..12], &id[..60]] {
@@ -163,7 +163,7 @@ fn told_until(mut trace: Probe, mut last: Victim) -> Vec<String> {
 
 #[test]
 #[ignore = "needs root"]
-fn a_beginning_that_two_ids_have_is_refused_with_both() {
+fn an_ambiguous_id_prefix_is_refused_with_both_ids() {
     let parent = Cgroup::v2("ambiguous");
     // The ids differ in what stands first here: the number, reversed.
     let ids =
@@ -184,7 +184,7 @@ fn a_beginning_that_two_ids_have_is_refused_with_both() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_container_of_runc_is_traced_by_its_name() {
+fn a_runc_container_is_traced_by_its_name() {
     requirements::require_bpf();
     let mut container = Runc::in_own_pids("by-name", "read go; sh -c 'exit 5'; exit 7");
     let init = container.state("pid");
@@ -204,7 +204,7 @@ fn a_container_of_runc_is_traced_by_its_name() {
 
 #[test]
 #[ignore = "needs root"]
-fn runc_kill_is_named_as_the_killer() {
+fn runc_kill_is_the_killer() {
     requirements::require_bpf();
     let container = Runc::in_own_pids("killed", "read go; exit 0");
     let init = container.state("pid");

@@ -76,7 +76,7 @@ fn with_every_privilege_all_backends_but_the_daemon_work() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_denied_bpf_leaves_a_backend_that_events_wake() {
+fn with_bpf_denied_an_event_driven_backend_is_left() {
     let report = examine(conditions::denied("bpf,perf_event_open", "EPERM", &JSON), 0);
     assert_no(&report, "bpf", "seccomp");
     assert_no(&report, "ring_buffer", "seccomp");
@@ -87,7 +87,7 @@ fn a_denied_bpf_leaves_a_backend_that_events_wake() {
 
 #[test]
 #[ignore = "needs root"]
-fn without_bpf_and_pidfds_only_polling_is_left() {
+fn with_bpf_and_pidfds_denied_only_polling_is_left() {
     let denied = conditions::denied("bpf,perf_event_open,pidfd_open", "ENOSYS", &JSON);
     let report = examine(denied, 5);
     assert_no(&report, "bpf", "seccomp");
@@ -97,7 +97,7 @@ fn without_bpf_and_pidfds_only_polling_is_left() {
 
 #[test]
 #[ignore = "needs root"]
-fn without_btf_the_programs_run_and_it_says_what_is_lost() {
+fn without_btf_the_programs_run_and_doctor_names_the_loss() {
     requirements::require_bpf();
     let report = examine(conditions::without_btf(&JSON), 0);
     assert_no(&report, "btf", "CONFIG_DEBUG_INFO_BTF");
@@ -114,7 +114,7 @@ fn without_btf_the_programs_run_and_it_says_what_is_lost() {
 
 #[test]
 #[ignore = "needs root"]
-fn without_privilege_it_names_the_capabilities() {
+fn without_privilege_doctor_names_the_capabilities() {
     // It may make none itself, and looks at any that is there.
     let cgroup = Cgroup::v2("unprivileged");
     let report = examine(conditions::without_privilege(&JSON), 0);
@@ -132,7 +132,7 @@ fn without_privilege_it_names_the_capabilities() {
 
 #[test]
 #[ignore = "needs root"]
-fn every_no_comes_with_what_to_do_and_the_questions_are_always_the_same() {
+fn every_failed_check_has_a_hint_and_the_checks_are_always_the_same() {
     let whole = examine(conditions::unrestricted(&JSON), 0);
     for (command, code) in [
         (
@@ -153,7 +153,7 @@ fn every_no_comes_with_what_to_do_and_the_questions_are_always_the_same() {
 
 #[test]
 #[ignore = "needs root"]
-fn people_get_a_line_for_each_question_without_colours() {
+fn human_output_has_a_plain_line_for_each_check() {
     let report = examine(conditions::unrestricted(&JSON), 0);
     let output = probe(&["doctor"]);
     assert_eq!(output.code, Some(0), "{output:#?}");
@@ -180,7 +180,7 @@ fn people_get_a_line_for_each_question_without_colours() {
 
 #[test]
 #[ignore = "needs root"]
-fn the_cgroup_that_it_looks_at_is_removed_again() {
+fn doctor_removes_its_cgroup() {
     let ours = Cgroup::v2("doctor");
     let root = ours
         .path()

@@ -52,7 +52,7 @@ fn deaths(rings: &mut Rings, tracker: &mut Tracker, pid: u32) -> Vec<Exit> {
 
 #[test]
 #[ignore = "needs root"]
-fn every_exit_program_tells_the_same_of_the_same_death() {
+fn every_exit_program_reports_the_same_exit() {
     requirements::require_bpf();
     let cgroup = Cgroup::v2("shapes");
     for shape in [ExitShape::GroupDead, ExitShape::Live, ExitShape::Classic] {

@@ -32,7 +32,7 @@ fn words(words: &[&str]) -> Vec<String> {
 
 #[test]
 #[ignore = "needs root"]
-fn every_exit_code_is_told() {
+fn every_exit_code_is_reported() {
     let victims: Vec<_> = (0..=255)
         .map(|code| words(&["exit", &format!("{code}")]))
         .collect();
@@ -43,7 +43,7 @@ fn every_exit_code_is_told() {
 
 #[test]
 #[ignore = "needs root"]
-fn every_fatal_signal_is_told() {
+fn every_fatal_signal_is_reported() {
     let signals: Vec<i32> = (1..=64).filter(|it| !HARMLESS.contains(it)).collect();
     let victims: Vec<_> = signals
         .iter()
@@ -56,7 +56,7 @@ fn every_fatal_signal_is_told() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_core_dump_is_told_with_the_signal() {
+fn a_core_dump_is_reported_with_the_signal() {
     let directory = tempfile::tempdir().expect("a place for cores");
     let place = directory.path().to_str().expect("UTF-8");
     let single = |signal: &i32| words(&["core-in", place, "signal", &format!("{signal}")]);
@@ -70,7 +70,7 @@ fn a_core_dump_is_told_with_the_signal() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_child_of_vfork_is_told_once() {
+fn a_child_of_vfork_is_reported_once() {
     let mut trial = TracedCgroup::new("vfork");
     let judged = trial.judge(&["vfork", "6"]);
     assert_eq!(judged.report["status"], 6 << 8);
@@ -96,7 +96,7 @@ fn a_stopped_process_has_not_exited() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_process_killed_while_it_starts_is_told_once() {
+fn a_process_killed_while_it_starts_is_reported_once() {
     let seed = probe_tests::random::seeded().u64(..).to_string();
     let count = scale::emulated_or(50, 500);
     let trial = TracedCgroup::new("births");
@@ -123,7 +123,7 @@ fn a_process_killed_while_it_starts_is_told_once() {
 
 #[test]
 #[ignore = "needs root"]
-fn exits_before_the_trace_are_not_told() {
+fn exits_before_the_trace_are_not_reported() {
     let cgroup = probe_tests::Cgroup::v2("before");
     let mut early = Victim::start(&["exit", "1"], Some(&cgroup));
     early.wait();

@@ -59,7 +59,7 @@ fn age_is_within_ten_milliseconds_of_the_truth() {
 
 #[test]
 #[ignore = "needs root"]
-fn age_counts_from_the_birth_of_the_process_not_of_its_task_or_program() {
+fn age_counts_from_the_fork_of_the_process() {
     let mut trial = TracedCgroup::new("old");
     for words in [
         ["parent", "living", "100", "in-thread", "exit", "0"],
@@ -73,7 +73,7 @@ fn age_counts_from_the_birth_of_the_process_not_of_its_task_or_program() {
 
 #[test]
 #[ignore = "needs root"]
-fn the_time_of_day_is_that_of_the_exit() {
+fn the_wall_clock_time_is_the_time_of_the_exit() {
     let mut trial = TracedCgroup::new("time");
     let judged = trial.judge(&["parent", "exit", "0"]);
     // The same moment, by the two clocks.
@@ -98,7 +98,7 @@ fn the_time_of_day_is_that_of_the_exit() {
 
 #[test]
 #[ignore = "needs root"]
-fn uid_is_the_one_it_died_with() {
+fn uid_is_the_uid_at_the_exit() {
     let mut trial = TracedCgroup::new("uid");
     for uid in [0, 1234, 65534] {
         let judged = trial.judge(&["parent", "as", &format!("{uid}"), "exit", "0"]);
@@ -130,7 +130,7 @@ fn ppid_is_the_parent_even_of_an_orphan() {
 
 #[test]
 #[ignore = "needs root"]
-fn an_orphan_is_told_once() {
+fn an_orphan_is_reported_once() {
     let mut trial = TracedCgroup::new("orphan");
     let judged = trial.judge(&["double-fork", "signal", "9"]);
     let told = trial.finish();
@@ -141,7 +141,7 @@ fn an_orphan_is_told_once() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_process_in_its_own_pid_namespace_has_both_pids() {
+fn a_process_in_a_pid_namespace_has_both_pids() {
     let mut trial = TracedCgroup::new("namespace");
     let judged = trial.judge(&["pid-namespace", "ready", "exit", "4"]);
     assert_eq!(judged.before[0]["pid"], 1);
@@ -188,7 +188,7 @@ fn comm_is_the_last_name_of_the_process() {
 
 #[test]
 #[ignore = "needs root"]
-fn comm_is_that_of_the_program_after_exec() {
+fn comm_is_the_name_of_the_program_after_exec() {
     let mut trial = TracedCgroup::new("program");
     let directory = tempfile::tempdir().expect("a place for a link");
     let program = directory.path().join("other-program-name");

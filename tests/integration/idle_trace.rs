@@ -29,7 +29,7 @@ fn until_asleep(pid: u32) {
 
 #[test]
 #[ignore = "needs root"]
-fn a_trace_that_sleeps_is_woken_by_the_next_exit_and_sleeps_again() {
+fn an_idle_trace_is_woken_by_each_exit() {
     let mut trial = TracedCgroup::new("idle");
     for (word, code) in [("1", 1), ("2", 2), ("3", 3)] {
         until_asleep(trial.probe.pid());

@@ -39,7 +39,7 @@ fn promtool(text: &str) -> String {
 
 #[test]
 #[ignore = "needs promtool"]
-fn promtool_has_nothing_to_say() {
+fn promtool_accepts_the_metrics() {
     let metrics = Metrics::new(SystemTime::now());
     metrics.lost(LossReason::RingFull, 1);
     let wait = metrics.wait_began();
@@ -56,7 +56,7 @@ fn promtool_has_nothing_to_say() {
 
 #[test]
 #[ignore = "needs root and promtool"]
-fn promtool_has_nothing_to_say_to_a_daemon_that_has_worked() {
+fn promtool_accepts_the_metrics_of_a_busy_daemon() {
     let daemon = Daemon::start(&[]);
     let above = Cgroup::v2("metered");
     let id = format!("{:064x}", above.id());
@@ -77,6 +77,6 @@ fn promtool_has_nothing_to_say_to_a_daemon_that_has_worked() {
 
 #[test]
 #[ignore = "needs promtool"]
-fn promtool_has_something_to_say_about_a_counter_without_total() {
+fn promtool_rejects_a_counter_without_total() {
     assert_ne!(promtool("# TYPE probe_exits counter\nprobe_exits 1\n"), "");
 }

@@ -28,7 +28,7 @@ fn assert_is_oom(exit: &Value) {
 
 #[test]
 #[ignore = "needs root"]
-fn who_eats_too_much_is_told_as_such_and_names_no_killer() {
+fn a_process_over_its_memory_limit_is_oom_without_a_killer() {
     let mut trial = trial("eater");
     let exit = run(&mut trial, &["eat"]);
     assert_is_oom(&exit);
@@ -38,7 +38,7 @@ fn who_eats_too_much_is_told_as_such_and_names_no_killer() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_process_whose_other_task_eats_too_much_is_told_once() {
+fn a_process_is_reported_once_when_another_task_exceeds_the_limit() {
     let mut trial = trial("task");
     let exit = run(&mut trial, &["threads", "5", "in-thread", "eat"]);
     assert_is_oom(&exit);
@@ -50,7 +50,7 @@ fn a_process_whose_other_task_eats_too_much_is_told_once() {
 
 #[test]
 #[ignore = "needs root"]
-fn the_victim_of_anothers_appetite_is_told() {
+fn the_oom_victim_of_another_process_is_reported() {
     let mut trial = trial("other");
     let mut large = trial.ready(&["eating", "11", "ready", "pause"]);
     let mut small = trial.start(&["eating", "6", "exit", "5"]);
@@ -68,7 +68,7 @@ fn the_victim_of_anothers_appetite_is_told() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_killed_process_that_ate_little_is_no_victim_of_oom() {
+fn a_killed_process_below_the_memory_limit_is_not_oom() {
     let mut trial = trial("little");
     let exit = run(&mut trial, &["eating", "2", "signal", "9"]);
     assert_eq!(exit["oom"], false, "{exit}");
@@ -77,7 +77,7 @@ fn a_killed_process_that_ate_little_is_no_victim_of_oom() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_task_that_gets_the_tid_of_an_earlier_victim_is_none() {
+fn a_reused_tid_of_an_oom_victim_is_not_oom() {
     let mut trial = TracedCgroup::new("later");
     // Outside of what is traced, so that nobody asks for its mark.
     let memory = Cgroup::with_memory(LIMIT_BYTES, "earlier");

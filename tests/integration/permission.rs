@@ -38,7 +38,7 @@ fn the_two_capabilities_of_the_hint_suffice() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_limit_on_locked_memory_is_named_where_bpf_counts_and_is_nothing_elsewhere() {
+fn a_limit_on_locked_memory_is_named_where_bpf_counts_against_it() {
     let little = conditions::with_little_locked_memory;
     let counts = kernel::counts_bpf_as_locked_memory();
     if counts && requirements::has_bpf() {
@@ -63,7 +63,7 @@ fn a_limit_on_locked_memory_is_named_where_bpf_counts_and_is_nothing_elsewhere()
 
 #[test]
 #[ignore = "needs root"]
-fn where_the_kernel_lets_nobody_trace_pidfds_serve_and_the_reason_is_told() {
+fn without_tracing_pidfds_serve_and_the_reason_is_printed() {
     let mut victim = Victim::spawn(&["pause"], None);
     let waiting = Waiting::armed(&[&victim.pid().to_string()]);
     victim.signal(Signal::KILL);
@@ -94,14 +94,14 @@ fn where_the_kernel_lets_nobody_trace_pidfds_serve_and_the_reason_is_told() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_seccomp_filter_against_bpf_is_not_permitted_and_hinted_at() {
+fn a_seccomp_filter_against_bpf_is_named_in_the_hint() {
     let mut denied = conditions::denied("bpf,perf_event_open", "EPERM", &["trace"]);
     probe_in(&mut denied).assert_refused(5, &["not permitted", "seccomp"]);
 }
 
 #[test]
 #[ignore = "needs root"]
-fn a_wait_without_privilege_is_right_all_the_same() {
+fn a_wait_without_privilege_succeeds() {
     let cgroup = Cgroup::v2("unprivileged-wait");
     let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
     let args = Waiting::args(&["--cgroup", cgroup.path()]);

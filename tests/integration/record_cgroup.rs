@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 /// First column of `/proc/cgroups`, or what `/proc/self/cgroup` begins the line
 /// of a named hierarchy with.
 fn hierarchy(controller: &str) -> u32 {
-    let own = fs::read_to_string("/proc/self/cgroup").expect("there is a /proc");
+    let own = fs::read_to_string("/proc/self/cgroup").expect("/proc is mounted");
     let found = own.lines().find_map(|line| {
         let mut fields = line.splitn(3, ':');
         let (id, controllers) = (fields.next()?, fields.next()?);
@@ -51,7 +51,7 @@ fn place(hierarchy: u32, cgroup: &Cgroup) -> Value {
 
 #[test]
 #[ignore = "needs root"]
-fn on_v2_it_is_the_v2_cgroup() {
+fn the_v2_cgroup_is_reported() {
     let top = Cgroup::v2("top");
     let below = top.sub("below");
     assert_eq!(exit_in(&[&top])["cgroup"], place(0, &top));
@@ -62,7 +62,7 @@ fn on_v2_it_is_the_v2_cgroup() {
 
 #[test]
 #[ignore = "needs root"]
-fn on_v1_alone_it_is_never_the_root() {
+fn the_v1_cgroup_is_reported_if_v2_is_the_root() {
     for controller in in_order() {
         let cgroup = Cgroup::v1(controller, "alone");
         let exit = exit_in(&[&cgroup]);
@@ -73,7 +73,7 @@ fn on_v1_alone_it_is_never_the_root() {
 
 #[test]
 #[ignore = "needs root"]
-fn on_several_v1_hierarchies_the_first_in_the_order_counts() {
+fn the_first_v1_hierarchy_in_the_order_is_reported() {
     let cgroups: Vec<_> = in_order()
         .into_iter()
         .map(|controller| Cgroup::v1(controller, "several"))
@@ -87,7 +87,7 @@ fn on_several_v1_hierarchies_the_first_in_the_order_counts() {
 
 #[test]
 #[ignore = "needs root"]
-fn on_a_hybrid_machine_v2_comes_first() {
+fn the_v2_cgroup_is_reported_before_v1_cgroups() {
     let v2 = Cgroup::v2("hybrid");
     let pids = Cgroup::v1("pids", "hybrid");
     let freezer = Cgroup::v1("freezer", "hybrid");
@@ -97,7 +97,7 @@ fn on_a_hybrid_machine_v2_comes_first() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_process_in_no_cgroup_is_in_the_v2_root() {
+fn a_process_in_root_cgroups_is_reported_in_the_v2_root() {
     let exit = exit_in(&[]);
     let anywhere = Cgroup::v2("root");
     let root = anywhere.file("..").canonicalize().expect("the mount");
@@ -108,7 +108,7 @@ fn a_process_in_no_cgroup_is_in_the_v2_root() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_cgroup_made_after_the_trace_began_has_its_path() {
+fn the_path_of_a_cgroup_made_during_the_trace_is_reported() {
     let mut trial = TracedCgroup::new("later");
     let below = trial.cgroup.sub("a b");
     let mut victim = Victim::start(&["exit", "0"], Some(&below));
@@ -118,7 +118,7 @@ fn a_cgroup_made_after_the_trace_began_has_its_path() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_cgroup_that_was_removed_at_once_has_its_path() {
+fn the_path_of_a_removed_cgroup_is_reported() {
     let mut trial = TracedCgroup::new("removed");
     for _ in 0..20 {
         let below = trial.cgroup.sub("short");
@@ -134,7 +134,7 @@ fn a_cgroup_that_was_removed_at_once_has_its_path() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_process_that_moved_is_told_where_it_died() {
+fn a_moved_process_is_reported_in_its_last_cgroup() {
     let from = Cgroup::v2("from");
     let to = Cgroup::v2("to");
     let mut victim = Victim::spawn(&["threads", "3", "exit", "0"], Some(&from));

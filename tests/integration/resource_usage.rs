@@ -13,7 +13,7 @@ fn cpu_us(judged: &Death) -> (u64, u64) {
 
 #[test]
 #[ignore = "needs root"]
-fn processor_time_is_what_wait4_says() {
+fn processor_time_is_what_wait4_reports() {
     let mut trial = TracedCgroup::new("cpu");
     for words in [
         &["parent", "spinning", "300", "exit", "0"] as &[&str],
@@ -21,13 +21,13 @@ fn processor_time_is_what_wait4_says() {
         &["parent", "leader-gone", "0", "spinning", "300", "exit", "0"],
     ] {
         let judged = trial.judge(words);
-        assert!(is_whole(&judged), "{words:?}: {}", judged.exit);
+        assert!(is_usage_reported(&judged), "{words:?}: {}", judged.exit);
     }
 }
 
 #[test]
 #[ignore = "needs root"]
-fn of_a_task_that_ends_the_time_of_those_who_live_is_told_too() {
+fn the_exit_of_a_task_reports_the_processor_time_of_the_process() {
     let mut trial = TracedCgroup::with("living", &["--threads"]);
     let words = ["spinning", "300", "task-gone", "ready", "held", "exit", "0"];
     let mut victim = trial.ready(&words);
@@ -44,7 +44,7 @@ fn of_a_task_that_ends_the_time_of_those_who_live_is_told_too() {
 }
 
 /// Whether all that the judge saw was told. Never is more told than that.
-fn is_whole(judged: &Death) -> bool {
+fn is_usage_reported(judged: &Death) -> bool {
     let (told, judge) = cpu_us(judged);
     assert!(judge >= 300_000, "{}", judged.report);
     // The exit itself costs time that only the judge can know of, and the
@@ -62,7 +62,7 @@ fn is_whole(judged: &Death) -> bool {
 
 #[test]
 #[ignore = "needs root"]
-fn memory_is_what_wait4_says() {
+fn peak_memory_is_what_wait4_reports() {
     let mut trial = TracedCgroup::new("memory");
     for words in [
         &["parent", "eating", "64", "exit", "0"] as &[&str],

@@ -22,7 +22,7 @@ fn pid(judged: &Death) -> u32 {
 
 #[test]
 #[ignore = "needs root"]
-fn a_fork_is_told_with_parent_and_time() {
+fn a_fork_is_reported_with_parent_and_time() {
     let mut trial = TracedCgroup::with("fork", &["--starts"]);
     let judged = trial.judge(&["parent", "exit", "0"]);
     let cgroup = json!({
@@ -41,7 +41,7 @@ fn a_fork_is_told_with_parent_and_time() {
 
 #[test]
 #[ignore = "needs root"]
-fn new_tasks_are_no_start() {
+fn new_tasks_are_not_reported_as_starts() {
     let mut trial = TracedCgroup::with("tasks", &["--starts"]);
     let judged = trial.judge(&["parent", "threads", "9", "exit", "0"]);
     let forks = starts(trial, "fork", pid(&judged));
@@ -50,7 +50,7 @@ fn new_tasks_are_no_start() {
 
 #[test]
 #[ignore = "needs root"]
-fn an_exec_is_told_with_its_name_and_arguments() {
+fn an_exec_is_reported_with_its_name_and_arguments() {
     let directory = tempfile::tempdir().expect("a place for a link");
     let program = directory.path().join("program");
     symlink("/proc/self/exe", &program).expect("a new name");
@@ -74,7 +74,7 @@ fn an_exec_is_told_with_its_name_and_arguments() {
 
 #[test]
 #[ignore = "needs root"]
-fn arguments_beyond_a_kibibyte_are_cut_off_and_said_to_be() {
+fn arguments_are_truncated_at_one_kibibyte() {
     let mut trial = TracedCgroup::with("long", &["--starts"]);
     let long = "x".repeat(2000);
     let judged = trial.judge(&["parent", "exec", "exit", "0", &long]);
@@ -110,7 +110,7 @@ fn a_start_comes_before_the_exit() {
 
 #[test]
 #[ignore = "needs root"]
-fn without_being_asked_for_no_start_is_told() {
+fn starts_are_reported_only_if_requested() {
     let mut trial = TracedCgroup::new("none");
     let _judged = trial.judge(&["parent", "exec", "exit", "0"]);
     let told = trial.finish();

@@ -32,7 +32,7 @@ impl Trace {
         let mut child = conditions::trace(&["--json", "--cgroup", cgroup.path()])
             .args(args)
             .stdin(Stdio::null())
-            .stdout(File::create(file.path()).expect("our own"))
+            .stdout(File::create(file.path()).expect("our own cgroup"))
             .stderr(Stdio::piped())
             .spawn()
             .expect("probe starts");
@@ -58,7 +58,7 @@ impl Trace {
     }
 
     fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).expect("it runs");
+        kill_process(Pid::from_child(&self.child), signal).expect("the process runs");
     }
 
     /// Ends it, and reads what it wrote; and `lost` of its summary.
@@ -66,7 +66,7 @@ impl Trace {
         self.signal(Signal::INT);
         let summary = self.line_of_stderr("seen ");
         assert_eq!(self.child.wait().expect("our child").code(), Some(0));
-        let file = BufReader::new(File::open(self.file.path()).expect("our own"));
+        let file = BufReader::new(File::open(self.file.path()).expect("our own cgroup"));
         let lines = file.lines().map(|line| {
             let line = line.expect("UTF-8");
             serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error} in {line}"))
@@ -118,7 +118,7 @@ fn count(lines: &[Value], what: impl Fn(&Value) -> bool) -> u64 {
 
 #[test]
 #[ignore = "needs root"]
-fn the_default_buffer_loses_nothing_of_100000_exits() {
+fn the_default_buffer_loses_none_of_100000_exits() {
     let cgroup = Cgroup::v2("storm");
     let trace = Trace::of(&cgroup, &[]);
     let parent = storm(&cgroup);
@@ -144,7 +144,7 @@ fn the_default_buffer_loses_nothing_of_100000_exits() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_tiny_buffer_loses_and_tells_every_loss_where_it_happened() {
+fn losses_of_a_tiny_buffer_are_reported_between_the_records() {
     let cgroup = Cgroup::v2("tiny");
     let trace = Trace::of(&cgroup, &["--buffer", "4096"]);
     // However fast it reads: what comes while it is stopped does not fit.
@@ -175,7 +175,7 @@ fn a_tiny_buffer_loses_and_tells_every_loss_where_it_happened() {
 
 #[test]
 #[ignore = "needs root"]
-fn people_are_told_of_a_loss_in_the_stream_and_in_the_summary() {
+fn human_output_has_a_loss_in_the_stream_and_in_the_summary() {
     let cgroup = Cgroup::v2("told");
     let mut child = conditions::trace(&["--buffer", "4096", "--cgroup", cgroup.path()])
         .stdin(Stdio::null())
@@ -192,7 +192,7 @@ fn people_are_told_of_a_loss_in_the_stream_and_in_the_summary() {
     let stdout = child.stdout.take().expect("piped");
     let reader = std::thread::spawn(move || std::io::read_to_string(stdout));
     storm(&cgroup);
-    kill_process(Pid::from_child(&child), Signal::INT).expect("it runs");
+    kill_process(Pid::from_child(&child), Signal::INT).expect("the process runs");
     let summary = std::io::read_to_string(stderr).expect("a pipe");
     let stdout = reader.join().expect("a reader").expect("UTF-8");
     assert_eq!(child.wait().expect("our child").code(), Some(0));

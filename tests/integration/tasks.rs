@@ -6,7 +6,7 @@ use rustix::process::Signal;
 
 #[test]
 #[ignore = "needs root"]
-fn exit_by_another_task_than_the_leader_is_told_once() {
+fn an_exit_by_another_task_than_the_leader_is_reported_once() {
     let mut trial = TracedCgroup::new("other");
     let judged = trial.judge(&["parent", "threads", "5", "in-thread", "exit", "3"]);
     assert_eq!(judged.report["status"], 3 << 8);
@@ -32,7 +32,7 @@ fn leader_exit_is_not_group_death() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_group_that_ends_task_by_task_is_told_as_waitpid_tells_it() {
+fn a_process_that_ends_task_by_task_has_the_status_of_waitpid() {
     let mut trial = TracedCgroup::new("one-by-one");
     let judged = trial.judge(&["parent", "leader-gone", "3", "exit-thread", "5"]);
     // It was the leader's status until 5.19, which took the last task's.
@@ -44,7 +44,7 @@ fn a_group_that_ends_task_by_task_is_told_as_waitpid_tells_it() {
 
 #[test]
 #[ignore = "needs root"]
-fn with_threads_the_exit_of_the_leader_is_shown_as_such() {
+fn with_threads_the_exit_of_the_leader_is_reported() {
     let mut trial = TracedCgroup::with("leader-shown", &["--threads"]);
     let mut victim = trial.ready(&["leader-gone", "3", "ready", "held", "exit", "5"]);
     let pid = victim.pid();
@@ -93,7 +93,7 @@ fn exec_by_another_task_is_not_an_exit() {
 
 #[test]
 #[ignore = "needs root"]
-fn sixty_four_tasks_killed_at_once_are_one_exit() {
+fn sixty_four_tasks_killed_at_once_are_reported_as_one_exit() {
     let mut trial = TracedCgroup::new("many");
     for _ in 0..20 {
         let mut victim = trial.ready(&["threads", "64", "ready", "pause"]);
@@ -108,7 +108,7 @@ fn sixty_four_tasks_killed_at_once_are_one_exit() {
 
 #[test]
 #[ignore = "needs root"]
-fn with_threads_every_task_is_told_and_one_is_the_last() {
+fn with_threads_every_task_is_reported_and_one_is_the_last() {
     let mut trial = TracedCgroup::with("each", &["--threads"]);
     let mut victim = trial.ready(&["threads", "64", "ready", "pause"]);
     victim.signal(Signal::KILL);

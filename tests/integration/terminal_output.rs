@@ -49,7 +49,7 @@ fn screen(
         String::from_utf8(bytes).expect("UTF-8")
     });
     deaths(&cgroup);
-    kill_process(Pid::from_child(&child), Signal::INT).expect("it runs");
+    kill_process(Pid::from_child(&child), Signal::INT).expect("the process runs");
     assert_eq!(child.wait().expect("our child").code(), Some(0));
     let text = reader.join().expect("a reader");
     text.lines()
@@ -73,7 +73,7 @@ fn without_colours(line: &str) -> String {
 
 #[test]
 #[ignore = "needs root"]
-fn lines_are_as_wide_as_the_terminal_and_stand_below_their_names() {
+fn lines_fit_the_terminal_and_columns_are_aligned_with_the_header() {
     for columns in [80, 120, 200] {
         let lines = screen(columns, |_| (), die);
         let lines: Vec<_> = lines.iter().map(|line| without_colours(line)).collect();
@@ -109,7 +109,7 @@ fn lines_are_as_wide_as_the_terminal_and_stand_below_their_names() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_failure_is_red_unless_colours_are_not_wanted() {
+fn a_failed_process_is_red_unless_no_color_is_set() {
     let coloured = screen(80, |_| (), die);
     assert!(!coloured[1].contains('\u{1b}'), "{coloured:#?}");
     assert!(coloured[2].starts_with("\u{1b}[31m"), "{coloured:#?}");
@@ -119,7 +119,7 @@ fn a_failure_is_red_unless_colours_are_not_wanted() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_name_does_not_command_the_terminal() {
+fn escape_sequences_in_a_process_name_are_not_printed() {
     let directory = tempfile::tempdir().expect("a place for a link");
     let evil = directory.path().join("\u{1b}[31m\u{1b}]0;x\u{7}");
     let victim = conditions::program("victim");
@@ -146,7 +146,7 @@ fn a_name_does_not_command_the_terminal() {
 
 #[test]
 #[ignore = "needs root"]
-fn the_environment_may_say_how_wide_a_pipe_is() {
+fn columns_sets_the_width_of_a_pipe() {
     let cgroup = Cgroup::v2("columns");
     let args = ["--duration", "0", "--cgroup", cgroup.path()];
     for (columns, ending) in [
@@ -165,7 +165,7 @@ fn the_environment_may_say_how_wide_a_pipe_is() {
 /// From its first moment on, and that is not before they are counted.
 #[test]
 #[ignore = "needs root"]
-fn a_wait_that_takes_long_shows_how_many_are_gone() {
+fn a_progress_bar_counts_the_processes_that_are_gone() {
     let cgroup = Cgroup::v2("bar");
     let victims = [(); 2].map(|()| Victim::start(&["pause"], Some(&cgroup)));
     let terminal = Terminal::new(120, 24);

@@ -52,7 +52,7 @@ fn ended(child: &mut Child) -> ExitStatus {
         status = child.try_wait().expect("our child");
         status.is_some()
     });
-    status.expect("it ended")
+    status.expect("the process ended")
 }
 
 #[track_caller]
@@ -66,7 +66,7 @@ fn is_as_before(terminal: &Terminal, before: &Modes) {
 
 #[test]
 #[ignore = "needs root"]
-fn a_death_is_shown_with_its_killer_and_q_leaves_the_terminal_as_it_was() {
+fn top_shows_a_killed_process_with_its_killer_and_q_restores_the_terminal() {
     let cgroup = Cgroup::v2("top");
     let terminal = Terminal::new(160, 40);
     let before = terminal.modes();
@@ -85,7 +85,7 @@ fn a_death_is_shown_with_its_killer_and_q_leaves_the_terminal_as_it_was() {
 
 #[test]
 #[ignore = "needs root"]
-fn who_lives_in_a_cgroup_is_counted() {
+fn live_processes_of_a_cgroup_are_counted() {
     let cgroup = Cgroup::v2("census");
     let _living: Vec<_> = (0..3)
         .map(|_| Victim::spawn(&["exit", "0"], Some(&cgroup)))
@@ -106,12 +106,12 @@ fn who_lives_in_a_cgroup_is_counted() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_signal_that_ends_it_leaves_the_terminal_as_it_was() {
+fn a_fatal_signal_restores_the_terminal() {
     for signal in [Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT] {
         let terminal = Terminal::new(80, 24);
         let before = terminal.modes();
         let mut child = top(&terminal, &[]);
-        kill_process(Pid::from_child(&child), signal).expect("it runs");
+        kill_process(Pid::from_child(&child), signal).expect("the process runs");
         assert_eq!(ended(&mut child).signal(), Some(signal.as_raw()));
         is_as_before(&terminal, &before);
     }
@@ -119,7 +119,7 @@ fn a_signal_that_ends_it_leaves_the_terminal_as_it_was() {
 
 #[test]
 #[ignore = "needs root"]
-fn ctrl_c_ends_it() {
+fn ctrl_c_ends_top() {
     let terminal = Terminal::new(80, 24);
     let before = terminal.modes();
     let mut child = top(&terminal, &[]);
@@ -130,7 +130,7 @@ fn ctrl_c_ends_it() {
 
 #[test]
 #[ignore = "needs root"]
-fn ctrl_z_gives_the_terminal_back_to_the_shell_and_fg_goes_on() {
+fn ctrl_z_returns_to_the_shell_and_fg_resumes_top() {
     requirements::require_bpf();
     let terminal = Terminal::new(80, 24);
     let mut shell = start(&terminal, Command::new("sh").arg("-i"));
@@ -158,7 +158,7 @@ fn ctrl_z_gives_the_terminal_back_to_the_shell_and_fg_goes_on() {
 /// Nobody could continue it.
 #[test]
 #[ignore = "needs root"]
-fn without_a_shell_ctrl_z_does_nothing() {
+fn ctrl_z_without_a_shell_does_nothing() {
     let terminal = Terminal::new(80, 24);
     let mut child = top(&terminal, &[]);
     terminal.press("\u{1a}");
@@ -171,13 +171,13 @@ fn without_a_shell_ctrl_z_does_nothing() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_stop_and_a_continuation_by_others_mend_the_screen() {
+fn sigcont_redraws_the_screen() {
     let terminal = Terminal::new(80, 24);
     let before = terminal.modes();
     let mut child = top(&terminal, &[]);
     let pid = Pid::from_child(&child);
-    kill_process(pid, Signal::STOP).expect("it runs");
-    kill_process(pid, Signal::CONT).expect("it runs");
+    kill_process(pid, Signal::STOP).expect("the process runs");
+    kill_process(pid, Signal::CONT).expect("the process runs");
     terminal.until("it is drawn anew", |display| {
         display.switches >= 2 && is_top(display)
     });
@@ -198,14 +198,14 @@ const WAITS: &[i64] = &[
 /// A blocked writer hears no signal.
 #[test]
 #[ignore = "needs root"]
-fn a_terminal_that_takes_nothing_does_not_keep_it_from_ending() {
+fn a_blocked_terminal_does_not_keep_top_from_ending() {
     let terminal = Terminal::new(200, 60);
     let before = terminal.modes();
     let mut child = top(&terminal, &[]);
     let unseen = terminal.pause_reading();
     let file = |name| {
         let path = format!("/proc/{}/{name}", child.id());
-        fs::read_to_string(path).expect("it runs")
+        fs::read_to_string(path).expect("the process runs")
     };
     // Each lays the help over the screen or takes it away, if it comes alone.
     let mut looks = 0_u32;
@@ -224,7 +224,7 @@ fn a_terminal_that_takes_nothing_does_not_keep_it_from_ending() {
             wchan => wchan.starts_with("poll_") || wchan == "wait_woken",
         }
     });
-    kill_process(Pid::from_child(&child), Signal::TERM).expect("it runs");
+    kill_process(Pid::from_child(&child), Signal::TERM).expect("the process runs");
     assert_eq!(ended(&mut child).signal(), Some(Signal::TERM.as_raw()));
     assert_eq!(terminal.modes(), before);
     drop(unseen);
@@ -232,7 +232,7 @@ fn a_terminal_that_takes_nothing_does_not_keep_it_from_ending() {
 
 #[test]
 #[ignore = "needs root"]
-fn it_follows_the_size_of_the_window_however_small_or_large() {
+fn top_follows_every_window_size() {
     let terminal = Terminal::new(80, 24);
     let mut child = top(&terminal, &[]);
     for (columns, rows) in [(1, 1), (u16::MAX, u16::MAX), (0, 0), (1, 500), (3, 2)] {
@@ -257,7 +257,7 @@ fn it_follows_the_size_of_the_window_however_small_or_large() {
 }
 
 #[test]
-fn a_panic_leaves_the_terminal_as_it_was() {
+fn a_panic_restores_the_terminal() {
     let terminal = Terminal::new(80, 24);
     let before = terminal.modes();
     let mut child = start(
@@ -272,7 +272,7 @@ fn a_panic_leaves_the_terminal_as_it_was() {
 }
 
 #[test]
-fn what_is_no_terminal_gets_a_hint() {
+fn top_without_a_terminal_prints_a_hint() {
     let output = probe(&["top"]);
     assert_eq!(output.code, Some(2));
     assert_eq!(output.stdout, "");
@@ -282,7 +282,7 @@ fn what_is_no_terminal_gets_a_hint() {
 
 #[test]
 #[ignore = "needs root"]
-fn without_privilege_the_screen_is_not_touched() {
+fn without_privilege_top_does_not_change_the_screen() {
     let terminal = Terminal::new(80, 24);
     let before = terminal.modes();
     let mut child = start(&terminal, &conditions::without_privilege(&["top"]));

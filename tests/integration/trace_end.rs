@@ -10,7 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 #[test]
 #[ignore = "needs root"]
-fn a_closed_pipe_ends_a_trace_at_once_even_if_no_further_record_comes() {
+fn a_closed_pipe_ends_an_idle_trace_at_once() {
     let cgroup = Cgroup::v2("closed-pipe");
     let mut command = conditions::trace(&["--json", "--cgroup", cgroup.path()]);
     let mut child = command
@@ -27,7 +27,7 @@ fn a_closed_pipe_ends_a_trace_at_once_even_if_no_further_record_comes() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_reader_that_takes_one_line_ends_a_trace() {
+fn a_reader_that_exits_after_one_line_ends_a_trace() {
     requirements::require_bpf();
     let cgroup = Cgroup::v2("head");
     let script = "\"$0\" trace --json --cgroup \"$1\" | head -n 1; echo ${PIPESTATUS[0]}";
@@ -55,7 +55,7 @@ fn a_reader_that_takes_one_line_ends_a_trace() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_reader_that_takes_nothing_does_not_keep_a_trace_from_ending() {
+fn a_full_pipe_does_not_keep_a_trace_from_ending() {
     /// Lines enough for several pipes.
     const EXITS: &str = "2000";
     let cgroup = Cgroup::v2("unread");
@@ -75,7 +75,7 @@ fn a_reader_that_takes_nothing_does_not_keep_a_trace_from_ending() {
     storm.release();
     storm.wait();
     Deadline::start().until("the pipe is full", || readable() > 40_000);
-    kill_process(Pid::from_child(&child), Signal::TERM).expect("it runs");
+    kill_process(Pid::from_child(&child), Signal::TERM).expect("the process runs");
     let status = ended(&mut child);
     assert_eq!(status.code(), Some(0), "{status}");
 }
@@ -87,12 +87,12 @@ fn ended(child: &mut std::process::Child) -> std::process::ExitStatus {
         status = child.try_wait().expect("our child");
         status.is_some()
     });
-    status.expect("it ended")
+    status.expect("the process ended")
 }
 
 #[test]
 #[ignore = "needs root"]
-fn a_full_disk_is_a_failure_that_is_told() {
+fn a_full_disk_is_reported_as_a_failure() {
     let cgroup = Cgroup::v2("full");
     let mut command = conditions::trace(&["--cgroup", cgroup.path()]);
     let full = File::options()
@@ -122,7 +122,7 @@ fn signals_end_a_trace_with_a_summary() {
         victim.wait();
         trace.exit_of(victim.pid());
         let pid = i32::try_from(trace.pid()).ok().and_then(Pid::from_raw);
-        kill_process(pid.expect("a pid"), signal).expect("it runs");
+        kill_process(pid.expect("a pid"), signal).expect("the process runs");
         let told = trace.finish_by_itself();
         assert_eq!((told.seen, told.shown, told.lost), (1, 1, 0));
     }

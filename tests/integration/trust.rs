@@ -66,11 +66,11 @@ impl States {
 }
 
 fn give(path: &Path, owner: u32) {
-    chown(path, Some(owner), Some(owner)).expect("root may");
+    chown(path, Some(owner), Some(owner)).expect("root may do this");
 }
 
 fn start_ticks(pid: u32) -> u64 {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("it lives");
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("the process lives");
     let (_, behind) = stat.rsplit_once(") ").expect("a name");
     let start = behind.split(' ').nth(19).expect("the 22nd field");
     start.parse().expect("a number")
@@ -98,7 +98,7 @@ fn targets() -> [(Cgroup, &'static str); 2] {
 
 #[test]
 #[ignore = "needs root"]
-fn the_state_of_a_user_makes_root_kill_nothing_that_is_not_the_users() {
+fn a_user_state_file_does_not_make_root_kill_other_processes() {
     for (cgroup, controller) in targets() {
         let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
         let claim = json!({ controller: cgroup.path() });
@@ -126,7 +126,7 @@ fn the_state_of_a_user_makes_root_kill_nothing_that_is_not_the_users() {
 /// that a user has under root's name.
 #[test]
 #[ignore = "needs root"]
-fn the_state_of_a_user_is_believed_about_the_users_own_cgroup_alone() {
+fn a_user_state_file_is_trusted_for_cgroups_of_the_user_only() {
     let (theirs, roots) = (Cgroup::v2("theirs"), Cgroup::v1("pids", "roots"));
     give(theirs.path().as_ref(), USER);
     let mut own = Victim::spawn(&["pause"], Some(&theirs));
@@ -143,7 +143,7 @@ fn the_state_of_a_user_is_believed_about_the_users_own_cgroup_alone() {
 /// Where the path of a claim leads is what counts.
 #[test]
 #[ignore = "needs root"]
-fn a_claim_with_dots_or_through_a_link_is_not_believed() {
+fn a_state_file_with_dots_or_links_in_a_cgroup_path_is_not_trusted() {
     let cgroup = Cgroup::v2("roots");
     let own = Cgroup::v2("own");
     give(own.path().as_ref(), USER);
@@ -181,7 +181,7 @@ fn bundle(name: &str, owner: u32) -> TempDir {
 /// Root runs a container from a user's bundle: its labels are the user's word.
 #[test]
 #[ignore = "needs root"]
-fn the_bundle_of_a_user_gives_roots_container_no_name_and_no_pod() {
+fn a_user_bundle_does_not_name_a_root_container() {
     let cgroup = Cgroup::v2("bundle");
     let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
     let claim = json!({ "": cgroup.path() });
@@ -212,7 +212,7 @@ fn the_bundle_of_a_user_gives_roots_container_no_name_and_no_pod() {
 /// What its own user says of a user's container is as good as before.
 #[test]
 #[ignore = "needs root"]
-fn the_bundle_of_a_user_names_the_users_container() {
+fn a_user_bundle_names_a_container_of_the_user() {
     let cgroup = Cgroup::v2("bundle");
     give(cgroup.path().as_ref(), USER);
     let mut victim = Victim::spawn(&["pause"], Some(&cgroup));

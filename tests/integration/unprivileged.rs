@@ -46,7 +46,7 @@ fn of_another() -> Victim {
 
 #[test]
 #[ignore = "needs root"]
-fn a_cgroup_of_root_is_waited_for_in_every_state() {
+fn a_plain_user_waits_for_a_root_cgroup_in_every_state() {
     for backend in BACKENDS {
         for until in ["empty", "exited", "reaped"] {
             for cgroup in [Cgroup::v2("roots"), Cgroup::v1("pids", "roots")] {
@@ -80,7 +80,7 @@ fn a_cgroup_of_root_is_waited_for_in_every_state() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_cgroup_of_root_is_removed_when_its_directory_is_gone() {
+fn a_wait_of_a_plain_user_for_the_removal_of_a_root_cgroup_ends() {
     for backend in BACKENDS {
         for parent in [Cgroup::v2("removed"), Cgroup::v1("pids", "removed")] {
             let cgroup = parent.sub("below");
@@ -107,7 +107,7 @@ fn a_cgroup_of_root_is_removed_when_its_directory_is_gone() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_process_of_anybody_is_waited_for() {
+fn a_plain_user_waits_for_processes_of_other_users() {
     for backend in BACKENDS {
         for until in ["exited", "reaped"] {
             for spawn in [of_another, || Victim::spawn(&["pause"], None)] {

@@ -44,9 +44,9 @@ fn told(rings: &mut Rings, pid: u32) -> Vec<(&'static str, Process)> {
 }
 
 fn by_proc(pid: u32) -> Option<Owners> {
-    let mut found = scan::scan(true).expect("there is a /proc");
+    let mut found = scan::scan(true).expect("/proc is mounted");
     let found = found.find(|it| it.process.tgid == pid);
-    found.expect("it lives").process.owners
+    found.expect("the process lives").process.owners
 }
 
 /// Waits in a namespace of [`INNER`] inside one of [`OUTER`].
@@ -83,7 +83,7 @@ fn nested() -> Victim {
 
 #[test]
 #[ignore = "needs root"]
-fn an_exit_tells_who_owns_the_user_namespaces_whichever_program_reads_them() {
+fn every_exit_program_reports_the_owners_of_the_user_namespaces() {
     requirements::require_bpf();
     for shape in [ExitShape::GroupDead, ExitShape::Live, ExitShape::Classic] {
         for &program in shape.programs() {
@@ -140,7 +140,7 @@ fn an_exit_tells_who_owns_the_user_namespaces_whichever_program_reads_them() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_start_tells_who_owns_the_user_namespace() {
+fn a_start_record_has_the_owner_of_the_user_namespace() {
     requirements::require_bpf();
     let plan = Plan {
         hooks: vec![Hook::Fork, Hook::Exec, Hook::Exit],

@@ -10,7 +10,7 @@ fn warnings(stderr: &[String]) -> Vec<&String> {
 
 #[test]
 #[ignore = "needs root"]
-fn without_btf_records_have_nulls_and_there_is_one_warning() {
+fn without_btf_records_have_nulls_and_one_warning_is_printed() {
     requirements::require_bpf();
     let cgroup = Cgroup::v2("no-btf");
     let args = ["trace", "--json", "--cgroup", cgroup.path()];
@@ -41,7 +41,7 @@ fn without_btf_records_have_nulls_and_there_is_one_warning() {
 
 #[test]
 #[ignore = "needs root"]
-fn without_btf_a_condition_that_cannot_be_told_lets_records_pass_and_says_so() {
+fn without_btf_an_unknown_condition_lets_records_pass_with_a_note() {
     requirements::require_bpf();
     let cgroup = Cgroup::v2("no-btf-filters");
     let args = [
@@ -69,7 +69,7 @@ fn without_btf_a_condition_that_cannot_be_told_lets_records_pass_and_says_so() {
 
 #[test]
 #[ignore = "needs root"]
-fn without_btf_the_conditions_that_can_be_told_still_hold() {
+fn without_btf_known_conditions_still_hold() {
     let cgroup = Cgroup::v2("no-btf-pid");
     let mut wanted = Victim::spawn(&["exit", "0"], Some(&cgroup));
     let mut other = Victim::spawn(&["exit", "0"], Some(&cgroup));

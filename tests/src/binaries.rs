@@ -1,10 +1,9 @@
-//! Where the programs under test are: found from the place of the test itself,
-//! so that a copy of `target/` works in a virtual machine too.
+//! Paths of the programs under test, derived from the path of the test executable, so that a
+//! copy of `target/` works in a virtual machine too.
 
 use std::path::PathBuf;
 
-/// The `probe` that `cargo xtask test` built: the release build, because that
-/// is what users run.
+/// The `probe` that `cargo xtask test` built: the release build, because users run that.
 pub(crate) fn probe() -> PathBuf {
     let path = profile_dir()
         .parent()

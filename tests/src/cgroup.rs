@@ -1,4 +1,4 @@
-//! A cgroup for one test, removed with all that is in it when the test ends.
+//! A cgroup for one test. Dropping it kills its processes and removes it.
 
 use std::{
     fs,
@@ -15,7 +15,7 @@ use crate::{
     hierarchy::{has_v1, mount_of},
 };
 
-static MADE: AtomicU32 = AtomicU32::new(0);
+static COUNT: AtomicU32 = AtomicU32::new(0);
 
 /// A directory on a cgroup mount.
 #[derive(Debug)]
@@ -26,27 +26,25 @@ pub struct Cgroup {
 }
 
 impl Cgroup {
-    /// Below the root of the v2 hierarchy.
+    /// A new cgroup below the root of the v2 hierarchy.
     #[must_use]
     pub fn v2(label: &str) -> Self {
         Self::make(mount_of(None), label)
     }
 
-    /// The same by a name that others may have taken: then it panics.
+    /// The same with a fixed name. It panics if the name is taken.
     #[must_use]
     pub fn v2_named(name: &str) -> Self {
         Self::make_named(mount_of(None), name)
     }
 
-    /// Below the root of the v1 hierarchy with this controller; `name=systemd`
-    /// for a named one.
+    /// A new cgroup below the root of the v1 hierarchy with this controller, or `name=systemd`.
     #[must_use]
     pub fn v1(controller: &str, label: &str) -> Self {
         Self::make(mount_of(Some(controller)), label)
     }
 
-    /// In which no more bytes can be used: of v1 where the controller is there, else
-    /// of v2.
+    /// A cgroup with a memory limit: of v1 where the memory controller is in v1, otherwise of v2.
     #[must_use]
     pub fn with_memory(bytes: u32, label: &str) -> Self {
         let (cgroup, limits) = if has_v1("memory") {
@@ -61,7 +59,7 @@ impl Cgroup {
         };
         let [limit, with_swap] = limits;
         cgroup.write(limit, &bytes.to_string());
-        // Not where the kernel does not count it.
+        // The file is missing if the kernel does not count swap.
         if cgroup.file(with_swap).exists() {
             let more = if cgroup.scratch.is_v2() { 0 } else { bytes };
             cgroup.write(with_swap, &more.to_string());
@@ -70,7 +68,7 @@ impl Cgroup {
     }
 
     fn make(mount: PathBuf, label: &str) -> Self {
-        let number = MADE.fetch_add(1, Ordering::Relaxed);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("probe-test-{}-{number}-{label}", process::id());
         Self::make_named(mount, &name)
     }
@@ -91,26 +89,25 @@ impl Cgroup {
         }
     }
 
-    /// A child of this one. Removed before its parent also if both are dropped
-    /// in the wrong order.
+    /// A child cgroup. It is removed before its parent even if the parent is dropped first.
     #[must_use]
     pub fn sub(&self, name: &str) -> Self {
         Self::make_at(self.mount.clone(), self.file(name))
     }
 
-    /// Its id.
+    /// Inode number of the directory, which is the kernel's cgroup id.
     #[must_use]
     pub fn inode(&self) -> u64 {
-        fs::metadata(&self.path).expect("it is there").ino()
+        fs::metadata(&self.path).expect("the cgroup exists").ino()
     }
 
-    /// Absolute.
+    /// The absolute path.
     #[must_use]
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// Below the root of the hierarchy, as records have it: begins with `/`.
+    /// The path below the root of the hierarchy, as in records: begins with `/`.
     #[must_use]
     pub fn name(&self) -> &str {
         let mount = self.mount.to_str().expect("made from UTF-8");
@@ -124,7 +121,7 @@ impl Cgroup {
         directory.expect("our own directory").ino()
     }
 
-    /// A control file, or a child.
+    /// Path of a control file or of a child.
     #[must_use]
     pub fn file(&self, name: &str) -> PathBuf {
         Path::new(&self.path).join(name)
@@ -137,46 +134,45 @@ impl Cgroup {
             .unwrap_or_else(|error| panic!("cannot write {value} to {}: {error}", file.display()));
     }
 
-    /// Moves a process here.
+    /// Moves a process into the cgroup.
     pub fn add(&self, pid: u32) {
         self.write("cgroup.procs", &pid.to_string());
     }
 
-    /// Freezes one of v2. Returns once the notification of that is out: the next one
-    /// comes 10 ms later at the earliest.
+    /// Freezes a v2 cgroup. Returns when the kernel has notified `cgroup.events`: its next
+    /// notification comes 10 ms later at the earliest.
     pub fn freeze(&self) {
         let frozen = self.scratch.freeze(Deadline::start().left());
         frozen.unwrap_or_else(|error| panic!("{} does not freeze: {error}", self.path));
     }
 
-    /// Freezes one of v1; returns when all of it is frozen.
+    /// Freezes a v1 cgroup; returns when all its tasks are frozen.
     pub fn freeze_v1(&self) {
         const STATE: &str = "freezer.state";
         self.write(STATE, "FROZEN");
         Deadline::start().until("it is frozen", || {
             let state = fs::read_to_string(self.file(STATE));
-            state.expect("our own").starts_with("FROZEN")
+            state.expect("our own cgroup").starts_with("FROZEN")
         });
     }
 
-    /// Moves a process to the root of every hierarchy.
+    /// Moves a process to the root cgroup of every hierarchy.
     pub fn leave_all(pid: u32) {
-        let mounts = mounts().expect("there is a /proc");
+        let mounts = mounts().expect("/proc is mounted");
         for mount in mounts.iter().filter(|mount| mount.root == "/") {
             let procs = mount.point.join("cgroup.procs");
             fs::write(procs, pid.to_string()).expect("a live process may go to the root");
         }
     }
 
-    /// The thread groups directly in it, not in its children; zombies are not
-    /// listed.
+    /// The thread groups directly in the cgroup, not in its children. Zombies are not listed.
     #[must_use]
     pub fn procs(&self) -> Vec<u32> {
         self.scratch.procs()
     }
 
-    /// SIGKILLs everything in the subtree, by `cgroup.kill` where there is one
-    /// (v2, Linux 5.14); does not wait.
+    /// Sends SIGKILL to every process in the subtree, by `cgroup.kill` where it exists (v2, Linux
+    /// 5.14). Does not wait.
     pub fn kill(&self) {
         if self.has_kill() {
             self.write("cgroup.kill", "1");
@@ -185,13 +181,13 @@ impl Cgroup {
         }
     }
 
-    /// Whether there is a `cgroup.kill`.
+    /// Whether the cgroup has a `cgroup.kill`.
     #[must_use]
     pub fn has_kill(&self) -> bool {
         self.file("cgroup.kill").exists()
     }
 
-    /// What a record says that [`Self::kill`] did it by.
+    /// The field `via` of the records of processes that [`Self::kill`] killed.
     #[must_use]
     pub fn killed_via(&self) -> &'static str {
         if self.has_kill() {
@@ -221,7 +217,7 @@ impl Drop for Cgroup {
     }
 }
 
-/// A panic while another one unwinds would end all tests.
+/// Panics, or prints if the thread is already panicking: a second panic would abort all tests.
 #[expect(clippy::print_stderr, reason = "cargo shows it if the test fails")]
 fn complain(what: &str) {
     assert!(std::thread::panicking(), "{what}");

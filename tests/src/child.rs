@@ -1,4 +1,4 @@
-//! A child process that runs with pipes, and what is left of it at its end.
+//! A child process with pipes, and its output when it ends.
 
 use std::{
     os::unix::process::ExitStatusExt,
@@ -17,7 +17,7 @@ pub(crate) fn spawn(command: &mut Command) -> Child {
         .unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"))
 }
 
-/// The output of a child that was not read yet, and how the child ends.
+/// The unread output of a child and the way it ends.
 pub(crate) fn collect(child: &mut Child, stdout: &Lines, stderr: &Lines) -> Output {
     let stdout = text(&stdout.rest());
     let stderr = text(&stderr.rest());

@@ -1,4 +1,4 @@
-//! The clock that records use.
+//! The clock of the records.
 
 use rustix::time::{ClockId, clock_gettime};
 

@@ -1,13 +1,13 @@
-//! `probe` where something that it would like to have is missing.
+//! Commands that run `probe` with something missing: a capability, a system call, BTF.
 
 use std::{path::PathBuf, process::Command};
 
 use crate::{binaries, requirements};
 
-/// How a `probe` with these arguments is started.
+/// Makes the command that runs `probe` with these arguments.
 pub type Condition = fn(&[&str]) -> Command;
 
-/// Each changes the backend, whose name comes first.
+/// A condition for each backend, with the name of the backend.
 pub const BACKENDS: [(&str, Condition); 3] = [
     ("bpf", unrestricted),
     ("pidfd", |args| denied("bpf,perf_event_open", "EPERM", args)),
@@ -16,13 +16,13 @@ pub const BACKENDS: [(&str, Condition); 3] = [
     }),
 ];
 
-/// A program of this package, to be run under a name of its own.
+/// Path of a program of this package.
 #[must_use]
 pub fn program(name: &str) -> PathBuf {
     binaries::program(name)
 }
 
-/// `probe` with these arguments, on this machine as it is.
+/// `probe` with these arguments and nothing missing.
 #[must_use]
 pub fn unrestricted(args: &[&str]) -> Command {
     let mut command = Command::new(binaries::probe());
@@ -30,14 +30,14 @@ pub fn unrestricted(args: &[&str]) -> Command {
     command
 }
 
-/// `probe trace`, which `bpf` alone serves.
+/// `probe trace`, which needs the backend `bpf`.
 #[must_use]
 pub fn trace(args: &[&str]) -> Command {
     requirements::require_bpf();
     unrestricted(&[&["trace"], args].concat())
 }
 
-/// As `nobody`, without any capability.
+/// Runs `probe` as `nobody` without capabilities.
 #[must_use]
 pub fn without_privilege(args: &[&str]) -> Command {
     let mut command = Command::new("setpriv");
@@ -49,8 +49,7 @@ pub fn without_privilege(args: &[&str]) -> Command {
     command
 }
 
-/// As root with the capabilities that BPF can be had by taken away, as in a
-/// container.
+/// Runs `probe` as root without the capabilities that BPF needs, as in a container.
 #[must_use]
 pub fn without_bpf_capabilities(args: &[&str]) -> Command {
     let mut command = Command::new("setpriv");
@@ -62,20 +61,20 @@ pub fn without_bpf_capabilities(args: &[&str]) -> Command {
     command
 }
 
-/// With exactly the two capabilities that the documentation names, as `nobody`.
+/// Runs `probe` as `nobody` with exactly the two capabilities that the documentation names.
 #[must_use]
 pub fn with_two_capabilities(args: &[&str]) -> Command {
     two_capabilities(with_locked_memory("setpriv"), args)
 }
 
-/// The same two, but next to no memory that may be locked.
+/// The same with a low limit on locked memory.
 #[must_use]
 pub fn with_little_locked_memory(args: &[&str]) -> Command {
     two_capabilities(limited("ulimit -l 64 || exit", "setpriv"), args)
 }
 
-/// A program with all the locked memory that can be had, which before Linux 5.11
-/// goes with the two capabilities.
+/// Runs a program without a limit on locked memory, which the two capabilities need before
+/// Linux 5.11.
 #[must_use]
 pub fn with_locked_memory(program: &str) -> Command {
     limited("ulimit -l unlimited 2> /dev/null", program)
@@ -101,8 +100,8 @@ fn two_capabilities(mut command: Command, args: &[&str]) -> Command {
     command
 }
 
-/// Under a seccomp filter that answers these system calls with an error, or with
-/// death if that is `KILL`.
+/// Runs `probe` with a seccomp filter that makes these system calls fail with an error, or
+/// kills the process if `errno` is `KILL`.
 #[must_use]
 pub fn denied(calls: &str, errno: &str, args: &[&str]) -> Command {
     let mut command = Command::new(binaries::program("deny"));
@@ -113,8 +112,8 @@ pub fn denied(calls: &str, errno: &str, args: &[&str]) -> Command {
     command
 }
 
-/// Without a tracefs, which numbers classic tracepoints: where the kernel skips raw
-/// programs those are taken.
+/// Runs `probe` without a tracefs. Classic tracepoints need one; `probe` uses them on kernels
+/// that skip raw tracepoint programs.
 #[must_use]
 pub fn without_tracefs(args: &[&str]) -> Command {
     let mut command = Command::new("unshare");
@@ -129,13 +128,13 @@ pub fn without_tracefs(args: &[&str]) -> Command {
     command
 }
 
-/// Without the kernel's BTF: an empty file system hides it.
+/// Runs `probe` without the kernel's BTF, which an empty file system hides.
 #[must_use]
 pub fn without_btf(args: &[&str]) -> Command {
     let mut command = Command::new("unshare");
     command
         .args(["--mount", "sh", "-ec"])
-        // Some kernels have no such directory in the first place.
+        // Some kernels do not have the directory.
         .arg("! test -d /sys/kernel/btf || mount -t tmpfs none /sys/kernel/btf; exec \"$0\" \"$@\"")
         .arg(binaries::probe())
         .args(args);

@@ -1,4 +1,4 @@
-//! A `probe daemon` of the test's own.
+//! A `probe daemon` for one test.
 
 use std::{
     fs::{self, Permissions},
@@ -20,20 +20,19 @@ use crate::{
     requirements,
 };
 
-/// One that serves. It is killed when it is dropped.
+/// A running daemon. Dropping it kills the process.
 #[derive(Debug)]
 pub struct Daemon {
     child: Child,
     stdout: Lines,
     stderr: Lines,
     socket: PathBuf,
-    /// Where the socket is, unless the test has it somewhere else.
+    /// The directory of the socket, unless the test chose the path.
     directory: Option<TempDir>,
 }
 
 impl Daemon {
-    /// Starts `probe daemon` with these arguments besides the socket, and returns
-    /// when it is healthy.
+    /// Starts `probe daemon` with these arguments and a socket, and returns when it is healthy.
     #[must_use]
     pub fn start(args: &[&str]) -> Self {
         let directory = Self::directory();
@@ -49,17 +48,17 @@ impl Daemon {
         self
     }
 
-    /// A directory for sockets that every user may look into.
+    /// A directory for sockets that every user may read.
     #[must_use]
     pub fn directory() -> TempDir {
         let directory = tempfile::tempdir().expect("a directory");
         let open = Permissions::from_mode(0o755);
-        fs::set_permissions(directory.path(), open).expect("it is ours");
+        fs::set_permissions(directory.path(), open).expect("our own directory");
         directory
     }
 
-    /// The same for a command that starts one at this socket under other
-    /// conditions.
+    /// Starts the daemon with this command, which serves at this socket, and returns when it
+    /// is healthy.
     #[must_use]
     pub fn start_in(command: &mut Command, socket: &Path) -> Self {
         requirements::require_bpf();
@@ -68,7 +67,7 @@ impl Daemon {
         daemon
     }
 
-    /// The same without waiting for anything.
+    /// The same without waiting for the daemon to be healthy.
     #[must_use]
     pub fn spawn(command: &mut Command, socket: &Path) -> Self {
         let mut child = spawn(command);
@@ -113,7 +112,7 @@ impl Daemon {
         self.child.id()
     }
 
-    /// Where it serves.
+    /// Path of its socket.
     #[must_use]
     pub fn socket(&self) -> &Path {
         &self.socket
@@ -130,13 +129,13 @@ impl Daemon {
         value.trim().to_owned()
     }
 
-    /// Asks it for something.
+    /// Sends a GET request.
     #[must_use]
     pub fn get(&self, target: &str) -> Answer {
         http::send(&self.socket, "GET", target, None)
     }
 
-    /// Asks it to do something.
+    /// Sends a POST request.
     #[must_use]
     pub fn post(&self, target: &str, body: &Value) -> Answer {
         http::send(&self.socket, "POST", target, Some(body))
@@ -147,7 +146,7 @@ impl Daemon {
         kill_process(Pid::from_child(&self.child), signal).expect("not reaped yet");
     }
 
-    /// Ends it as a supervisor does.
+    /// Sends SIGTERM, as a supervisor does. The daemon must exit with 0 and remove its socket.
     #[must_use]
     pub fn stop(self) -> Output {
         self.signal(Signal::TERM);
@@ -158,8 +157,8 @@ impl Daemon {
         output
     }
 
-    /// The same for one that may not remove its socket: the directory is not its
-    /// user's.
+    /// The same for a daemon that cannot remove its socket because another user owns the
+    /// directory.
     #[must_use]
     pub fn stop_keeping_socket(self) -> Output {
         self.signal(Signal::TERM);
@@ -168,7 +167,7 @@ impl Daemon {
         output
     }
 
-    /// Everything until its end, which must come within the deadline.
+    /// Collects the output until the daemon ends, which must happen within the deadline.
     #[must_use]
     pub fn finish(mut self) -> Output {
         collect(&mut self.child, &self.stdout, &self.stderr)
@@ -177,7 +176,7 @@ impl Daemon {
 
 impl Drop for Daemon {
     fn drop(&mut self) {
-        // Both fail if it has ended, which is as good.
+        // Both calls fail if the daemon has been reaped.
         let _ended = self.child.kill();
         let _reaped = self.child.wait();
     }

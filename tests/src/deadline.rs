@@ -1,26 +1,25 @@
-//! Patience with an end: generous, because it only costs time when something
-//! is broken.
+//! Deadlines. They are generous, because a long one costs time only if a test fails.
 
 use std::time::{Duration, Instant};
 
 use crate::scale;
 
-/// How long anything may take that takes milliseconds when all is well.
+/// Limit for operations that normally take milliseconds.
 pub const DEADLINE: Duration = Duration::from_secs(30);
 
-/// How many times as long in a machine that is emulated: a crowd takes most of a
-/// minute to come up in User Mode Linux.
+/// Factor for emulated machines: a crowd of processes takes most of a minute to start in User
+/// Mode Linux.
 const EMULATED: u32 = 8;
 
-/// Between two looks at something that tells nobody when it changes.
-const LOOK_EVERY: Duration = Duration::from_millis(1);
+/// Interval for polling a state that has no notification.
+const POLL_INTERVAL: Duration = Duration::from_millis(1);
 
-/// A moment after which a test has failed.
+/// The moment at which a test fails.
 #[derive(Clone, Copy, Debug)]
 pub struct Deadline(Instant);
 
 impl Deadline {
-    /// [`DEADLINE`] from now; more where a machine is emulated.
+    /// [`DEADLINE`] from now, and later on an emulated machine.
     #[must_use]
     pub fn start() -> Self {
         let times = if scale::is_emulated() { EMULATED } else { 1 };
@@ -33,14 +32,14 @@ impl Deadline {
         Self(Instant::now() + patience)
     }
 
-    /// Zero once it has passed.
+    /// The time left; zero after the deadline.
     #[must_use]
     pub fn left(&self) -> Duration {
         self.0.saturating_duration_since(Instant::now())
     }
 
-    /// Returns when `is_true`, or panics. For states that have no event; where
-    /// there is one, wait for it.
+    /// Polls until `is_true`, or panics at the deadline. Only for states without an event to
+    /// wait for.
     pub fn until(&self, what: &str, mut is_true: impl FnMut() -> bool) {
         while !is_true() {
             assert!(!self.left().is_zero(), "not within the deadline: {what}");
@@ -48,8 +47,8 @@ impl Deadline {
         }
     }
 
-    /// Until the next look.
+    /// Sleeps until the next poll.
     pub(crate) fn pause(&self) {
-        std::thread::park_timeout(LOOK_EVERY.min(self.left()));
+        std::thread::park_timeout(POLL_INTERVAL.min(self.left()));
     }
 }

@@ -1,4 +1,4 @@
-//! What the daemon says of its own API: its answers are held against it.
+//! The daemon's OpenAPI document, which its responses are validated against.
 
 use jsonschema::Validator;
 use serde_json::{Value, json};
@@ -9,18 +9,18 @@ use crate::{Daemon, http::Answer};
 #[derive(Debug)]
 pub struct Document(pub Value);
 
-/// Types of media whose schema is that of one line.
+/// Media type of JSON lines; its schema describes one line.
 const LINES: &str = "application/x-ndjson";
 
 impl Document {
-    /// The one that a daemon serves.
+    /// The document that a daemon serves.
     #[must_use]
     pub fn of(daemon: &Daemon) -> Self {
         Self(daemon.get("/v1/openapi.json").json())
     }
 
-    /// The body of an answer, which must be documented: status, type of media and
-    /// schema. `path` is written as in the document. Lines become an array.
+    /// Validates a response and returns its body; JSON lines become an array. The document
+    /// must have its status, its media type and its schema. `path` is a key of the document.
     #[must_use]
     pub fn checked(&self, method: &str, path: &str, answer: Answer) -> Value {
         let status = answer.status;
@@ -47,7 +47,7 @@ impl Document {
         body
     }
 
-    /// Whether the document would let this be sent.
+    /// Whether the document allows this request body.
     #[must_use]
     pub fn allows(&self, body: &Value) -> bool {
         let schema = json!({"$ref": "#/components/schemas/Request"});
@@ -60,7 +60,7 @@ impl Document {
         let schema = &content[media_type]["schema"];
         assert!(
             schema.is_object(),
-            "{method} {path}: {status} as {media_type} is undocumented"
+            "{method} {path}: {status} as {media_type} is not documented"
         );
         self.compiled(schema.clone())
     }

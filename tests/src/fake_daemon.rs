@@ -70,7 +70,7 @@ impl FakeDaemon {
                 thread::spawn(move || script(&mut Connection(BufReader::new(stream))));
             }
         });
-        told.recv().expect("it listens");
+        told.recv().expect("the thread listens");
         Self { directory, is_over }
     }
 

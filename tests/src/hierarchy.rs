@@ -17,7 +17,7 @@ fn find_mount(controller: Option<&str>) -> Option<Mount> {
         None => mount.is_v2,
         Some(controller) => mount.has_controller(controller),
     };
-    let mut mounts = mounts().expect("there is a /proc").into_iter();
+    let mut mounts = mounts().expect("/proc is mounted").into_iter();
     mounts.find(|mount| mount.root == "/" && is_it(mount))
 }
 

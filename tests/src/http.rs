@@ -40,7 +40,9 @@ pub fn send(socket: &Path, method: &str, target: &str, body: Option<&Value>) -> 
         body.len()
     );
     let mut stream = connect(socket).expect("a daemon listens");
-    stream.write_all(request.as_bytes()).expect("it reads");
+    stream
+        .write_all(request.as_bytes())
+        .expect("the daemon reads");
     Answer::read(stream).unwrap_or_else(|| panic!("no answer to {method} {target}"))
 }
 

@@ -17,7 +17,7 @@ use crate::requirements::not_tested;
 #[must_use]
 pub fn has_pidfd_inodes() -> bool {
     let number = |pid| {
-        let pidfd = pidfd_open(pid, PidfdFlags::empty()).expect("it lives");
+        let pidfd = pidfd_open(pid, PidfdFlags::empty()).expect("the process lives");
         fstat(pidfd).expect("it is open").st_ino
     };
     number(getpid()) != number(Pid::INIT)
@@ -96,7 +96,7 @@ pub fn tasks_leave_cgroup_late() -> bool {
 }
 
 fn has_function(name: &str) -> bool {
-    let symbols = fs::read_to_string("/proc/kallsyms").expect("there is a /proc");
+    let symbols = fs::read_to_string("/proc/kallsyms").expect("/proc is mounted");
     symbols
         .lines()
         .filter_map(|line| line.split(' ').nth(2))

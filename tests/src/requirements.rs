@@ -1,7 +1,7 @@
-//! What a test cannot be judged by where it runs, found out by looking.
+//! Requirements of tests, checked on the running machine.
 //!
-//! Such a test fails, everywhere, and says `NOT APPLICABLE` with the reason: `cargo
-//! xtask test` and `cargo xtask vm` tell these from the others.
+//! A test whose requirement is missing fails and prints `NOT APPLICABLE` with the reason.
+//! `cargo xtask test` and `cargo xtask vm` recognise the line.
 
 use std::{
     fs,
@@ -10,49 +10,49 @@ use std::{
     process::Command,
 };
 
-/// Ends a test that has no meaning here, and says so at once: the harness would at the
-/// end of all.
+/// Fails the test as not applicable, and prints the reason at once: the harness prints the
+/// output of failed tests only after the last test.
 ///
 /// # Panics
 ///
 /// Always.
-pub fn inapplicable(why: &str) -> ! {
-    let why = format!("NOT APPLICABLE: {why}");
-    say_past_the_harness(&format!("{why}\n"));
-    panic!("{why}")
+pub fn inapplicable(reason: &str) -> ! {
+    let reason = format!("NOT APPLICABLE: {reason}");
+    print_uncaptured(&format!("{reason}\n"));
+    panic!("{reason}")
 }
 
-/// A program that is not this project's; ends a test that cannot have it.
+/// A program that another project provides; ends the test if it is missing.
 ///
 /// # Panics
 ///
-/// Where it is neither installed nor unpacked.
+/// If the program is neither installed nor unpacked.
 #[must_use]
 pub fn tool(program: &str) -> Command {
     if Command::new(program).arg("--version").output().is_err() {
         inapplicable(&format!(
-            "there is no {program} here: `cargo xtask setup` unpacks it"
+            "{program} is not installed: `cargo xtask setup` unpacks it"
         ));
     }
     Command::new(program)
 }
 
-/// Says that a part of a test is left out here: it must not look as if it had passed.
+/// Prints that a part of a test is skipped, so that the part does not look as if it had passed.
 pub fn not_tested(what: &str) {
-    say_past_the_harness(&format!("\nNOT TESTED: {what}\n"));
+    print_uncaptured(&format!("\nNOT TESTED: {what}\n"));
 }
 
-/// The harness shows only what failing tests say, when all have run.
-fn say_past_the_harness(text: &str) {
-    // Whoever closed stderr does not want to know.
-    let _unsaid = io::stderr().write_all(text.as_bytes());
+/// Writes to stderr directly: the harness captures `eprintln!` and prints it only for failed
+/// tests, after all tests have run.
+fn print_uncaptured(text: &str) {
+    // A closed stderr is no reason to fail.
+    let _written = io::stderr().write_all(text.as_bytes());
 }
 
-/// Whether a container may have a root of its own. It gets one by moving the
-/// root away, which the file system that a kernel begins with forbids.
-pub(crate) fn can_move_the_root() -> bool {
-    let mounts = fs::read_to_string("/proc/self/mountinfo").expect("there is a /proc");
-    // Only the first mount of all is mounted on itself.
+/// Whether `pivot_root` works, which containers need. It does not on the initramfs.
+pub(crate) fn can_pivot_root() -> bool {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").expect("/proc is mounted");
+    // Only the initial root mount is its own parent.
     let is_first = |line: &str| {
         let mut numbers = line.split(' ').take(2);
         line.contains(" / / ") && numbers.next() == numbers.next()
@@ -60,29 +60,27 @@ pub(crate) fn can_move_the_root() -> bool {
     !mounts.lines().any(is_first)
 }
 
-/// Whether the backend `bpf` can be had by whoever has every privilege: the kernel
-/// can tell of what happens in it (the directory is there whether or not something
-/// is mounted on it), and is not locked down.
+/// Whether root can use the backend `bpf`: the kernel has tracing (the directory exists even
+/// if nothing is mounted on it) and is not locked down.
 #[must_use]
 pub fn has_bpf() -> bool {
     Path::new("/sys/kernel/tracing").is_dir() && !is_locked_down()
 }
 
-/// Whether nobody may read the kernel's memory.
+/// Whether lockdown forbids every process to read kernel memory.
 #[must_use]
 pub fn is_locked_down() -> bool {
     let lockdown = fs::read_to_string("/sys/kernel/security/lockdown");
     lockdown.is_ok_and(|modes| modes.contains("[confidentiality]"))
 }
 
-/// The backend that serves whoever has every privilege.
+/// The best backend that root can use.
 #[must_use]
 pub fn best_backend() -> &'static str {
     if has_bpf() { "bpf" } else { "pidfd" }
 }
 
-/// The backend that serves whoever asks for `wanted` and for no other, and has
-/// every privilege.
+/// The backend that root can use in place of `wanted`.
 #[must_use]
 pub fn available_backend(wanted: &'static str) -> &'static str {
     if wanted == "bpf" {
@@ -92,52 +90,53 @@ pub fn available_backend(wanted: &'static str) -> &'static str {
     }
 }
 
-/// Ends a test of what only `bpf` can do where it cannot be had.
+/// Ends a test that needs the backend `bpf` if the kernel does not offer it.
 ///
 /// # Panics
 ///
-/// There.
+/// If the kernel does not offer it.
 pub fn require_bpf() {
     if !has_bpf() {
         inapplicable("the kernel has no tracing, or is locked down");
     }
 }
 
-/// Whether this is User Mode Linux. Its `wchan` names any function, and its 6.12
-/// panics when a fork is killed (`flush_tlb_mm` of what `dup_mmap` left half done).
+/// Whether the kernel is User Mode Linux. Its `wchan` names arbitrary functions, and version
+/// 6.12 panics when a process is killed in `fork` (`flush_tlb_mm` after an incomplete
+/// `dup_mmap`).
 #[must_use]
 pub fn is_uml() -> bool {
     let cpu = fs::read_to_string("/proc/cpuinfo");
     cpu.is_ok_and(|cpu| cpu.contains("User Mode Linux"))
 }
 
-/// Ends a test that kills whoever forks where that is the end of the machine.
+/// Ends a test that kills forking processes if the kernel panics then.
 ///
 /// # Panics
 ///
-/// There.
+/// If the kernel panics.
 pub fn require_killable_forks() {
     if is_uml() {
         inapplicable("the kernel panics when a fork is killed");
     }
 }
 
-/// A file of the checkout that these tests were built from.
+/// A file of the checkout that the tests were built from.
 ///
 /// # Panics
 ///
-/// On a machine that was given the programs alone: what is in the checkout is the
-/// same wherever it is looked at.
+/// On a machine that has only the programs, such as a virtual machine: files of the checkout
+/// need not be tested there.
 #[must_use]
 pub fn checkout_file(name: &str) -> PathBuf {
     let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     if !checkout.is_dir() {
-        inapplicable("there is no checkout here");
+        inapplicable("this machine has no checkout");
     }
     checkout.join(name)
 }
 
-/// Whether the kernel describes its own types.
+/// Whether the kernel has BTF.
 #[must_use]
 pub fn has_btf() -> bool {
     Path::new("/sys/kernel/btf/vmlinux").exists()

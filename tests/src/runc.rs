@@ -48,7 +48,7 @@ impl Runc {
     }
 
     fn start(name: String, script: &str, pids: Pids) -> Self {
-        if !requirements::can_move_the_root() {
+        if !requirements::can_pivot_root() {
             requirements::inapplicable(
                 "no container can leave the initramfs: pivot_root is refused",
             );

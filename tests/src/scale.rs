@@ -1,28 +1,26 @@
-//! How often a test that gains by repetition repeats itself.
+//! Number of repetitions of a test, for a full run and for emulated machines.
 
-/// Times for `cargo xtask test --full`.
+/// Factor for `cargo xtask test --full`.
 const FULL: usize = 5;
 
-/// What is left of the rounds in a machine that is emulated.
-const SMALL: usize = 20;
+/// Divisor for emulated machines.
+const EMULATED: usize = 20;
 
-/// `rounds`, or several times as many in a full run; a twentieth where every step
-/// takes long.
+/// `rounds`; five times as many in a full run, a twentieth on an emulated machine.
 #[must_use]
 pub fn rounds(rounds: usize) -> usize {
     few_or(rounds, rounds * FULL)
 }
 
-/// `few`, or `full` in a full run; a twentieth of the few where every step takes
-/// long.
+/// `few`; `full` in a full run, a twentieth of `few` on an emulated machine.
 #[must_use]
 #[expect(
     clippy::disallowed_methods,
-    reason = "cargo leaves only the environment to tell a test its extent"
+    reason = "cargo passes options to tests only in the environment"
 )]
 pub fn few_or(few: usize, full: usize) -> usize {
     if is_emulated() {
-        return few.div_ceil(SMALL);
+        return few.div_ceil(EMULATED);
     }
     match std::env::var_os("PROBE_TEST_FULL") {
         Some(_) => full,
@@ -30,24 +28,24 @@ pub fn few_or(few: usize, full: usize) -> usize {
     }
 }
 
-/// How far to step where every single step is tried: in a machine that is
-/// emulated all of them would take minutes.
+/// Step width of tests that try every step: on an emulated machine all steps would take
+/// minutes.
 #[must_use]
 pub fn stride() -> usize {
     emulated_or(21, 1)
 }
 
-/// `small` in a machine that is emulated, else `usual`.
+/// `emulated` on an emulated machine, otherwise `usual`.
 #[must_use]
-pub fn emulated_or(small: usize, usual: usize) -> usize {
-    if is_emulated() { small } else { usual }
+pub fn emulated_or(emulated: usize, usual: usize) -> usize {
+    if is_emulated() { emulated } else { usual }
 }
 
-/// Whether this is a machine that is emulated, where nothing is fast.
+/// Whether the machine is emulated, and therefore slow.
 #[must_use]
 #[expect(
     clippy::disallowed_methods,
-    reason = "the environment is all that pid 1 of such a machine can pass on"
+    reason = "pid 1 of the virtual machine passes it in the environment"
 )]
 pub fn is_emulated() -> bool {
     std::env::var_os("PROBE_TEST_SMALL").is_some()

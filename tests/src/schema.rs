@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn every_line_type_has_a_sample_that_fits() {
+    fn every_line_type_has_a_valid_sample() {
         let mut types: Vec<_> = samples()
             .iter()
             .map(|line| {
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_lacks_a_field_is_refused_at_every_depth() {
+    fn a_line_without_a_required_field_is_refused_at_every_depth() {
         for sample in samples() {
             for path in objects(&sample) {
                 let object = sample.pointer(&path).and_then(Value::as_object);
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn a_field_of_the_wrong_kind_is_refused() {
+    fn a_field_with_an_invalid_value_is_refused() {
         let faults = [
             ("/schema", json!(2)),
             ("/type", json!("exits")),
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sender_is_named_where_a_process_sent_the_signal_and_only_there() {
+    fn a_sender_is_required_only_for_signals_that_a_process_sent() {
         let mut nameless = exit();
         nameless["killed_by"]["pid"] = json!(null);
         assert!(violation(&nameless).is_some());
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_be_unknown_may_be_null() {
+    fn unknown_values_may_be_null() {
         let nullable = [
             "ppid",
             "uid",

@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn a_normal_exit_names_nobody() {
+    fn a_normal_exit_has_no_killer() {
         let status = Some(ExitStatus::from_wait_status(0x0900));
         assert_eq!(killed_by(status, true, None, DEAD), None);
     }

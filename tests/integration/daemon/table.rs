@@ -9,7 +9,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use super::text;
-use crate::skipped_exits::while_maps_are_written;
+use crate::skipped_programs::while_maps_are_written;
 
 /// A cgroup that is a container by its name, as the docker of a systemd machine
 /// makes it.

@@ -26,7 +26,7 @@ fn assert_condition(args: &[&str], passing: &[&[&str]], others: &[&[&str]]) {
 
 #[test]
 #[ignore = "needs root"]
-fn failed_means_not_exit_0() {
+fn the_failed_filter_rejects_exit_code_0() {
     assert_condition(
         &["--failed"],
         &[&["exit", "1"], &["signal", "9"], &["exit", "255"]],
@@ -36,7 +36,7 @@ fn failed_means_not_exit_0() {
 
 #[test]
 #[ignore = "needs root"]
-fn signaled_means_ended_by_a_signal() {
+fn the_signaled_filter_accepts_only_signals() {
     assert_condition(
         &["--signaled"],
         &[&["signal", "15"], &["signal", "9"]],
@@ -46,7 +46,7 @@ fn signaled_means_ended_by_a_signal() {
 
 #[test]
 #[ignore = "needs root"]
-fn conditions_must_hold_together() {
+fn several_conditions_must_all_hold() {
     assert_condition(
         &[
             "--failed",
@@ -65,7 +65,7 @@ fn conditions_must_hold_together() {
 
 #[test]
 #[ignore = "needs root"]
-fn oom_lets_no_other_kill_through() {
+fn the_oom_filter_rejects_other_kills() {
     let cgroup = Cgroup::with_memory(16 << 20, "oom");
     let trace = Probe::trace(&["--oom", "--cgroup", cgroup.path()]);
     die(&["signal", "9"], &cgroup);
@@ -79,7 +79,7 @@ fn oom_lets_no_other_kill_through() {
 
 #[test]
 #[ignore = "needs root"]
-fn uids_add_up_in_the_kernel_or_outside() {
+fn exits_of_several_uids_are_traced() {
     let cgroup = Cgroup::v2("uid");
     let as_user = |uid: &str| die(&["as", uid, "exit", "0"], &cgroup);
     let trace = Probe::trace(&["--cgroup", cgroup.path(), "--uid", "1001"]);
@@ -97,7 +97,7 @@ fn uids_add_up_in_the_kernel_or_outside() {
 
 #[test]
 #[ignore = "needs root"]
-fn ages_are_bounded_on_both_sides() {
+fn exits_are_filtered_by_minimum_and_maximum_age() {
     for cgroup in [Cgroup::v2("age"), Cgroup::v1("pids", "age")] {
         let mut old = [(); 2].map(|()| Victim::spawn(&["exit", "0"], Some(&cgroup)));
         let born = std::time::Instant::now();

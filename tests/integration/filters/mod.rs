@@ -36,7 +36,7 @@ fn seen_in_the_end(trace: Probe, least: u64) -> Finished {
 
 #[test]
 #[ignore = "needs root"]
-fn a_v2_cgroup_is_traced_with_what_is_made_below_it_later() {
+fn a_v2_cgroup_is_traced_with_cgroups_made_below_it_later() {
     let wanted = Cgroup::v2("wanted");
     let before = wanted.sub("before");
     let other = Cgroup::v2("other");
@@ -55,7 +55,7 @@ fn a_v2_cgroup_is_traced_with_what_is_made_below_it_later() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_cgroup_whose_name_begins_alike_is_another_one() {
+fn a_cgroup_whose_name_has_the_target_as_prefix_is_not_traced() {
     let parent = Cgroup::v2("names");
     let (wanted, other) = (parent.sub("a"), parent.sub("ab"));
     let trace = Probe::trace(&["--cgroup", wanted.path()]);
@@ -73,7 +73,7 @@ fn a_cgroup_whose_name_begins_alike_is_another_one() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_cgroup_may_be_named_in_every_way_that_the_help_says() {
+fn every_form_of_a_cgroup_name_in_the_help_is_accepted() {
     let cgroup = Cgroup::v2("names");
     let bare = cgroup.name().trim_start_matches('/');
     let slash = format!("{}/", cgroup.path());
@@ -97,7 +97,7 @@ fn a_cgroup_may_be_named_in_every_way_that_the_help_says() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_v1_cgroup_is_traced_also_where_the_record_names_another_hierarchy() {
+fn a_v1_cgroup_is_traced_when_the_record_names_the_v2_cgroup() {
     let (v2, freezer) = (Cgroup::v2("both"), Cgroup::v1("freezer", "both"));
     let below = freezer.sub("below");
     let trace = Probe::trace(&["--cgroup", freezer.path()]);
@@ -116,7 +116,7 @@ fn a_v1_cgroup_is_traced_also_where_the_record_names_another_hierarchy() {
 
 #[test]
 #[ignore = "needs root"]
-fn several_cgroups_add_up_in_the_kernel_and_beyond_its_slots() {
+fn exits_of_several_cgroups_are_traced_beyond_the_slots_of_the_kernel() {
     let other = Cgroup::v2("other");
     // More than the kernel half has slots for: then it is tested outside.
     for count in [2, 70] {
@@ -139,7 +139,7 @@ fn several_cgroups_add_up_in_the_kernel_and_beyond_its_slots() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_v2_and_a_v1_cgroup_add_up() {
+fn exits_of_a_v2_or_a_v1_cgroup_are_traced() {
     let (v2, v1, other) = (
         Cgroup::v2("sum"),
         Cgroup::v1("pids", "sum"),
@@ -175,7 +175,7 @@ fn cgroups_of_two_v1_hierarchies_are_refused() {
 
 #[test]
 #[ignore = "needs root"]
-fn pids_add_up() {
+fn exits_of_several_pids_are_traced() {
     let cgroup = Cgroup::v2("pids");
     let mut victims = [(); 3].map(|()| Victim::spawn(&["exit", "0"], Some(&cgroup)));
     let wanted = [victims[0].pid(), victims[2].pid()];
@@ -192,7 +192,7 @@ fn pids_add_up() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_cgroup_and_a_pid_add_up() {
+fn exits_of_a_cgroup_or_a_pid_are_traced() {
     for cgroup in [Cgroup::v2("wanted"), Cgroup::v1("pids", "wanted")] {
         let other = Cgroup::v2("other");
         let mut by_pid = Victim::spawn(&["exit", "0"], Some(&other));
@@ -208,7 +208,7 @@ fn a_cgroup_and_a_pid_add_up() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_name_is_matched_by_any_of_several_globs() {
+fn any_of_several_globs_matches_a_name() {
     let cgroup = Cgroup::v2("comm");
     let below = |args: &[&str]| Probe::trace(&[&["--cgroup", cgroup.path()], args].concat());
     let trace = below(&["--comm", "no-such", "--comm", "v?ct[i]*"]);
@@ -229,7 +229,7 @@ fn a_name_is_matched_by_any_of_several_globs() {
 
 #[test]
 #[ignore = "needs root"]
-fn threads_are_shown_only_if_asked_for() {
+fn threads_are_reported_only_if_requested() {
     let cgroup = Cgroup::v2("threads");
     for threads in [false, true] {
         let mut crowd = Victim::spawn_as("crowd", &["1", "4", "0"], Some(&cgroup));

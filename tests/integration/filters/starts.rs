@@ -19,7 +19,7 @@ fn starts_below(told: &Finished, parent: u32) -> Vec<&str> {
 
 #[test]
 #[ignore = "needs root"]
-fn starts_are_shown_with_their_arguments_and_only_if_asked_for() {
+fn starts_are_reported_with_their_arguments_only_if_requested() {
     let cgroup = Cgroup::v2("starts");
     let args = ["--cgroup", cgroup.path()];
     let (without, with) = (
@@ -58,7 +58,7 @@ fn shell_in(cgroup: &Cgroup, script: &str) -> Victim {
 
 #[test]
 #[ignore = "needs root"]
-fn starts_are_limited_by_target_name_and_uid_but_not_by_how_things_end() {
+fn starts_are_filtered_by_target_name_and_uid_only() {
     let (cgroup, other) = (Cgroup::v2("starts"), Cgroup::v2("not"));
     let script = "sh -c 'exit 0'; :";
     let trace =
@@ -89,7 +89,7 @@ fn starts_are_limited_by_target_name_and_uid_but_not_by_how_things_end() {
 
 #[test]
 #[ignore = "needs root"]
-fn starts_in_a_v1_cgroup_are_shown() {
+fn starts_in_a_v1_cgroup_are_reported() {
     let cgroup = Cgroup::v1("pids", "starts");
     let trace = Probe::trace(&["--starts", "--cgroup", cgroup.path()]);
     let mut shell = shell_in(&cgroup, "sh -c 'exit 0'; :");

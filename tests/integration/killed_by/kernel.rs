@@ -7,7 +7,7 @@ use super::{by, by_no_process, send};
 
 #[test]
 #[ignore = "needs root"]
-fn timers_and_the_kernel_name_no_stranger() {
+fn signals_of_timers_and_of_the_kernel_have_no_sender() {
     let mut trial = TracedCgroup::new("kernel");
     let directory = tempfile::tempdir().expect("a place for a file");
     let file = directory.path().join("file");
@@ -45,7 +45,7 @@ fn timers_and_the_kernel_name_no_stranger() {
 
 #[test]
 #[ignore = "needs root"]
-fn what_a_terminal_sends_comes_from_the_kernel() {
+fn signals_of_a_terminal_come_from_the_kernel() {
     let mut trial = TracedCgroup::new("terminal");
     for (end, signal) in [("interrupt", "SIGINT"), ("hang-up", "SIGHUP")] {
         let judged = trial.judge(&["terminal", end, "pause"]);
@@ -56,7 +56,7 @@ fn what_a_terminal_sends_comes_from_the_kernel() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_parent_death_signal_says_what_it_is() {
+fn a_parent_death_signal_has_its_cause() {
     let mut trial = TracedCgroup::new("orphan");
     for (number, name) in [("9", "SIGKILL"), ("15", "SIGTERM")] {
         let judged = trial.judge(&["parent-dies", number, "pause"]);
@@ -67,7 +67,7 @@ fn a_parent_death_signal_says_what_it_is() {
 
 #[test]
 #[ignore = "needs root"]
-fn teardown_of_a_pid_namespace_says_what_it_is() {
+fn the_teardown_of_a_pid_namespace_has_its_cause() {
     let mut trial = TracedCgroup::new("teardown");
     let judged = trial.judge(&["pid-namespace", "siblings", "3", "exit", "4"]);
     let namespace = &judged.exit["ns"]["pid_ns"];
@@ -86,7 +86,7 @@ fn teardown_of_a_pid_namespace_says_what_it_is() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_killed_init_takes_its_namespace_with_it_and_only_init_has_a_killer() {
+fn only_the_init_of_a_killed_pid_namespace_has_a_killer() {
     let mut trial = TracedCgroup::new("init");
     let words = ["pid-namespace", "siblings", "2", "ready", "pause"];
     let mut parent = trial.start(&words);
@@ -110,7 +110,7 @@ fn a_killed_init_takes_its_namespace_with_it_and_only_init_has_a_killer() {
 
 /// Its pid in the innermost namespace.
 fn ns_pid(pid: u32) -> u32 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it is alive");
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("the process lives");
     let line = status.lines().find(|line| line.starts_with("NSpid:"));
     let last = line.and_then(|line| line.split_whitespace().last());
     last.and_then(|pid| pid.parse().ok()).expect("Linux 4.1")
@@ -118,7 +118,7 @@ fn ns_pid(pid: u32) -> u32 {
 
 #[test]
 #[ignore = "needs root"]
-fn a_death_without_a_signal_names_nobody() {
+fn an_exit_without_a_signal_has_no_killer() {
     let mut trial = TracedCgroup::new("strict");
     // Strict seccomp ends it as if by SIGKILL, but none is sent.
     let judged = trial.judge(&["parent", "fault", "strict"]);

@@ -34,6 +34,6 @@ fn send_to(how: &str, victim: &Victim, signal: &str) -> u32 {
 
 /// Name of the task that runs the test.
 fn own_comm() -> String {
-    let comm = std::fs::read_to_string("/proc/thread-self/comm").expect("there is a /proc");
+    let comm = std::fs::read_to_string("/proc/thread-self/comm").expect("/proc is mounted");
     comm.trim_end().to_owned()
 }

@@ -8,7 +8,7 @@ use super::{by, own_comm, send, send_to};
 
 #[test]
 #[ignore = "needs root"]
-fn each_way_to_send_names_the_sender() {
+fn each_way_to_send_a_signal_has_its_sender() {
     let mut trial = TracedCgroup::new("senders");
     for (how, via) in [
         ("kill", "kill"),
@@ -27,7 +27,7 @@ fn each_way_to_send_names_the_sender() {
 
 #[test]
 #[ignore = "needs root"]
-fn the_kill_command_is_named() {
+fn the_kill_command_is_the_killer() {
     let mut trial = TracedCgroup::new("command");
     let mut victim = trial.ready(&["ready", "pause"]);
     let kill = requirements::tool("kill")
@@ -41,7 +41,7 @@ fn the_kill_command_is_named() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_parent_that_kills_is_named() {
+fn a_parent_that_kills_is_the_killer() {
     let mut trial = TracedCgroup::new("parent");
     for (number, name) in [("9", "SIGKILL"), ("2", "SIGINT")] {
         let judged = trial.judge(&["named", "parent", "parent-kills", number, "pause"]);
@@ -52,7 +52,7 @@ fn a_parent_that_kills_is_named() {
 
 #[test]
 #[ignore = "needs root"]
-fn the_writer_of_cgroup_kill_is_named() {
+fn the_writer_of_cgroup_kill_is_the_killer() {
     let mut trial = TracedCgroup::new("writer");
     if !trial.cgroup.has_kill() {
         kernel::inapplicable("there is no cgroup.kill");
@@ -76,7 +76,7 @@ fn the_writer_of_cgroup_kill_is_named() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_sender_has_its_own_uid_and_name() {
+fn a_sender_is_reported_with_its_uid_and_name() {
     let mut trial = TracedCgroup::new("uid");
     let mut victim = trial.ready(&["as", "1234", "ready", "pause"]);
     let pid = victim.pid().to_string();
@@ -108,7 +108,7 @@ fn a_sender_has_its_own_uid_and_name() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_killer_in_another_pid_namespace_has_the_pid_that_we_see() {
+fn a_killer_in_another_pid_namespace_has_its_outer_pid() {
     let mut trial = TracedCgroup::new("inside");
     let judged = trial.judge(&["pid-namespace", "parent-kills", "9", "pause"]);
     let init = record::pid(&judged.exit);
@@ -120,7 +120,7 @@ fn a_killer_in_another_pid_namespace_has_the_pid_that_we_see() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_process_whose_leader_is_gone_names_its_killer() {
+fn a_process_without_its_leader_has_its_killer() {
     let mut trial = TracedCgroup::new("leaderless");
     let mut victim = trial.ready(&["leader-gone", "3", "ready", "pause"]);
     let sender = send_to("kill", &victim, "9");
@@ -130,7 +130,7 @@ fn a_process_whose_leader_is_gone_names_its_killer() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_process_that_was_killed_before_it_ran_names_its_killer() {
+fn a_process_killed_before_exec_has_its_killer() {
     let mut trial = TracedCgroup::new("held");
     let mut victim = Victim::spawn(&["exit", "0"], Some(&trial.cgroup));
     victim.signal(Signal::KILL);
@@ -141,7 +141,7 @@ fn a_process_that_was_killed_before_it_ran_names_its_killer() {
 
 #[test]
 #[ignore = "needs root"]
-fn what_a_process_does_to_itself_names_itself() {
+fn a_process_that_kills_itself_is_the_killer() {
     let mut trial = TracedCgroup::new("itself");
     let mut own: Vec<(&[&str], &str, &str)> = vec![
         (&["parent", "abort"], "SIGABRT", "tkill"),

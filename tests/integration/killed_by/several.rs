@@ -9,7 +9,7 @@ use super::{by, send_to};
 
 #[test]
 #[ignore = "needs root"]
-fn a_normal_exit_names_nobody() {
+fn a_normal_exit_has_no_killer() {
     let mut trial = TracedCgroup::new("normal");
     let judged = trial.judge(&["parent", "exit", "9"]);
     assert_eq!(judged.exit["killed_by"], Value::Null);
@@ -24,7 +24,7 @@ fn a_normal_exit_names_nobody() {
 
 #[test]
 #[ignore = "needs root"]
-fn an_ignored_signal_is_not_what_killed() {
+fn an_ignored_signal_is_not_the_killer() {
     let mut trial = TracedCgroup::new("ignored");
     let mut victim = trial.ready(&["ignoring", "15", "ready", "pause"]);
     let _first = send_to("kill", &victim, "15");
@@ -35,7 +35,7 @@ fn an_ignored_signal_is_not_what_killed() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_caught_signal_is_not_what_killed_later() {
+fn a_caught_signal_is_not_the_killer() {
     let mut trial = TracedCgroup::new("caught");
     let mut victim = trial.ready(&["catching", "15", "ready", "pause"]);
     let _first = send_to("kill", &victim, "15");
@@ -64,7 +64,7 @@ fn a_caught_signal_is_not_what_killed_later() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_blocked_signal_that_kills_later_names_its_sender() {
+fn a_blocked_signal_that_kills_later_has_its_sender() {
     let mut trial = TracedCgroup::new("blocked");
     let words = [
         "blocking",
@@ -92,7 +92,7 @@ fn a_blocked_signal_that_kills_later_names_its_sender() {
 
 #[test]
 #[ignore = "needs root"]
-fn of_two_that_kill_the_one_whose_signal_it_was_is_named() {
+fn the_sender_of_the_fatal_one_of_two_signals_is_the_killer() {
     let mut trial = TracedCgroup::new("twice");
     // Frozen by v1 it cannot die before both have been sent.
     let freezer = Cgroup::v1("freezer", "twice");
@@ -129,9 +129,9 @@ fn of_two_that_kill_the_one_whose_signal_it_was_is_named() {
 }
 
 fn all_sleep(pid: u32) -> bool {
-    let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("it lives");
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("the process lives");
     let mut states = tasks.map(|task| {
-        let tid = task.expect("it lives").file_name();
+        let tid = task.expect("the process lives").file_name();
         state(tid.to_str()?.parse().ok()?)
     });
     states.all(|state| state == Some('S'))
@@ -139,7 +139,7 @@ fn all_sleep(pid: u32) -> bool {
 
 #[test]
 #[ignore = "needs root"]
-fn of_two_queued_real_time_signals_one_is_named() {
+fn one_of_two_queued_real_time_signals_is_the_killer() {
     let mut trial = TracedCgroup::new("queued");
     let words = [
         "blocking",
@@ -164,7 +164,7 @@ fn of_two_queued_real_time_signals_one_is_named() {
 
 #[test]
 #[ignore = "needs root"]
-fn of_two_that_kill_at_once_one_is_named() {
+fn one_of_two_simultaneous_killers_is_the_killer() {
     let mut trial = TracedCgroup::new("at-once");
     for _ in 0..50 {
         let mut victim = trial.ready(&["threads", "3", "ready", "pause"]);

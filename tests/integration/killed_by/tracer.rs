@@ -7,7 +7,7 @@ use super::by_no_process;
 
 #[test]
 #[ignore = "needs root"]
-fn a_tracer_that_kills_is_named() {
+fn a_tracer_that_kills_is_the_killer() {
     let mut trial = TracedCgroup::new("tracer");
     let judged = trial.judge(&["tracer-kills", "pause"]);
     let tracer = u32::try_from(record::number(&judged.report, "parent")).expect("a pid");
@@ -18,7 +18,7 @@ fn a_tracer_that_kills_is_named() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_tracer_that_leaves_kills_by_the_kernel() {
+fn a_tracee_killed_at_the_exit_of_its_tracer_is_killed_by_the_kernel() {
     let mut trial = TracedCgroup::new("tracer-exits");
     let judged = trial.judge(&["tracer-exits", "pause"]);
     let expected = by_no_process("SIGKILL", "kernel", None);
@@ -27,7 +27,7 @@ fn a_tracer_that_leaves_kills_by_the_kernel() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_signal_that_a_tracer_swapped_in_names_no_stranger() {
+fn a_signal_injected_by_a_tracer_has_no_killer() {
     let mut trial = TracedCgroup::new("tracer-swaps");
     let judged = trial.judge(&["tracer-swaps", "15", "signal", "10"]);
     assert_eq!(record::wait_status(&judged.exit), 15);

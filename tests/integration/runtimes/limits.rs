@@ -144,14 +144,14 @@ fn both(program: &'static str, place: impl Fn() -> Place) {
 
 #[test]
 #[ignore = "needs root"]
-fn a_container_of_runc_with_a_limit_dies_of_what_it_is_told_to_have_died_of() {
+fn oom_kill_and_probe_kill_in_a_runc_container_are_reported() {
     both("runc", Place::default);
 }
 
 /// crun knows the memory controller of v2 alone, which not every machine has.
 #[test]
 #[ignore = "needs root"]
-fn a_container_of_crun_with_a_limit_dies_of_what_it_is_told_to_have_died_of() {
+fn oom_kill_and_probe_kill_in_a_crun_container_are_reported() {
     let Some(view) = PureV2::new() else {
         return cannot("crun", "no mount namespace with cgroup v2 alone");
     };

@@ -134,13 +134,13 @@ fn runc_deletes_a_container_right_after_the_verdict() {
 /// until the others are dead.
 #[test]
 #[ignore = "needs root"]
-fn runc_deletes_a_container_in_the_pid_namespace_of_the_host() {
+fn runc_deletes_a_container_in_the_host_pid_namespace_after_the_verdict() {
     with_runc(false, "runc-host");
 }
 
 #[test]
 #[ignore = "needs root"]
-fn crun_deletes_a_container_in_a_pure_v2_layout() {
+fn crun_deletes_a_container_after_the_verdict_with_v2_alone() {
     let Some(view) = PureV2::new() else {
         return cannot("crun", "no mount namespace with cgroup v2 alone");
     };

@@ -25,9 +25,9 @@ fn outcomes(verdict: &Value) -> Vec<&str> {
 
 #[test]
 #[ignore = "needs root"]
-fn who_lives_is_waited_for_and_never_hangs_a_timeout() {
+fn a_wait_for_a_live_process_ends_at_the_timeout() {
     let us = std::process::id().to_string();
-    let own = fs::read_to_string("/proc/self/cgroup").expect("there is a /proc");
+    let own = fs::read_to_string("/proc/self/cgroup").expect("/proc is mounted");
     assert!(own.contains("0::"), "v2 is mounted: {own}");
     let cgroup = Cgroup::v2("own");
     for pid in ["1", &us] {
@@ -52,11 +52,11 @@ fn who_lives_is_waited_for_and_never_hangs_a_timeout() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_thread_is_no_process_and_the_hint_names_its_process() {
+fn a_tid_of_a_thread_is_refused_with_its_process() {
     let mut crowd = Victim::spawn_as("crowd", &["1", "2", "0"], None);
     crowd.release();
     let pid = record::pid(&crowd.report()).to_string();
-    let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("it lives");
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("the process lives");
     let tid = tasks
         .filter_map(|task| task.ok()?.file_name().into_string().ok())
         .find(|tid| *tid != pid)
@@ -70,13 +70,13 @@ fn a_thread_is_no_process_and_the_hint_names_its_process() {
 
 #[test]
 #[ignore = "needs root"]
-fn an_inode_tells_a_process_from_another_with_its_pid() {
+fn a_pidfd_inode_distinguishes_processes_with_one_pid() {
     if !kernel::has_pidfd_inodes() {
         kernel::inapplicable("pidfds have no inode numbers of their own");
     }
     let mut victim = Victim::spawn(&["pause"], None);
     let number = i32::try_from(victim.pid()).ok().and_then(Pid::from_raw);
-    let pidfd = pidfd_open(number.expect("a pid"), PidfdFlags::empty()).expect("it lives");
+    let pidfd = pidfd_open(number.expect("a pid"), PidfdFlags::empty()).expect("the process lives");
     let inode = rustix::fs::fstat(&pidfd).expect("an open file").st_ino;
     let right = format!("{}:{inode}", victim.pid());
     let wrong = format!("{}:{}", victim.pid(), inode + 1);
@@ -98,7 +98,7 @@ fn an_inode_tells_a_process_from_another_with_its_pid() {
 
 #[test]
 #[ignore = "needs root"]
-fn what_is_gone_is_done_unless_it_must_exist() {
+fn a_target_that_is_gone_is_done_unless_it_must_exist() {
     let parent = Cgroup::v2("gone");
     let gone = format!("{}/gone", parent.path());
     let mut victim = Victim::spawn(&["pause"], None);
@@ -120,7 +120,7 @@ fn what_is_gone_is_done_unless_it_must_exist() {
 
 #[test]
 #[ignore = "needs root"]
-fn what_can_only_be_a_typo_is_no_such_target() {
+fn an_impossible_target_is_no_such_target() {
     let parent = Cgroup::v2("typo");
     let below = format!("{}/no/such", parent.path());
     let newline = format!("{}/a\nb/c", parent.path());
@@ -162,7 +162,7 @@ fn what_can_only_be_a_typo_is_no_such_target() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_path_with_a_newline_is_waited_for_and_told_in_one_line() {
+fn a_path_with_a_newline_is_printed_on_one_line() {
     let parent = Cgroup::v1("pids", "newline");
     // The kernel refuses one in the name of a cgroup; a name that is asked for
     // may have one all the same.
@@ -179,11 +179,12 @@ fn a_path_with_a_newline_is_waited_for_and_told_in_one_line() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_cgroup_that_may_not_be_read_is_not_permitted() {
+fn a_cgroup_that_the_user_may_not_read_is_refused() {
     for cgroup in [Cgroup::v2("closed"), Cgroup::v1("pids", "closed")] {
         let below = cgroup.sub("below");
         let _victim = Victim::spawn(&["pause"], Some(&below));
-        fs::set_permissions(cgroup.path(), fs::Permissions::from_mode(0o700)).expect("root may");
+        fs::set_permissions(cgroup.path(), fs::Permissions::from_mode(0o700))
+            .expect("root may do this");
         for path in [cgroup.path(), below.path()] {
             let args = ["wait", "--json", "-t", "0", "--cgroup", path];
             let output = probe_in(&mut conditions::without_privilege(&args));
@@ -204,10 +205,10 @@ fn the_root_of_every_hierarchy_is_refused() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_name_in_several_v1_hierarchies_must_be_told_apart() {
+fn a_cgroup_name_in_several_v1_hierarchies_needs_the_hierarchy() {
     let pids = Cgroup::v1("pids", "twice");
     let freezer = pids.path().replacen("/pids/", "/freezer/", 1);
-    fs::create_dir(&freezer).expect("root may");
+    fs::create_dir(&freezer).expect("root may do this");
     let output = wait(&["-t", "0", "--cgroup", pids.name()]);
     let chosen = wait(&["-t", "0", "--hierarchy", "pids", "--cgroup", pids.name()]);
     let unknown = wait(&["-t", "0", "--hierarchy", "x", "--cgroup", pids.name()]);
@@ -254,7 +255,7 @@ fn targets_of_several_kinds_are_waited_for_in_one_call() {
 
 #[test]
 #[ignore = "needs root"]
-fn enough_of_several_are_enough_and_the_others_are_told_as_not_done() {
+fn count_and_any_end_the_wait_with_the_others_not_done() {
     for backend in ["auto", "pidfd", "poll"] {
         let cgroups = [(); 3].map(|()| Cgroup::v2("any"));
         let _victims = [0, 1, 2].map(|it| Victim::spawn(&["pause"], Some(&cgroups[it])));

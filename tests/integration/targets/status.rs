@@ -49,7 +49,7 @@ fn the_status_of_a_signal_is_what_a_shell_shows() {
             // before the parent does.
             let has_bpf = backend != "pidfd" && requirements::has_bpf();
             let is_told = has_bpf || kernel::reports_status_by_pidfd();
-            let code = waiting.finish().code.expect("it exits");
+            let code = waiting.finish().code.expect("an exit code");
             let is_right = code == 128 + signal.as_raw();
             assert!(is_right || !is_told && code == 125, "{backend}: {code}");
         }
@@ -58,7 +58,7 @@ fn the_status_of_a_signal_is_what_a_shell_shows() {
 
 #[test]
 #[ignore = "needs root"]
-fn without_a_status_there_is_none_of_ours_that_could_be_taken_for_one() {
+fn an_unknown_status_has_its_own_exit_codes() {
     let victim = Victim::spawn(&["pause"], None);
     let pid = victim.pid().to_string();
     for timeout in ["0", "30ms"] {

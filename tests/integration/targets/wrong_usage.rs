@@ -5,7 +5,7 @@ use probe_tests::{Cgroup, requirements};
 use super::{NO_PID, wait};
 
 #[test]
-fn a_number_that_is_no_pid_is_wrong_usage() {
+fn an_invalid_pid_is_wrong_usage() {
     for pid in [
         "0",
         "-1",
@@ -29,7 +29,7 @@ fn a_number_that_is_no_pid_is_wrong_usage() {
 }
 
 #[test]
-fn a_duration_that_does_not_parse_is_wrong_usage() {
+fn an_invalid_duration_is_wrong_usage() {
     for duration in [
         "soon",
         "",
@@ -50,7 +50,7 @@ fn a_duration_that_does_not_parse_is_wrong_usage() {
 }
 
 #[test]
-fn what_makes_no_sense_together_is_wrong_usage() {
+fn conflicting_options_are_wrong_usage() {
     for (args, words) in [
         (&[][..], &["Usage"][..]),
         (&["--until", "gone", NO_PID], &["removed"]),
@@ -81,7 +81,7 @@ fn what_makes_no_sense_together_is_wrong_usage() {
 
 #[test]
 #[ignore = "needs root"]
-fn until_fits_the_kind_of_target() {
+fn until_is_checked_against_the_kind_of_target() {
     let cgroup = Cgroup::v2("until");
     let path = cgroup.path();
     for (args, words) in [
@@ -106,7 +106,7 @@ fn until_fits_the_kind_of_target() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_backend_that_nobody_serves_is_not_available() {
+fn a_backend_that_is_missing_is_not_available() {
     for backend in ["daemon", "bpf", "pidfd", "poll"] {
         let output = wait(&["--backend", backend, NO_PID]);
         match backend {

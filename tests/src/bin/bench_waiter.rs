@@ -142,5 +142,5 @@ fn monotonic_ns() -> Result<u64> {
 }
 
 fn say(line: &str) -> Result<()> {
-    writeln!(io::stdout().lock(), "{line}").context("nobody listens")
+    writeln!(io::stdout().lock(), "{line}").context("write to stdout")
 }

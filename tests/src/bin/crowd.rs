@@ -161,7 +161,7 @@ fn traced() {
 /// The kernel shows a group without its leader as a zombie.
 fn leaderless() {
     thread::spawn(|| {
-        let stat = || std::fs::read_to_string("/proc/self/stat").expect("our own");
+        let stat = || std::fs::read_to_string("/proc/self/stat").expect("our own cgroup");
         while !stat().contains(") Z ") {
             thread::yield_now();
         }

@@ -43,7 +43,7 @@ fn main() -> ExitCode {
         })
     };
     #[expect(clippy::zombie_processes, reason = "`trace` reaps it")]
-    let child = child.spawn().expect("it runs");
+    let child = child.spawn().expect("the process runs");
     end_like(trace(Pid::from_child(&child), stop))
 }
 

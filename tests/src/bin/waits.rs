@@ -88,12 +88,12 @@ fn arm(hub: &Hub, directory: &str) -> Wait {
 }
 
 fn events(directory: &str) -> String {
-    fs::read_to_string(format!("{directory}/cgroup.events")).expect("nobody removes it")
+    fs::read_to_string(format!("{directory}/cgroup.events")).expect("the cgroup exists")
 }
 
 fn descriptors() -> u64 {
     // Linux 6.2; before that the directory has to be counted.
-    match fs::metadata("/proc/self/fd").expect("there is a /proc") {
+    match fs::metadata("/proc/self/fd").expect("/proc is mounted") {
         counted if counted.size() > 0 => counted.size(),
         _ => fs::read_dir("/proc/self/fd").expect("ours").count() as u64,
     }

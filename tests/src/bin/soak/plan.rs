@@ -169,7 +169,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_trial_is_had_again_by_its_number() {
+    fn a_trial_is_repeated_by_its_number() {
         let text = |index| format!("{:?}", Plan::of(7, index));
         assert_eq!(text(3), text(3));
         assert_ne!(text(3), text(4));
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_waits_for_the_reaping_of_what_is_never_reaped() {
+    fn no_plan_waits_for_reaping_that_never_happens() {
         for plan in (0..2000).map(|index| Plan::of(2, index)) {
             assert!(plan.until != Until::Reaped || plan.reaping != Reaping::Never);
         }

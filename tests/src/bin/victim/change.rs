@@ -116,7 +116,7 @@ fn changed_signals(words: Words) -> Option<Words> {
 
 /// Orphans below it become its children.
 pub(crate) fn become_reaper() {
-    set_child_subreaper(rustix::process::Pid::from_raw(1)).expect("any process may");
+    set_child_subreaper(rustix::process::Pid::from_raw(1)).expect("every process may do this");
 }
 
 /// Memory that is really there, and never given back.

@@ -153,7 +153,7 @@ fn swarm(cgroup: &Path, processes: u32, tasks: u32) {
     }
     let kill = cgroup.join("cgroup.kill");
     if kill.exists() {
-        fs::write(kill, "1").expect("it is ours");
+        fs::write(kill, "1").expect("our own directory");
     } else {
         for pid in all {
             signal::kill(pid, libc::SIGKILL);

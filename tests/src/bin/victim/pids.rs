@@ -50,6 +50,6 @@ fn held_init() -> ! {
 
 /// Not until the harness is gone: the parent reads stdin.
 fn idle_while_parent_lives() -> ! {
-    set_parent_process_death_signal(Some(Signal::KILL)).expect("any process may");
+    set_parent_process_death_signal(Some(Signal::KILL)).expect("every process may do this");
     threads::idle();
 }

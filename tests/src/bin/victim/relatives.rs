@@ -59,7 +59,9 @@ impl Gate {
 
     /// Once for each time it is opened.
     pub(crate) fn pass(&mut self) {
-        self.0.read_exact(&mut [0]).expect("somebody opens it");
+        self.0
+            .read_exact(&mut [0])
+            .expect("a relative opens the gate");
     }
 }
 
@@ -126,7 +128,7 @@ fn parent_dies(signal: i32, rest: Words) -> ! {
         let mut gate = Gate::new();
         if process::fork().is_none() {
             let signal = Signal::from_named_raw(signal).expect("a signal with a name");
-            set_parent_process_death_signal(Some(signal)).expect("any process may");
+            set_parent_process_death_signal(Some(signal)).expect("every process may do this");
             gate.open();
             act_on(rest);
         }

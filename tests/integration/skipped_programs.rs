@@ -39,7 +39,7 @@ struct Tally {
 fn plan(cgroup: &Cgroup, hooks: &[Hook]) -> Plan {
     let mut filter = Filter::default().kernel_filter(STREAM_BYTES);
     filter.cgroup_slots = 1;
-    let directory = File::open(cgroup.path()).expect("our own");
+    let directory = File::open(cgroup.path()).expect("our own cgroup");
     Plan {
         hooks: hooks.to_vec(),
         filter,
@@ -121,7 +121,7 @@ fn say(what: &str, tally: &Tally) {
 /// The measurement of `docs/kernels.md`.
 #[test]
 #[ignore = "needs root"]
-fn every_exit_is_told_or_counted_as_skipped_whichever_hook_tells_it() {
+fn every_exit_program_reports_each_exit_or_counts_it_as_skipped() {
     let rounds = scale::rounds(3);
     for shape in [ExitShape::GroupDead, ExitShape::Live, ExitShape::Classic] {
         let program = shape.programs()[0];
@@ -148,7 +148,7 @@ fn every_exit_is_told_or_counted_as_skipped_whichever_hook_tells_it() {
 /// Nobody else writes to maps here.
 #[test]
 #[ignore = "needs root"]
-fn the_hook_that_is_taken_here_loses_no_exit() {
+fn the_selected_exit_program_skips_no_exit() {
     let tally = tally(scale::rounds(5), &Hook::EXITS, |_attached| {});
     say("the hook that is taken", &tally);
     assert_eq!((tally.told, tally.skipped), (tally.made, 0), "{tally:?}");

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 #[test]
 #[ignore = "needs root"]
-fn the_status_of_10000_random_deaths_is_what_waitpid_said() {
+fn the_status_of_10000_random_exits_is_what_waitpid_reports() {
     let all = scale::emulated_or(500, 10_000);
     let seed = random::seeded().u64(..).to_string();
     let trial = TracedCgroup::new("deaths");
@@ -48,7 +48,7 @@ fn the_status_of_10000_random_deaths_is_what_waitpid_said() {
 
 #[test]
 #[ignore = "needs root"]
-fn in_200_runs_of_150_processes_killed_at_once_none_is_missing_and_none_told_twice() {
+fn in_200_runs_of_150_processes_killed_at_once_each_is_reported_once() {
     const PROCESSES: usize = 150;
     let all_runs = scale::emulated_or(5, scale::rounds(200));
     let mut trial = TracedCgroup::new("swarm");
