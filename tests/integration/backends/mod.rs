@@ -1,5 +1,5 @@
-//! A backend is what it does, not what it says: judged by the system calls that
-//! the process makes, or does not survive.
+//! The backends, judged by their system calls: strace lists them, and seccomp denies them
+//! or kills the process.
 
 mod named;
 
@@ -9,30 +9,30 @@ use probe_tests::{Cgroup, Victim, Waiting, conditions, kernel, probe, probe_in, 
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-/// What only the backends above pidfd need.
+/// System calls of the backend `bpf` that `pidfd` does not need.
 const BPF: &str = "bpf,perf_event_open";
 
-/// What only the backends above poll need.
+/// System calls of the other backends that `poll` does not need.
 const ALL: &str = "bpf,perf_event_open,pidfd_open,inotify_init1,inotify_add_watch";
 
-/// What each backend may not do.
+/// System calls that each backend must not make.
 const FORBIDDEN: [(&str, &str); 2] = [("pidfd", BPF), ("poll", ALL)];
 
-/// Killed at the first of these calls.
+/// `probe` that is killed at the first of these system calls.
 fn deadly(calls: &str, args: &[&str]) -> Command {
     conditions::denied(calls, "KILL", args)
 }
 
-/// What is waited for, and how it is ended.
-enum Prey {
+/// A target of a wait, and the process to kill.
+enum Target {
     Cgroup(Cgroup, Victim),
     Process(Victim),
 }
 
-impl Prey {
+impl Target {
     /// One of each kind.
     fn all() -> [Self; 3] {
-        [Cgroup::v2("prey"), Cgroup::v1("pids", "prey")]
+        [Cgroup::v2("target"), Cgroup::v1("pids", "target")]
             .map(|cgroup| {
                 let victim = Victim::spawn(&["pause"], Some(&cgroup));
                 Self::Cgroup(cgroup, victim)
@@ -62,35 +62,35 @@ impl Prey {
     }
 }
 
-/// Waits under some condition for something that ends when the wait is armed.
-fn done(prey: Prey, more: &[&str], condition: impl Fn(&[&str]) -> Command) -> Value {
-    let [flag, name] = prey.args();
+/// The verdict of a wait under this condition whose target is killed once it is armed.
+fn done(target: Target, more: &[&str], condition: impl Fn(&[&str]) -> Command) -> Value {
+    let [flag, name] = target.args();
     let args = [&[&flag, name.as_str()], more].concat();
     let waiting = Waiting::armed_in(&mut condition(&Waiting::args(&args)));
-    prey.end();
+    target.end();
     waiting.finish().verdict("done")
 }
 
 #[test]
 #[ignore = "needs root"]
-fn the_lower_backends_live_without_the_calls_of_the_higher() {
+fn the_lower_backends_work_without_the_system_calls_of_the_higher() {
     for (backend, forbidden) in FORBIDDEN {
-        for prey in Prey::all() {
-            let is_doubtful = prey.is_v1() && kernel::tasks_leave_cgroup_late();
-            let verdict = done(prey, &["--backend", backend], |args| {
+        for target in Target::all() {
+            let is_doubtful = target.is_v1() && kernel::tasks_leave_cgroup_late();
+            let verdict = done(target, &["--backend", backend], |args| {
                 deadly(forbidden, args)
             });
             assert_eq!(verdict["exact"], !is_doubtful, "{verdict}");
-            let served = verdict["backend"].as_str().expect("a word");
+            let served = verdict["backend"].as_str().expect("a string");
             assert!([backend, "poll"].contains(&served), "{verdict}");
         }
     }
 }
 
-/// Without this the test above could pass because nothing is ever killed.
+/// Shows that [`deadly`] kills, on which the test above relies.
 #[test]
 #[ignore = "needs root"]
-fn the_higher_backends_die_of_the_calls_that_they_are_made_of() {
+fn the_higher_backends_die_without_their_system_calls() {
     let cgroup = Cgroup::v2("deadly");
     let _victim = Victim::spawn(&["pause"], Some(&cgroup));
     for (backend, forbidden) in [("bpf", "bpf"), ("auto", "bpf"), ("pidfd", "pidfd_open")] {
@@ -102,8 +102,8 @@ fn the_higher_backends_die_of_the_calls_that_they_are_made_of() {
 
 #[test]
 #[ignore = "needs root"]
-fn auto_takes_the_best_that_is_not_denied_and_the_verdicts_agree() {
-    for prey in [0, 1, 2] {
+fn auto_takes_the_best_permitted_backend_and_the_verdicts_agree() {
+    for target in [0, 1, 2] {
         let verdicts = [
             (
                 requirements::best_backend(),
@@ -113,11 +113,11 @@ fn auto_takes_the_best_that_is_not_denied_and_the_verdicts_agree() {
             ("poll", |args| conditions::denied(ALL, "ENOSYS", args)),
         ]
         .map(|(backend, condition)| {
-            let prey = Prey::all().into_iter().nth(prey).expect("three");
-            let is_v1 = prey.is_v1();
-            let verdict = done(prey, &[], condition);
-            // v1 has no notifications that a pidfd backend could be woken by,
-            // unless it watches the members.
+            let target = Target::all().into_iter().nth(target).expect("three items");
+            let is_v1 = target.is_v1();
+            let verdict = done(target, &[], condition);
+            // v1 has no notification that could wake the backend `pidfd`, unless it watches
+            // the members.
             if !is_v1 {
                 assert_eq!(verdict["backend"], backend, "{verdict}");
             }
@@ -132,7 +132,7 @@ fn auto_takes_the_best_that_is_not_denied_and_the_verdicts_agree() {
     }
 }
 
-/// What a wait that times out with this backend calls, as strace saw it.
+/// The system calls of a wait that times out with this backend, as strace prints them.
 fn traced(backend: &str, cgroup: &Cgroup) -> String {
     let args = ["wait", "-q", "--backend", backend, "-t", "200ms"];
     let mut command = requirements::tool("strace");
@@ -149,7 +149,7 @@ fn traced(backend: &str, cgroup: &Cgroup) -> String {
 
 #[test]
 #[ignore = "needs root"]
-fn strace_sees_the_calls_of_the_backend_that_was_asked_for_and_no_others() {
+fn strace_shows_only_the_system_calls_of_the_requested_backend() {
     let cgroup = Cgroup::v2("strace");
     let _victim = Victim::spawn(&["pause"], Some(&cgroup));
 
@@ -174,8 +174,8 @@ fn strace_sees_the_calls_of_the_backend_that_was_asked_for_and_no_others() {
     }
 }
 
-/// How long a wait asks to sleep, in milliseconds, from when BPF has joined;
-/// `u64::MAX` stands for a sleep without end.
+/// How long a wait asks to sleep, in milliseconds, after BPF has joined; `u64::MAX` stands
+/// for a sleep without a timeout.
 fn sleeps(cgroup: &Cgroup, condition: impl Fn(&[&str]) -> Command) -> (Waiting, Vec<u64>) {
     const LOOKS: usize = 40;
     let inner = condition(&Waiting::args(&["--cgroup", cgroup.path()]));
@@ -194,10 +194,10 @@ fn sleeps(cgroup: &Cgroup, condition: impl Fn(&[&str]) -> Command) -> (Waiting, 
     (waiting, sleeps)
 }
 
-/// No timer that nobody helps sleeps longer.
+/// The longest sleep of a wait that only the timer wakes.
 const OFTEN_MS: u64 = 110;
 
-/// What a line of strace tells of a sleep: `epoll_wait(3, [], 1024, 50) = 0`.
+/// The sleep in a line of strace, such as `epoll_wait(3, [], 1024, 50) = 0`.
 fn sleep(line: &str) -> Option<u64> {
     let (_, call) = line.split_once("epoll_")?;
     let (arguments, _) = call.rsplit_once(") ")?;
@@ -206,11 +206,11 @@ fn sleep(line: &str) -> Option<u64> {
     Some(u64::try_from(milliseconds).unwrap_or(u64::MAX))
 }
 
-/// The ring leaves the waking to those who poll `cgroup.events`, and without
-/// pidfds nobody does: then the timer must not rely on the ring.
+/// The programs do not wake where `cgroup.events` does, and without pidfds the wait does not
+/// poll that file: then the timer must not rely on the ring.
 #[test]
 #[ignore = "needs root"]
-fn bpf_without_pidfds_looks_as_often_as_the_timer_alone() {
+fn bpf_without_pidfds_polls_as_often_as_the_timer_alone() {
     requirements::require_bpf();
     let denied = |args: &[&str]| conditions::denied("pidfd_open", "ENOSYS", args);
     let conditions = [conditions::unrestricted as fn(&[&str]) -> Command, denied];
@@ -225,25 +225,25 @@ fn bpf_without_pidfds_looks_as_often_as_the_timer_alone() {
     });
     assert_eq!(is_often, [false, true]);
 
-    for prey in Prey::all() {
-        let verdict = done(prey, &[], denied);
+    for target in Target::all() {
+        let verdict = done(target, &[], denied);
         assert_eq!(verdict["backend"], "bpf", "{verdict}");
-        let woken_by = verdict["woken_by"].as_str().expect("it had to wait");
+        let woken_by = verdict["woken_by"].as_str().expect("the wait was woken");
         assert!(["ring", "timer"].contains(&woken_by), "{verdict}");
     }
 }
 
 #[test]
 #[ignore = "needs root"]
-fn bpf_takes_over_from_what_served_while_it_was_loaded() {
+fn bpf_takes_over_from_the_backend_that_served_while_it_loaded() {
     requirements::require_bpf();
     let verdict = done(
-        Prey::all().into_iter().next().expect("three"),
+        Target::all().into_iter().next().expect("three items"),
         &[],
         conditions::unrestricted,
     );
     assert_eq!(verdict["backends"], json!(["pidfd", "bpf"]), "{verdict}");
-    // One that is asked for by name is loaded before the first look.
+    // A backend that is requested by name is loaded before the first look.
     let cgroup = Cgroup::v2("first");
     let _victim = Victim::spawn(&["pause"], Some(&cgroup));
     let output = probe(&[

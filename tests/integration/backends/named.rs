@@ -1,4 +1,4 @@
-//! A backend that is asked for by name, and cannot be had or has nothing to do.
+//! Backends requested by name that are unavailable or have nothing to do.
 
 use probe_tests::{Cgroup, Output, Victim, Waiting, conditions, probe, probe_in, requirements};
 
@@ -10,7 +10,7 @@ fn assert_not_available(output: &Output, words: &[&str]) {
 
 #[test]
 #[ignore = "needs root"]
-fn a_named_backend_that_cannot_be_had_is_an_error_with_reason_and_hint() {
+fn a_named_backend_that_is_unavailable_is_an_error_with_reason_and_hint() {
     let cgroup = Cgroup::v2("named");
     let _victim = Victim::spawn(&["pause"], Some(&cgroup));
     let args = |backend| {
@@ -40,23 +40,23 @@ fn a_named_backend_that_cannot_be_had_is_an_error_with_reason_and_hint() {
     assert_eq!(output.code, Some(2), "{output:#?}");
     assert!(
         output.stderr.contains("poll"),
-        "the ones there are: {output:#?}"
+        "the backends are not listed: {output:#?}"
     );
 }
 
 #[test]
 #[ignore = "needs root"]
-fn a_named_backend_that_cannot_be_had_is_told_also_if_all_is_over() {
+fn a_named_backend_that_is_unavailable_is_an_error_even_if_the_target_is_done() {
     let cgroup = Cgroup::v2("over");
     let args = ["wait", "--backend", "bpf", "--cgroup", cgroup.path()];
     let output = probe_in(&mut conditions::denied(BPF, "EPERM", &args));
     assert_not_available(&output, &["not permitted"]);
 }
 
-/// "armed" is a promise about what comes: nothing does if all is over.
+/// `armed` promises that later exits are not missed, and there are none.
 #[test]
 #[ignore = "needs root"]
-fn no_backend_says_that_it_is_armed_for_what_is_over() {
+fn no_backend_reports_armed_for_a_target_that_is_done() {
     let cgroup = Cgroup::v2("over");
     for backend in ["auto", "bpf", "pidfd", "poll"] {
         let args = ["--backend", backend, "--cgroup", cgroup.path()];

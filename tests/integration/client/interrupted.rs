@@ -1,4 +1,4 @@
-//! What may happen to the daemon in the middle of a wait.
+//! A daemon that is killed, ended or stopped during a wait.
 
 use std::{thread, time::Duration};
 
@@ -8,19 +8,19 @@ use serde_json::Value;
 
 use super::{
     backends,
-    real::{prey, socket},
+    working_daemon::{populated, socket},
 };
 
-/// Ends or stops the daemon in the middle of a wait.
-fn interrupted(signal: Signal, said: &str) -> Value {
+/// Sends the daemon a signal during a wait, and returns the verdict.
+fn interrupted(signal: Signal, message: &str) -> Value {
     let daemon = Daemon::start(&[]);
-    let (cgroup, _below, victims) = prey("interrupted");
+    let (cgroup, _below, victims) = populated("interrupted");
     let args = ["--socket", socket(&daemon), "--cgroup", cgroup.path()];
     let waiting = Waiting::armed(&[&["--backend", "daemon"], &args[..]].concat());
     daemon.signal(signal);
-    if !said.is_empty() {
-        waiting.wait_for_stderr(said);
-        // Those who join say so.
+    if !message.is_empty() {
+        waiting.wait_for_stderr(message);
+        // The backend that takes over reports this.
         waiting.wait_for_stderr("armed:");
     }
     waiting.assert_running();
@@ -35,7 +35,7 @@ fn interrupted(signal: Signal, said: &str) -> Value {
 
 #[test]
 #[ignore = "needs root"]
-fn a_daemon_that_is_killed_is_followed_by_our_own_programs() {
+fn a_killed_daemon_is_replaced_by_bpf_programs_of_the_client() {
     let verdict = interrupted(Signal::KILL, "without the daemon");
     assert_eq!(backends(&verdict), ["daemon", "bpf"], "{verdict}");
     assert_eq!(verdict["exits"], 3, "{verdict}");
@@ -43,7 +43,7 @@ fn a_daemon_that_is_killed_is_followed_by_our_own_programs() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_daemon_that_ends_says_goodbye_and_is_followed() {
+fn a_daemon_that_ends_says_goodbye_and_is_replaced() {
     let verdict = interrupted(Signal::TERM, "goodbye");
     assert_eq!(backends(&verdict), ["daemon", "bpf"], "{verdict}");
     assert_eq!(verdict["exits"], 3, "{verdict}");
@@ -51,7 +51,7 @@ fn a_daemon_that_ends_says_goodbye_and_is_followed() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_daemon_that_is_stopped_holds_no_verdict_up() {
+fn a_stopped_daemon_delays_no_verdict() {
     let verdict = interrupted(Signal::STOP, "");
     assert_eq!(backends(&verdict), ["daemon"], "{verdict}");
 }
@@ -84,8 +84,8 @@ fn the_daemon_may_be_killed_at_any_moment_of_a_wait() {
         let output = waiting.finish();
         assert_eq!(output.code, Some(0), "{round}: {moment:?}: {output:#?}");
         let verdict = output.json().pop().expect("a verdict");
-        let outcome = verdict["outcome"].as_str().expect("a word");
-        // Or it began when all was over.
+        let outcome = verdict["outcome"].as_str().expect("a string");
+        // The wait is `already` done if it started after the kill.
         assert!(
             ["done", "already"].contains(&outcome),
             "{round}: {output:#?}"

@@ -1,20 +1,19 @@
-//! What a client makes of whatever listens on the daemon's socket: its verdict is
-//! right in any case.
+//! Clients of daemons that work, fail or lie: the verdict is right in every case.
 
-mod deaf;
+mod commands;
+mod daemon_only;
+mod faulty_daemon;
 mod interrupted;
-mod nonsense;
-mod real;
 mod records;
 mod socket;
-mod views;
+mod working_daemon;
 
 use probe_tests::FakeDaemon;
 use serde_json::Value;
 
-/// How to be a client of this one.
-fn by(impostor: &FakeDaemon) -> [String; 2] {
-    ["--socket".to_owned(), impostor.socket()]
+/// The option that makes a command a client of this fake daemon.
+fn socket_option(fake: &FakeDaemon) -> [String; 2] {
+    ["--socket".to_owned(), fake.socket()]
 }
 
 fn backends(verdict: &Value) -> Vec<&str> {
@@ -22,12 +21,12 @@ fn backends(verdict: &Value) -> Vec<&str> {
     backends.iter().filter_map(Value::as_str).collect()
 }
 
-/// An exit line as a daemon would say it.
+/// An exit line as a daemon sends it.
 fn exit_line(pid: u32) -> String {
     let line = serde_json::json!({
         "schema": 1, "type": "exit", "time": "2026-01-02T03:04:05.678901234Z",
         "boottime_ns": 183_000_000, "pid": pid, "tid": pid, "ppid": 1, "uid": 0,
-        "comm": "impostor", "start_boottime_ns": 1_000_000, "group_dead": true, "leader": true,
+        "comm": "fake-daemon", "start_boottime_ns": 1_000_000, "group_dead": true, "leader": true,
         "status": {"kind": "signaled", "code": null, "signal": "SIGKILL", "number": 9,
             "core_dumped": false},
         "age_ns": 182_000_000, "cgroup": {"hierarchy": 0, "id": 7, "path": "/x"},
@@ -40,6 +39,6 @@ fn exit_line(pid: u32) -> String {
     format!("{line}\n")
 }
 
-/// The last line of a wait as a daemon would say it.
+/// The last line of a wait as a daemon sends it.
 const VERDICT: &str = "{\"type\":\"wait\",\"outcome\":\"done\",\"woken_by\":\"ring\",\
     \"exact\":true,\"elapsed_ns\":1,\"met\":1,\"exits\":0,\"lost\":0,\"survivors\":[]}\n";

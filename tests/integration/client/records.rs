@@ -1,4 +1,4 @@
-//! What a daemon tells is told on, in time, and only if it is believed.
+//! Records of the daemon: a client prints them in order, and only from a trusted daemon.
 
 use std::sync::mpsc;
 
@@ -8,40 +8,40 @@ use probe_tests::{
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use super::{VERDICT, backends, by, exit_line};
+use super::{VERDICT, backends, exit_line, socket_option};
 
 fn is_alive(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
     stat.is_ok_and(|stat| !stat.contains(") Z "))
 }
 
-/// One that arms, and tells all when this process is dead.
+/// A fake daemon that arms, and reports exit and verdict when this process is dead.
 fn faithful(uid: u32, pid: u32) -> FakeDaemon {
-    FakeDaemon::start_as(uid, move |caller| {
-        if caller.answer_armed().is_none() {
+    FakeDaemon::start_as(uid, move |connection| {
+        if connection.answer_armed().is_none() {
             return;
         }
-        Deadline::start().until("it is dead", || !is_alive(pid));
-        caller.send_chunk(&exit_line(pid));
-        caller.send_chunk("{\"type\":\"met\",\"target\":0}\n");
-        caller.send_chunk(VERDICT);
-        caller.end_stream();
+        Deadline::start().until("the process is dead", || !is_alive(pid));
+        connection.send_chunk(&exit_line(pid));
+        connection.send_chunk("{\"type\":\"met\",\"target\":0}\n");
+        connection.send_chunk(VERDICT);
+        connection.end_stream();
     })
 }
 
 #[test]
 #[ignore = "needs root"]
-fn every_exit_that_the_daemon_tells_comes_before_the_verdict() {
-    let cgroup = Cgroup::v2("told");
+fn every_exit_of_the_daemon_is_printed_before_the_verdict() {
+    let cgroup = Cgroup::v2("reported");
     let victim = Victim::spawn(&["pause"], Some(&cgroup));
-    let impostor = faithful(0, victim.pid());
-    let [flag, socket] = by(&impostor);
+    let fake = faithful(0, victim.pid());
+    let [flag, socket] = socket_option(&fake);
     let output = probe(&["kill", "--json", &flag, &socket, "--cgroup", cgroup.path()]);
     let lines = output.json();
     let verdict = output.verdict("done");
     assert_eq!(lines.len(), 2, "{output:#?}");
     assert_eq!(lines[0]["pid"], victim.pid());
-    assert_eq!(lines[0]["comm"], "impostor");
+    assert_eq!(lines[0]["comm"], "fake-daemon");
     assert_eq!(lines[0]["killed_by"]["comm"], "runc");
     assert_eq!(
         (&verdict["exits"], &verdict["lost"]),
@@ -53,33 +53,35 @@ fn every_exit_that_the_daemon_tells_comes_before_the_verdict() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_kill_sends_nothing_before_the_daemon_is_armed_and_names_nobody_by_path() {
+fn a_kill_sends_no_signal_before_the_daemon_is_armed_and_names_targets_by_identity() {
     let cgroup = Cgroup::v2("order");
     let victim = Victim::spawn(&["pause"], Some(&cgroup));
     let alone = Victim::spawn(&["pause"], None);
     let (pid, other) = (victim.pid(), alone.pid());
-    let (tell, told) = mpsc::channel();
-    let impostor = FakeDaemon::start(move |caller| {
-        caller.send_info(1);
-        let asked = caller.next_request().expect("it asks");
+    let (sender, receiver) = mpsc::channel();
+    let fake = FakeDaemon::start(move |connection| {
+        connection.send_info(1);
+        let asked = connection
+            .next_request()
+            .expect("the client sends a request");
         let mut looks = 0;
-        // Whoever does not wait for us has killed long before.
-        Deadline::start().until("looked often enough", || {
+        // A client that does not wait for `armed` kills long before the last look.
+        Deadline::start().until("the processes were looked at 100 times", || {
             looks += 1;
             assert!(is_alive(pid) && is_alive(other));
             looks == 100
         });
-        tell.send(asked).expect("the test waits");
-        caller.begin_stream();
-        caller.send_chunk("{\"type\":\"armed\",\"live\":2}\n");
-        caller.stall();
+        sender.send(asked).expect("the test receives");
+        connection.begin_stream();
+        connection.send_chunk("{\"type\":\"armed\",\"live\":2}\n");
+        connection.stall();
     });
-    let [flag, socket] = by(&impostor);
+    let [flag, socket] = socket_option(&fake);
     let target = ["--cgroup", cgroup.path(), &other.to_string()];
     let args = ["kill", "--json", "--backend", "daemon", &flag, &socket];
     let output = probe(&[&args[..], &target].concat());
     output.verdict("done");
-    let asked = told.recv().expect("it looked");
+    let asked = receiver.recv().expect("the fake daemon received a request");
     assert_eq!(asked.line, "POST /v1/wait");
     let targets = asked.body["targets"].as_array().expect("a list");
     let [first, second] = targets.as_slice() else {
@@ -96,13 +98,13 @@ fn a_kill_sends_nothing_before_the_daemon_is_armed_and_names_nobody_by_path() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_stranger_is_not_believed_unless_somebody_says_so() {
+fn a_daemon_of_another_user_is_trusted_only_if_the_environment_names_its_uid() {
     const STRANGER: u32 = 65534;
     let wait = |uid: Option<u32>, more: &[&str]| {
         let cgroup = Cgroup::v2("stranger");
         let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
-        let impostor = faithful(STRANGER, victim.pid());
-        let [flag, socket] = by(&impostor);
+        let fake = faithful(STRANGER, victim.pid());
+        let [flag, socket] = socket_option(&fake);
         let args = [&flag, socket.as_str(), "--cgroup", cgroup.path()];
         let args = [&args, more].concat();
         let mut command = conditions::unrestricted(&Waiting::args(&args));
@@ -117,10 +119,10 @@ fn a_stranger_is_not_believed_unless_somebody_says_so() {
         victim.wait();
         waiting.finish()
     };
-    let told_by_it = |lines: &[Value]| lines.iter().any(|line| line["comm"] == "impostor");
+    let has_its_exit = |lines: &[Value]| lines.iter().any(|line| line["comm"] == "fake-daemon");
 
     let output = wait(None, &[]);
-    assert!(!told_by_it(&output.json()), "{output:#?}");
+    assert!(!has_its_exit(&output.json()), "{output:#?}");
     assert!(!backends(&output.verdict("done")).contains(&"daemon"));
     assert!(
         output.stderr.contains("uid 65534, which is not believed"),
@@ -132,31 +134,33 @@ fn a_stranger_is_not_believed_unless_somebody_says_so() {
     assert!(output.stderr.contains("PROBE_DAEMON_UID"), "{output:#?}");
 
     let output = wait(Some(STRANGER), &["--backend", "daemon"]);
-    assert!(told_by_it(&output.json()), "{output:#?}");
+    assert!(has_its_exit(&output.json()), "{output:#?}");
     assert_eq!(output.verdict("done")["backend"], "daemon");
 }
 
 #[test]
 #[ignore = "needs root"]
-fn a_trace_follows_the_daemon_and_goes_on_when_it_leaves() {
+fn a_trace_continues_after_the_daemon_disconnects() {
     let victim = Victim::spawn(&["pause"], None);
-    let impostor = FakeDaemon::start(|caller| {
-        caller.send_info(1);
-        let asked = caller.next_request().expect("it asks");
+    let fake = FakeDaemon::start(|connection| {
+        connection.send_info(1);
+        let asked = connection
+            .next_request()
+            .expect("the client sends a request");
         assert_eq!(asked.line, "GET /v1/events?failed=true");
-        caller.begin_stream();
-        caller.send_chunk(&exit_line(4_000_000));
-        caller.send_chunk(
+        connection.begin_stream();
+        connection.send_chunk(&exit_line(4_000_000));
+        connection.send_chunk(
             "{\"schema\":1,\"type\":\"lost\",\"count\":7,\"reason\":\"slow_reader\"}\n",
         );
-        caller.send_chunk("{\"type\":\"goodbye\"}\n");
-        caller.end_stream();
+        connection.send_chunk("{\"type\":\"goodbye\"}\n");
+        connection.end_stream();
     });
-    let [flag, socket] = by(&impostor);
+    let [flag, socket] = socket_option(&fake);
     let mut trace = Probe::trace(&["--failed", &flag, &socket]);
     assert_eq!(trace.next()["pid"], 4_000_000);
     assert_eq!(trace.next()["count"], 7);
-    // Said once more when our own programs are attached.
+    // The trace reports this again when its own programs are attached.
     trace.attached();
     victim.signal(Signal::KILL);
     trace.exit_of(victim.pid());
@@ -166,20 +170,23 @@ fn a_trace_follows_the_daemon_and_goes_on_when_it_leaves() {
 
 #[test]
 #[ignore = "needs root"]
-fn last_shows_the_history_and_asks_for_no_more_than_is_wanted() {
-    let impostor = FakeDaemon::start(|caller| {
-        caller.send_info(1);
-        let asked = caller.next_request().expect("it asks").line;
+fn last_prints_the_history_and_passes_its_filters_to_the_daemon() {
+    let fake = FakeDaemon::start(|connection| {
+        connection.send_info(1);
+        let asked = connection
+            .next_request()
+            .expect("the client sends a request")
+            .line;
         assert!(asked.starts_with("GET /v1/exits?"), "{asked}");
         for part in ["container=my%2Fname", "failed=true", "limit=5", "since=2"] {
             assert!(asked.contains(part), "{asked}");
         }
-        caller.begin_stream();
-        caller.send_chunk(&exit_line(1000));
-        caller.send_chunk(&exit_line(1001));
-        caller.end_stream();
+        connection.begin_stream();
+        connection.send_chunk(&exit_line(1000));
+        connection.send_chunk(&exit_line(1001));
+        connection.end_stream();
     });
-    let [flag, socket] = by(&impostor);
+    let [flag, socket] = socket_option(&fake);
     let asked = [
         "--container",
         "my/name",
@@ -208,7 +215,7 @@ fn last_shows_the_history_and_asks_for_no_more_than_is_wanted() {
 
 #[test]
 #[ignore = "needs root"]
-fn last_says_that_history_needs_the_daemon() {
+fn last_without_a_daemon_says_that_history_needs_one() {
     let output = probe(&["last", "--socket", "/no/such/socket"]);
     assert_eq!(output.code, Some(5), "{output:#?}");
     assert!(

@@ -1,4 +1,4 @@
-//! Sockets that nobody may use, and nobody listens on.
+//! Sockets without a listener or without permission, and the choice of the socket.
 
 use std::{
     fs::{self, Permissions},
@@ -14,23 +14,23 @@ use rustix::process::Signal;
 
 use super::backends;
 
-/// Tells whether somebody has connected.
+/// A fake daemon, and whether a client has connected to it.
 fn witness() -> (FakeDaemon, Arc<AtomicBool>) {
-    let is_asked = Arc::new(AtomicBool::new(false));
-    let asked = Arc::clone(&is_asked);
-    let impostor = FakeDaemon::start(move |_| asked.store(true, Ordering::Relaxed));
-    (impostor, is_asked)
+    let was_asked = Arc::new(AtomicBool::new(false));
+    let asked = Arc::clone(&was_asked);
+    let fake = FakeDaemon::start(move |_| asked.store(true, Ordering::Relaxed));
+    (fake, was_asked)
 }
 
 #[test]
 #[ignore = "needs root"]
-fn a_daemon_that_is_not_there_is_exit_5_where_it_is_demanded() {
+fn a_required_daemon_that_is_absent_is_exit_code_5() {
     let cgroup = Cgroup::v2("absent");
     let _victim = Victim::spawn(&["pause"], Some(&cgroup));
     let directory = Daemon::directory();
     let stale = directory.path().join("stale");
     drop(UnixListener::bind(&stale).expect("a new name"));
-    let stale = stale.to_str().expect("text");
+    let stale = stale.to_str().expect("UTF-8");
     for socket in ["/no/such/socket", stale, "/dev/null/x"] {
         for verb in ["wait", "kill"] {
             let args = [verb, "--backend", "daemon", "--socket", socket];
@@ -39,21 +39,21 @@ fn a_daemon_that_is_not_there_is_exit_5_where_it_is_demanded() {
             assert!(output.stderr.contains("probe daemon"), "{output:#?}");
         }
     }
-    assert_eq!(cgroup.procs().len(), 1, "nobody was killed");
+    assert_eq!(cgroup.procs().len(), 1, "no process was killed");
 }
 
 #[test]
 #[ignore = "needs root"]
-fn who_may_not_use_the_socket_waits_without_and_learns_nothing() {
+fn a_client_without_access_to_the_socket_waits_without_the_daemon() {
     let cgroup = Cgroup::v2("closed");
     let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
-    let (impostor, is_asked) = witness();
-    let socket = impostor.socket();
-    fs::set_permissions(&socket, Permissions::from_mode(0o660)).expect("it is ours");
+    let (fake, was_asked) = witness();
+    let socket = fake.socket();
+    fs::set_permissions(&socket, Permissions::from_mode(0o660)).expect("the test owns the file");
     let args = ["--socket", &socket, "--cgroup", cgroup.path()];
 
-    let demanding = [&["wait", "--backend", "daemon"], &args[..]].concat();
-    let output = probe_in(&mut conditions::without_privilege(&demanding));
+    let required = [&["wait", "--backend", "daemon"], &args[..]].concat();
+    let output = probe_in(&mut conditions::without_privilege(&required));
     assert_eq!(output.code, Some(5), "{output:#?}");
     assert!(output.stderr.contains("group of the socket"), "{output:#?}");
 
@@ -63,17 +63,17 @@ fn who_may_not_use_the_socket_waits_without_and_learns_nothing() {
     victim.wait();
     let output = waiting.finish();
     assert_eq!(backends(&output.verdict("done")), ["pidfd"], "{output:#?}");
-    assert!(!is_asked.load(Ordering::Relaxed));
+    assert!(!was_asked.load(Ordering::Relaxed));
 }
 
 #[test]
 #[ignore = "needs root"]
-fn the_environment_names_the_socket_and_the_option_wins() {
+fn the_option_overrides_the_socket_of_the_environment() {
     let cgroup = Cgroup::v2("named");
     let _victim = Victim::spawn(&["pause"], Some(&cgroup));
-    let impostor = FakeDaemon::start(|caller| {
-        let _asked = caller.answer_armed();
-        caller.stall();
+    let fake = FakeDaemon::start(|connection| {
+        let _asked = connection.answer_armed();
+        connection.stall();
     });
     let wait = |more: &[&str]| {
         let args = [
@@ -87,7 +87,7 @@ fn the_environment_names_the_socket_and_the_option_wins() {
             cgroup.path(),
         ];
         let mut command = conditions::unrestricted(&[&args, more].concat());
-        probe_in(command.env("PROBE_SOCKET", impostor.socket()))
+        probe_in(command.env("PROBE_SOCKET", fake.socket()))
     };
     assert_eq!(wait(&[]).code, Some(3));
     assert_eq!(wait(&["--socket", "/no/such/socket"]).code, Some(5));
@@ -95,10 +95,10 @@ fn the_environment_names_the_socket_and_the_option_wins() {
 
 #[test]
 #[ignore = "needs root"]
-fn nobody_is_asked_where_all_is_over_already() {
+fn no_daemon_is_asked_about_a_target_that_is_already_done() {
     let cgroup = Cgroup::v2("over");
-    let (impostor, is_asked) = witness();
-    let socket = impostor.socket();
+    let (fake, was_asked) = witness();
+    let socket = fake.socket();
     for verb in ["wait", "kill"] {
         let args = [
             verb,
@@ -112,5 +112,5 @@ fn nobody_is_asked_where_all_is_over_already() {
         assert_eq!(output.code, Some(0), "{output:#?}");
         assert_eq!(output.json()[0]["outcome"], "already", "{output:#?}");
     }
-    assert!(!is_asked.load(Ordering::Relaxed));
+    assert!(!was_asked.load(Ordering::Relaxed));
 }

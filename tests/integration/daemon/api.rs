@@ -1,4 +1,4 @@
-//! Every call, as its document describes it.
+//! Every route, compared with the OpenAPI document.
 
 use std::{collections::BTreeSet, fs};
 
@@ -6,7 +6,7 @@ use probe_tests::{Cgroup, Daemon, Document, Victim, record, schema};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-/// All there is. One that is added must be documented and tested.
+/// Every route. A route that is added must be documented and tested.
 const ROUTES: [(&str, &str); 9] = [
     ("get", "/healthz"),
     ("get", "/metrics"),
@@ -19,9 +19,9 @@ const ROUTES: [(&str, &str); 9] = [
     ("post", "/v1/wait"),
 ];
 
-/// Clock ticks after boot: field 22.
+/// Start of a process in clock ticks after boot: field 22 of its `stat`.
 fn start_ticks(pid: u32) -> u64 {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("it lives");
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("the process is alive");
     let (_, rest) = stat.rsplit_once(") ").expect("a name");
     let ticks = rest.split(' ').nth(19).expect("field 22");
     ticks.parse().expect("a number")
@@ -31,7 +31,7 @@ fn identity(cgroup: &Cgroup) -> Value {
     json!({"hierarchy": 0, "id": cgroup.id()})
 }
 
-/// The lines of a wait that must be over at once.
+/// The lines of a wait that ends at once.
 fn wait(daemon: &Daemon, document: &Document, request: &Value) -> Vec<Value> {
     assert!(document.allows(request), "{request}");
     let lines = document.checked("post", "/v1/wait", daemon.post("/v1/wait", request));
@@ -44,7 +44,7 @@ fn types(lines: &[Value]) -> Vec<&str> {
 
 #[test]
 #[ignore = "needs root"]
-fn the_document_names_every_call_and_each_answers_as_it_says() {
+fn every_route_is_documented_and_answers_as_documented() {
     let daemon = Daemon::start(&[]);
     let document = Document::of(&daemon);
     let version = document.0["openapi"].as_str().expect("a version");
@@ -85,7 +85,7 @@ fn the_document_names_every_call_and_each_answers_as_it_says() {
 
 #[test]
 #[ignore = "needs root"]
-fn it_tells_who_it_is_and_that_it_is_well() {
+fn info_and_healthz_describe_the_daemon() {
     let daemon = Daemon::start(&["--history", "77", "--max-clients", "99"]);
     let document = Document::of(&daemon);
     let info = document.checked("get", "/v1/info", daemon.get("/v1/info"));
@@ -105,7 +105,7 @@ fn it_tells_who_it_is_and_that_it_is_well() {
 
 #[test]
 #[ignore = "needs root"]
-fn whatever_a_target_is_named_by_the_wait_is_armed_tells_the_exits_and_is_met() {
+fn a_wait_for_each_kind_of_target_reports_exits_and_a_verdict() {
     let daemon = Daemon::start(&[]);
     let document = Document::of(&daemon);
     for kind in ["cgroup", "path", "v1", "pid", "process"] {
@@ -153,7 +153,7 @@ fn whatever_a_target_is_named_by_the_wait_is_armed_tells_the_exits_and_is_met() 
 
 #[test]
 #[ignore = "needs root"]
-fn of_several_targets_each_is_met_and_as_many_as_asked_for_are_enough() {
+fn a_wait_with_count_is_done_when_that_many_targets_are_met() {
     let daemon = Daemon::start(&[]);
     let document = Document::of(&daemon);
     let cgroups = ["a", "b", "c"].map(Cgroup::v2);
@@ -178,7 +178,7 @@ fn of_several_targets_each_is_met_and_as_many_as_asked_for_are_enough() {
         (&verdict["outcome"], &verdict["met"], &verdict["exits"]),
         (&json!("done"), &json!(2), &json!(2))
     );
-    // The one that is left, once more among those that are done already.
+    // Only the second cgroup is still populated.
     let request = json!({"targets": targets, "count": 1, "until": "empty", "timeout_ms": 0});
     let lines = wait(&daemon, &document, &request);
     let verdict = lines.last().expect("a verdict");
@@ -204,16 +204,16 @@ fn a_wait_until_a_cgroup_is_removed_ends_with_its_directory() {
     let request = json!({"targets": [target]});
     let lines = daemon.post("/v1/wait", &request).stream();
     assert_eq!(lines.next()["type"], "armed");
-    fs::remove_dir(cgroup.path()).expect("it is empty");
+    fs::remove_dir(cgroup.path()).expect("the cgroup is empty");
     assert_eq!(lines.next_of("wait")["outcome"], "done");
-    // It is not there any more, and nobody is taken for it.
+    // The id of a removed cgroup names no other cgroup.
     let answer = daemon.post("/v1/wait", &request);
     assert_eq!(answer.status, 404);
 }
 
 #[test]
 #[ignore = "needs root"]
-fn the_document_knows_what_a_process_never_becomes() {
+fn a_condition_that_a_process_cannot_meet_is_refused_by_document_and_daemon() {
     let daemon = Daemon::start(&[]);
     let document = Document::of(&daemon);
     let cgroup = Cgroup::v2("becomes");

@@ -1,4 +1,4 @@
-//! What it is told, by flags and by a file.
+//! Configuration of the daemon by flags and by a file.
 
 use std::{fs, os::unix::fs::MetadataExt, path::PathBuf, process::Command};
 
@@ -7,11 +7,11 @@ use tempfile::TempDir;
 
 use super::{assert_refused, text};
 
-/// A file with this text.
+/// A configuration file with this text.
 fn file(content: &str) -> (TempDir, PathBuf) {
     let directory = Daemon::directory();
     let path = directory.path().join("probe.toml");
-    fs::write(&path, content).expect("written");
+    fs::write(&path, content).expect("the file is writable");
     (directory, path)
 }
 
@@ -22,7 +22,7 @@ fn with_file(content: &str) -> Output {
 
 #[test]
 #[ignore = "needs root"]
-fn a_file_is_believed_and_flags_win() {
+fn flags_override_the_configuration_file() {
     let directory = Daemon::directory();
     let socket = directory.path().join("from-file.sock");
     let (_directory, path) = file(&format!(
@@ -31,7 +31,7 @@ fn a_file_is_believed_and_flags_win() {
     ));
     let args = ["daemon", "--config", text(&path), "--mode", "0600"];
     let daemon = Daemon::start_in(&mut conditions::unrestricted(&args), &socket);
-    let metadata = fs::metadata(&socket).expect("where the file says");
+    let metadata = fs::metadata(&socket).expect("the socket is where the file says");
     assert_eq!(metadata.mode() & 0o7777, 0o600, "as the flag says");
     assert_eq!(metadata.gid(), 4242, "as the file says");
     let _output = daemon.stop();
@@ -39,7 +39,7 @@ fn a_file_is_believed_and_flags_win() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_wrong_file_is_refused_with_the_line() {
+fn an_invalid_configuration_file_is_refused_with_its_line() {
     for (content, words) in [
         ("history = 1\nsockets = 2\n", &["probe.toml:2: ", "sockets"]),
         ("mode = 432\n", &["probe.toml:1: ", "string"]),
@@ -59,7 +59,7 @@ fn a_wrong_file_is_refused_with_the_line() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_wrong_flag_is_refused() {
+fn an_invalid_flag_is_refused() {
     for (flag, value) in [
         ("--mode", "0888"),
         ("--mode", "04777"),
@@ -78,7 +78,7 @@ fn a_wrong_flag_is_refused() {
 
 #[test]
 #[ignore = "needs root"]
-fn only_root_becomes_somebody_else() {
+fn only_root_may_change_the_user() {
     let args = ["daemon", "--user", "0"];
     let output = probe_in(&mut conditions::without_privilege(&args));
     assert_refused(&output, 2, &["only root"]);
@@ -86,7 +86,7 @@ fn only_root_becomes_somebody_else() {
 
 #[test]
 #[ignore = "needs root"]
-fn more_clients_than_descriptors_are_refused_and_so_many_are_not() {
+fn max_clients_is_limited_by_the_file_descriptor_limit() {
     let directory = Daemon::directory();
     let socket = directory.path().join("probe.sock");
     let limited = |clients: &str| {

@@ -1,4 +1,4 @@
-//! Every endpoint, asked of a daemon that has given up what it can.
+//! Every endpoint of a daemon that has dropped all the privileges that it can.
 
 use std::path::Path;
 
@@ -8,12 +8,12 @@ use serde_json::json;
 
 use super::text;
 
-/// A user that nothing here belongs to.
+/// Runs the daemon as a user that owns none of the processes and cgroups here.
 const CONFINED: [&str; 2] = ["--user", "4242"];
 
 #[test]
 #[ignore = "needs root"]
-fn every_document_is_there() {
+fn a_confined_daemon_serves_every_endpoint() {
     let daemon = Daemon::start(&CONFINED);
     for target in [
         "/healthz",
@@ -27,13 +27,13 @@ fn every_document_is_there() {
         assert_eq!(answer.status, 200, "{target}: {answer:?}");
         assert!(!answer.text().is_empty() || target == "/v1/exits" || target == "/healthz");
     }
-    assert_eq!(daemon.get("/v1/containers/nobodys").status, 404);
+    assert_eq!(daemon.get("/v1/containers/no-such").status, 404);
     assert_eq!(daemon.get("/v1/info").json()["ready"], true);
 }
 
 #[test]
 #[ignore = "needs root"]
-fn processes_and_cgroups_of_other_users_are_waited_for() {
+fn a_confined_daemon_waits_for_processes_and_cgroups_of_other_users() {
     let daemon = Daemon::start(&CONFINED);
     let cgroup = Cgroup::v2("confined");
     for until in ["exited", "reaped"] {
@@ -47,7 +47,7 @@ fn processes_and_cgroups_of_other_users_are_waited_for() {
         victim.wait();
         let exit = wait.next_of("exit");
         assert_eq!(exit["pid"], pid, "{exit}");
-        // From their /proc, and from kernel memory.
+        // The name comes from /proc, the status from kernel memory.
         assert_eq!(exit["comm"], "victim", "{exit}");
         assert_eq!(exit["status"]["signal"], "SIGKILL", "{exit}");
         let verdict = wait.next_of("wait");
@@ -63,7 +63,7 @@ fn processes_and_cgroups_of_other_users_are_waited_for() {
 
 #[test]
 #[ignore = "needs root"]
-fn events_come() {
+fn a_confined_daemon_streams_events() {
     let daemon = Daemon::start(&CONFINED);
     let answer = daemon.get("/v1/events");
     assert_eq!(answer.status, 200);
@@ -74,9 +74,9 @@ fn events_come() {
     while events.next_of("exit")["pid"] != victim.pid() {}
 }
 
-/// One that never was root, with these capabilities, in a directory of its own.
+/// A daemon that never was root, with these capabilities and a directory of its own.
 fn start_with(directory: &Path, capabilities: &str, more: &[&str]) -> Daemon {
-    std::os::unix::fs::chown(directory, Some(4242), Some(4242)).expect("given");
+    std::os::unix::fs::chown(directory, Some(4242), Some(4242)).expect("root may change the owner");
     let socket = directory.join("probe.sock");
     let probe = conditions::unrestricted(&["daemon", "--socket", text(&socket)]);
     let mut command = conditions::with_locked_memory("setpriv");
@@ -92,9 +92,9 @@ fn start_with(directory: &Path, capabilities: &str, more: &[&str]) -> Daemon {
 
 #[test]
 #[ignore = "needs root"]
-fn state_that_only_root_may_read_is_read_with_one_more_capability() {
+fn cap_dac_read_search_lets_the_daemon_read_container_state_of_root() {
     requirements::require_bpf();
-    // The directory is there when the daemons start, and has mode 0700.
+    // The state directory exists when the daemons start, and has mode 0700.
     let earlier = Runc::in_host_pids("earlier", "read -r line");
     let directories = [Daemon::directory(), Daemon::directory()];
     let [first, second] = [&directories[0], &directories[1]].map(tempfile::TempDir::path);
@@ -108,6 +108,6 @@ fn state_that_only_root_may_read_is_read_with_one_more_capability() {
         assert_eq!(with.get(&target).json()["runtime"], "runc");
         assert_eq!(without.get(&target).status, 404);
     }
-    let said = without.stop().stderr;
-    assert!(said.contains("CAP_DAC_READ_SEARCH"), "{said}");
+    let stderr = without.stop().stderr;
+    assert!(stderr.contains("CAP_DAC_READ_SEARCH"), "{stderr}");
 }

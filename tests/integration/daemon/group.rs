@@ -1,4 +1,4 @@
-//! Who may connect: the members of a group.
+//! A socket that the members of a group may connect to.
 
 use std::{io::ErrorKind, process::Command};
 
@@ -14,7 +14,7 @@ use super::{
 
 #[test]
 #[ignore = "needs root"]
-fn who_is_in_the_group_waits_for_roots_cgroups_and_who_is_not_does_not_get_in() {
+fn members_of_the_socket_group_wait_for_cgroups_of_root_and_others_are_refused() {
     let daemon = Daemon::start(&["--group", "4242", "--mode", "0660"]);
     let socket = daemon.socket();
     let health = || {
@@ -23,9 +23,9 @@ fn who_is_in_the_group_waits_for_roots_cgroups_and_who_is_not_does_not_get_in() 
         Ok::<_, std::io::Error>(http::send(socket, "GET", "/healthz", None).status)
     };
     let member = as_user_in_group(STRANGER, 4242, health);
-    assert_eq!(member.expect("it is in the group"), 200);
-    let outside = as_user(STRANGER, health).expect_err("it is not");
-    assert_eq!(outside.kind(), ErrorKind::PermissionDenied);
+    assert_eq!(member.expect("the member may connect"), 200);
+    let outsider = as_user(STRANGER, health).expect_err("the user is not a member");
+    assert_eq!(outsider.kind(), ErrorKind::PermissionDenied);
 
     let cgroup = Cgroup::v2("group");
     let mut victim = Victim::spawn(&["pause"], Some(&cgroup));

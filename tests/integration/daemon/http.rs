@@ -1,14 +1,14 @@
-//! What comes in place of a request, and requests that are old or in a hurry.
+//! Bytes that are not HTTP, requests of HTTP/1.0 and pipelined requests.
 
 use std::time::{Duration, Instant};
 
 use probe_tests::Daemon;
 
-use super::abuse::{assert_problem, get, raw, status};
+use super::invalid_requests::{assert_problem, get, raw, status};
 
 #[test]
 #[ignore = "needs root"]
-fn what_is_no_http_is_refused_or_closed() {
+fn malformed_http_is_refused_or_the_connection_is_closed() {
     let daemon = Daemon::start(&[]);
     let headers = |count: usize| {
         let headers: Vec<_> = (0..count).map(|it| format!("x-{it}: y\r\n")).collect();
@@ -41,13 +41,13 @@ fn what_is_no_http_is_refused_or_closed() {
     for bytes in cases {
         let what = String::from_utf8_lossy(&bytes[..bytes.len().min(60)]).into_owned();
         let begun = Instant::now();
-        let said = raw(daemon.socket(), &bytes);
-        if !said.is_empty() {
-            let status = status(&said);
-            assert!((400..500).contains(&status), "{what}: {said}");
-            // hyper answers a head that it cannot read, and its answers have no body.
-            if !said.contains("content-length: 0\r\n") {
-                assert_problem(&said, status, &what);
+        let answer = raw(daemon.socket(), &bytes);
+        if !answer.is_empty() {
+            let status = status(&answer);
+            assert!((400..500).contains(&status), "{what}: {answer}");
+            // hyper answers a head that it cannot parse, and its answers have no body.
+            if !answer.contains("content-length: 0\r\n") {
+                assert_problem(&answer, status, &what);
             }
             answered += 1;
         }
@@ -60,30 +60,33 @@ fn what_is_no_http_is_refused_or_closed() {
 
 #[test]
 #[ignore = "needs root"]
-fn old_and_hurried_clients_are_served() {
+fn http_1_0_and_pipelined_requests_are_served() {
     let daemon = Daemon::start(&[]);
     let socket = daemon.socket();
-    let said = raw(socket, b"GET /healthz HTTP/1.0\r\n\r\n");
-    assert!(status(&said) == 200 && said.ends_with("ok\n"), "{said}");
+    let answer = raw(socket, b"GET /healthz HTTP/1.0\r\n\r\n");
+    assert!(
+        status(&answer) == 200 && answer.ends_with("ok\n"),
+        "{answer}"
+    );
     let body = r#"{"targets":[{"pid":1}],"timeout_ms":0}"#;
     let request = format!(
         "POST /v1/wait HTTP/1.0\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     );
-    let said = raw(socket, request.as_bytes());
+    let answer = raw(socket, request.as_bytes());
     assert!(
-        said.contains("\"timeout\"") && !said.contains("chunked"),
-        "{said}"
+        answer.contains("\"timeout\"") && !answer.contains("chunked"),
+        "{answer}"
     );
 
-    // Several at once; each is answered, in order.
+    // Pipelined requests are answered in order.
     let one = "GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n";
     let bytes = [one.repeat(50).as_bytes(), &get("/v1/exits?limit=0")].concat();
-    let said = raw(socket, &bytes);
-    assert_eq!(said.matches("HTTP/1.1 200 OK").count(), 50, "{said}");
-    assert!(said.contains("HTTP/1.1 400"), "{said}");
+    let answer = raw(socket, &bytes);
+    assert_eq!(answer.matches("HTTP/1.1 200 OK").count(), 50, "{answer}");
+    assert!(answer.contains("HTTP/1.1 400"), "{answer}");
 
-    // An error is not the end of a connection.
+    // An error does not close the connection.
     let wrong = "POST /v1/wait HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n\
                  content-length: 2\r\n\r\n{}";
     let bytes = [
@@ -93,8 +96,8 @@ fn old_and_hurried_clients_are_served() {
         &get("/healthz"),
     ]
     .concat();
-    let said = raw(socket, &bytes);
-    assert_eq!(said.matches("HTTP/1.1 400").count(), 2, "{said}");
-    assert_eq!(said.matches("HTTP/1.1 200").count(), 2, "{said}");
+    let answer = raw(socket, &bytes);
+    assert_eq!(answer.matches("HTTP/1.1 400").count(), 2, "{answer}");
+    assert_eq!(answer.matches("HTTP/1.1 200").count(), 2, "{answer}");
     let _output = daemon.stop();
 }

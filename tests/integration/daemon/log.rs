@@ -1,4 +1,4 @@
-//! Its log, where nobody can write one.
+//! A daemon whose log cannot be written.
 
 use std::process::Command;
 
@@ -6,11 +6,11 @@ use probe_tests::{Daemon, conditions};
 
 use super::text;
 
-/// With `redirection` done by a shell before.
+/// Serves after a shell has redirected the daemon's output.
 fn serve(redirection: &str) {
     let directory = Daemon::directory();
     let socket = directory.path().join("probe.sock");
-    // Every client is worth a line to it then.
+    // With -vv the daemon logs a line for every client.
     let probe = conditions::unrestricted(&["-vv", "daemon", "--socket", text(&socket)]);
     let mut command = Command::new("sh");
     command.arg("-c");
@@ -19,18 +19,18 @@ fn serve(redirection: &str) {
     let daemon = Daemon::start_in(&mut command, &socket);
     assert_eq!(daemon.get("/healthz").status, 200);
     let output = daemon.stop();
-    assert_eq!(output.stderr, "", "nobody heard it");
+    assert_eq!(output.stderr, "", "no line of the log was written");
 }
 
 #[test]
 #[ignore = "needs root"]
-fn a_full_disk_takes_the_log_and_nothing_else() {
+fn a_daemon_serves_while_its_log_is_on_a_full_disk() {
     serve("2>/dev/full");
     serve(">/dev/full 2>&1");
 }
 
 #[test]
 #[ignore = "needs root"]
-fn a_closed_stderr_takes_the_log_and_nothing_else() {
+fn a_daemon_serves_with_stderr_closed() {
     serve("2>&-");
 }

@@ -1,4 +1,4 @@
-//! Clients that are slow, many, or send too much.
+//! Clients that are slow, too many, or send too much.
 
 use std::{
     io::{Read, Write},
@@ -12,22 +12,22 @@ use probe_tests::{Cgroup, Daemon, Deadline, Victim, http, record, scale};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use super::abuse::{assert_problem, get, raw, rest, status};
+use super::invalid_requests::{assert_problem, get, raw, rest, status};
 
-/// Bytes that the daemon's memory may grow by, whatever is done to it here.
+/// Bytes by which the daemon's memory may grow at most.
 const GROWTH: u64 = 48 << 20;
 
 fn memory(daemon: &Daemon) -> u64 {
     let kibibytes = daemon.status("VmRSS");
-    let kibibytes = kibibytes.strip_suffix(" kB").expect("in kB");
+    let kibibytes = kibibytes.strip_suffix(" kB").expect("the value is in kB");
     kibibytes.trim().parse::<u64>().expect("a number") << 10
 }
 
-/// Sends a piece again and again until nobody takes it any more or all is sent;
-/// the answer.
+/// Sends a piece repeatedly until the daemon closes or all pieces are sent; returns the
+/// answer.
 fn pour(socket: &Path, head: &str, piece: &[u8], pieces: usize) -> String {
-    let mut stream = http::connect(socket).expect("it listens");
-    stream.write_all(head.as_bytes()).expect("it reads");
+    let mut stream = http::connect(socket).expect("the daemon listens");
+    stream.write_all(head.as_bytes()).expect("the daemon reads");
     for _ in 0..pieces {
         if stream.write_all(piece).is_err() {
             break;
@@ -38,26 +38,26 @@ fn pour(socket: &Path, head: &str, piece: &[u8], pieces: usize) -> String {
 
 #[test]
 #[ignore = "needs root"]
-fn a_gibibyte_is_not_read() {
+fn a_body_of_a_gibibyte_is_refused_without_being_read() {
     const MEBIBYTE: usize = 1 << 20;
     let daemon = Daemon::start(&[]);
     let before = memory(&daemon);
     let head = "POST /v1/wait HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n";
     let whole = format!("{head}content-length: {}\r\n\r\n", 1 << 30);
     let piece = vec![b' '; MEBIBYTE];
-    let said = pour(daemon.socket(), &whole, &piece, 1024);
-    assert_problem(&said, 413, "by its length");
+    let answer = pour(daemon.socket(), &whole, &piece, 1024);
+    assert_problem(&answer, 413, "by its length");
     let chunked = format!("{head}transfer-encoding: chunked\r\n\r\n");
     let chunk = [b"100000\r\n".as_slice(), &piece, b"\r\n"].concat();
-    let said = pour(daemon.socket(), &chunked, &chunk, 1024);
-    assert_problem(&said, 413, "in chunks");
-    // Nobody asked for this one.
+    let answer = pour(daemon.socket(), &chunked, &chunk, 1024);
+    assert_problem(&answer, 413, "in chunks");
+    // A body that the route does not use.
     let whole = format!(
         "GET /healthz HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n",
         1 << 30
     );
-    let said = pour(daemon.socket(), &whole, &piece, 1024);
-    assert!([0, 200].contains(&status(&said)), "{said}");
+    let answer = pour(daemon.socket(), &whole, &piece, 1024);
+    assert!([0, 200].contains(&status(&answer)), "{answer}");
     let after = memory(&daemon);
     assert!(after < before + GROWTH, "{before} before, {after} after");
     assert_eq!(daemon.get("/healthz").status, 200);
@@ -65,47 +65,49 @@ fn a_gibibyte_is_not_read() {
 
 #[test]
 #[ignore = "needs root"]
-fn who_takes_for_ever_is_closed_in_time_and_holds_up_nobody() {
+fn slow_clients_are_closed_in_time_and_delay_no_other_client() {
     const PATIENCE: Duration = Duration::from_secs(25);
     let daemon = Daemon::start(&[]);
     let socket = daemon.socket();
-    // What is said at first, and what again and again.
+    // A description, the first bytes, and the bytes that follow repeatedly.
     let post = "POST /v1/wait HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n";
     let whole = format!("{post}content-length: 1000\r\n\r\n{{\"targets\":[");
     let chunked = format!("{post}transfer-encoding: chunked\r\n\r\n");
     let cases = [
-        ("says nothing", "", ""),
+        ("sends nothing", "", ""),
         ("stops in the head", "GET /healthz HT", ""),
         (
-            "sends headers for ever",
+            "sends headers forever",
             "GET /healthz HTTP/1.1\r\n",
             "x: y\r\n",
         ),
-        ("sends one letter after the other", "GET /", "x"),
+        ("sends one letter at a time", "GET /", "x"),
         ("stops in the body", &whole, ""),
         ("sends the body slowly", &whole, " "),
         ("stops between chunks", &chunked, ""),
         ("sends small chunks", &chunked, "1\r\n \r\n"),
         (
-            "says no more",
+            "sends no second request",
             "GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n",
             "",
         ),
     ];
     thread::scope(|scope| {
         let slow = cases.map(|(what, first, again)| {
-            let dawdle = move || {
+            let run = move || {
                 let begun = Instant::now();
-                let mut stream = http::connect(socket).expect("it listens");
-                stream.write_all(first.as_bytes()).expect("it reads");
+                let mut stream = http::connect(socket).expect("the daemon listens");
+                stream
+                    .write_all(first.as_bytes())
+                    .expect("the daemon reads");
                 let writer = stream.try_clone().expect("a descriptor");
-                let said = thread::scope(|scope| {
+                let answer = thread::scope(|scope| {
                     scope.spawn(move || trickle(writer, again.as_bytes()));
                     rest(stream)
                 });
-                (what, said, begun.elapsed())
+                (what, answer, begun.elapsed())
             };
-            scope.spawn(dawdle)
+            scope.spawn(run)
         });
         let others = Deadline::after(Duration::from_secs(5));
         while !others.left().is_zero() {
@@ -114,37 +116,37 @@ fn who_takes_for_ever_is_closed_in_time_and_holds_up_nobody() {
             assert!(begun.elapsed() < Duration::from_secs(2));
         }
         for slow in slow {
-            let (what, said, took) = slow.join().expect("it is closed");
+            let (what, answer, took) = slow.join().expect("the thread does not panic");
             assert!(took < PATIENCE, "{what}: {took:?}");
             let expected: &[u16] = match what {
                 _ if what.contains("body") || what.contains("chunks") => &[408],
-                "says no more" => &[200],
-                // Closed, or told.
+                "sends no second request" => &[200],
+                // The connection is closed, with or without an answer.
                 _ => &[0, 408, 431],
             };
-            assert!(expected.contains(&status(&said)), "{what}: {said}");
+            assert!(expected.contains(&status(&answer)), "{what}: {answer}");
         }
     });
     let _output = daemon.stop();
 }
 
-/// Until the other end has enough.
+/// Writes a piece every 50 ms until the daemon closes.
 fn trickle(mut stream: UnixStream, piece: &[u8]) {
     while !piece.is_empty() && stream.write_all(piece).is_ok() {
         thread::park_timeout(Duration::from_millis(50));
     }
 }
 
-/// Lines of an answer that is in these bytes, and whatever frames them.
-fn lines(said: &str) -> Vec<Value> {
-    let lines = said.lines().filter(|line| line.starts_with('{'));
+/// The JSON lines of an answer, without the headers and the chunk sizes.
+fn lines(answer: &str) -> Vec<Value> {
+    let lines = answer.lines().filter(|line| line.starts_with('{'));
     lines
         .map(|line| serde_json::from_str(line).expect("a line of JSON"))
         .collect()
 }
 
-/// How many exits a reader was told, and how many it lost by its own fault or
-/// another's.
+/// How many exits a reader received, how many it lost because it was slow, and how many
+/// it lost for other reasons.
 fn count(lines: &[Value]) -> (u64, u64, u64) {
     let lost = |is_slow: bool| {
         let lines = lines.iter().filter(|it| it["type"] == "lost");
@@ -157,60 +159,60 @@ fn count(lines: &[Value]) -> (u64, u64, u64) {
 
 #[test]
 #[ignore = "needs root"]
-fn a_reader_that_never_reads_is_told_what_it_lost_and_slows_nobody() {
+fn a_client_that_never_reads_gets_loss_counts_and_delays_no_other() {
     let made = scale::emulated_or(20_000, scale::few_or(40_000, 200_000));
     let daemon = Daemon::start(&["--history", "1000"]);
-    let cgroup = Cgroup::v2("deaf");
+    let cgroup = Cgroup::v2("unread");
     let events = format!("/v1/events?cgroup={}", cgroup.path());
     let ask = || {
-        let mut stream = http::connect(daemon.socket()).expect("it listens");
-        stream.write_all(&get(&events)).expect("it reads");
+        let mut stream = http::connect(daemon.socket()).expect("the daemon listens");
+        stream.write_all(&get(&events)).expect("the daemon reads");
         let mut head = [0; 12];
         stream.read_exact(&mut head).expect("an answer");
         assert_eq!(&head, b"HTTP/1.1 200");
         stream
     };
-    let deaf: Vec<_> = (0..10).map(|_| ask()).collect();
+    let unread: Vec<_> = (0..10).map(|_| ask()).collect();
     let before = memory(&daemon);
     let reader = daemon.get(&events).stream();
-    // All the while: whoever begins when it is over is slow.
-    let reader = thread::spawn(move || until_the_last(&reader));
+    // Reads during the storm, because a client that starts to read later counts as slow.
+    let reader = thread::spawn(move || read_until_last(&reader));
     let mut storm = Victim::start_as("storm", &[&made.to_string()], Some(&cgroup));
     let wait = json!({"targets": [{"cgroup": {"hierarchy": 0, "id": cgroup.id()}}]});
     let wait = daemon.post("/v1/wait", &wait).stream();
     storm.wait_within(Duration::from_mins(5));
     Victim::start(&["exit", "77"], Some(&cgroup)).wait();
-    let read = reader.join().expect("it is told");
-    let (told, slow, dropped) = count(&read);
-    assert_eq!(slow, 0, "who reads is not slow");
+    let read = reader.join().expect("the thread does not panic");
+    let (received, slow, dropped) = count(&read);
+    assert_eq!(slow, 0, "a client that reads is not slow");
     let all = made as u64 + 2;
     assert!(
-        told <= all && told + dropped >= all,
-        "{told} and {dropped} of {all}"
+        received <= all && received + dropped >= all,
+        "{received} and {dropped} of {all}"
     );
     assert_eq!(wait.next_of("wait")["outcome"], "done");
     let after = memory(&daemon);
     assert!(after < before + GROWTH, "{before} before, {after} after");
 
     daemon.signal(Signal::TERM);
-    let readers: Vec<_> = deaf
+    let readers: Vec<_> = unread
         .into_iter()
         .map(|stream| thread::spawn(move || lines(&rest(stream))))
         .collect();
     for reader in readers {
-        let lines = reader.join().expect("it is told");
-        let (told, slow, dropped) = count(&lines);
-        assert!(slow > 0, "only {told} told, {dropped} dropped");
+        let lines = reader.join().expect("the thread does not panic");
+        let (received, slow, dropped) = count(&lines);
+        assert!(slow > 0, "only {received} received, {dropped} dropped");
         assert!(
-            told + slow + dropped >= all,
-            "{told}, {slow} and {dropped} of {all}"
+            received + slow + dropped >= all,
+            "{received}, {slow} and {dropped} of {all}"
         );
         assert_eq!(lines.last(), Some(&json!({"type": "goodbye"})));
     }
 }
 
-/// What is told up to the exit of the one that is not of the storm.
-fn until_the_last(reader: &http::Stream) -> Vec<Value> {
+/// Reads up to the exit of the process that does not belong to the storm.
+fn read_until_last(reader: &http::Stream) -> Vec<Value> {
     let mut read = Vec::new();
     while read
         .last()
@@ -223,7 +225,7 @@ fn until_the_last(reader: &http::Stream) -> Vec<Value> {
 
 #[test]
 #[ignore = "needs root"]
-fn a_reader_of_the_history_may_be_slow_and_costs_nothing() {
+fn a_slow_reader_of_the_history_costs_no_memory() {
     let made = scale::emulated_or(5000, 20_000).to_string();
     let daemon = Daemon::start(&["--history", &made]);
     let cgroup = Cgroup::v2("slow");
@@ -233,10 +235,10 @@ fn a_reader_of_the_history_may_be_slow_and_costs_nothing() {
     };
     storm();
     let exits = format!("/v1/exits?cgroup={}", cgroup.path());
-    let deaf: Vec<_> = (0..20)
+    let unread: Vec<_> = (0..20)
         .map(|_| {
-            let mut stream = http::connect(daemon.socket()).expect("it listens");
-            stream.write_all(&get(&exits)).expect("it reads");
+            let mut stream = http::connect(daemon.socket()).expect("the daemon listens");
+            stream.write_all(&get(&exits)).expect("the daemon reads");
             stream
         })
         .collect();
@@ -246,46 +248,46 @@ fn a_reader_of_the_history_may_be_slow_and_costs_nothing() {
     assert_eq!(daemon.get("/healthz").status, 200);
     let after = memory(&daemon);
     assert!(after < before + (8 << 20), "{before} before, {after} after");
-    for stream in deaf {
-        let (told, lost, _) = count(&lines(&rest(stream)));
-        assert!(told > 0 && lost > 0, "{told} told, {lost} lost");
+    for stream in unread {
+        let (received, lost, _) = count(&lines(&rest(stream)));
+        assert!(received > 0 && lost > 0, "{received} received, {lost} lost");
     }
     let _output = daemon.stop();
 }
 
 #[test]
 #[ignore = "needs root"]
-fn one_client_more_than_there_is_room_for_is_told_to_come_again() {
+fn a_client_above_the_limit_gets_503_with_retry_after() {
     let daemon = Daemon::start(&["--max-clients", "2"]);
     let socket = daemon.socket();
     let cgroup = Cgroup::v2("full");
     let _victim = Victim::spawn(&["pause"], Some(&cgroup));
     let request = json!({"targets": [{"path": cgroup.path()}]});
-    // Whoever asked for its health may still be on the way out.
-    let seat = || loop {
+    // The connection of the health check may still be closing and count as a client.
+    let connect = || loop {
         let answer = daemon.post("/v1/wait", &request);
         if answer.status == 200 {
             break answer.stream();
         }
     };
-    let seats = [seat(), seat()];
-    for lines in &seats {
+    let waits = [connect(), connect()];
+    for lines in &waits {
         assert_eq!(lines.next()["type"], "armed");
     }
     for _ in 0..5 {
-        let said = raw(socket, &get("/healthz"));
-        assert_problem(&said, 503, "no room");
-        assert!(said.contains("\r\nretry-after: 1\r\n"), "{said}");
+        let answer = raw(socket, &get("/healthz"));
+        assert_problem(&answer, 503, "too many clients");
+        assert!(answer.contains("\r\nretry-after: 1\r\n"), "{answer}");
     }
-    // Also for more than it tells so at a time: closed, not left waiting.
+    // The daemon answers a limited number of them at a time, and closes the others.
     let silent: Vec<_> = (0..scale::emulated_or(40, 200))
-        .map(|_| http::connect(socket).expect("it listens"))
+        .map(|_| http::connect(socket).expect("the daemon listens"))
         .collect();
     for stream in silent {
         assert!([0, 503].contains(&status(&rest(stream))));
     }
-    drop(seats);
-    Deadline::start().until("there is room again", || {
+    drop(waits);
+    Deadline::start().until("the daemon accepts clients again", || {
         status(&raw(socket, &get("/healthz"))) == 200
     });
     let _output = daemon.stop();

@@ -1,4 +1,4 @@
-//! What it may still do once it serves, as the kernel tells.
+//! Privileges of a serving daemon, read from `/proc`.
 
 use std::{fs, os::unix::fs::MetadataExt, path::PathBuf};
 
@@ -10,12 +10,15 @@ const DAC_READ_SEARCH: u64 = 1 << 2;
 const PERFMON: u64 = 1 << 38;
 const BPF: u64 = 1 << 39;
 
-/// That every thread of it has at most these capabilities and cannot get more.
+/// Asserts that every thread has at most these capabilities and cannot get more.
 fn assert_confined(daemon: &Daemon, uid: &str, allowed: u64) {
-    let threads = fs::read_dir(format!("/proc/{}/task", daemon.pid())).expect("it runs");
+    let threads = fs::read_dir(format!("/proc/{}/task", daemon.pid())).expect("the process runs");
     for thread in threads {
-        let path = thread.expect("listed").path().join("status");
-        let status = fs::read_to_string(&path).expect("it runs");
+        let path = thread
+            .expect("the directory is readable")
+            .path()
+            .join("status");
+        let status = fs::read_to_string(&path).expect("the process runs");
         let field = |name: &str| {
             let line = status.lines().find_map(|line| line.strip_prefix(name));
             let value = line.and_then(|it| it.strip_prefix(':'));
@@ -23,7 +26,7 @@ fn assert_confined(daemon: &Daemon, uid: &str, allowed: u64) {
                 .unwrap_or_else(|| panic!("no {name} in {status}"))
                 .trim()
         };
-        let set = |name: &str| u64::from_str_radix(field(name), 16).expect("a set");
+        let set = |name: &str| u64::from_str_radix(field(name), 16).expect("a capability set");
         for name in ["CapPrm", "CapEff"] {
             assert_eq!(set(name) & !allowed, 0, "{name} of {status}");
         }
@@ -40,12 +43,12 @@ fn assert_confined(daemon: &Daemon, uid: &str, allowed: u64) {
 }
 
 fn bounding_set(daemon: &Daemon) -> u64 {
-    u64::from_str_radix(&daemon.status("CapBnd"), 16).expect("a set")
+    u64::from_str_radix(&daemon.status("CapBnd"), 16).expect("a capability set")
 }
 
 #[test]
 #[ignore = "needs root"]
-fn root_becomes_another_user_with_nothing_to_gain() {
+fn a_daemon_of_root_changes_its_user_and_drops_all_privileges() {
     let daemon = Daemon::start(&["--user", "4242"]);
     assert_confined(&daemon, "4242", BPF);
     assert_eq!(bounding_set(&daemon), 0);
@@ -55,76 +58,76 @@ fn root_becomes_another_user_with_nothing_to_gain() {
 
 #[test]
 #[ignore = "needs root"]
-fn root_that_stays_root_has_none_of_roots_rights() {
+fn a_daemon_that_stays_root_drops_all_privileges() {
     let daemon = Daemon::start(&["--user", "0"]);
     assert_confined(&daemon, "0", BPF);
     assert_eq!(bounding_set(&daemon), 0);
     let _output = daemon.stop();
 }
 
-fn reads_others(daemon: &Daemon) -> bool {
-    let effective = u64::from_str_radix(&daemon.status("CapEff"), 16).expect("a set");
+fn has_dac_read_search(daemon: &Daemon) -> bool {
+    let effective = u64::from_str_radix(&daemon.status("CapEff"), 16).expect("a capability set");
     effective & DAC_READ_SEARCH != 0
 }
 
 #[test]
 #[ignore = "needs root"]
-fn names_of_others_containers_cost_one_capability() {
+fn runtime_names_keep_one_more_capability() {
     let daemon = Daemon::start(&["--user", "4242", "--runtime-names"]);
     assert_confined(&daemon, "4242", BPF | DAC_READ_SEARCH);
-    let reads_others = reads_others(&daemon);
-    let said = daemon.stop_keeping_socket().stderr;
-    assert_eq!(reads_others, !said.contains("needs Landlock"), "{said}");
+    let may_read = has_dac_read_search(&daemon);
+    let stderr = daemon.stop_keeping_socket().stderr;
+    assert_eq!(may_read, !stderr.contains("needs Landlock"), "{stderr}");
 }
 
 #[test]
 #[ignore = "needs root"]
-fn without_landlock_it_says_so_and_reads_nothing_of_others() {
+fn a_daemon_without_landlock_warns_and_keeps_no_right_to_read_files() {
     let directory = Daemon::directory();
     let socket = directory.path().join("probe.sock");
     let args = ["daemon", "--socket", text(&socket), "--runtime-names"];
     let mut command = conditions::denied("landlock_create_ruleset", "ENOSYS", &args);
     let daemon = Daemon::start_in(&mut command, &socket);
     assert_confined(&daemon, "0", BPF);
-    assert!(!reads_others(&daemon));
-    let said = daemon.stop().stderr;
+    assert!(!has_dac_read_search(&daemon));
+    let stderr = daemon.stop().stderr;
     for line in ["files are not limited", "runtime-names needs Landlock"] {
-        assert!(said.contains(line), "{said}");
+        assert!(stderr.contains(line), "{stderr}");
     }
 }
 
 #[test]
 #[ignore = "needs root"]
-fn a_privilege_that_is_not_dropped_is_a_reason_not_to_start() {
+fn a_daemon_that_cannot_drop_its_privileges_does_not_start() {
     requirements::require_bpf();
     let directory = Daemon::directory();
     let socket = directory.path().join("probe.sock");
     let args = ["daemon", "--socket", text(&socket), "--user", "4242"];
     let output = probe_in(&mut conditions::denied("setresuid", "EPERM", &args));
     assert_refused(&output, 1, &["change the user", "--user 0"]);
-    assert!(!socket.exists(), "nobody serves");
+    assert!(!socket.exists(), "no daemon serves");
 }
 
 #[test]
 #[ignore = "needs root"]
-fn two_capabilities_are_enough_to_start_with() {
+fn two_capabilities_are_enough_to_start() {
     let directory = Daemon::directory();
     let own = directory.path().join("own");
-    fs::create_dir(&own).expect("made");
-    std::os::unix::fs::chown(&own, Some(65534), Some(65534)).expect("given");
+    fs::create_dir(&own).expect("the directory is created");
+    std::os::unix::fs::chown(&own, Some(65534), Some(65534)).expect("root may change the owner");
     let socket: PathBuf = own.join("probe.sock");
     let args = ["daemon", "--socket", text(&socket)];
     let mut command = conditions::with_two_capabilities(&args);
     let daemon = Daemon::start_in(&mut command, &socket);
     assert_confined(&daemon, "65534", BPF);
-    // Without CAP_SETPCAP nobody can empty it; no_new_privs makes it moot.
+    // Emptying the set needs CAP_SETPCAP; no_new_privs makes the set irrelevant.
     assert_eq!(bounding_set(&daemon), BPF | PERFMON);
     let _output = daemon.stop();
 }
 
 #[test]
 #[ignore = "needs root"]
-fn root_of_a_container_gives_the_socket_to_a_group_of_its_own() {
+fn root_in_a_container_gives_the_socket_to_one_of_its_groups() {
     requirements::require_bpf();
     let directory = Daemon::directory();
     let socket = directory.path().join("probe.sock");
@@ -142,21 +145,21 @@ fn root_of_a_container_gives_the_socket_to_a_group_of_its_own() {
     };
     let refused = probe_in(&mut contained("4343"));
     assert_refused(&refused, 1, &["group '4242'"]);
-    assert!(!socket.exists(), "nobody serves");
+    assert!(!socket.exists(), "no daemon serves");
     let daemon = Daemon::start_in(&mut contained("4242"), &socket);
     assert_confined(&daemon, "0", BPF);
-    let group = fs::metadata(&socket).expect("it listens").gid();
+    let group = fs::metadata(&socket).expect("the daemon listens").gid();
     assert_eq!(group, 4242);
     let _output = daemon.stop();
 }
 
 #[test]
 #[ignore = "needs root"]
-fn without_the_right_to_load_programs_it_does_not_start() {
+fn a_daemon_without_cap_bpf_does_not_start() {
     let directory = Daemon::directory();
     let socket = directory.path().join("probe.sock");
     let args = ["daemon", "--socket", text(&socket)];
     let output = probe_in(&mut conditions::without_bpf_capabilities(&args));
     assert_refused(&output, 5, &["CAP_BPF"]);
-    assert!(!socket.exists(), "nobody serves");
+    assert!(!socket.exists(), "no daemon serves");
 }

@@ -1,4 +1,4 @@
-//! Which exits are shown, of whom, and how many.
+//! The exits that `/v1/exits`, `/v1/events` and `/v1/containers` return.
 
 use probe_tests::{Cgroup, Daemon, Deadline, Document, Runc, Victim, record, schema};
 use rustix::process::Signal;
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 #[test]
 #[ignore = "needs root"]
-fn events_and_exits_show_what_is_asked_for() {
+fn events_and_exits_obey_the_filters_of_the_query() {
     let daemon = Daemon::start(&[]);
     let document = Document::of(&daemon);
     let cgroup = Cgroup::v2("filtered");
@@ -61,7 +61,7 @@ fn events_and_exits_show_what_is_asked_for() {
 
 #[test]
 #[ignore = "needs root"]
-fn the_history_keeps_as_many_exits_as_it_was_told() {
+fn the_history_keeps_the_configured_number_of_exits() {
     let daemon = Daemon::start(&["--history", "5"]);
     let cgroup = Cgroup::v2("history");
     let mut pids = Vec::new();
@@ -72,18 +72,15 @@ fn the_history_keeps_as_many_exits_as_it_was_told() {
     }
     let exits = daemon.get("/v1/exits").stream().rest();
     assert!(exits.len() <= 5, "{exits:#?}");
-    let of_ours = exits.iter().map(record::pid);
-    let of_ours: Vec<_> = of_ours.filter(|pid| pids.contains(pid)).collect();
-    // Others end on this machine as well.
-    assert!(
-        pids.ends_with(&of_ours) && !of_ours.is_empty(),
-        "{of_ours:?}"
-    );
+    let own = exits.iter().map(record::pid);
+    let own: Vec<_> = own.filter(|pid| pids.contains(pid)).collect();
+    // Other processes of this machine exit as well.
+    assert!(pids.ends_with(&own) && !own.is_empty(), "{own:?}");
 }
 
 #[test]
 #[ignore = "needs root and runc"]
-fn a_container_is_shown_with_what_lives_and_what_ended_in_it() {
+fn a_container_is_listed_with_its_processes_and_exits() {
     let daemon = Daemon::start(&[]);
     let document = Document::of(&daemon);
     let script = "sh -c 'exit 3'; read -r line; sh -c 'exit 4'; exit 5";
@@ -95,7 +92,7 @@ fn a_container_is_shown_with_what_lives_and_what_ended_in_it() {
         document.checked("get", "/v1/containers/{id}", answer)
     };
     let exits = format!("/v1/exits?container={}&failed=true", runc.name());
-    Deadline::start().until("the first has ended", || {
+    Deadline::start().until("the first process has exited", || {
         let exits = daemon.get(&exits).stream().rest();
         exits.iter().any(|it| it["status"]["code"] == 3)
     });
@@ -108,7 +105,7 @@ fn a_container_is_shown_with_what_lives_and_what_ended_in_it() {
     let listed = document.checked("get", "/v1/containers", daemon.get("/v1/containers"));
     let listed = listed["containers"].as_array().expect("a list");
     let listed = listed.iter().find(|it| it["id"] == runc.name());
-    let listed = listed.expect("it runs");
+    let listed = listed.expect("the container is listed");
     assert_eq!(
         (&listed["live"], &listed["processes"]),
         (&json!(1), &Value::Null)
@@ -143,7 +140,7 @@ fn a_container_is_shown_with_what_lives_and_what_ended_in_it() {
 
 #[test]
 #[ignore = "needs root"]
-fn of_a_cgroup_and_a_container_only_what_is_in_both_is_told() {
+fn a_query_for_a_cgroup_and_a_container_returns_exits_that_are_in_both() {
     let daemon = Daemon::start(&[]);
     let above = Cgroup::v2("both");
     let id = format!("{:064x}", above.id());

@@ -1,4 +1,4 @@
-//! The socket: whose it is, and what is there before and after.
+//! The socket: its owner and mode, and what is at its path before and after.
 
 use std::{
     fs,
@@ -16,8 +16,9 @@ use tempfile::TempDir;
 
 use super::{assert_refused, health_as, peer, text};
 
-/// Somebody in the socket's group, and somebody who is not.
+/// The group of the socket.
 const MEMBER: u32 = 4242;
+/// A user, and the number of a group that the socket does not belong to.
 const OUTSIDER: u32 = 4343;
 
 fn serve(socket: &Path, args: &[&str]) -> Daemon {
@@ -30,19 +31,19 @@ fn refused(socket: &Path) -> Output {
 }
 
 fn names(directory: &TempDir) -> Vec<String> {
-    let entries = fs::read_dir(directory.path()).expect("listed");
-    let names = entries.map(|entry| entry.expect("listed").file_name());
+    let entries = fs::read_dir(directory.path()).expect("the directory is readable");
+    let names = entries.map(|entry| entry.expect("the directory is readable").file_name());
     names.map(|it| it.to_string_lossy().into_owned()).collect()
 }
 
 #[test]
 #[ignore = "needs root"]
-fn it_is_there_with_its_permissions_and_gone_after_a_clean_stop() {
+fn the_socket_has_its_permissions_and_is_removed_at_a_clean_stop() {
     for signal in [Signal::TERM, Signal::INT] {
         let directory = Daemon::directory();
         let socket = directory.path().join("probe.sock");
         let daemon = serve(&socket, &["--mode", "0640", "--group", "4242"]);
-        let metadata = fs::metadata(&socket).expect("it listens");
+        let metadata = fs::metadata(&socket).expect("the daemon listens");
         assert_eq!(metadata.mode() & 0o7777, 0o640);
         assert_eq!(metadata.gid(), 4242);
         daemon.signal(signal);
@@ -55,7 +56,7 @@ fn it_is_there_with_its_permissions_and_gone_after_a_clean_stop() {
 
 #[test]
 #[ignore = "needs root"]
-fn its_group_may_connect_and_nobody_else() {
+fn only_the_group_of_the_socket_may_connect() {
     let directory = Daemon::directory();
     let socket = directory.path().join("probe.sock");
     let daemon = serve(&socket, &["--group", &MEMBER.to_string()]);
@@ -64,32 +65,35 @@ fn its_group_may_connect_and_nobody_else() {
     let outsider = health_as(OUTSIDER, OUTSIDER, &socket);
     assert_eq!(outsider, None);
     let lock = directory.path().join("probe.sock.lock");
-    let mode = fs::metadata(lock).expect("it serves").mode() & 0o7777;
-    assert_eq!(mode, 0o600, "who could lock it could keep the daemon away");
+    let mode = fs::metadata(lock).expect("the daemon serves").mode() & 0o7777;
+    assert_eq!(
+        mode, 0o600,
+        "a user who can lock the file can keep the daemon from starting"
+    );
     let _output = daemon.stop();
 }
 
 #[test]
 #[ignore = "needs root"]
-fn everybody_may_connect_if_that_is_asked_for_and_a_warning_says_so() {
+fn mode_0666_lets_every_user_connect_and_logs_a_warning() {
     let directory = Daemon::directory();
     let socket = directory.path().join("probe.sock");
     let daemon = serve(&socket, &["--mode", "0666"]);
-    let somebody = health_as(OUTSIDER, OUTSIDER, &socket);
-    assert_eq!(somebody, Some(200));
+    let health = health_as(OUTSIDER, OUTSIDER, &socket);
+    assert_eq!(health, Some(200));
     let output = daemon.stop();
     assert!(output.stderr.contains("every user"), "{output:#?}");
 }
 
 #[test]
 #[ignore = "needs root"]
-fn what_a_killed_daemon_left_is_replaced() {
+fn the_socket_of_a_killed_daemon_is_replaced() {
     let directory = Daemon::directory();
     let socket = directory.path().join("probe.sock");
     let killed = serve(&socket, &[]);
     killed.signal(Signal::KILL);
     assert_eq!(killed.finish().signal, Some(Signal::KILL.as_raw()));
-    assert!(socket.exists(), "nobody was left to remove it");
+    assert!(socket.exists(), "a killed daemon cannot remove its socket");
     let next = serve(&socket, &[]);
     let _output = next.stop();
     assert_eq!(names(&directory), [""; 0]);
@@ -97,7 +101,7 @@ fn what_a_killed_daemon_left_is_replaced() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_second_daemon_is_told_who_the_first_is() {
+fn a_second_daemon_is_refused_with_the_pid_of_the_first() {
     let directory = Daemon::directory();
     let socket = directory.path().join("probe.sock");
     let first = serve(&socket, &[]);
@@ -109,24 +113,24 @@ fn a_second_daemon_is_told_who_the_first_is() {
 
 #[test]
 #[ignore = "needs root"]
-fn of_many_that_start_at_once_one_serves() {
+fn one_of_many_daemons_that_start_at_once_serves() {
     requirements::require_bpf();
     let directory = Daemon::directory();
     let socket = directory.path().join("probe.sock");
     let args = ["daemon", "--socket", text(&socket)];
     let start = || Daemon::spawn(&mut conditions::unrestricted(&args), &socket);
     let all: Vec<_> = (0..8).map(|_| start()).collect();
-    // Nobody but the one that serves is left after this.
+    // All but the one that serves have given up or will.
     let (serving, others): (Vec<_>, Vec<_>) = {
         let stream = probe_tests::Deadline::start();
-        stream.until("somebody serves", || UnixStream::connect(&socket).is_ok());
+        stream.until("a daemon serves", || UnixStream::connect(&socket).is_ok());
         let pid = peer(&socket);
         all.into_iter().partition(|daemon| daemon.pid() == pid)
     };
     for other in others {
         assert_refused(&other.finish(), 1, &["in use"]);
     }
-    let [serving] = <[Daemon; 1]>::try_from(serving).expect("one of them");
+    let [serving] = <[Daemon; 1]>::try_from(serving).expect("exactly one daemon serves");
     serving.await_health();
     let _output = serving.stop();
     assert_eq!(names(&directory), [""; 0]);
@@ -134,10 +138,10 @@ fn of_many_that_start_at_once_one_serves() {
 
 #[test]
 #[ignore = "needs root"]
-fn somebody_elses_socket_is_left_alone() {
+fn the_socket_of_another_program_is_left_alone() {
     let directory = Daemon::directory();
     let socket = directory.path().join("probe.sock");
-    let listener = UnixListener::bind(&socket).expect("bound");
+    let listener = UnixListener::bind(&socket).expect("the address is free");
     let pid = std::process::id().to_string();
     assert_refused(&refused(&socket), 1, &["in use", &pid]);
     drop(listener);
@@ -147,34 +151,37 @@ fn somebody_elses_socket_is_left_alone() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_socket_that_took_its_place_stays() {
+fn a_socket_that_replaced_the_daemons_own_is_not_removed() {
     let directory = Daemon::directory();
     let socket = directory.path().join("probe.sock");
     let daemon = serve(&socket, &[]);
-    fs::rename(&socket, directory.path().join("aside")).expect("moved");
-    let _other = UnixListener::bind(&socket).expect("bound");
+    fs::rename(&socket, directory.path().join("aside")).expect("the socket is moved");
+    let _other = UnixListener::bind(&socket).expect("the address is free");
     daemon.signal(Signal::TERM);
     assert_eq!(daemon.finish().code, Some(0));
-    UnixStream::connect(&socket).expect("the other still listens");
+    UnixStream::connect(&socket).expect("the other program still listens");
 }
 
 #[test]
 #[ignore = "needs root"]
-fn what_is_no_socket_is_never_removed() {
+fn a_file_that_is_not_a_socket_is_never_removed() {
     let directory = Daemon::directory();
     let socket = directory.path().join("probe.sock");
-    fs::write(&socket, "precious").expect("written");
+    fs::write(&socket, "precious").expect("the file is writable");
     assert_refused(&refused(&socket), 1, &["is no socket", text(&socket)]);
-    assert_eq!(fs::read(&socket).expect("still there"), b"precious");
-    fs::remove_file(&socket).expect("removed");
-    std::os::unix::fs::symlink("/run/elsewhere.sock", &socket).expect("linked");
+    assert_eq!(
+        fs::read(&socket).expect("the file still exists"),
+        b"precious"
+    );
+    fs::remove_file(&socket).expect("the cgroup is removed");
+    std::os::unix::fs::symlink("/run/elsewhere.sock", &socket).expect("the link is created");
     assert_refused(&refused(&socket), 1, &["is no socket"]);
     assert_eq!(names(&directory), ["probe.sock"]);
 }
 
 #[test]
 #[ignore = "needs root"]
-fn a_directory_that_nothing_can_be_made_in_is_named() {
+fn an_unusable_socket_path_is_named_in_the_error() {
     let directory = Daemon::directory();
     let socket = directory.path().join("probe.sock");
     let args = ["daemon", "--socket", text(&socket)];
@@ -190,10 +197,10 @@ fn a_directory_that_nothing_can_be_made_in_is_named() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_directory_below_run_is_made_for_everybody_to_pass() {
-    let place = tempfile::tempdir_in("/run").expect("root may");
+fn a_missing_directory_below_run_is_created_with_mode_0755() {
+    let place = tempfile::tempdir_in("/run").expect("root may create a directory");
     let open = fs::Permissions::from_mode(0o755);
-    fs::set_permissions(place.path(), open).expect("it is ours");
+    fs::set_permissions(place.path(), open).expect("the test owns the file");
     let socket = place.path().join("made/probe.sock");
     let probe = conditions::unrestricted(&["daemon", "--socket", text(&socket)]);
     let mut command = Command::new("sh");
@@ -203,10 +210,10 @@ fn a_directory_below_run_is_made_for_everybody_to_pass() {
     ]);
     command.arg(probe.get_program()).args(probe.get_args());
     let daemon = Daemon::start_in(&mut command, &socket);
-    let made = fs::metadata(place.path().join("made")).expect("made");
+    let made = fs::metadata(place.path().join("made")).expect("the directory is created");
     assert_eq!(made.mode() & 0o7777, 0o755);
     let member = health_as(OUTSIDER, MEMBER, &socket);
     assert_eq!(member, Some(200));
-    // By a daemon that is not root any more.
+    // The daemon is not root any more when it removes the socket.
     let _output = daemon.stop();
 }

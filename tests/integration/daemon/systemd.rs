@@ -1,4 +1,4 @@
-//! Started by a supervisor: its units, its socket, and what it is told.
+//! The daemon under a supervisor: units, passed sockets, notifications.
 
 use std::{
     fs, io,
@@ -22,56 +22,56 @@ fn dist(name: &str) -> PathBuf {
 
 fn succeeds(command: &mut Command) -> String {
     let output = command.output().expect("systemd is installed");
-    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-    assert!(output.status.success(), "{command:?}: {said}");
-    said
+    let printed = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert!(output.status.success(), "{command:?}: {printed}");
+    printed
 }
 
 #[test]
 #[ignore = "needs root"]
-fn systemd_finds_nothing_wrong_with_the_units() {
+fn systemd_analyze_accepts_the_units() {
     let directory = Daemon::directory();
     let probe = conditions::unrestricted(&[]);
-    let service = fs::read_to_string(dist("probe.service")).expect("there");
-    // It is installed nowhere here.
-    let place = probe.get_program().to_str().expect("text");
+    let service = fs::read_to_string(dist("probe.service")).expect("the file exists");
+    // The tests install no probe, so the unit names the one under test.
+    let place = probe.get_program().to_str().expect("UTF-8");
     assert!(service.contains("ExecStart=/usr/bin/probe daemon\n"));
     let service = service.replace("/usr/bin/probe", place);
     let units = ["probe.service", "probe.socket"].map(|it| directory.path().join(it));
-    fs::write(&units[0], service).expect("written");
-    fs::copy(dist("probe.socket"), &units[1]).expect("copied");
+    fs::write(&units[0], service).expect("the file is writable");
+    fs::copy(dist("probe.socket"), &units[1]).expect("the file is copied");
     let mut verify = requirements::tool("systemd-analyze");
-    let said = succeeds(verify.args(["verify", "--man=no"]).args(&units));
-    assert_eq!(said, "");
+    let printed = succeeds(verify.args(["verify", "--man=no"]).args(&units));
+    assert_eq!(printed, "");
 }
 
 #[test]
 #[ignore = "needs root"]
-fn the_units_give_two_capabilities_and_the_sandbox_is_tight() {
+fn the_service_grants_two_capabilities_and_is_sandboxed() {
     let directory = Daemon::directory();
     let unit = directory.path().join("probe.service");
-    fs::copy(dist("probe.service"), &unit).expect("copied");
-    let service = fs::read_to_string(&unit).expect("there");
+    fs::copy(dist("probe.service"), &unit).expect("the file is copied");
+    let service = fs::read_to_string(&unit).expect("the file exists");
     for set in ["AmbientCapabilities", "CapabilityBoundingSet"] {
         let line = format!("\n{set}=CAP_BPF CAP_PERFMON\n");
         assert!(service.contains(&line), "{set}");
     }
     let mut security = requirements::tool("systemd-analyze");
     security.args(["security", "--offline=yes", "--threshold=15"]);
-    let said = succeeds(security.arg(&unit));
-    assert!(said.contains("OK"), "{said}");
+    let printed = succeeds(security.arg(&unit));
+    assert!(printed.contains("OK"), "{printed}");
 }
 
 #[test]
 #[ignore = "needs root"]
-fn the_user_and_its_group_are_made() {
+fn systemd_sysusers_creates_the_user_and_its_group() {
     let root = Daemon::directory();
-    fs::create_dir(root.path().join("etc")).expect("made");
+    fs::create_dir(root.path().join("etc")).expect("the directory is created");
     let mut sysusers = requirements::tool("systemd-sysusers");
     sysusers.arg("--root").arg(root.path());
-    let _said = succeeds(sysusers.arg(dist("probe.sysusers")));
+    let _printed = succeeds(sysusers.arg(dist("probe.sysusers")));
     for file in ["etc/passwd", "etc/group"] {
-        let entries = fs::read_to_string(root.path().join(file)).expect("made");
+        let entries = fs::read_to_string(root.path().join(file)).expect("the file was created");
         let mut lines = entries.lines();
         assert!(
             lines.any(|it| it.starts_with("probe:")),
@@ -92,32 +92,36 @@ fn activated(args: &[&str]) -> Command {
 
 #[test]
 #[ignore = "needs root"]
-fn a_socket_that_is_handed_over_is_served_and_left() {
+fn a_passed_socket_is_served_and_not_removed() {
     let directory = Daemon::directory();
     let socket = directory.path().join("probe.sock");
     let daemon = Daemon::start_in(&mut activated(&["-l", text(&socket)]), &socket);
     assert_eq!(daemon.get("/healthz").status, 200);
-    assert_eq!(daemon.status("NoNewPrivs"), "1", "it is the daemon itself");
+    assert_eq!(
+        daemon.status("NoNewPrivs"),
+        "1",
+        "the process is the daemon"
+    );
     daemon.signal(Signal::TERM);
     let output = daemon.finish();
     assert_eq!(output.code, Some(0), "{output:#?}");
-    assert!(socket.exists(), "it is the supervisor's to remove");
+    assert!(socket.exists(), "the supervisor removes the socket");
 }
 
 #[test]
 #[ignore = "needs root"]
-fn what_is_no_listening_stream_is_refused() {
+fn several_sockets_and_datagram_sockets_are_refused() {
     let directory = Daemon::directory();
     let place = |name: &str| directory.path().join(name);
     let run = |args: &[&str], address: &Path, knock: &dyn Fn(&Path) -> bool| {
         let daemon = Daemon::spawn(&mut activated(args), address);
-        // systemd-socket-activate starts it when somebody comes.
-        probe_tests::Deadline::start().until("it listens", || knock(address));
+        // systemd-socket-activate starts the daemon at the first connection.
+        probe_tests::Deadline::start().until("systemd-socket-activate listens", || knock(address));
         daemon.finish()
     };
     let stream = |path: &Path| std::os::unix::net::UnixStream::connect(path).is_ok();
     let datagram = |path: &Path| {
-        let socket = UnixDatagram::unbound().expect("made");
+        let socket = UnixDatagram::unbound().expect("a socket can be created");
         socket.send_to(b"knock", path).is_ok()
     };
     let (one, two) = (place("one"), place("two"));
@@ -134,7 +138,7 @@ fn what_is_no_listening_stream_is_refused() {
 
 #[test]
 #[ignore = "needs root"]
-fn sockets_for_another_process_are_not_ours() {
+fn sockets_passed_to_another_process_are_ignored() {
     let directory = Daemon::directory();
     let socket = directory.path().join("probe.sock");
     let mut command = conditions::unrestricted(&["daemon", "--socket", text(&socket)]);
@@ -143,22 +147,24 @@ fn sockets_for_another_process_are_not_ours() {
     let _output = daemon.stop();
 }
 
-/// A supervisor of the test's own.
+/// The socket of a supervisor, on which the daemon notifies it.
 struct Supervisor(UnixDatagram);
 
 impl Supervisor {
     fn of(socket: io::Result<UnixDatagram>) -> Self {
-        let socket = socket.expect("bound");
-        socket.set_read_timeout(Some(DEADLINE)).expect("set");
+        let socket = socket.expect("the address is free");
+        socket
+            .set_read_timeout(Some(DEADLINE))
+            .expect("the option may be set");
         Self(socket)
     }
 
-    /// The first message with this line.
-    fn hear(&self, line: &str) -> String {
+    /// Receives messages up to the first with this line.
+    fn receive(&self, line: &str) -> String {
         loop {
             let mut buffer = [0; 4096];
-            let heard = self.0.recv(&mut buffer);
-            let length = heard.unwrap_or_else(|error| panic!("no {line}: {error}"));
+            let received = self.0.recv(&mut buffer);
+            let length = received.unwrap_or_else(|error| panic!("no {line}: {error}"));
             let message = String::from_utf8_lossy(&buffer[..length]);
             if message.lines().any(|it| it == line) {
                 return message.into_owned();
@@ -167,49 +173,49 @@ impl Supervisor {
     }
 }
 
-fn supervised(supervisor: &Supervisor, address: &str) {
+fn assert_notifies(supervisor: &Supervisor, address: &str) {
     let directory = Daemon::directory();
     let socket = directory.path().join("probe.sock");
     let args = ["daemon", "--socket", text(&socket), "--user", "4242"];
     let mut command = conditions::unrestricted(&args);
     command.env("NOTIFY_SOCKET", address);
-    // Short enough to see it fed, long enough for a machine that is busy.
+    // Short enough for the test to see several, long enough for a busy machine.
     let patience = Duration::from_secs(1).as_micros().to_string();
     command.env("WATCHDOG_USEC", patience);
     let daemon = Daemon::spawn(&mut command, &socket);
-    let ready = supervisor.hear("READY=1");
+    let ready = supervisor.receive("READY=1");
     assert!(ready.contains("STATUS="), "{ready}");
-    // Not a moment later: this is what others are started after.
+    // A daemon that reports ready answers at once, because other units start after it.
     assert_eq!(daemon.get("/healthz").status, 200);
     for _ in 0..3 {
-        supervisor.hear("WATCHDOG=1");
+        supervisor.receive("WATCHDOG=1");
     }
     daemon.signal(Signal::TERM);
-    supervisor.hear("STOPPING=1");
+    supervisor.receive("STOPPING=1");
     let output = daemon.finish();
     assert_eq!(output.code, Some(0), "{output:#?}");
 }
 
 #[test]
 #[ignore = "needs root"]
-fn a_supervisor_is_told_what_happens() {
+fn a_supervisor_is_notified_of_ready_watchdog_and_stopping() {
     requirements::require_bpf();
     let directory = Daemon::directory();
     let path = directory.path().join("notify");
     let supervisor = Supervisor::of(UnixDatagram::bind(&path));
-    // The daemon is another user by then.
+    // The daemon has changed its user by then.
     let open = std::os::unix::fs::PermissionsExt::from_mode(0o777);
-    fs::set_permissions(&path, open).expect("it is ours");
-    supervised(&supervisor, text(&path));
+    fs::set_permissions(&path, open).expect("the test owns the file");
+    assert_notifies(&supervisor, text(&path));
     let name = format!("probe-test-{}", std::process::id());
-    let address = SocketAddr::from_abstract_name(&name).expect("short");
+    let address = SocketAddr::from_abstract_name(&name).expect("the name is short");
     let supervisor = Supervisor::of(UnixDatagram::bind_addr(&address));
-    supervised(&supervisor, &format!("@{name}"));
+    assert_notifies(&supervisor, &format!("@{name}"));
 }
 
 #[test]
 #[ignore = "needs root"]
-fn a_daemon_that_does_not_start_is_never_ready() {
+fn a_daemon_that_fails_to_start_never_reports_ready() {
     let directory = Daemon::directory();
     let path = directory.path().join("notify");
     let supervisor = Supervisor::of(UnixDatagram::bind(&path));
@@ -217,8 +223,11 @@ fn a_daemon_that_does_not_start_is_never_ready() {
     let mut command = conditions::unrestricted(&["daemon", "--socket", text(&socket)]);
     let output = probe_in(command.env("NOTIFY_SOCKET", &path));
     assert_eq!(output.code, Some(1), "{output:#?}");
-    supervisor.0.set_nonblocking(true).expect("set");
-    let heard = supervisor.0.recv(&mut [0; 16]);
-    let error = heard.expect_err("nothing was said");
+    supervisor
+        .0
+        .set_nonblocking(true)
+        .expect("the option may be set");
+    let received = supervisor.0.recv(&mut [0; 16]);
+    let error = received.expect_err("no message was sent");
     assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
 }

@@ -1,5 +1,5 @@
-//! Who may see what: a user his own, a stranger nothing but that a cgroup is
-//! empty, endpoint by endpoint.
+//! Visibility for each endpoint: a user sees its own processes, and of others only
+//! whether a cgroup is empty.
 
 use std::{fs, os::unix::fs::chown, path::Path};
 
@@ -11,14 +11,14 @@ use probe_tests::{
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-/// Somebody with processes of his own.
+/// A user with processes of its own.
 const USER: u32 = 4242;
-/// Another user's number in a namespace of [`USER`]: a subuid.
+/// A subuid of [`USER`]: a uid that user namespaces of that user may map.
 const SUBUID: u32 = 104_242;
-/// Somebody who has nothing to do with any of it.
+/// A user that owns none of the processes and cgroups.
 pub(super) const STRANGER: u32 = 4343;
 
-/// One that everybody may connect to.
+/// A daemon that every user may connect to.
 pub(super) fn open_to_all() -> Daemon {
     Daemon::start(&["--mode", "0666"])
 }
@@ -31,14 +31,14 @@ fn post(socket: &Path, uid: u32, body: &Value) -> Answer {
     as_user(uid, || http::send(socket, "POST", "/v1/wait", Some(body)))
 }
 
-/// Pids of exits that a user is shown afterwards.
+/// Pids of the exits that `/v1/exits` returns to a user.
 fn exits(socket: &Path, uid: u32, cgroup: &Cgroup) -> Vec<u32> {
     let answer = get(socket, uid, &format!("/v1/exits?cgroup={}", cgroup.path()));
     assert_eq!(answer.status, 200);
     answer.stream().rest().iter().map(record::pid).collect()
 }
 
-/// A cgroup that is a container by its name.
+/// A cgroup that its name makes a container, and the id of that container.
 pub(super) fn container(above: &Cgroup) -> (String, Cgroup) {
     let id = format!("{:064x}", above.id());
     let cgroup = above.sub(&format!("docker-{id}.scope"));
@@ -52,16 +52,16 @@ pub(super) fn die(victim: &mut Victim) {
 
 #[test]
 #[ignore = "needs root"]
-fn a_stranger_learns_nothing_of_roots_processes_and_gets_the_right_verdict() {
+fn a_user_learns_nothing_about_processes_of_root_but_gets_the_right_verdict() {
     let daemon = open_to_all();
     let socket = daemon.socket();
     let above = Cgroup::v2("roots");
     let (id, cgroup) = container(&above);
     let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
     let name = format!("/v1/containers/{id}");
-    assert_eq!(daemon.get(&name).json()["live"], 1, "root sees it");
+    assert_eq!(daemon.get(&name).json()["live"], 1, "root sees the process");
 
-    // While it lives.
+    // While the process is alive.
     let info = get(socket, STRANGER, "/v1/info").json();
     assert_eq!(
         (&info["ready"], &info["loss"]),
@@ -127,7 +127,7 @@ fn a_stranger_learns_nothing_of_roots_processes_and_gets_the_right_verdict() {
         );
     }
 
-    // When it is dead.
+    // After the process has exited.
     assert_eq!(exits(socket, 0, &cgroup), [victim.pid()]);
     assert_eq!(exits(socket, STRANGER, &cgroup), [0; 0]);
     let all = get(socket, STRANGER, "/v1/exits").stream().rest();
@@ -141,7 +141,7 @@ fn a_stranger_learns_nothing_of_roots_processes_and_gets_the_right_verdict() {
     );
     assert!(metrics.contains("probe_exits_total"), "{metrics}");
 
-    // The streams have shown nothing, and would have shown it before this.
+    // The streams show the user's own process first: they have shown no exit before.
     let mut own = Victim::start(&["as", "4343", "exit", "0"], Some(&cgroup));
     own.wait();
     assert_eq!(record::pid(&events.next()), own.pid());
@@ -151,7 +151,7 @@ fn a_stranger_learns_nothing_of_roots_processes_and_gets_the_right_verdict() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_user_sees_his_own_processes_and_no_other_user_does() {
+fn processes_of_a_user_are_visible_to_no_other_user() {
     let daemon = open_to_all();
     let socket = daemon.socket();
     let above = Cgroup::v2("own");
@@ -164,7 +164,7 @@ fn a_user_sees_his_own_processes_and_no_other_user_does() {
     assert_eq!(lines.next(), json!({"type": "armed", "live": 1}));
     let strangers = post(socket, STRANGER, &json!({"targets": [{"pid": pid}]})).stream();
     assert_eq!(strangers.next(), json!({"type": "armed", "live": null}));
-    // The one of root beside it is not counted.
+    // The process of root in the same cgroup is not counted.
     let listed = get(socket, USER, "/v1/containers").json();
     let listed = listed["containers"].as_array().expect("a list");
     assert_eq!(listed.len(), 1, "{listed:#?}");
@@ -182,12 +182,12 @@ fn a_user_sees_his_own_processes_and_no_other_user_does() {
 
 #[test]
 #[ignore = "needs root"]
-fn the_owner_of_a_cgroup_sees_who_lives_and_ends_in_it_whoever_that_is() {
+fn the_owner_of_a_cgroup_sees_processes_of_every_user_in_it() {
     let daemon = open_to_all();
     let socket = daemon.socket();
     let above = Cgroup::v2("given");
     let (id, cgroup) = container(&above);
-    chown(cgroup.path(), Some(USER), None).expect("we are root");
+    chown(cgroup.path(), Some(USER), None).expect("the test runs as root");
     let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
     let pid = victim.pid();
     let events = get(socket, USER, "/v1/events").stream();
@@ -217,14 +217,14 @@ fn the_owner_of_a_cgroup_sees_who_lives_and_ends_in_it_whoever_that_is() {
     assert_eq!(record::pid(&events.next()), pid);
     assert_eq!(exits(socket, USER, &cgroup), [pid]);
     assert_eq!(exits(socket, STRANGER, &cgroup), [0; 0]);
-    // Also when it is gone.
-    fs::remove_dir(cgroup.path()).expect("it is empty");
+    // The owner sees the exit also after the cgroup is removed.
+    fs::remove_dir(cgroup.path()).expect("the cgroup is empty");
     assert_eq!(exits(socket, USER, &cgroup), [pid]);
 }
 
 #[test]
 #[ignore = "needs root"]
-fn the_owner_of_a_user_namespace_sees_who_has_other_numbers_in_it() {
+fn the_owner_of_a_user_namespace_sees_processes_with_mapped_uids() {
     let daemon = open_to_all();
     let socket = daemon.socket();
     let cgroup = Cgroup::v2("subuid");
@@ -244,7 +244,7 @@ fn the_owner_of_a_user_namespace_sees_who_has_other_numbers_in_it() {
     let pid = victim.pid();
     for map in ["uid_map", "gid_map"] {
         let map = format!("/proc/{pid}/{map}");
-        fs::write(&map, format!("0 {USER} 1\n7 {SUBUID} 1")).expect("we are root");
+        fs::write(&map, format!("0 {USER} 1\n7 {SUBUID} 1")).expect("the test runs as root");
     }
     victim.release();
     let _ready = victim.report();

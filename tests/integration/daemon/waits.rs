@@ -1,4 +1,4 @@
-//! Waits through the socket, many of them and to the bitter end.
+//! Waits over the socket: many at once, and until the daemon or the client ends.
 
 use std::{
     collections::BTreeSet,
@@ -17,15 +17,15 @@ use probe_tests::{
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, setrlimit};
 use serde_json::{Value, json};
 
-/// A wait on a connection of its own, read by this very thread: nothing is
-/// between `armed` and what is done then.
+/// A wait on a connection that the test's own thread reads, so that no other thread delays
+/// the step that follows `armed`.
 struct Direct {
     stream: UnixStream,
-    said: Vec<u8>,
+    received: Vec<u8>,
 }
 
 impl Direct {
-    fn ask(socket: &Path, cgroup: &Cgroup) -> Self {
+    fn start(socket: &Path, cgroup: &Cgroup) -> Self {
         let target = json!({"cgroup": {"hierarchy": 0, "id": cgroup.id()}});
         let body = json!({"targets": [target]}).to_string();
         let request = format!(
@@ -34,20 +34,22 @@ impl Direct {
             body.len()
         );
         let mut stream = http::connect(socket).expect("a daemon listens");
-        stream.write_all(request.as_bytes()).expect("it reads");
+        stream
+            .write_all(request.as_bytes())
+            .expect("the daemon reads");
         Self {
             stream,
-            said: Vec::new(),
+            received: Vec::new(),
         }
     }
 
-    /// Returns when the daemon has said this.
+    /// Reads until the daemon has sent this.
     fn until(&mut self, words: &[u8]) {
         let mut buffer = [0; 4096];
-        while !self.said.windows(words.len()).any(|it| it == words) {
-            let read = self.stream.read(&mut buffer).expect("in time");
-            assert_ne!(read, 0, "{}", String::from_utf8_lossy(&self.said));
-            self.said.extend_from_slice(&buffer[..read]);
+        while !self.received.windows(words.len()).any(|it| it == words) {
+            let read = self.stream.read(&mut buffer).expect("within the deadline");
+            assert_ne!(read, 0, "{}", String::from_utf8_lossy(&self.received));
+            self.received.extend_from_slice(&buffer[..read]);
         }
     }
 
@@ -58,10 +60,12 @@ impl Direct {
 
     /// All lines, to the end of the answer.
     fn finish(mut self) -> Vec<Value> {
-        self.stream.read_to_end(&mut self.said).expect("in time");
-        let said = String::from_utf8(self.said).expect("JSON");
-        // What is not one is the framing.
-        let lines = said.lines().filter(|line| line.starts_with('{'));
+        self.stream
+            .read_to_end(&mut self.received)
+            .expect("within the deadline");
+        let received = String::from_utf8(self.received).expect("JSON");
+        // All other lines are headers and chunk sizes.
+        let lines = received.lines().filter(|line| line.starts_with('{'));
         lines
             .map(|line| serde_json::from_str(line).expect("a line of JSON"))
             .collect()
@@ -76,36 +80,36 @@ fn verdict(lines: &[Value]) -> &Value {
 
 #[test]
 #[ignore = "needs root"]
-fn armed_means_armed_however_soon_the_kill_comes() {
-    // Nothing is as soon as that in a machine that is emulated.
-    let soon_enough = Duration::from_micros(if scale::is_emulated() { 5000 } else { 50 });
+fn a_kill_right_after_armed_is_never_missed() {
+    // No kill is that quick on an emulated machine.
+    let quick_enough = Duration::from_micros(if scale::is_emulated() { 5000 } else { 50 });
     let rounds = scale::few_or(300, 10_000);
     let daemon = Daemon::start(&[]);
-    let mut soon = 0;
+    let mut quick = 0;
     for round in 0..rounds {
         let cgroup = Cgroup::v2("armed");
         let crowd = Victim::start_as("crowd", &["3", "1", "0"], Some(&cgroup));
         let _ready = crowd.report();
         let pids: BTreeSet<_> = cgroup.procs().into_iter().collect();
         assert_eq!(pids.len(), 3);
-        // Opened before, so that nothing is between the word and the kill.
+        // Opened before, so that the kill follows `armed` without delay.
         let kill = fs::File::options()
             .write(true)
             .open(cgroup.file("cgroup.kill"));
-        let mut wait = Direct::ask(daemon.socket(), &cgroup);
+        let mut wait = Direct::start(daemon.socket(), &cgroup);
         wait.until_armed();
         let armed = Instant::now();
         match kill {
-            Ok(mut kill) => kill.write_all(b"1").expect("it is ours"),
+            Ok(mut kill) => kill.write_all(b"1").expect("the test owns the cgroup"),
             Err(_before_5_14) => cgroup.kill(),
         }
-        soon += usize::from(armed.elapsed() < soon_enough);
+        quick += usize::from(armed.elapsed() < quick_enough);
         let lines = wait.finish();
         let exits = lines.iter().filter(|line| record::is_exit(line));
-        let told: Vec<_> = exits.clone().map(record::pid).collect();
-        assert_eq!(told.len(), 3, "round {round}: {lines:#?}");
+        let pids_of_exits: Vec<_> = exits.clone().map(record::pid).collect();
+        assert_eq!(pids_of_exits.len(), 3, "round {round}: {lines:#?}");
         assert_eq!(
-            told.into_iter().collect::<BTreeSet<_>>(),
+            pids_of_exits.into_iter().collect::<BTreeSet<_>>(),
             pids,
             "round {round}"
         );
@@ -122,15 +126,15 @@ fn armed_means_armed_however_soon_the_kill_comes() {
         );
     }
     assert!(
-        soon > rounds / 10,
-        "only {soon} of {rounds} kills came soon"
+        quick > rounds / 10,
+        "only {quick} of {rounds} kills were quick"
     );
     let _output = daemon.stop();
 }
 
 #[test]
 #[ignore = "needs root"]
-fn when_the_daemon_is_told_to_end_every_wait_gets_a_goodbye() {
+fn a_stopping_daemon_ends_every_wait_with_a_goodbye() {
     let daemon = Daemon::start(&[]);
     let cgroup = Cgroup::v2("goodbye");
     let _victim = Victim::spawn(&["pause"], Some(&cgroup));
@@ -143,10 +147,10 @@ fn when_the_daemon_is_told_to_end_every_wait_gets_a_goodbye() {
         })
         .collect();
     let events = daemon.get("/v1/events").stream();
-    // Who says nothing, and who never reads, holds up nobody for long.
-    let silent = http::connect(daemon.socket()).expect("it listens");
-    let mut half = http::connect(daemon.socket()).expect("it listens");
-    half.write_all(b"GET /v1/in").expect("it reads");
+    // Clients that send no request or half of one do not delay the stop for long.
+    let silent = http::connect(daemon.socket()).expect("the daemon listens");
+    let mut half = http::connect(daemon.socket()).expect("the daemon listens");
+    half.write_all(b"GET /v1/in").expect("the daemon reads");
     let begun = Instant::now();
     let output = daemon.stop();
     assert!(begun.elapsed() < Duration::from_secs(10), "{output:#?}");
@@ -160,46 +164,46 @@ fn when_the_daemon_is_told_to_end_every_wait_gets_a_goodbye() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_client_that_goes_away_takes_its_wait_with_it() {
+fn a_client_that_disconnects_ends_its_wait() {
     let daemon = Daemon::start(&[]);
     let descriptors = || {
         let directory = fs::read_dir(format!("/proc/{}/fd", daemon.pid()));
-        directory.expect("we are root").count()
+        directory.expect("the test runs as root").count()
     };
     let cgroup = Cgroup::v2("left");
     let _victim = Victim::spawn(&["pause"], Some(&cgroup));
     let before = descriptors();
     for _ in 0..20 {
-        let mut wait = Direct::ask(daemon.socket(), &cgroup);
+        let mut wait = Direct::start(daemon.socket(), &cgroup);
         wait.until_armed();
         assert!(descriptors() > before);
     }
-    // A watch that nobody needs is given up at the next one.
+    // The daemon drops an unused watch when the next wait is armed.
     Deadline::start().until("no more descriptors than with one wait", || {
-        let mut wait = Direct::ask(daemon.socket(), &cgroup);
+        let mut wait = Direct::start(daemon.socket(), &cgroup);
         wait.until_armed();
         descriptors() <= before + 4
     });
 }
 
-/// As many descriptors as this process may have.
+/// Allows this process as many descriptors as its hard limit permits.
 fn raise_limit() {
     let maximum = getrlimit(Resource::Nofile).maximum;
     let all = Rlimit {
         current: maximum,
         maximum,
     };
-    setrlimit(Resource::Nofile, all).expect("up to the hard limit");
+    setrlimit(Resource::Nofile, all).expect("a limit up to the hard limit may be set");
 }
 
 fn kill(pid: u32) {
-    let pid = Pid::from_raw(pid.cast_signed()).expect("not 0");
-    kill_process(pid, Signal::KILL).expect("nobody reaps it");
+    let pid = Pid::from_raw(pid.cast_signed()).expect("the pid is not 0");
+    kill_process(pid, Signal::KILL).expect("the process is not reaped");
 }
 
 #[test]
 #[ignore = "needs root"]
-fn a_crowd_of_clients_gets_a_right_verdict_each() {
+fn each_of_many_clients_gets_the_right_verdict() {
     raise_limit();
     let cgroups = scale::few_or(100, 2000);
     let connections = scale::few_or(500, 10_000);
@@ -221,13 +225,13 @@ fn a_crowd_of_clients_gets_a_right_verdict_each() {
     let mut waits: Vec<_> = (0..connections)
         .map(|it| {
             let index = it % cgroups.len();
-            (index, Direct::ask(daemon.socket(), &cgroups[index]))
+            (index, Direct::start(daemon.socket(), &cgroups[index]))
         })
         .collect();
     for (_, wait) in &mut waits {
         wait.until_armed();
     }
-    // One in ten lives on: nobody must say that it is gone.
+    // One cgroup in ten stays populated, and its waits must not end.
     let is_spared = |index: usize| index.is_multiple_of(10);
     let mut doomed: Vec<_> = (0..cgroups.len())
         .filter(|&index| !is_spared(index))

@@ -1,6 +1,6 @@
 //! The fenced blocks of a document.
 
-/// Between two fences, and the lines on which those are.
+/// The text between two fences, and the numbers of the lines with the fences.
 pub(super) struct Block {
     pub(super) language: String,
     pub(super) text: String,
@@ -15,7 +15,7 @@ pub(super) fn blocks(text: &str) -> Vec<Block> {
         match line.trim_start().strip_prefix("```") {
             Some(_) if is_open => {
                 is_open = false;
-                blocks.last_mut().expect("one was opened").end = number;
+                blocks.last_mut().expect("a block is open").end = number;
             }
             Some(language) => {
                 is_open = true;
@@ -27,7 +27,7 @@ pub(super) fn blocks(text: &str) -> Vec<Block> {
                 });
             }
             None if is_open => {
-                let block = blocks.last_mut().expect("one was opened");
+                let block = blocks.last_mut().expect("a block is open");
                 block.text.push_str(line);
                 block.text.push('\n');
             }

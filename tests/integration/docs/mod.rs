@@ -1,12 +1,11 @@
-//! The examples of the documentation, run as they are written there.
+//! The examples of the documentation, run unchanged.
 //!
-//! Nothing in them is replaced: the socket that they name is the test's own in a
-//! mount namespace, and where v2 is mounted elsewhere, those that name a cgroup see
-//! the machine as one with v2 only.
+//! The socket that they name is the test's own in a mount namespace. Where v2 is mounted
+//! elsewhere, examples that name a cgroup run in a mount namespace with v2 only.
 
 mod blocks;
+mod compare;
 mod namespace;
-mod shown;
 
 use std::{
     fs,
@@ -19,8 +18,8 @@ use tempfile::NamedTempFile;
 
 use self::{
     blocks::blocks,
+    compare::{is_like, values},
     namespace::{AS_IT_IS, Place, Sockets, V2_ONLY},
-    shown::{is_like, values},
 };
 
 const DOCUMENTS: [(&str, &str); 4] = [
@@ -44,7 +43,7 @@ const ROUTES: [&str; 9] = [
     "/healthz",
 ];
 
-/// A script, and what it is said to print.
+/// A script, and the output that the document shows.
 struct Example {
     place: String,
     script: String,
@@ -70,7 +69,7 @@ fn every_curl_example_of_the_documentation_works_as_written() {
         let mut daemon = place.enter(&conditions::unrestricted(&["daemon"]));
         Daemon::start_in(&mut daemon, &place.socket())
     });
-    // What the history has of it.
+    // An exit of the cgroup for the history.
     fail_in(&cgroup);
     for example in &examples {
         println!("{}", example.place);
@@ -110,13 +109,13 @@ impl Example {
         let mut shell = Command::new("sh");
         shell.args(["-e", "-c", &self.script]);
         let mut running = Running::start(&mut place.enter(&shell));
-        // Who waits for the cgroup is done, who waits for an exit has one.
+        // The kill ends a wait for the cgroup and gives a stream of events an exit.
         if self.script.contains(CGROUP) && self.script.contains("/v1/wait") {
-            running.until("it is armed", |it| it.printed().contains("\"armed\""));
+            running.until("the wait is armed", |it| it.printed().contains("\"armed\""));
             cgroup.kill();
         }
         let is_endless = self.script.contains("/v1/events");
-        running.until("it ends", |it| {
+        running.until("the script ends", |it| {
             if is_endless {
                 fail_in(cgroup);
             }
@@ -130,15 +129,16 @@ impl Example {
         }
     }
 
-    /// Every object that is shown has one like it, and no other kind came.
+    /// Asserts that every object shown has one like it in the output, and the other way
+    /// round.
     fn compare(&self, shown: &[Value], printed: &[Value]) {
         for (these, those, what) in [
-            (shown, printed, "is shown and does not come"),
-            (printed, shown, "comes and is not shown"),
+            (shown, printed, "is shown and not printed"),
+            (printed, shown, "is printed and not shown"),
         ] {
             for value in these {
-                let has_like = those.iter().any(|it| is_like(it, value));
-                assert!(has_like, "{}: {value} {what}", self.place);
+                let has_match = those.iter().any(|it| is_like(it, value));
+                assert!(has_match, "{}: {value} {what}", self.place);
             }
         }
     }
@@ -149,7 +149,7 @@ fn fail_in(cgroup: &Cgroup) {
     victim.wait();
 }
 
-/// A script that runs, and the file that it prints to.
+/// A running script, and the file that it prints to.
 struct Running {
     child: Child,
     stdout: NamedTempFile,
@@ -160,7 +160,7 @@ impl Running {
         let stdout = NamedTempFile::new().expect("a file");
         let child = command
             .stdin(Stdio::null())
-            .stdout(stdout.reopen().expect("our own"))
+            .stdout(stdout.reopen().expect("the test owns the file"))
             .spawn();
         Self {
             child: child.expect("nsenter is installed"),
@@ -172,9 +172,9 @@ impl Running {
         Deadline::start().until(what, || is_true(self));
     }
 
-    /// With exit code 0, or it panics.
+    /// Whether the script has ended; panics if its exit code is not 0.
     fn has_ended(&mut self) -> bool {
-        let ended = self.child.try_wait().expect("our child");
+        let ended = self.child.try_wait().expect("a child of the test");
         if let Some(status) = ended {
             assert!(status.success(), "{status} after {}", self.printed());
         }
@@ -182,13 +182,13 @@ impl Running {
     }
 
     fn printed(&self) -> String {
-        fs::read_to_string(self.stdout.path()).expect("text")
+        fs::read_to_string(self.stdout.path()).expect("UTF-8")
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // Both fail if it has ended, which is as good.
+        // Both fail if the script has ended.
         let _ended = self.child.kill();
         let _reaped = self.child.wait();
     }

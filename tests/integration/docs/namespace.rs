@@ -1,4 +1,4 @@
-//! Mount namespaces in which the socket that the documents name is the test's.
+//! Mount namespaces in which the socket that the documents name belongs to the test.
 
 use std::{
     fs,
@@ -10,13 +10,13 @@ use std::{
 const SOCKETS: &str = "/run/probe";
 const SOCKET: &str = "run/probe/probe.sock";
 
-/// What the shell does in a new mount namespace.
+/// Commands for the shell in a new mount namespace.
 pub(super) const AS_IT_IS: &str = "true";
 pub(super) const V2_ONLY: &str = "[ \"$(stat -f -c %T /sys/fs/cgroup)\" = cgroup2fs ] || {
     umount --lazy --all --types cgroup,cgroup2 &&
     mount -t cgroup2 cgroup2 /sys/fs/cgroup; }";
 
-/// Where the namespaces have their sockets: removed if it was not there.
+/// The directory that the namespaces mount over; removed if the test created it.
 pub(super) struct Sockets(bool);
 
 impl Sockets {
@@ -33,7 +33,7 @@ impl Drop for Sockets {
     }
 }
 
-/// A mount namespace, and who holds it.
+/// A mount namespace, kept alive by a process.
 pub(super) struct Place(Child);
 
 impl Place {
@@ -49,11 +49,11 @@ impl Place {
             .expect("unshare is installed");
         let mut ready = [0; 6];
         let stdout = holder.stdout.as_mut().expect("piped");
-        stdout.read_exact(&mut ready).expect("it could be mounted");
+        stdout.read_exact(&mut ready).expect("the mounts succeed");
         Self(holder)
     }
 
-    /// The same command in there.
+    /// The same command inside the namespace.
     pub(super) fn enter(&self, command: &Command) -> Command {
         let mut enter = Command::new("nsenter");
         enter
@@ -64,7 +64,7 @@ impl Place {
         enter
     }
 
-    /// As it can be reached from here.
+    /// Path of the namespace's socket from outside.
     pub(super) fn socket(&self) -> PathBuf {
         let root = Path::new("/proc").join(self.0.id().to_string());
         root.join("root").join(SOCKET)
@@ -73,7 +73,7 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        // Both fail if it has ended, which is as good.
+        // Both fail if the process has ended.
         let _ended = self.0.kill();
         let _reaped = self.0.wait();
     }

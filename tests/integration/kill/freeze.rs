@@ -1,4 +1,4 @@
-//! Cgroups that are frozen: by others, and by us while we kill.
+//! Cgroups that are frozen by another process, or by `probe kill` itself.
 
 use std::{fs, path::Path, process::Command};
 
@@ -7,7 +7,7 @@ use rustix::process::Signal;
 
 use super::{assert_done, is_alive, kill, verdict};
 
-/// One of each kind that can be frozen.
+/// One cgroup of each hierarchy with a freezer.
 fn both() -> [Cgroup; 2] {
     [Cgroup::v2("freezing"), Cgroup::v1("freezer", "freezing")]
 }
@@ -19,18 +19,18 @@ fn is_thawed(cgroup: &Cgroup) -> bool {
     ["0", "THAWED"].contains(&state.trim())
 }
 
-/// A kill between freeze and thaw, that has a signal still to send.
+/// A kill that has frozen the cgroup, held before it sends its signal.
 fn freezing(cgroup: &Cgroup, signal: &str) -> Stopped {
     let args = ["kill", "-q", "--json", "-s", signal, "--until", "empty"];
     let more = ["--freeze-after", "0", "--cgroup", cgroup.path()];
     let held = Stopped::at("pidfd_send_signal", &[&args[..], &more].concat());
-    assert!(!is_thawed(cgroup), "this tests nothing");
+    assert!(!is_thawed(cgroup), "the cgroup was not frozen");
     held
 }
 
 #[test]
 #[ignore = "needs root"]
-fn a_frozen_v2_cgroup_is_killed_and_a_frozen_v1_one_is_named() {
+fn a_frozen_v2_cgroup_is_killed_and_a_frozen_v1_cgroup_is_named() {
     let cgroup = Cgroup::v2("frozen");
     let mut victim = Victim::start(&["pause"], Some(&cgroup));
     cgroup.write("cgroup.freeze", "1");
@@ -41,17 +41,21 @@ fn a_frozen_v2_cgroup_is_killed_and_a_frozen_v1_one_is_named() {
     let mut victim = Victim::start(&["pause"], Some(&cgroup));
     cgroup.freeze_v1();
     let output = kill(&["-t", "100ms", "--cgroup", cgroup.path()]);
-    let state = fs::read_to_string(cgroup.file("freezer.state")).expect("readable");
+    let state = fs::read_to_string(cgroup.file("freezer.state")).expect("the state is readable");
     cgroup.write("freezer.state", "THAWED");
     assert_eq!(victim.wait(), 9);
     assert_eq!(output.code, Some(3), "{output:#?}");
     assert!(output.stderr.contains("is frozen"), "{output:#?}");
-    assert_ne!(state.trim(), "THAWED", "we thawed what others froze");
+    assert_ne!(
+        state.trim(),
+        "THAWED",
+        "probe thawed a cgroup that another process froze"
+    );
 }
 
 #[test]
 #[ignore = "needs root"]
-fn who_has_to_be_frozen_to_be_reached_is_thawed_again_and_it_is_said_before() {
+fn a_cgroup_frozen_by_the_kill_is_announced_and_thawed_again() {
     for (cgroup, file, thawed) in [
         (Cgroup::v2("freeze"), "cgroup.freeze", "0"),
         (Cgroup::v1("freezer", "freeze"), "freezer.state", "THAWED"),
@@ -61,50 +65,57 @@ fn who_has_to_be_frozen_to_be_reached_is_thawed_again_and_it_is_said_before() {
         let output = kill(&[&froze[..], &["--cgroup", cgroup.path()]].concat());
         assert_eq!(output.code, Some(0), "{output:#?}");
         assert_eq!(verdict(&output)["outcome"], "done", "{output:#?}");
-        let said = format!("freezing {}, which", cgroup.path());
-        assert!(output.stderr.contains(&said), "{output:#?}");
+        let announcement = format!("freezing {}, which", cgroup.path());
+        assert!(output.stderr.contains(&announcement), "{output:#?}");
         let state = fs::read_to_string(Path::new(cgroup.path()).join(file));
-        assert_eq!(state.expect("still there").trim_end(), thawed);
+        assert_eq!(state.expect("the file still exists").trim_end(), thawed);
         victim.wait();
     }
 }
 
-/// Says whether it was left frozen, and thaws it as it was said to be done.
-fn thaw_as_said(cgroup: &Cgroup, stderr: &str) -> bool {
+/// Whether the cgroup was left frozen. If so, runs the command of the hint, which must thaw
+/// it.
+fn thaw_with_hint(cgroup: &Cgroup, stderr: &str) -> bool {
     if is_thawed(cgroup) {
         return false;
     }
     let expected = format!("probe: freezing {}, which", cgroup.path());
-    assert!(stderr.starts_with(&expected), "it was not said: {stderr}");
+    assert!(
+        stderr.starts_with(&expected),
+        "the freeze was not announced: {stderr}"
+    );
     let hint = stderr
         .lines()
         .nth(1)
         .and_then(|it| it.strip_prefix("hint: "));
     let (_, thaw) = hint.and_then(|it| it.rsplit_once(": ")).expect("a command");
     let done = Command::new("sh").args(["-c", thaw]).status();
-    assert!(done.expect("a shell").success(), "{thaw}");
+    assert!(done.expect("sh is installed").success(), "{thaw}");
     assert!(is_thawed(cgroup), "{thaw}");
     true
 }
 
 #[test]
 #[ignore = "needs root"]
-fn sigkill_in_between_leaves_frozen_what_was_said_before_with_the_command_that_thaws_it() {
+fn killing_probe_leaves_a_frozen_cgroup_and_a_thaw_hint() {
     for cgroup in both() {
         let victim = Victim::start(&["pause"], Some(&cgroup));
         let held = freezing(&cgroup, "TERM");
-        let said = [held.next_stderr_line(), held.next_stderr_line()].join("\n");
+        let announced = [held.next_stderr_line(), held.next_stderr_line()].join("\n");
         held.signal(Signal::KILL);
         let output = held.killed();
         assert_eq!(output.signal, Some(9), "{output:#?}");
         assert!(is_alive(victim.pid()));
-        assert!(thaw_as_said(&cgroup, &said), "this tests nothing");
+        assert!(
+            thaw_with_hint(&cgroup, &announced),
+            "the cgroup was not frozen"
+        );
     }
 }
 
 #[test]
 #[ignore = "needs root"]
-fn sigkill_at_whatever_system_call_leaves_nothing_frozen_that_was_not_said() {
+fn killing_probe_at_any_system_call_leaves_no_unannounced_freeze() {
     for cgroup in both() {
         let _victim = Victim::start(&["pause"], Some(&cgroup));
         let args = ["kill", "-q", "-s", "WINCH", "--freeze-after", "0"];
@@ -116,7 +127,7 @@ fn sigkill_at_whatever_system_call_leaves_nothing_frozen_that_was_not_said() {
                     held.signal(Signal::KILL);
                     let output = held.killed();
                     assert_eq!(output.signal, Some(9), "{output:#?}");
-                    left_frozen += u32::from(thaw_as_said(&cgroup, &output.stderr));
+                    left_frozen += u32::from(thaw_with_hint(&cgroup, &output.stderr));
                 }
                 Err(output) => {
                     assert_eq!(output.code, Some(0), "{output:#?}");
@@ -124,14 +135,14 @@ fn sigkill_at_whatever_system_call_leaves_nothing_frozen_that_was_not_said() {
                 }
             }
         }
-        assert!(left_frozen > 0, "this tests nothing");
+        assert!(left_frozen > 0, "the cgroup was not frozen");
         assert!(is_thawed(&cgroup));
     }
 }
 
 #[test]
 #[ignore = "needs root"]
-fn every_signal_that_can_be_caught_thaws_first() {
+fn every_catchable_signal_thaws_the_cgroup_before_probe_exits() {
     for signal in [Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT] {
         for cgroup in both() {
             let victim = Victim::start(&["pause"], Some(&cgroup));
@@ -149,7 +160,7 @@ fn every_signal_that_can_be_caught_thaws_first() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_hangup_that_is_ignored_stays_so() {
+fn an_ignored_hangup_stays_ignored() {
     let cgroup = Cgroup::v2("nohup");
     let mut victim = Victim::start(&["pause"], Some(&cgroup));
     let kill = conditions::unrestricted(&[]);

@@ -1,4 +1,4 @@
-//! SIGTERM first.
+//! `--grace`: SIGTERM, and SIGKILL after the grace period.
 
 use probe_tests::Cgroup;
 
@@ -6,7 +6,7 @@ use super::{assert_done, kill, shell, verdict};
 
 #[test]
 #[ignore = "needs root"]
-fn sigkill_follows_when_the_grace_is_over() {
+fn sigkill_follows_when_the_grace_period_ends() {
     let cgroup = Cgroup::v2("grace");
     let mut stubborn = shell("trap '' TERM; echo 1; while :; do read _; done", &cgroup);
     assert_done(&kill(&["--grace", "50ms", "--cgroup", cgroup.path()]));
@@ -19,7 +19,7 @@ fn sigkill_follows_when_the_grace_is_over() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_timeout_includes_the_grace() {
+fn a_timeout_includes_the_grace_period() {
     let cgroup = Cgroup::v2("time");
     let _stubborn = shell("trap '' TERM; echo 1; while :; do read _; done", &cgroup);
     let args = ["--grace", "60", "-t", "50ms", "--cgroup", cgroup.path()];

@@ -1,4 +1,4 @@
-//! Everybody in a cgroup, however they come into it.
+//! All members of a cgroup, also those that fork or join during the kill.
 
 use std::fs;
 
@@ -10,7 +10,7 @@ use super::{assert_done, backends, is_alive, kill, shell, verdict};
 
 #[test]
 #[ignore = "needs root"]
-fn a_cgroup_with_others_below_it_is_killed_in_both_versions_and_removed() {
+fn a_cgroup_with_children_is_killed_and_removed_on_v2_and_v1() {
     for cgroup in [Cgroup::v2("kill"), Cgroup::v1("pids", "kill")] {
         let below = cgroup.sub("below");
         let _deeper = below.sub("deeper");
@@ -39,8 +39,8 @@ fn a_process_whose_leader_has_exited_is_killed_though_cgroup_kill_spares_it() {
 fn a_cgroup_that_keeps_forking_is_emptied_and_left_thawed_on_v2_and_v1() {
     requirements::require_killable_forks();
     for cgroup in [Cgroup::v2("bomb"), Cgroup::v1("freezer", "bomb")] {
-        // Each that lives makes the next and ends. Whether that outruns us, so that
-        // it is frozen, is up to chance.
+        // Each process forks the next one and ends. Whether that outruns the kill, so that
+        // it freezes the cgroup, is up to chance.
         let script = "echo 1; f() { (f) & }; f; f; f; f; wait; read _";
         let _bomb = shell(script, &cgroup);
         let output = kill(&["-t", "20", "--cgroup", cgroup.path()]);
@@ -73,7 +73,7 @@ fn several_targets_of_different_kinds_are_killed_in_one_call() {
 
 #[test]
 #[ignore = "needs root"]
-fn with_records_every_exit_is_told() {
+fn a_kill_with_records_prints_every_exit() {
     requirements::require_bpf();
     let cgroup = Cgroup::v2("records");
     let victim = Victim::start(&["pause"], Some(&cgroup));
@@ -84,18 +84,20 @@ fn with_records_every_exit_is_told() {
     assert_eq!(exits[0]["pid"], victim.pid());
 }
 
-/// Where nothing can be frozen.
+/// The pids controller of v1 has no freezer.
 #[test]
 #[ignore = "needs root"]
 fn a_fork_bomb_in_a_v1_cgroup_that_cannot_be_frozen_is_killed() {
     requirements::require_killable_forks();
     for &backend in backends() {
         let cgroup = Cgroup::v1("pids", "bomb");
-        // All of them run all the time, and so must who kills them.
+        // A limit, because the killer shares the CPU with processes that always run.
         cgroup.write("pids.max", &scale::emulated_or(20, 1000).to_string());
         let mut bomb = Victim::start_as("crowd", &["bomb"], Some(&cgroup));
         let many = scale::emulated_or(15, 50);
-        Deadline::start().until("they are many", || cgroup.procs().len() > many);
+        Deadline::start().until("the bomb has many processes", || {
+            cgroup.procs().len() > many
+        });
         let seconds = if scale::is_emulated() { "100" } else { "20" };
         let output = kill(&[
             "-t",
@@ -113,7 +115,7 @@ fn a_fork_bomb_in_a_v1_cgroup_that_cannot_be_frozen_is_killed() {
 
 #[test]
 #[ignore = "needs root"]
-fn who_joins_while_the_others_are_signalled_is_signalled_too() {
+fn a_process_that_joins_during_the_kill_is_signalled_too() {
     for cgroup in [Cgroup::v2("joins"), Cgroup::v1("pids", "joins")] {
         let mut first = Victim::start(&["pause"], Some(&cgroup));
         let args = ["kill", "--json", "-s", "TERM", "--cgroup", cgroup.path()];
@@ -127,7 +129,7 @@ fn who_joins_while_the_others_are_signalled_is_signalled_too() {
 
 #[test]
 #[ignore = "needs root"]
-fn who_joins_when_the_time_is_up_is_not_looked_for() {
+fn a_process_that_joins_after_the_timeout_is_not_signalled() {
     for cgroup in [Cgroup::v2("up"), Cgroup::v1("pids", "up")] {
         let mut first = Victim::start(&["pause"], Some(&cgroup));
         let args = ["kill", "--json", "-s", "TERM", "-t", "0"];
@@ -142,7 +144,7 @@ fn who_joins_when_the_time_is_up_is_not_looked_for() {
     }
 }
 
-/// A v1 cgroup, so that not even SIGKILL ends its members before this is dropped.
+/// A frozen v1 cgroup: not even SIGKILL ends its members before this is dropped.
 struct Frozen<'a>(&'a Cgroup);
 
 impl<'a> Frozen<'a> {
@@ -159,16 +161,16 @@ impl Drop for Frozen<'_> {
     }
 }
 
-/// As one does that its parent is forking just when the list is read.
+/// A child that is forked while the list is read joins in the same way.
 #[test]
 #[ignore = "needs root"]
-fn who_shows_up_after_everybody_was_signalled_is_killed_too() {
+fn a_process_that_joins_after_all_others_were_signalled_is_killed_too() {
     let cgroup = Cgroup::v1("pids", "late");
     let freezer = Cgroup::v1("freezer", "late");
     let mut first = Victim::start(&["pause"], Some(&cgroup));
     freezer.add(first.pid());
     let frozen = Frozen::new(&freezer);
-    // The first one has got its signal and cannot die of it.
+    // The first process has a pending SIGKILL and cannot act on it while it is frozen.
     let args = ["kill", "--json", "-v", "--cgroup", cgroup.path()];
     let waiting = Waiting::armed_in(&mut conditions::unrestricted(&args));
     let mut late = Victim::start(&["pause"], Some(&cgroup));
@@ -181,11 +183,11 @@ fn who_shows_up_after_everybody_was_signalled_is_killed_too() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_member_whose_pid_changes_hands_before_it_is_pinned_is_no_member() {
-    let cgroup = Cgroup::v1("pids", "hands");
+fn a_process_with_a_reused_pid_of_a_member_is_not_killed() {
+    let cgroup = Cgroup::v1("pids", "reused");
     let (mut replaced, pid) = ReusedPid::start();
     cgroup.add(pid);
-    // With this backend only the signal needs a pidfd.
+    // The backend `poll` opens a pidfd only to send the signal.
     let args = [
         "kill",
         "--json",
@@ -198,5 +200,5 @@ fn a_member_whose_pid_changes_hands_before_it_is_pinned_is_no_member() {
     replaced.replace();
     held.resume();
     assert_done(&held.finish());
-    assert!(is_alive(pid), "a stranger was killed");
+    assert!(is_alive(pid), "the new process was killed");
 }

@@ -1,6 +1,4 @@
-//! `probe kill`: it reaches everybody that is meant, and nobody else.
-//!
-//! One module for each noun: whom it kills, whom it refuses, and what it leaves.
+//! `probe kill`: it signals every process of its targets, and no other process.
 
 mod freeze;
 mod grace;
@@ -16,7 +14,7 @@ use std::process::{Command, Stdio};
 use probe_tests::{Cgroup, Output, Victim, probe, requirements, state};
 use serde_json::Value;
 
-/// Every backend that can be asked for here.
+/// Every backend that works on this machine.
 fn backends() -> &'static [&'static str] {
     if requirements::has_bpf() {
         &["auto", "bpf", "pidfd", "poll"]
@@ -47,7 +45,7 @@ fn is_alive(pid: u32) -> bool {
     state(pid).is_some_and(|it| it != 'Z')
 }
 
-/// A shell in the cgroup that runs this, once it said that it is ready.
+/// A shell in the cgroup that runs this script and has reported that it is ready.
 fn shell(script: &str, cgroup: &Cgroup) -> Victim {
     let script = format!("read _; {script}");
     let mut command = Command::new("sh");

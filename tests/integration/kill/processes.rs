@@ -1,4 +1,4 @@
-//! One process, and no other that has its pid.
+//! A single process, and never a later process with its pid.
 
 use probe_tests::{ReusedPid, Stopped, Victim, kernel};
 
@@ -18,12 +18,12 @@ fn a_process_is_killed_and_another_signal_is_not_waited_for() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_pid_that_is_another_process_by_now_is_not_killed() {
+fn a_pid_with_another_inode_is_not_killed() {
     if !kernel::has_pidfd_inodes() {
         kernel::inapplicable("pidfds have no inode numbers of their own");
     }
     let victim = Victim::start(&["pause"], None);
-    // No pidfd has the inode number 1: whoever is meant is gone.
+    // No pidfd has the inode number 1, so the process counts as gone.
     let another = format!("{}:1", victim.pid());
     let output = kill(&[&another]);
     assert_eq!(output.code, Some(0), "{output:#?}");
@@ -33,7 +33,7 @@ fn a_pid_that_is_another_process_by_now_is_not_killed() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_pid_that_changes_hands_just_before_the_signal_kills_nobody() {
+fn a_pid_reused_just_before_the_signal_gets_no_signal() {
     for backend in ["auto", "pidfd", "poll"] {
         let (mut replaced, pid) = ReusedPid::start();
         let number = pid.to_string();
@@ -42,8 +42,8 @@ fn a_pid_that_changes_hands_just_before_the_signal_kills_nobody() {
         replaced.replace();
         held.resume();
         assert_done(&held.finish());
-        assert!(is_alive(pid), "{backend}: a stranger was killed");
-        // Who asks now means the stranger.
+        assert!(is_alive(pid), "{backend}: the new process was killed");
+        // A new kill means the new process.
         assert_done(&kill(&["--backend", backend, &number]));
         assert!(!is_alive(pid));
     }

@@ -1,4 +1,4 @@
-//! What must not be killed, or is none, and `--force`.
+//! Targets that are refused, and `--force`.
 
 use std::{fs, process::Command};
 
@@ -7,7 +7,8 @@ use rustix::process::Signal;
 
 use super::{is_alive, kill};
 
-/// Nobody got a signal: not even a target that could be killed.
+/// Asserts that `probe kill` refuses these targets and signals no process, not even one of
+/// a valid target.
 fn assert_refused(args: &[&str], code: i32, words: &[&str]) {
     let cgroup = Cgroup::v2("refused");
     let victim = Victim::start(&["pause"], Some(&cgroup));
@@ -16,7 +17,7 @@ fn assert_refused(args: &[&str], code: i32, words: &[&str]) {
     assert!(is_alive(victim.pid()), "{args:?}");
 }
 
-/// `probe` by a shell that does this before, with the rest as its arguments.
+/// Runs `probe kill` with these arguments in a shell that runs this script first.
 fn kill_after(script: &str, args: &[&str]) -> Output {
     let script = format!("{script}; exec \"$@\"");
     let kill = conditions::unrestricted(args);
@@ -25,7 +26,7 @@ fn kill_after(script: &str, args: &[&str]) -> Output {
     probe_in(command.arg("kill").args(args))
 }
 
-/// The same under a shell that is pid 1 of a pid namespace.
+/// Runs `probe kill` with these arguments under a shell that is pid 1 of a pid namespace.
 fn kill_under_pid_1(script: &str, args: &[&str]) -> Output {
     let kill = conditions::unrestricted(args);
     let mut command = Command::new("unshare");
@@ -58,11 +59,11 @@ fn a_threaded_cgroup_is_refused_with_its_domain_root_as_the_hint() {
 
 #[test]
 #[ignore = "needs root"]
-fn what_is_no_process_is_wrong_usage_or_no_target() {
+fn a_thread_and_an_invalid_pid_are_refused() {
     let mut crowd = Victim::spawn_as("crowd", &["1", "2", "0"], None);
     crowd.release();
     let pid = record::pid(&crowd.report());
-    let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("it lives");
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("the process is alive");
     let mut tids = tasks.map(|task| task.expect("an entry").file_name());
     let tid = tids.find(|tid| tid.to_str() != Some(&pid.to_string()));
     let tid = tid.expect("a second thread");
@@ -81,12 +82,15 @@ fn what_is_no_process_is_wrong_usage_or_no_target() {
 
 #[test]
 #[ignore = "needs root"]
-fn what_is_no_cgroup_to_be_killed_is_refused() {
+fn a_root_cgroup_and_an_invalid_path_are_refused() {
     for cgroup in [Cgroup::v2("below"), Cgroup::v1("pids", "below")] {
-        let root = cgroup.path().strip_suffix(cgroup.name()).expect("below it");
+        let root = cgroup
+            .path()
+            .strip_suffix(cgroup.name())
+            .expect("the path ends with the name");
         let words = ["the root of its hierarchy", "hint: name a cgroup below it"];
         assert_refused(&["--cgroup", root], 2, &words);
-        // The kernel says that it is not there: so might one that was removed.
+        // The kernel reports such a path as missing, as it does a removed cgroup.
         let long = format!("{}/{}", cgroup.path(), "x".repeat(300));
         let words = ["is no cgroup path", "hint: ", "255 bytes"];
         assert_refused(&["--cgroup", &long], 2, &words);
@@ -98,14 +102,14 @@ fn what_is_no_cgroup_to_be_killed_is_refused() {
 
 #[test]
 #[ignore = "needs root"]
-fn our_own_cgroup_and_pid_1_are_refused() {
+fn the_cgroup_of_probe_itself_and_pid_1_are_refused() {
     let cgroup = Cgroup::v2("own");
     let move_in = format!("echo $$ > {}/cgroup.procs", cgroup.path());
     let output = kill_after(&move_in, &["--cgroup", cgroup.path()]);
     assert_eq!(output.code, Some(2), "{output:#?}");
     assert!(output.stderr.contains("probe itself"), "{output:#?}");
     assert!(output.stderr.contains("hint: --force"), "{output:#?}");
-    // Signal 28 does nothing to it, should the defence be gone.
+    // SIGWINCH does nothing to pid 1, in case the check is missing.
     assert_refused(
         &["-s", "WINCH", "1"],
         2,
@@ -118,7 +122,10 @@ fn our_own_cgroup_and_pid_1_are_refused() {
 fn a_cgroup_with_pid_1_in_it_or_below_it_is_refused() {
     for cgroup in [Cgroup::v2("init"), Cgroup::v1("pids", "init")] {
         let below = cgroup.sub("below");
-        let root = cgroup.path().strip_suffix(cgroup.name()).expect("below it");
+        let root = cgroup
+            .path()
+            .strip_suffix(cgroup.name())
+            .expect("the path ends with the name");
         let script = format!(
             "echo 1 > {}/cgroup.procs; (echo 0 > {root}/cgroup.procs; exec \"$@\"); exit $?",
             below.path()
@@ -132,7 +139,7 @@ fn a_cgroup_with_pid_1_in_it_or_below_it_is_refused() {
 
 #[test]
 #[ignore = "needs root"]
-fn force_signals_pid_1_and_ourselves() {
+fn force_signals_pid_1_and_probe_itself() {
     let script = "trap 'exit 7' USR1; \"$@\"; exit 8";
     let output = kill_under_pid_1(script, &["-s", "USR1", "--force", "1"]);
     assert_eq!(output.code, Some(7), "{output:#?}");

@@ -1,4 +1,4 @@
-//! `--rm`: what becomes of the cgroups when they are empty.
+//! `--rm`: removal of the cgroups once they are empty.
 
 use std::{fs, path::Path, process::Command};
 
@@ -7,7 +7,7 @@ use rustix::process::Signal;
 
 use super::{assert_done, is_alive, kill, verdict};
 
-/// A file system on a cgroup, which keeps that busy though nobody is in it.
+/// A file system mounted on a cgroup, which keeps the empty cgroup busy.
 struct Mounted<'a>(&'a Cgroup);
 
 impl<'a> Mounted<'a> {
@@ -25,18 +25,18 @@ impl Drop for Mounted<'_> {
 
 fn run(args: &[&str]) {
     let done = Command::new(args[0]).args(&args[1..]).status();
-    assert!(done.expect("it runs").success(), "{args:?}");
+    assert!(done.expect("the process runs").success(), "{args:?}");
 }
 
 fn both(name: &str) -> [Cgroup; 2] {
     [Cgroup::v2(name), Cgroup::v1("pids", name)]
 }
 
-fn is_there(cgroup: &Cgroup) -> bool {
+fn exists(cgroup: &Cgroup) -> bool {
     Path::new(cgroup.path()).exists()
 }
 
-/// Between the last look, which found it empty, and the first `rmdir`.
+/// A kill held after it found the cgroup empty and before its first `rmdir`.
 fn removing(cgroup: &Cgroup, more: &[&str]) -> (Stopped, Victim) {
     let victim = Victim::start(&["pause"], Some(cgroup));
     let args = ["kill", "--json", "--rm", "--cgroup", cgroup.path()];
@@ -47,7 +47,7 @@ fn removing(cgroup: &Cgroup, more: &[&str]) -> (Stopped, Victim) {
 
 #[test]
 #[ignore = "needs root"]
-fn a_cgroup_that_stays_busy_is_not_done_and_the_time_is_obeyed() {
+fn a_busy_cgroup_is_not_removed_and_the_timeout_is_kept() {
     let cgroup = Cgroup::v2("busy");
     let below = cgroup.sub("below");
     let mounted = Mounted::on(&below);
@@ -56,7 +56,10 @@ fn a_cgroup_that_stays_busy_is_not_done_and_the_time_is_obeyed() {
     let output = kill(&["--rm", "-t", "300ms", "--cgroup", cgroup.path()]);
     let is_kept = kept.is_dir();
     drop(mounted);
-    assert!(is_kept, "what is mounted below is somebody else's");
+    assert!(
+        is_kept,
+        "probe removed a directory of the mounted file system"
+    );
     assert_eq!(output.code, Some(1), "{output:#?}");
     let verdict = verdict(&output);
     assert_eq!(verdict["outcome"], "not_removed", "{output:#?}");
@@ -67,14 +70,14 @@ fn a_cgroup_that_stays_busy_is_not_done_and_the_time_is_obeyed() {
 
 #[test]
 #[ignore = "needs root"]
-fn who_joins_before_the_removal_is_spared_and_named() {
+fn a_process_that_joins_before_the_removal_is_spared_and_named() {
     for cgroup in both("joined") {
         let (mut held, _victim) = removing(&cgroup, &["-t", "2"]);
         let late = Victim::start(&["pause"], Some(&cgroup));
         held.resume();
         let output = held.finish();
         assert_eq!(output.code, Some(1), "{output:#?}");
-        assert!(is_there(&cgroup) && is_alive(late.pid()));
+        assert!(exists(&cgroup) && is_alive(late.pid()));
         let verdict = verdict(&output);
         assert_eq!(verdict["outcome"], "not_removed", "{output:#?}");
         assert_eq!(verdict["targets"][0]["outcome"], "done", "{output:#?}");
@@ -86,42 +89,42 @@ fn who_joins_before_the_removal_is_spared_and_named() {
 
 #[test]
 #[ignore = "needs root"]
-fn without_a_time_the_removal_waits_for_who_has_joined() {
+fn a_removal_without_a_timeout_waits_for_processes_that_joined() {
     for cgroup in both("patient") {
         let (mut held, _victim) = removing(&cgroup, &[]);
         let mut late = Victim::start(&["pause"], Some(&cgroup));
         held.resume();
-        let said = held.next_stderr_line();
-        assert!(said.contains("is busy: trying again"), "{said}");
+        let line = held.next_stderr_line();
+        assert!(line.contains("is busy: trying again"), "{line}");
         assert!(is_alive(late.pid()));
         late.signal(Signal::TERM);
         late.wait();
         assert_done(&held.finish());
-        assert!(!is_there(&cgroup));
+        assert!(!exists(&cgroup));
     }
 }
 
 #[test]
 #[ignore = "needs root"]
-fn a_cgroup_made_below_meanwhile_is_removed_too() {
+fn a_child_cgroup_created_meanwhile_is_removed_too() {
     for cgroup in both("deeper") {
         let below = cgroup.sub("below");
         let (mut held, _victim) = removing(&cgroup, &[]);
-        // The first `rmdir` is that of the one below.
+        // The first `rmdir` is that of the child.
         let _deeper = below.sub("deeper");
         let _beside = cgroup.sub("beside");
         held.resume();
         assert_done(&held.finish());
-        assert!(!is_there(&cgroup));
+        assert!(!exists(&cgroup));
     }
 }
 
 #[test]
 #[ignore = "needs root"]
-fn a_cgroup_that_another_removes_meanwhile_is_removed() {
+fn a_cgroup_removed_by_another_process_meanwhile_counts_as_removed() {
     for cgroup in both("another") {
         let (mut held, _victim) = removing(&cgroup, &[]);
-        fs::remove_dir(cgroup.path()).expect("it is empty");
+        fs::remove_dir(cgroup.path()).expect("the cgroup is empty");
         held.resume();
         assert_done(&held.finish());
     }
@@ -129,7 +132,7 @@ fn a_cgroup_that_another_removes_meanwhile_is_removed() {
         let below = cgroup.sub("below");
         let (mut held, _victim) = removing(&cgroup, &[]);
         for directory in [below.path(), cgroup.path()] {
-            fs::remove_dir(directory).expect("it is empty");
+            fs::remove_dir(directory).expect("the cgroup is empty");
         }
         held.resume();
         assert_done(&held.finish());
@@ -138,17 +141,17 @@ fn a_cgroup_that_another_removes_meanwhile_is_removed() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_cgroup_of_the_same_name_made_meanwhile_is_another() {
+fn a_cgroup_recreated_under_the_same_name_is_not_removed() {
     for cgroup in both("again") {
         let below = cgroup.sub("below");
         let (mut held, _victim) = removing(&cgroup, &[]);
         for directory in [below.path(), cgroup.path()] {
-            fs::remove_dir(directory).expect("it is empty");
+            fs::remove_dir(directory).expect("the cgroup is empty");
         }
         fs::create_dir(cgroup.path()).expect("the name is free");
         held.resume();
         assert_done(&held.finish());
-        assert!(is_there(&cgroup), "it removed somebody else's");
+        assert!(exists(&cgroup), "probe removed the new cgroup");
     }
 }
 
@@ -169,7 +172,7 @@ fn an_interrupt_ends_the_removal() {
             let verdict = verdict(&output);
             assert_eq!(verdict["outcome"], "interrupted", "{output:#?}");
             assert_eq!(verdict["targets"][0]["outcome"], "done", "{output:#?}");
-            assert!(is_there(&cgroup));
+            assert!(exists(&cgroup));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What a kill waits for, by every backend.
+//! `probe kill --until`, with every backend.
 
 use std::fs;
 
@@ -21,14 +21,14 @@ fn a_cgroup_is_killed_until_each_state_by_each_backend() {
                 assert_eq!(verdict(&output)["until"], until, "{output:#?}");
                 assert_eq!([cgroup.procs(), below.procs()], [[0; 0], [0; 0]]);
                 for reaper in reapers {
-                    assert_eq!(reaper.join().expect("it was reaped"), 9);
+                    assert_eq!(reaper.join().expect("the thread does not panic"), 9);
                 }
             }
         }
     }
 }
 
-/// We are the parent: nobody reaps it before we do.
+/// The test is the parent, and reaps the victim only at its end.
 #[test]
 #[ignore = "needs root"]
 fn a_zombie_has_exited_and_is_not_reaped() {
@@ -60,9 +60,9 @@ fn a_zombie_has_exited_and_is_not_reaped() {
 
 #[test]
 #[ignore = "needs root"]
-fn until_removed_it_waits_for_somebody_to_remove_it() {
+fn a_kill_until_removed_waits_for_another_process_to_remove_the_cgroup() {
     for &backend in backends() {
-        // From 6.19 on a list of v1 shows nobody before the last one has left.
+        // From Linux 6.19 on a v1 list is empty before the last process has left.
         let lists_are_right = !kernel::tasks_leave_cgroup_late();
         for (parent, is_sure) in [
             (Cgroup::v2("removed"), true),
@@ -78,7 +78,7 @@ fn until_removed_it_waits_for_somebody_to_remove_it() {
             waiting.assert_running();
             let mut removed = fs::remove_dir(cgroup.path());
             assert!(removed.is_ok() || !is_sure, "{removed:?}");
-            Deadline::start().until("it can be removed", || {
+            Deadline::start().until("the cgroup can be removed", || {
                 removed.is_ok() || {
                     removed = fs::remove_dir(cgroup.path());
                     removed.is_ok()
@@ -91,7 +91,7 @@ fn until_removed_it_waits_for_somebody_to_remove_it() {
 
 #[test]
 #[ignore = "needs root"]
-fn the_backend_that_was_asked_for_serves() {
+fn a_kill_uses_the_requested_backend() {
     for backend in ["pidfd", "poll"] {
         for cgroup in [Cgroup::v2("backend"), Cgroup::v1("pids", "backend")] {
             let mut victim = Victim::start(&["pause"], Some(&cgroup));
@@ -101,7 +101,7 @@ fn the_backend_that_was_asked_for_serves() {
             let output = probe_tests::probe_in(&mut conditions::denied(calls, "KILL", &args));
             assert_done(&output);
             let served = &verdict(&output)["backend"];
-            assert!([backend, "poll"].contains(&served.as_str().expect("a word")));
+            assert!([backend, "poll"].contains(&served.as_str().expect("a string")));
             assert_eq!(victim.wait(), 9);
         }
     }

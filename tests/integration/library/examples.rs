@@ -1,4 +1,4 @@
-//! The examples of the library, run as they are written.
+//! The examples of the library, run unchanged.
 
 #[expect(unreachable_pub, reason = "an example is written as a program")]
 #[path = "../../../probe-user/examples/remove_cgroup.rs"]
@@ -33,7 +33,10 @@ fn the_example_remove_cgroup_kills_and_removes() {
     let mut victims = [(); 5].map(|()| Victim::spawn(&["pause"], Some(&cgroup)));
     block_on(async {
         let removed = timeout(DEADLINE, remove_cgroup::remove(Path::new(cgroup.path())));
-        removed.await.expect("in time").expect("removed");
+        removed
+            .await
+            .expect("within the deadline")
+            .expect("the cgroup is removed");
     });
     assert!(!Path::new(cgroup.path()).exists());
     for victim in &mut victims {
@@ -53,14 +56,14 @@ fn the_example_wait_for_process_returns_when_the_process_is_reaped() {
     block_on(async {
         match timeout(DEADLINE, wait_for_process::reaped(pid))
             .await
-            .expect("in time")
+            .expect("within the deadline")
         {
             Ok(()) => {}
             // The reaper may be faster than the wait.
             Err(error) => assert_eq!(error.to_string(), format!("no process {pid}")),
         }
     });
-    assert_eq!(reaper.join().expect("no panic"), 9);
+    assert_eq!(reaper.join().expect("the thread does not panic"), 9);
     assert!(!Path::new(&format!("/proc/{pid}")).exists());
 }
 
@@ -71,7 +74,7 @@ fn the_example_stream_exits_reports_an_exit_of_the_cgroup() {
     let cgroup = Cgroup::v2("example-exits");
     let done = AtomicBool::new(false);
     let reported = thread::scope(|scope| {
-        // Which of them are reported depends on when the programs are attached.
+        // The stream reports only exits after its programs are attached.
         let dying = scope.spawn(|| {
             let mut pids = Vec::new();
             while !done.load(Ordering::Relaxed) {
@@ -94,8 +97,8 @@ fn the_example_stream_exits_reports_an_exit_of_the_cgroup() {
             timeout(DEADLINE, exits).await
         });
         done.store(true, Ordering::Relaxed);
-        let pids = dying.join().expect("no panic");
-        streamed.expect("in time").expect("BPF serves");
+        let pids = dying.join().expect("the thread does not panic");
+        streamed.expect("within the deadline").expect("BPF serves");
         (reported, pids)
     });
     let (pid, pids) = reported;

@@ -1,8 +1,8 @@
-//! `probe_user::unstable::wait` as another program uses it.
+//! `probe_user` as another program uses it.
 
 mod examples;
-mod hubs;
-mod thousand;
+mod hub;
+mod many_waits;
 mod waiter;
 
 use std::{
@@ -32,8 +32,8 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 }
 
 fn arm(hub: &Hub, cgroup: &Cgroup) -> Wait {
-    let target = Target::cgroup(Path::new(cgroup.path())).expect("it is there");
-    hub.arm(target, Until::Empty).expect("it is there")
+    let target = Target::cgroup(Path::new(cgroup.path())).expect("the cgroup exists");
+    hub.arm(target, Until::Empty).expect("the cgroup exists")
 }
 
 async fn with_bpf() -> Hub {
@@ -41,11 +41,11 @@ async fn with_bpf() -> Hub {
     let mut hub = Hub::start(Backend::Bpf);
     hub.load(Plan::decisive());
     let loaded = hub.bpf().await.expect("the first call has an answer");
-    loaded.expect("root may load BPF");
+    loaded.expect("root may load BPF programs");
     hub
 }
 
-/// With the best that can be had here.
+/// A hub with the best backend of this machine.
 async fn best() -> Hub {
     if requirements::has_bpf() {
         with_bpf().await
@@ -55,11 +55,13 @@ async fn best() -> Hub {
 }
 
 async fn met(wait: &mut Wait) {
-    let met = timeout(DEADLINE, wait.met()).await.expect("in time");
-    assert!(met.expect("the state can be read").exact);
+    let met = timeout(DEADLINE, wait.met())
+        .await
+        .expect("within the deadline");
+    assert!(met.expect("the state is readable").exact);
 }
 
-/// Asks a future once.
+/// Polls a future once.
 async fn poll_once<T>(future: impl Future<Output = T>) -> Option<T> {
     let mut future = pin!(future);
     poll_fn(|context| {
@@ -71,7 +73,7 @@ async fn poll_once<T>(future: impl Future<Output = T>) -> Option<T> {
     .await
 }
 
-/// Where the open descriptors of this process lead.
+/// The files that the descriptors of this process refer to.
 fn descriptors() -> Vec<String> {
     let entries = fs::read_dir("/proc/self/fd").expect("there is a /proc");
     let links = entries.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
@@ -80,14 +82,14 @@ fn descriptors() -> Vec<String> {
         .collect()
 }
 
-fn leading_to(what: &str) -> usize {
+fn descriptors_of(what: &str) -> usize {
     descriptors().iter().filter(|it| it.contains(what)).count()
 }
 
-/// Lets other tasks run until it is so.
-async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+/// Lets other tasks run until the condition is true.
+async fn until(what: &str, mut is_true: impl FnMut() -> bool) {
     let tasks = async {
-        while !is_so() {
+        while !is_true() {
             tokio::task::yield_now().await;
         }
     };
@@ -97,15 +99,15 @@ async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
 
 #[test]
 #[ignore = "needs root"]
-fn a_wait_that_is_dropped_in_a_select_goes_on_when_it_is_asked_again() {
+fn a_dropped_future_of_a_wait_loses_no_wake_up() {
     let cgroup = Cgroup::v2("select");
     let mut victims = [(); 3].map(|()| Victim::spawn(&["pause"], Some(&cgroup)));
     block_on(async {
         let hub = best().await;
         let mut wait = arm(&hub, &cgroup);
         for victim in &mut victims {
-            // Dropped before it was polled, while it waits, and while a
-            // notification is on its way.
+            // A future may be dropped before its first poll, while it waits, and while a
+            // notification is pending.
             drop(wait.met());
             assert!(poll_once(wait.met()).await.is_none());
             victim.signal(Signal::KILL);
@@ -116,15 +118,18 @@ fn a_wait_that_is_dropped_in_a_select_goes_on_when_it_is_asked_again() {
             }
         }
         met(&mut wait).await;
-        assert_eq!(wait.look().expect("readable"), Answer::Yes { exact: true });
-        // And what is true stays true.
+        assert_eq!(
+            wait.look().expect("the state is readable"),
+            Answer::Yes { exact: true }
+        );
+        // A wait that is met stays met.
         met(&mut wait).await;
     });
 }
 
 #[test]
 #[ignore = "needs root"]
-fn of_two_waits_for_one_cgroup_one_may_be_given_up() {
+fn dropping_one_of_two_waits_for_a_cgroup_keeps_the_other() {
     let cgroup = Cgroup::v2("two");
     let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
     block_on(async {
@@ -141,27 +146,32 @@ fn of_two_waits_for_one_cgroup_one_may_be_given_up() {
 
 #[test]
 #[ignore = "needs root"]
-fn dropping_a_wait_closes_what_it_opened() {
+fn dropping_a_wait_closes_its_descriptors() {
     let cgroup = Cgroup::v2("drop");
     let victim = Victim::spawn(&["pause"], Some(&cgroup));
     block_on(async {
         let hub = best().await;
         let wait = arm(&hub, &cgroup);
         let other = arm(&hub, &cgroup);
-        let target = Target::process(victim.pid()).expect("it lives");
-        let process = hub.arm(target, Until::Exited).expect("it lives");
-        assert!(leading_to(cgroup.name()) > 0 && leading_to("pidfd") > 0);
+        let target = Target::process(victim.pid()).expect("the process is alive");
+        let process = hub
+            .arm(target, Until::Exited)
+            .expect("the process is alive");
+        assert!(descriptors_of(cgroup.name()) > 0 && descriptors_of("pidfd") > 0);
         drop((wait, process));
-        until("no pidfd is left", || leading_to("pidfd") == 0).await;
-        assert!(leading_to(cgroup.name()) > 0, "the other one needs it");
+        until("no pidfd is left", || descriptors_of("pidfd") == 0).await;
+        assert!(
+            descriptors_of(cgroup.name()) > 0,
+            "the other wait needs the cgroup"
+        );
         drop(other);
-        until("no cgroup is open", || leading_to(cgroup.name()) == 0).await;
+        until("no cgroup is open", || descriptors_of(cgroup.name()) == 0).await;
     });
 }
 
 #[test]
 #[ignore = "needs root"]
-fn a_wait_works_on_a_runtime_with_several_threads_and_may_travel() {
+fn a_wait_may_move_between_threads_of_a_runtime() {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -171,33 +181,33 @@ fn a_wait_works_on_a_runtime_with_several_threads_and_may_travel() {
         let hub = best().await;
         let mut tasks = tokio::task::JoinSet::new();
         for _ in 0..20 {
-            let cgroup = Cgroup::v2("travels");
+            let cgroup = Cgroup::v2("threads");
             let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
             let mut wait = arm(&hub, &cgroup);
             cgroup.kill();
             tasks.spawn(async move {
                 met(&mut wait).await;
                 victim.wait();
-                fs::remove_dir(cgroup.path()).expect("it is empty");
+                fs::remove_dir(cgroup.path()).expect("the cgroup is empty");
             });
         }
         while let Some(ended) = tasks.join_next().await {
-            ended.expect("each is right");
+            ended.expect("no task panics");
         }
     });
 }
 
 #[test]
 #[ignore = "needs root"]
-fn what_is_no_target_says_so() {
+fn an_invalid_target_is_an_error_of_its_kind() {
     let parent = Cgroup::v2("wrong");
     let gone = format!("{}/gone", parent.path());
-    let error = Target::cgroup(Path::new(&gone)).expect_err("it is gone");
+    let error = Target::cgroup(Path::new(&gone)).expect_err("the target is gone");
     assert!(matches!(error, TargetError::Cgroup(_)), "{error}");
-    let error = Target::cgroup(Path::new("/etc")).expect_err("no cgroup");
+    let error = Target::cgroup(Path::new("/etc")).expect_err("not a cgroup");
     assert!(matches!(error, TargetError::NoCgroup { .. }), "{error}");
     for pid in [0, u32::MAX] {
-        let error = Target::process(pid).expect_err("no process");
+        let error = Target::process(pid).expect_err("not a process");
         assert!(matches!(error, TargetError::Process(_)), "{error}");
     }
 }

@@ -17,8 +17,8 @@ fn waiter() -> Waiter {
 }
 
 fn state(cgroup: &Cgroup) -> CgroupState {
-    let pinned = PinnedCgroup::open(0, Path::new(cgroup.path())).expect("it is there");
-    pinned.state().expect("readable")
+    let pinned = PinnedCgroup::open(0, Path::new(cgroup.path())).expect("the cgroup exists");
+    pinned.state().expect("the state is readable")
 }
 
 #[test]
@@ -27,12 +27,14 @@ fn an_armed_wait_is_met_after_a_kill_by_its_caller() {
     let cgroup = Cgroup::v2("armed");
     let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
     block_on(async {
-        let wait = waiter().cgroup(cgroup.path()).expect("it is there");
-        let mut wait = wait.until(Until::Empty).arm().expect("it is there");
-        assert_eq!(wait.look().expect("readable"), None);
+        let wait = waiter().cgroup(cgroup.path()).expect("the cgroup exists");
+        let mut wait = wait.until(Until::Empty).arm().expect("the cgroup exists");
+        assert_eq!(wait.look().expect("the state is readable"), None);
         victim.signal(Signal::KILL);
-        let met = timeout(DEADLINE, wait.met()).await.expect("in time");
-        let met = met.expect("readable");
+        let met = timeout(DEADLINE, wait.met())
+            .await
+            .expect("within the deadline");
+        let met = met.expect("the state is readable");
         assert!(met.exact && !met.already, "{met:?}");
         assert_eq!(state(&cgroup), CgroupState::Empty);
     });
@@ -45,7 +47,7 @@ fn a_time_limit_names_the_target_and_the_survivors() {
     let cgroup = Cgroup::v2("limit");
     let victim = Victim::start(&["pause"], Some(&cgroup));
     let error = block_on(async {
-        let wait = waiter().cgroup(cgroup.path()).expect("it is there");
+        let wait = waiter().cgroup(cgroup.path()).expect("the cgroup exists");
         wait.timeout(Duration::from_millis(50)).await
     });
     let error = error.expect_err("the victim lives");
@@ -71,18 +73,18 @@ fn a_wait_for_two_cgroups_is_met_when_both_are_empty() {
     let [one, two] = ["one", "two"].map(Cgroup::v2);
     let mut victims = [&one, &two].map(|it| Victim::spawn(&["pause"], Some(it)));
     block_on(async {
-        let wait = waiter().cgroup(one.path()).expect("it is there");
-        let wait = wait.and_cgroup(two.path()).expect("it is there");
-        let mut wait = wait.arm().expect("they are there");
+        let wait = waiter().cgroup(one.path()).expect("the cgroup exists");
+        let wait = wait.and_cgroup(two.path()).expect("the cgroup exists");
+        let mut wait = wait.arm().expect("the cgroups exist");
         for victim in &mut victims {
-            assert_eq!(wait.look().expect("readable"), None);
+            assert_eq!(wait.look().expect("the state is readable"), None);
             victim.signal(Signal::KILL);
             victim.wait();
         }
         timeout(DEADLINE, wait)
             .await
-            .expect("in time")
-            .expect("readable");
+            .expect("within the deadline")
+            .expect("the state is readable");
     });
     assert_eq!([&one, &two].map(state), [CgroupState::Empty; 2]);
 }
@@ -94,21 +96,31 @@ fn a_target_that_is_gone_is_an_error_that_says_so() {
         let waiter = waiter();
         let cgroup = Cgroup::v2("gone");
         let path = cgroup.path().to_owned();
-        fs::remove_dir(&path).expect("it is empty");
-        assert!(waiter.cgroup(&path).expect_err("it is gone").is_gone());
-        let elsewhere = waiter.cgroup("/proc").expect_err("no cgroup");
+        fs::remove_dir(&path).expect("the cgroup is empty");
+        assert!(
+            waiter
+                .cgroup(&path)
+                .expect_err("the target is gone")
+                .is_gone()
+        );
+        let elsewhere = waiter.cgroup("/proc").expect_err("not a cgroup");
         assert!(!elsewhere.is_gone(), "{elsewhere}");
         assert_eq!(elsewhere.to_string(), "/proc is on no cgroup mount");
         let mut victim = Victim::spawn(&["pause"], None);
         let pid = victim.pid();
         victim.signal(Signal::KILL);
         victim.wait();
-        assert!(waiter.process(pid).expect_err("it is gone").is_gone());
+        assert!(
+            waiter
+                .process(pid)
+                .expect_err("the target is gone")
+                .is_gone()
+        );
     });
 }
 
 #[test]
-fn a_waiter_outside_a_runtime_is_an_error_and_no_panic() {
+fn building_a_waiter_outside_a_runtime_is_an_error() {
     let error = Waiter::builder().build().expect_err("no runtime runs");
     assert_eq!(
         error.to_string(),
@@ -128,8 +140,8 @@ fn a_blocking_wait_needs_no_runtime_and_refuses_to_block_one() {
     thread::scope(|scope| {
         let waiting = scope.spawn(|| wait_blocking(cgroup.path(), Until::Empty));
         victim.signal(Signal::KILL);
-        let met = waiting.join().expect("no panic");
-        assert!(met.expect("readable").exact);
+        let met = waiting.join().expect("the thread does not panic");
+        assert!(met.expect("the state is readable").exact);
     });
     assert_eq!(state(&cgroup), CgroupState::Empty);
     let inside = block_on(async { wait_blocking(cgroup.path(), Until::Empty) });
@@ -146,14 +158,14 @@ fn a_clone_of_a_waiter_and_an_armed_wait_outlive_it() {
         let first = waiter();
         let second = first.clone();
         drop(first);
-        let wait = second.cgroup(cgroup.path()).expect("it is there");
-        let wait = wait.arm().expect("it is there");
+        let wait = second.cgroup(cgroup.path()).expect("the cgroup exists");
+        let wait = wait.arm().expect("the cgroup exists");
         drop(second);
         victim.signal(Signal::KILL);
         timeout(DEADLINE, wait)
             .await
-            .expect("in time")
-            .expect("readable");
+            .expect("within the deadline")
+            .expect("the state is readable");
     });
     assert_eq!(victim.wait(), 9);
 }

@@ -1,4 +1,4 @@
-//! What the state of a cgroup is taken from.
+//! Cgroups whose state is easy to get wrong.
 
 use std::{
     fs::{self, File},
@@ -8,10 +8,10 @@ use std::{
 use probe_tests::{Cgroup, Victim, Waiting, conditions, record, scale};
 use rustix::process::Signal;
 
-use super::{BACKENDS, armed, looked, verdict};
+use super::{BACKENDS, armed, survivors, verdict};
 
-/// The kernel reports an exit long before it has freed such an amount, and only
-/// then does the process leave its cgroup.
+/// The kernel reports an exit long before it has freed this much memory, and only then
+/// does the process leave its cgroup.
 #[test]
 #[ignore = "needs root"]
 fn rmdir_works_right_after_the_verdict_on_a_large_process() {
@@ -31,10 +31,10 @@ fn rmdir_works_right_after_the_verdict_on_a_large_process() {
     }
 }
 
-/// Its exit event was before the wait began.
+/// The exit event precedes the wait.
 #[test]
 #[ignore = "needs root"]
-fn a_wait_that_comes_after_the_exit_event_is_not_held_up_and_not_misled() {
+fn a_wait_started_after_the_exit_event_ends_with_the_right_verdict() {
     let mebibytes = scale::emulated_or(16, 1024).to_string();
     for (_, condition) in BACKENDS {
         for cgroup in [Cgroup::v2("late"), Cgroup::v1("pids", "late")] {
@@ -55,11 +55,11 @@ fn a_wait_that_comes_after_the_exit_event_is_not_held_up_and_not_misled() {
     }
 }
 
-/// The wait sees nothing of what happens in between, and afterwards a populated
-/// cgroup of that name that is another.
+/// The wait is stopped meanwhile, and afterwards finds another, populated cgroup under
+/// that name.
 #[test]
 #[ignore = "needs root"]
-fn a_cgroup_made_again_under_the_same_name_is_another() {
+fn a_cgroup_recreated_under_the_same_name_is_another() {
     for (_, condition) in BACKENDS {
         for until in ["empty", "removed", "exited", "reaped"] {
             let parent = Cgroup::v2("again");
@@ -70,26 +70,26 @@ fn a_cgroup_made_again_under_the_same_name_is_another() {
             waiting.stop();
             first.signal(Signal::KILL);
             first.wait();
-            fs::remove_dir(cgroup.path()).expect("it is empty");
+            fs::remove_dir(cgroup.path()).expect("the cgroup is empty");
             let cgroup = parent.sub("name");
             assert_ne!(cgroup.id(), old);
             let second = Victim::spawn(&["pause"], Some(&cgroup));
             waiting.resume();
             let verdict = verdict(&waiting.finish(), "done");
             assert_eq!(verdict["targets"][0]["cgroup"]["id"], old);
-            assert_eq!(looked(&["--cgroup", cgroup.path()]), [second.pid()]);
+            assert_eq!(survivors(&["--cgroup", cgroup.path()]), [second.pid()]);
         }
     }
 }
 
-/// A list that is read at least once a second through one open file is never
-/// made anew.
+/// The kernel never refreshes a v1 list that is read at least once a second through one
+/// open file.
 #[test]
 #[ignore = "needs root"]
-fn a_v1_list_does_not_show_the_dead_for_ever() {
+fn a_wait_does_not_rely_on_a_cached_v1_list() {
     let cgroup = Cgroup::v1("pids", "list");
     let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
-    let list = File::open(cgroup.file("cgroup.procs")).expect("v1 has it");
+    let list = File::open(cgroup.file("cgroup.procs")).expect("v1 has this file");
     let read = || {
         let mut bytes = [0; 64];
         let length = list.read_at(&mut bytes, 0).expect("a list of one pid");
@@ -98,15 +98,15 @@ fn a_v1_list_does_not_show_the_dead_for_ever() {
     assert_eq!(read(), victim.pid().to_string());
     victim.signal(Signal::KILL);
     victim.wait();
-    assert_eq!(read(), victim.pid().to_string(), "the trap is set");
+    assert_eq!(read(), victim.pid().to_string(), "the list is cached");
 
     for (_, condition) in BACKENDS {
         let cgroup = Cgroup::v1("pids", "list");
         let below = cgroup.sub("below");
         let mut victims = [&cgroup, &below].map(|it| Victim::spawn(&["pause"], Some(it)));
         let waiting = armed(condition, &["--cgroup", cgroup.path()]);
-        // Many looks at a list that shows them.
-        looked_for_a_while(&cgroup);
+        // Many reads of a list that shows the processes.
+        wait_in_vain(&cgroup);
         for victim in &mut victims {
             victim.signal(Signal::KILL);
             victim.wait();
@@ -115,16 +115,16 @@ fn a_v1_list_does_not_show_the_dead_for_ever() {
     }
 }
 
-fn looked_for_a_while(cgroup: &Cgroup) {
+fn wait_in_vain(cgroup: &Cgroup) {
     let args = ["wait", "--json", "-t", "200ms", "--cgroup", cgroup.path()];
     let output = probe_tests::probe_in(&mut conditions::unrestricted(&args));
     verdict(&output, "timeout");
 }
 
-/// Whose exits are told is the cgroup as it was named, not who is in it later.
+/// The exits that are reported are those of the cgroup, also of later members.
 #[test]
 #[ignore = "needs root"]
-fn a_cgroup_that_is_filled_and_emptied_again_is_not_missed() {
+fn a_cgroup_that_was_briefly_empty_is_waited_for_again() {
     for (_, condition) in BACKENDS {
         let cgroup = Cgroup::v2("flicker");
         let mut first = Victim::spawn(&["pause"], Some(&cgroup));
@@ -134,8 +134,8 @@ fn a_cgroup_that_is_filled_and_emptied_again_is_not_missed() {
         first.wait();
         let mut second = Victim::spawn(&["pause"], Some(&cgroup));
         waiting.resume();
-        // It was empty for a moment that nobody saw: what counts is now.
-        assert_eq!(looked(&["--cgroup", cgroup.path()]), [second.pid()]);
+        // The cgroup was empty while the wait was stopped: only its state now counts.
+        assert_eq!(survivors(&["--cgroup", cgroup.path()]), [second.pid()]);
         waiting.assert_running();
         second.signal(Signal::KILL);
         let output = waiting.finish();
@@ -144,8 +144,8 @@ fn a_cgroup_that_is_filled_and_emptied_again_is_not_missed() {
         if verdict["backend"] == "bpf" {
             let exits = output.json();
             let exits = exits.iter().filter(|line| record::is_exit(line));
-            let told: Vec<_> = exits.map(record::pid).collect();
-            assert_eq!(told, [first.pid(), second.pid()]);
+            let pids: Vec<_> = exits.map(record::pid).collect();
+            assert_eq!(pids, [first.pid(), second.pid()]);
         }
     }
 }

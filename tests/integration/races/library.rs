@@ -1,4 +1,4 @@
-//! Races between waits of one program, and with the kernel half.
+//! Races between the waits of one program, and with the BPF programs.
 
 use std::{future::Future, pin::pin, time::Duration};
 
@@ -12,7 +12,7 @@ use probe_user::{
 };
 use rustix::process::Signal;
 
-/// What a test does inside the runtime.
+/// Runs a test inside a runtime.
 fn run<T>(test: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -20,37 +20,38 @@ fn run<T>(test: impl Future<Output = T>) -> T {
     runtime.expect("a runtime").block_on(test)
 }
 
-/// With BPF, which has joined.
+/// A hub with loaded BPF programs.
 async fn joined(plan: Plan) -> (Hub, Stream) {
     requirements::require_bpf();
     let mut hub = Hub::start(Backend::Bpf);
     hub.load(plan);
-    let loaded = hub.bpf().await.expect("the first to ask");
-    (hub, loaded.expect("root may load BPF"))
+    let loaded = hub.bpf().await.expect("the first call has an answer");
+    (hub, loaded.expect("root may load BPF programs"))
 }
 
 fn armed(hub: &Hub, cgroup: &Cgroup, until: Until) -> Wait {
-    let target = Target::cgroup(cgroup.path().as_ref()).expect("our own");
-    hub.arm(target, until).expect("it can be watched")
+    let target = Target::cgroup(cgroup.path().as_ref()).expect("the test owns the file");
+    hub.arm(target, until).expect("the cgroup can be watched")
 }
 
 async fn met(wait: &mut Wait) -> Met {
     let met = tokio::time::timeout(DEADLINE, wait.met()).await;
-    met.expect("it is met in time").expect("levels can be read")
+    met.expect("the wait is met within the deadline")
+        .expect("the state is readable")
 }
 
-/// Nobody is done yet: one look.
+/// Asserts that the wait is not met: one look.
 async fn assert_pending(wait: &mut Wait) {
     let met = tokio::time::timeout(Duration::ZERO, pin!(wait.met())).await;
     assert!(met.is_err(), "{met:?}");
 }
 
-/// With a cgroup of v2 and one of v1 each.
+/// Each with a cgroup of v2 and one of v1.
 const ROUNDS: usize = 4;
 
 #[test]
 #[ignore = "needs root"]
-fn a_wait_that_is_given_up_takes_nothing_from_another_on_the_same_cgroup() {
+fn dropping_a_wait_takes_no_wake_up_from_another_on_the_same_cgroup() {
     run(async {
         let (hub, _stream) = joined(Plan::decisive()).await;
         let mut by_timer = 0;
@@ -64,7 +65,7 @@ fn a_wait_that_is_given_up_takes_nothing_from_another_on_the_same_cgroup() {
             let [first, mut second, third] = waits;
             drop(first);
             drop(third);
-            // Whoever arms lets go of what nobody waits for.
+            // Arming another wait drops the watches that are not used any more.
             drop(armed(&hub, &cgroup, Until::Empty));
             assert_pending(&mut second).await;
             victim.signal(Signal::KILL);
@@ -72,14 +73,13 @@ fn a_wait_that_is_given_up_takes_nothing_from_another_on_the_same_cgroup() {
             by_timer += usize::from(met.woken_by == Some(WokenBy::Timer));
             victim.wait();
         }
-        // Where a machine is emulated the timer may come first now and then.
+        // On an emulated machine the timer may come first now and then.
         let most = scale::emulated_or(ROUNDS - 1, 0);
-        assert!(by_timer <= most, "the timer found it {by_timer} times");
+        assert!(by_timer <= most, "the timer was first {by_timer} times");
     });
 }
 
-/// Exits and starts in a ring that holds two dozen of them and that nobody
-/// reads.
+/// Exits in a ring that holds two dozen of them and is not read.
 fn crowded() -> Plan {
     let mut plan = Plan::decisive();
     plan.hooks.extend(Hook::EXITS);
@@ -89,7 +89,7 @@ fn crowded() -> Plan {
 
 #[test]
 #[ignore = "needs root"]
-fn a_storm_that_overflows_the_stream_of_exits_takes_nothing_from_a_wait() {
+fn an_overflow_of_the_exit_stream_takes_no_wake_up_from_a_wait() {
     run(async {
         assert_eq!(crowded().stream_bytes, 4096);
         let (hub, _unread) = joined(crowded()).await;
@@ -98,14 +98,14 @@ fn a_storm_that_overflows_the_stream_of_exits_takes_nothing_from_a_wait() {
         // The timer may come first, but not always; in an emulated machine it often does.
         let most = scale::emulated_or(50, least);
         while rounds < least || by_ring == 0 {
-            assert!(rounds < most, "the decisive ring was of no use");
+            assert!(rounds < most, "the decisive ring never woke the wait");
             rounds += 1;
-            // No cgroup.events: the ring tells, or the timer must.
+            // v1 has no cgroup.events: only the ring and the timer wake the wait.
             let cgroup = Cgroup::v1("pids", "storm");
             let mut storm = Victim::spawn(&["siblings", "300", "pause"], Some(&cgroup));
             storm.release();
-            let all_are_there = || cgroup.procs().len() == 301;
-            probe_tests::Deadline::start().until("it is complete", all_are_there);
+            let is_complete = || cgroup.procs().len() == 301;
+            probe_tests::Deadline::start().until("all 301 processes are there", is_complete);
             let mut wait = armed(&hub, &cgroup, Until::Empty);
             assert_pending(&mut wait).await;
             let dropped = hub.stream_losses().dropped;
@@ -113,20 +113,22 @@ fn a_storm_that_overflows_the_stream_of_exits_takes_nothing_from_a_wait() {
             let met = met(&mut wait).await;
             std::fs::remove_dir(cgroup.path())
                 .unwrap_or_else(|error| panic!("{error} right after {met:?}"));
-            assert!(hub.stream_losses().dropped > dropped, "it did not overflow");
+            assert!(
+                hub.stream_losses().dropped > dropped,
+                "the stream did not overflow"
+            );
             by_ring += u32::from(met.woken_by == Some(WokenBy::Ring));
             storm.wait();
         }
     });
 }
 
-/// More decisions at once than the decisive ring holds, while nobody reads it,
-/// and then the one that a sleeper needs: no `cgroup.events` tells it either.
+/// More records than the decisive ring holds, while it is not read, and then the record
+/// that a wait needs. On v1 no `cgroup.events` reports it either.
 #[test]
 #[ignore = "needs root"]
-fn a_decision_that_is_lost_is_made_up_for() {
-    /// 64 KiB in records of 48 bytes and 8 of a header are fewer than two of
-    /// each of these.
+fn the_timer_makes_up_for_a_lost_record_of_the_decisive_ring() {
+    /// Each makes two records of 48 bytes and 8 of a header: more than 64 KiB.
     const MOVES: usize = 700;
     run(async {
         let (hub, _stream) = joined(Plan::decisive()).await;
@@ -143,7 +145,7 @@ fn a_decision_that_is_lost_is_made_up_for() {
             met = &mut asleep => panic!("{met:?}"),
             () = std::future::ready(()) => {}
         }
-        // Nothing reads the ring before the next await.
+        // The ring is not read before the next await.
         for _ in 0..MOVES {
             busy[1].add(restless.pid());
             busy[0].add(restless.pid());
@@ -171,7 +173,7 @@ fn waits_outlive_the_hub_that_armed_them() {
     });
 }
 
-/// `cgroup.events` tells on v2, on v1 the timer finds it.
+/// On v2 `cgroup.events` wakes the wait, on v1 the timer does.
 #[test]
 #[ignore = "needs root"]
 fn waits_outlive_the_reader_of_the_ring() {
@@ -183,8 +185,8 @@ fn waits_outlive_the_reader_of_the_ring() {
             let (hub, _stream) = joined(Plan::decisive()).await;
             let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
             let mut wait = armed(&hub, &cgroup, Until::Empty);
-            // One call from here to the end: another would look again first, and
-            // may find that all is over.
+            // A single call of `met`, because a second one would look first, and might find
+            // the cgroup empty.
             let mut met = pin!(wait.met());
             let pending = tokio::time::timeout(Duration::ZERO, met.as_mut()).await;
             assert!(pending.is_err(), "{pending:?}");
@@ -194,7 +196,9 @@ fn waits_outlive_the_reader_of_the_ring() {
             }
             victim.signal(Signal::KILL);
             let met = tokio::time::timeout(DEADLINE, met).await;
-            let met = met.expect("in time").expect("levels can be read");
+            let met = met
+                .expect("within the deadline")
+                .expect("the state is readable");
             assert!(
                 met.woken_by.is_some_and(|by| wakers.contains(&by)),
                 "{met:?}"

@@ -1,4 +1,4 @@
-//! Who leaves a cgroup alive: a cgroup is then empty, a container is not gone.
+//! Processes that leave a cgroup alive: the cgroup is then empty, a container is not gone.
 
 use std::{fs, path::Path};
 
@@ -9,7 +9,7 @@ use super::{BACKENDS, armed, in_each_condition, pids, verdict};
 
 #[test]
 #[ignore = "needs root"]
-fn who_moves_out_is_named_also_if_it_was_born_after_the_wait_was_armed() {
+fn a_process_that_moves_out_is_named_even_if_it_started_after_the_wait() {
     for (backend, condition) in BACKENDS {
         let cgroup = Cgroup::v2("leaves");
         let elsewhere = Cgroup::v2("elsewhere");
@@ -26,7 +26,7 @@ fn who_moves_out_is_named_also_if_it_was_born_after_the_wait_was_armed() {
             elsewhere.add(pid);
         }
         if backend == "bpf" {
-            until_heard(&waiting, &cgroup);
+            until_caught_up(&waiting, &cgroup);
         }
         waiting.assert_running();
         cgroup.kill();
@@ -36,7 +36,7 @@ fn who_moves_out_is_named_also_if_it_was_born_after_the_wait_was_armed() {
         let verdict = verdict(&output, "done");
         let mut migrated = pids(&verdict["migrated"]);
         migrated.sort_unstable();
-        // Only BPF sees who is moved; the others know whom they saw before.
+        // Only BPF sees processes move; the other backends know the earlier members.
         let mut known = vec![old.pid()];
         if backend == "bpf" {
             known.extend(young);
@@ -52,10 +52,10 @@ fn who_moves_out_is_named_also_if_it_was_born_after_the_wait_was_armed() {
     }
 }
 
-/// Returns when the wait has dealt with all that happened before: whose child a
-/// process is it asks while the parents live. The second exit is told after
-/// everything that came with the first.
-fn until_heard(waiting: &Waiting, cgroup: &Cgroup) {
+/// Returns when the wait has handled all earlier events: it looks up the parent of a process
+/// while that parent is alive. The second exit is reported after everything that came with
+/// the first.
+fn until_caught_up(waiting: &Waiting, cgroup: &Cgroup) {
     for _ in 0..2 {
         let mut last = Victim::start(&["exit", "0"], Some(cgroup));
         last.wait();
@@ -63,10 +63,10 @@ fn until_heard(waiting: &Waiting, cgroup: &Cgroup) {
     }
 }
 
-/// A wait for the exit of all in a cgroup does not lose them either.
+/// A wait for the exit of all members includes those that have moved out.
 #[test]
 #[ignore = "needs root"]
-fn who_moves_out_is_waited_for_until_it_has_exited() {
+fn a_process_that_moves_out_is_waited_for_until_it_has_exited() {
     let seconds = scale::emulated_or(5, 1).to_string();
     in_each_condition(|_, condition| {
         let cgroup = Cgroup::v2("exits");
@@ -84,26 +84,27 @@ fn who_moves_out_is_waited_for_until_it_has_exited() {
     });
 }
 
-/// The shell is its init; in the pid namespace of the host nobody ends with it.
+/// The shell is the container's init. In the pid namespace of the host its children survive
+/// it.
 const SCRIPT: &str = "sleep 1000 & read line; sleep 1000 & wait";
 
 #[test]
 #[ignore = "needs root"]
-fn a_container_waits_for_who_moved_out_of_it() {
+fn a_wait_for_a_container_includes_processes_that_moved_out() {
     in_each_condition(|backend, condition| {
         let mut container = Runc::in_host_pids(&format!("moves-{backend}"), SCRIPT);
         let name = container.name().to_owned();
         let init = container.state("pid").as_u64().expect("a pid");
         let init = u32::try_from(init).expect("a pid");
-        let mut seen = Leaving::start(init, &[]);
+        let mut old = Leaving::start(init, &[]);
         let waiting = armed(condition, &["--container", &name]);
         let seconds = scale::emulated_or(15, 3).to_string();
         let limited = armed(condition, &["-t", &seconds, "--container", &name]);
-        seen.leave();
-        let mut wanted = vec![seen.0];
+        old.leave();
+        let mut wanted = vec![old.0];
         let mut young = None;
         if backend == "bpf" && requirements::has_bpf() {
-            // Born after the wait was armed: only BPF sees it leave.
+            // This child starts after the wait was armed: only BPF sees it leave.
             container.release();
             let mut second = Leaving::start(init, &wanted);
             second.leave();
@@ -116,11 +117,11 @@ fn a_container_waits_for_who_moved_out_of_it() {
         survivors.sort_unstable();
         wanted.sort_unstable();
         assert_eq!(survivors, wanted, "{timeout}");
-        finish(waiting, [Some(seen), young]);
+        finish(waiting, [Some(old), young]);
     });
 }
 
-/// They end one after the other: the last one counts.
+/// Ends them one after the other: the wait is done after the last.
 fn finish(waiting: Waiting, leaving: [Option<Leaving>; 2]) {
     for leaving in leaving.into_iter().flatten() {
         waiting.assert_running();
@@ -134,17 +135,17 @@ fn finish(waiting: Waiting, leaving: [Option<Leaving>; 2]) {
 struct Leaving(u32);
 
 impl Leaving {
-    /// The child that is none of the others.
+    /// The child of `init` that is not among the others.
     fn start(init: u32, others: &[u32]) -> Self {
         let children = format!("/proc/{init}/task/{init}/children");
         let mut found = None;
-        probe_tests::Deadline::start().until("it has another child", || {
+        probe_tests::Deadline::start().until("the init has another child", || {
             let children = fs::read_to_string(&children).unwrap_or_default();
             let children = children.split_whitespace().filter_map(|it| it.parse().ok());
             found = children.into_iter().find(|it| !others.contains(it));
             found.is_some()
         });
-        Self(found.expect("found"))
+        Self(found.expect("a child was found"))
     }
 
     fn leave(&mut self) {
@@ -157,13 +158,13 @@ impl Drop for Leaving {
         if Path::new(&format!("/proc/{}", self.0)).exists() {
             kill(self.0);
             let is_over = || matches!(state(self.0), None | Some('Z' | 'X'));
-            probe_tests::Deadline::start().until("it ends", is_over);
+            probe_tests::Deadline::start().until("the process ends", is_over);
         }
     }
 }
 
 fn kill(pid: u32) {
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
-    // It may be reaped meanwhile.
+    // The process may be reaped meanwhile.
     let _gone = kill_process(pid.expect("a pid"), Signal::KILL);
 }

@@ -1,16 +1,16 @@
-//! The cases in which those who wait for processes are wrong, late, or wait for
-//! ever: one test each, that fails when what prevents it is taken out.
+//! Races in which a program that waits for processes is wrong, late or hangs: one test
+//! each, which fails without the code that prevents the race.
 //!
-//! What is already a matter of plain use, such as a cgroup made below during the
-//! wait, is in `wait`.
+//! Changes that are part of normal use, such as a child cgroup created during the wait, are
+//! in `wait`.
 
-mod broken;
+mod bpf_failure;
 mod cgroups;
-mod leftovers;
 mod library;
 mod migrants;
 mod notifications;
 mod processes;
+mod zombies;
 
 use std::{panic, thread};
 
@@ -21,7 +21,7 @@ use probe_tests::{
 };
 use serde_json::Value;
 
-/// Side by side, for what has to let a limit pass.
+/// Runs a test under each condition, in parallel because a timeout has to pass in each.
 fn in_each_condition(run: impl Fn(&str, Condition) + Sync) {
     let run = &run;
     thread::scope(|scope| {
@@ -35,25 +35,25 @@ fn in_each_condition(run: impl Fn(&str, Condition) + Sync) {
     });
 }
 
-/// A wait that is armed.
+/// An armed wait.
 fn armed(condition: Condition, args: &[&str]) -> Waiting {
     Waiting::armed_in(&mut condition(&Waiting::args(args)))
 }
 
-/// The last line of a wait, of an output that ended so.
+/// The last line of a wait that ended with this outcome.
 fn verdict(output: &Output, outcome: &str) -> Value {
     let verdict = output.verdict(outcome);
     assert_eq!(verdict["type"], "wait", "{output:#?}");
     verdict
 }
 
-/// `probe wait` that looks once, and whom it finds alive.
-fn looked(args: &[&str]) -> Vec<u32> {
+/// The survivors of a `probe wait` that looks once.
+fn survivors(args: &[&str]) -> Vec<u32> {
     let output = probe(&[&["wait", "--json", "-t", "0"], args].concat());
     pids(&verdict(&output, "timeout")["survivors"])
 }
 
-/// Of survivors or migrants.
+/// The pids of survivors or migrants.
 fn pids(list: &Value) -> Vec<u32> {
     let list = list.as_array();
     let list = list.unwrap_or_else(|| panic!("no list of processes"));

@@ -1,5 +1,5 @@
-//! `cgroup.events` tells late after another change of the file, and never if
-//! the cgroup is removed meanwhile: who else tells.
+//! The kernel delays the notification of `cgroup.events` after another change of the file,
+//! and cancels it if the cgroup is removed meanwhile: other sources wake the wait.
 
 use std::{
     fs::{self, File},
@@ -18,12 +18,12 @@ use rustix::{
 
 use super::{BACKENDS, armed, verdict};
 
-/// How long the kernel keeps back a second notification.
+/// How long the kernel delays a second notification.
 const RATE_LIMIT_NS: u64 = 10_000_000;
 
 #[test]
 #[ignore = "needs root"]
-fn after_freeze_kill_and_thaw_the_ring_tells_and_not_the_late_notification() {
+fn after_freeze_kill_and_thaw_the_ring_wakes_before_the_late_notification() {
     let (_, condition) = BACKENDS[0];
     let rounds = scale::rounds(20);
     let (mut quick, mut by_ring) = (0, 0);
@@ -36,7 +36,7 @@ fn after_freeze_kill_and_thaw_the_ring_tells_and_not_the_late_notification() {
         cgroup.kill();
         cgroup.write("cgroup.freeze", "0");
         cgroup.wait_empty();
-        // On a busy machine they may die so slowly that nothing is held back.
+        // On a busy machine the victims may die so slowly that nothing is delayed.
         let is_quick = boottime_ns() - notified_ns < RATE_LIMIT_NS / 2;
         let verdict = verdict(&waiting.finish(), "done");
         quick += u32::from(is_quick);
@@ -46,14 +46,14 @@ fn after_freeze_kill_and_thaw_the_ring_tells_and_not_the_late_notification() {
         }
     }
     if quick == 0 && scale::is_emulated() {
-        kernel::inapplicable("the machine is too slow for a notification to be held back");
+        kernel::inapplicable("the machine is too slow for a notification to be delayed");
     }
     assert!(quick > 0, "all of {rounds} rounds were too slow");
-    // Who is woken by the freezing itself may look so late that all is over.
+    // The notification of the freeze may wake the wait so late that the cgroup is empty.
     assert!(by_ring * 2 > quick, "{by_ring} of {quick}");
 }
 
-/// A `poll(2)` on `cgroup.events`, as others wait.
+/// A thread in a plain `poll(2)` on `cgroup.events`, as other programs wait.
 struct Sleeper {
     stop: io::PipeWriter,
     thread: thread::JoinHandle<u64>,
@@ -61,14 +61,18 @@ struct Sleeper {
 
 impl Sleeper {
     fn start(cgroup: &Cgroup) -> Self {
-        let mut events = File::open(cgroup.file("cgroup.events")).expect("v2 has it");
+        let mut events = File::open(cgroup.file("cgroup.events")).expect("v2 has this file");
         let (stopped, stop) = io::pipe().expect("a pipe");
-        let (tell, told) = std::sync::mpsc::channel();
+        let (sender, receiver) = std::sync::mpsc::channel();
         let thread = thread::spawn(move || {
-            // Without having been read it is always ready.
-            events.read_to_string(&mut String::new()).expect("readable");
+            // A file that was not read is always ready.
+            events
+                .read_to_string(&mut String::new())
+                .expect("the state is readable");
             let own = OwnedFd::from(stopped);
-            tell.send(rustix::thread::gettid()).expect("it waits");
+            sender
+                .send(rustix::thread::gettid())
+                .expect("the test receives");
             let mut fds = [
                 PollFd::new(&events, PollFlags::PRI),
                 PollFd::new(&own, PollFlags::IN),
@@ -76,30 +80,33 @@ impl Sleeper {
             poll(&mut fds, None).expect("two descriptors");
             boottime_ns()
         });
-        let tid = told.recv().expect("it tells").as_raw_nonzero();
+        let tid = receiver
+            .recv()
+            .expect("the thread reports its tid")
+            .as_raw_nonzero();
         let stat = format!("/proc/self/task/{tid}/stat");
-        // Or the freezing is told late, and has woken it already.
-        Deadline::start().until("it sleeps", || {
+        // A late notification of the freeze may have woken it already.
+        Deadline::start().until("the thread sleeps", || {
             thread.is_finished()
                 || fs::read_to_string(&stat).is_ok_and(|stat| stat.contains(") S "))
         });
         Self { stop, thread }
     }
 
-    /// Whether nothing has woken it yet.
-    fn was_forgotten(mut self) -> bool {
+    /// Whether nothing has woken the thread yet.
+    fn is_asleep(mut self) -> bool {
         let now = boottime_ns();
-        // It has closed the other end if it is over.
+        // The write fails if the thread has ended.
         let _woken = self.stop.write_all(b"\n");
-        self.thread.join().expect("it does not panic") > now
+        self.thread.join().expect("the thread does not panic") > now
     }
 }
 
 #[test]
 #[ignore = "needs root"]
-fn a_removal_that_cancels_the_notification_leaves_only_the_bare_poll_asleep() {
+fn a_removal_that_cancels_the_notification_wakes_a_wait_but_not_a_plain_poll() {
     for (backend, condition) in BACKENDS {
-        let mut forgotten = 0;
+        let mut cancelled = 0;
         let rounds = scale::rounds(10);
         for _ in 0..rounds {
             let parent = Cgroup::v2("cancelled");
@@ -115,22 +122,24 @@ fn a_removal_that_cancels_the_notification_leaves_only_the_bare_poll_asleep() {
             }
             let verdict = verdict(&waiting.finish(), "done");
             victim.wait();
-            if sleeper.was_forgotten() {
-                forgotten += 1;
+            if sleeper.is_asleep() {
+                cancelled += 1;
                 assert_ne!(verdict["woken_by"], "events", "{verdict}");
                 assert_eq!(verdict["backend"], requirements::available_backend(backend));
             }
         }
-        if forgotten == 0 {
-            kernel::inapplicable(&format!("the trap was set in none of {rounds} rounds"));
+        if cancelled == 0 {
+            kernel::inapplicable(&format!(
+                "the notification was cancelled in none of {rounds} rounds"
+            ));
         }
     }
 }
 
-/// What the parent directory tells is independent of the notification.
+/// The event of the parent directory does not depend on the notification.
 #[test]
 #[ignore = "needs root"]
-fn inotify_on_the_parent_tells_of_a_removal_that_cancels_the_notification() {
+fn inotify_on_the_parent_reports_a_removal_that_cancels_the_notification() {
     for _ in 0..scale::rounds(10) {
         let parent = Cgroup::v2("parent");
         let cgroup = parent.sub("below");
@@ -145,13 +154,15 @@ fn inotify_on_the_parent_tells_of_a_removal_that_cancels_the_notification() {
         }
         let mut bytes = [std::mem::MaybeUninit::uninit(); 512];
         let mut events = inotify::Reader::new(&watch, &mut bytes);
-        let event = events.next().expect("it is there when rmdir returns");
+        let event = events
+            .next()
+            .expect("the event is queued when rmdir returns");
         assert!(
             event
                 .events()
                 .contains(ReadFlags::DELETE | ReadFlags::ISDIR)
         );
-        let name = event.file_name().expect("of a directory's child");
+        let name = event.file_name().expect("the event names a child");
         assert_eq!(Path::new(name.to_str().expect("UTF-8")), Path::new("below"));
         victim.wait();
     }

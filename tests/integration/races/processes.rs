@@ -1,15 +1,15 @@
-//! Which process somebody means, whatever becomes of its threads and its pid.
+//! The identity of a process whose threads exit or whose pid is reused.
 
 use std::{fs, os::fd::AsRawFd};
 
 use probe_tests::{Cgroup, ReusedPid, Victim, kernel, probe, probe_in, record, state};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
 
-use super::{BACKENDS, armed, looked, pids, verdict};
+use super::{BACKENDS, armed, pids, survivors, verdict};
 
-/// Two waits, for the cgroup and for the process, each told apart from what
-/// happened to one thread only.
-fn until_killed(words: &[&str], assert_is_there: impl Fn(u32)) {
+/// Waits for a cgroup and for its process are not done before the whole process is killed,
+/// whatever happens to one of its threads.
+fn until_killed(words: &[&str], assert_state: impl Fn(u32)) {
     for (_, condition) in BACKENDS {
         let cgroup = Cgroup::v2("threads");
         let mut victim = Victim::spawn(words, Some(&cgroup));
@@ -18,7 +18,7 @@ fn until_killed(words: &[&str], assert_is_there: impl Fn(u32)) {
         let early = armed(condition, &both);
         victim.release();
         assert_eq!(record::pid(&victim.report()), victim.pid());
-        assert_is_there(victim.pid());
+        assert_state(victim.pid());
         let late = armed(condition, &both);
         for target in [&both[..2], &both[2..]] {
             let args = [&["wait", "--json", "-t", "0"], target].concat();
@@ -56,17 +56,17 @@ fn a_leader_that_exits_first_ends_no_wait() {
 fn an_exec_in_another_thread_than_the_leader_ends_no_wait() {
     let words = ["threads", "4", "in-thread", "exec", "ready", "pause"];
     until_killed(&words, |pid| {
-        let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("it lives");
+        let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("the process is alive");
         assert_eq!(tasks.count(), 1, "the exec ended all threads but one");
     });
 }
 
 #[test]
 #[ignore = "needs root"]
-fn nobody_waits_for_a_stranger_with_the_same_pid() {
+fn a_wait_does_not_follow_a_reused_pid() {
     for (_, condition) in BACKENDS {
         for until in ["exited", "reaped"] {
-            let cgroup = Cgroup::v2("stranger");
+            let cgroup = Cgroup::v2("reused");
             let (mut replaced, pid) = ReusedPid::start();
             cgroup.add(pid);
             let number = pid.to_string();
@@ -75,20 +75,24 @@ fn nobody_waits_for_a_stranger_with_the_same_pid() {
             process.stop();
             members.stop();
             replaced.replace();
-            let stranger = state(pid);
-            assert!(matches!(stranger, Some('R' | 'S')), "{stranger:?}");
+            let successor = state(pid);
+            assert!(matches!(successor, Some('R' | 'S')), "{successor:?}");
             process.resume();
             members.resume();
             verdict(&process.finish(), "done");
             verdict(&members.finish(), "done");
-            assert_eq!(looked(&[&number]), [pid], "who asks now means the stranger");
+            assert_eq!(
+                survivors(&[&number]),
+                [pid],
+                "a new wait means the new process"
+            );
         }
     }
 }
 
 #[test]
 #[ignore = "needs root"]
-fn a_pid_with_an_inode_is_never_the_stranger() {
+fn a_pid_with_an_inode_never_names_a_later_process() {
     if !kernel::has_pidfd_inodes() {
         kernel::inapplicable("pidfds have no inode numbers of their own");
     }
@@ -96,7 +100,7 @@ fn a_pid_with_an_inode_is_never_the_stranger() {
     let (mut replaced, pid) = ReusedPid::start();
     cgroup.add(pid);
     let first = format!("{pid}:{}", inode(pid));
-    assert_eq!(looked(&[&first]), [pid]);
+    assert_eq!(survivors(&[&first]), [pid]);
     let waiting = armed(BACKENDS[0].1, &[&first]);
     replaced.replace();
     verdict(&waiting.finish(), "done");
@@ -106,21 +110,21 @@ fn a_pid_with_an_inode_is_never_the_stranger() {
     assert_eq!((output.code, output.stdout.as_str()), (Some(4), ""));
     let second = format!("{pid}:{}", inode(pid));
     assert_ne!(first, second);
-    assert_eq!(looked(&[&second]), [pid]);
+    assert_eq!(survivors(&[&second]), [pid]);
 }
 
 fn inode(pid: u32) -> u64 {
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
-    let pidfd = pidfd_open(pid.expect("a pid"), PidfdFlags::empty()).expect("it lives");
+    let pidfd = pidfd_open(pid.expect("a pid"), PidfdFlags::empty()).expect("the process is alive");
     assert!(pidfd.as_raw_fd() >= 0);
-    rustix::fs::fstat(&pidfd).expect("any file has one").st_ino
+    rustix::fs::fstat(&pidfd).expect("fstat succeeds").st_ino
 }
 
-/// The stranger neither holds the wait up nor counts as one that moved out,
-/// though the pid was a member's and the stranger is moved to another cgroup.
+/// The new process neither delays the wait nor counts as a migrant, although its pid was a
+/// member's and it is moved to another cgroup.
 #[test]
 #[ignore = "needs root"]
-fn a_stranger_with_a_members_pid_did_not_migrate() {
+fn a_process_with_a_reused_pid_of_a_member_is_no_migrant() {
     for (_, condition) in BACKENDS {
         for until in ["empty", "exited"] {
             let cgroup = Cgroup::v2("migrant");

@@ -1,4 +1,4 @@
-//! What happens to a cgroup while it is waited for.
+//! Cgroups that change while a wait runs.
 
 use std::fs;
 
@@ -9,15 +9,14 @@ use super::{assert_empty, assert_verdict, wait};
 
 #[test]
 #[ignore = "needs root"]
-fn a_frozen_cgroup_waits_for_its_thaw() {
+fn a_wait_for_a_frozen_cgroup_ends_after_its_thaw() {
     for (backend, condition) in BACKENDS {
         let cgroup = Cgroup::v2("frozen");
         let _victims = [(); 3].map(|()| Victim::spawn(&["pause"], Some(&cgroup)));
         let args = Waiting::args(&["--cgroup", cgroup.path()]);
         let waiting = Waiting::armed_in(&mut condition(&args));
         cgroup.freeze();
-        // Freezing and thawing notify too, and hold back the notification that
-        // counts.
+        // Freezing and thawing notify too, and delay the notification of the empty cgroup.
         cgroup.kill();
         cgroup.write("cgroup.freeze", "0");
         let verdict = assert_verdict(&waiting.finish(), 0, "done");
@@ -28,7 +27,7 @@ fn a_frozen_cgroup_waits_for_its_thaw() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_cgroup_that_somebody_else_removes_is_done() {
+fn a_cgroup_removed_by_another_process_is_done() {
     for (_, condition) in BACKENDS {
         let parent = Cgroup::v2("removed");
         let cgroup = parent.sub("below");
@@ -37,8 +36,8 @@ fn a_cgroup_that_somebody_else_removes_is_done() {
         let waiting = Waiting::armed_in(&mut condition(&args));
         cgroup.freeze();
         cgroup.kill();
-        // As soon as it works: the kernel then cancels the notification that it
-        // holds back, and who relies on it is never woken.
+        // Removed as soon as possible: the kernel then cancels the delayed notification, and
+        // a waiter that relies on it is never woken.
         while fs::remove_dir(cgroup.path()).is_err() {
             std::thread::yield_now();
         }
@@ -49,7 +48,7 @@ fn a_cgroup_that_somebody_else_removes_is_done() {
 
 #[test]
 #[ignore = "needs root"]
-fn what_is_made_below_during_the_wait_counts() {
+fn a_child_cgroup_created_during_the_wait_counts() {
     for (_, condition) in BACKENDS {
         for cgroup in [Cgroup::v2("below"), Cgroup::v1("pids", "below")] {
             let mut first = Victim::spawn(&["pause"], Some(&cgroup));

@@ -1,4 +1,4 @@
-//! `probe wait`: right with every backend, and what it says of whom.
+//! `probe wait`: its verdicts with every backend, its errors and its survivors.
 
 mod changes;
 mod survivors;
@@ -37,14 +37,14 @@ fn assert_verdict(output: &Output, code: i32, outcome: &str) -> Value {
     verdict
 }
 
-/// `probe wait --json` that is over at once.
+/// Runs `probe wait --json` to its end.
 fn wait(args: &[&str]) -> Output {
     probe(&[&["wait", "--json"], args].concat())
 }
 
-/// Every exit is told, unless the kernel says that it skipped the program which
-/// would have told it: then so many may be missing, and the verdict says so.
-fn assert_all_told(output: &Output, verdict: &Value, processes: u64) {
+/// Asserts that every exit is reported, except as many as the kernel counts as skipped; the
+/// verdict has the same count.
+fn assert_all_reported(output: &Output, verdict: &Value, processes: u64) {
     let skipped: u64 = output
         .json()
         .iter()
@@ -59,7 +59,7 @@ fn assert_all_told(output: &Output, verdict: &Value, processes: u64) {
 
 #[test]
 #[ignore = "needs root"]
-fn a_kill_is_done_and_the_exits_are_told_before_the_verdict() {
+fn a_kill_is_done_and_the_exits_are_printed_before_the_verdict() {
     let cgroup = Cgroup::v2("done");
     let mut victims = [(); 3].map(|()| Victim::spawn(&["pause"], Some(&cgroup)));
     let waiting = Waiting::armed(&["--cgroup", cgroup.path()]);
@@ -71,7 +71,7 @@ fn a_kill_is_done_and_the_exits_are_told_before_the_verdict() {
     if requirements::best_backend() != "bpf" {
         return;
     }
-    assert_all_told(&output, &verdict, 3);
+    assert_all_reported(&output, &verdict, 3);
     let target = &verdict["targets"][0]["cgroup"];
     assert_eq!(
         (&target["id"], &target["path"]),
@@ -89,7 +89,7 @@ fn a_kill_is_done_and_the_exits_are_told_before_the_verdict() {
 
 #[test]
 #[ignore = "needs root"]
-fn what_is_empty_or_gone_is_done_already() {
+fn an_empty_or_removed_cgroup_is_already_done() {
     let parent = Cgroup::v2("already");
     let empty = parent.sub("empty");
     let verdict = assert_verdict(&wait(&["--cgroup", empty.path()]), 0, "already");
@@ -110,7 +110,7 @@ fn what_is_empty_or_gone_is_done_already() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_missing_cgroup_is_an_error_if_it_must_exist_or_can_only_be_a_typo() {
+fn a_missing_cgroup_is_an_error_with_must_exist_or_a_missing_parent() {
     let parent = Cgroup::v2("missing");
     let gone = format!("{}/gone", parent.path());
     let typo = format!("{gone}/below");
@@ -137,7 +137,7 @@ fn a_missing_cgroup_is_an_error_if_it_must_exist_or_can_only_be_a_typo() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_root_never_becomes_empty_and_is_refused() {
+fn a_root_cgroup_is_refused_because_it_never_becomes_empty() {
     for cgroup in [
         Cgroup::v2("root"),
         Cgroup::v1("pids", "root"),
@@ -146,7 +146,7 @@ fn a_root_never_becomes_empty_and_is_refused() {
         let root = cgroup
             .path()
             .strip_suffix(cgroup.name())
-            .expect("below the mount");
+            .expect("the path ends with the name");
         let output = wait(&["-t", "0", "--cgroup", root]);
         assert_eq!(
             (output.code, output.stdout.as_str()),
@@ -188,7 +188,7 @@ fn a_v1_cgroup_is_waited_for() {
 
 #[test]
 #[ignore = "needs root"]
-fn the_verdict_stands_alone_where_bpf_is_denied() {
+fn the_verdict_has_no_exits_where_bpf_is_denied() {
     for (backend, condition) in BACKENDS {
         let served_by = requirements::available_backend(backend);
         let cgroup = Cgroup::v2("denied");
@@ -239,7 +239,7 @@ fn a_reader_that_goes_away_does_not_change_the_verdict() {
     for victim in &mut victims {
         victim.signal(Signal::KILL);
         victim.wait();
-        // Long enough for a look of the timer, which tells the exit.
+        // Long enough for the timer of the other wait, which then prints the exit.
         let output = wait(&["-t", "300ms", "--cgroup", cgroup.path()]);
         assert!(matches!(output.code, Some(0 | 3)), "{output:#?}");
     }
@@ -247,10 +247,10 @@ fn a_reader_that_goes_away_does_not_change_the_verdict() {
     assert_eq!(output.code, Some(0), "{output:#?}");
 }
 
-/// Whatever is said about the kill, it is over: the three things that the
-/// verdict promises, looked at without waiting.
+/// Asserts what the verdict promises, without waiting: no populated cgroup, no listed
+/// process, and `rmdir` works.
 fn assert_empty(cgroup: &Cgroup) {
-    let events = fs::read_to_string(cgroup.file("cgroup.events")).expect("v2 has it");
+    let events = fs::read_to_string(cgroup.file("cgroup.events")).expect("v2 has this file");
     assert!(events.contains("populated 0"), "{events}");
     assert_eq!(cgroup.procs(), [0; 0]);
     fs::remove_dir(cgroup.path()).expect("rmdir works right after the verdict");
@@ -260,7 +260,7 @@ fn assert_empty(cgroup: &Cgroup) {
 #[ignore = "needs root"]
 fn the_cgroup_is_empty_right_after_the_verdict_in_300_rounds() {
     let mut random = random::seeded();
-    // Twice emulated, a round takes 20 seconds.
+    // On UML inside an emulated machine a round takes 20 seconds.
     let rounds = scale::rounds(if requirements::is_uml() { 60 } else { 300 });
     for _ in 0..rounds {
         let cgroup = Cgroup::v2("rounds");
@@ -278,7 +278,7 @@ fn the_cgroup_is_empty_right_after_the_verdict_in_300_rounds() {
         assert_empty(&cgroup);
         let verdict = assert_verdict(&output, 0, "done");
         if verdict["backend"] == "bpf" {
-            assert_all_told(&output, &verdict, processes.into());
+            assert_all_reported(&output, &verdict, processes.into());
         }
         crowd.wait();
     }

@@ -1,4 +1,4 @@
-//! Whom a wait that runs out of time names, and why they may not die.
+//! Survivors that a wait names after its timeout, and the reasons why they survive.
 
 use std::fs;
 
@@ -52,7 +52,7 @@ fn assert_reason(survivor: &Value, state: &str, words: &[&str]) {
 
 #[test]
 #[ignore = "needs root"]
-fn a_survivor_comes_with_the_reason_why_it_may_not_die() {
+fn a_survivor_is_reported_with_the_reason_why_it_survives() {
     let cgroup = Cgroup::v2("reasons");
     let (_vfork, pid) = Victim::crowd(&["vfork"], &cgroup);
     assert_reason(&survivor(&cgroup, pid), "D", &["uninterruptible", "vfork"]);
@@ -66,9 +66,9 @@ fn a_survivor_comes_with_the_reason_why_it_may_not_die() {
 
     let stopped = Victim::spawn(&["pause"], Some(&cgroup));
     stopped.signal(Signal::STOP);
-    Deadline::start().until("it is stopped", || {
+    Deadline::start().until("the victim is stopped", || {
         let stat = fs::read_to_string(format!("/proc/{}/stat", stopped.pid()));
-        stat.expect("it lives").contains(") T ")
+        stat.expect("the process is alive").contains(") T ")
     });
     assert_reason(&survivor(&cgroup, stopped.pid()), "T", &["stopped"]);
 
@@ -90,10 +90,11 @@ fn a_zombie_does_not_keep_a_cgroup_populated() {
     Cgroup::leave_all(parent.pid());
     assert_verdict(&wait(&["--cgroup", cgroup.path()]), 0, "already");
     let stat = fs::read_to_string(format!("/proc/{zombie}/stat"));
-    assert!(stat.expect("nobody reaped it").contains(") Z "));
+    assert!(stat.expect("the zombie is not reaped").contains(") Z "));
 }
 
-/// A frozen process does not die, so a test that fails must thaw it too.
+/// Thaws the cgroup on drop: a frozen process does not die, so also a failing test must
+/// thaw it.
 struct Thaw<'a>(&'a Cgroup);
 
 impl Drop for Thaw<'_> {

@@ -21,8 +21,8 @@ const FILTERS: [&str; 11] = [
     "doctor::with_every_privilege",
     "doctor::without_btf",
     "exits::",
-    "kill::members::a_cgroup_with_others_below",
-    "kill::members::with_records",
+    "kill::members::a_cgroup_with_children",
+    "kill::members::a_kill_with_records",
     "kill::until::a_cgroup_is_killed",
     "wait::",
 ];
@@ -37,7 +37,7 @@ const UML_FILTERS: [&str; 8] = [
     "wait::changes",
     "wait::survivors",
     "wait::the_verdict",
-    "wait::what_is_",
+    "wait::an_empty",
 ];
 
 /// The backends share them.

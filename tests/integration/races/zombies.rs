@@ -1,4 +1,4 @@
-//! What is left of a process, and holds others up or does not.
+//! Zombies and processes that are stuck while they exit.
 
 use std::fs;
 
@@ -9,7 +9,7 @@ use super::{BACKENDS, armed, in_each_condition, pids, until_state, verdict};
 
 #[test]
 #[ignore = "needs root"]
-fn a_zombie_whose_parent_never_reaps_is_exited_and_its_parent_is_named() {
+fn an_unreaped_zombie_has_exited_and_its_parent_is_named() {
     in_each_condition(|_, condition| {
         let cgroup = Cgroup::v2("lazy");
         let mut parent = Victim::spawn(&["held-init"], None);
@@ -31,7 +31,7 @@ fn a_zombie_whose_parent_never_reaps_is_exited_and_its_parent_is_named() {
             verdict(&waiting.finish(), "done");
         }
         assert_parent_is_named(&reaped.finish(), zombie, parent.pid());
-        // Who comes later does not know that it was a member.
+        // A wait that starts now cannot know that the zombie was a member.
         for targets in [&["--cgroup", path][..], &[&number]] {
             let args = [&["wait", "--json", "-t", "0", "--until", "reaped"], targets];
             let output = probe_in(&mut condition(&args.concat()));
@@ -49,7 +49,7 @@ fn assert_parent_is_named(output: &probe_tests::Output, zombie: u32, parent: u32
     let survivor = &verdict["survivors"][0];
     assert_eq!(pids(&verdict["survivors"]), [zombie], "{output:#?}");
     assert_eq!(survivor["state"], "Z");
-    let reason = survivor["reason"].as_str().expect("there is one");
+    let reason = survivor["reason"].as_str().expect("a reason is given");
     assert!(reason.contains(&format!("parent {parent} ")), "{reason}");
     assert!(output.stderr.contains(reason), "{output:#?}");
 }
@@ -59,11 +59,11 @@ fn kill(pid: u32) {
     kill_process(pid.expect("a pid"), Signal::KILL).expect("not reaped yet");
 }
 
-/// The init of a pid namespace is no zombie before all in it are reaped. What
-/// that means for its cgroup depends on the kernel, and the verdict is that.
+/// The init of a pid namespace becomes a zombie only after all processes in it are reaped.
+/// Whether its cgroup is empty until then depends on the kernel, and the verdict agrees.
 #[test]
 #[ignore = "needs root"]
-fn a_cgroup_is_empty_as_soon_as_the_kernel_says_so_though_an_init_is_held() {
+fn a_cgroup_is_empty_when_the_kernel_says_so_even_if_an_init_is_still_exiting() {
     for (_, condition) in BACKENDS {
         let cgroup = Cgroup::v2("zap");
         let mut parent = Victim::spawn(&["held-init"], None);
@@ -77,17 +77,17 @@ fn a_cgroup_is_empty_as_soon_as_the_kernel_says_so_though_an_init_is_held() {
         let exited = armed(condition, &[&init.to_string()]);
         cgroup.kill();
         until_state(other, 'Z');
-        until_held(init);
-        // Past all events of its exit.
+        until_stuck(init);
+        // This wait starts after all events of the exit.
         let late = armed(condition, &["--until", "exited", &init.to_string()]);
         exited.assert_running();
         let events = fs::read_to_string(cgroup.file("cgroup.events"));
-        if events.expect("v2 has it").contains("populated 0") {
+        if events.expect("v2 has this file").contains("populated 0") {
             verdict(&empty.finish(), "done");
             exited.assert_running();
             parent.release();
         } else {
-            // Linux 6.19: it leaves the cgroup when it is a zombie.
+            // From Linux 6.19 on the init leaves the cgroup when it becomes a zombie.
             empty.assert_running();
             parent.release();
             verdict(&empty.finish(), "done");
@@ -98,16 +98,16 @@ fn a_cgroup_is_empty_as_soon_as_the_kernel_says_so_though_an_init_is_held() {
     }
 }
 
-/// The lists of v1 may hide a member who is dying, and nobody knows whose member a
-/// stranger is who is dying just then: but he is not waited for as long as it takes.
+/// The lists of v1 may hide a member that is exiting, and the cgroup of a process that is
+/// exiting is unknown. A wait for another cgroup still ends before that process does.
 #[test]
 #[ignore = "needs root"]
-fn a_stranger_that_is_held_while_it_dies_holds_up_nobody_for_long() {
+fn a_process_of_another_cgroup_that_is_stuck_exiting_delays_a_wait_only_briefly() {
     let mut parent = Victim::spawn(&["held-init"], None);
     parent.release();
     let init = record::pid(&parent.report());
     kill(init);
-    until_held(init);
+    until_stuck(init);
     for (backend, condition) in BACKENDS {
         let cgroup = Cgroup::v1("pids", "stranger");
         let args = ["wait", "--json", "--cgroup", cgroup.path()];
@@ -116,20 +116,23 @@ fn a_stranger_that_is_held_while_it_dies_holds_up_nobody_for_long() {
         let output = probe_in(&mut condition(&args));
         assert_eq!(output.code, Some(0), "{backend}: {output:#?}");
         let state = state(init);
-        assert!(state.is_some_and(|it| it != 'Z'), "{state:?}, not held");
+        assert!(
+            state.is_some_and(|it| it != 'Z'),
+            "{state:?} is not exiting"
+        );
     }
     parent.release();
     parent.wait();
 }
 
-fn until_held(init: u32) {
-    Deadline::start().until("its init waits for the others", || {
+fn until_stuck(init: u32) {
+    Deadline::start().until("the init waits for the others", || {
         let wchan = fs::read_to_string(format!("/proc/{init}/wchan"));
-        let wchan = wchan.expect("it is held");
+        let wchan = wchan.expect("the process exists");
         if wchan != "0" && !requirements::is_uml() {
             return wchan.contains("zap_pid_ns");
         }
-        // 5.10 and UML do not say. Who sleeps without memory of its own sleeps there.
+        // 5.10 and UML hide it. There, an init that sleeps without memory of its own waits.
         let words = fs::read(format!("/proc/{init}/cmdline"));
         state(init) == Some('S') && words.is_ok_and(|it| it.is_empty())
     });

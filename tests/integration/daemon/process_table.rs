@@ -1,4 +1,4 @@
-//! The process table of the daemon is what `/proc` shows, whatever it missed.
+//! The process table of the daemon equals `/proc`, also after lost events.
 
 use std::{collections::BTreeSet, fs, process::Command};
 
@@ -11,8 +11,7 @@ use serde_json::Value;
 use super::text;
 use crate::skipped_programs::while_maps_are_written;
 
-/// A cgroup that is a container by its name, as the docker of a systemd machine
-/// makes it.
+/// A cgroup that its name makes a container, as docker with systemd names it.
 struct Container {
     id: String,
     _above: Cgroup,
@@ -31,8 +30,8 @@ impl Container {
         }
     }
 
-    /// Who lives in it, as the daemon says.
-    fn told(&self, daemon: &Daemon) -> BTreeSet<u32> {
+    /// The processes in it that the daemon lists.
+    fn listed(&self, daemon: &Daemon) -> BTreeSet<u32> {
         let answer = daemon.get(&format!("/v1/containers/{}", self.id));
         if answer.status == 404 {
             return BTreeSet::new();
@@ -45,18 +44,21 @@ impl Container {
         pids.map(|pid| u32::try_from(pid).expect("a pid")).collect()
     }
 
-    fn there(&self) -> BTreeSet<u32> {
+    fn actual(&self) -> BTreeSet<u32> {
         self.cgroup.procs().into_iter().collect()
     }
 
     fn until_equal(&self, daemon: &Daemon) {
         let deadline = Deadline::start();
         loop {
-            let (told, there) = (self.told(daemon), self.there());
-            if told == there {
+            let (listed, actual) = (self.listed(daemon), self.actual());
+            if listed == actual {
                 return;
             }
-            assert!(!deadline.left().is_zero(), "{told:?} told, {there:?} there");
+            assert!(
+                !deadline.left().is_zero(),
+                "{listed:?} listed, {actual:?} in the cgroup"
+            );
         }
     }
 
@@ -66,39 +68,41 @@ impl Container {
         crowd
     }
 
-    /// Forks as fast as it can, for ever.
+    /// A process that forks as fast as it can, forever.
     fn storm(&self) -> Victim {
         Victim::start_as("storm", &["1000000000000"], Some(&self.cgroup))
     }
 }
 
-fn loss(daemon: &Daemon, of: &str) -> u64 {
+fn loss(daemon: &Daemon, counter: &str) -> u64 {
     let info: Value = daemon.get("/v1/info").json();
-    info["loss"][of].as_u64().expect("root may know")
+    info["loss"][counter]
+        .as_u64()
+        .expect("root sees the counters")
 }
 
 #[test]
 #[ignore = "needs root"]
-fn under_a_fork_storm_a_daemon_that_starts_knows_everybody() {
+fn a_daemon_started_during_a_fork_storm_lists_every_process() {
     requirements::require_bpf();
     let container = Container::new("storm");
     let crowd = container.crowd();
     let storm = container.storm();
-    let stable = container.there();
+    let stable = container.actual();
     assert!(stable.len() >= 20, "{stable:?}");
     let daemon = Daemon::start(&[]);
     let mut young = container.crowd();
     for _ in 0..50 {
-        let told = container.told(&daemon);
+        let listed = container.listed(&daemon);
         let missing: Vec<_> = [crowd.pid(), storm.pid(), young.pid()]
             .into_iter()
-            .filter(|pid| !told.contains(pid))
+            .filter(|pid| !listed.contains(pid))
             .collect();
-        assert!(missing.is_empty(), "{missing:?} are not in {told:?}");
-        // Two threads storm: whoever lives is one of theirs.
+        assert!(missing.is_empty(), "{missing:?} are not in {listed:?}");
+        // Two threads fork, so only few of their children are alive at a time.
         assert!(
-            told.len() < stable.len() + 20 + 30,
-            "the dead pile up: {told:?}"
+            listed.len() < stable.len() + 20 + 30,
+            "dead processes pile up: {listed:?}"
         );
     }
     young.signal(Signal::KILL);
@@ -107,15 +111,15 @@ fn under_a_fork_storm_a_daemon_that_starts_knows_everybody() {
     container.until_equal(&daemon);
     drop(storm);
     container.until_equal(&daemon);
-    assert!(container.told(&daemon).contains(&crowd.pid()));
+    assert!(container.listed(&daemon).contains(&crowd.pid()));
     let _output = daemon.stop();
 }
 
 #[test]
 #[ignore = "needs root"]
-fn what_it_missed_while_the_ring_was_full_it_finds_by_a_scan() {
+fn a_scan_finds_what_a_full_ring_lost() {
     if scale::is_emulated() {
-        inapplicable("what fills the ring takes minutes in a machine that is emulated");
+        inapplicable("filling the ring takes minutes on an emulated machine");
     }
     let container = Container::new("missed");
     let _old = container.crowd();
@@ -123,7 +127,7 @@ fn what_it_missed_while_the_ring_was_full_it_finds_by_a_scan() {
     let daemon = Daemon::start(&[]);
     container.until_equal(&daemon);
     daemon.signal(Signal::STOP);
-    // More than its ring holds.
+    // More exits than the ring holds.
     let mut storm = Victim::start_as("storm", &["60000"], Some(&container.cgroup));
     storm.wait();
     leaving.signal(Signal::KILL);
@@ -132,15 +136,15 @@ fn what_it_missed_while_the_ring_was_full_it_finds_by_a_scan() {
     daemon.signal(Signal::CONT);
     container.until_equal(&daemon);
     Deadline::start().until("the loss is counted", || loss(&daemon, "ring_full") > 0);
-    Deadline::start().until("it scanned", || loss(&daemon, "resyncs") > 0);
+    Deadline::start().until("the daemon scans /proc", || loss(&daemon, "resyncs") > 0);
     container.until_equal(&daemon);
     let _output = daemon.stop();
 }
 
-/// Where the kernel skips programs: elsewhere none is missed, whoever writes maps.
+/// Writing to maps makes some kernels skip programs. On others no event is lost.
 #[test]
 #[ignore = "needs root"]
-fn what_the_kernel_skipped_it_finds_by_a_scan() {
+fn a_scan_finds_what_skipped_programs_lost() {
     requirements::require_bpf();
     let container = Container::new("skipped");
     let daemon = Daemon::start(&[]);
@@ -157,7 +161,7 @@ fn what_the_kernel_skipped_it_finds_by_a_scan() {
     });
     let _new = container.crowd();
     if kernel::skips_programs() {
-        Deadline::start().until("it scanned", || loss(&daemon, "resyncs") > 0);
+        Deadline::start().until("the daemon scans /proc", || loss(&daemon, "resyncs") > 0);
     }
     container.until_equal(&daemon);
     let _output = daemon.stop();
@@ -165,7 +169,7 @@ fn what_the_kernel_skipped_it_finds_by_a_scan() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_daemon_that_was_killed_starts_again_where_it_was_and_knows_everybody() {
+fn a_killed_daemon_restarts_on_its_socket_and_lists_every_process() {
     requirements::require_bpf();
     let container = Container::new("again");
     let _crowd = container.crowd();
@@ -176,18 +180,21 @@ fn a_daemon_that_was_killed_starts_again_where_it_was_and_knows_everybody() {
     for _ in 0..3 {
         let daemon = Daemon::start_in(&mut conditions::unrestricted(&args), &socket);
         let young = container.crowd();
-        let told = container.told(&daemon);
-        assert!(told.contains(&young.pid()), "{told:?}");
-        let missing = container.there();
+        let listed = container.listed(&daemon);
+        assert!(listed.contains(&young.pid()), "{listed:?}");
+        let missing = container.actual();
         let missing: Vec<_> = missing
-            .difference(&told)
-            .filter(|pid| container.there().contains(pid))
+            .difference(&listed)
+            .filter(|pid| container.actual().contains(pid))
             .collect();
-        // Those that the storm has made since.
+        // The storm has forked these since the answer.
         assert!(missing.len() <= 4, "{missing:?}");
         daemon.signal(Signal::KILL);
         let _output = daemon.finish();
-        assert!(fs::symlink_metadata(&socket).is_ok(), "nobody removed it");
+        assert!(
+            fs::symlink_metadata(&socket).is_ok(),
+            "a killed daemon leaves its socket"
+        );
     }
     let daemon = Daemon::start_in(&mut conditions::unrestricted(&args), &socket);
     container.cgroup.kill();
@@ -197,16 +204,16 @@ fn a_daemon_that_was_killed_starts_again_where_it_was_and_knows_everybody() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_process_that_comes_or_goes_is_in_the_next_answer() {
+fn the_next_answer_shows_that_a_process_started_or_exited() {
     let container = Container::new("next");
     let daemon = Daemon::start(&[]);
     for _ in 0..50 {
         let mut command = Command::new("sh");
         command.args(["-c", "read -r line"]);
         let mut victim = Victim::spawn_command(&mut command, Some(&container.cgroup));
-        assert!(container.told(&daemon).contains(&victim.pid()));
+        assert!(container.listed(&daemon).contains(&victim.pid()));
         victim.signal(Signal::KILL);
         victim.wait();
-        assert!(!container.told(&daemon).contains(&victim.pid()));
+        assert!(!container.listed(&daemon).contains(&victim.pid()));
     }
 }

@@ -1,5 +1,5 @@
-//! In a container, with what `dist/kubernetes` gives it and a cgroup namespace of
-//! its own, by the real runc.
+//! The daemon in a container of the real runc, with the privileges that
+//! `dist/kubernetes` grants and a cgroup namespace of its own.
 
 use std::{
     fs,
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::{peer, text};
 
-/// Deleted with the container when the test ends.
+/// A bundle, deleted with its container when the test ends.
 struct Bundle {
     directory: tempfile::TempDir,
     name: String,
@@ -38,7 +38,7 @@ fn list(manifest: &str, key: &str) -> Vec<String> {
     serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))
 }
 
-/// A bundle that runs what the manifest runs, as the kubelet would have it run.
+/// A bundle that runs what the manifest runs, as the kubelet would set it up.
 fn bundle(socket_directory: &Path) -> Bundle {
     let bundle = Bundle {
         directory: tempfile::tempdir().expect("a bundle"),
@@ -51,7 +51,7 @@ fn bundle(socket_directory: &Path) -> Bundle {
         .status();
     assert!(spec.expect("runc is installed").success());
     let config = path.join("config.json");
-    let spec = fs::read_to_string(&config).expect("runc wrote it");
+    let spec = fs::read_to_string(&config).expect("runc wrote the file");
     let mut spec: Value = serde_json::from_str(&spec).expect("JSON");
     spec["process"] = process(MANIFEST);
     spec["root"]["readonly"] = json!(true);
@@ -61,11 +61,11 @@ fn bundle(socket_directory: &Path) -> Bundle {
     let mounts = spec["mounts"].as_array_mut().expect("a list");
     mounts.retain(|it| it["destination"] != "/sys/fs/cgroup");
     mounts.extend(binds(socket_directory));
-    fs::write(config, spec.to_string()).expect("our own bundle");
+    fs::write(config, spec.to_string()).expect("the bundle is writable");
     let root = path.join("rootfs");
-    fs::create_dir(&root).expect("our own bundle");
+    fs::create_dir(&root).expect("the bundle is writable");
     for directory in ["lib", "lib64"] {
-        symlink(format!("usr/{directory}"), root.join(directory)).expect("our own bundle");
+        symlink(format!("usr/{directory}"), root.join(directory)).expect("the bundle is writable");
     }
     bundle
 }
@@ -96,7 +96,7 @@ fn process(manifest: &str) -> Value {
     })
 }
 
-/// The volumes, and the image: a program and the libraries that it needs.
+/// The volumes, and in place of the image a program and the libraries that it needs.
 fn binds(socket_directory: &Path) -> Vec<Value> {
     let probe = PathBuf::from(conditions::unrestricted(&[]).get_program());
     let bind = |from: &Path, to: &str, option: &str| {
@@ -114,7 +114,7 @@ fn binds(socket_directory: &Path) -> Vec<Value> {
 
 #[test]
 #[ignore = "needs root"]
-fn what_the_manifest_gives_it_is_enough_to_serve_the_node() {
+fn the_kubernetes_manifest_grants_enough_to_serve_the_node() {
     requirements::require_bpf();
     let directory = Daemon::directory();
     let socket = directory.path().join("probe.sock");
@@ -128,16 +128,16 @@ fn what_the_manifest_gives_it_is_enough_to_serve_the_node() {
     ]);
     let daemon = Daemon::start_in(&mut runc, &socket);
     let status = fs::read_to_string(format!("/proc/{}/status", peer(&socket)));
-    let status = status.expect("it serves");
+    let status = status.expect("the daemon serves");
     for line in ["NoNewPrivs:\t1", "Seccomp:\t2"] {
         assert!(status.contains(line), "no '{line}' in {status}");
     }
     let none = "CapPrm:\t0000000000000000";
-    // Linux 5.10 lets nobody else than CAP_BPF use a map.
+    // Linux 5.10 lets only a process with CAP_BPF use a map.
     let is_kept =
         kernel::counts_bpf_as_locked_memory() && status.contains("CapPrm:\t0000008000000000");
     assert!(is_kept || status.contains(none), "no '{none}' in {status}");
-    // A cgroup of the node that is not below its own, made after its start.
+    // A cgroup of the node outside the daemon's own cgroup, created after its start.
     let cgroup = Cgroup::v2("node");
     let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
     let body = json!({"targets": [{"path": cgroup.path()}]});

@@ -1,4 +1,4 @@
-//! Requests that mean no good, or do not know better.
+//! Invalid and malicious requests.
 
 use std::{
     io::{Read, Write},
@@ -9,7 +9,7 @@ use std::{
 use probe_tests::{Cgroup, Daemon, Document, http};
 use serde_json::{Value, json};
 
-/// A `POST /v1/wait` of anything.
+/// A `POST /v1/wait` with this body.
 fn post(body: &[u8]) -> Vec<u8> {
     let head = format!(
         "POST /v1/wait HTTP/1.1\r\nhost: probe\r\ncontent-type: application/json\r\n\
@@ -24,48 +24,51 @@ pub(super) fn get(target: &str) -> Vec<u8> {
     head.into_bytes()
 }
 
-/// Everything that comes until the other end closes, as text.
+/// Reads until the other end closes, and returns the bytes as text.
 pub(super) fn rest(mut stream: UnixStream) -> String {
-    let mut said = Vec::new();
-    match stream.read_to_end(&mut said) {
+    let mut answer = Vec::new();
+    match stream.read_to_end(&mut answer) {
         Ok(_) => {}
-        // It closed before it had read everything.
+        // The daemon closed before it had read everything.
         Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => {}
-        Err(error) => panic!("{error} after {}", String::from_utf8_lossy(&said)),
+        Err(error) => panic!("{error} after {}", String::from_utf8_lossy(&answer)),
     }
-    String::from_utf8_lossy(&said).into_owned()
+    String::from_utf8_lossy(&answer).into_owned()
 }
 
-/// What comes back for these bytes.
+/// Sends these bytes and returns the answer.
 pub(super) fn raw(socket: &Path, bytes: &[u8]) -> String {
-    let mut stream = http::connect(socket).expect("it listens");
-    // It may have enough before the end.
+    let mut stream = http::connect(socket).expect("the daemon listens");
+    // The daemon may close before it has read everything.
     let _closed = stream.write_all(bytes);
     rest(stream)
 }
 
-/// Status of an answer; 0 if there is none.
-pub(super) fn status(said: &str) -> u16 {
-    let status = said.get(9..12).and_then(|it| it.parse().ok());
+/// Status of an answer; 0 if the daemon closed without one.
+pub(super) fn status(answer: &str) -> u16 {
+    let status = answer.get(9..12).and_then(|it| it.parse().ok());
     status.unwrap_or_default()
 }
 
-/// That an answer is a problem, as RFC 9457 has it.
-pub(super) fn assert_problem(said: &str, of: u16, what: &str) {
-    assert_eq!(status(said), of, "{what}: {said}");
-    let (head, body) = said.split_once("\r\n\r\n").expect("a body");
-    assert!(head.contains("application/problem+json"), "{what}: {said}");
-    let problem: Value = serde_json::from_str(body).unwrap_or_else(|it| panic!("{it}: {said}"));
-    assert_eq!(problem["status"], of, "{what}: {said}");
+/// Asserts that an answer is a problem as RFC 9457 defines it.
+pub(super) fn assert_problem(answer: &str, of: u16, what: &str) {
+    assert_eq!(status(answer), of, "{what}: {answer}");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a body");
+    assert!(
+        head.contains("application/problem+json"),
+        "{what}: {answer}"
+    );
+    let problem: Value = serde_json::from_str(body).unwrap_or_else(|it| panic!("{it}: {answer}"));
+    assert_eq!(problem["status"], of, "{what}: {answer}");
     for member in ["type", "title", "detail"] {
         let text = problem[member].as_str().unwrap_or_default();
-        assert!(!text.is_empty(), "{what}: {said}");
+        assert!(!text.is_empty(), "{what}: {answer}");
     }
 }
 
 #[test]
 #[ignore = "needs root"]
-fn a_body_that_makes_no_sense_gets_a_problem() {
+fn an_invalid_body_is_answered_with_a_problem() {
     let daemon = Daemon::start(&[]);
     let cgroup = Cgroup::v2("bodies");
     let target = json!({"cgroup": {"hierarchy": 0, "id": cgroup.id()}});
@@ -158,20 +161,20 @@ fn a_body_that_makes_no_sense_gets_a_problem() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_path_leads_through_no_link() {
+fn a_path_through_a_symlink_is_refused() {
     let daemon = Daemon::start(&[]);
     let directory = tempfile::tempdir().expect("a directory");
     let cgroup = Cgroup::v2("link");
     let link = directory.path().join("link");
-    std::os::unix::fs::symlink(cgroup.path(), &link).expect("our own directory");
+    std::os::unix::fs::symlink(cgroup.path(), &link).expect("the test owns the directory");
     let body = json!({"targets": [{"path": link}]}).to_string();
-    let said = raw(daemon.socket(), &post(body.as_bytes()));
-    assert_problem(&said, 400, "a link from outside");
+    let answer = raw(daemon.socket(), &post(body.as_bytes()));
+    assert_problem(&answer, 400, "a link from outside the mount");
 }
 
 #[test]
 #[ignore = "needs root"]
-fn a_query_or_a_call_that_makes_no_sense_gets_a_problem() {
+fn an_invalid_query_route_or_method_is_answered_with_a_problem() {
     let daemon = Daemon::start(&[]);
     let document = Document::of(&daemon);
     let cases = [
@@ -231,12 +234,13 @@ fn a_query_or_a_call_that_makes_no_sense_gets_a_problem() {
         ("BREW", "/v1/wait", "POST"),
     ] {
         let request = format!("{method} {target} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
-        let said = raw(daemon.socket(), request.as_bytes());
-        assert_problem(&said, 405, target);
+        let answer = raw(daemon.socket(), request.as_bytes());
+        assert_problem(&answer, 405, target);
         assert!(
-            said.to_lowercase()
+            answer
+                .to_lowercase()
                 .contains(&format!("allow: {}", allowed.to_lowercase())),
-            "{said}"
+            "{answer}"
         );
     }
     for media_type in ["", "content-type: text/plain\r\n", "content-type: \x01\r\n"] {
@@ -244,8 +248,11 @@ fn a_query_or_a_call_that_makes_no_sense_gets_a_problem() {
             "POST /v1/wait HTTP/1.1\r\nhost: x\r\n{media_type}content-length: 2\r\n\
              connection: close\r\n\r\n{{}}"
         );
-        let said = raw(daemon.socket(), request.as_bytes());
-        assert!([400, 415].contains(&status(&said)), "{media_type}: {said}");
+        let answer = raw(daemon.socket(), request.as_bytes());
+        assert!(
+            [400, 415].contains(&status(&answer)),
+            "{media_type}: {answer}"
+        );
     }
     let _output = daemon.stop();
 }

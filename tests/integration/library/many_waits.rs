@@ -1,4 +1,4 @@
-//! A thousand waits in one process.
+//! A thousand waits in one process, and their cost.
 
 use std::collections::BTreeSet;
 
@@ -6,18 +6,18 @@ use probe_tests::{Cgroup, Victim, random, record, scale};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::Value;
 
-/// Waits in one process.
+/// How many waits one process has.
 fn many() -> usize {
     scale::emulated_or(200, 1000)
 }
 
-/// What each may cost.
+/// Limits for each wait.
 const DESCRIPTORS: u64 = 3;
 const BYTES: u64 = 8 * 1024;
 
 /// One process in each of a thousand cgroups, and a program that waits for them.
 struct Thousand {
-    // In the order in which they must go.
+    // Dropped in this order.
     waits: Victim,
     crowd: Victim,
     cgroups: Vec<Cgroup>,
@@ -48,14 +48,14 @@ impl Thousand {
         }
     }
 
-    /// The indexes of those that are done now, whatever their order.
+    /// The indexes of the next verdicts, in any order.
     fn done(&self, count: usize) -> BTreeSet<usize> {
         let reports = (0..count).map(|_| self.waits.report());
         reports.map(|report| done(&report)).collect()
     }
 }
 
-/// The program, not released, allowed as many files as it takes.
+/// The program `waits`, not released yet, with the limit of descriptors that it needs.
 fn waits(paths: &[&str]) -> Victim {
     let most = getrlimit(Resource::Nofile).maximum;
     setrlimit(
@@ -65,12 +65,14 @@ fn waits(paths: &[&str]) -> Victim {
             maximum: most,
         },
     )
-    .expect("up to the hard limit");
+    .expect("a limit up to the hard limit may be set");
     Victim::spawn_as("waits", paths, None)
 }
 
 fn done(report: &Value) -> usize {
-    let events = report["events"].as_str().expect("read at the verdict");
+    let events = report["events"]
+        .as_str()
+        .expect("the report has cgroup.events");
     assert!(events.contains("populated 0"), "{report}");
     usize::try_from(record::number(report, "index")).expect("an index")
 }
@@ -90,7 +92,7 @@ fn a_thousand_waits_for_a_thousand_cgroups_are_right_and_cheap() {
 
     let mut order: Vec<_> = (0..many()).collect();
     random::seeded().shuffle(&mut order);
-    // A verdict about another one would be among these.
+    // A verdict about a cgroup that was not killed would be among these.
     for killed in order.chunks(many() / 4) {
         for &index in killed {
             thousand.cgroups[index].kill();

@@ -1,4 +1,4 @@
-//! Whether what was printed is what a document shows.
+//! Comparison of printed JSON with the JSON that a document shows.
 
 use serde_json::Value;
 
@@ -8,7 +8,7 @@ pub(super) fn values(text: &str) -> Vec<Value> {
     values.unwrap_or_else(|error| panic!("{error} in {text}"))
 }
 
-/// The same fields with the same types, where neither is null.
+/// Whether both have the same fields with the same types; null matches every type.
 pub(super) fn is_like(one: &Value, other: &Value) -> bool {
     match (one, other) {
         (Value::Null, _) | (_, Value::Null) => true,

@@ -1,13 +1,13 @@
-//! What `trace`, `last` and `ps` show of the real daemon's.
+//! `trace`, `last` and `ps` with a working daemon.
 
 use probe_tests::{Cgroup, Daemon, Deadline, Probe, Victim, conditions, probe, probe_in, record};
 use serde_json::Value;
 
-use super::real::{exits, pids, prey, socket};
+use super::working_daemon::{exits, pids, populated, socket};
 
 #[test]
 #[ignore = "needs root"]
-fn a_trace_by_the_daemon_shows_what_ours_would() {
+fn a_trace_from_the_daemon_equals_a_trace_of_the_clients_own_programs() {
     let daemon = Daemon::start(&[]);
     let cgroup = Cgroup::v2("trace");
     let mut trace = Probe::trace(&["-v", "--socket", socket(&daemon), "--cgroup", cgroup.path()]);
@@ -15,13 +15,18 @@ fn a_trace_by_the_daemon_shows_what_ours_would() {
     let mut victim = Victim::start(&["exit", "3"], Some(&cgroup));
     victim.wait();
     let pid = victim.pid();
-    let (mut told, expected) = (trace.exit_of(pid), own.exit_of(pid));
-    // Each has a program of its own, which reads the clock and the accounts.
+    let (mut received, expected) = (trace.exit_of(pid), own.exit_of(pid));
+    // The daemon and the client have programs of their own, which read the clock and the
+    // resource usage at different times.
     for field in ["time", "boottime_ns", "age_ns", "usage"] {
-        assert_eq!(told[field].is_null(), expected[field].is_null(), "{told}");
-        told[field] = expected[field].clone();
+        assert_eq!(
+            received[field].is_null(),
+            expected[field].is_null(),
+            "{received}"
+        );
+        received[field] = expected[field].clone();
     }
-    assert_eq!(told, expected);
+    assert_eq!(received, expected);
     assert!(
         trace
             .finish()
@@ -33,7 +38,7 @@ fn a_trace_by_the_daemon_shows_what_ours_would() {
 
 #[test]
 #[ignore = "needs root"]
-fn last_tells_how_something_ended_that_is_gone() {
+fn last_prints_exits_of_a_removed_cgroup() {
     let daemon = Daemon::start(&[]);
     let cgroup = Cgroup::v2("last");
     let path = cgroup.path().to_owned();
@@ -62,8 +67,8 @@ fn last_tells_how_something_ended_that_is_gone() {
 
 #[test]
 #[ignore = "needs root"]
-fn ps_shows_a_tree_with_and_without_a_daemon() {
-    let (cgroup, _below, victims) = prey("tree");
+fn ps_prints_a_tree_without_a_daemon() {
+    let (cgroup, _below, victims) = populated("tree");
     let ps = |more: &[&str]| probe(&[&["ps", "--json", "--socket", "/no/such"], more].concat());
     let lines = ps(&["--cgroup", cgroup.path()]).json();
     let mut shown: Vec<_> = lines.iter().map(record::pid).collect();
@@ -77,7 +82,7 @@ fn ps_shows_a_tree_with_and_without_a_daemon() {
     );
     for victim in &victims {
         let is_it = |line: &&Value| record::pid(line) == victim.pid();
-        let line = lines.iter().find(is_it).expect("our child");
+        let line = lines.iter().find(is_it).expect("a child of the test");
         assert_eq!((&line["depth"], &line["ppid"]), (&1.into(), &own.into()));
     }
     assert_eq!(ps(&["--cgroup", "no/such/cgroup"]).code, Some(4));
@@ -94,7 +99,7 @@ fn ps_shows_a_tree_with_and_without_a_daemon() {
 #[ignore = "needs root"]
 fn ps_lists_containers_with_and_without_a_daemon() {
     let daemon = Daemon::start(&[]);
-    // As docker names it.
+    // The name that docker gives a cgroup.
     let id = "0123456789abcdef".repeat(4);
     let parent = Cgroup::v2("containers");
     let docker = parent.sub("docker");
@@ -106,11 +111,11 @@ fn ps_lists_containers_with_and_without_a_daemon() {
             lines.into_iter().find(|line| line["id"] == id.as_str())
         };
         let mut found = None;
-        Deadline::start().until("it is listed with both processes", || {
+        Deadline::start().until("the container is listed with both processes", || {
             found = line();
             found.as_ref().is_some_and(|it| it["live"] == victims.len())
         });
-        let line = found.expect("listed");
+        let line = found.expect("the container is listed");
         assert_eq!(line["recent_exits"].as_u64(), history, "{line}");
         let tree = probe(&["ps", "--json", "--socket", socket, "--container", &id]).json();
         let mut shown: Vec<_> = tree.iter().map(record::pid).collect();

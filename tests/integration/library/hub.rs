@@ -1,4 +1,4 @@
-//! What waits share, and what is left of them without it.
+//! [`Hub`]: waits share it, outlive it and outlive its ring reader.
 
 use std::fs;
 
@@ -10,11 +10,11 @@ use probe_user::{
 use rustix::process::Signal;
 use tokio::time::timeout;
 
-use super::{arm, best, block_on, descriptors, leading_to, met, poll_once, until, with_bpf};
+use super::{arm, best, block_on, descriptors, descriptors_of, met, poll_once, until, with_bpf};
 
 #[test]
 #[ignore = "needs root"]
-fn dropping_the_hub_detaches_bpf_and_waits_go_on() {
+fn dropping_the_hub_detaches_bpf_and_waits_continue() {
     let parent = Cgroup::v2("hub");
     let cgroup = parent.sub("below");
     let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
@@ -22,22 +22,24 @@ fn dropping_the_hub_detaches_bpf_and_waits_go_on() {
         let hub = with_bpf().await;
         let mut wait = arm(&hub, &cgroup);
         assert!(poll_once(wait.met()).await.is_none());
-        assert!(leading_to("bpf") > 0);
+        assert!(descriptors_of("bpf") > 0);
         drop(hub);
-        until("no program is left", || leading_to("bpf") == 0).await;
+        until("no BPF descriptor is open", || descriptors_of("bpf") == 0).await;
         assert!(poll_once(wait.met()).await.is_none());
         cgroup.kill();
-        let met = timeout(DEADLINE, wait.met()).await.expect("in time");
-        let met = met.expect("the state can be read");
+        let met = timeout(DEADLINE, wait.met())
+            .await
+            .expect("within the deadline");
+        let met = met.expect("the state is readable");
         assert!(met.exact);
-        assert_ne!(met.woken_by, Some(WokenBy::Ring), "there is none any more");
+        assert_ne!(met.woken_by, Some(WokenBy::Ring), "the ring is closed");
     });
     victim.wait();
 }
 
-/// Somebody else removes the cgroup while its notification is held back: who
-/// relies on that alone is never woken.
-fn end_untold(cgroup: &Cgroup, victim: &mut Victim) {
+/// Kills and removes a cgroup while the kernel delays its notification: a waiter that
+/// relies on the notification alone is never woken.
+fn end_without_notification(cgroup: &Cgroup, victim: &mut Victim) {
     cgroup.freeze();
     cgroup.kill();
     while fs::remove_dir(cgroup.path()).is_err() {
@@ -48,7 +50,7 @@ fn end_untold(cgroup: &Cgroup, victim: &mut Victim) {
 
 #[test]
 #[ignore = "needs root"]
-fn a_ring_that_nobody_reads_any_more_leaves_the_wait_to_others() {
+fn a_wait_continues_after_the_ring_reader_fails() {
     let parent = Cgroup::v2("unread");
     let cgroup = parent.sub("below");
     let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
@@ -58,31 +60,33 @@ fn a_ring_that_nobody_reads_any_more_leaves_the_wait_to_others() {
         assert!(poll_once(wait.met()).await.is_none());
         hub.fail_ring_reader();
         until("the hub has given up BPF", || !hub.has_bpf()).await;
-        // A thread of its own closes the programs, so that a wait does not wait for the kernel.
-        until("no program is open", || leading_to("bpf-prog") == 0).await;
+        // A separate thread closes the programs, because closing takes the kernel long.
+        until("no program is open", || descriptors_of("bpf-prog") == 0).await;
         assert!(poll_once(wait.met()).await.is_none());
-        end_untold(&cgroup, &mut victim);
-        let met = timeout(DEADLINE, wait.met()).await.expect("in time");
-        let woken_by = met.expect("the state can be read").woken_by;
-        assert_ne!(woken_by, Some(WokenBy::Ring), "there is none any more");
+        end_without_notification(&cgroup, &mut victim);
+        let met = timeout(DEADLINE, wait.met())
+            .await
+            .expect("within the deadline");
+        let woken_by = met.expect("the state is readable").woken_by;
+        assert_ne!(woken_by, Some(WokenBy::Ring), "the ring is closed");
     });
 }
 
 #[test]
 #[ignore = "needs root"]
-fn a_runtime_that_ends_leaves_nothing_behind() {
+fn a_runtime_that_ends_leaves_no_open_descriptor() {
     let cgroup = Cgroup::v2("ends");
     let _victim = Victim::spawn(&["pause"], Some(&cgroup));
-    // tokio has a few for the whole process, which come with its first runtime.
+    // The first runtime opens a few descriptors that tokio keeps for the whole process.
     block_on(async {});
     let before = descriptors().len();
     block_on(async {
         let hub = best().await;
         let mut wait = arm(&hub, &cgroup);
         assert!(poll_once(wait.met()).await.is_none());
-        // Both go while their tasks run, and so does the runtime.
+        // Hub, wait and runtime are dropped while their tasks run.
     });
-    // The loader's thread may still be on its way out with a waker in its hand.
+    // The loader's thread may still be ending, and it holds a waker.
     Deadline::start().until("no more files are open than before", || {
         descriptors().len() <= before
     });
@@ -90,7 +94,7 @@ fn a_runtime_that_ends_leaves_nothing_behind() {
 
 #[test]
 #[ignore = "needs root"]
-fn hubs_know_nothing_of_each_other() {
+fn hubs_are_independent_of_each_other() {
     let cgroup = Cgroup::v2("hubs");
     let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
     block_on(async {
@@ -113,14 +117,14 @@ fn hubs_know_nothing_of_each_other() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_hub_that_polls_holds_no_pidfd_and_its_waits_are_as_right() {
+fn a_polling_hub_opens_no_pidfd_and_its_waits_are_met() {
     block_on(async {
         for condition in [Until::Exited, Until::Reaped] {
             let mut victim = Victim::spawn(&["pause"], None);
             let hub = Hub::start(Backend::Poll);
-            let target = Target::process(victim.pid()).expect("it lives");
-            let mut wait = hub.arm(target, condition).expect("it lives");
-            assert_eq!(leading_to("pidfd"), 0, "{:#?}", descriptors());
+            let target = Target::process(victim.pid()).expect("the process is alive");
+            let mut wait = hub.arm(target, condition).expect("the process is alive");
+            assert_eq!(descriptors_of("pidfd"), 0, "{:#?}", descriptors());
             assert!(poll_once(wait.met()).await.is_none());
             victim.signal(Signal::KILL);
             if condition == Until::Reaped {
@@ -129,12 +133,14 @@ fn a_hub_that_polls_holds_no_pidfd_and_its_waits_are_as_right() {
             }
             met(&mut wait).await;
             victim.wait();
-            // One that is gone before it is armed.
+            // A process that is gone before the wait is armed.
             let mut victim = Victim::spawn(&["pause"], None);
-            let target = Target::process(victim.pid()).expect("it lives");
+            let target = Target::process(victim.pid()).expect("the process is alive");
             victim.signal(Signal::KILL);
             victim.wait();
-            let mut wait = hub.arm(target, condition).expect("gone is no failure");
+            let mut wait = hub
+                .arm(target, condition)
+                .expect("a target that is gone can be armed");
             met(&mut wait).await;
         }
     });

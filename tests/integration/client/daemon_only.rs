@@ -1,4 +1,4 @@
-//! A client that hears nothing but its daemon: what it knows it has from there.
+//! A client that ignores every wake-up source but the daemon.
 
 use probe_tests::{Cgroup, Daemon, Victim, Waiting, conditions};
 
@@ -6,11 +6,11 @@ use super::backends;
 
 #[test]
 #[ignore = "needs root"]
-fn an_unprivileged_client_is_told_by_the_daemon_alone() {
+fn an_unprivileged_client_is_woken_by_the_daemon_alone() {
     let daemon = Daemon::start(&["--mode", "0666"]);
-    for cgroup in [Cgroup::v2("deaf"), Cgroup::v1("pids", "deaf")] {
+    for cgroup in [Cgroup::v2("alone"), Cgroup::v1("pids", "alone")] {
         let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
-        let socket = daemon.socket().to_str().expect("text");
+        let socket = daemon.socket().to_str().expect("UTF-8");
         let args = ["--deaf", "--socket", socket];
         let args = [&args[..], &["--cgroup", cgroup.path()]].concat();
         let waiting = Waiting::armed_in(&mut conditions::without_privilege(&Waiting::args(&args)));

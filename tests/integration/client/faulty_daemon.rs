@@ -1,134 +1,136 @@
-//! A daemon that stalls, dies or raves in the middle of anything.
+//! Fake daemons that stall, close or send nonsense at every stage of a wait.
 
 use probe_tests::{
     Cgroup, Connection, FakeDaemon, Output, Victim, Waiting, conditions, probe, requirements, scale,
 };
 use rustix::process::Signal;
 
-use super::{VERDICT, backends, by};
+use super::{VERDICT, backends, socket_option};
 
 type Script = fn(&mut Connection);
 
-/// Before it is armed: it never takes its seat.
+/// Failures before the daemon is armed: it never serves the wait.
 const BEFORE: [(&str, Script); 14] = [
     ("closes at once", |_| {}),
-    ("speaks no HTTP", |caller| {
-        caller.write("SSH-2.0-OpenSSH\r\n\r\n");
+    ("speaks no HTTP", |connection| {
+        connection.write("SSH-2.0-OpenSSH\r\n\r\n");
     }),
     ("stalls before the head", Connection::stall),
-    ("stalls in the head", |caller| {
-        caller.write("HTTP/1.1 200 OK\r\ncontent-ty");
-        caller.stall();
+    ("stalls in the head", |connection| {
+        connection.write("HTTP/1.1 200 OK\r\ncontent-ty");
+        connection.stall();
     }),
-    ("stalls in the body", |caller| {
-        caller.write("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n");
-        caller.write("content-length: 100\r\n\r\n{\"version\":");
-        caller.stall();
+    ("stalls in the body", |connection| {
+        connection.write("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n");
+        connection.write("content-length: 100\r\n\r\n{\"version\":");
+        connection.stall();
     }),
-    ("sends headers for ever", |caller| {
-        caller.write("HTTP/1.1 200 OK\r\n");
+    ("sends headers forever", |connection| {
+        connection.write("HTTP/1.1 200 OK\r\n");
         for number in 0..1_000_000 {
-            caller.write(format!("x-{number}: more\r\n"));
+            connection.write(format!("x-{number}: more\r\n"));
         }
     }),
-    ("speaks another version", |caller| {
-        caller.send_info(2);
-        caller.stall();
+    ("speaks another version", |connection| {
+        connection.send_info(2);
+        connection.stall();
     }),
-    ("serves something else", |caller| {
-        caller.respond("200 OK", "text/html", "<h1>It works!</h1>");
+    ("serves something else", |connection| {
+        connection.respond("200 OK", "text/html", "<h1>It works!</h1>");
     }),
-    ("has no room", |caller| {
-        caller.respond("503 Service Unavailable", "text/plain", "later");
+    ("has too many clients", |connection| {
+        connection.respond("503 Service Unavailable", "text/plain", "later");
     }),
-    ("refuses", |caller| {
-        caller.send_info(1);
-        let _asked = caller.next_request();
+    ("refuses", |connection| {
+        connection.send_info(1);
+        let _asked = connection.next_request();
         let problem = "{\"type\":\"about:blank\",\"title\":\"Bad Request\",\"status\":400,\
             \"detail\":\"no\"}";
-        caller.respond("400 Bad Request", "application/problem+json", problem);
-        caller.stall();
+        connection.respond("400 Bad Request", "application/problem+json", problem);
+        connection.stall();
     }),
-    ("closes between two answers", |caller| caller.send_info(1)),
-    ("begins and stalls", |caller| {
-        caller.send_info(1);
-        let _asked = caller.next_request();
-        caller.begin_stream();
-        caller.send_chunk("{\"type\":\"arm");
-        caller.stall();
+    ("closes between two answers", |connection| {
+        connection.send_info(1)
     }),
-    ("says goodbye first", |caller| {
-        caller.send_info(1);
-        let _asked = caller.next_request();
-        caller.begin_stream();
-        caller.send_chunk("{\"type\":\"goodbye\"}\n");
-        caller.end_stream();
+    ("begins and stalls", |connection| {
+        connection.send_info(1);
+        let _asked = connection.next_request();
+        connection.begin_stream();
+        connection.send_chunk("{\"type\":\"arm");
+        connection.stall();
     }),
-    ("has a line that does not end", |caller| {
-        caller.send_info(1);
-        let _asked = caller.next_request();
-        caller.begin_stream();
-        caller.send_chunk(&"x".repeat(2 << 20));
-        caller.stall();
+    ("sends a goodbye first", |connection| {
+        connection.send_info(1);
+        let _asked = connection.next_request();
+        connection.begin_stream();
+        connection.send_chunk("{\"type\":\"goodbye\"}\n");
+        connection.end_stream();
+    }),
+    ("sends a line that does not end", |connection| {
+        connection.send_info(1);
+        let _asked = connection.next_request();
+        connection.begin_stream();
+        connection.send_chunk(&"x".repeat(2 << 20));
+        connection.stall();
     }),
 ];
 
-/// After it: it leaves its seat, or stays and tells lies.
+/// Failures after the daemon is armed: it disconnects, or sends something wrong.
 const AFTER: [(&str, Script); 11] = [
     ("closes", |_| {}),
     ("ends the answer", Connection::end),
     ("stalls", Connection::stall),
-    ("stalls in a line", |caller| {
-        caller.send_chunk("{\"type\":\"me");
-        caller.stall();
+    ("stalls in a line", |connection| {
+        connection.send_chunk("{\"type\":\"me");
+        connection.stall();
     }),
-    ("closes in a line", |caller| {
-        caller.send_chunk("{\"type\":\"me")
+    ("closes in a line", |connection| {
+        connection.send_chunk("{\"type\":\"me")
     }),
-    ("has a line that does not end", |caller| {
-        caller.send_chunk(&" ".repeat(2 << 20));
-        caller.stall();
+    ("sends a line that does not end", |connection| {
+        connection.send_chunk(&" ".repeat(2 << 20));
+        connection.stall();
     }),
-    ("raves", |caller| {
-        caller.send_chunk("{\"type\":\"exit\",\"pid\":-1}\n");
-        caller.stall();
+    ("sends a wrong record", |connection| {
+        connection.send_chunk("{\"type\":\"exit\",\"pid\":-1}\n");
+        connection.stall();
     }),
-    ("breaks HTTP", |caller| {
-        caller.write("this is no chunk\r\n");
-        caller.stall();
+    ("breaks HTTP", |connection| {
+        connection.write("this is no chunk\r\n");
+        connection.stall();
     }),
-    ("speaks of what nobody asked for", |caller| {
-        caller.send_chunk("{\"type\":\"met\",\"target\":1}\n");
-        caller.stall();
+    ("reports a target that was not requested", |connection| {
+        connection.send_chunk("{\"type\":\"met\",\"target\":1}\n");
+        connection.stall();
     }),
-    ("says goodbye", |caller| {
-        caller.send_chunk("{\"type\":\"goodbye\"}\n");
-        caller.end_stream();
+    ("sends a goodbye", |connection| {
+        connection.send_chunk("{\"type\":\"goodbye\"}\n");
+        connection.end_stream();
     }),
-    ("is of a later version", |caller| {
-        caller
+    ("sends lines of a later version", |connection| {
+        connection
             .send_chunk("{\"type\":\"heartbeat\"}\n\n{\"type\":\"met\",\"target\":0,\"why\":[]}\n");
-        caller.stall();
+        connection.stall();
     }),
 ];
 
-/// All of them; fewer where each takes seconds.
+/// All of them, or some on a machine where each takes seconds.
 fn some(scripts: &[(&'static str, Script)]) -> impl Iterator<Item = (&'static str, Script)> {
     scripts.iter().copied().step_by(scale::emulated_or(4, 1))
 }
 
 fn armed_then(script: Script) -> FakeDaemon {
-    FakeDaemon::start(move |caller| {
-        let _asked = caller.answer_armed();
-        script(caller);
+    FakeDaemon::start(move |connection| {
+        let _asked = connection.answer_armed();
+        script(connection);
     })
 }
 
-/// Waits for a cgroup whose process dies once the wait is armed.
-fn wait(impostor: &FakeDaemon, more: &[&str]) -> (Output, u32) {
+/// Waits for a cgroup whose process is killed once the wait is armed; returns its pid too.
+fn wait(fake: &FakeDaemon, more: &[&str]) -> (Output, u32) {
     let cgroup = Cgroup::v2("nonsense");
     let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
-    let [flag, socket] = by(impostor);
+    let [flag, socket] = socket_option(fake);
     let args = [&flag, socket.as_str(), "--cgroup", cgroup.path()];
     let waiting = Waiting::armed(&[&args, more].concat());
     waiting.assert_running();
@@ -141,14 +143,14 @@ fn wait(impostor: &FakeDaemon, more: &[&str]) -> (Output, u32) {
 
 #[test]
 #[ignore = "needs root"]
-fn a_daemon_that_is_not_armed_leaves_the_wait_to_others() {
+fn a_daemon_that_never_arms_leaves_the_wait_to_another_backend() {
     for (what, script) in some(&BEFORE) {
         let (output, pid) = wait(&FakeDaemon::start(script), &[]);
         let verdict = output.verdict("done");
         let best = requirements::best_backend();
         assert_eq!(verdict["backend"], best, "{what}: {output:#?}");
         assert!(!backends(&verdict).contains(&"daemon"), "{what}");
-        // What serves instead misses no exit, if any can be told of.
+        // The backend that serves instead misses no exit, if it can report any.
         if requirements::has_bpf() {
             assert_eq!(output.json()[0]["pid"], pid, "{what}: {output:#?}");
         }
@@ -158,16 +160,16 @@ fn a_daemon_that_is_not_armed_leaves_the_wait_to_others() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_daemon_that_is_demanded_and_of_no_use_is_exit_5() {
+fn a_required_daemon_that_never_arms_is_exit_code_5() {
     let cgroup = Cgroup::v2("demanded");
     let _victim = Victim::spawn(&["pause"], Some(&cgroup));
     for (what, script) in some(&BEFORE) {
-        // Each of these costs the whole patience; one stands for all.
+        // Each of these takes a whole timeout, and "stalls before the head" is enough.
         if what.starts_with("stalls in") || what == "begins and stalls" {
             continue;
         }
-        let impostor = FakeDaemon::start(script);
-        let [flag, socket] = by(&impostor);
+        let fake = FakeDaemon::start(script);
+        let [flag, socket] = socket_option(&fake);
         for verb in ["wait", "kill"] {
             let target = ["--cgroup", cgroup.path()];
             let args = [verb, "--backend", "daemon", &flag, &socket];
@@ -176,16 +178,16 @@ fn a_daemon_that_is_demanded_and_of_no_use_is_exit_5() {
             assert!(output.stdout.is_empty(), "{what}: {output:#?}");
         }
     }
-    assert_eq!(cgroup.procs().len(), 1, "nobody was killed");
+    assert_eq!(cgroup.procs().len(), 1, "no process was killed");
 }
 
 #[test]
 #[ignore = "needs root"]
-fn a_daemon_that_leaves_its_seat_leaves_a_right_verdict() {
+fn a_daemon_that_fails_after_arming_leaves_a_right_verdict() {
     for (what, script) in some(&AFTER) {
         for backend in ["auto", "daemon"] {
-            let impostor = armed_then(script);
-            let (output, _) = wait(&impostor, &["--backend", backend]);
+            let fake = armed_then(script);
+            let (output, _) = wait(&fake, &["--backend", backend]);
             let verdict = output.verdict("done");
             let backends = backends(&verdict);
             assert!(backends.contains(&"daemon"), "{what}: {output:#?}");
@@ -198,18 +200,18 @@ fn a_daemon_that_leaves_its_seat_leaves_a_right_verdict() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_daemon_that_lies_ends_no_wait() {
+fn a_false_verdict_of_the_daemon_ends_no_wait() {
     let cgroup = Cgroup::v2("lies");
     let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
     let pid = victim.pid();
-    let impostor = armed_then(|caller| {
-        caller.send_chunk("{\"type\":\"met\",\"target\":0}\n");
-        caller.send_chunk(VERDICT);
-        caller.end_stream();
+    let fake = armed_then(|connection| {
+        connection.send_chunk("{\"type\":\"met\",\"target\":0}\n");
+        connection.send_chunk(VERDICT);
+        connection.end_stream();
     });
-    let [flag, socket] = by(&impostor);
+    let [flag, socket] = socket_option(&fake);
     let waiting = Waiting::armed(&[&flag, &socket, "--cgroup", cgroup.path()]);
-    // Those who serve besides say so when they have looked.
+    // The backend that joins reports this once it has checked the cgroup.
     waiting.wait_for_stderr("armed:");
     waiting.assert_running();
     victim.signal(Signal::KILL);
@@ -225,16 +227,16 @@ fn a_daemon_that_lies_ends_no_wait() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_wait_goes_on_without_privilege_where_the_daemon_leaves() {
+fn an_unprivileged_wait_continues_after_the_daemon_disconnects() {
     let cgroup = Cgroup::v2("plain");
     let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
-    let impostor = armed_then(|_| {});
+    let fake = armed_then(|_| {});
     std::fs::set_permissions(
-        impostor.socket(),
+        fake.socket(),
         std::os::unix::fs::PermissionsExt::from_mode(0o666),
     )
-    .expect("it is ours");
-    let [flag, socket] = by(&impostor);
+    .expect("the test owns the file");
+    let [flag, socket] = socket_option(&fake);
     let args = Waiting::args(&[&flag, &socket, "--cgroup", cgroup.path()]);
     let waiting = Waiting::armed_in(&mut conditions::without_privilege(&args));
     waiting.wait_for_stderr("without the daemon");
@@ -247,12 +249,12 @@ fn a_wait_goes_on_without_privilege_where_the_daemon_leaves() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_daemon_that_stalls_keeps_nobody_from_a_kill() {
+fn a_daemon_that_never_arms_prevents_no_kill() {
     for (what, script) in some(&BEFORE) {
         let cgroup = Cgroup::v2("stalled");
         let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
-        let impostor = FakeDaemon::start(script);
-        let [flag, socket] = by(&impostor);
+        let fake = FakeDaemon::start(script);
+        let [flag, socket] = socket_option(&fake);
         let output = probe(&["kill", "--json", &flag, &socket, "--cgroup", cgroup.path()]);
         let verdict = output.verdict("done");
         assert!(!backends(&verdict).contains(&"daemon"), "{what}");
@@ -262,11 +264,11 @@ fn a_daemon_that_stalls_keeps_nobody_from_a_kill() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_daemon_that_never_ends_holds_the_verdict_up_for_a_moment_only() {
+fn a_daemon_that_stalls_after_arming_delays_the_verdict_only_briefly() {
     let cgroup = Cgroup::v2("endless");
     let _victim = Victim::spawn(&["pause"], Some(&cgroup));
-    let impostor = armed_then(Connection::stall);
-    let [flag, socket] = by(&impostor);
+    let fake = armed_then(Connection::stall);
+    let [flag, socket] = socket_option(&fake);
     let output = probe(&["kill", "--json", &flag, &socket, "--cgroup", cgroup.path()]);
     let verdict = output.verdict("done");
     assert_eq!(
@@ -277,7 +279,7 @@ fn a_daemon_that_never_ends_holds_the_verdict_up_for_a_moment_only() {
         output.stderr.contains("exits may be missing"),
         "{output:#?}"
     );
-    // The moment is not counted.
+    // `elapsed_ns` does not include that delay.
     assert!(
         verdict["elapsed_ns"].as_u64().expect("a number") < 450_000_000,
         "{verdict}"

@@ -1,5 +1,5 @@
-//! The kernel half breaks while a wait relies on it: others take over, and what
-//! they say is as right.
+//! BPF programs that fail during a wait: another backend takes over, and its verdict is as
+//! right.
 
 use std::{fs, thread};
 
@@ -8,15 +8,15 @@ use serde_json::{Value, json};
 
 use super::verdict;
 
-/// The ring is not read any more, or its files are closed: the latter nobody
-/// notices before the counters are read again.
+/// The ring is not read any more, or its files are closed. Closed files are noticed only
+/// when the counters are read the next time.
 const BROKEN: [&str; 2] = ["reader", "files"];
 
-/// A wait whose kernel half is broken by now.
+/// A wait whose BPF programs have failed.
 fn broken(what: &str, cgroup: &Cgroup) -> Waiting {
     requirements::require_bpf();
     let args = ["--break-bpf", what, "--cgroup", cgroup.path()];
-    // It may be armed without BPF first.
+    // The wait may be armed without BPF first.
     let waiting = Waiting::start(&mut conditions::unrestricted(&Waiting::args(&args)));
     waiting.wait_for_stderr("is broken as was asked for");
     if what == "reader" {
@@ -26,25 +26,29 @@ fn broken(what: &str, cgroup: &Cgroup) -> Waiting {
     waiting
 }
 
-/// Who served in the end, and what woke it.
-fn taken_over(waiting: Waiting, by: &str) -> Value {
+/// Asserts that this backend took over, and returns the source of the last wake-up.
+fn assert_taken_over(waiting: Waiting, by: &str) -> Value {
     let verdict = verdict(&waiting.finish(), "done");
     assert_eq!(verdict["backends"], json!([by, "bpf", by]), "{verdict}");
     assert_eq!(verdict["backend"], by, "{verdict}");
-    assert_eq!(verdict["migrated"], Value::Null, "nobody saw moves");
+    assert_eq!(
+        verdict["migrated"],
+        Value::Null,
+        "no backend saw processes move"
+    );
     verdict["woken_by"].clone()
 }
 
 #[test]
 #[ignore = "needs root"]
-fn a_wait_goes_on_without_the_kernel_half_that_it_had() {
+fn a_wait_continues_after_its_bpf_programs_fail() {
     for what in BROKEN {
         let cgroup = Cgroup::v2("broken");
         let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
         let waiting = broken(what, &cgroup);
         cgroup.kill();
-        let woken_by = taken_over(waiting, "pidfd");
-        fs::remove_dir(cgroup.path()).expect("it is empty");
+        let woken_by = assert_taken_over(waiting, "pidfd");
+        fs::remove_dir(cgroup.path()).expect("the cgroup is empty");
         assert!(
             ["events", "timer"].map(Value::from).contains(&woken_by),
             "{woken_by}"
@@ -53,29 +57,29 @@ fn a_wait_goes_on_without_the_kernel_half_that_it_had() {
     }
 }
 
-/// Nobody tells of it, so it is looked for.
+/// No event reports closed files: the wait finds out when it reads the counters.
 #[test]
 #[ignore = "needs root"]
-fn a_kernel_half_that_cannot_tell_what_it_lost_is_given_up() {
+fn bpf_programs_without_loss_counters_are_given_up() {
     let cgroup = Cgroup::v2("broken");
     let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
     let waiting = broken("files", &cgroup);
     waiting.wait_for_stderr("others serve");
     cgroup.kill();
-    taken_over(waiting, "pidfd");
+    assert_taken_over(waiting, "pidfd");
     victim.wait();
 }
 
-/// The ring alone told of these at once.
+/// On v1 only the ring reports an empty cgroup at once.
 #[test]
 #[ignore = "needs root"]
-fn what_only_the_ring_told_is_found_by_the_timer() {
+fn the_timer_finds_what_only_the_ring_reported() {
     for what in BROKEN {
         let cgroup = Cgroup::v1("pids", "broken");
         let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
         let waiting = broken(what, &cgroup);
         cgroup.kill();
-        assert_eq!(taken_over(waiting, "poll"), "timer");
+        assert_eq!(assert_taken_over(waiting, "poll"), "timer");
         victim.wait();
     }
 }
@@ -94,7 +98,7 @@ fn a_removal_that_cancels_the_notification_is_found_without_the_ring() {
         while fs::remove_dir(cgroup.path()).is_err() {
             thread::yield_now();
         }
-        assert_ne!(taken_over(waiting, "pidfd"), "ring");
+        assert_ne!(assert_taken_over(waiting, "pidfd"), "ring");
         victim.wait();
     }
 }

@@ -1,4 +1,4 @@
-//! Waits and kills by the real daemon.
+//! Waits and kills with a working daemon.
 
 use probe_tests::{Cgroup, Daemon, Output, Victim, Waiting, conditions, probe, record};
 use rustix::process::Signal;
@@ -6,11 +6,11 @@ use rustix::process::Signal;
 use super::backends;
 
 pub(super) fn socket(daemon: &Daemon) -> &str {
-    daemon.socket().to_str().expect("text")
+    daemon.socket().to_str().expect("UTF-8")
 }
 
-/// Three processes, one of them below.
-pub(super) fn prey(label: &str) -> (Cgroup, Cgroup, [Victim; 3]) {
+/// A cgroup with two processes, and its child with one.
+pub(super) fn populated(label: &str) -> (Cgroup, Cgroup, [Victim; 3]) {
     let cgroup = Cgroup::v2(label);
     let below = cgroup.sub("below");
     let victims = [&cgroup, &cgroup, &below].map(|it| Victim::spawn(&["pause"], Some(it)));
@@ -36,10 +36,10 @@ pub(super) fn pids(victims: &[Victim]) -> Vec<u32> {
 
 #[test]
 #[ignore = "needs root"]
-fn a_kill_by_the_daemon_tells_of_every_exit() {
+fn a_kill_with_the_daemon_reports_every_exit() {
     let daemon = Daemon::start(&[]);
     for backend in ["auto", "daemon"] {
-        let (cgroup, _below, victims) = prey("kill");
+        let (cgroup, _below, victims) = populated("kill");
         let args = [
             "kill",
             "--json",
@@ -61,9 +61,9 @@ fn a_kill_by_the_daemon_tells_of_every_exit() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_plain_user_waits_by_the_daemon_and_is_told_nothing_of_others() {
+fn an_unprivileged_user_waits_with_the_daemon_and_sees_no_exit_of_others() {
     let daemon = Daemon::start(&["--mode", "0666"]);
-    let (cgroup, _below, victims) = prey("plain");
+    let (cgroup, _below, victims) = populated("plain");
     let args = [
         "--backend",
         "daemon",
@@ -84,9 +84,9 @@ fn a_plain_user_waits_by_the_daemon_and_is_told_nothing_of_others() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_process_and_several_targets_are_waited_for_by_the_daemon() {
+fn the_daemon_waits_for_a_cgroup_and_a_process_at_once() {
     let daemon = Daemon::start(&[]);
-    let (cgroup, _below, mut victims) = prey("several");
+    let (cgroup, _below, mut victims) = populated("several");
     let mut alone = Victim::spawn(&["pause"], None);
     let pid = alone.pid().to_string();
     let args = [
@@ -116,7 +116,7 @@ fn a_process_and_several_targets_are_waited_for_by_the_daemon() {
 
 #[test]
 #[ignore = "needs root"]
-fn the_status_of_a_process_comes_from_the_daemon() {
+fn the_exit_status_of_a_process_comes_from_the_daemon() {
     let daemon = Daemon::start(&["--mode", "0666"]);
     let mut victim = Victim::spawn(&["exit", "42"], None);
     let pid = victim.pid().to_string();
@@ -136,9 +136,9 @@ fn the_status_of_a_process_comes_from_the_daemon() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_time_out_by_the_daemon_tells_of_who_ended_until_then() {
+fn a_timeout_with_the_daemon_reports_earlier_exits_and_survivors() {
     let daemon = Daemon::start(&[]);
-    let (cgroup, _below, [mut first, second, third]) = prey("late");
+    let (cgroup, _below, [mut first, second, third]) = populated("late");
     let args = [
         "--backend",
         "daemon",
@@ -163,9 +163,9 @@ fn a_time_out_by_the_daemon_tells_of_who_ended_until_then() {
 
 #[test]
 #[ignore = "needs root"]
-fn who_is_in_two_targets_is_told_of_once() {
+fn an_exit_in_two_targets_is_reported_once() {
     let daemon = Daemon::start(&[]);
-    let (cgroup, below, victims) = prey("nested");
+    let (cgroup, below, victims) = populated("nested");
     let args = [
         "kill",
         "--json",
@@ -182,7 +182,7 @@ fn who_is_in_two_targets_is_told_of_once() {
 
 #[test]
 #[ignore = "needs root"]
-fn any_target_that_is_done_has_its_exits_told() {
+fn a_wait_for_any_target_reports_the_exits_of_the_one_that_is_done() {
     let daemon = Daemon::start(&[]);
     let cgroups = ["one", "other"].map(Cgroup::v2);
     let [mut victim, _other] = cgroups

@@ -1,4 +1,4 @@
-//! Peers for whom pids and paths mean something else.
+//! Clients in other namespaces, in which pids and paths mean something else.
 
 use std::{path::Path, process::Command};
 
@@ -10,8 +10,8 @@ use super::{
     visibility::{container, die, open_to_all},
 };
 
-/// By curl, as root of another pid namespace: status and body.
-fn from_elsewhere(socket: &Path, target: &str, body: Option<&Value>) -> (u16, String) {
+/// Sends a request with curl from another pid namespace; returns status and body.
+fn fetch(socket: &Path, target: &str, body: Option<&Value>) -> (u16, String) {
     let curl = requirements::tool("curl");
     let mut command = Command::new("unshare");
     command.args(["--pid", "--fork"]).arg(curl.get_program());
@@ -23,14 +23,14 @@ fn from_elsewhere(socket: &Path, target: &str, body: Option<&Value>) -> (u16, St
     }
     let output = command.output().expect("unshare is installed");
     assert!(output.status.success(), "{output:?}");
-    let mut said = String::from_utf8(output.stdout).expect("JSON");
-    let status = said.split_off(said.len() - 3);
-    (status.parse().expect("three digits"), said)
+    let mut answer = String::from_utf8(output.stdout).expect("JSON");
+    let status = answer.split_off(answer.len() - 3);
+    (status.parse().expect("three digits"), answer)
 }
 
 #[test]
 #[ignore = "needs root"]
-fn from_another_pid_namespace_only_an_identity_means_something() {
+fn a_client_in_another_pid_namespace_may_name_targets_only_by_identity() {
     let daemon = open_to_all();
     let socket = daemon.socket();
     let above = Cgroup::v2("elsewhere");
@@ -44,46 +44,46 @@ fn from_another_pid_namespace_only_an_identity_means_something() {
     ];
     for target in refused {
         let request = json!({"targets": [target], "timeout_ms": 0});
-        let (status, body) = from_elsewhere(socket, "/v1/wait", Some(&request));
+        let (status, body) = fetch(socket, "/v1/wait", Some(&request));
         assert_eq!(status, 400, "{target}: {body}");
         assert!(body.contains("another pid namespace"), "{body}");
     }
     for query in [format!("cgroup={}", cgroup.path()), format!("pid={pid}")] {
         for path in ["exits", "events"] {
-            let (status, body) = from_elsewhere(socket, &format!("/v1/{path}?{query}"), None);
+            let (status, body) = fetch(socket, &format!("/v1/{path}?{query}"), None);
             assert_eq!(status, 400, "{query}: {body}");
         }
     }
-    // Root of somewhere else is a stranger here.
-    let (status, body) = from_elsewhere(socket, &format!("/v1/containers/{id}"), None);
+    // Root of another namespace has no more rights than an unrelated user.
+    let (status, body) = fetch(socket, &format!("/v1/containers/{id}"), None);
     assert_eq!(status, 404, "{body}");
     let request = json!({"targets": [{"container": id}]});
-    assert_eq!(from_elsewhere(socket, "/v1/wait", Some(&request)).0, 404);
+    assert_eq!(fetch(socket, "/v1/wait", Some(&request)).0, 404);
 
     let identity = json!({"cgroup": {"hierarchy": 0, "id": cgroup.id()}});
     let request = json!({"targets": [identity], "timeout_ms": 0});
-    let (status, body) = from_elsewhere(socket, "/v1/wait", Some(&request));
+    let (status, body) = fetch(socket, "/v1/wait", Some(&request));
     assert_eq!(status, 200, "{body}");
     assert!(
         body.contains("\"live\":null") && body.contains("timeout"),
         "{body}"
     );
     die(&mut victim);
-    let (status, body) = from_elsewhere(socket, "/v1/wait", Some(&request));
+    let (status, body) = fetch(socket, "/v1/wait", Some(&request));
     assert_eq!(status, 200, "{body}");
     assert!(body.contains("already"), "{body}");
-    let (status, body) = from_elsewhere(socket, "/v1/exits", None);
+    let (status, body) = fetch(socket, "/v1/exits", None);
     assert!(
         status == 200 && !body.contains(&format!("\"pid\":{pid},")),
         "{body}"
     );
-    let (_, metrics) = from_elsewhere(socket, "/metrics", None);
+    let (_, metrics) = fetch(socket, "/metrics", None);
     assert!(!metrics.contains(&id), "{metrics}");
 }
 
 #[test]
 #[ignore = "needs root"]
-fn a_path_that_leads_the_peer_elsewhere_is_refused() {
+fn a_path_that_resolves_differently_for_the_client_is_refused() {
     let daemon = open_to_all();
     let cgroup = Cgroup::v2("led");
     let inner = cgroup.sub("inner");
@@ -100,19 +100,22 @@ fn a_path_that_leads_the_peer_elsewhere_is_refused() {
         String::from_utf8(output.stdout).expect("JSON")
     };
     for namespaces in [&["--mount"][..], &["--cgroup"], &["--mount", "--cgroup"]] {
-        let said = ask(namespaces, "true", Path::new(inner.path()));
-        assert!(said.contains("\"already\""), "{namespaces:?}: {said}");
+        let answer = ask(namespaces, "true", Path::new(inner.path()));
+        assert!(answer.contains("\"already\""), "{namespaces:?}: {answer}");
     }
     let bind = format!("mount --bind {} {}", cgroup.path(), text(mount));
-    // Not on itself, which is refused.
-    let anew = format!(
+    // The kernel refuses to mount the hierarchy on itself, so a tmpfs is between.
+    let remount = format!(
         "echo $$ > {} && mount -t tmpfs none {1} && unshare --cgroup mount -t cgroup2 none {1}",
         text(&cgroup.file("cgroup.procs")),
         text(mount)
     );
-    for before in [bind, anew] {
-        let said = ask(&["--mount"], &before, &mount.join("inner"));
-        assert!(said.contains("leads to another place"), "{before}: {said}");
-        assert!(said.contains("\"status\":400"), "{before}: {said}");
+    for before in [bind, remount] {
+        let answer = ask(&["--mount"], &before, &mount.join("inner"));
+        assert!(
+            answer.contains("leads to another place"),
+            "{before}: {answer}"
+        );
+        assert!(answer.contains("\"status\":400"), "{before}: {answer}");
     }
 }
