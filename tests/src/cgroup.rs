@@ -32,7 +32,7 @@ impl Cgroup {
         Self::make(mount_of(None), label)
     }
 
-    /// The same with a fixed name. It panics if the name is taken.
+    /// A new v2 cgroup with a fixed name. It panics if the name is taken.
     #[must_use]
     pub fn v2_named(name: &str) -> Self {
         Self::make_named(mount_of(None), name)

@@ -67,7 +67,7 @@ pub fn with_two_capabilities(args: &[&str]) -> Command {
     two_capabilities(with_locked_memory("setpriv"), args)
 }
 
-/// The same with a low limit on locked memory.
+/// As [`with_two_capabilities`], with a low limit on locked memory.
 #[must_use]
 pub fn with_little_locked_memory(args: &[&str]) -> Command {
     two_capabilities(limited("ulimit -l 64 || exit", "setpriv"), args)

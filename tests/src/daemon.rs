@@ -67,7 +67,7 @@ impl Daemon {
         daemon
     }
 
-    /// The same without waiting for the daemon to be healthy.
+    /// As [`Daemon::start_in`], without waiting for the daemon to be healthy.
     #[must_use]
     pub fn spawn(command: &mut Command, socket: &Path) -> Self {
         let mut child = spawn(command);
@@ -157,8 +157,8 @@ impl Daemon {
         output
     }
 
-    /// The same for a daemon that cannot remove its socket because another user owns the
-    /// directory.
+    /// As [`Daemon::stop`], for a daemon that cannot remove its socket because another user owns
+    /// the directory.
     #[must_use]
     pub fn stop_keeping_socket(self) -> Output {
         self.signal(Signal::TERM);

@@ -1,4 +1,4 @@
-//! Something that listens where a daemon should, and does what no daemon does.
+//! A server that behaves as no daemon does, to test the client.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -18,50 +18,50 @@ use tempfile::TempDir;
 
 use crate::Daemon;
 
-/// See the module. It listens until it is dropped.
+/// A running server. It listens until it is dropped.
 #[derive(Debug)]
 pub struct FakeDaemon {
     directory: TempDir,
     is_over: Arc<AtomicBool>,
 }
 
-/// Whoever connected.
+/// A connection of a client.
 #[derive(Debug)]
 pub struct Connection(BufReader<UnixStream>);
 
-/// What somebody asked.
+/// A request of a client.
 #[derive(Debug)]
 pub struct Request {
-    /// Method and target: `GET /v1/info`.
+    /// Method and target, as in `GET /v1/info`.
     pub line: String,
-    /// Null if there is none.
+    /// The JSON body; null without one.
     pub body: Value,
 }
 
 const NAME: &str = "probe.sock";
 
 impl FakeDaemon {
-    /// Does this to everybody who connects.
+    /// Runs `script` for every connection.
     #[must_use]
     pub fn start(script: impl Fn(&mut Connection) + Clone + Send + 'static) -> Self {
         Self::start_as(0, script)
     }
 
-    /// The same as another user.
+    /// Runs `script` for every connection, as this user.
     #[must_use]
     pub fn start_as(uid: u32, script: impl Fn(&mut Connection) + Clone + Send + 'static) -> Self {
         let directory = Daemon::directory();
         let path = directory.path().join(NAME);
         let is_over = Arc::new(AtomicBool::new(false));
-        let (tell, told) = mpsc::channel();
+        let (ready, is_ready) = mpsc::channel();
         let over = Arc::clone(&is_over);
         rustix::fs::chown(directory.path(), Some(Uid::from_raw(uid)), None).expect("we are root");
         thread::spawn(move || {
-            // Of this thread and those that it starts.
+            // The uid of this thread and of the threads that it starts.
             let uid = Uid::from_raw(uid);
             set_thread_res_uid(uid, uid, uid).expect("we are root");
             let listener = UnixListener::bind(&path).expect("a new name");
-            tell.send(()).expect("the test waits");
+            ready.send(()).expect("the test waits");
             for stream in listener.incoming().flatten() {
                 if over.load(Ordering::Relaxed) {
                     return;
@@ -70,11 +70,11 @@ impl FakeDaemon {
                 thread::spawn(move || script(&mut Connection(BufReader::new(stream))));
             }
         });
-        told.recv().expect("the thread listens");
+        is_ready.recv().expect("the thread listens");
         Self { directory, is_over }
     }
 
-    /// Where it listens.
+    /// Path of its socket.
     #[must_use]
     pub fn socket(&self) -> String {
         let path = self.path();
@@ -89,13 +89,13 @@ impl FakeDaemon {
 impl Drop for FakeDaemon {
     fn drop(&mut self) {
         self.is_over.store(true, Ordering::Relaxed);
-        // Or it is gone already.
+        // Ends `accept`. It fails if the thread has ended.
         let _woken = UnixStream::connect(self.path());
     }
 }
 
 impl Connection {
-    /// The next request; `None` if there will be none.
+    /// The next request; `None` at the end of the connection.
     pub fn next_request(&mut self) -> Option<Request> {
         let line = self.line()?;
         let line = line.trim_end_matches(" HTTP/1.1").to_owned();
@@ -125,12 +125,12 @@ impl Connection {
         }
     }
 
-    /// Says this, if anybody listens.
+    /// Writes bytes. An error is ignored: the client may be gone.
     pub fn write(&mut self, bytes: impl AsRef<[u8]>) {
         let _gone = self.0.get_mut().write_all(bytes.as_ref());
     }
 
-    /// A whole answer.
+    /// Writes a complete response.
     pub fn respond(&mut self, status: &str, media_type: &str, body: &str) {
         self.write(format!(
             "HTTP/1.1 {status}\r\ncontent-type: {media_type}\r\ncontent-length: {}\r\n\r\n{body}",
@@ -138,9 +138,9 @@ impl Connection {
         ));
     }
 
-    /// As a daemon with this version of the API answers the first question.
+    /// Responds to the first request as a daemon with this version of the API.
     pub fn send_info(&mut self, api: u32) {
-        let _question = self.next_request();
+        let _request = self.next_request();
         let info = json!({
             "version": "0", "api": api, "schema": 1, "backend": "bpf", "ready": true,
             "uptime_seconds": 1, "loss": null, "history": 1, "max_clients": 1,
@@ -149,7 +149,7 @@ impl Connection {
         self.respond("200 OK", "application/json", &info.to_string());
     }
 
-    /// Begins an answer that grows.
+    /// Writes the headers of a chunked response.
     pub fn begin_stream(&mut self) {
         self.write(
             "HTTP/1.1 200 OK\r\ncontent-type: application/x-ndjson\r\n\
@@ -157,29 +157,28 @@ impl Connection {
         );
     }
 
-    /// More of it.
+    /// Writes a chunk.
     pub fn send_chunk(&mut self, text: &str) {
         self.write(format!("{:x}\r\n{text}\r\n", text.len()));
     }
 
-    /// The end of it.
+    /// Writes the last chunk.
     pub fn end_stream(&mut self) {
         self.write("0\r\n\r\n");
     }
 
-    /// Up to the moment when the other side believes that nothing is missed; what
-    /// it asked.
+    /// Responds up to the line `armed`, and returns the request.
     pub fn answer_armed(&mut self) -> Option<Request> {
         self.send_info(1);
-        let asked = self.next_request();
+        let request = self.next_request();
         self.begin_stream();
         self.send_chunk("{\"type\":\"armed\",\"live\":null}\n");
-        asked
+        request
     }
 
-    /// Says nothing more, and goes when the other side does.
+    /// Writes nothing until the client closes the connection.
     pub fn stall(&mut self) {
-        // An error is an end too.
+        // An error ends the connection too.
         let _end = self.0.read_to_end(&mut Vec::new());
     }
 }

@@ -1,4 +1,4 @@
-//! Where the hierarchies of cgroups are mounted.
+//! Mount points of the cgroup hierarchies.
 
 use std::path::PathBuf;
 
@@ -6,7 +6,7 @@ use probe_fixture::{Mount, mounts};
 
 use crate::inapplicable;
 
-/// Whether there is a v1 hierarchy with this controller.
+/// Whether a v1 hierarchy with this controller is mounted.
 #[must_use]
 pub fn has_v1(controller: &str) -> bool {
     find_mount(Some(controller)).is_some()
@@ -21,7 +21,7 @@ fn find_mount(controller: Option<&str>) -> Option<Mount> {
     mounts.find(|mount| mount.root == "/" && is_it(mount))
 }
 
-/// Where a hierarchy is mounted with its root visible; `None` means v2.
+/// The mount point of a hierarchy; `None` means v2. Its root must be visible.
 pub(crate) fn mount_of(controller: Option<&str>) -> PathBuf {
     let Some(found) = find_mount(controller) else {
         inapplicable(&format!("no mount of {}", controller.unwrap_or("v2")));

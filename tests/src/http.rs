@@ -1,5 +1,5 @@
-//! HTTP/1.1 over a Unix socket, by hand: what a client in another language does,
-//! and nothing that ours does.
+//! A small HTTP/1.1 client over a Unix socket. It shares no code with the client of `probe`, so
+//! that a bug in that one cannot hide.
 
 use std::{
     fmt,
@@ -13,24 +13,24 @@ use serde_json::Value;
 
 use crate::{Deadline, lines::Lines};
 
-/// What a server says to one request. Dropping it closes the connection.
+/// A response to one request. Dropping it closes the connection.
 pub struct Answer {
-    /// Such as 200.
+    /// The status code.
     pub status: u16,
-    /// Names in lower case, in order.
+    /// Names in lower case and values, in order.
     pub headers: Vec<(String, String)>,
     body: Box<dyn Read + Send>,
     connection: UnixStream,
 }
 
-/// Lines of an answer that may never end. Dropping it closes the connection.
+/// JSON lines of a response that may never end. Dropping it closes the connection.
 #[derive(Debug)]
 pub struct Stream {
     lines: Lines,
     connection: UnixStream,
 }
 
-/// Sends one request; `body` is JSON. Panics if nothing is answered.
+/// Sends one request; `body` is JSON. Panics without a response.
 #[must_use]
 pub fn send(socket: &Path, method: &str, target: &str, body: Option<&Value>) -> Answer {
     let body = body.map(Value::to_string).unwrap_or_default();
@@ -43,10 +43,10 @@ pub fn send(socket: &Path, method: &str, target: &str, body: Option<&Value>) -> 
     stream
         .write_all(request.as_bytes())
         .expect("the daemon reads");
-    Answer::read(stream).unwrap_or_else(|| panic!("no answer to {method} {target}"))
+    Answer::read(stream).unwrap_or_else(|| panic!("no response to {method} {target}"))
 }
 
-/// A connection on which nothing takes longer than the deadline.
+/// Connects. Reads and writes fail at the deadline.
 pub fn connect(socket: &Path) -> std::io::Result<UnixStream> {
     let stream = UnixStream::connect(socket)?;
     let patience = Some(Deadline::start().left());
@@ -56,8 +56,7 @@ pub fn connect(socket: &Path) -> std::io::Result<UnixStream> {
 }
 
 impl Answer {
-    /// What comes on this connection; `None` if it is closed without an answer,
-    /// or with half of one.
+    /// Reads a response; `None` if the connection is closed before its headers are complete.
     #[must_use]
     pub fn read(stream: UnixStream) -> Option<Self> {
         let connection = stream.try_clone().ok()?;
@@ -89,14 +88,14 @@ impl Answer {
         Some(answer)
     }
 
-    /// The first header of this name, in lower case.
+    /// The first header with this name, which is in lower case.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         let header = self.headers.iter().find(|(it, _)| it == name);
         header.map(|(_, value)| value.as_str())
     }
 
-    /// All of the body.
+    /// The whole body.
     #[must_use]
     pub fn text(mut self) -> String {
         let mut text = String::new();
@@ -112,7 +111,7 @@ impl Answer {
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error} in {text}"))
     }
 
-    /// The body as JSON lines, as they come.
+    /// The body as a stream of JSON lines.
     #[must_use]
     pub fn stream(self) -> Stream {
         Stream {
@@ -133,21 +132,22 @@ impl fmt::Debug for Answer {
 }
 
 impl Stream {
-    /// The next line. Panics if none comes within the deadline.
+    /// The next line. Panics at the deadline.
     #[must_use]
     pub fn next(&self) -> Value {
         let line = self.lines.next(Deadline::start());
-        parse(&line.unwrap_or_else(|why| panic!("no line came: {why:?}")))
+        parse(&line.unwrap_or_else(|reason| panic!("no line: {reason:?}")))
     }
 
-    /// The first line of this type, and those before it are dropped.
+    /// The first line of this type. The lines before it are dropped.
     #[must_use]
     pub fn next_of(&self, kind: &str) -> Value {
         let deadline = Deadline::start();
         let mut before = Vec::new();
         loop {
             let line = self.lines.next(deadline);
-            let line = line.unwrap_or_else(|why| panic!("no {kind} ({why:?}) after {before:#?}"));
+            let line =
+                line.unwrap_or_else(|reason| panic!("no {kind} ({reason:?}) after {before:#?}"));
             let line = parse(&line);
             if line["type"] == kind {
                 return line;
@@ -156,7 +156,7 @@ impl Stream {
         }
     }
 
-    /// Everything up to the end of the answer.
+    /// All lines up to the end of the response.
     #[must_use]
     pub fn rest(&self) -> Vec<Value> {
         self.lines.rest().iter().map(|line| parse(line)).collect()
@@ -165,8 +165,8 @@ impl Stream {
 
 impl Drop for Stream {
     fn drop(&mut self) {
-        // Its reader would hold it until one more line comes. It fails if the other
-        // side was first.
+        // Without it the reader thread would keep the connection open until the next line. The
+        // call fails if the server closed the connection before.
         let _closed = self.connection.shutdown(Shutdown::Both);
     }
 }
@@ -175,17 +175,17 @@ fn parse(line: &str) -> Value {
     serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in {line}"))
 }
 
-/// Without its end; `None` if there is none.
+/// A line without its CRLF; `None` at the end of the stream.
 fn line(stream: &mut impl BufRead) -> Option<String> {
     let mut line = String::new();
     stream.read_line(&mut line).ok()?;
     line.strip_suffix("\r\n").map(str::to_owned)
 }
 
-/// A body of which nobody knew how long it becomes.
+/// A body with chunked transfer encoding.
 struct Chunks<S> {
     stream: S,
-    /// Of the chunk that is being read.
+    /// Bytes left of the current chunk.
     left: usize,
 }
 

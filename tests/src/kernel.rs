@@ -1,5 +1,5 @@
-//! What this kernel has, found out by looking, for tests that expect something
-//! else where it is not there. Never by its version.
+//! Features of the running kernel on which the expectations of tests depend. They are detected,
+//! never derived from the version.
 
 use std::{fs, path::Path};
 
@@ -12,43 +12,41 @@ use rustix::{
 pub use crate::requirements::inapplicable;
 use crate::requirements::not_tested;
 
-/// Whether a process can be told from another with its pid by the inode number of
-/// its pidfd (Linux 6.9).
+/// Whether each process has its own pidfd inode number (Linux 6.9).
 #[must_use]
 pub fn has_pidfd_inodes() -> bool {
     let number = |pid| {
         let pidfd = pidfd_open(pid, PidfdFlags::empty()).expect("the process lives");
-        fstat(pidfd).expect("it is open").st_ino
+        fstat(pidfd).expect("an open file").st_ino
     };
     number(getpid()) != number(Pid::INIT)
 }
 
-/// Whether a pidfd tells the status of a process that was reaped (Linux 6.15).
+/// Whether a pidfd has the exit status of a reaped process (Linux 6.15).
 #[must_use]
 pub fn reports_status_by_pidfd() -> bool {
     has_function("pidfs_exit")
 }
 
-/// Whether BPF counts against `RLIMIT_MEMLOCK` (before Linux 5.11).
+/// Whether BPF memory counts against `RLIMIT_MEMLOCK` (before Linux 5.11).
 #[must_use]
 pub fn counts_bpf_as_locked_memory() -> bool {
     has_function("bpf_map_charge_init")
 }
 
-/// Whether who dies of a seccomp filter was sent a signal (Linux 5.16): before,
-/// it just ends.
+/// Whether the kernel sends a signal to a process that a seccomp filter kills (Linux 5.16).
 #[must_use]
 pub fn seccomp_sends_signal() -> bool {
     has_function("force_sig_seccomp")
 }
 
-/// Whether this kernel has what one of [`ExitShape::programs`] is made for; says so if
-/// it has not.
+/// Whether one of [`ExitShape::programs`] can be attached. If not, the test prints that the
+/// program is not tested.
 #[must_use]
 pub fn can_attach(shape: ExitShape, program: &str) -> bool {
     let is_accepted = is_supported(shape, program);
     if !is_accepted {
-        not_tested(&format!("{program} cannot be attached here"));
+        not_tested(&format!("this kernel cannot attach {program}"));
     }
     is_accepted
 }
@@ -62,34 +60,33 @@ fn is_supported(shape: ExitShape, program: &str) -> bool {
     is_offered && (program.ends_with("_probed") || types_current_task())
 }
 
-/// Whether a tracefs is mounted, which numbers the classic tracepoints.
+/// Whether a tracefs is mounted, which has the ids of the classic tracepoints.
 fn has_tracefs() -> bool {
     let tops = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"];
     tops.into_iter()
         .any(|top| Path::new(top).join("events/sched").is_dir())
 }
 
-/// Whether the exit tracepoint has an argument that tells the last task of a
-/// process (Linux 6.16). Without BTF nobody knows, and both are tried.
+/// Whether the exit tracepoint has the argument `group_dead` (Linux 6.16). Without BTF this is
+/// unknown, and the loader tries both.
 fn reports_last_task() -> bool {
     btf::read(Path::new(btf::VMLINUX)).is_ok_and(|types| types.exit_has_group_dead != Some(false))
 }
 
-/// Whether a task may be preempted in a tracepoint (Linux 7.0): then the kernel skips
-/// programs now and then.
+/// Whether a task may be preempted in a tracepoint (Linux 7.0), so that the kernel sometimes
+/// skips programs.
 #[must_use]
 pub fn skips_programs() -> bool {
     btf::read(Path::new(btf::VMLINUX)).is_ok_and(|types| types.tracepoints_are_preemptible)
 }
 
-/// Whether programs may read the current task without a helper for each member
-/// (Linux 5.11).
+/// Whether programs can read the current task without a helper (Linux 5.11).
 fn types_current_task() -> bool {
     has_function("bpf_get_current_task_btf")
 }
 
-/// Whether a task leaves its cgroup only after its end (Linux 6.19): then an empty
-/// list of v1 proves nothing.
+/// Whether a task leaves its cgroup only after its end (Linux 6.19). Then an empty v1 list
+/// proves nothing.
 #[must_use]
 pub fn tasks_leave_cgroup_late() -> bool {
     has_function("cgroup_task_dead")

@@ -1,15 +1,13 @@
-//! The harness of the integration tests: cgroups, victims, a running `probe`,
-//! and deadlines for everything that is waited for.
+//! The harness of the integration tests: cgroups, victims, a running `probe`, and deadlines.
 //!
-//! One file for each noun. What must be true of `probe` is not written here but
-//! in `integration/`, one module for each subject; how a process can die is in
-//! `src/bin/victim`, whose parent variants report what `waitpid` told them.
+//! The tests are in `integration/`, one module for each subject. The program
+//! `src/bin/victim` dies in every way that has a name; its parent variants report the result
+//! of `waitpid`.
 //!
-//! Everything panics: a test that returned an error would lose the place where
-//! it failed.
+//! Functions panic instead of returning errors, so that a failed test shows the line.
 #![expect(
     clippy::missing_panics_doc,
-    reason = "the harness panics by design, with what it saw until then"
+    reason = "the harness panics by design, with the output so far"
 )]
 
 mod binaries;

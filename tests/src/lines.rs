@@ -1,5 +1,4 @@
-//! Lines of a pipe, read by a thread of their own so that waiting for one can
-//! end.
+//! Lines of a pipe. A thread reads them, so that waiting for a line can time out.
 
 use std::{
     io::{BufRead, BufReader, Read},
@@ -9,14 +8,14 @@ use std::{
 
 use crate::Deadline;
 
-/// The reading end.
+/// The lines that the thread has read.
 #[derive(Debug)]
 pub(crate) struct Lines(Receiver<String>);
 
 /// Why there is no line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NoLine {
-    /// Every writer has closed the pipe.
+    /// All writers have closed the pipe.
     Closed,
     /// The deadline passed.
     Late,
@@ -49,20 +48,19 @@ impl Lines {
             })
     }
 
-    /// Everything up to the end of the pipe, which may take a while as long as
-    /// lines come.
+    /// All lines up to the end of the pipe. The deadline applies to each line.
     pub(crate) fn rest(&self) -> Vec<String> {
         let mut lines = Vec::new();
         loop {
             match self.next(Deadline::start()) {
                 Ok(line) => lines.push(line),
                 Err(NoLine::Closed) => return lines,
-                Err(NoLine::Late) => panic!("nothing more came, after {lines:#?}"),
+                Err(NoLine::Late) => panic!("no further line after {lines:#?}"),
             }
         }
     }
 
-    /// What has come, without waiting.
+    /// The lines that have arrived; does not wait.
     pub(crate) fn so_far(&self) -> Vec<String> {
         self.0.try_iter().collect()
     }

@@ -1,4 +1,4 @@
-//! What pid 1 of a virtual machine mounts.
+//! File systems that pid 1 of a virtual machine mounts.
 
 use std::{
     ffi::{CStr, CString},
@@ -12,21 +12,21 @@ use rustix::mount::{MountFlags, mount, mount_bind, mount_move};
 
 const CGROUPS: &str = "/sys/fs/cgroup";
 
-/// A root that containers can leave: the first one of a kernel cannot be moved
-/// away, a mount of the same files on top of it can.
+/// Mounts the root directory on top of itself. `pivot_root`, which containers need, works with
+/// this mount but not with the initial one.
 ///
 /// # Errors
 ///
 /// If the kernel refuses.
 pub fn root() -> Result<()> {
-    mount_bind("/", "/root").context("mount the root once more")?;
-    std::env::set_current_dir("/root").context("go to the new root")?;
-    mount_move(".", "/").context("put it above the old one")?;
-    rustix::process::chroot(".").context("make it the root")?;
-    std::env::set_current_dir("/").context("go to the root")
+    mount_bind("/", "/root").context("bind-mount the root directory")?;
+    std::env::set_current_dir("/root").context("enter the new root directory")?;
+    mount_move(".", "/").context("move it to /")?;
+    rustix::process::chroot(".").context("change the root directory")?;
+    std::env::set_current_dir("/").context("enter the root directory")
 }
 
-/// Mounts what a machine has; says what this kernel refuses.
+/// Mounts the usual file systems; returns messages for those that this kernel refuses.
 ///
 /// # Errors
 ///
@@ -67,7 +67,7 @@ pub fn of_machine() -> Result<Vec<String>> {
     Ok(missing)
 }
 
-/// Cgroups of v2 alone.
+/// Mounts cgroup v2 alone.
 ///
 /// # Errors
 ///
@@ -77,7 +77,8 @@ pub fn cgroups_of_v2() -> Result<()> {
     enable_controllers(CGROUPS)
 }
 
-/// Of both versions; says which hierarchies of v1 this kernel refuses.
+/// Mounts cgroup v1 hierarchies and v2; returns messages for the v1 hierarchies that this
+/// kernel refuses.
 ///
 /// # Errors
 ///
@@ -91,7 +92,7 @@ pub fn cgroups(v1: &str) -> Result<Vec<String>> {
     Ok(missing)
 }
 
-/// Every one that v1 has left to v2.
+/// Enables every controller that no v1 hierarchy uses.
 fn enable_controllers(root: &str) -> Result<()> {
     let file = |name: &str| Path::new(root).join(name);
     let controllers = fs::read_to_string(file("cgroup.controllers"));
@@ -105,7 +106,7 @@ fn enable_controllers(root: &str) -> Result<()> {
     Ok(())
 }
 
-/// Mounts a hierarchy of v1, of a controller or `name=…`; or says that this kernel
+/// Mounts a v1 hierarchy with a controller or `name=…`. Returns a message if this kernel
 /// refuses it.
 fn missing_v1(controller: &str) -> Option<String> {
     let (point, data) = match controller.strip_prefix("name=") {
@@ -117,14 +118,14 @@ fn missing_v1(controller: &str) -> Option<String> {
     let mounted = mount_at("cgroup", &point, Some(&data));
     mounted
         .is_err()
-        .then(|| format!("no v1 hierarchy of {controller} here"))
+        .then(|| format!("this kernel has no v1 hierarchy with {controller}"))
 }
 
-/// Mounts a file system, whose directory need not be there yet.
+/// Mounts a file system, and creates the mount point.
 ///
 /// # Errors
 ///
-/// If the directory cannot be made, or the kernel refuses.
+/// If the directory cannot be created, or the kernel refuses the mount.
 pub fn mount_at(kind: &str, point: &str, data: Option<&CStr>) -> Result<()> {
     fs::create_dir_all(point).with_context(|| format!("make {point}"))?;
     mount(kind, point, kind, MountFlags::empty(), data)

@@ -1,32 +1,31 @@
-//! What a `probe` that ended left behind.
+//! Exit code and output of a `probe` that has ended.
 
 use serde_json::Value;
 
 use crate::schema::parse_line;
 
-/// What a `probe` that ended left behind.
+/// Exit code and output of a `probe` that has ended.
 #[derive(Debug)]
 pub struct Output {
-    /// `None` if a signal ended it.
+    /// The exit code; `None` after a signal.
     pub code: Option<i32>,
-    /// The signal that ended it.
+    /// The fatal signal.
     pub signal: Option<i32>,
-    /// All of it.
+    /// The whole stdout.
     pub stdout: String,
-    /// All of it.
+    /// The whole stderr.
     pub stderr: String,
 }
 
 impl Output {
-    /// stdout as JSON lines, each held against its schema.
+    /// stdout as JSON lines, each validated against its schema.
     #[must_use]
     pub fn json(&self) -> Vec<Value> {
         self.stdout.lines().map(parse_line).collect()
     }
 
-    /// The last line, of a wait or a kill that ended so and with the exit code that
-    /// belongs to it.
-    #[expect(clippy::must_use_candidate, reason = "it asserts, too")]
+    /// The last line of a wait or a kill. Asserts this outcome and its exit code.
+    #[expect(clippy::must_use_candidate, reason = "the call is an assertion too")]
     #[track_caller]
     pub fn verdict(&self, outcome: &str) -> Value {
         let code = match outcome {
@@ -41,11 +40,11 @@ impl Output {
         verdict
     }
 
-    /// That there is nothing on stdout, this exit code, and these words on stderr.
+    /// Asserts this exit code, an empty stdout, and these words on stderr.
     #[track_caller]
     pub fn assert_refused(&self, code: i32, words: &[&str]) {
         assert_eq!(self.code, Some(code), "{self:#?}");
-        assert_eq!(self.stdout, "", "no data of a command that failed");
+        assert_eq!(self.stdout, "", "a failed command prints no data");
         for word in words {
             assert!(self.stderr.contains(word), "no '{word}' in {self:#?}");
         }

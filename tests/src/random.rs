@@ -1,10 +1,10 @@
-//! Random input that can be had again.
+//! Random input that can be repeated.
 
-/// A generator whose seed is printed; `PROBE_TEST_SEED=N` repeats a run.
+/// A random generator. It prints its seed; `PROBE_TEST_SEED=N` repeats a run.
 #[must_use]
 #[expect(
     clippy::disallowed_methods,
-    reason = "cargo leaves only the environment to hand a test its seed"
+    reason = "cargo passes a seed to tests only in the environment"
 )]
 #[expect(clippy::print_stderr, reason = "cargo shows it if the test fails")]
 pub fn seeded() -> fastrand::Rng {

@@ -1,15 +1,14 @@
-//! What tests ask of a line of JSON.
+//! Fields of a JSON line.
 
 use serde_json::Value;
 
-/// An exit line of a whole process, not of one of its threads.
+/// Whether a line is the exit of a whole process, not of one of its tasks.
 #[must_use]
 pub fn is_exit(line: &Value) -> bool {
     line["type"] == "exit" && line["group_dead"] == true
 }
 
-/// The raw wait status that an exit line stands for, to be compared with the
-/// one that `waitpid` gave.
+/// The raw wait status of an exit line, for comparison with the result of `waitpid`.
 #[must_use]
 pub fn wait_status(line: &Value) -> i32 {
     let status = &line["status"];
@@ -26,7 +25,7 @@ pub fn wait_status(line: &Value) -> i32 {
     }
 }
 
-/// A field that must be a number.
+/// The number in a field.
 #[must_use]
 pub fn number(line: &Value, field: &str) -> u64 {
     line[field]
@@ -34,7 +33,7 @@ pub fn number(line: &Value, field: &str) -> u64 {
         .unwrap_or_else(|| panic!("no number '{field}' in {line}"))
 }
 
-/// Pid of an exit or start line, or of a victim's report.
+/// The pid of an exit or start line, or of a victim's report.
 #[must_use]
 pub fn pid(line: &Value) -> u32 {
     u32::try_from(number(line, "pid")).expect("a pid")

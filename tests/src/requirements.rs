@@ -1,6 +1,6 @@
 //! Requirements of tests, checked on the running machine.
 //!
-//! A test whose requirement is missing fails and prints `NOT APPLICABLE` with the reason.
+//! A test without its requirement fails and prints `NOT APPLICABLE` with the reason.
 //! `cargo xtask test` and `cargo xtask vm` recognise the line.
 
 use std::{

@@ -1,8 +1,8 @@
-//! Two processes, one after the other, with one pid.
+//! Two successive processes with the same pid.
 
 use crate::{Victim, record};
 
-/// Somebody who has a pid, then somebody else who has it.
+/// A process that can be replaced by another one with the same pid.
 #[derive(Debug)]
 pub struct ReusedPid {
     parent: Victim,
@@ -10,7 +10,7 @@ pub struct ReusedPid {
 }
 
 impl ReusedPid {
-    /// The first one, and the pid of both.
+    /// Starts the first process; returns the pid as well.
     #[must_use]
     pub fn start() -> (Self, u32) {
         let mut parent = Victim::spawn(&["replaced"], None);
@@ -19,7 +19,7 @@ impl ReusedPid {
         (Self { parent, pid }, pid)
     }
 
-    /// The second one, in no cgroup of ours, once the first one is reaped.
+    /// Kills and reaps the first process, and starts the second, which is in no test cgroup.
     pub fn replace(&mut self) {
         self.parent.release();
         assert_eq!(record::pid(&self.parent.report()), self.pid);

@@ -1,4 +1,4 @@
-//! A container of the real runc with a shell in it.
+//! A container of runc that runs a shell script.
 
 use std::{
     fs,
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::{Deadline, requirements};
 
-/// Deleted with all that is in it when the test ends.
+/// A running container. Dropping it deletes it with its processes.
 #[derive(Debug)]
 pub struct Runc {
     name: String,
@@ -20,7 +20,7 @@ pub struct Runc {
     _bundle: tempfile::TempDir,
 }
 
-/// In which pid namespace it runs.
+/// The pid namespace of a container.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Pids {
     Own,
@@ -34,14 +34,13 @@ impl Runc {
         Self::named(own_name(label), script)
     }
 
-    /// The same in a pid namespace of its own.
+    /// Runs a script for `sh` in a new pid namespace.
     #[must_use]
     pub fn in_own_pids(label: &str, script: &str) -> Self {
         Self::start(own_name(label), script, Pids::Own)
     }
 
-    /// As [`Runc::in_host_pids`] with a name that others may have taken: then it
-    /// panics.
+    /// As [`Runc::in_host_pids`] with a fixed name. It panics if the name is taken.
     #[must_use]
     pub fn named(name: String, script: &str) -> Self {
         Self::start(name, script, Pids::OfHost)
@@ -49,12 +48,10 @@ impl Runc {
 
     fn start(name: String, script: &str, pids: Pids) -> Self {
         if !requirements::can_pivot_root() {
-            requirements::inapplicable(
-                "no container can leave the initramfs: pivot_root is refused",
-            );
+            requirements::inapplicable("pivot_root is refused on the initramfs");
         }
         let mut runc = requirements::tool("runc");
-        assert!(state(&name).is_null(), "there is a container {name}");
+        assert!(state(&name).is_null(), "the container {name} exists");
         let bundle = tempfile::tempdir().expect("a bundle");
         write_bundle(bundle.path(), script, pids);
         let child = runc
@@ -73,7 +70,7 @@ impl Runc {
         runc
     }
 
-    /// Its name, which is its id.
+    /// The name, which is the id.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
@@ -85,7 +82,7 @@ impl Runc {
         state(&self.name)[field].clone()
     }
 
-    /// Writes a line to the script.
+    /// Writes a line to the stdin of the script.
     pub fn release(&mut self) {
         let stdin = self.child.stdin.as_mut().expect("piped");
         stdin.write_all(b"\n").expect("the script reads it");
@@ -106,15 +103,15 @@ fn own_name(label: &str) -> String {
     format!("probe-test-{}-{label}", std::process::id())
 }
 
-/// Null if there is no container of this name.
+/// The output of `runc state`; null without such a container.
 fn state(name: &str) -> Value {
     let output = Command::new("runc").args(["state", name]).output();
     let output = output.expect("runc runs");
     serde_json::from_slice(&output.stdout).unwrap_or_default()
 }
 
-/// The machine's own programs, read-only, and no limits: setting those takes a
-/// capability that a virtual machine may lack.
+/// Writes a bundle with the programs of this machine, read-only. It sets no limits, because
+/// setting them needs a capability that a virtual machine may lack.
 fn write_bundle(bundle: &Path, script: &str, pids: Pids) {
     let spec = Command::new("runc")
         .args(["spec", "--bundle"])

@@ -1,8 +1,7 @@
-//! Lines of output against their published schemas.
+//! Validates lines of output against the published schemas.
 //!
-//! The schemas let a reader accept fields that a later version adds. A line of
-//! this version must not have any: here every object is closed, so that a field
-//! cannot be added without being documented.
+//! The schemas allow fields that a later version adds. Here every object is closed, so that a
+//! field of this version cannot be undocumented.
 
 use std::{collections::HashMap, sync::LazyLock};
 
@@ -61,8 +60,8 @@ fn parse(name: &str, text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{name}.schema.json: {error}"))
 }
 
-/// Forbids what `properties` does not name, in every object but the conditions,
-/// which speak of one field each.
+/// Forbids members that `properties` does not name, in every object but the conditions, which
+/// name only the field that they test.
 fn close(schema: &mut Value) {
     match schema {
         Value::Object(members) => {
@@ -80,11 +79,11 @@ fn close(schema: &mut Value) {
     }
 }
 
-/// Why a line is not what its schema says; `None` if it is.
+/// How a line violates its schema; `None` if it is valid.
 #[must_use]
 pub fn violation(line: &Value) -> Option<String> {
     let Some(name) = line.get("type").and_then(Value::as_str) else {
-        return Some("it has no type".to_owned());
+        return Some("the line has no type".to_owned());
     };
     let Some(validator) = VALIDATORS.get(name) else {
         return Some(format!("no schema for type {name}"));
@@ -96,18 +95,18 @@ pub fn violation(line: &Value) -> Option<String> {
     (!faults.is_empty()).then(|| faults.join("\n"))
 }
 
-/// Holds a line against the schema of its type.
+/// Validates a line against the schema of its type.
 ///
 /// # Panics
 ///
-/// If it does not fit, with the reason and the line.
+/// If the line is not valid.
 pub fn validate(line: &Value) {
     if let Some(violation) = violation(line) {
         panic!("{violation}\nin the line {line}");
     }
 }
 
-/// A line as JSON, held against its schema.
+/// Parses a line as JSON and validates it.
 pub(crate) fn parse_line(line: &str) -> Value {
     let value = serde_json::from_str(line);
     let value = value.unwrap_or_else(|error| panic!("{error} in {line}"));

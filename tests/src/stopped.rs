@@ -1,4 +1,4 @@
-//! A `probe` that is held at a system call, see `src/bin/stop_at_syscall`.
+//! A `probe` that `src/bin/stop_at_syscall.rs` has stopped at a system call.
 
 use std::{
     io::Write,
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::{Deadline, Output, binaries, child::collect, lines::Lines, record};
 
-/// A `probe` in the middle of what it does.
+/// A stopped `probe`. Dropping it kills the tracer, and with it `probe`.
 #[derive(Debug)]
 pub struct Stopped {
     tracer: Child,
@@ -21,17 +21,17 @@ pub struct Stopped {
 }
 
 impl Stopped {
-    /// Starts `probe` with these arguments, and returns when it is about to make
-    /// this system call for the first time.
+    /// Starts `probe` with these arguments, and returns when it enters this system call for the
+    /// first time.
     #[must_use]
     pub fn at(call: &str, args: &[&str]) -> Self {
         Self::start(call, args).unwrap_or_else(|output| {
-            panic!("{args:?} did not come to {call}: {output:#?}");
+            panic!("{args:?} did not call {call}: {output:#?}");
         })
     }
 
-    /// The same when its main thread has entered or left calls so many times, or
-    /// how it ended before.
+    /// Starts `probe`, and returns when its main thread has entered or left system calls this
+    /// number of times. `Err` is the output of a `probe` that ended before.
     pub fn at_stop(number: u32, args: &[&str]) -> Result<Self, Output> {
         Self::start(&number.to_string(), args)
     }
@@ -52,9 +52,9 @@ impl Stopped {
         let Ok(line) = stdout.next(Deadline::start()) else {
             return Err(collect(&mut tracer, &stdout, &stderr));
         };
-        let said: Value =
+        let report: Value =
             serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error} in {line}"));
-        if said["type"] != Value::Null {
+        if report["type"] != Value::Null {
             let mut output = collect(&mut tracer, &stdout, &stderr);
             output.stdout.insert_str(0, &format!("{line}\n"));
             return Err(output);
@@ -64,37 +64,36 @@ impl Stopped {
             stdout,
             stderr,
             tracer,
-            probe: Pid::from_raw(record::pid(&said).cast_signed()).expect("not 0"),
+            probe: Pid::from_raw(record::pid(&report).cast_signed()).expect("not 0"),
         })
     }
 
-    /// Sends the `probe` a signal, of which it learns when it goes on. SIGKILL it
-    /// does not learn of.
+    /// Sends `probe` a signal, which is delivered when it resumes. Only SIGKILL is delivered at
+    /// once.
     pub fn signal(&self, signal: Signal) {
-        kill_process(self.probe, signal).expect("it is held");
+        kill_process(self.probe, signal).expect("probe is stopped");
     }
 
-    /// Lets it go on.
+    /// Resumes `probe`.
     pub fn resume(&mut self) {
-        self.stdin.write_all(b"\n").expect("it waits for it");
+        self.stdin.write_all(b"\n").expect("the tracer reads it");
     }
 
-    /// What it says next on stderr.
+    /// The next line of stderr.
     #[must_use]
     pub fn next_stderr_line(&self) -> String {
         let line = self.stderr.next(Deadline::start());
-        line.unwrap_or_else(|why| panic!("nothing came on stderr: {why:?}"))
+        line.unwrap_or_else(|reason| panic!("no line on stderr: {reason:?}"))
     }
 
-    /// The same of one that was sent SIGKILL: it does not go on.
+    /// The remaining output of a `probe` that was sent SIGKILL.
     #[must_use]
     pub fn killed(mut self) -> Output {
         self.resume();
         self.finish()
     }
 
-    /// Everything that was not read yet, until its end, which must come within
-    /// the deadline.
+    /// Collects the remaining output until `probe` ends, which must happen within the deadline.
     #[must_use]
     pub fn finish(mut self) -> Output {
         collect(&mut self.tracer, &self.stdout, &self.stderr)
@@ -103,7 +102,7 @@ impl Stopped {
 
 impl Drop for Stopped {
     fn drop(&mut self) {
-        // Both fail if it has ended, which is as good.
+        // Both calls fail if the tracer has been reaped.
         let _ended = self.tracer.kill();
         let _reaped = self.tracer.wait();
     }

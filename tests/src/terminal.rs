@@ -1,4 +1,4 @@
-//! A pseudo-terminal for a program under test, and what a person would see on it.
+//! A pseudo-terminal for a program under test, and its screen.
 //!
 //! The crate `vt100` interprets what the program writes. This file opens the
 //! pseudo-terminal, reads it, and counts how often the alternate screen is switched,
@@ -83,7 +83,7 @@ impl Terminal {
         }
     }
 
-    /// The end that a program gets.
+    /// The end for the program.
     #[must_use]
     pub fn end(&self) -> OwnedFd {
         self.theirs.try_clone().expect("a file descriptor")
@@ -106,7 +106,7 @@ impl Terminal {
         self.display.lock().expect("no holder panics")
     }
 
-    /// How the terminal treats what is pressed.
+    /// The modes of the terminal.
     #[must_use]
     pub fn modes(&self) -> Modes {
         Modes::of(&tcgetattr(&self.theirs).expect("a terminal"))
@@ -145,7 +145,7 @@ impl Terminal {
     }
 }
 
-/// How a terminal treats what is pressed.
+/// The modes of a terminal: how it processes input and output.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Modes(String);
 
@@ -158,7 +158,7 @@ impl Modes {
     }
 }
 
-/// What a person sees.
+/// The content of a screen.
 #[derive(Clone, Debug)]
 pub struct Display {
     /// The cells, the cursor, and which of the two screens is shown.

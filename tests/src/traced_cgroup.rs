@@ -1,43 +1,43 @@
-//! A cgroup with a trace on it: what almost every test begins with.
+//! A cgroup with a running trace.
 
 use serde_json::Value;
 
 use crate::{Cgroup, Finished, Probe, Victim, record};
 
-/// A running trace of all that dies in a cgroup of its own.
+/// A cgroup and a running trace of its exits.
 #[derive(Debug)]
 pub struct TracedCgroup {
     /// The trace. Dropped before the cgroup.
     pub probe: Probe,
-    /// What it is of.
+    /// The traced cgroup.
     pub cgroup: Cgroup,
 }
 
-/// A death, told by both sides.
+/// The end of a process, as its parent and as `probe` report it.
 #[derive(Debug)]
 pub struct Death {
-    /// What the parent reported: `pid`, `status`, `parent`, `forked_ns` …
+    /// The parent's report: `pid`, `status`, `parent`, `forked_ns` …
     pub report: Value,
-    /// The exit line.
+    /// The exit record.
     pub exit: Value,
-    /// What the victim reported before, if it did.
+    /// Earlier reports of the victim.
     pub before: Vec<Value>,
 }
 
 impl TracedCgroup {
-    /// With no more arguments than the cgroup.
+    /// Traces a new cgroup.
     #[must_use]
     pub fn new(label: &str) -> Self {
         Self::with(label, &[])
     }
 
-    /// With more arguments to `probe trace`.
+    /// Traces a new cgroup with more arguments to `probe trace`.
     #[must_use]
     pub fn with(label: &str, args: &[&str]) -> Self {
         Self::within(Cgroup::v2(label), args)
     }
 
-    /// In a cgroup that is there.
+    /// Traces this cgroup.
     #[must_use]
     pub fn within(cgroup: Cgroup, args: &[&str]) -> Self {
         let args: Vec<&str> = ["--cgroup", cgroup.path()]
@@ -48,14 +48,14 @@ impl TracedCgroup {
         Self { probe, cgroup }
     }
 
-    /// Starts a victim inside.
+    /// Starts a victim in the cgroup.
     #[must_use]
     pub fn start(&self, words: &[&str]) -> Victim {
         Victim::start(words, Some(&self.cgroup))
     }
 
-    /// Starts a victim inside and returns when it says that it is ready: the
-    /// words must say so.
+    /// Starts a victim in the cgroup and returns when it reports that it is ready. `words` must
+    /// contain `ready`.
     #[must_use]
     pub fn ready(&self, words: &[&str]) -> Victim {
         let victim = self.start(words);
@@ -64,8 +64,8 @@ impl TracedCgroup {
         victim
     }
 
-    /// Runs a victim that is a parent to its end. Its child must have died as
-    /// the record says.
+    /// Runs a victim that is a parent. Asserts that the record of its child has the status
+    /// that the parent reports.
     pub fn judge(&mut self, words: &[&str]) -> Death {
         let mut parent = self.start(words);
         let mut before = parent.reports();
@@ -84,8 +84,8 @@ impl TracedCgroup {
         }
     }
 
-    /// Waits for a victim that this process is the parent of. It must have died
-    /// as the record says.
+    /// Waits for a victim, a child of this process. Asserts that its record has the status of
+    /// `waitpid`.
     pub fn judge_child(&mut self, victim: &mut Victim) -> Value {
         let status = victim.wait();
         let exit = self.probe.exit_of(victim.pid());
@@ -93,14 +93,14 @@ impl TracedCgroup {
         exit
     }
 
-    /// Returns when everything that died until now has been told.
+    /// Returns when all exits up to now have been reported.
     pub fn catch_up(&mut self) {
         let mut marker = self.start(&["exit", "0"]);
         marker.wait();
-        let _marked = self.probe.exit_of(marker.pid());
+        self.probe.exit_of(marker.pid());
     }
 
-    /// Ends the trace.
+    /// Ends the trace and removes the cgroup.
     #[must_use]
     pub fn finish(self) -> Finished {
         let Self { probe, cgroup } = self;

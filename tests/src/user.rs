@@ -1,4 +1,4 @@
-//! This process as another user, for as long as it asks for something.
+//! Runs a function as another user.
 
 use std::thread;
 
@@ -7,13 +7,13 @@ use rustix::{
     thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid},
 };
 
-/// What `ask` gets as this user, in the group of the same number and no other:
-/// on a thread of its own, because the kernel keeps that for each.
+/// Runs `ask` as this user, in the group with the same number and no other. It runs on its own
+/// thread, because the kernel stores the ids of each thread.
 pub fn as_user<T: Send>(uid: u32, ask: impl FnOnce() -> T + Send) -> T {
     as_user_in_group(uid, uid, ask)
 }
 
-/// The same in another group.
+/// As [`as_user`], with another group.
 pub fn as_user_in_group<T: Send>(uid: u32, gid: u32, ask: impl FnOnce() -> T + Send) -> T {
     let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
     let asker = move || {

@@ -1,4 +1,4 @@
-//! The other side of `src/bin/victim`: starts it, holds it back, judges it.
+//! Starts, releases and reaps a process of `src/bin/victim`.
 
 use std::{
     fs,
@@ -16,8 +16,7 @@ use serde_json::Value;
 
 use crate::{Cgroup, DEADLINE, Deadline, binaries, lines::Lines, record};
 
-/// A process that is about to die. It does nothing until it is released, and
-/// ends by itself when the harness does.
+/// A process that waits to be released. It ends by itself when the harness ends.
 #[derive(Debug)]
 pub struct Victim {
     child: Child,
@@ -26,20 +25,20 @@ pub struct Victim {
 }
 
 impl Victim {
-    /// Starts a victim that waits for [`Victim::release`] inside the cgroup.
+    /// Starts a victim in the cgroup. It waits for [`Victim::release`].
     #[must_use]
     pub fn spawn(args: &[&str], cgroup: Option<&Cgroup>) -> Self {
         Self::spawn_as("victim", args, cgroup)
     }
 
-    /// The same for another program of this package that knows `held`.
+    /// Starts another program of this package that understands `held`.
     #[must_use]
     pub fn spawn_as(program: &str, args: &[&str], cgroup: Option<&Cgroup>) -> Self {
         let mut command = Command::new(binaries::program(program));
         Self::spawn_command(command.arg("held").args(args), cgroup)
     }
 
-    /// The same for any command that reads a line before it goes on.
+    /// Starts any command that reads a line first.
     #[must_use]
     pub fn spawn_command(command: &mut Command, cgroup: Option<&Cgroup>) -> Self {
         let mut child = command
@@ -51,14 +50,14 @@ impl Victim {
             cgroup.add(child.id());
         }
         Self {
-            // `Child::wait` would close it, and with it the victim's life line.
+            // Taken, because `Child::wait` would close it and thereby end the victim.
             stdin: child.stdin.take(),
             stdout: Lines::of(child.stdout.take().expect("piped")),
             child,
         }
     }
 
-    /// Starts a victim and lets it go.
+    /// Starts a victim and releases it.
     #[must_use]
     pub fn start(args: &[&str], cgroup: Option<&Cgroup>) -> Self {
         let mut victim = Self::spawn(args, cgroup);
@@ -66,7 +65,7 @@ impl Victim {
         victim
     }
 
-    /// The same for another program of this package.
+    /// Starts another program of this package and releases it.
     #[must_use]
     pub fn start_as(program: &str, args: &[&str], cgroup: Option<&Cgroup>) -> Self {
         let mut victim = Self::spawn_as(program, args, cgroup);
@@ -74,7 +73,8 @@ impl Victim {
         victim
     }
 
-    /// A crowd that is ready, and the pid that it reports.
+    /// Starts the program `crowd` and waits until it is ready. Returns the pid that it reports
+    /// as well.
     #[must_use]
     pub fn crowd(args: &[&str], cgroup: &Cgroup) -> (Self, u32) {
         let mut crowd = Self::spawn_as("crowd", args, Some(cgroup));
@@ -89,21 +89,21 @@ impl Victim {
         self.child.id()
     }
 
-    /// Lets it do what it was started for.
+    /// Lets the victim continue.
     pub fn release(&mut self) {
         let stdin = self.stdin.as_mut().expect("open until it is dropped");
         stdin.write_all(b"\n").expect("the victim waits for it");
     }
 
-    /// The next line of JSON that it printed.
+    /// The next report, a JSON line.
     #[must_use]
     pub fn report(&self) -> Value {
         let line = self.stdout.next(Deadline::start());
-        let line = line.unwrap_or_else(|why| panic!("the victim did not report: {why:?}"));
+        let line = line.unwrap_or_else(|reason| panic!("no report of the victim: {reason:?}"));
         serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error} in {line}"))
     }
 
-    /// All lines of JSON that it still prints.
+    /// All remaining reports.
     #[must_use]
     pub fn reports(&self) -> Vec<Value> {
         let lines = self.stdout.rest();
@@ -116,12 +116,12 @@ impl Victim {
         kill_process(Pid::from_child(&self.child), signal).expect("not reaped yet");
     }
 
-    /// The raw status that `waitpid` gives: the judge.
+    /// Reaps the victim; returns the raw status of `waitpid`.
     pub fn wait(&mut self) -> i32 {
         self.wait_within(DEADLINE)
     }
 
-    /// The same for one that has more to do.
+    /// As [`Victim::wait`], with another deadline.
     pub fn wait_within(&mut self, patience: Duration) -> i32 {
         ended(&mut self.child, Deadline::after(patience)).into_raw()
     }
@@ -129,7 +129,7 @@ impl Victim {
 
 impl Drop for Victim {
     fn drop(&mut self) {
-        // Both fail if it was reaped, which is as good.
+        // Both calls fail if the victim has been reaped.
         let _ended = self.child.kill();
         let _reaped = self.child.wait();
     }
@@ -148,7 +148,7 @@ pub(crate) fn ended(child: &mut Child, deadline: Deadline) -> ExitStatus {
     child.wait().expect("our child")
 }
 
-/// The letter of a process's state; `None` if nobody has the pid.
+/// The state of a process, a letter; `None` without such a process.
 #[must_use]
 pub fn state(pid: u32) -> Option<char> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;

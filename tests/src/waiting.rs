@@ -1,4 +1,4 @@
-//! A `probe` that runs until it ends by itself, such as a wait.
+//! A running `probe` that ends by itself, such as a wait.
 
 use std::{
     cell::RefCell,
@@ -15,31 +15,31 @@ use crate::{
     record, requirements,
 };
 
-/// A `probe` whose end is waited for.
+/// A running `probe`. Dropping it kills the process.
 #[derive(Debug)]
 pub struct Waiting {
     child: Child,
     stdout: Lines,
     stderr: Lines,
-    /// Lines of stderr that were read already.
-    said: RefCell<Vec<String>>,
+    /// Lines of stderr that have been read.
+    stderr_lines: RefCell<Vec<String>>,
 }
 
 impl Waiting {
-    /// Starts `probe wait --json -v` with these arguments besides, and returns
-    /// when it is armed: from then on it misses no exit.
+    /// Starts `probe wait --json -v` with more arguments, and returns when it is armed: from
+    /// then on it misses no exit.
     #[must_use]
     pub fn armed(args: &[&str]) -> Self {
         Self::armed_in(&mut conditions::unrestricted(&Self::args(args)))
     }
 
-    /// What a command that starts one under other conditions must pass on.
+    /// The arguments of `probe` for [`Waiting::armed_in`].
     #[must_use]
     pub fn args<'a>(args: &[&'a str]) -> Vec<&'a str> {
         [&["wait", "--json", "-v"], args].concat()
     }
 
-    /// The same for a command that starts a wait under other conditions.
+    /// Starts a command that runs `probe` with [`Waiting::args`], and returns when it is armed.
     #[must_use]
     pub fn armed_in(command: &mut Command) -> Self {
         let waiting = Self::start(command);
@@ -47,26 +47,25 @@ impl Waiting {
         waiting
     }
 
-    /// Returns when it has said this on stderr, after what was waited for before,
-    /// or panics.
+    /// Reads stderr up to the next line with these words, or panics.
     pub fn wait_for_stderr(&self, words: &str) {
         let deadline = Deadline::start();
-        let mut said = self.said.borrow_mut();
+        let mut lines = self.stderr_lines.borrow_mut();
         loop {
             match self.stderr.next(deadline) {
                 Ok(line) => {
                     let is_it = line.contains(words);
-                    said.push(line);
+                    lines.push(line);
                     if is_it {
                         return;
                     }
                 }
-                Err(why) => panic!("'{words}' was not said ({why:?}): {said:#?}"),
+                Err(reason) => panic!("no '{words}' on stderr ({reason:?}): {lines:#?}"),
             }
         }
     }
 
-    /// The same without waiting for anything.
+    /// Starts a command that runs `probe`; does not wait for anything.
     #[must_use]
     pub fn start(command: &mut Command) -> Self {
         let mut child = spawn(command);
@@ -74,11 +73,11 @@ impl Waiting {
             stdout: Lines::of(child.stdout.take().expect("piped")),
             stderr: Lines::of(child.stderr.take().expect("piped")),
             child,
-            said: RefCell::default(),
+            stderr_lines: RefCell::default(),
         }
     }
 
-    /// The same without anybody who reads stdout.
+    /// As [`Waiting::armed_in`], with a stdout that has no reader.
     #[must_use]
     pub fn armed_in_without_stdout(command: &mut Command) -> Self {
         let mut waiting = Self::armed_in(command);
@@ -86,27 +85,27 @@ impl Waiting {
         waiting
     }
 
-    /// What it says next on stderr.
+    /// The next line of stderr.
     #[must_use]
     pub fn next_stderr_line(&self) -> String {
         let line = self.stderr.next(Deadline::start());
-        line.unwrap_or_else(|why| panic!("nothing came on stderr: {why:?}"))
+        line.unwrap_or_else(|reason| panic!("no line on stderr: {reason:?}"))
     }
 
-    /// That there is no verdict yet.
+    /// Asserts that `probe` has not ended.
     pub fn assert_running(&self) {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()));
         let stat = stat.expect("not reaped yet");
         assert!(!stat.contains(") Z "), "the wait ended too soon: {stat}");
     }
 
-    /// Returns when it has told of this exit, or panics.
+    /// Returns when the exit record of this process arrives, or panics.
     pub fn wait_for_exit_of(&self, pid: u32) {
         requirements::require_bpf();
         let deadline = Deadline::start();
         loop {
             let line = self.stdout.next(deadline);
-            let line = line.unwrap_or_else(|why| panic!("no exit of {pid} is told: {why:?}"));
+            let line = line.unwrap_or_else(|reason| panic!("no exit of {pid}: {reason:?}"));
             let line = serde_json::from_str(&line).expect("a line of JSON");
             if record::is_exit(&line) && record::pid(&line) == pid {
                 return;
@@ -119,7 +118,7 @@ impl Waiting {
         kill_process(Pid::from_child(&self.child), signal).expect("not reaped yet");
     }
 
-    /// Stops it: what happens before [`Waiting::resume`] it sees all at once.
+    /// Stops the process; it sees events up to [`Waiting::resume`] all at once.
     pub fn stop(&self) {
         self.signal(Signal::STOP);
         let stat = format!("/proc/{}/stat", self.child.id());
@@ -129,25 +128,25 @@ impl Waiting {
         });
     }
 
-    /// The opposite of [`Waiting::stop`].
+    /// Continues a stopped process.
     pub fn resume(&self) {
         self.signal(Signal::CONT);
     }
 
-    /// Everything until its end, which must come within the deadline.
+    /// Collects the output until the process ends, which must happen within the deadline.
     #[must_use]
     pub fn finish(mut self) -> Output {
         let mut output = collect(&mut self.child, &self.stdout, &self.stderr);
-        let said = self.said.take();
-        let said: String = said.iter().flat_map(|line| [line.as_str(), "\n"]).collect();
-        output.stderr.insert_str(0, &said);
+        let lines = self.stderr_lines.take();
+        let lines: String = lines.iter().flat_map(|line| [line, "\n"]).collect();
+        output.stderr.insert_str(0, &lines);
         output
     }
 }
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        // Both fail if it has ended, which is as good.
+        // Both calls fail if the process has been reaped.
         let _ended = self.child.kill();
         let _reaped = self.child.wait();
     }

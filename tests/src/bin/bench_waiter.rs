@@ -1,11 +1,11 @@
-//! Waits with the library, again and again: what `cargo xtask bench wait` holds
-//! against a bare poll.
+//! Waits with the library repeatedly, for `cargo xtask bench wait`, which compares it with a
+//! bare poll.
 //!
-//! `bench_waiter bpf|pidfd|poll` says `ready` when the backend serves. To each line,
-//! `empty DIRECTORY` or `reaped PID`, it answers `armed`, then the moment
-//! (`CLOCK_MONOTONIC`, ns) of the verdict and what woke it. `bench_waiter daemon SOCKET`
-//! asks a daemon, each time anew as the command does, and `bench_waiter daemon-only SOCKET`
-//! listens to nothing else.
+//! `bench_waiter bpf|pidfd|poll` prints `ready` when the backend serves. For each input line,
+//! `empty DIRECTORY` or `reaped PID`, it prints `armed`, then the moment of the verdict
+//! (`CLOCK_MONOTONIC`, ns) and the name of the waker. `bench_waiter daemon SOCKET` sends each
+//! wait to a daemon, as the command does, and `bench_waiter daemon-only SOCKET` has no other
+//! waker.
 
 use std::{
     future::pending,
@@ -34,13 +34,13 @@ use rustix::time::{ClockId, clock_gettime};
 
 const USAGE: &str = "usage: bench_waiter bpf|pidfd|poll|daemon SOCKET|daemon-only SOCKET";
 
-/// Who waits.
+/// The library itself, or a client of a daemon.
 enum Waiter {
     Hub(Hub),
     Client { socket: PathBuf, daemon_only: bool },
 }
 
-// As the command has it.
+// The command uses this flavor too.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
     let mut args = std::env::args().skip(1);
@@ -55,9 +55,9 @@ async fn main() -> Result<()> {
         _ => bail!(USAGE),
     };
     say("ready")?;
-    // Between two waits nothing has to be served: a record for nobody may lie.
+    // Between two waits the runtime may block: no record needs to be read then.
     for line in io::stdin().lock().lines() {
-        let (target, until) = asked(&line?)?;
+        let (target, until) = parse(&line?)?;
         let by = match &waiter {
             Waiter::Hub(hub) => wait(hub, target, until).await?,
             Waiter::Client {
@@ -77,11 +77,11 @@ async fn loaded() -> Result<Hub> {
     Ok(hub)
 }
 
-fn asked(line: &str) -> Result<(Target, Until)> {
+fn parse(line: &str) -> Result<(Target, Until)> {
     Ok(match line.split_once(' ').context(USAGE)? {
         ("empty", path) => (Target::cgroup(Path::new(path))?, Until::Empty),
         ("reaped", pid) => (Target::process(pid.parse()?)?, Until::Reaped),
-        _ => bail!("no such question: {line}"),
+        _ => bail!("unknown request: {line}"),
     })
 }
 
@@ -93,7 +93,7 @@ async fn wait(hub: &Hub, target: Target, until: Until) -> Result<String> {
     Ok(verdict(moment, met.woken_by.map(WokenBy::as_str)))
 }
 
-/// As `probe wait` does, but for the lines that it prints.
+/// Waits as `probe wait` does, without output.
 async fn ask(socket: &Path, daemon_only: bool, target: Target, until: Until) -> Result<String> {
     let mut out = Out::stdout(StopFlag::default())?;
     out.discard_output();
@@ -132,7 +132,7 @@ fn verdict(moment_ns: u64, woken_by: Option<&str>) -> String {
     format!("{moment_ns} {by}")
 }
 
-/// For the daemon's first answers.
+/// Limit for the daemon's first responses.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 fn monotonic_ns() -> Result<u64> {

@@ -1,13 +1,12 @@
-//! Processes that hold still until somebody kills them: `crowd 3 8 64` is three
-//! of them with eight threads each and 64 MiB of touched memory.
+//! Processes that sleep until they are killed: `crowd 3 8 64` makes three processes with eight
+//! threads and 64 MiB of touched memory each.
 //!
-//! With a word instead of numbers, a process that SIGKILL does not end at once:
-//! `crowd vfork` (a parent in D), `crowd zombie` (a child that nobody reaps),
-//! `crowd traced` (a child stopped by its tracer), `crowd leaderless` (a process
-//! whose first thread has exited). Each prints the pid when all is ready.
+//! With a word instead of numbers, it makes a process that SIGKILL does not end at once:
+//! `crowd vfork` (a parent in state D), `crowd zombie` (a child that is not reaped),
+//! `crowd traced` (a child stopped by its tracer), `crowd leaderless` (a process with an exited
+//! first thread). Each prints its pid when it is ready.
 //!
-//! `crowd bomb` makes as many processes as it may, and another as soon as one is
-//! gone, until all are.
+//! `crowd bomb` is a fork bomb: each process forks until all are killed.
 //!
 //! # Safety
 //!
@@ -41,7 +40,7 @@ fn main() {
         [processes, threads, mebibytes] => {
             crowd(number(processes), number(threads), number(mebibytes));
         }
-        _ => panic!("no such crowd: {args:?}"),
+        _ => panic!("unknown arguments: {args:?}"),
     }
 }
 
@@ -50,7 +49,7 @@ fn number(text: &str) -> usize {
         .unwrap_or_else(|_| panic!("not a number: {text}"))
 }
 
-/// This process is one of them.
+/// Makes the processes; this one is the first of them.
 fn crowd(processes: usize, threads: usize, mebibytes: usize) {
     let (ready, tell) = io::pipe().expect("a pipe");
     for _ in 1..processes {
@@ -88,7 +87,7 @@ fn touched(mebibytes: usize) -> Vec<u8> {
     vec![1; mebibytes << 20]
 }
 
-/// The kernel holds this process in D until the child ends or executes. The
+/// The kernel keeps this process in state D until its child exits or executes a program. The
 /// child does neither.
 fn vfork() {
     let mut stack = vec![0_u128; 4096];
@@ -96,7 +95,7 @@ fn vfork() {
     let (held, tell) = io::pipe().expect("a pipe");
     let end: OwnedFd = tell.into();
     thread::spawn(move || {
-        // The child has begun once it wrote.
+        // The child writes a byte when it runs.
         let mut byte = [0];
         (&held).read_exact(&mut byte).expect("the child writes");
         report(process::id());
@@ -125,7 +124,7 @@ extern "C" fn hold(fd: *mut c_void) -> c_int {
     }
 }
 
-/// A child that ended and that this process does not reap.
+/// Makes a child that has exited and is not reaped.
 fn zombie() {
     let child = fork();
     if child == 0 {
@@ -136,7 +135,7 @@ fn zombie() {
     pause();
 }
 
-/// A child that asked to be traced and stopped.
+/// Makes a child that is traced and stopped.
 fn traced() {
     let child = fork();
     if child == 0 {
@@ -158,7 +157,7 @@ fn traced() {
     pause();
 }
 
-/// The kernel shows a group without its leader as a zombie.
+/// Ends the first thread. The kernel shows a process without its leader as a zombie.
 fn leaderless() {
     thread::spawn(|| {
         let stat = || std::fs::read_to_string("/proc/self/stat").expect("our own cgroup");
@@ -168,11 +167,11 @@ fn leaderless() {
         report(process::id());
         pause();
     });
-    // SAFETY: it ends this thread alone; nobody joins it.
+    // SAFETY: the call ends this thread alone, which is never joined.
     unsafe { libc::syscall(libc::SYS_exit, 0) };
 }
 
-/// All of them do so. Whoever has ended is no zombie.
+/// Forks forever, as its children do. Ignoring SIGCHLD keeps them from becoming zombies.
 fn bomb() {
     // SAFETY: no handler of ours runs.
     unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
@@ -192,7 +191,7 @@ fn wait_for(child: i32, options: c_int) {
     assert_eq!(result, 0, "waitid: {}", io::Error::last_os_error());
 }
 
-/// Nothing is flushed and nothing runs: a forked child is a copy of its parent.
+/// Exits without flushing buffers or running destructors, which belong to the parent.
 fn exit() -> ! {
     // SAFETY: the kernel takes any number.
     unsafe { libc::_exit(0) }

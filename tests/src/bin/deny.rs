@@ -1,7 +1,6 @@
-//! Runs a command that may not make certain system calls, as the seccomp
-//! profile of a container does it: `deny bpf,perf_event_open EPERM probe trace`.
-//! With `KILL` in place of an error the kernel kills it at the first of them:
-//! who ends otherwise has made none.
+//! Runs a command with a seccomp filter that denies system calls, as the profile of a container
+//! does: `deny bpf,perf_event_open EPERM probe trace`. With `KILL` instead of an error the
+//! kernel kills the command at the first such call.
 
 use std::{collections::BTreeMap, os::unix::process::CommandExt, process::Command};
 

@@ -1,13 +1,19 @@
-//! Pid 1 of a virtual machine (`cargo xtask vm`): mounts what the tests need,
-//! runs what the kernel's command line names, and turns the machine off.
+//! Pid 1 of a virtual machine (`cargo xtask vm`): mounts file systems, runs the programs that
+//! the kernel's command line names, and powers the machine off.
 //!
-//! `probe.tests=wait::,kill::` are filters of the integration tests and
-//! `probe.skip=runtimes` leaves some out, `probe.soak=50` are trials that the backends
-//! share and `probe.seed=7` is what they are made of, `probe.measure` counts what the kernel
-//! tells, `probe.shell` is a shell on the console, `probe.v1=pids,name=x` are
-//! hierarchies of v1, `probe.v2` is a machine without any. What it says goes to the
-//! second serial line, one line a fact, each begun by [`MARK`] so that the host tells
-//! them from what the programs say.
+//! Parameters of the command line:
+//!
+//! - `probe.tests=wait::,kill::`: integration tests with these filters
+//! - `probe.skip=runtimes`: tests to skip
+//! - `probe.soak=50`: number of soak trials, divided among the backends
+//! - `probe.seed=7`: seed of the soak
+//! - `probe.measure`: runs `measure`
+//! - `probe.shell`: a shell on the console
+//! - `probe.v1=pids,name=x`: the cgroup v1 hierarchies
+//! - `probe.v2`: no v1 hierarchies
+//!
+//! Messages go to the second serial line. Each begins with [`MARK`], which the output of other
+//! programs does not.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -22,11 +28,10 @@ use rustix::{
     system::{RebootCommand, reboot},
 };
 
-/// Begins a line that the host reads.
+/// First word of a message to the host.
 const MARK: &str = "@vm";
 
-/// Hierarchies of v1 beside v2, as machines have them that need both: what the
-/// tests name, and what runc does not start without. Unless others are asked for.
+/// Default v1 hierarchies beside v2: those that the tests use and those that runc needs.
 const V1: &str = "pids,freezer,memory,devices,cpu,name=systemd";
 
 const BACKENDS: [&str; 3] = ["bpf", "pidfd", "poll"];
@@ -37,24 +42,21 @@ const MEASURE: &str = "/probe/debug/measure";
 const SOAK: &str = "/probe/debug/soak";
 
 fn main() -> Result<()> {
-    ensure!(
-        getpid().is_init(),
-        "this turns the machine off when it is done"
-    );
+    ensure!(getpid().is_init(), "this program powers the machine off");
     let mut guest = Guest { line: None };
     if let Err(error) = guest.run() {
         guest.say(&format!("error {error:#}"));
     }
     guest.say("end");
     rustix::fs::sync();
-    // Without ACPI there is no off, and QEMU takes a restart for it.
-    let _no_off = reboot(RebootCommand::PowerOff);
-    reboot(RebootCommand::Restart).context("turn the machine off")
+    // Power-off needs ACPI. Without it QEMU ends at a restart.
+    let _no_acpi = reboot(RebootCommand::PowerOff);
+    reboot(RebootCommand::Restart).context("power the machine off")
 }
 
-/// What this program is to the machine.
+/// The machine, as its pid 1 sees it.
 struct Guest {
-    /// To the host, once it can be opened.
+    /// The serial line to the host, once it is open.
     line: Option<File>,
 }
 
@@ -97,24 +99,25 @@ impl Guest {
         Ok(())
     }
 
-    /// On the console if there is no line: nobody reads what cannot be written.
+    /// Writes a message to the host, or to stderr before the line is open. Errors are ignored:
+    /// they could not be reported.
     fn say(&mut self, what: &str) {
         let line = format!("{MARK} {what}\n");
-        let _unsaid = match &mut self.line {
+        let _written = match &mut self.line {
             Some(serial) => serial.write_all(line.as_bytes()),
             None => io::stderr().write_all(line.as_bytes()),
         };
     }
 
-    /// One line that a program says of this kernel; nothing if it cannot.
+    /// Runs a program that prints a JSON line, and sends the line to the host.
     fn json(&mut self, name: &str, command: &mut Command) -> Result<()> {
         let output = command
             .stderr(Stdio::inherit())
             .output()
-            .with_context(|| format!("run what says {name}"))?;
+            .with_context(|| format!("run {name}"))?;
         let report = String::from_utf8_lossy(&output.stdout);
         if report.trim().is_empty() {
-            self.say(&format!("note nothing is {name} here"));
+            self.say(&format!("note {name} printed nothing"));
         } else {
             self.say(&format!("{name} {}", report.trim()));
         }
@@ -147,14 +150,14 @@ impl Guest {
             soak.args(seed.map(|seed| format!("--seed={seed}")));
             if requirements::is_uml() {
                 soak.arg("--no-forks");
-                self.say(&format!("note {name}: nobody forks while he is killed"));
+                self.say(&format!("note {name}: without forks"));
             }
             self.part(&name, &mut soak)?;
         }
         Ok(())
     }
 
-    /// Runs a program to its end; what it says goes to the host.
+    /// Runs a program until it ends. Its output goes to the host.
     fn part(&mut self, name: &str, command: &mut Command) -> Result<()> {
         self.say(&format!("run {name}"));
         let line = self.line.as_ref().context("no line to the host")?;
@@ -172,7 +175,7 @@ impl Guest {
         Ok(())
     }
 
-    /// Until somebody leaves it.
+    /// Runs a shell on the console until it exits.
     fn shell(&mut self) -> Result<()> {
         self.say("shell");
         let console = OpenOptions::new()
@@ -195,8 +198,8 @@ impl Guest {
     }
 }
 
-/// Everything that tests kill and nobody reaps becomes a child of pid 1: its
-/// duty is to reap, as it is elsewhere.
+/// Reaps children until `child` ends, and returns its status. Orphans of the tests become
+/// children of pid 1.
 fn reap_until(child: &Child) -> Result<String> {
     let wanted = Pid::from_child(child);
     loop {
@@ -217,7 +220,7 @@ fn words(status: WaitStatus) -> String {
     }
 }
 
-/// Loopback, which the kernel leaves down. Tests that need it say so.
+/// Brings the loopback interface up. If that fails, the tests that need it fail.
 fn interfaces() {
     let _without = Command::new("ip")
         .args(["link", "set", "lo", "up"])

@@ -1,7 +1,5 @@
-//! What this kernel tells of exits, as one line of JSON: which fields of a
-//! record have a value, and how many exits it did not tell of.
-//!
-//! `cargo xtask vm` writes it into the documentation.
+//! Measures the exit records of this kernel: which fields have a value, and how many exits are
+//! missing. Prints one JSON line, which `cargo xtask vm` writes into the documentation.
 
 use std::{
     collections::BTreeMap,
@@ -17,16 +15,16 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 
-/// Processes that end as soon as they begin, in a row on every CPU.
+/// Number of processes that exit at once, one after the other on every CPU.
 const STORM: u32 = 2000;
 
-/// Processes whose threads end together.
+/// Number of processes with threads that end together.
 const CROWDS: u32 = 100;
 
 const THREADS: u32 = 9;
 
 fn main() -> Result<()> {
-    let programs = env::current_exe().context("where this is")?;
+    let programs = env::current_exe().context("find this program")?;
     let programs = programs.parent().context("a directory")?;
     let file = NamedTempFile::new().context("a file")?;
     let trace = start(programs, file.path())?;
@@ -41,11 +39,11 @@ fn main() -> Result<()> {
     for _ in 0..CROWDS {
         run("victim", &crowd)?;
     }
-    // Who killed it is told of somebody who was killed.
+    // Only a killed process has `killed_by`.
     run("victim", &["signal", "9"].map(str::to_owned))?;
     finish(trace)?;
-    let told = BufReader::new(File::open(file.path()).context("what was told")?);
-    let lines: Vec<Value> = told
+    let output = BufReader::new(File::open(file.path()).context("open the output")?);
+    let lines: Vec<Value> = output
         .lines()
         .map(|line| Ok(serde_json::from_str(&line?)?))
         .collect::<Result<_>>()?;
@@ -53,7 +51,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// A trace of everything that has begun.
+/// Starts a trace of all processes.
 fn start(programs: &Path, to: &Path) -> Result<Child> {
     let mut probe: PathBuf = programs.into();
     probe.pop();
@@ -64,16 +62,16 @@ fn start(programs: &Path, to: &Path) -> Result<Child> {
         .spawn()
         .context("run probe")?;
     let stderr = trace.stderr.as_mut().context("a pipe")?;
-    let mut said = String::new();
-    // Nothing is read beyond the line: the child has said no more.
-    BufReader::new(stderr).read_line(&mut said)?;
-    ensure!(said.starts_with("tracing:"), "no trace: {}", said.trim());
+    let mut line = String::new();
+    // The reader buffers no second line: the child has printed only one.
+    BufReader::new(stderr).read_line(&mut line)?;
+    ensure!(line.starts_with("tracing:"), "no trace: {}", line.trim());
     Ok(trace)
 }
 
 fn finish(mut trace: Child) -> Result<()> {
     kill_process(Pid::from_child(&trace), Signal::INT).context("end the trace")?;
-    let status = trace.wait().context("the end of the trace")?;
+    let status = trace.wait().context("wait for the trace")?;
     ensure!(status.success(), "the trace ended with {status}");
     Ok(())
 }
@@ -86,7 +84,7 @@ fn measured(lines: &[Value]) -> Value {
     };
     let mut fields: BTreeMap<&str, bool> = BTreeMap::new();
     for exit in of_type("exit").filter_map(Value::as_object) {
-        // No container runs here, whatever the kernel.
+        // The virtual machine has no container.
         for (name, value) in exit.iter().filter(|(name, _)| *name != "container") {
             *fields.entry(name).or_default() |= !value.is_null();
         }

@@ -1,13 +1,13 @@
-//! Runs a command and holds it when it enters a system call for the first time:
-//! `hold unlinkat probe kill …`, or with a number when it enters or leaves a call
-//! for the so many-th time. It says `{"pid": N}` on stdout then, and lets
-//! the command go on at the next line of stdin. What comes to it meanwhile, it
-//! sees in the middle of what it was about to do. Ends as the command does.
+//! Runs a command and stops it when it enters a system call for the first time:
+//! `stop_at_syscall unlinkat probe kill …`. With a number instead of a call, it stops the
+//! command when its main thread has entered or left calls this many times. It prints
+//! `{"pid": N}` then, and resumes the command at the next line of stdin. It ends as the command
+//! does.
 //!
 //! # Safety
 //!
-//! Each `ptrace` request here takes numbers only. Between `fork` and `exec` there
-//! is one such call, and the filter, which is made before.
+//! Each `ptrace` request takes numbers only. Between `fork` and `exec` the child makes one such
+//! request and installs the filter, which the parent has compiled.
 #![expect(unsafe_code, reason = "ptrace, see the module's Safety section")]
 
 use std::{
@@ -27,7 +27,7 @@ use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch, apply_fi
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let [call, program, rest @ ..] = args.as_slice() else {
-        panic!("usage: hold CALL PROGRAM [ARG]...");
+        panic!("usage: stop_at_syscall CALL|NUMBER PROGRAM [ARG]...");
     };
     let stop = call.parse().map_or(Stop::Filter, Stop::Nth);
     let filter = (stop == Stop::Filter).then(|| filter(call));
@@ -36,7 +36,7 @@ fn main() -> ExitCode {
     // SAFETY: see above.
     let child = unsafe {
         command.pre_exec(move || {
-            // Nobody is stopped before a tracer is there: that is the `exec`.
+            // The first stop of the tracee is the `exec`.
             request(libc::PTRACE_TRACEME, 0, 0)?;
             let filter = filter.as_ref().map_or(Ok(()), |it| apply_filter(it));
             filter.map_err(io::Error::other)
@@ -47,23 +47,23 @@ fn main() -> ExitCode {
     end_like(trace(Pid::from_child(&child), stop))
 }
 
-/// Where it is held.
+/// Where the command is stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stop {
-    /// Where the filter says so.
+    /// At the call that the seccomp filter traces.
     Filter,
-    /// At a number of stops of whatever calls.
+    /// At this number of entries and exits of any calls.
     Nth(u32),
 }
 
-/// From the `exec` to the end.
+/// Traces the command from its `exec` to its end.
 fn trace(pid: Pid, mut stop: Stop) -> WaitStatus {
     let mut known = BTreeSet::new();
-    let mut was_held = false;
+    let mut was_stopped = false;
     loop {
         let (tid, status) = wait(WaitOptions::empty())
             .expect("our child")
-            .expect("it was waited for");
+            .expect("a blocking wait");
         let Some(mut signal) = status.stopping_signal() else {
             if tid == pid {
                 return status;
@@ -71,14 +71,14 @@ fn trace(pid: Pid, mut stop: Stop) -> WaitStatus {
             continue;
         };
         if known.insert(number(tid)) {
-            // The `exec`, or the stop with which a thread begins.
+            // The `exec`, or the first stop of a new thread.
             signal = libc::SIGTRAP;
             if tid == pid {
                 arm(pid, stop);
             }
-        } else if !was_held && is_it(&mut stop, status.as_raw()) {
-            was_held = true;
-            hold(pid);
+        } else if !was_stopped && is_reached(&mut stop, status.as_raw()) {
+            was_stopped = true;
+            wait_for_line(pid);
         }
         let signal = if signal & !CALL == libc::SIGTRAP {
             0
@@ -86,29 +86,29 @@ fn trace(pid: Pid, mut stop: Stop) -> WaitStatus {
             signal
         };
         let go = match stop {
-            Stop::Nth(_) if !was_held => libc::PTRACE_SYSCALL,
+            Stop::Nth(_) if !was_stopped => libc::PTRACE_SYSCALL,
             _ => libc::PTRACE_CONT,
         };
-        // SIGKILL leaves nobody to go on.
+        // It fails if the tracee has been killed.
         let _killed = request(go, number(tid), signal);
     }
 }
 
-/// Tells the stop of a call from a signal.
+/// Distinguishes a stop at a call from a signal.
 const CALL: c_int = 0x80;
 
-/// All its threads, if a filter is to stop them: they inherit it, and without a
-/// tracer the call would fail. Calls are counted of the main thread alone.
+/// Sets the options of the tracee. With a filter all threads are traced: they inherit the
+/// filter, and without a tracer the call would fail. Calls are counted in the main thread only.
 fn arm(pid: Pid, stop: Stop) {
     let mut options =
         libc::PTRACE_O_TRACESECCOMP | libc::PTRACE_O_TRACESYSGOOD | libc::PTRACE_O_EXITKILL;
     if stop == Stop::Filter {
         options |= libc::PTRACE_O_TRACECLONE;
     }
-    request(libc::PTRACE_SETOPTIONS, number(pid), options).expect("it is stopped");
+    request(libc::PTRACE_SETOPTIONS, number(pid), options).expect("the tracee is stopped");
 }
 
-fn is_it(stop: &mut Stop, status: c_int) -> bool {
+fn is_reached(stop: &mut Stop, status: c_int) -> bool {
     match stop {
         Stop::Filter => status >> 16 == libc::PTRACE_EVENT_SECCOMP,
         Stop::Nth(left) if status >> 8 == libc::SIGTRAP | CALL => {
@@ -119,12 +119,12 @@ fn is_it(stop: &mut Stop, status: c_int) -> bool {
     }
 }
 
-/// Until somebody says so, or is no more.
-fn hold(pid: Pid) {
+/// Returns at the next line of stdin. Kills the command at its end.
+fn wait_for_line(pid: Pid) {
     println(&format!("{{\"pid\": {}}}", number(pid)));
     let mut line = String::new();
     if !matches!(io::stdin().read_line(&mut line), Ok(1..)) {
-        // It may be dead already.
+        // It fails if the command has been killed.
         let _killed = kill_process(pid, Signal::KILL);
     }
 }
@@ -133,7 +133,7 @@ fn println(line: &str) {
     writeln!(io::stdout(), "{line}").expect("the harness reads");
 }
 
-/// A core of ours would tell nothing.
+/// Ends this process as the command ended, but without a core dump.
 fn end_like(status: WaitStatus) -> ExitCode {
     if let Some(signal) = status.terminating_signal() {
         let none = Rlimit {
@@ -142,10 +142,10 @@ fn end_like(status: WaitStatus) -> ExitCode {
         };
         setrlimit(Resource::Core, none).expect("less is always allowed");
         let signal = Signal::from_named_raw(signal).expect("a signal with a name");
-        kill_process(getpid(), signal).expect("ourselves");
+        kill_process(getpid(), signal).expect("our own process");
     }
     let code = status.exit_status().and_then(|it| u8::try_from(it).ok());
-    ExitCode::from(code.expect("it ended in one of the two ways"))
+    ExitCode::from(code.expect("an exit code or a signal"))
 }
 
 fn number(pid: Pid) -> c_int {
@@ -162,7 +162,7 @@ fn request(request: libc::c_uint, pid: c_int, data: c_int) -> io::Result<()> {
     }
 }
 
-/// What it stops at.
+/// A filter that traces one call.
 fn filter(call: &str) -> BpfProgram {
     let call = match call {
         "pidfd_open" => libc::SYS_pidfd_open,

@@ -1,11 +1,10 @@
-//! Processes that end as soon as they begin, as many and as fast as all CPUs
-//! can: `storm 100000` prints how many it made.
+//! Makes processes that exit at once, as fast as all CPUs can: `storm 100000` makes 100,000 and
+//! prints this number.
 //!
 //! # Safety
 //!
-//! A child shares our memory (`CLONE_VM`), runs on a stack of its own and only
-//! calls `_exit`, while the thread that made it sleeps (`CLONE_VFORK`). Nothing
-//! else is faster, so nothing else fills a ring buffer as well.
+//! A child shares our memory (`CLONE_VM`), runs on its own stack and only calls `_exit`, while
+//! the parent thread sleeps (`CLONE_VFORK`). This is the fastest way to fill a ring buffer.
 #![expect(unsafe_code, reason = "libc, see the module's Safety section")]
 
 use std::{
@@ -35,17 +34,17 @@ fn main() {
     for thread in threads {
         thread.join().expect("a worker that made its share");
     }
-    alone();
+    wait_for_threads();
     #[expect(clippy::print_stdout, reason = "the harness reads it")]
     {
         println!("{{\"made\":{total}}}");
     }
 }
 
-/// A worker that was joined may still be about to tell of its exit. Before Linux 6.16
-/// it would seem to be the last one too if we ended meanwhile, and the harness counts
-/// what is told and what is lost.
-fn alone() {
+/// Waits until the worker threads have exited. A joined thread may still run its exit
+/// tracepoint. If the process ended meanwhile, both tasks would look like the last one before
+/// Linux 6.16, and the harness counts the records.
+fn wait_for_threads() {
     let tasks = || fs::read_dir("/proc/self/task").expect("proc").count();
     while tasks() > 1 {
         thread::yield_now();

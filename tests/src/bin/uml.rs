@@ -1,9 +1,8 @@
-//! Pid 1 of a virtual machine in which User Mode Linux runs (`cargo xtask vm`):
-//! starts it with the words of the kernel's command line that are for its own
-//! pid 1, and turns the machine off when it has ended.
+//! Pid 1 of a virtual machine that runs User Mode Linux (`cargo xtask vm`): starts UML with the
+//! `probe.` parameters of the kernel's command line, and powers the machine off when UML ends.
 //!
-//! What UML says as a kernel goes to the first serial line, what its pid 1 says to
-//! the second one: as it is with a kernel that the machine itself boots.
+//! The kernel messages of UML go to the first serial line and the output of its pid 1 to the
+//! second, as with a kernel that the machine boots itself.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -18,23 +17,20 @@ use rustix::{
     system::{RebootCommand, reboot},
 };
 
-/// Where the archive of this machine has them.
+/// Paths in the initramfs of this machine.
 const UML: &str = "/uml";
 const INITRAMFS: &str = "/initramfs.gz";
 
-/// Of UML, which keeps it in a file of a tmpfs: half of the machine's at most.
+/// Memory of UML, a file in a tmpfs: at most half of the machine's memory.
 const MEMORY: &str = "1G";
 
 fn main() -> Result<()> {
-    ensure!(
-        getpid().is_init(),
-        "this turns the machine off when it is done"
-    );
+    ensure!(getpid().is_init(), "this program powers the machine off");
     if let Err(error) = run() {
-        let _unsaid = writeln!(io::stderr(), "error {error:#}");
+        let _written = writeln!(io::stderr(), "error {error:#}");
     }
-    // QEMU takes a restart for the end.
-    reboot(RebootCommand::Restart).context("turn the machine off")
+    // QEMU ends at a restart.
+    reboot(RebootCommand::Restart).context("power the machine off")
 }
 
 fn run() -> Result<()> {

@@ -1,6 +1,6 @@
-//! A program that waits for cgroups through the library: `waits DIR...` arms a
-//! wait for each and prints what that cost it, then the index of each as it
-//! becomes empty, with what the kernel says of it at that moment.
+//! Waits for cgroups through the library: `waits DIR...` arms a wait for each and prints their
+//! cost, then the index of each cgroup that becomes empty, with the content of its
+//! `cgroup.events` at that moment.
 #![expect(clippy::print_stdout, reason = "the harness reads it")]
 
 use std::{fs, io, os::unix::fs::MetadataExt, path::Path};
@@ -18,7 +18,11 @@ use tokio::task::{JoinSet, yield_now};
 
 fn main() {
     let mut directories: Vec<String> = std::env::args().skip(1).collect();
-    assert_eq!(directories.remove(0), "held", "as the harness starts it");
+    assert_eq!(
+        directories.remove(0),
+        "held",
+        "the first argument of the harness"
+    );
     let mut line = String::new();
     io::stdin()
         .read_line(&mut line)
@@ -31,7 +35,7 @@ fn main() {
         .block_on(wait_for_all(&directories));
 }
 
-/// With the best that can be had here.
+/// A hub with the best backend of this machine.
 async fn hub() -> Hub {
     if !requirements::has_bpf() {
         return Hub::start(Backend::Pidfd);
@@ -45,7 +49,7 @@ async fn hub() -> Hub {
 
 async fn wait_for_all(directories: &[String]) {
     let hub = hub().await;
-    // What is made once, for the first wait, is not what a wait costs.
+    // The first wait allocates what all waits share, which is not counted.
     drop(arm(&hub, directories.first().expect("a directory")));
     yield_now().await;
 
@@ -56,11 +60,11 @@ async fn wait_for_all(directories: &[String]) {
         let directory = directory.clone();
         waits.spawn(async move {
             let met = wait.met().await.expect("the state can be read");
-            assert!(met.exact, "v2 always tells");
+            assert!(met.exact, "a v2 verdict is exact");
             (index, events(&directory))
         });
     }
-    // Each follows what it watches, and waits.
+    // The tasks of the waits run until they block.
     for _ in 0..3 {
         yield_now().await;
     }
@@ -84,7 +88,7 @@ async fn wait_for_all(directories: &[String]) {
 
 fn arm(hub: &Hub, directory: &str) -> Wait {
     let target = Target::cgroup(Path::new(directory)).expect("the harness made it");
-    hub.arm(target, Until::Empty).expect("it is there")
+    hub.arm(target, Until::Empty).expect("the cgroup exists")
 }
 
 fn events(directory: &str) -> String {
@@ -92,14 +96,14 @@ fn events(directory: &str) -> String {
 }
 
 fn descriptors() -> u64 {
-    // Linux 6.2; before that the directory has to be counted.
+    // The size is the number since Linux 6.2; before it is 0.
     match fs::metadata("/proc/self/fd").expect("/proc is mounted") {
         counted if counted.size() > 0 => counted.size(),
         _ => fs::read_dir("/proc/self/fd").expect("ours").count() as u64,
     }
 }
 
-/// What is really used of heap and stacks: pages, so a little too much.
+/// Resident anonymous memory: heap and stacks, in whole pages.
 fn anonymous_bytes() -> u64 {
     let status = fs::read_to_string("/proc/self/status").expect("ours");
     let line = status.lines().find_map(|it| it.strip_prefix("RssAnon:"));

@@ -1,5 +1,4 @@
-//! What happens to a trial while somebody waits: the death, and what comes of
-//! it.
+//! Actions during a wait: the kill, and what follows.
 
 use std::{
     sync::{Mutex, MutexGuard, OnceLock, PoisonError},
@@ -15,17 +14,17 @@ use crate::{
     spawner::{Members, Spawner},
 };
 
-/// Members that move out.
+/// Number of members that move to another cgroup.
 const MIGRANTS: usize = 3;
 
-/// See the module.
+/// Executes the plan of a trial.
 pub(crate) struct Actor<'a> {
     pub(crate) plan: &'a Plan,
     pub(crate) cgroups: &'a Cgroups,
     pub(crate) members: &'a Members,
     pub(crate) spawner: Mutex<&'a mut Spawner>,
     pub(crate) patience: Duration,
-    /// When it began.
+    /// The moment of the first action.
     pub(crate) killed_at: OnceLock<Instant>,
 }
 
@@ -34,7 +33,7 @@ impl<'a> Actor<'a> {
         self.spawner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// All that is done to the members.
+    /// Kills the members as the plan says.
     pub(crate) fn kill(&self) -> Result<()> {
         pause(self.plan.delay);
         if self.plan.reaping == Reaping::AtOnce {
@@ -61,13 +60,13 @@ impl<'a> Actor<'a> {
         }
     }
 
-    /// What others do then.
+    /// Executes the actions after the kill.
     pub(crate) fn follow_up(&self) -> Result<()> {
         if self.plan.shape == Shape::Removed {
             self.remove()?;
         }
-        let strikes = self.plan.death != Death::Leave;
-        self.cgroups.wait_until_empty(strikes, self.patience)?;
+        let kills = self.plan.death != Death::Leave;
+        self.cgroups.wait_until_empty(kills, self.patience)?;
         if self.plan.shape == Shape::Migration {
             pause(self.plan.delay);
             self.cgroups.kill_moved();
@@ -89,7 +88,7 @@ impl<'a> Actor<'a> {
         Ok(())
     }
 
-    /// As soon as the kernel lets us.
+    /// Removes the cgroups as soon as the kernel allows it.
     fn remove(&self) -> Result<()> {
         let begun = Instant::now();
         while let Err(error) = self.cgroups.remove() {

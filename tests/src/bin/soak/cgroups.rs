@@ -1,5 +1,4 @@
-//! The cgroups of one trial: read and written without anything of what is
-//! under test.
+//! The cgroups of one trial. This file uses no code of the library under test.
 
 use std::{
     fs, io,
@@ -13,14 +12,14 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::plan::{Hierarchy, Plan};
 
-/// Between two looks at something that tells nobody.
-const LOOK_EVERY: Duration = Duration::from_micros(200);
+/// Interval for polling a state that has no notification.
+const POLL_INTERVAL: Duration = Duration::from_micros(200);
 
-/// Directories of this run, below which each trial makes its own.
+/// The directories of this run, which contain those of the trials.
 #[derive(Debug)]
 pub(crate) struct Mounts {
     v2: PathBuf,
-    /// Where there is none its trials run in v2.
+    /// Without v1, all trials run in v2.
     v1: Option<PathBuf>,
 }
 
@@ -44,21 +43,22 @@ impl Mounts {
         })
     }
 
-    /// Whether nothing is left in it.
+    /// Removes the directories; returns false if one is not empty.
     pub(crate) fn remove(&self) -> bool {
         let v1 = self.v1.as_ref();
         fs::remove_dir(&self.v2).is_ok() & v1.is_none_or(|v1| fs::remove_dir(v1).is_ok())
     }
 }
 
-/// What a run that was interrupted has left.
+/// Removes the directories of interrupted runs.
 fn sweep(mount: &Path) {
     for path in children(mount) {
         let name = path.file_name().and_then(|name| name.to_str());
         let pid = name.and_then(|name| name.strip_prefix("probe-soak-"));
         if pid.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
             listed(&path, "cgroup.procs").into_iter().for_each(kill);
-            let _its_last_are_dying = remove(&path);
+            // It fails while the last processes are exiting.
+            let _removed = remove(&path);
         }
     }
 }
@@ -74,12 +74,12 @@ fn find(mountinfo: &str, is_it: impl Fn(&str, &str) -> bool) -> Option<PathBuf> 
     })
 }
 
-/// See the module.
+/// The cgroups of one trial.
 #[derive(Debug)]
 pub(crate) struct Cgroups {
-    /// Of the trial.
+    /// Number of the trial.
     pub(crate) index: u64,
-    /// One a hierarchy, v2 first.
+    /// The top cgroup in each hierarchy, v2 first.
     pub(crate) tops: Vec<PathBuf>,
     refuges: Vec<PathBuf>,
     depth: usize,
@@ -106,19 +106,19 @@ impl Cgroups {
         Ok(cgroups)
     }
 
-    /// From the top down; for each its directories, one a hierarchy.
+    /// The cgroups from the top down; for each its directory in every hierarchy.
     pub(crate) fn places(&self) -> Vec<Vec<PathBuf>> {
         let below = |top: &PathBuf, depth| (0..depth).fold(top.clone(), |it, _| it.join("sub"));
         let place = |depth| self.tops.iter().map(|top| below(top, depth)).collect();
         (0..self.depth).map(place).collect()
     }
 
-    /// By the kernel's own word, not by who is listed.
+    /// Whether the kernel reports that no task is left: `populated` in v2.
     pub(crate) fn is_empty(&self) -> bool {
         self.tops.iter().all(|top| is_empty(top))
     }
 
-    /// Thread groups that are listed anywhere.
+    /// All listed thread groups.
     pub(crate) fn listed(&self) -> Vec<u32> {
         self.tops
             .iter()
@@ -126,7 +126,7 @@ impl Cgroups {
             .collect()
     }
 
-    /// One SIGKILL for each; on v2 all at once, if asked for.
+    /// Sends one SIGKILL to each process; on v2 by `cgroup.kill` if `together`.
     pub(crate) fn kill_all(&self, together: bool) {
         let killed = together
             && self
@@ -138,23 +138,24 @@ impl Cgroups {
         }
     }
 
-    /// Until nobody is left: no list is so new that no fork outran it, and
-    /// `cgroup.kill` spares whose leader has exited (Linux 6.18).
-    pub(crate) fn wait_until_empty(&self, strikes: bool, patience: Duration) -> Result<()> {
+    /// Waits until the cgroups are empty. With `kills` it kills repeatedly, because a process
+    /// may fork after the list was read, and because `cgroup.kill` spares a process with an
+    /// exited leader (Linux 6.18).
+    pub(crate) fn wait_until_empty(&self, kills: bool, patience: Duration) -> Result<()> {
         let begun = Instant::now();
         while !self.is_empty() {
             if begun.elapsed() > patience {
                 bail!("{:?} does not become empty", self.tops);
             }
-            thread::park_timeout(LOOK_EVERY);
-            if strikes {
+            thread::park_timeout(POLL_INTERVAL);
+            if kills {
                 self.kill_all(false);
             }
         }
         Ok(())
     }
 
-    /// Until the kernel says that it is.
+    /// Freezes the v2 cgroup and waits until it is frozen.
     pub(crate) fn freeze(&self, patience: Duration) -> Result<()> {
         let begun = Instant::now();
         fs::write(self.tops[0].join("cgroup.freeze"), "1").context("freeze")?;
@@ -165,7 +166,7 @@ impl Cgroups {
             if begun.elapsed() > patience {
                 bail!("{:?} does not freeze", self.tops);
             }
-            thread::park_timeout(LOOK_EVERY / 4);
+            thread::park_timeout(POLL_INTERVAL / 4);
         }
         Ok(())
     }
@@ -177,10 +178,11 @@ impl Cgroups {
         }
     }
 
-    /// Out of it, and alive. A process that is dead already cannot.
+    /// Moves a process to another cgroup.
     pub(crate) fn move_out(&self, pid: u32) {
         for refuge in &self.refuges {
-            let _dead = fs::write(refuge.join("cgroup.procs"), pid.to_string());
+            // It fails if the process has exited.
+            let _moved = fs::write(refuge.join("cgroup.procs"), pid.to_string());
         }
     }
 
@@ -190,17 +192,18 @@ impl Cgroups {
         }
     }
 
-    /// A cgroup below the last, with a member.
+    /// Makes a cgroup below the last one and moves a process there.
     pub(crate) fn grow(&self, pid: u32) -> Result<()> {
         for place in self.places().last().into_iter().flatten() {
             let path = place.join("grown");
             fs::create_dir(&path).with_context(|| format!("make {}", path.display()))?;
-            let _dead = fs::write(path.join("cgroup.procs"), pid.to_string());
+            // It fails if the process has exited.
+            let _moved = fs::write(path.join("cgroup.procs"), pid.to_string());
         }
         Ok(())
     }
 
-    /// All below, then itself.
+    /// Removes the cgroups, children first.
     pub(crate) fn remove(&self) -> io::Result<()> {
         self.tops.iter().try_for_each(|top| remove(top))
     }
@@ -209,7 +212,7 @@ impl Cgroups {
         self.tops.iter().all(|top| !top.exists())
     }
 
-    /// What a trial leaves, whatever became of it.
+    /// Removes all cgroups after a trial, and kills what is left in them.
     pub(crate) fn clear(&self, patience: Duration) -> Result<()> {
         let begun = Instant::now();
         self.wait_until_empty(true, patience)?;
@@ -224,7 +227,7 @@ impl Cgroups {
             }
             self.kill_moved();
             self.kill_all(false);
-            thread::park_timeout(LOOK_EVERY);
+            thread::park_timeout(POLL_INTERVAL);
         }
         Ok(())
     }
@@ -234,7 +237,7 @@ pub(crate) fn events(cgroup: &Path) -> io::Result<String> {
     fs::read_to_string(cgroup.join("cgroup.events"))
 }
 
-/// ENOENT by name, ENODEV in an open file.
+/// Whether the cgroup was removed: ENOENT by path, ENODEV in an open file.
 pub(crate) fn is_gone(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENODEV))
 }
@@ -275,6 +278,6 @@ fn remove(cgroup: &Path) -> io::Result<()> {
 
 pub(crate) fn kill(pid: u32) {
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
-    // It may have died since it was listed.
+    // The process may have died since it was listed.
     let _gone = pid.map(|pid| kill_process(pid, Signal::KILL));
 }

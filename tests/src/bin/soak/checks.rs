@@ -1,4 +1,4 @@
-//! Asks the kernel, at once, whether a verdict is true.
+//! Checks of a verdict against the kernel's state.
 
 use std::{
     fs,
@@ -18,7 +18,7 @@ use crate::{
     spawner::Members,
 };
 
-/// What contradicts a verdict; empty if it is right. `exact`: it is certain of
+/// Facts that contradict a verdict; empty if it is right. With `exact`, the verdict covers
 /// processes too.
 pub(crate) fn contradictions(
     plan: &Plan,
@@ -27,7 +27,7 @@ pub(crate) fn contradictions(
     exact: bool,
 ) -> Vec<String> {
     let mut found = Vec::new();
-    // Each question is asked first now and then: the first one comes soonest.
+    // The first check is drawn, because the state right after the verdict matters most.
     let rest = Check::ALL.into_iter().filter(|&it| it != plan.first);
     for question in [plan.first].into_iter().chain(rest) {
         let on_cgroup = plan.shape != Shape::Process;
@@ -45,7 +45,7 @@ pub(crate) fn contradictions(
 
 fn populated(plan: &Plan, cgroups: &Cgroups, found: &mut Vec<String>) {
     if plan.until == Until::Removed && !cgroups.is_removed() {
-        found.push(format!("{:?} is there", cgroups.tops));
+        found.push(format!("{:?} exists", cgroups.tops));
     }
     for top in &cgroups.tops {
         if let Ok(events) = cgroups::events(top)
@@ -119,7 +119,7 @@ fn has_exited(pid: u32) -> bool {
     let fields = stat.rsplit_once(") ").map_or("", |(_, fields)| fields);
     let mut fields = fields.split(' ');
     let is_dead = matches!(fields.next(), Some("Z" | "X"));
-    // The state is the leader's, who may go before the others.
+    // The state is that of the leader, which may exit before other tasks.
     is_dead
         && fields
             .nth(16)
@@ -139,7 +139,7 @@ fn stat(pid: u32) -> String {
     )
 }
 
-/// What the kernel knows about a trial that went wrong.
+/// The kernel's state of a trial, for the report of a failure.
 pub(crate) fn state(cgroups: &Cgroups, members: &Members) -> Vec<String> {
     let mut lines = Vec::new();
     for top in cgroups.places().iter().flatten() {

@@ -1,5 +1,4 @@
-//! Ways of waiting that are known to be wrong: the soak's own test. A soak that
-//! does not catch them would catch nothing.
+//! Ways of waiting that are known to be wrong. They test the soak, which must detect them.
 
 use std::{
     collections::HashSet,
@@ -24,21 +23,21 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::{cgroups::Cgroups, spawner::Members};
 
-/// Which one.
+/// A faulty way to wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum FaultyWait {
-    /// Over when the last process begins to exit.
+    /// Ends at the exit record of the last process, when it is still in its cgroup.
     Exit,
-    /// Over when no process is listed.
+    /// Ends when `cgroup.procs` is empty.
     Procs,
-    /// Over when `cgroup.events` says so, with no timer beside it.
+    /// Ends at `populated 0` after a notification of `cgroup.events`, without a timer.
     Poll,
 }
 
-/// What it needs.
+/// A faulty way to wait, and the BPF programs that it needs.
 pub(crate) struct FaultyWaiter {
     kind: FaultyWait,
-    /// The programs run as long as this lives.
+    /// The programs are attached as long as this lives.
     exits: Option<Mutex<(Attached, Stream)>>,
 }
 
@@ -60,7 +59,7 @@ impl FaultyWaiter {
         Ok(Self { kind, exits })
     }
 
-    /// Whether it was told in time.
+    /// Waits; returns false at the timeout.
     pub(crate) fn wait(
         &self,
         cgroups: &Cgroups,
@@ -122,8 +121,8 @@ fn wait_by_events(cgroups: &Cgroups, patience: Duration) -> Result<bool> {
         let timeout = Timespec::try_from(patience).context("seconds")?;
         let mut fds = [PollFd::new(&events, PollFlags::PRI)];
         poll(&mut fds, Some(&timeout)).context("poll")?;
-        // The kernel looks once more when the time is up, and finds it removed:
-        // without a timeout it would never have looked.
+        // At the timeout the poll checks the file again, so it would see a removed cgroup.
+        // Without the timeout it would wait forever.
         if begun.elapsed() >= patience {
             return Ok(false);
         }

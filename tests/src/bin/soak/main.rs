@@ -1,13 +1,11 @@
-//! Random trials of the wait, each judged by the kernel at once:
-//! `soak --backend bpf --trials 500 --seed 7`.
+//! Random trials of the wait: `soak --backend bpf --trials 500 --seed 7`.
 //!
-//! A trial makes cgroups with processes in them (`nursery.rs`, `ground.rs`),
-//! waits through the library as a runtime would, kills them while all kinds of
-//! things happen (`hand.rs`), and asks the kernel in the moment of the verdict
-//! whether it is true (`judge.rs`). What it is like is drawn from the seed and
-//! its number (`plan.rs`).
+//! A trial makes cgroups with processes (`spawner.rs`, `cgroups.rs`), waits through the library
+//! as a runtime would, kills the processes in one of many ways (`actor.rs`), and checks the
+//! kernel's state at the moment of the verdict (`checks.rs`). The seed and the number of the
+//! trial determine its plan (`plan.rs`).
 //!
-//! Exit code 1: a verdict was wrong, a wait hangs, or a trial failed.
+//! Exit code 1: a verdict was wrong, a wait hung, or a trial failed.
 
 mod actor;
 mod cgroups;
@@ -49,35 +47,35 @@ use crate::{
 /// Random trials of the wait
 #[derive(Debug, Parser)]
 struct Args {
-    /// How many
+    /// Number of trials
     #[arg(long, default_value_t = 500)]
     trials: u64,
-    /// Of the first trial and all others
+    /// Seed of all trials
     #[arg(long)]
     seed: Option<u64>,
-    /// The best that may be used
+    /// Best backend that may be used
     #[arg(long, value_enum, default_value_t = Backend::Bpf)]
     backend: Backend,
-    /// This trial alone
+    /// Runs only the trial with this number
     #[arg(long, value_name = "INDEX")]
     only: Option<u64>,
-    /// Trials at a time
+    /// Number of simultaneous trials
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=100))]
     jobs: u8,
-    /// Seconds after which a wait hangs
+    /// Seconds after which a wait counts as hung
     #[arg(long, default_value_t = 20)]
     patience: u64,
-    /// Tell of verdicts that came later than this after the kill
+    /// Prints trials with a longer time from the kill to the verdict
     #[arg(long, value_name = "MILLISECONDS")]
     slow: Option<u64>,
-    /// At most 20 processes, 8 threads of each and 16 MiB
+    /// Limits trials to 20 processes, 8 threads per process and 16 MiB
     #[arg(long)]
     small: bool,
 
-    /// Nobody forks while he is killed: User Mode Linux does not survive that
+    /// No process forks while it is killed: User Mode Linux 6.12 panics then
     #[arg(long)]
     no_forks: bool,
-    /// Wait in a way that is known to be wrong: the soak's own test
+    /// Waits in a way that is known to be wrong: a test of the soak itself
     #[arg(long, value_enum)]
     faulty_wait: Option<FaultyWait>,
 }
@@ -110,7 +108,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Whether all is well.
+/// Runs the trials; returns whether every verdict was right.
 fn run(args: &Args) -> Result<bool> {
     let seed = args.seed.unwrap_or_else(|| fastrand::u64(..1_000_000));
     let backend = model::Backend::from(args.backend).as_str();
@@ -123,7 +121,7 @@ fn run(args: &Args) -> Result<bool> {
     let mut table = Table::default();
     let mut reporter = Reporter::new(args.slow.map(Duration::from_millis));
     let trials = args.only.map_or(0..args.trials, |only| only..only + 1);
-    // Exits of others would be taken for those of the trial.
+    // A faulty wait would take the exits of another trial for its own.
     let jobs = if args.faulty_wait.is_some() {
         1
     } else {
@@ -131,7 +129,7 @@ fn run(args: &Args) -> Result<bool> {
     };
     let finished = Workers::start(&soak, jobs, trials).collect(|trial| {
         table.add(&trial);
-        reporter.tell(&soak, &trial);
+        reporter.report(&soak, &trial);
         report::progress(table.trials());
     });
     let took = begun.elapsed();
@@ -146,7 +144,7 @@ fn run(args: &Args) -> Result<bool> {
         return Ok(false);
     }
     if !soak.mounts.remove() {
-        bail!("something is left in {:?}", soak.mounts);
+        bail!("cannot remove {:?}", soak.mounts);
     }
     Ok(table.is_clean())
 }
@@ -156,9 +154,9 @@ fn prepare(args: &Args, seed: u64) -> Result<Soak> {
         .enable_all()
         .build()
         .context("start a runtime")?;
-    let tier = args.backend.into();
-    let mut hub = Hub::start(tier);
-    if tier == model::Backend::Bpf {
+    let backend = args.backend.into();
+    let mut hub = Hub::start(backend);
+    if backend == model::Backend::Bpf {
         runtime.block_on(async {
             hub.load(load::Plan::decisive());
             hub.bpf().await.context("load BPF")?.context("load BPF")
@@ -169,7 +167,7 @@ fn prepare(args: &Args, seed: u64) -> Result<Soak> {
     thread::spawn(move || drive(&runtime));
     Ok(Soak {
         seed,
-        backend: tier,
+        backend: backend,
         hub,
         runtime: handle,
         mounts,
@@ -180,12 +178,12 @@ fn prepare(args: &Args, seed: u64) -> Result<Soak> {
     })
 }
 
-/// The tasks of the hub run here, the waits on the threads of their trials.
+/// Runs the tasks of the hub. The waits run on the threads of their trials.
 fn drive(runtime: &Runtime) {
     runtime.block_on(std::future::pending::<()>());
 }
 
-/// Nothing is left to do if stderr takes nothing either.
+/// Prints to stderr. Errors are ignored: they could not be reported.
 pub(crate) fn say(what: &str) {
-    let _unsaid = writeln!(io::stderr(), "{what}");
+    let _written = writeln!(io::stderr(), "{what}");
 }

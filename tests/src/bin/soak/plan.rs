@@ -1,35 +1,35 @@
-//! What a trial is: drawn from the seed and its number alone, so that it can be
-//! had again, by itself and with another backend.
+//! The plan of a trial. It depends only on the seed and the number of the trial, so that the
+//! trial can be repeated alone and with another backend.
 
 use std::time::Duration;
 
 use probe_user::model::Until;
 
-/// What happens around the death that is waited for.
+/// The scenario of a trial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Shape {
-    /// Nothing.
+    /// Nothing but the kill.
     Plain,
-    /// Frozen, killed, thawed: `cgroup.events` tells late.
+    /// The cgroup is frozen, killed, and thawed, which delays `cgroup.events`.
     Frozen,
-    /// Empty and populated again just before: likewise.
+    /// The cgroup was empty and populated again just before, which delays `cgroup.events` too.
     Repopulated,
-    /// Somebody else removes it at once: what `cgroup.events` had to tell is
-    /// cancelled.
+    /// Another process removes the cgroup at once, which cancels the notification of
+    /// `cgroup.events`.
     Removed,
-    /// Some members move out and live on.
+    /// Some members move to another cgroup and survive.
     Migration,
-    /// A cgroup is made below it during the wait, and a member moves there.
+    /// A child cgroup is made during the wait, and a member moves there.
     Grown,
-    /// Several wait; one gives up, one comes after the kill.
+    /// Three waits share a target; one is cancelled.
     Shared,
-    /// One process is waited for.
+    /// The target is one process.
     Process,
-    /// A cgroup in each hierarchy and an init process.
+    /// The target is a cgroup in each hierarchy and an init process.
     Container,
 }
 
-/// Where the cgroups are.
+/// The hierarchies of the cgroups.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Hierarchy {
     V1,
@@ -37,7 +37,7 @@ pub(crate) enum Hierarchy {
     Both,
 }
 
-/// What a member does until it dies.
+/// The behaviour of a member until it dies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Behaviour {
     Still,
@@ -57,28 +57,28 @@ impl Behaviour {
     }
 }
 
-/// How members end.
+/// The way in which members end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Death {
-    /// By `cgroup.kill`, where there is one.
+    /// By `cgroup.kill` where it exists.
     Together,
-    /// By a signal to each that is listed.
+    /// By a signal to each listed process.
     OneByOne,
-    /// By themselves.
+    /// They exit by themselves.
     Leave,
 }
 
-/// When the parent reaps.
+/// The time at which the parent reaps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reaping {
     AtOnce,
-    /// This long after all are dead.
+    /// This long after all members have died.
     Late(Duration),
-    /// When the trial is over.
+    /// After the trial.
     Never,
 }
 
-/// What the kernel is asked first after a verdict.
+/// A check of the kernel's state after a verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Check {
     Populated,
@@ -98,37 +98,37 @@ impl Check {
     ];
 }
 
-/// One trial.
+/// The plan of one trial.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     pub(crate) shape: Shape,
     pub(crate) until: Until,
     pub(crate) hierarchy: Hierarchy,
     pub(crate) processes: usize,
-    /// Of each process.
+    /// Number of threads of each process.
     pub(crate) threads: usize,
-    /// Of all together.
+    /// Memory of all processes together.
     pub(crate) mebibytes: usize,
-    /// Cgroups that they are spread over, each below the one before.
+    /// Number of nested cgroups that the processes are spread over.
     pub(crate) depth: usize,
     pub(crate) sockets: usize,
-    /// Whether many hold each socket.
+    /// Whether several processes hold each socket.
     pub(crate) shares_sockets: bool,
     pub(crate) behaviour: Behaviour,
     pub(crate) death: Death,
     pub(crate) reaping: Reaping,
-    /// The wait begins after the kill.
+    /// Whether the wait begins after the kill.
     pub(crate) is_late: bool,
-    /// Processes beside it that only burn CPU.
+    /// Number of busy processes outside the cgroup.
     pub(crate) cpu_hogs: usize,
-    /// From the moment when all is ready to the kill.
+    /// Delay of the kill.
     pub(crate) delay: Duration,
+    /// The first check after the verdict.
     pub(crate) first: Check,
 }
 
 impl Plan {
-    /// The same for a machine that is emulated: what is large there only takes
-    /// long.
+    /// Limits the plan for an emulated machine, where large trials take long.
     pub(crate) fn small(self) -> Self {
         Self {
             processes: self.processes.min(20),
@@ -138,9 +138,9 @@ impl Plan {
         }
     }
 
-    /// The same without anybody who forks while he is killed. User Mode Linux 6.12
-    /// panics then: `dup_mmap` gives up and leaves an `XA_ZERO_ENTRY` among the
-    /// areas, which its `flush_tlb_mm` takes for one.
+    /// Keeps processes from forking while they are killed. User Mode Linux 6.12 panics then: an
+    /// aborted `dup_mmap` leaves an `XA_ZERO_ENTRY`, which `flush_tlb_mm` takes for a memory
+    /// area.
     /// <https://elixir.bootlin.com/linux/v6.12/source/arch/um/kernel/tlb.c#L200>
     pub(crate) fn without_forks(self) -> Self {
         Self {
@@ -152,7 +152,7 @@ impl Plan {
         }
     }
 
-    /// Whether no member outlives the verdict.
+    /// Whether all members are dead at the verdict.
     pub(crate) fn has_no_survivors(&self) -> bool {
         match self.shape {
             Shape::Process => self.processes == 1,

@@ -1,4 +1,4 @@
-//! Draws a trial: how often it is of which kind.
+//! Random plans: the probability of each kind of trial.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use super::plan::{Behaviour, Check, Death, Hierarchy, Plan, Reaping, Shape};
 
 impl Plan {
     pub(crate) fn of(seed: u64, index: u64) -> Self {
-        // Neighbours must have nothing in common.
+        // The factor makes the plans of neighbouring trials independent.
         let mut rng =
             Rng::with_seed(seed ^ index.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let rng = &mut rng;
@@ -67,7 +67,7 @@ fn shape(rng: &mut Rng) -> Shape {
     }
 }
 
-/// Most are small: a large one takes as long as a hundred of them.
+/// Most trials are small: a large one takes as long as a hundred small ones.
 fn processes(rng: &mut Rng, shape: Shape) -> usize {
     if shape == Shape::Process {
         return rng.usize(1..=3);
@@ -112,7 +112,7 @@ fn behaviour(rng: &mut Rng, shape: Shape, processes: usize) -> Behaviour {
     if matches!(shape, Shape::Migration | Shape::Process) || processes > 20 {
         return Behaviour::Still;
     }
-    // Relays may be over before the hand comes to freeze or to add.
+    // Relays may end before the actor freezes or adds a cgroup.
     let may_relay = !matches!(shape, Shape::Frozen | Shape::Grown);
     match rng.u8(..100) {
         80..88 => Behaviour::Forks,

@@ -1,4 +1,4 @@
-//! What is said of single trials while the others run.
+//! Reports of single trials on stderr, while others run.
 
 use std::{
     io::{self, IsTerminal},
@@ -10,33 +10,33 @@ use crate::{
     trial::{Outcome, Soak, Trial},
 };
 
-/// Trials that are told of in full; the rest is counted.
+/// Limit of reported trials; the table counts the rest.
 const MOST: usize = 20;
 
-/// See the module.
+/// Reports failed and slow trials.
 pub(crate) struct Reporter {
-    told: usize,
-    /// Verdicts that came later are told of too.
+    reported: usize,
+    /// Verdicts that take longer are reported too.
     slow: Option<Duration>,
 }
 
 impl Reporter {
     pub(crate) const fn new(slow: Option<Duration>) -> Self {
-        Self { told: 0, slow }
+        Self { reported: 0, slow }
     }
 
-    pub(crate) fn tell(&mut self, soak: &Soak, trial: &Trial) {
+    pub(crate) fn report(&mut self, soak: &Soak, trial: &Trial) {
         let message = trial
             .failure(soak)
             .or_else(|| trial.slowness(soak, self.slow?));
-        if let Some(message) = message.filter(|_| self.told < MOST) {
-            self.told += 1;
+        if let Some(message) = message.filter(|_| self.reported < MOST) {
+            self.reported += 1;
             say(&message);
         }
     }
 }
 
-/// On a terminal, now and then.
+/// Prints the number of trials on a terminal, after every thousand.
 pub(crate) fn progress(trials: usize) {
     if trials.is_multiple_of(1000) && io::stderr().is_terminal() {
         say(&format!("soak: {trials} done"));
@@ -44,18 +44,18 @@ pub(crate) fn progress(trials: usize) {
 }
 
 impl Trial {
-    /// All that is needed to have it again, if it went wrong.
+    /// The report of a wrong, hung or failed trial, with the command that repeats it.
     fn failure(&self, soak: &Soak) -> Option<String> {
         let (what, lines) = match &self.result {
             Err(error) => ("FAILED", vec![format!("{error:#}")]),
             Ok(outcome) if outcome.met.is_none() => ("HUNG", outcome.state.clone()),
             Ok(outcome) if !outcome.contradictions.is_empty() => {
                 let but = outcome.contradictions.iter().map(|it| format!("but {it}"));
-                let said = format!("said {:?} after {:?}", outcome.met, outcome.took);
+                let verdict = format!("verdict {:?} after {:?}", outcome.met, outcome.took);
                 let state = outcome.state.iter().cloned();
                 (
                     "WRONG",
-                    [said].into_iter().chain(but).chain(state).collect(),
+                    [verdict].into_iter().chain(but).chain(state).collect(),
                 )
             }
             Ok(_) => return None,

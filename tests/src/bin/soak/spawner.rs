@@ -1,4 +1,4 @@
-//! The program that makes the members of a trial, and what it is told.
+//! The program `soak_spawner`, which makes the members of a trial.
 
 use std::{
     io::{BufRead, BufReader, Write},
@@ -12,14 +12,14 @@ use serde_json::{Value, json};
 
 use crate::{cgroups::Cgroups, plan::Plan};
 
-/// One at a time for each trial that runs.
+/// A running `soak_spawner`, for one trial at a time.
 pub(crate) struct Spawner {
     child: Child,
     orders: ChildStdin,
     answers: BufReader<ChildStdout>,
 }
 
-/// What lives in a trial.
+/// The processes of a trial, and their sockets.
 #[derive(Debug, Default)]
 pub(crate) struct Members {
     pub(crate) pids: Vec<u32>,
@@ -50,9 +50,8 @@ impl Spawner {
 
     pub(crate) fn spawn(&mut self, plan: &Plan, cgroups: &Cgroups) -> Result<Members> {
         let run = std::process::id();
-        // All of 127/8 is this machine; each run has its own part of it, and
-        // each trial its own port: what the judge has bound may be held for a
-        // moment more by a child on its way to another program.
+        // Each run has its own part of 127/8, and each trial its own port: a child that was
+        // forked while the checks had a socket bound holds it until its `exec`.
         let [_, _, high, low] = run.to_be_bytes();
         let port = u16::try_from(20_000 + cgroups.index % 10_000)?;
         let tcp = |number: usize| {
@@ -85,7 +84,7 @@ impl Spawner {
         Ok(members)
     }
 
-    /// One process that holds nothing.
+    /// Makes one process without sockets.
     pub(crate) fn spawn_one(&mut self, cgroups: &Cgroups) -> Result<()> {
         self.order(&json!({
             "do": "spawn", "places": [cgroups.places()[0]],
@@ -102,10 +101,10 @@ impl Spawner {
         self.order(&json!({ "do": "reap" })).map(drop)
     }
 
-    /// Whether nobody is left of all that ever lived in the trial.
+    /// Whether all members have been reaped.
     pub(crate) fn has_no_children(&mut self) -> Result<bool> {
         let answer = self.order(&json!({ "do": "has_no_children" }))?;
-        answer["has_no_children"].as_bool().context("a yes or no")
+        answer["has_no_children"].as_bool().context("not a boolean")
     }
 
     pub(crate) fn reset(&mut self) -> Result<()> {
@@ -113,16 +112,17 @@ impl Spawner {
     }
 
     fn order(&mut self, order: &Value) -> Result<Value> {
-        writeln!(self.orders, "{order}").context("tell the spawner")?;
+        writeln!(self.orders, "{order}").context("write to soak_spawner")?;
         let mut line = String::new();
         let length = self
             .answers
             .read_line(&mut line)
-            .context("hear the spawner")?;
-        ensure!(length > 0, "the spawner has ended");
-        let answer: Value = serde_json::from_str(&line).context("an answer is JSON")?;
+            .context("read from soak_spawner")?;
+        ensure!(length > 0, "soak_spawner has ended");
+        let answer: Value =
+            serde_json::from_str(&line).context("parse the answer of soak_spawner")?;
         if let Some(error) = answer["error"].as_str() {
-            bail!("the spawner: {error}");
+            bail!("soak_spawner: {error}");
         }
         Ok(answer)
     }

@@ -1,4 +1,4 @@
-//! What came of all trials, by shape.
+//! The results of all trials, by shape.
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
@@ -6,7 +6,7 @@ use probe_user::unstable::wait::WokenBy;
 
 use crate::{plan::Shape, trial::Trial};
 
-/// Wakers in the order of their columns.
+/// Wakers, in the order of the columns.
 const WAKERS: [WokenBy; 5] = [
     WokenBy::Ring,
     WokenBy::Events,
@@ -15,22 +15,22 @@ const WAKERS: [WokenBy; 5] = [
     WokenBy::Timer,
 ];
 
-/// Numbers of trials.
+/// Counts of a row.
 #[derive(Default)]
 struct Row {
     trials: usize,
     verdicts: usize,
     wrong: usize,
     hung: usize,
-    /// No fault of the wait.
+    /// Trials that failed for another reason than the wait.
     failed: usize,
-    /// So at the first look.
+    /// Verdicts without a wake-up, at the first look.
     unwoken: usize,
     woken: [usize; WAKERS.len()],
     took: Vec<Duration>,
 }
 
-/// See the module.
+/// Results by shape; the key `None` is the sum.
 #[derive(Default)]
 pub(crate) struct Table {
     rows: BTreeMap<Option<Shape>, Row>,
@@ -38,7 +38,6 @@ pub(crate) struct Table {
 
 impl Table {
     pub(crate) fn add(&mut self, trial: &Trial) {
-        // The sum has no shape.
         for key in [Some(trial.plan.shape), None] {
             self.rows.entry(key).or_default().add(trial);
         }
@@ -52,7 +51,7 @@ impl Table {
         self.sum().map_or(0, |row| row.trials)
     }
 
-    /// Whether every trial came to a right verdict.
+    /// Whether every trial had a right verdict.
     pub(crate) fn is_clean(&self) -> bool {
         self.sum()
             .is_some_and(|row| row.wrong + row.hung + row.failed == 0)
@@ -65,7 +64,7 @@ impl Table {
     }
 }
 
-/// After [`Table::sort`].
+/// Needs [`Table::sort`] before.
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
@@ -108,7 +107,7 @@ impl Row {
         }
     }
 
-    /// In milliseconds.
+    /// A percentile of the times, in milliseconds.
     fn percentile(&self, percent: usize) -> f64 {
         let index = self.took.len().saturating_sub(1) * percent / 100;
         let took = self.took.get(index);

@@ -1,5 +1,4 @@
-//! One trial from beginning to end: made, killed, waited for, judged, cleared
-//! away.
+//! One trial: set-up, wait, kill, checks, clean-up.
 
 use std::{
     sync::OnceLock,
@@ -26,35 +25,35 @@ use crate::{
     spawner::{CpuHog, Spawner},
 };
 
-/// What all trials of a run share.
+/// State of a run that all trials share.
 pub(crate) struct Soak {
     pub(crate) seed: u64,
     pub(crate) backend: Backend,
     pub(crate) hub: Hub,
     pub(crate) runtime: Handle,
     pub(crate) mounts: Mounts,
-    /// A wait that takes longer hangs.
+    /// A longer wait counts as hung.
     pub(crate) patience: Duration,
     pub(crate) faulty_waiter: Option<FaultyWaiter>,
     pub(crate) is_small: bool,
     pub(crate) no_forks: bool,
 }
 
-/// How it went.
+/// A trial and its result.
 pub(crate) struct Trial {
     pub(crate) index: u64,
     pub(crate) plan: Plan,
     pub(crate) result: Result<Outcome>,
 }
 
-/// What the wait said, and what the kernel said to that.
+/// The verdict of a trial, and the kernel's state that contradicts it.
 pub(crate) struct Outcome {
-    /// `None`: it hangs.
+    /// The verdict; `None` if the wait hangs.
     pub(crate) met: Option<Met>,
     /// From the kill to the verdict.
     pub(crate) took: Duration,
     pub(crate) contradictions: Vec<String>,
-    /// Of the kernel, if something is wrong.
+    /// The kernel's state, if something is wrong.
     pub(crate) state: Vec<String>,
 }
 
@@ -67,7 +66,7 @@ impl Soak {
         if self.no_forks {
             plan = plan.without_forks();
         }
-        // What the lies are about.
+        // The faulty ways to wait work only for these plans.
         if self.faulty_waiter.is_some() {
             plan.until = Until::Empty;
             plan.is_late = false;
@@ -128,7 +127,7 @@ impl Soak {
         outcome
     }
 
-    /// And, at the same time, what is waited for.
+    /// Runs the wait and the actor at the same time.
     fn wait(&self, actor: &Actor<'_>) -> Result<Outcome> {
         let waits = Waits::arm(self, actor)?;
         thread::scope(|scope| {
@@ -143,7 +142,7 @@ impl Soak {
                 .join()
                 .map_err(|_panic| anyhow!("the actor panicked"))?;
             match outcome {
-                // What hangs is told of, whatever the hand did then.
+                // A hang is reported even if the actor failed.
                 Ok(outcome) if outcome.met.is_none() => Ok(outcome),
                 outcome => acted.and(outcome),
             }
@@ -151,10 +150,10 @@ impl Soak {
     }
 }
 
-/// Those that wait in one trial.
+/// The waits of one trial.
 struct Waits {
     first: Wait,
-    /// Resolves as well.
+    /// A second wait, which must end too.
     second: Option<JoinHandle<std::io::Result<Met>>>,
 }
 
@@ -178,15 +177,15 @@ impl Waits {
         Ok(Self { first, second })
     }
 
-    /// The verdict, and at once what the kernel says to it.
+    /// Waits for the verdict and checks it at once.
     fn checked(mut self, soak: &Soak, actor: &Actor<'_>) -> Result<Outcome> {
         let met = self.verdict(soak, actor)?;
-        let said = Instant::now();
+        let verdict_at = Instant::now();
         let killed_at = actor.killed_at.get().copied();
         let (plan, cgroups, members) = (actor.plan, actor.cgroups, actor.members);
         let mut contradictions = Vec::new();
         if let Some(met) = met {
-            // What was pinned before the kill is certain in any case.
+            // A process that was pinned before the kill is certain in any case.
             let certain = met.exact || !plan.is_late && plan.behaviour != Behaviour::Relays;
             contradictions = checks::contradictions(plan, cgroups, members, certain);
             let all = plan.until == Until::Reaped && plan.shape != Shape::Process;
@@ -208,7 +207,7 @@ impl Waits {
         Ok(Outcome {
             met: met.filter(|_| !hangs),
             took: killed_at.map_or(Duration::ZERO, |killed_at| {
-                said.saturating_duration_since(killed_at)
+                verdict_at.saturating_duration_since(killed_at)
             }),
             contradictions,
             state,
@@ -217,13 +216,13 @@ impl Waits {
 
     fn verdict(&mut self, soak: &Soak, actor: &Actor<'_>) -> Result<Option<Met>> {
         if let Some(faulty_waiter) = &soak.faulty_waiter {
-            let told = faulty_waiter.wait(actor.cgroups, actor.members, soak.patience)?;
+            let is_over = faulty_waiter.wait(actor.cgroups, actor.members, soak.patience)?;
             let met = Met {
                 already: false,
                 exact: true,
                 woken_by: None,
             };
-            return Ok(told.then_some(met));
+            return Ok(is_over.then_some(met));
         }
         let met = async { timeout(soak.patience, self.first.met()).await };
         match soak.runtime.block_on(met) {

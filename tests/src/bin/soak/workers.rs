@@ -1,4 +1,4 @@
-//! Those who run trials, several at a time, and the one who hears of it.
+//! Threads that run trials, and the collection of their results.
 
 use std::{
     collections::BTreeSet,
@@ -19,7 +19,7 @@ use crate::{
     trial::{Soak, Trial},
 };
 
-/// See the module.
+/// The running workers, as the main thread sees them.
 pub(crate) struct Workers<'a> {
     soak: &'a Soak,
     messages: Receiver<Message>,
@@ -34,15 +34,15 @@ enum Message {
 
 impl<'a> Workers<'a> {
     pub(crate) fn start(soak: &'a Arc<Soak>, jobs: u8, trials: Range<u64>) -> Self {
-        let (tell, messages) = channel();
+        let (sender, messages) = channel();
         let next = Arc::new(AtomicU64::new(trials.start));
         for _ in 0..jobs {
-            let (soak, tell, next) = (Arc::clone(soak), tell.clone(), Arc::clone(&next));
+            let (soak, sender, next) = (Arc::clone(soak), sender.clone(), Arc::clone(&next));
             let claim = move || {
                 let index = next.fetch_add(1, Ordering::Relaxed);
                 Some(index).filter(|&index| index < trials.end)
             };
-            thread::spawn(move || work(&soak, &tell, claim));
+            thread::spawn(move || work(&soak, &sender, claim));
         }
         Self {
             soak,
@@ -51,9 +51,9 @@ impl<'a> Workers<'a> {
         }
     }
 
-    /// Whether all came to an end.
+    /// Collects the results; returns false if a trial hangs.
     pub(crate) fn collect(mut self, mut take: impl FnMut(Box<Trial>)) -> Result<bool> {
-        // A wait, and all that has to be cleared away afterwards.
+        // The time for a wait and for the clean-up.
         let patience = self.soak.patience * 4;
         loop {
             match self.messages.recv_timeout(patience) {
@@ -70,7 +70,7 @@ impl<'a> Workers<'a> {
                 }
             }
         }
-        // Whoever ran it has panicked.
+        // A running trial without a worker: the worker has panicked.
         ensure!(
             self.running.is_empty(),
             "trials without an end: {:?}",
@@ -79,7 +79,7 @@ impl<'a> Workers<'a> {
         Ok(true)
     }
 
-    /// The runtime stands still, and with it the time-outs of the waits.
+    /// Reports trials without a result: the runtime hangs, and with it the timeouts of the waits.
     fn report_hang(&self) {
         let replays = self.running.iter().map(|&index| self.soak.replay(index));
         let replays: Vec<_> = replays.collect();
@@ -87,24 +87,24 @@ impl<'a> Workers<'a> {
     }
 }
 
-fn work(soak: &Soak, tell: &Sender<Message>, next: impl Fn() -> Option<u64>) {
+fn work(soak: &Soak, sender: &Sender<Message>, next: impl Fn() -> Option<u64>) {
     let mut spawner = match Spawner::start() {
         Ok(spawner) => spawner,
-        Err(error) => return drop(tell.send(Message::Broken(error))),
+        Err(error) => return drop(sender.send(Message::Broken(error))),
     };
     while let Some(index) = next() {
-        // Whoever listened has left: then so do we.
-        if tell.send(Message::Begun(index)).is_err() {
+        // The main thread has stopped collecting.
+        if sender.send(Message::Begun(index)).is_err() {
             return;
         }
         let trial = soak.run(index, &mut spawner);
         if trial.result.is_err() {
             match Spawner::start() {
                 Ok(other) => spawner = other,
-                Err(error) => return drop(tell.send(Message::Broken(error))),
+                Err(error) => return drop(sender.send(Message::Broken(error))),
             }
         }
-        if tell.send(Message::Ended(Box::new(trial))).is_err() {
+        if sender.send(Message::Ended(Box::new(trial))).is_err() {
             return;
         }
     }

@@ -1,11 +1,8 @@
-//! Makes the processes that a trial of the soak kills, and reaps them when it is
-//! told to: at once, late or at the end. One for each trial that runs at a time,
-//! because starting a program for each trial would take longer than the trial.
+//! Makes and reaps the processes of the trials of the soak. It serves one trial after the
+//! other, because starting a program for each trial would take longer than the trial.
 //!
-//! Reads orders from stdin, one JSON object a line, and answers each with one.
-//! `soak_spawner hog` burns a CPU until it is killed.
-//!
-//! What a member is and does is in `member.rs`.
+//! It reads orders from stdin, one JSON object per line, and answers each with one.
+//! `soak_spawner hog` uses a CPU until it is killed.
 
 mod member;
 mod sys;
@@ -32,27 +29,27 @@ fn main() -> ExitCode {
             std::hint::spin_loop();
         }
     }
-    // A panic in a forked child must not unwind into a second nursery.
+    // A panic in a forked child must not unwind into `serve`.
     std::panic::set_hook(Box::new(|panic| {
-        let _unsaid = writeln!(io::stderr(), "soak_spawner: {panic}");
+        let _written = writeln!(io::stderr(), "soak_spawner: {panic}");
         sys::exit(101)
     }));
     match serve() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let _unsaid = writeln!(io::stderr(), "soak_spawner: {error:#}");
+            let _written = writeln!(io::stderr(), "soak_spawner: {error:#}");
             ExitCode::FAILURE
         }
     }
 }
 
-/// What was made and not reaped yet.
+/// The unreaped processes.
 #[derive(Default)]
 struct Spawner {
-    /// Zombies included: nobody else can have one of these pids.
+    /// Includes zombies, so none of these pids can be reused.
     unreaped: HashSet<u32>,
     reaps: bool,
-    /// Members leave when it is dropped.
+    /// Members exit when these are dropped.
     gates: Vec<PipeWriter>,
 }
 
@@ -75,8 +72,8 @@ fn serve() -> anyhow::Result<()> {
         if spawner.reaps {
             spawner.reap();
         }
-        // One order at a time: whoever gave it waits for the answer, so nothing
-        // is left in the buffer while we poll.
+        // The soak sends an order only after the answer to the last one, so the buffer is empty
+        // during the poll.
         if stdin_ready {
             line.clear();
             if stdin.lock().read_line(&mut line).context("read an order")? == 0 {
@@ -86,14 +83,14 @@ fn serve() -> anyhow::Result<()> {
             let answer = spawner
                 .execute(&line)
                 .unwrap_or_else(|error| json!({ "error": format!("{error:#}") }));
-            writeln!(io::stdout(), "{answer}").context("answer")?;
+            writeln!(io::stdout(), "{answer}").context("write the answer")?;
         }
     }
 }
 
 impl Spawner {
     fn execute(&mut self, line: &str) -> anyhow::Result<Value> {
-        let order: Value = serde_json::from_str(line).context("an order is JSON")?;
+        let order: Value = serde_json::from_str(line).context("parse an order")?;
         match order["do"].as_str() {
             Some("spawn") => return self.spawn(&order).map(|pids| json!({ "pids": pids })),
             Some("leave") => self.gates.clear(),
@@ -124,9 +121,7 @@ impl Spawner {
         let mut pids = Vec::new();
         for _ in 0..members.processes {
             let mut pid = [0; 4];
-            ready
-                .read_exact(&mut pid)
-                .context("a member could not be made")?;
+            ready.read_exact(&mut pid).context("make a member")?;
             pids.push(u32::from_ne_bytes(pid));
         }
         self.unreaped.extend(&pids);
@@ -134,7 +129,7 @@ impl Spawner {
         Ok(pids)
     }
 
-    /// All that are zombies now.
+    /// Reaps all zombies.
     fn reap(&mut self) {
         while let Ok(Some((pid, _status))) = wait(WaitOptions::NOHANG) {
             self.unreaped
@@ -142,8 +137,7 @@ impl Spawner {
         }
     }
 
-    /// Back to the beginning. Whoever gives this order has seen to it that of
-    /// those whom it was not told of none is alive.
+    /// Kills and reaps all members. Their descendants must have ended before.
     fn reset(&mut self) {
         self.gates.clear();
         for pid in &self.unreaped {

@@ -1,4 +1,4 @@
-//! One of those that are killed: what it holds, and what it does until then.
+//! A member of a trial: its resources and its behaviour.
 
 use std::{
     fs,
@@ -17,33 +17,33 @@ use serde_json::Value;
 
 use crate::sys;
 
-/// Generations of a relay: it ends by itself.
+/// Limit of generations of a relay.
 const GENERATIONS: u32 = 100;
 
-/// What is asked for.
+/// An order to make members.
 pub(crate) struct Members {
-    /// For each place its directories, one a hierarchy.
+    /// For each cgroup its directory in every hierarchy.
     pub(crate) places: Vec<Vec<String>>,
     pub(crate) processes: usize,
     threads: usize,
-    /// Of each.
+    /// Memory of each process.
     kibibytes: usize,
     tcp: Vec<String>,
     unix: Vec<String>,
-    /// Every member of the first place holds the sockets, not one alone.
+    /// Whether every member of the first cgroup holds the sockets, not only one.
     shares_sockets: bool,
     behaviour: Behaviour,
 }
 
-/// What a member does until it dies.
+/// The behaviour of a member until it dies.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Behaviour {
     Still,
-    /// Makes children that end, again and again.
+    /// Makes children that exit, repeatedly.
     Forks,
-    /// Ends as soon as it has a child that does the same.
+    /// Exits as soon as it has a child with the same behaviour.
     Relays,
-    /// Its first thread ends.
+    /// Its first thread exits.
     Leaderless,
 }
 
@@ -78,8 +78,8 @@ impl Members {
     }
 }
 
-/// The first in a place makes the others there: they inherit its cgroups, which
-/// is quicker than to join them one by one.
+/// Makes the members of one cgroup: the first joins it, and the others inherit it, which is
+/// faster than joining.
 pub(crate) fn lead(
     members: &Members,
     index: usize,
@@ -122,7 +122,7 @@ impl Sockets {
     }
 }
 
-/// Returns when it may leave by itself.
+/// Behaves until the member may exit by itself.
 fn settle(members: &Members, (mut tell, mut gate): (PipeWriter, PipeReader)) {
     let memory = vec![1_u8; members.kibibytes << 10];
     for _ in 1..members.threads {
@@ -133,7 +133,7 @@ fn settle(members: &Members, (mut tell, mut gate): (PipeWriter, PipeReader)) {
         });
     }
     let me = process::id().to_ne_bytes();
-    let mut ready = || tell.write_all(&me).expect("the spawner reads it");
+    let mut ready = || tell.write_all(&me).expect("soak_spawner reads it");
     match members.behaviour {
         Behaviour::Leaderless => exit_leader(tell, gate),
         Behaviour::Still => {
@@ -157,14 +157,14 @@ fn settle(members: &Members, (mut tell, mut gate): (PipeWriter, PipeReader)) {
     drop(memory);
 }
 
-/// The other thread goes on as the process.
+/// Exits the first thread. A second thread continues the process.
 fn exit_leader(mut tell: PipeWriter, mut gate: PipeReader) {
     thread::spawn(move || {
         while !fs::read_to_string("/proc/self/stat").is_ok_and(|it| it.contains(") Z ")) {
             thread::yield_now();
         }
         let me = process::id().to_ne_bytes();
-        tell.write_all(&me).expect("the spawner reads it");
+        tell.write_all(&me).expect("soak_spawner reads it");
         until_open(&mut gate);
         sys::exit(0)
     });

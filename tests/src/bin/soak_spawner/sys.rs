@@ -1,4 +1,4 @@
-//! The system calls that neither std nor rustix has.
+//! System calls that neither std nor rustix has.
 //!
 //! # Safety
 //!
@@ -13,7 +13,7 @@ use std::{
     ptr,
 };
 
-/// 0 in the child.
+/// Returns 0 in the child.
 pub(crate) fn fork() -> i32 {
     // SAFETY: there is one thread, see the module.
     let pid = unsafe { libc::fork() };
@@ -21,42 +21,42 @@ pub(crate) fn fork() -> i32 {
     pid
 }
 
-/// Nothing is flushed and nothing runs: a forked child is a copy of its parent.
+/// Exits without flushing buffers or running destructors, which belong to the parent.
 pub(crate) fn exit(code: i32) -> ! {
     // SAFETY: the kernel takes any number.
     unsafe { libc::_exit(code) }
 }
 
-/// Of the calling thread alone; nobody joins it.
+/// Exits the calling thread alone, which is never joined.
 pub(crate) fn exit_thread() {
-    // SAFETY: what the thread owns stays where it is.
+    // SAFETY: the stack of the thread is never freed.
     unsafe { libc::syscall(libc::SYS_exit, 0) };
 }
 
-/// Readable when a child has ended; `SIGCHLD` does nothing else from now on.
+/// Returns a signalfd that is readable when a child has exited, and blocks `SIGCHLD`.
 pub(crate) fn child_signals() -> io::Result<OwnedFd> {
     // SAFETY: an all-zero set is a valid one.
     let mut set: libc::sigset_t = unsafe { zeroed() };
     // SAFETY: a live set.
     unsafe { libc::sigaddset(&raw mut set, libc::SIGCHLD) };
-    // SAFETY: a live set; the old one is not asked for.
+    // SAFETY: a live set; the old one is not requested.
     unsafe { libc::sigprocmask(libc::SIG_BLOCK, &raw const set, ptr::null_mut()) };
     // SAFETY: a live set.
     let fd = unsafe { libc::signalfd(-1, &raw const set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK) };
     if fd < 0 {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: the kernel has just made it for us.
+    // SAFETY: the descriptor is new and ours.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-/// Several deaths may be one signal: it only says *look*.
+/// Reads all pending signals. One signal may stand for several exits.
 pub(crate) fn drain(signals: &OwnedFd) {
     let mut buffer = [0_u8; 1024];
     while rustix::io::read(signals.as_fd(), &mut buffer).is_ok_and(|length| length > 0) {}
 }
 
-/// Whether there is no child, not even a zombie.
+/// Whether the process has no child, not even a zombie.
 pub(crate) fn has_no_children() -> bool {
     // SAFETY: an all-zero siginfo is a valid one.
     let mut info: libc::siginfo_t = unsafe { zeroed() };

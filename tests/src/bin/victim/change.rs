@@ -1,4 +1,4 @@
-//! Words that change the process and leave it to the rest of them.
+//! Words that change the process, before the remaining words run.
 
 use std::{
     fs::File, hint::black_box, os::unix::process::CommandExt, process::Command, time::Duration,
@@ -48,7 +48,7 @@ fn exec(path: &str, rest: Words) -> ! {
     panic!("cannot execute {path}: {error}");
 }
 
-/// Who it is, and what it may use.
+/// Changes of identity and of resources.
 fn changed_identity(words: Words) -> Option<Words> {
     let rest = match *words {
         ["as", uid, ref rest @ ..] => {
@@ -98,7 +98,7 @@ fn resource(name: &str) -> libc::__rlimit_resource_t {
     }
 }
 
-/// What it does with signals.
+/// Changes of signal handling.
 fn changed_signals(words: Words) -> Option<Words> {
     let [word, signal, ref rest @ ..] = *words else {
         return None;
@@ -114,12 +114,12 @@ fn changed_signals(words: Words) -> Option<Words> {
     Some(rest)
 }
 
-/// Orphans below it become its children.
+/// Orphaned descendants become children of the process.
 pub(crate) fn become_reaper() {
     set_child_subreaper(rustix::process::Pid::from_raw(1)).expect("every process may do this");
 }
 
-/// Memory that is really there, and never given back.
+/// Uses memory that is never freed.
 pub(crate) fn eat(mebibytes: usize) {
     let mut memory = vec![0_u8; mebibytes << 20];
     for page in memory.chunks_mut(4096) {
@@ -128,9 +128,9 @@ pub(crate) fn eat(mebibytes: usize) {
     black_box(memory.leak());
 }
 
-/// Uses the processor for that long, half of it in the kernel.
+/// Uses the processor for this time, half of it in the kernel.
 fn spin(time: Duration) {
-    let mut zeros = File::open("/dev/zero").expect("there is one");
+    let mut zeros = File::open("/dev/zero").expect("/dev/zero exists");
     let mut page = vec![0_u8; 1 << 16];
     let used = || rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
     let elapsed = |now: rustix::time::Timespec| Duration::try_from(now).expect("no negative time");

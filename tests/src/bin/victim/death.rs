@@ -1,4 +1,4 @@
-//! The last words.
+//! Words that end the process.
 
 use std::{
     io::{self, Write},
@@ -12,13 +12,13 @@ use crate::{
     threads,
 };
 
-/// Soon, but not before the process waits for it.
+/// Delay of a timer: long enough for the process to wait for the signal.
 const SOON: Duration = Duration::from_millis(20);
 
 /// See `main::act`.
 pub(crate) fn act(words: Words) {
     match *words {
-        // More words only make the command line longer.
+        // Further words only make the command line longer.
         ["exit", code, ..] => process::exit(number(code)),
         ["exit-thread", code] => process::exit_thread(number(code)),
         ["signal", signal] => signal::kill(process::getpid(), number(signal)),
@@ -29,8 +29,8 @@ pub(crate) fn act(words: Words) {
         ["cpu-timer", "virtual"] => timer::interval_timer(libc::ITIMER_VIRTUAL, SOON),
         ["cpu-timer", "profiling"] => timer::interval_timer(libc::ITIMER_PROF, SOON),
         ["pause" | "spin"] => {}
-        ["pipe"] => write_to_nobody(),
-        ["readable"] => be_written_to(),
+        ["pipe"] => write_to_closed_pipe(),
+        ["readable"] => receive_sigio(),
         ["fill", path] => fill(path),
         ["eat"] => eat_all(),
         ["fault", kind] => fault(kind),
@@ -39,7 +39,7 @@ pub(crate) fn act(words: Words) {
     if matches!(words, ["spin"] | ["cpu-timer", _]) {
         spin();
     }
-    // Until killed, or until the harness is gone.
+    // The process waits until it is killed or the harness ends.
     held();
     process::exit(0);
 }
@@ -75,16 +75,16 @@ fn spin() -> ! {
     }
 }
 
-/// SIGPIPE.
-fn write_to_nobody() {
+/// Ends by SIGPIPE.
+fn write_to_closed_pipe() {
     let (reader, mut writer) = io::pipe().expect("the kernel makes a pipe");
     drop(reader);
     let written = writer.write(b"\n");
-    panic!("nobody reads, and still {written:?}");
+    panic!("the pipe has no reader, but the write returned {written:?}");
 }
 
-/// SIGIO, while a child is running.
-fn be_written_to() -> ! {
+/// Ends by SIGIO, while a child is running.
+fn receive_sigio() -> ! {
     let (reader, mut writer) = UnixStream::pair().expect("the kernel makes sockets");
     signal::when_readable(&reader);
     if process::fork().is_none() {
@@ -96,13 +96,13 @@ fn be_written_to() -> ! {
     threads::idle();
 }
 
-/// More than `limit fsize` allows: SIGXFSZ.
+/// Ends by SIGXFSZ: writes more than `limit fsize` allows.
 fn fill(path: &str) {
     let mut file = std::fs::File::create(path).expect("the harness made the directory");
     while file.write(&[0; 1024]).is_ok() {}
 }
 
-/// Until the kernel has had enough.
+/// Uses memory until the out-of-memory killer ends the process.
 fn eat_all() -> ! {
     loop {
         change::eat(1);

@@ -1,9 +1,8 @@
-//! Dies, in every way that has a name: `victim exit 3`, `victim signal 11`.
+//! Dies in every way that has a name: `victim exit 3`, `victim signal 11`.
 //!
-//! The words before the last verb change the process first, or put others
-//! around it: `victim held as 1000 threads 9 in-thread abort`. A parent reports
-//! what `waitpid` told it as a line of JSON on stdout. One file for each kind
-//! of word; all that libc is needed for is in `sys`.
+//! Words before the last verb change the process or add relatives:
+//! `victim held as 1000 threads 9 in-thread abort`. A parent reports the result of `waitpid` as
+//! a JSON line on stdout. Each file has one kind of word; system calls are in `sys`.
 
 mod change;
 mod death;
@@ -19,7 +18,7 @@ use std::io::{self, Read, Write};
 
 use serde_json::Value;
 
-/// What is left of the command line.
+/// The rest of the command line.
 type Words = &'static [&'static str];
 
 fn main() {
@@ -28,8 +27,8 @@ fn main() {
     act(words.collect::<Vec<_>>().leak())
 }
 
-/// Does what the words say. Each file's `act` comes back only if the first word
-/// is not one of its own.
+/// Executes the words. The `act` of each file returns only if the first word is not one of its
+/// words.
 fn act(words: Words) -> ! {
     if let Some(rest) = change::apply(words) {
         act(rest);
@@ -49,7 +48,7 @@ fn number<N: std::str::FromStr>(word: &str) -> N {
         .unwrap_or_else(|_| panic!("not a number: {word}"))
 }
 
-/// Returns when the harness writes a line; ends when the harness is gone.
+/// Returns when the harness writes a line. The process exits when the harness ends.
 fn held() {
     let mut line = [0];
     if io::stdin().read_exact(&mut line).is_err() {
@@ -58,7 +57,7 @@ fn held() {
 }
 
 fn report(line: &Value) {
-    // In one write, because parents and children share the pipe.
+    // One write, because parents and children share the pipe.
     let line = format!("{line}\n");
     io::stdout()
         .write_all(line.as_bytes())

@@ -1,5 +1,5 @@
-//! Many deaths in one parent, because a new parent for each takes longer than
-//! the dying.
+//! Words for many children of one parent, because starting a parent for each child takes longer
+//! than the child lives.
 
 use std::{collections::HashMap, fs, path::Path};
 
@@ -14,10 +14,10 @@ use crate::{
     threads,
 };
 
-/// Children alive at once.
+/// Number of children that live at once.
 const AT_ONCE: usize = 16;
-/// Signals that do not end a process. Of a process with several threads glibc
-/// catches 33, by which they learn of a `setuid`.
+/// Signals that do not end a process. glibc handles 33 in a process with several threads, for
+/// `setuid`.
 const HARMLESS: [i32; 9] = [
     33,
     libc::SIGCHLD,
@@ -45,16 +45,16 @@ pub(crate) fn act(words: Words) {
     process::exit(0);
 }
 
-/// Children that die at random, one report of pid and status each.
+/// Makes children that die at random, and reports the pid and status of each.
 fn deaths(random: &mut Rng, count: usize) {
-    // Which child, so that a status that is wrong can be had again.
+    // The number and the seed of each child, so that a wrong status can be repeated.
     let mut alive = HashMap::new();
     for number in 0..count {
         let seed = random.u64(..);
         let child = process::fork().unwrap_or_else(|| die(&mut Rng::with_seed(seed)));
         alive.insert(child, (number, seed));
         if random.u8(..) < 16 {
-            // It may be over already.
+            // The child may be a zombie by then.
             wait_a_moment(random);
             signal::kill(child, fatal(random));
         }
@@ -109,16 +109,15 @@ fn fatal(random: &mut Rng) -> i32 {
     }
 }
 
-/// Up to a third of a millisecond, of which a process needs about that to get
-/// going.
+/// Spins for up to a third of a millisecond, about the time in which a process starts.
 fn wait_a_moment(random: &mut Rng) {
     for _ in 0..random.u32(0..100_000) {
         std::hint::spin_loop();
     }
 }
 
-/// Children that are killed while they start: somewhere between their birth and
-/// the first steps of another program.
+/// Makes children that are killed while they start: between the fork and the beginning of
+/// another program.
 fn births(random: &mut Rng, count: usize) {
     for _ in 0..count {
         let child = crate::relatives::child(&["exec", "exit", "1"]);
@@ -134,8 +133,8 @@ fn births(random: &mut Rng, count: usize) {
     }
 }
 
-/// Processes of so many tasks each in a cgroup, killed at once by
-/// `cgroup.kill` where there is one (Linux 5.14); one report of all of them.
+/// Makes processes with several tasks in a cgroup, kills them at once, by `cgroup.kill` where it
+/// exists (Linux 5.14), and reports all of them in one line.
 fn swarm(cgroup: &Path, processes: u32, tasks: u32) {
     let mut gate = Gate::new();
     let mut all = Vec::new();

@@ -1,4 +1,4 @@
-//! Words about processes that somebody may take for others.
+//! Words about pids: a reused pid, and an init that cannot be reaped.
 
 use rustix::process::{Signal, set_parent_process_death_signal};
 use serde_json::json;
@@ -18,7 +18,7 @@ pub(crate) fn act(words: Words) {
     }
 }
 
-/// A child, and at the next line another with the same pid.
+/// Makes a child, and at the next line of stdin another child with the same pid.
 fn replaced() -> ! {
     let first = process::fork().unwrap_or_else(|| idle_while_parent_lives());
     report(&json!({"pid": first}));
@@ -34,9 +34,8 @@ fn replaced() -> ! {
     }
 }
 
-/// The init of a pid namespace and another process in it that is a child of
-/// ours: as long as we do not reap that one, which we do at the next line, its
-/// init cannot become a zombie.
+/// Makes the init of a pid namespace and a second process in it, both children of this one.
+/// Init cannot become a zombie until the second process is reaped, at the next line of stdin.
 fn held_init() -> ! {
     process::unshare(libc::CLONE_NEWPID);
     let init = process::fork().unwrap_or_else(|| idle_while_parent_lives());
@@ -48,7 +47,7 @@ fn held_init() -> ! {
     process::exit(0);
 }
 
-/// Not until the harness is gone: the parent reads stdin.
+/// Sleeps until the parent dies. The parent dies with the harness, because it reads stdin.
 fn idle_while_parent_lives() -> ! {
     set_parent_process_death_signal(Some(Signal::KILL)).expect("every process may do this");
     threads::idle();

@@ -1,5 +1,5 @@
-//! Words that put a parent, or more relatives, around the process that does the
-//! rest. The parent reports.
+//! Words that add a parent or other relatives to the process that executes the remaining words.
+//! The parent reports.
 
 use std::{
     fs::File,
@@ -42,7 +42,7 @@ pub(crate) fn act(words: Words) {
     }
 }
 
-/// Tells a relative that something has happened.
+/// A pipe on which a relative waits.
 pub(crate) struct Gate(PipeReader, PipeWriter);
 
 impl Gate {
@@ -57,7 +57,7 @@ impl Gate {
             .expect("a relative holds the other end");
     }
 
-    /// Once for each time it is opened.
+    /// Blocks until the gate is opened; each opening lets one process pass.
     pub(crate) fn pass(&mut self) {
         self.0
             .read_exact(&mut [0])
@@ -65,7 +65,7 @@ impl Gate {
     }
 }
 
-/// A child that does the rest.
+/// Makes a child that executes the remaining words.
 pub(crate) fn child(rest: Words) -> i32 {
     process::fork().unwrap_or_else(|| act_on(rest))
 }
@@ -80,7 +80,7 @@ fn parent(rest: Words, then: impl FnOnce(i32)) -> ! {
     process::exit(0);
 }
 
-/// What the judge says.
+/// Reports a reaped child.
 pub(crate) fn report_child(reaped: &Reaped, forked_ns: [u64; 2]) {
     report(&json!({
         "pid": reaped.pid,
@@ -102,8 +102,7 @@ fn vfork(code: i32) -> ! {
     process::exit(0);
 }
 
-/// The grandchild goes on when its parent is reaped, and with it the link to us
-/// gone.
+/// Makes a grandchild that continues when its parent has been reaped.
 fn double_fork(rest: Words) -> ! {
     change::become_reaper();
     let mut gate = Gate::new();
@@ -121,7 +120,7 @@ fn double_fork(rest: Words) -> ! {
     process::exit(0);
 }
 
-/// The grandchild asks for a signal when its parent dies, which it then does.
+/// Makes a grandchild with a parent death signal, and ends its parent.
 fn parent_dies(signal: i32, rest: Words) -> ! {
     change::become_reaper();
     let middle = process::fork().unwrap_or_else(|| {
@@ -141,7 +140,7 @@ fn parent_dies(signal: i32, rest: Words) -> ! {
     process::exit(0);
 }
 
-/// Children that do nothing, besides whatever the rest is.
+/// Makes children that sleep, then executes the remaining words.
 fn siblings(count: u32, rest: Words) -> ! {
     for _ in 0..count {
         child(&["pause"]);
@@ -149,8 +148,7 @@ fn siblings(count: u32, rest: Words) -> ! {
     act_on(rest);
 }
 
-/// A session of its own on a new terminal, which then sends Ctrl-C or goes
-/// away.
+/// Makes a child in a new session on a new terminal, and sends Ctrl-C or hangs up.
 fn terminal(end: &str, rest: Words) -> ! {
     let flags = rustix::pty::OpenptFlags::RDWR | rustix::pty::OpenptFlags::NOCTTY;
     let master = File::from(rustix::pty::openpt(flags).expect("a pty"));
@@ -163,7 +161,7 @@ fn terminal(end: &str, rest: Words) -> ! {
         let slave = open(&name, OFlags::RDWR | OFlags::NOCTTY, Mode::empty());
         let slave = slave.expect("the other end");
         process::control_terminal(&slave);
-        // It hangs up when the last one is closed.
+        // The terminal hangs up when the last descriptor is closed.
         drop(master.take());
         gate.open();
         act_on(rest);

@@ -1,4 +1,4 @@
-//! The other side of a violent death: `victim send kill 42 9`.
+//! Words that send signals: `victim send kill 42 9`.
 
 use std::{fs, path::Path};
 
@@ -13,7 +13,7 @@ pub(crate) fn act(words: Words) {
         ["send", "cgroup.kill", directory] => {
             fs::write(Path::new(directory).join("cgroup.kill"), "1").expect("a v2 cgroup");
         }
-        // Somebody else may be faster.
+        // Another process may have killed it.
         ["send-if-alive", pid, signal] => _ = signal::try_kill(number(pid), number(signal)),
         ["send", how, pid, signal] => send(how, number(pid), number(signal)),
         _ => return,

@@ -1,4 +1,4 @@
-//! Words about the tasks of the process.
+//! Words about tasks.
 
 use std::{fs, sync::mpsc, thread};
 
@@ -7,18 +7,17 @@ use crate::{Words, act as act_on, number, sys::process};
 /// See `main::act`.
 pub(crate) fn act(words: Words) {
     match *words {
-        // So many tasks, of which the leader does the rest.
+        // The process has `count` tasks, and the leader executes the rest.
         ["threads", count, ref rest @ ..] => {
             add_idle(number::<u32>(count) - 1);
             act_on(rest);
         }
-        // The leader idles, another task does the rest.
+        // The leader sleeps, and another task executes the rest.
         ["in-thread", ref rest @ ..] => {
             spawn(move || act_on(rest));
             idle();
         }
-        // The leader exits with a code of its own, then another task does the
-        // rest.
+        // The leader exits with its own code, then another task executes the rest.
         ["leader-gone", code, ref rest @ ..] => {
             let leader = process::getpid();
             spawn(move || {
@@ -29,9 +28,11 @@ pub(crate) fn act(words: Words) {
             });
             process::exit_thread(number(code));
         }
-        // Another task comes and goes, then the leader does the rest.
+        // Another task starts and exits, then the leader executes the rest.
         ["task-gone", ref rest @ ..] => {
-            thread::spawn(|| {}).join().expect("it does nothing");
+            thread::spawn(|| {})
+                .join()
+                .expect("the task does not panic");
             act_on(rest);
         }
         ["leaderless-task", tid, ref rest @ ..] => leaderless_task(number(tid), rest),
@@ -39,38 +40,38 @@ pub(crate) fn act(words: Words) {
     }
 }
 
-/// A task with a certain tid does the rest, when it is the last of the process.
+/// A task with this tid executes the rest when the leader has exited.
 fn leaderless_task(tid: i32, rest: Words) -> ! {
     let leader = process::getpid();
     loop {
-        // The kernel goes on counting from here; somebody else may be faster.
+        // The kernel continues counting from here. Another process may take the tid first.
         let before = (tid - 1).to_string();
         fs::write("/proc/sys/kernel/ns_last_pid", before).expect("CONFIG_CHECKPOINT_RESTORE");
-        let (found, is_found) = mpsc::channel();
+        let (sender, receiver) = mpsc::channel();
         spawn(move || {
-            let is_it = process::gettid() == tid;
-            found.send(is_it).expect("the leader listens");
-            if is_it {
+            let is_wanted = process::gettid() == tid;
+            sender.send(is_wanted).expect("the leader listens");
+            if is_wanted {
                 while !is_zombie(leader) {
                     thread::yield_now();
                 }
                 act_on(rest);
             }
         });
-        if is_found.recv().expect("the task says what it is") {
+        if receiver.recv().expect("the task sends it") {
             process::exit_thread(0);
         }
     }
 }
 
-/// More tasks that do nothing.
+/// Adds tasks that sleep.
 pub(crate) fn add_idle(count: u32) {
     for _ in 0..count {
         spawn(|| idle());
     }
 }
 
-/// One more task. Its stack is small, because some processes have many.
+/// Adds a task. Its stack is small, because some processes have many tasks.
 pub(crate) fn spawn(run: impl FnOnce() + Send + 'static) {
     let stack_bytes = 64 * 1024;
     let thread = thread::Builder::new().stack_size(stack_bytes).spawn(run);

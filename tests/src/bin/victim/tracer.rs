@@ -1,4 +1,4 @@
-//! Words that put a tracer around the process that does the rest.
+//! Words that attach a tracer to the process that executes the remaining words.
 
 use probe_tests::boottime_ns;
 use serde_json::json;
@@ -17,13 +17,13 @@ pub(crate) fn act(words: Words) {
     match *words {
         ["tracer-kills", ref rest @ ..] => tracer(rest, trace::kill),
         ["tracer-exits", ref rest @ ..] => tracer_exits(rest),
-        // The rest sends itself a signal; the tracer makes it another one.
+        // The tracee sends itself a signal, and the tracer replaces it by another one.
         ["tracer-swaps", signal, ref rest @ ..] => {
             let signal = number(signal);
             tracer(rest, |tracee| {
                 let stopped = process::wait(tracee);
                 assert_eq!(stopped.status & 0xff, 0x7f, "not stopped");
-                trace::go_on_with(tracee, signal);
+                trace::resume_with(tracee, signal);
             });
         }
         _ => {}
@@ -44,7 +44,7 @@ fn tracer(rest: Words, then: impl FnOnce(i32)) -> ! {
     process::exit(0);
 }
 
-/// The tracer leaves, and takes the tracee with it. We reap both.
+/// The tracer exits, and the kernel kills its tracee. This process reaps both.
 fn tracer_exits(rest: Words) -> ! {
     become_reaper();
     let tracer = process::fork().unwrap_or_else(|| {

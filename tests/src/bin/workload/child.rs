@@ -1,14 +1,12 @@
-//! Children that end, made without copying the parent's memory: a fork would
-//! spend most of its time on page tables, and vfork(2) itself returns twice
-//! into one stack frame, which no Rust function may do.
+//! Makes children without copying the parent's memory. `fork` would spend most of its time on
+//! page tables, and vfork(2) returns twice into one stack frame, which no Rust function may do.
 //!
 //! # Safety
 //!
-//! `clone` starts the child on a stack of its own in the memory of the parent.
-//! That is sound because the child touches nothing but that stack: its whole
-//! program is a function here that makes system calls and returns or is killed.
-//! It shares the parent's thread-local `errno`, which is why it makes none that
-//! can fail.
+//! `clone` starts the child on its own stack in the memory of the parent. This is sound because
+//! the child uses only that stack: it runs a function of this file that makes system calls and
+//! returns or is killed. The child shares the parent's `errno`, so it makes no call that can
+//! fail.
 #![expect(unsafe_code, reason = "clone(2), see the module's Safety section")]
 
 use std::{
@@ -20,14 +18,14 @@ use std::{
 
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
-/// Far more than a system call wrapper needs.
+/// More than a system call wrapper needs.
 const STACK_BYTES: usize = 16 * 1024;
 
 #[repr(C, align(16))]
 struct Bytes(UnsafeCell<[u8; STACK_BYTES]>);
 
-/// What one child at a time runs on. Never freed: a child that could not be
-/// killed may still be on it.
+/// A stack for one child at a time. It is never freed: a child that could not be killed may
+/// still use it.
 pub(crate) struct Stack(&'static mut Bytes);
 
 impl Stack {
@@ -42,14 +40,14 @@ impl Stack {
     }
 }
 
-/// A child that only a signal ends, and the stack that it holds until then.
+/// A sleeping child, and its stack.
 pub(crate) struct Sleeper {
     child: Pid,
     stack: Stack,
 }
 
 impl Sleeper {
-    /// Kills and reaps it; gives its stack back.
+    /// Kills and reaps the child; returns its stack.
     pub(crate) fn kill(self) -> io::Result<Stack> {
         kill_process(self.child, Signal::KILL)?;
         waitpid(Some(self.child), WaitOptions::empty())?;
@@ -69,14 +67,14 @@ extern "C" fn sleep_for_good(_: *mut c_void) -> c_int {
     }
 }
 
-/// As vfork, `_exit(0)` and waitpid.
+/// Makes a child that exits, and reaps it.
 pub(crate) fn exits(stack: Stack) -> io::Result<Stack> {
     let (child, stack) = start(nothing, stack, libc::CLONE_VFORK)?;
     waitpid(Some(child), WaitOptions::empty())?;
     Ok(stack)
 }
 
-/// A child that waits to be killed.
+/// Makes a child that sleeps until it is killed.
 pub(crate) fn sleeps(stack: Stack) -> io::Result<Sleeper> {
     let (child, stack) = start(sleep_for_good, stack, 0)?;
     Ok(Sleeper { child, stack })
@@ -88,9 +86,9 @@ fn start(
     flags: c_int,
 ) -> io::Result<(Pid, Stack)> {
     let flags = libc::CLONE_VM | libc::SIGCHLD | flags;
-    // SAFETY: `program` is one of the two above, and needs less than the
-    // stack, whose end (16-byte aligned, growing down) is passed. The stack is
-    // never freed, and whoever has the `Stack` knows that no child uses it.
+    // SAFETY: `program` is one of the two functions above and needs less than the stack. The
+    // stack is 16-byte aligned, grows down from the address that is passed, and is never freed.
+    // The caller owns the `Stack`, so no other child uses it.
     let pid = unsafe { libc::clone(program, stack.top(), flags, null_mut()) };
     let child = Pid::from_raw(pid).filter(|_| pid > 0);
     Ok((child.ok_or_else(io::Error::last_os_error)?, stack))

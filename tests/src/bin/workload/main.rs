@@ -1,10 +1,10 @@
-//! Makes processes that end, one after the other on one CPU, and times them:
-//! the load that `cargo xtask bench` measures with and without a tracer.
+//! Makes processes that end, one after the other on one CPU, and measures the time: a load that
+//! `cargo xtask bench` runs with and without a tracer.
 //!
 //! `workload exits N [--cpu C]`: N times vfork, `_exit(0)`, waitpid.
 //! `workload kills N [--cpu C]`: N times a child that sleeps, SIGKILL, waitpid.
 //!
-//! Prints one JSON object. How a child is made is in `child.rs`.
+//! Prints one JSON object.
 
 #![deny(unsafe_code)]
 
@@ -26,8 +26,8 @@ fn main() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Nothing is left to do if stderr takes nothing either.
-            let _unsaid = writeln!(io::stderr(), "workload: {error:#}");
+            // A failed write to stderr could not be reported.
+            let _written = writeln!(io::stderr(), "workload: {error:#}");
             ExitCode::FAILURE
         }
     }

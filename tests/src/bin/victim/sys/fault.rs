@@ -1,30 +1,30 @@
-//! What the processor refuses.
+//! Faults of the processor.
 
 use std::{arch::asm, fs::File, hint::black_box, os::fd::AsRawFd, ptr};
 
-/// SIGSEGV: nothing is mapped there.
+/// SIGSEGV: reads an unmapped page.
 pub(crate) fn segv() {
     let nowhere: *const u8 = black_box(ptr::without_provenance(8));
-    // SAFETY: the first page is never mapped, so the read does not come back.
+    // SAFETY: the first page is never mapped, so the read does not return.
     unsafe { nowhere.read_volatile() };
 }
 
-/// SIGSEGV of another kind, where addresses have a hole in the middle.
+/// SIGSEGV: reads a non-canonical address.
 pub(crate) fn protection() {
     let never: *const u8 = black_box(ptr::without_provenance(1 << (usize::BITS - 2)));
-    // SAFETY: no address, so the read does not come back.
+    // SAFETY: the address is invalid, so the read does not return.
     unsafe { never.read_volatile() };
 }
 
 /// SIGILL.
 pub(crate) fn ill() {
     #[cfg(target_arch = "x86_64")]
-    // SAFETY: defined to be no instruction; it does not come back.
+    // SAFETY: the instruction is defined as invalid; it does not return.
     unsafe {
         asm!("ud2");
     };
     #[cfg(target_arch = "aarch64")]
-    // SAFETY: defined to be no instruction; it does not come back.
+    // SAFETY: the instruction is defined as invalid; it does not return.
     unsafe {
         asm!("udf #0");
     };
@@ -33,27 +33,27 @@ pub(crate) fn ill() {
 /// SIGTRAP.
 pub(crate) fn trap() {
     #[cfg(target_arch = "x86_64")]
-    // SAFETY: changes nothing; without a debugger it does not come back.
+    // SAFETY: the instruction changes nothing; without a debugger it does not return.
     unsafe {
         asm!("int3");
     };
     #[cfg(target_arch = "aarch64")]
-    // SAFETY: changes nothing; without a debugger it does not come back.
+    // SAFETY: the instruction changes nothing; without a debugger it does not return.
     unsafe {
         asm!("brk #0");
     };
 }
 
-/// SIGFPE, where the processor has such a thing.
+/// SIGFPE on processors that fault on a division by zero.
 pub(crate) fn fpe() {
     #[cfg(target_arch = "x86_64")]
-    // SAFETY: a division by zero does not come back; the registers are named.
+    // SAFETY: a division by zero does not return; the registers are declared.
     unsafe {
         asm!("div {0:e}", in(reg) 0_u32, inout("eax") 1_u32 => _, inout("edx") 0_u32 => _);
     };
 }
 
-/// SIGBUS: a mapping that reaches beyond the end of its file.
+/// SIGBUS: reads a mapping beyond the end of its file.
 pub(crate) fn bus() {
     let empty = File::options()
         .read(true)
@@ -61,11 +61,11 @@ pub(crate) fn bus() {
         .create(true)
         .truncate(true)
         .open(format!("/dev/shm/victim-{}", std::process::id()))
-        .expect("a place for files in memory");
+        .expect("/dev/shm is mounted");
     let path = format!("/dev/shm/victim-{}", std::process::id());
     std::fs::remove_file(path).expect("just made");
     let (protection, flags) = (libc::PROT_READ, libc::MAP_SHARED);
-    // SAFETY: the kernel chooses a place where nothing is.
+    // SAFETY: the kernel chooses an unused address.
     let page = unsafe {
         libc::mmap(
             ptr::null_mut(),
@@ -77,7 +77,7 @@ pub(crate) fn bus() {
         )
     };
     assert_ne!(page, libc::MAP_FAILED, "mmap");
-    // SAFETY: mapped by us; there is no page behind it, so the read does not
-    // come back.
+    // SAFETY: the address is mapped by us. The file has no such page, so the read does not
+    // return.
     unsafe { page.cast::<u8>().read_volatile() };
 }

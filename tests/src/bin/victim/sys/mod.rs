@@ -1,11 +1,8 @@
-//! The system calls that are needed to die in strange ways, and that no safe
-//! library has.
+//! System calls that no safe library has.
 //!
 //! # Safety
 //!
-//! What these calls do to memory is said at each of them. Most take numbers
-//! only: whatever the kernel does with those, it checks them first, and the
-//! worst that can happen to this process is what it was started for.
+//! Each call documents its effect on memory. Most take numbers only, which the kernel checks.
 #![expect(unsafe_code, reason = "libc, see the module's Safety section")]
 
 pub(crate) mod fault;

@@ -1,10 +1,10 @@
-//! Birth, death and what is inherited.
+//! Creation and exit of processes, and inherited attributes.
 
 use std::{io, os::fd::AsRawFd, ptr, time::Duration};
 
 use super::check;
 
-/// What `wait4` tells.
+/// The result of `wait4`.
 pub(crate) struct Reaped {
     pub(crate) pid: i32,
     pub(crate) status: i32,
@@ -13,17 +13,17 @@ pub(crate) struct Reaped {
     pub(crate) max_rss_kib: i64,
 }
 
-/// `_exit`: nothing is flushed, nothing runs.
+/// `_exit`: exits without flushing buffers or running destructors.
 pub(crate) fn exit(code: i32) -> ! {
     // SAFETY: the kernel takes any number.
     unsafe { libc::_exit(code) }
 }
 
-/// Ends this task only.
+/// Ends only the calling task.
 pub(crate) fn exit_thread(code: i32) -> ! {
-    // SAFETY: the stack of the task is never freed, and nobody joins it.
+    // SAFETY: the stack of the task is never freed, and the task is never joined.
     unsafe { libc::syscall(libc::SYS_exit, code) };
-    unreachable!("the task is gone");
+    unreachable!("the task has exited");
 }
 
 pub(crate) fn getpid() -> i32 {
@@ -41,16 +41,15 @@ pub(crate) fn getppid() -> i32 {
     unsafe { libc::getppid() }
 }
 
-/// The child's pid; `None` in the child.
+/// Returns the pid of the child; `None` in the child.
 pub(crate) fn fork() -> Option<i32> {
-    // SAFETY: no verb that forks has started a thread before, so the child may
-    // do whatever the parent may.
+    // SAFETY: the process has one thread, so the child may do whatever the parent may.
     let pid = unsafe { libc::fork() };
     check("fork", pid.into());
     (pid != 0).then_some(pid)
 }
 
-/// A child with this pid, which must be free; `None` in the child.
+/// Makes a child with this pid, which must be free; returns `None` in the child.
 pub(crate) fn fork_as(pid: i32) -> Option<i32> {
     // SAFETY: plain integers, for which zero is a value.
     let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
@@ -63,26 +62,26 @@ pub(crate) fn fork_as(pid: i32) -> Option<i32> {
     (pid != 0).then(|| i32::try_from(pid).expect("a pid"))
 }
 
-/// A child that borrows our memory and holds us until it has exited.
+/// Makes a child that shares our memory and suspends us until it has exited.
 pub(crate) fn vfork_and_exit(code: i32) -> i32 {
     extern "C" fn exit(code: *mut libc::c_void) -> libc::c_int {
         // SAFETY: the kernel takes any number.
         unsafe { libc::_exit(code.addr().try_into().unwrap_or(255)) }
     }
     const STACK_BYTES: usize = 64 * 1024;
-    // Never freed: CLONE_VM makes its pages the child's too.
+    // The stack is leaked: with CLONE_VM its pages belong to the child too.
     let stack = vec![0_u128; STACK_BYTES / 16].leak();
     let top = stack.as_mut_ptr_range().end.cast();
     let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
     let code = ptr::without_provenance_mut(usize::try_from(code).expect("a byte"));
-    // SAFETY: the child runs `exit` on a stack of its own and touches nothing
-    // else; we stand still until it is gone.
+    // SAFETY: the child runs `exit` on its own stack and uses no other memory; the parent sleeps
+    // until the child has exited.
     let pid = unsafe { libc::clone(exit, top, flags, code) };
     check("clone", pid.into());
     pid
 }
 
-/// Waits for this child, or with -1 for any.
+/// Waits for this child, or with -1 for any child.
 pub(crate) fn wait(pid: i32) -> Reaped {
     let mut status = 0;
     // SAFETY: plain integers, for which zero is a value.
@@ -103,8 +102,7 @@ pub(crate) fn wait(pid: i32) -> Reaped {
     }
 }
 
-/// Into a new namespace; with `CLONE_NEWPID` it is the children who are born
-/// there.
+/// Enters a new namespace. With `CLONE_NEWPID` only new children are in it.
 pub(crate) fn unshare(namespace: i32) {
     // SAFETY: numbers only.
     let result = unsafe { libc::unshare(namespace) };
@@ -127,7 +125,7 @@ pub(crate) fn limit(resource: libc::__rlimit_resource_t, soft: u64, hard: u64) {
     check("setrlimit", result.into());
 }
 
-/// A new session with this terminal as the controlling one.
+/// Starts a new session with this controlling terminal.
 pub(crate) fn control_terminal(terminal: &impl AsRawFd) {
     // SAFETY: it has no arguments.
     let result = unsafe { libc::setsid() };
@@ -137,14 +135,14 @@ pub(crate) fn control_terminal(terminal: &impl AsRawFd) {
     check("TIOCSCTTY", result.into());
 }
 
-/// Whoever starts from now on has another start time in `/proc/PID/stat` than
-/// whoever started before.
+/// Sleeps for more than a clock tick, so that later processes have another start time in
+/// `/proc/PID/stat`.
 pub(crate) fn sleep_beyond_a_tick() {
     let ticks = rustix::param::clock_ticks_per_second();
     sleep(Duration::from_millis(1000 / ticks + 1));
 }
 
-/// Lets `time` pass without using the processor.
+/// Sleeps for `time`, or until a signal is handled.
 pub(crate) fn sleep(time: Duration) {
     let milliseconds = i32::try_from(time.as_millis()).expect("a short time");
     // SAFETY: with no descriptors the pointer is not looked at.

@@ -1,8 +1,8 @@
-//! System calls that are forbidden.
+//! Seccomp filters that end the process.
 
 use super::check;
 
-/// From now on `getppid` ends the process by SIGSYS.
+/// Makes `getppid` end the process by SIGSYS.
 pub(crate) fn forbid_getppid() {
     const LOAD: u32 = libc::BPF_LD | libc::BPF_W | libc::BPF_ABS;
     const JUMP_IF_EQUAL: u32 = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
@@ -15,7 +15,7 @@ pub(crate) fn forbid_getppid() {
     };
     let getppid = u32::try_from(libc::SYS_getppid).expect("a small number");
     let mut steps = [
-        // The number of the call is the first word of what the filter sees.
+        // The first word of `struct seccomp_data` is the number of the call.
         step(LOAD, 0, 0),
         step(JUMP_IF_EQUAL, 1, getppid),
         step(RETURN, 0, libc::SECCOMP_RET_ALLOW),
@@ -34,8 +34,8 @@ pub(crate) fn forbid_getppid() {
     check("PR_SET_SECCOMP", result.into());
 }
 
-/// From now on only read, write, exit and sigreturn are allowed; anything else
-/// ends the process as if by SIGKILL, though nobody sends one.
+/// Allows only read, write, exit and sigreturn. Any other call ends the process with the status
+/// of SIGKILL, but no signal is sent.
 pub(crate) fn be_strict() {
     // SAFETY: numbers only.
     let result = unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_STRICT) };

@@ -1,4 +1,4 @@
-//! Sending signals, and what is done with those that come.
+//! Sending and handling signals.
 
 use std::{
     os::fd::{AsRawFd, RawFd},
@@ -10,16 +10,16 @@ use super::{check, process};
 /// Highest signal number.
 pub(crate) const LAST: i32 = 64;
 
-/// Rust's runtime ignores SIGPIPE and catches SIGSEGV and SIGBUS; `posix_spawn`
-/// of glibc leaves the two signals that it keeps for itself ignored.
+/// Resets all signal handlers. Rust's runtime ignores SIGPIPE and handles SIGSEGV and SIGBUS;
+/// `posix_spawn` of glibc leaves its two internal signals ignored.
 pub(crate) fn all_default() {
     // The handler is the first word of the kernel's `struct sigaction`.
     const DEFAULT: [usize; 4] = [libc::SIG_DFL, 0, 0, 0];
     for signal in 1..=LAST {
         let (new, old) = (DEFAULT.as_ptr(), ptr::null_mut::<usize>());
-        // Of the libc calls none takes 32 and 33; SIGKILL and SIGSTOP fail.
-        // SAFETY: the kernel only reads the action, which is as long as its own
-        // (no architecture has more than four words), and 8 bytes of mask.
+        // The functions of libc refuse 32 and 33. The call fails for SIGKILL and SIGSTOP.
+        // SAFETY: the kernel only reads the action, which is as long as its own (at most four
+        // words on every architecture), and 8 bytes of mask.
         unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, new, old, 8) };
     }
 }
@@ -28,15 +28,15 @@ pub(crate) fn ignore(signal: i32) {
     handle(signal, libc::SIG_IGN);
 }
 
-/// With a handler that does nothing.
+/// Installs a handler that does nothing.
 pub(crate) fn catch(signal: i32) {
     extern "C" fn nothing(_signal: libc::c_int) {}
     handle(signal, nothing as extern "C" fn(libc::c_int) as usize);
 }
 
 fn handle(signal: i32, handler: libc::sighandler_t) {
-    // SAFETY: the handler is one of the two constants, or a function that does
-    // nothing, which is safe at any moment.
+    // SAFETY: the handler is one of the two constants, or a function that does nothing and is
+    // async-signal-safe.
     let before = unsafe { libc::signal(signal, handler) };
     assert_ne!(before, libc::SIG_ERR, "signal({signal})");
 }
@@ -55,52 +55,52 @@ fn mask(how: i32, signal: i32) {
     // SAFETY: the set is ours.
     let result = unsafe { libc::sigaddset(&raw mut set, signal) };
     check("sigaddset", result.into());
-    // SAFETY: the set is only read, and the old one not asked for.
+    // SAFETY: the set is only read, and the old one is not requested.
     let result = unsafe { libc::pthread_sigmask(how, &raw const set, ptr::null_mut()) };
     assert_eq!(result, 0, "pthread_sigmask");
 }
 
-/// To the whole process.
+/// Sends a signal to the whole process.
 pub(crate) fn kill(pid: i32, signal: i32) {
     check("kill", try_kill(pid, signal));
 }
 
-/// Negative if that failed.
+/// Sends a signal to the whole process; the result is negative if it failed.
 pub(crate) fn try_kill(pid: i32, signal: i32) -> libc::c_long {
     // SAFETY: numbers only.
     unsafe { libc::kill(pid, signal) }.into()
 }
 
-/// To one task.
+/// Sends a signal to one task.
 pub(crate) fn tgkill(pid: i32, tid: i32, signal: i32) {
     // SAFETY: numbers only.
     let result = unsafe { libc::syscall(libc::SYS_tgkill, pid, tid, signal) };
     check("tgkill", result);
 }
 
-/// With a value.
+/// Sends a signal with a value.
 pub(crate) fn sigqueue(pid: i32, signal: i32) {
     let value = libc::sigval {
         sival_ptr: ptr::null_mut(),
     };
-    // SAFETY: numbers only; the value is not looked at.
+    // SAFETY: numbers only; the kernel does not dereference the value.
     let result = unsafe { libc::sigqueue(pid, signal, value) };
     check("sigqueue", result.into());
 }
 
-/// Through a pidfd.
+/// Sends a signal through a pidfd.
 pub(crate) fn pidfd_send(pid: i32, signal: i32) {
     // SAFETY: numbers only.
     let pidfd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
     check("pidfd_open", pidfd);
     let pidfd = RawFd::try_from(pidfd).expect("a descriptor");
     let no_info = ptr::null::<libc::siginfo_t>();
-    // SAFETY: no siginfo is handed over.
+    // SAFETY: the siginfo is null.
     let result = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd, signal, no_info, 0) };
     check("pidfd_send_signal", result);
 }
 
-/// Waits for a blocked signal and takes it, so that it is never delivered.
+/// Waits for a blocked signal and consumes it, so that it is never delivered.
 pub(crate) fn take(signal: i32) {
     // SAFETY: a set of bits, for which zero is a value.
     let mut set: libc::sigset_t = unsafe { std::mem::zeroed() };
@@ -113,7 +113,7 @@ pub(crate) fn take(signal: i32) {
     assert_eq!(result, 0, "sigwait");
 }
 
-/// Asks for SIGIO when there is something to read.
+/// Requests SIGIO when the file is readable.
 pub(crate) fn when_readable(file: &impl AsRawFd) {
     let fd = file.as_raw_fd();
     // SAFETY: numbers only.
@@ -129,7 +129,7 @@ pub(crate) fn abort() -> ! {
     std::process::abort()
 }
 
-/// To the task that calls.
+/// Sends a signal to the calling task.
 pub(crate) fn raise(signal: i32) {
     tgkill(process::getpid(), process::gettid(), signal);
 }

@@ -1,4 +1,4 @@
-//! Signals that come by themselves.
+//! Timers that send signals.
 
 use std::{ptr, time::Duration};
 
@@ -8,7 +8,7 @@ fn microseconds(time: Duration) -> libc::suseconds_t {
     libc::suseconds_t::try_from(time.as_micros()).expect("less than a second")
 }
 
-/// `ITIMER_REAL`, `ITIMER_VIRTUAL` or `ITIMER_PROF`, once.
+/// Starts `ITIMER_REAL`, `ITIMER_VIRTUAL` or `ITIMER_PROF` once.
 pub(crate) fn interval_timer(which: libc::c_int, after: Duration) {
     let timer = libc::itimerval {
         it_interval: libc::timeval {
@@ -20,19 +20,19 @@ pub(crate) fn interval_timer(which: libc::c_int, after: Duration) {
             tv_usec: microseconds(after),
         },
     };
-    // SAFETY: the new value is only read, the old one not asked for.
+    // SAFETY: the new value is only read, and the old one is not requested.
     let result = unsafe { libc::setitimer(which, &raw const timer, ptr::null_mut()) };
     check("setitimer", result.into());
 }
 
-/// A POSIX timer that sends a signal to the process, once.
+/// Starts a POSIX timer that sends a signal to the process once.
 pub(crate) fn posix_timer(signal: i32, after: Duration) {
     // SAFETY: numbers and null pointers, for which zero is a value.
     let mut event: libc::sigevent = unsafe { std::mem::zeroed() };
     event.sigev_notify = libc::SIGEV_SIGNAL;
     event.sigev_signo = signal;
     let mut timer: libc::timer_t = ptr::null_mut();
-    // SAFETY: the event is read, the id written, both are ours.
+    // SAFETY: the kernel reads the event and writes the id; both are ours.
     let result =
         unsafe { libc::timer_create(libc::CLOCK_MONOTONIC, &raw mut event, &raw mut timer) };
     check("timer_create", result.into());
@@ -47,7 +47,7 @@ pub(crate) fn posix_timer(signal: i32, after: Duration) {
             tv_nsec: microseconds(after) * 1000,
         },
     };
-    // SAFETY: the timer was just made; the new value is only read.
+    // SAFETY: the timer exists; the new value is only read.
     let result = unsafe { libc::timer_settime(timer, 0, &raw const once, ptr::null_mut()) };
     check("timer_settime", result.into());
 }

@@ -1,4 +1,4 @@
-//! `ptrace`, with the few requests that end in a death.
+//! `ptrace` requests.
 
 use std::ptr;
 
@@ -14,8 +14,8 @@ pub(crate) fn kill(pid: i32) {
     request(libc::PTRACE_KILL, pid, 0);
 }
 
-/// Lets a tracee that stopped for a signal go on with another one.
-pub(crate) fn go_on_with(pid: i32, signal: i32) {
+/// Resumes a tracee that stopped for a signal, with another signal.
+pub(crate) fn resume_with(pid: i32, signal: i32) {
     request(libc::PTRACE_CONT, pid, signal);
 }
 
