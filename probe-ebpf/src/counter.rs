@@ -1,5 +1,5 @@
-//! Slots of the per-CPU counter map: records that the BPF programs wrote, and
-//! what they had to leave out.
+//! Slots of the per-CPU counter map: records that the BPF programs wrote, and data
+//! that they had to drop.
 //!
 //! Every slot is a `u64` that only grows. Userspace sums the CPUs.
 

@@ -16,8 +16,8 @@ pub const KIND_EXEC: u32 = 3;
 pub const KIND_CGROUP_EMPTY: u32 = 4;
 /// [`Header::kind`] of a [`CgroupChange`]: the directory was removed.
 pub const KIND_CGROUP_REMOVED: u32 = 5;
-/// [`Header::kind`] of a [`CgroupMade`].
-pub const KIND_CGROUP_MADE: u32 = 6;
+/// [`Header::kind`] of a [`CgroupCreated`].
+pub const KIND_CGROUP_CREATED: u32 = 6;
 /// [`Header::kind`] of an [`Attach`].
 pub const KIND_ATTACH: u32 = 7;
 
@@ -28,7 +28,7 @@ pub const UNKNOWN: u32 = u32::MAX;
 pub const COMM_BYTES: usize = 16;
 /// Argument bytes that an [`Exec`] carries at most.
 pub const ARGS_BYTES: usize = 1024;
-/// Path bytes that a [`CgroupMade`] carries at most.
+/// Path bytes that a [`CgroupCreated`] carries at most.
 pub const PATH_BYTES: usize = 1024;
 
 /// [`Exit::flags`]: the task is the last of its thread group.
@@ -220,8 +220,8 @@ pub struct CgroupChange {
 /// `cgroup_mkdir`, followed by `path_len` bytes of `path` only.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
-pub struct CgroupMade {
-    /// Kind [`KIND_CGROUP_MADE`].
+pub struct CgroupCreated {
+    /// Kind [`KIND_CGROUP_CREATED`].
     pub header: Header,
     /// The new cgroup.
     pub cgroup: CgroupKey,
@@ -271,11 +271,11 @@ const _: () = {
     assert!(size_of::<Fork>() == 104);
     assert!(size_of::<Exec>() == 112 + ARGS_BYTES);
     assert!(size_of::<CgroupChange>() == 40);
-    assert!(size_of::<CgroupMade>() == 48 + PATH_BYTES);
+    assert!(size_of::<CgroupCreated>() == 48 + PATH_BYTES);
     assert!(size_of::<Attach>() == 128);
     assert!(core::mem::offset_of!(Exit, task) == 24);
     assert!(core::mem::offset_of!(Exit, exit_code) == 104);
     assert!(core::mem::offset_of!(Exit, killer) == 144);
     assert!(core::mem::offset_of!(Exec, args) == 112);
-    assert!(core::mem::offset_of!(CgroupMade, path) == 48);
+    assert!(core::mem::offset_of!(CgroupCreated, path) == 48);
 };

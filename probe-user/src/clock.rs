@@ -1,5 +1,5 @@
-//! The clocks: `CLOCK_BOOTTIME` for the kernel's stamps, the wall clock for people,
-//! and tokio's timers.
+//! Reads the clocks: `CLOCK_BOOTTIME` of the kernel's records, the wall clock for people, and
+//! timers of tokio.
 
 use std::time::Duration;
 
@@ -8,8 +8,8 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 
 /// Converts `CLOCK_BOOTTIME` to wall-clock time.
 ///
-/// The offset is taken anew by [`WallClock::sync`]: somebody may set the clock
-/// while we run. A record shows the wall clock of the time it was read.
+/// [`WallClock::sync`] updates the offset, because the clock may be set at any time. A record
+/// gets the wall-clock time by the offset at the moment when it is read.
 #[derive(Clone, Copy, Debug)]
 pub struct WallClock {
     offset_ns: i128,
@@ -43,7 +43,7 @@ pub fn boottime_ns() -> u64 {
     u64::try_from(nanoseconds(clock_gettime(ClockId::Boottime))).unwrap_or(0)
 }
 
-/// The unit of start times in `/proc`, in nanoseconds.
+/// Length of a clock tick, the unit of start times in `/proc`, in nanoseconds.
 #[must_use]
 pub fn tick_ns() -> u64 {
     1_000_000_000 / rustix::param::clock_ticks_per_second()

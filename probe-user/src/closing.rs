@@ -1,8 +1,8 @@
 //! Drops a value on a separate thread, because closing it takes long.
 //!
-//! Closing an inotify instance with a live watch waits for a kernel worker (15 ms,
-//! up to 60), closing the link of a raw tracepoint for an RCU grace period: no task
-//! of a runtime may be held up by that.
+//! Closing an inotify instance with a live watch waits for a kernel worker (15 ms, up to
+//! 60 ms), and closing the link of a raw tracepoint waits for an RCU grace period. Neither
+//! may block a thread of the runtime.
 
 use std::{
     ops::{Deref, DerefMut},
@@ -23,13 +23,13 @@ impl<T: Send + 'static> Deref for ClosedOnThread<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        self.0.as_ref().expect("only the drop takes it out")
+        self.0.as_ref().expect("only drop takes the value")
     }
 }
 
 impl<T: Send + 'static> DerefMut for ClosedOnThread<T> {
     fn deref_mut(&mut self) -> &mut T {
-        self.0.as_mut().expect("only the drop takes it out")
+        self.0.as_mut().expect("only drop takes the value")
     }
 }
 
@@ -37,8 +37,7 @@ impl<T: Send + 'static> Drop for ClosedOnThread<T> {
     fn drop(&mut self) {
         let value = self.0.take();
         let closer = thread::Builder::new().name("closer".to_owned());
-        // Where no thread can be started the closure, and the value with it, is
-        // dropped here.
+        // If no thread can be started, the closure is dropped here, and the value with it.
         let _thread = closer.spawn(move || drop(value));
     }
 }
@@ -52,7 +51,7 @@ mod tests {
 
     use super::*;
 
-    /// Tells which thread drops it.
+    /// Sends the id of the thread that drops it.
     struct Dropped(Sender<thread::ThreadId>);
 
     impl Drop for Dropped {

@@ -1,18 +1,48 @@
-//! Wait until cgroups and processes are really gone, and stream how they ended.
+//! Waits until processes and cgroups are really gone, and streams how processes end.
 //!
-//! A process that was sent SIGKILL stays in its cgroup until the kernel has torn it
-//! down: `cgroup.procs` lists it, `rmdir` says EBUSY, `kill -0` succeeds. A
-//! [`Waiter`] resolves a wait microseconds after that is over, and never before: BPF
-//! records, `cgroup.events`, pidfds and a timer wake it, and the state of the target
-//! itself decides.
+//! A process that was sent SIGKILL stays in its cgroup until the kernel has torn it down:
+//! `cgroup.procs` lists it, `rmdir` fails with EBUSY, `kill -0` succeeds. A [`Waiter`]
+//! resolves a wait microseconds after that is over, and never before.
+//!
+//! # How a wait works
+//!
+//! Events wake a wait, and the state of the target decides it:
 //!
 //! ```text
-//!   BPF ring ──────┐
-//!   cgroup.events ─┤ wake    ┌────────────┐  true
-//!   pidfd ─────────┼───────→ │ look at the│ ───────→ verdict
-//!   inotify ───────┤         │   target   │
-//!   timer ─────────┘         └────────────┘
+//!  kernel               │ wake-up sources                       │ the wait
+//!                       │                                       │
+//!  a process exits ─────┼→ BPF program ══ decisive ring ──┐     │
+//!  a cgroup is empty ───┼→ cgroup.events, poll ───────────┤wake │  ┌───────────┐ met
+//!  a cgroup is removed ─┼→ inotify ───────────────────────┼─────┼─→│   check   │────→ Met
+//!  a process is reaped ─┼→ pidfd ─────────────────────────┤     │  │ the state │
+//!                       │  timer, with back-off ──────────┘     │  └─────┬─────┘
+//!                       │                                       │        │ not yet: sleep
+//!  state of the target ←┼── populated, pidfd, /proc ────────────┼────────┘
 //! ```
+//!
+//! Every [`Until`] condition can be checked at any moment, in `cgroup.events`, in `/proc` or
+//! by a pidfd. A BPF record, a notification and the timer all mean the same: *check now*. A
+//! lost, late or duplicated event can therefore delay a verdict, but never make it wrong, and
+//! a machine without BPF only waits a little longer.
+//!
+//! A wait has three steps. [`Waiter::cgroup`] or [`Waiter::process`] *pins* the target, by an
+//! open directory or a pidfd, so that a later cgroup or process with the same name or pid is
+//! not confused with it. [`WaitBuilder::arm`] attaches the wake-up sources. After that the
+//! caller may kill the target: awaiting the [`ArmedWait`] misses nothing.
+//!
+//! # How exits are streamed
+//!
+//! ```text
+//!  exit of a process → BPF program ══ stream ring ══→ Event → tracker → Record
+//!                      status, killer,  a full ring     decoded  path of the   filtered,
+//!                      CPU time         counts a loss   bytes    cgroup        with container
+//! ```
+//!
+//! An [`ExitStream`] reports how processes end. Loss is data: the kernel counts the records
+//! that find no room, and the stream says where they are missing. Exit records never decide a
+//! wait, because a process is still in its cgroup when its record is written.
+//!
+//! # Example
 //!
 //! Kill a cgroup and remove it:
 //!
@@ -34,23 +64,22 @@
 //! # }
 //! ```
 //!
-//! Without a tokio runtime [`wait_blocking`] does the same, and [`ExitStream`] reports
-//! how processes end.
+//! [`wait_blocking`] waits without a tokio runtime.
 //!
 //! # Requirements
 //!
-//! Linux 5.3 for pidfds, 5.8 for BPF; on older kernels a timer serves. A wait needs no
-//! privilege but the right to read the target; BPF needs root, or `CAP_BPF` and
-//! `CAP_PERFMON`, and joins by itself where it is available. Without the default
-//! feature `bpf` the crate links no BPF loader, and every wait is right all the same.
+//! Pidfds need Linux 5.3 and BPF needs Linux 5.8; on older kernels a timer replaces them. A
+//! wait needs no privilege but the right to read the target. BPF needs root, or `CAP_BPF` and
+//! `CAP_PERFMON`; a waiter uses it where it is available. Without the default feature `bpf`
+//! the crate contains no BPF loader, and every verdict is right all the same.
 //!
 //! # Features
 //!
-//! * `bpf` (default): BPF wakes waits; [`ExitStream`].
-//! * `openapi`: derives of `utoipa` for types that the daemon's API shows.
-//! * `unstable`: what the other packages of this project use; outside semver.
+//! * `bpf` (default): BPF wakes waits, and [`ExitStream`] exists.
+//! * `openapi`: the types of the daemon's API derive the schemas of `utoipa`.
+//! * `unstable`: opens modules to the other packages of this project; outside semver.
 
-// The daemon and the command use the rest, through the feature `unstable`.
+// Without `unstable` parts of the library are unused: the daemon and the command use them.
 #![cfg_attr(
     not(feature = "unstable"),
     expect(
@@ -100,48 +129,48 @@ pub use self::{
     },
 };
 
-/// What the daemon, the command and the tests of this project use beyond the
-/// public interface. Outside semver: any release may change it.
+/// Modules for the daemon, the command and the tests of this project, beyond the public
+/// interface. They are outside semver: any release may change them.
 #[cfg(feature = "unstable")]
 pub mod unstable {
-    /// The BPF programs: loading, attaching, decoding.
+    /// Loads and attaches the BPF programs, and decodes their records.
     #[cfg(feature = "bpf")]
     pub mod bpf {
         pub use crate::bpf::*;
     }
-    /// Mounts and pinned cgroups.
+    /// Finds cgroup mounts, pins and changes cgroups.
     pub mod cgroup {
         pub use crate::cgroup::*;
     }
-    /// Clocks.
+    /// Reads the clocks.
     pub mod clock {
         pub use crate::clock::*;
     }
-    /// Names and state of containers.
+    /// Finds containers and names them.
     pub mod container {
         pub use crate::container::*;
     }
-    /// Parsers for the fuzz targets.
+    /// Opens private parsers to the fuzz targets.
     pub mod fuzzing {
         pub use crate::fuzzing::*;
     }
-    /// Facts about the running kernel.
+    /// Finds out facts about the running kernel.
     pub mod kernel {
         pub use crate::kernel::*;
     }
-    /// Signals for whole targets.
+    /// Sends signals to whole targets.
     pub mod kill {
         pub use crate::kill::*;
     }
-    /// Processes as `/proc` and pidfds show them.
+    /// Reads and watches processes.
     pub mod proc {
         pub use crate::proc::*;
     }
-    /// Descriptors registered with tokio.
+    /// Registers file descriptors with tokio.
     pub mod readiness {
         pub use crate::readiness::*;
     }
-    /// The stream of records.
+    /// Streams records.
     #[cfg(feature = "bpf")]
     pub mod trace {
         pub use crate::trace::*;

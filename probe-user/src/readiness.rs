@@ -1,10 +1,10 @@
-//! Readiness of a file descriptor as a future.
+//! Registers file descriptors with tokio, so that a future can wait for their readiness.
 //!
 //! # Safety
 //!
-//! tokio asks that a registered object answers with the same open descriptor
-//! for as long as it is registered. [`KeepsFd`] is implemented here, and only
-//! for types that own (or borrow for their whole life) one descriptor.
+//! tokio requires that a registered object returns the same open descriptor for as long as
+//! it is registered. [`KeepsFd`] is implemented here, and only for types that own (or borrow
+//! for their whole life) one descriptor.
 #![expect(
     unsafe_code,
     reason = "tokio's safe registration is deprecated as unsound (tokio #8587)"
@@ -22,7 +22,7 @@ use tokio::io::{Interest, unix::AsyncFd};
 #[cfg(feature = "bpf")]
 use crate::bpf::ring::Stream;
 
-/// Answers with the same open descriptor all its life.
+/// A type that returns the same open descriptor all its life.
 pub trait KeepsFd: AsRawFd + sealed::Sealed {}
 
 impl KeepsFd for OwnedFd {}
@@ -33,7 +33,7 @@ impl KeepsFd for Stream {}
 impl KeepsFd for RingBuf<MapData> {}
 
 mod sealed {
-    //! Only the types of this file can make the promise.
+    //! Prevents other modules from implementing [`KeepsFd`](super::KeepsFd).
     use super::{BorrowedFd, OwnedFd};
     #[cfg(feature = "bpf")]
     use super::{MapData, RingBuf, Stream};
@@ -47,7 +47,7 @@ mod sealed {
     impl Sealed for RingBuf<MapData> {}
 }
 
-/// Registers with the reactor of the current runtime.
+/// Registers a descriptor with the reactor of the current runtime.
 pub fn register<T: KeepsFd>(inner: T, interest: Interest) -> io::Result<AsyncFd<T>> {
     // SAFETY: `KeepsFd` promises the one descriptor, and `AsyncFd` deregisters
     // it before it drops or returns `inner`.

@@ -1,9 +1,8 @@
-//! The committed BPF objects, of both byte orders, hold what the loader names
-//! and nothing that it does not know.
+//! Tests of the committed BPF objects, of both byte orders: they contain the programs,
+//! maps and globals that the loader names, and no others.
 //!
-//! Read as plain ELF, because aya parses an object of the machine's own byte
-//! order only. Whether they are what `probe-ebpf` gives is
-//! `cargo xtask bpf --check`.
+//! The tests read them as plain ELF, because aya parses only objects of the machine's own
+//! byte order. `cargo xtask bpf --check` compares them with the source.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,11 +13,11 @@ use probe_user::unstable::bpf::{
     hook::{ExitShape, Hook},
 };
 
-/// Aligned, as a parser wants it.
+/// The objects, aligned for the parser.
 static LITTLE: &[u8] = aya::include_bytes_aligned!("../bpf/probe.bpfel.o");
 static BIG: &[u8] = aya::include_bytes_aligned!("../bpf/probe.bpfeb.o");
 
-/// The maps that `source/load.rs` opens.
+/// The maps that the loader opens.
 const MAPS_OF_THE_LOADER: [&str; 8] = [
     "CGROUPS",
     "COUNTERS",
@@ -30,7 +29,7 @@ const MAPS_OF_THE_LOADER: [&str; 8] = [
     "WATCHED",
 ];
 
-/// Those that only the programs use, and that of aya-log.
+/// The maps that only the programs use, and that of aya-log.
 const OTHER_MAPS: [&str; 4] = [
     "AYA_LOGS",
     "CGROUP_SCRATCH",
@@ -44,8 +43,7 @@ fn files() -> [File; 2] {
     [LITTLE, BIG].map(|bytes| File::parse(bytes).expect("an ELF file"))
 }
 
-/// The global symbols of the sections whose names begin so: name and size, by
-/// section.
+/// The global symbols of one kind in sections with this prefix: section and size, by name.
 fn symbols(file: &File, kind: SymbolKind, section: &str) -> BTreeMap<String, (String, u64)> {
     file.symbols()
         .filter(|symbol| symbol.is_global() && symbol.kind() == kind)
@@ -60,8 +58,7 @@ fn symbols(file: &File, kind: SymbolKind, section: &str) -> BTreeMap<String, (St
         .collect()
 }
 
-/// What the loader asks for, with the section of the tracepoint that it is
-/// attached to.
+/// The programs that the loader names, with the section of their tracepoint.
 fn programs_of_the_loader() -> BTreeMap<String, String> {
     let mut programs = BTreeMap::new();
     for hook in Hook::ALL {
@@ -94,7 +91,7 @@ fn the_embedded_object_has_this_machines_byte_order() {
 }
 
 #[test]
-fn the_kernel_is_told_a_gpl_compatible_licence() {
+fn the_licence_is_gpl_compatible() {
     for file in files() {
         let license = file.section_by_name("license").expect("a licence");
         assert_eq!(license.data().expect("its text"), b"Dual MIT/GPL\0");
@@ -102,7 +99,7 @@ fn the_kernel_is_told_a_gpl_compatible_licence() {
 }
 
 #[test]
-fn the_programs_are_those_that_the_loader_names_each_for_its_tracepoint() {
+fn the_programs_and_their_tracepoints_are_those_of_the_loader() {
     for file in files() {
         let programs: BTreeMap<_, _> = ["raw_tp/", "tracepoint"]
             .into_iter()
@@ -114,7 +111,7 @@ fn the_programs_are_those_that_the_loader_names_each_for_its_tracepoint() {
 }
 
 #[test]
-fn the_maps_are_those_that_somebody_opens() {
+fn the_maps_are_those_of_the_loader_and_of_the_programs() {
     let expected: BTreeSet<_> = MAPS_OF_THE_LOADER.into_iter().chain(OTHER_MAPS).collect();
     for file in files() {
         let maps = symbols(&file, SymbolKind::Data, "maps");
@@ -126,11 +123,11 @@ fn the_maps_are_those_that_somebody_opens() {
 }
 
 #[test]
-fn the_globals_have_the_size_that_the_loader_writes() {
+fn the_globals_have_the_sizes_that_the_loader_writes() {
     let expected = BTreeMap::from([
         (OFFSETS_SYMBOL.to_owned(), size_of::<Offsets>() as u64),
         (FILTER_SYMBOL.to_owned(), size_of::<Filter>() as u64),
-        // aya-log's own.
+        // The global of aya-log.
         ("AYA_LOG_LEVEL".to_owned(), 1),
     ]);
     for file in files() {
@@ -143,7 +140,7 @@ fn the_globals_have_the_size_that_the_loader_writes() {
 }
 
 #[test]
-fn the_types_are_there_and_the_debug_information_is_not() {
+fn the_objects_have_types_and_no_debug_information() {
     for file in files() {
         for section in [".BTF", ".BTF.ext"] {
             assert!(file.section_by_name(section).is_some(), "no {section}");
@@ -153,7 +150,7 @@ fn the_types_are_there_and_the_debug_information_is_not() {
 }
 
 #[test]
-fn no_object_names_a_directory_of_the_machine_that_built_it() {
+fn the_objects_name_no_directory_of_the_build_machine() {
     for bytes in [LITTLE, BIG] {
         let text = String::from_utf8_lossy(bytes);
         for directory in [
@@ -168,7 +165,7 @@ fn no_object_names_a_directory_of_the_machine_that_built_it() {
     }
 }
 
-/// The words of the types in `.BTF`: of maps, their keys and values, and programs.
+/// The words of the type section in `.BTF`: maps with their keys and values, and programs.
 fn types(file: &File) -> Vec<u32> {
     let section = file.section_by_name(".BTF").expect("types");
     let words: Vec<u32> = section
@@ -185,8 +182,8 @@ fn types(file: &File) -> Vec<u32> {
             }
         })
         .collect();
-    // Magic and version; then the header's length, where the types begin after
-    // it, and how long they are.
+    // The words are: magic and version, length of the header, position of the types after
+    // it, length of the types.
     let [_, header, begin, length] = words[..4] else {
         panic!("no header");
     };

@@ -72,7 +72,7 @@ impl Exits {
         };
         reporter.clock.sync();
         let stream = stream.get_mut();
-        let reported = stream.drain_by(boottime_ns(), |timed| {
+        let reported = stream.drain_until(boottime_ns(), |timed| {
             report_or_keep(reporter, moved, timed)
         });
         flush_or_discard(reporter, reported)?;

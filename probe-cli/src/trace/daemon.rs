@@ -73,7 +73,7 @@ struct Printer<'a> {
 
 impl Printer<'_> {
     fn print(&mut self, record: &Record) -> io::Result<()> {
-        let is_wanted = self.settings.wanted.admits_of_stream(record);
+        let is_wanted = self.settings.wanted.admits_from_daemon(record);
         if let Record::Lost { count, .. } = record {
             self.reported.lost += count;
         } else {

@@ -159,7 +159,7 @@ fn plan() -> Plan {
     let mut hooks = vec![
         Hook::CgroupPopulated,
         Hook::CgroupRemoved,
-        Hook::CgroupMade,
+        Hook::CgroupCreated,
         Hook::CgroupAttach,
         Hook::Fork,
         Hook::Exec,

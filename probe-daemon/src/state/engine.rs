@@ -62,7 +62,7 @@ impl Engine {
     /// The state up to this moment, with all records that came since the last drain.
     pub(crate) fn now(&self) -> MutexGuard<'_, State> {
         let mut state = self.lock();
-        state.drain_by(boottime_ns());
+        state.drain_until(boottime_ns());
         // The pid that it was read for may belong to another process by now.
         state.visibility = Visibility::default();
         state

@@ -121,7 +121,7 @@ impl State {
     }
 
     /// The same for all that happened by a moment.
-    pub(crate) fn drain_by(&mut self, boottime_ns: u64) {
+    pub(crate) fn drain_until(&mut self, boottime_ns: u64) {
         self.take(Some(boottime_ns));
     }
 
@@ -133,7 +133,7 @@ impl State {
             Ok::<(), Infallible>(())
         };
         let drained = match by_boottime_ns {
-            Some(by) => stream.drain_by(by, sink),
+            Some(by) => stream.drain_until(by, sink),
             None => stream.drain(sink),
         };
         if knowledge.is_lossy {

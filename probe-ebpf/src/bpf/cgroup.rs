@@ -12,7 +12,7 @@ use probe_ebpf::{
     config::occupancy,
     counter::{CGROUP_DROPPED, OCCUPANCY_UNRECORDED},
     event::{
-        Attach, CgroupChange, CgroupMade, KIND_ATTACH, KIND_CGROUP_EMPTY, KIND_CGROUP_MADE,
+        Attach, CgroupChange, CgroupCreated, KIND_ATTACH, KIND_CGROUP_CREATED, KIND_CGROUP_EMPTY,
         KIND_CGROUP_REMOVED, PATH_BYTES,
     },
 };
@@ -28,8 +28,8 @@ use crate::{
     task::Task,
 };
 
-/// Bytes of a [`CgroupMade`] before its path.
-const HEAD_BYTES: usize = core::mem::offset_of!(CgroupMade, path);
+/// Bytes of a [`CgroupCreated`] before its path.
+const HEAD_BYTES: usize = core::mem::offset_of!(CgroupCreated, path);
 
 /// Arguments: `cgrp`, `path`, `val`.
 #[raw_tracepoint(tracepoint = "cgroup_notify_populated")]
@@ -103,7 +103,7 @@ pub(crate) fn cgroup_mkdir(ctx: RawTracePointContext) -> i32 {
     let Some(record) = map_value::scratch(&CGROUP_SCRATCH) else {
         return 0;
     };
-    record.header = emit::header(KIND_CGROUP_MADE);
+    record.header = emit::header(KIND_CGROUP_CREATED);
     record.cgroup = Cgroup::at(ctx.arg(0)).key();
     record.path_len = memory::read_path(ctx.arg(1), &mut record.path);
     record.reserved = 0;

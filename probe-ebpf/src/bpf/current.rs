@@ -80,7 +80,7 @@ pub(crate) fn task() -> u64 {
     unsafe { helpers::generated::bpf_get_current_task() }
 }
 
-/// Address of the `task_struct` as a pointer whose type the verifier knows (Linux 5.11).
+/// Address of the `task_struct` as a typed pointer for the verifier (Linux 5.11).
 #[inline(always)]
 pub(crate) fn typed_task() -> u64 {
     // SAFETY: see the module.

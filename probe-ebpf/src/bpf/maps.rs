@@ -11,7 +11,7 @@ use aya_ebpf::{
 use probe_ebpf::{
     config::CGROUP_SLOTS,
     counter,
-    event::{CgroupKey, CgroupMade, Exec, Killer, OomMark},
+    event::{CgroupCreated, CgroupKey, Exec, Killer, OomMark},
 };
 
 /// Records that decide a wait: a handful, most of which wake the reader. They have a
@@ -35,7 +35,7 @@ pub(crate) static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(cou
 pub(crate) static WATCHED: HashMap<CgroupKey, u32> = HashMap::with_max_entries(16_384, 0);
 
 /// Last fatal signal generated for a thread group, by number: a caught SIGTERM
-/// must not hide the sender of the SIGKILL. Signals whose target survives stay until
+/// must not hide the sender of the SIGKILL. If the target survives, its signals stay until
 /// they are evicted, so the map is an LRU map. With 8,192 entries a signal stays in the
 /// map from its generation to the exit of its target, even in a burst of kills.
 #[map]
@@ -65,7 +65,7 @@ pub(crate) static EXEC_SCRATCH: PerCpuArray<Exec> = PerCpuArray::with_max_entrie
 
 /// Scratch space of `cgroup_mkdir`, as [`EXEC_SCRATCH`].
 #[map]
-pub(crate) static CGROUP_SCRATCH: PerCpuArray<CgroupMade> = PerCpuArray::with_max_entries(1, 0);
+pub(crate) static CGROUP_SCRATCH: PerCpuArray<CgroupCreated> = PerCpuArray::with_max_entries(1, 0);
 
 /// Key of [`FATAL_SIGNALS`].
 #[repr(C)]

@@ -4,8 +4,8 @@
 //!
 //! `bpf_probe_read_*` checks the source address itself and returns an error, never a
 //! fault, so any address may be passed to it; a wrong offset gives wrong data, not
-//! undefined behaviour. The verifier accepts a direct load only from a pointer whose
-//! type and bounds it knows.
+//! undefined behaviour. The verifier accepts a direct load only from a typed pointer and
+//! only within the bounds of its type.
 #![expect(unsafe_code, reason = "kernel memory, see the module's Safety section")]
 
 use aya_ebpf::helpers;
@@ -20,9 +20,9 @@ impl Plain for i32 {}
 /// How kernel memory is read.
 ///
 /// `DIRECT` reads compile to plain loads that the kernel guards by its fault
-/// table, a nanosecond each. The verifier allows them from a pointer whose type
-/// it knows: `bpf_get_current_task_btf` (5.11, and a kernel with BTF) returns one to
-/// the current task, and members of a typed struct are typed pointers again. All other
+/// table, a nanosecond each. The verifier allows them from typed pointers only:
+/// `bpf_get_current_task_btf` (5.11, and a kernel with BTF) returns one to the
+/// current task, and members of a typed struct are typed pointers again. All other
 /// reads go through `bpf_probe_read_kernel`, which is some twenty times slower.
 pub(crate) const DIRECT: bool = true;
 /// Reads through `bpf_probe_read_kernel`; see [`DIRECT`].

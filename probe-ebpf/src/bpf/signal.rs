@@ -1,9 +1,9 @@
 //! `signal_generate`: the sender of a fatal signal.
 //!
 //! The program stores the last fatal signal of each number for each thread group; the
-//! exit program takes the one whose number is in the status. Only delivered signals
-//! whose default action ends a process count: an ignored signal, or a SIGCHLD, would
-//! overwrite the killer.
+//! exit program takes the one with the number in the status. Only delivered signals that
+//! end a process by default count: an ignored signal, or a SIGCHLD, would overwrite the
+//! killer.
 
 use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
 use aya_log_ebpf::warn;

@@ -1,22 +1,22 @@
-//! What this process is allowed to do.
+//! The capabilities of this process.
 
 use crate::proc::{directory::ProcessDirectory, status::Status};
 
-/// A capability that probe asks for, by its number.
+/// A capability that probe needs for BPF, by its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Capability {
-    /// Everything below, before Linux 5.8.
+    /// Before Linux 5.8, allows everything that `Perfmon` and `Bpf` allow.
     SysAdmin = 21,
-    /// Raise the memlock limit, before Linux 5.11.
+    /// Allows raising the memlock limit, before Linux 5.11.
     SysResource = 24,
-    /// Attach to tracepoints and read kernel memory (Linux 5.8).
+    /// Allows attaching to tracepoints and reading kernel memory (Linux 5.8).
     Perfmon = 38,
-    /// Create maps, load programs (Linux 5.8).
+    /// Allows creating maps and loading programs (Linux 5.8).
     Bpf = 39,
 }
 
 impl Capability {
-    /// As in `capabilities(7)`.
+    /// The name as in `capabilities(7)`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -28,7 +28,7 @@ impl Capability {
     }
 }
 
-/// The effective set, one bit each; `None` if `/proc` is not there.
+/// The effective set, one bit for each capability; `None` if `/proc` cannot be read.
 #[must_use]
 pub fn effective() -> Option<u64> {
     let status = ProcessDirectory::own().ok()?.content("status").ok()?;

@@ -1,4 +1,4 @@
-//! What the BPF programs and the kernel counted: losses, misses, run time.
+//! Counters of the BPF programs and of the kernel: lost records, skipped runs, run time.
 
 use std::{
     fs,
@@ -14,18 +14,18 @@ use super::{
     load::{Attached, LoadError},
 };
 
-/// What the kernel counted of one program since it was loaded.
+/// Runs of one program since it was loaded, as the kernel counts them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProgramRuns {
     /// Name of the program.
     pub name: String,
-    /// How often it ran; 0 unless `kernel.bpf_stats_enabled` is 1 (Linux 5.1).
+    /// Number of runs; 0 unless `kernel.bpf_stats_enabled` is 1 (Linux 5.1).
     pub count: u64,
-    /// How long it ran in all.
+    /// Total time of all runs.
     pub run_time: Duration,
 }
 
-/// What the stream has lost since the load, as the kernel counts it.
+/// Losses of the stream since the load, as the kernel counts them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StreamLosses {
     /// Exits and starts for which the ring had no room.
@@ -36,7 +36,7 @@ pub struct StreamLosses {
 }
 
 impl Attached {
-    /// What the stream has lost by now.
+    /// Losses of the stream until now.
     pub fn stream_losses(&self) -> Result<StreamLosses, LoadError> {
         Ok(StreamLosses {
             dropped: self.stream_dropped()?,
@@ -44,7 +44,7 @@ impl Attached {
         })
     }
 
-    /// How often the programs ran that are loaded, and how long.
+    /// Number and duration of the runs of each loaded program.
     #[must_use]
     pub fn program_runs(&self) -> Vec<ProgramRuns> {
         self.ebpf
@@ -81,21 +81,20 @@ impl Attached {
         self.counter(counter::DECISIVE_DROPPED)
     }
 
-    /// Changes of `populated` that are not in the map of watched cgroups; `None`
-    /// if that cannot be told.
+    /// Number of changes of `populated` that are missing in the map of watched cgroups;
+    /// `None` if the counters cannot be read.
     pub(super) fn occupancy_lost(&self) -> Option<u64> {
         let unrecorded = self.counter(counter::OCCUPANCY_UNRECORDED).ok()?;
         let program = self.ebpf.program(Hook::CgroupPopulated.tracepoint())?;
         let misses = field(&fdinfo(program).ok()?, MISSES);
-        // Before 6.1 none is skipped and none is counted.
+        // Before 6.1 the kernel skips no run and counts none.
         Some(unrecorded + misses.unwrap_or(0))
     }
 
-    /// Runs of our programs that the kernel skipped because the same one was
-    /// preempted on that CPU (raw tracepoints, Linux 7.0) or BPF was disabled
-    /// there (classic ones). Exits of single threads count too, so this is an
-    /// upper bound of the processes missed. Before 6.1 the kernel keeps no such
-    /// count and skips none: 0.
+    /// Runs that the kernel skipped because the same program was preempted on that CPU
+    /// (raw tracepoints, Linux 7.0) or BPF was disabled there (classic tracepoints).
+    /// Exits of single threads count too, so this is an upper bound of the missed
+    /// processes. Before 6.1 the kernel skips no run and has no counter: then it is 0.
     #[must_use]
     pub fn recursion_misses(&self) -> u64 {
         let fdinfos = self

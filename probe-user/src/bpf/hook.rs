@@ -1,9 +1,8 @@
-//! The hooks by name: which tracepoint, which program, what is lost without it.
+//! The hooks: the tracepoint and the programs of each, and what is lost without it.
 //!
-//! Which of them a command loads is the command's business; how they are
-//! loaded is `load.rs`.
+//! A [`Plan`](super::load::Plan) says which hooks are loaded; `load` loads them.
 
-/// A tracepoint that a program of ours listens to.
+/// A tracepoint that a BPF program is attached to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Hook {
     /// `sched_process_exit`.
@@ -21,13 +20,13 @@ pub enum Hook {
     /// `cgroup_rmdir`.
     CgroupRemoved,
     /// `cgroup_mkdir`.
-    CgroupMade,
+    CgroupCreated,
     /// `cgroup_attach_task`.
     CgroupAttach,
 }
 
 impl Hook {
-    /// All of them.
+    /// Every hook.
     pub const ALL: [Self; 9] = [
         Self::Exit,
         Self::Fork,
@@ -36,14 +35,14 @@ impl Hook {
         Self::Oom,
         Self::CgroupPopulated,
         Self::CgroupRemoved,
-        Self::CgroupMade,
+        Self::CgroupCreated,
         Self::CgroupAttach,
     ];
 
-    /// Exits with all that a record can say of them.
+    /// The hooks of a complete exit record, in the order of attachment.
     pub const EXITS: [Self; 3] = [Self::Signal, Self::Oom, Self::Exit];
 
-    /// The tracepoint.
+    /// Name of the tracepoint.
     #[must_use]
     pub const fn tracepoint(self) -> &'static str {
         match self {
@@ -54,43 +53,44 @@ impl Hook {
             Self::Oom => "mark_victim",
             Self::CgroupPopulated => "cgroup_notify_populated",
             Self::CgroupRemoved => "cgroup_rmdir",
-            Self::CgroupMade => "cgroup_mkdir",
+            Self::CgroupCreated => "cgroup_mkdir",
             Self::CgroupAttach => "cgroup_attach_task",
         }
     }
 
-    /// What a user misses if the kernel refuses this hook alone; `None` if
-    /// nothing is left to do without it.
+    /// What a user misses if the kernel refuses only this hook; `None` if the others are
+    /// useless without it.
     #[must_use]
     pub const fn loss(self) -> Option<&'static str> {
         match self {
             Self::Exit | Self::CgroupPopulated => None,
             Self::Fork | Self::Exec => Some("starts of processes are not reported"),
             Self::Signal => Some("killed_by is unknown"),
-            Self::Oom => Some("out-of-memory kills look like others"),
-            Self::CgroupRemoved => Some("removal of a cgroup is noticed by the timer only"),
-            Self::CgroupMade => Some("paths of short-lived cgroups may be unknown"),
-            Self::CgroupAttach => Some("moves between cgroups are not seen"),
+            Self::Oom => Some("out-of-memory kills look like other kills"),
+            Self::CgroupRemoved => Some("only the timer notices the removal of a cgroup"),
+            Self::CgroupCreated => Some("paths of short-lived cgroups may be unknown"),
+            Self::CgroupAttach => Some("moves between cgroups are not reported"),
         }
     }
 }
 
-/// Which arguments this kernel's `sched_process_exit` has.
+/// How an exit program learns that a task is the last of its group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExitShape {
-    /// `(task, group_dead)`, Linux 6.16.
+    /// By an argument of the tracepoint: `(task, group_dead)`, Linux 6.16.
     GroupDead,
-    /// `(task)`: the program looks at `signal->live`, and two tasks of a group
+    /// By `signal->live`, because the tracepoint has only `(task)`. Two tasks of a group
     /// may both see 0.
     Live,
-    /// As [`ExitShape::Live`], by the classic tracepoint: where the raw one may
-    /// be preempted (Linux 7.0) it alone is skipped for nobody.
+    /// By `signal->live`, in a program for the classic tracepoint. Where raw tracepoints
+    /// may be preempted (Linux 7.0), the kernel skips them for some tasks, but not this
+    /// one.
     Classic,
 }
 
 impl ExitShape {
-    /// The programs for this shape, the fastest first: it needs a helper of
-    /// Linux 5.11 and a kernel with BTF, the other one neither.
+    /// The programs for this shape, the fastest first. That one needs a helper of
+    /// Linux 5.11 and a kernel with BTF; the other one needs neither.
     #[must_use]
     pub const fn programs(self) -> &'static [&'static str] {
         match self {
@@ -100,7 +100,7 @@ impl ExitShape {
         }
     }
 
-    /// The word in `doctor`.
+    /// The word that `probe doctor` prints.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -1,8 +1,8 @@
-//! Which of the facts about a signal mean what: the table "who killed it".
+//! The origin of a fatal signal, from the facts in a record: `killed_by`.
 //!
-//! `current` at `signal_generate` is the sender only for a signal that a
-//! process sends; a timer interrupts a stranger. So a sender is named only
-//! where `si_code` says that there is one.
+//! `current` at `signal_generate` is the sender only of a signal that a process sends;
+//! a timer interrupts an unrelated process. So a sender is named only if `si_code` says
+//! that there is one.
 
 use probe_ebpf::event::{
     Killer, SENDER_EXITING, SENDER_IS_TRACER, SENDER_NS_INIT, SIGNAL_NO_INFO, SIGNAL_TO_GROUP,
@@ -17,7 +17,7 @@ const SI_QUEUE: i32 = -1;
 const SI_TIMER: i32 = -2;
 const SI_TKILL: i32 = -6;
 
-/// Joins a status with the signal that was seen for it.
+/// Joins a status with the recorded signal of the same number.
 pub(super) fn killed_by(
     status: Option<ExitStatus>,
     oom: bool,
@@ -64,24 +64,25 @@ fn classify(killer: &Killer, tgid: u32) -> (Via, Option<Cause>) {
     let has = |flag: u32| killer.flags & flag != 0;
     let signal = Signal(killer.signal);
     match killer.code {
-        SI_USER if has(SIGNAL_NO_INFO) => without_info(killer, tgid),
+        SI_USER if has(SIGNAL_NO_INFO) => classify_without_siginfo(killer, tgid),
         SI_USER | SI_QUEUE if has(SIGNAL_TO_GROUP) => (Via::Kill, None),
         SI_USER | SI_QUEUE | SI_TKILL => (Via::Tkill, None),
         SI_TIMER => (Via::Timer, None),
         SI_KERNEL if signal == Signal::KILL && has(SENDER_EXITING) && has(SENDER_NS_INIT) => {
             (Via::Kernel, Some(Cause::PidNamespaceTeardown))
         }
-        // SIGSEGV of a bad stack or a general protection fault is SI_KERNEL
-        // and still the doing of the process itself.
+        // SIGSEGV of a bad stack or a general protection fault is SI_KERNEL, but the
+        // process caused it.
         SI_KERNEL if signal.is_fault() && killer.tgid == tgid => (Via::Fault, None),
         code if code > 0 && code != SI_KERNEL && signal.is_fault() => (Via::Fault, None),
         _ => (Via::Kernel, None),
     }
 }
 
-/// `SEND_SIG_NOINFO`: no process filled in who it is. `kill(2)` does not any more
-/// (Linux 7.3); it goes to the group, as the signal at a parent's death does.
-fn without_info(killer: &Killer, tgid: u32) -> (Via, Option<Cause>) {
+/// Classifies a signal with `SEND_SIG_NOINFO`: its siginfo names no sender. Since Linux
+/// 7.3 `kill(2)` sends such signals too; they go to the group, as the signal at the death
+/// of a parent does.
+fn classify_without_siginfo(killer: &Killer, tgid: u32) -> (Via, Option<Cause>) {
     let has = |flag: u32| killer.flags & flag != 0;
     if has(SIGNAL_TO_GROUP) {
         return if has(SENDER_EXITING) {
@@ -106,7 +107,12 @@ mod tests {
 
     const DEAD: u32 = 42;
 
-    fn seen(signal: u32, code: i32, flags: u32, sender: u32) -> (Via, Option<u32>, Option<Cause>) {
+    fn origin(
+        signal: u32,
+        code: i32,
+        flags: u32,
+        sender: u32,
+    ) -> (Via, Option<u32>, Option<Cause>) {
         let killer = Killer {
             tgid: sender,
             uid: 7,
@@ -117,49 +123,53 @@ mod tests {
             comm: *b"sender\0\0\0\0\0\0\0\0\0\0",
         };
         let status = ExitStatus::from_wait_status(signal);
-        let told = killed_by(Some(status), false, Some(&killer), DEAD).expect("a killer");
-        (told.via, told.sender.map(|sender| sender.tgid), told.cause)
+        let killed = killed_by(Some(status), false, Some(&killer), DEAD).expect("a killer");
+        let sender = killed.sender.map(|sender| sender.tgid);
+        (killed.via, sender, killed.cause)
     }
 
     #[test]
-    fn each_row_of_the_table_has_its_word() {
+    fn each_combination_of_code_and_flags_has_its_via() {
         let group = SIGNAL_TO_GROUP;
-        assert_eq!(seen(9, 0, group, 5), (Via::Kill, Some(5), None));
-        assert_eq!(seen(15, -1, group, 5), (Via::Kill, Some(5), None));
-        assert_eq!(seen(15, -6, 0, 5), (Via::Tkill, Some(5), None));
-        assert_eq!(seen(6, -6, 0, DEAD), (Via::Tkill, Some(DEAD), None));
+        assert_eq!(origin(9, 0, group, 5), (Via::Kill, Some(5), None));
+        assert_eq!(origin(15, -1, group, 5), (Via::Kill, Some(5), None));
+        assert_eq!(origin(15, -6, 0, 5), (Via::Tkill, Some(5), None));
+        assert_eq!(origin(6, -6, 0, DEAD), (Via::Tkill, Some(DEAD), None));
         assert_eq!(
-            seen(9, 0, SIGNAL_NO_INFO, 5),
+            origin(9, 0, SIGNAL_NO_INFO, 5),
             (Via::CgroupKill, Some(5), None)
         );
         assert_eq!(
-            seen(9, 0, SIGNAL_NO_INFO | SENDER_IS_TRACER, 5),
+            origin(9, 0, SIGNAL_NO_INFO | SENDER_IS_TRACER, 5),
             (Via::Ptrace, Some(5), None)
         );
-        assert_eq!(seen(11, 1, 0, DEAD), (Via::Fault, Some(DEAD), None));
-        assert_eq!(seen(14, 128, group, 5), (Via::Kernel, None, None));
-        assert_eq!(seen(10, -2, group, 5), (Via::Timer, None, None));
-        assert_eq!(seen(13, 0, SIGNAL_NO_INFO, DEAD), (Via::Kernel, None, None));
+        assert_eq!(origin(11, 1, 0, DEAD), (Via::Fault, Some(DEAD), None));
+        assert_eq!(origin(14, 128, group, 5), (Via::Kernel, None, None));
+        assert_eq!(origin(10, -2, group, 5), (Via::Timer, None, None));
         assert_eq!(
-            seen(15, 0, SIGNAL_NO_INFO | SIGNAL_TO_GROUP, 5),
+            origin(13, 0, SIGNAL_NO_INFO, DEAD),
+            (Via::Kernel, None, None)
+        );
+        assert_eq!(
+            origin(15, 0, SIGNAL_NO_INFO | SIGNAL_TO_GROUP, 5),
             (Via::Kill, Some(5), None)
         );
     }
 
     #[test]
-    fn the_kernel_says_why_where_it_can_be_told() {
+    fn a_parent_death_and_a_namespace_teardown_are_the_cause() {
         assert_eq!(
-            seen(15, 0, SIGNAL_NO_INFO | SIGNAL_TO_GROUP | SENDER_EXITING, 5),
+            origin(15, 0, SIGNAL_NO_INFO | SIGNAL_TO_GROUP | SENDER_EXITING, 5),
             (Via::Kernel, None, Some(Cause::ParentDeath))
         );
         assert_eq!(
-            seen(9, 128, SIGNAL_TO_GROUP | SENDER_EXITING | SENDER_NS_INIT, 5),
+            origin(9, 128, SIGNAL_TO_GROUP | SENDER_EXITING | SENDER_NS_INIT, 5),
             (Via::Kernel, None, Some(Cause::PidNamespaceTeardown))
         );
     }
 
     #[test]
-    fn out_of_memory_names_no_sender() {
+    fn an_out_of_memory_kill_has_no_sender() {
         let killed = killed_by(Some(ExitStatus::from_wait_status(9)), true, None, DEAD);
         let killed = killed.expect("a killer");
         assert_eq!((killed.via, killed.sender), (Via::Oom, None));

@@ -1,4 +1,9 @@
-//! The BPF programs: loaded, attached, and their records decoded.
+//! Loads and attaches the BPF programs, and turns their records into events.
+//!
+//! The programs write records into two rings: the *decisive* ring has the few records
+//! that decide a wait, the *stream* has all others. [`load`] sets everything up, [`ring`]
+//! reads the stream, [`decode`] turns bytes into [`Event`](crate::model::Event)s, and
+//! [`counters`] says how many records are missing.
 
 pub mod capability;
 pub mod counters;
@@ -13,6 +18,6 @@ pub mod ring;
 /// `cargo build` needs no BPF toolchain.
 #[cfg(target_endian = "little")]
 pub static OBJECT: &[u8] = aya::include_bytes_aligned!("../../bpf/probe.bpfel.o");
-/// The big-endian build of the same programs.
+/// The BPF programs for big-endian machines, built by `cargo xtask bpf`.
 #[cfg(target_endian = "big")]
 pub static OBJECT: &[u8] = aya::include_bytes_aligned!("../../bpf/probe.bpfeb.o");

@@ -1,10 +1,10 @@
-//! Whom the out-of-memory killer chose, where a record was made too early to tell.
+//! Finds the victims of the out-of-memory killer that died before they were marked.
 //!
-//! It sends SIGKILL, and then says whom it chose. Since Linux 6.16 the exit
-//! tracepoint comes before the victim gives its memory back, and so its record may
-//! be made in between. But the killer holds the lock of the victim's task all the
-//! while, and who reads `stat` of a task takes that lock: after that the mark is
-//! there, or there will be none.
+//! The kernel sends SIGKILL first and reports the victim afterwards (`mark_victim`).
+//! Since Linux 6.16 the exit tracepoint comes before the victim releases its memory, so
+//! the exit record may be written between the two. But the out-of-memory killer holds the
+//! lock of the victim's task for all of that time, and a reader of the task's `stat` takes
+//! the same lock: after the read the mark exists, or there will be none.
 //! <https://elixir.bootlin.com/linux/v6.16/source/mm/oom_kill.c#L945>,
 //! <https://elixir.bootlin.com/linux/v6.16/source/kernel/exit.c#L937>,
 //! <https://elixir.bootlin.com/linux/v6.16/source/kernel/fork.c#L1492>
@@ -20,7 +20,7 @@ use crate::{
     proc::directory::{ProcessDirectory, is_gone},
 };
 
-/// See the module.
+/// The map in which the BPF programs mark victims.
 pub(super) struct OomVictims {
     marks: HashMap<MapData, u32, [u64; 2]>,
 }
@@ -30,21 +30,22 @@ impl OomVictims {
         Self { marks }
     }
 
-    /// Fills in that it was chosen, if it was. Only who seems killed by the kernel
-    /// for no known reason is looked for: next to nobody else is.
+    /// Marks the exit as an out-of-memory kill if it is one. Only processes that the
+    /// kernel seems to have killed without a known cause are looked up; hardly any other
+    /// process dies so.
     pub(super) fn complete(&self, exit: &mut Exit) {
         if !exit.may_be_oom_victim() {
             return;
         }
         if !self.is_marked(exit) {
             if let Err(error) = take_locks(exit.process.tgid) {
-                debug!(%error, "its tasks cannot be read");
+                debug!(%error, "cannot read the tasks of a process");
             }
             if !self.is_marked(exit) {
                 return;
             }
         }
-        exit.became_oom_victim();
+        exit.mark_oom_victim();
     }
 
     fn is_marked(&self, exit: &Exit) -> bool {
@@ -63,7 +64,7 @@ impl OomVictims {
     }
 }
 
-/// Of every task of a process, one after the other.
+/// Takes the lock of every task of a process, one after the other.
 fn take_locks(tgid: u32) -> io::Result<()> {
     let directory = ProcessDirectory::open(tgid)?;
     let mut buffer = Vec::new();
@@ -88,13 +89,13 @@ mod tests {
     }
 
     #[test]
-    fn a_mark_is_of_the_process_that_began_when_its_victim_did() {
+    fn a_mark_belongs_to_the_process_with_the_start_time_of_the_victim() {
         assert!(mark(7).is_of(7));
         assert!(!mark(7).is_of(8));
     }
 
     #[test]
-    fn a_mark_without_a_start_is_of_nobody_who_began_after_it() {
+    fn a_mark_without_a_start_time_belongs_to_no_later_process() {
         assert!(mark(0).is_of(50));
         assert!(!mark(0).is_of(51));
     }

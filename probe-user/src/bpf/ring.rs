@@ -1,7 +1,7 @@
-//! Readers of the ring buffers: bytes out, decoded events and losses on.
+//! Reads the stream ring: takes records out, and passes on decoded events and losses.
 //!
-//! A reader drains until the ring is empty; who calls it, and when, is the
-//! pipeline's business.
+//! A reader drains until the ring is empty. Its callers, in `trace` and in the daemon,
+//! decide when.
 
 use std::{
     io,
@@ -31,8 +31,9 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// Records that [`Stream::drain`] takes in one go: some ten milliseconds' work.
-    const MOST: usize = 16 * 1024;
+    /// Limit of the records that one [`Stream::drain`] takes: some ten milliseconds of
+    /// work.
+    const MAX_RECORDS: usize = 16 * 1024;
 
     pub(super) fn new(
         ring: RingBuf<MapData>,
@@ -49,18 +50,18 @@ impl Stream {
         }
     }
 
-    /// Hands records to `sink`, with losses where they happened, until the ring
-    /// is empty, `sink` says stop or very many were taken: whoever fills the ring
-    /// faster than it is emptied must not keep us from all else. How many there
-    /// were.
+    /// Passes records to `sink`, with losses where they happened, and returns the number
+    /// of records. Ends when the ring is empty or `sink` fails, and after very many
+    /// records: processes that fill the ring faster than it is drained must not keep the
+    /// reader from its other work.
     pub fn drain<E>(&mut self, sink: impl FnMut(Timed) -> Result<(), E>) -> Result<usize, E> {
-        self.take(Self::MOST, u64::MAX, sink)
+        self.take(Self::MAX_RECORDS, u64::MAX, sink)
     }
 
-    /// The same for all that happened by a moment, in `CLOCK_BOOTTIME`
-    /// nanoseconds, however much that is, and at most one record more: others may
-    /// go on filling the ring.
-    pub fn drain_by<E>(
+    /// Passes to `sink` every record up to a moment, in `CLOCK_BOOTTIME` nanoseconds,
+    /// however many there are, and at most one later record: processes may go on filling
+    /// the ring.
+    pub fn drain_until<E>(
         &mut self,
         boottime_ns: u64,
         sink: impl FnMut(Timed) -> Result<(), E>,
@@ -79,7 +80,7 @@ impl Stream {
             && let Some(record) = self.ring.next()
         {
             count += 1;
-            // It is taken, and must be told: the one after it is not looked at.
+            // This record is out of the ring and must be passed on; the next one stays.
             let is_last = decode::header(&record).is_ok_and(|it| it.boottime_ns > by_boottime_ns);
             if let Ok(header) = decode::header(&record)
                 && let Some(lost) = self.dropped.advance(header.cpu, header.dropped)
@@ -113,14 +114,14 @@ impl Stream {
         Ok(count)
     }
 
-    /// Hands to `sink` what was lost and no record has reported: `now` is what the
-    /// kernel has counted since the load.
+    /// Passes to `sink` the losses that no record has reported. `now` is what the kernel
+    /// has counted since the load.
     pub fn report_losses<E>(
         &mut self,
         now: StreamLosses,
         mut sink: impl FnMut(Timed) -> Result<(), E>,
     ) -> Result<(), E> {
-        let dropped = self.dropped.settle(now.dropped).unwrap_or(0);
+        let dropped = self.dropped.report_rest(now.dropped).unwrap_or(0);
         let skipped = now.skipped.saturating_sub(self.skipped);
         self.skipped = now.skipped;
         let losses = [
@@ -136,8 +137,8 @@ impl Stream {
         Ok(())
     }
 
-    /// Runs that the kernel has skipped until now are not reported: they belong to
-    /// the time before the reader was ready.
+    /// Excludes from the reports the runs that the kernel has skipped until now: they
+    /// belong to the time before the reader was ready.
     pub(crate) fn ignore_skipped(&mut self, skipped: u64) {
         self.skipped = skipped;
     }
@@ -147,12 +148,12 @@ impl Stream {
         self.ring.as_fd().try_clone_to_owned()
     }
 
-    /// Asks for a wake-up by the next record. The caller must drain once more
-    /// before it sleeps: a record may have come in between.
+    /// Asks for a wake-up by the next record. The caller must drain once more before it
+    /// sleeps, because a record may have come before the flag was set.
     pub fn park(&mut self) -> Result<(), MapError> {
         self.parked.set(0, 1, 0)?;
-        // The flag is set before the ring is looked at again, on every machine:
-        // the pair of the exchange that `wake_parked` of `emit.rs` relies on.
+        // Every machine must set the flag before the reader looks at the ring again. The
+        // fence pairs with the commit that `wake_parked` of `emit.rs` relies on.
         fence(Ordering::SeqCst);
         Ok(())
     }
@@ -164,15 +165,17 @@ impl AsRawFd for Stream {
     }
 }
 
-/// What the per-CPU drop counters in the record headers add up to.
+/// The sum of the drop counters of each CPU, of which every loss is reported once.
 #[derive(Debug, Default)]
 struct LossMeter {
+    /// Last drop counter in a record header, by CPU.
     per_cpu: Vec<u64>,
-    settled: u64,
+    /// Losses that were reported before a record header had them.
+    reported_ahead: u64,
 }
 
 impl LossMeter {
-    /// The loss that a header tells of for the first time.
+    /// The loss in the header of a record that was not reported before.
     fn advance(&mut self, cpu: u32, dropped: u64) -> Option<u64> {
         let cpu = cpu as usize;
         if cpu >= self.per_cpu.len() {
@@ -180,17 +183,16 @@ impl LossMeter {
         }
         let lost = dropped.checked_sub(self.per_cpu[cpu])?;
         self.per_cpu[cpu] += lost;
-        // What was settled ahead of its record must not be told twice.
-        let ahead = self.settled.min(lost);
-        self.settled -= ahead;
+        let ahead = self.reported_ahead.min(lost);
+        self.reported_ahead -= ahead;
         Some(lost - ahead).filter(|&lost| lost > 0)
     }
 
-    /// The part of `total` that no header has told of yet.
-    fn settle(&mut self, total: u64) -> Option<u64> {
-        let told = self.per_cpu.iter().sum::<u64>() + self.settled;
-        let lost = total.checked_sub(told).filter(|&lost| lost > 0)?;
-        self.settled += lost;
+    /// The part of `total` that was not reported before.
+    fn report_rest(&mut self, total: u64) -> Option<u64> {
+        let reported = self.per_cpu.iter().sum::<u64>() + self.reported_ahead;
+        let lost = total.checked_sub(reported).filter(|&lost| lost > 0)?;
+        self.reported_ahead += lost;
         Some(lost)
     }
 }
@@ -200,20 +202,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_loss_is_told_once_and_by_the_cpu_that_had_it() {
+    fn a_loss_is_reported_once_by_the_cpu_that_had_it() {
         let mut meter = LossMeter::default();
         assert_eq!(meter.advance(0, 0), None);
         assert_eq!(meter.advance(1, 3), Some(3));
         assert_eq!(meter.advance(1, 3), None);
         assert_eq!(meter.advance(0, 2), Some(2));
-        assert_eq!(meter.settle(5), None);
+        assert_eq!(meter.report_rest(5), None);
     }
 
     #[test]
-    fn a_loss_without_a_record_is_told_at_the_end_and_not_again_later() {
+    fn a_loss_without_a_record_is_reported_once() {
         let mut meter = LossMeter::default();
-        assert_eq!(meter.settle(4), Some(4));
-        assert_eq!(meter.settle(4), None);
+        assert_eq!(meter.report_rest(4), Some(4));
+        assert_eq!(meter.report_rest(4), None);
         assert_eq!(meter.advance(0, 4), None);
         assert_eq!(meter.advance(0, 6), Some(2));
     }

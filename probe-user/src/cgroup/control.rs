@@ -1,5 +1,7 @@
-//! What is done to a cgroup: killed, frozen, thawed, removed. All by its open
-//! directory, never by a path that may be another cgroup's by now.
+//! Kills, freezes, thaws and removes a cgroup.
+//!
+//! Every operation goes through the open directory of the cgroup, never through a path,
+//! because another cgroup may have that path by now.
 
 use std::{
     fs::File,
@@ -15,7 +17,7 @@ use rustix::{
 
 use super::pinned::{DIRECTORY, FILE, PinnedCgroup, is_gone, read_pids, visit_subtree};
 
-/// The handle by which a pinned cgroup is changed.
+/// A handle for changes of a pinned cgroup.
 #[derive(Debug)]
 pub struct CgroupControl {
     directory: OwnedFd,
@@ -24,7 +26,7 @@ pub struct CgroupControl {
 }
 
 impl CgroupControl {
-    /// Of the same cgroup, which stays pinned beyond the other pin.
+    /// A handle of a pinned cgroup, which outlives that pin.
     pub fn of(pinned: &PinnedCgroup) -> io::Result<Self> {
         Ok(Self {
             directory: pinned.as_fd().try_clone_to_owned()?,
@@ -33,7 +35,7 @@ impl CgroupControl {
         })
     }
 
-    /// The same cgroup for another thread.
+    /// Another handle of the same cgroup.
     pub fn try_clone(&self) -> io::Result<Self> {
         Ok(Self {
             directory: self.directory.try_clone()?,
@@ -42,14 +44,14 @@ impl CgroupControl {
         })
     }
 
-    /// Where it was when it was pinned: for messages.
+    /// Path of the directory when it was pinned, for messages.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Thread groups in the subtree now; empty if it is gone. 0 stands for one
-    /// that our pid namespace does not see.
+    /// Thread groups in the subtree now; empty if the cgroup is gone. The kernel shows a
+    /// process outside of this pid namespace as 0.
     pub fn members(&self) -> io::Result<Vec<u32>> {
         let mut members = Vec::new();
         let visited = visit_subtree(self.directory.as_fd(), &mut |directory| {
@@ -62,12 +64,13 @@ impl CgroupControl {
         }
     }
 
-    /// Has the kernel send SIGKILL to the whole subtree (v2, Linux 5.14).
+    /// Makes the kernel send SIGKILL to the whole subtree (v2, Linux 5.14).
     pub fn kill(&self) -> io::Result<()> {
         write(self.directory.as_fd(), "cgroup.kill", "1")
     }
 
-    /// The cgroup whose processes have threads here, if this one is threaded.
+    /// Path of the closest ancestor that is not threaded, if this cgroup is threaded. Its
+    /// processes have threads in this cgroup.
     #[must_use]
     pub(crate) fn domain_root(&self) -> Option<PathBuf> {
         let mut path = self.path.as_path();
@@ -84,39 +87,40 @@ impl CgroupControl {
         }
     }
 
-    /// Whether it can be frozen, as all of v2 (Linux 5.2) and the v1 freezer can.
+    /// Whether the cgroup can be frozen, as every v2 cgroup (Linux 5.2) and those of the v1
+    /// freezer can.
     #[must_use]
     pub(crate) fn has_freezer(&self) -> bool {
         openat(&self.directory, self.freezer().0, FILE, Mode::empty()).is_ok()
     }
 
-    /// Whether it is frozen or becoming so, by whomever. On v1 by an ancestor
-    /// as well.
+    /// Whether the cgroup is frozen or is becoming so. On v1 this includes a frozen
+    /// ancestor.
     #[must_use]
     pub(crate) fn is_frozen(&self) -> bool {
         let (file, _, thawed) = self.freezer();
         read(self.directory.as_fd(), file).is_ok_and(|state| state.trim_end() != thawed)
     }
 
-    /// Whether SIGKILL has to wait for a thaw: on v1 it does.
+    /// Whether SIGKILL stays pending until the cgroup is thawed, as in a frozen v1 cgroup.
     #[must_use]
-    pub(crate) fn holds_killed(&self) -> bool {
+    pub(crate) fn delays_sigkill(&self) -> bool {
         self.hierarchy != 0 && self.is_frozen()
     }
 
-    /// Stops its tasks where they are. None of them forks from now on.
+    /// Freezes all tasks, so that none of them forks.
     pub fn freeze(&self) -> io::Result<()> {
         let (file, frozen, _) = self.freezer();
         write(self.directory.as_fd(), file, frozen)
     }
 
-    /// The opposite.
+    /// Thaws all tasks.
     pub fn thaw(&self) -> io::Result<()> {
         let (file, _, thawed) = self.freezer();
         write(self.directory.as_fd(), file, thawed)
     }
 
-    /// How a shell thaws it.
+    /// The shell command that thaws the cgroup.
     #[must_use]
     pub(crate) fn thaw_command(&self) -> String {
         let (file, _, thawed) = self.freezer();
@@ -124,7 +128,7 @@ impl CgroupControl {
         format!("echo {thawed} > '{}'", file.replace('\'', "'\\''"))
     }
 
-    /// File, and what it says of frozen and thawed.
+    /// The file of the freezer, and its values for frozen and thawed.
     const fn freezer(&self) -> (&'static str, &'static str, &'static str) {
         match self.hierarchy {
             0 => ("cgroup.freeze", "1", "0"),
@@ -132,8 +136,8 @@ impl CgroupControl {
         }
     }
 
-    /// Removes the subtree, the deepest first. Done if it is gone; `EBUSY` while
-    /// a task is still in it.
+    /// Removes the subtree, the deepest cgroups first. Succeeds if it is gone already;
+    /// fails with `EBUSY` while a task is in it.
     pub fn remove(&self) -> io::Result<()> {
         match remove_children(self.directory.as_fd()) {
             Err(error) if is_gone(&error) => {}
@@ -145,7 +149,7 @@ impl CgroupControl {
         let own = fstat(&self.directory)?;
         match statat(&parent, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(found) if (found.st_dev, found.st_ino) == (own.st_dev, own.st_ino) => {}
-            // Gone; another may have its name.
+            // The cgroup is gone, and another one may have its name.
             Ok(_) | Err(Errno::NOENT | Errno::NODEV) => return Ok(()),
             Err(errno) => return Err(errno.into()),
         }
@@ -157,7 +161,8 @@ impl CgroupControl {
     }
 }
 
-/// What is mounted below is not touched: the cgroup under it is busy.
+/// Removes all cgroups below a directory. A cgroup that is a mount point counts as busy, so
+/// that nothing in another file system is removed.
 fn remove_children(directory: BorrowedFd<'_>) -> io::Result<()> {
     let device = fstat(directory)?.st_dev;
     for entry in Dir::read_from(directory)? {

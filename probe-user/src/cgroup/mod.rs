@@ -1,4 +1,4 @@
-//! Cgroup file systems: where they are mounted, and one cgroup held open.
+//! Finds the cgroup file systems, and watches and changes one cgroup by its open directory.
 
 pub mod control;
 pub mod mounts;

@@ -1,4 +1,5 @@
-//! The cgroup file systems: where they are mounted, which path an id has.
+//! Finds the mounts of the cgroup file systems, and converts between paths below a
+//! hierarchy and directories.
 
 use std::{
     fs, io,
@@ -22,22 +23,21 @@ pub struct Mount {
     pub hierarchy: u32,
     /// Controllers or `name=…`; empty for v2.
     pub controllers: Vec<String>,
-    /// Where it is mounted.
+    /// The directory at which it is mounted.
     pub mount_point: PathBuf,
-    /// Which cgroup is mounted there: `/`, or more inside a cgroup namespace or
+    /// Path of the mounted cgroup: `/`, or a longer path inside a cgroup namespace or
     /// behind a bind mount.
     pub root: String,
 }
 
 /// Why the mounts could not be found.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the message says what the fields are")]
 pub enum MountError {
-    /// `/proc` is not there or not readable.
+    /// `/proc` is not mounted, or the file cannot be read.
     #[error("cannot read {file}")]
     Read {
-        /// Which file.
         file: &'static str,
-        /// Why.
         #[source]
         source: procfs::ProcError,
     },
@@ -49,7 +49,7 @@ pub enum MountError {
 pub struct Mounts(Vec<Mount>);
 
 impl Mounts {
-    /// Reads them from `/proc/self`.
+    /// Reads the mounts from `/proc/self`.
     pub fn read() -> Result<Self, MountError> {
         let read = |file| move |source| MountError::Read { file, source };
         let this = Process::myself().map_err(read("/proc/self"))?;
@@ -94,7 +94,7 @@ impl Mounts {
         self.iter().find(|it| it.hierarchy == hierarchy)
     }
 
-    /// The mount of the v1 hierarchy that has a controller (or is `name=…`).
+    /// The mount of the v1 hierarchy with a controller, or with a name (`name=…`).
     #[must_use]
     pub(crate) fn of_controller(&self, controller: &str) -> Option<&Mount> {
         self.iter()
@@ -163,7 +163,8 @@ fn mount(info: &MountInfo, own: &[procfs::ProcessCGroup]) -> Option<Mount> {
     })
 }
 
-/// The mount options name the controllers, `/proc/self/cgroup` their number.
+/// Number and controllers of a v1 hierarchy. The mount options name the controllers, and
+/// `/proc/self/cgroup` has the number.
 fn v1_hierarchy(info: &MountInfo, own: &[procfs::ProcessCGroup]) -> Option<(u32, Vec<String>)> {
     own.iter()
         .filter(|group| group.hierarchy != 0)
@@ -181,13 +182,13 @@ fn v1_hierarchy(info: &MountInfo, own: &[procfs::ProcessCGroup]) -> Option<(u32,
         .map(|group| (group.hierarchy, group.controllers.clone()))
 }
 
-/// How good an answer a hierarchy is to "which cgroup": smaller is better.
+/// Rank of a hierarchy; the smallest names the cgroup of a process.
 #[must_use]
 pub fn rank(mount: &Mount) -> u8 {
     rank_of(mount.controllers.iter().map(String::as_str))
 }
 
-/// The same of a hierarchy that has these controllers.
+/// [`rank`] of a hierarchy with these controllers.
 #[must_use]
 pub(crate) fn rank_of<'a>(controllers: impl Iterator<Item = &'a str>) -> u8 {
     const ORDER: [&str; 4] = ["pids", "memory", "freezer", "name=systemd"];
@@ -197,7 +198,7 @@ pub(crate) fn rank_of<'a>(controllers: impl Iterator<Item = &'a str>) -> u8 {
         .map_or(10, |position| u8::try_from(position).unwrap_or(10))
 }
 
-/// The cgroup that is mounted.
+/// Identity of the mounted cgroup.
 pub fn root(mount: &Mount) -> io::Result<CgroupId> {
     Ok(CgroupId {
         hierarchy: mount.hierarchy,
@@ -205,27 +206,27 @@ pub fn root(mount: &Mount) -> io::Result<CgroupId> {
     })
 }
 
-/// The number of every hierarchy's first cgroup: the kernel counts from it.
+/// Inode number of the root cgroup of every hierarchy.
 const TOP_ID: u64 = 1;
 
-/// What a path from the top of the hierarchy, as programs in the kernel report it,
-/// lacks at its beginning to be the one that this mount and `/proc` show: inside a
-/// cgroup namespace these count from somewhere else. `None` if nobody can tell.
+/// The prefix that turns a path of the BPF programs, which starts at the root of the
+/// hierarchy, into the path that this mount and `/proc` show. Inside a cgroup namespace
+/// those paths start at another cgroup. `None` if the prefix cannot be known.
 #[must_use]
-pub(crate) fn shown_before(mount: &Mount) -> Option<&str> {
+pub(crate) fn path_prefix(mount: &Mount) -> Option<&str> {
     let is_top = root(mount).is_ok_and(|it| it.id == TOP_ID);
-    shown_before_at(&mount.root, is_top)
+    path_prefix_at(&mount.root, is_top)
 }
 
-fn shown_before_at(root: &str, is_top: bool) -> Option<&str> {
+fn path_prefix_at(root: &str, is_top: bool) -> Option<&str> {
     match (root, is_top) {
         ("/", true) => Some(""),
-        // All of the hierarchy, seen from a namespace further down.
+        // The mount shows the whole hierarchy, and the namespace is further down.
         (above, true) => Some(above),
-        // The namespace's own part of it, or one above that is not the top.
+        // The mount shows the subtree of the namespace, or of one of its ancestors.
         ("/", false) => None,
         (above, false) if above.starts_with("/..") => None,
-        // A part of it, mounted where paths count from the top.
+        // The mount shows a subtree, and paths start at the root of the hierarchy.
         (_, false) => Some(""),
     }
 }
@@ -270,23 +271,23 @@ mod tests {
     }
 
     #[test]
-    fn pids_comes_before_memory_and_unknown_ones_last() {
+    fn pids_ranks_before_memory_and_unknown_controllers_rank_last() {
         assert!(rank(&v1(&["pids"])) < rank(&v1(&["memory"])));
         assert!(rank(&v1(&["name=systemd"])) < rank(&v1(&["cpu", "cpuacct"])));
     }
 
     #[test]
-    fn in_a_cgroup_namespace_reported_paths_count_from_somewhere_else() {
-        assert_eq!(shown_before_at("/", true), Some(""));
-        assert_eq!(shown_before_at("/../..", true), Some("/../.."));
-        assert_eq!(shown_before_at("/a/b", false), Some(""));
+    fn paths_in_a_cgroup_namespace_have_a_prefix() {
+        assert_eq!(path_prefix_at("/", true), Some(""));
+        assert_eq!(path_prefix_at("/../..", true), Some("/../.."));
+        assert_eq!(path_prefix_at("/a/b", false), Some(""));
         for unknown in ["/", "/..", "/../a"] {
-            assert_eq!(shown_before_at(unknown, false), None, "{unknown}");
+            assert_eq!(path_prefix_at(unknown, false), None, "{unknown}");
         }
     }
 
     #[test]
-    fn a_path_is_counted_from_the_root_of_the_hierarchy() {
+    fn a_path_starts_at_the_root_of_the_hierarchy() {
         let mut mount = v1(&["pids"]);
         let below = |mount: &Mount, path: &str| mount.path_of(Path::new(path));
         assert_eq!(
@@ -303,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_is_the_path_without_the_root_of_the_mount() {
+    fn the_directory_of_a_path_lacks_the_root_of_the_mount() {
         let directory = |root: &str, path: &str| {
             let mut mount = v1(&["pids"]);
             mount.root = root.to_owned();
@@ -326,7 +327,7 @@ mod tests {
         }
     }
 
-    /// v2 at the top, v1 below it, as hybrid machines mount them.
+    /// Mounts of a hybrid machine: v2, and v1 hierarchies below it.
     fn nested() -> Mounts {
         let mount = |hierarchy, mount_point: &str, controllers: &[&str]| Mount {
             hierarchy,
@@ -341,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn the_innermost_mount_has_a_path() {
+    fn a_path_belongs_to_the_innermost_mount() {
         let mounts = nested();
         let found = |path: &str| {
             let (mount, below) = mounts.of_path(Path::new(path))?;

@@ -1,11 +1,11 @@
-//! A cgroup pinned by its open directory: what it is now, and a file that may
-//! tell when that changes.
+//! Pins a cgroup by its open directory, reads its state, and provides a file that reports
+//! changes of that state.
 //!
-//! On v2 `populated` of `cgroup.events` is the truth and polling the file is a
-//! hint that is late by up to 16 ms after another change, and cancelled if
-//! somebody removes the cgroup meanwhile. On v1 there is no such file: the
-//! truth is that `tasks` and `cgroup.procs` of the whole subtree read empty,
-//! opened anew every time, because v1 serves a list cached by open file.
+//! On v2 `populated` of `cgroup.events` is the truth. Polling that file is only a hint: the
+//! kernel notifies up to 16 ms late if another change came shortly before, and not at all
+//! if the cgroup is removed meanwhile. On v1 there is no such file. A v1 cgroup is empty if
+//! `tasks` and `cgroup.procs` of the whole subtree are empty. Both are opened for each read,
+//! because v1 caches the list for an open file.
 
 use std::{
     fs::File,
@@ -24,36 +24,32 @@ use rustix::{
 
 use crate::model::{CgroupId, CgroupState};
 
-/// A cgroup that stays the same one whatever is made under its name later.
+/// A cgroup that stays the same one even if a later cgroup has its name.
 #[derive(Debug)]
 pub struct PinnedCgroup {
     /// Identity.
     pub id: CgroupId,
     directory: OwnedFd,
-    /// Where it was.
+    /// Path of the directory when it was pinned.
     path: PathBuf,
-    /// v2 only.
+    /// `cgroup.events`; v2 only.
     events: Option<File>,
 }
 
 /// Why a cgroup cannot be waited for.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say what the fields are")]
 pub enum PinError {
     /// The directory cannot be opened; with `ENOENT` it may be gone already.
     #[error("cannot open cgroup {}", path.display())]
     Open {
-        /// Which directory.
         path: PathBuf,
-        /// Why.
         #[source]
         source: io::Error,
     },
     /// A root cgroup never becomes empty.
     #[error("{} is the root of its hierarchy and never becomes empty", path.display())]
-    Root {
-        /// Which directory.
-        path: PathBuf,
-    },
+    Root { path: PathBuf },
 }
 
 pub(super) const DIRECTORY: OFlags = OFlags::RDONLY
@@ -75,14 +71,14 @@ impl PinnedCgroup {
             openat(&directory, "cgroup.events", FILE, Mode::empty()),
         ) {
             (0, Ok(events)) => Some(File::from(events)),
-            // Only the root has members and no events.
+            // Only the root of v2 has `cgroup.procs` and no `cgroup.events`.
             (0, Err(Errno::NOENT)) if is_there(&directory, "cgroup.procs") => {
                 return Err(PinError::Root {
                     path: path.to_owned(),
                 });
             }
             (0, Err(errno)) => return Err(failed(errno)),
-            // On v1 the root alone has an agent.
+            // Only the root of a v1 hierarchy has a `release_agent`.
             (1.., _) if is_there(&directory, "release_agent") => {
                 return Err(PinError::Root {
                     path: path.to_owned(),
@@ -98,13 +94,13 @@ impl PinnedCgroup {
         })
     }
 
-    /// Where it was when it was pinned.
+    /// Path of the directory when it was pinned.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// What the cgroup is at this moment.
+    /// State of the cgroup at this moment.
     pub fn state(&self) -> io::Result<CgroupState> {
         let state = match &self.events {
             Some(events) => state_v2(events),
@@ -112,26 +108,25 @@ impl PinnedCgroup {
         };
         match state {
             Err(error) if !is_gone(&error) => Err(error),
-            // Whoever removes it takes the files first, then the directory:
+            // The kernel removes the files before the directory:
             // https://elixir.bootlin.com/linux/v6.12/source/kernel/cgroup/cgroup.c#L5987
-            Err(_) if self.has_its_name() => Ok(CgroupState::Empty),
+            Err(_) if self.is_at_its_path() => Ok(CgroupState::Empty),
             Err(_) => Ok(CgroupState::Removed),
             state => state,
         }
     }
 
-    fn has_its_name(&self) -> bool {
+    fn is_at_its_path(&self) -> bool {
         rustix::fs::stat(&self.path).is_ok_and(|found| found.st_ino == self.id.id)
     }
 
-    /// `cgroup.events`: readable by `POLLPRI` after a change that was not read
-    /// yet.
+    /// `cgroup.events`, which reports `POLLPRI` after a change that was not read yet.
     #[must_use]
     pub fn events(&self) -> Option<&File> {
         self.events.as_ref()
     }
 
-    /// Thread groups in the subtree now; empty if it is gone.
+    /// Thread groups in the subtree now; empty if the cgroup is gone.
     pub fn members(&self) -> io::Result<Vec<u32>> {
         let mut members = Vec::new();
         let visited = visit_subtree(self.directory.as_fd(), &mut |directory| {
@@ -155,7 +150,8 @@ fn is_there(directory: &OwnedFd, name: &str) -> bool {
     openat(directory, name, FILE, Mode::empty()).is_ok()
 }
 
-/// A removed cgroup answers ENODEV on an open file, ENOENT on its directory.
+/// Whether the error means that the cgroup was removed: ENODEV for an open file, ENOENT for
+/// a file in its directory.
 pub(super) fn is_gone(error: &io::Error) -> bool {
     matches!(
         Errno::from_io_error(error),
@@ -193,8 +189,8 @@ fn state_v1(directory: BorrowedFd<'_>) -> io::Result<CgroupState> {
     })
 }
 
-/// Calls `visit` for a directory and all below it until one answers `false`.
-/// One below that vanishes meanwhile is skipped.
+/// Calls `visit` for a directory and all its descendants until a call returns `false`, and
+/// returns whether all returned `true`. A descendant that vanishes meanwhile is skipped.
 pub(super) fn visit_subtree(
     directory: BorrowedFd<'_>,
     visit: &mut impl FnMut(BorrowedFd<'_>) -> io::Result<bool>,
@@ -209,10 +205,10 @@ pub(super) fn visit_subtree(
         if !is_child {
             continue;
         }
-        let goes_on = openat(directory, entry.file_name(), DIRECTORY, Mode::empty())
+        let visited = openat(directory, entry.file_name(), DIRECTORY, Mode::empty())
             .map_err(io::Error::from)
             .and_then(|child| visit_subtree(child.as_fd(), visit));
-        match goes_on {
+        match visited {
             Ok(true) => {}
             Ok(false) => return Ok(false),
             Err(error) if is_gone(&error) => {}
@@ -224,8 +220,8 @@ pub(super) fn visit_subtree(
 
 pub(super) fn read_pids(directory: BorrowedFd<'_>, name: &str) -> io::Result<Vec<u32>> {
     let file = File::from(openat(directory, name, FILE, Mode::empty())?);
-    // A threaded cgroup does not list processes; its threads count with the
-    // domain above it.
+    // A threaded cgroup does not list processes; they are listed in its domain cgroup,
+    // which is an ancestor.
     match io::read_to_string(file) {
         Ok(text) => Ok(text.lines().filter_map(|pid| pid.parse().ok()).collect()),
         Err(error) if Errno::from_io_error(&error) == Some(Errno::OPNOTSUPP) => Ok(Vec::new()),
@@ -238,7 +234,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn populated_is_found_wherever_it_stands() {
+    fn populated_is_found_in_any_line() {
         assert_eq!(
             parse_populated(b"populated 0\nfrozen 0\n"),
             Some(CgroupState::Empty)

@@ -1,6 +1,7 @@
-//! inotify on the directories that hold cgroups: `rmdir` of one by somebody
-//! else cancels its pending `cgroup.events` notification, but is told here, in
-//! v1 and v2 alike.
+//! Reports the removal of cgroups, by inotify on their parent directories.
+//!
+//! `rmdir` cancels a pending notification of `cgroup.events`, but inotify reports it, on v1
+//! and v2.
 
 use std::{
     ffi::{CString, OsString},
@@ -26,7 +27,7 @@ pub struct Removals {
 pub type Entry = (i32, OsString);
 
 impl Removals {
-    /// Watches nothing yet.
+    /// Makes an instance that watches no directory yet.
     pub fn new() -> io::Result<Self> {
         let flags = inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK;
         let inotify = inotify::init(flags)?;
@@ -35,8 +36,9 @@ impl Removals {
         })
     }
 
-    /// From now on the removal of this open directory is told. The path that the
-    /// kernel gives it tells its name; its parent is reached by descriptor.
+    /// Watches for the removal of an open directory, and returns the entry that
+    /// [`Removals::drain`] reports then. The name in the entry comes from the kernel's path
+    /// of the directory; its parent is opened relative to it.
     pub fn watch(&self, directory: BorrowedFd<'_>) -> io::Result<Entry> {
         let path = readlink(proc_path(directory), Vec::new())?;
         let path = PathBuf::from(OsString::from_vec(CString::into_bytes(path)));
@@ -55,18 +57,19 @@ impl Removals {
         Ok((watch, name))
     }
 
-    /// Nobody asks for entries of this directory any more.
+    /// Stops watching the parent directory of an entry.
     pub fn unwatch(&self, watch: i32) {
         if let Err(errno) = inotify::remove_watch(&*self.inotify, watch) {
-            tracing::debug!(%errno, "the directory is gone");
+            tracing::debug!(%errno, "cannot remove an inotify watch: the directory is gone");
         }
     }
 
-    /// Hands over what was removed by now. `None`: too much to tell, look at all.
+    /// Passes the entries that were removed until now to `sink`; `None` means that events
+    /// were lost and every entry must be checked.
     pub fn drain(&self, mut sink: impl FnMut(Option<Entry>)) {
         let mut buffer = [MaybeUninit::uninit(); 4096];
         let mut reader = inotify::Reader::new(&*self.inotify, &mut buffer);
-        // Ends with `EAGAIN`.
+        // The loop ends with `EAGAIN`.
         while let Ok(event) = reader.next() {
             if event.events().contains(inotify::ReadFlags::QUEUE_OVERFLOW) {
                 sink(None);

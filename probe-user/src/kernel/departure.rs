@@ -1,9 +1,9 @@
-//! Whether a task leaves its cgroup only after its end, as since Linux 6.19.
+//! Tells whether a task leaves its cgroup only after its end, as since Linux 6.19.
 //!
-//! Where it does, who is dying may be in a cgroup though no list shows it: from
-//! 7.0 on (and late 6.19) a v1 list hides a process as soon as its last thread
-//! has begun to exit, and from 7.1 on `rmdir` of a cgroup succeeds that nobody
-//! else is in. `populated` of v2 is right everywhere.
+//! On such a kernel a dying process may be in a cgroup although no list shows it: from
+//! 7.0 on (and late 6.19) a v1 list hides a process as soon as its last thread has begun
+//! to exit, and from 7.1 on `rmdir` succeeds for a cgroup in which all processes are
+//! dying. `populated` of v2 is right on every kernel.
 //! <https://git.kernel.org/torvalds/c/d245698d727a>,
 //! <https://git.kernel.org/torvalds/c/a72f73c4dd9b>
 
@@ -16,29 +16,30 @@ use std::{
 
 use super::btf;
 
-/// What unlinks a task from its cgroup where it does so after the final switch.
+/// The kernel function that removes a task from its cgroup after its final context switch.
 pub(super) const LATE: &[u8] = b"cgroup_task_dead";
-/// And where it did so before its parent was told.
+/// The function of older kernels, which runs before the parent is notified.
 pub(super) const EARLY: &[u8] = b"cgroup_exit";
 
 const SYMBOLS: &str = "/proc/kallsyms";
 
-/// Whether it is so on this kernel, by which of two functions it has: its BTF
-/// tells, else its symbols, whose names everybody may read. If neither does it is
-/// taken to be so, which costs time and no truth. The first call takes some
-/// milliseconds.
+/// Whether tasks of this kernel leave their cgroups late, by which of two functions the
+/// kernel has. The BTF names its functions, and so does the list of symbols, of which all
+/// users may read the names. Without either the answer is `true`, which makes waits slower
+/// but not wrong. The first call takes some milliseconds.
 #[must_use]
 pub fn is_late() -> bool {
     static IS_LATE: OnceLock<bool> = OnceLock::new();
     *IS_LATE.get_or_init(|| {
         let types = btf::read(Path::new(btf::VMLINUX)).ok();
-        let told = types.and_then(|types| types.tasks_depart_late);
-        told.or_else(|| in_symbols(BufReader::new(File::open(SYMBOLS).ok()?)))
+        let by_types = types.and_then(|types| types.tasks_depart_late);
+        by_types
+            .or_else(|| in_symbols(BufReader::new(File::open(SYMBOLS).ok()?)))
             .unwrap_or(true)
     })
 }
 
-/// `ffffffff81000000 T name`, then perhaps a module.
+/// Searches lines such as `ffffffff81000000 T name`, which may end with a module.
 fn in_symbols(symbols: impl BufRead) -> Option<bool> {
     symbols.split(b'\n').map_while(Result::ok).find_map(|line| {
         match line.split(|&byte| byte == b' ').nth(2)? {
@@ -54,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_symbols_tell_by_their_whole_names() {
+    fn symbols_are_compared_as_whole_names() {
         let early: &[u8] =
             b"0000000000000000 t cgroup_exit_cftypes\n0000000000000000 T cgroup_exit\n";
         assert_eq!(in_symbols(early), Some(false));
@@ -66,7 +67,7 @@ mod tests {
     #[test]
     fn btf_and_symbols_agree_on_this_kernel() {
         let types = btf::read(Path::new(btf::VMLINUX)).expect("this machine has BTF");
-        let symbols = File::open(SYMBOLS).expect("everybody reads it");
+        let symbols = File::open(SYMBOLS).expect("all users may read it");
         assert_eq!(types.tasks_depart_late, in_symbols(BufReader::new(symbols)));
     }
 }

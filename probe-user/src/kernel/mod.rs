@@ -1,4 +1,4 @@
-//! Facts about the running kernel, read from its BTF and its symbols.
+//! Finds out facts about the running kernel, from its BTF and its symbols.
 
 pub mod btf;
 pub mod departure;

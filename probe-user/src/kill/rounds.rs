@@ -95,7 +95,7 @@ impl Rounds {
         if !is_settled {
             self.report.unsettled.push(cgroup.path().to_owned());
         }
-        if self.signal == Signal::KILL && cgroup.holds_killed() {
+        if self.signal == Signal::KILL && cgroup.delays_sigkill() {
             self.report.frozen.push(cgroup.path().to_owned());
         }
         Ok(())

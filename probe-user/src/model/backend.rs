@@ -1,18 +1,18 @@
-//! What may wake a wait.
+//! The wake-up sources of a wait.
 
-/// A kind of wake-up source, best first. Each may also use all that stand below it.
+/// A kind of wake-up source, best first. Each one also uses those below it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Backend {
-    /// Records of our own BPF programs.
+    /// Records of BPF programs that this process loaded.
     Bpf,
     /// `cgroup.events` and pidfds.
     Pidfd,
-    /// The timer alone.
+    /// Only the timer.
     Poll,
 }
 
 impl Backend {
-    /// A stable word for logs and JSON.
+    /// The word in logs and JSON, which is stable.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

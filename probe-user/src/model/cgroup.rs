@@ -1,8 +1,8 @@
-//! What identifies a cgroup, and what places it.
+//! Identity and path of a cgroup.
 
 use std::sync::Arc;
 
-/// A cgroup that no other can be mistaken for while it is held open.
+/// Identity of a cgroup, which no other cgroup has while this one is held open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct CgroupId {
     /// 0 for v2, else the v1 hierarchy id: first column of `/proc/cgroups` and
@@ -12,14 +12,14 @@ pub struct CgroupId {
     pub id: u64,
 }
 
-/// A cgroup and where it lies.
+/// A cgroup and its path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cgroup {
     /// Identity.
     pub id: CgroupId,
     /// Path below the root of the hierarchy, as `/proc/PID/cgroup` prints it
-    /// in the initial cgroup namespace; `None` if it was gone before anybody
-    /// saw its name.
+    /// in the initial cgroup namespace; `None` if the cgroup was removed before
+    /// its path was read.
     pub path: Option<Arc<str>>,
 }
 

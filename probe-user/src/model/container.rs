@@ -1,21 +1,21 @@
-//! What a container is called, and which runtime it belongs to.
+//! Names of a container, and the runtime that it belongs to.
 
 /// A container.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Container {
-    /// Whose container it is: the highest layer that can be told, so docker
-    /// rather than the runc below it.
+    /// The runtime: the highest layer that is known, so docker rather than the runc
+    /// below it.
     pub runtime: Runtime,
     /// Id as the runtime spells it; for LXC and systemd-nspawn the name.
     pub id: String,
-    /// Name that people call it by; `None` if the runtime gives none or its
-    /// state is not readable.
+    /// Name for people; `None` if the container has none or the runtime's state cannot
+    /// be read.
     pub name: Option<String>,
-    /// Kubernetes pod that it belongs to.
+    /// Uid of the Kubernetes pod that the container belongs to.
     pub pod_uid: Option<String>,
 }
 
-/// What runs containers.
+/// A container runtime.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Runtime {
     /// runc by itself.
@@ -32,12 +32,12 @@ pub enum Runtime {
     CriO,
     /// LXC, LXD, Incus.
     Lxc,
-    /// systemd-nspawn and what else registers containers with machined.
+    /// systemd-nspawn, and other programs that register containers with machined.
     Nspawn,
 }
 
 impl Runtime {
-    /// All there are.
+    /// Every runtime.
     pub const ALL: [Self; 8] = [
         Self::Runc,
         Self::Crun,
@@ -64,7 +64,7 @@ impl Runtime {
         }
     }
 
-    /// The one that has this word.
+    /// The runtime that has this word.
     #[must_use]
     pub fn from_word(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|it| it.as_str() == word)

@@ -1,31 +1,31 @@
-//! What the BPF programs report, in the terms of userspace. The tracker says what
-//! the events add up to.
+//! Events: the records of the BPF programs, decoded.
 
 use super::{CgroupId, ExitStatus, KilledBy, LossReason, Process, Signal, Via};
 
 /// A process or one of its threads began to exit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exit {
-    /// Who.
+    /// The task that exits.
     pub process: Process,
-    /// Whether it is the last task of its group. Only then is the process
+    /// Whether the task is the last of its group. Only then is the process
     /// about to be gone, and even then it is still in its cgroup.
     pub group_dead: bool,
     /// Whether the task is the group leader.
     pub leader: bool,
-    /// `None` without BTF.
+    /// Wait status of the process, or of the task if others live; `None` without BTF.
     pub status: Option<ExitStatus>,
-    /// `None` unless a signal ended it and its sender was seen.
+    /// Origin of the signal that ended the process; `None` for a normal exit, and if the
+    /// signal was not recorded.
     pub killed_by: Option<KilledBy>,
-    /// Whether the out-of-memory killer chose it.
+    /// Whether the out-of-memory killer chose the process.
     pub oom: bool,
-    /// `None` without BTF.
+    /// Resources that the process used; `None` without BTF.
     pub usage: Option<Usage>,
 }
 
 impl Exit {
-    /// Whether it looks as what the out-of-memory killer chose looks before that
-    /// has said so.
+    /// Whether the process may be a victim of the out-of-memory killer that is not marked
+    /// yet.
     pub(crate) fn may_be_oom_victim(&self) -> bool {
         let by_kernel = |killed_by: &KilledBy| {
             killed_by.signal == Signal::KILL
@@ -35,8 +35,9 @@ impl Exit {
         self.group_dead && !self.oom && self.killed_by.as_ref().is_some_and(by_kernel)
     }
 
-    /// Of a task that took itself for the last one of its group, and is not.
-    pub(crate) fn of_one_task(self) -> Self {
+    /// Turns the exit of a process into the exit of one task, which was reported as the
+    /// last of its group but is not.
+    pub(crate) fn into_task_exit(self) -> Self {
         Self {
             group_dead: false,
             killed_by: None,
@@ -45,14 +46,14 @@ impl Exit {
         }
     }
 
-    /// The out-of-memory killer has said so since.
-    pub(crate) fn became_oom_victim(&mut self) {
+    /// Records that the out-of-memory killer chose the process.
+    pub(crate) fn mark_oom_victim(&mut self) {
         self.oom = true;
         self.killed_by = Some(KilledBy::OOM);
     }
 }
 
-/// What a process used up, its threads included, its children not.
+/// Resources that a process used, with its threads and without its children.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Usage {
     /// User time in nanoseconds, as `getrusage` splits it.
@@ -63,10 +64,10 @@ pub struct Usage {
     pub max_rss_pages: u64,
 }
 
-/// A process began, or became another program.
+/// A process started, or executed another program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Start {
-    /// Who.
+    /// The process.
     pub process: Process,
     /// `Some` after `execve`.
     pub exec: Option<Arguments>,
@@ -75,13 +76,14 @@ pub struct Start {
 /// The argument vector of an `execve`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Arguments {
-    /// `None` if they could not be read. Not UTF-8 becomes U+FFFD.
+    /// The arguments; `None` if they could not be read. Bytes that are not UTF-8 become
+    /// U+FFFD.
     pub args: Option<Vec<String>>,
-    /// Whether there were more than 1 KiB.
+    /// Whether the arguments were longer than 1 KiB and are cut off.
     pub truncated: bool,
 }
 
-/// What happened.
+/// An event that the BPF programs report.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// A task exits.
@@ -92,25 +94,25 @@ pub enum Event {
     CgroupEmpty(CgroupId),
     /// A cgroup was removed.
     CgroupRemoved(CgroupId),
-    /// A cgroup lies at this path: it was made, or looked up. `None`: nobody
-    /// knows its name.
+    /// A cgroup has this path: it was created, or its path was looked up. `None` if the
+    /// path is unknown.
     CgroupPlaced(CgroupId, Option<Box<str>>),
     /// A task moved into a cgroup.
     Attached(CgroupId, Process),
-    /// Exits and starts whose records are missing here.
+    /// Records of exits and starts are missing here.
     Lost {
-        /// How many.
+        /// Number of the missing records.
         count: u64,
-        /// Why.
+        /// Why they are missing.
         reason: LossReason,
     },
 }
 
-/// An event and when it happened.
+/// An event and its time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Timed {
     /// `CLOCK_BOOTTIME` in nanoseconds.
     pub boottime_ns: u64,
-    /// What.
+    /// The event.
     pub event: Event,
 }

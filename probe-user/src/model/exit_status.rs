@@ -1,18 +1,18 @@
-//! How a process ended: the raw wait status taken apart.
+//! The exit status of a process, from the raw wait status.
 
 use super::Signal;
 
-/// The status that `waitpid` tells the parent.
+/// The status that `waitpid` returns to the parent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExitStatus {
-    /// It called `exit`.
+    /// The process called `exit`.
     Exited {
-        /// 0 to 255.
+        /// The exit code.
         code: u8,
     },
-    /// A signal ended it.
+    /// A signal ended the process.
     Signaled {
-        /// Which one.
+        /// The signal.
         signal: Signal,
         /// Whether the kernel wrote (or piped out) a core dump.
         core_dumped: bool,
@@ -20,7 +20,7 @@ pub enum ExitStatus {
 }
 
 impl ExitStatus {
-    /// Takes apart what the kernel keeps in `exit_code` and `wait4` returns:
+    /// Decodes the status that the kernel keeps in `exit_code` and `wait4` returns:
     /// code in bits 8 to 15, signal in bits 0 to 6, core dump in bit 7.
     #[doc(alias = "WEXITSTATUS")]
     #[must_use]
@@ -36,13 +36,13 @@ impl ExitStatus {
         }
     }
 
-    /// Whether this is anything but `exit(0)`.
+    /// Whether the process ended otherwise than by `exit(0)`.
     #[must_use]
     pub const fn is_failure(self) -> bool {
         !matches!(self, Self::Exited { code: 0 })
     }
 
-    /// Whether a signal ended it.
+    /// Whether a signal ended the process.
     #[must_use]
     pub const fn is_signaled(self) -> bool {
         matches!(self, Self::Signaled { .. })
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn code_signal_and_core_dump_are_apart() {
+    fn a_wait_status_has_a_code_or_a_signal_with_a_core_dump() {
         assert_eq!(
             ExitStatus::from_wait_status(0x2a00),
             ExitStatus::Exited { code: 42 }

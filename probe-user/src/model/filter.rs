@@ -1,4 +1,4 @@
-//! Which records a reader asks for, and which conditions the BPF programs test.
+//! Selects the records that a reader asks for.
 //!
 //! The conditions that the BPF programs can test become their [`config::Filter`]: a
 //! record that does not meet them costs neither ring space nor a wake-up. The other
@@ -11,7 +11,7 @@ use probe_ebpf::config;
 
 use super::{Exit, ExitStatus, Placed, Process, Record, is_within};
 
-/// A cgroup; the filter admits its whole subtree.
+/// A cgroup and its descendants.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subtree {
     /// 0 for v2.
@@ -20,28 +20,29 @@ pub struct Subtree {
     pub path: String,
 }
 
-/// Which records a reader asks for. A record has to be about one of the targets, and
-/// to meet all other conditions.
+/// Conditions for the records that a reader gets. A record has to be about one of the
+/// targets, and to meet all other conditions.
 #[derive(Clone, Debug, Default)]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "independent conditions, as the user gave them"
 )]
 pub struct Filter {
-    /// Directories of cgroups, by absolute path, whose subtrees are wanted. They
-    /// become `subtrees` when [`crate::ExitStream::open`] looks them up.
+    /// Directories of target cgroups, by absolute path. They become `subtrees` when
+    /// [`crate::ExitStream::open`] looks them up.
     pub directories: Vec<PathBuf>,
-    /// Subtrees; with `pids`, empty means everything.
+    /// Target cgroups. If there are neither `subtrees` nor `pids`, every process is a
+    /// target.
     pub subtrees: Vec<Subtree>,
-    /// Thread groups.
+    /// Target processes, by thread group id.
     pub pids: Vec<u32>,
-    /// Name of the process; any of them.
+    /// Patterns of which the name of the process must match one; empty for any name.
     pub comms: Vec<Pattern>,
-    /// Real uid; any of them.
+    /// Real uids of which the process must have one; empty for any user.
     pub uids: Vec<u32>,
-    /// Only what did not `exit(0)`.
+    /// Only processes that ended otherwise than by `exit(0)`.
     pub failed: bool,
-    /// Only what a signal ended.
+    /// Only processes that a signal ended.
     pub signaled: bool,
     /// Only out-of-memory victims.
     pub oom: bool,
@@ -49,13 +50,13 @@ pub struct Filter {
     pub min_age_ns: Option<u64>,
     /// Greatest age in nanoseconds.
     pub max_age_ns: Option<u64>,
-    /// Every task, not only the last of its group.
+    /// Also tasks that are not the last of their group.
     pub threads: bool,
 }
 
 impl Filter {
-    /// Everything that ends in a cgroup, v1 or v2, and in its descendants. `path`
-    /// is the absolute path of its directory.
+    /// Selects the processes that end in a cgroup, v1 or v2, or in its descendants.
+    /// `path` is the absolute path of its directory.
     pub fn cgroup(path: impl Into<PathBuf>) -> Self {
         Self {
             directories: vec![path.into()],
@@ -63,7 +64,7 @@ impl Filter {
         }
     }
 
-    /// The end of one process, by its thread group id.
+    /// Selects the end of one process, by its thread group id.
     #[must_use]
     pub fn process(pid: u32) -> Self {
         Self {
@@ -89,8 +90,8 @@ impl Filter {
         !self.pids.is_empty() && self.subtrees.is_empty()
     }
 
-    /// The v1 hierarchy in which the records must name their cgroup. The caller has
-    /// refused targets in several.
+    /// The v1 hierarchy for which records must have the cgroup. The caller refuses
+    /// targets in more than one hierarchy.
     #[must_use]
     pub fn hierarchy(&self) -> Option<u32> {
         self.subtrees
@@ -129,8 +130,8 @@ impl Filter {
         }
     }
 
-    /// Whether a record meets the conditions that the BPF programs do not test. `path_of` gives the path of a cgroup of
-    /// [`Filter::hierarchy`].
+    /// Whether a record meets the conditions that the BPF programs do not test. `path_of`
+    /// returns the path of a cgroup of [`Filter::hierarchy`].
     pub fn admits(&self, record: &Record, path_of: impl Fn(u64) -> Option<Arc<str>>) -> bool {
         match record {
             Record::Exit(exit) => {
@@ -143,10 +144,10 @@ impl Filter {
         }
     }
 
-    /// Whether a record of a daemon's stream meets every condition but the targets,
-    /// by which the daemon has chosen.
+    /// Whether a record of a daemon's stream meets every condition but the targets, which
+    /// the daemon has tested.
     #[must_use]
-    pub fn admits_of_stream(&self, record: &Record) -> bool {
+    pub fn admits_from_daemon(&self, record: &Record) -> bool {
         let exit = match record {
             Record::Exit(exit) => exit,
             Record::Start(start) => return self.admits_process(&start.what.process),
@@ -165,13 +166,13 @@ impl Filter {
             && (self.max_age_ns.zip(age_ns)).is_none_or(|(most, age)| age <= most)
     }
 
-    /// The BPF programs let a record pass whose process may yet turn out to be a
-    /// victim.
+    /// Whether the record is about an out-of-memory victim, if only those are selected.
+    /// The BPF programs also pass records of processes that may be marked later.
     fn admits_oom(&self, exit: &Exit) -> bool {
         !self.oom || exit.oom || exit.status.is_none()
     }
 
-    /// `tested`: the BPF programs have tested the subtrees.
+    /// `tested` says whether the BPF programs have tested the subtrees.
     fn admits_placed<T>(
         &self,
         placed: &Placed<T>,
@@ -195,10 +196,10 @@ impl Filter {
         self.subtrees.is_empty() && self.pids.is_empty() || self.pids.contains(&process.tgid)
     }
 
-    /// `tested`: the BPF programs have tested the subtrees, by their identity.
+    /// `tested` says whether the BPF programs have tested the subtrees, by their identity.
     fn is_in_subtree<T>(&self, placed: &Placed<T>, tested: bool) -> bool {
-        // A record names one cgroup, and not the root of v2 if it has another; but
-        // every cgroup is below a root.
+        // Every process is below the root of each hierarchy, although a record names
+        // only one cgroup.
         if tested || self.subtrees.iter().any(|subtree| subtree.path == "/") {
             return true;
         }
@@ -256,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn every_record_is_below_a_root_whatever_cgroup_it_names() {
+    fn a_root_contains_records_of_every_cgroup() {
         let mut root = subtree(8);
         root.path = "/".to_owned();
         let filter = Filter {
@@ -274,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn a_v1_subtree_makes_the_records_name_their_cgroup_there() {
+    fn a_v1_subtree_adds_its_hierarchy_to_the_records() {
         let filter = Filter {
             subtrees: vec![subtree(8)],
             ..Filter::default()
@@ -284,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn ages_of_zero_are_a_bound_too() {
+    fn an_age_of_zero_is_a_bound() {
         let filter = Filter {
             max_age_ns: Some(0),
             ..Filter::default()

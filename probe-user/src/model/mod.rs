@@ -1,6 +1,6 @@
-//! Plain types: what the library observes and reports.
+//! Plain types for everything that the library observes and reports.
 //!
-//! No file is opened and no system call is made here, so every other room may use
+//! The code here opens no file and makes no system call, so every other module may use
 //! these types.
 
 mod backend;

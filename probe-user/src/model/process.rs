@@ -1,5 +1,4 @@
-//! What identifies and describes a process. Its cgroup, status and killer have files of
-//! their own.
+//! Identity and description of a process.
 
 use std::{borrow::Cow, fmt};
 
@@ -10,8 +9,8 @@ use super::{CgroupId, ProcessState};
 /// Identity of a process, which no other process has, however often its pid is
 /// used again.
 ///
-/// It survives `execve`, also of a thread other than the leader: the kernel hands
-/// the start time of the old leader on.
+/// `execve` does not change it, not even in a thread other than the leader: that thread
+/// gets the start time of the old leader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ProcessId {
     /// Thread group id; what users call the pid.
@@ -22,7 +21,7 @@ pub struct ProcessId {
     pub start_boottime_ns: u64,
 }
 
-/// Name of a task: at most 15 bytes, not necessarily UTF-8.
+/// Name of a task: at most 15 bytes, which need not be UTF-8.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Comm([u8; COMM_BYTES]);
 
@@ -51,21 +50,21 @@ impl Comm {
 }
 
 impl Comm {
-    /// The name that [`Comm::to_str`] showed so: what was not UTF-8 is something
-    /// else that is not.
+    /// A name for which [`Comm::to_str`] returns this text. U+FFFD becomes a byte that is
+    /// not UTF-8, which need not be the original byte.
     #[must_use]
     pub fn from_text(text: &str) -> Self {
-        const NO_UTF8: u8 = 0xff;
+        const INVALID_UTF8: u8 = 0xff;
         let mut bytes = [0; COMM_BYTES];
         let mut length = 0;
         for char in text.chars().filter(|&it| it != '\0') {
             let mut buffer = [0; 4];
             let encoded = match char {
-                char::REPLACEMENT_CHARACTER => &[NO_UTF8][..],
+                char::REPLACEMENT_CHARACTER => &[INVALID_UTF8][..],
                 _ => char.encode_utf8(&mut buffer).as_bytes(),
             };
             let end = length + encoded.len();
-            // The last byte is the kernel's NUL.
+            // The last byte stays NUL, as in the kernel.
             if end >= COMM_BYTES {
                 break;
             }
@@ -101,26 +100,27 @@ pub struct Process {
     /// The v2 cgroup unless that is the root, else the first v1 cgroup that is
     /// not a root; `None` if it could not be read.
     pub cgroup: Option<CgroupId>,
-    /// Id of its cgroup in the hierarchy that the loader was told to name.
+    /// Id of its cgroup in [`Filter::hierarchy`](super::Filter::hierarchy).
     pub wanted_cgroup_id: Option<u64>,
     /// Pid in its own pid namespace; `None` without BTF.
     pub ns_pid: Option<u32>,
     /// Inode number of that pid namespace; `None` without BTF.
     pub pid_ns: Option<u32>,
-    /// `None` in the initial user namespace, and where it could not be read.
+    /// Owners of its user namespaces; `None` in the initial one, and if they could not be
+    /// read.
     pub owners: Option<Owners>,
 }
 
-/// Owners of the user namespaces that a process lives in: uids in the initial one.
+/// Owners of the user namespaces of a process, as uids in the initial user namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Owners {
     /// Owner of its own user namespace.
     pub own: u32,
-    /// Owner of that one's ancestor directly below the initial user namespace.
+    /// Owner of the ancestor directly below the initial user namespace.
     pub top: u32,
 }
 
-/// A process as `/proc` showed it.
+/// A process as `/proc` shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ScannedProcess {
     /// Thread group id.
@@ -133,13 +133,14 @@ pub struct ScannedProcess {
     pub uid: u32,
     /// Name of the group leader.
     pub comm: Comm,
-    /// Where it stands, as far as `stat` of its leader says: with other threads it is
-    /// running, and a process that is exiting may take seconds to end.
+    /// State of the process by `stat` of its leader. A process with other threads counts
+    /// as running, and a process that is exiting may take seconds to end.
     pub state: ProcessState,
     /// Pid in its own pid namespace (Linux 4.1).
     pub ns_pid: Option<u32>,
-    /// `None` in the initial user namespace, and where it may not be asked for.
+    /// Owners of its user namespaces; `None` in the initial one, and if this process may
+    /// not read them.
     pub owners: Option<Owners>,
-    /// As [`Process::cgroup`]; `None` where its id is not known.
+    /// As [`Process::cgroup`]; `None` if its id is unknown.
     pub cgroup: Option<CgroupId>,
 }

@@ -1,34 +1,34 @@
-//! What a reader is told: an event, placed in a cgroup and a container.
+//! Records: events with their cgroup and container, as a reader gets them.
 //!
-//! Plain data. How it looks as JSON or on a terminal is `output/`; where the
-//! additions come from is `tracker/`.
+//! `trace` adds cgroup and container to an event. The daemon and the command format
+//! records as JSON and as text.
 
 use std::sync::Arc;
 
 use super::{Cgroup, Container, Exit, Start};
 
-/// Something with its time and place.
+/// An event with its time, cgroup and container.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Placed<T> {
-    /// When the kernel hook ran: `CLOCK_BOOTTIME` in nanoseconds.
+    /// Time at which the kernel hook ran: `CLOCK_BOOTTIME` in nanoseconds.
     pub boottime_ns: u64,
-    /// What.
+    /// The event.
     pub what: T,
     /// `None` if the cgroup could not be read.
     pub cgroup: Option<Cgroup>,
-    /// `None` if the cgroup belongs to no container that we know of.
+    /// `None` if the cgroup belongs to no known container.
     pub container: Option<Arc<Container>>,
 }
 
-/// Why events never came.
+/// Why records are missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LossReason {
-    /// The ring buffer had no room: the reader was too slow, or it is small.
+    /// The ring buffer had no room: the reader was too slow, or the ring is small.
     RingFull,
     /// The kernel skipped the program, because the same program was preempted on that
     /// CPU (raw tracepoints, Linux 7.0) or BPF was disabled there (classic ones).
     Skipped,
-    /// The one who is told reads too slowly.
+    /// The client reads too slowly.
     SlowReader,
 }
 
@@ -55,15 +55,15 @@ impl LossReason {
 /// One line of a trace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Record {
-    /// A process (or, if asked for, a task) ended.
+    /// A process (or, with [`Filter::threads`](super::Filter::threads), a task) ended.
     Exit(Arc<Placed<Exit>>),
-    /// A process began or executed a program.
+    /// A process started or executed a program.
     Start(Box<Placed<Start>>),
-    /// Here this many are missing.
+    /// Records are missing here.
     Lost {
-        /// How many.
+        /// Number of the missing records.
         count: u64,
-        /// Why.
+        /// Why they are missing.
         reason: LossReason,
     },
 }

@@ -1,4 +1,4 @@
-//! Signals: their names, and who sent the one that killed.
+//! Signals: their names, and the origin of a fatal one.
 
 use std::borrow::Cow;
 
@@ -48,7 +48,8 @@ impl Signal {
     /// `SIGKILL`.
     pub const KILL: Self = Self(9);
 
-    /// `SIGKILL`, `SIGRTMIN+3`, or `SIG33` for the two that glibc keeps.
+    /// The name: `SIGKILL`, `SIGRTMIN+3`, or `SIG33` for the two signals that glibc
+    /// reserves.
     #[must_use]
     pub fn name(self) -> Cow<'static, str> {
         match NAMES.get(self.0 as usize) {
@@ -59,7 +60,7 @@ impl Signal {
         }
     }
 
-    /// Whether the processor raises it for what the program did.
+    /// Whether a faulty instruction or a forbidden system call raises this signal.
     #[must_use]
     pub const fn is_fault(self) -> bool {
         // SIGILL, SIGTRAP, SIGBUS, SIGFPE, SIGSEGV, SIGSYS
@@ -67,7 +68,7 @@ impl Signal {
     }
 }
 
-/// How the signal that ended a process came to it.
+/// The way in which the signal that ended a process was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Via {
     /// `kill(2)`, `pidfd_send_signal(2)`, `sigqueue(3)`: to the whole process.
@@ -78,11 +79,11 @@ pub enum Via {
     CgroupKill,
     /// `PTRACE_KILL` of a tracer.
     Ptrace,
-    /// The kernel, of its own accord or on behalf of a terminal or an itimer.
+    /// The kernel, by itself or on behalf of a terminal or an itimer.
     Kernel,
     /// A POSIX timer of the process.
     Timer,
-    /// What the program did: a bad access, an illegal instruction, a system
+    /// A fault of the program: a bad access, an illegal instruction, a system
     /// call that seccomp forbids.
     Fault,
     /// The out-of-memory killer.
@@ -90,7 +91,7 @@ pub enum Via {
 }
 
 impl Via {
-    /// All there are.
+    /// Every way.
     pub const ALL: [Self; 8] = [
         Self::Kill,
         Self::Tkill,
@@ -117,24 +118,24 @@ impl Via {
         }
     }
 
-    /// The one that has this word.
+    /// The way that has this word.
     #[must_use]
     pub fn from_word(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|it| it.as_str() == word)
     }
 }
 
-/// Why the kernel sent a signal, where it can be told.
+/// Why the kernel sent a signal, as far as a record tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
     /// The parent died and `PR_SET_PDEATHSIG` was set.
     ParentDeath,
-    /// Init of the pid namespace died and took everybody with it.
+    /// Init of the pid namespace died, so the kernel killed all processes in it.
     PidNamespaceTeardown,
 }
 
 impl Cause {
-    /// All there are.
+    /// Every cause.
     pub const ALL: [Self; 2] = [Self::ParentDeath, Self::PidNamespaceTeardown];
 
     /// The word in JSON and on the screen.
@@ -146,7 +147,7 @@ impl Cause {
         }
     }
 
-    /// The one that has this word.
+    /// The cause that has this word.
     #[must_use]
     pub fn from_word(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|it| it.as_str() == word)
@@ -164,16 +165,17 @@ pub struct Sender {
     pub uid: u32,
 }
 
-/// Who ended a process that died of a signal.
+/// The origin of the signal that ended a process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KilledBy {
     /// The signal in the exit status.
     pub signal: Signal,
-    /// How it came.
+    /// The way in which it was sent.
     pub via: Via,
-    /// `None` where no process sent it: kernel, timer, out of memory.
+    /// The sending process; `None` for a signal of the kernel, of a timer or of the
+    /// out-of-memory killer.
     pub sender: Option<Sender>,
-    /// `None` where there is nothing more to say.
+    /// Why the kernel sent the signal; `None` if that is unknown.
     pub cause: Option<Cause>,
 }
 

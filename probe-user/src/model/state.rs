@@ -1,9 +1,9 @@
-//! Where a cgroup, a task and a process stand at one moment.
+//! States of a cgroup, a task and a process at one moment.
 //!
-//! The functions here decide from facts alone. `proc` reads the files that hold the
-//! facts, and says which of them it could not read.
+//! The functions here derive states from facts. `proc` reads the files that hold the
+//! facts.
 
-/// What a cgroup is at one moment.
+/// State of a cgroup at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CgroupState {
     /// The subtree holds tasks.
@@ -18,12 +18,11 @@ pub enum CgroupState {
 /// <https://elixir.bootlin.com/linux/v6.12/source/include/linux/sched.h#L1682>
 const PF_EXITING: u32 = 0x4;
 
-/// Where one task (a thread, or the leader of a process) stands.
+/// State of one task: a thread, or the leader of a process.
 ///
-/// The order is the way to the end: a process as a whole stands where the least
-/// advanced of its tasks does. No state is deduced from the absence of a fact: a
-/// task of which only `stat` was read is [`TaskState::Running`] although it may be
-/// frozen, killed or dumping core.
+/// The states are ordered from life to death, and a process has the state of its least
+/// advanced task. The absence of a fact implies no state: if only `stat` was read, a task
+/// is [`TaskState::Running`] although it may be frozen, killed or dumping core.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TaskState {
     /// The task executes its program, is able to, or sleeps (`R`, `S`, `D`, `I`, `P`
@@ -34,12 +33,12 @@ pub enum TaskState {
     /// A tracer holds the task (`t` in `stat`). SIGKILL wakes it.
     Traced,
     /// The freezer of a cgroup holds the task. In a v1 freezer SIGKILL stays pending
-    /// until the cgroup is thawed. `stat` has no letter of its own for it (a task in a
-    /// v1 freezer mostly shows `D`, one in a v2 freezer `S`), so the caller reads
-    /// `wchan` or the files of the cgroup.
+    /// until the cgroup is thawed. `stat` has no letter for this state (a task in a v1
+    /// freezer mostly shows `D`, one in a v2 freezer `S`), so the caller reads `wchan` or
+    /// the files of the cgroup.
     Frozen,
     /// SIGKILL is pending (`SigPnd` or `ShdPnd` in `status`) and the task has not
-    /// begun to exit. `exit_group` of another thread looks the same.
+    /// begun to exit. An `exit_group` of another thread has the same effect.
     Killed,
     /// The process writes a core dump (`CoreDumping: 1` in `status`, Linux 4.15), and
     /// this task has not begun to exit.
@@ -47,14 +46,14 @@ pub enum TaskState {
     /// `do_exit` has begun (`PF_EXITING` in the `flags` of `stat`): the task may
     /// still hold memory, files and its cgroup.
     Exiting,
-    /// The task has passed `exit_notify` and is not reaped (`Z` in `stat`). It has
-    /// left its cgroup up to Linux 6.18, and leaves it a moment later since.
+    /// The task has passed `exit_notify` and is not reaped (`Z` in `stat`). Up to Linux
+    /// 6.18 it has left its cgroup by then; on newer kernels it leaves a moment later.
     Zombie,
     /// The kernel is about to release the task (`X` in `stat`).
     Dead,
 }
 
-/// What `/proc` shows of a task, as far as it was read.
+/// Facts about a task from `/proc`, as far as they were read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TaskFacts {
     /// Third field of `stat`.
@@ -63,16 +62,16 @@ pub struct TaskFacts {
     pub flags: u32,
     /// Whether the caller found the task in the freezer of a cgroup.
     pub is_frozen: bool,
-    /// Whether SIGKILL is in `SigPnd` or `ShdPnd` of `status`; `false` if that was
-    /// not read.
+    /// Whether SIGKILL is in `SigPnd` or `ShdPnd` of `status`; `false` if the caller did
+    /// not read that file.
     pub is_killed: bool,
-    /// Whether `CoreDumping` of `status` is 1; `false` if that was not read, for a
-    /// task without memory, and before Linux 4.15.
+    /// Whether `CoreDumping` of `status` is 1; `false` if the caller did not read that
+    /// file, for a task without memory, and before Linux 4.15.
     pub is_dumping_core: bool,
 }
 
 impl TaskFacts {
-    /// What `/proc/PID/stat` alone shows.
+    /// Facts from `/proc/PID/stat` only.
     #[must_use]
     pub const fn from_stat(letter: char, flags: u32) -> Self {
         Self {
@@ -86,9 +85,9 @@ impl TaskFacts {
 }
 
 impl From<TaskFacts> for TaskState {
-    /// What `stat` says of the end of a task counts first: more facts never take a
-    /// task back from [`TaskState::Exiting`] or beyond. A frozen task stays frozen
-    /// when it is killed; a stopped or traced one does not stay so.
+    /// The end of a task in `stat` has priority: other facts never move a task back from
+    /// [`TaskState::Exiting`] or a later state. A killed task stays frozen, but does not
+    /// stay stopped or traced.
     fn from(facts: TaskFacts) -> Self {
         match facts.letter {
             'Z' => Self::Zombie,
@@ -105,28 +104,28 @@ impl From<TaskFacts> for TaskState {
     }
 }
 
-/// Where a process stands, its tasks taken together. The order is the way to the
-/// end, and a process never goes back.
+/// State of a process, from all its tasks. The states are ordered from life to death, and
+/// a process never goes back to an earlier one.
 ///
-/// A pidfd shows that a process has exited (Linux 5.3) and that it was reaped
-/// (Linux 6.9), but not that it is exiting: what is known by a pidfd alone is
-/// [`ProcessState::Running`] until the process has exited.
+/// A pidfd shows that a process has exited (Linux 5.3) and that it was reaped (Linux 6.9),
+/// but not that it is exiting: by its pidfd a process is [`ProcessState::Running`] until it
+/// has exited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ProcessState {
-    /// At least one task has not begun to exit, or has not been seen to.
+    /// At least one task has not begun to exit, or it is unknown whether it has.
     Running,
     /// Every task has begun to exit, and at least one has not passed `exit_notify`:
     /// the process may still hold memory, files and its cgroup.
     Exiting,
-    /// Every task has passed `exit_notify`: memory, files and ports are released. A
-    /// zombie, if its parent has not reaped it.
+    /// Every task has passed `exit_notify`: memory, files and ports are released. The
+    /// process is a zombie until its parent reaps it.
     Exited,
-    /// The pid is released, and may be another process's.
+    /// The pid is released, and another process may have it.
     Reaped,
 }
 
 impl From<TaskState> for ProcessState {
-    /// The state of a process whose least advanced task stands there.
+    /// The state of a process with this least advanced task.
     fn from(task: TaskState) -> Self {
         match task {
             TaskState::Zombie | TaskState::Dead => Self::Exited,
@@ -137,12 +136,12 @@ impl From<TaskState> for ProcessState {
 }
 
 impl ProcessState {
-    /// What `/proc/PID/stat` shows: the state of the leader and the number of tasks.
-    /// A leader may exit before its threads, of which the file says nothing more; so
-    /// a process with threads counts as running.
+    /// State by `/proc/PID/stat`, which shows the state of the leader and the number of
+    /// tasks. A leader may exit before the other threads, and the file does not show their
+    /// states, so a process with several threads counts as running.
     #[must_use]
     pub fn of_leader(leader: TaskState, threads: u32) -> Self {
-        // 0 is shown while the kernel releases the leader.
+        // The file shows 0 while the kernel releases the leader.
         if threads <= 1 {
             leader.into()
         } else {
@@ -150,7 +149,7 @@ impl ProcessState {
         }
     }
 
-    /// What `/proc/PID/task` shows; a process without tasks is reaped.
+    /// State by `/proc/PID/task`; a process without tasks is reaped.
     #[must_use]
     pub fn of_tasks(tasks: impl IntoIterator<Item = TaskState>) -> Self {
         tasks.into_iter().min().map_or(Self::Reaped, Self::from)
@@ -205,7 +204,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn facts_beyond_stat_never_change_what_stat_says_of_the_end(facts in facts()) {
+        fn facts_beyond_stat_never_change_the_state_of_the_process(facts in facts()) {
             let by_stat = ProcessState::from(TaskState::from(
                 TaskFacts::from_stat(facts.letter, facts.flags),
             ));
@@ -222,7 +221,7 @@ mod tests {
         }
 
         #[test]
-        fn the_state_of_a_process_follows_the_order_of_its_tasks(a in task(), b in task()) {
+        fn the_order_of_task_states_is_the_order_of_process_states(a in task(), b in task()) {
             prop_assert!((a <= b) <= (ProcessState::from(a) <= ProcessState::from(b)));
             let both = ProcessState::of_tasks([a, b]);
             prop_assert_eq!(both, ProcessState::from(a).min(b.into()));
@@ -230,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn a_leader_with_threads_says_nothing_of_the_end_of_its_process() {
+    fn the_leader_of_several_threads_does_not_end_its_process() {
         for leader in ALL {
             let state = ProcessState::of_leader(leader, 2);
             assert_eq!(state, ProcessState::Running, "{leader:?}");

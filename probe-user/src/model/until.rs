@@ -1,27 +1,27 @@
-//! The conditions that a wait can ask for.
+//! The conditions of a wait.
 
 use serde::{Deserialize, Serialize};
 
-/// What must be true of a target.
+/// The condition that a target must meet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Until {
     /// Every thread group has passed `exit_notify`; it may be a zombie.
     Exited,
-    /// And its pid is released.
+    /// Every thread group has exited and its pid is released.
     Reaped,
     /// The cgroup and its subtree hold no task.
     Empty,
-    /// A container: empty in every hierarchy, its init and all that migrated out
-    /// of it exited.
+    /// The cgroups of the container are empty in every hierarchy, and its init and all
+    /// processes that migrated out of it have exited.
     Stopped,
-    /// The directory is gone.
+    /// The directory of the cgroup is gone.
     Removed,
 }
 
 impl Until {
-    /// All of them.
+    /// Every condition.
     pub const ALL: [Self; 5] = [
         Self::Exited,
         Self::Reaped,
@@ -42,7 +42,7 @@ impl Until {
         }
     }
 
-    /// Whether it can be asked of a process.
+    /// Whether the condition applies to processes, and not to cgroups.
     #[must_use]
     pub const fn is_about_processes(self) -> bool {
         matches!(self, Self::Exited | Self::Reaped)

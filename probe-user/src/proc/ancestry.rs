@@ -1,19 +1,19 @@
-//! The parent of a process and the moment of its start, as `/proc` has them now.
+//! Reads the parent of a process and its start time from `/proc`.
 
 use super::{directory::ProcessDirectory, stat::Stat};
 use crate::clock::tick_ns;
 
-/// A process as its children know it.
+/// A process among the ancestors of another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ancestor {
-    /// Its own parent.
+    /// Pid of its parent.
     pub(crate) ppid: u32,
     /// The clock tick in which it started, in `CLOCK_BOOTTIME` nanoseconds:
     /// from the beginning of the tick to its end.
     pub(crate) start_ns: (u64, u64),
 }
 
-/// `None`: no process has this pid, or it is hidden from this one.
+/// Looks up a pid; `None` if no process has it, or the process is hidden from this one.
 pub(crate) fn of(pid: u32) -> Option<Ancestor> {
     let file = ProcessDirectory::open(pid).ok()?.content("stat").ok()?;
     let stat = Stat::parse(&file)?;

@@ -1,8 +1,8 @@
-//! Processes that belonged to a cgroup and are in none any more: zombies, and
-//! processes between leaving the cgroup and becoming one.
+//! Finds processes that have left their cgroup at their end: zombies, and processes that are
+//! about to become zombies.
 //!
-//! Their `/proc/PID/cgroup` goes on naming the v2 cgroup, also when that is
-//! removed. v1 shows `/` for every task that exits:
+//! Their `/proc/PID/cgroup` still names the v2 cgroup, even after its removal. v1 shows `/`
+//! for every task that exits:
 //! <https://elixir.bootlin.com/linux/v6.12/source/kernel/cgroup/cgroup.c#L6346>
 
 use std::io;
@@ -16,10 +16,9 @@ use crate::model::is_within;
 
 const REMOVED: &str = " (deleted)";
 
-/// Pid and start, in `CLOCK_BOOTTIME` nanoseconds, of the processes whose v2 cgroup
-/// is or was `path` or lies below it.
-/// `is_removed`: that cgroup itself is gone, so a cgroup that bears its name now is
-/// another.
+/// Pid and start, in `CLOCK_BOOTTIME` nanoseconds, of the processes in the v2 cgroup `path`
+/// or below it, now or until their end. With `is_removed` that cgroup itself is gone, so a
+/// cgroup that has its name now is another one.
 pub fn find(path: &str, is_removed: bool) -> io::Result<Vec<(u32, u64)>> {
     let mut buffer = Vec::new();
     find_all(|pid| belongs(pid, &mut buffer, path, is_removed))
@@ -40,7 +39,7 @@ fn belongs(
     Ok(Some((pid, Stat::read(buffer)?.start_ns())))
 }
 
-/// Whether the v2 cgroup in `/proc/PID/cgroup` is the one, or lies below it.
+/// Whether the v2 cgroup in a `/proc/PID/cgroup` is the cgroup or lies below it.
 fn is_member(file: &[u8], path: &str, is_removed: bool) -> bool {
     membership::parse(&membership::text(file))
         .flatten()
@@ -48,11 +47,11 @@ fn is_member(file: &[u8], path: &str, is_removed: bool) -> bool {
         .is_some_and(|own| is_named(own.path, path, is_removed))
 }
 
-/// Whether `pathname`, as `/proc/PID/cgroup` has it, is `path` or lies below it.
+/// Whether `pathname`, as `/proc/PID/cgroup` shows it, is `path` or lies below it.
 pub(crate) fn is_named(pathname: &str, path: &str, is_removed: bool) -> bool {
     match pathname.strip_suffix(REMOVED) {
         None => !is_removed && is_within(pathname, path),
-        // An older cgroup of the same name, if ours is still there.
+        // If the cgroup is not removed, this is an older cgroup of the same name.
         Some(own) if own == path => is_removed,
         Some(own) => is_within(own, path),
     }
@@ -71,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn a_removed_cgroup_below_counts_whether_the_top_is_removed_or_not() {
+    fn a_removed_descendant_belongs_to_a_removed_and_to_a_present_cgroup() {
         assert!(is_named("/a/b (deleted)", "/a", false));
         assert!(is_named("/a/b (deleted)", "/a", true));
         assert!(!is_named("/ab (deleted)", "/a", true));

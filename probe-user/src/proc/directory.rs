@@ -1,7 +1,7 @@
-//! An open `/proc/PID` and the files in it, as bytes.
+//! Reads files of an open `/proc/PID`, as bytes.
 //!
-//! An open directory stays that of its process: once the process is reaped, its files
-//! can no longer be opened, even if another process has the pid.
+//! An open directory belongs to one process: once that process is reaped, its files can no
+//! longer be opened, even if another process has the pid.
 
 use std::{
     fmt, fs,
@@ -19,7 +19,7 @@ use rustix::{
 
 use super::stat::number;
 
-/// An open `/proc/PID`, or that of a thread.
+/// An open `/proc/PID` of a process or a thread.
 #[derive(Debug)]
 pub struct ProcessDirectory(OwnedFd);
 
@@ -61,7 +61,7 @@ impl ProcessDirectory {
         Ok(buffer)
     }
 
-    /// Tids of the process, which may come and go meanwhile.
+    /// Tids of the process. Threads may start and end meanwhile.
     pub fn tids(&self) -> io::Result<Vec<u32>> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let directory = openat(&self.0, "task", flags, Mode::empty())?;
@@ -79,14 +79,14 @@ impl AsFd for ProcessDirectory {
     }
 }
 
-/// Whether the error says that the process is not there (any more): its directory
-/// cannot be opened, or a file that was opened can no longer be read.
+/// Whether the error means that the process does not exist (any more): its directory cannot
+/// be opened, or a file that was opened can no longer be read.
 #[must_use]
 pub fn is_gone(error: &io::Error) -> bool {
     error.kind() == ErrorKind::NotFound || Errno::from_io_error(error) == Some(Errno::SRCH)
 }
 
-/// What a file of `/proc` that cannot be understood is reported as.
+/// The error for a file of `/proc` that cannot be parsed.
 pub(super) fn malformed(file: impl fmt::Display) -> io::Error {
     io::Error::new(
         ErrorKind::InvalidData,
@@ -99,7 +99,7 @@ pub(super) fn malformed(file: impl fmt::Display) -> io::Error {
 pub struct Pids(fs::ReadDir);
 
 impl Pids {
-    /// Begins to list.
+    /// Opens `/proc`.
     pub fn list() -> io::Result<Self> {
         Ok(Self(fs::read_dir(Path::new("/proc"))?))
     }
@@ -116,8 +116,8 @@ impl Iterator for Pids {
     }
 }
 
-/// What `look` finds of each process. A process that is gone, or hidden from this
-/// one, is left out: then it is not waited for either.
+/// Collects the results of `look` for each process. A process that is gone, or hidden from
+/// this one, is left out, so a wait does not wait for it.
 pub(super) fn find_all<T>(
     mut look: impl FnMut(u32) -> io::Result<Option<T>>,
 ) -> io::Result<Vec<T>> {
@@ -126,7 +126,7 @@ pub(super) fn find_all<T>(
         match pid.and_then(&mut look) {
             Ok(one) => found.extend(one),
             Err(error) if is_gone(&error) => {}
-            Err(error) => tracing::debug!(%error, "a process that cannot be looked at"),
+            Err(error) => tracing::debug!(%error, "cannot read the files of a process"),
         }
     }
     Ok(found)

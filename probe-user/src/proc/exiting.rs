@@ -1,7 +1,6 @@
-//! Processes of which every task has begun to exit, while not all have ended.
+//! Finds processes of which every task has begun to exit, while not all have ended.
 //!
-//! On v1 nothing tells to which cgroup such a process belongs: `/proc/PID/cgroup`
-//! shows `/`.
+//! On v1 the cgroup of such a process is unknown, because `/proc/PID/cgroup` shows `/`.
 
 use std::io;
 
@@ -11,7 +10,7 @@ use super::{
 };
 use crate::model::{ProcessState, TaskState};
 
-/// Pid and start, in `CLOCK_BOOTTIME` nanoseconds, of each at this moment.
+/// Pid and start, in `CLOCK_BOOTTIME` nanoseconds, of each process that is exiting now.
 pub fn find() -> io::Result<Vec<(u32, u64)>> {
     let mut buffer = Vec::new();
     find_all(|pid| exiting(pid, &mut buffer))
@@ -21,7 +20,7 @@ fn exiting(pid: u32, buffer: &mut Vec<u8>) -> io::Result<Option<(u32, u64)>> {
     let directory = ProcessDirectory::open(pid)?;
     directory.read("stat", buffer)?;
     let stat = Stat::read(buffer)?;
-    // Most processes are alive: their threads are not looked at.
+    // Most processes are alive, and the scan does not read their threads.
     if stat.task_state() < TaskState::Exiting || stat.process_state().has_exited() {
         return Ok(None);
     }

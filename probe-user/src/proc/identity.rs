@@ -1,5 +1,5 @@
-//! What tells the process that has a pid from its threads, and from the processes that
-//! have the pid before and after it.
+//! Reads the identity of a process: its start time distinguishes it from earlier and later
+//! processes with the same pid, its thread group id from its threads.
 
 use std::io;
 
@@ -9,10 +9,10 @@ use super::{
     status::Status,
 };
 
-/// What `/proc/PID` shows of a process, or of a thread by its tid.
+/// Identity of a process, or of a thread by its tid.
 #[derive(Debug)]
 pub(super) struct Identity {
-    /// Thread group id: another number than the one that was read for a thread.
+    /// Thread group id; for a thread it differs from the number that was looked up.
     pub(super) tgid: u32,
     /// Name.
     pub(super) comm: String,

@@ -1,4 +1,4 @@
-//! The lines of `/proc/PID/cgroup`.
+//! Parses `/proc/PID/cgroup`.
 
 use std::borrow::Cow;
 
@@ -9,8 +9,8 @@ pub(crate) struct Membership<'a> {
     pub(crate) hierarchy: u32,
     /// Controllers or `name=…`, with commas; empty for v2.
     controllers: &'a str,
-    /// Path below the root of the reader's cgroup namespace. A removed v2 cgroup has
-    /// ` (deleted)` behind it; a task that exits is shown in the root of each v1
+    /// Path below the root of the reader's cgroup namespace. The path of a removed v2
+    /// cgroup ends with ` (deleted)`. A task that exits is shown in the root of each v1
     /// hierarchy.
     pub(crate) path: &'a str,
 }
@@ -38,7 +38,7 @@ pub(crate) fn text(file: &[u8]) -> Cow<'_, str> {
     String::from_utf8_lossy(file)
 }
 
-/// Each line, the newest hierarchy first; `None` for a malformed one.
+/// Parses each line, the newest hierarchy first; `None` for a malformed line.
 pub(crate) fn parse(text: &str) -> impl Iterator<Item = Option<Membership<'_>>> {
     text.lines().map(Membership::parse)
 }

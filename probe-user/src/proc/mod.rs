@@ -1,4 +1,4 @@
-//! Processes as `/proc` and pidfds show them.
+//! Reads processes from `/proc`, watches them by pidfds, and sends signals to them.
 
 pub(crate) mod ancestry;
 pub mod detached;

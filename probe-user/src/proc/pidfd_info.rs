@@ -1,8 +1,8 @@
-//! `PIDFD_GET_INFO`: the exit status of a process that is no child.
+//! Reads the exit status of a process that is not a child, by `PIDFD_GET_INFO`.
 //!
 //! # Safety
 //!
-//! One `ioctl` whose argument is a struct of integers of exactly the size that
+//! The argument of the one `ioctl` is a struct of integers of exactly the size that
 //! the request number encodes. The kernel reads and writes that many bytes:
 //! <https://elixir.bootlin.com/linux/v6.15/source/fs/pidfs.c#L286>
 #![expect(unsafe_code, reason = "rustix has no safe form of this ioctl yet")]
@@ -31,8 +31,8 @@ const GET_INFO: Opcode = opcode::read_write::<PidfdInfo>(0xff, 11);
 /// `PIDFD_INFO_EXIT` (Linux 6.15).
 const INFO_EXIT: u64 = 1 << 3;
 
-/// Inode number of a pidfd, which no other process ever has (Linux 6.9); `None`
-/// on older kernels, where all pidfds share one.
+/// Inode number of a pidfd, which is unique to its process (Linux 6.9); `None` on older
+/// kernels, where all pidfds share one.
 #[must_use]
 pub fn inode(pidfd: BorrowedFd<'_>) -> Option<u64> {
     /// `PID_FS_MAGIC`: <https://elixir.bootlin.com/linux/v6.9/source/include/uapi/linux/magic.h#L107>
@@ -54,7 +54,7 @@ pub fn exit_status(pidfd: BorrowedFd<'_>) -> io::Result<Option<u32>> {
     // SAFETY: the opcode encodes the size of `PidfdInfo`, which is valid for
     // every bit pattern and lives through the call.
     let request = unsafe { Updater::<GET_INFO, PidfdInfo>::new(&mut info) };
-    // SAFETY: as above; the kernel checks the descriptor.
+    // SAFETY: `info` lives through the call, and the kernel checks the descriptor.
     let result = unsafe { ioctl(pidfd, request) };
     match result {
         Ok(()) if info.mask & INFO_EXIT != 0 => Ok(Some(info.exit_code.cast_unsigned())),

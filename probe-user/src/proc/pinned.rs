@@ -1,5 +1,5 @@
-//! A process pinned by its pidfd, or by its start time where there is none: where it
-//! stands now, and a descriptor that becomes ready when that changes.
+//! Pins a process by its pidfd, or by its start time if there is no pidfd, and reads its
+//! state. The pidfd becomes readable when the process exits.
 
 use std::{
     fs::File,
@@ -28,66 +28,58 @@ use crate::{
     model::{Backend, ProcessId, ProcessState, TaskState},
 };
 
-/// A process that stays the same one however often its pid is used again.
+/// A process that stays the same one even if a later process has its pid.
 #[derive(Debug)]
 pub struct PinnedProcess {
     /// Thread group id.
     pub tgid: u32,
-    /// Name when it was pinned.
+    /// Name of the process when it was pinned.
     pub comm: String,
     /// Start in clock ticks since boot, as `/proc/PID/stat` has it.
     start_ticks: u64,
     /// `None` before Linux 5.3, where the call is forbidden, and for [`Backend::Poll`].
     pidfd: Option<OwnedFd>,
-    /// `/proc/PID/stat` where there is no pidfd. An open file stays that of this
-    /// process: once the process is reaped reading it fails.
+    /// `/proc/PID/stat` if there is no pidfd. The open file belongs to this process: once
+    /// the process is reaped, reading the file fails.
     stat: Option<File>,
 }
 
 /// Why a process cannot be waited for.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say what the fields are")]
 pub enum PinProcessError {
-    /// There is none with this pid (any more).
+    /// No process has this pid (any more).
     #[error("no process {pid}")]
-    NotFound {
-        /// Which pid.
-        pid: u32,
-    },
-    /// The number is a thread's.
+    NotFound { pid: u32 },
+    /// The number is the tid of a thread, not the pid of a process.
     #[error("{tid} is a thread of process {tgid}")]
-    Thread {
-        /// Which number.
-        tid: u32,
-        /// Its thread group.
-        tgid: u32,
-    },
-    /// `/proc` did not answer.
-    #[error("cannot look at process {pid}")]
+    Thread { tid: u32, tgid: u32 },
+    /// A file in `/proc/PID` cannot be read.
+    #[error("cannot read the state of process {pid}")]
     Look {
-        /// Which pid.
         pid: u32,
-        /// Why.
         #[source]
         source: io::Error,
     },
 }
 
 impl PinnedProcess {
-    /// Pins a running process or a zombie; [`Backend::Poll`] without a pidfd.
-    pub fn open(pid: u32, tier: Backend) -> Result<Self, PinProcessError> {
+    /// Pins a running process or a zombie, for [`Backend::Poll`] without a pidfd.
+    pub fn open(pid: u32, backend: Backend) -> Result<Self, PinProcessError> {
         let not_found = PinProcessError::NotFound { pid };
         let look = |source| PinProcessError::Look { pid, source };
         let Some(number) = i32::try_from(pid).ok().and_then(Pid::from_raw) else {
             return Err(not_found);
         };
-        // The pidfd first: what is read of /proc afterwards is this process's if
-        // the pidfd says afterwards that it still has the pid.
-        let pidfd = match tier {
+        // The pidfd comes first. If it shows at the end that the process still has the
+        // pid, the files that were read meanwhile belong to the same process.
+        let pidfd = match backend {
             Backend::Poll => None,
             _ => match pidfd_open(number, PidfdFlags::empty()) {
                 Ok(pidfd) => Some(pidfd),
                 Err(Errno::SRCH) => return Err(not_found),
-                // A thread (ENOENT from 6.15 on), or no such call, or forbidden.
+                // The pid is a thread's (ENOENT from 6.15 on), or the kernel lacks the
+                // call or forbids it.
                 Err(_) => None,
             },
         };
@@ -116,18 +108,18 @@ impl PinnedProcess {
         }
     }
 
-    /// Pins the process that started at a moment, in `CLOCK_BOOTTIME` nanoseconds,
-    /// and no other process that has the pid by now.
+    /// Pins the process with this start time, in `CLOCK_BOOTTIME` nanoseconds, and not a
+    /// later process with the same pid.
     pub(crate) fn open_started(
         pid: u32,
         start_boottime_ns: u64,
-        tier: Backend,
+        backend: Backend,
     ) -> Result<Self, PinProcessError> {
         let key = ProcessId {
             tgid: pid,
             start_boottime_ns,
         };
-        let pinned = Self::open(pid, tier)?;
+        let pinned = Self::open(pid, backend)?;
         if pinned.is(key) {
             Ok(pinned)
         } else {
@@ -135,14 +127,14 @@ impl PinnedProcess {
         }
     }
 
-    /// The same pin without a pidfd for [`Backend::Poll`].
-    pub(crate) fn with_tier(mut self, tier: Backend) -> io::Result<Self> {
-        if tier == Backend::Poll && self.pidfd.is_some() {
+    /// Drops the pidfd for [`Backend::Poll`].
+    pub(crate) fn for_backend(mut self, backend: Backend) -> io::Result<Self> {
+        if backend == Backend::Poll && self.pidfd.is_some() {
             self.stat = match File::open(format!("/proc/{}/stat", self.tgid)) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => None,
                 stat => Some(stat?),
             };
-            // If it still has the pid, the file is its own.
+            // If the process still has the pid now, the file belongs to it.
             if self.state()? == ProcessState::Reaped {
                 self.stat = None;
             }
@@ -162,8 +154,8 @@ impl PinnedProcess {
         })
     }
 
-    /// Another pin of the same process, by a pidfd if the kernel gives one: a signal
-    /// sent by a pidfd cannot reach another process.
+    /// Another pin of the same process, with a pidfd if the kernel has them, because a
+    /// signal that is sent by a pidfd cannot reach another process.
     pub(crate) fn with_pidfd(&self) -> io::Result<Self> {
         if self.pidfd.is_none()
             && let Ok(other) = Self::open(self.tgid, Backend::Pidfd)
@@ -181,17 +173,17 @@ impl PinnedProcess {
         self.start_ticks
     }
 
-    /// Its real uid now; `None` if it is gone.
+    /// Real uid of the process now; `None` if the process is gone.
     #[must_use]
     pub fn uid(&self) -> Option<u32> {
         let directory = ProcessDirectory::open(self.tgid).ok()?;
         let uid = Status::new(&directory.content("status").ok()?).uid()?;
-        // The pid was this process's when the file was read if it still is.
+        // If the process still has the pid, the file belongs to it.
         let is_there = self.state().ok()? != ProcessState::Reaped;
         is_there.then_some(uid)
     }
 
-    /// Where the process stands at this moment; by a pidfd an exiting process is
+    /// State of the process at this moment; a pidfd shows an exiting process as
     /// [`ProcessState::Running`].
     pub fn state(&self) -> io::Result<ProcessState> {
         let Some(pidfd) = &self.pidfd else {
@@ -207,7 +199,7 @@ impl PinnedProcess {
             return Ok(ProcessState::Reaped);
         }
         // Before Linux 6.9 the pidfd of a zombie looks like that of a reaped process.
-        let zombie = self.ask_stat(|_zombie| ProcessState::Exited)?;
+        let zombie = self.with_stat(|_zombie| ProcessState::Exited)?;
         Ok(zombie.unwrap_or(ProcessState::Reaped))
     }
 
@@ -218,37 +210,38 @@ impl PinnedProcess {
         self.pidfd.as_ref().map(AsFd::as_fd)
     }
 
-    /// Whether a record is about this process. Records count nanoseconds,
-    /// `/proc` clock ticks.
+    /// Whether an identity from a record is this process. The start time of a record is in
+    /// nanoseconds, that of `/proc` in clock ticks.
     #[must_use]
     pub fn is(&self, key: ProcessId) -> bool {
         key.tgid == self.tgid && key.start_boottime_ns / tick_ns() == self.start_ticks
     }
 
-    /// Raw wait status, kept by the pidfd beyond the reap (Linux 6.15), or shown
-    /// of a zombie to a reader that may trace it.
+    /// Raw wait status. A pidfd keeps it after the reap (Linux 6.15), and `stat` of a
+    /// zombie shows it to a reader that may trace the process.
     #[must_use]
     pub fn wait_status(&self) -> Option<u32> {
         let kept = self
             .pidfd()
             .and_then(|pidfd| pidfd_info::exit_status(pidfd).ok().flatten());
         kept.or_else(|| {
-            let shown = self.ask_stat(|stat| (stat.task_state(), stat.exit_code()));
+            let shown = self.with_stat(|stat| (stat.task_state(), stat.exit_code()));
             match shown.ok()?? {
-                // 0 is also what a reader without the privilege is shown.
+                // A reader without the privilege sees 0 too.
                 (TaskState::Zombie, status) => status.filter(|&status| status != 0),
                 _ => None,
             }
         })
     }
 
-    /// `None`: the pid is another process's, or no process's.
-    fn ask_stat<T>(&self, question: impl FnOnce(&Stat<'_>) -> T) -> io::Result<Option<T>> {
+    /// Calls `read` with `stat` of the process; `None` if the process no longer has the
+    /// pid.
+    fn with_stat<T>(&self, read: impl FnOnce(&Stat<'_>) -> T) -> io::Result<Option<T>> {
         let file = ProcessDirectory::open(self.tgid).and_then(|it| it.content("stat"));
         match file {
             Ok(file) => {
                 let stat = Stat::read(&file)?;
-                Ok((stat.start_ticks == self.start_ticks).then(|| question(&stat)))
+                Ok((stat.start_ticks == self.start_ticks).then(|| read(&stat)))
             }
             Err(error) if is_gone(&error) => Ok(None),
             Err(error) => Err(error),
@@ -270,7 +263,7 @@ impl PinnedProcess {
     }
 }
 
-/// Where the process that started at this tick stands, by the `stat` of its pid.
+/// State of the process that started at this tick, by the `stat` of its pid.
 pub(crate) fn parse_state(stat: &[u8], start_ticks: u64) -> Option<ProcessState> {
     let stat = Stat::parse(stat)?;
     Some(if stat.start_ticks == start_ticks {
@@ -299,14 +292,14 @@ mod tests {
     }
 
     #[test]
-    fn a_process_that_is_exiting_has_not_exited() {
+    fn an_exiting_process_has_not_exited() {
         let state = state('D', 0x4, 1, 500).expect("a whole line");
         assert_eq!(state, ProcessState::Exiting);
         assert!(!state.has_exited());
     }
 
     #[test]
-    fn another_process_with_the_same_pid_is_a_reaped_one() {
+    fn a_process_is_reaped_once_another_process_has_its_pid() {
         assert_eq!(state('S', 0, 1, 501), Some(ProcessState::Reaped));
         assert_eq!(parse_state(b"7 (a) S", 500), None);
     }

@@ -1,7 +1,7 @@
-//! Every process that `/proc` shows, by the files that all users may read.
+//! Scans `/proc` for every process, by files that all users may read.
 //!
-//! One buffer and a handful of system calls for each process: a scan of a
-//! thousand is to take milliseconds.
+//! The scan uses one buffer and makes a handful of system calls for each process, so a
+//! thousand processes take milliseconds.
 
 use std::{
     fmt::Write,
@@ -23,12 +23,12 @@ use crate::{
     model::{Comm, ScannedProcess},
 };
 
-/// A process, and the cgroup that it is in.
+/// A process and its cgroup.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
-    /// Its cgroup is not filled in: `/proc` shows a path.
+    /// The process, without the id of its cgroup, because `/proc` shows only the path.
     pub process: ScannedProcess,
-    /// The cgroup that the BPF programs would name; `None` if the process ended
+    /// The cgroup that the BPF programs would report; `None` if the process ended
     /// meanwhile.
     pub place: Option<CgroupPath>,
 }
@@ -46,18 +46,18 @@ pub struct CgroupPath {
 #[derive(Debug)]
 pub struct Processes {
     pids: Pids,
-    asks_owners: bool,
+    reads_owners: bool,
     directory: String,
     buffer: Vec<u8>,
     failure: Option<io::Error>,
 }
 
-/// Begins a scan. To find out the owners of user namespaces takes the right to
-/// trace every process, and a system call more for each.
-pub fn scan(asks_owners: bool) -> io::Result<Processes> {
+/// Begins a scan. With `reads_owners` it finds the owners of user namespaces, which takes
+/// the right to trace every process, and one more system call for each.
+pub fn scan(reads_owners: bool) -> io::Result<Processes> {
     Ok(Processes {
         pids: Pids::list()?,
-        asks_owners,
+        reads_owners,
         directory: String::new(),
         buffer: Vec::with_capacity(4096),
         failure: None,
@@ -75,7 +75,7 @@ impl Iterator for Processes {
             };
             match self.look(pid) {
                 Ok(found) => return Some(found),
-                Err(error) if is_ours(&error) => return self.fail(error),
+                Err(error) if is_shortage(&error) => return self.fail(error),
                 // The process is gone, or hidden from this one.
                 Err(_) => {}
             }
@@ -84,7 +84,7 @@ impl Iterator for Processes {
 }
 
 impl Processes {
-    /// Why the scan ended before it had shown every process.
+    /// Why the scan ended before it had read every process.
     pub fn failure(&mut self) -> Option<io::Error> {
         self.failure.take()
     }
@@ -96,7 +96,7 @@ impl Processes {
 
     fn look(&mut self, tgid: u32) -> io::Result<Found> {
         self.directory.clear();
-        // Never fails for a String.
+        // Writing to a String never fails.
         let _written = write!(self.directory, "/proc/{tgid}");
         let directory = ProcessDirectory::open_path(&*self.directory)?;
         directory.read("stat", &mut self.buffer)?;
@@ -117,26 +117,26 @@ impl Processes {
         process.uid = status.uid().ok_or(ErrorKind::InvalidData)?;
         process.ns_pid = status.ns_pids().last();
         let cgroup = directory.read("cgroup", &mut self.buffer);
-        let place = cgroup.ok().and_then(|()| named(&self.buffer));
-        if self.asks_owners {
+        let place = cgroup.ok().and_then(|()| primary_cgroup(&self.buffer));
+        if self.reads_owners {
             process.owners = user_namespace::owners(directory.as_fd());
         }
         Ok(Found { process, place })
     }
 }
 
-/// Whether this process lacks something, so that no other process can be looked at.
-fn is_ours(error: &io::Error) -> bool {
+/// Whether this process ran out of descriptors or memory, so the scan cannot go on.
+fn is_shortage(error: &io::Error) -> bool {
     matches!(
         Errno::from_io_error(error),
         Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM)
     )
 }
 
-/// The v2 cgroup unless that is the root, then the best-ranked v1 cgroup that is
-/// not a root: the cgroup that the BPF programs name. The newest hierarchy comes first
-/// here and last there.
-fn named(bytes: &[u8]) -> Option<CgroupPath> {
+/// The cgroup that the BPF programs report: the v2 cgroup unless that is the root, else the
+/// best-ranked v1 cgroup that is not a root. Between equal ranks the oldest hierarchy wins;
+/// it is the last one in the file and the first one for the BPF programs.
+fn primary_cgroup(bytes: &[u8]) -> Option<CgroupPath> {
     let text = membership::text(bytes);
     let mut best: Option<(u8, u32, &str)> = None;
     for membership in membership::parse(&text) {
@@ -163,8 +163,8 @@ mod tests {
     use crate::model::ProcessState;
 
     #[test]
-    fn the_cgroup_is_the_one_that_the_bpf_programs_name() {
-        let of = |text: &str| named(text.as_bytes()).map(|it| (it.hierarchy, it.path));
+    fn the_cgroup_is_the_one_that_the_bpf_programs_report() {
+        let of = |text: &str| primary_cgroup(text.as_bytes()).map(|it| (it.hierarchy, it.path));
         let is = |hierarchy, path: &str| Some((hierarchy, path.to_owned()));
         assert_eq!(of("3:pids:/p\n0::/v2:x\n"), is(0, "/v2:x"));
         assert_eq!(of("9:memory:/m\n3:pids:/p\n0::/\n"), is(3, "/p"));

@@ -1,4 +1,4 @@
-//! Sending a signal to a pinned process and to no other.
+//! Sends a signal to a pinned process and to no other.
 //!
 //! # Safety
 //!
@@ -15,9 +15,9 @@ use rustix::{
 use super::pinned::PinnedProcess;
 use crate::model::Signal;
 
-/// Sends; `ESRCH` if the process has exited. Without a pidfd its start time is
-/// compared first, which leaves a moment in which the pid may become another
-/// process's.
+/// Sends a signal; fails with `ESRCH` if the process has exited. Without a pidfd the start
+/// time is compared first, and for a moment afterwards another process may get the pid and
+/// with it the signal.
 pub fn send(process: &PinnedProcess, signal: Signal) -> Result<(), Errno> {
     let signal = raw(signal).ok_or(Errno::INVAL)?;
     if let Some(pidfd) = process.pidfd() {
@@ -35,7 +35,7 @@ pub fn send(process: &PinnedProcess, signal: Signal) -> Result<(), Errno> {
     process::kill_process(pid.ok_or(Errno::SRCH)?, signal)
 }
 
-/// `None` for a signal that cannot be sent.
+/// The signal as rustix takes it; `None` if it cannot be sent.
 fn raw(signal: Signal) -> Option<process::Signal> {
     let number = i32::try_from(signal.0).ok()?;
     match number {
@@ -46,7 +46,7 @@ fn raw(signal: Signal) -> Option<process::Signal> {
     }
 }
 
-/// Whether such a signal can be sent at all.
+/// Whether the signal can be sent: it exists, and the C library does not reserve it.
 #[must_use]
 pub fn is_sendable(signal: Signal) -> bool {
     raw(signal).is_some()
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_signal_of_the_c_library_and_none_beyond_the_last_is_sent() {
+    fn reserved_and_unknown_signals_cannot_be_sent() {
         for number in [0, 32, 33, 65, u32::MAX] {
             assert!(!is_sendable(Signal(number)), "{number}");
         }

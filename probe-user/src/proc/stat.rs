@@ -1,6 +1,6 @@
-//! The one parser of `/proc/PID/stat` and `/proc/PID/task/TID/stat`.
+//! Parses `/proc/PID/stat` and `/proc/PID/task/TID/stat`.
 //!
-//! It takes bytes: a process chooses its own name, which may hold blanks,
+//! The parser takes bytes, because a process chooses its own name, which may hold blanks,
 //! parentheses and bytes that are not UTF-8. The kernel writes a newline as `\n` and
 //! a backslash as `\\`; the parser leaves both as they are.
 
@@ -17,8 +17,8 @@ use crate::{
 pub struct Stat<'a> {
     /// Field 1: pid of the process or tid of the thread.
     pub pid: u32,
-    /// Field 2: name, as the kernel prints it; that of a kernel thread may be longer
-    /// than 15 bytes.
+    /// Field 2: name, as the kernel prints it. Names of kernel threads may be longer than
+    /// 15 bytes.
     pub comm: &'a [u8],
     /// Field 3, see [`TaskState`].
     pub letter: char,
@@ -35,16 +35,16 @@ pub struct Stat<'a> {
     pub threads: u32,
     /// Field 22: start in clock ticks since boot.
     pub start_ticks: u64,
-    /// What follows field 22.
+    /// The fields after field 22.
     rest: &'a [u8],
 }
 
 impl<'a> Stat<'a> {
-    /// `None` unless the file holds every field that is needed.
+    /// Parses the file; `None` unless it holds every field of this struct.
     #[must_use]
     pub fn parse(bytes: &'a [u8]) -> Option<Self> {
         let begin = bytes.iter().position(|&byte| byte == b'(')?;
-        // Numbers alone follow the name, so the last parenthesis ends it.
+        // Only numbers follow the name, so the last parenthesis ends it.
         let end = bytes.iter().rposition(|&byte| byte == b')')?;
         let mut fields = Fields(bytes.get(end + 1..)?);
         let letter = match *fields.next()? {
@@ -65,7 +65,7 @@ impl<'a> Stat<'a> {
         })
     }
 
-    /// Parses the file; the error of a malformed one names it.
+    /// Parses the file; the error for a malformed file names it.
     pub fn read(bytes: &'a [u8]) -> io::Result<Self> {
         Self::parse(bytes).ok_or_else(|| malformed("stat"))
     }
@@ -83,20 +83,20 @@ impl<'a> Stat<'a> {
         self.start_ticks.saturating_mul(tick_ns())
     }
 
-    /// Where the task stands, as far as this file says.
+    /// State of the task by this file.
     #[must_use]
     pub(crate) fn task_state(&self) -> TaskState {
         TaskFacts::from_stat(self.letter, self.flags).into()
     }
 
-    /// Where the process stands, as far as the file of its leader says.
+    /// State of the process by the file of its leader.
     #[must_use]
     pub fn process_state(&self) -> ProcessState {
         ProcessState::of_leader(self.task_state(), self.threads)
     }
 }
 
-/// Words between ASCII blanks. What is left is known at any moment.
+/// Words between ASCII blanks. The field holds the text after the last word that was taken.
 struct Fields<'a>(&'a [u8]);
 
 impl<'a> Iterator for Fields<'a> {
@@ -111,7 +111,7 @@ impl<'a> Iterator for Fields<'a> {
     }
 }
 
-/// A decimal number that fits.
+/// Parses a decimal number; `None` if it does not fit the type.
 pub(super) fn number<T: FromStr>(word: &[u8]) -> Option<T> {
     std::str::from_utf8(word).ok()?.parse().ok()
 }
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn every_field_stands_where_the_manual_says() {
+    fn every_field_has_the_position_of_the_manual() {
         let line = line(b"a", 'S', 0x40_0000, 3);
         let stat = Stat::parse(&line).expect("a whole line");
         assert_eq!((stat.pid, stat.comm, stat.letter), (42, &b"a"[..], 'S'));
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_cannot_pretend_to_be_the_fields_after_it() {
+    fn a_name_cannot_forge_the_fields_after_it() {
         let names: [&[u8]; 7] = [
             b"",
             b"a) (b",
@@ -187,9 +187,9 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_cut_off_is_no_process() {
+    fn a_truncated_line_is_refused() {
         let whole = b"42 (a) S 7 42 42 0 -1 0 1 2 3 4 5 6 7 8 20 0 1 0 4711";
-        let stat = Stat::parse(whole).expect("all that is needed");
+        let stat = Stat::parse(whole).expect("every required field");
         assert_eq!(stat.exit_code(), None);
         for len in 0..whole.len() - 4 {
             assert_eq!(Stat::parse(&whole[..len]), None);
@@ -212,7 +212,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_make_the_parser_panic(
+        fn parsing_arbitrary_bytes_never_panics(
             bytes in proptest::collection::vec(any::<u8>(), 0..200),
             comm in proptest::collection::vec(any::<u8>(), 0..20),
             cut in any::<proptest::sample::Index>(),

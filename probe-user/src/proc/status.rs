@@ -1,8 +1,8 @@
-//! The one parser of `/proc/PID/status` and `/proc/PID/task/TID/status`.
+//! Parses `/proc/PID/status` and `/proc/PID/task/TID/status`.
 //!
-//! Each question looks for its own line, because most callers have one question and
-//! the lines that they need stand at the beginning. The kernel writes a newline in a
-//! name as `\n`, so a name cannot make a line of its own.
+//! Each method searches for its own line, because most callers need one value and its line
+//! is near the beginning. The kernel writes a newline in a name as `\n`, so a name cannot
+//! forge a line.
 
 use super::stat::{Stat, number};
 use crate::model::{TaskFacts, TaskState};
@@ -15,7 +15,7 @@ const SIGKILL: u64 = 1 << (9 - 1);
 pub struct Status<'a>(&'a [u8]);
 
 impl<'a> Status<'a> {
-    /// Nothing is looked at before the first question.
+    /// Takes the bytes; the methods parse them.
     #[must_use]
     pub const fn new(bytes: &'a [u8]) -> Self {
         Self(bytes)
@@ -27,7 +27,7 @@ impl<'a> Status<'a> {
         self.numbers("Tgid:").next()
     }
 
-    /// Thread group id of the tracer; 0 without one.
+    /// Thread group id of the tracer; 0 if the task is not traced.
     #[must_use]
     pub(crate) fn tracer_pid(self) -> Option<u32> {
         self.numbers("TracerPid:").next()
@@ -39,8 +39,8 @@ impl<'a> Status<'a> {
         self.numbers("Uid:").next()
     }
 
-    /// Pid in each pid namespace from that of the reader inwards (Linux 4.1); nothing
-    /// on older kernels.
+    /// Pid in each pid namespace, from that of the reader inwards (Linux 4.1); empty on
+    /// older kernels.
     pub fn ns_pids(self) -> impl Iterator<Item = u32> + use<'a> {
         self.numbers("NSpid:")
     }
@@ -52,7 +52,7 @@ impl<'a> Status<'a> {
     }
 
     /// Whether the process writes a core dump (Linux 4.15); `false` on older kernels
-    /// and once the task has given its memory back.
+    /// and once the task has released its memory.
     #[must_use]
     pub(crate) fn is_dumping_core(self) -> bool {
         self.numbers("CoreDumping:").next() == Some(1)
@@ -71,14 +71,14 @@ impl<'a> Status<'a> {
         self.mask("SigIgn:")
     }
 
-    /// Effective capabilities, one bit each.
+    /// Effective capabilities, one bit for each.
     #[must_use]
     pub(crate) fn effective_capabilities(self) -> Option<u64> {
         self.mask("CapEff:")
     }
 
-    /// Where the task stands, by its two files and by what the caller knows of its
-    /// freezer.
+    /// State of the task by its `status` and `stat`, and by the freezer, which the caller
+    /// knows.
     #[must_use]
     pub(crate) fn task_state(self, stat: &Stat<'_>, is_frozen: bool) -> TaskState {
         let facts = TaskFacts {
@@ -90,7 +90,7 @@ impl<'a> Status<'a> {
         facts.into()
     }
 
-    /// What follows a name and its colon.
+    /// The rest of the line that begins with `name`.
     fn line(self, name: &str) -> Option<&'a [u8]> {
         let mut lines = self.0.split(|&byte| byte == b'\n');
         lines.find_map(|line| line.strip_prefix(name.as_bytes()))
@@ -120,7 +120,7 @@ mod tests {
         SigIgn:\t0000000000001001\nCapEff:\t000001ffffffffff\n";
 
     #[test]
-    fn every_question_finds_its_own_line() {
+    fn every_method_finds_its_own_line() {
         let status = Status::new(FILE);
         assert_eq!((status.tgid(), status.tracer_pid()), (Some(4242), Some(77)));
         assert_eq!((status.uid(), status.threads()), (Some(1000), Some(2)));
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_not_there_is_unknown() {
+    fn the_value_of_a_missing_line_is_unknown() {
         let status = Status::new(b"Name:\tx\nUid:\t5\t6\t7\t8\n");
         assert_eq!((status.uid(), status.tgid()), (Some(5), None));
         assert_eq!(status.ns_pids().count(), 0);
@@ -165,7 +165,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_make_the_parser_panic(
+        fn parsing_arbitrary_bytes_never_panics(
             noise in proptest::collection::vec(any::<u8>(), 0..40),
             at in any::<proptest::sample::Index>(),
         ) {

@@ -1,4 +1,4 @@
-//! The processes that are still there when the time is up, and why they may hang.
+//! Describes the processes that outlive a wait, and why each of them may hang.
 
 use std::{fs, io};
 
@@ -18,30 +18,30 @@ pub struct Survivor {
     pub comm: String,
     /// Letter of `/proc/PID/stat`: `R`, `S`, `D`, `Z`, `T`, `t`, …
     pub state: char,
-    /// Where its leader stands.
+    /// State of its leader.
     pub leader: TaskState,
-    /// Kernel function it sleeps in; `None` without the privilege to see it.
+    /// Kernel function in which it sleeps; `None` without the privilege to see it.
     pub wchan: Option<String>,
     /// Time since its start.
     pub age_ns: Option<u64>,
-    /// Why it may not die, where its state tells.
+    /// Why the process may not die, as far as its state tells.
     pub reason: Option<String>,
 }
 
-/// A process that left what was waited for alive.
+/// A process that left the target of a wait alive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Migrant {
     /// Thread group id.
     pub pid: u32,
     /// Name.
     pub comm: String,
-    /// Where it is now: path of its v2 cgroup unless that is the root, else of
-    /// the first v1 cgroup that is not.
+    /// Path of its present cgroup: the v2 cgroup unless that is the root, else the first v1
+    /// cgroup that is not a root.
     pub cgroup: Option<String>,
 }
 
-/// Of processes that were members of a cgroup, each with a moment in
-/// `CLOCK_BOOTTIME` nanoseconds by which it was seen, those that have not exited.
+/// Describes those former members of a cgroup that have not exited. Each member comes with
+/// a time in `CLOCK_BOOTTIME` nanoseconds at which it was seen.
 #[must_use]
 pub fn migrants(seen: &[(u32, u64)]) -> Vec<Migrant> {
     seen.iter()
@@ -49,7 +49,7 @@ pub fn migrants(seen: &[(u32, u64)]) -> Vec<Migrant> {
         .collect()
 }
 
-/// `None`: the process has exited, or another process has the pid since.
+/// Looks up one former member; `None` if it has exited, or another process has its pid.
 fn migrant(pid: u32, seen_by_boottime_ns: u64) -> io::Result<Option<Migrant>> {
     let directory = ProcessDirectory::open(pid)?;
     let file = directory.content("stat")?;
@@ -71,7 +71,7 @@ fn migrant(pid: u32, seen_by_boottime_ns: u64) -> io::Result<Option<Migrant>> {
     }))
 }
 
-/// Looks at each pid; processes that are gone meanwhile are left out.
+/// Describes the process of each pid; processes that are gone meanwhile are left out.
 #[must_use]
 pub fn describe(pids: &[u32]) -> Vec<Survivor> {
     pids.iter().filter_map(|&pid| survivor(pid).ok()).collect()
@@ -105,7 +105,8 @@ fn age_ns(stat: &Stat<'_>) -> Option<u64> {
     Some(boottime_ns().saturating_sub(start_ns))
 }
 
-/// A pending SIGKILL explains nothing, so the reason goes by `stat` and the freezer.
+/// Why a process does not die, by its `stat` and the freezer. A pending SIGKILL would hide
+/// the reason, so it does not count here.
 fn reason(stat: &Stat<'_>, status: Status<'_>, is_frozen: bool) -> Option<String> {
     let leader = TaskState::from(TaskFacts {
         is_frozen,
@@ -113,7 +114,7 @@ fn reason(stat: &Stat<'_>, status: Status<'_>, is_frozen: bool) -> Option<String
     });
     match leader {
         TaskState::Frozen => Some("frozen by its cgroup: thaw it".into()),
-        // The state is the leader's; the process lives while one thread does.
+        // `stat` shows the leader, and the process lives while one of its threads does.
         TaskState::Zombie if stat.threads > 1 => {
             let others = stat.threads - 1;
             let plural = if others == 1 { "" } else { "s" };
@@ -134,15 +135,15 @@ fn reason(stat: &Stat<'_>, status: Status<'_>, is_frozen: bool) -> Option<String
     }
 }
 
-/// Whether the leader is frozen: a v1-frozen task does not die until it is thawed.
-/// Some kernels (5.10) do not show where a task sleeps; there its cgroup is asked.
+/// Whether the leader is frozen; in a v1 freezer it does not die until it is thawed. Some
+/// kernels (5.10) do not show where a task sleeps; then its cgroup tells.
 fn is_frozen(directory: &ProcessDirectory, stat: &Stat<'_>, wchan: Option<&str>) -> bool {
-    // User Mode Linux names any function.
+    // User Mode Linux shows any function as `wchan`.
     wchan.is_some_and(|it| it.contains("refrigerator") || it.contains("freeze"))
         || stat.letter == 'D' && freezer_state(directory).is_some_and(|it| it != b"THAWED")
 }
 
-/// What the v1 freezer says of the cgroup of the process.
+/// State of the v1 freezer cgroup of the process.
 fn freezer_state(directory: &ProcessDirectory) -> Option<Vec<u8>> {
     let mounts = Mounts::read().ok()?;
     let mount = mounts.of_controller("freezer")?;

@@ -1,12 +1,12 @@
-//! The owners of the user namespaces that a process lives in.
+//! Finds the owners of the user namespaces of a process.
 //!
 //! A reader may open the namespaces of a process only if it may trace the process. The
-//! records of the BPF programs name the owners too, but not for a process that began
+//! records of the BPF programs have the owners too, but not for a process that started
 //! before the programs were attached.
 //!
 //! # Safety
 //!
-//! Two `ioctl`s, of which one fills in a `uid_t` and the other returns a new
+//! Of the two `ioctl`s one fills in a `uid_t`, and the other returns a new
 //! descriptor: <https://elixir.bootlin.com/linux/v6.12/source/fs/nsfs.c#L206>
 #![expect(unsafe_code, reason = "rustix has no safe form of these ioctls")]
 
@@ -29,11 +29,11 @@ const GET_PARENT: Opcode = opcode::none(0xb7, 0x2);
 const GET_OWNER_UID: Opcode = opcode::none(0xb7, 0x4);
 /// `PROC_USER_INIT_INO`: the inode number of the initial user namespace.
 const INITIAL: u64 = 0xefff_fffd;
-/// The kernel lets user namespaces nest 33 deep.
+/// Limit of the kernel for nested user namespaces.
 const MAX_DEPTH: u32 = 33;
 
-/// `process` is an open `/proc/PID`; `None` in the initial user namespace and
-/// where it may not be asked for.
+/// Owners for an open `/proc/PID`; `None` in the initial user namespace, and if this
+/// process may not trace the other one.
 #[must_use]
 pub fn owners(process: BorrowedFd<'_>) -> Option<Owners> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC;
@@ -60,7 +60,7 @@ fn is_initial(namespace: &OwnedFd) -> io::Result<bool> {
 fn owner_uid(namespace: &OwnedFd) -> io::Result<u32> {
     // SAFETY: this request fills in a `uid_t`, which is 32 bits wide.
     let request = unsafe { Getter::<GET_OWNER_UID, u32>::new() };
-    // SAFETY: as above; the kernel checks the descriptor.
+    // SAFETY: the request lives through the call, and the kernel checks the descriptor.
     unsafe { ioctl(namespace.as_fd(), request) }
 }
 
@@ -87,7 +87,7 @@ unsafe impl Ioctl for Parent {
     }
 
     unsafe fn output_from_ptr(out: IoctlOutput, _: *mut c_void) -> io::Result<OwnedFd> {
-        // SAFETY: the call succeeded, so this is a descriptor of our own.
+        // SAFETY: the call succeeded, so this is a new descriptor that nothing else owns.
         Ok(unsafe { OwnedFd::from_raw_fd(out) })
     }
 }

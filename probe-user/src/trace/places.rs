@@ -21,8 +21,8 @@ const WALK_INTERVAL: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub struct Places {
     mounts: Mounts,
-    /// Of each hierarchy, see [`mounts::shown_before`].
-    shown_before: HashMap<u32, Option<String>>,
+    /// Of each hierarchy, see [`mounts::path_prefix`].
+    path_prefix: HashMap<u32, Option<String>>,
     walked: HashMap<u32, Instant>,
     resolver: Resolver,
 }
@@ -31,13 +31,13 @@ impl Places {
     /// Nothing is looked up yet.
     #[must_use]
     pub fn new(mounts: Mounts, resolver: Resolver) -> Self {
-        let shown_before = mounts
+        let path_prefix = mounts
             .iter()
-            .map(|it| (it.hierarchy, mounts::shown_before(it).map(str::to_owned)))
+            .map(|it| (it.hierarchy, mounts::path_prefix(it).map(str::to_owned)))
             .collect();
         Self {
             mounts,
-            shown_before,
+            path_prefix,
             walked: HashMap::new(),
             resolver,
         }
@@ -116,7 +116,7 @@ impl Places {
     /// up when somebody asks.
     fn as_shown(&self, mut timed: Timed) -> Option<Timed> {
         if let Event::CgroupPlaced(id, Some(path)) = &mut timed.event
-            && let Some(before) = self.shown_before.get(&id.hierarchy)
+            && let Some(before) = self.path_prefix.get(&id.hierarchy)
         {
             let before = before.as_deref()?;
             if !before.is_empty() {

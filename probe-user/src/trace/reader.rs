@@ -174,7 +174,7 @@ impl StreamReader {
         &mut self,
         mut sink: impl FnMut(Timed) -> Result<(), E>,
     ) -> Result<(), E> {
-        self.ring.get_mut().drain_by(boottime_ns(), &mut sink)?;
+        self.ring.get_mut().drain_until(boottime_ns(), &mut sink)?;
         self.report_losses(sink)
     }
 

@@ -68,7 +68,7 @@ impl Hub {
             watch.attach(&wait.waker);
         }
         for process in target.processes {
-            wait.processes.add(process.with_tier(tier)?);
+            wait.processes.add(process.for_backend(tier)?);
         }
         // Subscribed first: a member that comes later is seen as populated.
         wait.members = Members::listed(wait.listed()?);

@@ -1,11 +1,11 @@
-//! Bytes of a ring buffer become events.
+//! Turns the bytes of a ring buffer into events.
 //!
-//! A pure function of the record: nothing here reads a clock, a map or `/proc`.
+//! [`decode`] is a pure function of the record: it reads no clock, no map and no `/proc`.
 //! Sentinels become `None`; the raw wait status, `si_code` and flags become
 //! [`ExitStatus`] and a [`KilledBy`](crate::model::KilledBy).
 
 use probe_ebpf::event::{
-    self as wire, CgroupKey, CgroupMade, EXIT_GROUP_DEAD, EXIT_KILLER_KNOWN, EXIT_LEADER,
+    self as wire, CgroupCreated, CgroupKey, EXIT_GROUP_DEAD, EXIT_KILLER_KNOWN, EXIT_LEADER,
     EXIT_OOM_VICTIM, EXIT_STATUS_KNOWN, Header, UNKNOWN,
 };
 use zerocopy::{FromBytes, Immutable, KnownLayout};
@@ -15,26 +15,25 @@ use crate::model::{
     Arguments, CgroupId, Comm, Event, Exit, ExitStatus, Owners, Process, Start, Timed, Usage,
 };
 
-/// Bytes that are no record of ours.
+/// Why bytes are not a record of the BPF programs.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "unstable",
+    expect(missing_docs, reason = "the messages say what the fields are")
+)]
 pub enum DecodeError {
-    /// Shorter than its kind says.
+    /// The record is shorter than its kind requires.
     #[error("record of {actual} bytes is too short for kind {kind}")]
-    Short {
-        /// What the header says.
-        kind: u32,
-        /// How long it is.
-        actual: usize,
-    },
-    /// A kind that this version does not know.
+    Short { kind: u32, actual: usize },
+    /// This version does not know the kind.
     #[error("record of unknown kind {0}")]
     UnknownKind(u32),
-    /// Not even a header.
+    /// The record is shorter than a header.
     #[error("record of {0} bytes has no header")]
     NoHeader(usize),
 }
 
-/// The header alone: for loss accounting.
+/// Decodes only the header, for loss accounting.
 pub fn header(bytes: &[u8]) -> Result<&Header, DecodeError> {
     Header::ref_from_prefix(bytes)
         .map(|(header, _)| header)
@@ -50,7 +49,7 @@ pub fn decode(bytes: &[u8]) -> Result<Timed, DecodeError> {
         wire::KIND_EXEC => Event::Start(exec(bytes, header)?),
         wire::KIND_CGROUP_EMPTY => Event::CgroupEmpty(change(bytes, header)?),
         wire::KIND_CGROUP_REMOVED => Event::CgroupRemoved(change(bytes, header)?),
-        wire::KIND_CGROUP_MADE => cgroup_made(bytes, header)?,
+        wire::KIND_CGROUP_CREATED => cgroup_created(bytes, header)?,
         wire::KIND_ATTACH => {
             let attach: &wire::Attach = record(bytes, header)?;
             Event::Attached(cgroup_id(&attach.cgroup), process(&attach.task))
@@ -187,7 +186,7 @@ fn exec(bytes: &[u8], header: &Header) -> Result<Start, DecodeError> {
     })
 }
 
-/// A [`wire::Exec`] up to its arguments, which are as long as they are.
+/// A [`wire::Exec`] up to its arguments, the length of which varies.
 #[repr(C)]
 #[derive(FromBytes, Immutable, KnownLayout)]
 struct ExecHead {
@@ -205,9 +204,9 @@ fn split_args(args: &[u8]) -> Vec<String> {
         .collect()
 }
 
-fn cgroup_made(bytes: &[u8], header: &Header) -> Result<Event, DecodeError> {
-    const PATH_AT: usize = std::mem::offset_of!(CgroupMade, path);
-    let head: &CgroupMadeHead = record(bytes, header)?;
+fn cgroup_created(bytes: &[u8], header: &Header) -> Result<Event, DecodeError> {
+    const PATH_AT: usize = std::mem::offset_of!(CgroupCreated, path);
+    let head: &CgroupCreatedHead = record(bytes, header)?;
     let path = bytes
         .get(PATH_AT..)
         .and_then(|rest| rest.get(..head.path_len as usize))
@@ -216,10 +215,10 @@ fn cgroup_made(bytes: &[u8], header: &Header) -> Result<Event, DecodeError> {
     Ok(Event::CgroupPlaced(cgroup_id(&head.cgroup), path))
 }
 
-/// A [`CgroupMade`] up to its path.
+/// A [`CgroupCreated`] up to its path, the length of which varies.
 #[repr(C)]
 #[derive(FromBytes, Immutable, KnownLayout)]
-struct CgroupMadeHead {
+struct CgroupCreatedHead {
     header: Header,
     cgroup: CgroupKey,
     path_len: u32,

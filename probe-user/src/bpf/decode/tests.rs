@@ -1,4 +1,4 @@
-//! Decoding of literal bytes, short and unknown ones included.
+//! Decoding of literal bytes, including short records and unknown kinds.
 
 use std::mem::offset_of;
 
@@ -8,7 +8,7 @@ use zerocopy::IntoBytes;
 
 use super::*;
 
-/// 8-byte aligned, as records in a ring buffer are.
+/// Copies bytes to 8-byte alignment, which records in a ring buffer have.
 fn aligned(bytes: &[u8]) -> Vec<u64> {
     let mut words = vec![0_u64; bytes.len().div_ceil(8)];
     words.as_mut_bytes()[..bytes.len()].copy_from_slice(bytes);
@@ -62,7 +62,7 @@ fn decode_exit(record: &WireExit) -> Exit {
 }
 
 #[test]
-fn an_exit_is_taken_apart() {
+fn an_exit_has_the_fields_of_its_record() {
     let exit = decode_exit(&wire_exit(0x8b, EXIT_GROUP_DEAD | EXIT_STATUS_KNOWN));
     assert!(exit.group_dead);
     assert!(!exit.leader);
@@ -88,7 +88,7 @@ fn run_time_is_split_in_the_proportion_of_the_ticks() {
 }
 
 #[test]
-fn without_btf_what_could_not_be_read_is_none() {
+fn sentinels_become_none() {
     let mut record = wire_exit(0, EXIT_GROUP_DEAD | EXIT_LEADER);
     record.task.ppid = UNKNOWN;
     record.task.start_boottime_ns = 0;
@@ -104,7 +104,7 @@ fn without_btf_what_could_not_be_read_is_none() {
 }
 
 #[test]
-fn arguments_end_where_their_length_says() {
+fn the_length_in_the_record_ends_the_arguments() {
     let mut record = Exec::read_from_bytes(&[0; size_of::<Exec>()]).expect("its size");
     record.header.kind = wire::KIND_EXEC;
     record.task = task();
@@ -140,7 +140,7 @@ fn a_short_record_and_an_unknown_kind_are_errors() {
 
 proptest! {
     #[test]
-    fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..1400), kind in 0_u32..9) {
+    fn decoding_arbitrary_bytes_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..1400), kind in 0_u32..9) {
         let mut words = aligned(&bytes);
         let raw = words.as_mut_bytes();
         if raw.len() >= 4 {

@@ -1,4 +1,4 @@
-//! Programs that run: attached, and told what to watch.
+//! Attached programs, and the cgroups that they watch.
 
 use aya::{
     Ebpf,
@@ -20,11 +20,11 @@ use crate::{
     model::CgroupId,
 };
 
-/// Programs that run, and the ends of their maps. Dropping it detaches all.
+/// Attached programs and their maps. Dropping this detaches all programs.
 pub struct Attached {
     pub(in crate::bpf) ebpf: ClosedOnThread<Ebpf>,
     pub(in crate::bpf) counters: PerCpuArray<MapData, u64>,
-    /// `None` if the kernel has no BTF: records then lack what needs it.
+    /// `None` if the kernel has no BTF: then records lack the fields that need it.
     pub types: Option<btf::KernelTypes>,
     /// Which exit program runs.
     pub(in crate::bpf) exit: Option<(ExitShape, &'static str)>,
@@ -52,9 +52,10 @@ impl Attached {
         }
     }
 
-    /// The BTF tells the shape; without it the newer one is tried first, which
-    /// an older kernel refuses to attach. Where raw programs may be preempted
-    /// the classic one is the first choice; it needs a tracefs.
+    /// Attaches the exit program that suits this kernel. The BTF says which shape that is;
+    /// without BTF the newer shape comes first, which an older kernel refuses to attach.
+    /// Where raw programs may be preempted, the classic program is the first choice; it
+    /// needs a tracefs.
     fn attach_exit(&mut self) -> Result<(), LoadError> {
         let types = self.types.as_ref();
         let may_be_preempted = types.is_some_and(|types| types.tracepoints_are_preemptible);
@@ -62,7 +63,7 @@ impl Attached {
             let program = ExitShape::Classic.programs()[0];
             match self.attach_exit_program(ExitShape::Classic, program) {
                 Ok(()) => return Ok(()),
-                Err(error) => debug!(program, "refused: {}", Chain(&error)),
+                Err(error) => debug!(program, "cannot attach the program: {}", Chain(&error)),
             }
         }
         let types = self.types.as_ref();
@@ -77,15 +78,15 @@ impl Attached {
                 result = self.attach_exit_program(shape, program);
                 match &result {
                     Ok(()) | Err(LoadError::NotPermitted { .. }) => return result,
-                    Err(error) => debug!(program, "refused: {}", Chain(error)),
+                    Err(error) => debug!(program, "cannot attach the program: {}", Chain(error)),
                 }
             }
         }
         result
     }
 
-    /// Attaches one of [`ExitShape::programs`] that was not chosen by what the
-    /// kernel is: for tests. Those for the older shape run on newer kernels too.
+    /// Attaches one of [`ExitShape::programs`], whatever suits this kernel best. Tests use
+    /// it, because the programs of an older shape run on newer kernels too.
     pub fn attach_exit_program(
         &mut self,
         shape: ExitShape,
@@ -99,7 +100,7 @@ impl Attached {
         Ok(())
     }
 
-    /// Which arguments the exit tracepoint has here.
+    /// The shape of the attached exit program.
     #[must_use]
     pub fn exit_shape(&self) -> Option<ExitShape> {
         self.exit.map(|(shape, _)| shape)
@@ -134,8 +135,8 @@ impl Attached {
             .map_err(|source| attach_error(hook, source))
     }
 
-    /// From now on the decisive ring tells when this cgroup becomes empty or is
-    /// removed.
+    /// Makes the programs report when this cgroup becomes empty or is removed, in the
+    /// decisive ring.
     pub fn watch(&mut self, cgroup: CgroupId) -> Result<(), LoadError> {
         self.watched
             .insert(watch_key(cgroup), occupancy::UNCHANGED, 0)
@@ -145,8 +146,7 @@ impl Attached {
             })
     }
 
-    /// Whether the programs can tell one cgroup from another: not without the
-    /// kernel's types.
+    /// Whether the programs can identify cgroups, which takes the kernel's types.
     #[must_use]
     pub(crate) fn knows_cgroups(&self) -> bool {
         self.types.as_ref().is_some_and(|types| {
@@ -156,9 +156,8 @@ impl Attached {
         })
     }
 
-    /// What `populated` of a watched cgroup became last, one of [`occupancy`];
-    /// `None` if it is not watched, or a change may have been missed: then it is
-    /// never known again.
+    /// The last value of `populated` of a watched cgroup, one of [`occupancy`]. `None` if
+    /// the cgroup is not watched, and for good once the programs may have missed a change.
     #[must_use]
     pub(crate) fn occupancy(&self, cgroup: CgroupId) -> Option<u32> {
         if !self.knows_cgroups() {
@@ -168,15 +167,14 @@ impl Attached {
         (self.occupancy_lost() == Some(0)).then_some(occupancy)
     }
 
-    /// The opposite of [`Attached::watch`]. A cgroup that is not watched is no
-    /// failure.
+    /// Undoes [`Attached::watch`], and ignores a cgroup that is not watched.
     pub fn unwatch(&mut self, cgroup: CgroupId) {
         if let Err(error) = self.watched.remove(&watch_key(cgroup)) {
-            debug!(%error, ?cgroup, "was not watched");
+            debug!(%error, ?cgroup, "the cgroup is not watched");
         }
     }
 
-    /// Hands what the programs logged to the log.
+    /// Writes the log messages of the programs to the log of this process.
     pub(crate) fn flush_log(&mut self) {
         if let Some(logger) = &mut self.logger {
             logger.flush();

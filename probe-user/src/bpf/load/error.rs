@@ -1,4 +1,4 @@
-//! Why BPF is not available, and how the kernel says so.
+//! Why BPF is not available, from the errors of the kernel and its verifier.
 
 use std::{error::Error, fmt, io};
 
@@ -10,72 +10,59 @@ use crate::bpf::hook::Hook;
 
 /// Why BPF is not available.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say what the fields are")]
 pub enum LoadError {
     /// The kernel refused a map or a program for lack of privilege.
     #[error("not permitted to {operation}")]
     NotPermitted {
-        /// What was tried.
         operation: String,
-        /// What the kernel said.
         #[source]
         source: io::Error,
     },
-    /// Before Linux 5.11 maps count against a limit that may not be raised.
+    /// Before Linux 5.11 maps count against a limit, and this process may not raise it.
     #[error("cannot {operation} within the {limit} bytes of RLIMIT_MEMLOCK")]
     Memlock {
-        /// What was tried.
         operation: String,
-        /// The limit.
         limit: u64,
-        /// What the kernel said.
         #[source]
         source: io::Error,
     },
     /// Programs must not read the kernel's memory.
     #[error("the kernel is locked down: programs for {} must not read its memory", hook.tracepoint())]
-    LockedDown {
-        /// Which hook.
-        hook: Hook,
-    },
+    LockedDown { hook: Hook },
     /// Ring buffers need Linux 5.8.
     #[error("this kernel has no BPF ring buffer")]
     NoRingBuffer,
-    /// A map could not be made.
+    /// A map could not be created.
     #[error("cannot create the BPF maps")]
     Maps(#[source] Box<EbpfError>),
-    /// A map did not take a value.
+    /// A map could not be opened, read or written.
     #[error("cannot fill BPF map {map}")]
     Fill {
-        /// Which map.
         map: &'static str,
-        /// Why.
         #[source]
         source: MapError,
     },
-    /// The verifier found a program wanting: a bug of ours, on this kernel.
+    /// The verifier refused a program, which is a bug of probe on this kernel.
     #[error("the verifier refuses the program for {}: {reason}", hook.tracepoint())]
     Refused {
-        /// Which hook.
         hook: Hook,
-        /// What it said last; all of it is in the log (`-vv`).
+        /// Last line of the verifier's message; all of it is in the log (`-vv`).
         reason: String,
     },
-    /// The tracepoint is not there, or something else.
+    /// The kernel lacks the tracepoint, or refused the program for another reason.
     #[error("cannot attach to tracepoint {}", hook.tracepoint())]
     Attach {
-        /// Which hook.
         hook: Hook,
-        /// Why.
         #[source]
         source: Box<ProgramError>,
     },
-    /// The object lacks a part that the loader names: a build error.
+    /// The object lacks a part that the loader names, which is a build error.
     #[error("the BPF object has no {0}")]
     Incomplete(&'static str),
 }
 
-/// The maps that are ring buffers; which of them is made first is not ours to
-/// say.
+/// The maps that are ring buffers. aya decides which of them is created first.
 const RINGS: [&str; 3] = ["STREAM", "DECISIVE", "AYA_LOGS"];
 
 pub(super) fn map_error(error: EbpfError) -> LoadError {
@@ -87,7 +74,7 @@ pub(super) fn map_error(error: EbpfError) -> LoadError {
             operation: format!("create BPF map {name}"),
             source: io_error,
         },
-        // The first thing that a kernel without ring buffers refuses.
+        // A kernel without ring buffers refuses these maps first.
         Some(Errno::INVAL) if RINGS.contains(&name.as_str()) => LoadError::NoRingBuffer,
         _ => LoadError::Maps(Box::new(EbpfError::MapError(MapError::CreateError {
             name,
@@ -98,7 +85,7 @@ pub(super) fn map_error(error: EbpfError) -> LoadError {
 
 pub(super) fn attach_error(hook: Hook, source: ProgramError) -> LoadError {
     let io_error = match &source {
-        // A verifier that refuses answers EACCES or EINVAL, with a log.
+        // A verifier that refuses a program returns EACCES or EINVAL, with a log.
         ProgramError::LoadError { verifier_log, .. } if verifier_log.to_string().contains('\n') => {
             let log = verifier_log.to_string();
             debug!("{}: {log}", hook.tracepoint());
@@ -133,23 +120,24 @@ pub(super) fn attach_error(hook: Hook, source: ProgramError) -> LoadError {
     }
 }
 
-/// Whether the verifier does not know a helper that is older than ring buffers: with
-/// `lockdown=confidentiality` it denies to know it, in words that differ.
+/// Whether the verifier refuses `bpf_probe_read*`. These helpers are older than ring
+/// buffers, so every kernel that gets here has them, but with
+/// `lockdown=confidentiality` the verifier refuses them, in one of these wordings.
 fn is_locked_down(reason: &str) -> bool {
-    let denies = ["unknown func", "cannot use helper"];
-    reason.contains("bpf_probe_read") && denies.iter().any(|it| reason.contains(it))
+    let wordings = ["unknown func", "cannot use helper"];
+    reason.contains("bpf_probe_read") && wordings.iter().any(|it| reason.contains(it))
 }
 
-/// The verdict in a verifier's log: the last line before the statistics, and before
-/// the explanation that Linux 7.3 adds.
+/// The reason in a verifier's log: the last line before the statistics, and before the
+/// explanation that Linux 7.3 adds.
 fn reason_in(log: &str) -> &str {
     let is_statistics = |line: &&str| {
         let line = line.trim();
-        let begins = ["verification time", "stack depth", "subprog ", "processed "];
-        line.is_empty() || begins.iter().any(|it| line.starts_with(it))
+        let prefixes = ["verification time", "stack depth", "subprog ", "processed "];
+        line.is_empty() || prefixes.iter().any(|it| line.starts_with(it))
     };
-    let verdict = log.split("\nVerification failed:").next();
-    verdict
+    let before_explanation = log.split("\nVerification failed:").next();
+    before_explanation
         .unwrap_or_default()
         .lines()
         .rev()
@@ -158,7 +146,7 @@ fn reason_in(log: &str) -> &str {
         .trim()
 }
 
-/// An error and its causes, in a line.
+/// An error and its causes, in one line.
 pub(super) struct Chain<'a>(pub(super) &'a LoadError);
 
 impl fmt::Display for Chain<'_> {
@@ -178,16 +166,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_a_verifiers_log_only_the_reason_is_told() {
+    fn the_reason_is_the_last_line_before_the_statistics() {
         let log = "0: R1=ctx()\n477: (7b) *(u64 *)(r10 -104) = r5\nR5 !read_ok\n\
                    verification time 549 usec\nstack depth 96+0\nprocessed 375 insns\n\n";
         assert_eq!(reason_in(log), "R5 !read_ok");
         assert_eq!(reason_in(""), "no reason");
     }
 
-    /// What Linux 7.3 writes, shortened.
+    /// The log is from Linux 7.3, shortened.
     #[test]
-    fn a_reason_is_not_what_explains_it() {
+    fn the_reason_is_the_last_line_before_the_explanation() {
         let log = "52: (85) call bpf_probe_read#4\n\
                    program of this type cannot use helper bpf_probe_read#4\n\n\
                    Verification failed: Policy: Operation is not allowed\n\n\
@@ -210,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kernel_that_is_locked_down_is_told_from_a_program_that_is_wrong() {
+    fn a_locked_down_kernel_is_distinguished_from_a_faulty_program() {
         for reason in [
             "unknown func bpf_probe_read#4",
             "unknown func bpf_probe_read_str#45",
@@ -226,10 +214,9 @@ mod tests {
         }
     }
 
-    /// Stands for a kernel before 5.8: there is none to run this on, so the
-    /// answer that one gives is put in.
+    /// The errors are those of kernels before 5.8, on which the tests do not run.
     #[test]
-    fn a_kernel_without_ring_buffers_is_told_from_one_that_forbids_them() {
+    fn a_kernel_without_ring_buffers_is_distinguished_from_one_that_forbids_them() {
         for map in RINGS {
             assert!(
                 matches!(refused(map, Errno::INVAL), LoadError::NoRingBuffer),
@@ -254,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn every_ring_buffer_of_the_object_is_known_as_one() {
+    fn every_ring_buffer_of_the_object_is_in_the_list() {
         const BPF_MAP_TYPE_RINGBUF: u32 = 27;
         let object = aya_obj::Object::parse(OBJECT).expect("the object that we ship");
         let mut rings: Vec<_> = object

@@ -1,4 +1,4 @@
-//! The limit that BPF memory counts against before Linux 5.11.
+//! Raises the limit that BPF memory counts against before Linux 5.11.
 
 use aya::{maps::MapType, sys::is_map_supported};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -6,43 +6,44 @@ use tracing::debug;
 
 use super::LoadError;
 
-/// What is left of the limit, once as much as may be was done about it.
+/// The limit after the attempt to raise it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Limit {
-    None,
-    /// It stays at so many bytes, and the kernel makes maps that fit.
-    Holds(u64),
-    /// It stays, but is not what keeps us from making maps.
-    Idle,
+    Unlimited,
+    /// The limit stays at this number of bytes; the kernel creates maps that fit.
+    Effective(u64),
+    /// The limit stays, but the kernel refuses even small maps for another reason.
+    Irrelevant,
 }
 
-/// Lifts it, where that is allowed.
+/// Removes the limit if this process may do so.
 pub(super) fn raise() -> Limit {
     let unlimited = Rlimit {
         current: None,
         maximum: None,
     };
     let Some(bytes) = getrlimit(Resource::Memlock).current else {
-        return Limit::None;
+        return Limit::Unlimited;
     };
     let Err(errno) = setrlimit(Resource::Memlock, unlimited) else {
-        return Limit::None;
+        return Limit::Unlimited;
     };
-    debug!(%errno, "RLIMIT_MEMLOCK stays as it is");
-    // Asked before ours are made: those would count, and are given back late. Of
-    // a kind that takes the privilege that ours take.
+    debug!(%errno, "cannot raise RLIMIT_MEMLOCK");
+    // aya creates a small map of a kind that takes the same privilege as the maps of
+    // probe. It does so before those exist: they would count, and the kernel releases
+    // their memory late.
     match is_map_supported(MapType::LruHash) {
-        Ok(true) => Limit::Holds(bytes),
-        _ => Limit::Idle,
+        Ok(true) => Limit::Effective(bytes),
+        _ => Limit::Irrelevant,
     }
 }
 
 impl Limit {
-    /// Why a map was refused: not for lack of privilege where a small one of the
-    /// same privilege was not.
+    /// Adds the reason why a map was refused: if the kernel creates a small map of the
+    /// same privilege, the limit is the reason, not the privilege.
     pub(super) fn explain(self, error: LoadError) -> LoadError {
         match (self, error) {
-            (Self::Holds(limit), LoadError::NotPermitted { operation, source }) => {
+            (Self::Effective(limit), LoadError::NotPermitted { operation, source }) => {
                 LoadError::Memlock {
                     operation,
                     limit,
@@ -68,16 +69,16 @@ mod tests {
     }
 
     #[test]
-    fn only_a_limit_that_small_maps_fit_into_explains_a_refusal() {
-        let explained = Limit::Holds(65_536).explain(refusal());
+    fn only_an_effective_limit_explains_a_refusal() {
+        let explained = Limit::Effective(65_536).explain(refusal());
         let shown = explained.to_string();
         assert!(shown.contains("create BPF map STREAM"), "{shown}");
         assert!(shown.contains("65536 bytes"), "{shown}");
-        for limit in [Limit::None, Limit::Idle] {
+        for limit in [Limit::Unlimited, Limit::Irrelevant] {
             let unexplained = limit.explain(refusal());
             assert!(matches!(unexplained, LoadError::NotPermitted { .. }));
         }
-        let other = Limit::Holds(1).explain(LoadError::NoRingBuffer);
+        let other = Limit::Effective(1).explain(LoadError::NoRingBuffer);
         assert!(matches!(other, LoadError::NoRingBuffer));
     }
 }

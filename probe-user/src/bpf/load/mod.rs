@@ -1,11 +1,11 @@
-//! A plan becomes attached programs, or an error that says what to do.
+//! Turns a [`Plan`] into attached programs and rings, or an error that names the reason.
 //!
-//! Everything that can fail at set-up fails here, before a command says that it
-//! is ready. What runs afterwards is in `ring.rs` and `counters.rs`.
+//! Everything that can fail at set-up fails here, before a command reports that it is
+//! ready. `ring.rs` and `counters.rs` read from the programs afterwards.
 
 mod attached;
-mod bare;
 mod error;
+mod loader;
 mod memlock;
 
 use std::{
@@ -37,13 +37,13 @@ use crate::{
     model::Filter,
 };
 
-/// What to load.
+/// The programs to load, and their configuration.
 #[derive(Debug)]
 pub struct Plan {
-    /// In the order of attachment: what a record is joined from comes before
-    /// the hook that joins it.
+    /// Hooks in the order of attachment. The exit program joins data of other programs,
+    /// so its hook comes after theirs.
     pub hooks: Vec<Hook>,
-    /// What the stream reports.
+    /// Conditions that the programs test.
     pub filter: config::Filter,
     /// Directories of the cgroups that the stream is limited to, at most
     /// [`probe_ebpf::config::CGROUP_SLOTS`], v2 only.
@@ -55,7 +55,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Only what waits need: no record of any exit, and the least memory.
+    /// The hooks that waits need: no exit records, and the least memory.
     #[must_use]
     pub fn decisive() -> Self {
         Self {
@@ -69,12 +69,12 @@ impl Plan {
 }
 
 impl Plan {
-    /// The exits that `filter` selects, in a ring of `stream_bytes`. `cgroups` are
-    /// the directories of its subtrees where the kernel tests them
+    /// The hooks for the exits that `filter` selects, with a ring of `stream_bytes`.
+    /// `cgroups` are the directories of its subtrees if the kernel tests them
     /// ([`Filter::kernel_tests_subtrees`]).
     #[must_use]
     pub fn exits(filter: &Filter, cgroups: Vec<OwnedFd>, stream_bytes: u32) -> Self {
-        let mut hooks = vec![Hook::CgroupMade, Hook::CgroupRemoved];
+        let mut hooks = vec![Hook::CgroupCreated, Hook::CgroupRemoved];
         hooks.extend(Hook::EXITS);
         let pids = if filter.kernel_tests_pids() {
             filter.pids.clone()
@@ -91,21 +91,21 @@ impl Plan {
     }
 }
 
-/// A page: nobody reads it.
+/// Size of a stream ring that no reader uses: a page.
 const MIN_STREAM_BYTES: u32 = 4096;
 
 /// Default of [`Plan::stream_bytes`].
 pub const DEFAULT_STREAM_BYTES: u32 = 4 << 20;
 
-/// Where the records come out.
+/// The rings from which userspace reads records.
 pub struct Rings {
-    /// Exits, starts, cgroups made, removed and joined.
+    /// Exits, starts, and the creation, removal and new members of cgroups.
     pub stream: Stream,
-    /// What decides a wait.
+    /// Changes of watched cgroups, which decide waits.
     pub decisive: RingBuf<MapData>,
 }
 
-/// Loads and attaches.
+/// Loads and attaches the programs of a plan.
 pub fn load(plan: &Plan) -> Result<(Attached, Rings), LoadError> {
     let (types, without_types) = match kernel_types() {
         Ok(types) => (Some(types), None),
@@ -117,7 +117,7 @@ pub fn load(plan: &Plan) -> Result<(Attached, Rings), LoadError> {
     rank_hierarchies(&mut offsets);
     offsets.notify_interval_ticks = notify_interval_ticks();
     let limit = memlock::raise();
-    let mut ebpf = bare::loader()
+    let mut ebpf = loader::without_btf()
         .override_global(OFFSETS_SYMBOL, offsets.as_bytes(), true)
         .override_global(FILTER_SYMBOL, plan.filter.as_bytes(), true)
         .map_max_entries("STREAM", plan.stream_bytes)
@@ -126,7 +126,7 @@ pub fn load(plan: &Plan) -> Result<(Attached, Rings), LoadError> {
     let logger = match EbpfLogger::init(&mut ebpf) {
         Ok(logger) => Some(logger),
         Err(error) => {
-            debug!(%error, "the programs' log is not readable");
+            debug!(%error, "cannot read the log of the BPF programs");
             None
         }
     };
@@ -134,11 +134,11 @@ pub fn load(plan: &Plan) -> Result<(Attached, Rings), LoadError> {
     for &hook in &plan.hooks {
         attached.attach_or_degrade(hook)?;
     }
-    // Last: where nothing could be attached there are no records that lack anything.
+    // The warning comes last, because it only matters if there are records.
     if let Some(error) = without_types {
         warn!(
             "no BTF ({error}): records lack status, parent, start, namespace and usage; \
-             hint: a kernel with CONFIG_DEBUG_INFO_BTF shows {}",
+             hint: a kernel with CONFIG_DEBUG_INFO_BTF provides {}",
             btf::VMLINUX
         );
     }
@@ -152,12 +152,12 @@ pub(crate) fn load_on_thread(
 ) -> oneshot::Receiver<Result<(Attached, Rings), LoadError>> {
     let (sender, receiver) = oneshot::channel();
     let load = move || {
-        // The receiver may be gone: then the programs are detached here.
+        // If the receiver is gone, this detaches the programs.
         drop(sender.send(load(&plan)));
     };
     let thread = thread::Builder::new().name("loader".to_owned());
     if let Err(error) = thread.spawn(load) {
-        warn!(%error, "no thread to load BPF on");
+        warn!(%error, "cannot start the thread that loads BPF");
     }
     receiver
 }
@@ -166,7 +166,7 @@ fn kernel_types() -> Result<btf::KernelTypes, btf::BtfError> {
     let types = btf::read(Path::new(btf::VMLINUX))?;
     let missing = types.missing();
     if !missing.is_empty() {
-        debug!(?missing, "members that this kernel does not have");
+        debug!(?missing, "this kernel lacks members of structs");
     }
     Ok(types)
 }
@@ -180,7 +180,7 @@ fn rank_hierarchies(offsets: &mut Offsets) {
     }
 }
 
-/// `CGROUP_FILE_NOTIFY_MIN_INTV`; the coarse clock goes by the kernel's tick.
+/// `CGROUP_FILE_NOTIFY_MIN_INTV` in ticks of the kernel, which the coarse clock counts.
 /// <https://elixir.bootlin.com/linux/v6.12/source/kernel/cgroup/cgroup.c#L79>
 fn notify_interval_ticks() -> u32 {
     const INTERVAL_NS: i64 = 10_000_000;

@@ -1,7 +1,7 @@
-//! The format: where each type begins, and what lies there.
+//! The binary format of BTF: the position of each type, and the fields of a type.
 //! <https://docs.kernel.org/bpf/btf.html#btf-type-encoding>
 //!
-//! Bytes that are not BTF are an error or an absent answer, never a panic.
+//! Bytes that are not BTF lead to an error or a `None`, never to a panic.
 
 use probe_ebpf::{config::MEMBERS, event::UNKNOWN};
 
@@ -21,7 +21,7 @@ pub(super) enum Kind {
     Other,
 }
 
-/// A BTF blob and where each of its types begins; type id 1 is `starts[0]`.
+/// A BTF blob and the position of each of its types; type id 1 is `starts[0]`.
 pub(super) struct Btf<'a> {
     types: &'a [u8],
     strings: &'a [u8],
@@ -68,7 +68,7 @@ impl<'a> Btf<'a> {
         Some((info >> 24 & 0x1f, (info & 0xffff) as usize))
     }
 
-    /// Bytes of the type at `at`, by kind.
+    /// Size in bytes of the type at `at`, by its kind.
     fn size_of(&self, at: usize) -> Option<usize> {
         u32_at(self.types, at + 8)?;
         let (kind, vlen) = self.info(at)?;
@@ -106,8 +106,8 @@ impl<'a> Btf<'a> {
         rest.split(|&byte| byte == 0).next()
     }
 
-    /// Of functions there are tens of thousands: no more bytes are looked at
-    /// than must be.
+    /// Whether the type has this name. The kernel has tens of thousands of functions, so
+    /// this reads no more bytes than it must.
     pub(super) fn is_named(&self, start: u32, name: &[u8]) -> bool {
         let at = u32_at(self.types, start as usize);
         let rest = at.and_then(|at| self.strings.get(at as usize..));
@@ -119,10 +119,10 @@ impl<'a> Btf<'a> {
         self.string(u32_at(self.types, start as usize)?)
     }
 
-    /// The type that a type id stands for, typedefs and qualifiers removed.
+    /// The type of a type id, without typedefs and qualifiers.
     fn resolve(&self, id: u32) -> Option<u32> {
         let mut start = *self.starts.get((id as usize).checked_sub(1)?)?;
-        // A chain is a handful long; the limit is against a cycle in bad data.
+        // A chain has a handful of links; the limit guards against a cycle in bad data.
         for _ in 0..32 {
             match self.kind(start)? {
                 Kind::Typedef | Kind::Modifier => {
@@ -152,7 +152,7 @@ impl<'a> Btf<'a> {
         for ((wanted, member), slot) in MEMBERS.iter().zip(found) {
             if *slot == UNKNOWN
                 && wanted.as_bytes() == name
-                && let Some(bits) = self.member_bits(start, member, &mut Effort::new())
+                && let Some(bits) = self.member_bits(start, member, &mut SearchLimit::new())
             {
                 *slot = bits / 8;
             }
@@ -160,7 +160,7 @@ impl<'a> Btf<'a> {
     }
 
     /// Offset in bits of a dotted path of members.
-    fn member_bits(&self, start: u32, path: &str, effort: &mut Effort) -> Option<u32> {
+    fn member_bits(&self, start: u32, path: &str, limit: &mut SearchLimit) -> Option<u32> {
         if self.kind(start)? != Kind::Struct {
             return None;
         }
@@ -180,11 +180,11 @@ impl<'a> Btf<'a> {
             };
             let inner = || self.resolve(u32_at(self.types, at + 4)?);
             let below = if name.is_empty() {
-                effort.deeper(|effort| self.member_bits(inner()?, path, effort))?
+                limit.descend(|limit| self.member_bits(inner()?, path, limit))?
             } else if name != first.as_bytes() {
                 return None;
             } else if let Some(rest) = rest {
-                effort.deeper(|effort| self.member_bits(inner()?, rest, effort))?
+                limit.descend(|limit| self.member_bits(inner()?, rest, limit))?
             } else {
                 0
             };
@@ -192,8 +192,8 @@ impl<'a> Btf<'a> {
         })
     }
 
-    /// Arguments of the tracepoint whose typedef is `starts[index]`, without
-    /// the private data pointer that comes first.
+    /// Number of arguments of the tracepoint with the typedef `starts[index]`, without the
+    /// private data pointer that comes first.
     pub(super) fn tracepoint_args(&self, index: usize) -> Option<usize> {
         let id = u32::try_from(index + 1).ok()?;
         let pointer = self.resolve(id)?;
@@ -215,16 +215,16 @@ impl<'a> Btf<'a> {
     }
 }
 
-/// How far one search may go. The limits are against bad data: structs that
-/// contain themselves.
-struct Effort {
-    /// Anonymous structs nest a few deep.
+/// Limits one search for a member. They guard against bad data: structs that contain
+/// themselves.
+struct SearchLimit {
+    /// Remaining depth; anonymous structs nest a few levels deep.
     depth: u32,
-    /// Of those with the members that we want, none has more than two within.
+    /// Remaining structs to search; the wanted structs contain at most two.
     structs: u32,
 }
 
-impl Effort {
+impl SearchLimit {
     const fn new() -> Self {
         Self {
             depth: 8,
@@ -232,7 +232,7 @@ impl Effort {
         }
     }
 
-    fn deeper<T>(&mut self, search: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
+    fn descend<T>(&mut self, search: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
         self.structs = self.structs.checked_sub(1)?;
         self.depth = self.depth.checked_sub(1)?;
         let found = search(self);

@@ -1,9 +1,8 @@
-//! Where this kernel's structs keep their members: one streaming pass over its
-//! BTF.
+//! Finds the offsets of struct members of this kernel, in one pass over its BTF.
 //!
-//! Rust has no CO-RE relocations, and a full parse of the 5 MB takes 115 ms; a
-//! pass that remembers only where each type begins and looks into a dozen
-//! structs takes 2 ms. The format is in `blob.rs`.
+//! Rust has no CO-RE relocations, and a full parse of the 5 MB takes 115 ms. A pass that
+//! stores only the position of each type and reads a dozen structs takes 2 ms. `blob.rs`
+//! reads the format.
 
 mod blob;
 
@@ -21,34 +20,34 @@ use zerocopy::{FromBytes, IntoBytes};
 use self::blob::{Btf, Kind};
 use super::departure;
 
-/// Where the kernel shows its own BTF (5.4, `CONFIG_DEBUG_INFO_BTF`).
+/// The file with the kernel's own BTF (5.4, `CONFIG_DEBUG_INFO_BTF`).
 pub const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
 
-/// The kernels that BPF serves are 64-bit ones.
+/// Size of a pointer: BPF runs on 64-bit kernels only.
 const POINTER_BYTES: u32 = 8;
 const CONTROLLER_ENUM: &str = "cgroup_subsys_id";
 const EXIT_TRACEPOINT: &str = "btf_trace_sched_process_exit";
-/// What a tracepoint that may be preempted begins with; in use nowhere else.
+/// The guard of a tracepoint that may be preempted. The kernel uses it for nothing else.
 const SRCU_GUARD: &str = "class_srcu_fast_notrace_t";
 
-/// What the BTF says.
+/// Facts from the kernel's BTF.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KernelTypes {
-    /// Members that were not found are [`UNKNOWN`].
+    /// Offsets of members; [`UNKNOWN`] for those that were not found.
     pub offsets: Offsets,
     /// Whether `sched_process_exit` has a `group_dead` argument (Linux 6.16);
     /// `None` if the BTF does not describe the tracepoint.
     pub exit_has_group_dead: Option<bool>,
-    /// Whether a task may be preempted inside a tracepoint (Linux 7.0): then
-    /// they guard themselves by SRCU.
+    /// Whether a task may be preempted inside a tracepoint (Linux 7.0). Such tracepoints
+    /// have an SRCU guard.
     pub tracepoints_are_preemptible: bool,
     /// Whether a task leaves its cgroup only after its end (Linux 6.19); `None`
-    /// if the BTF names neither of the functions by which that is told.
+    /// if the BTF has neither of the two functions that tell.
     pub tasks_depart_late: Option<bool>,
 }
 
 impl KernelTypes {
-    /// `struct.member` of everything that was not found.
+    /// `struct.member` of each member that was not found.
     #[must_use]
     pub fn missing(&self) -> Vec<String> {
         let words = <[u32]>::ref_from_prefix_with_elems(self.offsets.as_bytes(), MEMBERS.len());
@@ -66,22 +65,21 @@ impl KernelTypes {
 
 /// Why there are no offsets.
 #[derive(Debug, thiserror::Error)]
+#[cfg_attr(
+    feature = "unstable",
+    expect(missing_docs, reason = "the messages say what the fields are")
+)]
 pub enum BtfError {
-    /// No such file: the kernel was built without BTF, or it is hidden.
+    /// The file cannot be read: the kernel was built without BTF, or the file is hidden.
     #[error("cannot read {}", path.display())]
     Read {
-        /// Which file.
         path: PathBuf,
-        /// Why.
         #[source]
         source: io::Error,
     },
     /// The bytes are not BTF of this machine's byte order.
     #[error("BTF is malformed at byte {at}")]
-    Malformed {
-        /// Where it stopped making sense.
-        at: usize,
-    },
+    Malformed { at: usize },
 }
 
 /// Reads and parses the BTF of the running kernel.
@@ -93,7 +91,7 @@ pub fn read(path: &Path) -> Result<KernelTypes, BtfError> {
     parse(&bytes)
 }
 
-/// Parses BTF as the kernel shows it.
+/// Parses the bytes of a BTF file.
 pub fn parse(bytes: &[u8]) -> Result<KernelTypes, BtfError> {
     let btf = Btf::new(bytes)?;
     let mut types = KernelTypes {
@@ -146,8 +144,8 @@ mod tests {
 
     use super::{blob::MAGIC, *};
 
-    /// `struct upid { int nr; struct { long a; } ; struct pid_namespace *ns; }`
-    /// built by hand: an int, an anonymous struct, the struct.
+    /// BTF of `struct upid { int nr; struct { int ns; }; }`: an int, an anonymous struct,
+    /// the struct and a pointer.
     fn small_btf() -> Vec<u8> {
         let strings = b"\0int\0upid\0nr\0ns\0";
         let types: [u32; 23] = [
@@ -204,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn a_struct_of_many_of_itself_is_given_up() {
+    fn a_struct_that_contains_itself_has_no_offsets() {
         let name = MEMBERS[0].0;
         let strings = [b"\0", name.as_bytes(), b"\0"].concat();
         let members = (0..50).flat_map(|_| [0, 1, 0]);
@@ -214,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn an_enumerator_that_no_array_reaches_is_unknown() {
+    fn an_index_that_overflows_the_array_is_unknown() {
         let strings = [
             b"\0css_set\0subsys\0cgroup_subsys_id\0",
             CONTROLLERS[0].as_bytes(),
@@ -233,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_btf_is_an_error() {
+    fn bytes_that_are_not_btf_are_an_error() {
         assert!(matches!(parse(b"ELF"), Err(BtfError::Malformed { at: 0 })));
         assert!(matches!(parse(&[]), Err(BtfError::Malformed { at: 0 })));
         let mut cut = small_btf();

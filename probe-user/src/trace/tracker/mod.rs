@@ -73,7 +73,7 @@ impl Tracker {
                     if !self.tells_tasks {
                         return None;
                     }
-                    exit = exit.of_one_task();
+                    exit = exit.into_task_exit();
                 }
                 let placed = self.place(boottime_ns, exit.process.cgroup, exit);
                 Some(Record::Exit(Arc::new(placed)))
