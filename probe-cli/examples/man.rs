@@ -1,7 +1,7 @@
 //! Writes the man pages into a directory: `cargo run --example man -- DIR`.
 //!
-//! It is an example, so that the binary that ships carries no page renderer. The text
-//! of a page is the text of `--help`.
+//! This program is an example, so that the released binary contains no page renderer. The
+//! text of a page is that of `--help`.
 
 use std::{
     env,
@@ -33,8 +33,8 @@ fn write_page(directory: &Path, whole: &Command, of: &Command) -> io::Result<()>
     let version = whole.get_version().unwrap_or_default();
     let man = Man::new(with_help_texts(of))
         .title(name.to_uppercase())
-        // A page is as old as its version. clap_mangen would omit an empty date, and
-        // the next argument of .TH would take its place.
+        // The version replaces the date. clap_mangen would omit an empty date, and .TH
+        // would take the next argument for it.
         .date("\"\"")
         .source(format!("probe {version}"))
         .manual("probe");
@@ -46,18 +46,15 @@ fn write_page(directory: &Path, whole: &Command, of: &Command) -> io::Result<()>
     man.render_options_section(&mut page)?;
     if of.has_subcommands() {
         man.render_subcommands_section(&mut page)?;
-    } else {
-        notes(of).to_writer(&mut page)?;
     }
-    exit_status(whole).to_writer(&mut page)?;
+    sections(of).to_writer(&mut page)?;
     see_also(whole, &name).to_writer(&mut page)?;
     let page = emphasise(&String::from_utf8_lossy(&page));
     fs::write(directory.join(man.get_filename()), page)
 }
 
-/// The command with the texts of `--help` where `clap_mangen` would use others: the name
-/// section gets the first line of the long help, and the synopsis the usage, which names
-/// the values.
+/// Replaces texts that `clap_mangen` would not take from `--help`: the name section gets the
+/// first line of the long help, and the synopsis the usage with the names of the values.
 fn with_help_texts(of: &Command) -> Command {
     let usage = of.clone().render_usage().to_string();
     let command = of
@@ -70,7 +67,7 @@ fn with_help_texts(of: &Command) -> Command {
     }
 }
 
-/// `probe`, `probe-wait`.
+/// Returns the name of the page, such as `probe` or `probe-wait`.
 fn page_name(command: &Command) -> String {
     command
         .get_display_name()
@@ -78,30 +75,25 @@ fn page_name(command: &Command) -> String {
         .to_owned()
 }
 
-/// The text below the options. `clap_mangen` would name the section EXTRA.
-fn notes(command: &Command) -> Roff {
-    let notes = command.get_after_long_help();
+/// Converts the sections at the end of `--help`. Each has a heading that ends in a colon, and
+/// indented entries: a term, and its description after two spaces or on the next line.
+fn sections(command: &Command) -> Roff {
+    let help = command.get_after_long_help().map(ToString::to_string);
     let mut roff = Roff::new();
-    if let Some(notes) = notes.or_else(|| command.get_after_help()) {
-        roff.control("SH", ["NOTES"])
-            .text([roman(notes.to_string())]);
-    }
-    roff
-}
-
-/// The table at the end of `probe --help`, which holds for every verb.
-fn exit_status(whole: &Command) -> Roff {
-    let table = whole
-        .get_after_help()
-        .map(ToString::to_string)
-        .unwrap_or_default();
-    let mut roff = Roff::new();
-    roff.control("SH", ["EXIT STATUS"]);
-    for line in table.lines() {
-        if let Some((code, meaning)) = line.trim().split_once("  ") {
-            roff.control("TP", [])
-                .text([bold(code)])
-                .text([roman(meaning.trim())]);
+    for line in help.unwrap_or_default().lines() {
+        let text = line.trim_start();
+        match line.len() - text.len() {
+            _ if text.is_empty() => {}
+            0 if text == "Exit codes:" => _ = roff.control("SH", ["EXIT STATUS"]),
+            0 => _ = roff.control("SH", [text.trim_end_matches(':').to_uppercase().as_str()]),
+            2 => {
+                let (term, description) = text.split_once("  ").unwrap_or((text, ""));
+                roff.control("TP", []).text([bold(term)]);
+                if !description.is_empty() {
+                    roff.text([roman(description.trim())]);
+                }
+            }
+            _ => _ = roff.text([roman(text)]),
         }
     }
     roff
@@ -122,9 +114,8 @@ fn see_also(whole: &Command, own: &str) -> Roff {
     roff
 }
 
-/// Words between backticks become bold, names of values lose their brackets. This
-/// edits the finished page, because `clap_mangen` escapes all text that it is given and
-/// always writes the brackets.
+/// Makes words between backticks bold, and removes the brackets around names of values. The
+/// finished page is edited, because `clap_mangen` escapes its input and always writes brackets.
 fn emphasise(page: &str) -> String {
     let page = page.replace("\\fI<", "\\fI").replace(">\\fR", "\\fR");
     let fonts = ["\\fB", "\\fR"].into_iter().cycle();

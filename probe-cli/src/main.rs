@@ -1,4 +1,5 @@
-//! The `probe` command: parse, log, run, exit code.
+//! The `probe` command: parses the arguments, sets up the log, runs the verb and returns
+//! its exit code.
 
 use std::{
     io::{self, Write},
@@ -29,10 +30,10 @@ fn log_to_stderr(level: &str, colour: bool) {
         .with_env_filter(EnvFilter::new(level))
         .without_time()
         .with_target(false)
-        // Reporting a failed write to stderr would panic, as on a full disk.
+        // tracing would report a failed write (full disk) to stderr again, and panic.
         .log_internal_errors(false)
         .finish();
-    // This fails only if a subscriber was set before, and none was.
+    // Both fail only if a subscriber was set before, and none was.
     let _first = tracing::subscriber::set_global_default(subscriber);
     let _first = tracing_log::LogTracer::init();
 }
@@ -45,7 +46,8 @@ fn report(failure: &Failure) {
     }
 }
 
-/// Ends the process by the signal itself: a shell must see that, not an exit code.
+/// Ends the process by the signal itself, because a shell must see a signal and not an exit
+/// code.
 fn die_by(signal: i32) {
     if let Err(error) = signal_hook::low_level::emulate_default_handler(signal) {
         let _closed = writeln!(

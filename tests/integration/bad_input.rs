@@ -19,8 +19,8 @@ fn an_unknown_verb_or_flag_is_wrong_usage() {
 #[test]
 fn an_invalid_value_is_refused_with_the_expected_form() {
     for (args, word) in [
-        (&["trace", "--comm", "[a"][..], "'[a' is no glob"),
-        (&["trace", "--comm", "a***"], "is no glob"),
+        (&["trace", "--comm", "[a"][..], "invalid glob '[a'"),
+        (&["trace", "--comm", "a***"], "invalid glob"),
         (&["trace", "--buffer", "0"], "is no size from"),
         (&["trace", "--buffer", "1025M"], "is no size from"),
         (&["trace", "--buffer", "4294967296"], "is no size from"),
@@ -41,13 +41,13 @@ fn an_invalid_value_is_refused_with_the_expected_form() {
             &["wait", "--cgroup", "a", "-t", "1 fortnight"],
             "write 250ms",
         ),
-        (&["wait", "--cgroup", "../a"], "is no cgroup path"),
+        (&["wait", "--cgroup", "../a"], "invalid cgroup path"),
         (&["completions", "no-such-shell"], "invalid value"),
         (&["wait", "--cgroup"], "a value is required"),
         (&["wait", "--cgroup", ""], "a value is required"),
         (
             &["trace", "--cgroup", "a", "--hierarchy", "x"],
-            "there are: ",
+            "mounted hierarchies: ",
         ),
     ] {
         probe(args).assert_refused(2, &[word]);
@@ -97,7 +97,7 @@ fn a_tid_of_a_thread_is_refused_as_trace_target() {
         .expect("a second thread")
         .into_string()
         .expect("a number");
-    let words = ["no process", "hint: ", &pid.to_string()];
+    let words = ["no such process", "hint: ", &pid.to_string()];
     probe(&["trace", "--pid", &tid]).assert_refused(4, &words);
 }
 
@@ -185,7 +185,7 @@ fn quiet_prints_only_data() {
     let output = probe(&args);
     assert_eq!((output.code, output.stderr.as_str()), (Some(0), ""));
     let output = probe(&["-q", "trace", "--cgroup", "no-such-cgroup"]);
-    output.assert_refused(4, &["no cgroup"]);
+    output.assert_refused(4, &["no such cgroup"]);
 }
 
 #[test]

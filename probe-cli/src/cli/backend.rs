@@ -1,5 +1,5 @@
-//! From `--backend` to what serves a session: what is asked first, and what joins
-//! where that cannot be had.
+//! `--backend`: selects what wakes a session, and what replaces a backend that is not
+//! available.
 
 use std::time::Duration;
 
@@ -12,48 +12,52 @@ use rustix::{
 
 use super::{
     ExitCode, Failure,
-    failure::without_bpf,
-    socket::{PATIENCE, Socket, without_daemon},
+    failure::bpf_unavailable,
+    socket::{OPTIONAL_PATIENCE, REQUIRED_PATIENCE, Socket, daemon_unavailable},
 };
-use crate::session::{DaemonRequest, Session, log_without_daemon};
+use crate::session::{DaemonRequest, Session, log_missing_daemon};
 
-/// The words of `--backend`. Documentation comments on them would appear in
-/// `--help`.
+/// The values of `--backend`. `--help` shows the comments of the variants.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum BackendChoice {
-    // The best that works.
+    /// the best backend that works
     #[default]
     Auto,
-    // The daemon's stream, or an error.
+    /// the probe daemon
     Daemon,
-    // Our own BPF programs, or an error.
+    /// BPF programs of this command, which need root or `CAP_BPF` and `CAP_PERFMON`
     Bpf,
-    // What needs no privilege.
+    /// pidfds and `cgroup.events`, which need no privileges
     Pidfd,
-    // The timer alone.
+    /// a timer alone, which works everywhere
     Poll,
 }
 
 impl BackendChoice {
-    /// The best backend of the library that may be used, or why the chosen one cannot
-    /// be had. Whether BPF loads is found out by loading it.
+    /// Returns the best backend of the library that the session may use, or why the chosen
+    /// one is not available. Whether BPF works shows later, when it is loaded.
     pub(super) fn tier(self) -> Result<model::Backend, Failure> {
         match self {
             Self::Poll => Ok(model::Backend::Poll),
             Self::Bpf => Ok(model::Backend::Bpf),
-            // Also beside a daemon the session watches by itself.
+            // With a daemon, too, the session watches its targets by itself.
             Self::Auto | Self::Daemon => Ok(match open_pidfd() {
                 Ok(()) => model::Backend::Bpf,
                 Err(errno) => {
-                    tracing::info!(%errno, "without pidfds");
+                    tracing::info!(%errno, "pidfds are not available");
                     model::Backend::Poll
                 }
             }),
-            Self::Pidfd => open_pidfd().map(|()| model::Backend::Pidfd).map_err(|errno| {
-                let message = format!("backend pidfd: pidfd_open: {errno}");
-                let failure = Failure::message(ExitCode::NotAvailable, message);
-                failure.hint("needs Linux 5.3, and no seccomp filter against it; --backend poll works everywhere")
-            }),
+            Self::Pidfd => open_pidfd()
+                .map(|()| model::Backend::Pidfd)
+                .map_err(|errno| {
+                    let message = format!("backend pidfd is not available: pidfd_open: {errno}");
+                    let failure = Failure::message(ExitCode::NotAvailable, message);
+                    failure.hint(
+                        "pidfd_open needs Linux 5.3 and a seccomp filter that allows it; \
+                     --backend poll works everywhere",
+                    )
+                }),
         }
     }
 }
@@ -62,25 +66,22 @@ fn open_pidfd() -> Result<(), Errno> {
     pidfd_open(getpid(), PidfdFlags::empty()).map(drop)
 }
 
-/// Selects the backend that serves a session beside what the session watches by
+/// Selects the backends that wake a session in addition to what the session watches by
 /// itself.
 #[derive(Debug)]
 pub(super) struct BackendSelection<'a> {
     pub(super) choice: BackendChoice,
     pub(super) socket: &'a Socket,
     pub(super) timeout: Option<Duration>,
-    /// The BPF programs, until they are handed to the session.
+    /// The BPF programs, until the session gets them.
     pub(super) plan: Option<Plan>,
 }
 
-/// How long a daemon that the user did not name may take to answer. Until then only
-/// what needs no privilege serves.
-const UNNAMED: Duration = Duration::from_secs(1);
-/// How long such a daemon may take before a signal is sent.
-const BEFORE_A_SIGNAL: Duration = Duration::from_millis(250);
+/// How long an optional daemon may take to answer before a signal is sent.
+const PATIENCE_BEFORE_SIGNAL: Duration = Duration::from_millis(250);
 
 impl BackendSelection<'_> {
-    /// Makes the backend that the user chose serve, or fails.
+    /// Starts the backend that the user chose, or fails.
     pub(super) async fn join_chosen(
         &mut self,
         session: &mut Session,
@@ -90,18 +91,18 @@ impl BackendSelection<'_> {
             BackendChoice::Bpf => {
                 if let Some(plan) = self.plan.take() {
                     session.load_bpf(plan);
-                    session.bpf_joined().await.map_err(without_bpf)?;
+                    session.bpf_joined().await.map_err(bpf_unavailable)?;
                 }
             }
             BackendChoice::Daemon => {
-                if let Some(request) = self.request(PATIENCE, Duration::ZERO)? {
+                if let Some(request) = self.request(REQUIRED_PATIENCE, Duration::ZERO)? {
                     session.ask_daemon(request);
                     match session.daemon_answered().await? {
                         Ok(()) => {}
-                        // The daemon serves, but does not know targets that went away
-                        // just now.
+                        // The daemon works, but refuses targets that have just
+                        // disappeared.
                         Err(ClientError::Refused(_)) if session.look()? >= needed => {}
-                        Err(error) => return Err(without_daemon(error)),
+                        Err(error) => return Err(daemon_unavailable(error)),
                     }
                 }
             }
@@ -110,20 +111,19 @@ impl BackendSelection<'_> {
         Ok(())
     }
 
-    /// If the choice is ours: the best backend that works joins while the session
-    /// runs.
+    /// With `auto`: the best backend that works joins while the session runs.
     pub(super) fn join_best(&mut self, session: &mut Session) -> Result<(), Failure> {
         if self.choice == BackendChoice::Auto
-            && let Some(request) = self.request(UNNAMED, Duration::ZERO)?
+            && let Some(request) = self.request(OPTIONAL_PATIENCE, Duration::ZERO)?
         {
             session.ask_daemon(request);
         }
         Ok(())
     }
 
-    /// Like [`Self::join_best`], before a signal is sent: a daemon that answers is armed
-    /// when this returns. If none does, BPF joins after `delay`. Without a delay it has joined
-    /// when this returns, or that is an error.
+    /// Like [`Self::join_best`], but before a signal is sent: a daemon that answers is armed
+    /// when this function returns. Without a daemon, BPF joins after `delay`. With no delay,
+    /// BPF has joined when this function returns, or the function fails.
     pub(super) async fn join_best_now(
         &mut self,
         session: &mut Session,
@@ -132,21 +132,21 @@ impl BackendSelection<'_> {
         if self.choice != BackendChoice::Auto {
             return Ok(());
         }
-        let Some(request) = self.request(BEFORE_A_SIGNAL, delay.unwrap_or_default())? else {
+        let Some(request) = self.request(PATIENCE_BEFORE_SIGNAL, delay.unwrap_or_default())? else {
             return Ok(());
         };
         let is_named = request.is_named;
         session.ask_daemon(request);
         if let Err(error) = session.daemon_answered().await? {
-            log_without_daemon(error, is_named);
+            log_missing_daemon(error, is_named);
             if delay.is_none() {
-                session.load_bpf_now().await.map_err(without_bpf)?;
+                session.load_bpf_now().await.map_err(bpf_unavailable)?;
             }
         }
         Ok(())
     }
 
-    /// `None` if the programs were handed over already.
+    /// Returns `None` if the session has the programs already.
     fn request(
         &mut self,
         patience: Duration,

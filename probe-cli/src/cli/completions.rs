@@ -1,4 +1,4 @@
-//! `probe completions`: a script for a shell.
+//! `probe completions`: prints a completion script for a shell.
 
 use std::io::{self, Write};
 
@@ -8,10 +8,10 @@ use super::{ExitCode, Failure};
 
 /// Print a completion script for a shell
 ///
-/// For bash: `probe completions bash > /etc/bash_completion.d/probe`
+/// For bash, run `probe completions bash > /etc/bash_completion.d/probe`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Which shell
+    /// Shell to print the script for
     shell: Shell,
 }
 

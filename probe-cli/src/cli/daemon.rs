@@ -1,4 +1,4 @@
-//! `probe daemon`: its configuration, and the supervisor that started it.
+//! `probe daemon`: runs the daemon, with its configuration and its supervisor.
 
 use std::{env, os::unix::net::UnixListener, path::PathBuf};
 
@@ -9,30 +9,31 @@ use probe_daemon::service::{
 };
 use rustix::process::geteuid;
 
-use super::{ExitCode, Failure, failure::without_bpf, stop, terminal::Say};
+use super::{ExitCode, Failure, failure::bpf_unavailable, stop, terminal::Messages};
 
-/// Serve instant waits, exits and containers to the users of this machine
+/// Serve waits, exits and containers to the users of this machine
 ///
-/// Loads the programs once, drops all privileges that are not needed any more,
-/// follows every container's processes, keeps the last exits and answers on a
-/// Unix socket: HTTP/1.1 and JSON, see docs/api.md. What a client may see goes
-/// by its user. SIGTERM and SIGINT stop it.
+/// The daemon loads the BPF programs once and drops all privileges that it no longer
+/// needs. It follows the processes of every container, keeps the last exits, and
+/// serves HTTP/1.1 with JSON on a Unix socket (see docs/api.md). A client sees only
+/// what its user may see. SIGTERM and SIGINT stop the daemon.
 ///
-/// Needs root or the capabilities `CAP_BPF` and `CAP_PERFMON`. Started by systemd
-/// it serves the socket of its socket unit, tells when it is ready and feeds the
-/// watchdog.
+/// The daemon needs root or the capabilities `CAP_BPF` and `CAP_PERFMON`. Under
+/// systemd it serves the socket of its socket unit, notifies systemd when it is
+/// ready, and sends keep-alives to the watchdog.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Read what is not said here from this TOML file: socket, mode, group, user,
-    /// history, max-clients, runtime-names
+    /// TOML file with defaults for the options below
+    ///
+    /// The keys are socket, mode, group, user, history, max-clients and runtime-names.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 
-    /// Where to listen [default: /run/probe/probe.sock]
+    /// Socket to listen on [default: /run/probe/probe.sock]
     #[arg(long, value_name = "PATH")]
     socket: Option<PathBuf>,
 
-    /// Who may connect: permissions of the socket, in octal [default: 0660]
+    /// Permissions of the socket, in octal [default: 0660]
     #[arg(long, value_name = "OCTAL")]
     mode: Option<Mode>,
 
@@ -40,27 +41,32 @@ pub(super) struct Args {
     #[arg(long, value_name = "NAME|GID")]
     group: Option<String>,
 
-    /// User to become once the programs are attached [default: probe, if it exists
-    /// and root starts the daemon]
+    /// User to switch to once the BPF programs are attached [default: probe]
+    ///
+    /// The default applies if the user probe exists and root starts the daemon.
     #[arg(long, value_name = "NAME|UID")]
     user: Option<String>,
 
-    /// How many exits to keep [default: 65536]
+    /// Number of exits to keep [default: 65536]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     history: Option<History>,
 
-    /// How many connections to serve at once [default: three for every five file
-    /// descriptors, at most 16384]
+    /// Number of connections to serve at once [default: depends on the file limit]
+    ///
+    /// The default is three fifths of the limit on open file descriptors, but at most
+    /// 16384.
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     max_clients: Option<MaxClients>,
 
-    /// Keep `CAP_DAC_READ_SEARCH`, with Landlock, for names of containers whose state
-    /// only their runtime's user may read
+    /// Keep `CAP_DAC_READ_SEARCH` to read the names of more containers
+    ///
+    /// Some runtimes let only their own user read the state of a container. Landlock
+    /// limits the capability to the state directories of the runtimes.
     #[arg(long)]
     runtime_names: bool,
 }
 
-pub(super) fn run(args: Args, say: Say) -> Result<ExitCode, Failure> {
+pub(super) fn run(args: Args, messages: Messages) -> Result<ExitCode, Failure> {
     let config = config(args).map_err(|error| {
         let hint = error.hint();
         Failure::new(ExitCode::Usage, error).hint(hint)
@@ -76,9 +82,9 @@ pub(super) fn run(args: Args, say: Say) -> Result<ExitCode, Failure> {
         let (stop, _flag) = stop::requested()?;
         let socket = config.socket.display().to_string();
         let announce = |status: &str| {
-            // For a person at a terminal. The log of a supervisor has its own line.
-            if say.is_interactive() {
-                say.line(&format!("{status} on {socket}; Ctrl-C ends"));
+            // For a person at a terminal. Under a supervisor the log has a line of its own.
+            if messages.is_interactive() {
+                messages.print(&format!("{status} on {socket}; press Ctrl-C to stop"));
             }
         };
         let served = service::run(config, inherited, announce, stop).await;
@@ -111,7 +117,7 @@ fn environment() -> Environment {
     }
 }
 
-/// The socket that a supervisor passed on, if there is one.
+/// Returns the socket that a supervisor passed, if there is one.
 fn passed_socket() -> Result<Option<UnixListener>, SocketError> {
     let mut passed = ListenFd::from_env();
     if passed.len() > 1 {
@@ -124,7 +130,7 @@ fn passed_socket() -> Result<Option<UnixListener>, SocketError> {
 
 fn failure(error: RunError) -> Failure {
     match error {
-        RunError::Load(error) => without_bpf(error),
+        RunError::Load(error) => bpf_unavailable(error),
         RunError::Clients(error) => {
             let hint = error.hint();
             Failure::new(ExitCode::Usage, error).hint(hint)

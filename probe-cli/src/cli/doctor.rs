@@ -1,4 +1,4 @@
-//! `probe doctor`: what this machine offers.
+//! `probe doctor`: shows which backends work on this machine.
 
 use std::io;
 
@@ -8,14 +8,15 @@ use crate::{
     output::{Out, StopFlag, is_closed},
 };
 
-/// Tell what this machine offers, backend by backend
+/// Show which backends work on this machine, and why others do not
 ///
-/// Every answer is found out by trying: programs are loaded and attached, a
-/// child's pidfd is asked. Each no comes with the reason and what to do. Exit
-/// code 0 when at least one backend is woken by events, else 5.
+/// probe tries everything: it loads and attaches the BPF programs, creates a cgroup,
+/// and polls the pidfd of a child. Each "no" has a reason and a hint.
+///
+/// The exit code is 0 if at least one backend is woken by events, otherwise 5.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// One JSON object
+    /// Print one JSON object
     #[arg(long)]
     json: bool,
 }

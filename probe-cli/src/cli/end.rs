@@ -1,4 +1,4 @@
-//! How a wait or a kill ended, before it becomes a verdict and an exit code.
+//! The outcome of a wait or a kill, before it becomes a verdict and an exit code.
 
 use std::io;
 
@@ -8,26 +8,26 @@ use probe_user::unstable::{
     wait::{Met, Wait},
 };
 
-/// How it ended: the wait, and what had to be done after it.
+/// The outcome of the wait, and of the removal that may follow it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct End {
     pub(super) outcome: Outcome,
     /// The wait succeeded, but a cgroup could not be removed.
-    pub(super) is_left: bool,
+    pub(super) removal_failed: bool,
 }
 
 impl End {
     pub(super) const fn of(outcome: Outcome) -> Self {
         Self {
             outcome,
-            is_left: false,
+            removal_failed: false,
         }
     }
 
     pub(super) const fn not_removed(outcome: Outcome) -> Self {
         Self {
             outcome,
-            is_left: true,
+            removal_failed: true,
         }
     }
 
@@ -36,13 +36,13 @@ impl End {
         matches!(self.outcome, Outcome::Done | Outcome::Already)
     }
 
-    /// Whether nothing is left to do.
-    pub(super) const fn is_over(self) -> bool {
-        self.is_met() && !self.is_left
+    /// Whether the wait succeeded and every cgroup was removed.
+    pub(super) const fn is_complete(self) -> bool {
+        self.is_met() && !self.removal_failed
     }
 }
 
-/// What the waits of the targets found.
+/// The combined results of the waits of all targets.
 pub(super) struct Findings {
     end: End,
     pub(super) survivors: Vec<u32>,
@@ -60,19 +60,19 @@ impl Findings {
         }
     }
 
-    /// Adds a wait, and returns how it ended.
+    /// Adds the result of a wait, and returns its outcome.
     pub(super) fn add(&mut self, wait: &Wait, met: Option<Met>) -> io::Result<Outcome> {
         if let Some(met) = met {
             self.exact &= met.exact;
             self.migrated.extend(wait.migrants());
         }
-        if self.end.is_left || (met.is_none() && !self.end.is_met()) {
+        if self.end.removal_failed || (met.is_none() && !self.end.is_met()) {
             self.survivors.extend(wait.survivors()?);
         }
         Ok(match met {
             Some(met) if met.already => Outcome::Already,
             Some(_) => Outcome::Done,
-            // Other targets were enough.
+            // Enough other targets are done.
             None if self.end.is_met() => Outcome::Timeout,
             None => self.end.outcome,
         })

@@ -1,10 +1,10 @@
-//! How an outcome becomes an exit code, a message and a hint.
+//! Exit codes, and failures with a message and a hint.
 
 use std::fmt::Display;
 
 use probe_user::unstable::{bpf::load::LoadError, container::FindError};
 
-/// The exit codes of every verb, as `--help` and the man page list them.
+/// The exit codes of every verb. `help/exit-codes.txt` describes them to users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExitCode {
     /// 0.
@@ -19,15 +19,15 @@ pub enum ExitCode {
     NoSuchTarget,
     /// 5.
     NotAvailable,
-    /// With `--status`: the exit code of the process, or 124 and 125 for our own
-    /// outcomes.
+    /// With `--status`: the exit code of the process, or 124 and 125 for outcomes of probe
+    /// itself.
     Child(u8),
-    /// No exit code: the command dies by the signal that interrupted it.
+    /// The command ends by the signal that interrupted it, without an exit code.
     Signal(i32),
 }
 
 impl ExitCode {
-    /// The number.
+    /// The exit code as the parent process sees it.
     #[must_use]
     pub fn number(self) -> u8 {
         match self {
@@ -38,7 +38,7 @@ impl ExitCode {
             Self::NoSuchTarget => 4,
             Self::NotAvailable => 5,
             Self::Child(code) => code,
-            // As a shell shows a death by signal.
+            // The number that a shell shows for a process that a signal ended.
             Self::Signal(signal) => u8::try_from(128 + signal).unwrap_or(u8::MAX),
         }
     }
@@ -51,12 +51,12 @@ pub struct Failure {
     pub code: ExitCode,
     /// The reason.
     pub error: anyhow::Error,
-    /// What the user may do about it.
+    /// What the user can do about it.
     pub hint: Option<String>,
 }
 
 impl Failure {
-    /// With an exit code of its own.
+    /// A failure with this exit code.
     pub(crate) fn new(code: ExitCode, error: impl Into<anyhow::Error>) -> Self {
         Self {
             code,
@@ -65,12 +65,12 @@ impl Failure {
         }
     }
 
-    /// A message without a cause.
+    /// A failure with a message and no cause.
     pub(crate) fn message(code: ExitCode, message: impl Display) -> Self {
         Self::new(code, anyhow::anyhow!("{message}"))
     }
 
-    /// Whether the reason is a container that no runtime knows.
+    /// Whether the reason is a container that is unknown to every runtime.
     pub(super) fn is_unknown_container(&self) -> bool {
         matches!(
             self.error.downcast_ref::<FindError>(),
@@ -78,7 +78,7 @@ impl Failure {
         )
     }
 
-    /// Adds what the user may do about it.
+    /// Adds what the user can do about it.
     #[must_use]
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
@@ -92,26 +92,28 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
     }
 }
 
-/// BPF was required and does not load.
-pub(super) fn without_bpf(error: LoadError) -> Failure {
+/// The failure of a verb that needs BPF programs, which do not load.
+pub(super) fn bpf_unavailable(error: LoadError) -> Failure {
     let hint = match &error {
         LoadError::NotPermitted { .. } => {
-            "run it as root, with the capabilities CAP_BPF and CAP_PERFMON \
-             (`setcap cap_bpf,cap_perfmon+ep probe`), or let a privileged probe daemon \
-             serve you; in a container its seccomp profile may forbid bpf(2) all the same; \
-             `probe doctor` tells what this machine allows"
+            "run probe as root or with the capabilities CAP_BPF and CAP_PERFMON \
+             (`setcap cap_bpf,cap_perfmon+ep probe`), or use a privileged probe daemon; in a \
+             container, the seccomp profile must allow bpf(2) too; `probe doctor` shows what \
+             this machine allows"
         }
         LoadError::Memlock { .. } => {
-            "before Linux 5.11 BPF counts as locked memory: raise the limit \
-             (`ulimit -l unlimited`, LimitMEMLOCK=infinity in a unit) or run it with \
-             CAP_SYS_RESOURCE; `probe wait` works without"
+            "before Linux 5.11, BPF counts as locked memory: raise the limit \
+             (`ulimit -l unlimited`, or LimitMEMLOCK=infinity in a unit) or run probe with \
+             CAP_SYS_RESOURCE; `probe wait` works without BPF"
         }
         LoadError::LockedDown { .. } => {
-            "it was booted with lockdown=confidentiality, or something chose that later: \
-             lockdown=integrity allows it; `probe wait` works without"
+            "the kernel lockdown mode is confidentiality; boot with lockdown=integrity, which \
+             allows BPF; `probe wait` works without BPF"
         }
-        LoadError::NoRingBuffer => "BPF ring buffers need Linux 5.8; `probe wait` works without",
-        _ => "`probe doctor` tells what this machine offers; `probe wait` works without",
+        LoadError::NoRingBuffer => {
+            "BPF ring buffers need Linux 5.8; `probe wait` works without BPF"
+        }
+        _ => "`probe doctor` shows what this machine supports; `probe wait` works without BPF",
     };
     Failure::new(ExitCode::NotAvailable, error).hint(hint)
 }
@@ -121,8 +123,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn without_ring_buffers_the_hint_says_since_when_there_are_any() {
-        let failure = without_bpf(LoadError::NoRingBuffer);
+    fn the_hint_names_the_first_kernel_with_ring_buffers() {
+        let failure = bpf_unavailable(LoadError::NoRingBuffer);
         assert_eq!(failure.code.number(), 5);
         let hint = failure.hint.expect("a hint");
         assert!(

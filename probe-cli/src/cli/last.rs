@@ -1,4 +1,4 @@
-//! `probe last`: recent exits, from the daemon's history.
+//! `probe last`: shows recent exits from the history of the daemon.
 
 use std::{io, path::PathBuf, time::Duration};
 
@@ -12,39 +12,40 @@ use probe_user::unstable::clock::{WallClock, boottime_ns};
 use super::{
     ExitCode, Failure,
     named::unit_paths,
-    socket::{PATIENCE, Socket, unanswered},
+    socket::{REQUIRED_PATIENCE, Socket, request_failed},
     target::{self, CgroupTarget},
     terminal,
 };
 use crate::output::{Out, Stdout, StopFlag, human::Columns, is_closed};
 
-/// Show what ended lately: who, how, and who killed it
+/// Show recent exits: exit status, killer and container of each process
 ///
-/// Asks the probe daemon, which keeps the last exits: oldest first, the newest
-/// at the bottom. Containers and cgroups that are gone can be asked for too.
-/// Without a daemon there is no history; `probe trace` shows what ends from now
-/// on.
+/// The probe daemon keeps the last exits. probe shows them with the newest at the
+/// bottom, also those of containers and cgroups that are gone. There is no history
+/// without a daemon; `probe trace` shows exits from now on.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
     target: TargetArg,
 
-    /// Only what ended within this time: 250ms, 2.5 (seconds), 1h30m
+    /// Show only exits within this time before now (250ms, 2.5 or 1h30m)
+    ///
+    /// A number without a unit is in seconds.
     #[arg(long, value_name = "DUR", value_parser = duration)]
     since: Option<Duration>,
 
-    /// Only the last so many
+    /// Show only the last N exits
     #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     count: Option<u32>,
 
-    /// Only what did not end by exit(0)
+    /// Show only processes that did not end by exit(0)
     #[arg(long)]
     failed: bool,
 
     #[command(flatten)]
     socket: Socket,
 
-    /// One JSON object a line, as of probe trace
+    /// Print one JSON object per line, as probe trace does
     #[arg(long)]
     json: bool,
 }
@@ -53,20 +54,24 @@ pub(super) struct Args {
 #[derive(Debug, clap::Args)]
 #[group(multiple = false)]
 struct TargetArg {
-    /// Only this process
+    /// Show only exits of this process
     #[arg(value_name = "PID", value_parser = clap::value_parser!(u32).range(1..))]
     pid: Option<u32>,
 
-    /// Only the subtree of this cgroup: a path on a cgroup mount, or below the
-    /// root of a hierarchy
+    /// Show only exits in this cgroup and its descendants
+    ///
+    /// PATH is a path on a cgroup mount (/sys/fs/cgroup/build), or a path below the
+    /// root of a hierarchy as in /proc/PID/cgroup (/build or build).
     #[arg(long, value_name = "PATH")]
     cgroup: Option<PathBuf>,
 
-    /// Only this container: id, unique beginning of an id, or name
+    /// Show only exits in this container: id, unique prefix of an id, or name
     #[arg(long, value_name = "ID|NAME")]
     container: Option<String>,
 
-    /// Only this systemd unit, by its cgroup
+    /// Show only exits in this systemd unit, found by its cgroup
+    ///
+    /// A name without a suffix is that of a service: nginx means nginx.service.
     #[arg(long, value_name = "NAME")]
     unit: Option<String>,
 }
@@ -78,18 +83,22 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let client = daemon.connect(PATIENCE).await.map_err(without_history)?;
-        let records = client.exits(&query).await.map_err(unanswered)?;
+        let client = daemon
+            .connect(REQUIRED_PATIENCE)
+            .await
+            .map_err(history_unavailable)?;
+        let records = client.exits(&query).await.map_err(request_failed)?;
         args.print(records).await
     })
 }
 
-/// Only a daemon has a history, so that any failure is exit code 5.
-fn without_history(error: ClientError) -> Failure {
-    let mut failure = unanswered(error);
+/// The failure if no daemon answers. The exit code is always 5, because only a daemon has a
+/// history.
+fn history_unavailable(error: ClientError) -> Failure {
+    let mut failure = request_failed(error);
     failure.code = ExitCode::NotAvailable;
     let hint = failure.hint.take().unwrap_or_default();
-    failure.hint(format!("history needs the daemon; {hint}").trim_end_matches("; "))
+    failure.hint(format!("the history needs the daemon; {hint}").trim_end_matches("; "))
 }
 
 impl Args {
@@ -100,7 +109,7 @@ impl Args {
         });
         let cgroup = match (&self.target.cgroup, &self.target.unit) {
             (Some(name), _) => Some(target::cgroup(&target::mounts()?, name, None)?),
-            (None, Some(name)) => Some(of_unit(name)?),
+            (None, Some(name)) => Some(unit_cgroup(name)?),
             (None, None) => None,
         };
         let directory = cgroup.map(|it| it.directory.to_string_lossy().into_owned());
@@ -120,7 +129,7 @@ impl Args {
         let columns = (!self.json).then_some(columns);
         let clock = WallClock::now();
         let mut is_first = true;
-        while let Some(record) = records.next().await.map_err(unanswered)? {
+        while let Some(record) = records.next().await.map_err(request_failed)? {
             let mut write = |out: &mut Out<Stdout>| match &columns {
                 None => out.line(|line| json::write_record(line, &record, &clock)),
                 Some(columns) => {
@@ -139,7 +148,7 @@ impl Args {
     }
 }
 
-/// Whether the reader of stdout has gone, which is no failure.
+/// Returns whether the reader of stdout has gone, which is not a failure.
 fn is_over(written: io::Result<()>) -> io::Result<bool> {
     match written {
         Err(error) if is_closed(&error) => Ok(true),
@@ -148,13 +157,13 @@ fn is_over(written: io::Result<()>) -> io::Result<bool> {
     }
 }
 
-fn of_unit(name: &str) -> Result<CgroupTarget, Failure> {
+fn unit_cgroup(name: &str) -> Result<CgroupTarget, Failure> {
     let mounts = target::mounts()?;
     let (wanted, mut found) = unit_paths(name, &mounts)?;
     if let (Some(target), true) = (found.pop(), found.is_empty()) {
         return Ok(target);
     }
-    let message = format!("no one cgroup belongs to unit '{wanted}'");
+    let message = format!("unit '{wanted}' has no cgroup, or several");
     let failure = Failure::message(ExitCode::NoSuchTarget, message);
-    Err(failure.hint("name its cgroup, which need not be there any more: --cgroup PATH"))
+    Err(failure.hint("use --cgroup PATH, which may name a cgroup that is gone"))
 }

@@ -1,19 +1,19 @@
-//! The command line: one file for each verb, with its arguments and what it runs.
+//! The command line: one file for each verb, with its arguments and its run function.
 //!
-//! The environment is read here and nowhere else. Every outcome becomes an exit code
-//! by [`Failure`] and [`ExitCode`].
+//! Only this module reads the environment. [`Failure`] and [`ExitCode`] turn every outcome
+//! into an exit code.
 
 mod backend;
-mod census;
 mod completions;
-mod conclude;
 mod daemon;
 mod doctor;
 mod end;
 mod failure;
+mod invocation;
 mod kill;
 mod last;
 mod named;
+mod processes;
 mod ps;
 mod remove;
 mod socket;
@@ -29,63 +29,71 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 pub use failure::{ExitCode, Failure};
 
+/// The sections at the end of `--help`: the exit codes, and one from a file. A section is a
+/// heading that ends in a colon, and indented entries. The man pages contain the same sections.
+macro_rules! after_help {
+    ($section:literal) => {
+        concat!(
+            include_str!("help/exit-codes.txt"),
+            "\n",
+            include_str!(concat!("help/", $section, ".txt"))
+        )
+    };
+}
+
 /// Know the moment a container's processes are gone.
 ///
 /// A process that was sent SIGKILL stays in its cgroup until the kernel has
-/// torn it down: `cgroup.procs` lists it, `rmdir` says EBUSY, `kill -0`
-/// succeeds. probe listens to the kernel and tells when it is over, and what
-/// ended each process.
+/// torn it down. Until then `cgroup.procs` lists the process, `rmdir` fails with
+/// EBUSY, and `kill -0` succeeds. probe listens to the kernel, reports when the
+/// process is gone, and shows what ended it.
 #[derive(Debug, Parser)]
-#[command(name = "probe", version, about, long_about, after_help = EXIT_CODES)]
+#[command(name = "probe", version, about, long_about)]
+#[command(after_long_help = after_help!("environment"))]
 pub struct Cli {
     #[command(subcommand)]
     verb: Verb,
 
-    /// Say more on stderr: -v what is done, -vv how
+    /// Log more to stderr: -v for each step, -vv for details
     #[arg(short, long, global = true, action = clap::ArgAction::Count, display_order = LAST)]
     verbose: u8,
 
-    /// Say nothing on stderr but errors
+    /// Print nothing but errors to stderr
     #[arg(short, long, global = true, conflicts_with = "verbose", display_order = LAST)]
     quiet: bool,
 }
 
-/// Where `--help` lists the options of all verbs: after those of the verb itself.
+/// `--help` lists the options that all verbs have after those of the verb itself.
 const LAST: usize = 900;
 
-const EXIT_CODES: &str = "\
-Exit codes:
-  0  done
-  1  failure
-  2  wrong usage
-  3  timed out
-  4  no such target
-  5  not permitted, or the backend asked for is not available";
+/// The end of `--help` of a verb without examples.
+const EXIT_CODES: &str = include_str!("help/exit-codes.txt");
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    #[command(after_help = EXIT_CODES)]
+    #[command(after_long_help = after_help!("wait"))]
     Wait(wait::Args),
-    #[command(after_help = EXIT_CODES)]
+    #[command(after_long_help = after_help!("kill"))]
     Kill(kill::Args),
-    #[command(after_help = EXIT_CODES)]
+    #[command(after_long_help = after_help!("trace"))]
     Trace(trace::Args),
-    #[command(after_help = EXIT_CODES)]
+    #[command(after_long_help = EXIT_CODES)]
     Top(top::Args),
-    #[command(after_help = EXIT_CODES)]
+    #[command(after_long_help = EXIT_CODES)]
     Daemon(daemon::Args),
-    #[command(after_help = EXIT_CODES)]
+    #[command(after_long_help = after_help!("ps"))]
     Ps(ps::Args),
-    #[command(after_help = EXIT_CODES)]
+    #[command(after_long_help = after_help!("last"))]
     Last(last::Args),
-    #[command(after_help = EXIT_CODES)]
+    #[command(after_long_help = EXIT_CODES)]
     Doctor(doctor::Args),
+    #[command(after_long_help = EXIT_CODES)]
     Completions(completions::Args),
 }
 
 impl Cli {
-    /// The tracing filter for `-v` and `-q`. `probe top` owns the terminal, so it logs
-    /// nothing to one.
+    /// The tracing filter for `-v` and `-q`. `probe top` draws on the terminal, so it does
+    /// not log to a terminal.
     #[must_use]
     pub fn log_level(&self) -> &'static str {
         match (self.quiet, self.verbose) {
@@ -99,13 +107,13 @@ impl Cli {
 
     /// Runs the verb.
     pub fn run(self) -> Result<ExitCode, Failure> {
-        let say = terminal::Say::new(self.quiet);
+        let messages = terminal::Messages::new(self.quiet);
         match self.verb {
-            Verb::Wait(args) => wait::run(&args, say),
-            Verb::Kill(args) => kill::run(&args, say),
-            Verb::Trace(args) => trace::run(args, say),
+            Verb::Wait(args) => wait::run(&args, messages),
+            Verb::Kill(args) => kill::run(&args, messages),
+            Verb::Trace(args) => trace::run(args, messages),
             Verb::Top(args) => top::run(&args),
-            Verb::Daemon(args) => daemon::run(args, say),
+            Verb::Daemon(args) => daemon::run(args, messages),
             Verb::Ps(args) => ps::run(&args),
             Verb::Last(args) => last::run(&args),
             Verb::Doctor(args) => doctor::run(&args),
@@ -120,7 +128,7 @@ pub fn log_colour() -> bool {
     terminal::stderr_colour()
 }
 
-/// The command line, for completions and man pages.
+/// The command line, from which completions and man pages are generated.
 #[must_use]
 pub fn command() -> clap::Command {
     Cli::command()

@@ -1,6 +1,6 @@
-//! `probe ps`: containers and their processes.
+//! `probe ps`: lists containers and their processes.
 
-use std::{collections::HashSet, io, path::PathBuf, time::Duration};
+use std::{collections::HashSet, io, path::PathBuf};
 
 use probe_daemon::{
     api::{
@@ -16,40 +16,47 @@ use probe_user::unstable::{
 };
 
 use super::{
-    ExitCode, Failure, census,
+    ExitCode, Failure,
     named::{find, unit_paths},
-    socket::Socket,
+    processes,
+    socket::{OPTIONAL_PATIENCE, Socket},
     target::{self, CgroupTarget},
     terminal,
 };
 use crate::{
     output::{Out, StopFlag, human, is_closed},
-    session::log_without_daemon,
+    session::log_missing_daemon,
 };
 
-/// Show containers with their live processes, or the process tree of a target
+/// List containers with live processes, or show the process tree of a target
 ///
-/// Without a target: every container with how many processes live in it, how old
-/// the oldest is, and how many exits of it the daemon remembers. With one: its
-/// processes, children below their parents. Asks the probe daemon if one answers,
-/// else it looks itself; then nobody knows of exits.
+/// Without a target, probe lists every container with the number of its live
+/// processes, the age of the oldest process, and the number of exits in the history
+/// of the daemon. With a target, probe shows its processes, each child below its
+/// parent.
+///
+/// probe asks the daemon if one answers. Otherwise it reads /proc and the state of
+/// the container runtimes, and the number of exits is unknown.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
     target: TargetArg,
 
-    /// Which hierarchy --cgroup means: v2, or the name of a v1 controller
+    /// Hierarchy of --cgroup: v2, or the name of a v1 controller
+    ///
+    /// The default is v2 if the cgroup exists there, otherwise the v1 hierarchy that
+    /// has it.
     #[arg(long, value_name = "NAME")]
     hierarchy: Option<String>,
 
-    /// State directory of a runtime started with --root
+    /// State directory of a container runtime that was started with --root
     #[arg(long, value_name = "DIR")]
     runtime_root: Vec<PathBuf>,
 
     #[command(flatten)]
     socket: Socket,
 
-    /// One JSON object a line
+    /// Print one JSON object per line
     #[arg(long)]
     json: bool,
 }
@@ -58,37 +65,38 @@ pub(super) struct Args {
 #[derive(Debug, clap::Args)]
 #[group(multiple = false)]
 struct TargetArg {
-    /// This process and all who descend from it
+    /// Process with its descendants
     #[arg(value_name = "PID", value_parser = clap::value_parser!(u32).range(1..))]
     pid: Option<u32>,
 
-    /// A cgroup and all below it: a path on a cgroup mount, or below the root of a
-    /// hierarchy
+    /// Cgroup with its descendants
+    ///
+    /// PATH is a path on a cgroup mount (/sys/fs/cgroup/build), or a path below the
+    /// root of a hierarchy as in /proc/PID/cgroup (/build or build).
     #[arg(long, value_name = "PATH")]
     cgroup: Option<PathBuf>,
 
-    /// A container: id, unique beginning of an id, or name
+    /// Container: id, unique prefix of an id, or name
     #[arg(long, value_name = "ID|NAME")]
     container: Option<String>,
 
-    /// A systemd unit, by its cgroup
+    /// systemd unit, found by its cgroup
+    ///
+    /// A name without a suffix is that of a service: nginx means nginx.service.
     #[arg(long, value_name = "NAME")]
     unit: Option<String>,
 }
 
-/// How long a daemon may take to answer, since `/proc` has the same.
-const PATIENCE: Duration = Duration::from_secs(1);
-
 /// The listing to print.
-enum Shown {
-    /// Containers, and whether a daemon remembers their exits.
+enum Listing {
+    /// Containers, and whether the number of their exits is known.
     Containers(Vec<Container>, bool),
     Processes(Vec<Process>),
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let shown = match &args.target {
-        TargetArg { pid: Some(pid), .. } => family(*pid)?,
+        TargetArg { pid: Some(pid), .. } => process_tree(*pid)?,
         TargetArg {
             cgroup: Some(name), ..
         } => {
@@ -110,19 +118,19 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
 }
 
 impl Args {
-    /// From a daemon; `None` if no daemon answers or it does not show this to us.
-    fn ask_daemon(&self, container: Option<&str>) -> Result<Option<Shown>, Failure> {
+    /// Asks a daemon. Returns `None` if none answers, or if it refuses the request.
+    fn ask_daemon(&self, container: Option<&str>) -> Result<Option<Listing>, Failure> {
         let daemon = self.socket.daemon()?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
         let asked = runtime.block_on(async {
-            let mut client = daemon.connect(PATIENCE).await?;
+            let mut client = daemon.connect(OPTIONAL_PATIENCE).await?;
             Ok(match container {
-                None => Shown::Containers(client.containers().await?, true),
+                None => Listing::Containers(client.containers().await?, true),
                 Some(name) => {
                     let container = client.container(name).await?;
-                    Shown::Processes(container.processes.unwrap_or_default())
+                    Listing::Processes(container.processes.unwrap_or_default())
                 }
             })
         });
@@ -130,23 +138,23 @@ impl Args {
             Ok(shown) => Ok(Some(shown)),
             // The daemon may not know the container, or may not show it to this user.
             Err(error @ ClientError::Refused(_)) => {
-                tracing::info!("the daemon does not tell: {error}");
+                tracing::info!("the daemon refuses the request: {error}");
                 Ok(None)
             }
             Err(error) => {
-                log_without_daemon(error, daemon.is_named);
+                log_missing_daemon(error, daemon.is_named);
                 Ok(None)
             }
         }
     }
 
-    /// From `/proc` and the state files of runtimes.
-    fn read_proc(&self, container: Option<&str>) -> Result<Shown, Failure> {
+    /// Reads `/proc` and the state files of runtimes.
+    fn read_proc(&self, container: Option<&str>) -> Result<Listing, Failure> {
         let roots = StateRoots::system(terminal::runtime_dir(), self.runtime_root.clone());
         let mut resolver = Resolver::unwatched(roots);
         let Some(name) = container else {
-            let containers = census::containers(&mut resolver)?;
-            return Ok(Shown::Containers(containers, false));
+            let containers = processes::containers(&mut resolver)?;
+            return Ok(Listing::Containers(containers, false));
         };
         let mounts = target::mounts()?;
         let found = find(name, &mounts, &mut resolver)?;
@@ -154,26 +162,26 @@ impl Args {
         for (hierarchy, path) in &found.cgroups {
             cgroups.push(CgroupTarget::at(&mounts, *hierarchy, path)?);
         }
-        // The runtime may be removing them one by one.
+        // The runtime may be removing the cgroups one by one.
         cgroups.retain(CgroupTarget::exists);
         members(&cgroups)
     }
 
-    fn print(&self, shown: Shown) -> io::Result<()> {
+    fn print(&self, shown: Listing) -> io::Result<()> {
         let mut out = Out::stdout(StopFlag::default())?;
         let now_ns = boottime_ns();
         let screen = (now_ns, terminal::width());
         match shown {
-            Shown::Containers(containers, has_history) if self.json => {
+            Listing::Containers(containers, has_history) if self.json => {
                 for it in &containers {
                     out.line(|line| listing::write_container(line, it, has_history, now_ns))?;
                 }
             }
-            Shown::Containers(containers, has_history) => {
+            Listing::Containers(containers, has_history) => {
                 human::write_containers(&mut out, &containers, has_history, screen)?;
             }
-            Shown::Processes(processes) => {
-                let tree = census::tree(processes);
+            Listing::Processes(processes) => {
+                let tree = processes::tree(processes);
                 if self.json {
                     for it in &tree {
                         out.line(|line| listing::write_process(line, it, now_ns))?;
@@ -187,7 +195,7 @@ impl Args {
     }
 }
 
-fn members(cgroups: &[CgroupTarget]) -> Result<Shown, Failure> {
+fn members(cgroups: &[CgroupTarget]) -> Result<Listing, Failure> {
     let mut pids = HashSet::new();
     for cgroup in cgroups {
         if !cgroup.exists() {
@@ -196,21 +204,21 @@ fn members(cgroups: &[CgroupTarget]) -> Result<Shown, Failure> {
         let pinned = PinnedCgroup::open(cgroup.mount.hierarchy, &cgroup.directory)?;
         pids.extend(pinned.members()?);
     }
-    let mut processes = census::live()?;
+    let mut processes = processes::live()?;
     processes.retain(|process| pids.contains(&process.pid));
-    Ok(Shown::Processes(processes))
+    Ok(Listing::Processes(processes))
 }
 
-fn family(pid: u32) -> Result<Shown, Failure> {
+fn process_tree(pid: u32) -> Result<Listing, Failure> {
     target::check_pid(pid)?;
-    let processes = census::descendants(census::live()?, pid);
-    Ok(Shown::Processes(processes))
+    let processes = processes::descendants(processes::live()?, pid);
+    Ok(Listing::Processes(processes))
 }
 
 fn unit(name: &str) -> Result<Vec<CgroupTarget>, Failure> {
     let (wanted, found) = unit_paths(name, &target::mounts()?)?;
     if found.is_empty() {
-        let message = format!("no unit '{wanted}' has a cgroup");
+        let message = format!("unit '{wanted}' has no cgroup");
         return Err(Failure::message(ExitCode::NoSuchTarget, message));
     }
     Ok(found)

@@ -17,24 +17,24 @@ use tokio::{
 use super::{ExitCode, Failure};
 use crate::deadline::until;
 
-/// A v1 cgroup stays busy for a moment after its list is empty, and no event says
-/// when that ends.
+/// Delay between two attempts. A v1 cgroup stays busy for a moment after its list is empty,
+/// and no event reports when it becomes removable.
 const BUSY_RETRY: Duration = Duration::from_millis(10);
 
 /// How long `rmdir` may take even if the deadline has passed.
-const LEAST: Duration = Duration::from_secs(1);
+const MIN_TIME: Duration = Duration::from_secs(1);
 
-/// How the removal ended.
+/// The outcome of the removal.
 pub(super) enum Removed {
     All,
-    /// `stop` resolved.
+    /// `stop` resolved first.
     Interrupted,
     /// A cgroup was busy at the deadline, or cannot be removed at all.
-    Not(Failure),
+    Failed(Failure),
 }
 
-/// Removes all cgroups of the targets. Tries again while one is busy, until the
-/// deadline, or until `stop` resolves.
+/// Removes all cgroups of the targets. Retries a busy cgroup until the deadline, or until
+/// `stop` resolves.
 pub(super) async fn all(
     targets: &[KillTarget],
     deadline: Option<Instant>,
@@ -43,7 +43,7 @@ pub(super) async fn all(
     let mut retry = interval(BUSY_RETRY);
     retry.set_missed_tick_behavior(MissedTickBehavior::Delay);
     for cgroup in targets.iter().flat_map(KillTarget::cgroups) {
-        let mut is_said = false;
+        let mut is_reported = false;
         loop {
             let removal = cgroup.try_clone();
             let remove = move || removal.and_then(|it| it.remove());
@@ -57,10 +57,10 @@ pub(super) async fn all(
             };
             let is_over = deadline.is_some_and(|it| it <= Instant::now());
             if is_over || Errno::from_io_error(&error) != Some(Errno::BUSY) {
-                return Removed::Not(failure(cgroup, error));
+                return Removed::Failed(failure(cgroup, error));
             }
-            if !is_said && deadline.is_none() {
-                is_said = true;
+            if !is_reported && deadline.is_none() {
+                is_reported = true;
                 tracing::warn!("{} is busy: trying again", cgroup.path().display());
             }
             tokio::select! {
@@ -73,22 +73,21 @@ pub(super) async fn all(
     Removed::All
 }
 
-/// Runs `remove` on a thread of its own: from Linux 7.0 on `rmdir` may sleep until
-/// tasks that are exiting have left, and neither the deadline nor a signal may wait
-/// for that.
+/// Runs `remove` on a thread of its own. From Linux 7.0 on, `rmdir` may sleep until exiting
+/// tasks have left the cgroup, and that must delay neither the deadline nor a signal.
 async fn on_a_thread(
     remove: impl FnOnce() -> io::Result<()> + Send + 'static,
     deadline: Option<Instant>,
 ) -> io::Result<()> {
     let (sender, receiver) = oneshot::channel();
     let remove = move || {
-        // After the deadline the cgroup was reported as busy.
+        // Nothing receives the result after the deadline: the cgroup was reported as busy.
         let _late = sender.send(remove());
     };
     std::thread::Builder::new()
         .name("rmdir".to_owned())
         .spawn(remove)?;
-    let deadline = deadline.map(|it| it.max(Instant::now() + LEAST));
+    let deadline = deadline.map(|it| it.max(Instant::now() + MIN_TIME));
     tokio::select! {
         biased;
         removed = receiver => removed.unwrap_or_else(|_died| Err(Errno::BUSY.into())),
@@ -103,9 +102,9 @@ fn failure(cgroup: &CgroupControl, error: io::Error) -> Failure {
     };
     let hint = match Errno::from_io_error(&error) {
         Some(Errno::BUSY) => {
-            "somebody was moved in after it was empty, or something is mounted below it"
+            "a process was moved into it after it was empty, or a file system is mounted below it"
         }
-        _ => "its processes are gone; remove it with rmdir as its owner",
+        _ => "its processes are gone; remove it with rmdir, as the owner of the cgroup",
     };
     let context = format!("cannot remove {}", cgroup.path().display());
     Failure::new(code, anyhow::Error::new(error).context(context)).hint(hint)
@@ -118,11 +117,10 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn an_rmdir_that_sleeps_blocks_no_other_task() {
+    async fn a_sleeping_rmdir_blocks_no_other_task() {
         let (wake, asleep) = channel::<()>();
         let (sender, receiver) = channel();
         let remove = move || {
-            // Until the test is over.
             let _woken = asleep.recv();
             sender.send(()).expect("the test receives");
             Ok(())
@@ -136,20 +134,20 @@ mod tests {
             removed = on_a_thread(remove, None) => panic!("{removed:?}"),
             () = others => {}
         }
-        assert!(receiver.try_recv().is_err(), "it still sleeps");
+        assert!(receiver.try_recv().is_err(), "rmdir still sleeps");
         drop(wake);
-        receiver.recv().expect("the thread comes to its end");
+        receiver.recv().expect("the thread ends");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_rmdir_that_sleeps_past_the_deadline_is_busy() {
+    async fn a_cgroup_is_busy_if_rmdir_sleeps_past_the_deadline() {
         let (_wake, asleep) = channel::<()>();
         let remove = move || {
             let _woken = asleep.recv();
             Ok(())
         };
         let removed = on_a_thread(remove, Some(Instant::now())).await;
-        let error = removed.expect_err("it still sleeps");
+        let error = removed.expect_err("rmdir still sleeps");
         assert_eq!(Errno::from_io_error(&error), Some(Errno::BUSY));
     }
 }

@@ -1,4 +1,4 @@
-//! Which daemon is asked, and which user's daemon is believed.
+//! `--socket`: selects the daemon to ask, and which users' daemons are trusted.
 
 use std::{env, path::PathBuf, time::Duration};
 
@@ -12,8 +12,7 @@ use super::{ExitCode, Failure};
 /// `--socket`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Socket {
-    /// Socket of the probe daemon; by default what `PROBE_SOCKET` says, or
-    /// /run/probe/probe.sock
+    /// Socket of the probe daemon [default: `$PROBE_SOCKET` or /run/probe/probe.sock]
     #[arg(long, value_name = "PATH")]
     socket: Option<PathBuf>,
 }
@@ -27,8 +26,10 @@ pub(super) struct Daemon {
     pub(super) trust: Trust,
 }
 
-/// How long a daemon may take that the verb cannot do without.
-pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a daemon that the verb needs may take to answer.
+pub(super) const REQUIRED_PATIENCE: Duration = Duration::from_secs(5);
+/// How long a daemon that is only the best choice may take to answer.
+pub(super) const OPTIONAL_PATIENCE: Duration = Duration::from_secs(1);
 
 impl Socket {
     pub(super) fn daemon(&self) -> Result<Daemon, Failure> {
@@ -45,13 +46,13 @@ impl Socket {
 }
 
 impl Daemon {
-    /// Connects to it.
+    /// Connects to the daemon.
     pub(super) async fn connect(&self, patience: Duration) -> Result<Client, ClientError> {
         Client::connect(&self.socket, &self.trust, patience).await
     }
 }
 
-/// For a daemon of another user than root and `probe`.
+/// Reads which user's daemon is trusted in addition to those of root and `probe`.
 fn trust() -> Result<Trust, Failure> {
     const NAME: &str = "PROBE_DAEMON_UID";
     let Some(uid) = variable(NAME) else {
@@ -59,30 +60,30 @@ fn trust() -> Result<Trust, Failure> {
     };
     let uid = uid.to_string_lossy();
     let number = uid.parse().map_err(|_no_number| {
-        let message = format!("{NAME} is '{}', which is no uid", uid.escape_debug());
-        Failure::message(ExitCode::Usage, message)
+        let message = format!("invalid uid '{}' in {NAME}", uid.escape_debug());
+        Failure::message(ExitCode::Usage, message).hint("use a number, such as 1000")
     })?;
     Ok(Trust { uid: Some(number) })
 }
 
-/// An environment variable; an empty one counts as unset.
+/// Reads an environment variable. An empty one counts as unset.
 fn variable(name: &str) -> Option<std::ffi::OsString> {
     #[expect(clippy::disallowed_methods, reason = "the environment is read in cli/")]
     env::var_os(name).filter(|value| !value.is_empty())
 }
 
-/// `--backend daemon`, and no daemon serves.
-pub(super) fn without_daemon(error: ClientError) -> Failure {
+/// The failure of `--backend daemon` if no daemon serves.
+pub(super) fn daemon_unavailable(error: ClientError) -> Failure {
     let mut failure = failure(ExitCode::NotAvailable, error);
     let hint = failure.hint.take();
     let hint = hint.map_or_else(String::new, |hint| format!("{hint}; "));
     failure.hint(format!(
-        "{hint}without --backend the best that works is taken"
+        "{hint}omit --backend to use the best backend that works"
     ))
 }
 
-/// A daemon does not answer a request, or refuses it.
-pub(super) fn unanswered(error: ClientError) -> Failure {
+/// The failure of a request that the daemon does not answer, or refuses.
+pub(super) fn request_failed(error: ClientError) -> Failure {
     let code = match &error {
         ClientError::Refused(problem) if problem.status == 404 => ExitCode::NoSuchTarget,
         ClientError::Refused(problem) if problem.status == 400 => ExitCode::Usage,

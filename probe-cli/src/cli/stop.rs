@@ -1,5 +1,5 @@
-//! SIGINT, SIGTERM and the like: as a future, and as a flag for code that cannot
-//! await one.
+//! Signals that end a verb, such as SIGINT and SIGTERM: as a future, and as a flag for code
+//! that cannot await it.
 
 use std::{
     future::poll_fn,
@@ -13,13 +13,13 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::output::StopFlag;
 
-/// Listens from now on; the future resolves to the signal's number.
+/// Listens to SIGINT and SIGTERM from now on. The future resolves to the number of the signal.
 pub(super) fn requested() -> io::Result<(impl Future<Output = i32>, StopFlag)> {
     listen(&[SignalKind::interrupt(), SignalKind::terminate()])
 }
 
-/// Listens to SIGHUP and SIGQUIT as well, for verbs that a closed terminal must not
-/// end half way. A signal that was ignored at the start (nohup) stays ignored.
+/// Listens to SIGHUP and SIGQUIT too, for verbs that must clean up when the terminal is
+/// closed. A signal that was ignored at the start (nohup) stays ignored.
 pub(super) fn requested_by_any() -> io::Result<(impl Future<Output = i32>, StopFlag)> {
     let status = ProcessDirectory::own().and_then(|own| own.content("status"));
     let ignored = status
@@ -43,9 +43,9 @@ fn listen(kinds: &[SignalKind]) -> io::Result<(impl Future<Output = i32> + use<>
         signals.push((kind.as_raw_value(), signal(kind)?));
     }
     let requested = poll_fn(move |context| {
-        let came =
+        let has_arrived =
             |(_, it): &mut (_, tokio::signal::unix::Signal)| it.poll_recv(context).is_ready();
-        match signals.iter_mut().position(came) {
+        match signals.iter_mut().position(has_arrived) {
             Some(first) => Poll::Ready(signals[first].0),
             None => Poll::Pending,
         }

@@ -1,5 +1,5 @@
-//! `--cgroup`, `--container` and `--pid`: which cgroup or process of this machine
-//! each names.
+//! `--cgroup`, `--container` and `--pid`: resolves names to cgroups and processes of this
+//! machine.
 
 use std::{
     fs,
@@ -17,10 +17,10 @@ use probe_user::{
 
 use super::{ExitCode, Failure, named};
 
-/// `NAME_MAX` of the kernel.
+/// The kernel's `NAME_MAX`.
 const NAME_BYTES: usize = 255;
 
-/// A cgroup by name. It need not exist (any more).
+/// A cgroup by name. It may not exist yet, or no longer.
 #[derive(Clone, Debug)]
 pub(super) struct CgroupTarget {
     pub(super) mount: Mount,
@@ -30,8 +30,8 @@ pub(super) struct CgroupTarget {
 }
 
 impl CgroupTarget {
-    /// The cgroup at a path below the root of a hierarchy, as a walk of the mount or
-    /// the state of a container names it.
+    /// The cgroup at a path below the root of a hierarchy, as found by a walk of the mount or
+    /// in the state of a container.
     pub(super) fn at(mounts: &Mounts, hierarchy: u32, path: &str) -> Result<Self, Failure> {
         let mount = mounts.of_hierarchy(hierarchy);
         mount
@@ -39,7 +39,7 @@ impl CgroupTarget {
             .ok_or_else(not_mounted)
     }
 
-    /// The cgroup at such a path on one mount; `None` if the mount does not show it.
+    /// The cgroup at a path of the hierarchy; `None` if this mount does not show the path.
     pub(super) fn on(mount: &Mount, path: &str) -> Option<Self> {
         Some(Self {
             mount: mount.clone(),
@@ -59,7 +59,7 @@ impl CgroupTarget {
         self.directory.is_dir()
     }
 
-    /// If the parent is no cgroup either, the name can only be a typo.
+    /// Whether the parent directory exists. If it does not, the name is probably a typo.
     pub(super) fn parent_exists(&self) -> bool {
         self.directory.parent().is_some_and(Path::is_dir)
     }
@@ -67,7 +67,7 @@ impl CgroupTarget {
     pub(super) fn missing(&self) -> Failure {
         Failure::message(
             ExitCode::NoSuchTarget,
-            format_args!("no cgroup {}", self.directory.display()),
+            format_args!("no such cgroup: {}", self.directory.display()),
         )
     }
 }
@@ -76,7 +76,7 @@ impl CgroupTarget {
 pub(super) fn mounts() -> Result<Mounts, Failure> {
     let mounts = Mounts::read()?;
     if mounts.is_empty() {
-        return Err(not_mounted().hint("mount -t cgroup2 none /sys/fs/cgroup"));
+        return Err(not_mounted().hint("run `mount -t cgroup2 none /sys/fs/cgroup`"));
     }
     Ok(mounts)
 }
@@ -85,9 +85,8 @@ fn not_mounted() -> Failure {
     Failure::message(ExitCode::NotAvailable, "no cgroup file system is mounted")
 }
 
-/// Resolves an absolute path on a cgroup mount, or a path below the root of a
-/// hierarchy as `/proc/PID/cgroup` prints it. v2 comes first; among several v1
-/// hierarchies `hierarchy` decides.
+/// Resolves an absolute path on a cgroup mount, or a path below the root of a hierarchy as in
+/// `/proc/PID/cgroup`. v2 takes precedence; `hierarchy` chooses among several v1 hierarchies.
 pub(super) fn cgroup(
     mounts: &Mounts,
     name: &Path,
@@ -119,23 +118,23 @@ pub(super) fn cgroup(
         .ok_or_else(not_mounted)
 }
 
-/// Refuses a pid that no process has. `/proc` also has a directory for every thread,
-/// which it does not list.
+/// Refuses a pid that no process has. A thread id is refused too, although `/proc` has a
+/// directory for each thread, which it does not list.
 pub(super) fn check_pid(pid: u32) -> Result<(), Failure> {
     let status = ProcessDirectory::open(pid).and_then(|it| it.content("status"));
     let tgid = status.ok().and_then(|it| Status::new(&it).tgid());
-    let message = format!("no process {pid}");
+    let message = format!("no such process: {pid}");
     let failure = Failure::message(ExitCode::NoSuchTarget, message);
     match tgid {
         None => Err(failure),
         Some(tgid) if tgid != pid => {
-            Err(failure.hint(format!("that is a thread of process {tgid}")))
+            Err(failure.hint(format!("{pid} is a thread of process {tgid}")))
         }
         Some(_) => Ok(()),
     }
 }
 
-/// The cgroup of a container: v2 if it has one there.
+/// Returns the cgroup of a container, on v2 if the container has one there.
 pub(super) fn container(
     mounts: &Mounts,
     name: &str,
@@ -154,20 +153,20 @@ fn refuse_dots(name: &Path) -> Result<(), Failure> {
         .components()
         .any(|component| component == Component::ParentDir);
     if has_dots || name.as_os_str().is_empty() {
-        let message = format!("'{}' is no cgroup path", name.display());
+        let message = format!("invalid cgroup path '{}'", name.display());
         let failure = Failure::message(ExitCode::Usage, message);
-        return Err(failure.hint("give a path without `..`, such as /sys/fs/cgroup/a/b or a/b"));
+        return Err(failure.hint("use a path without `..`, such as /sys/fs/cgroup/a/b or a/b"));
     }
     Ok(())
 }
 
-/// For a name that is too long a cgroup file system says ENOENT instead of
-/// ENAMETOOLONG, so the cgroup would pass for one that is gone.
+/// Refuses a name that is too long. A cgroup file system returns ENOENT for it instead of
+/// ENAMETOOLONG, so the cgroup would look as if it were gone.
 fn refuse_long(name: &Path) -> Result<(), Failure> {
     let is_long = |it: Component<'_>| it.as_os_str().len() > NAME_BYTES;
     if name.components().any(is_long) {
-        let message = format!("'{}' is no cgroup path", name.display());
-        let hint = format!("no directory has a name of more than {NAME_BYTES} bytes");
+        let message = format!("invalid cgroup path '{}'", name.display());
+        let hint = format!("the name of a directory has at most {NAME_BYTES} bytes");
         return Err(Failure::message(ExitCode::Usage, message).hint(hint));
     }
     Ok(())
@@ -189,7 +188,7 @@ fn chosen(mounts: &Mounts, hierarchy: Option<&str>) -> Result<Mounts, Failure> {
         let known: Vec<_> = mounts.iter().map(hierarchy_name).collect();
         let message = format!("no cgroup hierarchy '{name}' is mounted");
         let failure = Failure::message(ExitCode::Usage, message);
-        return Err(failure.hint(format!("there are: {}", known.join(" "))));
+        return Err(failure.hint(format!("mounted hierarchies: {}", known.join(" "))));
     }
     Ok(chosen)
 }
@@ -206,7 +205,7 @@ fn on_a_mount(mounts: &Mounts, name: &Path) -> Option<CgroupTarget> {
     if !name.is_absolute() {
         return None;
     }
-    // A hierarchy may be reached by a symbolic link (cpu → cpu,cpuacct).
+    // A hierarchy may have a symbolic link (cpu → cpu,cpuacct).
     let resolved = fs::canonicalize(name).ok().or_else(|| {
         let parent = fs::canonicalize(name.parent()?).ok()?;
         Some(parent.join(name.file_name()?))
@@ -235,19 +234,19 @@ fn ambiguous(name: &Path, found: &[&CgroupTarget]) -> Failure {
         .map(|it| it.directory.display().to_string())
         .collect();
     let message = format!(
-        "'{}' is in several hierarchies: {}",
+        "'{}' exists in several hierarchies: {}",
         name.display(),
         list.join(" ")
     );
-    Failure::message(ExitCode::Usage, message).hint("say which: --hierarchy NAME")
+    Failure::message(ExitCode::Usage, message).hint("choose one with --hierarchy NAME")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Plain directories in place of mounts: the code under test does not look at
-    /// their file systems.
+    /// Plain directories in place of mounts, because the code under test does not check their
+    /// file systems.
     fn machine() -> (tempfile::TempDir, Mounts) {
         let root = tempfile::tempdir().expect("a directory");
         let mount = |hierarchy, name: &str, controllers: &[&str]| {
@@ -269,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bare_name_is_v2_before_v1() {
+    fn a_relative_path_resolves_on_v2_before_v1() {
         let (root, mounts) = machine();
         for mount in ["unified", "pids"] {
             fs::create_dir(root.path().join(mount).join("a")).expect("a directory");
@@ -281,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn two_v1_matches_are_an_error_that_lists_them() {
+    fn an_error_lists_the_v1_hierarchies_that_have_the_path() {
         let (root, mounts) = machine();
         for mount in ["memory", "pids"] {
             fs::create_dir(root.path().join(mount).join("a")).expect("a directory");
@@ -296,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn an_absolute_path_is_taken_as_it_is() {
+    fn an_absolute_path_names_a_cgroup_that_need_not_exist() {
         let (root, mounts) = machine();
         let name = root.path().join("pids/gone");
         let target = cgroup(&mounts, &name, None).expect("a target");
@@ -305,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn a_typo_has_no_parent() {
+    fn the_parent_of_an_unknown_path_does_not_exist() {
         let (_root, mounts) = machine();
         let target = cgroup(&mounts, Path::new("no/such"), None).expect("a target");
         assert!(!target.parent_exists());

@@ -1,17 +1,18 @@
-//! Properties of stdout and stderr: width, colours, whether they are terminals.
+//! Messages on stderr, and the properties of stdout and stderr: width, colours, whether they
+//! are terminals.
 
 use std::{
     env,
     io::{self, IsTerminal, Write},
 };
 
-/// Messages to people, on stderr.
+/// Prints messages for people to stderr.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Say {
+pub(super) struct Messages {
     quiet: bool,
 }
 
-impl Say {
+impl Messages {
     pub(super) const fn new(quiet: bool) -> Self {
         Self { quiet }
     }
@@ -21,20 +22,20 @@ impl Say {
         !self.quiet && io::stderr().is_terminal()
     }
 
-    /// Writes a line, unless -q is given. A closed stderr is no failure.
-    pub(super) fn line(self, text: &str) {
+    /// Prints a line unless -q is given. A closed stderr is not a failure.
+    pub(super) fn print(self, text: &str) {
         if !self.quiet {
-            Self::always(text);
+            Self::print_always(text);
         }
     }
 
-    /// Writes a line even if -q is given.
-    pub(super) fn always(text: &str) {
+    /// Prints a line even if -q is given.
+    pub(super) fn print_always(text: &str) {
         let _closed = writeln!(io::stderr(), "{text}");
     }
 }
 
-/// Columns of the terminal at stdout; `None` if it is none.
+/// Returns the width of the output: `COLUMNS`, or that of the terminal at stdout.
 pub(super) fn width() -> Option<usize> {
     #[expect(clippy::disallowed_methods, reason = "the environment is read in cli/")]
     let asked = env::var("COLUMNS").ok();
@@ -47,12 +48,12 @@ pub(super) fn width() -> Option<usize> {
         })
 }
 
-/// Whether stdout shows colours: a terminal, and no `NO_COLOR`.
+/// Whether to use colours on stdout: it is a terminal, and `NO_COLOR` is not set.
 pub(super) fn colour() -> bool {
     anstream::AutoStream::choice(&io::stdout()) != anstream::ColorChoice::Never
 }
 
-/// Whether stderr shows colours, likewise.
+/// Whether to use colours on stderr, by the same rule.
 pub(super) fn stderr_colour() -> bool {
     anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never
 }

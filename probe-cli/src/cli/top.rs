@@ -1,10 +1,9 @@
-//! `probe top`: the exits of this machine on a live screen.
+//! `probe top`: shows the exits of this machine on a live screen.
 
 use std::{
     io::{IsTerminal, stdin},
     path::PathBuf,
     pin::pin,
-    time::Duration,
 };
 
 use probe_daemon::api::quantity::{ring_size, size};
@@ -19,37 +18,45 @@ use probe_user::{
 };
 use rustix::param::page_size;
 
-use super::{ExitCode, Failure, failure::without_bpf, socket::Socket, stop, target, terminal};
+use super::{
+    ExitCode, Failure,
+    failure::bpf_unavailable,
+    socket::{OPTIONAL_PATIENCE, Socket},
+    stop, target, terminal,
+};
 use crate::{
-    session::log_without_daemon,
+    session::log_missing_daemon,
     top::{self, Model, Options, RecordSource, Screen, Sort, Source, SourceError, TopError},
 };
 
-/// Watch what ends on this machine: how much, where, how, and by whose hand
+/// Show the exits of this machine on a live screen
 ///
-/// Shows exits per second as a graph, containers (and cgroups that belong to
-/// none) with their live processes and exits, and the last deaths with status
-/// and killer. Records that were lost are counted in the first line.
+/// The screen shows a graph of exits per second, then each container (and each
+/// cgroup outside of containers) with its live processes and exits, then the latest
+/// exits with status and killer. The first line counts records that were lost.
 ///
-/// Keys: q quits, p pauses, s sorts, f leaves what failed, / searches, arrows
-/// scroll, ? tells more.
+/// Keys: q quits, p pauses, s changes the order, f shows only failures, / filters by
+/// text, the arrow keys scroll, ? shows help.
 ///
-/// It needs a terminal; `probe trace` writes the same to a file or a pipe.
+/// probe top needs a terminal; `probe trace` writes exits to a file or a pipe.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Only what did not end by exit(0); key f
+    /// Show only processes that did not end by exit(0) (key f)
     #[arg(long)]
     failed: bool,
 
-    /// What comes first among the containers; key s
+    /// Order of the containers (key s)
     #[arg(long, value_enum, default_value_t, value_name = "BY")]
     sort: Sort,
 
-    /// State directory of a runtime started with --root
+    /// State directory of a container runtime that was started with --root
     #[arg(long, value_name = "DIR")]
     runtime_root: Vec<PathBuf>,
 
-    /// Size of the kernel's ring buffer, rounded up to a power of two: 64K, 4M
+    /// Size of the BPF ring buffer (64K or 4M), rounded up to a power of two
+    ///
+    /// A number without a unit is in bytes. With this option, probe does not use the
+    /// daemon.
     #[arg(long, value_name = "SIZE", value_parser = size)]
     buffer: Option<u32>,
 
@@ -57,13 +64,10 @@ pub(super) struct Args {
     socket: Socket,
 }
 
-/// How long a daemon that the user did not name may take to answer.
-const UNNAMED: Duration = Duration::from_secs(1);
-
 pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     if !(stdin().is_terminal() && terminal::is_interactive()) {
-        let failure = Failure::message(ExitCode::Usage, "top needs a terminal");
-        return Err(failure.hint("`probe trace` writes what happens, line by line"));
+        let failure = Failure::message(ExitCode::Usage, "probe top needs a terminal");
+        return Err(failure.hint("`probe trace` writes exits to a file or a pipe"));
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -83,25 +87,25 @@ async fn follow(args: &Args) -> Result<ExitCode, Failure> {
     let mut screen = Screen::enter(flag)?;
     let mut stop = pin!(stop);
     let mut ended = top::run(&mut model, source, &mut screen, stop.as_mut()).await;
-    // If the daemon ends, our own BPF programs replace it, where they may run.
+    // If the daemon ends, BPF programs of this command replace it if they load.
     if let Err(TopError::Source(SourceError::Daemon(_))) = &ended
         && let Ok(source) = own_programs(args)
     {
         ended = top::run(&mut model, source, &mut screen, stop).await;
     }
-    // Leaves the alternate screen first, on which a message would be lost.
+    // Leaves the alternate screen, on which an error message would be lost.
     drop(screen);
     Ok(ended?.map_or(ExitCode::Done, ExitCode::Signal))
 }
 
-/// The records of a daemon if one answers, else those of our own BPF programs.
+/// Opens the stream of a daemon if one answers, otherwise loads BPF programs.
 async fn source(args: &Args) -> Result<Source, Failure> {
     if args.buffer.is_some() {
         return own_programs(args);
     }
     let daemon = args.socket.daemon()?;
     let asked = async {
-        let client = daemon.connect(UNNAMED).await?;
+        let client = daemon.connect(OPTIONAL_PATIENCE).await?;
         client.events(&query::Records::default()).await
     };
     match asked.await {
@@ -111,7 +115,7 @@ async fn source(args: &Args) -> Result<Source, Failure> {
             Ok(Source::new(records))
         }
         Err(error) => {
-            log_without_daemon(error, daemon.is_named);
+            log_missing_daemon(error, daemon.is_named);
             own_programs(args)
         }
     }
@@ -128,7 +132,7 @@ fn own_programs(args: &Args) -> Result<Source, Failure> {
     let stream_bytes = asked.unwrap_or(DEFAULT_STREAM_BYTES);
     let filter = Filter::default();
     let plan = Plan::exits(&filter, Vec::new(), stream_bytes);
-    let loaded = load::load(&plan).map_err(without_bpf)?;
+    let loaded = load::load(&plan).map_err(bpf_unavailable)?;
     let exits = ExitStream::new(loaded, mounts, Resolver::new(roots(args)), filter)?;
     Ok(Source::new(RecordSource::Here(Box::new(exits))))
 }

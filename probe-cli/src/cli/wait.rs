@@ -1,4 +1,4 @@
-//! `probe wait`: until something is gone.
+//! `probe wait`: waits until targets are gone.
 
 use std::{
     pin::pin,
@@ -15,87 +15,96 @@ use probe_user::{
 use super::{
     ExitCode, Failure,
     backend::{BackendChoice, BackendSelection},
-    conclude::Call,
     end::End,
+    invocation::Invocation,
     named::{Absent, PinnedTarget, TargetArgs},
     socket::Socket,
     stop,
-    terminal::Say,
+    terminal::Messages,
     until::UntilArg,
 };
 use crate::session::{BpfFault, Session, SessionResult};
 
 /// Wait until cgroups, containers, units or processes are gone
 ///
-/// Done is what the kernel says, never what an event says. Waiting for something
-/// that is gone already is done at once. Prints the processes that ended
-/// meanwhile, then the verdict.
+/// The state of the kernel decides when a wait is over; an event only wakes probe
+/// to look at that state again. The wait ends at once if the targets are gone
+/// already. probe prints each process that exits meanwhile, then the verdict.
 #[derive(Debug, clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
 pub(super) struct Args {
     #[command(flatten)]
     targets: TargetArgs,
 
-    /// What must be true: exited (may be a zombie; default for processes), reaped
-    /// (its pid is released), empty (`populated` is 0 and `rmdir` succeeds;
-    /// default for cgroups and units), stopped (the runtime can delete it; default
-    /// for containers), removed (the cgroup's directory is gone)
+    /// Condition to wait for [default: depends on the target]
+    ///
+    /// The default is `exited` for a process, `empty` for a cgroup or unit, and
+    /// `stopped` for a container.
     #[arg(long, value_name = "STATE", value_enum)]
     until: Option<UntilArg>,
 
-    /// Give up after this time: 250ms, 2.5 (seconds), 1m30s; 0 looks once
+    /// Give up after this time (250ms, 2.5 or 1m30s) [default: no limit]
+    ///
+    /// A number without a unit is in seconds; 0 checks the targets once, without
+    /// waiting. probe exits with code 3 when the time is up.
     #[arg(short, long, value_name = "DUR", value_parser = duration)]
     timeout: Option<Duration>,
 
-    /// Done as soon as this many targets are
+    /// Succeed as soon as N targets meet their condition [default: all]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     count: Option<u32>,
 
-    /// Done as soon as one target is
+    /// Succeed as soon as one target meets its condition
     #[arg(long, conflicts_with = "count")]
     any: bool,
 
-    /// Leave with the exit code of the process (one PID only), or 128 + the signal
-    /// that ended it; 124 if the time is up, 125 for anything else
+    /// Exit with the exit code of the process (exactly one PID)
+    ///
+    /// The exit code is 128 + N if signal N ended the process, 124 after a timeout,
+    /// and 125 after any other failure.
     #[arg(long)]
     status: bool,
 
-    /// What may wake the wait: auto takes the best that works; one that is named
-    /// and not available is an error (exit code 5)
+    /// What wakes the wait
+    ///
+    /// A backend changes how soon the wait ends, never its result. Naming a backend
+    /// that is not available is an error (exit code 5).
     #[arg(long, value_name = "NAME", value_enum, default_value_t)]
     backend: BackendChoice,
 
     #[command(flatten)]
     socket: Socket,
 
-    /// A target that is not there is an error (exit code 4)
+    /// Fail with exit code 4 if a target does not exist
+    ///
+    /// By default a process or cgroup that does not exist counts as gone.
     #[arg(long, conflicts_with = "exited")]
     must_exist: bool,
 
-    /// A container or unit that nobody knows is one that is gone
+    /// Treat an unknown container or unit as gone
     #[arg(short, long)]
     exited: bool,
 
-    /// One JSON object a line
+    /// Print one JSON object per line
     #[arg(long)]
     json: bool,
 
-    /// For tests: BPF breaks as soon as it has joined
+    /// For tests: break BPF as soon as it has joined
     #[arg(long, hide = true, value_name = "WHAT", value_enum)]
     break_bpf: Option<BpfFault>,
 
-    /// For tests: only what the daemon says is a reason to look
-    #[arg(long, hide = true)]
-    deaf: bool,
+    /// For tests: let only messages of the daemon wake the wait
+    #[arg(long = "deaf", hide = true)]
+    daemon_only: bool,
 }
 
-/// Exit codes of `--status` that are not those of the process.
+/// Exit codes of `--status` for outcomes of probe itself.
 const TIMED_OUT: u8 = 124;
 const OTHER: u8 = 125;
 
-pub(super) fn run(args: &Args, say: Say) -> Result<ExitCode, Failure> {
+pub(super) fn run(args: &Args, messages: Messages) -> Result<ExitCode, Failure> {
     let wants_status = args.status;
-    wait(args, say).map_err(|mut failure| {
+    wait(args, messages).map_err(|mut failure| {
         if wants_status {
             failure.code = ExitCode::Child(OTHER);
         }
@@ -103,10 +112,10 @@ pub(super) fn run(args: &Args, say: Say) -> Result<ExitCode, Failure> {
     })
 }
 
-fn wait(args: &Args, say: Say) -> Result<ExitCode, Failure> {
+fn wait(args: &Args, messages: Messages) -> Result<ExitCode, Failure> {
     let begun = Instant::now();
     let tier = args.backend.tier()?;
-    let mut call = Call::new(begun, say, "wait", args.json)?;
+    let mut call = Invocation::new(begun, messages, "wait", args.json)?;
     let absent = Absent {
         is_error: args.must_exist,
         unknown_is_gone: args.exited,
@@ -155,7 +164,7 @@ impl Args {
         if let Some(fault) = self.break_bpf {
             session.break_bpf(fault);
         }
-        if self.deaf {
+        if self.daemon_only {
             session.wake_by_daemon_only();
         }
     }
@@ -169,7 +178,7 @@ impl Args {
         }
     }
 
-    /// `None`: all of them.
+    /// How many targets must be done; `None` for all.
     fn needed(&self) -> Option<usize> {
         let count = if self.any { Some(1) } else { self.count };
         count.map(|count| count as usize)
@@ -177,7 +186,7 @@ impl Args {
 
     fn conclude(
         &self,
-        call: &Call,
+        call: &Invocation,
         result: SessionResult,
         outcome: Outcome,
     ) -> Result<ExitCode, Failure> {
@@ -189,7 +198,8 @@ impl Args {
             _ if !self.status => ExitCode::Done,
             _ => ExitCode::Child(status.map_or_else(
                 || {
-                    call.say.line("the status of the process is unknown");
+                    call.messages
+                        .print("the exit status of the process is unknown");
                     OTHER
                 },
                 code_of,
@@ -205,19 +215,20 @@ fn code_of(status: ExitStatus) -> u8 {
     }
 }
 
-/// Refuses what makes no sense together.
+/// Refuses combinations of arguments that make no sense.
 fn check(args: &Args, named: &[PinnedTarget]) -> Result<(), Failure> {
     let usage = |message: String| Failure::message(ExitCode::Usage, message);
     let has_process = named.iter().any(|it| it.subject.process.is_some());
     if args.status && !(named.len() == 1 && has_process) {
-        return Err(usage("--status is about one process".to_owned()).hint("give one PID"));
+        let failure = usage("--status needs exactly one process".to_owned());
+        return Err(failure.hint("give one PID and no other target"));
     }
     for target in named {
         target.check(args.until)?;
     }
     if let Some(needed) = args.needed().filter(|&needed| needed > named.len()) {
-        let message = format!("{needed} of {} targets cannot be done", named.len());
-        return Err(usage(message).hint("give --count a smaller number"));
+        let message = format!("cannot wait for {needed} of {} targets", named.len());
+        return Err(usage(message).hint("use a smaller --count"));
     }
     Ok(())
 }

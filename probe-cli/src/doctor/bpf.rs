@@ -1,4 +1,4 @@
-//! Maps, programs and tracepoints, each tried by itself.
+//! Checks BPF maps, programs and tracepoints, each by itself.
 
 use std::path::Path;
 
@@ -23,14 +23,20 @@ pub(super) fn examine(checks: &mut Vec<Check>) -> Vec<Check> {
         Err(error) => {
             let check = refused("ring_buffer", &error);
             checks.push(check.clone());
-            let untried = |name| Check::no(name, "not tried: the maps were refused", check.hint);
+            let untried = |name| {
+                Check::no(
+                    name,
+                    "not tried, because no map could be created",
+                    check.hint,
+                )
+            };
             checks.push(untried(PROGRAMS.to_owned()));
             checks.extend(Hook::ALL.map(|hook| untried(name_of(hook))));
             checks.push(untried(SKIPPED.to_owned()));
             vec![check]
         }
         Ok((mut attached, _rings)) => {
-            checks.push(Check::yes("ring_buffer", "made"));
+            checks.push(Check::yes("ring_buffer", "created"));
             let tracepoints = Hook::ALL.map(|hook| tracepoint(&mut attached, hook));
             checks.push(programs(&tracepoints));
             let needed = tracepoints
@@ -53,14 +59,17 @@ fn name_of(hook: Hook) -> String {
     format!("tracepoint.{}", hook.tracepoint())
 }
 
-/// Yes if all of them run.
+/// Succeeds if all programs run.
 fn programs(tracepoints: &[Check]) -> Check {
     let total = tracepoints.len();
     let run = tracepoints.iter().filter(|check| check.ok).count();
     match tracepoints.iter().find(|check| !check.ok) {
         None => Check::yes(PROGRAMS, format!("all {total} load and attach")),
         Some(first) => {
-            let detail = format!("{run} of {total} load and attach, not {}", first.name);
+            let detail = format!(
+                "{run} of {total} load and attach; the first failure is {}",
+                first.name
+            );
             Check::no(PROGRAMS, detail, first.hint)
         }
     }
@@ -73,14 +82,15 @@ fn kernel_types() -> Check {
             NAME,
             format!("{:#}", anyhow::Error::from(error)),
             Some(
-                "records lack status, parent, start and usage; boot a kernel with CONFIG_DEBUG_INFO_BTF",
+                "without BTF, records have no status, parent, start and usage; \
+                 boot a kernel with CONFIG_DEBUG_INFO_BTF",
             ),
         ),
         Ok(types) if types.missing().is_empty() => Check::yes(NAME, btf::VMLINUX),
         Ok(types) => Check::no(
             NAME,
-            format!("lacks {}", types.missing().join(" ")),
-            Some("nothing to do: what needs these members is null in the records"),
+            format!("missing {}", types.missing().join(" ")),
+            Some("no action needed: fields that depend on these members are null in records"),
         ),
     }
 }
@@ -97,53 +107,53 @@ fn tracepoint(attached: &mut Attached, hook: Hook) -> Check {
     }
 }
 
-/// Whether the kernel skips programs on this machine, and how often it did in the
-/// trial.
+/// Checks whether the kernel may skip programs on this machine, and how often it did so during
+/// the checks.
 fn skips(attached: &Attached) -> Check {
     let skipped = attached.recursion_misses();
     let Some(types) = &attached.types else {
         return Check::yes(
             SKIPPED,
-            format!("{skipped}; BTF would tell whether it may be more"),
+            format!("{skipped}; unknown whether more are possible, because there is no BTF"),
         );
     };
     if !types.tracepoints_are_preemptible {
         return Check::yes(
             SKIPPED,
-            format!("{skipped}; tracepoints are not preempted here"),
+            format!("{skipped}; tracepoints are not preempted on this kernel"),
         );
     }
     if attached.exit_shape() == Some(ExitShape::Classic) {
         return Check::yes(
             SKIPPED,
-            format!("{skipped}; exits come by the classic tracepoint"),
+            format!("{skipped}; exits are recorded by the classic tracepoint"),
         );
     }
     Check::no(
         SKIPPED,
-        format!("{skipped}; a task that is preempted in the exit program hides others"),
-        Some("mount tracefs at /sys/kernel/tracing; until then such exits are told as lost"),
+        format!("{skipped}; a task that is preempted in the exit program hides other exits"),
+        Some("mount tracefs at /sys/kernel/tracing; without it, such exits are reported as lost"),
     )
 }
 
 fn refused(name: &str, error: &LoadError) -> Check {
     let hint = match error {
         LoadError::NotPermitted { .. } => Some(
-            "run as root, or with CAP_BPF and CAP_PERFMON; \
-             in a container its seccomp profile may forbid bpf(2)",
+            "run probe as root, or with CAP_BPF and CAP_PERFMON; \
+             in a container, the seccomp profile must allow bpf(2) too",
         ),
         LoadError::Memlock { .. } => Some(
-            "before Linux 5.11 BPF counts as locked memory: `ulimit -l unlimited`, \
+            "before Linux 5.11, BPF counts as locked memory: use `ulimit -l unlimited`, \
              LimitMEMLOCK=infinity in a unit, or CAP_SYS_RESOURCE",
         ),
         LoadError::LockedDown { .. } => {
             Some("boot with lockdown=integrity instead of confidentiality")
         }
         LoadError::NoRingBuffer => Some("needs Linux 5.8"),
-        LoadError::Attach { .. } => {
-            Some("boot a kernel with CONFIG_BPF_EVENTS; `probe -vv doctor` has the verifier's log")
-        }
-        _ => Some("`probe -vv doctor` tells more"),
+        LoadError::Attach { .. } => Some(
+            "boot a kernel with CONFIG_BPF_EVENTS; `probe -vv doctor` shows the verifier's log",
+        ),
+        _ => Some("`probe -vv doctor` shows details"),
     };
     let reason = std::iter::successors(Some(error as &dyn std::error::Error), |it| it.source())
         .map(ToString::to_string)

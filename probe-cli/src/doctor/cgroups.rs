@@ -1,4 +1,4 @@
-//! Mounts, and the files that a cgroup of this kernel has.
+//! Checks the cgroup mounts, and which files a cgroup of this kernel has.
 
 use std::{
     fs, io,
@@ -12,8 +12,7 @@ use probe_user::unstable::{
 
 use super::Check;
 
-/// Adds all checks, and returns whether a hierarchy is mounted, which is all that
-/// polling requires.
+/// Adds all checks, and returns the one that polling requires: a hierarchy is mounted.
 pub(super) fn examine(checks: &mut Vec<Check>) -> Check {
     let mounts = Mounts::read().unwrap_or_default();
     let layout = layout(&mounts);
@@ -33,7 +32,7 @@ fn layout(mounts: &Mounts) -> Check {
         (None, 0) => Check::no(
             NAME,
             "no cgroup file system is mounted",
-            Some("mount -t cgroup2 none /sys/fs/cgroup"),
+            Some("run `mount -t cgroup2 none /sys/fs/cgroup`"),
         ),
         (None, v1) => Check::yes(NAME, format!("v1: {v1} hierarchies")),
         (Some(v2), 0) => Check::yes(NAME, format!("v2 at {}", v2.mount_point.display())),
@@ -49,23 +48,23 @@ fn layout(mounts: &Mounts) -> Check {
 
 fn departure() -> Check {
     let detail = if departure::is_late() {
-        "after the end of a task: where others show nobody, the dying are searched for"
+        "after the end of the task: probe searches for exiting tasks that no list shows"
     } else {
-        "before the parent is told of the end"
+        "before the parent is notified"
     };
     Check::yes("cgroup.departure", detail)
 }
 
-/// Looks for the files in a new cgroup, because the root has neither; or, without the
-/// privilege to make one, in any cgroup that exists.
+/// Looks for the files in a new cgroup, because the root cgroup has neither. Without the
+/// privilege to create a cgroup, any existing cgroup is used.
 fn files(v2: &Mount) -> [Check; 2] {
-    let trial = Trial::new(v2);
-    let directory = match &trial {
-        Ok(trial) => Some(trial.0.clone()),
+    let temporary = TemporaryCgroup::new(v2);
+    let directory = match &temporary {
+        Ok(cgroup) => Some(cgroup.0.clone()),
         Err(_not_permitted) => any_child(v2),
     };
     let Some(directory) = directory else {
-        let unknown = |name| Check::no(name, "no cgroup to look at", Some("run as root"));
+        let unknown = |name| Check::no(name, "no cgroup to check", Some("run probe as root"));
         return [unknown("cgroup.events"), unknown("cgroup.kill")];
     };
     [
@@ -73,14 +72,14 @@ fn files(v2: &Mount) -> [Check; 2] {
         file(
             &directory,
             "cgroup.kill",
-            "needs Linux 5.14; without it every member is signalled",
+            "needs Linux 5.14; without it, probe signals each process",
         ),
     ]
 }
 
 fn file(directory: &Path, name: &'static str, hint: &'static str) -> Check {
     match fs::metadata(directory.join(name)) {
-        Ok(_there) => Check::yes(name, "there"),
+        Ok(_there) => Check::yes(name, "exists"),
         Err(error) => Check::no(name, error.to_string(), Some(hint)),
     }
 }
@@ -97,10 +96,10 @@ fn any_child(v2: &Mount) -> Option<PathBuf> {
     walked.ok().and(found)
 }
 
-/// A cgroup that is removed when this is dropped.
-struct Trial(PathBuf);
+/// A cgroup that is removed when this value is dropped.
+struct TemporaryCgroup(PathBuf);
 
-impl Trial {
+impl TemporaryCgroup {
     fn new(v2: &Mount) -> io::Result<Self> {
         let name = format!("probe-doctor-{}", std::process::id());
         let directory = v2.mount_point.join(name);
@@ -109,10 +108,10 @@ impl Trial {
     }
 }
 
-impl Drop for Trial {
+impl Drop for TemporaryCgroup {
     fn drop(&mut self) {
         if let Err(error) = fs::remove_dir(&self.0) {
-            tracing::warn!(%error, cgroup = %self.0.display(), "left behind");
+            tracing::warn!(%error, cgroup = %self.0.display(), "cannot remove the cgroup");
         }
     }
 }

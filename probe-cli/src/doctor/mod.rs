@@ -1,7 +1,7 @@
-//! The backends that work on this machine, found out by trying.
+//! Finds the backends that work on this machine by trying them.
 //!
-//! The kernel's version decides nothing: maps are made, programs loaded and attached,
-//! files opened, the pidfd of a child polled.
+//! The version of the kernel is not considered: the checks create maps, load and attach
+//! programs, open files, and poll the pidfd of a child.
 
 mod bpf;
 mod cgroups;
@@ -14,16 +14,16 @@ use probe_daemon::api::DEFAULT_SOCKET;
 use probe_user::unstable::bpf::capability::{self, Capability};
 use rustix::process::{Resource, getrlimit};
 
-/// One question and its answer.
+/// One check and its result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Check {
-    /// A stable word: `btf`, `cgroup.kill`, `tracepoint.mark_victim`.
+    /// A stable name, such as `btf`, `cgroup.kill` or `tracepoint.mark_victim`.
     pub(crate) name: String,
-    /// The answer.
+    /// Whether the check succeeded.
     pub(crate) ok: bool,
-    /// The finding, or the reason for a no.
+    /// The finding, or the reason for a failure.
     pub(crate) detail: String,
-    /// What to do about a no.
+    /// What to do about a failure.
     pub(crate) hint: Option<&'static str>,
 }
 
@@ -47,14 +47,14 @@ impl Check {
     }
 }
 
-/// All findings.
+/// The results of all checks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Report {
-    /// `uname -r`.
+    /// The release of the kernel, as in `uname -r`.
     pub(crate) kernel: String,
-    /// Best first.
+    /// The backends, best first.
     pub(crate) backends: Vec<Check>,
-    /// The facts that the backends require.
+    /// The checks that the backends depend on.
     pub(crate) checks: Vec<Check>,
 }
 
@@ -68,7 +68,7 @@ impl Report {
     }
 }
 
-/// Tries everything. Takes some tenths of a second.
+/// Runs all checks, which takes some tenths of a second.
 #[must_use]
 pub(crate) fn examine() -> Report {
     let mut checks = vec![privilege(), memlock(), lockdown()];
@@ -90,8 +90,8 @@ pub(crate) fn examine() -> Report {
     }
 }
 
-/// A backend works if all checks that it requires do; else it has the reason of the
-/// first that does not.
+/// Returns the result for a backend: available if all `needs` succeeded, otherwise the reason
+/// of the first that failed.
 fn backend(name: &str, needs: &[&Check]) -> Check {
     match needs.iter().find(|need| !need.ok) {
         None => Check::yes(name, "available"),
@@ -121,8 +121,8 @@ fn privilege() -> Check {
     if suffices {
         Check::yes(NAME, held(true))
     } else {
-        let hint = "run as root, or `setcap cap_bpf,cap_perfmon+ep probe`";
-        Check::no(NAME, format!("lacks {}", held(false)), Some(hint))
+        let hint = "run probe as root, or run `setcap cap_bpf,cap_perfmon+ep probe`";
+        Check::no(NAME, format!("missing {}", held(false)), Some(hint))
     }
 }
 
@@ -132,7 +132,7 @@ fn memlock() -> Check {
         None => Check::yes(NAME, "unlimited"),
         Some(bytes) => Check::yes(
             NAME,
-            format!("{bytes} bytes (counts against BPF before Linux 5.11 only)"),
+            format!("{bytes} bytes (limits BPF before Linux 5.11 only)"),
         ),
     }
 }
@@ -146,7 +146,7 @@ fn lockdown() -> Check {
         Err(error) => Check::yes(NAME, format!("unknown: {error}")),
         Ok(modes) if modes.contains("[confidentiality]") => Check::no(
             NAME,
-            "confidentiality: BPF may not read kernel memory",
+            "confidentiality: BPF programs may not read kernel memory",
             Some("boot with lockdown=integrity"),
         ),
         Ok(modes) => Check::yes(NAME, modes.trim()),
@@ -160,7 +160,7 @@ fn daemon() -> Check {
         Err(error) => Check::no(
             NAME,
             format!("{DEFAULT_SOCKET}: {error}"),
-            Some("nothing to do, unless a daemon is to serve users without privilege"),
+            Some("needed only to serve users without privileges; start it with `probe daemon`"),
         ),
     }
 }

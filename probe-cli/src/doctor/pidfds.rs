@@ -1,4 +1,4 @@
-//! pidfds, tried on a child process.
+//! Checks pidfds with a child process.
 
 use std::{
     os::fd::{AsFd, OwnedFd},
@@ -16,7 +16,8 @@ use super::Check;
 const OPEN: &str = "pidfd_open";
 const INFO: &str = "PIDFD_INFO_EXIT";
 
-/// Whether the backend works: a pidfd tells when its process has exited.
+/// Adds all checks, and returns the one that the backend requires: a pidfd becomes readable
+/// when its process exits.
 pub(super) fn examine(checks: &mut Vec<Check>) -> Check {
     let [open, info] = try_on_a_child();
     checks.extend([open.clone(), info]);
@@ -33,7 +34,7 @@ fn try_on_a_child() -> [Check; 2] {
     let mut child = match child() {
         Ok(child) => child,
         Err(error) => {
-            let hint = "install `cat` (coreutils), or allow another process";
+            let hint = "install `cat` (coreutils), or raise the limit on processes";
             return both(format!("cannot start a child: {error}"), hint);
         }
     };
@@ -43,7 +44,7 @@ fn try_on_a_child() -> [Check; 2] {
             let _ended = child.kill().and_then(|()| child.wait());
             return both(
                 error.to_string(),
-                "needs Linux 5.3, and no seccomp filter against it",
+                "needs Linux 5.3, and a seccomp filter that allows pidfd_open",
             );
         }
     };
@@ -52,8 +53,12 @@ fn try_on_a_child() -> [Check; 2] {
     let open = readable(&pidfd);
     let _reaped = child.wait();
     let info = match pidfd_info::exit_status(pidfd.as_fd()) {
-        Ok(Some(_status)) => Check::yes(INFO, "status of a reaped process is kept"),
-        Ok(None) => Check::no(INFO, "no status after the reap", Some("needs Linux 6.15")),
+        Ok(Some(_status)) => Check::yes(INFO, "keeps the status of a reaped process"),
+        Ok(None) => Check::no(
+            INFO,
+            "has no status of a reaped process",
+            Some("needs Linux 6.15"),
+        ),
         Err(errno) => Check::no(INFO, errno.to_string(), Some("needs Linux 6.15")),
     };
     [open, info]
@@ -70,7 +75,7 @@ fn open(child: &Child) -> rustix::io::Result<OwnedFd> {
     pidfd_open(Pid::from_child(child), PidfdFlags::empty())
 }
 
-const SLOW: Option<&str> = Some("try again when the machine has less to do");
+const SLOW: Option<&str> = Some("try again when the machine is less busy");
 
 fn readable(pidfd: &OwnedFd) -> Check {
     let limit = Timespec {
@@ -79,8 +84,8 @@ fn readable(pidfd: &OwnedFd) -> Check {
     };
     let mut fds = [PollFd::new(pidfd, PollFlags::IN)];
     match poll(&mut fds, Some(&limit)) {
-        Ok(0) => Check::no(OPEN, "not readable 10 s after the exit", SLOW),
-        Ok(_) => Check::yes(OPEN, "readable at the exit"),
+        Ok(0) => Check::no(OPEN, "not readable 10 s after the process exited", SLOW),
+        Ok(_) => Check::yes(OPEN, "becomes readable when the process exits"),
         Err(errno) => Check::no(OPEN, errno.to_string(), SLOW),
     }
 }

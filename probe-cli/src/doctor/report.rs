@@ -1,4 +1,4 @@
-//! What `probe doctor` found, for people and programs.
+//! Prints the report of `probe doctor`, for people or as JSON.
 
 use std::io::{self, Write};
 
@@ -8,7 +8,7 @@ use probe_daemon::api::json::{self, CheckObject, DoctorLine, SCHEMA};
 use super::{Check, Report};
 use crate::output::Out;
 
-/// One JSON object.
+/// Writes the report as one JSON object.
 pub(crate) fn write_json(out: &mut Vec<u8>, report: &Report) -> io::Result<()> {
     let line = DoctorLine {
         schema: SCHEMA,
@@ -21,7 +21,7 @@ pub(crate) fn write_json(out: &mut Vec<u8>, report: &Report) -> io::Result<()> {
     json::write(out, &line)
 }
 
-/// A line for each check, the backends first.
+/// Writes a line for each check, the backends first.
 pub(crate) fn write_human<W: Write>(
     out: &mut Out<W>,
     report: &Report,

@@ -1,4 +1,4 @@
-//! The command's words for what wakes a wait: the library's, and the daemon.
+//! The names of what wakes a wait: the sources of the library, and the daemon.
 
 use probe_user::{model, unstable::wait::WokenBy};
 
@@ -7,16 +7,16 @@ use probe_user::{model, unstable::wait::WokenBy};
 pub(crate) enum Backend {
     /// The stream of a privileged daemon.
     Daemon,
-    /// Our own BPF programs.
+    /// BPF programs of this command.
     Bpf,
     /// `cgroup.events` and pidfds.
     Pidfd,
-    /// The timer alone.
+    /// A timer alone.
     Poll,
 }
 
 impl Backend {
-    /// The word in JSON and on the screen.
+    /// The name in JSON and on the screen.
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Daemon => "daemon",
@@ -27,9 +27,9 @@ impl Backend {
     }
 }
 
-/// The word in JSON for what led to a look. The daemon is the only source outside
-/// the library that wakes a wait of the command.
-pub(crate) const fn waker_word(woken_by: WokenBy) -> &'static str {
+/// The name in JSON of the source that woke a wait. The daemon is the only source of the
+/// command outside of the library.
+pub(crate) const fn waker_name(woken_by: WokenBy) -> &'static str {
     match woken_by {
         WokenBy::External => Backend::Daemon.as_str(),
         by => by.as_str(),

@@ -1,7 +1,7 @@
-//! What people and programs see on stdout.
+//! The output on stdout, for people and programs.
 //!
-//! [`Out`] gathers lines and writes them at once, because a line-buffered stdout
-//! costs a system call for each record. The caller decides when to flush.
+//! [`Out`] buffers lines, because a line-buffered stdout costs a system call for each record.
+//! The caller decides when to flush.
 
 mod backend;
 pub mod human;
@@ -12,17 +12,17 @@ pub(crate) mod verdict;
 
 use std::io::{self, Write};
 
-pub(crate) use backend::{Backend, waker_word};
+pub(crate) use backend::{Backend, waker_name};
 pub use stdout::{Stdout, StopFlag};
 
-/// Bytes gathered before they are written without being asked.
+/// The buffer is flushed when it holds this many bytes.
 const FLUSH_AT: usize = 64 * 1024;
 
-/// stdout, or what stands for it in a test.
+/// stdout, or a replacement for it in a test.
 #[derive(Debug)]
 pub struct Out<W: Write> {
     to: W,
-    gathered: Vec<u8>,
+    buffered: Vec<u8>,
     discards: bool,
 }
 
@@ -34,51 +34,50 @@ impl Out<Stdout> {
 }
 
 impl<W: Write> Out<W> {
-    /// Nothing gathered yet.
+    /// An empty buffer for a writer.
     pub(crate) fn new(to: W) -> Self {
         Self {
             to,
-            gathered: Vec::with_capacity(FLUSH_AT + 4096),
+            buffered: Vec::with_capacity(FLUSH_AT + 4096),
             discards: false,
         }
     }
 
-    /// Adds what `line` writes, and the end of the line.
+    /// Adds what `line` writes, and a line end.
     pub(crate) fn line(
         &mut self,
         line: impl FnOnce(&mut Vec<u8>) -> io::Result<()>,
     ) -> io::Result<()> {
-        line(&mut self.gathered)?;
-        self.gathered.push(b'\n');
-        if self.gathered.len() >= FLUSH_AT {
+        line(&mut self.buffered)?;
+        self.buffered.push(b'\n');
+        if self.buffered.len() >= FLUSH_AT {
             self.flush()?;
         }
         Ok(())
     }
 
-    /// Discards all further output: the exit code of a command matters even if
-    /// the reader of stdout has gone.
+    /// Discards all further output, because the exit code of a command matters even if the
+    /// reader of stdout has gone.
     pub fn discard_output(&mut self) {
         self.discards = true;
-        self.gathered.clear();
+        self.buffered.clear();
     }
 
-    /// Writes everything gathered.
+    /// Writes the buffer.
     pub(crate) fn flush(&mut self) -> io::Result<()> {
         if self.discards {
-            self.gathered.clear();
+            self.buffered.clear();
         }
-        if !self.gathered.is_empty() {
-            let written = self.to.write_all(&self.gathered);
-            self.gathered.clear();
+        if !self.buffered.is_empty() {
+            let written = self.to.write_all(&self.buffered);
+            self.buffered.clear();
             written?;
         }
         Ok(())
     }
 }
 
-/// Whether the reader has gone away, which ends a stream without being a
-/// failure.
+/// Whether the reader has gone, which ends a stream, but is not a failure.
 #[must_use]
 pub(crate) fn is_closed(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::BrokenPipe
@@ -102,14 +101,14 @@ mod tests {
     }
 
     #[test]
-    fn output_that_is_discarded_never_fails() {
+    fn discarded_output_never_fails() {
         let mut out = Out::new(Closed);
         let line = |line: &mut Vec<u8>| line.write_all(b"x");
-        out.line(line).expect("gathered");
+        out.line(line).expect("buffered");
         let error = out.flush().expect_err("the reader has gone");
         assert!(is_closed(&error));
         out.discard_output();
-        out.line(line).expect("gathered");
-        out.flush().expect("thrown away");
+        out.line(line).expect("buffered");
+        out.flush().expect("discarded");
     }
 }

@@ -1,4 +1,4 @@
-//! Event in, line out: what `trace` and `wait` have in common.
+//! Turns events into lines of output, for `trace`, `wait` and `kill`.
 
 use std::io;
 
@@ -13,23 +13,23 @@ use probe_user::{
 
 use super::{Out, Stdout, human::Columns};
 
-/// The stages from the tracker to the output.
+/// The stages between an event and its line.
 #[derive(Debug)]
 pub(crate) struct Reporter {
     pub(crate) tracker: Tracker,
     pub(crate) places: Places,
     pub(crate) wanted: Filter,
-    /// `None` for JSON.
+    /// Columns for people, or `None` for JSON.
     pub(crate) columns: Option<Columns>,
     pub(crate) out: Out<Stdout>,
     pub(crate) clock: WallClock,
     pub(crate) reported: Reported,
-    /// Pid and start in clock ticks of the process whose status is asked for.
+    /// Pid and start time, in clock ticks, of the process with the requested status.
     pub(crate) status_of: Option<(u32, u64)>,
     pub(crate) status: Option<ExitStatus>,
 }
 
-/// Counts of what was reported so far.
+/// Counts of records so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Reported {
     /// Exits and starts that were received.
@@ -65,7 +65,7 @@ impl Reporter {
         }
     }
 
-    /// Prints the record that an event leads to, if there is one and it is wanted.
+    /// Prints the record of an event, if there is one and it passes the filter.
     pub(crate) fn report(&mut self, timed: Timed) -> io::Result<()> {
         let Some(record) = self.places.record(&mut self.tracker, timed) else {
             return Ok(());
@@ -79,18 +79,19 @@ impl Reporter {
         self.report_wanted(&record)
     }
 
-    /// Records count nanoseconds, `/proc` clock ticks.
+    /// Keeps the exit status if this is the requested process. A record counts nanoseconds,
+    /// `/proc` counts clock ticks.
     fn keep_status(&mut self, exit: &Exit) {
         let start_ticks = exit.process.start_boottime_ns.map(|ns| ns / tick_ns());
-        let is_it = |(pid, start)| exit.process.tgid == pid && start_ticks == Some(start);
-        if exit.group_dead && self.status_of.is_some_and(is_it) {
+        let is_requested = |(pid, start)| exit.process.tgid == pid && start_ticks == Some(start);
+        if exit.group_dead && self.status_of.is_some_and(is_requested) {
             self.status = exit.status;
         }
     }
 
-    /// Prints a record that a daemon has placed in its cgroup and chosen for us,
-    /// unless our own BPF programs reported the same exit before.
-    pub(crate) fn report_chosen(&mut self, record: &Record) -> io::Result<()> {
+    /// Prints a record that a daemon has filtered, unless BPF programs of this command reported
+    /// the same exit before.
+    pub(crate) fn report_from_daemon(&mut self, record: &Record) -> io::Result<()> {
         if let Record::Exit(exit) = record {
             let Exit {
                 process,
@@ -108,7 +109,7 @@ impl Reporter {
         self.print(record)
     }
 
-    /// Prints a record if it is wanted.
+    /// Prints a record if it passes the filter.
     pub(crate) fn report_wanted(&mut self, record: &Record) -> io::Result<()> {
         if !self.admits(record) {
             return Ok(());

@@ -1,8 +1,8 @@
-//! The process's stdout, to which no write blocks for long.
+//! stdout, on which no write blocks for long.
 //!
-//! A pipe whose reader does not read blocks its writer, and a blocked writer does
-//! not notice Ctrl-C. So a write waits until there is room, looks at the stop flag
-//! meanwhile, and writes no more than there is room for.
+//! A pipe with a reader that does not read blocks its writer, and a blocked writer does not
+//! notice Ctrl-C. So this writer waits until the pipe has room, checks the stop flag
+//! meanwhile, and writes no more than the room takes.
 
 use std::{
     fs::File,
@@ -25,20 +25,20 @@ use rustix::{
 /// Set when a signal asks the command to stop.
 pub type StopFlag = Arc<AtomicBool>;
 
-/// `POLLOUT` promises this much room in a pipe: `PIPE_BUF` of `pipe(7)`.
+/// `POLLOUT` guarantees this much room in a pipe: `PIPE_BUF` of `pipe(7)`.
 const ROOM: usize = 4096;
-/// How long a signal may go unnoticed.
-const LOOK_EVERY: Timespec = Timespec {
+/// Time between two checks of the stop flag.
+const CHECK_EVERY: Timespec = Timespec {
     tv_sec: 0,
     tv_nsec: 50_000_000,
 };
-/// How long a reader may take for the rest once the stop flag is set.
+/// How long a reader may block the writer once the stop flag is set.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// The terminal at stdout, opened again as non-blocking: `POLLOUT` does not promise
-/// room in a terminal, so a blocking write may wait. The open file of stdout itself
-/// stays blocking, because other processes share it. `None` if stdout is no terminal,
-/// or one of another user.
+/// Opens the terminal at stdout again as non-blocking, because `POLLOUT` does not guarantee
+/// room in a terminal, so that a blocking write may block. The open file of stdout itself
+/// stays blocking, because other processes share it. Returns `None` if stdout is not a
+/// terminal, or a terminal of another user.
 fn terminal() -> Option<File> {
     let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     isatty(stdout())
@@ -53,11 +53,11 @@ pub struct Stdout {
     /// A regular file always has room.
     is_file: bool,
     stop: StopFlag,
-    asked_at: Option<Instant>,
+    stopped_at: Option<Instant>,
 }
 
 impl Stdout {
-    /// Gives up on a reader that takes nothing once `stop` is set.
+    /// Opens stdout. Once `stop` is set, writes to a blocked reader fail.
     pub(crate) fn new(stop: StopFlag) -> io::Result<Self> {
         let to = match terminal() {
             Some(terminal) => terminal,
@@ -67,22 +67,22 @@ impl Stdout {
             is_file: to.metadata()?.is_file(),
             to,
             stop,
-            asked_at: None,
+            stopped_at: None,
         })
     }
 
-    /// Waits until there is room. A reader that makes none after the stop flag was set
+    /// Waits until there is room. A reader that does not read after the stop flag was set
     /// counts as a closed pipe.
     fn wait_for_room(&mut self) -> io::Result<()> {
         loop {
             let mut fds = [PollFd::new(&self.to, PollFlags::OUT)];
-            match poll(&mut fds, Some(&LOOK_EVERY)) {
+            match poll(&mut fds, Some(&CHECK_EVERY)) {
                 Ok(0) | Err(Errno::INTR) => {}
                 Ok(_) => return Ok(()),
                 Err(errno) => return Err(errno.into()),
             }
             if self.stop.load(Ordering::Relaxed)
-                && self.asked_at.get_or_insert_with(Instant::now).elapsed() > PATIENCE
+                && self.stopped_at.get_or_insert_with(Instant::now).elapsed() > PATIENCE
             {
                 return Err(io::ErrorKind::BrokenPipe.into());
             }

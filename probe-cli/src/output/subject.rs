@@ -1,4 +1,4 @@
-//! The targets of a wait or a kill, as the verdict names them.
+//! The names of the targets of a wait or a kill in the verdict.
 
 use std::{
     io::{self, Write},
@@ -10,7 +10,7 @@ use probe_user::model::{CgroupId, Container};
 
 use super::human::printable;
 
-/// One target. Which of the fields are there says what kind it is.
+/// One target. Its kind shows in the fields that are set.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Subject {
     /// A cgroup by itself, or the first one of the container or unit.
@@ -19,7 +19,7 @@ pub(crate) struct Subject {
     pub(crate) process: Option<ProcessName>,
     /// A container that was found.
     pub(crate) container: Option<Arc<Container>>,
-    /// The name that the user gave of a container that no runtime knows (any more).
+    /// The name that the user gave for a container that is unknown to every runtime.
     pub(crate) unknown_container: Option<String>,
     /// A systemd unit.
     pub(crate) unit: Option<String>,
@@ -28,7 +28,7 @@ pub(crate) struct Subject {
 /// A cgroup as a verdict names it.
 #[derive(Clone, Debug)]
 pub(crate) struct CgroupName {
-    /// `None` if it was gone before we saw it.
+    /// `None` if the cgroup was gone before it could be opened.
     pub(crate) id: Option<CgroupId>,
     /// Path below the root of the hierarchy.
     pub(crate) path: String,
@@ -39,12 +39,12 @@ pub(crate) struct CgroupName {
 pub(crate) struct ProcessName {
     /// Thread group id.
     pub(crate) pid: u32,
-    /// `None` if it was gone before we saw it.
+    /// `None` if the process was gone before it could be opened.
     pub(crate) comm: Option<String>,
 }
 
 impl Subject {
-    /// What people call it.
+    /// Writes the name for people.
     pub(crate) fn write_human(&self, out: &mut Vec<u8>) -> io::Result<()> {
         if let Some(unit) = &self.unit {
             return write!(out, "unit {}", printable(unit));

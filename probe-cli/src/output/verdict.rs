@@ -1,4 +1,4 @@
-//! The verdict: the last line of a wait or a kill.
+//! The verdict, which is the last line of a wait or a kill.
 
 use std::io::{self, Write};
 
@@ -20,41 +20,40 @@ use super::{
 /// The result of a wait or a kill.
 #[derive(Clone, Debug)]
 pub(crate) struct Verdict {
-    /// `wait` or `kill`.
+    /// The verb: `wait` or `kill`.
     pub(crate) verb: &'static str,
-    /// How it ended.
+    /// The outcome of the whole wait.
     pub(crate) outcome: Outcome,
-    /// It became true, and then a cgroup could not be removed.
-    pub(crate) is_left: bool,
-    /// What served, in the order in which it came; the last one served to the
-    /// end.
+    /// The wait succeeded, but a cgroup could not be removed.
+    pub(crate) removal_failed: bool,
+    /// The backends that served, in the order in which they joined.
     pub(crate) backends: Vec<Backend>,
-    /// What led to the last look; `None` if no wake-up was needed.
+    /// The source that woke the last look; `None` if no wake-up was needed.
     pub(crate) woken_by: Option<&'static str>,
-    /// Whether the answer is exact on this kernel.
+    /// Whether the verdict is exact on this kernel.
     pub(crate) exact: bool,
     /// From the start of the command to the last look.
     pub(crate) elapsed_ns: u64,
-    /// In the order of the command line.
-    pub(crate) targets: Vec<Judged>,
-    /// Exits reported meanwhile.
+    /// The targets, in the order of the command line.
+    pub(crate) targets: Vec<TargetResult>,
+    /// Number of exits that were reported.
     pub(crate) exits: u64,
-    /// Exits that were lost meanwhile.
+    /// Number of exits that were lost.
     pub(crate) lost: u64,
     /// Processes that are still there.
     pub(crate) survivors: Vec<Survivor>,
-    /// Processes that left a target alive; `None`: unknown.
+    /// Processes that moved out of a target and are alive; `None` if they are unknown.
     pub(crate) migrated: Option<Vec<Migrant>>,
 }
 
-/// One target and what became of it.
+/// The result for one target.
 #[derive(Clone, Debug)]
-pub(crate) struct Judged {
-    /// Its name.
+pub(crate) struct TargetResult {
+    /// The name of the target.
     pub(crate) subject: Subject,
     /// The condition.
     pub(crate) until: Until,
-    /// How it ended.
+    /// The outcome for the target.
     pub(crate) outcome: Outcome,
 }
 
@@ -64,14 +63,14 @@ impl Verdict {
     }
 
     fn outcome(&self) -> &'static str {
-        if self.is_left {
+        if self.removal_failed {
             "not_removed"
         } else {
             self.outcome.as_str()
         }
     }
 
-    /// One JSON object.
+    /// Writes the verdict as one JSON object.
     pub(crate) fn write_json(&self, out: &mut Vec<u8>) -> io::Result<()> {
         let until = self.targets.first().map(|first| first.until);
         let until = until.filter(|&until| self.targets.iter().all(|it| it.until == until));
@@ -97,16 +96,16 @@ impl Verdict {
         json::write(out, &line)
     }
 
-    /// One sentence for each target, and what it took.
+    /// Writes a phrase for each target, then time, exits and backend.
     pub(crate) fn write_human(&self, out: &mut Vec<u8>) -> io::Result<()> {
-        for (index, judged) in self.targets.iter().enumerate() {
+        for (index, target) in self.targets.iter().enumerate() {
             if index > 0 {
                 write!(out, ", ")?;
             }
-            judged.subject.write_human(out)?;
-            write!(out, " {}", judged.what())?;
+            target.subject.write_human(out)?;
+            write!(out, " {}", target.description())?;
         }
-        if self.is_left {
+        if self.removal_failed {
             write!(out, ", but not removed")?;
         }
         let exits = self.exits;
@@ -116,7 +115,7 @@ impl Verdict {
         write!(out, " after {after} ({exits} exit{plural}, {backend})")
     }
 
-    /// Processes that left a target alive, for people.
+    /// Writes the processes that moved out of a target and are alive, for people.
     pub(crate) fn write_migrated(&self, out: &mut Vec<u8>) -> io::Result<()> {
         for migrant in self.migrated.iter().flatten() {
             let cgroup = migrant.cgroup.as_deref().unwrap_or("?");
@@ -126,7 +125,7 @@ impl Verdict {
         Ok(())
     }
 
-    /// Processes that are still there, for people.
+    /// Writes the processes that are still there, for people.
     pub(crate) fn write_survivors(&self, out: &mut Vec<u8>) -> io::Result<()> {
         for survivor in &self.survivors {
             let age = survivor.age_ns.map_or_else(|| "-".to_owned(), age);
@@ -144,8 +143,8 @@ impl Verdict {
     }
 }
 
-impl Judged {
-    fn what(&self) -> String {
+impl TargetResult {
+    fn description(&self) -> String {
         let is = match self.until {
             Until::Exited => "has exited",
             Until::Reaped => "is reaped",
@@ -159,14 +158,14 @@ impl Judged {
                 Until::Exited => "had exited already".to_owned(),
                 _ => format!("{} already", is.replacen("is", "was", 1)),
             },
-            Outcome::Timeout => self.is_not(),
-            Outcome::Interrupted => format!("{} as far as we saw (interrupted)", self.is_not()),
+            Outcome::Timeout => self.unmet(),
+            Outcome::Interrupted => format!("{} at the last check (interrupted)", self.unmet()),
         }
     }
 
-    fn is_not(&self) -> String {
+    fn unmet(&self) -> String {
         match self.until {
-            Until::Exited => "still runs",
+            Until::Exited => "is still running",
             Until::Reaped => "is not reaped",
             Until::Empty => "is still populated",
             Until::Stopped => "is not stopped",
@@ -176,12 +175,12 @@ impl Judged {
     }
 }
 
-impl<'a> From<&'a Judged> for TargetObject<'a> {
-    fn from(judged: &'a Judged) -> Self {
+impl<'a> From<&'a TargetResult> for TargetObject<'a> {
+    fn from(target: &'a TargetResult) -> Self {
         Self {
-            subject: judged.subject.object(),
-            until: judged.until.as_str(),
-            outcome: judged.outcome.as_str(),
+            subject: target.subject.object(),
+            until: target.until.as_str(),
+            outcome: target.outcome.as_str(),
         }
     }
 }

@@ -1,8 +1,8 @@
-//! A daemon as a source of wake-ups: it watches the same targets, and each of its
-//! messages is one more reason to look.
+//! A daemon as a source of wake-ups: it watches the same targets, and each of its messages is
+//! one more reason to look.
 //!
-//! No verdict rests on it. A daemon that stalls, dies, says goodbye or sends
-//! nonsense is disconnected, and the session hands over to the fallback.
+//! No verdict depends on the daemon. If it stalls, dies, ends the connection or sends invalid
+//! messages, the session disconnects it and starts the fallback.
 
 use std::{future::pending, io, path::PathBuf, time::Duration};
 
@@ -19,12 +19,12 @@ use tokio::{sync::mpsc, task::JoinSet};
 use super::{Session, WaitError, above_progress, exits::flush_or_discard};
 use crate::output::Backend;
 
-/// Messages that are received at once.
-const MANY: usize = 256;
-/// How long after the daemon's verdict BPF joins, if our own look does not agree.
-const VERDICT_DOUBTED: Duration = Duration::from_millis(50);
+/// The largest number of messages that are received at once.
+const BATCH: usize = 256;
+/// How long after the verdict of the daemon BPF joins, if the session's own look disagrees.
+const AFTER_VERDICT: Duration = Duration::from_millis(50);
 
-/// A message, or why no more will come.
+/// A message, or the reason for the end of the stream.
 pub(super) type Received = Result<Message, ClientError>;
 
 /// How to ask a daemon.
@@ -32,17 +32,17 @@ pub(super) type Received = Result<Message, ClientError>;
 pub struct DaemonRequest {
     /// Path of its socket.
     pub socket: PathBuf,
-    /// Which user's daemon is believed.
+    /// The users whose daemons are trusted.
     pub trust: Trust,
-    /// How long its first answers may take.
+    /// How long the daemon may take for its first answers.
     pub patience: Duration,
-    /// Whether the user named the daemon or its socket: a failure to reach it is
-    /// then worth a warning.
+    /// Whether the user named the daemon or its socket, so that a failure to reach it is
+    /// logged as a warning.
     pub is_named: bool,
-    /// When the wait will end by itself, from now.
+    /// The timeout of the wait, from now.
     pub timeout: Option<Duration>,
-    /// The BPF programs that join if the daemon does not serve, and how long after
-    /// that is known.
+    /// The BPF programs that join if the daemon does not serve, and the delay before they
+    /// are loaded.
     pub fallback: (Plan, Duration),
 }
 
@@ -53,32 +53,32 @@ pub(super) struct DaemonBackend {
     /// Each target of the request, with the index of its wait in the set.
     targets: Vec<(api::Target, usize)>,
     waits: usize,
-    /// Which of the targets the daemon has reported as done.
+    /// Whether the daemon has reported each target as done.
     met: Vec<bool>,
     messages: Option<mpsc::Receiver<Received>>,
-    /// Reads from the socket. Its task ends with this.
+    /// The task that reads the socket, which ends when this set is dropped.
     reader: JoinSet<()>,
     pub(super) fallback: Option<(Plan, Duration)>,
-    /// What served once the daemon was disconnected.
+    /// The backend that served when the daemon was disconnected.
     pub(super) handed_over_to: Option<Backend>,
     is_named: bool,
-    /// Whether the daemon knows when to give up.
+    /// Whether the request to the daemon had a timeout.
     pub(super) has_timeout: bool,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum State {
-    /// No daemon was asked, or it was disconnected.
+    /// No daemon is connected.
     #[default]
     Disconnected,
     Asked,
     Armed,
-    /// Its verdict has come, after which no message follows.
+    /// The daemon has sent its verdict, which is its last message.
     Finished,
 }
 
 impl DaemonBackend {
-    /// Adds the targets of one more wait to what the daemon will be asked for.
+    /// Adds the targets of one more wait to the request.
     pub(super) fn add(&mut self, target: &Target, until: Until) {
         for (pinned, _) in &target.cgroups {
             let (hierarchy, id) = (pinned.id.hierarchy, pinned.id.id);
@@ -90,9 +90,9 @@ impl DaemonBackend {
             _ => Until::Exited,
         };
         for process in &target.processes {
-            let is_there = || process.state().is_ok_and(|it| it != ProcessState::Reaped);
-            // The daemon reports the processes of a cgroup with the cgroup.
-            if target.cgroups.is_empty() && is_there() {
+            let exists = || process.state().is_ok_and(|it| it != ProcessState::Reaped);
+            // For a target with cgroups, the daemon watches the processes of the cgroups.
+            if target.cgroups.is_empty() && exists() {
                 let (pid, start_ticks) = (process.tgid, process.start_ticks());
                 let process = Some(api::Process { pid, start_ticks });
                 self.push(until, |it| it.process = process);
@@ -110,30 +110,30 @@ impl DaemonBackend {
         self.targets.push((target, self.waits));
     }
 
-    /// Whether messages may come.
+    /// Whether the daemon may send messages.
     pub(super) fn is_connected(&self) -> bool {
         matches!(self.state, State::Asked | State::Armed)
     }
 
-    /// Whether it is the best source of wake-ups at the moment.
+    /// Whether the daemon has armed the wait.
     pub(super) fn serves(&self) -> bool {
         matches!(self.state, State::Armed | State::Finished)
     }
 
-    /// Resolves when messages have come; to none after the last one. Never
-    /// resolves if no daemon is connected.
+    /// Receives messages; none at the end of the stream. Never resolves if no daemon is
+    /// connected.
     pub(super) async fn messages(&mut self) -> Vec<Received> {
         let is_finished = self.state == State::Finished;
         let Some(messages) = self.messages.as_mut().filter(|_| !is_finished) else {
             return pending().await;
         };
         let mut received = Vec::new();
-        messages.recv_many(&mut received, MANY).await;
+        messages.recv_many(&mut received, BATCH).await;
         received
     }
 
-    /// Whether the daemon has reported all targets of the waits that are `done`.
-    /// Once all waits are done it still owes its verdict.
+    /// Whether the daemon has reported all targets of the waits that are `done`. If all waits
+    /// are done, its verdict is still missing.
     pub(super) fn has_reported(&self, done: &[bool]) -> bool {
         let mut targets = self.targets.iter().zip(&self.met);
         let is_all = done.iter().all(|&it| it);
@@ -142,7 +142,7 @@ impl DaemonBackend {
 }
 
 impl Session {
-    /// Asks a daemon to watch the targets that are armed. If one answers, it joins.
+    /// Asks a daemon to watch the armed targets. A daemon that answers joins the session.
     pub fn ask_daemon(&mut self, request: DaemonRequest) {
         let daemon = &mut self.daemon;
         let targets: Vec<_> = daemon.targets.iter().map(|(it, _)| it.clone()).collect();
@@ -155,26 +155,26 @@ impl Session {
                 .filter(|&timeout| timeout <= api::MOST_TIMEOUT_MS),
             count: None,
         };
-        let (sender, messages) = mpsc::channel(MANY);
+        let (sender, messages) = mpsc::channel(BATCH);
         daemon.state = State::Asked;
         daemon.met = vec![false; daemon.targets.len()];
         daemon.messages = Some(messages);
         daemon.fallback = Some(request.fallback);
         daemon.is_named = request.is_named;
-        // With no time at all we do not wait for its verdict either.
+        // With a timeout of 0 the session does not wait for the verdict of the daemon.
         daemon.has_timeout = request.timeout.is_some_and(|it| !it.is_zero());
         let (socket, trust, patience) = (request.socket, request.trust, request.patience);
         daemon.reader.spawn(async move {
             let connected = Client::connect(&socket, &trust, patience).await;
             if let Err(error) = read(connected, &wait, &sender).await {
-                // The wait may be over, and with it the need for the reason.
+                // This fails if the session is over and has dropped the receiver.
                 let _over = sender.send(Err(error)).await;
             }
         });
     }
 
-    /// Resolves when the daemon is armed, or with the reason why it does not serve:
-    /// then the fallback is on its way.
+    /// Resolves when the daemon is armed, or with the reason why it does not serve. In that
+    /// case the fallback is started.
     pub async fn daemon_answered(&mut self) -> Result<Result<(), ClientError>, WaitError> {
         while self.daemon.state == State::Asked {
             let mut received = self.daemon.messages().await;
@@ -197,7 +197,7 @@ impl Session {
         Ok(Ok(()))
     }
 
-    /// Every message is a reason to look, and so is the end of them.
+    /// Applies messages. Each of them, and the end of the stream, is a reason to look.
     pub(super) fn apply_messages(&mut self, received: Vec<Received>) -> io::Result<()> {
         self.set.record_external_wake();
         self.reporter.clock.sync();
@@ -224,15 +224,15 @@ impl Session {
                 self.daemon.state = State::Armed;
                 self.set.reregister();
                 self.record_backend(self.current_backend());
-                // Before the first look the targets may be gone already, and then
-                // no wait follows that could be called armed.
+                // Before the first look the targets may be gone already, and a session
+                // that never waits is not reported as armed.
                 if self.has_looked {
                     self.report_armed();
                 }
             }
             Message::Armed(_) => {}
             Message::Record(record) => {
-                if let Err(error) = self.reporter.report_chosen(&record) {
+                if let Err(error) = self.reporter.report_from_daemon(&record) {
                     return flush_or_discard(&mut self.reporter, Err(error));
                 }
             }
@@ -242,22 +242,22 @@ impl Session {
                 }
             }
             Message::Verdict(verdict) => {
-                tracing::debug!(verdict.outcome, "the daemon's verdict");
+                tracing::debug!(verdict.outcome, "the daemon sent its verdict");
                 self.daemon.state = State::Finished;
-                self.fall_back(VERDICT_DOUBTED);
+                self.fall_back(AFTER_VERDICT);
             }
             Message::Goodbye => {
-                tracing::info!("the daemon says goodbye");
+                tracing::info!("the daemon is shutting down");
                 self.disconnect_daemon();
             }
         }
         Ok(())
     }
 
-    /// The wait goes on without the daemon.
+    /// Continues the wait without the daemon.
     fn lose_daemon(&mut self, error: ClientError) {
         if self.daemon.is_connected() {
-            log_without_daemon(error, self.daemon.is_named);
+            log_missing_daemon(error, self.daemon.is_named);
             self.disconnect_daemon();
         }
     }
@@ -271,18 +271,19 @@ impl Session {
     }
 }
 
-/// Where a daemon is optional, its absence is no reason for a warning.
-pub(crate) fn log_without_daemon(error: ClientError, is_named: bool) {
+/// Logs why the command continues without a daemon: as a warning, unless the user did not name
+/// a daemon and none is running.
+pub(crate) fn log_missing_daemon(error: ClientError, is_named: bool) {
     let is_expected = error.is_absence() && !is_named;
     let reason = anyhow::Error::new(error);
     if is_expected {
-        tracing::info!("without a daemon: {reason:#}");
+        tracing::info!("continuing without a daemon: {reason:#}");
     } else {
-        tracing::warn!("without the daemon: {reason:#}");
+        tracing::warn!("continuing without the daemon: {reason:#}");
     }
 }
 
-/// Reads up to the last message.
+/// Sends the request, and forwards messages until the last one.
 async fn read(
     connected: Result<Client, ClientError>,
     wait: &api::Request,

@@ -1,5 +1,5 @@
-//! The loop of a session: look, wait for the next event, apply it. BPF joins here
-//! while the session runs.
+//! The loop of a session: look, wait for the next event, apply it. BPF joins while the loop
+//! runs.
 
 use std::{future::Future, io, pin::Pin, time::Duration};
 
@@ -20,10 +20,10 @@ use super::{
 };
 use crate::{deadline::until, output::Backend};
 
-/// How often the progress bar moves.
+/// Time between two updates of the progress bar.
 const PROGRESS_EVERY: Duration = Duration::from_millis(200);
 
-/// What a test breaks of BPF once it has joined: a word of the command line each.
+/// For tests: the part of BPF to break once it has joined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum BpfFault {
     // The reader of the decisive ring ends.
@@ -76,21 +76,21 @@ impl Session {
         }
     }
 
-    /// Resolves to what comes first. May be dropped and called again.
+    /// Waits for the first event of any source. Cancel-safe.
     async fn next_event(
         &mut self,
         deadline: Option<Instant>,
         progress_at: Instant,
     ) -> SessionEvent {
-        let wakes_itself = !(self.daemon_only && self.daemon.is_connected());
+        let may_look = !(self.daemon_only && self.daemon.is_connected());
         let load_at = self.load_bpf_at.as_ref().map(|(when, _)| *when);
         tokio::select! {
             biased;
-            () = self.set.woken(), if wakes_itself => SessionEvent::Look,
+            () = self.set.woken(), if may_look => SessionEvent::Look,
             loaded = self.hub.bpf(), if self.is_loading => {
                 SessionEvent::Loaded(loaded.map(Box::new))
             }
-            many = self.exits.many() => SessionEvent::Records(many),
+            filled = self.exits.filled() => SessionEvent::Records(filled),
             received = self.daemon.messages() => SessionEvent::Messages(received),
             () = until(load_at) => SessionEvent::LoadNow,
             () = until(deadline) => SessionEvent::Look,
@@ -104,11 +104,11 @@ impl Session {
             SessionEvent::Messages(received) => return self.apply_messages(received),
             SessionEvent::Records(Ok(())) => {}
             SessionEvent::Records(Err(error)) => {
-                tracing::info!(%error, "exits are not reported any more");
+                tracing::info!(%error, "exits are no longer reported");
                 self.exits = Exits::none();
             }
             SessionEvent::Loaded(Some(loaded)) => {
-                // A failure is in the log: the wait goes on without BPF.
+                // A failure is in the log already; the wait continues without BPF.
                 let _logged = self.join_bpf(*loaded);
                 self.report_armed();
             }
@@ -130,7 +130,8 @@ impl Session {
         let live = self.live() as u64;
         if let Some(bar) = &self.progress {
             let most = bar.length().unwrap_or(0).max(live);
-            // No process to count, as where an empty cgroup is to be removed.
+            // There is no process to count, for example in an empty cgroup that is awaited
+            // until removed.
             if most == 0 {
                 return;
             }
@@ -139,18 +140,18 @@ impl Session {
         }
     }
 
-    /// For tests.
+    /// For tests: breaks BPF once it has joined.
     pub(crate) fn break_bpf(&mut self, fault: BpfFault) {
         self.bpf_fault = Some(fault);
     }
 
-    /// Loads BPF, which joins once it is loaded.
+    /// Starts loading BPF, which joins once it is loaded.
     pub(crate) fn load_bpf(&mut self, plan: Plan) {
         self.hub.load(plan);
         self.is_loading = true;
     }
 
-    /// Loads BPF if that was to happen later, and resolves when it has joined.
+    /// Loads BPF now if it is scheduled for later, and resolves when it has joined.
     pub(crate) async fn load_bpf_now(&mut self) -> Result<(), LoadError> {
         if let Some((_, plan)) = self.load_bpf_at.take() {
             self.load_bpf(plan);
@@ -158,7 +159,7 @@ impl Session {
         self.bpf_joined().await
     }
 
-    /// Resolves when BPF has joined, or with the reason why it does not.
+    /// Resolves when BPF has joined, or with the reason why it does not load.
     pub(crate) async fn bpf_joined(&mut self) -> Result<(), LoadError> {
         match self.hub.bpf().await {
             Some(loaded) => self.join_bpf(loaded),
@@ -178,7 +179,7 @@ impl Session {
                 Ok(())
             }
             Err(error) => {
-                tracing::info!("without BPF: {:#}", anyhow::anyhow!("{error}"));
+                tracing::info!("continuing without BPF: {:#}", anyhow::anyhow!("{error}"));
                 Err(error)
             }
         };
@@ -188,23 +189,23 @@ impl Session {
                 BpfFault::Reader => self.hub.fail_ring_reader(),
                 BpfFault::Files => self.hub.close_bpf_files(),
             }
-            tracing::info!("BPF has joined, and is broken as was asked for");
+            tracing::info!("BPF has joined and was broken on request");
             self.record_backend(self.current_backend());
         }
         result
     }
 
-    /// Starts what replaces the daemon, after `at_least` this time: most waits are
-    /// over by then, and loading BPF takes CPU time from the tasks that are exiting.
+    /// Schedules the BPF programs that replace the daemon, not before `at_least` has passed:
+    /// most waits are over by then, and loading BPF takes CPU time from the exiting tasks.
     pub(super) fn fall_back(&mut self, at_least: Duration) {
         if let Some((plan, delay)) = self.daemon.fallback.take() {
-            // What joins reports itself as armed.
+            // The session reports itself as armed again when BPF joins.
             self.reported_armed = None;
             self.load_bpf_at = Some((Instant::now() + delay.max(at_least), plan));
         }
     }
 
-    /// Logs that the session is armed, and again if BPF or a daemon joins or leaves.
+    /// Logs that the session is armed, and logs it again when BPF or a daemon joins or leaves.
     pub(super) fn report_armed(&mut self) {
         let reports_exits = self.hub.has_bpf() || self.daemon.serves();
         if self.reported_armed.replace(reports_exits) == Some(reports_exits) {
@@ -212,13 +213,13 @@ impl Session {
         }
         let live = self.live();
         if reports_exits {
-            tracing::info!("armed: {live} processes live, no exit is missed from here on");
+            tracing::info!("armed: {live} live processes, no exit is missed from here on");
         } else {
-            tracing::info!("armed: {live} processes live, but exits are not reported");
+            tracing::info!("armed: {live} live processes, but exits are not reported");
         }
     }
 
-    /// The best backend that serves at the moment.
+    /// Returns the best backend that serves now.
     pub(super) fn current_backend(&self) -> Backend {
         if self.hub.has_bpf() {
             return Backend::Bpf;
@@ -234,8 +235,8 @@ impl Session {
         }
     }
 
-    /// What serves between a daemon that has left and BPF that has yet to join is
-    /// recorded only if the verdict comes in that gap
+    /// Records the current backend, except between the end of the daemon and the start of BPF:
+    /// that backend is recorded only if the verdict comes before BPF joins
     /// ([`Session::record_hand_over`]).
     fn record_current_backend(&mut self) {
         if !(self.awaits_bpf() && self.has_lost_daemon()) {
@@ -243,7 +244,7 @@ impl Session {
         }
     }
 
-    /// The verdict came before BPF has joined in place of the daemon.
+    /// Records the backend that served after the daemon, if BPF did not join before the verdict.
     pub(super) fn record_hand_over(&mut self) {
         let backend = self.daemon.handed_over_to;
         if let Some(backend) = backend.filter(|_| self.has_lost_daemon()) {

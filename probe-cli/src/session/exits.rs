@@ -1,5 +1,4 @@
-//! The exits that are reported while a session waits, and the exit status of one
-//! process.
+//! Reports exits while a session waits, and finds the exit status of one process.
 
 use std::{future::pending, io};
 
@@ -18,7 +17,7 @@ use tokio::io::{Interest, unix::AsyncFd};
 use super::{Session, WaitError, above_progress};
 use crate::output::{is_closed, reporter::Reporter};
 
-/// The stream ring, once BPF has joined.
+/// The ring of exit records, once BPF has joined.
 pub(super) struct Exits(Option<AsyncFd<Stream>>);
 
 impl Exits {
@@ -30,10 +29,10 @@ impl Exits {
         register(stream, Interest::READABLE).map(|stream| Self(Some(stream)))
     }
 
-    /// Resolves when the ring is so full that it should be read; never, if there is
-    /// none. Records wake no reader before that: a reader that runs for each would
-    /// take the CPU from the tasks that are exiting.
-    pub(super) async fn many(&self) -> io::Result<()> {
+    /// Resolves when the ring is filled so far that it should be drained, or never without a
+    /// ring. Records wake no reader before that, because a reader that ran for each record
+    /// would take the CPU from the exiting tasks.
+    pub(super) async fn filled(&self) -> io::Result<()> {
         match &self.0 {
             None => pending().await,
             Some(stream) => {
@@ -43,7 +42,7 @@ impl Exits {
         }
     }
 
-    /// Prints the records that are in the ring.
+    /// Drains the ring and prints its records.
     pub(super) fn report(
         &mut self,
         reporter: &mut Reporter,
@@ -59,8 +58,8 @@ impl Exits {
         flush_or_discard(reporter, reported)
     }
 
-    /// Prints the records that are left, and the losses: `losses` is what the kernel
-    /// has counted since the load.
+    /// Prints the remaining records, then the losses. `losses` are the counts of the kernel
+    /// since BPF was loaded.
     pub(super) fn report_rest(
         &mut self,
         reporter: &mut Reporter,
@@ -82,7 +81,7 @@ impl Exits {
 }
 
 impl Session {
-    /// Prints the exits so far.
+    /// Prints the exits that were recorded so far.
     pub(super) fn report_exits(&mut self) -> io::Result<()> {
         let mut moved = Vec::new();
         let Self {
@@ -95,9 +94,8 @@ impl Session {
         Ok(())
     }
 
-    /// Follows processes that were moved from one cgroup to another, if they belong
-    /// to a target. A descendant of a member does too, even if no look saw it before
-    /// it was moved.
+    /// Follows processes that moved to another cgroup, if they belong to a target: as a member,
+    /// or as a descendant of a member that moved before any look saw it.
     pub(super) fn follow_moved(&mut self, moved: &[Process]) {
         for process in moved {
             for wait in self.set.waits_mut() {
@@ -109,8 +107,8 @@ impl Session {
         }
     }
 
-    /// Requires the status of this process: the wait is not done before it is known,
-    /// or the process is reaped without it.
+    /// Requires the exit status of this process: the wait is not done until the status is
+    /// known, or the process is reaped with an unknown status.
     pub(crate) fn want_status(&mut self, process: PinnedProcess) -> Result<(), WaitError> {
         self.reporter.status_of = Some((process.tgid, process.start_ticks()));
         let target = Target {
@@ -122,8 +120,8 @@ impl Session {
         Ok(())
     }
 
-    /// Whether the status of the process of [`Session::want_status`] is still
-    /// unknown and may yet come.
+    /// Whether the status of the process of [`Session::want_status`] is still unknown, but
+    /// may become known.
     pub(super) fn lacks_status(&mut self) -> Result<bool, WaitError> {
         self.report_exits().map_err(WaitError::Write)?;
         if self.status().is_some() {
@@ -135,8 +133,8 @@ impl Session {
         Ok(reaped.look().map_err(WaitError::Look)? == Answer::No)
     }
 
-    /// How the process of [`Session::want_status`] ended, if a record or its pidfd
-    /// says so.
+    /// The exit status of the process of [`Session::want_status`], from a record or from its
+    /// pidfd.
     pub(super) fn status(&self) -> Option<ExitStatus> {
         self.reporter.status.or_else(|| {
             let (process, _) = self.status_of.as_ref()?;
@@ -157,8 +155,8 @@ fn report_or_keep(
     reporter.report(timed)
 }
 
-/// A reader of stdout that goes away does not end the wait: scripts wait for the
-/// exit code.
+/// Flushes stdout. If its reader has gone, discards further output instead of ending the wait,
+/// because scripts need the exit code.
 pub(super) fn flush_or_discard(
     reporter: &mut Reporter,
     reported: io::Result<usize>,

@@ -1,25 +1,25 @@
-//! One `probe wait` or `probe kill`: waits are armed, exits are reported, and the
-//! state of the targets decides.
+//! One `probe wait` or `probe kill`: it arms waits, reports exits, and ends when the state of
+//! the targets is as requested.
 //!
-//! Events are only reasons to look. A daemon that answers is one more source of
-//! them (`daemon.rs`); BPF joins while the session runs, because loading it takes
-//! tens of milliseconds (`events.rs`).
+//! An event is only a reason to look at that state. A daemon that answers is one more source
+//! of events (`daemon.rs`). BPF joins while the session runs, because loading it takes tens of
+//! milliseconds (`events.rs`).
 //!
 //! A wait from the command line to the verdict:
 //!
 //! 1. `main` parses the command line;
 //! 2. `Cli::run` chooses the verb;
-//! 3. `cli::wait::run` calls the following, one after the other:
+//! 3. `cli::wait::run` calls the following functions, one after the other:
 //! 4. `TargetArgs::pin` opens the targets: cgroups, containers, units, processes;
-//! 5. `Call::arm` makes the session, and calls for each target
+//! 5. `Invocation::arm` creates the session, and calls for each target
 //! 6. `Session::arm`, which subscribes to everything that may change the target;
-//! 7. `BackendSelection::join_best` asks a daemon; if none serves, BPF will be loaded;
+//! 7. `BackendSelection::join_best` asks a daemon; if none answers, BPF is loaded later;
 //! 8. `Session::follow` is the loop, in which
-//! 9. `Session::look` reads the state of the targets and ends the loop once it is as
-//!    asked (the library's `Wait::look` compares it with the condition), and
+//! 9. `Session::look` reads the state of the targets and ends the loop once the library's
+//!    `Wait::look` finds that it meets the condition, and
 //! 10. `Session::next_event` waits for a reason to look again;
 //! 11. `Session::finish` reports the last exits and returns the result;
-//! 12. `Call::conclude` prints the verdict.
+//! 12. `Invocation::conclude` prints the verdict.
 
 mod daemon;
 mod events;
@@ -43,7 +43,7 @@ use probe_user::{
 use tokio::time::{Instant, timeout_at};
 
 pub use self::daemon::DaemonRequest;
-pub(crate) use self::{daemon::log_without_daemon, events::BpfFault};
+pub(crate) use self::{daemon::log_missing_daemon, events::BpfFault};
 
 use self::{
     daemon::{DaemonBackend, State},
@@ -53,10 +53,10 @@ use crate::output::{
     Backend, Out, Stdout,
     human::Columns,
     reporter::{Reported, Reporter},
-    waker_word,
+    waker_name,
 };
 
-/// How long the verdict waits for the last messages of the daemon.
+/// How long the verdict is delayed for the last messages of the daemon.
 const LAST_MESSAGES: Duration = Duration::from_millis(500);
 
 /// Why there is no verdict.
@@ -65,7 +65,7 @@ pub enum WaitError {
     /// The state of a target could not be read.
     #[error("cannot read the state of a target")]
     Look(#[source] io::Error),
-    /// stdout took no more.
+    /// A write to stdout failed.
     #[error("cannot write to stdout")]
     Write(#[source] io::Error),
 }
@@ -73,9 +73,8 @@ pub enum WaitError {
 /// Which exits are reported, and how.
 #[derive(Debug)]
 pub struct ReportOptions {
-    /// Which exits.
     pub wanted: Filter,
-    /// Columns; `None` for JSON.
+    /// Columns for people, or `None` for JSON.
     pub columns: Option<Columns>,
     /// Where the cgroup hierarchies are mounted.
     pub mounts: Mounts,
@@ -85,25 +84,25 @@ pub struct ReportOptions {
     pub out: Out<Stdout>,
 }
 
-/// What a session has to say once it is over.
+/// The result of a session.
 pub(crate) struct SessionResult {
-    /// The waits, which know survivors and migrants.
+    /// The waits, with their survivors and migrants.
     pub(crate) set: WaitSet,
-    /// What served, in the order in which it came.
+    /// The backends that served, in the order in which they joined.
     pub(crate) backends: Vec<Backend>,
-    /// The word for what led to the last look.
+    /// The source that woke the last look.
     pub(crate) woken_by: Option<&'static str>,
-    /// Records printed and lost.
+    /// Counts of records that were printed and lost.
     pub(crate) reported: Reported,
-    /// Of the process of [`Session::want_status`].
+    /// Exit status of the process of [`Session::want_status`].
     pub(crate) status: Option<ExitStatus>,
-    /// Whether processes that were moved out of a target are known.
+    /// Whether the session sees processes that are moved out of a target.
     pub(crate) sees_moves: bool,
     /// stdout.
     pub(crate) out: Out<Stdout>,
 }
 
-/// The waits of one run of the command, and all that may wake them.
+/// The waits of one run of the command, and the sources that may wake them.
 pub struct Session {
     hub: Hub,
     set: WaitSet,
@@ -123,8 +122,8 @@ pub struct Session {
 }
 
 impl Session {
-    /// Nothing is armed yet. `tier` is the best backend of the library that may be
-    /// used.
+    /// Creates a session without waits. `tier` is the best backend of the library that the
+    /// session may use.
     #[must_use]
     pub fn new(tier: model::Backend, options: ReportOptions) -> Self {
         let places = Places::new(options.mounts, options.resolver);
@@ -146,7 +145,7 @@ impl Session {
         }
     }
 
-    /// Arms a wait: from now on nothing that happens to the target is missed.
+    /// Arms a wait: from now on no change of the target is missed.
     pub fn arm(&mut self, target: Target, until: Until) -> Result<(), WaitError> {
         self.daemon.add(&target, until);
         self.set
@@ -154,7 +153,7 @@ impl Session {
             .map_err(WaitError::Look)
     }
 
-    /// Learns the paths of a cgroup and all below it, so that records name them.
+    /// Learns the paths of a cgroup and its descendants, so that records name them.
     pub(crate) fn learn_paths(&mut self, mount: &Mount, directory: &Path) {
         let subtree = mount.path_of(directory).map(|root| Mount {
             mount_point: directory.to_owned(),
@@ -168,13 +167,12 @@ impl Session {
         }
     }
 
-    /// Shows how many processes are left while the session takes long.
+    /// Shows how many processes are left if the session takes long.
     pub(crate) fn show_progress(&mut self, bar: ProgressBar) {
         self.progress = Some(bar);
     }
 
-    /// For tests: as long as a daemon is connected, only its messages are a reason
-    /// to look.
+    /// For tests: as long as a daemon is connected, only its messages wake the session.
     #[doc(hidden)]
     pub fn wake_by_daemon_only(&mut self) {
         self.daemon_only = true;
@@ -186,7 +184,7 @@ impl Session {
         self.looked(done)
     }
 
-    /// See [`WaitSet::look_at_last`].
+    /// Looks for the last time; see [`WaitSet::look_at_last`].
     pub(crate) fn look_at_last(&mut self) -> Result<usize, WaitError> {
         let done = self.set.look_at_last();
         self.looked(done)
@@ -204,10 +202,10 @@ impl Session {
         Ok(done)
     }
 
-    /// The word for what led to the last look; `None` if no wake-up was needed.
+    /// The source that woke the last look; `None` if no wake-up was needed.
     #[must_use]
     pub fn woken_by(&self) -> Option<&'static str> {
-        self.set.woken_by().map(waker_word)
+        self.set.woken_by().map(waker_name)
     }
 
     fn live(&self) -> usize {
@@ -217,7 +215,7 @@ impl Session {
             .sum()
     }
 
-    /// After the last look: reports the exits that are yet to be reported.
+    /// Reports the remaining exits after the last look.
     pub(crate) async fn finish(mut self, outcome: Outcome) -> Result<SessionResult, WaitError> {
         self.drain_daemon(outcome).await?;
         if let Some(bar) = &self.progress {
@@ -241,7 +239,7 @@ impl Session {
         })
     }
 
-    /// Receives what the daemon still has to say, within bounds.
+    /// Receives the last messages of the daemon, for a limited time.
     async fn drain_daemon(&mut self, outcome: Outcome) -> Result<(), WaitError> {
         let done: Vec<_> = self.set.waits().map(|(_, met)| met.is_some()).collect();
         let is_over = match outcome {
@@ -261,7 +259,7 @@ impl Session {
             }
             let Ok(received) = timeout_at(deadline, self.daemon.messages()).await else {
                 if is_over {
-                    tracing::warn!("the daemon does not come to an end: exits may be missing");
+                    tracing::warn!("the daemon does not end its stream: exits may be missing");
                 }
                 return Ok(());
             };
@@ -271,8 +269,8 @@ impl Session {
     }
 }
 
-/// Writes lines while the progress bar, which may be on the same terminal, is
-/// hidden. A bar that shows nothing yet is left alone.
+/// Hides the progress bar, which may be on the same terminal, while lines are written.
+/// Leaves a bar alone that shows nothing yet.
 fn above_progress<T>(bar: Option<&ProgressBar>, write: impl FnOnce() -> T) -> T {
     match bar.filter(|bar| bar.length() != Some(0)) {
         Some(bar) => bar.suspend(write),

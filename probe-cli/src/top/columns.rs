@@ -1,19 +1,19 @@
-//! Columns side by side, in the room of the terminal.
+//! The columns of the tables, and their widths.
 
 use unicode_width::UnicodeWidthStr;
 
 use crate::output::human::{fit, fit_end};
 
-/// Where a cell stands in its column, and which end of it is cut.
+/// The side of the column at which a cell stands. A cell is cut at its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Side {
     Left,
     Right,
-    /// At the left, and cut at its beginning: the end of a path says most.
+    /// At the left, but cut at its beginning, because the end of a path is most specific.
     End,
 }
 
-/// One column; its name selects the contents.
+/// One column. Its name selects its contents.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Column {
     pub(super) name: &'static str,
@@ -27,13 +27,13 @@ const fn column(name: &'static str, width: usize, side: Side) -> Column {
 
 /// Below this width the least important columns are left out.
 const NARROW: usize = 60;
-/// From this width on there is room for whole words.
+/// From this width on, cells have room for whole words.
 const WIDE: usize = 120;
 /// The least width of the last columns.
 const LEAST: usize = 4;
 
-/// The columns of the places.
-pub(super) fn of_places(width: usize) -> Vec<Column> {
+/// Returns the columns of the places.
+pub(super) fn for_places(width: usize) -> Vec<Column> {
     let numbers: &[(&'static str, usize)] = if width < NARROW {
         &[("LIVE", 6), ("EXITS/S", 7)]
     } else {
@@ -53,8 +53,8 @@ pub(super) fn of_places(width: usize) -> Vec<Column> {
     columns
 }
 
-/// The columns of the deaths. The last ones share what the others leave.
-pub(super) fn of_deaths(width: usize) -> Vec<Column> {
+/// Returns the columns of the exits. The last columns share the remaining width.
+pub(super) fn for_exits(width: usize) -> Vec<Column> {
     let mut columns = vec![column("TIME", 8, Side::Left)];
     if width < NARROW {
         columns.push(column("COMM", 10, Side::Left));
@@ -79,12 +79,12 @@ pub(super) fn of_deaths(width: usize) -> Vec<Column> {
     columns
 }
 
-/// The names of the columns in a line.
+/// Formats the names of the columns.
 pub(super) fn header(columns: &[Column]) -> String {
     line(columns, |column| fit(column.name, column.width))
 }
 
-/// The cells of a line, by the names of their columns.
+/// Formats a line from the text of each column.
 pub(super) fn line(columns: &[Column], cell: impl Fn(&Column) -> String) -> String {
     let cells = columns.iter().map(|column| {
         let text = cell(column);

@@ -1,8 +1,7 @@
 //! Draws the model on a screen of any size.
 //!
-//! From top to bottom: the numbers in one line, the exits per second as a graph,
-//! the places, the last deaths, the keys. Parts without room are left out; the deaths
-//! stay longest.
+//! The parts from top to bottom: a line of totals, a graph of exits per second, the places,
+//! the latest exits, the keys. On a small screen parts are left out, the exits last.
 
 use ratatui::{
     Frame,
@@ -13,9 +12,9 @@ use ratatui::{
 };
 
 use super::{
-    Death, Model, Place,
+    ExitRow, Model, Place,
     columns::{self, Column},
-    tally::OfPlace,
+    tally::PlaceCounts,
 };
 use crate::output::human::fit;
 
@@ -81,7 +80,7 @@ fn draw_title(frame: &mut Frame<'_>, area: Rect, model: &Model) {
     show(frame, area, vec![Line::styled(text, style)]);
 }
 
-/// The latest second is at the right.
+/// Draws the graph, with the latest second at the right.
 fn draw_graph(frame: &mut Frame<'_>, area: Rect, model: &Model) {
     let [caption, bars] =
         Layout::vertical([Constraint::Length(1), Constraint::Fill(1)]).areas(area);
@@ -109,11 +108,16 @@ fn draw_body(frame: &mut Frame<'_>, area: Rect, model: &Model) {
     let [above, below] =
         Layout::vertical([Constraint::Length(wanted.min(most)), Constraint::Fill(1)]).areas(area);
     draw_places(frame, above, model, &places);
-    draw_deaths(frame, below, model);
+    draw_exits(frame, below, model);
 }
 
-fn draw_places(frame: &mut Frame<'_>, area: Rect, model: &Model, places: &[(&Place, &OfPlace)]) {
-    let columns = columns::of_places(area.width.into());
+fn draw_places(
+    frame: &mut Frame<'_>,
+    area: Rect,
+    model: &Model,
+    places: &[(&Place, &PlaceCounts)],
+) {
+    let columns = columns::for_places(area.width.into());
     let mut lines = vec![Line::styled(columns::header(&columns), HEADER)];
     for (place, of) in places.iter().take(area.height.into()) {
         let text = columns::line(&columns, |column| place_cell(column, place, of));
@@ -123,7 +127,7 @@ fn draw_places(frame: &mut Frame<'_>, area: Rect, model: &Model, places: &[(&Pla
     show(frame, area, lines);
 }
 
-fn place_cell(column: &Column, place: &Place, of: &OfPlace) -> String {
+fn place_cell(column: &Column, place: &Place, of: &PlaceCounts) -> String {
     match column.name {
         "LIVE" => of.live.to_string(),
         "EXITS/S" => {
@@ -136,43 +140,44 @@ fn place_cell(column: &Column, place: &Place, of: &OfPlace) -> String {
     }
 }
 
-fn draw_deaths(frame: &mut Frame<'_>, area: Rect, model: &Model) {
-    let columns = columns::of_deaths(area.width.into());
+fn draw_exits(frame: &mut Frame<'_>, area: Rect, model: &Model) {
+    let columns = columns::for_exits(area.width.into());
     let mut lines = vec![Line::styled(columns::header(&columns), HEADER)];
-    for death in model.deaths().skip(model.scrolled).take(area.height.into()) {
-        let text = columns::line(&columns, |column| death_cell(column, death));
-        lines.push(Line::styled(text, failure_style(model, death.is_failure)));
+    for exit in model.exits().skip(model.scrolled).take(area.height.into()) {
+        let text = columns::line(&columns, |column| exit_cell(column, exit));
+        lines.push(Line::styled(text, failure_style(model, exit.is_failure)));
     }
     show(frame, area, lines);
 }
 
-fn death_cell(column: &Column, death: &Death) -> String {
+fn exit_cell(column: &Column, exit: &ExitRow) -> String {
     match column.name {
-        "TIME" => death.time.clone(),
-        "PID" => death.pid.to_string(),
-        "COMM" => death.comm.clone(),
-        "AGE" => death.age.clone(),
-        "STATUS" => death.status.clone(),
-        "KILLED-BY" => death.killed_by.clone(),
-        _ => death.place.label.to_string(),
+        "TIME" => exit.time.clone(),
+        "PID" => exit.pid.to_string(),
+        "COMM" => exit.comm.clone(),
+        "AGE" => exit.age.clone(),
+        "STATUS" => exit.status.clone(),
+        "KILLED-BY" => exit.killed_by.clone(),
+        _ => exit.place.label.to_string(),
     }
 }
 
 fn draw_help(frame: &mut Frame<'_>, area: Rect) {
-    const HELP: [&str; 13] = [
+    const HELP: [&str; 14] = [
         "q, Ctrl-C     quit",
-        "p, space      pause: the screen stands still, counting goes on",
-        "s             sort by exits, live processes, failures, name",
-        "f             only what did not end by exit(0)",
-        "/             only names and places that contain a text",
-        "arrows, j, k  scroll the deaths; page up and down, home",
-        "Ctrl-Z        back to the shell",
-        "?, h          these lines",
+        "p, space      pause the screen; counting continues",
+        "s             sort containers by exits, live processes, failures or name",
+        "f             show only processes that did not end by exit(0)",
+        "/             show only names, containers and cgroups that contain a text",
+        "arrows, j, k  scroll the exits; also page up, page down and home",
+        "Ctrl-Z        suspend probe top and return to the shell",
+        "?, h          show or hide this help",
         "",
-        "EXITS/S is of the last five seconds. KILLED-BY names who sent the",
-        "signal, or oom, timer, fault, kernel. A death is shown when it begins:",
-        "`probe wait` tells when the process is gone. Records that were lost are",
-        "counted in the first line.",
+        "EXITS/S is the average of the last five seconds. KILLED-BY is the process",
+        "that sent the signal, or oom, timer, fault or kernel. An exit is shown when",
+        "it begins: the process may still be in its cgroup, and `probe wait` waits",
+        "until it is gone. The first line counts records that were lost, because",
+        "the ring buffer was full or the kernel skipped a program.",
     ];
     show(frame, area, HELP.map(Line::from).to_vec());
 }
@@ -182,7 +187,7 @@ fn draw_keys(frame: &mut Frame<'_>, area: Rect, model: &Model) {
     let text = if model.is_typing {
         format!("filter: {filter}_  Enter keeps it, Esc clears it")
     } else {
-        let pause = if model.is_paused() { "go on" } else { "pause" };
+        let pause = if model.is_paused() { "resume" } else { "pause" };
         let failed = if model.options.failed_only {
             "all"
         } else {

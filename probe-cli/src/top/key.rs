@@ -1,34 +1,25 @@
-//! The keys that the screen knows.
+//! The keys that the screen handles.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
-/// A key.
+/// A key that has a meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Key {
-    /// A character.
     Char(char),
-    /// Ctrl with a letter.
+    /// A letter typed with Ctrl.
     Ctrl(char),
-    /// Arrow up.
     Up,
-    /// Arrow down.
     Down,
-    /// Page up.
     PageUp,
-    /// Page down.
     PageDown,
-    /// Home.
     Home,
-    /// Enter.
     Enter,
-    /// Escape.
     Escape,
-    /// Backspace.
     Backspace,
 }
 
 impl Key {
-    /// `None` for keys without a meaning.
+    /// Returns `None` for a key without a meaning.
     #[must_use]
     pub(crate) fn of(event: KeyEvent) -> Option<Self> {
         if event.kind == KeyEventKind::Release {

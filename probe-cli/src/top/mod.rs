@@ -1,11 +1,11 @@
-//! `probe top`: the exits of this machine on a live screen.
+//! `probe top`: shows the exits of this machine on a live screen.
 //!
-//! [`Model`] is the state and knows neither clock nor terminal: events, seconds and
-//! keys go in, `draw` shows it. `Source` makes the events, [`Screen`] is the terminal.
+//! [`Model`] is the state, which uses neither clock nor terminal: events, seconds and keys
+//! change it, and `draw` draws it. `Source` reads the events, [`Screen`] is the terminal.
 
 mod columns;
-mod death;
 mod draw;
+mod exit_row;
 mod key;
 mod model;
 mod place;
@@ -20,7 +20,7 @@ mod tests;
 
 use probe_user::model::LossReason;
 
-use self::{death::Death, draw::draw, key::Key, model::Flow, place::Place};
+use self::{draw::draw, exit_row::ExitRow, key::Key, model::Flow, place::Place};
 pub use self::{
     model::{Model, Options, Sort},
     screen::Screen,
@@ -30,27 +30,22 @@ pub(crate) use self::{
     source::{RecordSource, Source, SourceError},
 };
 
-/// What changes the counts.
+/// A change of the counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Event {
-    /// A process ended.
-    Death(Box<Death>),
+    /// A process exited.
+    Exit(Box<ExitRow>),
     /// Records were lost.
-    Lost {
-        /// How many.
-        count: u64,
-        /// The reason.
-        reason: LossReason,
-    },
-    /// Live processes.
+    Lost { count: u64, reason: LossReason },
+    /// Live processes were counted.
     Live(Live),
 }
 
-/// Live processes.
+/// Counts of live processes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Live {
-    /// Processes of the machine that have not exited.
+    /// Number of processes on the machine that have not exited.
     pub(crate) processes: u64,
-    /// How many of them live where. A place that is not listed has none.
+    /// Number of processes in each place. A place that is not listed has none.
     pub(crate) places: Vec<(Place, u64)>,
 }

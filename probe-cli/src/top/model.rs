@@ -1,28 +1,28 @@
-//! The state of the screen: the counts, and how they are shown.
+//! The state of the screen: the counts, and the options for showing them.
 
 use std::{cmp::Reverse, sync::Arc};
 
 use super::{
-    Death, Event, Key, Place,
-    tally::{OfPlace, Tally},
+    Event, ExitRow, Key, Place,
+    tally::{PlaceCounts, Tally},
 };
 
-/// The order of the places.
+/// The order of the places. `--help` shows the comments of the variants.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Sort {
-    /// Most exits a second.
+    /// most exits per second first
     #[default]
     Exits,
-    /// Most live processes.
+    /// most live processes first
     Live,
-    /// Most failures.
+    /// most failures first
     Failures,
-    /// By name.
+    /// alphabetical
     Name,
 }
 
 impl Sort {
-    /// The word on the screen.
+    /// The name on the screen.
     #[must_use]
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
@@ -43,52 +43,52 @@ impl Sort {
     }
 }
 
-/// What follows a key.
+/// The action after a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Flow {
-    /// Only the screen changes.
-    GoOn,
+    /// The screen is drawn again.
+    Continue,
     /// The command ends.
     Quit,
     /// The process stops until the shell continues it.
     Suspend,
 }
 
-/// How a screen begins.
+/// The initial options of a screen.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options {
-    /// The word for the source of events.
+    /// The name of the source of events.
     pub backend: &'static str,
     /// The order of the places.
     pub sort: Sort,
-    /// Only what did not end by `exit(0)`.
+    /// Whether only processes are shown that did not end by `exit(0)`.
     pub failed_only: bool,
-    /// Whether the terminal shows colours; nothing depends on them.
+    /// Whether failures and the graph are coloured.
     pub colour: bool,
 }
 
-/// Lines that a page of the deaths moves by.
+/// Number of rows that a page key scrolls.
 const PAGE: usize = 10;
-/// Characters of the filter at most.
-const LONGEST_FILTER: usize = 64;
+/// Maximum length of the filter.
+const MAX_FILTER: usize = 64;
 
 /// The state of the screen.
 #[derive(Debug)]
 pub struct Model {
     counted: Tally,
-    /// What the screen shows while it is paused.
+    /// The counts on a paused screen.
     frozen: Option<Tally>,
     pub(super) options: Options,
-    /// Part of a name or a place.
+    /// A text that a name or place must contain to be shown.
     pub(super) filter: String,
     pub(super) is_typing: bool,
     pub(super) shows_help: bool,
-    /// Deaths above the first that is shown.
+    /// Number of exits above the first that is shown.
     pub(super) scrolled: usize,
 }
 
 impl Model {
-    /// Nothing counted yet.
+    /// Creates a model without counts.
     #[must_use]
     pub fn new(options: Options) -> Self {
         Self {
@@ -102,8 +102,8 @@ impl Model {
         }
     }
 
-    /// Events come from another source from now on.
-    pub(crate) fn served_by(&mut self, backend: &'static str) {
+    /// Sets the name of the source of events.
+    pub(crate) fn set_backend(&mut self, backend: &'static str) {
         self.options.backend = backend;
     }
 
@@ -117,7 +117,7 @@ impl Model {
         self.counted.tick();
     }
 
-    /// Whether the screen stands still; counting goes on.
+    /// Whether the screen is paused. Counting continues.
     #[must_use]
     pub(crate) const fn is_paused(&self) -> bool {
         self.frozen.is_some()
@@ -147,7 +147,7 @@ impl Model {
             Key::Home | Key::Char('g') => self.scrolled = 0,
             _ => {}
         }
-        Flow::GoOn
+        Flow::Continue
     }
 
     fn type_filter(&mut self, key: Key) {
@@ -159,7 +159,7 @@ impl Model {
                 self.filter.clear();
             }
             Key::Backspace => _ = self.filter.pop(),
-            Key::Char(char) if self.filter.len() < LONGEST_FILTER && !char.is_control() => {
+            Key::Char(char) if self.filter.len() < MAX_FILTER && !char.is_control() => {
                 self.filter.push(char);
             }
             _ => {}
@@ -174,7 +174,7 @@ impl Model {
     }
 
     fn scroll(&mut self, lines: isize) {
-        let last = self.deaths().count().saturating_sub(1);
+        let last = self.exits().count().saturating_sub(1);
         self.scrolled = self.scrolled.saturating_add_signed(lines).min(last);
     }
 
@@ -182,16 +182,16 @@ impl Model {
         self.frozen.as_ref().unwrap_or(&self.counted)
     }
 
-    /// The deaths that are asked for, the latest first.
-    pub(super) fn deaths(&self) -> impl Iterator<Item = &Arc<Death>> {
-        self.shown().deaths.iter().filter(|death| {
-            (death.is_failure || !self.options.failed_only)
-                && (self.admits(&death.comm) || self.admits(&death.place.label))
+    /// The exits that pass the filters, the latest first.
+    pub(super) fn exits(&self) -> impl Iterator<Item = &Arc<ExitRow>> {
+        self.shown().exits.iter().filter(|exit| {
+            (exit.is_failure || !self.options.failed_only)
+                && (self.admits(&exit.comm) || self.admits(&exit.place.label))
         })
     }
 
-    /// The places that are asked for, in the order that is asked for.
-    pub(super) fn places(&self) -> Vec<(&Place, &OfPlace)> {
+    /// The places that pass the filters, in the selected order.
+    pub(super) fn places(&self) -> Vec<(&Place, &PlaceCounts)> {
         let mut places: Vec<_> = self
             .shown()
             .places

@@ -1,4 +1,4 @@
-//! Where a process lived: its container, or else its cgroup.
+//! The place of a process: its container, or its cgroup if it is in none.
 
 use std::sync::Arc;
 
@@ -9,16 +9,15 @@ use crate::output::human::{container_name, printable};
 /// A container or a cgroup.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Place {
-    /// Its name for people, without characters that command a terminal.
+    /// The name for people, without control characters.
     pub(crate) label: Arc<str>,
-    /// Tells it from another place with the same name.
+    /// Distinguishes places with the same name.
     identity: Arc<str>,
-    /// Whether it is a container.
+    /// Whether the place is a container.
     pub(crate) is_container: bool,
 }
 
 impl Place {
-    /// A container.
     #[must_use]
     pub(crate) fn container(container: &Container) -> Self {
         Self {
@@ -38,7 +37,7 @@ impl Place {
         }
     }
 
-    /// The place that a record names.
+    /// Returns the place in a record.
     #[must_use]
     pub(crate) fn of<T>(placed: &Placed<T>) -> Self {
         if let Some(container) = &placed.container {

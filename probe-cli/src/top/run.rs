@@ -1,4 +1,4 @@
-//! The loop: events, keys, seconds and signals change the model, which is drawn.
+//! The loop: applies events, keys, seconds and signals to the model, and draws it.
 
 use std::{future::poll_fn, io, pin::Pin, time::Duration};
 
@@ -13,8 +13,8 @@ use tokio::{
 use super::{Flow, Key, Model, Screen, Source, SourceError, suspend};
 use crate::output::is_closed;
 
-/// Time between two drawings while events come.
-const PICTURE_EVERY: Duration = Duration::from_millis(100);
+/// Time between two drawings while events arrive.
+const DRAW_EVERY: Duration = Duration::from_millis(100);
 const SECOND: Duration = Duration::from_secs(1);
 const TERMINAL_STOP: i32 = rustix::process::Signal::TSTP.as_raw();
 const CONTINUE: i32 = rustix::process::Signal::CONT.as_raw();
@@ -26,17 +26,17 @@ pub(crate) enum TopError {
     #[error("cannot use the terminal")]
     Terminal(#[from] io::Error),
     /// The source of events ended.
-    #[error("no more events")]
+    #[error("the stream of events ended")]
     Source(#[from] SourceError),
 }
 
-/// What changes the screen besides events.
+/// The inputs other than events.
 struct Inputs {
-    /// Whether events came since the last drawing.
-    is_behind: bool,
+    /// Whether events have arrived since the last drawing.
+    needs_draw: bool,
     keys: EventStream,
     second: Interval,
-    picture: Interval,
+    draw: Interval,
     stopped: Signal,
     continued: Signal,
 }
@@ -48,11 +48,11 @@ pub(crate) async fn run(
     screen: &mut Screen,
     mut stop: Pin<&mut impl Future<Output = i32>>,
 ) -> Result<Option<i32>, TopError> {
-    model.served_by(source.backend());
+    model.set_backend(source.backend());
     match follow(model, source, screen, stop.as_mut()).await {
-        // The terminal is gone. A signal that says so may be on its way.
+        // The terminal was closed, and SIGHUP may follow.
         Err(TopError::Terminal(error)) if is_gone(&error) => {
-            Ok(timeout(PICTURE_EVERY, stop).await.ok())
+            Ok(timeout(DRAW_EVERY, stop).await.ok())
         }
         result => result,
     }
@@ -71,26 +71,26 @@ async fn follow(
             signal = &mut stop => return Ok(Some(signal)),
             events = source.next() => {
                 events?.into_iter().for_each(|event| model.apply(event));
-                inputs.is_behind = true;
+                inputs.needs_draw = true;
                 continue;
             }
             flow = inputs.next(model, screen) => flow?,
         };
         match flow {
-            Flow::GoOn => {}
+            Flow::Continue => {}
             Flow::Suspend => {
-                screen.give_back()?;
+                screen.release()?;
                 suspend::stop()?;
-                screen.take()?;
+                screen.acquire()?;
             }
             Flow::Quit => return Ok(None),
         }
         screen.draw(model)?;
-        inputs.is_behind = false;
+        inputs.needs_draw = false;
     }
 }
 
-/// A terminal that was closed answers with EIO.
+/// Whether the terminal was closed, which EIO reports.
 fn is_gone(error: &io::Error) -> bool {
     is_closed(error) || error.raw_os_error() == Some(Errno::IO.raw_os_error())
 }
@@ -103,16 +103,16 @@ impl Inputs {
             interval
         };
         Ok(Self {
-            is_behind: false,
+            needs_draw: false,
             keys: EventStream::new(),
             second: every(SECOND),
-            picture: every(PICTURE_EVERY),
+            draw: every(DRAW_EVERY),
             stopped: signal(SignalKind::from_raw(TERMINAL_STOP))?,
             continued: signal(SignalKind::from_raw(CONTINUE))?,
         })
     }
 
-    /// Resolves when the screen must be drawn.
+    /// Applies the next input. Resolves when the screen must be drawn.
     async fn next(&mut self, model: &mut Model, screen: &mut Screen) -> io::Result<Flow> {
         tokio::select! {
             key = next(&mut self.keys) => match key {
@@ -126,15 +126,15 @@ impl Inputs {
                 Some(_) => {}
             },
             _ = self.second.tick() => model.tick(),
-            _ = self.picture.tick(), if self.is_behind => {}
+            _ = self.draw.tick(), if self.needs_draw => {}
             _ = self.stopped.recv() => return Ok(Flow::Suspend),
-            _ = self.continued.recv() => screen.take()?,
+            _ = self.continued.recv() => screen.acquire()?,
         }
-        Ok(Flow::GoOn)
+        Ok(Flow::Continue)
     }
 }
 
-/// The next key or change of size; `None` if the terminal is gone.
+/// Returns the next key or change of size; `None` if the terminal is gone.
 async fn next(keys: &mut EventStream) -> Option<event::Event> {
     let next = poll_fn(|context| Pin::new(&mut *keys).poll_next(context)).await;
     next.and_then(Result::ok)

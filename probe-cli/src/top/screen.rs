@@ -1,7 +1,8 @@
-//! The terminal while the screen owns it, and its state before.
+//! The terminal while the screen owns it.
 //!
-//! Every end restores that state: a return by `Drop`, a panic by a hook (a release
-//! build aborts, so `Drop` does not run), a signal because the command listens to it.
+//! The previous state of the terminal is restored at every end: by `Drop` after a return, by a
+//! hook after a panic (a release build aborts, so that `Drop` does not run), and after a
+//! signal because the command listens to signals.
 
 use std::{
     io::{self, BufWriter, Write},
@@ -24,28 +25,27 @@ use ratatui::{Terminal, TerminalOptions, Viewport, backend::CrosstermBackend, la
 use super::{Model, draw};
 use crate::output::{Stdout, StopFlag};
 
-/// The largest screen that is drawn. A terminal that claims to be larger must not cost
-/// memory for it.
-const MOST: (u16, u16) = (1024, 512);
-/// The size of a terminal that does not know its own.
-const USUAL: (u16, u16) = (80, 24);
+/// The largest screen that is drawn, which limits memory: a terminal may report any size.
+const MAX_SIZE: (u16, u16) = (1024, 512);
+/// The assumed size of a terminal that reports none.
+const DEFAULT_SIZE: (u16, u16) = (80, 24);
 
 /// The terminal while the screen owns it.
 pub struct Screen {
-    terminal: Terminal<CrosstermBackend<BufWriter<Ours>>>,
-    is_ours: bool,
+    terminal: Terminal<CrosstermBackend<BufWriter<TerminalOut>>>,
+    is_acquired: bool,
     is_over: StopFlag,
 }
 
-/// stdout until the terminal is given back for good. Later writes, by buffers that are
-/// dropped, are discarded without an error: `Terminal` would report one to stderr,
-/// which may be the same stuck terminal.
-struct Ours {
+/// stdout, until the screen is dropped. Later writes, by buffers that are dropped, are
+/// discarded without an error: `Terminal` would report it to stderr, which may be the same
+/// blocked terminal.
+struct TerminalOut {
     to: Stdout,
     is_over: StopFlag,
 }
 
-impl Write for Ours {
+impl Write for TerminalOut {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if self.is_over.load(Ordering::Relaxed) {
             return Ok(bytes.len());
@@ -59,35 +59,35 @@ impl Write for Ours {
 }
 
 impl Screen {
-    /// Takes the terminal over. Once `stop` is set, a terminal that accepts no output is
-    /// not waited for.
+    /// Acquires the terminal. Once `stop` is set, a terminal that accepts no output is
+    /// abandoned.
     pub fn enter(stop: StopFlag) -> io::Result<Self> {
         restore_on_panic();
         let is_over = StopFlag::default();
-        let ours = Ours {
+        let out = TerminalOut {
             to: Stdout::new(stop)?,
             is_over: Arc::clone(&is_over),
         };
-        let out = BufWriter::with_capacity(1 << 16, ours);
+        let out = BufWriter::with_capacity(1 << 16, out);
         let viewport = Viewport::Fixed(size());
         let terminal =
             Terminal::with_options(CrosstermBackend::new(out), TerminalOptions { viewport })?;
         let mut screen = Self {
             terminal,
-            is_ours: false,
+            is_acquired: false,
             is_over,
         };
-        screen.take()?;
+        screen.acquire()?;
         Ok(screen)
     }
 
-    /// Takes the terminal over, also again: a shell may have changed it while this
-    /// process was stopped.
-    pub(crate) fn take(&mut self) -> io::Result<()> {
-        if self.is_ours {
+    /// Acquires the terminal, or acquires it again: a shell may have changed its state while
+    /// this process was stopped.
+    pub(crate) fn acquire(&mut self) -> io::Result<()> {
+        if self.is_acquired {
             disable_raw_mode()?;
         }
-        self.is_ours = true;
+        self.is_acquired = true;
         enable_raw_mode()?;
         queue!(
             self.terminal.backend_mut(),
@@ -98,20 +98,20 @@ impl Screen {
         self.resize()
     }
 
-    /// Restores the terminal.
-    pub(crate) fn give_back(&mut self) -> io::Result<()> {
-        if std::mem::take(&mut self.is_ours) {
+    /// Restores the previous state of the terminal.
+    pub(crate) fn release(&mut self) -> io::Result<()> {
+        if std::mem::take(&mut self.is_acquired) {
             restore()?;
         }
         Ok(())
     }
 
-    /// Asks the terminal for its size again.
+    /// Applies the current size of the terminal.
     pub(crate) fn resize(&mut self) -> io::Result<()> {
         self.terminal.resize(size())
     }
 
-    /// Shows the model.
+    /// Draws the model.
     pub fn draw(&mut self, model: &Model) -> io::Result<()> {
         self.terminal.draw(|frame| draw(frame, model)).map(drop)
     }
@@ -119,8 +119,8 @@ impl Screen {
 
 impl Drop for Screen {
     fn drop(&mut self) {
-        // A terminal that is gone needs no restoring.
-        let _gone = self.give_back();
+        // This fails if the terminal was closed.
+        let _gone = self.release();
         self.is_over.store(true, Ordering::Relaxed);
     }
 }
@@ -128,16 +128,16 @@ impl Drop for Screen {
 fn size() -> Rect {
     let size = rustix::termios::tcgetwinsize(rustix::stdio::stdout());
     let reported = size.map_or((0, 0), |size| (size.ws_col, size.ws_row));
-    let or = |size: u16, usual: u16, most: u16| if size == 0 { usual } else { size.min(most) };
+    let or = |size: u16, default: u16, max: u16| if size == 0 { default } else { size.min(max) };
     Rect::new(
         0,
         0,
-        or(reported.0, USUAL.0, MOST.0),
-        or(reported.1, USUAL.1, MOST.1),
+        or(reported.0, DEFAULT_SIZE.0, MAX_SIZE.0),
+        or(reported.1, DEFAULT_SIZE.1, MAX_SIZE.1),
     )
 }
 
-/// Restores the modes first, which need no room in the terminal's queue.
+/// Restores the modes first, because that needs no room in the queue of the terminal.
 fn restore() -> io::Result<()> {
     let modes = disable_raw_mode();
     let patience = StopFlag::new(AtomicBool::new(true));

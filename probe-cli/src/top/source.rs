@@ -18,33 +18,33 @@ use tokio::{
     time::{Interval, MissedTickBehavior, interval},
 };
 
-use super::{Death, Event, Live, Place};
+use super::{Event, ExitRow, Live, Place};
 use crate::output::Backend;
 
-/// How often live processes are counted.
-const CENSUS_EVERY: Duration = Duration::from_secs(2);
+/// Time between two counts of live processes.
+const COUNT_EVERY: Duration = Duration::from_secs(2);
 
-/// Where the records of exits come from.
+/// The source of the records of exits.
 pub(crate) enum RecordSource {
-    /// A daemon; the containers of live processes are found by ourselves.
+    /// A daemon, and a resolver for the containers of live processes.
     Daemon(Box<client::Records>, Box<Resolver>),
-    /// BPF programs of our own.
+    /// BPF programs of this command.
     Here(Box<ExitStream>),
 }
 
-/// Why there are no more events.
+/// Why the events ended.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SourceError {
-    /// The stream of the daemon ended. Our own programs may replace it.
-    #[error("the daemon tells no more")]
+    /// The stream of the daemon ended. BPF programs of this command may replace it.
+    #[error("the stream of the daemon ended")]
     Daemon(#[source] ClientError),
-    /// Our own programs failed.
+    /// The stream of the BPF programs failed.
     #[error(transparent)]
     Here(#[from] StreamError),
 }
 
 impl RecordSource {
-    /// The word on the screen.
+    /// The name on the screen.
     const fn backend(&self) -> &'static str {
         match self {
             Self::Daemon(..) => Backend::Daemon.as_str(),
@@ -52,7 +52,7 @@ impl RecordSource {
         }
     }
 
-    /// The next records. The future may be dropped and asked for again: none is lost.
+    /// Returns the next records. Cancel-safe: no record is lost.
     async fn next(&mut self) -> Result<Vec<Record>, SourceError> {
         match self {
             Self::Daemon(records, _) => match records.next().await {
@@ -75,48 +75,48 @@ impl RecordSource {
     }
 }
 
-/// The event for the screen that a record leads to.
+/// Converts a record into an event of the screen.
 fn event(record: &Record, clock: &WallClock, zone: &TimeZone) -> Option<Event> {
     match record {
         Record::Exit(exit) if exit.what.group_dead => {
-            Some(Event::Death(Box::new(Death::new(exit, clock, zone))))
+            Some(Event::Exit(Box::new(ExitRow::new(exit, clock, zone))))
         }
         Record::Exit(_) | Record::Start(_) => None,
         &Record::Lost { count, reason } => Some(Event::Lost { count, reason }),
     }
 }
 
-/// Records for the exits, `/proc` for the processes that live.
+/// Exits from records, and live processes from `/proc`.
 pub(crate) struct Source {
     records: RecordSource,
     clock: WallClock,
     zone: TimeZone,
     due: Interval,
-    census: Option<JoinHandle<Census>>,
+    counting: Option<JoinHandle<LiveCounts>>,
 }
 
 impl Source {
-    /// Counts live processes at once.
+    /// Creates a source that counts live processes at once.
     #[must_use]
     pub(crate) fn new(records: RecordSource) -> Self {
-        let mut due = interval(CENSUS_EVERY);
+        let mut due = interval(COUNT_EVERY);
         due.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self {
             records,
             clock: WallClock::now(),
             zone: TimeZone::system(),
             due,
-            census: None,
+            counting: None,
         }
     }
 
-    /// The word for the source on the screen.
+    /// The name of the source on the screen.
     #[must_use]
     pub(crate) const fn backend(&self) -> &'static str {
         self.records.backend()
     }
 
-    /// The next events. The future may be dropped and asked for again: none is lost.
+    /// Returns the next events. Cancel-safe: no event is lost.
     pub(crate) async fn next(&mut self) -> Result<Vec<Event>, SourceError> {
         loop {
             tokio::select! {
@@ -128,25 +128,25 @@ impl Source {
                         .filter_map(|record| event(record, &self.clock, &self.zone));
                     return Ok(events.collect());
                 }
-                census = taken(&mut self.census) => {
-                    self.census = None;
-                    return Ok(vec![Event::Live(self.place(census))]);
+                counts = counted(&mut self.counting) => {
+                    self.counting = None;
+                    return Ok(vec![Event::Live(self.place(counts))]);
                 }
-                _ = self.due.tick(), if self.census.is_none() => {
-                    self.census = Some(spawn_blocking(Census::take));
+                _ = self.due.tick(), if self.counting.is_none() => {
+                    self.counting = Some(spawn_blocking(LiveCounts::take));
                 }
             }
         }
     }
 
-    fn place(&mut self, census: Census) -> Live {
+    fn place(&mut self, counts: LiveCounts) -> Live {
         let mut live = Live {
-            processes: census.processes,
+            processes: counts.processes,
             places: Vec::new(),
         };
         let mut of = HashMap::<Place, u64>::new();
-        for (path, processes) in census.by_cgroup {
-            // The resolver looks at its path only.
+        for (path, processes) in counts.by_cgroup {
+            // The resolver uses the path only.
             let cgroup = Cgroup {
                 id: CgroupId {
                     hierarchy: 0,
@@ -166,33 +166,33 @@ impl Source {
     }
 }
 
-/// How many processes live where.
+/// Counts of live processes by cgroup.
 #[derive(Debug, Default)]
-struct Census {
+struct LiveCounts {
     processes: u64,
-    /// By the path of the cgroup that a record of their exit would name.
+    /// The keys are the paths of cgroups, as in the records of exits.
     by_cgroup: HashMap<String, u64>,
 }
 
-impl Census {
-    /// A process that begins or ends meanwhile may or may not be counted.
+impl LiveCounts {
+    /// Counts the live processes. One that starts or exits meanwhile may be counted or not.
     fn take() -> Self {
-        let mut census = Self::default();
+        let mut counts = Self::default();
         let found = scan::scan(false).into_iter().flatten();
         for Found { place, .. } in found.filter(|found| !found.process.state.has_begun_exit()) {
-            census.processes += 1;
+            counts.processes += 1;
             let path = place.map_or_else(|| "/".to_owned(), |place| place.path);
-            *census.by_cgroup.entry(path).or_default() += 1;
+            *counts.by_cgroup.entry(path).or_default() += 1;
         }
-        census
+        counts
     }
 }
 
-/// Resolves when the census is taken; never, if none is being taken.
-async fn taken(census: &mut Option<JoinHandle<Census>>) -> Census {
-    match census {
+/// Resolves when the processes are counted, or never if no count is running.
+async fn counted(counting: &mut Option<JoinHandle<LiveCounts>>) -> LiveCounts {
+    match counting {
         None => std::future::pending().await,
         // The task does not panic, and only the end of the runtime cancels it.
-        Some(census) => census.await.unwrap_or_default(),
+        Some(counting) => counting.await.unwrap_or_default(),
     }
 }

@@ -1,4 +1,4 @@
-//! Counts: of the machine by second, and of each place.
+//! Counts of exits: of the machine by second, and of each place.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -7,29 +7,29 @@ use std::{
 
 use probe_user::model::LossReason;
 
-use super::{Death, Event, Live, Place};
+use super::{Event, ExitRow, Live, Place};
 
-/// Seconds that the graph may show.
+/// Maximum number of seconds in the graph.
 const SECONDS: usize = 1024;
-/// Deaths that are kept.
-const DEATHS: usize = 1024;
-/// Places that are counted separately: a storm of cgroups must not grow memory.
+/// Maximum number of exits that are kept.
+const EXITS: usize = 1024;
+/// Maximum number of places that are counted, which limits memory.
 const PLACES: usize = 4096;
-/// Seconds over which the exits of a place are averaged.
+/// Number of seconds over which the exits of a place are averaged.
 const RECENT: usize = 5;
-/// Seconds for which a place without live processes is shown.
+/// Number of seconds for which a place is shown without live processes and exits.
 const REMEMBERED: u32 = 30;
 
 /// All counts.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tally {
-    /// Exits in each of the last seconds, the latest last, without the current.
+    /// Exits in each of the last full seconds, the latest last.
     pub(super) seconds: VecDeque<u64>,
     current: u64,
-    /// The latest first.
-    pub(super) deaths: VecDeque<Arc<Death>>,
-    pub(super) places: HashMap<Place, OfPlace>,
-    /// `None` until the processes were counted once.
+    /// The latest exits, the newest first.
+    pub(super) exits: VecDeque<Arc<ExitRow>>,
+    pub(super) places: HashMap<Place, PlaceCounts>,
+    /// Number of live processes; `None` before the first count.
     pub(super) processes: Option<u64>,
     pub(super) lost: u64,
     pub(super) loss: Option<LossReason>,
@@ -37,7 +37,7 @@ pub(super) struct Tally {
 
 /// The counts of one place.
 #[derive(Clone, Debug, Default)]
-pub(super) struct OfPlace {
+pub(super) struct PlaceCounts {
     pub(super) live: u64,
     pub(super) exits: u64,
     pub(super) failures: u64,
@@ -49,7 +49,7 @@ pub(super) struct OfPlace {
 impl Tally {
     pub(super) fn apply(&mut self, event: Event) {
         match event {
-            Event::Death(death) => self.death(*death),
+            Event::Exit(exit) => self.count_exit(*exit),
             Event::Lost { count, reason } => {
                 self.lost += count;
                 self.loss = Some(reason);
@@ -58,16 +58,16 @@ impl Tally {
         }
     }
 
-    fn death(&mut self, death: Death) {
+    fn count_exit(&mut self, exit: ExitRow) {
         self.current += 1;
-        if self.places.len() < PLACES || self.places.contains_key(&death.place) {
-            let place = self.places.entry(death.place.clone()).or_default();
+        if self.places.len() < PLACES || self.places.contains_key(&exit.place) {
+            let place = self.places.entry(exit.place.clone()).or_default();
             place.exits += 1;
-            place.failures += u64::from(death.is_failure);
+            place.failures += u64::from(exit.is_failure);
             place.current = place.current.saturating_add(1);
         }
-        self.deaths.truncate(DEATHS - 1);
-        self.deaths.push_front(Arc::new(death));
+        self.exits.truncate(EXITS - 1);
+        self.exits.push_front(Arc::new(exit));
     }
 
     fn live(&mut self, live: Live) {
@@ -82,7 +82,7 @@ impl Tally {
         }
     }
 
-    /// Begins the next second.
+    /// Starts the next second.
     pub(super) fn tick(&mut self) {
         if self.seconds.len() == SECONDS {
             self.seconds.pop_front();
@@ -94,12 +94,12 @@ impl Tally {
         });
     }
 
-    /// Exits in the last whole second.
+    /// Exits in the last full second.
     pub(super) fn per_second(&self) -> u64 {
         self.seconds.back().copied().unwrap_or(0)
     }
 
-    /// Containers with a live process.
+    /// Number of containers with a live process.
     pub(super) fn containers(&self) -> usize {
         let places = self.places.iter();
         places
@@ -108,7 +108,7 @@ impl Tally {
     }
 }
 
-impl OfPlace {
+impl PlaceCounts {
     fn tick(&mut self) {
         self.quiet = if self.current == 0 { self.quiet + 1 } else { 0 };
         if self.recent.len() == RECENT {
@@ -117,7 +117,7 @@ impl OfPlace {
         self.recent.push_back(std::mem::take(&mut self.current));
     }
 
-    /// Tenths of exits a second, over the last seconds.
+    /// Tenths of exits per second, averaged over the last seconds.
     pub(super) fn tenths_per_second(&self) -> u64 {
         let exits: u64 = self.recent.iter().copied().map(u64::from).sum();
         exits * 10 / (self.recent.len().max(1) as u64)

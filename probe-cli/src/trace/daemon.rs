@@ -1,5 +1,5 @@
-//! `probe trace` from a daemon: its records, filtered by the conditions that the
-//! daemon does not know, to stdout.
+//! `probe trace` with a daemon: prints its records, filtered by the conditions that the daemon
+//! does not support.
 
 use std::{
     future::Future,
@@ -20,8 +20,8 @@ use crate::{
     output::{Out, Stdout, is_closed, reporter::Reported},
 };
 
-/// Runs until `stop` resolves, the count is reached, stdout is closed, or the
-/// stream of the daemon ends, for which it returns the reason.
+/// Runs until `stop` resolves, the count is reached, stdout is closed, or the stream of the
+/// daemon ends. In the last case the result contains the reason.
 pub(crate) async fn run(
     settings: &Settings,
     mut records: Records,
@@ -50,7 +50,7 @@ pub(crate) async fn run(
         };
         match done {
             Err(error) => break Err(error),
-            Ok(()) if printer.is_enough() => break Ok(None),
+            Ok(()) if printer.has_reached_count() => break Ok(None),
             Ok(()) => {}
         }
     };
@@ -62,7 +62,7 @@ pub(crate) async fn run(
     }
 }
 
-/// Prints the records that are wanted.
+/// Prints the records that pass the filter.
 struct Printer<'a> {
     settings: &'a Settings,
     out: &'a mut Out<Stdout>,
@@ -99,7 +99,7 @@ impl Printer<'_> {
         self.out.flush()
     }
 
-    fn is_enough(&self) -> bool {
+    fn has_reached_count(&self) -> bool {
         let count = self.settings.count;
         count.is_some_and(|count| self.reported.shown >= count)
     }

@@ -1,6 +1,6 @@
-//! `probe trace`: records of the stream, filtered, to stdout.
+//! `probe trace`: filters the records of the stream and prints them.
 //!
-//! The library reads the stream and decides when ([`StreamReader`]).
+//! The library reads the stream, and decides when to read it ([`StreamReader`]).
 
 pub(crate) mod daemon;
 
@@ -33,20 +33,20 @@ use crate::output::{
 /// The options of a trace.
 #[derive(Debug)]
 pub(crate) struct Settings {
-    /// Which records are printed.
+    /// The records to print.
     pub(crate) wanted: Filter,
-    /// Columns; `None` for JSON.
+    /// Columns for people, or `None` for JSON.
     pub(crate) columns: Option<Columns>,
-    /// Ends after this many lines of records.
+    /// The trace ends after this many records.
     pub(crate) count: Option<u64>,
-    /// Time between two drains while records come.
+    /// Time between two drains of the ring while records arrive.
     pub(crate) drain_every: Duration,
 }
 
 /// Why a trace ended early.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TraceError {
-    /// stdout took no more, for another reason than being closed.
+    /// A write to stdout failed, and its reader has not gone.
     #[error("cannot write to stdout")]
     Write(#[source] io::Error),
     /// The stream of records ended.
@@ -54,7 +54,7 @@ pub(crate) enum TraceError {
     Stream(#[from] StreamError),
 }
 
-/// Runs until `stop` resolves, the count is reached or stdout is closed.
+/// Runs until `stop` resolves, the count is reached, or stdout is closed.
 pub(crate) async fn run(
     settings: Settings,
     loaded: (Attached, Rings),
@@ -81,7 +81,7 @@ pub(crate) async fn run(
     }
 }
 
-/// The names of the columns, if there are any.
+/// Writes the names of the columns, if there are columns.
 pub(crate) fn write_header(
     columns: Option<&Columns>,
     out: &mut Out<Stdout>,
@@ -91,13 +91,13 @@ pub(crate) fn write_header(
     };
     let written = out.line(|line| columns.write_header(line));
     match written.and_then(|()| out.flush()) {
-        // A reader that has gone is noticed at the next write.
+        // If the reader has gone, the next write fails too.
         Err(error) if !is_closed(&error) => Err(TraceError::Write(error)),
         _ => Ok(()),
     }
 }
 
-/// A trace with everything but the reader of the stream.
+/// The state of a trace, except the reader of the stream.
 struct Trace {
     reporter: Reporter,
     count: Option<u64>,
@@ -110,7 +110,7 @@ impl Trace {
         mut stop: Pin<&mut impl Future<Output = ()>>,
     ) -> Result<(), TraceError> {
         let mut reader_gone = pin!(closed_stdout());
-        while !self.is_enough() {
+        while !self.has_reached_count() {
             tokio::select! {
                 () = &mut stop => return Ok(()),
                 () = &mut reader_gone => return Ok(()),
@@ -124,7 +124,7 @@ impl Trace {
     }
 
     fn finish(&mut self, reader: &mut StreamReader) -> Result<(), TraceError> {
-        if !self.is_enough() {
+        if !self.has_reached_count() {
             self.reporter.clock.sync();
             reader.finish(|timed| self.print(timed))?;
         }
@@ -132,7 +132,7 @@ impl Trace {
     }
 
     fn print(&mut self, timed: Timed) -> Result<(), TraceError> {
-        if self.is_enough() {
+        if self.has_reached_count() {
             return Ok(());
         }
         self.reporter.report(timed).map_err(TraceError::Write)
@@ -142,13 +142,13 @@ impl Trace {
         self.reporter.out.flush().map_err(TraceError::Write)
     }
 
-    fn is_enough(&self) -> bool {
+    fn has_reached_count(&self) -> bool {
         self.count
             .is_some_and(|count| self.reporter.reported.shown >= count)
     }
 }
 
-/// Resolves when the reader of stdout closes its end; never, if stdout is a file.
+/// Resolves when the reader of stdout closes its end, or never if stdout is a file.
 pub(super) async fn closed_stdout() {
     let stdout = rustix::io::dup(rustix::stdio::stdout())
         .map_err(io::Error::from)

@@ -65,7 +65,7 @@ fn a_cgroup_frozen_by_the_kill_is_announced_and_thawed_again() {
         let output = kill(&[&froze[..], &["--cgroup", cgroup.path()]].concat());
         assert_eq!(output.code, Some(0), "{output:#?}");
         assert_eq!(verdict(&output)["outcome"], "done", "{output:#?}");
-        let announcement = format!("freezing {}, which", cgroup.path());
+        let announcement = format!("freezing {}: it forks faster", cgroup.path());
         assert!(output.stderr.contains(&announcement), "{output:#?}");
         let state = fs::read_to_string(Path::new(cgroup.path()).join(file));
         assert_eq!(state.expect("the file still exists").trim_end(), thawed);
@@ -79,7 +79,7 @@ fn thaw_with_hint(cgroup: &Cgroup, stderr: &str) -> bool {
     if is_thawed(cgroup) {
         return false;
     }
-    let expected = format!("probe: freezing {}, which", cgroup.path());
+    let expected = format!("probe: freezing {}: it forks faster", cgroup.path());
     assert!(
         stderr.starts_with(&expected),
         "the freeze was not announced: {stderr}"

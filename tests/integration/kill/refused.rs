@@ -53,7 +53,10 @@ fn a_threaded_cgroup_is_refused_with_its_domain_root_as_the_hint() {
     let output = kill(&["--cgroup", threaded.path()]);
     assert_eq!(output.code, Some(2), "{output:#?}");
     assert!(output.stderr.contains("threaded cgroup"), "{output:#?}");
-    let hint = format!("hint: its processes belong to {}\n", root.path());
+    let hint = format!(
+        "hint: kill the domain cgroup of its processes: {}\n",
+        root.path()
+    );
     assert!(output.stderr.contains(&hint), "{output:#?}");
 }
 
@@ -69,7 +72,7 @@ fn a_thread_and_an_invalid_pid_are_refused() {
     let tid = tid.expect("a second thread");
     let tid = tid.to_str().expect("a number");
     for args in [&[tid][..], &["--pid", tid]] {
-        let hint = format!("hint: name its process: {pid}\n");
+        let hint = format!("hint: use the pid of the process: {pid}\n");
         assert_refused(args, 4, &["is a thread of process", &hint]);
     }
     assert!(is_alive(pid));
@@ -92,7 +95,7 @@ fn a_root_cgroup_and_an_invalid_path_are_refused() {
         assert_refused(&["--cgroup", root], 2, &words);
         // The kernel reports such a path as missing, as it does a removed cgroup.
         let long = format!("{}/{}", cgroup.path(), "x".repeat(300));
-        let words = ["is no cgroup path", "hint: ", "255 bytes"];
+        let words = ["invalid cgroup path", "hint: ", "255 bytes"];
         assert_refused(&["--cgroup", &long], 2, &words);
         let waited = probe_tests::probe(&["wait", "-t", "0", "--cgroup", &long]);
         assert_eq!(waited.code, Some(2), "{waited:#?}");

@@ -215,7 +215,7 @@ fn a_cgroup_name_in_several_v1_hierarchies_needs_the_hierarchy() {
     fs::remove_dir(&freezer).expect("it is empty");
     output.assert_refused(2, &[pids.path(), &freezer, "--hierarchy"]);
     chosen.verdict("already");
-    unknown.assert_refused(2, &["there are: "]);
+    unknown.assert_refused(2, &["mounted hierarchies: "]);
 }
 
 #[test]

@@ -23,9 +23,9 @@ fn an_invalid_pid_is_wrong_usage() {
         wait(&["-t", "0", &flag]).assert_refused(2, &["error: "]);
     }
     // Without the flag a minus sign begins an option.
-    wait(&["-t", "0", "0"]).assert_refused(2, &["'0' is no pid"]);
+    wait(&["-t", "0", "0"]).assert_refused(2, &["invalid pid '0'"]);
     wait(&["-t", "0", "-1"]).assert_refused(2, &["error: "]);
-    wait(&["-t", "0", "--", "-1"]).assert_refused(2, &["'-1' is no pid"]);
+    wait(&["-t", "0", "--", "-1"]).assert_refused(2, &["invalid pid '-1'"]);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! `probe kill`: signal, and wait until it has worked.
+//! `probe kill`: signals targets, and waits until they are gone.
 
 mod refusal;
 mod signaller;
@@ -22,78 +22,91 @@ use self::signaller::{KillTargets, Signaller};
 use super::{
     ExitCode, Failure,
     backend::{BackendChoice, BackendSelection},
-    conclude::Call,
+    invocation::Invocation,
     named::{Absent, PinnedTarget, TargetArgs},
     socket::Socket,
     stop,
-    terminal::Say,
+    terminal::Messages,
     until::UntilArg,
 };
 use crate::session::Session;
 
 /// Kill cgroups, containers, units or processes, and wait until they are gone
 ///
-/// The wait is armed before the signal is sent, so that no exit is missed.
-/// Everybody in a cgroup and below it gets the signal. A cgroup that forks faster
-/// than it can be signalled is frozen meanwhile. If probe itself is killed by
-/// SIGKILL just then, the cgroup stays frozen: how to thaw it is said on stderr
-/// before. Where there is no cgroup.kill, SIGKILL goes also to those who show up
+/// The wait is armed before the signal is sent, so that no exit is missed. Every
+/// process in a cgroup and its descendants gets the signal. On a kernel without
+/// cgroup.kill (before Linux 5.14), SIGKILL is sent also to processes that appear
 /// in the cgroup during the wait.
+///
+/// A cgroup that forks faster than it can be signalled is frozen meanwhile. If
+/// SIGKILL ends probe just then, the cgroup stays frozen; before it freezes a
+/// cgroup, probe prints the command that thaws it to stderr.
 #[derive(Debug, clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
 pub(super) struct Args {
     #[command(flatten)]
     targets: TargetArgs,
 
-    /// Which signal: KILL, SIGTERM, RTMIN+3, 9. Others than KILL, TERM, INT and
-    /// QUIT are not waited for unless -t or --until is given
+    /// Signal to send: KILL, SIGTERM, RTMIN+3 or 9
+    ///
+    /// probe waits after KILL, TERM, INT and QUIT. After any other signal it waits
+    /// only with --timeout, --until or --rm.
     #[arg(short, long, value_name = "SIGNAL", default_value = "KILL", value_parser = signal)]
     signal: Signal,
 
-    /// SIGTERM first, and SIGKILL to those that are left after this time
+    /// Send SIGTERM, and SIGKILL to what is left after this time (250ms, 2.5 or 1m30s)
     #[arg(long, value_name = "DUR", value_parser = duration, conflicts_with = "signal")]
     grace: Option<Duration>,
 
-    /// What to wait for: see probe wait
+    /// Condition to wait for [default: depends on the target]
+    ///
+    /// The default is `exited` for a process, `empty` for a cgroup or unit, and
+    /// `stopped` for a container.
     #[arg(long, value_name = "STATE", value_enum)]
     until: Option<UntilArg>,
 
-    /// Give up waiting after this time, --grace included: 250ms, 2.5 (seconds), 1m30s
+    /// Give up after this time (250ms, 2.5 or 1m30s) [default: no limit]
+    ///
+    /// A number without a unit is in seconds. The time includes that of --grace.
+    /// probe exits with code 3 when the time is up.
     #[arg(short, long, value_name = "DUR", value_parser = duration)]
     timeout: Option<Duration>,
 
-    /// Remove the cgroups, and those below them, once they are empty
+    /// Remove the cgroups and their descendants once they are empty
     #[arg(long)]
     rm: bool,
 
-    /// Also a cgroup that contains pid 1 or probe itself, also these two
+    /// Kill even pid 1, probe itself, or a cgroup that contains one of them
     #[arg(long)]
     force: bool,
 
-    /// Rounds before a cgroup is frozen: for tests, which cannot wait for a bomb
-    /// that is fast enough
+    /// For tests: rounds of signals before a cgroup is frozen, because a test cannot
+    /// fork fast enough to reach the default
     #[arg(long, value_name = "ROUNDS", default_value_t = FREEZE_AFTER, hide = true)]
     freeze_after: u32,
 
-    /// Load BPF before the signal, so that every exit is reported
+    /// Load BPF before sending the signal, so that every exit is reported
     #[arg(long)]
     records: bool,
 
-    /// What may wake the wait: see probe wait
+    /// What wakes the wait
+    ///
+    /// A backend changes how soon the wait ends, never its result. Naming a backend
+    /// that is not available is an error (exit code 5).
     #[arg(long, value_name = "NAME", value_enum, default_value_t)]
     backend: BackendChoice,
 
     #[command(flatten)]
     socket: Socket,
 
-    /// One JSON object a line
+    /// Print one JSON object per line
     #[arg(long)]
     json: bool,
 }
 
-/// How long after the signal BPF is loaded: loading takes CPU time from the tasks
-/// that are exiting, and most are gone by then.
-const LOAD_AFTER: Duration = Duration::from_millis(50);
+/// How long after the signal BPF is loaded. Loading takes CPU time from the exiting tasks,
+/// and most of them are gone by then.
+const BPF_LOAD_DELAY: Duration = Duration::from_millis(50);
 
 fn signal(text: &str) -> Result<Signal, String> {
     let upper = text.to_ascii_uppercase();
@@ -102,13 +115,15 @@ fn signal(text: &str) -> Result<Signal, String> {
         .map(Signal)
         .filter(|&it| is_sendable(it))
         .find(|it| it.name().strip_prefix("SIG") == Some(name) || it.0.to_string() == text);
-    found.ok_or_else(|| format!("'{text}' is no signal; write TERM, SIGTERM or 15"))
+    found.ok_or_else(|| {
+        format!("invalid signal '{text}' (expected a name or number, such as TERM, SIGTERM or 15)")
+    })
 }
 
-pub(super) fn run(args: &Args, say: Say) -> Result<ExitCode, Failure> {
+pub(super) fn run(args: &Args, messages: Messages) -> Result<ExitCode, Failure> {
     let begun = Instant::now();
     let tier = args.backend.tier()?;
-    let mut call = Call::new(begun, say, "kill", args.json)?;
+    let mut call = Invocation::new(begun, messages, "kill", args.json)?;
     let named = args.targets.pin(&call.mounts, tier, Absent::default())?;
     let targets = args.check(&named)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -116,7 +131,7 @@ pub(super) fn run(args: &Args, say: Say) -> Result<ExitCode, Failure> {
         .build()?;
     let _inside = runtime.enter();
     let (stop, flag) = stop::requested_by_any()?;
-    let targets = KillTargets::new(args, targets, say, begun, flag.clone());
+    let targets = KillTargets::new(args, targets, messages, begun, flag.clone());
     if !args.waits() {
         let failure = targets.signal_once()?;
         return failure.map_or(Ok(ExitCode::Done), Err);
@@ -155,7 +170,8 @@ impl Args {
             || self.rm
     }
 
-    /// Refuses what makes no sense and what must not be killed, before any signal.
+    /// Before any signal, refuses arguments that make no sense and targets that must not be
+    /// killed.
     fn check(&self, named: &[PinnedTarget]) -> Result<Vec<KillTarget>, Failure> {
         let mut targets = Vec::new();
         for target in named {
@@ -164,7 +180,7 @@ impl Args {
                 && (target.subject.process.is_some()
                     || matches!(self.until, Some(UntilArg(Until::Removed))))
             {
-                let message = "--rm is for cgroups that are waited for until empty";
+                let message = "--rm needs cgroups that are waited for until empty";
                 return Err(Failure::message(ExitCode::Usage, message));
             }
             if let Some(pinned) = &target.pinned {
@@ -179,9 +195,9 @@ impl Args {
         Ok(targets)
     }
 
-    /// Lets backends join before any signal, so that exits are reported from the first
-    /// one on, unless loading BPF would take the CPU from the tasks that are exiting.
-    /// None is asked if the targets are gone already.
+    /// Lets backends join before any signal, so that the first exit is reported too. BPF is
+    /// an exception: without `--records` it is loaded later, because loading it takes the CPU
+    /// from the exiting tasks. No backend joins if the targets are gone already.
     async fn join_backends(
         &self,
         session: &mut Session,
@@ -196,7 +212,7 @@ impl Args {
         };
         backends.join_chosen(session, needed).await?;
         if session.look()? < needed {
-            let delay = (!self.records).then_some(LOAD_AFTER);
+            let delay = (!self.records).then_some(BPF_LOAD_DELAY);
             backends.join_best_now(session, delay).await?;
         }
         Ok(())
@@ -208,7 +224,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_signal_has_a_name_with_and_without_sig_and_a_number() {
+    fn signals_parse_from_names_with_and_without_sig_and_from_numbers() {
         for text in ["TERM", "SIGTERM", "sigterm", "15"] {
             assert_eq!(signal(text), Ok(Signal(15)), "{text}");
         }

@@ -1,5 +1,4 @@
-//! Processes that a kill did not reach, and targets that it refuses: as messages with
-//! an exit code.
+//! Failures of a kill: processes that it could not signal, and targets that it refuses.
 
 use std::io;
 
@@ -8,36 +7,41 @@ use rustix::io::Errno;
 
 use crate::cli::{ExitCode, Failure};
 
-/// The failure if some processes were not reached.
+/// The failure if some processes could not be signalled.
 pub(super) fn unreached(report: &Report) -> Option<Failure> {
     let first = report.unreached.first()?;
-    let mut message = format!("{} could not be signalled:", report.unreached.len());
+    let count = report.unreached.len();
+    let plural = if count == 1 { "" } else { "es" };
+    let mut message = format!("cannot signal {count} process{plural}:");
     for one in &report.unreached {
         let why = io::Error::from(one.errno);
         let line = match one.pid {
-            0 => "\n  some in a pid namespace that is not ours".to_owned(),
+            0 => "\n  processes of another pid namespace".to_owned(),
             pid => format!("\n  {pid:>7} {}: {why}", one.comm.escape_debug()),
         };
         message.push_str(&line);
     }
     Some(match report.forbidden().next() {
         Some(_) => Failure::message(ExitCode::NotAvailable, message)
-            .hint("run it as root, or as the user they belong to"),
+            .hint("run probe as root, or as the owner of the processes"),
         None if first.pid == 0 => Failure::message(ExitCode::Failure, message)
-            .hint("run it in the pid namespace of the machine"),
+            .hint("run probe in the initial pid namespace"),
         None => Failure::message(ExitCode::Failure, message),
     })
 }
 
-/// The failure if a target was refused, or could not be signalled to the end.
+/// The failure if a target is refused, or its members cannot be listed.
 pub(super) fn refused(error: KillError) -> Failure {
     match &error {
         KillError::Threaded { root, .. } => {
-            let hint = format!("its processes belong to {}", root.display());
+            let hint = format!(
+                "kill the domain cgroup of its processes: {}",
+                root.display()
+            );
             Failure::new(ExitCode::Usage, error).hint(hint)
         }
         KillError::Precious { .. } | KillError::PreciousProcess { .. } => {
-            Failure::new(ExitCode::Usage, error).hint("--force does it all the same")
+            Failure::new(ExitCode::Usage, error).hint("--force kills it anyway")
         }
         KillError::Signal { .. } => Failure::new(ExitCode::Usage, error),
         KillError::Members { source, .. } => {

@@ -1,4 +1,4 @@
-//! A kill from its first signal to its end.
+//! A kill, from its first signal to the removal of its cgroups.
 
 use std::{
     future::Future,
@@ -20,22 +20,22 @@ use crate::{
         Failure,
         end::End,
         remove::{self, Removed},
-        terminal::Say,
+        terminal::Messages,
     },
     output::StopFlag,
     session::Session,
 };
 
-/// How soon a cgroup is read again for processes that its list may have missed.
-const AGAIN_FIRST: Duration = Duration::from_millis(10);
-/// The longest delay that this backs off to.
-const AGAIN_LAST: Duration = Duration::from_secs(1);
+/// The first delay before a cgroup is read again for processes that its list may have missed.
+const RETRY_MIN: Duration = Duration::from_millis(10);
+/// The longest of these delays, each of which is twice the previous one.
+const RETRY_MAX: Duration = Duration::from_secs(1);
 
-/// The targets, and how they are signalled.
+/// The targets, and the options for signalling them.
 pub(super) struct KillTargets<'a> {
     args: &'a Args,
     targets: Vec<KillTarget>,
-    say: Say,
+    messages: Messages,
     deadline: Option<Instant>,
     stop: StopFlag,
 }
@@ -45,27 +45,27 @@ pub(super) struct KillTargets<'a> {
 struct Sent {
     report: Report,
     /// Indices of the targets in which a process may have been missed.
-    again: Vec<usize>,
+    retry: Vec<usize>,
 }
 
 impl<'a> KillTargets<'a> {
     pub(super) fn new(
         args: &'a Args,
         targets: Vec<KillTarget>,
-        say: Say,
+        messages: Messages,
         begun: Instant,
         stop: StopFlag,
     ) -> Self {
         Self {
             args,
             targets,
-            say,
+            messages,
             deadline: args.timeout.map(|timeout| begun + timeout),
             stop,
         }
     }
 
-    /// Signals without a wait. Processes that it did not reach are the failure.
+    /// Signals without a wait. Returns the processes that could not be signalled as a failure.
     pub(super) fn signal_once(&self) -> Result<Option<Failure>, Failure> {
         let sent = self.signal(self.args.signal)?;
         Ok(refusal::unreached(&sent.report))
@@ -78,18 +78,19 @@ impl<'a> KillTargets<'a> {
         }
         for path in &sent.report.frozen {
             let path = path.display();
-            self.say
-                .line(&format!("{path} is frozen: they die when it is thawed"));
+            self.messages.print(&format!(
+                "{path} is frozen: its processes exit when it is thawed"
+            ));
         }
         for path in &sent.report.unsettled {
             let path = path.display();
-            self.say
-                .line(&format!("{path} gets new processes all the time"));
+            self.messages
+                .print(&format!("new processes keep appearing in {path}"));
         }
         Ok(sent)
     }
 
-    /// Signals once more, with SIGKILL and without the messages of the first time.
+    /// Sends SIGKILL again, without repeating the messages of the first signal.
     fn kill_again(&self, before: &[usize]) -> Result<Sent, Failure> {
         let mut sent = Sent::default();
         for &index in before {
@@ -101,9 +102,9 @@ impl<'a> KillTargets<'a> {
     fn signal_one(&self, index: usize, signal: Signal, sent: &mut Sent) -> Result<(), Failure> {
         let mut announce = |path: &Path, thaw: &str| {
             // Printed despite -q, because the cgroup may stay frozen.
-            Say::always(&format!(
-                "probe: freezing {}, which forks faster than it can be signalled\n\
-                 hint: should probe be killed before it thaws it: {thaw}",
+            Messages::print_always(&format!(
+                "probe: freezing {}: it forks faster than it can be signalled\n\
+                 hint: if probe is killed before it thaws the cgroup, run: {thaw}",
                 path.display()
             ));
         };
@@ -119,7 +120,7 @@ impl<'a> KillTargets<'a> {
             .signal(&mut order)
             .map_err(refusal::refused)?;
         if report.may_have_missed {
-            sent.again.push(index);
+            sent.retry.push(index);
         }
         sent.report.unreached.extend(report.unreached);
         sent.report.frozen.extend(report.frozen);
@@ -128,13 +129,13 @@ impl<'a> KillTargets<'a> {
     }
 }
 
-/// One kill: signals, waits, signals again, removes.
+/// One kill: it signals, waits, signals again, and removes.
 pub(super) struct Signaller<'a> {
     args: &'a Args,
     targets: KillTargets<'a>,
     begun: Instant,
     deadline: Option<Instant>,
-    /// Why some processes cannot be reached.
+    /// Why some processes cannot be signalled, or a cgroup cannot be removed.
     failure: Option<Failure>,
 }
 
@@ -158,21 +159,21 @@ impl<'a> Signaller<'a> {
         let outcome = if session.look()? >= needed {
             Outcome::Already
         } else {
-            match self.gracefully(session, needed, stop.as_mut()).await? {
+            match self.terminate(session, needed, stop.as_mut()).await? {
                 Some(outcome) => outcome,
                 None => self.kill(session, needed, stop.as_mut()).await?,
             }
         };
         let end = match outcome {
-            // Before the verdict, because a cgroup that cannot be removed is not done.
+            // Removed before the verdict, because the verdict reports a failed removal.
             Outcome::Done | Outcome::Already if self.args.rm => self.remove(outcome, stop).await,
             _ => End::of(outcome),
         };
         Ok((end, self.failure.take()))
     }
 
-    /// Sends SIGTERM and waits for the grace time; `None` if SIGKILL has to follow.
-    async fn gracefully(
+    /// Sends SIGTERM and waits for the grace time. Returns `None` if SIGKILL has to follow.
+    async fn terminate(
         &self,
         session: &mut Session,
         needed: usize,
@@ -181,7 +182,7 @@ impl<'a> Signaller<'a> {
         let Some(grace) = self.args.grace else {
             return Ok(None);
         };
-        // Processes that cannot be reached now are reported after SIGKILL.
+        // Processes that cannot be signalled are reported after SIGKILL.
         self.targets.signal(Signal(15))?;
         let end = self.begun + grace;
         let first = self.deadline.map_or(end, |deadline| deadline.min(end));
@@ -197,10 +198,10 @@ impl<'a> Signaller<'a> {
         mut stop: Pin<&mut impl Future<Output = ()>>,
     ) -> Result<Outcome, Failure> {
         let mut sent = self.targets.signal(self.args.signal)?;
-        let mut pause = AGAIN_FIRST;
+        let mut pause = RETRY_MIN;
         loop {
             self.note_unreached(&sent.report);
-            let next = (!sent.again.is_empty()).then(|| Instant::now() + pause);
+            let next = (!sent.retry.is_empty()).then(|| Instant::now() + pause);
             let first = [next, self.deadline].into_iter().flatten().min();
             let outcome = session
                 .follow(needed, first.map(Into::into), stop.as_mut())
@@ -209,8 +210,8 @@ impl<'a> Signaller<'a> {
             if outcome != Outcome::Timeout || is_last {
                 return Ok(outcome);
             }
-            sent = self.targets.kill_again(&sent.again)?;
-            pause = (pause * 2).min(AGAIN_LAST);
+            sent = self.targets.kill_again(&sent.retry)?;
+            pause = (pause * 2).min(RETRY_MAX);
         }
     }
 
@@ -218,7 +219,7 @@ impl<'a> Signaller<'a> {
         if self.failure.is_none() {
             self.failure = refusal::unreached(report);
             if self.failure.is_some() {
-                // When the processes end that were not reached is unknown.
+                // The processes that were not signalled may live forever.
                 self.deadline.get_or_insert_with(Instant::now);
             }
         }
@@ -228,7 +229,7 @@ impl<'a> Signaller<'a> {
         match remove::all(&self.targets.targets, self.deadline, stop).await {
             Removed::All => End::of(outcome),
             Removed::Interrupted => End::of(Outcome::Interrupted),
-            Removed::Not(why) => {
+            Removed::Failed(why) => {
                 self.failure = Some(why);
                 End::not_removed(outcome)
             }

@@ -1,4 +1,4 @@
-//! The targets of `wait` and `kill`, pinned: cgroups, containers, units, processes.
+//! The targets of `wait` and `kill`, pinned: cgroups, containers, units and processes.
 
 mod pin;
 
@@ -32,32 +32,42 @@ use crate::output::subject::Subject;
         .multiple(true)
 ))]
 pub(super) struct TargetArgs {
-    /// A process: its pid, or PID:INODE with the inode number of its pidfd
+    /// Process: PID, or PID:INODE with the inode number of its pidfd
+    ///
+    /// The inode number (Linux 6.9) identifies the process even if another process
+    /// has its pid now.
     #[arg(value_name = "PID", value_parser = process)]
     processes: Vec<ProcessArg>,
 
-    /// The same
+    /// Same as PID
     #[arg(long, value_name = "PID", value_parser = process)]
     pid: Vec<ProcessArg>,
 
-    /// A cgroup and all below it: a path on a cgroup mount, or below the root of
-    /// a hierarchy
+    /// Cgroup with its descendants
+    ///
+    /// PATH is a path on a cgroup mount (/sys/fs/cgroup/build), or a path below the
+    /// root of a hierarchy as in /proc/PID/cgroup (/build or build).
     #[arg(long, value_name = "PATH")]
     cgroup: Vec<PathBuf>,
 
-    /// A container: id, unique beginning of an id, or name
+    /// Container: id, unique prefix of an id, or name
     #[arg(long, value_name = "ID|NAME")]
     container: Vec<String>,
 
-    /// A systemd unit, by its cgroup
+    /// systemd unit, found by its cgroup
+    ///
+    /// A name without a suffix is that of a service: nginx means nginx.service.
     #[arg(long, value_name = "NAME")]
     unit: Vec<String>,
 
-    /// Which hierarchy --cgroup means: v2, or the name of a v1 controller
+    /// Hierarchy of --cgroup: v2, or the name of a v1 controller
+    ///
+    /// The default is v2 if the cgroup exists there, otherwise the v1 hierarchy that
+    /// has it.
     #[arg(long, value_name = "NAME")]
     hierarchy: Option<String>,
 
-    /// State directory of a runtime started with --root
+    /// State directory of a container runtime that was started with --root
     #[arg(long, value_name = "DIR")]
     runtime_root: Vec<PathBuf>,
 }
@@ -65,7 +75,8 @@ pub(super) struct TargetArgs {
 #[derive(Clone, Copy, Debug)]
 struct ProcessArg {
     pid: u32,
-    /// Of the pidfd: tells the process from a later one with the same pid (Linux 6.9).
+    /// Inode number of the pidfd, which a later process with the same pid does not have
+    /// (Linux 6.9).
     inode: Option<u64>,
 }
 
@@ -74,12 +85,12 @@ fn process(text: &str) -> Result<ProcessArg, String> {
         .split_once(':')
         .map_or((text, None), |(pid, inode)| (pid, Some(inode)));
     let number = pid.parse::<i32>().ok().filter(|&pid| pid > 0);
-    let pid = number.ok_or_else(|| format!("'{pid}' is no pid: a number from 1 on"))?;
+    let pid = number.ok_or_else(|| format!("invalid pid '{pid}' (expected a positive number)"))?;
     let inode = inode
         .map(|inode| {
-            inode
-                .parse()
-                .map_err(|_no_number| format!("'{inode}' is no inode number"))
+            inode.parse().map_err(|_not_a_number| {
+                format!("invalid inode number '{inode}' (expected PID:INODE)")
+            })
         })
         .transpose()?;
     Ok(ProcessArg {
@@ -88,20 +99,20 @@ fn process(text: &str) -> Result<ProcessArg, String> {
     })
 }
 
-/// A target that is pinned, or was gone before it could be.
+/// A target that is pinned, or that was gone before it could be pinned.
 pub(super) struct PinnedTarget {
     /// Its name in messages and in the verdict.
     pub(super) subject: Subject,
-    /// `None`: it is gone already, which is what the wait is for.
+    /// `None` if the target is gone already, so that its wait is done.
     pub(super) pinned: Option<wait::Target>,
-    /// Its cgroups, in which its exits happen.
+    /// The cgroups of the target, in which its exits are reported.
     pub(super) cgroups: Vec<CgroupTarget>,
     /// The condition without `--until`.
     pub(super) default_until: Until,
 }
 
 impl PinnedTarget {
-    /// Refuses a condition that does not fit such a target.
+    /// Refuses a condition that does not apply to this kind of target.
     pub(super) fn check(&self, until: Option<UntilArg>) -> Result<(), Failure> {
         let Some(UntilArg(until)) = until else {
             return Ok(());
@@ -109,31 +120,33 @@ impl PinnedTarget {
         let is_process = self.subject.process.is_some();
         let is_container =
             self.subject.container.is_some() || self.subject.unknown_container.is_some();
-        let hint = match until {
-            Until::Empty | Until::Removed if is_process => {
-                "a process can be waited for until exited or reaped"
-            }
-            Until::Stopped if !is_container => {
-                "stopped is for containers; a cgroup can be waited for until empty, a process until exited"
-            }
+        let (targets, hint) = match until {
+            Until::Empty | Until::Removed if is_process => (
+                "cgroups, containers and units",
+                "wait for a process until exited or reaped",
+            ),
+            Until::Stopped if !is_container => (
+                "containers",
+                "wait for a cgroup or unit until empty, for a process until exited",
+            ),
             _ => return Ok(()),
         };
-        let message = format!("--until {} does not fit a target", until.as_str());
+        let message = format!("--until {} applies to {targets} only", until.as_str());
         Err(Failure::message(ExitCode::Usage, message).hint(hint))
     }
 }
 
-/// What a target counts as that does not exist.
+/// How a target is treated that does not exist.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Absent {
-    /// An error, for every kind of target.
+    /// Every target must exist.
     pub(super) is_error: bool,
-    /// A container or unit that is unknown counts as gone.
+    /// An unknown container or unit counts as gone.
     pub(super) unknown_is_gone: bool,
 }
 
 impl TargetArgs {
-    /// Pins all targets. The first that cannot be pinned is an error.
+    /// Pins all targets, or fails at the first that cannot be pinned.
     pub(super) fn pin(
         &self,
         mounts: &Mounts,

@@ -1,4 +1,4 @@
-//! From a name to the cgroups and processes that it means, held open.
+//! Resolves a name to cgroups and processes, and holds these open.
 
 use std::path::Path;
 
@@ -52,7 +52,7 @@ fn cgroup_name(target: &CgroupTarget, pinned: Option<&PinnedCgroup>) -> CgroupNa
     }
 }
 
-/// `None`: it is gone already.
+/// Opens a cgroup. Returns `None` if it is gone already.
 fn pin_cgroup(
     target: &CgroupTarget,
     absent: Absent,
@@ -69,18 +69,18 @@ fn pin_cgroup(
     match errno {
         Some(Errno::NOENT | Errno::NODEV) if !target.parent_exists() => Err(target
             .missing()
-            .hint("its parent is not there either: a typo?")),
-        // A path that exists, but is no cgroup, is no removed cgroup either.
+            .hint("its parent does not exist either; check the path")),
+        // A path that exists outside of the cgroup mounts is not a removed cgroup.
         Some(Errno::NOENT | Errno::NODEV)
             if name.is_some_and(|it| it.is_absolute() && it.exists()) =>
         {
-            Err(target.missing().hint("that path is on no cgroup mount"))
+            Err(target.missing().hint("the path is not on a cgroup mount"))
         }
         Some(Errno::NOENT | Errno::NODEV) if absent.is_error => Err(target.missing()),
         Some(Errno::NOENT | Errno::NODEV) => Ok(None),
         Some(Errno::NOTDIR) => Err(Failure::new(ExitCode::NoSuchTarget, error)),
         Some(Errno::ACCESS | Errno::PERM) => Err(Failure::new(ExitCode::NotAvailable, error)
-            .hint("run it as a user who may open that directory")),
+            .hint("run probe as a user that may open the directory")),
         Some(Errno::NAMETOOLONG | Errno::INVAL | Errno::LOOP) => {
             Err(Failure::new(ExitCode::NoSuchTarget, error))
         }
@@ -88,7 +88,7 @@ fn pin_cgroup(
     }
 }
 
-/// The full name of a unit, and the cgroups with this name.
+/// Returns the full name of a unit, and the cgroups with this name.
 pub(in crate::cli) fn unit_paths(
     name: &str,
     mounts: &Mounts,
@@ -122,9 +122,9 @@ pub(super) fn unit(name: &str, mounts: &Mounts, absent: Absent) -> Result<Pinned
         [] if absent.unknown_is_gone => Ok(gone(of_unit(wanted), Until::Empty)),
         [] => Err(Failure::message(
             ExitCode::NoSuchTarget,
-            format_args!("no unit '{wanted}' has a cgroup"),
+            format_args!("unit '{wanted}' has no cgroup"),
         )
-        .hint("a unit without processes has none; `probe wait -e` takes that for done")),
+        .hint("a unit without processes has none; `probe wait --exited` treats it as gone")),
         [target] => {
             let mut named = cgroup(target, absent, None)?;
             named.subject.unit = Some(wanted);
@@ -132,8 +132,9 @@ pub(super) fn unit(name: &str, mounts: &Mounts, absent: Absent) -> Result<Pinned
         }
         several => {
             let paths: Vec<_> = several.iter().map(|it| it.path.as_str()).collect();
-            let message = format!("unit '{wanted}' may be any of {}", paths.join(" "));
-            Err(Failure::message(ExitCode::NoSuchTarget, message).hint("say which: --cgroup PATH"))
+            let message = format!("unit '{wanted}' has several cgroups: {}", paths.join(" "));
+            Err(Failure::message(ExitCode::NoSuchTarget, message)
+                .hint("choose one with --cgroup PATH"))
         }
     }
 }
@@ -167,10 +168,10 @@ pub(in crate::cli) fn find(
     resolver.find(name, &cgroups).map_err(|error| {
         let hint = match &error {
             FindError::Unknown { .. } => {
-                "give an id, the beginning of one, or a name; a runtime started with \
-                 --root needs --runtime-root DIR"
+                "use an id, a unique prefix of an id, or a name; a runtime that was started \
+                 with --root needs --runtime-root DIR"
             }
-            FindError::Ambiguous { .. } => "say which: give the whole id",
+            FindError::Ambiguous { .. } => "use the full id",
         };
         Failure::new(ExitCode::NoSuchTarget, error).hint(hint)
     })
@@ -199,7 +200,7 @@ pub(super) fn container(
     let mut subject = Subject::default();
     for (hierarchy, path) in &found.cgroups {
         let cgroup = CgroupTarget::at(mounts, *hierarchy, path)?;
-        // The runtime may be removing them one by one.
+        // The runtime may be removing the cgroups one by one.
         if let Some(pinned) = pin_cgroup(&cgroup, Absent::default(), None)? {
             subject
                 .cgroup
@@ -246,7 +247,7 @@ pub(super) fn one_process(
         }
         Err(PinProcessError::NotFound { .. }) => return Ok(gone(subject(None), Until::Exited)),
         Err(error @ PinProcessError::Thread { tgid, .. }) => {
-            let hint = format!("name its process: {tgid}");
+            let hint = format!("use the pid of the process: {tgid}");
             return Err(Failure::new(ExitCode::NoSuchTarget, error).hint(hint));
         }
         Err(error) => return Err(error.into()),
@@ -254,16 +255,16 @@ pub(super) fn one_process(
     if let Some(inode) = name.inode {
         match process.pidfd().and_then(pidfd_info::inode) {
             Some(actual) if actual == inode => {}
-            // Another process has the pid now, so the one that is meant is gone.
+            // Another process has the pid now, so the process of this inode is gone.
             Some(_) if absent.is_error => {
                 let message = format!("process {}:{inode} is gone", name.pid);
                 return Err(Failure::message(ExitCode::NoSuchTarget, message));
             }
             Some(_) => return Ok(gone(subject(None), Until::Exited)),
             None => {
-                let message = "this kernel has no inode numbers for pidfds";
+                let message = "pidfds have no inode numbers on this kernel";
                 let failure = Failure::message(ExitCode::NotAvailable, message);
-                return Err(failure.hint("needs Linux 6.9; give the pid alone"));
+                return Err(failure.hint("PID:INODE needs Linux 6.9; use the pid alone"));
             }
         }
     }

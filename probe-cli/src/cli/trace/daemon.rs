@@ -1,26 +1,21 @@
-//! Asking a daemon for the records of a trace.
-
-use std::time::Duration;
+//! Asks a daemon for the records of a trace.
 
 use probe_daemon::{api::query, client::Records};
 
 use super::Args;
 use crate::{
-    cli::{Failure, target::CgroupTarget},
-    session::log_without_daemon,
+    cli::{Failure, socket::OPTIONAL_PATIENCE, target::CgroupTarget},
+    session::log_missing_daemon,
 };
 
-/// How long a daemon that the user did not name may take to answer.
-const PATIENCE: Duration = Duration::from_secs(1);
-
-/// The stream of a daemon, if one answers and can serve these arguments.
+/// Opens the stream of a daemon, if one answers and supports these arguments.
 pub(super) async fn records(
     args: &Args,
     targets: &[CgroupTarget],
 ) -> Result<Option<Records>, Failure> {
     let daemon = args.socket.daemon()?;
-    if let Some(why) = out_of_reach(args, targets) {
-        tracing::info!("without a daemon: it cannot serve {why}");
+    if let Some(what) = unsupported(args, targets) {
+        tracing::info!("not using the daemon: it does not support {what}");
         return Ok(None);
     }
     let directory = targets.first().map(|it| it.directory.to_string_lossy());
@@ -31,23 +26,23 @@ pub(super) async fn records(
         failed: args.failed,
     };
     let asked = async {
-        let client = daemon.connect(PATIENCE).await?;
+        let client = daemon.connect(OPTIONAL_PATIENCE).await?;
         client.events(&query).await
     };
     Ok(match asked.await {
         Ok(records) => {
-            tracing::info!("by the daemon on {}", daemon.socket.display());
+            tracing::info!("using the daemon at {}", daemon.socket.display());
             Some(records)
         }
         Err(error) => {
-            log_without_daemon(error, daemon.is_named);
+            log_missing_daemon(error, daemon.is_named);
             None
         }
     })
 }
 
-/// The first of the arguments that only our own BPF programs can serve.
-fn out_of_reach(args: &Args, targets: &[CgroupTarget]) -> Option<&'static str> {
+/// Returns the first of the arguments that need BPF programs of this command.
+fn unsupported(args: &Args, targets: &[CgroupTarget]) -> Option<&'static str> {
     let options = [
         ("--threads", args.threads),
         ("--starts", args.starts),
@@ -56,6 +51,6 @@ fn out_of_reach(args: &Args, targets: &[CgroupTarget]) -> Option<&'static str> {
     ];
     options
         .into_iter()
-        .find(|(_, is_asked)| *is_asked)
+        .find(|(_, is_used)| *is_used)
         .map(|(what, _)| what)
 }

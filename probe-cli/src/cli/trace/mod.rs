@@ -1,4 +1,4 @@
-//! `probe trace`: exits as they happen.
+//! `probe trace`: shows exits as they happen.
 
 mod daemon;
 mod plan;
@@ -23,133 +23,145 @@ use super::{
     ExitCode, Failure,
     socket::Socket,
     stop, target,
-    terminal::{self, Say},
+    terminal::{self, Messages},
 };
 use crate::{
     output::{Out, human::Columns, reporter::Reported},
     trace::{self, Settings},
 };
 
-/// Show processes as they end: who, how, and who killed them
+/// Show processes as they exit: exit status, killer and container of each
 ///
-/// Without a target the whole machine. Targets add up, all other conditions
-/// must hold together; where the kernel can test one, it does, so that what
-/// nobody wants costs next to nothing.
+/// Without a target, probe traces the whole machine. A process must match any of the
+/// targets and all of the other conditions. Most conditions are tested in the
+/// kernel, so that exits that do not match cost next to nothing.
 ///
-/// An exit is shown when it begins: the process is still in its cgroup and may
-/// hold memory and ports for some milliseconds. To know when it is gone use
-/// `probe wait`.
+/// probe shows an exit when it begins: the process is still in its cgroup and may
+/// hold memory and ports for some milliseconds. `probe wait` waits until a process
+/// is gone.
 ///
-/// --starts adds lines for what begins. Those are limited by targets, --comm and
-/// --uid; how and when something ends cannot be asked of its beginning, so
-/// --failed, --signaled, --oom, --min-age and --max-age limit exits only.
+/// --starts adds a line for each start of a process. Targets, --comm and --uid apply
+/// to starts too; --failed, --signaled, --oom, --min-age and --max-age apply to exits
+/// only.
 ///
-/// On a kernel without BTF nothing is known of a process but pid, uid, name and
-/// v2 cgroup. A condition on something else then lets every record pass, and a
-/// note says so.
+/// On a kernel without BTF, the only known facts of a process are its pid, uid, name
+/// and v2 cgroup. A condition on any other fact then matches every exit, and a note
+/// says so.
 #[derive(Debug, clap::Args)]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "flags of a command line are no state machine"
 )]
 pub(super) struct Args {
-    /// Only the subtree of this cgroup: a path on a cgroup mount, or below the
-    /// root of a hierarchy
+    /// Trace only this cgroup and its descendants
+    ///
+    /// PATH is a path on a cgroup mount (/sys/fs/cgroup/build), or a path below the
+    /// root of a hierarchy as in /proc/PID/cgroup (/build or build).
     #[arg(long, value_name = "PATH")]
     cgroup: Vec<PathBuf>,
 
-    /// Only this container: id, unique beginning of an id, or name
+    /// Trace only this container: id, unique prefix of an id, or name
     #[arg(long, value_name = "ID|NAME")]
     container: Vec<String>,
 
-    /// Only this process
+    /// Trace only this process
     #[arg(long, value_name = "PID", value_parser = clap::value_parser!(u32).range(1..))]
     pid: Vec<u32>,
 
-    /// Which hierarchy --cgroup means: v2, or the name of a v1 controller
+    /// Hierarchy of --cgroup: v2, or the name of a v1 controller
+    ///
+    /// The default is v2 if the cgroup exists there, otherwise the v1 hierarchy that
+    /// has it.
     #[arg(long, value_name = "NAME")]
     hierarchy: Option<String>,
 
-    /// State directory of a runtime started with --root
+    /// State directory of a container runtime that was started with --root
     #[arg(long, value_name = "DIR")]
     runtime_root: Vec<PathBuf>,
 
-    /// Only processes whose name matches
+    /// Show only processes with a name that matches the pattern, such as 'nginx*'
     #[arg(long, value_name = "GLOB", value_parser = glob)]
     comm: Vec<Pattern>,
 
-    /// Only what did not end by exit(0)
+    /// Show only processes that did not end by exit(0)
     #[arg(long)]
     failed: bool,
 
-    /// Only what a signal ended
+    /// Show only processes that a signal ended
     #[arg(long)]
     signaled: bool,
 
-    /// Only what the out-of-memory killer ended
+    /// Show only processes that the out-of-memory killer ended
     #[arg(long)]
     oom: bool,
 
-    /// Only processes of this user
+    /// Show only processes with this real user id
     #[arg(long, value_name = "UID")]
     uid: Vec<u32>,
 
-    /// Only processes at least this old
+    /// Show only processes that lived at least this long (250ms, 2.5 or 1m30s)
     #[arg(long, value_name = "DUR", value_parser = duration)]
     min_age: Option<Duration>,
 
-    /// Only processes at most this old
+    /// Show only processes that lived at most this long (250ms, 2.5 or 1m30s)
     #[arg(long, value_name = "DUR", value_parser = duration)]
     max_age: Option<Duration>,
 
-    /// Every thread, not only the last one of each process; STATUS then says
-    /// which line is of a leader or thread (l or t where it is narrow)
+    /// Show the exit of every thread, not only of the last one of a process
+    ///
+    /// The column STATUS then marks the exit of a thread with `thread`, or `leader` if
+    /// it is the first thread of its process (`t` and `l` on a narrow terminal).
     #[arg(long)]
     threads: bool,
 
-    /// Also starts: fork, and exec with its arguments
+    /// Show starts too: each fork, and each exec with its arguments
     #[arg(long)]
     starts: bool,
 
     #[command(flatten)]
     socket: Socket,
 
-    /// One JSON object a line
+    /// Print one JSON object per line
     #[arg(long)]
     json: bool,
 
-    /// End after this many lines
+    /// Stop after N lines [default: no limit]
     #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
 
-    /// End after this time: 250ms, 2.5 (seconds), 1m30s
+    /// Stop after this time (250ms, 2.5 or 1m30s) [default: no limit]
+    ///
+    /// A number without a unit is in seconds.
     #[arg(short, long, value_name = "DUR", value_parser = duration)]
     duration: Option<Duration>,
 
-    /// Size of the kernel's ring buffer: 64K, 4M
+    /// Size of the BPF ring buffer (64K or 4M), rounded up to a power of two
+    ///
+    /// A number without a unit is in bytes. With this option, probe does not use the
+    /// daemon.
     #[arg(long, value_name = "SIZE", value_parser = size)]
     buffer: Option<u32>,
 }
 
-/// Time between two drains of the ring: short enough for a person at a screen, and a
-/// program that reads a pipe needs them no more often.
+/// Time between two drains of the ring for a program that reads a file or a pipe, and for a
+/// person at a terminal.
 const DRAIN_EVERY: Duration = Duration::from_millis(20);
 const DRAIN_EVERY_INTERACTIVE: Duration = Duration::from_millis(10);
 
 fn glob(text: &str) -> Result<Pattern, String> {
-    Pattern::new(text).map_err(|error| format!("'{text}' is no glob: {error}"))
+    Pattern::new(text).map_err(|error| format!("invalid glob '{text}': {error}"))
 }
 
-pub(super) fn run(args: Args, say: Say) -> Result<ExitCode, Failure> {
+pub(super) fn run(args: Args, messages: Messages) -> Result<ExitCode, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(follow(args, say))
+    runtime.block_on(follow(args, messages))
 }
 
-async fn follow(args: Args, say: Say) -> Result<ExitCode, Failure> {
+async fn follow(args: Args, messages: Messages) -> Result<ExitCode, Failure> {
     plan::check_ages(&args)?;
-    // First of all, so that no signal ends the command half way.
+    // Before anything that needs a clean end.
     let (stop, flag) = stop::requested()?;
     let mounts = target::mounts()?;
     let roots = StateRoots::system(terminal::runtime_dir(), args.runtime_root.clone());
@@ -162,24 +174,24 @@ async fn follow(args: Args, say: Say) -> Result<ExitCode, Failure> {
     let mut stop = pin!(until_stop_or(args.duration, stop));
     let mut reported = Reported::default();
     if let Some(records) = daemon::records(&args, &targets).await? {
-        say.line(&announcement("daemon", &args));
+        messages.print(&announcement("daemon", &args));
         trace::write_header(settings.columns.as_ref(), &mut out)?;
         let ended = trace::daemon::run(&settings, records, &mut out, stop.as_mut()).await?;
         reported = ended.0;
         let Some(error) = ended.1 else {
-            summary(say, reported, begun);
+            summary(messages, reported, begun);
             return Ok(ExitCode::Done);
         };
         let reason = anyhow::Error::new(error);
-        tracing::warn!("{reason:#}: what ends before others serve is missing");
+        tracing::warn!("{reason:#}: exits are missing until BPF programs replace the daemon");
         settings.count = settings.count.map(|count| count - reported.shown);
     }
-    let (attached, rings) = plan::load(&args, &settings.wanted, &targets, say)?;
+    let (attached, rings) = plan::load(&args, &settings.wanted, &targets, messages)?;
     if attached.types.is_none() {
-        plan::do_without_types(&args, &settings.wanted, say)?;
+        plan::check_without_btf(&args, &settings.wanted, messages)?;
     }
     let shape = attached.exit_shape().map_or("?", ExitShape::as_str);
-    say.line(&announcement(&format!("bpf, {shape}"), &args));
+    messages.print(&announcement(&format!("bpf, {shape}"), &args));
     if reported == Reported::default() {
         trace::write_header(settings.columns.as_ref(), &mut out)?;
     }
@@ -188,7 +200,7 @@ async fn follow(args: Args, say: Say) -> Result<ExitCode, Failure> {
     reported.seen += more.seen;
     reported.shown += more.shown;
     reported.lost += more.lost;
-    summary(say, reported, begun);
+    summary(messages, reported, begun);
     Ok(ExitCode::Done)
 }
 
@@ -205,8 +217,8 @@ fn settings(args: &Args, wanted: Filter) -> Settings {
     }
 }
 
-fn summary(say: Say, reported: Reported, begun: Instant) {
-    say.line(&format!(
+fn summary(messages: Messages, reported: Reported, begun: Instant) {
+    messages.print(&format!(
         "seen {}, shown {}, lost {} in {:.1} s",
         reported.seen,
         reported.shown,
@@ -228,10 +240,10 @@ fn announcement(by: &str, args: &Args) -> String {
     } else {
         "exits"
     };
-    let whose = match args.cgroup.len() + args.container.len() + args.pid.len() {
+    let targets = match args.cgroup.len() + args.container.len() + args.pid.len() {
         0 => "the whole machine".to_owned(),
         1 => "1 target".to_owned(),
         targets => format!("{targets} targets"),
     };
-    format!("tracing: {what} of {whose} ({by}); Ctrl-C ends")
+    format!("tracing: {what} of {targets} ({by}); press Ctrl-C to stop")
 }

@@ -1,5 +1,4 @@
-//! From the arguments to the BPF programs that are loaded: targets, conditions, the
-//! ring.
+//! Turns the arguments into targets, conditions and loaded BPF programs.
 
 use std::{io, os::fd::OwnedFd};
 
@@ -23,34 +22,36 @@ use rustix::{
 use super::Args;
 use crate::cli::{
     ExitCode, Failure,
-    failure::without_bpf,
+    failure::bpf_unavailable,
     target::{self, CgroupTarget},
-    terminal::Say,
+    terminal::Messages,
 };
 
 pub(super) fn check_ages(args: &Args) -> Result<(), Failure> {
     match (args.min_age, args.max_age) {
         (Some(least), Some(most)) if least > most => {
-            let message = "no process can be at least --min-age and at most --max-age old";
+            let message = format!("--min-age {least:?} is greater than --max-age {most:?}");
             let failure = Failure::message(ExitCode::Usage, message);
-            Err(failure.hint(format!(
-                "--min-age {least:?} is more than --max-age {most:?}"
-            )))
+            Err(failure.hint("no process matches both; use a smaller --min-age"))
         }
         _ => Ok(()),
     }
 }
 
-/// Refuses, or notes, arguments that need BTF on a kernel without. A v1 cgroup would
-/// match nothing, which looks like an answer. A condition lets everything pass, which
-/// is visible.
-pub(super) fn do_without_types(args: &Args, wanted: &Filter, say: Say) -> Result<(), Failure> {
+/// On a kernel without BTF, refuses a v1 cgroup, which would match no exit and look like an
+/// idle target. Conditions match every exit instead, which is visible, so that a note is
+/// enough.
+pub(super) fn check_without_btf(
+    args: &Args,
+    wanted: &Filter,
+    messages: Messages,
+) -> Result<(), Failure> {
     if wanted.hierarchy().is_some() {
-        let message = "without BTF the v1 cgroup of a process is unknown";
+        let message = "the v1 cgroup of a process is unknown on a kernel without BTF";
         let failure = Failure::message(ExitCode::NotAvailable, message);
-        return Err(failure.hint(
-            "name its v2 cgroup, trace by --pid, or boot a kernel with CONFIG_DEBUG_INFO_BTF",
-        ));
+        return Err(
+            failure.hint("use a v2 cgroup or --pid, or boot a kernel with CONFIG_DEBUG_INFO_BTF")
+        );
     }
     let conditions = [
         ("--failed", args.failed),
@@ -59,15 +60,15 @@ pub(super) fn do_without_types(args: &Args, wanted: &Filter, say: Say) -> Result
         ("--min-age", args.min_age.is_some()),
         ("--max-age", args.max_age.is_some()),
     ];
-    let untold: Vec<_> = conditions
+    let ignored: Vec<_> = conditions
         .iter()
-        .filter(|(_, asked)| *asked)
+        .filter(|(_, is_used)| *is_used)
         .map(|(flag, _)| *flag)
         .collect();
-    if !untold.is_empty() {
-        say.line(&format!(
-            "note: without BTF every exit passes {}",
-            untold.join(", ")
+    if !ignored.is_empty() {
+        messages.print(&format!(
+            "note: every exit matches {} on a kernel without BTF",
+            ignored.join(", ")
         ));
     }
     Ok(())
@@ -103,9 +104,9 @@ pub(super) fn wanted(args: &Args, targets: &[CgroupTarget]) -> Result<Filter, Fa
     hierarchies.retain(|&hierarchy| hierarchy != 0);
     hierarchies.dedup();
     if hierarchies.len() > 1 {
-        let message = "targets in several v1 hierarchies";
+        let message = "the targets are in different v1 hierarchies";
         let failure = Failure::message(ExitCode::Usage, message);
-        return Err(failure.hint("trace them one by one; a process is in each hierarchy once"));
+        return Err(failure.hint("use targets of one hierarchy; every process is in each of them"));
     }
     Ok(Filter {
         subtrees,
@@ -126,9 +127,9 @@ pub(super) fn load(
     args: &Args,
     wanted: &Filter,
     targets: &[CgroupTarget],
-    say: Say,
+    messages: Messages,
 ) -> Result<(Attached, Rings), Failure> {
-    let stream_bytes = buffer(args.buffer, say);
+    let stream_bytes = buffer(args.buffer, messages);
     let cgroups = if wanted.kernel_tests_subtrees() {
         directories(targets)?
     } else {
@@ -140,21 +141,23 @@ pub(super) fn load(
     }
     load::load(&plan).map_err(
         |error| match targets.iter().find(|target| !target.exists()) {
-            Some(gone) => gone.missing().hint("it was removed while the trace began"),
-            None => without_bpf(error),
+            Some(gone) => gone
+                .missing()
+                .hint("the cgroup was removed while the trace started"),
+            None => bpf_unavailable(error),
         },
     )
 }
 
-fn buffer(asked: Option<u32>, say: Say) -> u32 {
+fn buffer(asked: Option<u32>, messages: Messages) -> u32 {
     let Some(asked) = asked else {
         return DEFAULT_STREAM_BYTES;
     };
     let page = u32::try_from(page_size()).unwrap_or(4096);
     let size = ring_size(asked, page);
     if size != asked {
-        say.line(&format!(
-            "buffer: {asked} bytes rounded up to {size}: a power of two, at least a page"
+        messages.print(&format!(
+            "buffer: {asked} bytes rounded up to {size} (a power of two, at least one page)"
         ));
     }
     size

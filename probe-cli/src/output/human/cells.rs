@@ -1,10 +1,10 @@
-//! The texts of the cells of a line. The columns decide how wide they are.
+//! The texts in the cells of a line. The columns decide on their widths.
 
 use probe_user::model::{Arguments, Cause, Container, Exit, ExitStatus, KilledBy, Placed, Via};
 
 use super::text::printable;
 
-/// One for each column.
+/// The cells of a line, one for each column.
 pub(super) struct Cells {
     pub(super) time: String,
     pub(super) pid: String,
@@ -21,7 +21,7 @@ pub(super) fn unknown() -> String {
     "-".to_owned()
 }
 
-/// Three figures at most: `1.2ms`, `34s`, `5m12s`, `3h4m`, `2d3h`.
+/// Formats an age with at most three digits or two units: `1.2ms`, `34s`, `5m12s`, `2d3h`.
 #[must_use]
 pub(crate) fn age(ns: u64) -> String {
     let seconds = ns / 1_000_000_000;
@@ -37,8 +37,8 @@ pub(crate) fn age(ns: u64) -> String {
     }
 }
 
-/// The code or the signal, behind what exited if that is not the process; of
-/// that word a narrow column has only the first letter.
+/// Formats an exit code or signal. For the exit of a thread, the word `thread` or `leader`
+/// comes first, which is reduced to its first letter in a narrow column.
 pub(crate) fn status(exit: &Exit, is_narrow: bool) -> String {
     let text = match exit.status {
         None => "?".to_owned(),
@@ -95,7 +95,7 @@ pub(super) fn place<T>(placed: &Placed<T>) -> String {
         .map_or_else(unknown, printable)
 }
 
-/// Runtime and name, or the twelve figures that runtimes show of an id.
+/// Formats runtime and name, or the short id of a container without a name.
 pub(crate) fn container_name(container: &Container) -> String {
     let runtime = container.runtime.as_str();
     if let Some(name) = &container.name {
@@ -104,7 +104,7 @@ pub(crate) fn container_name(container: &Container) -> String {
     format!("{runtime}:{}", printable(short_id(&container.id)))
 }
 
-/// The twelve figures that runtimes show of a hash.
+/// Returns the first twelve digits of a hash, which is what runtimes show.
 pub(super) fn short_id(id: &str) -> &str {
     let is_hash = id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
     if is_hash { &id[..12] } else { id }
@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_age_has_at_most_three_figures_of_a_unit() {
+    fn ages_have_at_most_three_digits_of_a_unit() {
         assert_eq!(age(850_000), "850µs");
         assert_eq!(age(1_250_000), "1.2ms");
         assert_eq!(age(182_000_000), "182ms");
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn arguments_cannot_command_the_terminal() {
+    fn arguments_contain_no_escape_sequences() {
         let arguments = Arguments {
             args: Some(vec!["echo".to_owned(), "\u{1b}]0;title\u{7}".to_owned()]),
             truncated: false,

@@ -1,4 +1,4 @@
-//! Containers and live processes as columns that are as wide as their contents.
+//! Prints containers and live processes in columns that are as wide as their contents.
 
 use std::io::{self, Write};
 
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::output::Out;
 
-/// Containers: CONTAINER ID LIVE AGE EXITS CGROUP.
+/// Writes containers: CONTAINER ID LIVE AGE EXITS CGROUP.
 pub(crate) fn write_containers<W: Write>(
     out: &mut Out<W>,
     containers: &[Container],
@@ -33,11 +33,11 @@ pub(crate) fn write_containers<W: Write>(
         ]
     });
     let names = ["CONTAINER", "ID", "LIVE", "AGE", "EXITS", "CGROUP"];
-    let sheet = Sheet::new(names, rows.collect());
-    sheet.write(out, [false, false, true, true, true, false], terminal)
+    let table = Table::new(names, rows.collect());
+    table.write(out, [false, false, true, true, true, false], terminal)
 }
 
-/// Processes, children below their parents: PID PPID UID AGE COMM CGROUP.
+/// Writes processes, each child below its parent: PID PPID UID AGE COMM CGROUP.
 pub(crate) fn write_processes<W: Write>(
     out: &mut Out<W>,
     processes: &[(usize, Process)],
@@ -56,21 +56,21 @@ pub(crate) fn write_processes<W: Write>(
         ]
     });
     let names = ["PID", "PPID", "UID", "AGE", "COMM", "CGROUP"];
-    let sheet = Sheet::new(names, rows.collect());
-    sheet.write(out, [true, true, true, true, false, false], terminal)
+    let table = Table::new(names, rows.collect());
+    table.write(out, [true, true, true, true, false, false], terminal)
 }
 
-/// Rows below the names of their columns.
-struct Sheet<const N: usize>(Vec<[String; N]>);
+/// Rows, the first of which has the names of the columns.
+struct Table<const N: usize>(Vec<[String; N]>);
 
-impl<const N: usize> Sheet<N> {
+impl<const N: usize> Table<N> {
     fn new(names: [&str; N], mut rows: Vec<[String; N]>) -> Self {
         rows.insert(0, names.map(str::to_owned));
         Self(rows)
     }
 
-    /// The last column takes the rest of the terminal and is cut at its left, because
-    /// the end of a path says most.
+    /// The last column takes the rest of the line. It is cut at its left, because the end of a
+    /// path is more specific than its beginning.
     fn write<W: Write>(
         &self,
         out: &mut Out<W>,
@@ -112,7 +112,7 @@ mod tests {
     fn text(write: impl FnOnce(&mut Out<Vec<u8>>)) -> Vec<String> {
         let mut out = Out::new(Vec::new());
         write(&mut out);
-        let bytes = out.gathered;
+        let bytes = out.buffered;
         let text = String::from_utf8(bytes).expect("text");
         text.lines().map(str::to_owned).collect()
     }
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_container_has_the_short_id_that_runtimes_show() {
+    fn containers_have_the_short_id_that_runtimes_show() {
         let containers = [container("web"), container("\u{1b}[31mdb")];
         let lines = text(|out| {
             let now = (65 * SECOND, Some(70));
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_history_exits_are_unknown() {
+    fn exits_are_unknown_without_a_history() {
         let lines = text(|out| {
             write_containers(out, &[container("web")], false, (0, None)).expect("a vector");
         });
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_child_stands_further_to_the_right_than_its_parent() {
+    fn child_processes_are_indented() {
         let process = |pid, comm: &str| Process {
             pid,
             ppid: Some(1),

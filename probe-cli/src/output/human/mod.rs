@@ -1,10 +1,9 @@
-//! Records as aligned columns: TIME PID PPID UID COMM AGE STATUS KILLED-BY
+//! Prints records in aligned columns: TIME PID PPID UID COMM AGE STATUS KILLED-BY
 //! CONTAINER-OR-CGROUP.
 //!
-//! The widths follow the terminal: the last two columns share what the others
-//! leave. A cell that is wider than its column borrows from the next ones, so
-//! that one long number does not shift a whole line. Nothing depends on colour;
-//! a failure is red where there is one.
+//! The widths depend on the terminal: the last two columns share the width that the others
+//! leave. A cell that is wider than its column narrows the next cells, so that one long number
+//! does not shift a whole line. With colours, a failure is red.
 
 mod cells;
 mod listing;
@@ -33,7 +32,7 @@ pub(crate) use text::{fit, fit_end, printable};
 const FAILED: Style = AnsiColor::Red.on_default();
 const DIM: Style = Style::new().dimmed();
 
-/// How wide each column is, in columns of the terminal.
+/// The width of each column, in columns of the terminal.
 #[derive(Clone, Debug)]
 pub struct Columns {
     time: usize,
@@ -44,17 +43,17 @@ pub struct Columns {
     status: usize,
     killed_by: usize,
     place: usize,
-    /// False where stdout is no terminal: nothing is cut for a file or a pipe.
+    /// Whether cells are cut. Cells for a file or a pipe are not.
     cuts: bool,
     colour: bool,
     zone: TimeZone,
 }
 
-/// From here on there is room for milliseconds and whole words.
+/// A terminal of this width has room for milliseconds and whole words.
 const WIDE: usize = 120;
 
 impl Columns {
-    /// Columns for a terminal of `width`; for no terminal nothing is cut off.
+    /// Columns for a terminal of this width, or for a file or a pipe.
     #[must_use]
     pub fn new(width: Option<usize>, colour: bool) -> Self {
         let is_narrow = width.is_some_and(|width| width < WIDE);
@@ -78,8 +77,8 @@ impl Columns {
         }
     }
 
-    /// Gives the last two columns what the others leave. The killer's name
-    /// needs no more than 36; a path can be as long as it likes.
+    /// Divides the remaining width between the last two columns. The name of a killer needs at
+    /// most 36 columns; a path has no limit.
     fn share(self, width: usize) -> Self {
         let others = self.time + 2 * self.pid + self.uid + self.comm + self.age + self.status;
         let separators = 8;
@@ -100,7 +99,7 @@ impl Columns {
         self.time == 8
     }
 
-    /// The names of the columns.
+    /// Writes the names of the columns.
     pub(crate) fn write_header(&self, out: &mut Vec<u8>) -> io::Result<()> {
         let cells = Cells {
             time: "TIME".to_owned(),
@@ -116,7 +115,7 @@ impl Columns {
         self.write_cells(out, &cells, None)
     }
 
-    /// Writes a record without the end of the line.
+    /// Writes a record without a line end.
     pub fn write_record(
         &self,
         out: &mut Vec<u8>,
@@ -134,9 +133,9 @@ impl Columns {
             }
             Record::Lost { count, reason } => {
                 let why = match reason {
-                    LossReason::RingFull => "the ring buffer was full; hint: --buffer",
-                    LossReason::Skipped => "the kernel skipped the program",
-                    LossReason::SlowReader => "they were read too slowly",
+                    LossReason::RingFull => "the ring buffer was full; use a larger --buffer",
+                    LossReason::Skipped => "the kernel skipped a BPF program",
+                    LossReason::SlowReader => "the reader was too slow",
                 };
                 write!(out, "... {count} events lost here: {why}")
             }
@@ -230,32 +229,36 @@ impl Columns {
     }
 }
 
-/// Cells in a row.
+/// Writes the cells of a line.
 struct Line<'a> {
     out: &'a mut Vec<u8>,
     cuts: bool,
-    /// By how much the cells so far are wider than their columns.
-    debt: usize,
+    /// The width by which the previous cells exceed their columns.
+    excess: usize,
 }
 
 impl<'a> Line<'a> {
     const fn new(out: &'a mut Vec<u8>, cuts: bool) -> Self {
-        Self { out, cuts, debt: 0 }
+        Self {
+            out,
+            cuts,
+            excess: 0,
+        }
     }
 
     fn left(&mut self, text: &str, column: usize) -> io::Result<()> {
-        let padding = self.settle(width(text), column);
+        let padding = self.padding(width(text), column);
         write!(self.out, "{text}{:padding$} ", "")
     }
 
     fn right(&mut self, text: &str, column: usize) -> io::Result<()> {
-        let padding = self.settle(width(text), column);
+        let padding = self.padding(width(text), column);
         write!(self.out, "{:padding$}{text} ", "")
     }
 
-    /// Half of the column is kept, however large the debt.
+    /// At least half of the column is used, however large the excess.
     fn left_cut(&mut self, text: &str, column: usize) -> io::Result<()> {
-        let room = column.saturating_sub(self.debt).max(column / 2);
+        let room = column.saturating_sub(self.excess).max(column / 2);
         if self.cuts {
             self.left(&fit(text, room), column)
         } else {
@@ -264,15 +267,15 @@ impl<'a> Line<'a> {
     }
 
     fn last(&mut self, text: &str, column: usize) -> io::Result<()> {
-        let room = column.saturating_sub(self.debt).max(1);
+        let room = column.saturating_sub(self.excess).max(1);
         write!(self.out, "{}", fit_end(text, room))
     }
 
-    /// The padding of a cell, after debts are paid.
-    fn settle(&mut self, width: usize, column: usize) -> usize {
-        let room = column.saturating_sub(self.debt);
+    /// Returns the padding of a cell, reduced by the excess of the previous cells.
+    fn padding(&mut self, width: usize, column: usize) -> usize {
+        let room = column.saturating_sub(self.excess);
         let padding = room.saturating_sub(width);
-        self.debt = (self.debt + width + padding).saturating_sub(column);
+        self.excess = (self.excess + width + padding).saturating_sub(column);
         padding
     }
 }

@@ -1,5 +1,5 @@
-//! What the columns promise: every line is as wide as the terminal at most, and
-//! a column begins where its name does.
+//! Tests of the columns: no line is wider than the terminal, and each column begins where its
+//! name does.
 
 use std::sync::Arc;
 
@@ -89,14 +89,14 @@ fn header(columns: &Columns) -> String {
     String::from_utf8(out).expect("UTF-8")
 }
 
-/// Terminal columns before the first occurrence.
+/// Returns the number of terminal columns before the first occurrence of a word.
 fn column_of(line: &str, word: &str) -> usize {
     let at = line.find(word);
     width(&line[..at.unwrap_or_else(|| panic!("no {word} in {line:?}"))])
 }
 
 #[test]
-fn every_line_fits_the_terminal() {
+fn lines_fit_the_terminal() {
     for columns in WIDTHS {
         let format = Columns::new(Some(columns), false);
         let lines = [
@@ -116,7 +116,7 @@ fn every_line_fits_the_terminal() {
 }
 
 #[test]
-fn the_header_names_all_columns_where_there_is_room() {
+fn the_header_names_all_columns_on_a_wide_terminal() {
     const NAMES: [&str; 9] = [
         "TIME",
         "PID",
@@ -139,7 +139,7 @@ fn the_header_names_all_columns_where_there_is_room() {
 }
 
 #[test]
-fn a_column_begins_below_its_name() {
+fn cells_begin_below_the_name_of_their_column() {
     for columns in WIDTHS.map(Some).into_iter().chain([None]) {
         let format = Columns::new(columns, false);
         let header = header(&format);
@@ -166,7 +166,7 @@ fn a_column_begins_below_its_name() {
 }
 
 #[test]
-fn a_number_that_is_too_wide_borrows_from_the_next_column() {
+fn a_wide_number_narrows_the_next_column() {
     for columns in WIDTHS {
         let format = Columns::new(Some(columns), false);
         let line = exit_line(&format, exit("x", 4_194_303, 4_294_967_294));
@@ -183,7 +183,7 @@ fn a_number_that_is_too_wide_borrows_from_the_next_column() {
 }
 
 #[test]
-fn nothing_is_cut_where_there_is_no_terminal() {
+fn cells_are_not_cut_without_a_terminal() {
     let format = Columns::new(None, false);
     let line = exit_line(&format, exit("fifteen-letters", 4_194_303, 4_294_967_294));
     for whole in [
@@ -196,7 +196,7 @@ fn nothing_is_cut_where_there_is_no_terminal() {
 }
 
 #[test]
-fn a_thread_is_told_from_its_process_also_where_it_is_narrow() {
+fn exits_of_threads_are_marked_on_a_narrow_terminal_too() {
     for (columns, leader, words) in [
         (80, true, "l SIGKILL"),
         (80, false, "t SIGKILL"),
@@ -212,7 +212,7 @@ fn a_thread_is_told_from_its_process_also_where_it_is_narrow() {
 }
 
 #[test]
-fn arguments_take_the_room_that_the_place_leaves() {
+fn arguments_take_the_width_that_the_place_leaves() {
     let args: Vec<_> = (0..100).map(|index| index.to_string()).collect();
     let start = |place: &str| {
         let mut start = placed(Start {
@@ -237,7 +237,7 @@ fn arguments_take_the_room_that_the_place_leaves() {
 }
 
 #[test]
-fn a_container_stands_in_for_its_cgroup() {
+fn a_container_is_shown_instead_of_its_cgroup() {
     let mut exit = exit("x", 1, 0);
     let container = |id: &str, name: Option<&str>| {
         Some(Arc::new(Container {
@@ -255,7 +255,7 @@ fn a_container_stands_in_for_its_cgroup() {
 }
 
 #[test]
-fn only_a_failure_is_coloured_and_only_if_colours_are_wanted() {
+fn only_failures_are_coloured_and_only_if_colours_are_enabled() {
     let mut succeeded = exit("x", 1, 0);
     succeeded.what.status = Some(ExitStatus::from_wait_status(0));
     let coloured = Columns::new(Some(80), true);

@@ -1,14 +1,14 @@
-//! Text on a terminal: how wide it is, how it is cut, what of it is harmless.
+//! Text on a terminal: its width, cutting it, and removing control characters.
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-/// Terminal columns. Characters of East Asian scripts take two, combining ones
-/// none.
+/// Returns the width in terminal columns. An East Asian character takes two, a combining
+/// character none.
 pub(super) fn width(text: &str) -> usize {
     text.width()
 }
 
-/// Cuts at the right: the beginning of a name says most.
+/// Cuts a text at the right, because the beginning of a name is its most specific part.
 pub(crate) fn fit(text: &str, limit: usize) -> String {
     if width(text) <= limit {
         return text.to_owned();
@@ -18,7 +18,7 @@ pub(crate) fn fit(text: &str, limit: usize) -> String {
     cut
 }
 
-/// Cuts at the left: the end of a path says most.
+/// Cuts a text at the left, because the end of a path is its most specific part.
 pub(crate) fn fit_end(text: &str, limit: usize) -> String {
     if width(text) <= limit {
         return text.to_owned();
@@ -27,7 +27,7 @@ pub(crate) fn fit_end(text: &str, limit: usize) -> String {
     ['…'].into_iter().chain(end.chars().rev()).collect()
 }
 
-/// As many characters as fit.
+/// Takes as many characters as fit.
 fn leading(chars: impl Iterator<Item = char>, limit: usize) -> String {
     let mut used = 0;
     chars
@@ -38,8 +38,8 @@ fn leading(chars: impl Iterator<Item = char>, limit: usize) -> String {
         .collect()
 }
 
-/// A name may hold anything: nothing of it reaches the terminal as a command,
-/// nor turns the direction of what stands behind it.
+/// Replaces control characters, and characters that change the direction of text. The name of
+/// a process may contain them, and must not control the terminal.
 pub(crate) fn printable(text: &str) -> String {
     text.chars()
         .map(|char| if is_harmless(char) { char } else { '?' })
@@ -60,14 +60,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_long_path_keeps_its_end_and_a_long_name_its_beginning() {
+    fn paths_keep_their_end_and_names_their_beginning() {
         assert_eq!(fit_end("/system.slice/x.service", 10), "…x.service");
         assert_eq!(fit("firefox", 5), "fire…");
         assert_eq!(fit("firefox", 7), "firefox");
     }
 
     #[test]
-    fn a_wide_character_takes_two_columns_and_is_never_halved() {
+    fn wide_characters_take_two_columns_and_are_never_halved() {
         assert_eq!(width("名前"), 4);
         assert_eq!(fit("名前が長い", 10), "名前が長い");
         assert_eq!(fit("名前が長い", 9), "名前が長…");
@@ -77,14 +77,14 @@ mod tests {
     }
 
     #[test]
-    fn nothing_of_a_name_is_a_command_to_the_terminal() {
+    fn control_characters_are_replaced() {
         assert_eq!(printable("a\u{1b}[31m\n"), "a?[31m?");
         assert_eq!(printable("\u{9b}31m\u{202e}txt.exe\u{7f}"), "?31m?txt.exe?");
         assert_eq!(printable("名前 é"), "名前 é");
     }
 
     #[test]
-    fn the_arabic_letter_mark_turns_nothing() {
+    fn the_arabic_letter_mark_is_replaced() {
         assert_eq!(printable("a\u{61c}b"), "a?b");
     }
 }

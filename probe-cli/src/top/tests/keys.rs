@@ -1,15 +1,15 @@
-//! What each key does.
+//! Tests of the keys.
 
 use super::*;
 
 fn press(model: &mut Model, keys: &str) {
     for key in keys.chars() {
-        assert_eq!(model.press(Key::Char(key)), Flow::GoOn);
+        assert_eq!(model.press(Key::Char(key)), Flow::Continue);
     }
 }
 
 #[test]
-fn only_failures_are_shown_if_only_they_are_asked_for() {
+fn the_key_f_shows_only_failures() {
     let mut model = busy();
     assert_eq!(pids(&model), [4714, 4713, 4712, 4711]);
     press(&mut model, "f");
@@ -19,21 +19,21 @@ fn only_failures_are_shown_if_only_they_are_asked_for() {
 }
 
 #[test]
-fn a_filter_looks_at_names_and_places() {
+fn the_filter_matches_names_and_places() {
     let mut model = busy();
     press(&mut model, "/web");
     assert_eq!(pids(&model), [4714, 4713]);
     assert_eq!(places(&model), ["runc:web"]);
-    assert_eq!(model.press(Key::Escape), Flow::GoOn);
+    assert_eq!(model.press(Key::Escape), Flow::Continue);
     press(&mut model, "/cc1");
-    assert_eq!(model.press(Key::Enter), Flow::GoOn);
+    assert_eq!(model.press(Key::Enter), Flow::Continue);
     assert_eq!(pids(&model), [4712]);
-    assert_eq!(model.press(Key::Escape), Flow::GoOn);
+    assert_eq!(model.press(Key::Escape), Flow::Continue);
     assert_eq!(pids(&model).len(), 4);
 }
 
 #[test]
-fn keys_typed_into_the_filter_are_no_commands() {
+fn keys_in_the_filter_are_not_commands() {
     let mut model = busy();
     press(&mut model, "/qpsf");
     assert!(!model.is_paused());
@@ -41,7 +41,7 @@ fn keys_typed_into_the_filter_are_no_commands() {
 }
 
 #[test]
-fn places_stand_in_the_order_that_is_asked_for() {
+fn the_key_s_changes_the_order_of_places() {
     let mut model = busy();
     let order = |model: &Model| places(model).concat();
     assert_eq!(order(&model), "runc:web/build/job/");
@@ -57,11 +57,11 @@ fn places_stand_in_the_order_that_is_asked_for() {
 }
 
 #[test]
-fn a_paused_screen_stands_still_and_nothing_is_missed() {
+fn a_paused_screen_does_not_change_and_continues_to_count() {
     let mut model = busy();
     press(&mut model, "p");
     let before = screen(80, 24, &model);
-    model.apply(death(9, "late", "1", "-", &Place::cgroup("/late")));
+    model.apply(exit(9, "late", "1", "-", &Place::cgroup("/late")));
     model.apply(Event::Lost {
         count: 3,
         reason: LossReason::RingFull,
@@ -74,22 +74,22 @@ fn a_paused_screen_stands_still_and_nothing_is_missed() {
 }
 
 #[test]
-fn scrolling_ends_where_the_deaths_do() {
+fn scrolling_stops_at_the_last_exit() {
     let mut model = busy();
     press(&mut model, "jj");
     assert_eq!(pids(&model), [4712, 4711]);
     for _ in 0..9 {
-        assert_eq!(model.press(Key::PageDown), Flow::GoOn);
+        assert_eq!(model.press(Key::PageDown), Flow::Continue);
     }
     assert_eq!(pids(&model), [4711]);
-    assert_eq!(model.press(Key::Home), Flow::GoOn);
+    assert_eq!(model.press(Key::Home), Flow::Continue);
     assert_eq!(pids(&model).len(), 4);
-    assert_eq!(model.press(Key::Up), Flow::GoOn);
+    assert_eq!(model.press(Key::Up), Flow::Continue);
     assert_eq!(pids(&model).len(), 4);
 }
 
 #[test]
-fn keys_quit_and_suspend() {
+fn keys_quit_suspend_and_show_help() {
     let mut model = model();
     assert_eq!(model.press(Key::Char('q')), Flow::Quit);
     assert_eq!(model.press(Key::Ctrl('c')), Flow::Quit);

@@ -13,8 +13,8 @@ fn container(name: &str) -> Place {
     })
 }
 
-fn death(pid: u32, comm: &str, status: &str, killed_by: &str, place: &Place) -> Event {
-    Event::Death(Box::new(Death {
+fn exit(pid: u32, comm: &str, status: &str, killed_by: &str, place: &Place) -> Event {
+    Event::Exit(Box::new(ExitRow {
         time: "12:34:56".to_owned(),
         pid,
         comm: comm.to_owned(),
@@ -33,7 +33,7 @@ fn model() -> Model {
     })
 }
 
-/// After three seconds of life and death.
+/// A model after three seconds with live processes and exits.
 fn busy() -> Model {
     let mut model = model();
     let (web, job) = (container("web"), Place::cgroup("/build/job"));
@@ -46,11 +46,11 @@ fn busy() -> Model {
         ],
     }));
     model.tick();
-    model.apply(death(4711, "sh", "0", "-", &job));
-    model.apply(death(4712, "cc1plus", "SIGKILL", "oom", &job));
-    model.apply(death(4713, "nginx", "SIGTERM", "runc[999]", &web));
+    model.apply(exit(4711, "sh", "0", "-", &job));
+    model.apply(exit(4712, "cc1plus", "SIGKILL", "oom", &job));
+    model.apply(exit(4713, "nginx", "SIGTERM", "runc[999]", &web));
     model.tick();
-    model.apply(death(4714, "a-name-of-15-ch", "SIGSEGV+core", "-", &web));
+    model.apply(exit(4714, "a-name-of-15-ch", "SIGSEGV+core", "-", &web));
     model.tick();
     model
 }
@@ -76,11 +76,11 @@ fn shows(model: &Model, columns: u16, rows: u16, expected: &str) {
     assert_eq!(shown.trim_end(), expected.trim_end(), "\n{shown}");
 }
 
-/// Pids of the deaths on the screen, from top to bottom.
+/// Pids of the exits on the screen, from top to bottom.
 fn pids(model: &Model) -> Vec<u32> {
     let lines = screen(80, 40, model);
-    let deaths = lines.iter().skip_while(|line| !line.starts_with("TIME"));
-    deaths
+    let exits = lines.iter().skip_while(|line| !line.starts_with("TIME"));
+    exits
         .filter_map(|line| line.split_whitespace().nth(1)?.parse().ok())
         .collect()
 }
@@ -103,7 +103,7 @@ fn places(model: &Model) -> Vec<String> {
 }
 
 #[test]
-fn the_whole_picture_at_80_by_24() {
+fn the_screen_shows_every_part_at_80_by_24() {
     let expected = "\
 probe top  1 exits/s  lost 0  412 live  1 container  bpf
 exits per second, at most 3 in 3 s
@@ -149,7 +149,7 @@ q quit  p pause  ? help  s sort: exits …";
 }
 
 #[test]
-fn no_size_is_too_small_or_too_large() {
+fn the_screen_can_have_any_size() {
     for model in [model(), busy()] {
         for (columns, rows) in [
             (1, 1),
@@ -167,7 +167,7 @@ fn no_size_is_too_small_or_too_large() {
 }
 
 #[test]
-fn a_place_without_live_processes_and_deaths_is_forgotten() {
+fn a_place_without_live_processes_and_exits_disappears() {
     let mut model = busy();
     model.apply(Event::Live(Live {
         processes: 1,
@@ -180,20 +180,20 @@ fn a_place_without_live_processes_and_deaths_is_forgotten() {
 }
 
 #[test]
-fn a_storm_of_cgroups_does_not_grow_memory() {
+fn memory_is_bounded_with_many_cgroups() {
     let mut model = model();
     for pid in 1..20_000 {
         let place = Place::cgroup(&format!("/storm/{pid}"));
-        model.apply(death(pid, "x", "0", "-", &place));
+        model.apply(exit(pid, "x", "0", "-", &place));
     }
     assert_eq!(model.shown().places.len(), 4096);
-    assert_eq!(model.shown().deaths.len(), 1024);
+    assert_eq!(model.shown().exits.len(), 1024);
     model.tick();
     assert_eq!(model.shown().per_second(), 19_999);
 }
 
 #[test]
-fn containers_of_one_name_are_two() {
+fn containers_with_the_same_name_are_distinct() {
     let mut model = model();
     let named = |id: &str| {
         Place::container(&probe_user::model::Container {

@@ -1,4 +1,4 @@
-//! One line of the last deaths, as text but for what the model asks.
+//! One row of the latest exits, mostly as text.
 
 use jiff::{Timestamp, tz::TimeZone};
 use probe_daemon::api::json::age_ns;
@@ -10,34 +10,34 @@ use probe_user::{
 use super::Place;
 use crate::output::human::{age, killed_by, printable, status};
 
-/// A process that ended.
+/// A process that exited.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Death {
-    /// Time of day.
+pub(crate) struct ExitRow {
+    /// Time of day of the exit.
     pub(crate) time: String,
     /// Thread group id.
     pub(crate) pid: u32,
-    /// Its name.
+    /// Name of the process.
     pub(crate) comm: String,
-    /// How old it got; `-` if that is not known.
+    /// Age of the process; `-` if it is unknown.
     pub(crate) age: String,
     /// Exit code or signal.
     pub(crate) status: String,
-    /// Whether it was anything but `exit(0)`.
+    /// Whether the process ended other than by `exit(0)`.
     pub(crate) is_failure: bool,
-    /// The process or kernel part that killed it; `-` if none did.
+    /// The process or part of the kernel that killed it; `-` if it was not killed.
     pub(crate) killed_by: String,
-    /// Where it lived.
+    /// Its container or cgroup.
     pub(crate) place: Place,
 }
 
-impl Death {
-    /// From a record.
+impl ExitRow {
+    /// Formats a record.
     #[must_use]
     pub(crate) fn new(exit: &Placed<Exit>, clock: &WallClock, zone: &TimeZone) -> Self {
         let what = &exit.what;
         let unknown = || "-".to_owned();
-        let nobody = || if what.oom { "oom" } else { "-" }.to_owned();
+        let no_sender = || if what.oom { "oom" } else { "-" }.to_owned();
         let killer = what.killed_by.as_ref();
         Self {
             time: time_of_day(clock.unix_ns(exit.boottime_ns), zone),
@@ -46,7 +46,7 @@ impl Death {
             age: age_ns(exit.boottime_ns, &what.process).map_or_else(unknown, age),
             status: status(what, true),
             is_failure: what.status.is_some_and(ExitStatus::is_failure),
-            killed_by: killer.map_or_else(nobody, killed_by),
+            killed_by: killer.map_or_else(no_sender, killed_by),
             place: Place::of(exit),
         }
     }

@@ -1,5 +1,5 @@
-//! What `wait` and `kill` have in common: from pinned targets to an armed session,
-//! and from its result to the verdict.
+//! The common part of `wait` and `kill`: arms a session for pinned targets, and prints the
+//! verdict from its result.
 
 use std::{
     cell::Cell,
@@ -29,7 +29,7 @@ use super::{
     end::{End, Findings},
     named::PinnedTarget,
     target,
-    terminal::{self, Say},
+    terminal::{self, Messages},
     until::UntilArg,
 };
 use crate::{
@@ -37,29 +37,29 @@ use crate::{
     session::{ReportOptions, Session, SessionResult},
 };
 
-/// One run of a verb.
-pub(super) struct Call {
+/// One run of `wait` or `kill`.
+pub(super) struct Invocation {
     pub(super) begun: Instant,
-    pub(super) say: Say,
+    pub(super) messages: Messages,
     pub(super) mounts: Mounts,
     verb: &'static str,
     json: bool,
     took: Cell<Option<Duration>>,
-    /// In the order of the command line, with the condition, and whether the session
-    /// has a wait for it. Targets that were gone at the start have none.
+    /// The targets in the order of the command line, with their conditions, and whether the
+    /// session has a wait for them. It has none for targets that were gone at the start.
     targets: Vec<(Subject, Until, bool)>,
 }
 
-impl Call {
+impl Invocation {
     pub(super) fn new(
         begun: Instant,
-        say: Say,
+        messages: Messages,
         verb: &'static str,
         json: bool,
     ) -> Result<Self, Failure> {
         Ok(Self {
             begun,
-            say,
+            messages,
             mounts: target::mounts()?,
             verb,
             json,
@@ -68,9 +68,9 @@ impl Call {
         })
     }
 
-    /// Makes a session, and arms a wait for each target that is there. Returns also
-    /// the BPF programs that may join the session, and how many waits must be done
-    /// until `count` targets (`None`: all) are.
+    /// Creates a session and arms a wait for each target that exists. Returns also the BPF
+    /// programs that may join the session, and how many of its waits must be done for
+    /// `count` targets (`None` for all) to be done.
     pub(super) fn arm(
         &mut self,
         named: Vec<PinnedTarget>,
@@ -89,20 +89,21 @@ impl Call {
                 session.learn_paths(&cgroup.mount, &cgroup.directory);
             }
             let until = until.map_or(target.default_until, |it| it.0);
-            let is_there = target.pinned.is_some();
+            let exists = target.pinned.is_some();
             if let Some(pinned) = target.pinned {
                 session.arm(pinned, until)?;
             } else {
                 gone += 1;
-                self.say_gone(&target.subject)?;
+                self.print_gone(&target.subject)?;
             }
-            self.targets.push((target.subject, until, is_there));
+            self.targets.push((target.subject, until, exists));
         }
         Ok((session, plan, count.saturating_sub(gone)))
     }
 
-    /// Reports the exits in the targets' cgroups and of their processes. A record
-    /// names one v1 cgroup only, so of several v1 hierarchies the first one counts.
+    /// Selects which exits are reported: those in the cgroups of the targets and those of
+    /// their processes. A record names one v1 cgroup only, so exits are reported in the v1
+    /// hierarchy of the first such target.
     fn report_options(
         &self,
         named: &[PinnedTarget],
@@ -120,7 +121,7 @@ impl Call {
                 {
                     tracing::warn!(
                         path = subtree.path,
-                        "exits are not reported: another v1 hierarchy is"
+                        "exits are not reported: those of another v1 hierarchy are"
                     );
                     continue;
                 }
@@ -141,8 +142,8 @@ impl Call {
         })
     }
 
-    /// The BPF programs: those that wake waits, and those for the records of
-    /// `wanted`.
+    /// Selects the BPF programs: those that wake waits, and those that record the `wanted`
+    /// exits.
     fn plan(named: &[PinnedTarget], wanted: &Filter) -> io::Result<Plan> {
         let mut hooks = vec![Hook::CgroupPopulated, Hook::CgroupRemoved];
         if !wanted.subtrees.is_empty() {
@@ -172,17 +173,17 @@ impl Call {
         })
     }
 
-    fn say_gone(&self, subject: &Subject) -> io::Result<()> {
+    fn print_gone(&self, subject: &Subject) -> io::Result<()> {
         let mut name = Vec::new();
         subject.write_human(&mut name)?;
         let name = String::from_utf8_lossy(&name);
-        self.say.line(&format!("{name} is gone already"));
+        self.messages.print(&format!("{name} is gone already"));
         Ok(())
     }
 
-    /// Shows a bar on stderr, if that is a terminal and -q is not given.
+    /// Shows a progress bar on stderr if stderr is a terminal and -q is not given.
     pub(super) fn watch_progress(&self, session: &mut Session) {
-        if !self.say.is_interactive() {
+        if !self.messages.is_interactive() {
             return;
         }
         let bar = ProgressBar::new(0);
@@ -192,12 +193,12 @@ impl Call {
         session.show_progress(bar);
     }
 
-    /// Notes that the last look was now.
+    /// Records the time of the last look.
     pub(super) fn decided(&self) {
         self.took.set(Some(self.begun.elapsed()));
     }
 
-    /// Prints the verdict, and the processes that are still there.
+    /// Prints the verdict, then the processes that moved out or are still there.
     pub(super) fn conclude(&self, mut result: SessionResult, end: End) -> Result<(), Failure> {
         let took = self.took.get().unwrap_or_else(|| self.begun.elapsed());
         let verdict = self.verdict(&result, end, took)?;
@@ -212,17 +213,18 @@ impl Call {
         }
         let mut list = Vec::new();
         verdict.write_migrated(&mut list)?;
-        self.say_list("moved out and alive:", &list);
+        self.print_list("moved out of the target and still alive:", &list);
         list.clear();
         verdict.write_survivors(&mut list)?;
-        self.say_list("still there:", &list);
+        self.print_list("still there:", &list);
         Ok(())
     }
 
-    fn say_list(&self, title: &str, list: &[u8]) {
+    fn print_list(&self, title: &str, list: &[u8]) {
         if !list.is_empty() {
             let list = String::from_utf8_lossy(list);
-            self.say.line(&format!("{title}\n{}", list.trim_end()));
+            self.messages
+                .print(&format!("{title}\n{}", list.trim_end()));
         }
     }
 
@@ -235,12 +237,12 @@ impl Call {
         let mut waits = result.set.waits();
         let mut findings = Findings::new(end);
         let mut targets = Vec::new();
-        for (subject, until, is_there) in &self.targets {
-            let outcome = match is_there.then(|| waits.next()).flatten() {
+        for (subject, until, exists) in &self.targets {
+            let outcome = match exists.then(|| waits.next()).flatten() {
                 Some((wait, met)) => findings.add(wait, met)?,
                 None => Outcome::Already,
             };
-            targets.push(verdict::Judged {
+            targets.push(verdict::TargetResult {
                 subject: subject.clone(),
                 until: *until,
                 outcome,
@@ -250,7 +252,7 @@ impl Call {
         Ok(verdict::Verdict {
             verb: self.verb,
             outcome: end.outcome,
-            is_left: end.is_left,
+            removal_failed: end.removal_failed,
             backends: result.backends.clone(),
             woken_by: result.woken_by.filter(|_| end.is_met()),
             exact: findings.exact,

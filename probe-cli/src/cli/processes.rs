@@ -15,7 +15,7 @@ use probe_user::{
     },
 };
 
-/// All processes that have not exited.
+/// Returns all processes that have not exited.
 pub(super) fn live() -> io::Result<Vec<Process>> {
     let found = scan::scan(false)?;
     Ok(found
@@ -24,7 +24,7 @@ pub(super) fn live() -> io::Result<Vec<Process>> {
         .collect())
 }
 
-/// All containers with live processes, in the order of their ids.
+/// Returns all containers with live processes, in the order of their ids.
 pub(super) fn containers(resolver: &mut Resolver) -> io::Result<Vec<Container>> {
     let mut containers: BTreeMap<(String, Runtime), Container> = BTreeMap::new();
     for process in live()? {
@@ -58,15 +58,15 @@ fn process(found: &Found) -> Process {
     }
 }
 
-/// Sorts parents before their children, each with its depth below the topmost ancestor
-/// in the list. Every process appears once, even if parent pids form a circle.
+/// Sorts parents before their children, each with its depth below the topmost ancestor in the
+/// list. Every process appears once, even if the parent pids form a cycle.
 #[must_use]
 pub(super) fn tree(mut processes: Vec<Process>) -> Vec<(usize, Process)> {
     processes.sort_by_key(|it| (it.start_boottime_ns, it.pid));
     let pids: HashSet<u32> = processes.iter().map(|it| it.pid).collect();
     let mut children: HashMap<u32, Vec<Process>> = HashMap::new();
     let mut pending = Vec::new();
-    // `pending` is a stack: the last one is taken first.
+    // In reverse, because `pending` is a stack.
     for process in processes.into_iter().rev() {
         match process.ppid {
             Some(ppid) if ppid != process.pid && pids.contains(&ppid) => {
@@ -82,17 +82,17 @@ pub(super) fn tree(mut processes: Vec<Process>) -> Vec<(usize, Process)> {
             pending.extend(below.into_iter().map(|child| (depth + 1, child)));
             shown.push((depth, process));
         }
-        // A circle has no topmost process. It forms if a pid was used again while
-        // `/proc` was read.
+        // A cycle has no topmost process. A cycle forms if a pid was reused while `/proc` was
+        // read.
         let Some(&pid) = children.keys().min() else {
             return shown;
         };
-        let circle = children.remove(&pid).unwrap_or_default();
-        pending.extend(circle.into_iter().map(|process| (0, process)));
+        let cycle = children.remove(&pid).unwrap_or_default();
+        pending.extend(cycle.into_iter().map(|process| (0, process)));
     }
 }
 
-/// The process with this pid and its descendants.
+/// Keeps the process with this pid and its descendants.
 #[must_use]
 pub(super) fn descendants(processes: Vec<Process>, pid: u32) -> Vec<Process> {
     let mut wanted = HashSet::from([pid]);
@@ -134,14 +134,14 @@ mod tests {
     }
 
     #[test]
-    fn children_stand_below_their_parent_in_the_order_of_birth() {
+    fn children_follow_their_parent_in_the_order_of_their_start() {
         let family = [(30, 10), (10, 1), (40, 30), (20, 10), (50, 2)];
         let tree = tree(family.map(|(pid, ppid)| process(pid, ppid)).into());
         assert_eq!(shape(&tree), [(0, 10), (1, 20), (1, 30), (2, 40), (0, 50)]);
     }
 
     #[test]
-    fn a_family_is_a_process_and_its_descendants() {
+    fn descendants_include_the_process_itself() {
         let family = [(10, 1), (20, 10), (30, 20), (40, 1), (5, 30)];
         let all = family.map(|(pid, ppid)| process(pid, ppid)).to_vec();
         let pids = descendants(all, 10)
@@ -153,7 +153,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_process_is_shown_once(parents in proptest::collection::vec(0_u32..12, 0..12)) {
+        fn every_process_appears_in_the_tree_once(parents in proptest::collection::vec(0_u32..12, 0..12)) {
             let all: Vec<_> = (0..).zip(&parents).map(|(pid, &ppid)| process(pid, ppid)).collect();
             let mut pids: Vec<_> = tree(all.clone()).iter().map(|(_, it)| it.pid).collect();
             pids.sort_unstable();
