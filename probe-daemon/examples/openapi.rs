@@ -1,7 +1,6 @@
 //! Writes the OpenAPI document of the daemon to stdout:
-//! `cargo run --example openapi`.
-//!
-//! It is what the daemon serves at `/v1/openapi.json`.
+//! `cargo run --example openapi`. The daemon serves the same document at
+//! `/v1/openapi.json`.
 
 use std::{error::Error, io};
 

@@ -1,4 +1,4 @@
-//! Parsers that only the fuzz targets call from outside the package.
+//! Parsers for the fuzz targets.
 
 use std::path::PathBuf;
 
@@ -9,14 +9,14 @@ use crate::{
     client::{Message, message},
 };
 
-/// The message in a line; `None` if it is malformed or of an unknown type.
+/// The message in a line; `None` if the line is malformed or of an unknown type.
 #[must_use]
 pub fn message(line: &[u8]) -> Option<Message> {
     message::decode(line).ok().flatten()
 }
 
-/// The directory that the daemon opens for a client's path, and the cgroup's own
-/// path; `None` if the path is refused.
+/// The directory that the daemon opens for a client's path, and the cgroup's path below
+/// the root of its hierarchy; `None` if the path is refused.
 #[must_use]
 pub fn cgroup_directory(mounts: &Mounts, path: &str) -> Option<(PathBuf, String)> {
     directory::fuzzed(mounts, path)

@@ -1,24 +1,24 @@
-//! The daemon of `probe`: a privileged process that serves instant waits, exits and
-//! containers to the users of a machine, and the client that speaks with it.
+//! The daemon of `probe`, and its client. The daemon is a privileged process that serves
+//! waits, exits and containers to the users of a machine.
 //!
 //! | room | what it is for |
 //! |---|---|
 //! | [`api`] | the wire format: HTTP bodies, queries, and the JSON lines of the command |
-//! | [`client`] | asks a daemon |
-//! | `access` | what a peer may see, and which directory its paths mean |
+//! | [`client`] | the client of the daemon |
+//! | `access` | processes that a peer may see, and the directories of its paths |
 //! | `state` | live processes, past exits, metrics, and the mailboxes of readers |
 //! | `http` | the server and its routes |
-//! | [`service`] | the run of the daemon: configuration, socket, privileges, sandbox, systemd |
+//! | [`service`] | start and stop: configuration, socket, privileges, sandbox, systemd |
 //!
 //! ```text
 //! api ← client
 //! api ← access ← state ← http ← service
 //! ```
 //!
-//! Without the default feature `server` the package is `api` and `client` alone, and
+//! Without the default feature `server` the package consists of `api` and `client`, and
 //! needs neither axum nor the crates of the sandbox.
 //!
-//! # Asking a daemon
+//! # Example
 //!
 //! ```no_run
 //! use std::{path::Path, time::Duration};
@@ -28,7 +28,7 @@
 //!     client::{Client, ClientError, Trust},
 //! };
 //!
-//! /// Prints the exits in a container until it is stopped.
+//! /// Prints the exits of a container until the container is stopped.
 //! async fn watch(container: &str) -> Result<(), ClientError> {
 //!     let (socket, limit) = (Path::new(DEFAULT_SOCKET), Duration::from_secs(1));
 //!     let client = Client::connect(socket, &Trust::default(), limit).await?;
@@ -55,12 +55,11 @@ pub mod service;
 #[cfg(feature = "server")]
 #[cfg_attr(
     not(feature = "unstable"),
-    expect(unreachable_pub, reason = "reachable by `unstable` alone")
+    expect(unreachable_pub, reason = "reachable only with `unstable`")
 )]
 mod state;
 
-/// What the tests of this project use beyond the public interface. Outside
-/// semver: any release may change it.
+/// Items for the tests of this project, outside semver: any release may change them.
 #[cfg(all(feature = "server", feature = "unstable"))]
 pub mod unstable {
     /// Parsers for the fuzz targets.

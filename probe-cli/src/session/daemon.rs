@@ -152,7 +152,7 @@ impl Session {
             timeout_ms: request
                 .timeout
                 .and_then(|timeout| u64::try_from(timeout.as_millis()).ok())
-                .filter(|&timeout| timeout <= api::MOST_TIMEOUT_MS),
+                .filter(|&timeout| timeout <= api::MAX_TIMEOUT_MS),
             count: None,
         };
         let (sender, messages) = mpsc::channel(BATCH);

@@ -1,8 +1,8 @@
 //! The directory of a cgroup on a cgroup mount of the daemon.
 //!
 //! To avoid a confused-deputy attack the daemon never opens a client's path
-//! verbatim. The path is split into components and must lie below a cgroup mount;
-//! it is then resolved below that mount without following any link.
+//! verbatim. The path must be on a cgroup mount, and is resolved below that mount
+//! without following any link.
 
 use std::{
     fs,
@@ -21,7 +21,7 @@ use rustix::{
 
 use super::refusal::Refusal;
 
-/// The directory that a cgroup has or had: it may be gone already.
+/// The directory of a cgroup, which may be gone already.
 #[derive(Clone, Debug)]
 pub(crate) struct CgroupDirectory {
     pub(crate) mount: Mount,
@@ -31,12 +31,12 @@ pub(crate) struct CgroupDirectory {
 }
 
 impl CgroupDirectory {
-    /// Uid that owns the directory; `None` if it is gone.
+    /// Uid of the owner; `None` if the directory is gone.
     pub(crate) fn owner(&self) -> Option<u32> {
         fs::symlink_metadata(&self.location).ok().map(|it| it.uid())
     }
 
-    /// Identity of the cgroup that has this directory now.
+    /// Identity of the cgroup that is at this location now.
     pub(crate) fn resolve(&self) -> Result<CgroupId, Refusal> {
         const PATH: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
         let gone = |errno: Errno| {
@@ -61,19 +61,19 @@ impl CgroupDirectory {
     }
 }
 
-/// The cgroup directory that a client names by a path.
+/// The cgroup directory at a client's path.
 pub(crate) fn parse(mounts: &Mounts, path: &str) -> Result<CgroupDirectory, Refusal> {
-    let wrong = |what: &str| Refusal::bad(format!("'{}' {what}", path.escape_debug()));
+    let wrong = |what: &str| Refusal::bad(format!("path '{}' {what}", path.escape_debug()));
     let directory = Path::new(path);
     let is_plain = |it: Component<'_>| matches!(it, Component::RootDir | Component::Normal(_));
     if path.chars().any(char::is_control) {
-        return Err(wrong("has a control character: no cgroup is called so"));
+        return Err(wrong("contains a control character"));
     }
     if !directory.is_absolute() || !directory.components().all(is_plain) {
-        return Err(wrong("is no absolute path without `..`"));
+        return Err(wrong("is not an absolute path without `..`"));
     }
     let (mount, path) = mounts.of_path(directory).ok_or_else(|| {
-        wrong("is on no cgroup mount").hint("give a directory such as /sys/fs/cgroup/a/b")
+        wrong("is not on a cgroup mount").hint("use a directory such as /sys/fs/cgroup/a/b")
     })?;
     Ok(CgroupDirectory {
         mount: mount.clone(),
@@ -82,8 +82,7 @@ pub(crate) fn parse(mounts: &Mounts, path: &str) -> Result<CgroupDirectory, Refu
     })
 }
 
-/// For the fuzz targets: the location that [`parse`] returns for a path, and the
-/// cgroup's own path.
+/// For the fuzz targets: location and cgroup path that [`parse`] returns for a path.
 #[cfg(feature = "unstable")]
 pub(crate) fn fuzzed(mounts: &Mounts, path: &str) -> Option<(PathBuf, String)> {
     let CgroupDirectory { location, path, .. } = parse(mounts, path).ok()?;

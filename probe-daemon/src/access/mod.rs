@@ -1,5 +1,5 @@
-//! Access control: the peer of a connection, which processes and cgroups it may see,
-//! which directory its paths mean, and refusals.
+//! Access control: the peer of a connection, the processes and cgroups that it may see,
+//! the directories of its paths, and refusals.
 
 pub(crate) mod directory;
 pub(crate) mod ownership;

@@ -1,7 +1,7 @@
 //! Owners of the cgroups in which processes exited.
 //!
-//! The owner is read at the first exit in a cgroup, because the directory may be
-//! gone when a client asks for the exit.
+//! The owner of a cgroup is read at the first exit in the cgroup, because the directory
+//! may be gone when a client asks for that exit.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -17,8 +17,8 @@ use probe_user::{
 
 use super::directory;
 
-/// Cgroups that are remembered; an exit in an older one is visible only to the user
-/// that the process ran as.
+/// Maximum number of cgroups that are remembered. An exit in a forgotten cgroup is visible
+/// only to the user of the process and the owners of its user namespace.
 const MAX_CGROUPS: usize = 16 * 1024;
 
 /// Owners by cgroup, shared by all clones.
@@ -27,13 +27,13 @@ pub(crate) struct CgroupOwners(Arc<Mutex<Known>>);
 
 #[derive(Debug, Default)]
 struct Known {
-    /// `None`: the directory was gone.
+    /// `None` if the directory was gone.
     owners: HashMap<CgroupId, Option<u32>>,
     oldest_first: VecDeque<CgroupId>,
 }
 
 impl CgroupOwners {
-    /// Reads the owner of the cgroup unless it is known.
+    /// Reads the owner of a cgroup, unless the owner is known.
     pub(crate) fn learn(&self, mounts: &Mounts, cgroup: Option<&Cgroup>) {
         let Some(Cgroup { id, path }) = cgroup else {
             return;
@@ -67,7 +67,7 @@ impl Known {
     }
 }
 
-/// The owner of the directory, unless another cgroup has this path by now.
+/// The owner of the directory at this path, if it is still that of the cgroup `id`.
 fn read_owner(mounts: &Mounts, id: CgroupId, path: &str) -> Option<u32> {
     let found = directory::at(mounts, id.hierarchy, path)?;
     let directory = fs::symlink_metadata(found.location).ok()?;

@@ -1,4 +1,4 @@
-//! The peer of a connection and what it may see.
+//! The peer of a connection, and the processes that it may see.
 
 use probe_user::{
     model::{Owners, Process},
@@ -6,16 +6,16 @@ use probe_user::{
 };
 use tokio::net::{UnixStream, unix::UCred};
 
-/// The other end of a connection, by the credentials that the kernel recorded.
+/// The client of a connection, by the credentials that the kernel recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Peer {
-    /// The user whose processes it may see.
+    /// Uid of the peer; `None` for a privileged uid in another pid namespace.
     uid: Option<u32>,
-    /// Whether it is root or the daemon's own user.
+    /// Whether the peer is root or the daemon's own user.
     sees_all: bool,
-    /// Whether it is in another pid namespace, where pids and paths mean something else.
+    /// Whether the peer is in another pid namespace, where pids and paths differ.
     is_foreign: bool,
-    /// Its pid, if it has one in the daemon's pid namespace.
+    /// Pid of the peer in the daemon's pid namespace, if it has one there.
     pid: Option<u32>,
 }
 
@@ -34,8 +34,7 @@ impl Peer {
     fn new(uid: u32, own: u32, is_foreign: bool) -> Self {
         let is_privileged = uid == 0 || uid == own;
         Self {
-            // Root in another pid namespace is root of a container, not of the
-            // machine, even with uid 0.
+            // Uid 0 in another pid namespace is root of a container, not of the machine.
             uid: (!is_foreign || !is_privileged).then_some(uid),
             sees_all: !is_foreign && is_privileged,
             is_foreign,
@@ -43,28 +42,28 @@ impl Peer {
         }
     }
 
-    /// Its pid, for reading the mounts that it sees.
+    /// Pid of the peer, for reading its mounts.
     pub(crate) const fn pid(self) -> Option<u32> {
         self.pid
     }
 
-    /// Whether it may see every process of the machine.
+    /// Whether the peer may see every process of the machine.
     pub(crate) const fn sees_all(self) -> bool {
         self.sees_all
     }
 
-    /// Whether its pids and paths mean something else than the daemon's.
+    /// Whether the peer's pids and paths differ from the daemon's.
     pub(crate) const fn is_foreign(self) -> bool {
         self.is_foreign
     }
 
-    /// Whether it may see a process: one of its own user, of a user namespace that
-    /// its user owns, or in a cgroup that its user owns.
+    /// Whether the peer may see a process: a process of the peer's user, of a user namespace
+    /// that this user owns, or in a cgroup that this user owns.
     pub(crate) fn sees(self, process: &Process, cgroup_owner: Option<u32>) -> bool {
         self.sees_user(process.uid, process.owners, cgroup_owner)
     }
 
-    /// The same for a process of which only the users are known.
+    /// As [`Peer::sees`], for a process of which only the users are known.
     pub(crate) fn sees_user(
         self,
         uid: Option<u32>,
@@ -78,7 +77,7 @@ impl Peer {
         owners.is_some_and(|it| self.is(Some(it.own)) || self.is(Some(it.top)))
     }
 
-    /// The same without the owners of the user namespace.
+    /// As [`Peer::sees`], without the owners of the user namespace.
     pub(crate) fn sees_uid(self, uid: Option<u32>, cgroup_owner: Option<u32>) -> bool {
         self.sees_all || self.is(uid) || self.is(cgroup_owner)
     }
@@ -88,8 +87,8 @@ impl Peer {
     }
 }
 
-/// Whether the peer is in another pid namespace; yes if its status cannot be read.
-/// `NSpid` has a number for each namespace below the reader's (Linux 4.1).
+/// Whether the peer is in another pid namespace; true if its status cannot be read.
+/// `NSpid` lists the pid in the reader's namespace and in each one below (Linux 4.1).
 fn is_foreign(credentials: &UCred) -> bool {
     let Some(pid) = credentials.pid().filter(|&pid| pid > 0) else {
         return true;
@@ -115,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn a_user_sees_its_own_processes_and_none_of_unknown_owner() {
+    fn a_user_sees_its_own_processes_and_no_process_of_unknown_owner() {
         let peer = Peer::new(1000, 0, false);
         assert!(peer.sees_uid(Some(1000), None));
         assert!(peer.sees_uid(Some(101_000), Some(1000)));

@@ -1,4 +1,4 @@
-//! Answers with a status from 400 on: all have the form of RFC 9457.
+//! Answers with a status of 400 or above, in the format of RFC 9457.
 
 use axum::{
     http::{HeaderValue, StatusCode, header},
@@ -7,7 +7,7 @@ use axum::{
 
 use crate::api::problem::{MEDIA_TYPE, Problem};
 
-/// The reason why a request is not served.
+/// A refused request: status, reason and hint.
 #[derive(Clone, Debug)]
 pub(crate) struct Refusal {
     status: StatusCode,
@@ -36,7 +36,7 @@ impl Refusal {
         self.status == StatusCode::NOT_FOUND
     }
 
-    /// Prefixes the detail with the part of the request that is wrong.
+    /// Prefixes the detail with the invalid part of the request.
     pub(crate) fn of(mut self, part: &str) -> Self {
         self.detail = format!("{part}: {}", self.detail);
         self

@@ -1,5 +1,5 @@
-//! The mounts that a peer sees. A peer in another mount or cgroup namespace may mean
-//! another directory by a path than the one that the daemon would open.
+//! The mounts that a peer sees. In another mount or cgroup namespace a path may lead to
+//! another directory than the one that the daemon would open.
 
 use std::{fs, io::Read, os::unix::fs::MetadataExt, path::Path};
 
@@ -10,11 +10,11 @@ use procfs::{
 
 use super::{directory::CgroupDirectory, peer::Peer};
 
-/// Bytes of `mountinfo` that are read, because a peer may have made any number of
-/// mounts. A longer file counts as unreadable.
+/// Maximum size of `mountinfo`, because a peer may have made any number of mounts. A
+/// longer file counts as unreadable.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// Mounts that a path to a cgroup may cross, hidden ones included.
+/// Maximum number of mounts on the way along a path, hidden mounts included.
 const MAX_CROSSED: usize = 64;
 
 /// The mounts that a peer sees, read once for all paths of a request.
@@ -23,9 +23,9 @@ pub(crate) struct Visibility(Option<(u32, Vec<MountInfo>)>);
 
 impl Visibility {
     /// Whether the path of this directory leads to the same directory in the peer's
-    /// mount namespace; no if its mounts cannot be read. Every user may read
-    /// `/proc/PID/mountinfo`, and it shows the mounted cgroup relative to the reader's
-    /// own cgroup namespace.
+    /// mount namespace; false if the peer's mounts cannot be read. Every user may read
+    /// `/proc/PID/mountinfo`, which shows the mounted cgroup relative to the reader's
+    /// cgroup namespace.
     pub(crate) fn includes(&mut self, peer: Peer, directory: &CgroupDirectory) -> bool {
         let Some(pid) = peer.pid() else {
             return false;
@@ -59,8 +59,8 @@ fn is_device(majmin: &str, device: u64) -> bool {
     majmin == format!("{major}:{minor}")
 }
 
-/// The mount on which a walk along this path ends. A mount that is hidden below
-/// another one is listed as well, but no walk reaches it.
+/// The mount on which the resolution of this path ends. `mountinfo` also lists mounts that
+/// another mount hides; the resolution does not reach these.
 fn visible<'a>(mounts: &'a [MountInfo], path: &Path) -> Option<&'a MountInfo> {
     let root = Path::new("/");
     let is_below = |it: &&MountInfo| {
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_later_mount_hides_the_one_below() {
+    fn a_later_mount_hides_an_earlier_one() {
         let over = format!("{PLAIN}25 22 0:30 / /sys rw - tmpfs none rw\n");
         assert_eq!(seen(&over, "/sys/fs/cgroup/a").as_deref(), Some("25 /"));
         let stacked = format!("{PLAIN}25 23 0:21 /part /sys/fs/cgroup rw - cgroup2 none rw\n");
@@ -118,7 +118,7 @@ mod tests {
 
     #[test]
     fn a_path_through_too_many_mounts_is_not_visible() {
-        let heap = |height: usize| {
+        let stack = |height: usize| {
             let mounts = 23..23 + height;
             let line = |id| {
                 format!(
@@ -128,8 +128,8 @@ mod tests {
             };
             PLAIN.replace("24 21", "9 21") + &mounts.map(line).collect::<String>()
         };
-        assert!(seen(&heap(10), "/sys/fs/cgroup/a").is_some());
-        assert_eq!(seen(&heap(MAX_CROSSED), "/sys/fs/cgroup/a"), None);
+        assert!(seen(&stack(10), "/sys/fs/cgroup/a").is_some());
+        assert_eq!(seen(&stack(MAX_CROSSED), "/sys/fs/cgroup/a"), None);
     }
 
     #[test]
@@ -140,8 +140,8 @@ mod tests {
     }
 
     #[test]
-    fn the_own_mounts_are_found() {
-        let own = mounts(std::process::id()).expect("our own");
+    fn the_mounts_of_this_process_are_found() {
+        let own = mounts(std::process::id()).expect("readable");
         let found = visible(&own, Path::new("/proc/self"));
         assert_eq!(found.map(|it| it.fs_type.as_str()), Some("proc"));
     }

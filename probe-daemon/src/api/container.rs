@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Containers {
-    /// In the order of their ids.
+    /// The containers, sorted by id.
     pub containers: Vec<Container>,
 }
 
@@ -15,29 +15,29 @@ pub struct Containers {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Container {
-    /// Whose it is: `runc`, `podman`, `docker`, `containerd` ...
+    /// The runtime: `runc`, `podman`, `docker`, `containerd` ...
     pub runtime: String,
-    /// Id as the runtime spells it.
+    /// The runtime's id.
     pub id: String,
-    /// What people call it.
+    /// Name that the runtime has for it.
     pub name: Option<String>,
-    /// Kubernetes pod.
+    /// Uid of its Kubernetes pod.
     pub pod_uid: Option<String>,
-    /// Its topmost cgroup that we know of: path below the root of the hierarchy.
+    /// Its topmost known cgroup: path below the root of the hierarchy.
     pub cgroup: String,
-    /// Processes that have not exited.
+    /// Number of live processes.
     pub live: u64,
-    /// Start of the oldest of them, nanoseconds in `CLOCK_BOOTTIME`.
+    /// Start of the oldest live process, nanoseconds in `CLOCK_BOOTTIME`.
     pub oldest_start_boottime_ns: Option<u64>,
-    /// Exits of its processes that are still in the history.
+    /// Number of exits of its processes in the history.
     pub recent_exits: u64,
-    /// The live processes: only in the answer for one container.
+    /// The live processes; only in the answer for one container.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub processes: Option<Vec<Process>>,
 }
 
 impl Container {
-    /// The container without any process.
+    /// The container without live processes.
     #[must_use]
     pub fn empty(container: &model::Container, cgroup: &str) -> Self {
         Self {
@@ -63,12 +63,12 @@ pub struct Process {
     pub pid: u32,
     /// Thread group id of the parent; `null` if it is not known.
     pub ppid: Option<u32>,
-    /// Real uid when it was born, last executed a program or was scanned.
+    /// Real uid at its last fork, exec or scan of `/proc`.
     pub uid: Option<u32>,
-    /// Name.
+    /// Name of the group leader.
     pub comm: String,
-    /// Start, nanoseconds in `CLOCK_BOOTTIME`.
+    /// Start of the process, nanoseconds in `CLOCK_BOOTTIME`.
     pub start_boottime_ns: Option<u64>,
-    /// Path of its cgroup.
+    /// Path of its cgroup below the root of the hierarchy.
     pub cgroup: Option<String>,
 }

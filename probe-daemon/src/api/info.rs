@@ -1,31 +1,31 @@
-//! `GET /v1/info`: the daemon and what it knows of the kernel.
+//! `GET /v1/info`: the daemon, and the kernel as the daemon found it.
 
 use serde::{Deserialize, Serialize};
 
-/// What the daemon is and what serves it.
+/// The daemon, its limits and its losses.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Info {
     /// Version of the program.
     pub version: String,
-    /// Version of this API. A client leaves a daemon alone that speaks another one.
+    /// Version of this API. A client does not use a daemon of another version.
     pub api: u32,
     /// Version of the line types.
     pub schema: u32,
-    /// What wakes its waits: `bpf`.
+    /// The backend that wakes waits: `bpf`, or `pidfd` if the BPF programs are gone.
     pub backend: String,
-    /// Whether the machine has been scanned since the programs were attached.
+    /// Whether `/proc` has been scanned since the BPF programs were attached.
     pub ready: bool,
-    /// Seconds since it started.
+    /// Seconds since the start of the daemon.
     pub uptime_seconds: u64,
     /// The kernel as the daemon found it.
     pub kernel: Kernel,
-    /// What never reached it, since it started. `null` for who may not see the
-    /// whole machine.
+    /// Events that never reached the daemon, since its start; `null` if the client may
+    /// not see every process of the machine.
     pub loss: Option<Loss>,
-    /// Exits that are kept at most.
+    /// Maximum number of exits in the history.
     pub history: u64,
-    /// Connections that are served at most.
+    /// Maximum number of connections at once.
     pub max_clients: u64,
 }
 
@@ -33,23 +33,23 @@ pub struct Info {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Kernel {
-    /// `uname -r`.
+    /// Release of the kernel, as `uname -r` prints it.
     pub release: String,
-    /// Whether types were found: without them records lack status, parent, start,
+    /// Whether the kernel has BTF. Without it records lack status, parent, start,
     /// namespace and usage.
     pub btf: bool,
-    /// Which exit program runs.
+    /// The variant of the exit program that is attached.
     pub exit_program: Option<String>,
 }
 
-/// Events that never came.
+/// Events that never reached the daemon.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Loss {
-    /// Exits and starts for which the ring had no room.
+    /// Exits and starts that were dropped because the ring buffer was full.
     pub ring_full: u64,
-    /// Calls of a program that the kernel skipped.
+    /// Runs of a BPF program that the kernel skipped.
     pub skipped: u64,
-    /// Scans of `/proc` that mended the process table after a loss.
+    /// Scans of `/proc` that corrected the process table after a loss.
     pub resyncs: u64,
 }

@@ -1,10 +1,11 @@
 //! The wire format: JSON over HTTP/1.1 on a Unix socket between the daemon and its
 //! clients, and the JSON lines of the command.
 //!
-//! Plain data, the same for both sides, and the source of the OpenAPI document.
-//! Fields may be added to an answer at any time. A request with a field that this
-//! version does not know is refused, because a daemon that ignored it would wait for
-//! less than the client asked for. [`info::Info::api`] is the version of the daemon.
+//! The types are plain data that daemon and client share, and the source of the OpenAPI
+//! document. Fields may be added to an answer at any time. A request with a field that
+//! this version does not know is refused, because a daemon that ignored the field would
+//! do something else than the client asked for. [`info::Info::api`] is the version of
+//! the daemon.
 
 pub mod container;
 pub mod info;
@@ -17,11 +18,11 @@ pub mod wait;
 
 pub use outcome::Outcome;
 
-/// Version of the API. The client refuses a daemon of another version.
+/// Version of the API. A client does not use a daemon of another version.
 pub const VERSION: u32 = 1;
 
-/// Path of the daemon's socket by default.
+/// Default path of the daemon's socket.
 pub const DEFAULT_SOCKET: &str = "/run/probe/probe.sock";
 
-/// Media type of a stream with one JSON object a line.
+/// Media type of a stream with one JSON object per line.
 pub(crate) const NDJSON: &str = "application/x-ndjson";

@@ -7,9 +7,9 @@ pub enum Outcome {
     Done,
     /// The condition was true at the first look.
     Already,
-    /// The time-out came first.
+    /// The timeout expired first.
     Timeout,
-    /// A signal stopped the command, or the client of the daemon left.
+    /// A signal stopped the command, or the client disconnected from the daemon.
     Interrupted,
 }
 

@@ -1,21 +1,21 @@
-//! Problems, in the form of RFC 9457.
+//! Error answers, in the format of RFC 9457.
 
 use serde::{Deserialize, Serialize};
 
-/// Body of every answer from 400 on.
+/// Body of every answer with a status of 400 or above.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Problem {
-    /// Always `about:blank`: the status says what kind it is.
+    /// Always `about:blank`: the kind of the problem is the HTTP status.
     #[serde(rename = "type")]
     pub kind: String,
-    /// Name of the status.
+    /// Name of the HTTP status.
     pub title: String,
     /// HTTP status.
     pub status: u16,
-    /// What was wrong, and where.
+    /// The error, and the part of the request that caused it.
     pub detail: String,
-    /// What to do about it.
+    /// How to avoid the error.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
 }

@@ -2,51 +2,51 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Which records. All conditions must hold together.
+/// Conditions on records; a record must meet all of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::IntoParams, utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "server", into_params(parameter_in = Query))]
 pub struct Records {
-    /// Only the subtree of this cgroup: a directory of a cgroup mount.
+    /// Only records of this cgroup and its descendants: a directory of a cgroup mount.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cgroup: Option<String>,
-    /// Only this container: its id, a beginning of it, or its name.
+    /// Only records of this container: its id, a unique prefix of the id, or its name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub container: Option<String>,
-    /// Only this process.
+    /// Only records of this process.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "server", param(minimum = 1))]
     pub pid: Option<u32>,
-    /// Only what did not end by `exit(0)`.
+    /// Only processes that did not end by `exit(0)`.
     #[serde(default)]
     pub failed: bool,
 }
 
-/// Which of the recent exits, oldest first.
+/// Conditions on exits in the history; an exit must meet all of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::IntoParams, utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "server", into_params(parameter_in = Query))]
 pub struct Exits {
-    /// Only the subtree of this cgroup: a directory of a cgroup mount.
+    /// Only records of this cgroup and its descendants: a directory of a cgroup mount.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cgroup: Option<String>,
-    /// Only this container: its id, a beginning of it, or its name.
+    /// Only records of this container: its id, a unique prefix of the id, or its name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub container: Option<String>,
-    /// Only this process.
+    /// Only records of this process.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "server", param(minimum = 1))]
     pub pid: Option<u32>,
-    /// Only what did not end by `exit(0)`.
+    /// Only processes that did not end by `exit(0)`.
     #[serde(default)]
     pub failed: bool,
-    /// Only what happened since: a time as RFC 3339 has it, or a duration before
+    /// Only exits since then: a time in the format of RFC 3339, or a duration before
     /// now (`10m`, `1h30m`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<String>,
-    /// Only the last so many.
+    /// Only the newest exits, at most this many.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "server", param(minimum = 1))]
     pub limit: Option<u32>,

@@ -3,34 +3,34 @@
 use probe_user::model::Until;
 use serde::{Deserialize, Serialize};
 
-/// What to wait for.
+/// A wait for one or more targets.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Request {
-    /// At least one, at most 1024.
+    /// The targets, 1 to 1024.
     #[cfg_attr(feature = "server", schema(min_items = 1, max_items = 1024))]
     pub targets: Vec<Target>,
-    /// What must be true of targets that do not say it themselves; by default
-    /// `empty` for cgroups, `exited` for processes, `stopped` for containers.
+    /// Condition of the targets that have no `until` of their own. Default: `empty` for
+    /// cgroups, `exited` for processes, `stopped` for containers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Until>,
-    /// Milliseconds after which the answer is `timeout`; without it there is no
-    /// end. 0 looks once.
+    /// Milliseconds after which the wait ends with the outcome `timeout`. Without it the
+    /// wait has no time limit. 0 looks once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "server", schema(maximum = 31_536_000_000_u64))]
     pub timeout_ms: Option<u64>,
-    /// Done as soon as so many targets are; by default all of them.
+    /// Number of targets that must meet their condition. Default: all of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "server", schema(minimum = 1))]
     pub count: Option<u32>,
 }
 
-/// Targets of one request at most.
-pub const MOST_TARGETS: usize = 1024;
+/// Maximum number of targets of a request.
+pub const MAX_TARGETS: usize = 1024;
 
-/// The longest time-out: a year.
-pub const MOST_TIMEOUT_MS: u64 = 31_536_000_000;
+/// Maximum of `timeout_ms`: a year.
+pub const MAX_TIMEOUT_MS: u64 = 31_536_000_000;
 
 /// One target: exactly one of `cgroup`, `process`, `path`, `pid` and `container`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,17 +43,17 @@ pub struct Target {
     /// A process by its identity.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub process: Option<Process>,
-    /// A cgroup by its directory, as the daemon sees the cgroup mounts.
+    /// A cgroup by its directory on a cgroup mount of the daemon.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
     /// The process that has this pid now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "server", schema(minimum = 1))]
     pub pid: Option<u32>,
-    /// A container by its id, a beginning of it, or its name.
+    /// A container by its id, a unique prefix of the id, or its name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub container: Option<String>,
-    /// What must be true of it.
+    /// Condition of this target. Default: `until` of the request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Until>,
 }
@@ -63,7 +63,7 @@ pub struct Target {
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Cgroup {
-    /// 0 for v2, else the number that `/proc/self/cgroup` shows.
+    /// 0 for v2, else the id of the v1 hierarchy: the first column of `/proc/PID/cgroup`.
     pub hierarchy: u32,
     /// Inode number of its directory.
     pub id: u64,
@@ -73,7 +73,7 @@ pub struct Cgroup {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
-// A live process of a container has the name.
+// The schema of a live process is another one.
 #[cfg_attr(feature = "server", schema(as = ProcessIdentity))]
 pub struct Process {
     /// Thread group id in the daemon's pid namespace.
@@ -83,58 +83,58 @@ pub struct Process {
     pub start_ticks: u64,
 }
 
-/// One line of the answer, by its `type`. Between `armed` and the last line there
-/// are lines of type `exit` and `lost` as in `probe wait --json`.
+/// One line of the answer, by its `type`. Lines of type `exit` and `lost`, as in
+/// `probe wait --json`, stand between `armed` and the last line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Line {
-    /// From here on no exit is missed.
+    /// The wait is armed: the answer has every exit from now on.
     Armed(Armed),
-    /// A target is done.
+    /// A target meets its condition.
     Met(Met),
-    /// The verdict, and the last line.
+    /// The verdict. The last line.
     Wait(Verdict),
-    /// The daemon ends before the wait does: go on without it. The last line.
+    /// The daemon stops before the wait is over, and the client goes on without the
+    /// daemon. The last line.
     Goodbye,
 }
 
-/// From here on no exit is missed.
+/// The wait is armed: the answer has every exit from now on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Armed {
-    /// Processes that are there now; `null` if some of them are none of the
-    /// client's business.
+    /// Number of processes in the targets now; `null` if the client may not see all of
+    /// them.
     pub live: Option<u64>,
 }
 
-/// A target is done.
+/// A target meets its condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Met {
-    /// Its place in the request, from 0.
+    /// Index of the target in the request, from 0.
     pub target: u32,
 }
 
-/// The verdict.
+/// The verdict of a wait.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Verdict {
     /// `done`, `already` or `timeout`.
     pub outcome: String,
-    /// What led to the last look; `null` if nothing had to.
+    /// The wake-up source that led to the last look; `null` if there was none.
     pub woken_by: Option<String>,
-    /// Whether the answer is certain on this kernel.
+    /// Whether the verdict is exact on this kernel.
     pub exact: bool,
     /// Nanoseconds from the request to the last look.
     pub elapsed_ns: u64,
-    /// Targets that are done.
+    /// Number of targets that meet their condition.
     pub met: u32,
-    /// Exits that were told.
+    /// Number of exits in the answer.
     pub exits: u64,
-    /// Exits that were lost meanwhile.
+    /// Number of exits that are missing in the answer.
     pub lost: u64,
-    /// Pids that are still there; `null` if some of them are none of the client's
-    /// business.
+    /// Pids that are still in the targets; `null` if the client may not see all of them.
     pub survivors: Option<Vec<u32>>,
 }

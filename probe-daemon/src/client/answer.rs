@@ -1,4 +1,4 @@
-//! Answers of the daemon: a JSON value, a stream of JSON lines, or a problem.
+//! Answers of the daemon: a JSON value, a stream of JSON lines, or an error answer.
 
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::{Response, body::Incoming, header};
@@ -7,8 +7,8 @@ use serde::de::DeserializeOwned;
 use super::{ClientError, request::JSON};
 use crate::api::{NDJSON, problem};
 
-/// Largest JSON value that is accepted; many times what the containers of a full
-/// machine need.
+/// Largest JSON value that is accepted; many times the size of a list of the containers
+/// of a full machine.
 const MAX_VALUE: usize = 16 << 20;
 const MAX_PROBLEM: usize = 64 << 10;
 
@@ -22,7 +22,7 @@ pub(super) async fn value<T: DeserializeOwned>(
     Ok(serde_json::from_slice(&bytes)?)
 }
 
-/// The body of an answer of JSON lines.
+/// The body of an answer that consists of JSON lines.
 pub(super) async fn stream(response: Response<Incoming>) -> Result<Incoming, ClientError> {
     let response = success(response).await?;
     expect(&response, NDJSON)?;

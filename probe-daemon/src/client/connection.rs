@@ -1,5 +1,5 @@
-//! One connection to the daemon, driven by its own task. Dropping the connection
-//! aborts the task.
+//! A connection to the daemon. A task of its own drives it, and dropping the connection
+//! aborts that task.
 
 use std::{io, path::Path};
 
@@ -29,7 +29,7 @@ impl Connection {
         let (sender, connection) = handshake(TokioIo::new(stream)).await?;
         let driver = tokio::spawn(async move {
             if let Err(error) = connection.await {
-                tracing::debug!(%error, "the connection to the daemon broke");
+                tracing::debug!(%error, "the connection to the daemon failed");
             }
         });
         Ok(Self { sender, driver })
@@ -53,7 +53,7 @@ impl Drop for Connection {
 fn cannot_connect(socket: &Path, source: io::Error) -> ClientError {
     let socket = socket.to_owned();
     match source.kind() {
-        // A socket file whose listener is gone refuses connections.
+        // A socket file without a listener refuses connections.
         io::ErrorKind::NotFound
         | io::ErrorKind::NotADirectory
         | io::ErrorKind::ConnectionRefused => ClientError::Absent { socket, source },

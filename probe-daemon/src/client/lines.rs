@@ -7,8 +7,7 @@ use tokio_util::codec::{AnyDelimiterCodec, Decoder};
 
 use super::{ClientError, connection::Connection};
 
-/// Longest line that is accepted, in bytes; well above the longest line that the
-/// daemon sends.
+/// Longest line that is accepted, in bytes; far longer than any line of the daemon.
 pub(super) const MAX_LINE: usize = 1 << 20;
 
 /// A response body that is read line by line.
@@ -16,7 +15,7 @@ pub(super) const MAX_LINE: usize = 1 << 20;
 pub(super) struct Lines {
     body: Incoming,
     splitter: Splitter,
-    /// The connection is closed together with the body.
+    /// Dropping the body closes the connection.
     _connection: Connection,
 }
 
@@ -30,9 +29,8 @@ impl Lines {
     }
 
     /// The next line that is not empty, without its newline; `None` at the end of
-    /// the body. A body that ends inside a line is an error. Cancel safe: a caller
-    /// may drop the future and call again. After an error nothing may be read any
-    /// more.
+    /// the body. A body that ends inside a line is an error. This method is cancel safe: a
+    /// caller may drop the future and call again. After an error there are no more lines.
     pub(super) async fn next(&mut self) -> Result<Option<Bytes>, ClientError> {
         loop {
             match self.splitter.next()? {
@@ -52,11 +50,11 @@ impl Lines {
     }
 }
 
-/// Takes pieces of the body and returns lines.
+/// Splits the body into lines.
 ///
-/// Not `LinesCodec`: it copies every line into a `String`, and reports a line that
-/// is no UTF-8 as an I/O error. Not `FramedRead`: at the end of the body it returns
-/// an unfinished line as if it were whole.
+/// `LinesCodec` would copy every line into a `String`, and report a line that is not
+/// UTF-8 as an I/O error. `FramedRead` would return an unfinished line at the end of the
+/// body as a whole line.
 #[derive(Debug)]
 struct Splitter {
     bytes: BytesMut,
@@ -76,9 +74,9 @@ impl Splitter {
         self.bytes.extend_from_slice(data);
     }
 
-    /// The next whole line, `None` if more bytes are needed.
+    /// The next whole line; `None` if more bytes are needed.
     fn next(&mut self) -> Result<Option<Bytes>, ClientError> {
-        // Without I/O there is no other error than that of the length.
+        // The codec does no I/O here, so its only error is that of the length.
         let too_long = |_error| ClientError::TooLong { limit: MAX_LINE };
         self.codec.decode(&mut self.bytes).map_err(too_long)
     }
@@ -109,7 +107,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn lines_do_not_depend_on_how_the_body_is_cut_into_pieces(
+        fn lines_do_not_depend_on_the_pieces_of_the_body(
             text in "[ab\n]{0,60}", sizes in proptest::collection::vec(1_usize..9, 1..60),
         ) {
             let (whole, is_empty) = split_all(&[text.as_bytes()]);

@@ -15,13 +15,13 @@ use crate::api::{
 /// One line of the answer to a wait.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Message {
-    /// From now on no exit is missed.
+    /// The wait is armed: every exit from now on is reported.
     Armed(Armed),
-    /// A process exited, or records are missing at this point.
+    /// A process exited, or records are missing at this place.
     Record(Record),
-    /// The condition of the target with this index in the request is true.
+    /// The target with this index in the request meets its condition.
     Met(usize),
-    /// The verdict, and the last message.
+    /// The verdict. The last message.
     Verdict(Verdict),
     /// The daemon stops before the wait is over. The last message.
     Goodbye,
@@ -32,9 +32,9 @@ pub enum Message {
 pub struct Messages {
     lines: Lines,
     targets: usize,
-    /// By when the daemon must be armed; `None` once it is.
+    /// Deadline of [`Message::Armed`]; `None` once that message has arrived.
     armed_by: Option<Instant>,
-    /// The time that `armed_by` was computed from, for the error.
+    /// The timeout that `armed_by` was computed from, for the error.
     answer_timeout: Duration,
     is_over: bool,
 }
@@ -55,8 +55,8 @@ impl Messages {
         }
     }
 
-    /// The next message; `None` after the last one and after an error. Cancel
-    /// safe: the future may be dropped, and the next call goes on where it was.
+    /// The next message; `None` after the last one and after an error. This method is
+    /// cancel safe: after the future is dropped, the next call continues where it stopped.
     pub async fn next(&mut self) -> Result<Option<Message>, ClientError> {
         if self.is_over {
             return Ok(None);
@@ -86,14 +86,14 @@ impl Messages {
                     return Err(ClientError::NoSuchTarget(target));
                 }
                 Some(message) => return Ok(message),
-                // A line type of a later version.
+                // The line has a type of a later version.
                 None => {}
             }
         }
     }
 }
 
-/// The record in a line, or `None` for a type that this version does not know.
+/// The record in a line, or `None` for an unknown type.
 pub(super) fn record(line: &[u8]) -> Result<Option<Record>, ClientError> {
     Ok(match &*tag(line)? {
         "exit" => {
@@ -108,10 +108,10 @@ pub(super) fn record(line: &[u8]) -> Result<Option<Record>, ClientError> {
     })
 }
 
-/// The message in a line, or `None` for a type that this version does not know.
+/// The message in a line, or `None` for an unknown type.
 pub(crate) fn decode(line: &[u8]) -> Result<Option<Message>, ClientError> {
-    let is_ours = matches!(&*tag(line)?, "armed" | "met" | "wait" | "goodbye");
-    if !is_ours {
+    let is_of_a_wait = matches!(&*tag(line)?, "armed" | "met" | "wait" | "goodbye");
+    if !is_of_a_wait {
         return Ok(record(line)?.map(Message::Record));
     }
     Ok(Some(match serde_json::from_slice(line)? {
@@ -168,7 +168,7 @@ mod tests {
             message(r#"{"type":"heartbeat","n":1}"#).expect("JSON"),
             None
         );
-        for nonsense in [
+        for malformed in [
             "",
             "{}",
             "[]",
@@ -181,7 +181,7 @@ mod tests {
             r#"{"type":"armed""#,
             "\u{fffd}",
         ] {
-            assert!(message(nonsense).is_err(), "{nonsense}");
+            assert!(message(malformed).is_err(), "{malformed}");
         }
     }
 }

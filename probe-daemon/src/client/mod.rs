@@ -1,15 +1,13 @@
 //! The client of the daemon: JSON over HTTP/1.1 on a Unix socket.
 //!
-//! A message of the daemon is a reason to look at a target, never a verdict: a
-//! caller that must be sure looks at the cgroup or the process itself. The client
-//! talks only to a daemon that runs as root, as the caller's own user, as the user
-//! `probe` or as the user in [`Trust`], because every user can listen on a socket
-//! of its own.
+//! A message of the daemon is only a hint: a caller that must be sure looks at the cgroup
+//! or the process itself. The client trusts only a daemon that runs as root, as the
+//! caller's own user, as the user `probe` or as the user in [`Trust`], because every user
+//! can listen on a socket of its own.
 //!
-//! Bounds hold whatever the daemon does: an answer that the daemon can give at once
-//! must arrive within the caller's time-out, a line has at most one megabyte, and
-//! anything that is not what the API says is a [`ClientError`]. The crate's page has an
-//! example.
+//! A broken daemon cannot harm the client: an immediate answer must arrive within the
+//! caller's timeout, a line has at most one megabyte, and an answer that violates the API
+//! is a [`ClientError`]. The crate's page has an example.
 
 mod answer;
 mod connection;
@@ -41,7 +39,7 @@ use crate::api::{
     query, wait,
 };
 
-/// A connection to a daemon that speaks this version of the API.
+/// A connection to a daemon with this version of the API.
 #[derive(Debug)]
 pub struct Client {
     connection: Connection,
@@ -50,8 +48,8 @@ pub struct Client {
 }
 
 impl Client {
-    /// Connects and reads the daemon's [`Info`]. `answer_timeout` bounds this call
-    /// and every later answer that the daemon can give at once.
+    /// Connects and reads the daemon's [`Info`]. `answer_timeout` bounds this call and
+    /// every later immediate answer.
     ///
     /// # Panics
     ///
@@ -79,14 +77,14 @@ impl Client {
         })
     }
 
-    /// The daemon as it described itself on connecting.
+    /// Version, limits and kernel of the daemon, as read by [`Client::connect`].
     #[must_use]
     pub const fn info(&self) -> &Info {
         &self.info
     }
 
-    /// Starts a wait. [`Message::Armed`] arrives within the answer time-out, else
-    /// the first call of [`Messages::next`] fails; later messages have no limit.
+    /// Starts a wait. [`Messages::next`] fails unless [`Message::Armed`] arrives within the
+    /// answer timeout; later messages have no time limit.
     pub async fn wait(self, request: &wait::Request) -> Result<Messages, ClientError> {
         let answer_timeout = self.answer_timeout;
         let deadline = Instant::now() + answer_timeout;
@@ -95,7 +93,7 @@ impl Client {
         Ok(Messages::new(lines, targets, deadline, answer_timeout))
     }
 
-    /// Exits as they happen, from the moment of the answer on.
+    /// Exits as they happen, from now on.
     pub async fn events(self, query: &query::Records) -> Result<Records, ClientError> {
         let request = request::query("/v1/events", query)?;
         Ok(Records::endless(self.stream(request).await?))
@@ -115,7 +113,7 @@ impl Client {
         Ok(answer.containers)
     }
 
-    /// One container with its processes, by id, unique beginning of the id, or name.
+    /// One container with its processes, by id, unique prefix of the id, or name.
     pub async fn container(&mut self, name: &str) -> Result<Container, ClientError> {
         let path = request::below("/v1/containers", name);
         self.prompt(request::get(&path)?).await

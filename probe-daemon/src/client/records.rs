@@ -1,4 +1,4 @@
-//! Records that the daemon sends outside of a wait.
+//! Records of the daemon outside of a wait: the history and the live stream.
 
 use std::time::Duration;
 
@@ -11,8 +11,8 @@ use super::{ClientError, Lines, message::record};
 #[derive(Debug)]
 pub struct Records {
     lines: Lines,
-    /// Bound for each line; `None` for a live stream, whose next record may be
-    /// hours away.
+    /// Timeout of each line; `None` for a live stream, where the next record may be hours
+    /// away.
     line_timeout: Option<Duration>,
 }
 
@@ -31,9 +31,9 @@ impl Records {
         }
     }
 
-    /// The next record; `None` when the daemon ends the answer. Cancel safe: the
-    /// future may be dropped, and the next call goes on where it was. After an error
-    /// the stream is over.
+    /// The next record; `None` at the end of the answer. This method is cancel safe: after
+    /// the future is dropped, the next call continues where it stopped. After an error the
+    /// stream is over.
     pub async fn next(&mut self) -> Result<Option<Record>, ClientError> {
         loop {
             let line = match self.line_timeout {

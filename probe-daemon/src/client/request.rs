@@ -1,4 +1,4 @@
-//! Requests of the client as HTTP messages.
+//! HTTP requests of the client.
 
 use http_body_util::Full;
 use hyper::{Method, Request, body::Bytes, header};
@@ -35,14 +35,14 @@ fn build(method: Method, path: &str, body: Full<Bytes>) -> RequestResult {
     Ok(request.body(body)?)
 }
 
-/// Bytes of a path segment that stay as they are: the unreserved ones of RFC 3986.
+/// Bytes of a path segment that are not percent-encoded: the unreserved ones of RFC 3986.
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
     .remove(b'_')
     .remove(b'~');
 
-/// The path with one more segment, which may be any text.
+/// The path with one more segment, which is percent-encoded.
 pub(super) fn below(path: &str, segment: &str) -> String {
     format!("{path}/{}", utf8_percent_encode(segment, UNRESERVED))
 }
@@ -53,7 +53,7 @@ mod tests {
     use crate::api::query::Records;
 
     #[test]
-    fn a_name_stays_one_segment() {
+    fn a_name_with_slashes_stays_one_segment() {
         assert_eq!(below("/v1/x", "a-b.c_d~1"), "/v1/x/a-b.c_d~1");
         assert_eq!(
             below("/v1/x", "a/../?#% é"),

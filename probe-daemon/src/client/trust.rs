@@ -1,5 +1,5 @@
-//! Which users may run the daemon that a client talks to: every user can listen
-//! on a socket of its own.
+//! The users that a client trusts to run the daemon, because every user can listen on a
+//! socket of its own.
 
 use std::{fs, path::Path};
 
@@ -7,11 +7,11 @@ use rustix::process::geteuid;
 
 use super::ClientError;
 
-/// The user whose daemon is trusted, besides root, the caller's own user and the
-/// user `probe`.
+/// The user that is trusted to run the daemon, besides root, the caller's own user and
+/// the user `probe`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Trust {
-    /// Uid of the daemon, if it runs as another user.
+    /// Uid of a daemon that runs as another user.
     pub uid: Option<u32>,
 }
 
@@ -35,7 +35,7 @@ impl Trust {
     }
 }
 
-/// `name:password:uid:…`
+/// The uid of a user in `/etc/passwd`, with lines `name:password:uid:…`.
 fn uid_of(users: &str, name: &str) -> Option<u32> {
     users
         .lines()
@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_user_is_found_by_its_whole_name() {
+    fn a_user_is_found_only_by_its_whole_name() {
         let users = "root:x:0:0::/:/bin/sh\nprobed:x:7:7::/:\nprobe:x:123:9::/:\nprobe:x:8:9::/:";
         assert_eq!(uid_of(users, "probe"), Some(123));
         assert_eq!(uid_of(users, "prob"), None);
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn root_the_own_and_the_configured_user_are_trusted() {
+    fn root_the_current_user_and_the_configured_user_are_trusted() {
         let trust = Trust {
             uid: Some(4_000_000),
         };

@@ -1,5 +1,4 @@
-//! Extractors for bounded bodies, queries and path segments, and answers that are
-//! streams of lines.
+//! Extractors for bounded bodies, queries and path segments, and streamed answers.
 
 use std::{
     convert::Infallible,
@@ -22,11 +21,10 @@ use tokio::{sync::mpsc, time::timeout};
 use crate::access::refusal::Refusal;
 use crate::api::NDJSON;
 
-/// Largest request body; a request with the most targets is smaller.
+/// Largest request body. A request with the maximum number of targets is smaller.
 const MAX_BODY: usize = 256 * 1024;
-/// Time from the head of a request to the end of its body, which the client has
-/// ready by then.
-const BODY_WITHIN: Duration = Duration::from_secs(10);
+/// Timeout from the head of a request to the end of its body.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A JSON body.
 pub(crate) struct Json<T>(pub(super) T);
@@ -41,20 +39,21 @@ impl<S: Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
         if !essence.eq_ignore_ascii_case("application/json") {
             let refusal = Refusal::new(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                format!("the body is '{essence}', not application/json"),
+                format!("the body has media type '{essence}' (expected application/json)"),
             );
-            return Err(refusal.hint("curl sends JSON with --json"));
+            return Err(refusal.hint("curl needs the option -H 'content-type: application/json'"));
         }
         let body = Limited::new(request.into_body(), MAX_BODY);
-        let collected = timeout(BODY_WITHIN, body.collect())
+        let collected = timeout(BODY_TIMEOUT, body.collect())
             .await
-            .map_err(|_late| {
-                Refusal::new(StatusCode::REQUEST_TIMEOUT, "the body did not come in time")
+            .map_err(|_elapsed| {
+                let detail = format!("the body did not arrive within {BODY_TIMEOUT:?}");
+                Refusal::new(StatusCode::REQUEST_TIMEOUT, detail)
             })?;
         let bytes = collected.map_err(|error| refused_body(&*error))?.to_bytes();
         serde_json::from_slice(&bytes)
             .map(Self)
-            .map_err(|error| Refusal::bad(format!("the body: {error}")))
+            .map_err(|error| Refusal::bad(format!("invalid body: {error}")))
     }
 }
 
@@ -63,7 +62,7 @@ fn refused_body(error: &(dyn std::error::Error + Send + Sync + 'static)) -> Refu
         let detail = format!("the body is larger than {MAX_BODY} bytes");
         return Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, detail);
     }
-    Refusal::bad(format!("the body: {error}"))
+    Refusal::bad(format!("invalid body: {error}"))
 }
 
 /// The query of a request.
@@ -75,7 +74,7 @@ impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for QueryParams<T> {
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Refusal> {
         Query::try_from_uri(&parts.uri)
             .map(|Query(params)| Self(params))
-            .map_err(|error| Refusal::bad(format!("the query: {}", error.body_text())))
+            .map_err(|error| Refusal::bad(format!("invalid query: {}", error.body_text())))
     }
 }
 
@@ -89,7 +88,7 @@ impl<S: Send + Sync> FromRequestParts<S> for PathSegment {
         Path::from_request_parts(parts, state)
             .await
             .map(|Path(name)| Self(name))
-            .map_err(|error| Refusal::bad(format!("the path: {}", error.body_text())))
+            .map_err(|error| Refusal::bad(format!("invalid path: {}", error.body_text())))
     }
 }
 
@@ -97,7 +96,7 @@ impl<S: Send + Sync> FromRequestParts<S> for PathSegment {
 /// while the client does not read.
 pub(crate) type Lines = mpsc::Sender<Bytes>;
 
-/// Chunks that a channel holds.
+/// Capacity of the channel, in chunks.
 const CHUNKS: usize = 4;
 
 /// A streamed answer and its writing end.

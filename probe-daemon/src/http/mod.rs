@@ -1,4 +1,4 @@
-//! The HTTP server, its routes, and the resolution of what a request names.
+//! The HTTP server, its routes, and the resolution of the targets in a request.
 
 pub(crate) mod body;
 pub(crate) mod resolve;

@@ -1,4 +1,4 @@
-//! Resolution of the names in a request to cgroup directories.
+//! Resolution of paths, identities and container names to cgroup directories.
 
 use probe_user::{
     model::CgroupId,
@@ -17,10 +17,10 @@ use crate::{
     state::state::State,
 };
 
-/// Hint for a peer whose names mean something else.
-const BY_IDENTITY: &str = "ask by identity: {\"cgroup\": {\"hierarchy\", \"id\"}}";
+/// Hint for a peer in other namespaces than the daemon, where pids and paths differ.
+const BY_IDENTITY: &str = "name a cgroup by its identity: {\"cgroup\": {\"hierarchy\", \"id\"}}";
 
-/// The cgroup directory that a peer names by its path.
+/// The cgroup directory at a peer's path.
 pub(crate) fn directory(
     state: &mut State,
     peer: Peer,
@@ -31,7 +31,7 @@ pub(crate) fn directory(
     if state.visibility.includes(peer, &directory) {
         return Ok(directory);
     }
-    let detail = format!("'{path}' leads to another place where you are");
+    let detail = format!("path '{path}' leads to another directory in the client's namespaces");
     Err(Refusal::bad(detail).hint(BY_IDENTITY))
 }
 
@@ -68,7 +68,7 @@ pub(crate) fn container(
         .map_err(|error| match error {
             FindError::Unknown { .. } => unknown(),
             error @ FindError::Ambiguous { .. } => {
-                Refusal::bad(error.to_string()).hint("give more of its id")
+                Refusal::bad(error.to_string()).hint("use a longer prefix of the id")
             }
         })?;
     let directories = directories(&mounts, &found.cgroups).collect();
@@ -83,12 +83,12 @@ fn directories(
     cgroups.filter_map(|(hierarchy, path)| directory::at(mounts, *hierarchy, path))
 }
 
-/// Refuses pids and paths of a peer in another pid namespace, where they mean
-/// something else.
+/// Refuses pids and paths of a peer in another pid namespace, because they differ from
+/// the daemon's.
 pub(crate) fn refuse_foreign(peer: Peer, what: &str) -> Result<(), Refusal> {
     if !peer.is_foreign() {
         return Ok(());
     }
-    let detail = format!("{what} of another pid namespace means nothing here");
+    let detail = format!("cannot resolve {what} of another pid namespace");
     Err(Refusal::bad(detail).hint(BY_IDENTITY))
 }

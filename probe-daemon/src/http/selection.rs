@@ -1,5 +1,5 @@
-//! The selection of records for a request: those that it asks for and that the peer
-//! may see.
+//! The selection of records for a request: the records that meet the query and that the
+//! peer may see.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -15,16 +15,16 @@ use crate::{
     },
 };
 
-/// A predicate on records, and the topic to subscribe to.
+/// A condition on records, and the topic to subscribe to.
 #[derive(Clone, Debug)]
 pub(crate) struct Selection {
     peer: Peer,
     owners: CgroupOwners,
     topic: Topic,
-    /// Exits of this container count as well: while it is removed, its cgroups go one
-    /// by one, and the topic's cgroup may be the first.
+    /// Exits of this container are selected even outside of the topic's cgroup: a runtime
+    /// removes the cgroups of a container one by one, perhaps the topic's cgroup first.
     container: Option<ContainerKey>,
-    /// Exits of other containers do not count.
+    /// Only exits of these containers are selected.
     containers: Option<Vec<ContainerKey>>,
     pid: Option<u32>,
     failed: bool,
@@ -57,7 +57,7 @@ impl Selection {
             (None, None) => None,
         };
         if query.pid == Some(0) {
-            return Err(Refusal::bad("pid: 0 is no process"));
+            return Err(Refusal::bad("invalid pid 0 (expected a positive number)"));
         }
         if query.pid.is_some() {
             resolve::refuse_foreign(peer, "a pid")?;
@@ -78,8 +78,8 @@ impl Selection {
         })
     }
 
-    /// The same for the history: a container that is gone is found by its exits.
-    pub(crate) fn of_the_past(
+    /// A selection of exits in the history. A container that is gone is found by its exits.
+    pub(crate) fn in_history(
         state: &mut State,
         peer: Peer,
         query: &Records,
@@ -89,24 +89,24 @@ impl Selection {
             result => return result,
         };
         let name = query.container.as_deref().ok_or_else(|| refusal.clone())?;
-        let without = Records {
+        let any_container = Records {
             container: None,
             ..query.clone()
         };
-        let mut selection = Self::new(state, peer, &without)?;
+        let mut selection = Self::new(state, peer, &any_container)?;
         let exits = state.history.iter().map(|past| past.exit);
         let seen = exits.filter(|exit| selection.is_seen(exit));
         let containers: HashMap<_, _> = seen
             .filter_map(|exit| exit.container.clone())
             .map(|it| (key(&it), it))
             .collect();
-        let keys = remembered(&containers, name)?.ok_or(refusal)?;
+        let keys = find_by_name(&containers, name)?.ok_or(refusal)?;
         selection.containers = Some(keys);
         Ok(selection)
     }
 
-    /// All records that the peer may see, for a mailbox that gets only those that were
-    /// asked for.
+    /// All records that the peer may see, for a mailbox that only gets records of the
+    /// request's targets.
     pub(crate) fn all(state: &State, peer: Peer) -> Self {
         Self {
             peer,
@@ -119,14 +119,14 @@ impl Selection {
         }
     }
 
-    /// A mailbox for the records from now on.
+    /// A mailbox that gets the records from now on.
     pub(crate) fn subscribe(&self, state: &mut State) -> Arc<Mailbox> {
         let mailbox = Arc::new(Mailbox::default());
         state.topics.subscribe(self.topic.clone(), &mailbox);
         mailbox
     }
 
-    /// Whether a record is asked for and visible to the peer.
+    /// Whether a record is selected, and visible to the peer.
     pub(crate) fn admits(&self, exit: &Placed<Exit>) -> bool {
         let is_failed = || exit.what.status != Some(ExitStatus::Exited { code: 0 });
         self.pid.is_none_or(|pid| exit.what.process.tgid == pid)
@@ -165,9 +165,9 @@ fn key(container: &Container) -> ContainerKey {
     (container.runtime, container.id.clone())
 }
 
-/// The containers with this id or name, or else the only one whose id has this
-/// prefix.
-fn remembered(
+/// The containers with this id or name. If there are none, the only container with this
+/// prefix of an id.
+fn find_by_name(
     containers: &HashMap<ContainerKey, Arc<Container>>,
     name: &str,
 ) -> Result<Option<Vec<ContainerKey>>, Refusal> {
@@ -183,8 +183,8 @@ fn remembered(
     }
     let matches = keys(&has_prefix);
     if matches.len() > 1 {
-        let detail = format!("'{}' begins several ids", name.escape_debug());
-        return Err(Refusal::bad(detail).hint("give more of the id"));
+        let detail = format!("several container ids begin with '{}'", name.escape_debug());
+        return Err(Refusal::bad(detail).hint("use a longer prefix of the id"));
     }
     Ok((!matches.is_empty()).then_some(matches))
 }

@@ -1,4 +1,4 @@
-//! Connections: one task each, bounded in number, time and size.
+//! Connections: each has a task, and number, time and size are bounded.
 
 use std::{sync::Arc, time::Duration};
 
@@ -22,16 +22,16 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{Daemon, routes};
 use crate::access::{peer::Peer, refusal::Refusal};
 
-/// Time to send the head of a request, also of the next one on a connection.
-const HEAD_WITHIN: Duration = Duration::from_secs(10);
-/// Time to take the answer that all connections are in use.
-const REFUSED_WITHIN: Duration = Duration::from_secs(2);
+/// Timeout of the head of each request on a connection.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// Timeout of the answer that all connections are in use.
+const REFUSAL_TIMEOUT: Duration = Duration::from_secs(2);
 /// Pause after a connection that could not be accepted.
-const PAUSE: Duration = Duration::from_millis(10);
-/// Smallest buffer that hyper allows, because there may be ten thousand connections.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
+/// The smallest buffer that hyper allows, because there may be ten thousand connections.
 const BUFFER_BYTES: usize = 8 * 1024;
-/// Connections that are refused with an answer at one time; more than these are
-/// closed without one.
+/// Maximum number of connections that are being refused with an answer; further
+/// connections are closed without an answer.
 const MAX_REFUSALS: usize = 64;
 
 /// Accepts connections and serves each in its own task.
@@ -74,11 +74,11 @@ impl Server {
             };
             match accepted {
                 Ok((stream, _)) => self.spawn(stream),
-                // The daemon is out of descriptors, or the client closed the
-                // connection: other clients may still be served.
+                // The daemon is out of file descriptors, or the client closed the
+                // connection. Both may be over at the next call.
                 Err(error) => {
-                    tracing::warn!(%error, "a connection could not be accepted");
-                    if timeout(PAUSE, shutdown.cancelled()).await.is_ok() {
+                    tracing::warn!(%error, "cannot accept a connection");
+                    if timeout(ACCEPT_PAUSE, shutdown.cancelled()).await.is_ok() {
                         return;
                     }
                 }
@@ -99,7 +99,7 @@ impl Server {
             self.daemon.metrics.client_refused();
             let max_clients = self.daemon.max_clients;
             tokio::spawn(async move {
-                let _late = timeout(REFUSED_WITHIN, refuse(stream, max_clients)).await;
+                let _elapsed = timeout(REFUSAL_TIMEOUT, refuse(stream, max_clients)).await;
                 drop(permit);
             });
         } else {
@@ -112,7 +112,7 @@ async fn serve(stream: UnixStream, router: Router, shutdown: CancellationToken) 
     let peer = match Peer::of(&stream) {
         Ok(peer) => peer,
         Err(error) => {
-            tracing::debug!(%error, "the credentials of the peer cannot be read");
+            tracing::debug!(%error, "cannot read the credentials of a peer");
             return;
         }
     };
@@ -125,17 +125,18 @@ async fn serve(stream: UnixStream, router: Router, shutdown: CancellationToken) 
     let ended = tokio::select! {
         ended = &mut connection => ended,
         () = shutdown.cancelled() => {
-            // A request in progress is answered to its end: a wait sends `goodbye`.
+            // A request in progress is still answered: a wait sends `goodbye`.
             connection.as_mut().graceful_shutdown();
             connection.await
         }
     };
     if let Err(error) = ended {
-        tracing::debug!(%error, "a connection broke");
+        tracing::debug!(%error, "a connection failed");
     }
 }
 
-/// Adds the peer to each request. A layer would need a router for each connection.
+/// A service that adds the peer to each request. An axum layer would need a router of its
+/// own for each connection.
 struct WithPeer {
     router: TowerToHyperService<Router>,
     peer: Peer,
@@ -156,7 +157,7 @@ fn http1() -> http1::Builder {
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_WITHIN)
+        .header_read_timeout(HEAD_TIMEOUT)
         .max_buf_size(BUFFER_BYTES);
     builder
 }
@@ -165,9 +166,9 @@ async fn refuse(stream: UnixStream, max_clients: usize) {
     let router = Router::new().fallback(move || async move {
         let refusal = Refusal::new(
             StatusCode::SERVICE_UNAVAILABLE,
-            format!("all {max_clients} connections are taken"),
+            format!("all {max_clients} connections are in use"),
         );
-        let refusal = refusal.hint("try again, or give the daemon a greater --max-clients");
+        let refusal = refusal.hint("try again, or start the daemon with a higher --max-clients");
         (
             [(header::RETRY_AFTER, "1"), (header::CONNECTION, "close")],
             refusal,
@@ -180,6 +181,6 @@ async fn refuse(stream: UnixStream, max_clients: usize) {
         .serve_connection(TokioIo::new(stream), service)
         .await;
     if let Err(error) = served {
-        tracing::debug!(%error, "a connection that was refused broke");
+        tracing::debug!(%error, "a refused connection failed");
     }
 }

@@ -1,5 +1,5 @@
-//! Resolution of one target of a wait: the pinned cgroup or process, and the topics
-//! that its exits are published under.
+//! Resolution of a target of a wait: the pinned cgroups and processes, and the topics of
+//! their exits.
 
 use std::io;
 
@@ -30,12 +30,12 @@ pub(crate) struct ResolvedTarget {
 }
 
 impl ResolvedTarget {
-    /// Refuses a condition that this kind of target never fulfils.
+    /// Refuses a condition that this kind of target never meets.
     pub(crate) fn check(&self, until: Until) -> Result<(), Refusal> {
         let is_process = self.target.cgroups.is_empty();
         if is_process && !until.is_about_processes() {
-            let detail = format!("a process is never {}", until.as_str());
-            return Err(Refusal::bad(detail).hint("wait until it is exited or reaped"));
+            let detail = format!("a process is never '{}'", until.as_str());
+            return Err(Refusal::bad(detail).hint("use the condition 'exited' or 'reaped'"));
         }
         Ok(())
     }
@@ -75,7 +75,7 @@ pub(crate) fn resolve(
         (None, None, None, Some(pid), None) => process_of(peer, *pid, None),
         (None, None, None, None, Some(name)) => container_of(state, peer, name),
         _ => Err(Refusal::bad(
-            "exactly one of cgroup, process, path, pid and container must be there",
+            "a target needs exactly one of cgroup, process, path, pid and container",
         )),
     }
 }
@@ -99,8 +99,8 @@ fn cgroup_at(
 
 fn pin(directory: &CgroupDirectory, id: CgroupId) -> Result<PinnedCgroup, Refusal> {
     let pinned = PinnedCgroup::open(id.hierarchy, &directory.location)
-        .map_err(|error| refused(error.into()))?;
-    // Another cgroup may have the same path by now.
+        .map_err(|error| cannot_pin(error.into()))?;
+    // Another cgroup may have this path by now.
     if pinned.id != id {
         return Err(Refusal::not_found(format!("no cgroup {}", id.id)));
     }
@@ -110,11 +110,12 @@ fn pin(directory: &CgroupDirectory, id: CgroupId) -> Result<PinnedCgroup, Refusa
 fn process_of(peer: Peer, pid: u32, start_ticks: Option<u64>) -> Result<ResolvedTarget, Refusal> {
     refuse_foreign(peer, "a pid")?;
     if pid == 0 {
-        return Err(Refusal::bad("pid: 0 is no process"));
+        return Err(Refusal::bad("invalid pid 0 (expected a positive number)"));
     }
-    let pinned = PinnedProcess::open(pid, Backend::Pidfd).map_err(|error| refused(error.into()))?;
+    let pinned =
+        PinnedProcess::open(pid, Backend::Pidfd).map_err(|error| cannot_pin(error.into()))?;
     if start_ticks.is_some_and(|it| it != pinned.start_ticks()) {
-        let detail = format!("no process {pid} that started then");
+        let detail = format!("no process {pid} with this start time");
         return Err(Refusal::not_found(detail));
     }
     Ok(ResolvedTarget {
@@ -138,7 +139,7 @@ fn container_of(state: &mut State, peer: Peer, name: &str) -> Result<ResolvedTar
             .push((pin(directory, id)?, directory.path.clone()));
     }
     for init in &found.inits {
-        // An init that is gone needs no wait.
+        // An init process that is gone has met every condition.
         if let Ok(pinned) = PinnedProcess::open(init.pid, Backend::Pidfd)
             && pinned.start_ticks() == init.start_ticks
         {
@@ -148,7 +149,7 @@ fn container_of(state: &mut State, peer: Peer, name: &str) -> Result<ResolvedTar
     if target.cgroups.is_empty() && target.processes.is_empty() {
         return Err(Refusal::not_found(format!("container '{name}' is gone")));
     }
-    // A record names only the first of its cgroups.
+    // The records of a container name only its first cgroup.
     let first = directories.first();
     let topic = first.map(|it| Topic::Cgroup(it.mount.hierarchy, it.path.as_str().into()));
     Ok(ResolvedTarget {
@@ -160,14 +161,16 @@ fn container_of(state: &mut State, peer: Peer, name: &str) -> Result<ResolvedTar
 }
 
 /// The refusal for a target that cannot be pinned.
-fn refused(error: TargetError) -> Refusal {
+fn cannot_pin(error: TargetError) -> Refusal {
     use probe_user::unstable::{cgroup::pinned::PinError, proc::pinned::PinProcessError};
     let detail = chain(&error);
     match error {
         TargetError::Cgroup(PinError::Root { .. })
         | TargetError::Process(PinProcessError::Thread { .. })
         | TargetError::NoCgroup { .. } => Refusal::bad(detail),
-        TargetError::Cgroup(PinError::Open { source, .. }) if no_room(&source) => full(&detail),
+        TargetError::Cgroup(PinError::Open { source, .. }) if is_exhausted(&source) => {
+            exhausted(&detail)
+        }
         _ => Refusal::not_found(detail),
     }
 }
@@ -184,14 +187,15 @@ fn chain(error: &dyn std::error::Error) -> String {
 }
 
 /// The refusal for a pinned target that cannot be armed.
-pub(crate) fn unarmed(error: &io::Error) -> Refusal {
-    if no_room(error) {
-        return full(&error.to_string());
+pub(crate) fn cannot_arm(error: &io::Error) -> Refusal {
+    if is_exhausted(error) {
+        return exhausted(&error.to_string());
     }
-    Refusal::not_found(format!("the target went away: {error}"))
+    Refusal::not_found(format!("the target is gone: {error}"))
 }
 
-fn no_room(error: &io::Error) -> bool {
+/// Whether the daemon is out of file descriptors or memory.
+fn is_exhausted(error: &io::Error) -> bool {
     use rustix::io::Errno;
     matches!(
         Errno::from_io_error(error),
@@ -199,7 +203,7 @@ fn no_room(error: &io::Error) -> bool {
     )
 }
 
-fn full(detail: &str) -> Refusal {
+fn exhausted(detail: &str) -> Refusal {
     Refusal::new(StatusCode::SERVICE_UNAVAILABLE, detail)
-        .hint("give the daemon more file descriptors (LimitNOFILE=)")
+        .hint("raise the daemon's limit of file descriptors (LimitNOFILE=)")
 }

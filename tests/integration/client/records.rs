@@ -125,7 +125,7 @@ fn a_daemon_of_another_user_is_trusted_only_if_the_environment_names_its_uid() {
     assert!(!has_its_exit(&output.json()), "{output:#?}");
     assert!(!backends(&output.verdict("done")).contains(&"daemon"));
     assert!(
-        output.stderr.contains("uid 65534, which is not believed"),
+        output.stderr.contains("uid 65534, which is not trusted"),
         "{output:#?}"
     );
 

@@ -113,7 +113,7 @@ fn a_path_that_resolves_differently_for_the_client_is_refused() {
     for before in [bind, remount] {
         let answer = ask(&["--mount"], &before, &mount.join("inner"));
         assert!(
-            answer.contains("leads to another place"),
+            answer.contains("leads to another directory"),
             "{before}: {answer}"
         );
         assert!(answer.contains("\"status\":400"), "{before}: {answer}");

@@ -168,14 +168,14 @@ fn a_file_that_is_not_a_socket_is_never_removed() {
     let directory = Daemon::directory();
     let socket = directory.path().join("probe.sock");
     fs::write(&socket, "precious").expect("the file is writable");
-    assert_refused(&refused(&socket), 1, &["is no socket", text(&socket)]);
+    assert_refused(&refused(&socket), 1, &["is not a socket", text(&socket)]);
     assert_eq!(
         fs::read(&socket).expect("the file still exists"),
         b"precious"
     );
     fs::remove_file(&socket).expect("the cgroup is removed");
     std::os::unix::fs::symlink("/run/elsewhere.sock", &socket).expect("the link is created");
-    assert_refused(&refused(&socket), 1, &["is no socket"]);
+    assert_refused(&refused(&socket), 1, &["is not a socket"]);
     assert_eq!(names(&directory), ["probe.sock"]);
 }
 

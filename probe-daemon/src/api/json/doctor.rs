@@ -2,32 +2,32 @@
 
 use serde::Serialize;
 
-/// What the machine offers.
+/// The backends and features that this machine offers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct DoctorLine<'a> {
     /// Version of all line types.
     pub schema: u32,
     /// Always `doctor`.
     pub r#type: &'static str,
-    /// `uname -r`.
+    /// Release of the kernel, as `uname -r` prints it.
     pub kernel: &'a str,
-    /// Whether waits are woken by events.
+    /// Whether events wake waits; otherwise only a timer does.
     pub event_driven: bool,
     /// Backends, the best first.
     pub backends: Vec<CheckObject<'a>>,
-    /// Everything else that was looked at.
+    /// All other checks.
     pub checks: Vec<CheckObject<'a>>,
 }
 
-/// One thing that was looked at.
+/// One check and its result.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct CheckObject<'a> {
-    /// Its name.
+    /// Name of the check.
     pub name: &'a str,
-    /// Whether it is there.
+    /// Whether the check passed.
     pub ok: bool,
-    /// What was found.
+    /// Finding of the check, for people.
     pub detail: &'a str,
-    /// How to get it, where it is missing.
+    /// How to make a failed check pass.
     pub hint: Option<&'a str>,
 }

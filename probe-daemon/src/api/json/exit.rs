@@ -1,4 +1,4 @@
-//! The line of an exit, and the way back.
+//! The line of an exit, and the record that is read back from it.
 
 use std::{borrow::Cow, sync::Arc};
 
@@ -14,16 +14,16 @@ use super::{
     time,
 };
 
-/// A process began to exit: its status is final, and it is still in its cgroup.
-/// With `trace --threads` also a single task.
+/// A process began to exit: its status is final, and it is still in its cgroup. With
+/// `trace --threads` a single task has such a line, too.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct ExitLine<'a> {
     /// Version of all line types.
     pub schema: u32,
-    /// Which line this is.
+    /// Type of the line.
     pub r#type: ExitType,
-    /// Wall clock of the moment in `boottime_ns`: RFC 3339 in UTC with nine digits.
+    /// `boottime_ns` as wall-clock time: RFC 3339 in UTC with nine digits.
     #[serde(borrow)]
     #[cfg_attr(feature = "server", schema(format = DateTime))]
     pub time: Cow<'a, str>,
@@ -31,7 +31,7 @@ pub struct ExitLine<'a> {
     pub boottime_ns: u64,
     /// Thread group id in the initial pid namespace.
     pub pid: u32,
-    /// The task that exits.
+    /// Task id of the task that exits.
     pub tid: u32,
     /// Thread group id of the real parent.
     pub ppid: Option<u32>,
@@ -40,45 +40,45 @@ pub struct ExitLine<'a> {
     /// Name of the group leader.
     #[serde(borrow)]
     pub comm: Cow<'a, str>,
-    /// Start of the group leader: with `pid` it names one process.
+    /// Start of the group leader; `pid` and start identify one process.
     pub start_boottime_ns: Option<u64>,
     /// Whether the last task of the process exits.
     pub group_dead: bool,
     /// Whether the task is the group leader.
     pub leader: bool,
-    /// How it ended.
+    /// Exit status of the process or task.
     #[serde(borrow)]
     pub status: Option<StatusObject<'a>>,
     /// Time since the start of the group leader.
     pub age_ns: Option<u64>,
-    /// The v2 cgroup unless that is the root, else the first v1 cgroup that is not.
+    /// The v2 cgroup unless that is the root, else the first v1 cgroup that is not the root.
     #[serde(borrow)]
     pub cgroup: Option<CgroupObject<'a>>,
-    /// Which container it was in.
+    /// The container of that cgroup.
     #[serde(borrow)]
     pub container: Option<ContainerObject<'a>>,
     /// The sender of the signal that ended it.
     #[serde(borrow)]
     pub killed_by: Option<KilledByObject<'a>>,
-    /// Whether the out-of-memory killer chose it.
+    /// Whether the out-of-memory killer chose the process.
     pub oom: bool,
-    /// What the process used up.
+    /// Resources that the process used.
     pub usage: Option<UsageObject>,
     /// Its pid in its own pid namespace.
     pub ns: Option<NamespaceObject>,
 }
 
-/// Tells an exit from other lines.
+/// Type of the line of an exit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ExitType {
-    /// The only one.
+    /// The only value.
     Exit,
 }
 
 impl<'a> ExitLine<'a> {
-    /// The line of a record, with `clock` as its wall clock.
+    /// The line of a record; `clock` converts its time to wall-clock time.
     #[must_use]
     pub fn new(exit: &'a Placed<Exit>, clock: &WallClock) -> Self {
         let process = &exit.what.process;
@@ -106,7 +106,7 @@ impl<'a> ExitLine<'a> {
         }
     }
 
-    /// The record of this line, without the values that a line does not have.
+    /// The record of this line. Values that a line does not have are `None`.
     #[must_use]
     pub(crate) fn to_record(&self) -> Placed<Exit> {
         let cgroup = self.cgroup.as_ref().map(CgroupObject::to_cgroup);
@@ -146,14 +146,14 @@ impl<'a> ExitLine<'a> {
     }
 }
 
-/// What a process used up, its threads included, its children not.
+/// Resources that a process used: those of its threads, not those of its children.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[cfg_attr(feature = "server", schema(as = Usage))]
 pub struct UsageObject {
-    /// User time.
+    /// CPU time in user mode.
     pub user_ns: u64,
-    /// System time.
+    /// CPU time in kernel mode.
     pub system_ns: u64,
     /// Largest resident set.
     pub max_rss_bytes: u64,

@@ -10,7 +10,7 @@ use crate::api::{
     json,
 };
 
-/// Writes a container. `has_history`: whether recent exits are known.
+/// Writes the line of a container. `has_history` says whether `recent_exits` is known.
 pub fn write_container(
     out: &mut Vec<u8>,
     container: &Container,
@@ -33,7 +33,7 @@ pub fn write_container(
     json::write(out, &line)
 }
 
-/// Writes a process with its depth in the tree.
+/// Writes the line of a process with its depth in the tree.
 pub fn write_process(
     out: &mut Vec<u8>,
     (depth, process): &(usize, Process),
@@ -54,7 +54,7 @@ pub fn write_process(
     json::write(out, &line)
 }
 
-/// Age of a process that started at this moment, at the moment `now_ns`.
+/// Age at `now_ns` of a process with this start.
 #[must_use]
 pub fn age_ns(start_boottime_ns: Option<u64>, now_ns: u64) -> Option<u64> {
     start_boottime_ns.map(|start| now_ns.saturating_sub(start))

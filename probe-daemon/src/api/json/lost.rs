@@ -1,4 +1,4 @@
-//! The line that stands where records are missing.
+//! The line that reports missing records, at their place in the stream.
 
 use std::borrow::Cow;
 
@@ -7,27 +7,27 @@ use serde::{Deserialize, Serialize};
 
 use super::SCHEMA;
 
-/// So many exits and starts are missing at this place of the stream.
+/// Exits and starts are missing at this place of the stream.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct LostLine<'a> {
     /// Version of all line types.
     pub schema: u32,
-    /// Which line this is.
+    /// Type of the line.
     pub r#type: LostType,
-    /// How many.
+    /// Number of missing records.
     pub count: u64,
     /// `ring_full`, `skipped` or `slow_reader`.
     #[serde(borrow)]
     pub reason: Cow<'a, str>,
 }
 
-/// Tells a loss from other lines.
+/// Type of the line of a loss.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum LostType {
-    /// The only one.
+    /// The only value.
     Lost,
 }
 
@@ -43,8 +43,8 @@ impl LostLine<'_> {
         }
     }
 
-    /// The record of this line. A reason of a later version becomes `slow_reader`, so
-    /// that the loss is reported all the same.
+    /// The record of this line. An unknown reason, of a later version, becomes
+    /// `slow_reader`, so that the loss is reported nevertheless.
     #[must_use]
     pub(crate) fn to_record(&self) -> Record {
         Record::Lost {

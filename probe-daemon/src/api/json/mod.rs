@@ -1,12 +1,11 @@
-//! Records as JSON, one object a line: the stable form, schema 1.
+//! Records as JSON, one object per line: the stable format, schema 1.
 //!
-//! Every field is always there, `null` when unknown. Adding fields is allowed;
-//! changing the meaning of one is a new schema. The schemas are in `schemas/`
-//! and the tests hold every line against them.
+//! Every field is always present, and `null` if its value is unknown. A field may be
+//! added within a schema; a change of a field's meaning needs a new schema. The JSON
+//! Schemas are in `schemas/`, and the tests validate every line against them.
 //!
-//! The daemon sends the same lines, and `ExitLine::to_record` reads them back. An
-//! unknown word in a line is read as an unknown value, because a later version may have
-//! more words.
+//! The daemon sends the same lines, and `ExitLine::to_record` reads them back. A later
+//! version may have more words, so an unknown word is read as an unknown value.
 
 mod doctor;
 mod exit;
@@ -45,7 +44,7 @@ use probe_user::{
 /// Version of all line types.
 pub const SCHEMA: u32 = 1;
 
-/// Writes a record without the end of the line.
+/// Writes a record as JSON, without a newline.
 pub fn write_record(out: &mut Vec<u8>, record: &Record, clock: &WallClock) -> io::Result<()> {
     match record {
         Record::Exit(exit) => write(out, &ExitLine::new(exit, clock)),
@@ -54,12 +53,12 @@ pub fn write_record(out: &mut Vec<u8>, record: &Record, clock: &WallClock) -> io
     }
 }
 
-/// Writes any line type.
+/// Writes a line of any type, without a newline.
 pub fn write(out: &mut Vec<u8>, line: &impl Serialize) -> io::Result<()> {
     serde_json::to_writer(out, line).map_err(io::Error::from)
 }
 
-/// RFC 3339 in UTC, always with nanoseconds, so that lines sort as text.
+/// Formats a time as RFC 3339 in UTC, always with nanoseconds, so that lines sort as text.
 #[must_use]
 pub fn time(unix_ns: i128) -> String {
     const PRINTER: DateTimePrinter = DateTimePrinter::new().precision(Some(9));
@@ -67,7 +66,7 @@ pub fn time(unix_ns: i128) -> String {
     PRINTER.timestamp_to_string(&timestamp)
 }
 
-/// Time since the start of the group leader.
+/// Age of a process at a moment: the time since the start of its group leader.
 #[must_use]
 pub fn age_ns(boottime_ns: u64, process: &Process) -> Option<u64> {
     process

@@ -1,30 +1,30 @@
-//! Where the deadly signal came from, as a line says it.
+//! The sender of the fatal signal, as an object of a line.
 
 use std::borrow::Cow;
 
 use probe_user::model::{Cause, ExitStatus, KilledBy, Sender, Via};
 use serde::{Deserialize, Serialize};
 
-/// The sender of the signal in the status.
+/// The sender of the signal that is in the status.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[cfg_attr(feature = "server", schema(as = KilledBy))]
 pub struct KilledByObject<'a> {
     /// Thread group id of the sender; `null` if no process sent it.
     pub pid: Option<u32>,
-    /// Its name.
+    /// Name of the sender.
     #[serde(borrow)]
     pub comm: Option<Cow<'a, str>>,
-    /// Its real uid.
+    /// Real uid of the sender.
     pub uid: Option<u32>,
     /// The signal.
     #[serde(borrow)]
     pub signal: Cow<'a, str>,
-    /// `kill`, `tkill`, `cgroup.kill`, `ptrace`, `kernel`, `timer`, `fault` or
-    /// `oom`.
+    /// How the signal was sent: `kill`, `tkill`, `cgroup.kill`, `ptrace`, `kernel`,
+    /// `timer`, `fault` or `oom`.
     #[serde(borrow)]
     pub via: Cow<'a, str>,
-    /// `parent_death`, `pid_namespace_teardown`, or `null`.
+    /// Why the kernel sent it: `parent_death`, `pid_namespace_teardown`, or `null`.
     #[serde(borrow)]
     pub cause: Option<Cow<'a, str>>,
 }
@@ -44,7 +44,8 @@ impl<'a> From<&'a KilledBy> for KilledByObject<'a> {
 }
 
 impl KilledByObject<'_> {
-    /// The signal is the one in the status: nothing else is joined.
+    /// The sender in the model; `None` unless the status has a signal. The signal is taken
+    /// from the status, because an object only ever has the signal of its status.
     pub(super) fn to_killed_by(&self, status: Option<ExitStatus>) -> Option<KilledBy> {
         let Some(ExitStatus::Signaled { signal, .. }) = status else {
             return None;

@@ -1,16 +1,16 @@
-//! Where a process was, as a line says it.
+//! Cgroup, container and pid namespace of a process, as objects of a line.
 
 use std::{borrow::Cow, sync::Arc};
 
 use probe_user::model::{Cgroup, CgroupId, Container, Process, Runtime};
 use serde::{Deserialize, Serialize};
 
-/// A cgroup and where it lies.
+/// Identity and path of a cgroup.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[cfg_attr(feature = "server", schema(as = PlacedCgroup))]
 pub struct CgroupObject<'a> {
-    /// 0 for v2, else the number that `/proc/self/cgroup` shows.
+    /// 0 for v2, else the id of the v1 hierarchy: the first column of `/proc/PID/cgroup`.
     pub hierarchy: u32,
     /// Inode number of its directory.
     pub id: u64,
@@ -41,7 +41,7 @@ impl CgroupObject<'_> {
     }
 }
 
-/// A container as a record names it.
+/// The container of a record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[cfg_attr(feature = "server", schema(as = PlacedContainer))]
@@ -49,13 +49,13 @@ pub struct ContainerObject<'a> {
     /// The runtime: `runc`, `podman`, `docker`, `containerd` ...
     #[serde(borrow)]
     pub runtime: Cow<'a, str>,
-    /// Id as the runtime spells it.
+    /// The runtime's id.
     #[serde(borrow)]
     pub id: Cow<'a, str>,
-    /// Its name.
+    /// Name that the runtime has for it.
     #[serde(borrow)]
     pub name: Option<Cow<'a, str>>,
-    /// Kubernetes pod.
+    /// Uid of its Kubernetes pod.
     #[serde(borrow)]
     pub pod_uid: Option<Cow<'a, str>>,
 }
@@ -87,7 +87,7 @@ impl ContainerObject<'_> {
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[cfg_attr(feature = "server", schema(as = Namespace))]
 pub struct NamespaceObject {
-    /// Its pid there.
+    /// Pid in that namespace.
     pub pid: u32,
     /// Inode number of the pid namespace.
     pub pid_ns: u32,

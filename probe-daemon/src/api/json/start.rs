@@ -10,18 +10,18 @@ use serde::{Deserialize, Serialize};
 
 use super::{CgroupObject, ContainerObject, NamespaceObject, SCHEMA, time};
 
-/// A process began, or became another program.
+/// A process was forked, or executed another program.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct StartLine<'a> {
     /// Version of all line types.
     pub schema: u32,
-    /// Which line this is.
+    /// Type of the line.
     pub r#type: StartType,
     /// `fork` or `exec`.
     #[serde(borrow)]
     pub cause: Cow<'a, str>,
-    /// Wall clock of the moment in `boottime_ns`: RFC 3339 in UTC with nine digits.
+    /// `boottime_ns` as wall-clock time: RFC 3339 in UTC with nine digits.
     #[serde(borrow)]
     #[cfg_attr(feature = "server", schema(format = DateTime))]
     pub time: Cow<'a, str>,
@@ -29,7 +29,7 @@ pub struct StartLine<'a> {
     pub boottime_ns: u64,
     /// Thread group id in the initial pid namespace.
     pub pid: u32,
-    /// The task.
+    /// Task id of the new leader, or of the task that called `exec`.
     pub tid: u32,
     /// Thread group id of the real parent.
     pub ppid: Option<u32>,
@@ -38,35 +38,35 @@ pub struct StartLine<'a> {
     /// Name of the group leader.
     #[serde(borrow)]
     pub comm: Cow<'a, str>,
-    /// Start of the group leader: with `pid` it names one process.
+    /// Start of the group leader; `pid` and start identify one process.
     pub start_boottime_ns: Option<u64>,
     /// Arguments of an `exec`, if they could be read.
     #[serde(borrow)]
     #[cfg_attr(feature = "server", schema(value_type = Option<Vec<String>>))]
     pub args: Option<Cow<'a, [String]>>,
-    /// Whether there were more than 1 KiB of them.
+    /// Whether the arguments are cut off at 1 KiB.
     pub args_truncated: bool,
-    /// The v2 cgroup unless that is the root, else the first v1 cgroup that is not.
+    /// The v2 cgroup unless that is the root, else the first v1 cgroup that is not the root.
     #[serde(borrow)]
     pub cgroup: Option<CgroupObject<'a>>,
-    /// Which container it is in.
+    /// The container of that cgroup.
     #[serde(borrow)]
     pub container: Option<ContainerObject<'a>>,
     /// Its pid in its own pid namespace.
     pub ns: Option<NamespaceObject>,
 }
 
-/// Tells a start from other lines.
+/// Type of the line of a start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum StartType {
-    /// The only one.
+    /// The only value.
     Start,
 }
 
 impl<'a> StartLine<'a> {
-    /// The line of a record, with `clock` as its wall clock.
+    /// The line of a record; `clock` converts its time to wall-clock time.
     #[must_use]
     pub fn new(start: &'a Placed<Start>, clock: &WallClock) -> Self {
         let process = &start.what.process;

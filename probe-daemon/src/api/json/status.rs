@@ -1,11 +1,11 @@
-//! How a process ended, as a line says it.
+//! The exit status of a process, as an object of a line.
 
 use std::borrow::Cow;
 
 use probe_user::model::{ExitStatus, Signal};
 use serde::{Deserialize, Serialize};
 
-/// What `waitpid` tells the parent.
+/// The exit status, as the parent gets it from `waitpid`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[cfg_attr(feature = "server", schema(as = Status))]
@@ -13,12 +13,12 @@ pub struct StatusObject<'a> {
     /// `exited` or `signaled`.
     #[serde(borrow)]
     pub kind: Cow<'a, str>,
-    /// The argument of `exit`; `null` if a signal ended it.
+    /// The exit code; `null` if a signal ended the process.
     pub code: Option<u8>,
-    /// The signal that ended it; `null` if it called `exit`.
+    /// Name of the signal that ended the process; `null` if the process called `exit`.
     #[serde(borrow)]
     pub signal: Option<Cow<'a, str>>,
-    /// Its number.
+    /// Number of the signal.
     pub number: Option<u32>,
     /// Whether the kernel wrote a core dump.
     pub core_dumped: bool,

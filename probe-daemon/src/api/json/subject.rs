@@ -1,28 +1,27 @@
-//! How a verdict names one of its targets.
+//! A target of a verdict.
 //!
-//! Every field is always there; the one that is not `null` says which kind of
-//! target it is.
+//! Every field is always present. A field that is not `null` shows the kind of the target.
 
 use serde::Serialize;
 
 /// One target of a wait or a kill.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SubjectObject<'a> {
-    /// A cgroup by itself, or the first one of the container or unit.
+    /// The cgroup, or the first cgroup of the container or unit.
     pub cgroup: Option<NamedCgroup<'a>>,
-    /// A process.
+    /// The process, if the target is one.
     pub process: Option<NamedProcess<'a>>,
-    /// A container.
+    /// The container, if the target is one.
     pub container: Option<NamedContainer<'a>>,
-    /// A systemd unit.
+    /// The systemd unit, if the target is one.
     pub unit: Option<&'a str>,
 }
 
-/// A cgroup by identity, where that is known, and path.
+/// Path of a cgroup, and its identity if that is known.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct NamedCgroup<'a> {
-    /// 0 for v2, else the number that `/proc/self/cgroup` shows; `None` if the
-    /// cgroup was removed before it could be opened.
+    /// 0 for v2, else the id of the v1 hierarchy; `None` if the cgroup was removed before it
+    /// could be opened.
     pub hierarchy: Option<u32>,
     /// Inode number of its directory.
     pub id: Option<u64>,
@@ -30,21 +29,21 @@ pub struct NamedCgroup<'a> {
     pub path: &'a str,
 }
 
-/// A process by pid and name.
+/// Pid and name of a process.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct NamedProcess<'a> {
     /// Thread group id.
     pub pid: u32,
-    /// `None` if the process was reaped before its name was read.
+    /// Name of the group leader; `None` if the process was reaped before its name was read.
     pub comm: Option<&'a str>,
 }
 
-/// A container; one that no runtime knows has only the name that the user typed.
+/// A container. If no runtime knows it, only the name that the user typed is set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct NamedContainer<'a> {
-    /// `runc`, `podman`, `docker`, `containerd` ...
+    /// The runtime: `runc`, `podman`, `docker`, `containerd` ...
     pub runtime: Option<&'a str>,
-    /// Id as the runtime spells it.
+    /// The runtime's id.
     pub id: Option<&'a str>,
     /// Name that the runtime or the user gave it.
     pub name: Option<&'a str>,

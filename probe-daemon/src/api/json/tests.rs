@@ -1,4 +1,4 @@
-//! Tests of lines, and of records read back from them.
+//! Tests of lines, and of records that are read back from them.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use rustix::param::page_size;
 use super::*;
 
 #[test]
-fn times_have_nine_digits_even_when_they_are_zeros() {
+fn times_always_have_nine_fractional_digits() {
     assert_eq!(time(0), "1970-01-01T00:00:00.000000000Z");
     assert_eq!(
         time(1_767_323_045_678_901_234),
@@ -31,7 +31,7 @@ fn status() -> impl Strategy<Value = ExitStatus> {
 prop_compose! {
     fn process()(
         tid: u32, tgid: u32, ppid: Option<u32>, uid: Option<u32>,
-        // The kernel ends every name with a NUL.
+        // The kernel terminates every name with a NUL byte.
         name in vec(1..=u8::MAX, 0..16),
         start_boottime_ns: Option<u64>,
         ns in option::of(any::<(u32, u32)>()),
@@ -119,13 +119,13 @@ proptest! {
         prop_assert_eq!(&read, &line);
         let mut back = read.to_record();
         prop_assert_eq!(&ExitLine::new(&back, &clock), &line);
-        // Of a name that is not UTF-8 the text comes back, not the bytes.
+        // A name that is not UTF-8 comes back as text, not as the same bytes.
         back.what.process.comm = exit.what.process.comm;
         prop_assert_eq!(back, exit);
     }
 
     #[test]
-    fn a_name_keeps_its_text(name in ".{0,40}") {
+    fn a_process_name_keeps_its_text(name in ".{0,40}") {
         let short = Comm::from_text(&name).to_str().into_owned();
         prop_assert!(name.replace('\0', "").starts_with(&short));
         let again = Comm::from_text(&short);
@@ -134,7 +134,7 @@ proptest! {
 }
 
 #[test]
-fn an_unknown_word_of_a_later_version_spoils_no_other_field() {
+fn an_unknown_word_of_a_later_version_leaves_the_other_fields_intact() {
     let line = r#"{"schema":1,"type":"exit","time":"t","boottime_ns":9,"pid":7,"tid":7,
         "ppid":1,"uid":0,"comm":"a","start_boottime_ns":2,"group_dead":true,"leader":true,
         "status":{"kind":"signaled","code":null,"signal":"SIGKILL","number":9,
@@ -150,7 +150,7 @@ fn an_unknown_word_of_a_later_version_spoils_no_other_field() {
 }
 
 #[test]
-fn a_loss_is_read_back_whatever_its_reason() {
+fn a_loss_with_an_unknown_reason_is_read_back() {
     let back = |reason: &str| {
         let text = format!(r#"{{"schema":1,"type":"lost","count":3,"reason":"{reason}"}}"#);
         let line: LostLine<'_> = serde_json::from_str(&text).expect("a loss");
@@ -162,7 +162,7 @@ fn a_loss_is_read_back_whatever_its_reason() {
 }
 
 #[test]
-fn a_resident_set_is_counted_in_bytes() {
+fn the_resident_set_is_converted_to_bytes() {
     let usage = UsageObject::from(Usage {
         user_ns: 1,
         system_ns: 2,

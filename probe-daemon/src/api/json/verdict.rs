@@ -16,35 +16,35 @@ pub struct VerdictLine<'a> {
     pub outcome: &'static str,
     /// The condition, if it is the same for all targets.
     pub until: Option<&'static str>,
-    /// The backend that served last.
+    /// The backend that was in use at the end.
     pub backend: &'static str,
-    /// Every backend that served, in the order in which they joined.
+    /// Every backend that was in use, in the order in which they joined.
     pub backends: Vec<&'static str>,
-    /// The event that led to the last look; `None` if the first look was enough.
+    /// The wake-up source that led to the last look; `None` if the first look was enough.
     pub woken_by: Option<&'static str>,
-    /// Whether the answer is exact on this kernel.
+    /// Whether the verdict is exact on this kernel.
     pub exact: bool,
-    /// From the start of the command to the last look.
+    /// Time from the start of the command to the last look.
     pub elapsed_ns: u64,
-    /// In the order of the command line.
+    /// The targets, in the order of the command line.
     pub targets: Vec<TargetObject<'a>>,
-    /// Exits that were reported meanwhile.
+    /// Number of exits that were reported during the wait.
     pub exits: u64,
-    /// Exits that were lost meanwhile.
+    /// Number of exits that were lost during the wait.
     pub lost: u64,
     /// Processes that are still in a target.
     pub survivors: Vec<SurvivorObject<'a>>,
-    /// Processes that left a target alive; `None`: unknown.
+    /// Processes that left a target alive; `None` if they are unknown.
     pub migrated: Option<Vec<MigrantObject<'a>>>,
 }
 
 /// One target and its own outcome.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct TargetObject<'a> {
-    /// Its names.
+    /// The target.
     #[serde(flatten)]
     pub subject: SubjectObject<'a>,
-    /// The condition that was waited for.
+    /// The condition of the target.
     pub until: &'static str,
     /// A word of [`Outcome`](crate::api::Outcome).
     pub outcome: &'static str,
@@ -57,7 +57,7 @@ pub struct MigrantObject<'a> {
     pub pid: u32,
     /// Its name.
     pub comm: &'a str,
-    /// Path of the cgroup that it is in now.
+    /// Path of its cgroup now.
     pub cgroup: Option<&'a str>,
 }
 
@@ -71,20 +71,20 @@ impl<'a> From<&'a Migrant> for MigrantObject<'a> {
     }
 }
 
-/// A process that is still in a target, and what keeps it there.
+/// A process that is still in a target, and the reason.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SurvivorObject<'a> {
     /// Thread group id.
     pub pid: u32,
     /// Its name.
     pub comm: &'a str,
-    /// Letter of `/proc/PID/stat`.
+    /// State letter of `/proc/PID/stat`.
     pub state: char,
-    /// Kernel function that it sleeps in, where that may be read.
+    /// Kernel function in which the process sleeps, if that may be read.
     pub wchan: Option<&'a str>,
     /// Time since its start.
     pub age_ns: Option<u64>,
-    /// Why it does not die, where its state shows that.
+    /// Reason why the process does not exit, if its state shows one.
     pub reason: Option<&'a str>,
 }
 

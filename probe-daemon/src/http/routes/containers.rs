@@ -15,17 +15,17 @@ use crate::{
     state::state,
 };
 
-/// Containers with a live process
+/// Containers with at least one live process
 #[utoipa::path(
     get, path = "/v1/containers", tag = "containers",
-    responses((status = 200, description = "those that the client may see", body = Containers))
+    responses((status = 200, description = "the containers that the client may see", body = Containers))
 )]
 pub(super) async fn list(
     State(daemon): State<Arc<Daemon>>,
     Extension(peer): Extension<Peer>,
 ) -> Json<Containers> {
     let mut state = daemon.engine.now();
-    let mut containers = gather(&mut state, peer, |_| true);
+    let mut containers = collect(&mut state, peer, |_| true);
     for container in &mut containers {
         container.processes = None;
     }
@@ -36,13 +36,13 @@ pub(super) async fn list(
 /// One container and its live processes
 #[utoipa::path(
     get, path = "/v1/containers/{id}", tag = "containers",
-    params(("id" = String, Path, description = "id, a beginning of it, or name")),
+    params(("id" = String, Path, description = "id, unique prefix of an id, or name")),
     responses(
         (status = 200, description = "the container", body = Container),
         (status = 400, body = Problem, content_type = "application/problem+json",
-         description = "several are called so, or it is no name"),
+         description = "the name is ambiguous or invalid"),
         (status = 404, body = Problem, content_type = "application/problem+json",
-         description = "no such container, or none that the client may see"),
+         description = "the container does not exist, or the client may not see it"),
     )
 )]
 pub(super) async fn one(
@@ -54,7 +54,7 @@ pub(super) async fn one(
     let (found, directories) = resolve::container(&mut state, peer, &name)?;
     let wanted = &found.container;
     let is_it = |it: &model::Container| it.id == wanted.id && it.runtime == wanted.runtime;
-    let mut containers = gather(&mut state, peer, is_it);
+    let mut containers = collect(&mut state, peer, is_it);
     let running = containers.pop();
     Ok(Json(running.unwrap_or_else(|| {
         let path = directories.first().map_or("", |it| &it.path);
@@ -66,8 +66,8 @@ pub(super) async fn one(
 
 type Key = (model::Runtime, String);
 
-/// Every live process to its container.
-fn gather(
+/// The wanted containers with their live processes, as far as the peer may see them.
+fn collect(
     state: &mut state::State,
     peer: Peer,
     is_wanted: impl Fn(&model::Container) -> bool,
@@ -100,7 +100,7 @@ fn gather(
         let entry = found
             .entry(key)
             .or_insert_with(|| Container::empty(&container, &path));
-        add(entry, row, &path);
+        add_process(entry, row, &path);
     }
     let exits = history.iter().map(|past| past.exit);
     for exit in exits {
@@ -117,7 +117,7 @@ fn gather(
     found.into_values().collect()
 }
 
-fn add(entry: &mut Container, row: &crate::state::table::Row, path: &Arc<str>) {
+fn add_process(entry: &mut Container, row: &crate::state::table::Row, path: &Arc<str>) {
     entry.live += 1;
     if path.len() < entry.cgroup.len() {
         entry.cgroup = path.to_string();

@@ -19,19 +19,19 @@ use crate::{
 
 /// Exits as they happen
 ///
-/// One JSON object a line, of type `exit` or `lost`, for as long as the client
-/// reads. A reader that is too slow is told how many it lost, and slows nobody
-/// else. When the daemon ends, the last line is `goodbye`.
+/// One JSON object per line, of type `exit` or `lost`, until the client disconnects. A
+/// client that reads too slowly gets a `lost` line with the number of missing records,
+/// and delays no other client. When the daemon stops, the last line is `goodbye`.
 #[utoipa::path(
     get, path = "/v1/events", tag = "records",
     params(Records),
     responses(
-        (status = 200, description = "lines of type exit, lost and goodbye", body = Line,
+        (status = 200, description = "lines of type `exit`, `lost` and `goodbye`", body = Line,
          content_type = "application/x-ndjson"),
         (status = 400, body = Problem, content_type = "application/problem+json",
-         description = "the query makes no sense"),
+         description = "the query is invalid"),
         (status = 404, body = Problem, content_type = "application/problem+json",
-         description = "no such container"),
+         description = "the container does not exist, or the client may not see it"),
     )
 )]
 pub(super) async fn events(
@@ -69,7 +69,7 @@ async fn report(
                 }
                 let mut buffer = LineBuffer::new();
                 if buffer.line(&Line::Goodbye).is_ok() {
-                    // An error means that the client is gone, so nothing is left to do.
+                    // An error means that the client disconnected.
                     let _gone = buffer.send(&lines).await;
                 }
                 return;

@@ -26,20 +26,20 @@ use crate::{
     state::engine::Engine,
 };
 
-/// The recent exits
+/// Exits in the history
 ///
-/// One JSON object a line, oldest first, as `probe trace --json` prints them. A
-/// `lost` line tells a client that reads too slowly what was forgotten meanwhile.
+/// One JSON object per line, oldest first, as `probe trace --json` prints them. A client
+/// that reads too slowly gets a `lost` line for exits that the history dropped meanwhile.
 #[utoipa::path(
     get, path = "/v1/exits", tag = "records",
     params(query::Exits),
     responses(
-        (status = 200, description = "lines of type exit and lost", body = Line,
+        (status = 200, description = "lines of type `exit` and `lost`", body = Line,
          content_type = "application/x-ndjson"),
         (status = 400, body = Problem, content_type = "application/problem+json",
-         description = "the query makes no sense"),
+         description = "the query is invalid"),
         (status = 404, body = Problem, content_type = "application/problem+json",
-         description = "no such container"),
+         description = "the container does not exist, or the client may not see it"),
     )
 )]
 pub(super) async fn exits(
@@ -48,13 +48,13 @@ pub(super) async fn exits(
     QueryParams(query): QueryParams<query::Exits>,
 ) -> Result<Response, Refusal> {
     if query.limit == Some(0) {
-        return Err(Refusal::bad("limit: at least 1"));
+        return Err(Refusal::bad("invalid limit 0 (expected a positive number)"));
     }
     let since_ns = query.since.as_deref().map(since).transpose()?.unwrap_or(0);
     let limit = query.limit.map_or(usize::MAX, |limit| limit as usize);
     let (selection, seqs) = {
         let mut state = daemon.engine.now();
-        let selection = Selection::of_the_past(&mut state, peer, &query.into())?;
+        let selection = Selection::in_history(&mut state, peer, &query.into())?;
         let newest_first = state.history.iter().rev();
         let oldest = newest_first
             .take_while(|past| past.exit.boottime_ns >= since_ns)
@@ -67,14 +67,14 @@ pub(super) async fn exits(
     let (lines, response) = stream();
     let engine = Arc::clone(&daemon.engine);
     tokio::spawn(async move {
-        // An error means that the client is gone, so nothing is left to do.
+        // An error means that the client disconnected.
         let _gone = report(&engine, &selection, seqs, &lines).await;
     });
     Ok(response)
 }
 
-/// Sends the exits with these sequence numbers. It keeps no exit that the history
-/// drops meanwhile, so that a slow client costs no memory.
+/// Sends the exits with these sequence numbers. An exit that the history drops meanwhile
+/// is reported as lost, so that a slow client costs no memory.
 async fn report(
     engine: &Engine,
     selection: &Selection,
@@ -90,7 +90,7 @@ async fn report(
         let exits = admitted.map(|exit| Record::Exit(Arc::clone(exit)));
         for record in lost(first - seqs.start).into_iter().chain(exits) {
             if let Err(error) = buffer.record(&record) {
-                tracing::warn!(%error, "a record does not become JSON");
+                tracing::warn!(%error, "cannot write a record as JSON");
             }
             if buffer.is_full() {
                 buffer.send(lines).await?;
@@ -106,14 +106,14 @@ fn lost(count: u64) -> Option<Record> {
     (count > 0).then_some(Record::Lost { count, reason })
 }
 
-/// The moment in nanoseconds of `CLOCK_BOOTTIME`.
+/// Parses a time, or a duration before now, to nanoseconds of `CLOCK_BOOTTIME`.
 fn since(text: &str) -> Result<u64, Refusal> {
     if let Ok(ago) = duration(text) {
         return Ok(boottime_ns().saturating_sub(nanoseconds(ago)));
     }
     let moment: Timestamp = text.parse().map_err(|_neither| {
-        let detail = format!("since: '{}' is no time", text.escape_debug());
-        Refusal::bad(detail).hint("write 10m, 1h30m or 2026-01-02T03:04:05Z")
+        let detail = format!("since: invalid time '{}'", text.escape_debug());
+        Refusal::bad(detail).hint("use 10m, 1h30m or 2026-01-02T03:04:05Z")
     })?;
     let ago_ns = WallClock::now().unix_ns(boottime_ns()) - moment.as_nanosecond();
     let ago_ns = u64::try_from(ago_ns.max(0)).unwrap_or(u64::MAX);

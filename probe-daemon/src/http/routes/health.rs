@@ -6,14 +6,15 @@ use axum::{extract::State, http::StatusCode};
 
 use crate::{access::refusal::Refusal, http::Daemon};
 
-/// Whether the daemon serves
+/// Whether the daemon is ready
 ///
-/// Ready once the programs are attached and the machine has been scanned.
+/// The daemon is ready once the BPF programs are attached and `/proc` has been scanned.
 #[utoipa::path(
     get, path = "/healthz", tag = "daemon",
     responses(
-        (status = 200, description = "ready", body = String, content_type = "text/plain"),
-        (status = 503, description = "not ready yet", body = crate::api::problem::Problem,
+        (status = 200, description = "the daemon is ready", body = String,
+         content_type = "text/plain"),
+        (status = 503, description = "the daemon is not ready", body = crate::api::problem::Problem,
          content_type = "application/problem+json"),
     )
 )]
@@ -21,6 +22,6 @@ pub(super) async fn health(State(daemon): State<Arc<Daemon>>) -> Result<&'static
     if daemon.engine.now().is_ready && daemon.hub.has_bpf() {
         return Ok("ok\n");
     }
-    let unready = "the machine is still being scanned, or the kernel half is gone";
+    let unready = "/proc has not been scanned yet, or the BPF programs are gone";
     Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, unready))
 }

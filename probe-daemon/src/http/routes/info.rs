@@ -11,10 +11,10 @@ use crate::{
     http::Daemon,
 };
 
-/// Who answers, and how well it sees
+/// Version, limits and losses of the daemon
 #[utoipa::path(
     get, path = "/v1/info", tag = "daemon",
-    responses((status = 200, description = "what the daemon is", body = Info))
+    responses((status = 200, description = "the daemon and its kernel", body = Info))
 )]
 pub(super) async fn info(
     State(daemon): State<Arc<Daemon>>,

@@ -1,4 +1,4 @@
-//! Records and messages as the lines of an answer.
+//! The lines of a streamed answer.
 
 use std::{io, sync::Arc};
 
@@ -18,16 +18,16 @@ use crate::{
     },
 };
 
-/// Lines are sent in chunks of about this size.
+/// Approximate size of a chunk of lines.
 const CHUNK_BYTES: usize = 16 * 1024;
 
-/// Collects lines until they are sent together.
+/// A buffer for lines that are sent together.
 pub(super) struct LineBuffer {
     bytes: Vec<u8>,
     clock: WallClock,
 }
 
-/// How many records an answer contained so far.
+/// Counts of the records in an answer so far.
 #[derive(Debug)]
 pub(super) struct Reported {
     pub(super) exits: u64,
@@ -44,7 +44,7 @@ impl Reported {
         }
     }
 
-    /// The record of a loss; without a reason the reader was too slow.
+    /// Counts a loss and returns its record. Without a reason the reader was too slow.
     fn lost(&mut self, count: u64, reason: Option<LossReason>) -> Record {
         self.lost += count;
         if reason.is_none() {
@@ -55,7 +55,7 @@ impl Reported {
     }
 }
 
-/// The client closed the connection: nothing more needs to be sent.
+/// The client closed the connection, so nothing more can be sent.
 #[derive(Debug)]
 pub(super) struct Gone;
 
@@ -111,7 +111,7 @@ pub(super) async fn forward(
             Delivery::Lost(count, reason) => buffer.record(&reported.lost(count, reason)),
         };
         if let Err(error) = written {
-            tracing::warn!(%error, "a record does not become JSON");
+            tracing::warn!(%error, "cannot write a record as JSON");
         }
         if buffer.is_full() {
             buffer.send(lines).await?;

@@ -18,10 +18,10 @@ use crate::{
     },
 };
 
-/// Counts for Prometheus
+/// Metrics for Prometheus
 ///
-/// Text 0.0.4, or `OpenMetrics` 1.0 if the Accept header prefers it. What names
-/// containers is for root only.
+/// Prometheus text 0.0.4, or `OpenMetrics` 1.0 if the `Accept` header prefers it. Only
+/// root and the daemon's own user get the series that name containers.
 #[utoipa::path(
     get, path = "/metrics", tag = "daemon",
     responses((status = 200, description = "the metrics", body = String,
@@ -49,6 +49,7 @@ pub(super) async fn metrics(
     ([content_type], daemon.metrics.render(format, scope))
 }
 
+/// Number of containers with at least one live process.
 fn containers(state: &mut state::State) -> usize {
     let cgroups: HashSet<_> = state.table.iter().filter_map(Row::cgroup).collect();
     let paths = cgroups.into_iter().filter_map(|id| state.tracker.path(id));

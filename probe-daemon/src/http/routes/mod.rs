@@ -23,6 +23,9 @@ use crate::access::refusal::Refusal;
 
 pub use openapi::document;
 
+/// Hint for a route or method that does not exist.
+const ROUTES: &str = "GET /v1/openapi.json lists the routes";
+
 /// All routes of the API.
 pub(crate) fn router(daemon: Arc<Daemon>) -> Router {
     Router::new()
@@ -41,12 +44,11 @@ pub(crate) fn router(daemon: Arc<Daemon>) -> Router {
 }
 
 async fn unknown(uri: Uri) -> Refusal {
-    let detail = format!("nothing is at {}", uri.path().escape_debug());
-    Refusal::not_found(detail).hint("GET /v1/openapi.json tells what there is")
+    let detail = format!("no such route: {}", uri.path().escape_debug());
+    Refusal::not_found(detail).hint(ROUTES)
 }
 
 async fn not_allowed(method: Method, uri: Uri) -> Refusal {
-    let detail = format!("{method} is not for {}", uri.path());
-    Refusal::new(StatusCode::METHOD_NOT_ALLOWED, detail)
-        .hint("GET /v1/openapi.json tells what there is")
+    let detail = format!("{} does not support the method {method}", uri.path());
+    Refusal::new(StatusCode::METHOD_NOT_ALLOWED, detail).hint(ROUTES)
 }

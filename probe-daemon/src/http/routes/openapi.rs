@@ -1,4 +1,4 @@
-//! `GET /v1/openapi.json`: the API as the code defines it.
+//! `GET /v1/openapi.json`: the OpenAPI document, derived from the code.
 
 use axum::Json;
 use probe_user::model::Until;
@@ -12,8 +12,8 @@ use super::{containers, events, exits, health, info, metrics, wait};
 #[openapi(
     info(
         title = "probe daemon",
-        description = "Know the moment a container's processes are gone. HTTP/1.1 over a Unix \
-                       socket; who may see what is decided by the uid of the peer.",
+        description = "Waits for the end of processes, cgroups and containers. HTTP/1.1 over a \
+                       Unix socket; the uid of the peer decides which processes it may see.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
     ),
     paths(
@@ -28,17 +28,16 @@ use super::{containers, events, exits, health, info, metrics, wait};
         openapi,
     ),
     tags(
-        (name = "wait", description = "Until something is gone"),
-        (name = "records", description = "What ended, and why"),
-        (name = "containers", description = "What runs"),
-        (name = "daemon", description = "The daemon itself"),
+        (name = "wait", description = "Waits"),
+        (name = "records", description = "Exits"),
+        (name = "containers", description = "Containers"),
+        (name = "daemon", description = "The daemon"),
     ),
 )]
 struct Api;
 
-/// The document: what utoipa derives from the code, and what types cannot express.
-///
-/// An answer of lines has the schema of one line.
+/// The document: the part that utoipa derives from the code, and the constraints that
+/// types cannot express. An answer that consists of lines has the schema of one line.
 #[must_use]
 pub fn document() -> Value {
     let mut document = serde_json::to_value(Api::openapi()).unwrap_or_default();
@@ -50,29 +49,31 @@ pub fn document() -> Value {
     if let Some(lines) = schemas["Line"]["oneOf"].as_array_mut() {
         lines.extend(LINES.iter().map(|(name, _)| reference(name)));
     }
-    schemas["Target"]["oneOf"] = TARGETS.iter().map(|name| only(name)).collect();
+    schemas["Target"]["oneOf"] = TARGETS.iter().map(|name| target_by(name)).collect();
     if let Some(request) = schemas["Request"].as_object_mut() {
-        let never = json!({"properties": {"until": never_of_a_process()}, "required": ["until"]});
-        request.insert("if".to_owned(), never);
-        let targets = json!({"items": {"anyOf": [is_no_process(), says_itself()]}});
+        let of_a_cgroup = json!({
+            "properties": {"until": conditions_of_cgroups()}, "required": ["until"],
+        });
+        request.insert("if".to_owned(), of_a_cgroup);
+        let targets = json!({"items": {"anyOf": [is_not_a_process(), has_own_condition()]}});
         let then = json!({"properties": {"targets": targets}});
         request.insert("then".to_owned(), then);
     }
     document
 }
 
-/// Line types that have a schema of their own.
+/// Line types that have a schema file.
 const LINES: [(&str, &str); 2] = [
     ("Exit", include_str!("../../../schemas/exit.schema.json")),
     ("Lost", include_str!("../../../schemas/lost.schema.json")),
 ];
 
-/// Ways to name a target.
+/// Fields that name a target.
 const TARGETS: [&str; 5] = ["cgroup", "process", "path", "pid", "container"];
-/// Those that name a process.
+/// Fields that name a process.
 const PROCESSES: [&str; 2] = ["process", "pid"];
 
-/// A schema as a part of the document.
+/// The schema of a file, as a part of the document.
 fn published(text: &str) -> Value {
     let mut schema: Value = serde_json::from_str(text).unwrap_or_default();
     if let Some(schema) = schema.as_object_mut() {
@@ -86,32 +87,33 @@ fn reference(name: &str) -> Value {
     json!({"$ref": format!("#/components/schemas/{name}")})
 }
 
-/// The schema of a target that is named in this way.
-fn only(name: &str) -> Value {
+/// The schema of a target that is named by this field.
+fn target_by(name: &str) -> Value {
     let mut properties = json!({name: {"not": {"type": "null"}}});
     if PROCESSES.contains(&name) {
-        properties["until"] = json!({"not": never_of_a_process()});
+        properties["until"] = json!({"not": conditions_of_cgroups()});
     }
     json!({"required": [name], "properties": properties})
 }
 
-/// The conditions that only a cgroup can fulfil.
-fn never_of_a_process() -> Value {
+/// The conditions that only a cgroup can meet.
+fn conditions_of_cgroups() -> Value {
     let all = Until::ALL.into_iter();
     let names = all.filter(|it| !it.is_about_processes()).map(Until::as_str);
     json!({"enum": names.collect::<Vec<_>>()})
 }
 
-fn is_no_process() -> Value {
+fn is_not_a_process() -> Value {
     let [process, pid] = PROCESSES;
     json!({"properties": {process: {"type": "null"}, pid: {"type": "null"}}})
 }
 
-fn says_itself() -> Value {
+fn has_own_condition() -> Value {
     json!({"required": ["until"], "properties": {"until": {"not": {"type": "null"}}}})
 }
 
-/// `int32` and `int64` have a sign, our numbers do not.
+/// Replaces the formats `int32` and `int64`, which are signed, by the maximum of the
+/// unsigned integers that the API has.
 fn bound_integers(value: &mut Value) {
     match value {
         Value::Object(members) => {
@@ -131,7 +133,7 @@ fn bound_integers(value: &mut Value) {
     }
 }
 
-/// This document
+/// The OpenAPI document
 #[utoipa::path(
     get, path = "/v1/openapi.json", tag = "daemon",
     responses((status = 200, description = "OpenAPI 3.1", body = Value,
@@ -164,13 +166,13 @@ mod tests {
         for reference in found {
             let pointer = reference
                 .strip_prefix('#')
-                .expect("a place in the document");
+                .expect("a pointer into the document");
             assert!(document.pointer(pointer).is_some(), "{reference}");
         }
     }
 
     #[test]
-    fn the_process_of_a_request_and_of_an_answer_are_two_schemas() {
+    fn the_process_of_a_request_and_that_of_an_answer_have_different_schemas() {
         let schemas = &document()["components"]["schemas"];
         assert!(schemas["ProcessIdentity"]["properties"]["start_ticks"].is_object());
         assert!(schemas["LiveProcess"]["properties"]["comm"].is_object());

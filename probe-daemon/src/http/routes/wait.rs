@@ -1,8 +1,8 @@
 //! `POST /v1/wait`.
 //!
-//! Exits are sent as they happen, but they do not decide the wait: it has its own
-//! wake-up sources and looks at its targets. Before the verdict is sent, the
-//! exit stream is drained once more, so that every exit that led to it comes first.
+//! Exits are sent as they happen, but they do not decide the wait: the wait has its own
+//! wake-up sources and looks at its targets. The exit stream is drained once more before
+//! the verdict, so that every exit that led to the verdict is sent first.
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -17,7 +17,7 @@ use crate::{
     api::{
         Outcome,
         problem::Problem,
-        wait::{Armed, Line, MOST_TARGETS, MOST_TIMEOUT_MS, Met, Request, Verdict},
+        wait::{Armed, Line, MAX_TARGETS, MAX_TIMEOUT_MS, Met, Request, Verdict},
     },
     http::{
         Daemon,
@@ -30,28 +30,29 @@ use crate::{
 
 /// Wait until cgroups, processes or containers are gone
 ///
-/// The answer grows: `armed` as soon as no exit can be missed any more, then
-/// `exit` lines of what ends in the targets, `met` for each target that is done,
-/// and `wait`, the verdict. `goodbye` instead: the daemon ends first, go on
-/// without it. What a peer may not see is left out.
+/// The answer is a stream of lines: `armed` when every further exit will be reported, an
+/// `exit` line for each process that exits in the targets, `met` for each target that
+/// meets its condition, and `wait` with the verdict. A `goodbye` line instead means that
+/// the daemon stops, and that the client must go on without the daemon. Exits that the
+/// client may not see are left out.
 #[utoipa::path(
     post, path = "/v1/wait", tag = "wait",
     request_body = Request,
     responses(
-        (status = 200, description = "lines of type armed, exit, lost, met, wait and goodbye",
-         body = Line, content_type = "application/x-ndjson"),
+        (status = 200, body = Line, content_type = "application/x-ndjson",
+         description = "lines of type `armed`, `exit`, `lost`, `met`, `wait` and `goodbye`"),
         (status = 400, body = Problem, content_type = "application/problem+json",
-         description = "the request makes no sense"),
+         description = "the request is invalid"),
         (status = 404, body = Problem, content_type = "application/problem+json",
-         description = "a target is not there (any more)"),
+         description = "a target does not exist, or the client may not see it"),
         (status = 408, body = Problem, content_type = "application/problem+json",
-         description = "the body did not come in time"),
+         description = "the body did not arrive in time"),
         (status = 413, body = Problem, content_type = "application/problem+json",
          description = "the body is too large"),
         (status = 415, body = Problem, content_type = "application/problem+json",
-         description = "the body is no JSON"),
+         description = "the body is not JSON"),
         (status = 503, body = Problem, content_type = "application/problem+json",
-         description = "no room for more"),
+         description = "the daemon has no free connection or file descriptor"),
     )
 )]
 pub(super) async fn wait(
@@ -84,7 +85,7 @@ pub(super) async fn wait(
                 state.topics.subscribe(topic, &mailbox);
             }
             set.arm(&daemon.hub, resolved.target, until)
-                .map_err(|error| targets::unarmed(&error))?;
+                .map_err(|error| targets::cannot_arm(&error))?;
         }
         Waiting {
             engine: Arc::clone(&daemon.engine),
@@ -104,7 +105,7 @@ pub(super) async fn wait(
     let (lines, response) = stream();
     let shutdown = daemon.shutdown.clone();
     tokio::spawn(async move {
-        // An error means that the client is gone, so nothing is left to do.
+        // An error means that the client disconnected.
         let _gone = waiting.run(needed, deadline, shutdown, &lines).await;
     });
     Ok(response)
@@ -112,19 +113,21 @@ pub(super) async fn wait(
 
 fn check(request: &Request) -> Result<(), Refusal> {
     let targets = request.targets.len();
-    if targets == 0 || targets > MOST_TARGETS {
-        let detail = format!("targets: {targets} of them, not 1 to {MOST_TARGETS}");
+    if targets == 0 || targets > MAX_TARGETS {
+        let detail = format!("invalid number of targets {targets} (expected 1 to {MAX_TARGETS})");
         return Err(Refusal::bad(detail));
     }
-    if request
-        .count
-        .is_some_and(|it| it == 0 || it as usize > targets)
+    if let Some(count) = request.count
+        && (count == 0 || count as usize > targets)
     {
-        return Err(Refusal::bad(format!("count: not 1 to {targets}")));
+        let detail = format!("invalid count {count} (expected 1 to {targets})");
+        return Err(Refusal::bad(detail));
     }
-    if request.timeout_ms.is_some_and(|it| it > MOST_TIMEOUT_MS) {
-        let detail = format!("timeout_ms: more than {MOST_TIMEOUT_MS}, which is a year");
-        return Err(Refusal::bad(detail).hint("leave it out to wait without end"));
+    if let Some(timeout_ms) = request.timeout_ms
+        && timeout_ms > MAX_TIMEOUT_MS
+    {
+        let detail = format!("invalid timeout_ms {timeout_ms} (expected at most {MAX_TIMEOUT_MS})");
+        return Err(Refusal::bad(detail).hint("omit timeout_ms to wait without a time limit"));
     }
     Ok(())
 }
@@ -136,7 +139,7 @@ struct Waiting {
     mailbox: Arc<Mailbox>,
     selection: Selection,
     started: Instant,
-    /// Whether the client may know which processes are in the targets.
+    /// Whether the client may see the processes in the targets.
     is_seen: bool,
     reported: Reported,
     /// Targets for which `met` was sent.
@@ -152,7 +155,8 @@ impl Waiting {
         shutdown: CancellationToken,
         lines: &Lines,
     ) -> Result<(), Gone> {
-        // A condition that becomes true after `armed` was sent is not `already`.
+        // The first look comes before `armed`, so that a condition that becomes true after
+        // `armed` is not reported as `already`.
         let done = self.look();
         self.send(lines, &Line::Armed(Armed { live: self.live() }))
             .await?;
@@ -190,10 +194,11 @@ impl Waiting {
         }
     }
 
-    /// How many targets are done. A target whose state cannot be read is not.
+    /// Looks at the targets; returns the number that meet their condition. A target with
+    /// unreadable state does not count.
     fn look(&mut self) -> usize {
         self.set.look().unwrap_or_else(|error| {
-            tracing::warn!(%error, "the state of a target cannot be read");
+            tracing::warn!(%error, "cannot read the state of a target");
             let met = self.set.waits().filter(|(_, met)| met.is_some());
             met.count()
         })
@@ -243,7 +248,7 @@ impl Waiting {
         Some(self.survivors().ok()?.len() as u64)
     }
 
-    /// Sends every exit that happened up to now.
+    /// Sends every exit up to now.
     async fn report_exits(&mut self, lines: &Lines) -> Result<(), Gone> {
         drop(self.engine.now());
         self.report_new(lines).await
@@ -264,7 +269,7 @@ impl Waiting {
             })
             .collect();
         if !lines_met.is_empty() {
-            // The exits that made the condition true come first.
+            // The exits that made the condition true are sent first.
             self.report_exits(lines).await?;
         }
         for line in lines_met {
@@ -276,13 +281,13 @@ impl Waiting {
     async fn send(&self, lines: &Lines, line: &Line) -> Result<(), Gone> {
         let mut buffer = LineBuffer::new();
         if let Err(error) = buffer.line(line) {
-            tracing::warn!(%error, "a line does not become JSON");
+            tracing::warn!(%error, "cannot write a line as JSON");
         }
         buffer.send(lines).await
     }
 }
 
-/// Resolves at the deadline; never without one.
+/// Resolves at the deadline, or never without a deadline.
 async fn until(deadline: Option<Instant>) {
     match deadline {
         Some(deadline) => sleep_until(deadline).await,
