@@ -1,32 +1,31 @@
-//! Users and groups by name, as `/etc/passwd` and `/etc/group` have them.
+//! Users and groups of `/etc/passwd` and `/etc/group`, by name or number.
 //!
-//! Not by the C library's name service: a static binary has none, and a directory
-//! service in the network must not delay the start of the daemon. A number needs no
-//! entry.
+//! The daemon does not use the C library's name service: a static binary has none, and a
+//! directory service in the network must not delay the start of the daemon.
 
 use std::{fs, path::Path};
 
-/// A user that the daemon can run as.
+/// A user to run the daemon as.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
     /// The name or number in the configuration.
     pub name: String,
-    /// Its number.
+    /// Uid of the user.
     pub uid: u32,
-    /// Its primary group; for a number without an entry the same number.
+    /// Primary group of the user; for a number without an entry the same number.
     pub gid: u32,
 }
 
-/// A group that the socket can belong to.
+/// A group for the socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Group {
     /// The name or number in the configuration.
     pub name: String,
-    /// Its number.
+    /// Gid of the group.
     pub gid: u32,
 }
 
-/// The contents of the two files.
+/// The contents of `/etc/passwd` and `/etc/group`.
 #[derive(Clone, Debug, Default)]
 pub struct Accounts {
     passwd: String,
@@ -34,7 +33,7 @@ pub struct Accounts {
 }
 
 impl Accounts {
-    /// The accounts of this machine. A file that cannot be read counts as empty.
+    /// The users and groups of this machine. An unreadable file counts as empty.
     #[must_use]
     pub fn system() -> Self {
         let read = |path: &str| fs::read_to_string(Path::new(path)).unwrap_or_default();
@@ -44,7 +43,7 @@ impl Accounts {
         }
     }
 
-    /// A user by name or number.
+    /// A user by name or number. A number needs no entry.
     #[must_use]
     pub fn user(&self, name: &str) -> Option<Account> {
         let entry = |uid, gid| Account {
@@ -66,7 +65,7 @@ impl Accounts {
             .or_else(|| number.map(|uid| entry(uid, uid)))
     }
 
-    /// A group by name or number.
+    /// A group by name or number. A number needs no entry.
     #[must_use]
     pub fn group(&self, name: &str) -> Option<Group> {
         let listed = self.group.lines().find_map(|line| {
@@ -106,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_and_its_number_are_the_same_user() {
+    fn a_user_is_found_by_name_and_by_number() {
         for name in ["probe", "990"] {
             let user = accounts().user(name).expect("listed");
             assert_eq!((user.uid, user.gid), (990, 991), "{name}");
@@ -115,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_needs_no_entry_and_a_name_does() {
+    fn only_a_name_needs_an_entry() {
         let user = accounts().user("4242").expect("a number");
         assert_eq!((user.uid, user.gid), (4242, 4242));
         assert_eq!(accounts().group("4242").expect("a number").gid, 4242);

@@ -1,5 +1,5 @@
-//! The steps, in order, by which the daemon gives up what it does not need once its
-//! BPF programs are attached: user and capabilities, files, system calls.
+//! The steps, in order, by which the daemon drops its privileges once its BPF programs are
+//! attached: user and capabilities, files, system calls.
 
 use std::path::Path;
 
@@ -12,48 +12,48 @@ use super::{
     sandbox::{self, CallError, FileError, Files, Limit},
 };
 
-/// Why the daemon could not give up a right.
+/// Why the daemon could not drop its privileges.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfineError {
-    /// User and capabilities.
+    /// Changing the user or dropping capabilities failed.
     #[error(transparent)]
     Privileges(#[from] PrivilegeError),
-    /// Files.
+    /// Limiting the access to files failed.
     #[error(transparent)]
     Files(#[from] FileError),
-    /// Calls.
+    /// Forbidding system calls failed.
     #[error(transparent)]
     Calls(#[from] CallError),
 }
 
 impl ConfineError {
-    /// What a user can do about it.
+    /// What a user can do about the error.
     #[must_use]
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Privileges(error) => error.hint(),
             Self::Files(_) | Self::Calls(_) => {
-                "a seccomp profile around the daemon may forbid it; \
-                 it needs prctl, seccomp and the landlock calls"
+                "a seccomp profile around the daemon may be the cause; \
+                 allow prctl, seccomp and the landlock system calls"
             }
         }
     }
 }
 
-/// The files that the daemon goes on using.
+/// The files that the daemon needs for serving.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FileNeeds<'a> {
     /// The cgroup mounts.
     pub(crate) mounts: &'a [Mount],
     /// State directories of container runtimes.
     pub(crate) roots: &'a StateRoots,
-    /// The directory of the socket, which the daemon removes at the end if it made it.
+    /// The directory of the socket, if the daemon created the socket and must remove it.
     pub(crate) socket_directory: Option<&'a Path>,
 }
 
-/// Gives up everything but what serving needs. To be called once everything that
-/// needs a privilege is done, and before a second thread exists. `works` tries what
-/// the daemon will do with its maps, see [`privileges::drop_to`].
+/// Drops every privilege that serving does not need. The caller must have done everything
+/// that needs a privilege, and must not have started a second thread. `works` tries the
+/// operations on BPF maps that serving needs, see [`privileges::drop_to`].
 pub(crate) fn confine(
     config: &Config,
     needs: FileNeeds<'_>,
@@ -67,8 +67,8 @@ pub(crate) fn confine(
         config.runtime_names,
     );
     if sandbox::limit_files(&files)? == Limit::None && config.runtime_names {
-        warn!("runtime-names needs Landlock: state that only its owner may read stays unread");
-        privileges::read_no_more()?;
+        warn!("runtime-names needs Landlock: only state that every user may read is read");
+        privileges::drop_read_all()?;
     }
     sandbox::forbid_calls()?;
     Ok(())

@@ -6,50 +6,49 @@ use rustix::{
 };
 use tracing::debug;
 
-/// Descriptors that are not for clients: programs, maps, rings, the log, the
-/// runtime's, and those of a scan of `/proc`.
-const OWN: u64 = 256;
+/// Descriptors that are reserved for the daemon: programs, maps, rings, the log, the async
+/// runtime, and a scan of `/proc`.
+const RESERVED: u64 = 256;
 
 /// Share of the descriptors for connections: three of five. A connection takes one
-/// descriptor, a watched cgroup three, which all its waits share. At the limit every
-/// five clients can watch more than one cgroup of their own: 20,000 descriptors serve
-/// 11,846 clients with 2,632 cgroups.
+/// descriptor. A watched cgroup takes three, which all its waits share. 20,000 descriptors
+/// are enough for 11,846 clients that watch 2,632 cgroups.
 const CLIENT_SHARE: u64 = 3;
 const SHARES: u64 = 5;
 
-/// Limit unless the configuration sets one: enough for the tools of one machine, and
+/// Maximum unless the configuration sets one: enough for the tools of one machine, and
 /// a bound for the memory that one user can take.
 const MAX_DEFAULT: u64 = 16_384;
 
 /// The limit of file descriptors is too low for the configured number of clients.
 #[derive(Debug, thiserror::Error)]
-#[error("{asked} clients cannot be served with {limit} file descriptors")]
+#[error("cannot serve {asked} clients with {limit} file descriptors")]
 pub struct TooManyClients {
-    /// The configured number.
+    /// The configured number of clients.
     pub asked: usize,
     /// The hard limit of file descriptors.
     pub limit: u64,
 }
 
 impl TooManyClients {
-    /// What a user can do about it.
+    /// What a user can do about the error.
     #[must_use]
     pub fn hint(&self) -> String {
         format!(
-            "raise the hard limit (ulimit -Hn, LimitNOFILE= of a unit), or ask for at most {}",
-            self.limit.saturating_sub(OWN)
+            "raise the hard limit (ulimit -Hn, LimitNOFILE= of a unit), or allow at most {}",
+            self.limit.saturating_sub(RESERVED)
         )
     }
 }
 
-/// The number of connections that are served at once. Raises the soft limit of file
-/// descriptors to the hard one.
+/// Maximum number of connections at once. Raises the soft limit of file descriptors to the
+/// hard limit.
 pub(crate) fn max_clients(asked: Option<usize>) -> Result<usize, TooManyClients> {
     derive(raise(), asked)
 }
 
 fn derive(limit: u64, asked: Option<usize>) -> Result<usize, TooManyClients> {
-    let usable = limit.saturating_sub(OWN);
+    let usable = limit.saturating_sub(RESERVED);
     match asked {
         Some(asked) if asked as u64 > usable => Err(TooManyClients { asked, limit }),
         Some(asked) => Ok(asked),
@@ -70,7 +69,7 @@ fn raise() -> u64 {
     let current = match result {
         Ok(()) => limit.maximum,
         Err(errno) => {
-            debug!(%errno, "the limit of file descriptors stays as it is");
+            debug!(%errno, "cannot raise the limit of file descriptors");
             limit.current
         }
     };
@@ -82,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_limit_is_shared_by_connections_and_cgroups() {
+    fn connections_and_cgroups_share_the_limit_of_descriptors() {
         assert_eq!(derive(20_000, None).ok(), Some(11_846));
         assert_eq!(derive(1024, None).ok(), Some(460));
         assert_eq!(derive(524_288, None).ok(), Some(16_384));
@@ -91,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn a_configured_number_is_bounded_by_the_limit() {
+    fn a_configured_number_of_clients_must_be_within_the_limit() {
         assert_eq!(derive(20_000, Some(19_744)).ok(), Some(19_744));
         let error = derive(20_000, Some(19_745)).expect_err("one too many");
         assert!(error.hint().contains("19744"), "{}", error.hint());

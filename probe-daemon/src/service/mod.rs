@@ -1,5 +1,5 @@
-//! The run of the daemon as a service: configuration, socket, privileges, sandbox and
-//! systemd around the HTTP server.
+//! The daemon as a service: configuration, socket, privileges, sandbox and systemd around
+//! the HTTP server.
 //!
 //! ```text
 //! BPF wake-ups ─→ Hub ───────────────────→ waits ────┐ lines
@@ -9,9 +9,10 @@
 //!                                                    Peer
 //! ```
 //!
-//! One thread, one tokio runtime. The engine of `state` keeps what is known and the
-//! routes of `http` read it; its server bounds the connections. `access` decides what
-//! a peer may see. After the start, `confine` gives up the privileges that it needed.
+//! One thread with a tokio runtime serves all clients. The engine of `state` keeps the
+//! state up to date, and the routes of `http` read it. The server of `http` bounds the
+//! connections. `access` decides which processes a peer may see. `confine` drops the
+//! privileges once the BPF programs are attached.
 
 mod accounts;
 mod config;
@@ -65,24 +66,24 @@ use crate::{
     state::{engine::Engine, metrics::Metrics},
 };
 
-/// What the process inherited from its supervisor.
+/// Supervisor and socket that the process inherited.
 #[derive(Debug)]
 pub struct Inherited {
-    /// Where to report readiness.
+    /// Receiver of readiness, status and watchdog notifications.
     pub supervisor: Supervisor,
-    /// The listening socket, if the supervisor made it (`LISTEN_FDS`).
+    /// The listening socket, if the supervisor created it (`LISTEN_FDS`).
     pub socket: Option<UnixListener>,
 }
 
-/// Time for the running waits to send `goodbye` when the daemon stops.
-const FAREWELL: Duration = Duration::from_secs(2);
+/// Timeout for the `goodbye` lines of the running waits when the daemon stops.
+const GOODBYE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Twice the ring of a trace: the daemon's stream has every start as well, and must
-/// not overflow while the daemon answers a request.
+/// Size of the ring buffer: twice that of a trace, because the daemon's stream also has
+/// every start, and must not overflow while the daemon answers a request.
 const STREAM_BYTES: u32 = 8 << 20;
 
-/// Serves until `stop` resolves; calls `announce` with a status line when the daemon
-/// is ready.
+/// Serves clients until `stop` resolves. Calls `announce` with a status line when the
+/// daemon is ready.
 pub async fn run(
     config: Config,
     inherited: Inherited,
@@ -111,8 +112,8 @@ pub async fn run(
     }
     supervisor.stopping();
     shutdown.cancel();
-    if timeout(FAREWELL, serving).await.is_err() {
-        tracing::info!("some clients did not take the goodbye in time");
+    if timeout(GOODBYE_TIMEOUT, serving).await.is_err() {
+        tracing::info!("some clients did not read their goodbye line in time");
     }
     Ok(())
 }
@@ -140,7 +141,7 @@ async fn load(
         roots: &roots,
         socket_directory: listening.directory(),
     };
-    // Computed now and cached: the kernel's types cannot be read afterwards.
+    // The result is cached now, because the kernel's BTF cannot be read later.
     let _is_late = departure::is_late();
     confine::confine(config, needs, || hub.can_watch())?;
     Ok(Daemon {

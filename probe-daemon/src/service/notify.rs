@@ -1,8 +1,8 @@
 //! Notifications to the supervisor: `sd_notify(3)` and its watchdog.
 //!
-//! Not by the crate `sd-notify` (0.5): it has no addresses in the abstract namespace,
+//! The crate `sd-notify` (0.5) does not fit: it lacks addresses in the abstract namespace,
 //! its send blocks the runtime's thread while the supervisor's queue is full, and it
-//! reads the environment by itself, where here only the command does.
+//! reads the environment, which only the command may do.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -20,7 +20,7 @@ use std::{
 
 use tracing::{debug, warn};
 
-/// The variables of the protocol, as the environment has them.
+/// The environment variables of the protocol.
 #[derive(Clone, Debug, Default)]
 pub struct Environment {
     /// `NOTIFY_SOCKET`.
@@ -31,8 +31,7 @@ pub struct Environment {
     pub watchdog_pid: Option<OsString>,
 }
 
-/// The supervisor that started the daemon; without one every notification does
-/// nothing.
+/// The supervisor that started the daemon. Without a supervisor every method does nothing.
 #[derive(Debug, Default)]
 pub struct Supervisor {
     address: Option<SocketAddr>,
@@ -45,7 +44,7 @@ impl Supervisor {
     pub fn new(environment: &Environment) -> Self {
         let address = environment.socket.as_deref().and_then(|text| {
             address(text)
-                .inspect_err(|error| warn!(%error, "NOTIFY_SOCKET is no address: {text:?}"))
+                .inspect_err(|error| warn!(%error, "invalid NOTIFY_SOCKET {text:?}"))
                 .ok()
         });
         Self {
@@ -54,8 +53,8 @@ impl Supervisor {
         }
     }
 
-    /// Period of [`Supervisor::alive`]: half of the time after which the supervisor
-    /// kills the daemon. `None` if there is no watchdog.
+    /// Period of [`Supervisor::alive`]: half of the watchdog's timeout. `None` if there is no
+    /// watchdog.
     #[must_use]
     pub fn watchdog(&self) -> Option<Duration> {
         self.watchdog_timeout.map(|timeout| timeout / 2)
@@ -76,13 +75,13 @@ impl Supervisor {
         self.send("STOPPING=1");
     }
 
-    /// Feeds the watchdog; to be called every [`Supervisor::watchdog`] by the thread
-    /// that serves, so that the supervisor notices when it hangs.
+    /// Feeds the watchdog. The thread that serves must call this every
+    /// [`Supervisor::watchdog`], so that the supervisor notices when the thread hangs.
     pub fn alive(&self) {
         self.send("WATCHDOG=1");
     }
 
-    /// Calls [`Supervisor::alive`] for ever, within the runtime that serves.
+    /// Calls [`Supervisor::alive`] periodically; never returns.
     pub(crate) async fn keep_alive(&self) {
         let Some(period) = self.watchdog() else {
             return std::future::pending().await;
@@ -94,8 +93,9 @@ impl Supervisor {
         }
     }
 
-    /// Sends on a new socket each time, because systemd replaces its own when it is
-    /// restarted; does not block, because a full queue must not stop the daemon.
+    /// Sends a message. Each message has a new socket, because systemd replaces its own
+    /// socket when systemd is restarted. The send does not block, because a full queue must
+    /// not stop the daemon.
     fn send(&self, message: &str) {
         let Some(address) = &self.address else {
             return;
@@ -105,7 +105,7 @@ impl Supervisor {
             socket.send_to_addr(message.as_bytes(), address)
         });
         if let Err(error) = sent {
-            debug!(%error, message, "the supervisor was not told");
+            debug!(%error, message, "cannot notify the supervisor");
         }
     }
 }
@@ -119,8 +119,8 @@ fn address(text: &OsStr) -> io::Result<SocketAddr> {
     }
 }
 
-/// The time in `WATCHDOG_USEC`, unless `WATCHDOG_PID` names another process: children
-/// inherit the variables.
+/// The timeout in `WATCHDOG_USEC`; `None` if `WATCHDOG_PID` names another process, because
+/// child processes inherit the variables.
 fn watchdog_timeout(environment: &Environment) -> Option<Duration> {
     let number = |text: &OsString| text.to_str()?.parse::<u64>().ok();
     let is_ours = match &environment.watchdog_pid {
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_supervisor_at_a_path_receives_every_state() {
+    fn a_supervisor_at_a_path_receives_every_notification() {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("notify");
         let socket = UnixDatagram::bind(&path).expect("bound");
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn the_watchdog_is_fed_twice_in_its_time() {
+    fn the_watchdog_period_is_half_of_its_timeout() {
         let supervisor = Supervisor::new(&environment("/nowhere"));
         assert_eq!(supervisor.watchdog(), Some(Duration::from_millis(1500)));
         let with_pid = |pid: u32| Environment {
@@ -189,8 +189,8 @@ mod tests {
         };
         let ours = Supervisor::new(&with_pid(process::id()));
         assert!(ours.watchdog().is_some());
-        let parents = Supervisor::new(&with_pid(1));
-        assert_eq!(parents.watchdog(), None);
+        let of_another_process = Supervisor::new(&with_pid(1));
+        assert_eq!(of_another_process.watchdog(), None);
     }
 
     #[test]
@@ -198,7 +198,7 @@ mod tests {
         let none = Supervisor::new(&Environment::default());
         none.ready("serving");
         assert_eq!(none.watchdog(), None);
-        // systemd has this kind of address for virtual machines only.
+        // systemd uses this kind of address only for virtual machines.
         let unknown = Supervisor::new(&environment("vsock:2:1234"));
         unknown.ready("serving");
         assert_eq!(unknown.watchdog(), None);

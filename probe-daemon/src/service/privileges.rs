@@ -1,8 +1,8 @@
 //! User and capabilities: once its programs are attached, the daemon keeps only the
-//! capabilities without which this kernel does not let it work.
+//! capabilities that it needs on this kernel.
 //!
-//! User and capabilities belong to a thread, not to the process, and the calls here
-//! change those of the calling thread. So they refuse to run beside another thread.
+//! User and capabilities belong to a thread, not to the process, and the functions here
+//! change those of the calling thread. They fail if the process has another thread.
 
 use std::{
     fs, io,
@@ -27,9 +27,10 @@ use super::accounts::Account;
 
 /// Why privileges were not dropped.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of a variant explains its fields")]
 pub enum PrivilegeError {
-    /// Another thread would have kept them.
-    #[error("{0} threads run where there may be one only")]
+    /// Another thread would keep its privileges.
+    #[error("cannot drop privileges: the process has {0} threads (expected one)")]
     Threads(usize),
     /// `/proc/self/task` is not readable.
     #[error("cannot count the threads")]
@@ -37,46 +38,44 @@ pub enum PrivilegeError {
     /// The kernel refused a step.
     #[error("cannot {step}")]
     Step {
-        /// The step.
         step: &'static str,
-        /// The cause.
         #[source]
         source: Errno,
     },
 }
 
 impl PrivilegeError {
-    /// What a user can do about it.
+    /// What a user can do about the error.
     #[must_use]
     pub fn hint(&self) -> &'static str {
         match self {
-            Self::Threads(_) => "this is a bug of probe: please report it",
-            Self::Count(_) => "the daemon needs /proc",
+            Self::Threads(_) => "this is a bug in probe: please report it",
+            Self::Count(_) => "mount /proc: the daemon needs it",
             Self::Step { .. } => {
-                "to become another user takes CAP_SETUID and CAP_SETGID; \
-                 with --user 0 root stays root, without its rights"
+                "changing the user needs CAP_SETUID and CAP_SETGID; \
+                 with --user 0 the daemon remains root, without root's capabilities"
             }
         }
     }
 }
 
-/// Sets that are tried, in this order, for the work on maps and rings.
+/// Sets of capabilities that are tried, in this order, for the work on maps and rings.
 const CANDIDATES: [CapabilitySet; 3] = [
     CapabilitySet::empty(),
     CapabilitySet::BPF,
     CapabilitySet::BPF.union(CapabilitySet::PERFMON),
 ];
 
-/// The capability that reads state directories of other users.
+/// The capability for reading state directories of other users.
 const READ_ALL: CapabilitySet = CapabilitySet::DAC_READ_SEARCH;
 
 /// Time for a joined thread to disappear from `/proc/self/task`.
 const THREAD_EXIT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Changes to `account` and drops all capabilities but those that `works` needs, and
-/// with `reads_all` the one that reads other users' state. `works` is a trial, for
-/// example a map update, and runs in a thread with a candidate set: whether it needs
-/// `CAP_BPF` depends on the kernel and on `kernel.unprivileged_bpf_disabled`.
+/// Changes to `account` and drops all capabilities except those that `works` needs and,
+/// with `reads_all`, [`READ_ALL`]. `works` tries an operation, for example a map update,
+/// in a thread with a candidate set, because the need for `CAP_BPF` depends on the kernel
+/// and on `kernel.unprivileged_bpf_disabled`.
 pub(super) fn drop_to(
     account: Option<&Account>,
     reads_all: bool,
@@ -84,29 +83,29 @@ pub(super) fn drop_to(
 ) -> Result<(), PrivilegeError> {
     await_single_thread()?;
     let permitted = step("read the capabilities", capabilities(None))?.permitted;
-    let mut kept = sufficient(permitted, works);
+    let mut kept = smallest_sufficient(permitted, works);
     if reads_all {
         if !permitted.contains(READ_ALL) {
-            warn!("runtime-names: there is no CAP_DAC_READ_SEARCH that could be kept");
+            warn!("runtime-names has no effect: the daemon lacks CAP_DAC_READ_SEARCH");
         }
         kept |= permitted & READ_ALL;
     }
-    // The threads of the trials exit in a moment.
+    // The threads of the trials disappear shortly after they were joined.
     await_single_thread()?;
     empty_bounding_set()?;
     if let Some(account) = account {
-        step("keep capabilities", set_keep_capabilities(true))?;
-        become_account(account)?;
-        step("keep no capabilities", set_keep_capabilities(false))?;
+        step("set PR_SET_KEEPCAPS", set_keep_capabilities(true))?;
+        change_user(account)?;
+        step("clear PR_SET_KEEPCAPS", set_keep_capabilities(false))?;
     }
     keep(kept)?;
     // Before Linux 4.3 there is no ambient set.
     let _absent = clear_ambient_capability_set();
     step("set no_new_privs", set_no_new_privs(true))?;
-    // A change of the user makes /proc/self belong to root, and with it the counters
-    // of the programs.
+    // After a change of the user /proc/self belongs to root, and the counters of the
+    // programs in it would be unreadable.
     let dumpable = set_dumpable_behavior(DumpableBehavior::Dumpable);
-    step("keep /proc/self ours", dumpable)?;
+    step("set PR_SET_DUMPABLE", dumpable)?;
     info!(
         user = account.map(|it| &*it.name),
         ?kept,
@@ -115,24 +114,27 @@ pub(super) fn drop_to(
     Ok(())
 }
 
-/// Drops the capability that [`drop_to`] kept for reading other users' state.
-pub(super) fn read_no_more() -> Result<(), PrivilegeError> {
+/// Drops [`READ_ALL`], which [`drop_to`] kept.
+pub(super) fn drop_read_all() -> Result<(), PrivilegeError> {
     let permitted = step("read the capabilities", capabilities(None))?.permitted;
     keep(permitted - READ_ALL)
 }
 
-/// The first candidate set with which `works` succeeds; all of them if none does.
-fn sufficient(permitted: CapabilitySet, mut works: impl FnMut() -> bool + Send) -> CapabilitySet {
+/// The first candidate set with which `works` succeeds; the largest one if none is enough.
+fn smallest_sufficient(
+    permitted: CapabilitySet,
+    mut works: impl FnMut() -> bool + Send,
+) -> CapabilitySet {
     for set in CANDIDATES.map(|set| set & permitted) {
         let works = &mut works;
         let trial = || keep(set).is_ok() && works();
         let is_enough = thread::scope(|scope| scope.spawn(trial).join().unwrap_or(false));
-        debug!(?set, is_enough, "tried");
+        debug!(?set, is_enough, "tried a set of capabilities");
         if is_enough {
             return set;
         }
     }
-    warn!("the programs' maps cannot be changed: waits are told by cgroup.events and timers");
+    warn!("cannot update BPF maps: only cgroup.events and timers wake waits");
     permitted & (CapabilitySet::BPF | CapabilitySet::PERFMON)
 }
 
@@ -145,28 +147,27 @@ fn keep(set: CapabilitySet) -> Result<(), PrivilegeError> {
     step("drop capabilities", set_capabilities(None, sets))
 }
 
-fn become_account(account: &Account) -> Result<(), PrivilegeError> {
+fn change_user(account: &Account) -> Result<(), PrivilegeError> {
     let (uid, gid) = (Uid::from_raw(account.uid), Gid::from_raw(account.gid));
-    step("leave all groups", set_thread_groups(&[]))?;
+    step("drop the supplementary groups", set_thread_groups(&[]))?;
     step("change the group", set_thread_res_gid(gid, gid, gid))?;
     step("change the user", set_thread_res_uid(uid, uid, uid))
 }
 
-/// Empties the bounding set, so that not even a program with file capabilities could
-/// get a capability back. Without root this fails, but `no_new_privs` has the same
-/// effect.
+/// Empties the bounding set, so that not even a program with file capabilities can gain a
+/// capability. Without `CAP_SETPCAP` the set stays; `no_new_privs` has the same effect.
 fn empty_bounding_set() -> Result<(), PrivilegeError> {
     for number in 0..u64::BITS {
         let capability = CapabilitySet::from_bits_retain(1 << number);
         match capability_is_in_bounding_set(capability) {
             Ok(true) => {}
             Ok(false) => continue,
-            // The kernel has no further capability.
+            // The kernel does not know this capability or any higher one.
             Err(_) => break,
         }
         match remove_capability_from_bounding_set(capability) {
             Err(Errno::PERM) => {
-                debug!("the bounding set stays: no CAP_SETPCAP");
+                debug!("the bounding set is unchanged: no CAP_SETPCAP");
                 break;
             }
             result => step("empty the bounding set", result)?,
@@ -182,7 +183,7 @@ fn await_single_thread() -> Result<(), PrivilegeError> {
         match threads.count() {
             1 => return Ok(()),
             count if Instant::now() >= deadline => return Err(PrivilegeError::Threads(count)),
-            // No event reports that the kernel has released a thread.
+            // The kernel sends no notification when a joined thread disappears.
             _ => park_timeout(Duration::from_millis(1)),
         }
     }
@@ -198,7 +199,7 @@ mod tests {
 
     /// The capabilities of the calling thread.
     fn permitted() -> CapabilitySet {
-        capabilities(None).expect("asked").permitted
+        capabilities(None).expect("readable").permitted
     }
 
     #[test]
@@ -209,31 +210,33 @@ mod tests {
     }
 
     #[test]
-    fn a_trial_that_needs_nothing_keeps_nothing() {
+    fn a_trial_without_needs_keeps_no_capability() {
         let before = permitted();
         let mut tried = Vec::new();
-        let kept = sufficient(before, || {
+        let kept = smallest_sufficient(before, || {
             tried.push(permitted());
             true
         });
         assert_eq!(kept, CapabilitySet::empty());
         assert_eq!(tried, [CapabilitySet::empty()]);
-        assert_eq!(permitted(), before, "only the trial's thread gave them up");
+        assert_eq!(permitted(), before, "only the trial's thread dropped them");
     }
 
     #[test]
     fn a_trial_that_needs_a_capability_keeps_it() {
         let before = permitted();
         let needed = CapabilitySet::BPF & before;
-        assert_eq!(sufficient(before, || permitted().contains(needed)), needed);
+        let kept = smallest_sufficient(before, || permitted().contains(needed));
+        assert_eq!(kept, needed);
         let both = (CapabilitySet::BPF | CapabilitySet::PERFMON) & before;
-        assert_eq!(sufficient(before, || permitted().contains(both)), both);
+        let kept = smallest_sufficient(before, || permitted().contains(both));
+        assert_eq!(kept, both);
     }
 
     #[test]
-    fn a_trial_that_always_fails_keeps_both_candidates() {
+    fn a_trial_that_always_fails_keeps_both_capabilities() {
         let all = CapabilitySet::BPF | CapabilitySet::PERFMON;
         let before = permitted();
-        assert_eq!(sufficient(before, || false), all & before);
+        assert_eq!(smallest_sufficient(before, || false), all & before);
     }
 }

@@ -1,7 +1,8 @@
-//! The configuration of the daemon: flags win over the file, the file over defaults.
+//! The configuration of the daemon: a flag overrides the file, and the file overrides the
+//! default.
 //!
-//! Nothing here but [`Settings::read`] touches the machine. The flags are parsed by
-//! the command; the number of clients that the descriptors allow is in `limits.rs`.
+//! The command parses the flags. `limits.rs` has the number of clients that the limit of
+//! file descriptors allows.
 
 mod value;
 
@@ -16,32 +17,32 @@ pub use self::value::{History, MaxClients, Mode};
 use super::accounts::{Account, Accounts, Group};
 use crate::api;
 
-/// Exits that are kept by default.
+/// Default number of exits in the history.
 const DEFAULT_HISTORY: u32 = 65_536;
 
-/// User and group that root takes by default, where they exist.
-const OWN: &str = "probe";
+/// Default user and group of a daemon that root starts, if they exist.
+const DEFAULT_ACCOUNT: &str = "probe";
 
-/// Permissions of the socket by default: its owner and its group may connect.
+/// Default permissions of the socket: its owner and its group may connect.
 const DEFAULT_MODE: u32 = 0o660;
 
 /// The configuration, complete and resolved.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// Path of the socket; not used if a supervisor hands one over.
+    /// Path of the socket; not used if a supervisor passes a socket.
     pub socket: PathBuf,
     /// Permissions of the socket.
     pub mode: u32,
-    /// The socket's group; `None` keeps the one of the process.
+    /// Group of the socket; `None` keeps that of the process.
     pub group: Option<Group>,
-    /// The user to change to once everything is attached; `None` keeps the user.
+    /// User to change to once the BPF programs are attached; `None` keeps that of the process.
     pub account: Option<Account>,
-    /// Exits that are kept.
+    /// Maximum number of exits in the history.
     pub history: usize,
-    /// Connections that are served at once; `None` takes what the limit of file
-    /// descriptors allows.
+    /// Maximum number of connections at once; `None` derives it from the limit of file
+    /// descriptors.
     pub max_clients: Option<usize>,
-    /// Whether to keep the capability that reads every runtime's state.
+    /// Whether to keep the capability for reading every runtime's state.
     pub runtime_names: bool,
 }
 
@@ -53,9 +54,9 @@ pub struct Settings {
     pub socket: Option<PathBuf>,
     /// See [`Config::mode`].
     pub mode: Option<Mode>,
-    /// Name or number of the socket's group.
+    /// Name or gid of the socket's group.
     pub group: Option<String>,
-    /// Name or number of the user to change to.
+    /// Name or uid of the user to change to.
     pub user: Option<String>,
     /// See [`Config::history`].
     pub history: Option<History>,
@@ -67,73 +68,55 @@ pub struct Settings {
 
 /// Why a configuration is invalid.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of a variant explains its fields")]
 pub enum ConfigError {
     /// The file cannot be read.
     #[error("cannot read {}", path.display())]
     Read {
-        /// The file.
         path: PathBuf,
-        /// The cause.
         #[source]
         source: io::Error,
     },
-    /// The file is no TOML, or has an unknown key or an invalid value.
+    /// The file is not TOML, or has an unknown key or an invalid value.
     #[error("{}:{line}: {message}", path.display())]
     Syntax {
-        /// The file.
         path: PathBuf,
-        /// The line, from 1.
         line: usize,
-        /// What is wrong.
         message: String,
     },
     /// The file has a relative path, which would depend on the working directory.
-    #[error("{}: socket is not an absolute path: {}", path.display(), socket.display())]
-    Relative {
-        /// The file.
-        path: PathBuf,
-        /// The path in it.
-        socket: PathBuf,
-    },
-    /// No user or group has the name.
+    #[error("{}: invalid socket '{}' (expected an absolute path)", path.display(), socket.display())]
+    Relative { path: PathBuf, socket: PathBuf },
+    /// The user or group does not exist.
     #[error("there is no {kind} '{name}'")]
-    Unknown {
-        /// `user` or `group`.
-        kind: &'static str,
-        /// The name.
-        name: String,
-    },
+    Unknown { kind: &'static str, name: String },
     /// Another user is configured, and the daemon is not started as root.
-    #[error("only root can become user '{name}'")]
-    NotRoot {
-        /// The configured user.
-        name: String,
-    },
-    /// The working directory, from which a relative path starts, is gone.
-    #[error("the working directory is not to be found")]
+    #[error("only root can run the daemon as user '{name}'")]
+    NotRoot { name: String },
+    /// The working directory, which a relative path starts from, is gone.
+    #[error("cannot find the working directory")]
     WorkingDirectory {
-        /// The cause.
         #[source]
         source: io::Error,
     },
 }
 
 impl ConfigError {
-    /// What a user can do about it.
+    /// What a user can do about the error.
     #[must_use]
     pub fn hint(&self) -> &'static str {
         match self {
-            Self::Read { .. } => "--config FILE is a TOML file; without it defaults are taken",
+            Self::Read { .. } => "--config needs a TOML file; omit it to use the defaults",
             Self::Syntax { .. } => {
                 "the keys are socket, mode (\"0660\"), group, user, history, max-clients \
                  and runtime-names"
             }
-            Self::Relative { .. } | Self::WorkingDirectory { .. } => "write the whole path",
+            Self::Relative { .. } | Self::WorkingDirectory { .. } => "use an absolute path",
             Self::Unknown { .. } => {
-                "a name must be in /etc/passwd or /etc/group (systemd-sysusers makes one), \
-                 a number need not"
+                "add the name to /etc/passwd or /etc/group (for example with \
+                 systemd-sysusers), or use a number, which needs no entry"
             }
-            Self::NotRoot { .. } => "leave --user out to stay who you are",
+            Self::NotRoot { .. } => "omit --user to keep the current user",
         }
     }
 }
@@ -163,7 +146,7 @@ impl Settings {
         }
     }
 
-    /// These settings, and the others for those that are not set.
+    /// These settings; a setting that is not set is taken from `others`.
     #[must_use]
     pub fn or(self, others: Self) -> Self {
         Self {
@@ -177,8 +160,8 @@ impl Settings {
         }
     }
 
-    /// The configuration of a daemon that `uid` starts, with defaults for settings that
-    /// are not set.
+    /// The configuration of a daemon that the user `uid` starts. A setting that is not set
+    /// has its default.
     pub fn resolve(self, uid: u32, accounts: &Accounts) -> Result<Config, ConfigError> {
         let socket = self.socket.unwrap_or_else(|| api::DEFAULT_SOCKET.into());
         Ok(Config {
@@ -194,15 +177,15 @@ impl Settings {
     }
 }
 
-/// The group of the socket. By default only root changes it, because another user can
-/// give the socket only to its own groups.
+/// The group of the socket. The default applies only to root, because another user can give
+/// the socket only to its own groups.
 fn group(
     asked: Option<String>,
     uid: u32,
     accounts: &Accounts,
 ) -> Result<Option<Group>, ConfigError> {
     match asked {
-        None if uid == 0 => Ok(accounts.group(OWN)),
+        None if uid == 0 => Ok(accounts.group(DEFAULT_ACCOUNT)),
         None => Ok(None),
         Some(name) => match accounts.group(&name) {
             Some(group) => Ok(Some(group)),
@@ -220,7 +203,7 @@ fn account(
     accounts: &Accounts,
 ) -> Result<Option<Account>, ConfigError> {
     let account = match asked {
-        None if uid == 0 => accounts.user(OWN),
+        None if uid == 0 => accounts.user(DEFAULT_ACCOUNT),
         None => None,
         Some(name) => match accounts.user(&name) {
             Some(account) => Some(account),

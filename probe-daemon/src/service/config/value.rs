@@ -1,4 +1,4 @@
-//! Types of settings that a flag and the file write alike.
+//! Types of settings that have the same format as a flag and in the file.
 
 use std::{fmt, str::FromStr};
 
@@ -17,13 +17,15 @@ impl FromStr for Mode {
         let is_octal = !digits.is_empty() && digits.bytes().all(|it| matches!(it, b'0'..=b'7'));
         let mode = u32::from_str_radix(digits, 8).ok().filter(|_| is_octal);
         match mode {
-            Some(mode) if mode > 0o777 => Err(format!("'{text}' is more than permissions: 0777")),
-            // Connecting needs write permission.
-            Some(mode) if mode & 0o600 != 0o600 => {
-                Err(format!("with mode '{text}' its own user could not connect"))
+            Some(mode) if mode > 0o777 => {
+                Err(format!("invalid mode '{text}' (expected at most 0777)"))
             }
+            // Connecting needs write permission.
+            Some(mode) if mode & 0o600 != 0o600 => Err(format!(
+                "invalid mode '{text}': the owner of the socket could not connect"
+            )),
             Some(mode) => Ok(Self(mode)),
-            None => Err(format!("'{text}' is no mode; write it in octal: 0660")),
+            None => Err(format!("invalid mode '{text}' (expected octal: 0660)")),
         }
     }
 }
@@ -36,23 +38,23 @@ impl TryFrom<String> for Mode {
     }
 }
 
-/// Exits that are kept.
+/// Maximum number of exits in the history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "i64")]
 pub struct History(pub(super) u32);
 
-/// Connections at once.
+/// Maximum number of connections at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "i64")]
 pub struct MaxClients(pub(super) u32);
 
 impl History {
-    /// So many exits take some gigabytes.
+    /// This many exits take some gigabytes.
     const MAX: u32 = 16 << 20;
 }
 
 impl MaxClients {
-    /// More than the descriptors that Linux gives to a process (`fs.nr_open`).
+    /// More than the default of `fs.nr_open`, the kernel's limit of file descriptors.
     const MAX: u32 = 1 << 20;
 }
 
@@ -90,12 +92,12 @@ impl FromStr for MaxClients {
 
 fn whole(text: &str) -> Result<i64, String> {
     text.parse()
-        .map_err(|_no_number| format!("'{text}' is no whole number"))
+        .map_err(|_no_number| format!("invalid number '{text}'"))
 }
 
 fn within(number: impl TryInto<u32> + fmt::Display + Copy, most: u32) -> Result<u32, String> {
     let fits = number.try_into().ok().filter(|it| (1..=most).contains(it));
-    fits.ok_or_else(|| format!("{number} is not from 1 to {most}"))
+    fits.ok_or_else(|| format!("invalid number {number} (expected 1 to {most})"))
 }
 
 #[cfg(test)]
@@ -122,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_have_ranges() {
+    fn numbers_out_of_range_are_refused() {
         assert_eq!("16777216".parse(), Ok(History(16 << 20)));
         for text in ["0", "-1", "16777217", "1e3", "", "many"] {
             assert!(text.parse::<History>().is_err(), "{text}");

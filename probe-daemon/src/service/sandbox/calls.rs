@@ -1,9 +1,9 @@
-//! The seccomp filter: calls that would let a hijacked daemon reach other processes,
-//! load code or change the machine fail with EPERM.
+//! The seccomp filter: system calls by which a hijacked daemon could reach other
+//! processes, load code or change the machine fail with EPERM.
 //!
-//! The filter lists what is forbidden, not what is allowed: the calls of the runtime
-//! and the C library change with their versions, and a daemon that is killed for a
-//! new call would make every wait poll.
+//! The filter lists the forbidden calls instead of the allowed ones, because the calls of
+//! the async runtime and the C library change with their versions, and a daemon that
+//! fails at a new call would serve no client.
 
 use std::{collections::BTreeMap, env::consts::ARCH};
 
@@ -16,17 +16,17 @@ use seccompiler::{
 /// Why system calls could not be forbidden.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
-    /// The filter is invalid, or there is none for this machine.
-    #[error("no seccomp filter for this machine")]
+    /// The filter is invalid, or this architecture has none.
+    #[error("cannot build a seccomp filter for this machine")]
     Filter(#[from] BackendError),
     /// The kernel refused the filter.
     #[error("cannot apply the seccomp filter")]
     Apply(#[from] seccompiler::Error),
 }
 
-/// Calls that the daemon never needs, whatever their arguments are.
+/// Calls that are forbidden with any arguments.
 const FORBIDDEN: &[i64] = &[
-    // Other processes.
+    // Calls that affect other processes.
     libc::SYS_ptrace,
     libc::SYS_process_vm_readv,
     libc::SYS_process_vm_writev,
@@ -35,7 +35,7 @@ const FORBIDDEN: &[i64] = &[
     libc::SYS_kcmp,
     libc::SYS_rt_sigqueueinfo,
     libc::SYS_rt_tgsigqueueinfo,
-    // Other programs.
+    // Calls that run other programs, or code in the kernel.
     libc::SYS_execve,
     libc::SYS_execveat,
     libc::SYS_perf_event_open,
@@ -43,7 +43,7 @@ const FORBIDDEN: &[i64] = &[
     libc::SYS_io_uring_setup,
     libc::SYS_io_uring_enter,
     libc::SYS_io_uring_register,
-    // Other users.
+    // Calls that change the user.
     libc::SYS_setuid,
     libc::SYS_setgid,
     libc::SYS_setreuid,
@@ -53,7 +53,7 @@ const FORBIDDEN: &[i64] = &[
     libc::SYS_setgroups,
     libc::SYS_setfsuid,
     libc::SYS_setfsgid,
-    // Other views of the file system.
+    // Calls that change or evade mounts and namespaces.
     libc::SYS_mount,
     libc::SYS_umount2,
     libc::SYS_pivot_root,
@@ -69,7 +69,7 @@ const FORBIDDEN: &[i64] = &[
     libc::SYS_unshare,
     libc::SYS_open_by_handle_at,
     libc::SYS_mknodat,
-    // The machine.
+    // Calls that change the machine.
     libc::SYS_init_module,
     libc::SYS_finit_module,
     libc::SYS_delete_module,
@@ -88,7 +88,7 @@ const FORBIDDEN: &[i64] = &[
     libc::SYS_adjtimex,
     libc::SYS_syslog,
     libc::SYS_personality,
-    // Keys.
+    // Calls on kernel keyrings.
     libc::SYS_keyctl,
     libc::SYS_add_key,
     libc::SYS_request_key,
@@ -100,8 +100,8 @@ const FORBIDDEN: &[i64] = &[
     libc::SYS_ioperm,
 ];
 
-/// Commands of bpf(2) that are allowed: work on the maps that exist. No map or
-/// program is made, attached or opened by its id.
+/// Commands of bpf(2) that are allowed: those on maps that the daemon has open. The daemon
+/// can neither create, attach nor open a map or program.
 const BPF_COMMANDS: [u64; 5] = [
     1,  // BPF_MAP_LOOKUP_ELEM
     2,  // BPF_MAP_UPDATE_ELEM
@@ -110,11 +110,11 @@ const BPF_COMMANDS: [u64; 5] = [
     15, // BPF_OBJ_GET_INFO_BY_FD
 ];
 
-/// Flag of the x32 ABI, where the kernel has it: the same calls by other numbers.
+/// Flag of the x32 ABI in the number of a system call.
 #[cfg(target_arch = "x86_64")]
 const X32: i64 = 0x4000_0000;
 
-/// Forbids the calls in this thread and in those that it starts.
+/// Forbids the calls in this thread and in the threads that it starts.
 pub(crate) fn forbid_calls() -> Result<(), CallError> {
     let filter = SeccompFilter::new(
         rules()?,
@@ -147,9 +147,8 @@ fn rules() -> Result<BTreeMap<i64, Vec<SeccompRule>>, BackendError> {
 /// Calls that are forbidden unless one of these arguments, by position, has this
 /// value.
 ///
-/// Signal 0 only asks whether a process exists, which is how *reaped* is detected
-/// before Linux 6.9. abort(3) signals its own process: by `tgkill` in glibc, by
-/// `tkill` in musl.
+/// Signal 0 only tests whether a process exists; before Linux 6.9 a wait detects *reaped*
+/// that way. abort(3) signals its own process, by `tgkill` in glibc and by `tkill` in musl.
 fn with_exceptions() -> Vec<(i64, Vec<(u8, u64)>)> {
     let own = u64::from(getpid().as_raw_nonzero().get().cast_unsigned());
     let unix = u64::from(libc::AF_UNIX.cast_unsigned());
@@ -188,7 +187,7 @@ mod tests {
 
     use super::*;
 
-    /// Runs `then` under the filter, in a thread that ends with it.
+    /// Runs `then` under the filter, in a thread of its own.
     fn forbidden<T: Send>(then: impl FnOnce() -> T + Send) -> T {
         let run = || {
             forbid_calls().expect("this kernel has seccomp");
@@ -198,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn other_processes_may_be_probed_but_not_signalled() {
+    fn only_signal_0_can_be_sent_to_another_process() {
         let mut child = Command::new("cat")
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
@@ -218,19 +217,19 @@ mod tests {
     }
 
     #[test]
-    fn no_program_is_started() {
+    fn starting_a_program_is_forbidden() {
         let error = forbidden(|| Command::new("true").status().expect_err("forbidden"));
         assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
     }
 
     #[test]
     fn pidfd_getfd_and_setns_are_forbidden() {
-        let itself = pidfd_open(getpid(), PidfdFlags::empty()).expect("opened");
+        let own_pidfd = pidfd_open(getpid(), PidfdFlags::empty()).expect("opened");
         let namespace = File::open("/proc/self/ns/uts").expect("opened");
         let (taken, left) = forbidden(|| {
             let kind = Some(LinkNameSpaceType::HostNameAndNISDomainName);
             (
-                pidfd_getfd(&itself, 0, PidfdGetfdFlags::empty()).map(drop),
+                pidfd_getfd(&own_pidfd, 0, PidfdGetfdFlags::empty()).map(drop),
                 move_into_link_name_space(namespace.as_fd(), kind),
             )
         });
@@ -247,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn every_call_is_forbidden_by_its_x32_number_too() {
+    fn the_x32_number_of_every_call_is_also_forbidden() {
         let rules = rules().expect("valid");
         let expected = if cfg!(target_arch = "x86_64") { 2 } else { 1 };
         let own = FORBIDDEN.len() + with_exceptions().len();

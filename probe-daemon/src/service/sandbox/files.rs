@@ -1,6 +1,5 @@
 //! The Landlock ruleset (Linux 5.13): the daemon can open only the files that it needs.
-//!
-//! Without Landlock nothing is limited, and a line in the log says so.
+//! Without Landlock the daemon logs a warning and can open every file.
 
 use std::path::{Path, PathBuf};
 
@@ -11,19 +10,19 @@ use landlock::{
 use probe_user::unstable::{cgroup::mounts::Mount, container::StateRoots};
 use tracing::{debug, info, warn};
 
-/// The rules of Linux 6.10; an older kernel enforces those that it knows.
+/// The access rights of Linux 6.10. An older kernel enforces those that it has.
 const KNOWN: ABI = ABI::V5;
 
-/// Directories that are read besides `/proc` and the cgroup mounts: the kernel's
-/// types, and the number of CPUs that a per-CPU counter has.
+/// Directories that are read besides `/proc` and the cgroup mounts: the kernel's BTF, and
+/// the number of CPUs, which is the number of values of a per-CPU counter.
 const SYSTEM: [&str; 2] = ["/sys/kernel/btf", "/sys/devices/system/cpu"];
 
-/// Runtimes make their directories below it with their first container.
+/// Directory in which a runtime creates its state directory with its first container.
 const RUN: &str = "/run";
 
-/// Files could not be limited although the kernel has Landlock.
+/// The access to files could not be limited although the kernel has Landlock.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot limit files by Landlock")]
+#[error("cannot limit the access to files by Landlock")]
 pub struct FileError(#[from] RulesetError);
 
 /// The effect of [`limit_files`].
@@ -38,15 +37,15 @@ pub(crate) enum Limit {
 /// Files that the daemon may open.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Files {
-    /// Directories that may be read, with everything below.
+    /// Directories that may be read, with their contents.
     read: Vec<PathBuf>,
-    /// The directory in which the socket is removed.
+    /// The directory in which files may be removed: that of the socket.
     remove: Option<PathBuf>,
 }
 
 impl Files {
-    /// The files that the daemon works with. A state directory below `/run` that does
-    /// not exist yet needs all of `/run`, which `is_strict` leaves out.
+    /// The files that the daemon needs. A state directory below `/run` that does not exist
+    /// yet needs access to all of `/run`, which `is_strict` denies.
     pub(crate) fn needed(
         mounts: &[Mount],
         roots: &StateRoots,
@@ -61,7 +60,10 @@ impl Files {
             }
             let is_later = directory.starts_with(RUN) && !is_strict;
             if !is_later {
-                debug!("{} is not there, and will not be read", directory.display());
+                debug!(
+                    "{} does not exist and will not be read",
+                    directory.display()
+                );
             }
             is_later.then(|| PathBuf::from(RUN))
         });
@@ -80,7 +82,7 @@ impl Files {
     }
 }
 
-/// Limits this thread and those that it starts to these files. Open descriptors stay
+/// Limits this thread and the threads that it starts to these files. Open descriptors stay
 /// usable.
 pub(crate) fn limit_files(files: &Files) -> Result<Limit, FileError> {
     let mut rules = Ruleset::default()
@@ -100,7 +102,9 @@ pub(crate) fn limit_files(files: &Files) -> Result<Limit, FileError> {
             return Ok(Limit::None);
         }
         (RulesetStatus::PartiallyEnforced, LandlockStatus::Available { effective_abi, .. }) => {
-            info!("files are limited as far as Landlock {effective_abi:?} goes, of {KNOWN:?}");
+            info!(
+                "files are limited by Landlock {effective_abi:?}, which lacks rights of {KNOWN:?}"
+            );
         }
         (status, _) => debug!(?status, ?files, "files are limited"),
     }
@@ -140,7 +144,7 @@ mod tests {
 
     use super::*;
 
-    /// Runs `then` under the limit, in a thread that ends with it.
+    /// Runs `then` under the limit, in a thread of its own.
     fn limited<T: Send>(files: &Files, then: impl FnOnce(Limit) -> T + Send) -> T {
         let run = || then(limit_files(files).expect("applied"));
         thread::scope(|scope| scope.spawn(run).join().expect("no panic"))
@@ -162,7 +166,7 @@ mod tests {
             let kind = |result: io::Result<()>| result.map_err(|it| it.kind());
             (
                 limit,
-                fs::read(inside.join("file")).expect("it is needed"),
+                fs::read(inside.join("file")).expect("allowed"),
                 kind(fs::write(inside.join("file"), "other")),
                 kind(fs::read(outside.join("file")).map(drop)),
             )
@@ -177,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn the_socket_can_be_removed_but_not_made_again() {
+    fn the_socket_can_be_removed_but_not_recreated() {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("p.sock");
         fs::write(&path, "").expect("written");
@@ -195,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_state_directory_opens_run_unless_strict() {
+    fn a_missing_state_directory_makes_run_readable_unless_strict() {
         let later = PathBuf::from("/run/probe-has-no-such-runtime");
         let roots = StateRoots::system(None, vec![later]);
         let lenient = Files::needed(&[], &roots, None, false);

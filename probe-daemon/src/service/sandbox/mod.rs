@@ -1,7 +1,7 @@
 //! The sandbox of the running daemon: files by Landlock, system calls by seccomp.
 //!
-//! Both bind the calling thread and the threads that it starts, so they come after
-//! [`crate::service::privileges`].
+//! Both affect the calling thread and the threads that it starts. They must come after
+//! [`crate::service::privileges`], because the filter forbids changing the user.
 
 #[cfg(target_endian = "little")]
 mod calls;

@@ -1,12 +1,11 @@
-//! The same interface where there is no seccomp filter: seccompiler makes none for
-//! big-endian machines.
+//! A stand-in for `calls.rs` on big-endian machines, for which seccompiler has no filter.
 
-/// System calls cannot be forbidden on this machine.
+/// Why system calls could not be forbidden.
 #[derive(Debug, thiserror::Error)]
 #[error("no seccomp filter for a big-endian machine")]
 pub struct CallError;
 
-/// Never succeeds.
+/// Always fails.
 pub(crate) const fn forbid_calls() -> Result<(), CallError> {
     Err(CallError)
 }

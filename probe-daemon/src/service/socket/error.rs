@@ -1,103 +1,90 @@
-//! Errors on the way to a listening socket.
+//! Errors of creating or taking over the socket.
 
 use std::{fs, io, path::PathBuf};
 
 use rustix::io::Errno;
 
-/// Why the socket cannot be served.
+/// Why the daemon cannot listen on its socket.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of a variant explains its fields")]
 pub enum SocketError {
-    /// Another process listens there, or is about to.
+    /// Another process listens on the socket, or is about to.
     #[error("{} is in use{}", path.display(), by(*pid))]
     InUse {
-        /// Path of the socket.
         path: PathBuf,
-        /// Pid of the listener; `None` if it does not listen yet, or is
-        /// in another pid namespace.
+        /// Pid of the listener; `None` if the other process does not listen yet.
         pid: Option<i32>,
     },
-    /// The file at the path is no socket.
-    #[error("{} exists and is no socket", .0.display())]
+    /// The file at the path is not a socket.
+    #[error("{} exists and is not a socket", .0.display())]
     NotASocket(PathBuf),
-    /// The directory is missing and cannot be made, or no file can be made in it.
-    #[error("cannot make a socket in {}", directory.display())]
+    /// The directory is missing and cannot be created, or no file can be created in it.
+    #[error("cannot create a socket in {}", directory.display())]
     Directory {
-        /// The directory.
         directory: PathBuf,
-        /// The cause.
         #[source]
         source: io::Error,
     },
-    /// The file that a dead daemon left cannot be examined or removed.
+    /// The socket file of a dead daemon cannot be examined or removed.
     #[error("cannot replace {}", path.display())]
     Stale {
-        /// Path of the socket.
         path: PathBuf,
-        /// The cause.
         #[source]
         source: io::Error,
     },
     /// bind(2) or listen(2) failed.
-    #[error("cannot listen at {}", path.display())]
+    #[error("cannot listen on {}", path.display())]
     Bind {
-        /// Path of the socket.
         path: PathBuf,
-        /// The cause.
         #[source]
         source: Errno,
     },
-    /// User or permissions of the socket could not be set.
-    #[error("cannot set user and permissions of {}", path.display())]
+    /// Owner or permissions of the socket could not be set.
+    #[error("cannot set owner and permissions of {}", path.display())]
     Permissions {
-        /// Path of the socket.
         path: PathBuf,
-        /// The cause.
         #[source]
         source: io::Error,
     },
     /// This user may not give the socket to the configured group.
-    #[error("may not give {} to group '{group}'", path.display())]
-    Group {
-        /// Path of the socket.
-        path: PathBuf,
-        /// The group.
-        group: String,
-    },
-    /// The inherited descriptor is no Unix socket, or unusable.
-    #[error("the socket that was handed over (LISTEN_FDS) is not usable")]
+    #[error("no permission to give {} to group '{group}'", path.display())]
+    Group { path: PathBuf, group: String },
+    /// The inherited descriptor is not a Unix socket, or is unusable.
+    #[error("the inherited socket (LISTEN_FDS) is not usable")]
     Passed {
-        /// The cause.
         #[source]
         source: io::Error,
     },
     /// The inherited socket does not listen.
-    #[error("the socket that was handed over (LISTEN_FDS) does not listen")]
+    #[error("the inherited socket (LISTEN_FDS) does not listen")]
     NotListening,
     /// More than one socket was inherited.
-    #[error("{0} sockets were handed over (LISTEN_FDS) instead of one")]
+    #[error("{0} sockets were inherited (LISTEN_FDS) instead of one")]
     Several(usize),
 }
 
 impl SocketError {
-    /// What a user can do about it.
+    /// What a user can do about the error.
     #[must_use]
     pub fn hint(&self) -> &'static str {
         match self {
-            Self::InUse { .. } => "stop that one first, or serve another path with --socket",
-            Self::NotASocket(_) => "probe removes nothing that it did not make; move it away",
+            Self::InUse { .. } => "stop that process, or use another path with --socket",
+            Self::NotASocket(_) => "probe removes only sockets; move this file away",
             Self::Directory { .. } => {
-                "directories are made below /run only; make it and let the daemon write to it, \
-                 or take another path with --socket"
+                "the daemon creates directories only below /run; create this directory and \
+                 make it writable for the daemon, or use another path with --socket"
             }
-            Self::Stale { .. } => "remove it, or take another path with --socket",
+            Self::Stale { .. } => "remove the file, or use another path with --socket",
             Self::Bind { source, .. } if *source == Errno::NAMETOOLONG => {
                 "the path of a socket has at most 107 bytes"
             }
-            Self::Bind { .. } => "take another path with --socket",
+            Self::Bind { .. } => "use another path with --socket",
             Self::Permissions { .. } => {
-                "to give it to another user takes CAP_CHOWN; with --user 0 it stays root's"
+                "giving the socket to another user needs CAP_CHOWN; with --user 0 root keeps it"
             }
-            Self::Group { .. } => "who is not root can give it to its own groups only",
+            Self::Group { .. } => {
+                "users other than root can give a socket only to their own groups"
+            }
             Self::Passed { .. } | Self::NotListening | Self::Several(_) => {
                 "a socket unit needs one ListenStream= with the path of a Unix socket"
             }

@@ -1,8 +1,8 @@
-//! The lock file `PATH.lock`. A daemon holds the lock while it serves the path, or is
-//! about to.
+//! The lock file `PATH.lock`. A daemon holds the lock from before it creates the socket
+//! until it has removed the socket.
 //!
-//! Only the daemon's own user can open the file, because another user could hold the
-//! lock and keep the daemon from starting.
+//! Only the daemon's own user can open the file. Otherwise another user could hold the
+//! lock and prevent the daemon from starting.
 
 use std::{
     ffi::OsString,
@@ -28,7 +28,7 @@ pub(super) struct Lock {
 }
 
 impl Lock {
-    /// Takes the lock of a socket.
+    /// Takes the lock for the path of a socket.
     pub(super) fn take(socket: &Path, account: Option<&Account>) -> Result<Self, SocketError> {
         let mut path = OsString::from(socket);
         path.push(".lock");
@@ -59,7 +59,7 @@ impl Lock {
                 path: path.clone(),
                 file,
             };
-            // The previous holder may have removed the file after it was opened here.
+            // The previous holder may have removed the file after `open`.
             if lock.is_in_place() {
                 return Ok(lock);
             }
@@ -74,12 +74,12 @@ impl Lock {
 }
 
 impl Drop for Lock {
-    /// Removes the file while the lock is held, so that no other process can hold it by
-    /// this path.
+    /// Removes the file while the lock is held, so that no other process holds a lock on a
+    /// file that has lost its path.
     fn drop(&mut self) {
         if self.is_in_place() {
-            // A file that stays is reused by the next daemon.
-            let _stays = fs::remove_file(&self.path);
+            // If the removal fails, the next daemon uses the file again.
+            let _remains = fs::remove_file(&self.path);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The socket that the daemon serves: made here, or inherited from a supervisor.
+//! The socket of the daemon: created here, or inherited from a supervisor.
 //!
 //! No client can connect before the socket has the configured permissions, two
 //! daemons never share a path, and only a socket without a listener is replaced.
@@ -37,31 +37,29 @@ use super::{
     config::Config,
 };
 
-/// Connections that may wait to be accepted; the kernel limits it to
+/// Number of connections that may wait to be accepted; the kernel limits it to
 /// `net.core.somaxconn`.
 const BACKLOG: i32 = 4096;
 
-/// Directories are made only below it, because it is empty after every boot.
+/// Directories are created only below this one, because it is empty after every boot.
 const RUN: &str = "/run";
 
-/// Connecting to a socket needs write permission.
+/// Permission bit with which every user may connect: connecting needs write permission.
 const WORLD_WRITABLE: u32 = 0o002;
 
-/// Path and permissions of a socket.
+/// Path, owner and permissions of a socket.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SocketOptions<'a> {
-    /// Its path.
     pub(crate) path: &'a Path,
-    /// Its permissions.
     pub(crate) mode: u32,
-    /// Its group; `None` keeps the one of the process.
+    /// `None` keeps the group of the process.
     pub(crate) group: Option<&'a Group>,
-    /// Its user; `None` keeps the one of the process.
+    /// `None` keeps the user of the process.
     pub(crate) account: Option<&'a Account>,
 }
 
 impl<'a> SocketOptions<'a> {
-    /// Those of the configuration.
+    /// The options in the configuration.
     pub(crate) fn of(config: &'a Config) -> Self {
         Self {
             path: &config.socket,
@@ -72,27 +70,27 @@ impl<'a> SocketOptions<'a> {
     }
 }
 
-/// A listening socket; its file is removed on drop if it was made here.
+/// A listening socket. A socket that was created here is removed on drop.
 #[derive(Debug)]
 pub(crate) struct Listening {
     socket: UnixListener,
-    /// `None` if a supervisor made the socket; then it also removes the file.
+    /// `None` if a supervisor created the socket and removes it.
     file: Option<SocketFile>,
 }
 
-/// The file of a socket that was made here. It is removed on drop, unless another
+/// The file of a socket that was created here. It is removed on drop, unless another
 /// file has its path by then.
 #[derive(Debug)]
 struct SocketFile {
     path: PathBuf,
     device: u64,
     inode: u64,
-    /// Held as long as the socket is served.
+    /// Held until the file is removed.
     _lock: Lock,
 }
 
 impl Listening {
-    /// Takes over a socket from a supervisor, with the permissions that it has.
+    /// Takes over a socket from a supervisor. Owner and permissions are not changed.
     pub(crate) fn passed(socket: UnixListener) -> Result<Self, SocketError> {
         let failed = |source| SocketError::Passed { source };
         if !sockopt::socket_acceptconn(&socket).map_err(|errno| failed(errno.into()))? {
@@ -102,19 +100,19 @@ impl Listening {
         Ok(Self { socket, file: None })
     }
 
-    /// Makes a socket.
+    /// Creates a socket.
     pub(crate) fn bind(options: SocketOptions<'_>) -> Result<Self, SocketError> {
         let SocketOptions { path, mode, .. } = options;
         make_directory(path, options.account)?;
         let lock = Lock::take(path, options.account).map_err(|error| with_listener(error, path))?;
         remove_if_dead(path)?;
         let socket = closed_socket(path)?;
-        let (descriptor, file) = find(path, lock)?;
+        let (descriptor, file) = open_socket_file(path, lock)?;
         set_permissions(&descriptor, options)?;
         if mode & WORLD_WRITABLE != 0 {
             warn!(
-                "every user may connect to {} (mode {mode:04o}): each sees only what is its own, \
-                 but one can take all the connections there are",
+                "every user may connect to {} (mode {mode:04o}): a user sees only its own \
+                 processes, but can use up all connections",
                 path.display()
             );
         }
@@ -128,7 +126,7 @@ impl Listening {
         })
     }
 
-    /// Another descriptor of the same socket, non-blocking, for accepting.
+    /// Another descriptor of the socket, for accepting; the socket is non-blocking.
     pub(crate) fn socket(&self) -> io::Result<UnixListener> {
         self.socket.try_clone()
     }
@@ -140,13 +138,13 @@ impl Listening {
 }
 
 impl Drop for SocketFile {
-    /// Keeps a file that replaced this one, for example the socket of a daemon that
-    /// was started after an administrator removed this file.
+    /// Removes the file, unless another file has replaced it: for example the socket of a
+    /// daemon that was started after an administrator removed this file.
     fn drop(&mut self) {
         let is_ours = fs::symlink_metadata(&self.path)
             .is_ok_and(|it| (it.dev(), it.ino()) == (self.device, self.inode));
         if is_ours && let Err(error) = fs::remove_file(&self.path) {
-            debug!(%error, "{} stays; the next daemon replaces it", self.path.display());
+            debug!(%error, "cannot remove {}; the next daemon replaces it", self.path.display());
         }
     }
 }
@@ -165,7 +163,7 @@ fn make_directory(path: &Path, account: Option<&Account>) -> Result<(), SocketEr
     let mut builder = DirBuilder::new();
     builder.recursive(true).mode(0o755);
     builder.create(directory).map_err(failed)?;
-    // Not left to the umask, because clients must be able to enter it.
+    // Clients must be able to enter the directory, whatever the umask is.
     fs::set_permissions(directory, Permissions::from_mode(0o755)).map_err(failed)?;
     if let Some(account) = account {
         // The daemon removes the socket as this user.
@@ -174,7 +172,7 @@ fn make_directory(path: &Path, account: Option<&Account>) -> Result<(), SocketEr
     Ok(())
 }
 
-/// Removes a socket without a listener; anything else there is an error.
+/// Removes a socket without a listener. Any other file at the path is an error.
 fn remove_if_dead(path: &Path) -> Result<(), SocketError> {
     let failed = |source| SocketError::Stale {
         path: path.to_owned(),
@@ -190,12 +188,12 @@ fn remove_if_dead(path: &Path) -> Result<(), SocketError> {
     }
     match connect_to(path) {
         Err(Errno::CONNREFUSED) => {
-            debug!("{} is what a dead daemon left", path.display());
+            debug!("removing {}, which has no listener", path.display());
             fs::remove_file(path).map_err(failed)
         }
         Err(Errno::NOENT) => Ok(()),
         // EAGAIN: the queue of a busy listener is full. EPROTOTYPE: the socket is of
-        // another type, so no daemon made it.
+        // another type, so it does not belong to a daemon.
         Ok(_) | Err(Errno::AGAIN | Errno::PROTOTYPE) => Err(in_use(path)),
         Err(errno) => Err(failed(errno.into())),
     }
@@ -215,7 +213,7 @@ fn in_use(path: &Path) -> SocketError {
     }
 }
 
-/// Adds the pid of the listener to an error about a lock that is held.
+/// Adds the pid of the listener to the error that the lock is held.
 fn with_listener(error: SocketError, path: &Path) -> SocketError {
     match error {
         SocketError::InUse { .. } => in_use(path),
@@ -229,7 +227,7 @@ fn unix_stream() -> Result<OwnedFd, Errno> {
 }
 
 /// Binds a socket to which only root can connect: the file gets the permissions that
-/// the socket has before it is bound, less the umask.
+/// the socket has before bind(2), less the umask.
 /// <https://elixir.bootlin.com/linux/v6.12/source/net/unix/af_unix.c#L1234>
 fn closed_socket(path: &Path) -> Result<OwnedFd, SocketError> {
     let failed = |source| SocketError::Bind {
@@ -251,9 +249,9 @@ fn closed_socket(path: &Path) -> Result<OwnedFd, SocketError> {
     }
 }
 
-/// Opens the file that was bound, so that the file that is checked is the one that is
-/// changed. From now on it is removed on every error.
-fn find(path: &Path, lock: Lock) -> Result<(OwnedFd, SocketFile), SocketError> {
+/// Opens the socket file, so that the caller changes the same file that was checked here.
+/// Dropping the returned [`SocketFile`] removes the file.
+fn open_socket_file(path: &Path, lock: Lock) -> Result<(OwnedFd, SocketFile), SocketError> {
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let found = open(path, flags, Mode::empty()).and_then(|file| Ok((fstat(&file)?, file)));
     let (stat, file) = found.map_err(|errno| permissions(path, errno.into()))?;
@@ -270,8 +268,8 @@ fn find(path: &Path, lock: Lock) -> Result<(OwnedFd, SocketFile), SocketError> {
     Ok((file, socket_file))
 }
 
-/// Sets user, group and permissions, in this order: until the last step no client can
-/// connect.
+/// Sets user, group and permissions. The permissions are last, so that no client can
+/// connect before that.
 fn set_permissions(file: &OwnedFd, options: SocketOptions<'_>) -> Result<(), SocketError> {
     let user = options.account.map(|it| Uid::from_raw(it.uid));
     let group = options.group.map(|it| Gid::from_raw(it.gid));

@@ -49,7 +49,7 @@ fn a_socket_has_the_configured_mode_and_is_removed_at_the_end() {
         assert_eq!(mode(&directory.path()), asked);
         let client = UnixStream::connect(directory.path()).expect("connected");
         let socket = listening.socket().expect("cloned");
-        socket.accept().expect("somebody connected");
+        socket.accept().expect("a client connected");
         drop((client, listening));
         assert_eq!(directory.names(), [""; 0]);
     }
@@ -84,7 +84,7 @@ fn a_second_daemon_is_refused_with_the_pid_of_the_first() {
 }
 
 #[test]
-fn a_socket_that_another_process_serves_is_left_alone() {
+fn a_socket_with_a_listener_is_not_replaced() {
     let directory = Directory::new();
     let stream = UnixListener::bind(directory.path()).expect("bound");
     assert!(matches!(directory.bind(), Err(SocketError::InUse { .. })));
@@ -95,7 +95,7 @@ fn a_socket_that_another_process_serves_is_left_alone() {
 }
 
 #[test]
-fn a_file_that_is_no_socket_is_never_removed() {
+fn a_file_that_is_not_a_socket_is_never_removed() {
     let directory = Directory::new();
     fs::write(directory.path(), "precious").expect("written");
     assert!(matches!(directory.bind(), Err(SocketError::NotASocket(_))));
@@ -115,10 +115,10 @@ fn a_file_that_is_no_socket_is_never_removed() {
 }
 
 #[test]
-fn a_socket_that_replaced_ours_is_not_removed() {
+fn a_socket_that_replaced_the_daemons_socket_is_not_removed() {
     let directory = Directory::new();
     let listening = directory.bind().expect("bound");
-    // Kept, so that the next socket has another inode for sure.
+    // The old socket still exists, so the new one has another inode number.
     fs::rename(directory.path(), directory.0.path().join("aside")).expect("moved");
     let _other = UnixListener::bind(directory.path()).expect("bound");
     drop(listening);
@@ -150,7 +150,7 @@ fn an_inherited_socket_must_listen() {
     let path = directory.path();
     let listening = Listening::passed(UnixListener::bind(&path).expect("bound"));
     assert_eq!(listening.expect("usable").directory(), None);
-    assert!(path.exists(), "it is the supervisor's to remove");
+    assert!(path.exists(), "the supervisor removes it");
     let (one, _other) = UnixStream::pair().expect("a pair");
     let connected = Listening::passed(OwnedFd::from(one).into());
     assert!(matches!(connected, Err(SocketError::NotListening)));
