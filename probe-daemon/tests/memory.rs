@@ -1,7 +1,7 @@
 //! Memory of the daemon's tables on a large machine.
 //!
-//! The tables are fed as the kernel and `/proc` would feed them. The test is a process
-//! of its own, so that nothing else is measured.
+//! The tables get the events and scan results of such a machine. The test runs in a process
+//! of its own, because it measures the memory of the process.
 
 use std::{fs, sync::Arc};
 
@@ -14,7 +14,7 @@ use probe_user::{
     unstable::trace::tracker::Tracker,
 };
 
-/// The daemon may take 64 MiB, of which it needs 26 without any table entry.
+/// The daemon may take 64 MiB, of which it needs 26 MiB with empty tables.
 const MAX_BYTES: u64 = 38 << 20;
 const PROCESSES: u32 = 100_000;
 const EXITS: u32 = 65_536;
@@ -22,8 +22,8 @@ const CGROUPS: u64 = 2000;
 const TICKS_PER_SECOND: u64 = 100;
 const TICK_NS: u64 = 1_000_000_000 / TICKS_PER_SECOND;
 
-fn most_resident_bytes() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").expect("our own");
+fn peak_resident_bytes() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").expect("readable");
     let line = status.lines().find_map(|it| it.strip_prefix("VmHWM:"));
     let kibibytes = line.and_then(|it| it.strip_suffix("kB")).expect("in kB");
     kibibytes.trim().parse::<u64>().expect("a number") << 10
@@ -82,7 +82,7 @@ fn exit(tgid: u32) -> Exit {
     }
 }
 
-/// Containers that the records of a cgroup share, as a resolver returns them.
+/// Containers, which records share, as a resolver returns them.
 fn containers() -> Vec<Arc<Container>> {
     let container = |number: u64| Container {
         runtime: Runtime::Containerd,
@@ -95,7 +95,7 @@ fn containers() -> Vec<Arc<Container>> {
 
 #[test]
 fn the_tables_of_a_large_machine_take_at_most_38_mib() {
-    let before = most_resident_bytes();
+    let before = peak_resident_bytes();
     let containers = containers();
     let mut tracker = Tracker::new();
     let mut table = ProcessTable::new(TICKS_PER_SECOND);
@@ -112,8 +112,8 @@ fn the_tables_of_a_large_machine_take_at_most_38_mib() {
         assert!(tracker.apply(timed(placed)).is_none());
     }
     table.begin_scan(1);
-    // Half of the processes exist at the start, the others are forked; then all are
-    // scanned again, as after a loss.
+    // Half of the processes exist at the start, the others are forked. Then all processes
+    // are scanned again, as after a loss.
     let scan = |table: &mut ProcessTable, tgids: std::ops::RangeInclusive<u32>| {
         for tgid in tgids {
             table.scanned(&scanned(tgid));
@@ -143,7 +143,7 @@ fn the_tables_of_a_large_machine_take_at_most_38_mib() {
         let exited = timed(Event::Exit(exit(tgid)));
         table.apply(&exited);
         let Some(Record::Exit(mut exit)) = tracker.apply(exited) else {
-            panic!("an exit is told");
+            panic!("not an exit");
         };
         let container = &containers[tgid as usize % containers.len()];
         Arc::make_mut(&mut exit).container = Some(Arc::clone(container));
@@ -151,6 +151,6 @@ fn the_tables_of_a_large_machine_take_at_most_38_mib() {
     }
     assert_eq!(table.iter().count(), PROCESSES as usize);
     assert_eq!(history.iter().len(), EXITS as usize);
-    let grown = most_resident_bytes() - before;
+    let grown = peak_resident_bytes() - before;
     assert!(grown < MAX_BYTES, "{} KiB more", grown >> 10);
 }

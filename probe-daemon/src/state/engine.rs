@@ -1,7 +1,7 @@
 //! The engine: the state of the daemon, and the task that keeps it up to date.
 //!
-//! One task drains the stream: on a timer while records come, else when the next
-//! record wakes it. A request drains the stream as well before it reads, so that an
+//! The task drains the stream on a timer while records arrive, and otherwise when the next
+//! record wakes it. A request also drains the stream before it reads the state, so that an
 //! answer is never older than its request. Only the stream and scans of `/proc` change
 //! the state.
 
@@ -31,13 +31,13 @@ use super::{
 };
 use crate::{access::visibility::Visibility, state::metrics::Metrics};
 
-/// Time between two drains while records come, with and without readers.
+/// Time between two drains while records arrive, with and without readers.
 const DRAIN_EVERY: Duration = Duration::from_millis(10);
 const DRAIN_EVERY_UNREAD: Duration = Duration::from_millis(100);
-/// How often counters that no record tells of are read.
+/// Time between two reads of the loss counters.
 const COUNTERS_EVERY: Duration = Duration::from_secs(1);
-/// Exits that are read under one lock.
-const PAST_AT_ONCE: usize = 64;
+/// Maximum number of exits that are copied while the lock is held.
+const PAST_BATCH: usize = 64;
 
 /// The state behind its lock.
 pub(crate) struct Engine {
@@ -45,7 +45,7 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
-    /// Starts with the scan of `/proc`; the BPF programs are attached already.
+    /// Scans `/proc`. The BPF programs must be attached already.
     pub(crate) fn new(
         stream: Stream,
         mounts: Mounts,
@@ -59,23 +59,22 @@ impl Engine {
         }
     }
 
-    /// The state up to this moment, with all records that came since the last drain.
+    /// The state as of now, including all records since the last drain.
     pub(crate) fn now(&self) -> MutexGuard<'_, State> {
         let mut state = self.lock();
         state.drain_until(boottime_ns());
-        // The pid that it was read for may belong to another process by now.
+        // Another process may have the pid of the last peer by now.
         state.visibility = Visibility::default();
         state
     }
 
-    /// Some of the exits with these sequence numbers, beginning with the oldest that is
-    /// kept. A caller asks again for the rest, so that it never holds the lock for
-    /// long.
+    /// The oldest exits with these sequence numbers, at most [`PAST_BATCH`]. The caller
+    /// calls this again for the rest, so that the lock is never held for long.
     pub(crate) fn past(&self, seqs: &Range<u64>) -> Vec<Past> {
         let state = self.lock();
         let past = state.history.since(seqs.start);
         past.take_while(|it| it.seq < seqs.end)
-            .take(PAST_AT_ONCE)
+            .take(PAST_BATCH)
             .collect()
     }
 
@@ -83,7 +82,7 @@ impl Engine {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps up with the kernel, for ever.
+    /// Drains the stream and scans `/proc` after losses. Returns only on an error.
     pub(crate) async fn run(self: Arc<Self>, hub: Arc<Hub>) -> io::Error {
         let ring = match self.ring() {
             Ok(ring) => ring,
@@ -95,7 +94,7 @@ impl Engine {
         let mut pacing = Pacing::default();
         let mut scan = None;
         loop {
-            let is_read = self.lock().topics.is_read();
+            let has_readers = self.lock().topics.has_readers();
             tokio::select! {
                 ready = ring.readable() => match ready {
                     Ok(mut ready) => {
@@ -104,10 +103,10 @@ impl Engine {
                     }
                     Err(error) => return error,
                 },
-                _ = quick.tick(), if !pacing.is_parked() && is_read => {}
-                _ = slow.tick(), if !pacing.is_parked() && !is_read => {}
+                _ = quick.tick(), if !pacing.is_parked() && has_readers => {}
+                _ = slow.tick(), if !pacing.is_parked() && !has_readers => {}
                 _ = counters.tick() => self.lock().read_counters(&hub),
-                piece = arrived(&mut scan) => match piece {
+                piece = next_piece(&mut scan) => match piece {
                     Some(Piece::Found(found)) => self.lock().take_found(found),
                     ended => {
                         scan = None;
@@ -132,9 +131,8 @@ impl Engine {
     }
 }
 
-/// Resolves when a scan has found some more, or with `None` when it was given up;
-/// never, if there is none.
-async fn arrived(scan: &mut Option<Scan>) -> Option<Piece> {
+/// The next piece of the scan, or `None` if the scan failed. Never resolves without a scan.
+async fn next_piece(scan: &mut Option<Scan>) -> Option<Piece> {
     match scan {
         Some(scan) => scan.recv().await,
         None => std::future::pending().await,

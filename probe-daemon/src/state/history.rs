@@ -4,42 +4,43 @@ use std::{collections::VecDeque, sync::Arc};
 
 use probe_user::model::{Exit, Placed};
 
-/// An exit and its position in the order of all exits.
+/// An exit and its sequence number.
 #[derive(Clone, Debug)]
 pub struct Past {
-    /// Grows by one with each exit, from 0 on.
+    /// Number of exits before this one since the start.
     pub seq: u64,
-    /// The exit.
+    /// The record of the exit.
     pub exit: Arc<Placed<Exit>>,
 }
 
-/// A ring of exits that drops the oldest.
+/// A ring of exits. A full ring drops its oldest exit for a new one.
 #[derive(Debug)]
 pub struct History {
     exits: VecDeque<Arc<Placed<Exit>>>,
     capacity: usize,
-    pushed_out: u64,
+    /// Number of exits that were dropped.
+    dropped: u64,
 }
 
 impl History {
-    /// An empty ring for this many exits; memory is taken as exits arrive.
+    /// An empty ring for this many exits. It allocates memory as exits arrive.
     #[must_use]
     pub const fn new(capacity: usize) -> Self {
         Self {
             exits: VecDeque::new(),
             capacity,
-            pushed_out: 0,
+            dropped: 0,
         }
     }
 
     /// Adds the newest exit; returns its sequence number.
     pub fn push(&mut self, exit: Arc<Placed<Exit>>) -> u64 {
         let seq = self.next_seq();
-        // Make room first: a `VecDeque` that grows beyond the capacity by one takes
-        // twice the memory.
+        // The oldest exit is dropped first, because a `VecDeque` that grows beyond its
+        // capacity by one takes twice the memory.
         if self.exits.len() == self.capacity {
             self.exits.pop_front();
-            self.pushed_out += 1;
+            self.dropped += 1;
         }
         if self.capacity > 0 {
             self.exits.push_back(exit);
@@ -47,26 +48,25 @@ impl History {
         seq
     }
 
-    /// The sequence number that the next exit will have.
+    /// The sequence number of the next exit.
     #[must_use]
     pub(crate) fn next_seq(&self) -> u64 {
-        self.pushed_out + self.exits.len() as u64
+        self.dropped + self.exits.len() as u64
     }
 
-    /// All exits that are kept, oldest first.
+    /// All exits in the ring, oldest first.
     #[must_use]
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = Past> + ExactSizeIterator {
         self.since(0)
     }
 
-    /// The exits with this sequence number and later ones; those that are not kept any
-    /// more are left out.
+    /// The exits in the ring from this sequence number on, oldest first.
     #[must_use]
     pub fn since(&self, seq: u64) -> impl DoubleEndedIterator<Item = Past> + ExactSizeIterator {
-        let skipped = usize::try_from(seq.saturating_sub(self.pushed_out)).unwrap_or(usize::MAX);
+        let skipped = usize::try_from(seq.saturating_sub(self.dropped)).unwrap_or(usize::MAX);
         let skipped = skipped.min(self.exits.len());
-        let first = self.pushed_out + skipped as u64;
-        // Numbered by `enumerate`, because a range of u64 is no `ExactSizeIterator`.
+        let first = self.dropped + skipped as u64;
+        // `enumerate` numbers the exits, because a range of u64 is not an `ExactSizeIterator`.
         self.exits
             .range(skipped..)
             .enumerate()
@@ -121,11 +121,11 @@ mod tests {
     #[test]
     fn the_default_history_stays_below_30_mib() {
         const EXITS: usize = 65_536;
-        /// What an allocator adds, rounding included.
+        /// Overhead of an allocation, rounding included.
         const ALLOCATION: usize = 24;
         let counts = 2 * size_of::<usize>();
         let record = counts + size_of::<Placed<Exit>>() + ALLOCATION;
-        // Each was killed by a signal, in a cgroup of its own.
+        // Every exit has a sender of a signal and a cgroup of its own.
         let comm = 15 + ALLOCATION;
         let path = counts + 80 + ALLOCATION;
         let bytes = EXITS * (size_of::<usize>() + record + comm + path);
@@ -152,7 +152,7 @@ mod tests {
             let kept = &all[all.len().saturating_sub(capacity)..];
             prop_assert_eq!(listed(history.iter()), kept);
             prop_assert_eq!(history.iter().len(), kept.len());
-            prop_assert_eq!(history.pushed_out, (all.len() - kept.len()) as u64);
+            prop_assert_eq!(history.dropped, (all.len() - kept.len()) as u64);
             prop_assert_eq!(history.next_seq(), u64::from(count));
             let backwards: Vec<_> = kept.iter().rev().copied().collect();
             prop_assert_eq!(listed(history.iter().rev()), backwards);

@@ -7,7 +7,7 @@ pub mod metrics;
 mod scan;
 #[expect(
     clippy::module_inception,
-    reason = "the room and its main type share a name"
+    reason = "the directory and its main type have the same name"
 )]
 pub(crate) mod state;
 pub mod table;

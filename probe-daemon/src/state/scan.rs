@@ -1,57 +1,58 @@
-//! Scans of `/proc` in pieces, because a hundred thousand processes in one list would
-//! take more memory than the process table.
+//! Scans of `/proc` in pieces, because a list of a hundred thousand processes would take
+//! more memory than the process table.
 
 use std::io;
 
 use probe_user::unstable::proc::scan::{self, Found};
 use tokio::sync::mpsc;
 
-/// Processes of a piece.
+/// Maximum number of processes in a piece.
 const PIECE: usize = 256;
-/// Pieces that the channel holds.
+/// Capacity of the channel, in pieces.
 const PIECES: usize = 2;
 
 /// A part of the result of a scan.
 #[derive(Debug)]
 pub(crate) enum Piece {
-    /// Some processes.
+    /// Some of the processes.
     Found(Vec<Found>),
-    /// The scan is complete. A scan that ends without it is discarded, because
-    /// processes that it left out would count as gone.
-    Whole,
+    /// The scan is complete. A scan that ends without this piece is discarded, because
+    /// the processes that it did not find would count as gone.
+    Complete,
 }
 
-/// A scan that is under way.
+/// The receiver of a scan's pieces.
 pub(crate) type Scan = mpsc::Receiver<Piece>;
 
-/// Scans on a new thread, until the scan is complete or the receiver is dropped.
+/// Scans on a new thread until the scan is complete or the receiver is dropped.
 pub(crate) fn begin() -> Scan {
     let (sender, receiver) = mpsc::channel(PIECES);
     let scan = move || {
-        let all = scan(false, |found| {
+        let complete = scan(false, |found| {
             sender.blocking_send(Piece::Found(found)).is_ok()
         });
-        if all.is_some() {
+        if complete.is_some() {
             // An error means that the receiver was dropped.
-            let _gone = sender.blocking_send(Piece::Whole);
+            let _gone = sender.blocking_send(Piece::Complete);
         }
     };
     if let Err(error) = std::thread::Builder::new().name("scan".into()).spawn(scan) {
-        tracing::warn!(%error, "no thread to scan /proc on");
+        tracing::warn!(%error, "cannot start a thread for the scan of /proc");
     }
     receiver
 }
 
-/// Scans on the calling thread; `None` if the scan is incomplete. `asks_owners` needs
-/// privileges that the daemon has at its start only. `take` returns whether to go on.
-pub(crate) fn scan(asks_owners: bool, take: impl FnMut(Vec<Found>) -> bool) -> Option<()> {
-    scan_all(asks_owners, take)
-        .inspect_err(|error| tracing::warn!(%error, "/proc cannot be scanned"))
+/// Scans on the calling thread; `None` if the scan is incomplete. `with_owners` also reads
+/// the owners of user namespaces, which needs privileges that the daemon has only at its
+/// start. `take` returns whether to continue.
+pub(crate) fn scan(with_owners: bool, take: impl FnMut(Vec<Found>) -> bool) -> Option<()> {
+    scan_all(with_owners, take)
+        .inspect_err(|error| tracing::warn!(%error, "cannot scan /proc"))
         .ok()
 }
 
-fn scan_all(asks_owners: bool, mut take: impl FnMut(Vec<Found>) -> bool) -> io::Result<()> {
-    let mut processes = scan::scan(asks_owners)?;
+fn scan_all(with_owners: bool, mut take: impl FnMut(Vec<Found>) -> bool) -> io::Result<()> {
+    let mut processes = scan::scan(with_owners)?;
     loop {
         let found: Vec<_> = processes.by_ref().take(PIECE).collect();
         let is_last = found.len() < PIECE;

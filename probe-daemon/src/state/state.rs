@@ -1,7 +1,7 @@
 //! The state of the daemon: everything that the stream and scans of `/proc` report.
 //!
-//! Synchronous, and used under the lock of the [`engine`](crate::state::engine), which
-//! decides when to drain and to scan.
+//! The methods are synchronous, and are called with the lock of the
+//! [`engine`](crate::state::engine) held. The engine decides when to drain and when to scan.
 
 use std::{
     convert::Infallible,
@@ -36,18 +36,18 @@ use crate::{
     state::metrics::Metrics,
 };
 
-/// Times of the scans after a loss. A scan may add a process that is exiting if the
-/// record of its exit was lost before, so the scan is repeated.
+/// Times of the scans after a loss. The scan is repeated, because it adds an exiting
+/// process if the record of its exit was lost.
 const RESCANS: [Duration; 3] = [
     Duration::ZERO,
     Duration::from_millis(500),
     Duration::from_secs(10),
 ];
 
-/// Rest after a scan, as a multiple of its duration: constant loss must not lead to
+/// Pause after a scan, as a multiple of its duration: constant loss must not lead to
 /// constant scanning.
-const REST: u32 = 4;
-const LEAST_REST: Duration = Duration::from_millis(200);
+const PAUSE_FACTOR: u32 = 4;
+const MIN_PAUSE: Duration = Duration::from_millis(200);
 
 /// Trackers, tables, readers, and the stream that feeds them.
 pub(crate) struct State {
@@ -63,10 +63,11 @@ pub(crate) struct State {
     pub(crate) clock: WallClock,
     pub(crate) loss: Loss,
     pub(crate) is_ready: bool,
-    /// When `/proc` is to be scanned again.
+    /// Times of the next scans of `/proc`.
     rescans: Vec<Instant>,
     scan_began: Instant,
-    rests_until: Instant,
+    /// No scan begins before this time.
+    pause_ends: Instant,
     pub(crate) metrics: Arc<Metrics>,
 }
 
@@ -96,54 +97,55 @@ impl State {
             is_ready: false,
             rescans: Vec::new(),
             scan_began: Instant::now(),
-            rests_until: Instant::now(),
+            pause_ends: Instant::now(),
             metrics,
         };
         // The daemon still has the privileges to read the owners of user namespaces.
         state.table.begin_scan(boottime_ns());
-        let whole = scan::scan(true, |found| {
+        let complete = scan::scan(true, |found| {
             state.take_found(found);
             true
         });
-        state.end_scan(whole.is_some());
+        state.end_scan(complete.is_some());
         state
     }
 
-    /// A descriptor that is readable when a record asked for it.
+    /// A descriptor that becomes readable when a record requests a wake-up.
     pub(crate) fn readiness(&self) -> io::Result<OwnedFd> {
         self.stream.readiness()
     }
 
-    /// Takes in what is in the ring; how much that was. As much as can be done
-    /// before others must have their turn.
+    /// Applies records of the ring, as many as the stream yields at a time; returns their
+    /// number.
     pub(crate) fn drain(&mut self) -> usize {
-        self.take(None)
+        self.apply_stream(None)
     }
 
-    /// The same for all that happened by a moment.
+    /// Applies all records up to a moment.
     pub(crate) fn drain_until(&mut self, boottime_ns: u64) {
-        self.take(Some(boottime_ns));
+        self.apply_stream(Some(boottime_ns));
     }
 
-    fn take(&mut self, by_boottime_ns: Option<u64>) -> usize {
+    fn apply_stream(&mut self, until_boottime_ns: Option<u64>) -> usize {
         self.clock.sync();
-        let (stream, mut knowledge) = self.parts();
+        let (stream, mut target) = self.split();
         let sink = |timed| {
-            knowledge.take(timed);
+            target.apply(timed);
             Ok::<(), Infallible>(())
         };
-        let drained = match by_boottime_ns {
-            Some(by) => stream.drain_until(by, sink),
+        let drained = match until_boottime_ns {
+            Some(until) => stream.drain_until(until, sink),
             None => stream.drain(sink),
         };
-        if knowledge.is_lossy {
+        if target.has_lost {
             self.scan_soon();
         }
         drained.unwrap_or_else(|never| match never {})
     }
 
-    fn parts(&mut self) -> (&mut Stream, Knowledge<'_>) {
-        let knowledge = Knowledge {
+    /// The stream, and the parts of the state to which its events are applied.
+    fn split(&mut self) -> (&mut Stream, EventTarget<'_>) {
+        let target = EventTarget {
             tracker: &mut self.tracker,
             places: &mut self.places,
             owners: &self.owners,
@@ -152,32 +154,32 @@ impl State {
             topics: &mut self.topics,
             loss: &mut self.loss,
             metrics: &self.metrics,
-            is_lossy: false,
+            has_lost: false,
         };
-        (&mut self.stream, knowledge)
+        (&mut self.stream, target)
     }
 
-    /// Asks for a wake-up by the next record, and drains once more: a record may
-    /// have come before the request. How many there were; `None` if the ring cannot
-    /// be asked.
+    /// Requests a wake-up by the next record, then drains once more, because a record may
+    /// have arrived before the request. Returns the number of drained records, or `None` if
+    /// the request failed.
     pub(crate) fn park(&mut self) -> Option<usize> {
         if let Err(error) = self.stream.park() {
-            tracing::warn!(%error, "the ring cannot be asked for a wake-up");
+            tracing::warn!(%error, "cannot request a wake-up by the ring buffer");
             return None;
         }
         Some(self.drain())
     }
 
-    /// Losses that no record reports.
+    /// Applies the losses that only counters report.
     pub(crate) fn read_counters(&mut self, hub: &Hub) {
         let losses = hub.stream_losses();
-        let (stream, mut knowledge) = self.parts();
+        let (stream, mut target) = self.split();
         let sink = |timed| {
-            knowledge.take(timed);
+            target.apply(timed);
             Ok::<(), Infallible>(())
         };
         let Ok(()) = stream.report_losses(losses, sink);
-        if knowledge.is_lossy {
+        if target.has_lost {
             self.scan_soon();
         }
     }
@@ -187,12 +189,12 @@ impl State {
         self.rescans = RESCANS.iter().map(|&after| now + after).collect();
     }
 
-    /// Begins a scan on a new thread, if one is due: a machine may have a hundred
-    /// thousand processes, and requests must not wait for their scan.
+    /// Begins a scan if one is due. The scan has a thread of its own, because a machine may
+    /// have a hundred thousand processes, and requests must not wait for the scan.
     pub(crate) fn begin_scan_if_due(&mut self) -> Option<Scan> {
         let due = *self.rescans.first()?;
         let now = Instant::now();
-        if due > now || self.rests_until > now {
+        if due > now || self.pause_ends > now {
             return None;
         }
         self.rescans.remove(0);
@@ -201,7 +203,7 @@ impl State {
         Some(scan::begin())
     }
 
-    /// Takes some processes of a scan.
+    /// Applies a piece of a scan.
     pub(crate) fn take_found(&mut self, found: Vec<Found>) {
         for Found { mut process, place } in found {
             let id_of = |place: CgroupPath| self.tracker.id_of(place.hierarchy, &place.path);
@@ -210,12 +212,12 @@ impl State {
         }
     }
 
-    /// Ends a scan; an incomplete one is discarded and repeated.
-    pub(crate) fn end_scan(&mut self, is_whole: bool) {
+    /// Ends a scan. An incomplete scan is discarded and repeated.
+    pub(crate) fn end_scan(&mut self, is_complete: bool) {
         let now = Instant::now();
         let took = now.duration_since(self.scan_began);
-        self.rests_until = now + (took * REST).max(LEAST_REST);
-        if is_whole {
+        self.pause_ends = now + (took * PAUSE_FACTOR).max(MIN_PAUSE);
+        if is_complete {
             self.finish_scan();
         } else {
             self.rescans.insert(0, now);
@@ -235,7 +237,7 @@ impl State {
 }
 
 /// The parts of the state that an event changes.
-struct Knowledge<'a> {
+struct EventTarget<'a> {
     tracker: &'a mut Tracker,
     places: &'a mut Places,
     owners: &'a CgroupOwners,
@@ -245,11 +247,11 @@ struct Knowledge<'a> {
     loss: &'a mut Loss,
     metrics: &'a Metrics,
     /// Whether an event has reported a loss.
-    is_lossy: bool,
+    has_lost: bool,
 }
 
-impl Knowledge<'_> {
-    fn take(&mut self, timed: Timed) {
+impl EventTarget<'_> {
+    fn apply(&mut self, timed: Timed) {
         self.table.apply(&timed);
         match self.places.record(self.tracker, timed) {
             Some(Record::Exit(exit)) => {
@@ -260,7 +262,7 @@ impl Knowledge<'_> {
                 self.topics.publish(&exit);
             }
             Some(Record::Lost { count, reason }) => {
-                self.is_lossy = true;
+                self.has_lost = true;
                 match reason {
                     LossReason::RingFull => self.loss.ring_full += count,
                     LossReason::Skipped | LossReason::SlowReader => self.loss.skipped += count,

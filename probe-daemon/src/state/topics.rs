@@ -1,7 +1,7 @@
-//! Distribution of records: the index from topics to the mailboxes of readers.
+//! Distribution of records: an index from topics to the mailboxes of readers.
 //!
-//! A mailbox is bounded. A reader that does not empty its mailbox loses records and
-//! is told how many; it slows down neither the daemon nor other readers.
+//! A mailbox is bounded. A reader that does not empty its mailbox loses records and gets
+//! their number; it delays neither the daemon nor other readers.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -14,19 +14,19 @@ use probe_user::{
 };
 use tokio::sync::Notify;
 
-/// Records that a mailbox holds.
+/// Maximum number of entries in a mailbox.
 const CAPACITY: usize = 16 * 1024;
 
 /// An entry of a mailbox.
 #[derive(Clone, Debug)]
 pub(crate) enum Delivery {
     Exit(Arc<Placed<Exit>>),
-    /// So many records are missing, and why; `None`: the reader was too slow.
+    /// Number of missing records, and the reason; `None` if the reader was too slow.
     Lost(u64, Option<LossReason>),
 }
 
 impl Delivery {
-    /// Records that a reader misses if the entry is dropped.
+    /// Number of records that a reader misses if the entry is dropped.
     const fn count(&self) -> u64 {
         match self {
             Self::Exit(_) => 1,
@@ -45,10 +45,10 @@ pub(crate) struct Mailbox {
 #[derive(Debug, Default)]
 struct Contents {
     queue: VecDeque<Delivery>,
-    /// The queue is empty while this is not 0.
+    /// Number of records that the reader lost. While this is not 0 the queue is empty.
     lost: u64,
-    /// Number of the last entry: a record that is published under several of the
-    /// reader's topics arrives once.
+    /// Number of the last record. A record that is published under several topics of the
+    /// reader is added only once.
     last: u64,
 }
 
@@ -57,15 +57,14 @@ impl Mailbox {
         self.contents.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// `number` identifies the record among all that are published.
+    /// Adds an entry. `number` identifies the record among all published records.
     fn put(&self, number: u64, delivery: Delivery) {
         let mut contents = self.lock();
         if std::mem::replace(&mut contents.last, number) == number {
             return;
         }
         if contents.queue.len() == CAPACITY {
-            // From now on a reader that is so far behind costs one number, and has
-            // one gap.
+            // The queue is replaced by the number of its records, which takes no memory.
             let unread = std::mem::take(&mut contents.queue);
             contents.lost = unread.iter().map(Delivery::count).sum();
         }
@@ -78,7 +77,8 @@ impl Mailbox {
         self.notify.notify_one();
     }
 
-    /// Takes the oldest entry. The others stay here, where their number is bounded.
+    /// Takes the oldest entry. A reader takes one entry at a time, so that the number of
+    /// unread entries is bounded.
     pub(crate) fn next(&self) -> Option<Delivery> {
         let mut contents = self.lock();
         match std::mem::take(&mut contents.lost) {
@@ -99,20 +99,20 @@ type Readers = Vec<Weak<Mailbox>>;
 #[derive(Debug, Default)]
 pub(crate) struct Topics {
     all: Readers,
-    /// By hierarchy and path, for the exits in the whole subtree.
+    /// Readers of a cgroup and its descendants, by hierarchy and path.
     cgroups: HashMap<u32, HashMap<Box<str>, Readers>>,
     pids: HashMap<u32, Readers>,
-    /// Number of the last record that was published.
+    /// Number of the last published record.
     published: u64,
-    /// Subscriptions since the last sweep of dropped mailboxes.
+    /// Number of subscriptions since dropped mailboxes were last removed.
     since_swept: usize,
 }
 
-/// What a reader subscribes to.
+/// The records that a reader subscribes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Topic {
     Everything,
-    /// The cgroup and its descendants.
+    /// A cgroup and its descendants: hierarchy and path.
     Cgroup(u32, Box<str>),
     Pid(u32),
 }
@@ -133,8 +133,7 @@ impl Topics {
         readers.push(Arc::downgrade(mailbox));
     }
 
-    /// Whether there is any reader.
-    pub(crate) fn is_read(&self) -> bool {
+    pub(crate) fn has_readers(&self) -> bool {
         let is_alive = |readers: &Readers| readers.iter().any(|it| it.strong_count() > 0);
         is_alive(&self.all)
             || self.pids.values().any(is_alive)
@@ -173,7 +172,7 @@ impl Topics {
         }
     }
 
-    /// Tells every reader, because the topics of the missing records are unknown.
+    /// Reports a loss to every reader, because the topics of the missing records are unknown.
     pub(crate) fn lost(&mut self, count: u64, reason: LossReason) {
         self.published += 1;
         let all = self
@@ -186,7 +185,8 @@ impl Topics {
         }
     }
 
-    /// Removes dropped mailboxes, seldom enough for a constant cost per subscription.
+    /// Removes dropped mailboxes. This happens so rarely that a subscription has constant
+    /// amortized cost.
     fn sweep(&mut self) {
         self.since_swept += 1;
         let readers: usize = self.all.len()
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cgroup_topic_has_its_descendants_and_no_sibling() {
+    fn a_cgroup_topic_includes_descendants_but_no_siblings() {
         let mut topics = Topics::default();
         let mailbox = Arc::new(Mailbox::default());
         topics.subscribe(Topic::Cgroup(0, "/a".into()), &mailbox);
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn the_topic_of_the_root_cgroup_has_every_exit() {
+    fn the_topic_of_the_root_cgroup_includes_every_exit() {
         let mut topics = Topics::default();
         let mailbox = Arc::new(Mailbox::default());
         topics.subscribe(Topic::Cgroup(0, "/".into()), &mailbox);
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_never_reads_is_told_how_many_records_it_lost() {
+    fn a_reader_that_never_reads_gets_the_number_of_lost_records() {
         let mut topics = Topics::default();
         let mailbox = Arc::new(Mailbox::default());
         topics.subscribe(Topic::Everything, &mailbox);
@@ -316,6 +316,6 @@ mod tests {
             topics.subscribe(Topic::Pid(pid), &Arc::new(Mailbox::default()));
         }
         assert!(topics.pids.len() < 100, "{}", topics.pids.len());
-        assert!(!topics.is_read());
+        assert!(!topics.has_readers());
     }
 }

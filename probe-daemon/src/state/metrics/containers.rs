@@ -1,8 +1,8 @@
-//! Series that name containers: a bounded number, because every series costs
-//! Prometheus memory.
+//! Series that name containers. Their number is bounded, because every series takes memory
+//! of Prometheus.
 //!
-//! The containers with the latest exits are kept, because Prometheus may not have read
-//! those yet.
+//! The containers with the latest exits are kept, because Prometheus may not have scraped
+//! these exits yet.
 
 use std::{
     collections::HashMap,
@@ -14,7 +14,7 @@ use prometheus_client::metrics::{counter::Counter, family::Family};
 
 use super::labels::{Kind, OfContainer};
 
-/// Containers that have series.
+/// Maximum number of containers that have series.
 pub(super) const MAX_CONTAINERS: usize = 512;
 
 #[derive(Debug, Default)]
@@ -23,7 +23,7 @@ pub(super) struct Containers {
     latest: Mutex<Latest>,
 }
 
-/// The latest exit of each container, by the number of all exits up to it.
+/// The latest exit of each container, as the number of all exits up to then.
 #[derive(Debug, Default)]
 struct Latest {
     exits: u64,
@@ -57,7 +57,7 @@ impl Containers {
 }
 
 impl Latest {
-    /// Returns the container that must go to make room.
+    /// Records an exit of a container; returns the container that was removed to make room.
     fn touch(&mut self, identity: Identity) -> Option<Identity> {
         self.exits += 1;
         let forgotten = (self.of.len() == MAX_CONTAINERS && !self.of.contains_key(&identity))

@@ -5,12 +5,12 @@ use prometheus_client::{
     registry::Registry,
 };
 
-/// What a peer may see.
+/// The series that a peer may see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
-    /// Everything: the peer may see the whole machine.
+    /// All series.
     Everything,
-    /// No series that names a container.
+    /// The series that do not name a container.
     Totals,
 }
 
@@ -46,7 +46,7 @@ impl Format {
         }
     }
 
-    /// The media type of what [`crate::state::metrics::Metrics::render`] returns.
+    /// The media type of the text of [`crate::state::metrics::Metrics::render`].
     #[must_use]
     pub(crate) const fn content_type(self) -> &'static str {
         match self {
@@ -55,7 +55,7 @@ impl Format {
         }
     }
 
-    /// Writes the registries. Only the writer could fail, and a `String` does not.
+    /// Writes the registries. Writing to a `String` cannot fail.
     pub(super) fn write(self, registries: &[&Registry]) -> String {
         let mut written = String::new();
         for registry in registries {
@@ -96,7 +96,7 @@ impl Range {
         range
     }
 
-    /// Whether the range accepts this version; without a version it accepts any.
+    /// Whether the range accepts this version. A range without a version accepts any.
     fn is_version(&self, version: &str) -> bool {
         self.version.as_deref().is_none_or(|it| it == version)
     }

@@ -1,4 +1,4 @@
-//! Guards of waits and connections: each counts itself until it is dropped.
+//! Guards of waits and connections, which are counted until they are dropped.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use prometheus_client::metrics::{
 use super::labels::ByOutcome;
 use crate::api::Outcome;
 
-/// A wait that is not over.
+/// A running wait. If it is dropped without a verdict, it counts as interrupted.
 #[derive(Debug)]
 pub struct Wait {
     in_flight: Gauge,
@@ -33,8 +33,8 @@ impl Wait {
         }
     }
 
-    /// Records the verdict. Only a wait whose condition became true counts for the
-    /// duration: a time-out is a choice of the client, and an `already` takes no time.
+    /// Counts the verdict. The duration is observed only for the outcome `done`: a timeout
+    /// is chosen by the client, and `already` takes no time.
     pub fn ended(mut self, outcome: Outcome, duration: Duration) {
         self.outcome = outcome;
         if outcome == Outcome::Done {
@@ -50,7 +50,7 @@ impl Drop for Wait {
     }
 }
 
-/// A connection that is open.
+/// An open connection.
 #[derive(Debug)]
 pub struct Client {
     connected: Gauge,

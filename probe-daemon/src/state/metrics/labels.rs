@@ -1,4 +1,4 @@
-//! Labels of the series.
+//! Labels of the metrics.
 
 use probe_user::model::{Container, Exit, ExitStatus, LossReason};
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
@@ -8,15 +8,15 @@ use crate::api::{Outcome, json::SCHEMA};
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Kind {
-    /// By `exit(0)`.
+    /// The exit code is 0.
     Success,
-    /// By another exit code.
+    /// The exit code is not 0.
     Failure,
-    /// By a signal.
+    /// A signal ended the process.
     Signal,
-    /// Chosen by the out-of-memory killer.
+    /// The out-of-memory killer chose the process.
     Oom,
-    /// The status is unknown, because the kernel's types are.
+    /// The status is unknown, because the kernel has no BTF.
     Unknown,
 }
 
@@ -107,7 +107,7 @@ impl From<LossReason> for ByReason {
     }
 }
 
-/// Why `/proc` was scanned.
+/// The cause of a scan of `/proc`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum ScanCause {
     Start,

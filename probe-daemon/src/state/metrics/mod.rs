@@ -1,8 +1,8 @@
-//! The metrics of `GET /metrics`: counts of what the daemon saw and did.
+//! The metrics of `GET /metrics`: counts of exits, waits, losses and clients.
 //!
-//! Counters are atomic: a request that reads them delays nothing. Names and units
-//! follow the conventions of Prometheus (`names.rs`). [`Scope`] is what a peer may see,
-//! [`Format`] the text format.
+//! The counters are atomic, so a request that reads them delays nothing. Names and units
+//! follow the conventions of Prometheus (`names.rs`). [`Scope`] selects the series that a
+//! peer may see, [`Format`] the text format.
 
 mod containers;
 mod format;
@@ -33,8 +33,8 @@ use probe_user::{
     unstable::bpf::counters::ProgramRuns,
 };
 
-/// Upper bounds of the buckets for the duration of a wait, in seconds: from a change of
-/// `cgroup.events` to a slow shutdown.
+/// Upper bounds of the buckets for the duration of a wait, in seconds: from an immediate
+/// notification of `cgroup.events` to a slow shutdown.
 const WAIT_BUCKETS: [f64; 20] = [
     0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
     1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0,
@@ -61,16 +61,16 @@ pub struct Metrics {
     run_time: Family<Program, Counter<f64, Seconds>>,
     runs: Family<Program, Counter>,
     ring_bytes: Gauge,
-    /// Visible to every peer.
+    /// Series for every peer.
     totals: Registry,
     /// Series that name containers.
     details: Registry,
-    /// Visible to every peer, with the names that all programs use.
+    /// Series for every peer that have the same names in all programs.
     process: Registry,
 }
 
 impl Metrics {
-    /// All metrics at zero. `started` is the start of the process.
+    /// All metrics at zero. `started` is the start of the daemon.
     #[must_use]
     pub fn new(started: SystemTime) -> Self {
         let mut metrics = Self {
@@ -99,7 +99,7 @@ impl Metrics {
         metrics
     }
 
-    /// Counts the exit of a process; the exit of a single thread is not counted.
+    /// Counts the exit of a process, but not that of a single thread.
     pub fn exit(&self, exit: &Placed<Exit>) {
         if !exit.what.group_dead {
             return;
@@ -111,17 +111,17 @@ impl Metrics {
         }
     }
 
-    /// How many processes have not exited.
+    /// Sets the number of live processes.
     pub(crate) fn set_live(&self, processes: usize) {
         set(&self.live, processes);
     }
 
-    /// How many containers have a live process.
+    /// Sets the number of containers with a live process.
     pub(crate) fn set_containers(&self, containers: usize) {
         set(&self.containers, containers);
     }
 
-    /// A wait begins. One that is dropped without a verdict was interrupted.
+    /// Counts a wait, which runs until the returned value is dropped.
     #[must_use]
     pub fn wait_began(&self) -> Wait {
         Wait::new(
@@ -136,7 +136,7 @@ impl Metrics {
         self.lost.get_or_create(&reason.into()).inc_by(count);
     }
 
-    /// Counts records that a reader of a stream was too slow for.
+    /// Counts records that a slow reader of a stream lost.
     pub(crate) fn reader_lost(&self, count: u64) {
         self.reader_lost.inc_by(count);
     }
@@ -165,8 +165,8 @@ impl Metrics {
         self.clients_refused.inc();
     }
 
-    /// Takes over the run counts and times of the BPF programs since they were loaded.
-    /// A series appears once the kernel has counted a run.
+    /// Sets run counts and run times of the BPF programs since they were loaded. A program
+    /// has no series before the kernel has counted a run.
     pub fn set_program_runs(&self, programs: &[ProgramRuns]) {
         for runs in programs.iter().filter(|runs| runs.count > 0) {
             let program = Program {
@@ -179,12 +179,12 @@ impl Metrics {
         }
     }
 
-    /// Size of the stream's ring.
+    /// Sets the size of the stream's ring buffer.
     pub(crate) fn set_ring_bytes(&self, bytes: u32) {
         self.ring_bytes.set(bytes.into());
     }
 
-    /// The text that answers a request.
+    /// The metrics as text.
     #[must_use]
     pub fn render(&self, format: Format, scope: Scope) -> String {
         match scope {
@@ -198,7 +198,7 @@ fn set(gauge: &Gauge, value: usize) {
     gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
 }
 
-/// Raises a counter to a count of the kernel; a counter never goes down.
+/// Raises a counter to a count of the kernel. A counter never decreases.
 fn raise(counter: &Counter, to: u64) {
     counter.inc_by(to.saturating_sub(counter.get()));
 }

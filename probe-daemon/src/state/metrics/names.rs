@@ -1,6 +1,4 @@
-//! Name and help text of each metric.
-//!
-//! The registry adds `_total` and the unit to a name where they belong.
+//! Name and help text of each metric. The registry adds `_total` and the unit to the names.
 
 use std::time::SystemTime;
 
@@ -22,12 +20,12 @@ impl Metrics {
         self.register_waits();
         self.register_loss();
         self.register_clients();
-        self.register_kernel_half();
-        self.register_self(started);
+        self.register_bpf();
+        self.register_daemon(started);
     }
 
-    /// A series that appears with its first event shows no increase then, so
-    /// the first out-of-memory kill would go unnoticed.
+    /// Creates series at zero. Prometheus sees no increase in a series that appears with its
+    /// first event, and would miss, for example, the first out-of-memory kill.
     pub(super) fn begin_at_zero(&self) {
         for kind in Kind::ALL {
             drop(self.exits.get_or_create(&ByKind { kind }));
@@ -51,41 +49,35 @@ impl Metrics {
     fn register_processes(&mut self) {
         self.totals.register(
             "exits",
-            "Processes that ended since the start, by how they did",
+            "Processes that exited since the daemon started, by kind of exit",
             self.exits.clone(),
         );
-        self.totals.register(
-            "live_processes",
-            "Processes that have not exited",
-            self.live.clone(),
-        );
+        self.totals
+            .register("live_processes", "Live processes", self.live.clone());
         self.totals.register(
             "containers",
-            "Containers with a live process",
+            "Containers with at least one live process",
             self.containers.clone(),
         );
         self.details.register(
             "container_exits",
-            "Processes of a container that ended since the start, by how they did; only of the \
-             containers where something ended last",
+            "Processes of a container that exited since the daemon started, by kind of exit; \
+             only for the containers with the latest exits",
             self.containers_exits.exits.clone(),
         );
     }
 
     fn register_waits(&mut self) {
-        self.totals.register(
-            "waits",
-            "Waits that are over, by outcome",
-            self.waits.clone(),
-        );
+        self.totals
+            .register("waits", "Finished waits, by outcome", self.waits.clone());
         self.totals.register(
             "waits_in_flight",
-            "Waits that are not over",
+            "Running waits",
             self.waits_in_flight.clone(),
         );
         self.totals.register_with_unit(
             "wait_duration",
-            "Time from the request to the verdict of waits whose condition became true",
+            "Time from the request to the verdict, of waits with the outcome done",
             Unit::Seconds,
             self.wait_duration.clone(),
         );
@@ -94,17 +86,17 @@ impl Metrics {
     fn register_loss(&mut self) {
         self.totals.register(
             "records_lost",
-            "Exits and starts that never reached the daemon, by why",
+            "Exits and starts that never reached the daemon, by reason",
             self.lost.clone(),
         );
         self.totals.register(
             "reader_records_lost",
-            "Records that readers of a stream were too slow for and were told so",
+            "Records that slow readers of a stream lost",
             self.reader_lost.clone(),
         );
         self.totals.register(
             "proc_scans",
-            "Scans of /proc for every live process, by what made one necessary",
+            "Scans of /proc for live processes, by cause",
             self.scans.clone(),
         );
     }
@@ -112,45 +104,45 @@ impl Metrics {
     fn register_clients(&mut self) {
         self.totals.register(
             "clients_connected",
-            "Connections that are open",
+            "Open connections",
             self.clients.clone(),
         );
         self.totals.register(
             "clients_accepted",
-            "Connections that were served",
+            "Accepted connections",
             self.clients_accepted.clone(),
         );
         self.totals.register(
             "clients_refused",
-            "Connections that were one too many",
+            "Connections that were refused because all were in use",
             self.clients_refused.clone(),
         );
     }
 
-    fn register_kernel_half(&mut self) {
+    fn register_bpf(&mut self) {
         self.totals.register_with_unit(
             "bpf_run_time",
-            "Time that BPF programs ran; only while kernel.bpf_stats_enabled is 1",
+            "Run time of BPF programs; counted only while kernel.bpf_stats_enabled is 1",
             Unit::Seconds,
             self.run_time.clone(),
         );
         self.totals.register(
             "bpf_runs",
-            "Runs of BPF programs; only while kernel.bpf_stats_enabled is 1",
+            "Runs of BPF programs; counted only while kernel.bpf_stats_enabled is 1",
             self.runs.clone(),
         );
         self.totals.register_with_unit(
             "ring_buffer",
-            "Size of the ring buffer through which records come",
+            "Size of the ring buffer for records",
             Unit::Bytes,
             self.ring_bytes.clone(),
         );
     }
 
-    fn register_self(&mut self, started: SystemTime) {
+    fn register_daemon(&mut self, started: SystemTime) {
         self.totals.register(
             "build",
-            "Versions of the daemon, its API and its records",
+            "Versions of the daemon, its API and the schema of its records",
             Info::new(Build::this(api::VERSION)),
         );
         let start_time = Gauge::<f64, Seconds>::default();

@@ -41,7 +41,7 @@ fn within(id: &str, mut exit: Placed<Exit>) -> Placed<Exit> {
     exit
 }
 
-/// Metrics with a non-zero value each.
+/// Metrics that all have a value above zero.
 fn busy() -> Metrics {
     let metrics = Metrics::new(STARTED);
     metrics.exit(&exit(0, false));
@@ -68,7 +68,7 @@ fn busy() -> Metrics {
 }
 
 #[track_caller]
-fn has(text: &str, line: &str) {
+fn assert_has(text: &str, line: &str) {
     assert!(text.lines().any(|it| it == line), "no {line} in\n{text}");
 }
 
@@ -76,29 +76,29 @@ fn has(text: &str, line: &str) {
 fn each_exit_status_has_its_kind() {
     let text = busy().render(Format::Prometheus, Scope::Totals);
     for kind in ["success", "failure", "signal", "oom"] {
-        has(&text, &format!("probe_exits_total{{kind=\"{kind}\"}} 1"));
+        assert_has(&text, &format!("probe_exits_total{{kind=\"{kind}\"}} 1"));
     }
-    has(&text, "probe_exits_total{kind=\"unknown\"} 0");
+    assert_has(&text, "probe_exits_total{kind=\"unknown\"} 0");
 }
 
 #[test]
-fn the_exit_of_a_thread_is_no_exit_of_a_process() {
+fn the_exit_of_a_thread_is_not_counted_as_an_exit_of_a_process() {
     let metrics = Metrics::new(STARTED);
     let mut of_a_thread = exit(0, false);
     of_a_thread.what.group_dead = false;
     metrics.exit(&of_a_thread);
     let text = metrics.render(Format::Prometheus, Scope::Totals);
-    has(&text, "probe_exits_total{kind=\"success\"} 0");
+    assert_has(&text, "probe_exits_total{kind=\"success\"} 0");
 }
 
 #[test]
-fn only_the_scope_everything_has_containers() {
+fn only_the_scope_everything_names_containers() {
     let metrics = busy();
     for format in [Format::Prometheus, Format::OpenMetrics] {
         let totals = metrics.render(format, Scope::Totals);
         assert!(!totals.contains("container_exits"), "{totals}");
         let everything = metrics.render(format, Scope::Everything);
-        has(
+        assert_has(
             &everything,
             r#"probe_container_exits_total{runtime="runc",id="we\"b\n\\",name="",kind="oom"} 1"#,
         );
@@ -106,7 +106,7 @@ fn only_the_scope_everything_has_containers() {
 }
 
 #[test]
-fn the_container_with_the_oldest_exit_is_forgotten() {
+fn a_new_container_replaces_the_container_with_the_oldest_exit() {
     let metrics = Metrics::new(STARTED);
     let end = |id: usize| metrics.exit(&within(&format!("c{id}"), exit(9, false)));
     (0..containers::MAX_CONTAINERS).for_each(end);
@@ -126,19 +126,19 @@ fn a_wait_is_in_flight_until_it_ends_or_is_dropped() {
     let metrics = Metrics::new(STARTED);
     let render = || metrics.render(Format::Prometheus, Scope::Totals);
     let (first, second) = (metrics.wait_began(), metrics.wait_began());
-    has(&render(), "probe_waits_in_flight 2");
+    assert_has(&render(), "probe_waits_in_flight 2");
     first.ended(Outcome::Done, Duration::from_micros(300));
     drop(second);
     let text = render();
-    has(&text, "probe_waits_in_flight 0");
-    has(&text, "probe_waits_total{outcome=\"done\"} 1");
-    has(&text, "probe_waits_total{outcome=\"interrupted\"} 1");
-    has(&text, "probe_wait_duration_seconds_count 1");
-    has(
+    assert_has(&text, "probe_waits_in_flight 0");
+    assert_has(&text, "probe_waits_total{outcome=\"done\"} 1");
+    assert_has(&text, "probe_waits_total{outcome=\"interrupted\"} 1");
+    assert_has(&text, "probe_wait_duration_seconds_count 1");
+    assert_has(
         &text,
         "probe_wait_duration_seconds_bucket{le=\"0.00025\"} 0",
     );
-    has(&text, "probe_wait_duration_seconds_bucket{le=\"0.0005\"} 1");
+    assert_has(&text, "probe_wait_duration_seconds_bucket{le=\"0.0005\"} 1");
 }
 
 #[test]
@@ -146,14 +146,14 @@ fn a_client_is_connected_until_it_is_dropped() {
     let metrics = Metrics::new(STARTED);
     let render = || metrics.render(Format::Prometheus, Scope::Totals);
     let client = metrics.client_connected();
-    has(&render(), "probe_clients_connected 1");
+    assert_has(&render(), "probe_clients_connected 1");
     drop(client);
-    has(&render(), "probe_clients_connected 0");
-    has(&render(), "probe_clients_accepted_total 1");
+    assert_has(&render(), "probe_clients_connected 0");
+    assert_has(&render(), "probe_clients_accepted_total 1");
 }
 
 #[test]
-fn counts_of_the_kernel_never_go_down() {
+fn counts_of_bpf_program_runs_never_decrease() {
     let metrics = busy();
     let runs = |count, micros| ProgramRuns {
         name: "sched_process_exit".to_owned(),
@@ -163,18 +163,18 @@ fn counts_of_the_kernel_never_go_down() {
     metrics.set_program_runs(&[runs(3000, 750)]);
     metrics.set_program_runs(&[runs(2000, 500)]);
     let text = metrics.render(Format::Prometheus, Scope::Totals);
-    has(
+    assert_has(
         &text,
         "probe_bpf_runs_total{program=\"sched_process_exit\"} 3000",
     );
-    has(
+    assert_has(
         &text,
         "probe_bpf_run_time_seconds_total{program=\"sched_process_exit\"} 0.00075",
     );
 }
 
 #[test]
-fn a_kernel_that_does_not_count_runs_has_no_series() {
+fn a_program_without_counted_runs_has_no_series() {
     let metrics = Metrics::new(STARTED);
     metrics.set_program_runs(&[ProgramRuns {
         name: "sched_process_exit".to_owned(),
@@ -189,11 +189,11 @@ fn a_kernel_that_does_not_count_runs_has_no_series() {
 fn open_metrics_end_with_eof_and_name_families_without_total() {
     let text = busy().render(Format::OpenMetrics, Scope::Everything);
     assert!(text.ends_with("# EOF\n"));
-    has(&text, "# TYPE probe_exits counter");
-    has(&text, "# TYPE probe_build info");
-    has(&text, "# UNIT probe_wait_duration_seconds seconds");
-    has(&text, "probe_exits_total{kind=\"oom\"} 1");
-    has(&text, "probe_wait_duration_seconds_bucket{le=\"1.0\"} 1");
+    assert_has(&text, "# TYPE probe_exits counter");
+    assert_has(&text, "# TYPE probe_build info");
+    assert_has(&text, "# UNIT probe_wait_duration_seconds seconds");
+    assert_has(&text, "probe_exits_total{kind=\"oom\"} 1");
+    assert_has(&text, "probe_wait_duration_seconds_bucket{le=\"1.0\"} 1");
 }
 
 #[test]
@@ -204,7 +204,7 @@ fn the_accept_header_chooses_the_format() {
     assert_eq!(of("garbage;;q=,,"), Format::Prometheus);
     assert_eq!(of("text/plain;version=0.0.4"), Format::Prometheus);
     assert_eq!(of("application/openmetrics-text"), Format::OpenMetrics);
-    // What Prometheus 2.42 sends, with and without OpenMetrics.
+    // The headers of Prometheus 2.42, with and without OpenMetrics.
     assert_eq!(
         of("application/openmetrics-text;version=1.0.0,\
             application/openmetrics-text;version=0.0.1;q=0.75,\
@@ -236,8 +236,8 @@ fn metrics_of(dashboard: &str) -> Vec<String> {
 
 #[test]
 fn every_query_of_the_dashboard_names_existing_metrics() {
-    // Read when the test runs: the file lies outside the package, so a published package
-    // must compile without it.
+    // The test reads the file at run time, because the file is outside of the package, and
+    // the published package must compile without it.
     let dashboard = concat!(env!("CARGO_MANIFEST_DIR"), "/../dist/grafana/probe.json");
     let dashboard = std::fs::read_to_string(dashboard).expect("it is in the checkout");
     let dashboard: serde_json::Value =
@@ -249,7 +249,7 @@ fn every_query_of_the_dashboard_names_existing_metrics() {
         for query in targets.iter().filter_map(|target| target["expr"].as_str()) {
             queries += 1;
             let asked = metrics_of(query);
-            assert!(!asked.is_empty(), "{query} asks for nothing");
+            assert!(!asked.is_empty(), "{query} names no metric");
             for metric in asked {
                 let is_there = text.lines().any(|line| {
                     line.strip_prefix(&metric)

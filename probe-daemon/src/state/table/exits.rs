@@ -1,10 +1,11 @@
-//! Processes that exited recently: `/proc` shows a process as live until it is a
-//! zombie, which may be long after the event of its exit.
+//! Processes that exited recently. `/proc` shows a process as live until it is a zombie,
+//! which may be long after the event of its exit.
 
 use std::collections::{HashMap, VecDeque};
 
-/// Exits that are always kept. A process whose address space takes seconds to tear
-/// down is also recognised by `PF_EXITING`, unless other threads of it remain.
+/// Number of exits that are always kept. An older exit that is still in progress, for
+/// example because a large address space is being freed, is recognised by `PF_EXITING`,
+/// unless other threads of the process remain.
 const KEPT: usize = 4096;
 
 /// The last exit of each thread group id.
@@ -12,7 +13,7 @@ const KEPT: usize = 4096;
 pub(super) struct Exits {
     last: HashMap<u32, u64>,
     order: VecDeque<(u32, u64)>,
-    /// Exits in `order` since the current scan began; `None` without a scan.
+    /// Number of exits in `order` since the current scan began; `None` without a scan.
     scanning: Option<usize>,
 }
 
@@ -29,7 +30,7 @@ impl Exits {
         }
     }
 
-    /// Whether a process that started at this moment has exited.
+    /// Whether the process with this start has exited.
     pub(super) fn has_exited(&self, tgid: u32, start_ns: u64) -> bool {
         self.last.get(&tgid).is_some_and(|&exit| start_ns <= exit)
     }

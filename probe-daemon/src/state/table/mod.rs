@@ -1,20 +1,20 @@
-//! The table of live processes: kept by events, corrected by scans of `/proc`.
+//! The table of live processes: updated by events, corrected by scans of `/proc`.
 //!
-//! Pure: it uses neither a clock nor `/proc`. Events alone miss processes that were
-//! there before and events that were lost; a scan alone is out of date before it
-//! ends. So a scan is fed while events go on, and neither waits for the other:
+//! The table itself uses neither a clock nor `/proc`. Events alone miss the processes from
+//! before the start, and processes of lost events. A scan alone is out of date before it
+//! ends. So the table takes events and results of a scan in any order, by these rules:
 //!
 //! * a process that neither the scan nor an event saw since the scan began is gone;
-//! * an event from before the scan began is out of date for a process that the scan
-//!   saw, however late the event arrives;
-//! * an event since the scan began is newer than what the scan saw, however late the
-//!   scan's result arrives;
+//! * an event from before the scan is out of date for a process that the scan saw, even
+//!   if the event arrives after the result of the scan;
+//! * an event since the scan began is newer than the result of the scan, even if the
+//!   result arrives after the event;
 //! * a process that exited by an event is not live, whatever `/proc` shows.
 //!
-//! If no event was lost since a scan began, the table is right when the scan is
-//! finished and the events up to then are applied. One case is left: the last
-//! thread of a process without leader takes long to exit, and its exit event was lost
-//! before the scan. The next scan finds the process gone.
+//! If no event was lost since a scan began, the table is correct when the scan is finished
+//! and the events up to then are applied. There is one exception: the last thread of a
+//! process without a leader takes long to exit, and the event of its exit was lost before
+//! the scan. The next scan removes that process.
 
 mod exits;
 mod row;
@@ -30,7 +30,7 @@ use self::{
 
 pub use self::row::Row;
 
-/// A map that is larger than this and mostly empty gives memory back.
+/// A mostly empty map with more than this capacity is shrunk.
 const SHRINK_BEYOND: usize = 4096;
 
 /// The live processes by pid.
@@ -44,18 +44,18 @@ pub struct ProcessTable {
     added: usize,
 }
 
-/// What a scan found that events had not reported.
+/// Corrections of the table by a scan.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Differences {
-    /// Processes that are live and were missing.
+    /// Number of live processes that were missing in the table.
     pub added: usize,
-    /// Processes that are gone and were listed.
+    /// Number of processes in the table that were gone.
     pub removed: usize,
 }
 
 impl ProcessTable {
-    /// An empty table. `ticks_per_second` is the unit of start times in
-    /// `/proc` (`sysconf(_SC_CLK_TCK)`).
+    /// An empty table. `ticks_per_second` is the clock of start times in `/proc`
+    /// (`sysconf(_SC_CLK_TCK)`).
     #[must_use]
     pub fn new(ticks_per_second: u64) -> Self {
         Self {
@@ -82,8 +82,8 @@ impl ProcessTable {
         }
     }
 
-    /// Begins a scan of `/proc`, at this moment or later; an unfinished one is given
-    /// up.
+    /// Begins a scan of `/proc`, which must start at this moment or later. An unfinished
+    /// scan is discarded.
     pub fn begin_scan(&mut self, boottime_ns: u64) {
         self.scan_began_ns = boottime_ns;
         self.added = 0;
@@ -93,8 +93,7 @@ impl ProcessTable {
         }
     }
 
-    /// Takes one process of the scan, in any order and at any time until the scan is
-    /// finished.
+    /// Takes a process of the scan, in any order.
     pub fn scanned(&mut self, scanned: &ScannedProcess) {
         let tgid = scanned.tgid;
         let start_ns = scanned.start_ticks.saturating_mul(self.tick_ns);
@@ -113,7 +112,7 @@ impl ProcessTable {
         }
     }
 
-    /// Ends a scan that has shown every process.
+    /// Ends a complete scan: removes the processes that neither the scan nor an event saw.
     pub fn finish_scan(&mut self) -> Differences {
         let is_gone = |row: &&Row| !row.has(SEEN);
         let gone: Vec<u32> = self.iter().filter(is_gone).map(Row::tgid).collect();
@@ -143,7 +142,7 @@ impl ProcessTable {
         let tgid = exit.process.tgid;
         self.exits.insert(tgid, at_ns);
         let start = match start_of(&exit.process) {
-            // A process that started later is another one.
+            // A process that started after this exit is another process.
             Start::Unknown => Start::Exact(at_ns),
             start => start,
         };
@@ -155,7 +154,7 @@ impl ProcessTable {
     fn fork(&mut self, at_ns: u64, process: &Process) {
         match self.order(process.tgid, start_of(process)) {
             Some(Ordering::Greater) => {}
-            // Everything else that is known of it is newer.
+            // The other values in the row are newer than the fork.
             Some(Ordering::Equal) => {
                 let is_since_scan = self.is_since_scan(at_ns);
                 if let Some(row) = self.rows.get_mut(&process.tgid) {
@@ -183,8 +182,8 @@ impl ProcessTable {
         }
     }
 
-    /// Moves a process. A process is where its leader is, so a move of another thread
-    /// changes nothing.
+    /// Moves a process. The cgroup of a process is that of its leader, so a move of another
+    /// thread changes nothing.
     fn attach(&mut self, at_ns: u64, cgroup: CgroupId, process: &Process) {
         if process.tid != process.tgid {
             return;
@@ -206,9 +205,9 @@ impl ProcessTable {
         }
     }
 
-    /// Adds a process that was moved before its fork is reported. The kernel reports a
-    /// move of a zombie too, so an older process is added only while a scan is under
-    /// way, which must then see it.
+    /// Adds a process that was moved before its fork was reported. The kernel also reports
+    /// moves of zombies, so a process that is older than the scan is added only during the
+    /// scan, and is removed again unless the scan sees it.
     fn attach_unknown(&mut self, at_ns: u64, cgroup: CgroupId, process: &Process) {
         let is_new = process.start_boottime_ns >= Some(self.scan_began_ns);
         if is_new && process.cgroup == Some(cgroup) {
@@ -229,13 +228,13 @@ impl ProcessTable {
         }
     }
 
-    /// Adds a row, in place of one with the same pid.
+    /// Adds a row, or replaces the row with the same pid.
     fn insert(&mut self, mut row: Row, marks: u8) {
         row.marks |= marks;
         self.rows.insert(row.tgid(), row);
     }
 
-    /// Moves a process to a cgroup, if that is known.
+    /// Sets the cgroup of a process, if the cgroup is known.
     fn relocate(&mut self, tgid: u32, cgroup: Option<CgroupId>) {
         if cgroup.is_some()
             && let Some(row) = self.rows.get_mut(&tgid)
@@ -264,7 +263,7 @@ impl ProcessTable {
         at_ns >= self.scan_began_ns
     }
 
-    /// How the start of the process with this pid compares with another start.
+    /// Compares the start of the process in the row with another start.
     fn order(&self, tgid: u32, start: Start) -> Option<Ordering> {
         let row = self.rows.get(&tgid)?;
         Some(row.start_cmp(start, self.tick_ns))

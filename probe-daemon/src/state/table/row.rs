@@ -1,21 +1,20 @@
-//! One live process, in as few bytes as possible: a hundred thousand rows must fit into
-//! 16 MiB. An unknown value is stored as a sentinel, as on the wire, and returned as
-//! `None`.
+//! A live process, in as few bytes as possible: a hundred thousand rows must fit into
+//! 16 MiB. An unknown value is stored as a sentinel and returned as `None`.
 
 use std::cmp::Ordering;
 
 use probe_ebpf::event::UNKNOWN;
 use probe_user::model::{CgroupId, Comm, Owners, Process, ScannedProcess};
 
-/// [`Row::marks`]: the nanoseconds of the start are exact, not a tick's first.
+/// [`Row::marks`]: the start is exact, not the first nanosecond of a clock tick.
 const EXACT: u8 = 1 << 0;
-/// [`Row::marks`]: known to have lived since the scan began.
+/// [`Row::marks`]: the process was seen alive since the scan began.
 pub(crate) const SEEN: u8 = 1 << 1;
-/// [`Row::marks`]: its cgroup is from an event since the scan began.
+/// [`Row::marks`]: the cgroup is that of an event since the scan began.
 pub(crate) const MOVED: u8 = 1 << 2;
-/// [`Row::marks`]: everything else is from an event since the scan began.
+/// [`Row::marks`]: all values but the cgroup are those of an event since the scan began.
 pub(crate) const REPORTED: u8 = 1 << 3;
-/// The marks that the start of a scan clears.
+/// The marks that are cleared when a scan begins.
 pub(crate) const OF_A_SCAN: u8 = SEEN | MOVED | REPORTED;
 
 /// A live process of the table.
@@ -39,28 +38,28 @@ impl Row {
         self.tgid
     }
 
-    /// Start of the group leader in `CLOCK_BOOTTIME` nanoseconds; `None` until
-    /// an event reported it.
+    /// Start of the group leader in `CLOCK_BOOTTIME` nanoseconds; `None` until an event
+    /// reports it.
     #[must_use]
     pub fn start_boottime_ns(&self) -> Option<u64> {
         (self.marks & EXACT != 0).then_some(self.start_ns)
     }
 
-    /// The same, or the first nanosecond of the clock tick that `/proc` showed;
-    /// 0 if neither is known.
+    /// Start of the group leader, or the first nanosecond of its clock tick; 0 if both are
+    /// unknown.
     #[must_use]
     pub(crate) const fn start_no_later_than_ns(&self) -> u64 {
         self.start_ns
     }
 
-    /// Thread group of the real parent when it was last seen; a later change of the
-    /// parent is not reported.
+    /// Thread group id of the real parent at the last event or scan. No event reports a
+    /// change of the parent.
     #[must_use]
     pub fn ppid(&self) -> Option<u32> {
         known(self.ppid)
     }
 
-    /// Real uid in the initial user namespace, when it was last seen.
+    /// Real uid in the initial user namespace, at the last event or scan.
     #[must_use]
     pub fn uid(&self) -> Option<u32> {
         known(self.uid)
@@ -72,7 +71,7 @@ impl Row {
         self.comm
     }
 
-    /// As [`Process::cgroup`].
+    /// See [`Process::cgroup`].
     #[must_use]
     pub fn cgroup(&self) -> Option<CgroupId> {
         known(self.cgroup_hierarchy).map(|hierarchy| CgroupId {
@@ -81,7 +80,7 @@ impl Row {
         })
     }
 
-    /// As [`Process::owners`].
+    /// See [`Process::owners`].
     #[must_use]
     pub fn owners(&self) -> Option<Owners> {
         let [own, top] = self.owners;
@@ -128,7 +127,7 @@ impl Row {
         self.start_ns = ticks.saturating_mul(tick_ns);
     }
 
-    /// Takes over the exact start, which never changes.
+    /// Sets the exact start, which never changes.
     pub(crate) fn identify(&mut self, process: &Process) {
         if let Some(start_ns) = process.start_boottime_ns {
             self.start_ns = start_ns;
@@ -136,7 +135,7 @@ impl Row {
         }
     }
 
-    /// Takes over the values of an event, except the cgroup.
+    /// Sets all values but the cgroup to those of an event.
     pub(crate) fn update_from_event(&mut self, process: &Process) {
         self.identify(process);
         self.ppid = process.ppid.unwrap_or(self.ppid);
@@ -145,12 +144,12 @@ impl Row {
         self.comm = process.comm;
     }
 
-    /// Takes over the values of a scan, except the cgroup and the start.
+    /// Sets all values but cgroup and start to those of a scan.
     pub(crate) fn update_from_scan(&mut self, scanned: &ScannedProcess) {
         self.ppid = scanned.ppid;
         self.uid = scanned.uid;
         self.comm = scanned.comm;
-        // Without the privilege to read them a scan has no owners.
+        // A scan without privileges cannot read the owners.
         if scanned.owners.is_some() {
             self.set_owners(scanned.owners);
         }
@@ -165,7 +164,7 @@ impl Row {
         self.owners = owners.map_or([UNKNOWN; 2], |it| [it.own, it.top]);
     }
 
-    /// How its start compares with another; equal unless both are known.
+    /// Compares the start with another one. They count as equal unless both are known.
     pub(crate) fn start_cmp(&self, other: Start, tick_ns: u64) -> Ordering {
         match other {
             Start::Unknown => Ordering::Equal,

@@ -1,4 +1,5 @@
-//! Tests of the process table by events alone; [`scan`] and [`model`] have the others.
+//! Tests of the process table with events alone. [`scan`] has tests with scans, [`model`]
+//! tests against a model.
 
 mod model;
 mod scan;
@@ -9,7 +10,7 @@ use probe_user::model::{Arguments, Comm, Exit, Owners, ProcessState, Start as St
 
 use super::*;
 
-/// `USER_HZ` of every architecture that matters.
+/// `USER_HZ` of all common architectures.
 const HZ: u64 = 100;
 const TICK_NS: u64 = 10_000_000;
 
@@ -109,7 +110,7 @@ impl ProcessTable {
     }
 }
 
-/// Every row is found by its own pid.
+/// Asserts that every row is found by its pid.
 fn check(table: &ProcessTable) {
     for row in table.iter() {
         assert_eq!(table.get(row.tgid()).map(Row::tgid), Some(row.tgid()));
@@ -160,7 +161,7 @@ fn a_later_process_with_the_same_pid_replaces_the_row() {
     table.apply(&at(101, fork(&old)));
     table.apply(&at(LATER + 1, fork(&new)));
     check(&table);
-    // Late events are about the old process.
+    // Late events of the old process change nothing.
     table.apply(&at(150, exit(&old)));
     table.apply(&at(140, exec(&old)));
     table.apply(&at(140, fork(&old)));
@@ -189,7 +190,7 @@ fn without_start_times_an_exit_is_matched_by_pid_and_time() {
         table.get(5).map(Row::start_no_later_than_ns),
         Some(3 * TICK_NS)
     );
-    // The exit of a process that had the pid before.
+    // This is the exit of an earlier process with the same pid.
     table.apply(&at(2 * TICK_NS, exit(&it)));
     assert_eq!(pids(&table), [5]);
     table.apply(&at(7 * TICK_NS, exit(&it)));
@@ -205,7 +206,7 @@ fn a_move_of_a_zombie_does_not_add_it_again() {
     let it = process(5, 100, A);
     table.apply(&at(200, attach(&it, B)));
     assert!(table.is_empty());
-    // A process that was moved before its fork is reported is in the new cgroup.
+    // A process that was moved before its fork was reported is in the new cgroup.
     let moved = process(6, 100, B);
     table.apply(&at(200, attach(&moved, B)));
     table.apply(&at(199, fork(&process(6, 100, A))));

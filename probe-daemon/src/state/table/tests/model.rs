@@ -1,4 +1,4 @@
-//! The table compared with a model of the truth.
+//! The table, compared with a model of the real processes.
 
 use std::collections::VecDeque;
 
@@ -24,21 +24,21 @@ enum Step {
     Exit {
         tgid: u32,
     },
-    /// The process becomes a zombie, some time after its exit.
+    /// An exiting process becomes a zombie.
     Depart {
         tgid: u32,
     },
-    /// The process is reaped: its pid is free.
+    /// A process is reaped, and its pid is free.
     Reap {
         tgid: u32,
     },
-    /// The next event in flight arrives.
+    /// The next event reaches the table.
     Deliver,
-    /// `/proc` is read for this pid; the result arrives later.
+    /// The scan reads a process from `/proc`.
     Look {
         tgid: u32,
     },
-    /// The next result of a scan arrives.
+    /// The next result of the scan reaches the table.
     Report,
 }
 
@@ -59,11 +59,11 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// The truth, the table, and the events and scan results in flight.
+/// The real processes, the table, and the events and scan results in flight.
 struct Model {
     now_ns: u64,
     live: BTreeMap<u32, Process>,
-    /// Exited, and not reaped; what the scan shows of each.
+    /// Processes that exit but are not reaped, with the state that a scan shows.
     exiting: BTreeMap<u32, (Process, ProcessState)>,
     events: VecDeque<Timed>,
     looks: VecDeque<ScannedProcess>,
@@ -85,7 +85,7 @@ impl Model {
     }
 
     fn take(&mut self, step: Step, is_lost: bool) {
-        // More than a tick, because a pid is not used again sooner.
+        // A pid is not used again within a tick.
         self.now_ns += TICK_NS + 3;
         let event = match step {
             Step::Fork { tgid, cgroup: id } => {
@@ -119,7 +119,7 @@ impl Model {
                 let Some(process) = self.live.remove(&tgid) else {
                     return;
                 };
-                // A process whose exit event is lost is seen to be exiting by its flags.
+                // If the exit event is lost, the scan recognises the exit by PF_EXITING.
                 let state = if is_lost {
                     ProcessState::Exiting
                 } else {
@@ -157,7 +157,7 @@ impl Model {
         }
     }
 
-    /// A scan reads each pid once.
+    /// Reads a process from `/proc`. A scan reads each pid once.
     fn look(&mut self, tgid: u32) {
         if self.looked_at.contains(&tgid) {
             return;
@@ -195,7 +195,8 @@ impl Model {
         }
     }
 
-    fn is_true(&self) -> Result<(), TestCaseError> {
+    /// Checks that the table has exactly the live processes.
+    fn check_table(&self) -> Result<(), TestCaseError> {
         let listed: BTreeMap<_, _> = self
             .table
             .iter()
@@ -237,9 +238,9 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 
     #[test]
-    fn after_a_scan_without_loss_the_table_is_true(
+    fn the_table_is_correct_after_a_scan_without_loss(
         before in proptest::collection::vec((step(), any::<bool>()), 0..60),
-        given_up in steps(10),
+        discarded in steps(10),
         during in steps(60),
         after in steps(20),
     ) {
@@ -249,7 +250,7 @@ proptest! {
             check(&model.table);
         }
         model.begin_scan();
-        for step in given_up {
+        for step in discarded {
             model.take(step, true);
         }
         model.begin_scan();
@@ -262,15 +263,15 @@ proptest! {
             model.take(step, false);
         }
         model.deliver_all();
-        model.is_true()?;
-        // A further scan keeps it true.
+        model.check_table()?;
+        // Another scan changes nothing.
         model.begin_scan();
         model.finish_scan();
-        model.is_true()?;
+        model.check_table()?;
     }
 
     #[test]
-    fn without_loss_events_alone_are_enough(steps in steps(100)) {
+    fn the_table_is_correct_without_a_scan_if_no_event_is_lost(steps in steps(100)) {
         let mut model = Model::new();
         for step in steps {
             if !matches!(step, Step::Look { .. } | Step::Report) {
@@ -278,6 +279,6 @@ proptest! {
             }
         }
         model.deliver_all();
-        model.is_true()?;
+        model.check_table()?;
     }
 }

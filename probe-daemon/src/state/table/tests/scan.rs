@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn an_exiting_process_is_not_added_by_a_scan() {
+fn a_scan_does_not_add_an_exiting_process() {
     let mut table = ProcessTable::new(HZ);
     let [before, during] = [5, 6].map(|tgid| process(tgid, 100, A));
     table.apply(&at(500, exit(&before)));
@@ -23,7 +23,7 @@ fn an_exiting_process_is_not_added_by_a_scan() {
 }
 
 #[test]
-fn a_later_process_of_the_same_tick_is_kept_by_a_scan() {
+fn a_scan_keeps_a_later_process_of_the_same_tick() {
     let mut table = ProcessTable::new(HZ);
     let [old, new] = [100, 300].map(|start_ns| process(5, start_ns, A));
     table.apply(&at(200, exit(&old)));
@@ -35,7 +35,7 @@ fn a_later_process_of_the_same_tick_is_kept_by_a_scan() {
 }
 
 #[test]
-fn processes_that_exit_during_a_scan_are_not_added_however_many() {
+fn twenty_thousand_processes_that_exit_during_a_scan_are_not_added() {
     let mut table = ProcessTable::new(HZ);
     let dead = |tgid| process(tgid, 100, A);
     table.begin_scan(1000);
@@ -47,7 +47,7 @@ fn processes_that_exit_during_a_scan_are_not_added_however_many() {
     }
     assert_eq!(table.finish_scan(), Differences::default());
     assert!(table.is_empty());
-    // Old exits are forgotten.
+    // The table has forgotten the oldest exits.
     table.begin_scan(2000);
     table.scanned(&scanned(&dead(1)));
     assert_eq!(table.finish_scan().added, 1);
@@ -74,7 +74,7 @@ fn an_event_gives_a_scanned_process_its_exact_start() {
     table.begin_scan(4 * TICK_NS);
     table.scanned(&scanned(&it));
     assert_eq!(table.get(5).and_then(Row::start_boottime_ns), None);
-    // The events are older than the scan: only the start is taken from them.
+    // The events are older than the scan, so the table takes only the start from them.
     let mut late = it.clone();
     late.cgroup = Some(B);
     late.comm = comm(9);
@@ -110,7 +110,7 @@ fn a_hundred_thousand_processes_take_less_than_16_mib() {
     assert_eq!(table.iter().len(), PROCESSES as usize);
     let bytes = map_bytes(&table.rows);
     assert!(bytes < 16 << 20, "{bytes}");
-    // The memory is given back.
+    // An empty table returns its memory.
     table.begin_scan(2000);
     table.finish_scan();
     assert!(map_bytes(&table.rows) < 1 << 20);
