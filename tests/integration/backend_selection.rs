@@ -1,5 +1,5 @@
-//! Which backend each thing that is missing leaves, and that it serves: asked of
-//! the verdict, on whatever kernel this runs.
+//! The backend that is selected if a feature is missing, on every kernel, as the verdict
+//! reports it.
 
 use std::{fs, path::Path, process::Command};
 
@@ -7,20 +7,18 @@ use probe_tests::{Cgroup, Victim, Waiting, conditions, requirements};
 use rustix::process::Signal;
 use serde_json::Value;
 
-/// What is missing.
+/// Makes the command that runs `probe` without a feature.
 type Condition = fn(&[&str]) -> Command;
 
-/// Whether the kernel tells of what happens in it: not if it has no tracing, or
-/// locks up what it knows. Programs that know no type read nothing, which is not
-/// locked up.
+/// Whether the kernel can run the BPF programs: it has tracing and is not locked down. Without
+/// BTF the programs read no kernel memory, so lockdown does not matter.
 fn can_trace(missing: &str) -> bool {
     let has_tracing = Path::new("/sys/kernel/tracing").is_dir();
     requirements::has_bpf() || has_tracing && missing == "BTF"
 }
 
-/// What is missing, and the best of what is left where the kernel can trace, and
-/// where it cannot.
-const LADDER: [(&str, Condition, [&str; 2]); 8] = [
+/// The missing feature, and the best remaining backend with and without tracing.
+const MISSING: [(&str, Condition, [&str; 2]); 8] = [
     ("nothing", conditions::unrestricted, ["bpf", "pidfd"]),
     ("BTF", conditions::without_btf, ["bpf", "pidfd"]),
     ("tracefs", conditions::without_tracefs, ["bpf", "pidfd"]),
@@ -57,7 +55,7 @@ const LADDER: [(&str, Condition, [&str; 2]); 8] = [
 fn verdict(condition: Condition, more: &[&str]) -> Value {
     let v2 = verdict_of(condition, more, &Cgroup::v2("ladder"));
     assert_eq!(v2["exact"], true, "{v2}");
-    // A v1 cgroup has other wakers, and another truth.
+    // A v1 cgroup has other wakers.
     let _v1 = verdict_of(condition, more, &Cgroup::v1("pids", "ladder"));
     v2
 }
@@ -80,7 +78,7 @@ fn verdict_of(condition: Condition, more: &[&str], cgroup: &Cgroup) -> Value {
 #[test]
 #[ignore = "needs root"]
 fn each_missing_feature_leaves_the_best_remaining_backend() {
-    for (missing, condition, best) in LADDER {
+    for (missing, condition, best) in MISSING {
         let expected = best[usize::from(!can_trace(missing))];
         let verdict = verdict(condition, &[]);
         assert_eq!(verdict["backend"], expected, "without {missing}: {verdict}");
@@ -91,7 +89,7 @@ fn each_missing_feature_leaves_the_best_remaining_backend() {
 #[test]
 #[ignore = "needs root"]
 fn each_remaining_backend_serves_when_it_is_named() {
-    for (missing, condition, best) in LADDER {
+    for (missing, condition, best) in MISSING {
         let best = best[usize::from(!can_trace(missing))];
         let named = verdict(condition, &["--backend", best]);
         assert_eq!(named["backend"], best, "without {missing}: {named}");

@@ -1,4 +1,4 @@
-//! Bad input and bad surroundings: what `probe` says, and with which exit code.
+//! Bad input and missing targets: messages and exit codes.
 
 use probe_tests::{Cgroup, Probe, Victim, conditions, probe, probe_in, record, requirements};
 use serde_json::Value;
@@ -65,7 +65,7 @@ fn a_missing_target_is_no_such_target() {
         &["trace", "--cgroup", "/etc"],
         &["trace", "--container", "no-such-container"],
         &["trace", "--container", ""],
-        // Beyond the largest pid_max there is.
+        // Above the largest possible pid_max.
         &["trace", "--pid", "4194305"],
         &["wait", "--cgroup", "no/such/cgroup"],
     ] {
@@ -150,11 +150,11 @@ fn two_simultaneous_traces_report_the_same_exits() {
     }
     let [one, other] = traces.map(Probe::finish);
     assert_eq!(without_times(one.lines.clone()), without_times(other.lines));
-    let told: Vec<_> = one.exits().map(record::pid).collect();
-    assert_eq!(told, pids);
+    let reported: Vec<_> = one.exits().map(record::pid).collect();
+    assert_eq!(reported, pids);
 }
 
-/// Each trace has programs of its own, so the moments differ by microseconds.
+/// Removes the times: each trace has its own programs, so they differ by microseconds.
 fn without_times(mut lines: Vec<Value>) -> Vec<Value> {
     for line in &mut lines {
         let line = line.as_object_mut().expect("an object");

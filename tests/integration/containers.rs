@@ -1,21 +1,21 @@
-//! Containers: as their runtimes lay out cgroups, and a real one of runc.
+//! Containers: the cgroup layouts of runtimes, and a real container of runc.
 
 use std::{fs, path::Path, process::Command};
 
 use probe_tests::{Cgroup, Probe, Runc, Victim, probe, record, requirements};
 use serde_json::{Value, json};
 
-/// Whoever has 64 hexadecimal digits for an id.
+/// An id of 64 hexadecimal digits.
 const ID: &str = "4f5c2d1e0b9a8877665544332211ffeeddccbbaa99887766554433221100abcd";
 
-/// Path below a test's own cgroup, runtime, id, pod.
+/// Path below the cgroup of the test, runtime, id, pod.
 type Row = (String, &'static str, &'static str, Option<&'static str>);
 
 fn row(path: &str, runtime: &'static str, id: &'static str, pod: Option<&'static str>) -> Row {
     (path.replace("ID", ID), runtime, id, pod)
 }
 
-/// What documentation and machines of these runtimes show.
+/// Layouts from the documentation of these runtimes and from real machines.
 fn layouts() -> Vec<Row> {
     const POD: &str = "0e4a1b2c-3d4e-5f60-7182-93a4b5c6d7e8";
     const UNDERSCORES: &str = "0e4a1b2c_3d4e_5f60_7182_93a4b5c6d7e8";
@@ -83,7 +83,7 @@ fn layouts() -> Vec<Row> {
     ]
 }
 
-/// Cgroups that hold what serves containers, or nothing of the kind.
+/// Cgroups without a container.
 const NO_CONTAINERS: [&str; 5] = [
     "docker",
     "system.slice/docker.service",
@@ -92,7 +92,7 @@ const NO_CONTAINERS: [&str; 5] = [
     "user.slice/user-1000.slice/session-1.scope",
 ];
 
-/// The container that is told for a process that dies at this place.
+/// The container in the exit record of a process in this cgroup.
 fn container_at(path: &str, parent: &Cgroup, trace: &mut Probe) -> Value {
     let top = parent.sub(&format!("at-{}", path.replace('/', "-")));
     let above = Path::new(path).parent().expect("relative");
@@ -113,8 +113,8 @@ fn the_container_of_each_cgroup_layout_is_recognised() {
         let mut trace = Probe::trace(&["--cgroup", parent.path()]);
         for (path, runtime, id, pod_uid) in layouts() {
             let container = container_at(&path, &parent, &mut trace);
-            let told = json!([container["runtime"], container["id"], container["pod_uid"]]);
-            assert_eq!(told, json!([runtime, id, pod_uid]), "{path}");
+            let reported = json!([container["runtime"], container["id"], container["pod_uid"]]);
+            assert_eq!(reported, json!([runtime, id, pod_uid]), "{path}");
         }
         for path in NO_CONTAINERS {
             let container = container_at(path, &parent, &mut trace);
@@ -123,7 +123,7 @@ fn the_container_of_each_cgroup_layout_is_recognised() {
     }
 }
 
-/// A container's cgroup as docker makes it, with an id of its own.
+/// A cgroup as docker makes it, with a unique container id.
 fn docker(parent: &Cgroup, number: u8) -> (String, Cgroup) {
     let id = format!("{:056x}{number:08x}", parent.id())
         .chars()
@@ -145,17 +145,17 @@ fn a_container_is_traced_by_its_id_or_a_prefix_of_it() {
             Victim::start(&["exit", "0"], Some(&other)).wait();
             let inside = wanted.sub("made-inside");
             let last = Victim::start(&["exit", "0"], Some(&inside));
-            assert_eq!(told_until(trace, last), [id.as_str()], "{name}");
+            assert_eq!(container_ids_until(trace, last), [id.as_str()], "{name}");
         }
     }
 }
 
-/// Container ids in the records until this process has died.
-fn told_until(mut trace: Probe, mut last: Victim) -> Vec<String> {
+/// The container ids of all records up to the exit of this process.
+fn container_ids_until(mut trace: Probe, mut last: Victim) -> Vec<String> {
     last.wait();
     trace.exit_of(last.pid());
-    let told = trace.finish();
-    let ids = told
+    let reported = trace.finish();
+    let ids = reported
         .exits()
         .map(|exit| exit["container"]["id"].as_str().expect("an id"));
     ids.map(str::to_owned).collect()
@@ -165,7 +165,6 @@ fn told_until(mut trace: Probe, mut last: Victim) -> Vec<String> {
 #[ignore = "needs root"]
 fn an_ambiguous_id_prefix_is_refused_with_both_ids() {
     let parent = Cgroup::v2("ambiguous");
-    // The ids differ in what stands first here: the number, reversed.
     let ids =
         ["a", "b"].map(|last| format!("{:0<63}{last}", format!("{:x}", parent.id() + (1 << 60))));
     fs::create_dir(parent.file("docker")).expect("a cgroup");
@@ -195,11 +194,11 @@ fn a_runc_container_is_traced_by_its_name() {
     assert_eq!(exit["container"]["runtime"], "runc");
     assert_eq!(exit["container"]["id"], container.name());
     assert_eq!(exit["ns"]["pid"], 1);
-    let told = trace.finish();
-    let statuses: Vec<_> = told.exits().map(record::wait_status).collect();
-    assert_eq!(statuses, [5 << 8, 7 << 8], "{told:#?}");
-    assert_eq!(told.lines[0]["ppid"], init);
-    assert_eq!(told.lines[0]["container"], exit["container"]);
+    let reported = trace.finish();
+    let statuses: Vec<_> = reported.exits().map(record::wait_status).collect();
+    assert_eq!(statuses, [5 << 8, 7 << 8], "{reported:#?}");
+    assert_eq!(reported.lines[0]["ppid"], init);
+    assert_eq!(reported.lines[0]["container"], exit["container"]);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! `probe doctor`: what it finds where something is missing.
+//! `probe doctor`, and its findings if something is missing.
 
 use std::{fs, path::Path, process::Command};
 
@@ -19,7 +19,7 @@ fn examine(mut command: Command, code: i32) -> Value {
 
 const JSON: [&str; 2] = ["doctor", "--json"];
 
-/// A backend or a check by its name.
+/// The backend or the check with this name.
 fn find<'a>(report: &'a Value, name: &str) -> &'a Value {
     let all = [&report["backends"], &report["checks"]];
     let mut all = all
@@ -115,7 +115,7 @@ fn without_btf_the_programs_run_and_doctor_names_the_loss() {
 #[test]
 #[ignore = "needs root"]
 fn without_privilege_doctor_names_the_capabilities() {
-    // It may make none itself, and looks at any that is there.
+    // Without privilege it checks an existing cgroup, because it cannot make one.
     let cgroup = Cgroup::v2("unprivileged");
     let report = examine(conditions::without_privilege(&JSON), 0);
     assert_no(&report, "capabilities", "cap_bpf,cap_perfmon");
@@ -157,7 +157,7 @@ fn human_output_has_a_plain_line_for_each_check() {
     let report = examine(conditions::unrestricted(&JSON), 0);
     let output = probe(&["doctor"]);
     assert_eq!(output.code, Some(0), "{output:#?}");
-    // What is lost without types is said as well to whoever loads a program.
+    // Without BTF, loading a program prints what is lost.
     assert_eq!(
         output.stderr.is_empty(),
         requirements::has_btf(),
@@ -190,7 +190,7 @@ fn doctor_removes_its_cgroup() {
     let left = fs::read_dir(root).expect("the mount").filter_map(|entry| {
         let name = entry.expect("an entry").file_name();
         let pid = name.to_str()?.strip_prefix("probe-doctor-")?.to_owned();
-        // Another one may run at this moment.
+        // A `probe doctor` of another test may run.
         (!Path::new("/proc").join(&pid).exists()).then_some(pid)
     });
     assert_eq!(left.collect::<Vec<_>>(), [""; 0]);

@@ -1,5 +1,5 @@
-//! Whether what the kernel lists of a cgroup is all that is in it: judged by
-//! `rmdir`, which is refused while a task is.
+//! Whether an empty cgroup can be removed at once: the kernel refuses `rmdir` while a task is
+//! in the cgroup.
 
 use std::{
     fs,
@@ -11,7 +11,7 @@ use probe_tests::{Cgroup, Deadline, Victim, scale};
 use probe_user::{model::CgroupState, unstable::cgroup::pinned::PinnedCgroup};
 use rustix::process::Signal;
 
-/// How often `rmdir` is refused right after nothing is listed any more.
+/// How often `rmdir` is refused right after the cgroup looks empty.
 fn refusals(hierarchy: u32, make: impl Fn() -> Cgroup, words: &[&str]) -> usize {
     (0..scale::rounds(40))
         .filter(|_| {
@@ -25,7 +25,7 @@ fn refusals(hierarchy: u32, make: impl Fn() -> Cgroup, words: &[&str]) -> usize 
             while !is_empty() {}
             let removed = fs::remove_dir(cgroup.path());
             victim.wait();
-            Deadline::start().until("it can be removed", || {
+            Deadline::start().until("the cgroup can be removed", || {
                 removed.is_ok() || fs::remove_dir(cgroup.path()).is_ok()
             });
             removed.is_err()
@@ -33,7 +33,7 @@ fn refusals(hierarchy: u32, make: impl Fn() -> Cgroup, words: &[&str]) -> usize 
         .count()
 }
 
-/// The measurement of `docs/kernels.md`.
+/// The numbers are in `docs/kernels.md`. A v1 cgroup may be refused.
 #[test]
 #[ignore = "needs root"]
 fn an_empty_v2_cgroup_can_be_removed_at_once() {

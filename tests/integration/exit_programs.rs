@@ -1,6 +1,6 @@
-//! The programs that another kernel would get, on this one: the older shape of
-//! the exit tracepoint has a subset of the newer one's arguments, and memory
-//! that may be read directly may be probed as well.
+//! All exit programs that this kernel accepts, not only the selected one. The programs for older
+//! kernels work here too: the older tracepoint has a subset of the arguments, and memory that
+//! can be read directly can be read by a helper as well.
 
 use std::convert::Infallible;
 
@@ -33,10 +33,10 @@ fn attached(shape: ExitShape, program: &'static str) -> (Attached, Rings) {
     (attached, rings)
 }
 
-/// Group deaths of one process, as the tracker tells them, until one is told.
+/// The exit records of a process from the tracker, up to the first drain with one.
 fn deaths(rings: &mut Rings, tracker: &mut Tracker, pid: u32) -> Vec<Exit> {
     let mut deaths = Vec::new();
-    Deadline::start().until("its exit is told", || {
+    Deadline::start().until("the exit is reported", || {
         let drained = rings.stream.drain(|timed| {
             if let Some(Record::Exit(exit)) = tracker.apply(timed)
                 && exit.what.process.tgid == pid
@@ -71,9 +71,9 @@ fn every_exit_program_reports_the_same_exit() {
             ] {
                 let mut victim = Victim::start(words, Some(&cgroup));
                 victim.wait();
-                let told = deaths(&mut rings, &mut tracker, victim.pid());
-                let [exit] = told.as_slice() else {
-                    panic!("{program}: told {} times", told.len());
+                let reported = deaths(&mut rings, &mut tracker, victim.pid());
+                let [exit] = reported.as_slice() else {
+                    panic!("{program}: reported {} times", reported.len());
                 };
                 assert!(exit.group_dead, "{program}: {exit:?}");
                 assert_eq!(exit.status, Some(status), "{program}: {exit:?}");

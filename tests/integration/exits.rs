@@ -1,4 +1,4 @@
-//! One record for each process, with the status that its parent was told.
+//! One record for each process, with the status that its parent receives.
 
 use probe_tests::{TracedCgroup, Victim, record, scale};
 
@@ -7,23 +7,23 @@ const HARMLESS: [i32; 8] = [17, 18, 19, 20, 21, 22, 23, 28];
 /// Signals that leave a core by default.
 const DUMPING: [i32; 10] = [3, 4, 5, 6, 7, 8, 11, 24, 25, 31];
 
-/// Runs one victim for each list of words; each must be told once and right.
-/// Returns the statuses.
-fn judge_all(label: &str, victims: &[Vec<String>]) -> Vec<i32> {
-    let trial = TracedCgroup::new(label);
-    let mut judged = Vec::new();
+/// Runs one victim for each list of words, asserts that each is reported once with its status,
+/// and returns the statuses.
+fn run_all(label: &str, victims: &[Vec<String>]) -> Vec<i32> {
+    let traced = TracedCgroup::new(label);
+    let mut expected = Vec::new();
     for words in victims {
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        let mut victim = trial.start(&words);
-        judged.push((victim.pid(), victim.wait()));
+        let mut victim = traced.start(&words);
+        expected.push((victim.pid(), victim.wait()));
     }
-    let told = trial.finish();
-    for (pid, status) in &judged {
-        assert_eq!(record::wait_status(told.only_exit_of(*pid)), *status);
+    let reported = traced.finish();
+    for (pid, status) in &expected {
+        assert_eq!(record::wait_status(reported.only_exit_of(*pid)), *status);
     }
-    assert_eq!(told.exits().count(), victims.len());
-    assert_eq!(told.lost, 0);
-    judged.into_iter().map(|(_, status)| status).collect()
+    assert_eq!(reported.exits().count(), victims.len());
+    assert_eq!(reported.lost, 0);
+    expected.into_iter().map(|(_, status)| status).collect()
 }
 
 fn words(words: &[&str]) -> Vec<String> {
@@ -36,7 +36,7 @@ fn every_exit_code_is_reported() {
     let victims: Vec<_> = (0..=255)
         .map(|code| words(&["exit", &format!("{code}")]))
         .collect();
-    let statuses = judge_all("codes", &victims);
+    let statuses = run_all("codes", &victims);
     let expected: Vec<i32> = (0..=255).map(|code| code << 8).collect();
     assert_eq!(statuses, expected);
 }
@@ -49,7 +49,7 @@ fn every_fatal_signal_is_reported() {
         .iter()
         .map(|signal| words(&["signal", &format!("{signal}")]))
         .collect();
-    let statuses = judge_all("signals", &victims);
+    let statuses = run_all("signals", &victims);
     let without_core: Vec<i32> = statuses.iter().map(|status| status & !0x80).collect();
     assert_eq!(without_core, signals);
 }
@@ -63,7 +63,7 @@ fn a_core_dump_is_reported_with_the_signal() {
     let many = words(&["core-in", place, "threads", "9", "in-thread", "abort"]);
     let mut victims: Vec<_> = DUMPING.iter().map(single).collect();
     victims.push(many);
-    let statuses = judge_all("cores", &victims);
+    let statuses = run_all("cores", &victims);
     let dumped = statuses.iter().all(|status| status & 0x80 != 0);
     assert!(dumped, "this kernel writes no cores: {statuses:x?}");
 }
@@ -71,27 +71,27 @@ fn a_core_dump_is_reported_with_the_signal() {
 #[test]
 #[ignore = "needs root"]
 fn a_child_of_vfork_is_reported_once() {
-    let mut trial = TracedCgroup::new("vfork");
-    let judged = trial.judge(&["vfork", "6"]);
-    assert_eq!(judged.report["status"], 6 << 8);
-    let told = trial.finish();
-    let _once = told.only_exit_of(record::pid(&judged.report));
-    assert_eq!(told.exits().count(), 2);
+    let mut traced = TracedCgroup::new("vfork");
+    let death = traced.run_parent(&["vfork", "6"]);
+    assert_eq!(death.report["status"], 6 << 8);
+    let reported = traced.finish();
+    let _once = reported.only_exit_of(record::pid(&death.report));
+    assert_eq!(reported.exits().count(), 2);
 }
 
 #[test]
 #[ignore = "needs root"]
 fn a_stopped_process_has_not_exited() {
-    let mut trial = TracedCgroup::new("stopped");
-    let mut victim = trial.ready(&["ready", "pause"]);
+    let mut traced = TracedCgroup::new("stopped");
+    let mut victim = traced.ready(&["ready", "pause"]);
     victim.signal(rustix::process::Signal::STOP);
     victim.signal(rustix::process::Signal::CONT);
     victim.signal(rustix::process::Signal::STOP);
-    trial.catch_up();
-    assert_eq!(trial.probe.exits_so_far(victim.pid()), 0);
+    traced.catch_up();
+    assert_eq!(traced.probe.exits_so_far(victim.pid()), 0);
     victim.signal(rustix::process::Signal::KILL);
-    let _exit = trial.judge_child(&mut victim);
-    let _once = trial.finish().only_exit_of(victim.pid());
+    let _exit = traced.reap(&mut victim);
+    let _once = traced.finish().only_exit_of(victim.pid());
 }
 
 #[test]
@@ -99,26 +99,26 @@ fn a_stopped_process_has_not_exited() {
 fn a_process_killed_while_it_starts_is_reported_once() {
     let seed = probe_tests::random::seeded().u64(..).to_string();
     let count = scale::emulated_or(50, 500);
-    let trial = TracedCgroup::new("births");
-    let mut parent = trial.start(&["births", &seed, &count.to_string()]);
+    let traced = TracedCgroup::new("births");
+    let mut parent = traced.start(&["births", &seed, &count.to_string()]);
     let reports = parent.reports();
     assert_eq!(parent.wait(), 0);
-    let told = trial.finish();
+    let reported = traced.finish();
     assert_eq!(reports.len(), count);
-    // A pid may have been used twice.
-    let mut judged: Vec<_> = reports
+    // A pid may have been reused.
+    let mut expected: Vec<_> = reports
         .iter()
         .map(|it| (record::pid(it), it["status"].as_i64()))
         .collect();
-    let mut told_of: Vec<_> = told
+    let mut reported_statuses: Vec<_> = reported
         .exits()
         .map(|it| (record::pid(it), Some(i64::from(record::wait_status(it)))))
         .filter(|&(pid, _)| pid != parent.pid())
         .collect();
-    judged.sort_unstable();
-    told_of.sort_unstable();
-    assert_eq!(told_of, judged);
-    assert_eq!(told.lost, 0);
+    expected.sort_unstable();
+    reported_statuses.sort_unstable();
+    assert_eq!(reported_statuses, expected);
+    assert_eq!(reported.lost, 0);
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn exits_before_the_trace_are_not_reported() {
     let mut probe = probe_tests::Probe::trace(&["--cgroup", cgroup.path()]);
     let mut late = Victim::start(&["exit", "2"], Some(&cgroup));
     late.wait();
-    let _told = probe.exit_of(late.pid());
-    let told = probe.finish();
-    assert_eq!((told.seen, told.shown, told.lost), (1, 1, 0));
+    probe.exit_of(late.pid());
+    let reported = probe.finish();
+    assert_eq!((reported.seen, reported.shown, reported.lost), (1, 1, 0));
 }

@@ -1,4 +1,4 @@
-//! A trace to which nothing happens.
+//! A trace without exits.
 
 use std::{
     fs,
@@ -7,10 +7,10 @@ use std::{
 
 use probe_tests::{Deadline, TracedCgroup, record};
 
-/// Fifteen times the interval at which a trace drains that is not asleep.
+/// Fifteen times the drain interval of a trace that is not asleep.
 const ASLEEP: Duration = Duration::from_millis(300);
 
-/// Returns once a process has not run for a while.
+/// Returns when a process has not run for this time.
 fn until_asleep(pid: u32) {
     let switches = || {
         let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("a status");
@@ -30,11 +30,11 @@ fn until_asleep(pid: u32) {
 #[test]
 #[ignore = "needs root"]
 fn an_idle_trace_is_woken_by_each_exit() {
-    let mut trial = TracedCgroup::new("idle");
+    let mut traced = TracedCgroup::new("idle");
     for (word, code) in [("1", 1), ("2", 2), ("3", 3)] {
-        until_asleep(trial.probe.pid());
-        let mut victim = trial.start(&["exit", word]);
-        let exit = trial.judge_child(&mut victim);
+        until_asleep(traced.probe.pid());
+        let mut victim = traced.start(&["exit", word]);
+        let exit = traced.reap(&mut victim);
         assert_eq!(record::wait_status(&exit), code << 8);
     }
 }

@@ -1,8 +1,6 @@
-//! What must be true of `probe`, against the running kernel and with `waitpid`
-//! as the judge.
+//! Integration tests of `probe` on the running kernel. `waitpid` gives the expected results.
 //!
-//! One module for each subject. The tests need root and are ignored without it,
-//! never skipped with it:
+//! Each subject has a module. The tests need root and are ignored by default:
 //! `cargo test -p probe-tests --test integration -- --ignored --test-threads=1`.
 
 mod backend_selection;

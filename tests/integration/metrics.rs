@@ -1,5 +1,4 @@
-//! What Prometheus' own checker says about the metrics: bad names and units, and
-//! text that does not parse.
+//! The metrics, checked by promtool for names, units and syntax.
 
 use std::{
     io::Write,
@@ -16,7 +15,7 @@ use probe_user::{model::LossReason, unstable::bpf::counters::ProgramRuns};
 use rustix::process::Signal;
 use serde_json::json;
 
-/// What `promtool check metrics` writes; nothing if it is content.
+/// The output of `promtool check metrics`, which is empty without a finding.
 fn promtool(text: &str) -> String {
     let mut promtool = requirements::tool("promtool")
         .args(["check", "metrics"])
@@ -29,12 +28,12 @@ fn promtool(text: &str) -> String {
     stdin.write_all(text.as_bytes()).expect("promtool reads");
     drop(stdin);
     let output = promtool.wait_with_output().expect("promtool ends");
-    let said = [output.stdout, output.stderr].concat();
-    let mut said = String::from_utf8_lossy(&said).into_owned();
+    let findings = [output.stdout, output.stderr].concat();
+    let mut findings = String::from_utf8_lossy(&findings).into_owned();
     if !output.status.success() {
-        said.push_str("(failed)");
+        findings.push_str("(failed)");
     }
-    said
+    findings
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What is said where something is not permitted, and what is done without it.
+//! Missing permissions: hints, and the remaining functions.
 
 use probe_tests::{
     Cgroup, Daemon, Probe, Victim, Waiting, conditions, kernel, probe, probe_in, record,
@@ -47,7 +47,7 @@ fn a_limit_on_locked_memory_is_named_where_bpf_counts_against_it() {
         let report = probe_in(&mut little(&["doctor"]));
         assert!(report.stdout.contains("CAP_SYS_RESOURCE"), "{report:#?}");
     }
-    // What a wait needs is there all the same.
+    // A wait works anyway.
     let mut victim = Victim::spawn(&["pause"], None);
     let pid = victim.pid().to_string();
     let waiting = Waiting::armed_in(&mut little(&Waiting::args(&[&pid])));
@@ -79,7 +79,7 @@ fn without_tracing_pidfds_serve_and_the_reason_is_printed() {
     if requirements::has_bpf() {
         return;
     }
-    let why = if requirements::is_locked_down() {
+    let reason = if requirements::is_locked_down() {
         "lockdown=confidentiality"
     } else {
         "cannot attach to tracepoint"
@@ -88,7 +88,7 @@ fn without_tracing_pidfds_serve_and_the_reason_is_printed() {
     let socket = socket.path().join("probe.sock");
     let socket = socket.to_str().expect("text");
     for command in [&["trace"][..], &["daemon", "--socket", socket]] {
-        probe(command).assert_refused(5, &[why, "probe wait"]);
+        probe(command).assert_refused(5, &[reason, "probe wait"]);
     }
 }
 

@@ -1,13 +1,12 @@
-//! Which cgroup it died in: the v2 one, unless that is the root; then the v1
-//! one that says most.
+//! The cgroup of a record: the v2 cgroup, unless that is the root; then the most specific v1
+//! cgroup.
 
 use std::{fs, os::unix::fs::MetadataExt};
 
 use probe_tests::{Cgroup, Probe, TracedCgroup, Victim, has_v1, scale};
 use serde_json::{Value, json};
 
-/// First column of `/proc/cgroups`, or what `/proc/self/cgroup` begins the line
-/// of a named hierarchy with.
+/// The number of a hierarchy, from `/proc/self/cgroup`.
 fn hierarchy(controller: &str) -> u32 {
     let own = fs::read_to_string("/proc/self/cgroup").expect("/proc is mounted");
     let found = own.lines().find_map(|line| {
@@ -19,19 +18,18 @@ fn hierarchy(controller: &str) -> u32 {
     found.unwrap_or_else(|| panic!("no hierarchy of {controller}"))
 }
 
-/// The hierarchies that count, the first one first; of an emulated machine those that
-/// its kernel has.
+/// The v1 hierarchies in order of preference. On an emulated machine they are those that its
+/// kernel has.
 fn in_order() -> Vec<&'static str> {
     let order = ["pids", "memory", "freezer", "name=systemd", "cpu"];
     let is_wanted = |it: &&str| !scale::is_emulated() || has_v1(it);
     let found: Vec<_> = order.into_iter().filter(is_wanted).collect();
-    // Newer kernels may have been built without that of memory.
+    // Newer kernels may lack the memory controller in v1.
     assert!(found.len() > 3, "too few to be in an order: {found:?}");
     found
 }
 
-/// Exit record of a process that is in these cgroups, and in the root of all
-/// others.
+/// The exit record of a process in these cgroups, and in the root of all other hierarchies.
 fn exit_in(cgroups: &[&Cgroup]) -> Value {
     let mut victim = Victim::spawn(&["exit", "0"], None);
     Cgroup::leave_all(victim.pid());
@@ -109,25 +107,25 @@ fn a_process_in_root_cgroups_is_reported_in_the_v2_root() {
 #[test]
 #[ignore = "needs root"]
 fn the_path_of_a_cgroup_made_during_the_trace_is_reported() {
-    let mut trial = TracedCgroup::new("later");
-    let below = trial.cgroup.sub("a b");
+    let mut traced = TracedCgroup::new("later");
+    let below = traced.cgroup.sub("a b");
     let mut victim = Victim::start(&["exit", "0"], Some(&below));
-    let exit = trial.judge_child(&mut victim);
+    let exit = traced.reap(&mut victim);
     assert_eq!(exit["cgroup"], place(0, &below));
 }
 
 #[test]
 #[ignore = "needs root"]
 fn the_path_of_a_removed_cgroup_is_reported() {
-    let mut trial = TracedCgroup::new("removed");
+    let mut traced = TracedCgroup::new("removed");
     for _ in 0..20 {
-        let below = trial.cgroup.sub("short");
+        let below = traced.cgroup.sub("short");
         let expected = place(0, &below);
         let mut victim = Victim::start(&["exit", "0"], Some(&below));
         victim.wait();
         below.wait_empty();
         drop(below);
-        let exit = trial.probe.exit_of(victim.pid());
+        let exit = traced.probe.exit_of(victim.pid());
         assert_eq!(exit["cgroup"], expected);
     }
 }

@@ -1,8 +1,7 @@
-//! Exits that no program sees: what the kernel skips a program for, how many
-//! that are, and which hook loses none.
+//! Exits without a record, because the kernel skipped the exit program.
 //!
-//! A raw tracepoint may be preempted from Linux 7.0 on, and the kernel runs no
-//! program twice at once on a CPU: whoever exits there meanwhile is not seen.
+//! From Linux 7.0 on a task may be preempted in a raw tracepoint. The kernel runs a program only
+//! once at a time on a CPU, so it skips the program for other tasks that exit there.
 
 use std::{
     collections::HashSet,
@@ -28,11 +27,11 @@ use probe_user::{
 const STREAM_BYTES: u32 = 8 << 20;
 const SIBLINGS: usize = 300;
 
-/// What became of many exits.
+/// Counts of exits.
 #[derive(Debug, Default)]
 struct Tally {
     made: u64,
-    told: u64,
+    reported: u64,
     skipped: u64,
 }
 
@@ -49,7 +48,7 @@ fn plan(cgroup: &Cgroup, hooks: &[Hook]) -> Plan {
     }
 }
 
-/// Kills a crowd again and again and counts who is told.
+/// Kills a crowd of processes repeatedly and counts the reported exits.
 fn tally(rounds: usize, hooks: &[Hook], prepare: impl FnOnce(&mut Attached)) -> Tally {
     requirements::require_bpf();
     let cgroup = Cgroup::v2("losses");
@@ -61,19 +60,19 @@ fn tally(rounds: usize, hooks: &[Hook], prepare: impl FnOnce(&mut Attached)) -> 
         let mut crowd = Victim::spawn(&["siblings", &SIBLINGS.to_string(), "pause"], Some(&cgroup));
         crowd.release();
         let is_complete = || cgroup.procs().len() == SIBLINGS + 1;
-        Deadline::start().until("it is complete", is_complete);
+        Deadline::start().until("the crowd is complete", is_complete);
         cgroup.kill();
         crowd.wait();
         cgroup.wait_empty();
         tally.made += SIBLINGS as u64 + 1;
-        tally.told += told(&mut rings, &mut tracker);
+        tally.reported += reported(&mut rings, &mut tracker);
     }
     tally.skipped = attached.recursion_misses();
     tally
 }
 
-/// Processes that ended: all of them are in the ring by now, or nowhere.
-fn told(rings: &mut Rings, tracker: &mut Tracker) -> u64 {
+/// The number of exited processes in the ring. No further record can arrive.
+fn reported(rings: &mut Rings, tracker: &mut Tracker) -> u64 {
     let mut ended = HashSet::new();
     let drained = rings.stream.drain(|timed| {
         if let Some(Record::Exit(exit)) = tracker.apply(timed) {
@@ -85,20 +84,20 @@ fn told(rings: &mut Rings, tracker: &mut Tracker) -> u64 {
     ended.len() as u64
 }
 
-/// Writes to maps as fast as it can meanwhile: for that the kernel disables all
-/// classic programs on a CPU.
+/// Runs a function while a thread writes to a BPF map: during a write the kernel disables all
+/// classic programs on that CPU.
 pub(crate) fn while_maps_are_written<T>(inside: impl FnOnce() -> T) -> T {
-    let (mut of, _rings) = load::load(&Plan::decisive()).expect("BPF");
+    let (mut attached, _rings) = load::load(&Plan::decisive()).expect("BPF");
     let is_over = AtomicBool::new(false);
     thread::scope(|scope| {
         scope.spawn(|| {
-            let nobodys = CgroupId {
+            let unused = CgroupId {
                 hierarchy: u32::MAX,
                 id: u64::MAX,
             };
             while !is_over.load(Ordering::Relaxed) {
-                of.watch(nobodys).expect("there is room");
-                of.unwatch(nobodys);
+                attached.watch(unused).expect("there is room");
+                attached.unwatch(unused);
             }
         });
         let result = inside();
@@ -107,18 +106,18 @@ pub(crate) fn while_maps_are_written<T>(inside: impl FnOnce() -> T) -> T {
     })
 }
 
-/// Past the harness, which shows nothing of a test that passes.
+/// Prints directly to stderr, because the test harness hides the output of passed tests.
 fn say(what: &str, tally: &Tally) {
     let Tally {
         made,
-        told,
+        reported,
         skipped,
     } = tally;
-    let line = format!("{what}: {made} exits, {told} told, {skipped} skipped");
+    let line = format!("{what}: {made} exits, {reported} reported, {skipped} skipped");
     writeln!(io::stderr(), "{line}").expect("stderr");
 }
 
-/// The measurement of `docs/kernels.md`.
+/// The numbers are in `docs/kernels.md`.
 #[test]
 #[ignore = "needs root"]
 fn every_exit_program_reports_each_exit_or_counts_it_as_skipped() {
@@ -138,18 +137,22 @@ fn every_exit_program_reports_each_exit_or_counts_it_as_skipped() {
         for (tally, what) in [(quiet, program), (busy, "… while maps are written")] {
             say(what, &tally);
             assert!(
-                tally.told + tally.skipped >= tally.made,
+                tally.reported + tally.skipped >= tally.made,
                 "{what}: {tally:?}"
             );
         }
     }
 }
 
-/// Nobody else writes to maps here.
+/// No other process writes to maps during the test.
 #[test]
 #[ignore = "needs root"]
 fn the_selected_exit_program_skips_no_exit() {
     let tally = tally(scale::rounds(5), &Hook::EXITS, |_attached| {});
-    say("the hook that is taken", &tally);
-    assert_eq!((tally.told, tally.skipped), (tally.made, 0), "{tally:?}");
+    say("the selected exit program", &tally);
+    assert_eq!(
+        (tally.reported, tally.skipped),
+        (tally.made, 0),
+        "{tally:?}"
+    );
 }

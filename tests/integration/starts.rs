@@ -5,10 +5,10 @@ use std::os::unix::fs::symlink;
 use probe_tests::{Death, TracedCgroup, record};
 use serde_json::{Value, json};
 
-fn starts(trial: TracedCgroup, cause: &str, pid: u32) -> Vec<Value> {
-    let told = trial.finish();
+fn starts(traced: TracedCgroup, cause: &str, pid: u32) -> Vec<Value> {
+    let reported = traced.finish();
     let is_it = |line: &&Value| line["type"] == "start" && line["cause"] == cause;
-    let of_pid = told
+    let of_pid = reported
         .lines
         .iter()
         .filter(is_it)
@@ -16,35 +16,35 @@ fn starts(trial: TracedCgroup, cause: &str, pid: u32) -> Vec<Value> {
     of_pid.cloned().collect()
 }
 
-fn pid(judged: &Death) -> u32 {
-    record::pid(&judged.report)
+fn pid(death: &Death) -> u32 {
+    record::pid(&death.report)
 }
 
 #[test]
 #[ignore = "needs root"]
 fn a_fork_is_reported_with_parent_and_time() {
-    let mut trial = TracedCgroup::with("fork", &["--starts"]);
-    let judged = trial.judge(&["parent", "exit", "0"]);
+    let mut traced = TracedCgroup::with("fork", &["--starts"]);
+    let death = traced.run_parent(&["parent", "exit", "0"]);
     let cgroup = json!({
-        "hierarchy": 0, "id": trial.cgroup.id(), "path": trial.cgroup.name(),
+        "hierarchy": 0, "id": traced.cgroup.id(), "path": traced.cgroup.name(),
     });
-    let forks = starts(trial, "fork", pid(&judged));
+    let forks = starts(traced, "fork", pid(&death));
     let [fork] = forks.as_slice() else {
         panic!("not one fork: {forks:#?}");
     };
-    assert_eq!(fork["ppid"], judged.report["parent"]);
+    assert_eq!(fork["ppid"], death.report["parent"]);
     assert_eq!(fork["comm"], "victim");
     assert_eq!(fork["cgroup"], cgroup);
     assert_eq!(fork["args"], Value::Null);
-    assert_eq!(fork["start_boottime_ns"], judged.exit["start_boottime_ns"]);
+    assert_eq!(fork["start_boottime_ns"], death.exit["start_boottime_ns"]);
 }
 
 #[test]
 #[ignore = "needs root"]
 fn new_tasks_are_not_reported_as_starts() {
-    let mut trial = TracedCgroup::with("tasks", &["--starts"]);
-    let judged = trial.judge(&["parent", "threads", "9", "exit", "0"]);
-    let forks = starts(trial, "fork", pid(&judged));
+    let mut traced = TracedCgroup::with("tasks", &["--starts"]);
+    let death = traced.run_parent(&["parent", "threads", "9", "exit", "0"]);
+    let forks = starts(traced, "fork", pid(&death));
     assert_eq!(forks.len(), 1, "{forks:#?}");
 }
 
@@ -56,11 +56,11 @@ fn an_exec_is_reported_with_its_name_and_arguments() {
     symlink("/proc/self/exe", &program).expect("a new name");
     let program = program.to_str().expect("UTF-8");
     for before in [&["parent"] as &[&str], &["parent", "in-thread"]] {
-        let mut trial = TracedCgroup::with("exec", &["--starts"]);
+        let mut traced = TracedCgroup::with("exec", &["--starts"]);
         let mut words = before.to_vec();
         words.extend(["exec-as", program, "named", "a \"b\" ü", "exit", "0"]);
-        let judged = trial.judge(&words);
-        let execs = starts(trial, "exec", pid(&judged));
+        let death = traced.run_parent(&words);
+        let execs = starts(traced, "exec", pid(&death));
         let [exec] = execs.as_slice() else {
             panic!("not one exec: {execs:#?}");
         };
@@ -68,17 +68,17 @@ fn an_exec_is_reported_with_its_name_and_arguments() {
         let args = json!([program, "named", "a \"b\" ü", "exit", "0"]);
         assert_eq!(exec["args"], args);
         assert_eq!(exec["args_truncated"], false);
-        assert_eq!(exec["ppid"], judged.report["parent"]);
+        assert_eq!(exec["ppid"], death.report["parent"]);
     }
 }
 
 #[test]
 #[ignore = "needs root"]
 fn arguments_are_truncated_at_one_kibibyte() {
-    let mut trial = TracedCgroup::with("long", &["--starts"]);
+    let mut traced = TracedCgroup::with("long", &["--starts"]);
     let long = "x".repeat(2000);
-    let judged = trial.judge(&["parent", "exec", "exit", "0", &long]);
-    let execs = starts(trial, "exec", pid(&judged));
+    let death = traced.run_parent(&["parent", "exec", "exit", "0", &long]);
+    let execs = starts(traced, "exec", pid(&death));
     let [exec] = execs.as_slice() else {
         panic!("not one exec: {execs:#?}");
     };
@@ -97,11 +97,11 @@ fn arguments_are_truncated_at_one_kibibyte() {
 #[test]
 #[ignore = "needs root"]
 fn a_start_comes_before_the_exit() {
-    let mut trial = TracedCgroup::with("order", &["--starts"]);
-    let judged = trial.judge(&["parent", "exec", "exit", "0"]);
-    let pid = pid(&judged);
-    let told = trial.finish();
-    let of_pid = told.lines.iter().filter(|line| line["pid"] == pid);
+    let mut traced = TracedCgroup::with("order", &["--starts"]);
+    let death = traced.run_parent(&["parent", "exec", "exit", "0"]);
+    let pid = pid(&death);
+    let reported = traced.finish();
+    let of_pid = reported.lines.iter().filter(|line| line["pid"] == pid);
     let kinds: Vec<_> = of_pid
         .map(|line| line["cause"].as_str().or(line["type"].as_str()))
         .collect();
@@ -111,9 +111,9 @@ fn a_start_comes_before_the_exit() {
 #[test]
 #[ignore = "needs root"]
 fn starts_are_reported_only_if_requested() {
-    let mut trial = TracedCgroup::new("none");
-    let _judged = trial.judge(&["parent", "exec", "exit", "0"]);
-    let told = trial.finish();
-    assert!(told.lines.iter().all(|line| line["type"] == "exit"));
-    assert_eq!(told.lines.len(), 2);
+    let mut traced = TracedCgroup::new("none");
+    let _judged = traced.run_parent(&["parent", "exec", "exit", "0"]);
+    let reported = traced.finish();
+    assert!(reported.lines.iter().all(|line| line["type"] == "exit"));
+    assert_eq!(reported.lines.len(), 2);
 }

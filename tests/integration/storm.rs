@@ -1,5 +1,5 @@
-//! More exits than a reader can take: nothing is lost that the buffer holds,
-//! and what is lost is told where it happened.
+//! More exits than a reader can process: losses are reported, and only a full buffer causes
+//! them.
 
 use std::{
     fs::File,
@@ -11,15 +11,14 @@ use probe_tests::{Cgroup, DEADLINE, Victim, conditions, inapplicable, record, sc
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-/// More than 4 KiB hold.
+/// More exits than fit into 4 KiB.
 const SQUALL: u64 = 500;
 
 fn exits() -> u64 {
     scale::few_or(100_000, 100_000) as u64
 }
 
-/// A trace that writes to a file, so that this process does not compete with
-/// it for the CPUs while the storm lasts.
+/// A trace that writes to a file, so that this process does not compete for the CPUs.
 struct Trace {
     child: Child,
     stderr: BufReader<std::process::ChildStderr>,
@@ -46,7 +45,7 @@ impl Trace {
         trace
     }
 
-    /// The next line that begins like this.
+    /// The next line of stderr with this prefix.
     fn line_of_stderr(&mut self, beginning: &str) -> String {
         let mut line = String::new();
         while !line.starts_with(beginning) {
@@ -61,7 +60,7 @@ impl Trace {
         kill_process(Pid::from_child(&self.child), signal).expect("the process runs");
     }
 
-    /// Ends it, and reads what it wrote; and `lost` of its summary.
+    /// Ends the trace; returns its records and `lost` from its summary.
     fn finish(mut self) -> (Vec<Value>, u64) {
         self.signal(Signal::INT);
         let summary = self.line_of_stderr("seen ");
@@ -84,13 +83,13 @@ impl Trace {
 
 impl Drop for Trace {
     fn drop(&mut self) {
-        // Both fail if it has ended, which is as good.
+        // Both calls fail if the process has been reaped.
         let _ended = self.child.kill();
         let _reaped = self.child.wait();
     }
 }
 
-/// The storm in a cgroup; the pid that made it all.
+/// Runs `storm` in a cgroup; returns the pid of the parent.
 fn storm(cgroup: &Cgroup) -> u32 {
     storm_of(exits(), cgroup)
 }
@@ -104,12 +103,12 @@ fn storm_of(exits: u64, cgroup: &Cgroup) -> u32 {
     storm.pid()
 }
 
-/// That 4 KiB do not hold all of it; where a storm is emulated they may.
+/// Asserts that 4 KiB overflow. On an emulated machine the storm may be too slow.
 fn overflowed(is_so: bool) {
     if !is_so && scale::is_emulated() {
-        inapplicable("an emulated storm may be slow enough for its reader");
+        inapplicable("the emulated machine is too slow to fill the buffer");
     }
-    assert!(is_so, "4 KiB hold all of it?");
+    assert!(is_so, "4 KiB hold all exits");
 }
 
 fn count(lines: &[Value], what: impl Fn(&Value) -> bool) -> u64 {
@@ -126,7 +125,7 @@ fn the_default_buffer_loses_none_of_100000_exits() {
     assert_eq!(lost, 0);
     assert_eq!(count(&lines, |line| line["type"] == "lost"), 0);
     assert_eq!(count(&lines, |line| line["ppid"] == parent), exits());
-    // And the parent itself.
+    // The parent exits too.
     assert_eq!(lines.len() as u64, exits() + 1);
     let mut keys: Vec<_> = lines
         .iter()
@@ -147,22 +146,22 @@ fn the_default_buffer_loses_none_of_100000_exits() {
 fn losses_of_a_tiny_buffer_are_reported_between_the_records() {
     let cgroup = Cgroup::v2("tiny");
     let trace = Trace::of(&cgroup, &["--buffer", "4096"]);
-    // However fast it reads: what comes while it is stopped does not fit.
+    // A stopped reader loses exits, however fast it is.
     trace.signal(Signal::STOP);
     storm_of(SQUALL, &cgroup);
     trace.signal(Signal::CONT);
     storm(&cgroup);
     let (lines, lost) = trace.finish();
-    let told: u64 = lines
+    let reported: u64 = lines
         .iter()
         .filter(|line| line["type"] == "lost")
         .map(|line| record::number(line, "count"))
         .sum();
     let delivered = count(&lines, record::is_exit);
-    assert!(lost > SQUALL / 2, "4 KiB hold {SQUALL} exits?");
-    assert_eq!(told, lost, "the lines and the summary agree");
+    assert!(lost > SQUALL / 2, "4 KiB hold {SQUALL} exits");
+    assert_eq!(reported, lost, "the lines and the summary agree");
     assert_eq!(delivered + lost, SQUALL + 1 + exits() + 1);
-    // A loss is told between the records around it, not all of them at the end.
+    // A loss is reported between the surrounding records, not at the end.
     let first = lines.iter().position(|line| line["type"] == "lost");
     let first = first.expect("some were lost");
     let after = count(&lines[first..], record::is_exit);
@@ -196,7 +195,7 @@ fn human_output_has_a_loss_in_the_stream_and_in_the_summary() {
     let summary = std::io::read_to_string(stderr).expect("a pipe");
     let stdout = reader.join().expect("a reader").expect("UTF-8");
     assert_eq!(child.wait().expect("our child").code(), Some(0));
-    // A kernel may skip some besides, which no buffer helps against.
+    // The kernel may skip programs as well; that loss has no hint about the buffer.
     let is_it = |line: &&str| line.starts_with("... ") && line.contains("--buffer");
     let loss = stdout.lines().find(is_it);
     overflowed(loss.is_some());

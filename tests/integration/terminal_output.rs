@@ -1,5 +1,4 @@
-//! What a person sees on a terminal: columns, colours, names that are only
-//! names.
+//! Output on a terminal: columns, colours, escape sequences in names.
 
 use std::{
     io::{BufRead, BufReader, Read},
@@ -13,8 +12,7 @@ use probe_tests::{
 };
 use rustix::process::{Pid, Signal, kill_process};
 
-/// What stands on the terminal after a trace during which `deaths` happened,
-/// line by line, escape sequences included.
+/// The output of a trace on a terminal while `deaths` runs: lines with escape sequences.
 fn screen(
     columns: u16,
     prepare: impl FnOnce(&mut Command),
@@ -34,17 +32,20 @@ fn screen(
         .stderr(Stdio::piped())
         .spawn()
         .expect("probe starts");
-    // It holds the other end of the terminal.
+    // The command holds the other end of the terminal.
     drop(command);
     let mut stderr = BufReader::new(child.stderr.take().expect("piped"));
     let mut line = String::new();
     while !line.starts_with("tracing:") {
         line.clear();
-        assert!(stderr.read_line(&mut line).expect("a pipe") > 0, "it ended");
+        assert!(
+            stderr.read_line(&mut line).expect("a pipe") > 0,
+            "probe ended"
+        );
     }
     let reader = std::thread::spawn(move || {
         let mut bytes = Vec::new();
-        // EIO once nobody has the terminal open any more.
+        // The read fails with EIO when the last descriptor of the terminal is closed.
         let _closed = ours.read_to_end(&mut bytes);
         String::from_utf8(bytes).expect("UTF-8")
     });
@@ -134,7 +135,7 @@ fn escape_sequences_in_a_process_name_are_not_printed() {
     let lines = screen(200, |command| _ = command.arg("--starts"), die);
     let is_harmless = |line: &String| line.contains(" ?[31m?]0;x");
     let of_it: Vec<_> = lines.iter().filter(|line| is_harmless(line)).collect();
-    assert_eq!(of_it.len(), 2, "its exec and its exit: {lines:#?}");
+    assert_eq!(of_it.len(), 2, "an exec and an exit: {lines:#?}");
     assert!(of_it[0].contains("/?[31m?]0;x? exit 0 "), "{lines:#?}");
     for line in &lines {
         assert!(
@@ -162,7 +163,7 @@ fn columns_sets_the_width_of_a_pipe() {
     }
 }
 
-/// From its first moment on, and that is not before they are counted.
+/// The bar shows the right total from its first frame on.
 #[test]
 #[ignore = "needs root"]
 fn a_progress_bar_counts_the_processes_that_are_gone() {

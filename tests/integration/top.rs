@@ -1,4 +1,4 @@
-//! `probe top`: what a person sees, and the terminal afterwards.
+//! `probe top`: the screen, and the terminal after it ends.
 
 use std::{
     fs,
@@ -12,7 +12,7 @@ use probe_tests::{
 };
 use rustix::process::{Pid, Signal, kill_process};
 
-/// A program in a session of its own, with the terminal to itself.
+/// Starts a program in a new session that controls the terminal.
 fn start(terminal: &Terminal, command: &Command) -> Child {
     let mut session = Command::new("setsid");
     session.arg("--ctty").arg(command.get_program());
@@ -40,15 +40,15 @@ fn is_top(display: &Display) -> bool {
     display.screen.alternate_screen() && display.has("probe top") && display.has("q quit")
 }
 
-/// The cursor is behind a prompt. The prompts of earlier commands come back with the
-/// main screen and do not count.
+/// Whether the cursor is behind a prompt. Prompts of earlier commands, which come back with the
+/// main screen, do not count.
 fn is_prompt(display: &Display) -> bool {
     !display.screen.alternate_screen() && display.current_line() == "shell>"
 }
 
 fn ended(child: &mut Child) -> ExitStatus {
     let mut status = None;
-    Deadline::start().until("it ends", || {
+    Deadline::start().until("the program ends", || {
         status = child.try_wait().expect("our child");
         status.is_some()
     });
@@ -57,7 +57,7 @@ fn ended(child: &mut Child) -> ExitStatus {
 
 #[track_caller]
 fn is_as_before(terminal: &Terminal, before: &Modes) {
-    terminal.until("the other screen goes", |display| {
+    terminal.until("the main screen is back", |display| {
         !display.screen.alternate_screen()
     });
     assert!(!terminal.shown().screen.hide_cursor());
@@ -71,7 +71,10 @@ fn top_shows_a_killed_process_with_its_killer_and_q_restores_the_terminal() {
     let terminal = Terminal::new(160, 40);
     let before = terminal.modes();
     let mut child = top(&terminal, &["--failed"]);
-    assert!(terminal.modes() != before, "keys come one by one");
+    assert!(
+        terminal.modes() != before,
+        "the terminal is not in raw mode"
+    );
     let victim = Victim::spawn(&["exit", "0"], Some(&cgroup));
     victim.signal(Signal::KILL);
     let pid = victim.pid().to_string();
@@ -155,14 +158,14 @@ fn ctrl_z_returns_to_the_shell_and_fg_resumes_top() {
     assert_eq!(ended(&mut shell).code(), Some(7));
 }
 
-/// Nobody could continue it.
+/// Without a shell, no process could continue a stopped `top`.
 #[test]
 #[ignore = "needs root"]
 fn ctrl_z_without_a_shell_does_nothing() {
     let terminal = Terminal::new(80, 24);
     let mut child = top(&terminal, &[]);
     terminal.press("\u{1a}");
-    terminal.until("it comes back", |display| {
+    terminal.until("the screen is back", |display| {
         display.switches >= 3 && is_top(display)
     });
     terminal.press("q");
@@ -178,7 +181,7 @@ fn sigcont_redraws_the_screen() {
     let pid = Pid::from_child(&child);
     kill_process(pid, Signal::STOP).expect("the process runs");
     kill_process(pid, Signal::CONT).expect("the process runs");
-    terminal.until("it is drawn anew", |display| {
+    terminal.until("the screen is redrawn", |display| {
         display.switches >= 2 && is_top(display)
     });
     terminal.press("q");
@@ -186,7 +189,7 @@ fn sigcont_redraws_the_screen() {
     is_as_before(&terminal, &before);
 }
 
-/// How a program waits for its terminal.
+/// System calls in which a program waits for its terminal.
 const WAITS: &[i64] = &[
     libc::SYS_write,
     libc::SYS_writev,
@@ -195,7 +198,7 @@ const WAITS: &[i64] = &[
     libc::SYS_poll,
 ];
 
-/// A blocked writer hears no signal.
+/// A signal must end `top` even if a thread is blocked in a write.
 #[test]
 #[ignore = "needs root"]
 fn a_blocked_terminal_does_not_keep_top_from_ending() {
@@ -207,15 +210,15 @@ fn a_blocked_terminal_does_not_keep_top_from_ending() {
         let path = format!("/proc/{}/{name}", child.id());
         fs::read_to_string(path).expect("the process runs")
     };
-    // Each lays the help over the screen or takes it away, if it comes alone.
+    // Each `?` shows or hides the help, which redraws the screen.
     let mut looks = 0_u32;
-    Deadline::start().until("it waits for the terminal", || {
+    Deadline::start().until("top waits for the terminal", || {
         looks += 1;
         if looks.is_multiple_of(20) {
             terminal.press("?");
         }
         match &*file("wchan") {
-            // 5.10 does not say where, but in which call.
+            // Linux 5.10 has no wchan here; the system call shows it.
             "0" => {
                 let call = file("syscall");
                 let number = call.split(' ').next().and_then(|it| it.parse().ok());

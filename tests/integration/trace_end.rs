@@ -1,4 +1,4 @@
-//! How a trace ends: by its reader, a signal, its count or its time.
+//! The end of a trace: by its reader, a signal, its count or its duration.
 
 use std::{
     fs::File,
@@ -19,7 +19,7 @@ fn a_closed_pipe_ends_an_idle_trace_at_once() {
         .stderr(Stdio::null())
         .spawn()
         .expect("probe starts");
-    // Nothing ever dies in the cgroup.
+    // No process ever exits in the cgroup.
     drop(child.stdout.take());
     let status = ended(&mut child);
     assert_eq!(status.code(), Some(0), "{status}");
@@ -37,7 +37,8 @@ fn a_reader_that_exits_after_one_line_ends_a_trace() {
         .args(["-c", script])
         .arg(probe_path)
         .arg(cgroup.path());
-    // Attached, whenever that is: they die until the reader has its line.
+    // Processes exit until the reader has its line, because the test cannot see when the trace
+    // is attached.
     let stop = std::sync::atomic::AtomicBool::new(false);
     let output = std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -56,7 +57,7 @@ fn a_reader_that_exits_after_one_line_ends_a_trace() {
 #[test]
 #[ignore = "needs root"]
 fn a_full_pipe_does_not_keep_a_trace_from_ending() {
-    /// Lines enough for several pipes.
+    /// Enough lines to fill several pipes.
     const EXITS: &str = "2000";
     let cgroup = Cgroup::v2("unread");
     let mut child = conditions::trace(&["--json", "--cgroup", cgroup.path()])
@@ -80,7 +81,7 @@ fn a_full_pipe_does_not_keep_a_trace_from_ending() {
     assert_eq!(status.code(), Some(0), "{status}");
 }
 
-/// [`std::process::Child::wait`] that gives up.
+/// [`std::process::Child::wait`] with a deadline.
 fn ended(child: &mut std::process::Child) -> std::process::ExitStatus {
     let mut status = None;
     Deadline::start().until("probe ends", || {
@@ -98,7 +99,7 @@ fn a_full_disk_is_reported_as_a_failure() {
     let full = File::options()
         .write(true)
         .open("/dev/full")
-        .expect("every Linux has it");
+        .expect("/dev/full exists");
     let child = command
         .stdin(Stdio::null())
         .stdout(full)
@@ -123,8 +124,8 @@ fn signals_end_a_trace_with_a_summary() {
         trace.exit_of(victim.pid());
         let pid = i32::try_from(trace.pid()).ok().and_then(Pid::from_raw);
         kill_process(pid.expect("a pid"), signal).expect("the process runs");
-        let told = trace.finish_by_itself();
-        assert_eq!((told.seen, told.shown, told.lost), (1, 1, 0));
+        let reported = trace.finish_by_itself();
+        assert_eq!((reported.seen, reported.shown, reported.lost), (1, 1, 0));
     }
 }
 
@@ -136,8 +137,8 @@ fn a_trace_ends_after_its_count() {
     for _ in 0..5 {
         Victim::start(&["exit", "0"], Some(&cgroup)).wait();
     }
-    let told = trace.finish_by_itself();
-    assert_eq!((told.lines.len(), told.shown), (3, 3));
+    let reported = trace.finish_by_itself();
+    assert_eq!((reported.lines.len(), reported.shown), (3, 3));
 }
 
 #[test]
@@ -146,8 +147,8 @@ fn a_trace_ends_after_its_duration() {
     let cgroup = Cgroup::v2("duration");
     let begun = std::time::Instant::now();
     let trace = Probe::trace(&["--duration", "200ms", "--cgroup", cgroup.path()]);
-    let told = trace.finish_by_itself();
-    assert!(told.lines.is_empty());
+    let reported = trace.finish_by_itself();
+    assert!(reported.lines.is_empty());
     let took = begun.elapsed();
     assert!(took.as_millis() >= 200 && took < DEADLINE, "{took:?}");
 }

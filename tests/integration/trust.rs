@@ -1,5 +1,4 @@
-//! What a user leaves on the machine must not make root hit what is not that
-//! user's.
+//! Trust: files of a user must not make root kill processes of other users.
 
 use std::{
     fs,
@@ -14,17 +13,17 @@ use tempfile::TempDir;
 
 const ROOT: u32 = 0;
 
-/// Somebody who is neither root nor `nobody`.
+/// A user that is neither root nor `nobody`.
 const USER: u32 = 4242;
 
-/// A directory of states as runc's `--root` is, with one container in it.
+/// A state directory, as runc's `--root`, with one container.
 struct States {
     root: TempDir,
     name: String,
 }
 
 impl States {
-    /// The state says this; the bundle is empty.
+    /// A container with these cgroups, this init process and this bundle.
     fn new(cgroups: &Value, init: Option<u32>, bundle: Option<&Path>) -> Self {
         let root = tempfile::tempdir().expect("a directory");
         let name = format!("probe-trust-{}", root.path().display()).replace(['/', '.'], "-");
@@ -50,18 +49,18 @@ impl States {
         self.directory().join("state.json")
     }
 
-    /// Whose they are: the directory, and the file in it.
+    /// Changes the owners of the directory and of the state file.
     fn give(&self, directory: u32, file: u32) {
         give(self.root.path(), directory);
         give(&self.directory(), directory);
         give(&self.file(), file);
     }
 
-    /// A verb for a container of this name.
-    fn asked(&self, verb: &[&str], name: &str) -> Output {
+    /// Runs `probe` with this verb for a container of this name.
+    fn run(&self, verb: &[&str], name: &str) -> Output {
         let root = self.root.path().to_str().expect("UTF-8");
-        let asked = ["--json", "--runtime-root", root, "--container", name];
-        probe(&[verb, &asked].concat())
+        let args = ["--json", "--runtime-root", root, "--container", name];
+        probe(&[verb, &args].concat())
     }
 }
 
@@ -71,8 +70,8 @@ fn give(path: &Path, owner: u32) {
 
 fn start_ticks(pid: u32) -> u64 {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("the process lives");
-    let (_, behind) = stat.rsplit_once(") ").expect("a name");
-    let start = behind.split(' ').nth(19).expect("the 22nd field");
+    let (_, rest) = stat.rsplit_once(") ").expect("a name");
+    let start = rest.split(' ').nth(19).expect("the 22nd field");
     start.parse().expect("a number")
 }
 
@@ -88,7 +87,7 @@ fn assert_unknown(output: &Output) {
     assert!(output.stderr.contains("no container"), "{output:#?}");
 }
 
-/// Each may hold what is pointed at, in one hierarchy.
+/// A cgroup for each hierarchy version, with its key in the state file.
 fn targets() -> [(Cgroup, &'static str); 2] {
     [
         (Cgroup::v2("trust"), ""),
@@ -104,26 +103,25 @@ fn a_user_state_file_does_not_make_root_kill_other_processes() {
         let claim = json!({ controller: cgroup.path() });
         for init in [None, Some(victim.pid())] {
             let states = States::new(&claim, init, None);
-            // Who owns a directory may put anybody's file there.
+            // The owner of a directory can move any file there.
             for (directory, file) in [(USER, USER), (ROOT, USER), (USER, ROOT)] {
                 states.give(directory, file);
                 for verb in [&["kill"][..], &["wait", "-t", "0"]] {
-                    let output = states.asked(verb, &states.name);
+                    let output = states.run(verb, &states.name);
                     assert_unknown(&output);
                     assert_alive(&victim, &output);
                 }
             }
         }
-        // The very same state is believed if it is root's.
+        // The same state file is trusted if root owns it.
         let states = States::new(&claim, None, None);
-        let output = states.asked(&["kill"], &states.name);
+        let output = states.run(&["kill"], &states.name);
         assert_eq!(output.code, Some(0), "{output:#?}");
         assert_eq!(victim.wait(), 9);
     }
 }
 
-/// Of several cgroups those that are the user's are believed, as is a container
-/// that a user has under root's name.
+/// The state file names a cgroup of the user and a cgroup of root.
 #[test]
 #[ignore = "needs root"]
 fn a_user_state_file_is_trusted_for_cgroups_of_the_user_only() {
@@ -134,13 +132,13 @@ fn a_user_state_file_is_trusted_for_cgroups_of_the_user_only() {
     let claim = json!({ "": theirs.path(), "pids": roots.path() });
     let states = States::new(&claim, None, None);
     states.give(USER, USER);
-    let output = states.asked(&["kill"], &states.name);
+    let output = states.run(&["kill"], &states.name);
     assert_eq!(output.code, Some(0), "{output:#?}");
     assert_eq!(own.wait(), 9);
     assert_alive(&other, &output);
 }
 
-/// Where the path of a claim leads is what counts.
+/// The resolved path decides.
 #[test]
 #[ignore = "needs root"]
 fn a_state_file_with_dots_or_links_in_a_cgroup_path_is_not_trusted() {
@@ -157,13 +155,13 @@ fn a_state_file_with_dots_or_links_in_a_cgroup_path_is_not_trusted() {
     for path in [&dots, &beside, link] {
         let states = States::new(&json!({ "": path }), None, None);
         states.give(USER, USER);
-        let output = states.asked(&["kill"], &states.name);
+        let output = states.run(&["kill"], &states.name);
         assert_unknown(&output);
         assert_alive(&victim, &output);
     }
 }
 
-/// A bundle that calls its container all that one can be called.
+/// A bundle with every annotation that names a container.
 fn bundle(name: &str, owner: u32) -> TempDir {
     let bundle = tempfile::tempdir().expect("a directory");
     let config = json!({ "annotations": {
@@ -178,7 +176,7 @@ fn bundle(name: &str, owner: u32) -> TempDir {
     bundle
 }
 
-/// Root runs a container from a user's bundle: its labels are the user's word.
+/// The annotations of a user's bundle are not trusted, even if root runs the container.
 #[test]
 #[ignore = "needs root"]
 fn a_user_bundle_does_not_name_a_root_container() {
@@ -194,22 +192,22 @@ fn a_user_bundle_does_not_name_a_root_container() {
     let theirs = bundle(&label, USER);
     let states = States::new(&claim, None, Some(theirs.path()));
     for name in &names {
-        let output = states.asked(&["kill"], name);
+        let output = states.run(&["kill"], name);
         assert_unknown(&output);
         assert_alive(&victim, &output);
     }
     let roots = bundle(&label, ROOT);
     let states = States::new(&claim, None, Some(roots.path()));
     for name in &names {
-        let output = states.asked(&["wait", "-t", "0"], name);
+        let output = states.run(&["wait", "-t", "0"], name);
         assert_eq!(output.code, Some(3), "{output:#?}");
     }
-    let output = states.asked(&["kill"], &names[2]);
+    let output = states.run(&["kill"], &names[2]);
     assert_eq!(output.code, Some(0), "{output:#?}");
     assert_eq!(victim.wait(), 9);
 }
 
-/// What its own user says of a user's container is as good as before.
+/// The annotations are trusted for a container of the same user.
 #[test]
 #[ignore = "needs root"]
 fn a_user_bundle_names_a_container_of_the_user() {
@@ -220,7 +218,7 @@ fn a_user_bundle_names_a_container_of_the_user() {
     let theirs = bundle(&label, USER);
     let states = States::new(&json!({ "": cgroup.path() }), None, Some(theirs.path()));
     states.give(USER, USER);
-    let output = states.asked(&["kill"], &label);
+    let output = states.run(&["kill"], &label);
     assert_eq!(output.code, Some(0), "{output:#?}");
     assert_eq!(victim.wait(), 9);
 }

@@ -1,4 +1,5 @@
-//! A plain user waits for what is not his: world-readable files tell enough.
+//! A user without privileges waits for processes and cgroups of other users, by world-readable
+//! files.
 
 use std::{
     os::unix::process::CommandExt,
@@ -11,17 +12,17 @@ use probe_tests::{
 use rustix::process::Signal;
 use serde_json::Value;
 
-/// Somebody who is neither root nor nobody.
+/// A user that is neither root nor `nobody`.
 const OTHER: u32 = 4242;
 
-/// Each backend that a plain user can have.
+/// The backends for a user without privileges.
 const BACKENDS: [&str; 3] = ["auto", "pidfd", "poll"];
 
 fn armed(args: &[&str]) -> Waiting {
     Waiting::armed_in(&mut conditions::without_privilege(&Waiting::args(args)))
 }
 
-/// A wait that is over at once.
+/// Runs a wait that ends at once.
 fn wait(args: &[&str]) -> Output {
     let args = [&["wait", "--json"], args].concat();
     probe_in(&mut conditions::without_privilege(&args))
@@ -33,8 +34,8 @@ fn verdict(output: &Output, outcome: &str) -> Value {
     verdict
 }
 
-/// A victim of another user; those of [`Victim::spawn`] are root's.
-fn of_another() -> Victim {
+/// A victim of another user. [`Victim::spawn`] makes one of root.
+fn victim_of_other() -> Victim {
     let mut command = Command::new("sh");
     command
         .args(["-c", "read -r line"])
@@ -69,7 +70,7 @@ fn a_plain_user_waits_for_a_root_cgroup_in_every_state() {
                     victim.wait();
                 }
                 let verdict = verdict(&waiting.finish(), "done");
-                // v1 shows no cgroup of who is exiting, so nobody can search.
+                // v1 does not show the cgroup of an exiting process, so no search finds it.
                 let is_exact = is_v2 || until == "empty" && !kernel::tasks_leave_cgroup_late();
                 assert_eq!(verdict["exact"], is_exact, "{verdict}");
                 assert_eq!(cgroup.procs(), [0; 0]);
@@ -99,7 +100,7 @@ fn a_wait_of_a_plain_user_for_the_removal_of_a_root_cgroup_ends() {
             cgroup.wait_empty();
             verdict(&wait(&[&args[..], &["-t", "0"]].concat()), "timeout");
             waiting.assert_running();
-            std::fs::remove_dir(cgroup.path()).expect("it is empty");
+            std::fs::remove_dir(cgroup.path()).expect("the cgroup is empty");
             verdict(&waiting.finish(), "done");
         }
     }
@@ -110,7 +111,7 @@ fn a_wait_of_a_plain_user_for_the_removal_of_a_root_cgroup_ends() {
 fn a_plain_user_waits_for_processes_of_other_users() {
     for backend in BACKENDS {
         for until in ["exited", "reaped"] {
-            for spawn in [of_another, || Victim::spawn(&["pause"], None)] {
+            for spawn in [victim_of_other, || Victim::spawn(&["pause"], None)] {
                 let mut victim = spawn();
                 let pid = victim.pid().to_string();
                 let args = ["--backend", backend, "--until", until, &pid];
@@ -147,7 +148,7 @@ fn a_zombie_of_root_has_exited_and_is_not_reaped() {
         let reason = survivor["reason"].as_str().unwrap_or_default();
         assert!(reason.contains(&parent.pid().to_string()), "{survivor}");
     }
-    // Who has none that reaps is reaped by init once the parent is gone.
+    // Init reaps the zombie when its parent is dead.
     let waiting = armed(&["--until", "reaped", &zombie]);
     parent.signal(Signal::KILL);
     parent.wait();

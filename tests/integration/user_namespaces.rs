@@ -1,5 +1,4 @@
-//! Who owns the user namespaces of a process: by the records of the kernel half
-//! and by `/proc`, for who may look there.
+//! Owners of the user namespaces of a process, from BPF records and from `/proc`.
 
 use std::{convert::Infallible, fs};
 
@@ -16,16 +15,17 @@ use probe_user::{
 };
 
 const STREAM_BYTES: u32 = 1 << 20;
-/// Makes the outer namespace.
+/// The user that makes the outer namespace.
 const OUTER: u32 = 4242;
-/// Makes the inner one, under another number.
+/// The user that makes the inner namespace.
 const INNER: u32 = 4243;
+/// Uid of [`INNER`] in the outer namespace.
 const INNER_INSIDE: u32 = 7;
 
-/// The processes of all events of one pid, its exit the last.
-fn told(rings: &mut Rings, pid: u32) -> Vec<(&'static str, Process)> {
-    let mut told = Vec::new();
-    Deadline::start().until("its exit is told", || {
+/// All events of a pid up to its exit: kind and process.
+fn reported(rings: &mut Rings, pid: u32) -> Vec<(&'static str, Process)> {
+    let mut reported = Vec::new();
+    Deadline::start().until("the exit is reported", || {
         let drained = rings.stream.drain(|timed| {
             let (what, process) = match timed.event {
                 Event::Exit(exit) if exit.group_dead => ("exit", exit.process),
@@ -34,13 +34,13 @@ fn told(rings: &mut Rings, pid: u32) -> Vec<(&'static str, Process)> {
                 _ => return Ok(()),
             };
             if process.tgid == pid {
-                told.push((what, process));
+                reported.push((what, process));
             }
             Ok::<_, Infallible>(())
         });
-        drained.is_ok() && told.last().is_some_and(|(what, _)| *what == "exit")
+        drained.is_ok() && reported.last().is_some_and(|(what, _)| *what == "exit")
     });
-    told
+    reported
 }
 
 fn by_proc(pid: u32) -> Option<Owners> {
@@ -49,7 +49,7 @@ fn by_proc(pid: u32) -> Option<Owners> {
     found.expect("the process lives").process.owners
 }
 
-/// Waits in a namespace of [`INNER`] inside one of [`OUTER`].
+/// A victim in a namespace of [`INNER`] inside one of [`OUTER`].
 fn nested() -> Victim {
     let (outer, inside) = (OUTER.to_string(), INNER_INSIDE.to_string());
     let mut victim = Victim::start(
@@ -104,11 +104,11 @@ fn every_exit_program_reports_the_owners_of_the_user_namespaces() {
             let mut exits = |victim: &mut Victim| {
                 victim.release();
                 victim.wait();
-                let mut told = told(&mut rings, victim.pid());
-                told.pop().expect("its exit").1
+                let mut reported = reported(&mut rings, victim.pid());
+                reported.pop().expect("its exit").1
             };
 
-            // Twice: the programs remember the initial namespace.
+            // The second round uses the initial namespace that the programs remember.
             for _ in 0..2 {
                 let mut victim = Victim::spawn(&["exit", "0"], None);
                 assert_eq!(by_proc(victim.pid()), None);
@@ -166,9 +166,12 @@ fn a_start_record_has_the_owner_of_the_user_namespace() {
         own: OUTER,
         top: OUTER,
     });
-    let told: Vec<_> = told(&mut rings, child)
+    let reported: Vec<_> = reported(&mut rings, child)
         .into_iter()
         .map(|(what, process)| (what, process.owners))
         .collect();
-    assert_eq!(told, ["fork", "exec", "exit"].map(|what| (what, owners)));
+    assert_eq!(
+        reported,
+        ["fork", "exec", "exit"].map(|what| (what, owners))
+    );
 }

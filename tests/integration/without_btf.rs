@@ -1,9 +1,9 @@
-//! `probe trace` on a kernel without type information.
+//! `probe trace` on a kernel without BTF.
 
 use probe_tests::{Cgroup, Probe, Victim, conditions, probe_in, requirements};
 use serde_json::Value;
 
-/// Lines of a log level, as `tracing` writes them.
+/// Lines with the log level of a warning.
 fn warnings(stderr: &[String]) -> Vec<&String> {
     stderr.iter().filter(|line| line.contains("WARN")).collect()
 }
@@ -33,8 +33,8 @@ fn without_btf_records_have_nulls_and_one_warning_is_printed() {
     assert_eq!(exit["uid"], 0);
     assert_eq!(exit["cgroup"]["id"], cgroup.id());
     assert_eq!(exit["cgroup"]["path"], cgroup.name());
-    let told = probe.finish();
-    let warnings = warnings(&told.stderr);
+    let reported = probe.finish();
+    let warnings = warnings(&reported.stderr);
     assert_eq!(warnings.len(), 1, "{warnings:#?}");
     assert!(warnings[0].contains("BTF"), "{warnings:#?}");
 }
@@ -57,10 +57,13 @@ fn without_btf_an_unknown_condition_lets_records_pass_with_a_note() {
     let mut victim = Victim::start(&["exit", "0"], Some(&cgroup));
     victim.wait();
     probe.exit_of(victim.pid());
-    let told = probe.finish();
-    assert_eq!(warnings(&told.stderr).len(), 1, "{told:#?}");
-    let note = told.stderr.iter().find(|line| line.starts_with("note: "));
-    let note = note.unwrap_or_else(|| panic!("no note in {told:#?}"));
+    let reported = probe.finish();
+    assert_eq!(warnings(&reported.stderr).len(), 1, "{reported:#?}");
+    let note = reported
+        .stderr
+        .iter()
+        .find(|line| line.starts_with("note: "));
+    let note = note.unwrap_or_else(|| panic!("no note in {reported:#?}"));
     assert!(
         note.contains("--failed") && note.contains("--max-age"),
         "{note}"

@@ -150,7 +150,7 @@ impl Cgroup {
     pub fn freeze_v1(&self) {
         const STATE: &str = "freezer.state";
         self.write(STATE, "FROZEN");
-        Deadline::start().until("it is frozen", || {
+        Deadline::start().until("the cgroup is frozen", || {
             let state = fs::read_to_string(self.file(STATE));
             state.expect("our own cgroup").starts_with("FROZEN")
         });
@@ -218,7 +218,7 @@ impl Drop for Cgroup {
 }
 
 /// Panics, or prints if the thread is already panicking: a second panic would abort all tests.
-#[expect(clippy::print_stderr, reason = "cargo shows it if the test fails")]
+#[expect(clippy::print_stderr, reason = "cargo prints stderr of failed tests")]
 fn complain(what: &str) {
     assert!(std::thread::panicking(), "{what}");
     eprintln!("{what}");

@@ -6,7 +6,7 @@
     clippy::disallowed_methods,
     reason = "cargo passes a seed to tests only in the environment"
 )]
-#[expect(clippy::print_stderr, reason = "cargo shows it if the test fails")]
+#[expect(clippy::print_stderr, reason = "cargo prints stderr of failed tests")]
 pub fn seeded() -> fastrand::Rng {
     let seed = match std::env::var("PROBE_TEST_SEED") {
         Ok(seed) => seed.parse().expect("PROBE_TEST_SEED is a number"),

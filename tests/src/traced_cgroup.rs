@@ -66,7 +66,7 @@ impl TracedCgroup {
 
     /// Runs a victim that is a parent. Asserts that the record of its child has the status
     /// that the parent reports.
-    pub fn judge(&mut self, words: &[&str]) -> Death {
+    pub fn run_parent(&mut self, words: &[&str]) -> Death {
         let mut parent = self.start(words);
         let mut before = parent.reports();
         assert_eq!(parent.wait(), 0, "{words:?}: {before:#?}");
@@ -86,7 +86,7 @@ impl TracedCgroup {
 
     /// Waits for a victim, a child of this process. Asserts that its record has the status of
     /// `waitpid`.
-    pub fn judge_child(&mut self, victim: &mut Victim) -> Value {
+    pub fn reap(&mut self, victim: &mut Victim) -> Value {
         let status = victim.wait();
         let exit = self.probe.exit_of(victim.pid());
         assert_eq!(status, record::wait_status(&exit), "{exit}");

@@ -91,7 +91,7 @@ impl Victim {
 
     /// Lets the victim continue.
     pub fn release(&mut self) {
-        let stdin = self.stdin.as_mut().expect("open until it is dropped");
+        let stdin = self.stdin.as_mut().expect("stdin is open");
         stdin.write_all(b"\n").expect("the victim waits for it");
     }
 

@@ -1,4 +1,4 @@
-//! What is let through by how it ended, whose it was and how old.
+//! Conditions on the status, the uid and the age.
 
 use probe_tests::{Cgroup, Probe, Victim};
 use rustix::process::Signal;
@@ -6,9 +6,9 @@ use serde_json::Value;
 
 use super::{die, pids, until};
 
-/// A condition on the exit itself: `passing` come, `others` do not.
+/// Asserts that exits of the victims `passing` are reported, and those of `others` are not.
 fn assert_condition(args: &[&str], passing: &[&[&str]], others: &[&[&str]]) {
-    // v2 cgroups are tested by the kernel half, v1 cgroups outside.
+    // The BPF programs filter v2 cgroups, and userspace filters v1 cgroups.
     for cgroup in [Cgroup::v2("condition"), Cgroup::v1("pids", "condition")] {
         let args = [&["--cgroup", cgroup.path()], args].concat();
         let trace = Probe::trace(&args);
@@ -19,8 +19,8 @@ fn assert_condition(args: &[&str], passing: &[&[&str]], others: &[&[&str]]) {
         for other in others {
             die(other, &cgroup);
         }
-        let told = until(trace, *expected.last().expect("one passes"));
-        assert_eq!(pids(&told), expected, "{args:?}");
+        let reported = until(trace, *expected.last().expect("one passes"));
+        assert_eq!(pids(&reported), expected, "{args:?}");
     }
 }
 
@@ -72,9 +72,9 @@ fn the_oom_filter_rejects_other_kills() {
     let mut eater = Victim::spawn_as("crowd", &["1", "1", "64"], Some(&cgroup));
     eater.release();
     assert_eq!(eater.wait(), Signal::KILL.as_raw());
-    let told = until(trace, eater.pid());
-    assert_eq!(pids(&told), [eater.pid()]);
-    assert_eq!(told.lines[0]["oom"], true);
+    let reported = until(trace, eater.pid());
+    assert_eq!(pids(&reported), [eater.pid()]);
+    assert_eq!(reported.lines[0]["oom"], true);
 }
 
 #[test]
@@ -85,14 +85,17 @@ fn exits_of_several_uids_are_traced() {
     let trace = Probe::trace(&["--cgroup", cgroup.path(), "--uid", "1001"]);
     as_user("1002");
     let last = as_user("1001");
-    let told = until(trace, last);
-    assert_eq!((pids(&told), told.seen), (vec![last], 1));
+    let reported = until(trace, last);
+    assert_eq!((pids(&reported), reported.seen), (vec![last], 1));
 
     let trace = Probe::trace(&["--cgroup", cgroup.path(), "--uid", "1001", "--uid", "0"]);
     as_user("1002");
     let expected = [as_user("1001"), as_user("0")];
-    let told = until(trace, expected[1]);
-    assert_eq!((pids(&told).as_slice(), told.seen), (&expected[..], 3));
+    let reported = until(trace, expected[1]);
+    assert_eq!(
+        (pids(&reported).as_slice(), reported.seen),
+        (&expected[..], 3)
+    );
 }
 
 #[test]

@@ -1,6 +1,5 @@
-//! What each target and condition of `probe trace` lets through, and what not:
-//! one that must come, one that must not, and one last that must, so that the
-//! wait for it ends.
+//! Targets and conditions of `probe trace`. Each test has an exit that must be reported, one that
+//! must not, and a last one that must, so that the test can wait for it.
 
 mod conditions;
 mod starts;
@@ -9,29 +8,29 @@ use probe_tests::{Cgroup, Finished, Probe, Victim, record};
 use rustix::process::Signal;
 use serde_json::Value;
 
-/// Starts a victim, and reaps it.
+/// Starts and reaps a victim; returns its pid.
 fn die(args: &[&str], cgroup: &Cgroup) -> u32 {
     let mut victim = Victim::start(args, Some(cgroup));
     victim.wait();
     victim.pid()
 }
 
-fn pids(told: &Finished) -> Vec<u32> {
-    told.exits().map(record::pid).collect()
+fn pids(reported: &Finished) -> Vec<u32> {
+    reported.exits().map(record::pid).collect()
 }
 
-/// Ends the trace after the record of this process.
+/// Ends the trace after the exit record of this process.
 fn until(mut trace: Probe, last: u32) -> Finished {
     trace.exit_of(last);
     trace.finish()
 }
 
-/// For a trace that shows nothing: what it saw, when that is known to be all.
+/// Ends a trace that prints nothing, and asserts that it has seen this many records.
 fn seen_in_the_end(trace: Probe, least: u64) -> Finished {
-    // The last drain comes after the signal, so nothing is missing.
-    let told = trace.finish();
-    assert!(told.seen >= least, "{told:#?}");
-    told
+    // The last drain comes after the signal, so no record is missing.
+    let reported = trace.finish();
+    assert!(reported.seen >= least, "{reported:#?}");
+    reported
 }
 
 #[test]
@@ -45,12 +44,12 @@ fn a_v2_cgroup_is_traced_with_cgroups_made_below_it_later() {
     let deep = after.sub("deep");
     die(&["exit", "1"], &other);
     let expected = [&wanted, &before, &after, &deep].map(|cgroup| die(&["exit", "0"], cgroup));
-    let told = until(trace, expected[3]);
-    assert_eq!(pids(&told), expected);
-    let path = |index: usize| told.lines[index]["cgroup"]["path"].clone();
+    let reported = until(trace, expected[3]);
+    assert_eq!(pids(&reported), expected);
+    let path = |index: usize| reported.lines[index]["cgroup"]["path"].clone();
     assert_eq!(path(2), after.name());
     assert_eq!(path(3), deep.name());
-    assert_eq!(told.seen, 4, "the kernel half keeps the others back");
+    assert_eq!(reported.seen, 4, "the BPF programs filter the others");
 }
 
 #[test]
@@ -108,17 +107,17 @@ fn a_v1_cgroup_is_traced_when_the_record_names_the_v2_cgroup() {
     both.wait();
     let later = freezer.sub("later");
     let last = die(&["exit", "0"], &later);
-    let told = until(trace, last);
-    assert_eq!(pids(&told), [both.pid(), last]);
-    // v2 is told where there is one, whatever was asked for.
-    assert_eq!(told.lines[0]["cgroup"]["path"], v2.name());
+    let reported = until(trace, last);
+    assert_eq!(pids(&reported), [both.pid(), last]);
+    // A record has the v2 cgroup, even if the target is a v1 cgroup.
+    assert_eq!(reported.lines[0]["cgroup"]["path"], v2.name());
 }
 
 #[test]
 #[ignore = "needs root"]
 fn exits_of_several_cgroups_are_traced_beyond_the_slots_of_the_kernel() {
     let other = Cgroup::v2("other");
-    // More than the kernel half has slots for: then it is tested outside.
+    // 70 cgroups exceed the slots of the BPF programs, so that userspace filters.
     for count in [2, 70] {
         let parent = Cgroup::v2("several");
         let cgroups: Vec<_> = (0..count)
@@ -155,7 +154,7 @@ fn exits_of_a_v2_or_a_v1_cgroup_are_traced() {
 #[ignore = "needs root"]
 fn cgroups_of_two_v1_hierarchies_are_refused() {
     let (one, two) = (Cgroup::v1("pids", "two"), Cgroup::v1("freezer", "two"));
-    // Also with one of the same hierarchy as the first in between.
+    // The third cgroup is in the hierarchy of the first.
     let output = probe_tests::probe(&[
         "trace",
         "--cgroup",
@@ -185,9 +184,9 @@ fn exits_of_several_pids_are_traced() {
         victim.release();
         victim.wait();
     }
-    let told = until(trace, wanted[1]);
-    assert_eq!(pids(&told), wanted);
-    assert_eq!(told.seen, 2, "the kernel half keeps the others back");
+    let reported = until(trace, wanted[1]);
+    assert_eq!(pids(&reported), wanted);
+    assert_eq!(reported.seen, 2, "the BPF programs filter the others");
 }
 
 #[test]
@@ -223,7 +222,7 @@ fn any_of_several_globs_matches_a_name() {
     die(&["exit", "0"], &cgroup);
     by_pid.release();
     by_pid.wait();
-    // Nothing is ever shown: the summary tells when both were seen.
+    // No record matches. The summary counts both.
     assert_eq!(seen_in_the_end(trace, 2).lines, [Value::Null; 0]);
 }
 
@@ -240,9 +239,9 @@ fn threads_are_reported_only_if_requested() {
         assert_eq!(record::pid(&crowd.report()), crowd.pid());
         crowd.signal(Signal::KILL);
         crowd.wait();
-        // Of two tasks that end at once the last one may be told first.
-        let told = until(trace, die(&["exit", "0"], &cgroup));
-        let of_group: Vec<_> = told
+        // Records of tasks that exit at the same time may be in any order.
+        let reported = until(trace, die(&["exit", "0"], &cgroup));
+        let of_group: Vec<_> = reported
             .lines
             .iter()
             .filter(|line| line["pid"] == crowd.pid())

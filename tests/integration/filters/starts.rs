@@ -1,14 +1,14 @@
-//! What is let through of those who start.
+//! Filters of starts.
 
 use probe_tests::{Cgroup, Finished, Probe, Victim, record};
 use serde_json::Value;
 
 use super::until;
 
-/// `cause` of the start lines of the children of a process. Not of itself: its
-/// exec races with its way into the cgroup.
-fn starts_below(told: &Finished, parent: u32) -> Vec<&str> {
-    let starts = told
+/// `cause` of the start records of the children of a process. Its own starts do not count: its
+/// exec races with its move to the cgroup.
+fn starts_below(reported: &Finished, parent: u32) -> Vec<&str> {
+    let starts = reported
         .lines
         .iter()
         .filter(|line| line["type"] == "start" && line["ppid"] == parent);
@@ -28,24 +28,27 @@ fn starts_are_reported_with_their_arguments_only_if_requested() {
     );
     let mut shell = shell_in(&cgroup, "sh -c 'exit 3' 'an argument' ''; :");
     shell.wait();
-    let told = until(without, shell.pid());
-    assert!(starts_below(&told, shell.pid()).is_empty(), "{told:#?}");
-    let told = until(with, shell.pid());
-    let exec = told
+    let reported = until(without, shell.pid());
+    assert!(
+        starts_below(&reported, shell.pid()).is_empty(),
+        "{reported:#?}"
+    );
+    let reported = until(with, shell.pid());
+    let exec = reported
         .lines
         .iter()
         .find(|line| line["cause"] == "exec" && line["ppid"] == shell.pid())
-        .unwrap_or_else(|| panic!("no exec in {told:#?}"));
+        .unwrap_or_else(|| panic!("no exec in {reported:#?}"));
     assert_eq!(
         exec["args"],
         serde_json::json!(["sh", "-c", "exit 3", "an argument", ""])
     );
-    assert_eq!(starts_below(&told, shell.pid()), ["fork", "exec"]);
+    assert_eq!(starts_below(&reported, shell.pid()), ["fork", "exec"]);
     let child = record::pid(exec);
-    assert_eq!(told.exits_of(child).len(), 1);
+    assert_eq!(reported.exits_of(child).len(), 1);
 }
 
-/// A shell that runs a script inside the cgroup.
+/// Starts a shell with a script in the cgroup.
 fn shell_in(cgroup: &Cgroup, script: &str) -> Victim {
     let script = format!("read go; {script}");
     let mut shell = Victim::spawn_command(
@@ -75,13 +78,13 @@ fn starts_are_filtered_by_target_name_and_uid_only() {
     let mut shell = shell_in(&cgroup, script);
     shell.wait();
     for trace in traces {
-        let told = trace.finish();
+        let reported = trace.finish();
         assert_eq!(
-            starts_below(&told, shell.pid()),
+            starts_below(&reported, shell.pid()),
             ["fork", "exec"],
-            "{told:#?}"
+            "{reported:#?}"
         );
-        assert_eq!(told.exits().count(), 0, "{told:#?}");
+        assert_eq!(reported.exits().count(), 0, "{reported:#?}");
     }
     assert_eq!(nameless.finish().lines, [Value::Null; 0]);
     assert_eq!(uidless.finish().lines, [Value::Null; 0]);
@@ -94,10 +97,10 @@ fn starts_in_a_v1_cgroup_are_reported() {
     let trace = Probe::trace(&["--starts", "--cgroup", cgroup.path()]);
     let mut shell = shell_in(&cgroup, "sh -c 'exit 0'; :");
     shell.wait();
-    let told = until(trace, shell.pid());
+    let reported = until(trace, shell.pid());
     assert_eq!(
-        starts_below(&told, shell.pid()),
+        starts_below(&reported, shell.pid()),
         ["fork", "exec"],
-        "{told:#?}"
+        "{reported:#?}"
     );
 }

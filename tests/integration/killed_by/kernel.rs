@@ -1,4 +1,4 @@
-//! Signals that no process sent, whoever was running when they came.
+//! Signals that no process sent. The task that ran at the time is not the sender.
 
 use probe_tests::{TracedCgroup, record};
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use super::{by, by_no_process, send};
 #[test]
 #[ignore = "needs root"]
 fn signals_of_timers_and_of_the_kernel_have_no_sender() {
-    let mut trial = TracedCgroup::new("kernel");
+    let mut traced = TracedCgroup::new("kernel");
     let directory = tempfile::tempdir().expect("a place for a file");
     let file = directory.path().join("file");
     let file = file.to_str().expect("UTF-8");
@@ -37,78 +37,78 @@ fn signals_of_timers_and_of_the_kernel_have_no_sender() {
         ),
     ];
     for (words, signal, via) in cases {
-        let judged = trial.judge(words);
+        let death = traced.run_parent(words);
         let expected = by_no_process(signal, via, None);
-        assert_eq!(judged.exit["killed_by"], expected, "{words:?}");
+        assert_eq!(death.exit["killed_by"], expected, "{words:?}");
     }
 }
 
 #[test]
 #[ignore = "needs root"]
 fn signals_of_a_terminal_come_from_the_kernel() {
-    let mut trial = TracedCgroup::new("terminal");
+    let mut traced = TracedCgroup::new("terminal");
     for (end, signal) in [("interrupt", "SIGINT"), ("hang-up", "SIGHUP")] {
-        let judged = trial.judge(&["terminal", end, "pause"]);
+        let death = traced.run_parent(&["terminal", end, "pause"]);
         let expected = by_no_process(signal, "kernel", None);
-        assert_eq!(judged.exit["killed_by"], expected, "{end}");
+        assert_eq!(death.exit["killed_by"], expected, "{end}");
     }
 }
 
 #[test]
 #[ignore = "needs root"]
 fn a_parent_death_signal_has_its_cause() {
-    let mut trial = TracedCgroup::new("orphan");
+    let mut traced = TracedCgroup::new("orphan");
     for (number, name) in [("9", "SIGKILL"), ("15", "SIGTERM")] {
-        let judged = trial.judge(&["parent-dies", number, "pause"]);
+        let death = traced.run_parent(&["parent-dies", number, "pause"]);
         let expected = by_no_process(name, "kernel", Some("parent_death"));
-        assert_eq!(judged.exit["killed_by"], expected);
+        assert_eq!(death.exit["killed_by"], expected);
     }
 }
 
 #[test]
 #[ignore = "needs root"]
 fn the_teardown_of_a_pid_namespace_has_its_cause() {
-    let mut trial = TracedCgroup::new("teardown");
-    let judged = trial.judge(&["pid-namespace", "siblings", "3", "exit", "4"]);
-    let namespace = &judged.exit["ns"]["pid_ns"];
-    assert_eq!(judged.exit["killed_by"], Value::Null);
+    let mut traced = TracedCgroup::new("teardown");
+    let death = traced.run_parent(&["pid-namespace", "siblings", "3", "exit", "4"]);
+    let namespace = &death.exit["ns"]["pid_ns"];
+    assert_eq!(death.exit["killed_by"], Value::Null);
     for inner in 2..=4 {
-        let exit = trial
+        let exit = traced
             .probe
             .wait_for(|line| line["ns"] == json!({"pid": inner, "pid_ns": namespace}));
         assert_eq!(record::wait_status(&exit), 9);
         let expected = by_no_process("SIGKILL", "kernel", Some("pid_namespace_teardown"));
         assert_eq!(exit["killed_by"], expected);
     }
-    // Four in the namespace and the parent outside.
-    assert_eq!(trial.finish().exits().count(), 5);
+    // Four processes in the namespace, and the parent outside.
+    assert_eq!(traced.finish().exits().count(), 5);
 }
 
 #[test]
 #[ignore = "needs root"]
 fn only_the_init_of_a_killed_pid_namespace_has_a_killer() {
-    let mut trial = TracedCgroup::new("init");
+    let mut traced = TracedCgroup::new("init");
     let words = ["pid-namespace", "siblings", "2", "ready", "pause"];
-    let mut parent = trial.start(&words);
+    let mut parent = traced.start(&words);
     assert_eq!(record::pid(&parent.report()), 1);
-    let init = trial
+    let init = traced
         .cgroup
         .procs()
         .into_iter()
         .find(|&pid| ns_pid(pid) == 1);
     let init = init.expect("init is in the cgroup");
     let sender = send(&["send", "kill", &init.to_string(), "9"]);
-    let exit = trial.probe.exit_of(init);
+    let exit = traced.probe.exit_of(init);
     assert_eq!(exit["killed_by"], by(sender, "victim", "SIGKILL", "kill"));
     assert_eq!(parent.wait(), 0);
-    let told = trial.finish();
-    let torn = told
+    let reported = traced.finish();
+    let torn = reported
         .exits()
         .filter(|line| line["killed_by"]["cause"] == "pid_namespace_teardown");
     assert_eq!(torn.count(), 2);
 }
 
-/// Its pid in the innermost namespace.
+/// The pid of a process in its innermost namespace.
 fn ns_pid(pid: u32) -> u32 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("the process lives");
     let line = status.lines().find(|line| line.starts_with("NSpid:"));
@@ -119,9 +119,9 @@ fn ns_pid(pid: u32) -> u32 {
 #[test]
 #[ignore = "needs root"]
 fn an_exit_without_a_signal_has_no_killer() {
-    let mut trial = TracedCgroup::new("strict");
-    // Strict seccomp ends it as if by SIGKILL, but none is sent.
-    let judged = trial.judge(&["parent", "fault", "strict"]);
-    assert_eq!(judged.report["status"], 9);
-    assert_eq!(judged.exit["killed_by"], Value::Null);
+    let mut traced = TracedCgroup::new("strict");
+    // Strict seccomp ends the process with the status of SIGKILL, but sends no signal.
+    let death = traced.run_parent(&["parent", "fault", "strict"]);
+    assert_eq!(death.report["status"], 9);
+    assert_eq!(death.exit["killed_by"], Value::Null);
 }

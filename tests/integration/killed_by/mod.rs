@@ -1,5 +1,4 @@
-//! Who ended it: the sender where there is one, the reason where it can be
-//! told, and nobody rather than a stranger.
+//! `killed_by`: the sender of the fatal signal, or its cause, or null if neither is known.
 
 mod kernel;
 mod sender;
@@ -9,19 +8,19 @@ mod tracer;
 use probe_tests::Victim;
 use serde_json::{Value, json};
 
-/// What `killed_by` must be for a signal that a process sent.
+/// The expected `killed_by` of a signal that a process sent.
 fn by(pid: u32, comm: &str, signal: &str, via: &str) -> Value {
     json!({"pid": pid, "comm": comm, "uid": 0, "signal": signal, "via": via, "cause": null})
 }
 
-/// What it must be where no process did.
+/// The expected `killed_by` of a signal that no process sent.
 fn by_no_process(signal: &str, via: &str, cause: Option<&str>) -> Value {
     json!({
         "pid": null, "comm": null, "uid": null, "signal": signal, "via": via, "cause": cause,
     })
 }
 
-/// Sends from a process of its own, which is reaped when this returns.
+/// Runs a victim that sends a signal, and reaps it; returns its pid.
 fn send(words: &[&str]) -> u32 {
     let mut sender = Victim::start(words, None);
     assert_eq!(sender.wait(), 0, "{words:?}");

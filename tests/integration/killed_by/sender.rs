@@ -1,4 +1,4 @@
-//! Signals that a process sent: to another, or to itself.
+//! Signals that a process sent to another, or to itself.
 
 use probe_tests::{TracedCgroup, Victim, kernel, record, requirements};
 use rustix::process::Signal;
@@ -9,7 +9,7 @@ use super::{by, own_comm, send, send_to};
 #[test]
 #[ignore = "needs root"]
 fn each_way_to_send_a_signal_has_its_sender() {
-    let mut trial = TracedCgroup::new("senders");
+    let mut traced = TracedCgroup::new("senders");
     for (how, via) in [
         ("kill", "kill"),
         ("pidfd", "kill"),
@@ -17,9 +17,9 @@ fn each_way_to_send_a_signal_has_its_sender() {
         ("tgkill", "tkill"),
     ] {
         for (number, name) in [("9", "SIGKILL"), ("15", "SIGTERM"), ("36", "SIGRTMIN+2")] {
-            let mut victim = trial.ready(&["ready", "pause"]);
+            let mut victim = traced.ready(&["ready", "pause"]);
             let sender = send_to(how, &victim, number);
-            let exit = trial.judge_child(&mut victim);
+            let exit = traced.reap(&mut victim);
             assert_eq!(exit["killed_by"], by(sender, "victim", name, via), "{how}");
         }
     }
@@ -28,48 +28,48 @@ fn each_way_to_send_a_signal_has_its_sender() {
 #[test]
 #[ignore = "needs root"]
 fn the_kill_command_is_the_killer() {
-    let mut trial = TracedCgroup::new("command");
-    let mut victim = trial.ready(&["ready", "pause"]);
+    let mut traced = TracedCgroup::new("command");
+    let mut victim = traced.ready(&["ready", "pause"]);
     let kill = requirements::tool("kill")
         .args(["-TERM", &victim.pid().to_string()])
         .spawn();
     let mut kill = kill.expect("there is a kill(1)");
     assert!(kill.wait().expect("our child").success());
-    let exit = trial.judge_child(&mut victim);
+    let exit = traced.reap(&mut victim);
     assert_eq!(exit["killed_by"], by(kill.id(), "kill", "SIGTERM", "kill"));
 }
 
 #[test]
 #[ignore = "needs root"]
 fn a_parent_that_kills_is_the_killer() {
-    let mut trial = TracedCgroup::new("parent");
+    let mut traced = TracedCgroup::new("parent");
     for (number, name) in [("9", "SIGKILL"), ("2", "SIGINT")] {
-        let judged = trial.judge(&["named", "parent", "parent-kills", number, "pause"]);
-        let parent = u32::try_from(record::number(&judged.report, "parent")).expect("a pid");
-        assert_eq!(judged.exit["killed_by"], by(parent, "parent", name, "kill"));
+        let death = traced.run_parent(&["named", "parent", "parent-kills", number, "pause"]);
+        let parent = u32::try_from(record::number(&death.report, "parent")).expect("a pid");
+        assert_eq!(death.exit["killed_by"], by(parent, "parent", name, "kill"));
     }
 }
 
 #[test]
 #[ignore = "needs root"]
 fn the_writer_of_cgroup_kill_is_the_killer() {
-    let mut trial = TracedCgroup::new("writer");
-    if !trial.cgroup.has_kill() {
+    let mut traced = TracedCgroup::new("writer");
+    if !traced.cgroup.has_kill() {
         kernel::inapplicable("there is no cgroup.kill");
     }
-    let mut victims = [(); 3].map(|()| trial.ready(&["threads", "3", "ready", "pause"]));
-    let sender = send(&["named", "runc", "send", "cgroup.kill", trial.cgroup.path()]);
+    let mut victims = [(); 3].map(|()| traced.ready(&["threads", "3", "ready", "pause"]));
+    let sender = send(&["named", "runc", "send", "cgroup.kill", traced.cgroup.path()]);
     for victim in &mut victims {
-        let exit = trial.judge_child(victim);
+        let exit = traced.reap(victim);
         assert_eq!(
             exit["killed_by"],
             by(sender, "runc", "SIGKILL", "cgroup.kill")
         );
     }
-    // And by ourselves, from a thread.
-    let mut victim = trial.ready(&["ready", "pause"]);
-    trial.cgroup.kill();
-    let exit = trial.judge_child(&mut victim);
+    // A thread of this process is a sender too.
+    let mut victim = traced.ready(&["ready", "pause"]);
+    traced.cgroup.kill();
+    let exit = traced.reap(&mut victim);
     let expected = by(std::process::id(), &own_comm(), "SIGKILL", "cgroup.kill");
     assert_eq!(exit["killed_by"], expected);
 }
@@ -77,8 +77,8 @@ fn the_writer_of_cgroup_kill_is_the_killer() {
 #[test]
 #[ignore = "needs root"]
 fn a_sender_is_reported_with_its_uid_and_name() {
-    let mut trial = TracedCgroup::new("uid");
-    let mut victim = trial.ready(&["as", "1234", "ready", "pause"]);
+    let mut traced = TracedCgroup::new("uid");
+    let mut victim = traced.ready(&["as", "1234", "ready", "pause"]);
     let pid = victim.pid().to_string();
     let sender = send(&[
         "as",
@@ -90,7 +90,7 @@ fn a_sender_is_reported_with_its_uid_and_name() {
         &pid,
         "15",
     ]);
-    let exit = trial.judge_child(&mut victim);
+    let exit = traced.reap(&mut victim);
     assert_eq!(
         exit["killed_by"],
         json!({
@@ -98,10 +98,10 @@ fn a_sender_is_reported_with_its_uid_and_name() {
             "via": "kill", "cause": null,
         })
     );
-    // Root kills what is another's.
-    let mut victim = trial.ready(&["as", "1234", "ready", "pause"]);
+    // Root kills a process of a user.
+    let mut victim = traced.ready(&["as", "1234", "ready", "pause"]);
     let sender = send_to("kill", &victim, "9");
-    let exit = trial.judge_child(&mut victim);
+    let exit = traced.reap(&mut victim);
     assert_eq!(exit["killed_by"], by(sender, "victim", "SIGKILL", "kill"));
     assert_eq!(exit["uid"], 1234);
 }
@@ -109,11 +109,11 @@ fn a_sender_is_reported_with_its_uid_and_name() {
 #[test]
 #[ignore = "needs root"]
 fn a_killer_in_another_pid_namespace_has_its_outer_pid() {
-    let mut trial = TracedCgroup::new("inside");
-    let judged = trial.judge(&["pid-namespace", "parent-kills", "9", "pause"]);
-    let init = record::pid(&judged.exit);
-    assert_eq!(judged.before[0]["parent"], 1);
-    let exit = trial.probe.wait_for(|line| line["ppid"] == init);
+    let mut traced = TracedCgroup::new("inside");
+    let death = traced.run_parent(&["pid-namespace", "parent-kills", "9", "pause"]);
+    let init = record::pid(&death.exit);
+    assert_eq!(death.before[0]["parent"], 1);
+    let exit = traced.probe.wait_for(|line| line["ppid"] == init);
     assert_eq!(exit["ns"]["pid"], 2);
     assert_eq!(exit["killed_by"], by(init, "victim", "SIGKILL", "kill"));
 }
@@ -121,20 +121,20 @@ fn a_killer_in_another_pid_namespace_has_its_outer_pid() {
 #[test]
 #[ignore = "needs root"]
 fn a_process_without_its_leader_has_its_killer() {
-    let mut trial = TracedCgroup::new("leaderless");
-    let mut victim = trial.ready(&["leader-gone", "3", "ready", "pause"]);
+    let mut traced = TracedCgroup::new("leaderless");
+    let mut victim = traced.ready(&["leader-gone", "3", "ready", "pause"]);
     let sender = send_to("kill", &victim, "9");
-    let exit = trial.judge_child(&mut victim);
+    let exit = traced.reap(&mut victim);
     assert_eq!(exit["killed_by"], by(sender, "victim", "SIGKILL", "kill"));
 }
 
 #[test]
 #[ignore = "needs root"]
 fn a_process_killed_before_exec_has_its_killer() {
-    let mut trial = TracedCgroup::new("held");
-    let mut victim = Victim::spawn(&["exit", "0"], Some(&trial.cgroup));
+    let mut traced = TracedCgroup::new("held");
+    let mut victim = Victim::spawn(&["exit", "0"], Some(&traced.cgroup));
     victim.signal(Signal::KILL);
-    let exit = trial.judge_child(&mut victim);
+    let exit = traced.reap(&mut victim);
     let expected = by(std::process::id(), &own_comm(), "SIGKILL", "kill");
     assert_eq!(exit["killed_by"], expected);
 }
@@ -142,7 +142,7 @@ fn a_process_killed_before_exec_has_its_killer() {
 #[test]
 #[ignore = "needs root"]
 fn a_process_that_kills_itself_is_the_killer() {
-    let mut trial = TracedCgroup::new("itself");
+    let mut traced = TracedCgroup::new("itself");
     let mut own: Vec<(&[&str], &str, &str)> = vec![
         (&["parent", "abort"], "SIGABRT", "tkill"),
         (&["parent", "raise", "12"], "SIGUSR2", "tkill"),
@@ -162,16 +162,16 @@ fn a_process_that_kills_itself_is_the_killer() {
         own.push((&["parent", "fault", "seccomp"], "SIGSYS", "fault"));
     }
     if cfg!(target_arch = "x86_64") {
-        // Other processors divide by zero without complaint.
+        // Other processors do not fault on a division by zero.
         own.push((&["parent", "fault", "fpe"], "SIGFPE", "fault"));
-        // An address that can never be one: the kernel gives no reason.
+        // For a non-canonical address the kernel gives no reason.
         own.push((&["parent", "fault", "protection"], "SIGSEGV", "fault"));
     }
     for (words, signal, via) in own {
-        let judged = trial.judge(words);
-        let pid = record::pid(&judged.exit);
+        let death = traced.run_parent(words);
+        let pid = record::pid(&death.exit);
         assert_eq!(
-            judged.exit["killed_by"],
+            death.exit["killed_by"],
             by(pid, "victim", signal, via),
             "{words:?}"
         );

@@ -1,4 +1,4 @@
-//! A running container of whichever runtime, and where its processes are.
+//! A running container of any runtime, and its cgroups.
 
 use std::{
     fs, io,
@@ -9,16 +9,16 @@ use std::{
 use probe_tests::{Deadline, conditions};
 use rustix::io::Errno;
 
-/// Processes in each: an init and its children.
+/// Number of processes in each container: an init and its children.
 pub(super) const PROCESSES: usize = 10;
 
-/// What they run: children that are there until they are killed.
+/// The script of the containers: starts children that sleep until they are killed.
 pub(super) fn script() -> String {
     let children = PROCESSES - 1;
     format!("i=0; while [ $i -lt {children} ]; do sleep 1000 & i=$((i+1)); done; wait")
 }
 
-/// Where commands run: here, or in another mount namespace.
+/// The mount namespace in which commands run.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Place {
     pub(super) holder: Option<u32>,
@@ -35,7 +35,7 @@ impl Place {
         command
     }
 
-    /// `probe` there, which one that is here is asked for.
+    /// `probe` with these arguments in the namespace.
     pub(super) fn probe(&self, args: &[&str]) -> Command {
         let here = conditions::unrestricted(args);
         let mut command = self.command(here.get_program());
@@ -43,7 +43,7 @@ impl Place {
         command
     }
 
-    /// Its root, as seen from here.
+    /// The root directory of the namespace, as a path outside of it.
     pub(super) fn root(&self) -> PathBuf {
         match self.holder {
             None => PathBuf::from("/"),
@@ -56,13 +56,13 @@ impl Place {
 #[derive(Debug)]
 pub(super) struct Container {
     pub(super) init: u32,
-    /// As seen in its place.
+    /// The cgroups, as paths in the namespace.
     pub(super) cgroups: Vec<PathBuf>,
     place: Place,
 }
 
 impl Container {
-    /// Of this init, once all of its processes are there.
+    /// The container of this init. Returns when all its processes run.
     pub(super) fn of(init: u32, place: &Place) -> Self {
         let container = Self {
             init,
@@ -75,7 +75,7 @@ impl Container {
         container
     }
 
-    /// Who is in one of its cgroups, read anew; nobody if it is removed.
+    /// The processes in one of the cgroups; empty if it has been removed.
     pub(super) fn procs(&self, cgroup: usize) -> Vec<u32> {
         let path = &self.cgroups[cgroup];
         let below = path.strip_prefix("/").expect("absolute");
@@ -93,7 +93,7 @@ fn is_gone(error: &io::Error) -> bool {
     Errno::from_io_error(error).is_some_and(|it| gone.contains(&it))
 }
 
-/// Directories of this process's cgroups that only its container has.
+/// Directories of the cgroups of a process, without the roots.
 fn cgroups(pid: u32, place: &Place) -> Vec<PathBuf> {
     let listed = fs::read_to_string(format!("/proc/{pid}/cgroup")).expect("init runs");
     let paths: Vec<_> = listed
@@ -108,7 +108,7 @@ fn cgroups(pid: u32, place: &Place) -> Vec<PathBuf> {
     tops.push(std::ffi::OsString::new());
     let mut found = Vec::new();
     for top in tops {
-        // Controllers that share a hierarchy are links to it.
+        // The names of controllers that share a hierarchy are links.
         if mounts.join(&top).is_symlink() {
             continue;
         }
@@ -125,7 +125,7 @@ fn cgroups(pid: u32, place: &Place) -> Vec<PathBuf> {
     found
 }
 
-/// Output of a command that must succeed.
+/// Runs a command that must succeed; returns its output.
 pub(super) fn succeed(command: &mut Command) -> String {
     let output = command.output();
     let output = output.unwrap_or_else(|error| panic!("{command:?}: {error}"));

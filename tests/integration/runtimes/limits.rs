@@ -1,5 +1,5 @@
-//! A container with a memory limit: one of its processes eats too much, then the
-//! container is killed by probe. What is told of each, and what is left.
+//! A container with a memory limit: one process exceeds the limit, then `probe kill` kills the
+//! container. The records name both reasons.
 
 use std::{fs, path::PathBuf};
 
@@ -7,16 +7,16 @@ use probe_tests::{Deadline, Waiting, conditions, probe_in, record, requirements}
 use serde_json::{Value, json};
 
 use super::{
-    CleanUp, Runtime, attempt, cannot,
+    CleanUp, Runtime, attempt,
     container::Place,
     name_of,
     oci::{Oci, PureV2},
-    runs,
+    runs, skip,
 };
 
 const LIMIT_BYTES: u64 = 24 << 20;
 
-/// Eats as soon as it may, and goes on without who ate.
+/// Waits for `/go`, runs a process that exceeds the limit, and survives it.
 const SCRIPT: &str = "until [ -e /go ]; do sleep 0.1; done; /programs/victim eat; exec sleep 7777";
 
 fn limited(program: &'static str, has_own_pids: bool, place: Place) -> Oci {
@@ -35,8 +35,7 @@ fn limited(program: &'static str, has_own_pids: bool, place: Place) -> Oci {
     oci
 }
 
-/// What the kernel says that it killed for want of memory, by the cgroup's own
-/// count.
+/// The number of OOM kills of the cgroup, as the kernel counts them.
 fn oom_kills(init: u32, place: &Place) -> u64 {
     let listed = fs::read_to_string(format!("/proc/{init}/cgroup")).expect("init runs");
     let line = listed
@@ -63,19 +62,19 @@ fn comm(pid: u32) -> String {
     comm.map(|comm| comm.trim().to_owned()).unwrap_or_default()
 }
 
-/// Its exit, told once; `None` only where the kernel skipped what would tell it.
-fn one_of(told: &[Value], is_it: impl Fn(&Value) -> bool) -> Option<&Value> {
-    let exits = told.iter().filter(|line| record::is_exit(line));
+/// The only matching exit record; `None` only if the kernel skipped the program.
+fn one_of(reported: &[Value], is_it: impl Fn(&Value) -> bool) -> Option<&Value> {
+    let exits = reported.iter().filter(|line| record::is_exit(line));
     let found: Vec<_> = exits.filter(|line| is_it(line)).collect();
-    let is_lost = told.last().is_some_and(|verdict| verdict["lost"] != 0);
+    let is_lost = reported.last().is_some_and(|verdict| verdict["lost"] != 0);
     match found.as_slice() {
         [one] => Some(one),
         [] if is_lost => None,
-        _ => panic!("{} of one exit in {told:#?}", found.len()),
+        _ => panic!("{} of one exit in {reported:#?}", found.len()),
     }
 }
 
-fn judge(runtime: &Oci, label: &str) {
+fn check(runtime: &Oci, label: &str) {
     let name = name_of(label, 0);
     let _clean_up = CleanUp(runtime, &name);
     let init = runtime.try_start(&name);
@@ -90,7 +89,7 @@ fn judge(runtime: &Oci, label: &str) {
         "exits are not reported"
     });
     runtime.release();
-    Deadline::start().until("who ate is gone, init is not", || comm(init) == "sleep");
+    Deadline::start().until("the first process is gone", || comm(init) == "sleep");
     assert_eq!(oom_kills(init, runtime.place()), 1);
     waiting.assert_running();
 
@@ -102,8 +101,8 @@ fn judge(runtime: &Oci, label: &str) {
 
     let output = waiting.finish();
     assert_eq!(output.code, Some(0), "{output:#?}");
-    let told = output.json();
-    let verdict = told.last().expect("a verdict");
+    let reported = output.json();
+    let verdict = reported.last().expect("a verdict");
     assert_eq!(verdict["outcome"], "done", "{output:#?}");
     let best = requirements::best_backend();
     assert_eq!(verdict["backend"], best, "{output:#?}");
@@ -113,13 +112,13 @@ fn judge(runtime: &Oci, label: &str) {
         return;
     }
 
-    if let Some(eater) = one_of(&told, |line| line["comm"] == "victim") {
+    if let Some(eater) = one_of(&reported, |line| line["comm"] == "victim") {
         assert_eq!(record::wait_status(eater), 9, "{eater}");
         assert_eq!(eater["oom"], true, "{eater}");
         assert_eq!(eater["killed_by"]["via"], "oom", "{eater}");
         assert_eq!(eater["container"]["id"], name.as_str(), "{eater}");
     }
-    if let Some(dead) = one_of(&told, |line| line["pid"] == init) {
+    if let Some(dead) = one_of(&reported, |line| line["pid"] == init) {
         assert_eq!(record::wait_status(dead), 9, "{dead}");
         assert_eq!(dead["oom"], false, "{dead}");
         assert_eq!(dead["killed_by"]["comm"], "probe", "{dead}");
@@ -127,7 +126,7 @@ fn judge(runtime: &Oci, label: &str) {
     }
 }
 
-/// With a pid namespace of its own, and with that of the host.
+/// Runs the test with a new pid namespace, and with that of the host.
 fn both(program: &'static str, place: impl Fn() -> Place) {
     for (has_own_pids, which) in [(true, "own"), (false, "host")] {
         let label = format!("{program}-limit-{which}");
@@ -137,7 +136,7 @@ fn both(program: &'static str, place: impl Fn() -> Place) {
             attempt(runtime, &label)
         });
         if let Some(runtime) = runtime.filter(|_| is_there) {
-            judge(&runtime, &label);
+            check(&runtime, &label);
         }
     }
 }
@@ -148,17 +147,17 @@ fn oom_kill_and_probe_kill_in_a_runc_container_are_reported() {
     both("runc", Place::default);
 }
 
-/// crun knows the memory controller of v2 alone, which not every machine has.
+/// crun supports only the memory controller of v2, which not every machine has.
 #[test]
 #[ignore = "needs root"]
 fn oom_kill_and_probe_kill_in_a_crun_container_are_reported() {
     let Some(view) = PureV2::new() else {
-        return cannot("crun", "no mount namespace with cgroup v2 alone");
+        return skip("crun", "no mount namespace with cgroup v2 alone");
     };
     let controllers = view.place().root().join("sys/fs/cgroup/cgroup.controllers");
     let controllers = fs::read_to_string(controllers).expect("v2 is mounted");
     if !controllers.split_whitespace().any(|it| it == "memory") {
-        return cannot("crun", "the memory controller is not in v2: no limit");
+        return skip("crun", "the memory controller is not in v2: no limit");
     }
     both("crun", || view.place());
 }

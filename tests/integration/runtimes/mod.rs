@@ -1,5 +1,5 @@
-//! Containers of the runtimes that people have, killed and waited for: what the
-//! runtime and the kernel say right after the verdict.
+//! Containers of several runtimes: right after the verdict of a wait, the cgroups are empty and
+//! the runtime deletes the container.
 
 mod container;
 mod limits;
@@ -13,20 +13,20 @@ use oci::{Oci, PureV2};
 use podman::Podman;
 use probe_tests::{Output, Waiting, requirements, scale};
 
-/// What is done to a container.
+/// A container runtime.
 trait Runtime {
     fn name(&self) -> &'static str;
     fn place(&self) -> &Place;
-    /// Pid of the init of a new container, or why there is none.
+    /// Starts a container; returns the pid of its init, or an error message.
     fn try_start(&self, name: &str) -> Result<u32, String>;
     fn kill(&self, name: &str);
-    /// Without force.
+    /// Deletes a container without force.
     fn delete(&self, name: &str) -> Result<(), String>;
-    /// Whatever is left.
+    /// Removes what is left of a container.
     fn clean_up(&self, name: &str);
 }
 
-/// Removes what a failed round leaves.
+/// Removes the container of a failed round.
 struct CleanUp<'a>(&'a dyn Runtime, &'a str);
 
 impl Drop for CleanUp<'_> {
@@ -39,7 +39,7 @@ fn name_of(label: &str, round: usize) -> String {
     format!("probe-test-{}-{label}-{round}", std::process::id())
 }
 
-/// 100 of them with `--full`.
+/// Starts, kills and deletes containers: 4, or 100 with `--full`.
 fn rounds(runtime: &dyn Runtime, label: &str) {
     for round in 0..scale::few_or(4, 100) {
         let name = name_of(label, round);
@@ -48,8 +48,8 @@ fn rounds(runtime: &dyn Runtime, label: &str) {
         let init = init.unwrap_or_else(|why| panic!("round {round}: {why}"));
         let container = Container::of(init, runtime.place());
         let waited = Waiting::args(&["--container", &name]);
-        // Of every other container also the cgroup, in one hierarchy after the
-        // other; its verdict first, to be judged at once.
+        // In every other round a second wait has the cgroup as target, in each hierarchy in
+        // turn. Its verdict is checked first.
         let index = (round / 2) % container.cgroups.len();
         let by_cgroup = (round % 2 == 1).then(|| {
             let path = container.cgroups[index].to_str().expect("UTF-8");
@@ -65,7 +65,7 @@ fn rounds(runtime: &dyn Runtime, label: &str) {
             assert!(left.is_empty(), "round {round}: {left:?} in {output:#?}");
         }
         let output = by_name.finish();
-        // At once: every other time there is nothing before it.
+        // In the other rounds `delete` is the first action after the verdict.
         if round % 2 == 1 {
             let every = 0..container.cgroups.len();
             let left: Vec<_> = every.flat_map(|it| container.procs(it)).collect();
@@ -85,10 +85,10 @@ fn assert_told(output: &Output, init: u32, runtime: &str) {
     let target = &verdict["targets"][0];
     assert_eq!(target["container"]["runtime"], runtime, "{output:#?}");
     if !requirements::has_bpf() {
-        assert!(lines.is_empty(), "nobody tells of exits here: {output:#?}");
+        assert!(lines.is_empty(), "exits without BPF: {output:#?}");
         return;
     }
-    // Newer kernels skip the program now and then, and count that.
+    // Newer kernels sometimes skip the program, and count that.
     let number = |name: &str| verdict[name].as_u64().expect("a number");
     let all = number("exits") + number("lost");
     assert!(all >= PROCESSES as u64, "{output:#?}");
@@ -97,9 +97,12 @@ fn assert_told(output: &Output, init: u32, runtime: &str) {
     assert!(has_init || number("lost") > 0, "{output:#?}");
 }
 
-/// A runtime that was not tried must not look like one that passed.
-fn cannot(runtime: &str, why: &str) {
-    requirements::not_tested(&format!("{runtime} does not run here: {}", why.trim()));
+/// Prints that a runtime is not tested, so that it does not look as if it had passed.
+fn skip(runtime: &str, why: &str) {
+    requirements::not_tested(&format!(
+        "{runtime} does not run on this machine: {}",
+        why.trim()
+    ));
 }
 
 /// Whether a runtime is installed and a container of it starts.
@@ -109,7 +112,7 @@ fn runs(program: &str, attempt: impl FnOnce() -> Result<(), String>) -> bool {
         Ok(_) => attempt(),
         Err(error) => Err(format!("{error}: install the package {program}")),
     };
-    tried.inspect_err(|why| cannot(program, why)).is_ok()
+    tried.inspect_err(|why| skip(program, why)).is_ok()
 }
 
 fn attempt(runtime: &dyn Runtime, label: &str) -> Result<(), String> {
@@ -130,8 +133,7 @@ fn runc_deletes_a_container_right_after_the_verdict() {
     with_runc(true, "runc");
 }
 
-/// What is reported as runc #4163: without a pid namespace nothing holds init
-/// until the others are dead.
+/// See runc issue 4163: without a pid namespace, init may be reaped before other processes.
 #[test]
 #[ignore = "needs root"]
 fn runc_deletes_a_container_in_the_host_pid_namespace_after_the_verdict() {
@@ -142,7 +144,7 @@ fn runc_deletes_a_container_in_the_host_pid_namespace_after_the_verdict() {
 #[ignore = "needs root"]
 fn crun_deletes_a_container_after_the_verdict_with_v2_alone() {
     let Some(view) = PureV2::new() else {
-        return cannot("crun", "no mount namespace with cgroup v2 alone");
+        return skip("crun", "no mount namespace with cgroup v2 alone");
     };
     for (has_own_pids, label) in [(true, "crun"), (false, "crun-host")] {
         let mut crun = None;

@@ -1,4 +1,4 @@
-//! runc and crun by their own command line.
+//! runc and crun, controlled by their command line.
 
 use std::{
     fs,
@@ -15,7 +15,7 @@ use super::{
     container::{Place, said, script, succeed},
 };
 
-/// One of the two, with a bundle that its containers are made from.
+/// A runtime and the bundle of its containers.
 #[derive(Debug)]
 pub(super) struct Oci {
     program: &'static str,
@@ -36,7 +36,7 @@ impl Oci {
         }
     }
 
-    /// Changes what its containers are like.
+    /// Changes the configuration of the containers.
     pub(super) fn configure(&self, change: impl FnOnce(&mut Value)) {
         let config = self.bundle.path().join("config.json");
         let text = fs::read_to_string(&config).expect("our own bundle");
@@ -45,7 +45,7 @@ impl Oci {
         fs::write(config, spec.to_string()).expect("our own bundle");
     }
 
-    /// Makes `/go` in its containers.
+    /// Creates `/go` in the containers.
     pub(super) fn release(&self) {
         let go = self.bundle.path().join("rootfs/go");
         fs::write(go, "").expect("our own bundle");
@@ -91,7 +91,7 @@ impl Runtime for Oci {
         let mut command = self.command();
         command.arg("kill");
         if !self.has_own_pids {
-            // Before runc 1.2 only init is killed otherwise.
+            // Without `--all`, runc before 1.2 kills only init.
             command.arg("--all");
         }
         succeed(command.args([name, "KILL"]));
@@ -108,15 +108,15 @@ impl Runtime for Oci {
 
     fn clean_up(&self, name: &str) {
         let _deleted = self.command().args(["delete", "--force", name]).output();
-        // crun leaves the cgroup of one that it could not start.
+        // crun leaves the cgroup of a container that failed to start.
         let cgroup = Path::new("/sys/fs/cgroup").join(name);
         let _removed = self.place.command("rmdir").arg(cgroup).output();
     }
 }
 
-/// The machine's own programs, and no limits: setting those takes a capability
-/// that a virtual machine may lack. Nor a policy for devices: before crun loads
-/// the BPF of one it lifts a limit as well.
+/// Writes a bundle with the programs of this machine. It sets no limits, because setting them
+/// needs a capability that a virtual machine may lack. It has no policy for devices either: crun
+/// raises a limit before it loads the BPF program of the policy.
 fn write_bundle(program: &str, bundle: &Path, has_own_pids: bool) {
     succeed(Command::new(program).arg("spec").current_dir(bundle));
     let config = bundle.join("config.json");
@@ -139,7 +139,7 @@ fn write_bundle(program: &str, bundle: &Path, has_own_pids: bool) {
     make_root(&bundle.join("rootfs"));
 }
 
-/// A root directory that takes its programs from a mount of `/usr`.
+/// Makes a root directory for a mount of `/usr`.
 pub(super) fn make_root(root: &Path) {
     fs::create_dir_all(root.join("usr")).expect("our own bundle");
     for directory in ["bin", "lib", "lib64"] {
@@ -147,14 +147,14 @@ pub(super) fn make_root(root: &Path) {
     }
 }
 
-/// A mount namespace with nothing but cgroup v2: kept while this process lives.
+/// A mount namespace with cgroup v2 alone, kept by a process.
 #[derive(Debug)]
 pub(super) struct PureV2 {
     holder: Child,
 }
 
 impl PureV2 {
-    /// `None` if it cannot be had.
+    /// `None` if the namespace cannot be made.
     pub(super) fn new() -> Option<Self> {
         use std::io::BufRead;
         let script = "umount -R /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup || exit; \

@@ -1,4 +1,4 @@
-//! podman over runc, with a store of its own.
+//! podman with runc and its own store.
 
 use std::{fs, os::unix::fs::PermissionsExt, process::Command};
 
@@ -10,8 +10,8 @@ use super::{
     oci::make_root,
 };
 
-/// Takes the limits out of the bundle, which need a capability that a virtual
-/// machine may lack.
+/// A runtime for podman: removes the limits from the bundle, which need a capability that a
+/// virtual machine may lack, and executes runc.
 const WRAPPER: &str = r#"before=
 for word; do
     if [ "$before" = --bundle ] && [ -f "$word/config.json" ]; then
@@ -33,7 +33,7 @@ impl Podman {
     pub(super) fn new() -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let wrapper = directory.path().join("runtime");
-        // podman starts it with a path of its own, on which an unpacked runc is not.
+        // podman sets its own PATH, which lacks the directory of an unpacked runc.
         let path = succeed(Command::new("sh").args(["-c", "echo \"$PATH\""]));
         let script = format!("#!/bin/sh\nPATH='{path}'\n{WRAPPER}");
         fs::write(&wrapper, script).expect("a file");

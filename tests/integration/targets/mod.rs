@@ -1,5 +1,4 @@
-//! Every way in which a target of `probe wait` can be named, wrongly and
-//! rightly: the exit code, and what stderr says.
+//! Targets of `probe wait`, valid and invalid: exit codes and messages.
 
 mod status;
 mod wrong_usage;
@@ -10,7 +9,7 @@ use probe_tests::{Cgroup, Output, Victim, Waiting, conditions, kernel, probe, pr
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
 use serde_json::Value;
 
-/// A pid that no kernel gives: beyond the largest `pid_max` there is.
+/// A pid that no kernel assigns: above the largest possible `pid_max`.
 const NO_PID: &str = "4194305";
 
 fn wait(args: &[&str]) -> Output {
@@ -39,7 +38,7 @@ fn a_wait_for_a_live_process_ends_at_the_timeout() {
             }
         }
     }
-    // A wait for the cgroup that it is a member of.
+    // `probe` waits for the cgroup that it is in.
     let script = "echo $$ > \"$1/cgroup.procs\" && shift && exec \"$@\"";
     let mut inside = Command::new("sh");
     let wait =
@@ -164,10 +163,12 @@ fn an_impossible_target_is_no_such_target() {
 #[ignore = "needs root"]
 fn a_path_with_a_newline_is_printed_on_one_line() {
     let parent = Cgroup::v1("pids", "newline");
-    // The kernel refuses one in the name of a cgroup; a name that is asked for
-    // may have one all the same.
+    // The kernel refuses a newline in the name of a cgroup, but a user may pass one.
     let name = format!("{}/a\nb", parent.path());
-    assert!(fs::create_dir(&name).is_err(), "cgroup_mkdir forbids it");
+    assert!(
+        fs::create_dir(&name).is_err(),
+        "cgroup_mkdir refuses a newline"
+    );
     let output = wait(&["-t", "0", "--cgroup", &name]);
     let verdict = output.verdict("already");
     let path = verdict["targets"][0]["cgroup"]["path"].as_str();
@@ -212,7 +213,7 @@ fn a_cgroup_name_in_several_v1_hierarchies_needs_the_hierarchy() {
     let output = wait(&["-t", "0", "--cgroup", pids.name()]);
     let chosen = wait(&["-t", "0", "--hierarchy", "pids", "--cgroup", pids.name()]);
     let unknown = wait(&["-t", "0", "--hierarchy", "x", "--cgroup", pids.name()]);
-    fs::remove_dir(&freezer).expect("it is empty");
+    fs::remove_dir(&freezer).expect("the cgroup is empty");
     output.assert_refused(2, &[pids.path(), &freezer, "--hierarchy"]);
     chosen.verdict("already");
     unknown.assert_refused(2, &["mounted hierarchies: "]);
@@ -245,7 +246,7 @@ fn targets_of_several_kinds_are_waited_for_in_one_call() {
             victim.wait();
         }
         let verdict = waiting.finish().verdict("done");
-        // They differ, so the line has none.
+        // The conditions of the targets differ, so the line has none.
         assert_eq!(verdict["until"], Value::Null);
         let mut kinds = outcomes(&verdict);
         kinds.sort_unstable();
@@ -273,7 +274,7 @@ fn count_and_any_end_the_wait_with_the_others_not_done() {
         cgroups[2].kill();
         let verdict_two = two.finish().verdict("done");
         assert_eq!(outcomes(&verdict_two), ["timeout", "done", "done"]);
-        // Of those that are gone already one is enough.
+        // A target that is gone counts for `--any`.
         let args = [&["-t", "0", "--any", NO_PID], &names[..]].concat();
         let output = wait(&args);
         assert_eq!(output.code, Some(0), "{output:#?}");

@@ -5,7 +5,7 @@ use rustix::process::Signal;
 
 use super::{NO_PID, wait};
 
-/// `probe wait --status` for a child of ours that ends like this.
+/// Runs `probe wait --status` for a victim; returns the status of `waitpid` and the exit code.
 fn status(args: &[&str], more: &[&str]) -> (i32, Option<i32>) {
     let mut victim = Victim::spawn(args, None);
     let pid = victim.pid().to_string();
@@ -18,13 +18,14 @@ fn status(args: &[&str], more: &[&str]) -> (i32, Option<i32>) {
 #[test]
 #[ignore = "needs root"]
 fn the_status_is_the_exit_code_of_the_process() {
-    // Where nobody else than the parent is told it is unknown, unless somebody looks
-    // before the parent does.
-    let is_told = requirements::has_bpf() || kernel::reports_status_by_pidfd();
-    let assert_status = |(status, told): (i32, Option<i32>), code: i32| {
-        let is_unknown = !is_told && told == Some(125);
+    let is_available = requirements::has_bpf() || kernel::reports_status_by_pidfd();
+    let assert_status = |(status, reported): (i32, Option<i32>), code: i32| {
+        let is_unknown = !is_available && reported == Some(125);
         assert_eq!(status, code << 8);
-        assert!(told == Some(code) || is_unknown, "{told:?} for {code}");
+        assert!(
+            reported == Some(code) || is_unknown,
+            "{reported:?} for {code}"
+        );
     };
     let backend = requirements::available_backend("bpf");
     for code in [0, 1, 42, 124, 255] {
@@ -45,13 +46,15 @@ fn the_status_of_a_signal_is_what_a_shell_shows() {
             let waiting = Waiting::armed(&["--status", "--backend", backend, &pid]);
             victim.signal(signal);
             victim.wait();
-            // Without BPF nobody else than the parent is told, unless somebody looks
-            // before the parent does.
+            // Otherwise the status is known only if `probe` looks before the parent reaps.
             let has_bpf = backend != "pidfd" && requirements::has_bpf();
-            let is_told = has_bpf || kernel::reports_status_by_pidfd();
+            let is_available = has_bpf || kernel::reports_status_by_pidfd();
             let code = waiting.finish().code.expect("an exit code");
             let is_right = code == 128 + signal.as_raw();
-            assert!(is_right || !is_told && code == 125, "{backend}: {code}");
+            assert!(
+                is_right || !is_available && code == 125,
+                "{backend}: {code}"
+            );
         }
     }
 }
@@ -74,8 +77,8 @@ fn an_unknown_status_has_its_own_exit_codes() {
         Some(125)
     );
 
-    // By the timer alone nobody learns how it ended, unless it looks before the parent
-    // does, for which only an emulated machine is slow enough.
+    // With the timer alone the status is unknown, unless `probe` looks before the parent reaps.
+    // Only an emulated machine is slow enough for that.
     let mut victim = Victim::spawn(&["pause"], None);
     let pid = victim.pid().to_string();
     let waiting = Waiting::armed(&["--status", "--backend", "poll", &pid]);

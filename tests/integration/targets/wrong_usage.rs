@@ -1,4 +1,4 @@
-//! What is refused before anybody looks at a target.
+//! Arguments of `probe wait` that are refused before a target is opened.
 
 use probe_tests::{Cgroup, requirements};
 
@@ -22,7 +22,7 @@ fn an_invalid_pid_is_wrong_usage() {
         let flag = format!("--pid={pid}");
         wait(&["-t", "0", &flag]).assert_refused(2, &["error: "]);
     }
-    // Without the flag a minus sign begins an option.
+    // Without `--pid=` a minus sign begins an option.
     wait(&["-t", "0", "0"]).assert_refused(2, &["invalid pid '0'"]);
     wait(&["-t", "0", "-1"]).assert_refused(2, &["error: "]);
     wait(&["-t", "0", "--", "-1"]).assert_refused(2, &["invalid pid '-1'"]);
@@ -73,7 +73,7 @@ fn conflicting_options_are_wrong_usage() {
         (&["-c", "3", NO_PID, "1"], &["3 of 2", "hint: "]),
         (&["--backend", "magic", NO_PID], &["pidfd"]),
     ] {
-        // `--status` has a number of its own for whatever is no status.
+        // With `--status`, errors have their own exit code.
         let code = if args.contains(&"--status") { 125 } else { 2 };
         wait(args).assert_refused(code, words);
     }
@@ -89,7 +89,7 @@ fn until_is_checked_against_the_kind_of_target() {
             &["--until", "stopped", "--cgroup", path][..],
             &["containers", "hint: "][..],
         ),
-        // One of several is enough.
+        // One wrong target of several is enough for an error.
         (
             &["--until", "empty", "--cgroup", path, NO_PID],
             &["--until empty"],

@@ -108,8 +108,6 @@ fn anonymous_bytes() -> u64 {
     let status = fs::read_to_string("/proc/self/status").expect("ours");
     let line = status.lines().find_map(|it| it.strip_prefix("RssAnon:"));
     let kibibytes = line.and_then(|it| it.trim().strip_suffix(" kB"));
-    let number: u64 = kibibytes
-        .and_then(|it| it.parse().ok())
-        .expect("Linux 4.5 has it");
+    let number: u64 = kibibytes.and_then(|it| it.parse().ok()).expect("Linux 4.5");
     number * 1024
 }

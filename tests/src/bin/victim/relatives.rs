@@ -154,7 +154,7 @@ fn terminal(end: &str, rest: Words) -> ! {
     let master = File::from(rustix::pty::openpt(flags).expect("a pty"));
     rustix::pty::grantpt(&master).expect("ours");
     rustix::pty::unlockpt(&master).expect("ours");
-    let name = rustix::pty::ptsname(&master, Vec::new()).expect("it has a name");
+    let name = rustix::pty::ptsname(&master, Vec::new()).expect("a pty");
     let mut master = Some(master);
     let mut gate = Gate::new();
     let child = process::fork().unwrap_or_else(|| {
