@@ -1,16 +1,17 @@
-//! Signals to everybody in a cgroup, or to one process, and to nobody else.
+//! Sends a signal to every process of a cgroup, or to one process, and to no other.
 //!
-//! A cgroup is known by its open directory, a process by its pidfd. SIGKILL on
-//! v2 is `cgroup.kill` (Linux 5.14), and then a signal to whoever is still
-//! listed: `cgroup.kill` spares a process whose leader has exited already.
-//! Everything else reads and signals until nobody new shows up. Only if they
-//! fork faster than that is the cgroup frozen, and thawed on every way out;
-//! what SIGKILL leaves of us between the two is a frozen cgroup, which
-//! [`Order::announce`] has told of before. v1 can freeze in its freezer hierarchy
-//! alone. In the others, and against a child that its parent is forking just when
-//! the list is read, only reading again helps: see [`Report::may_have_missed`].
+//! A cgroup is identified by its open directory, a process by its pidfd. SIGKILL on v2
+//! is `cgroup.kill` (Linux 5.14), followed by a signal to each process that is still
+//! listed, because `cgroup.kill` skips a process of which the leader has exited. Any
+//! other signal, and SIGKILL without `cgroup.kill`, reads the members and signals them
+//! until no new member appears. A cgroup that forks faster than that is frozen
+//! meanwhile, and thawed on every return path. If SIGKILL ends this process before it
+//! thaws the cgroup, the cgroup stays frozen; [`SignalRequest::before_freeze`] has
+//! printed the command that thaws it. On v1 only the freezer hierarchy can freeze. In
+//! the other hierarchies, and for a child that its parent forks while the list is read,
+//! the list has to be read again later: see [`Report::may_have_missed`].
 //!
-//! Waiting for the end is [`crate::wait`]'s.
+//! [`crate::wait`] waits until the processes are gone.
 
 mod freeze;
 mod priority;
@@ -31,109 +32,110 @@ use crate::{
     wait,
 };
 
-/// What is to be killed, pinned.
+/// Cgroups and processes to signal, each held open.
 #[derive(Debug)]
 pub struct KillTarget {
     cgroups: Vec<CgroupControl>,
     processes: Vec<PinnedProcess>,
 }
 
-/// Who forks faster than this is meant to.
+/// Default number of rounds before a cgroup is frozen. A cgroup that has new members
+/// after this many rounds is a fork bomb.
 pub const FREEZE_AFTER: u32 = 10;
 
-/// Which signal, and how it may be sent.
-pub struct Order<'a> {
-    /// Which.
+/// The signal to send, and when to freeze or stop.
+pub struct SignalRequest<'a> {
+    /// The signal to send.
     pub signal: Signal,
-    /// After so many rounds with somebody new in each a cgroup is frozen; see
+    /// Number of rounds, each with new members, after which a cgroup is frozen; see
     /// [`FREEZE_AFTER`].
     pub freeze_after: u32,
-    /// Whether the time is up: nobody new is looked for then.
-    pub is_over: &'a dyn Fn() -> bool,
-    /// Is told of a cgroup before it is frozen, and how a shell thaws it.
-    pub announce: &'a mut dyn FnMut(&Path, &str),
+    /// Whether to stop looking for new members, because the time limit has passed.
+    pub should_stop: &'a dyn Fn() -> bool,
+    /// Called before a cgroup is frozen, with its path and a shell command that thaws it.
+    pub before_freeze: &'a mut dyn FnMut(&Path, &str),
 }
 
-/// Who got the signal, and who did not.
+/// Which processes received the signal, and which did not.
 #[derive(Debug, Default)]
 pub struct Report {
-    /// Thread group ids of those that were sent it one by one.
+    /// Thread group ids of the processes that were signalled one by one.
     pub signalled: Vec<u32>,
-    /// Whether `cgroup.kill` has been written as well.
-    pub by_cgroup: bool,
-    /// Who could not be sent it.
+    /// Whether `cgroup.kill` was written as well.
+    pub used_cgroup_kill: bool,
+    /// Processes that could not be signalled.
     pub unreached: Vec<Unreached>,
-    /// Cgroups that somebody else has frozen so that even SIGKILL has to wait.
+    /// Cgroups that another program has frozen in a way that delays even SIGKILL.
     pub frozen: Vec<PathBuf>,
-    /// Cgroups in which new ones showed up to the end.
+    /// Cgroups in which new members appeared until the last round.
     pub unsettled: Vec<PathBuf>,
-    /// Whether there may be one that was on no list yet: SIGKILL without
-    /// `cgroup.kill`. Signal again while somebody is left.
+    /// Whether a new child may have been on no list: SIGKILL without `cgroup.kill`. The
+    /// caller signals again while processes are left.
     pub may_have_missed: bool,
 }
 
-/// One that could not be signalled.
+/// A process that could not be signalled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unreached {
-    /// Thread group id; 0 if our pid namespace does not see it.
+    /// Thread group id; 0 if the process is not visible in our pid namespace.
     pub pid: u32,
     /// Name; empty if unknown.
     pub comm: String,
-    /// Why.
+    /// The error of the signal.
     pub errno: Errno,
 }
 
 impl Report {
-    /// Those that we were not permitted to signal.
+    /// Processes that we were not permitted to signal.
     pub fn forbidden(&self) -> impl Iterator<Item = &Unreached> {
         let is_forbidden = |it: &&Unreached| matches!(it.errno, Errno::PERM | Errno::ACCESS);
         self.unreached.iter().filter(is_forbidden)
     }
 }
 
-/// Why nobody was signalled, or not to the end.
+/// Why a target was not signalled, or not completely.
 #[derive(Debug, thiserror::Error)]
 pub enum KillError {
-    /// It cannot be sent, as the C library's own.
+    /// The C library reserves the signal for itself.
     #[error("{} cannot be sent", signal.name())]
     Signal {
-        /// Which.
+        /// The reserved signal.
         signal: Signal,
     },
-    /// Its tasks are threads of processes that have others elsewhere.
+    /// The cgroup holds threads of processes that belong to another cgroup.
     #[error("{} is a threaded cgroup", path.display())]
     Threaded {
-        /// Which.
+        /// The threaded cgroup.
         path: PathBuf,
-        /// Where the processes are.
+        /// The cgroup to which the processes belong.
         root: PathBuf,
     },
-    /// Its subtree has pid 1 or ourselves in it.
-    #[error("{} contains {}", path.display(), whom(*pid))]
-    Precious {
-        /// Which.
+    /// Pid 1 or this process is in the subtree of the cgroup.
+    #[error("refusing to kill {}: it contains {}", path.display(), protected_name(*pid))]
+    ProtectedMember {
+        /// The refused cgroup.
         path: PathBuf,
-        /// Who.
+        /// The protected member.
         pid: u32,
     },
-    /// The process is pid 1, or we.
-    #[error("that is {}", whom(*pid))]
-    PreciousProcess {
-        /// Who.
+    /// The target is pid 1 or this process.
+    #[error("refusing to kill {}", protected_name(*pid))]
+    ProtectedProcess {
+        /// The protected process.
         pid: u32,
     },
-    /// Its members cannot be read.
+    /// The list of members cannot be read.
     #[error("cannot read the members of {}", path.display())]
     Members {
-        /// Which.
+        /// The cgroup.
         path: PathBuf,
-        /// Why.
+        /// The error of the read.
         #[source]
         source: io::Error,
     },
 }
 
-fn whom(pid: u32) -> String {
+fn protected_name(pid: u32) -> String {
     if pid == 1 {
         "pid 1".to_owned()
     } else {
@@ -142,8 +144,8 @@ fn whom(pid: u32) -> String {
 }
 
 impl KillTarget {
-    /// The same cgroups and processes that are waited for, these by a pidfd even
-    /// if the wait is without.
+    /// The cgroups and processes of a wait. The processes are opened by pidfd, even if
+    /// the wait uses none.
     pub fn of(target: &wait::Target) -> io::Result<Self> {
         let cgroups = target.cgroups.iter();
         let processes = target.processes.iter();
@@ -157,14 +159,14 @@ impl KillTarget {
         })
     }
 
-    /// Its cgroups, to be removed when they are empty.
+    /// The cgroups of the target, which the caller may remove when they are empty.
     #[must_use]
     pub fn cgroups(&self) -> &[CgroupControl] {
         &self.cgroups
     }
 
-    /// Whether it may be killed; with `force` also pid 1 and ourselves. Nothing is
-    /// signalled before all that are named have been asked.
+    /// Refuses a target that may not be killed. With `force` pid 1 and this process may
+    /// be killed, too. The caller checks all targets before it signals the first.
     pub fn check(&self, signal: Signal, force: bool) -> Result<(), KillError> {
         if !is_sendable(signal) {
             return Err(KillError::Signal { signal });
@@ -177,25 +179,25 @@ impl KillTarget {
             if force {
                 continue;
             }
-            if let Some(pid) = precious(&members(cgroup)?) {
-                return Err(KillError::Precious { path, pid });
+            if let Some(pid) = protected(&members(cgroup)?) {
+                return Err(KillError::ProtectedMember { path, pid });
             }
         }
         let pids: Vec<u32> = self.processes.iter().map(|it| it.tgid).collect();
-        match precious(&pids) {
-            Some(pid) if !force => Err(KillError::PreciousProcess { pid }),
+        match protected(&pids) {
+            Some(pid) if !force => Err(KillError::ProtectedProcess { pid }),
             _ => Ok(()),
         }
     }
 
-    /// Signals every process. Call [`KillTarget::check`] before.
-    pub fn signal(&self, order: &mut Order<'_>) -> Result<Report, KillError> {
-        let mut rounds = Rounds::new(order.signal);
+    /// Signals every process of the target. Call [`KillTarget::check`] before.
+    pub fn signal(&self, request: &mut SignalRequest<'_>) -> Result<Report, KillError> {
+        let mut rounds = Rounds::new(request.signal);
         for process in &self.processes {
-            rounds.one(process);
+            rounds.signal_process(process);
         }
         for cgroup in &self.cgroups {
-            rounds.cgroup(cgroup, order)?;
+            rounds.signal_cgroup(cgroup, request)?;
         }
         Ok(rounds.report)
     }
@@ -208,8 +210,8 @@ fn members(cgroup: &CgroupControl) -> Result<Vec<u32>, KillError> {
     })
 }
 
-/// Whom nobody means to kill.
-fn precious(pids: &[u32]) -> Option<u32> {
+/// A pid that is killed with `--force` only: pid 1 or our own.
+fn protected(pids: &[u32]) -> Option<u32> {
     let own = std::process::id();
     pids.iter().copied().find(|&pid| pid == 1 || pid == own)
 }
@@ -219,10 +221,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pid_1_and_ourselves_are_precious_and_others_are_not() {
+    fn pid_1_and_our_own_pid_are_protected_and_other_pids_are_not() {
         let own = std::process::id();
-        assert_eq!(precious(&[own + 1, 1]), Some(1));
-        assert_eq!(precious(&[own + 1, own]), Some(own));
-        assert_eq!(precious(&[own + 1, 0, 2]), None);
+        assert_eq!(protected(&[own + 1, 1]), Some(1));
+        assert_eq!(protected(&[own + 1, own]), Some(own));
+        assert_eq!(protected(&[own + 1, 0, 2]), None);
     }
 }

@@ -1,10 +1,12 @@
-//! Reading who is there and signalling whoever is new, until nobody is.
+//! Reads the members of a cgroup and signals the new ones, until no new member appears.
 
 use std::collections::HashSet;
 
 use rustix::io::Errno;
 
-use super::{KillError, Order, Report, Unreached, freeze::Frozen, members, priority::Priority};
+use super::{
+    KillError, Report, SignalRequest, Unreached, freeze::Frozen, members, priority::Priority,
+};
 use crate::{
     cgroup::control::CgroupControl,
     model::{Backend, Signal, TaskState},
@@ -16,16 +18,17 @@ use crate::{
     },
 };
 
-/// A frozen cgroup gets nobody new by forking, so this is not reached unless
-/// others are moved in all the time.
-const AT_MOST: u32 = 200;
-/// So many pidfds are open at a time; the usual limit is 1024.
+/// Most rounds for one cgroup. No process forks in a frozen cgroup, so this many rounds
+/// mean that processes are moved into it all the time.
+const MAX_ROUNDS: u32 = 200;
+/// Most pidfds that are open at a time; the usual limit of a process is 1024.
 const BATCH: usize = 256;
 
-/// One signal, sent once to each.
+/// The rounds of one signal, which each process gets once.
 pub(super) struct Rounds {
     signal: Signal,
-    /// Those that are settled, by pid and start: another with the pid is new.
+    /// Pid and start of the processes that were signalled. A later process with the same
+    /// pid has another start.
     seen: HashSet<(u32, u64)>,
     pub(super) report: Report,
 }
@@ -39,16 +42,16 @@ impl Rounds {
         }
     }
 
-    pub(super) fn one(&mut self, process: &PinnedProcess) {
+    pub(super) fn signal_process(&mut self, process: &PinnedProcess) {
         if !self.seen.insert((process.tgid, process.start_ticks())) {
             return;
         }
         match send(process, self.signal) {
             Ok(()) => self.report.signalled.push(process.tgid),
             Err(Errno::SRCH) => {}
-            // cgroup.kill asks for no right to signal. It has reached all but
-            // those whose leader has exited.
-            Err(_) if self.report.by_cgroup && !leader_has_exited(process.tgid) => {}
+            // `cgroup.kill` needs no right to signal a process. It has reached all
+            // processes but those of which the leader has exited.
+            Err(_) if self.report.used_cgroup_kill && !leader_has_exited(process.tgid) => {}
             Err(errno) => self.report.unreached.push(Unreached {
                 pid: process.tgid,
                 comm: process.comm.clone(),
@@ -57,36 +60,36 @@ impl Rounds {
         }
     }
 
-    pub(super) fn cgroup(
+    pub(super) fn signal_cgroup(
         &mut self,
         cgroup: &CgroupControl,
-        order: &mut Order<'_>,
+        request: &mut SignalRequest<'_>,
     ) -> Result<(), KillError> {
         if self.signal == Signal::KILL {
             match cgroup.kill() {
-                Ok(()) => self.report.by_cgroup = true,
-                // v1, an older kernel, or no right to: one by one.
+                Ok(()) => self.report.used_cgroup_kill = true,
+                // A v1 cgroup, an older kernel, or no right to write the file.
                 Err(error) => {
-                    tracing::debug!(%error, "without cgroup.kill");
+                    tracing::debug!(%error, "cannot use cgroup.kill: signalling each process");
                     self.report.may_have_missed = true;
                 }
             }
         }
-        let _first = Priority::first();
+        let _raised = Priority::raise();
         let mut frozen = None;
         let mut is_settled = false;
-        for round in 0..AT_MOST {
-            if round > 0 && (order.is_over)() {
+        for round in 0..MAX_ROUNDS {
+            if round > 0 && (request.should_stop)() {
                 break;
             }
-            if round == order.freeze_after && cgroup.has_freezer() && !cgroup.is_frozen() {
-                (order.announce)(cgroup.path(), &cgroup.thaw_command());
+            if round == request.freeze_after && cgroup.has_freezer() && !cgroup.is_frozen() {
+                (request.before_freeze)(cgroup.path(), &cgroup.thaw_command());
                 frozen = Frozen::freeze(cgroup).unwrap_or_else(|error| {
                     tracing::warn!(%error, "cannot freeze {}", cgroup.path().display());
                     None
                 });
             }
-            if self.round(cgroup)? == 0 {
+            if self.signal_new_members(cgroup)? == 0 {
                 is_settled = true;
                 break;
             }
@@ -101,40 +104,40 @@ impl Rounds {
         Ok(())
     }
 
-    /// How many were new.
-    fn round(&mut self, cgroup: &CgroupControl) -> Result<usize, KillError> {
+    /// One round; returns the number of new members.
+    fn signal_new_members(&mut self, cgroup: &CgroupControl) -> Result<usize, KillError> {
         let listed = members(cgroup)?;
         let before = self.seen.len();
         for pids in listed.chunks(BATCH) {
             let mut pinned = Vec::new();
             for &pid in pids {
                 if pid == 0 {
-                    self.unseen();
+                    self.note_invisible_member();
                     continue;
                 }
                 match PinnedProcess::open(pid, Backend::Pidfd) {
                     Ok(process) => pinned.push(process),
                     Err(PinProcessError::NotFound { .. } | PinProcessError::Thread { .. }) => {}
-                    Err(error) => tracing::debug!(%error, "cannot pin a member"),
+                    Err(error) => tracing::debug!(%error, "cannot open a member"),
                 }
             }
             pinned.retain(|it| !self.seen.contains(&(it.tgid, it.start_ticks())));
             if pinned.is_empty() {
                 continue;
             }
-            // Between the list and the pidfd the pid may have become another's.
-            // Who is pinned now and listed now is a member.
+            // Between the list and the pidfd the kernel may have given the pid to another
+            // process. A process that is open and still listed is a member.
             let listed: HashSet<u32> = members(cgroup)?.into_iter().collect();
             for process in pinned.iter().filter(|it| listed.contains(&it.tgid)) {
-                self.one(process);
+                self.signal_process(process);
             }
         }
         Ok(self.seen.len() - before)
     }
 
-    /// One in a pid namespace that is not below ours.
-    fn unseen(&mut self) {
-        if self.report.by_cgroup || !self.seen.insert((0, 0)) {
+    /// The list shows pid 0 for a process in a pid namespace that is not below ours.
+    fn note_invisible_member(&mut self) {
+        if self.report.used_cgroup_kill || !self.seen.insert((0, 0)) {
             return;
         }
         self.report.unreached.push(Unreached {

@@ -116,7 +116,7 @@ fn the_cgroup_of_probe_itself_and_pid_1_are_refused() {
     assert_refused(
         &["-s", "WINCH", "1"],
         2,
-        &["that is pid 1", "hint: --force"],
+        &["refusing to kill pid 1", "hint: --force"],
     );
 }
 

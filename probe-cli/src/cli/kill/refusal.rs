@@ -40,7 +40,7 @@ pub(super) fn refused(error: KillError) -> Failure {
             );
             Failure::new(ExitCode::Usage, error).hint(hint)
         }
-        KillError::Precious { .. } | KillError::PreciousProcess { .. } => {
+        KillError::ProtectedMember { .. } | KillError::ProtectedProcess { .. } => {
             Failure::new(ExitCode::Usage, error).hint("--force kills it anyway")
         }
         KillError::Signal { .. } => Failure::new(ExitCode::Usage, error),

@@ -11,7 +11,7 @@ use std::{
 use probe_daemon::api::Outcome;
 use probe_user::{
     model::Signal,
-    unstable::kill::{KillTarget, Order, Report},
+    unstable::kill::{KillTarget, Report, SignalRequest},
 };
 
 use super::{Args, refusal};
@@ -100,7 +100,7 @@ impl<'a> KillTargets<'a> {
     }
 
     fn signal_one(&self, index: usize, signal: Signal, sent: &mut Sent) -> Result<(), Failure> {
-        let mut announce = |path: &Path, thaw: &str| {
+        let mut before_freeze = |path: &Path, thaw: &str| {
             // Printed despite -q, because the cgroup may stay frozen.
             Messages::print_always(&format!(
                 "probe: freezing {}: it forks faster than it can be signalled\n\
@@ -109,15 +109,15 @@ impl<'a> KillTargets<'a> {
             ));
         };
         let is_late = || self.deadline.is_some_and(|it| it <= Instant::now());
-        let is_over = || self.stop.load(Ordering::Relaxed) || is_late();
-        let mut order = Order {
+        let should_stop = || self.stop.load(Ordering::Relaxed) || is_late();
+        let mut request = SignalRequest {
             signal,
             freeze_after: self.args.freeze_after,
-            is_over: &is_over,
-            announce: &mut announce,
+            should_stop: &should_stop,
+            before_freeze: &mut before_freeze,
         };
         let report = self.targets[index]
-            .signal(&mut order)
+            .signal(&mut request)
             .map_err(refusal::refused)?;
         if report.may_have_missed {
             sent.retry.push(index);
