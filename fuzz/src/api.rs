@@ -1,4 +1,4 @@
-//! What the daemon and its clients say to each other.
+//! Fuzz target for the messages between the daemon and its clients.
 
 use std::path::Component;
 
@@ -12,33 +12,33 @@ use probe_user::unstable::{
     clock::WallClock,
 };
 
-/// Any bytes as the body of a wait, as a line of a daemon, and as a path. A
-/// request means the same when it is written again; a path leads nowhere but
-/// below the mount.
+/// Parses the bytes as the body of a wait request, as a line of the daemon, and as a
+/// path.
 ///
 /// # Panics
 ///
-/// If that does not hold.
+/// If a request changes when it is written and parsed again, a written record cannot be
+/// parsed, or a path leads out of the cgroup mount.
 pub fn api(bytes: &[u8]) {
     if let Ok(request) = serde_json::from_slice::<Request>(bytes) {
-        let again = serde_json::to_vec(&request).expect("it was JSON");
-        let again: Request = serde_json::from_slice(&again).expect("it was a request");
+        let again = serde_json::to_vec(&request).expect("a request serializes");
+        let again: Request = serde_json::from_slice(&again).expect("the request parses again");
         assert_eq!(again, request);
         for path in request.targets.iter().filter_map(|it| it.path.as_deref()) {
-            below_a_mount(path);
+            assert_below_mount(path);
         }
     }
     if let Some(Message::Record(record)) = fuzzing::message(bytes) {
         let mut line = Vec::new();
-        json::write_record(&mut line, &record, &WallClock::now()).expect("memory takes all");
+        json::write_record(&mut line, &record, &WallClock::now()).expect("a write to memory");
         assert!(fuzzing::message(&line).is_some(), "{record:?}");
     }
     if let Ok(path) = str::from_utf8(bytes) {
-        below_a_mount(path);
+        assert_below_mount(path);
     }
 }
 
-fn below_a_mount(path: &str) {
+fn assert_below_mount(path: &str) {
     let mount = Mount {
         hierarchy: 0,
         controllers: Vec::new(),

@@ -1,15 +1,14 @@
-//! The pass over a kernel's BTF.
+//! Fuzz target for the pass over a kernel's BTF.
 
 use probe_ebpf::{config::MEMBERS, event::UNKNOWN};
 use probe_user::unstable::kernel::btf;
 use zerocopy::IntoBytes;
 
-/// Any bytes as BTF. A member is found or missing, never both, and an answer
-/// comes soon: libFuzzer stops an input that takes long.
+/// Parses the bytes as BTF. libFuzzer reports an input that takes too long.
 ///
 /// # Panics
 ///
-/// If that does not hold.
+/// If a member of a struct is neither found nor missing, or both.
 pub fn btf(bytes: &[u8]) {
     let Ok(types) = btf::parse(bytes) else {
         return;

@@ -1,5 +1,5 @@
-//! What the kernel shows of cgroups and processes: lines with names that users
-//! choose.
+//! Fuzz target for the kernel's files about cgroups and processes, which contain names
+//! that users choose.
 
 use std::path::Path;
 
@@ -13,11 +13,11 @@ use probe_user::{
 };
 use procfs::{FromRead, ProcessCGroups, process::MountInfos};
 
-/// The first byte says which file the rest is.
+/// Parses the bytes after the first as the file that the first byte selects.
 ///
 /// # Panics
 ///
-/// If a parser contradicts itself or another.
+/// If a parser contradicts itself or another parser.
 pub fn cgroup_files(bytes: &[u8]) {
     let Some((which, file)) = bytes.split_first() else {
         return;
@@ -30,33 +30,32 @@ pub fn cgroup_files(bytes: &[u8]) {
     }
 }
 
-/// `cgroup.events`: the word counts wherever it stands, and only at the
-/// beginning of a line.
+/// `cgroup.events`: the key `populated` is found in any line, but only at its beginning.
 fn events(file: &[u8]) {
     let state = fuzzing::populated(file);
     let has = |line: &[u8]| file.split(|&byte| byte == b'\n').any(|it| it == line);
     match state {
         Some(CgroupState::Empty) => assert!(has(b"populated 0")),
         Some(CgroupState::Populated) => assert!(has(b"populated 1")),
-        Some(CgroupState::Removed) => panic!("a file that can be read is there"),
+        Some(CgroupState::Removed) => panic!("the cgroup of a readable file is not removed"),
         None => {}
     }
     let below = [b"frozen 0\n".as_slice(), file].concat();
     assert_eq!(fuzzing::populated(&below), state);
 }
 
-/// `/proc/PID/stat`: the parser of this project and that of procfs agree, and the name
-/// cannot pretend to be the fields after it.
+/// `/proc/PID/stat`: the parser of this project and that of procfs agree, and the name of
+/// a process cannot forge the fields after it.
 fn stat(file: &[u8]) {
     let ours = Stat::parse(file);
-    // On anything else procfs panics.
+    // procfs panics on other input.
     if !is_as_printed(file) {
         return;
     }
     let Ok(theirs) = procfs::process::Stat::from_read(file) else {
         return;
     };
-    // A number that the kernel prints, and not one that only fits the type of procfs.
+    // The types of procfs also hold numbers that the kernel never prints.
     let is_plausible = theirs.pid >= 0 && theirs.ppid >= 0;
     if !is_plausible || u32::try_from(theirs.num_threads).is_err() {
         return;
@@ -76,7 +75,7 @@ fn stat(file: &[u8]) {
 /// started at another moment has been reaped.
 fn states(stat: &Stat<'_>, file: &[u8]) {
     let has_exited = matches!(stat.letter, 'Z' | 'X' | 'x') && stat.threads <= 1;
-    let state = fuzzing::process_state(file, stat.start_ticks).expect("it was parsed");
+    let state = fuzzing::process_state(file, stat.start_ticks).expect("the file is parsable");
     assert_eq!(state.has_exited(), has_exited, "{stat:?}");
     let is_exiting = stat.flags & 0x4 != 0 && stat.threads <= 1;
     assert_eq!(state.has_begun_exit(), has_exited || is_exiting, "{stat:?}");
@@ -84,8 +83,8 @@ fn states(stat: &Stat<'_>, file: &[u8]) {
     assert_eq!(other, Some(ProcessState::Reaped), "{stat:?}");
 }
 
-/// Whether a kernel may print it: a number, a name in parentheses, a letter and
-/// numbers, a blank before each.
+/// Whether a kernel may print such a file: a number, a name in parentheses, a letter and
+/// numbers, separated by spaces.
 fn is_as_printed(stat: &[u8]) -> bool {
     let digits = stat.iter().take_while(|it| it.is_ascii_digit()).count();
     if digits == 0 || !stat[digits..].starts_with(b" (") {
@@ -97,7 +96,7 @@ fn is_as_printed(stat: &[u8]) -> bool {
     let [b' ', b'A'..=b'Z' | b'a'..=b'z', b' ', numbers @ ..] = tail else {
         return false;
     };
-    // No kernel prints `-0`, which procfs takes for a number and a parser of an unsigned
+    // No kernel prints `-0`. procfs accepts it as a number, and a parser of an unsigned
     // field does not.
     let number = |it: &[u8]| {
         let digits = it.strip_prefix(b"-").unwrap_or(it);
@@ -107,7 +106,7 @@ fn is_as_printed(stat: &[u8]) -> bool {
     numbers.split(|&it| it == b' ').all(number)
 }
 
-/// `/proc/self/mountinfo` and `/proc/self/cgroup`, NUL between them.
+/// `/proc/self/mountinfo` and `/proc/self/cgroup`, separated by NUL.
 fn mounts(file: &[u8]) {
     let mut files = file.splitn(2, |&byte| byte == 0);
     let (infos, own) = (files.next(), files.next());
@@ -133,19 +132,19 @@ fn mounts(file: &[u8]) {
     }
 }
 
-/// `/proc/PID/cgroup`: a process that is in a cgroup is in it under its own
-/// name, deleted or not.
+/// `/proc/PID/cgroup`: a process is found in the cgroup that the file names, deleted or
+/// not.
 fn cgroups(file: &[u8]) {
     let Ok(cgroups) = ProcessCGroups::from_read(file) else {
         return;
     };
     for cgroup in &cgroups.0 {
         let name = cgroup.pathname.as_str();
-        let lies = |path: &str, is_removed| fuzzing::is_detached_member(name, path, is_removed);
+        let is_in = |path: &str, is_removed| fuzzing::is_detached_member(name, path, is_removed);
         if let Some(own) = name.strip_suffix(" (deleted)") {
-            assert!(lies(own, true) && !lies(own, false), "{name}");
+            assert!(is_in(own, true) && !is_in(own, false), "{name}");
         } else {
-            assert!(lies(name, false) && !lies(name, true), "{name}");
+            assert!(is_in(name, false) && !is_in(name, true), "{name}");
         }
     }
 }

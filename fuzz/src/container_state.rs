@@ -1,4 +1,5 @@
-//! What runtimes, and whoever poses as one, leave on a machine.
+//! Fuzz target for the files of container runtimes, which a malicious user may write as
+//! well.
 
 use std::{
     borrow::Cow,
@@ -22,7 +23,7 @@ macro_rules! id {
     };
 }
 
-/// One for each parser.
+/// One file for each parser.
 const FILES: [&str; 16] = [
     "run/runc/web/state.json",
     "run/crun/web/status",
@@ -58,45 +59,46 @@ const FILES: [&str; 16] = [
     "cgroup/web/cgroup.procs",
 ];
 
-/// Of a process that is pid 1 in a namespace of its own, without the name.
+/// `/proc/7/status` after the name, of a process that is pid 1 of its pid namespace.
 const STATUS: &str = "State:\tS (sleeping)\nTgid:\t7\nPid:\t7\nPPid:\t1\nTracerPid:\t0\n\
     Uid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\nFDSize:\t64\nGroups:\t\nNSpid:\t7\t1\nThreads:\t1\n\
     SigQ:\t0/1\nSigPnd:\t0\nShdPnd:\t0\nSigBlk:\t0\nSigIgn:\t0\nSigCgt:\t0\n\
     CapInh:\t0\nCapPrm:\t0\nCapEff:\t0\n";
 
-/// A cgroup's path, and files of a machine: each behind a NUL and a byte that
-/// says which.
+/// Reads the bytes as the path of a cgroup, followed by files of a machine. A NUL and a
+/// byte that selects the file precede each file. Then resolves containers on the machine.
 ///
 /// # Panics
 ///
-/// If a path says what no path can, or an answer has no cgroup that was there.
+/// If the container of a path is inconsistent with the path, or a result names a cgroup
+/// without a path.
 pub fn container_state(bytes: &[u8]) {
     let mut parts = bytes.split(|&byte| byte == 0);
     let path = parts.next().unwrap_or_default();
     let path = String::from_utf8_lossy(path);
-    identified(&path);
-    MACHINE.with(|machine| answered(machine, &path, parts));
+    identify(&path);
+    MACHINE.with(|machine| resolve_with_files(machine, &path, parts));
 }
 
-fn answered<'a>(machine: &Machine, path: &str, parts: impl Iterator<Item = &'a [u8]>) {
+fn resolve_with_files<'a>(machine: &Machine, path: &str, parts: impl Iterator<Item = &'a [u8]>) {
     let written: Vec<PathBuf> = parts
         .filter_map(|part| {
             let (which, content) = part.split_first()?;
             let file = machine.path(FILES[usize::from(*which) % FILES.len()]);
-            fs::write(&file, printed(&file, content)).expect("a file");
+            fs::write(&file, file_content(&file, content)).expect("a file");
             Some(file)
         })
         .collect();
-    asked(machine, path);
+    resolve(machine, path);
     for file in written {
-        // Twice, if it was written twice.
-        let _gone = fs::remove_file(file);
+        // A file that was written twice is removed the first time.
+        let _removed = fs::remove_file(file);
     }
 }
 
-/// The files of a process are the kernel's, and only the name in them is not:
-/// on others procfs panics.
-fn printed<'a>(file: &Path, content: &'a [u8]) -> Cow<'a, [u8]> {
+/// The content to write. The kernel writes the files of a process, of which a user
+/// chooses only the name; procfs panics on files that no kernel writes.
+fn file_content<'a>(file: &Path, content: &'a [u8]) -> Cow<'a, [u8]> {
     let length = content.len().min(15);
     let name = content[..length].escape_ascii();
     if file.ends_with("proc/7/stat") {
@@ -110,8 +112,8 @@ fn printed<'a>(file: &Path, content: &'a [u8]) -> Cow<'a, [u8]> {
     }
 }
 
-/// What a path alone says.
-fn identified(path: &str) {
+/// Checks the container that the path alone identifies.
+fn identify(path: &str) {
     let Some(layout) = layout::identify(path) else {
         return;
     };
@@ -123,7 +125,8 @@ fn identified(path: &str) {
     assert_ne!(layout.pod_uid.as_deref(), Some(""), "{path}");
 }
 
-fn asked(machine: &Machine, path: &str) {
+/// Resolves containers by cgroup and by name.
+fn resolve(machine: &Machine, path: &str) {
     let mut resolver = Resolver::unwatched(machine.roots());
     let cgroups = [
         (0, "/web".to_owned()),
@@ -136,7 +139,7 @@ fn asked(machine: &Machine, path: &str) {
         }
     }
     for wanted in ["web", &id!()[..12], "pod:default/web"] {
-        // An error lists what is ambiguous: that must be said, too.
+        // The text of an error lists the matching containers, so it is formatted, too.
         match resolver.find(wanted, &cgroups) {
             Ok(found) => assert!(found.cgroups.iter().all(|(_, path)| !path.is_empty())),
             Err(error) => drop(error.to_string()),
@@ -144,7 +147,7 @@ fn asked(machine: &Machine, path: &str) {
     }
 }
 
-/// Its root directory, with all directories and no file.
+/// The root directory of a machine, with all directories of [`FILES`] and no file.
 struct Machine(TempDir);
 
 thread_local! {

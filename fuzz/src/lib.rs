@@ -1,11 +1,10 @@
-//! Fuzz targets: what reads bytes that somebody else wrote, and what must hold
-//! whatever they are.
+//! Fuzz targets for the parsers of untrusted bytes, each with the invariants that hold for
+//! any input.
 //!
-//! One function and one file a target; `cargo xtask fuzz` runs them. To add one,
-//! write the function, name it in [`TARGETS`] and as a `[[bin]]` of
-//! `Cargo.toml`, give it a file in `targets/` and a first input in `corpus/`.
-//! Every file of `corpus/` is replayed by an ordinary test, so an input that
-//! once found a mistake goes there.
+//! Each target is one function in one file; `cargo xtask fuzz` runs them. To add a target,
+//! write the function, add it to [`TARGETS`] and as a `[[bin]]` to `Cargo.toml`, add a
+//! file to `targets/` and a first input to `corpus/`. An ordinary test replays every file
+//! of `corpus/`, so an input that found a bug belongs there.
 
 mod api;
 mod btf;
@@ -19,7 +18,7 @@ pub use self::{
     api::api, btf::btf, cgroup_files::cgroup_files, container_state::container_state, wire::wire,
 };
 
-/// What panics at bytes of which something does not hold.
+/// A fuzz target: panics if an invariant does not hold for the bytes.
 pub type Target = fn(&[u8]);
 
 /// Every target by name.
@@ -31,7 +30,7 @@ pub const TARGETS: [(&str, Target); 5] = [
     ("wire", wire),
 ];
 
-/// The program of a target: under libFuzzer, or a replay of files.
+/// Defines the `main` of a target: under libFuzzer, or as a replay of files.
 #[macro_export]
 macro_rules! target {
     ($name:ident) => {
@@ -45,11 +44,11 @@ macro_rules! target {
     };
 }
 
-/// Runs a target once for each file of the command line.
+/// Runs a target once for each file that the command line names.
 ///
 /// # Panics
 ///
-/// If a file cannot be read, or the target finds something.
+/// If a file cannot be read, or the target panics.
 pub fn replay(target: Target) {
     for path in env::args_os().skip(1) {
         let bytes = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
@@ -64,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_in_the_corpus_finds_anything() {
+    fn no_file_of_the_corpus_makes_a_target_panic() {
         let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
         for (name, target) in TARGETS {
             let directory = corpus.join(name);

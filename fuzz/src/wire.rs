@@ -1,4 +1,4 @@
-//! Records of the ring buffers, from their bytes to what a reader sees.
+//! Fuzz target for records of the ring buffers, from their bytes to the printed line.
 
 use std::sync::Arc;
 
@@ -17,18 +17,17 @@ use probe_user::{
 use serde_json::Value;
 use zerocopy::IntoBytes;
 
-/// Records one after the other, each behind a byte with its kind and one with
-/// its length in words of eight bytes. A kind above 7 leaves the record as it
-/// is.
+/// Decodes and prints a sequence of records. A byte with the kind of the record and a byte
+/// with its length, in words of eight bytes, precede each record. A kind from 1 to 7
+/// overwrites the kind in the record.
 ///
 /// # Panics
 ///
-/// If a record is decoded wrongly, or a line is no JSON or could command a
-/// terminal.
+/// If a record is decoded wrongly, or a line is no JSON or has control characters.
 pub fn wire(bytes: &[u8]) {
     let mut tracker = Tracker::new();
     let mut rest = bytes;
-    let mut place = None;
+    let mut last_container = None;
     while let [kind, words, tail @ ..] = rest {
         let length = (usize::from(*words) * 8).min(tail.len());
         let (bytes, next) = tail.split_at(length);
@@ -37,16 +36,16 @@ pub fn wire(bytes: &[u8]) {
             continue;
         };
         if let Event::CgroupPlaced(_, Some(path)) = &timed.event {
-            place = container(path);
+            last_container = container(path);
         }
         if let Some(record) = tracker.apply(timed) {
-            shown(&placed(record, place.clone()));
+            print(&with_container(record, last_container.clone()));
         }
     }
 }
 
 fn decode(kind: u8, bytes: &[u8]) -> Option<Timed> {
-    // Aligned, as in the ring.
+    // The ring aligns records to eight bytes.
     let mut aligned = vec![0_u64; bytes.len().div_ceil(8)];
     let record = &mut aligned.as_mut_bytes()[..bytes.len()];
     record.copy_from_slice(bytes);
@@ -55,7 +54,7 @@ fn decode(kind: u8, bytes: &[u8]) -> Option<Timed> {
     }
     match decode::decode(record) {
         Ok(timed) => {
-            consistent(&timed, record);
+            assert_consistent(&timed, record);
             Some(timed)
         }
         Err(DecodeError::Short { actual, .. }) => {
@@ -73,12 +72,12 @@ fn decode(kind: u8, bytes: &[u8]) -> Option<Timed> {
     }
 }
 
-/// What an event says lies in its record.
-fn consistent(timed: &Timed, record: &[u8]) {
-    // U+FFFD, three bytes, stands for one.
+/// Checks that an event has no more text than its record.
+fn assert_consistent(timed: &Timed, record: &[u8]) {
+    // U+FFFD, which has three bytes, replaces one invalid byte.
     let most = record.len() * 3;
     match &timed.event {
-        Event::Exit(exit) => exit_is_consistent(exit),
+        Event::Exit(exit) => assert_exit_consistent(exit),
         Event::Start(start) => {
             let args = start.exec.iter().filter_map(|it| it.args.as_ref());
             let length: usize = args.flatten().map(String::len).sum();
@@ -91,11 +90,11 @@ fn consistent(timed: &Timed, record: &[u8]) {
     assert_eq!(timed.boottime_ns, header.boottime_ns);
 }
 
-fn exit_is_consistent(exit: &Exit) {
+fn assert_exit_consistent(exit: &Exit) {
     assert_eq!(exit.status.is_some(), exit.usage.is_some());
     if let Some(killed_by) = &exit.killed_by {
         let Some(ExitStatus::Signaled { signal, .. }) = exit.status else {
-            panic!("killed, and no signal: {exit:?}");
+            panic!("the exit has a sender but no signal: {exit:?}");
         };
         assert_eq!(killed_by.signal, signal);
     }
@@ -104,7 +103,8 @@ fn exit_is_consistent(exit: &Exit) {
     }
 }
 
-/// A container by its path, under a name that is as bad as the path.
+/// The container that a path identifies, with the path as its name, so that names contain
+/// any bytes as well.
 fn container(path: &str) -> Option<Arc<Container>> {
     let layout = layout::identify(path)?;
     Some(Arc::new(Container {
@@ -115,7 +115,7 @@ fn container(path: &str) -> Option<Arc<Container>> {
     }))
 }
 
-fn placed(mut record: Record, container: Option<Arc<Container>>) -> Record {
+fn with_container(mut record: Record, container: Option<Arc<Container>>) -> Record {
     match &mut record {
         Record::Exit(exit) => Arc::make_mut(exit).container = container,
         Record::Start(start) => start.container = container,
@@ -124,33 +124,34 @@ fn placed(mut record: Record, container: Option<Arc<Container>>) -> Record {
     record
 }
 
-fn shown(record: &Record) {
+/// Prints a record as JSON and as columns, and checks both.
+fn print(record: &Record) {
     let clock = WallClock::now();
     let mut line = Vec::new();
-    json::write_record(&mut line, record, &clock).expect("memory takes everything");
+    json::write_record(&mut line, record, &clock).expect("a write to memory");
     assert!(!line.contains(&b'\n'), "one line");
     let value: Value = serde_json::from_slice(&line).expect("a line is JSON");
-    let (process, word) = match record {
+    let (process, kind) = match record {
         Record::Exit(exit) => (&exit.what.process, "exit"),
         Record::Start(start) => (&start.what.process, "start"),
         Record::Lost { .. } => return,
     };
-    assert_eq!(value["type"], word);
+    assert_eq!(value["type"], kind);
     assert_eq!(value["pid"], process.tgid);
     assert_eq!(value["comm"], *process.comm.to_str());
     for width in [None, Some(0), Some(80), Some(200)] {
         let mut line = Vec::new();
         let columns = Columns::new(width, false);
         let written = columns.write_record(&mut line, record, &clock);
-        written.expect("memory takes everything");
+        written.expect("a write to memory");
         let line = String::from_utf8(line).expect("a line is UTF-8");
-        let command = line.chars().find(|&it| commands_a_terminal(it));
-        assert_eq!(command, None, "{line:?}");
+        let control = line.chars().find(|&it| is_control(it));
+        assert_eq!(control, None, "{line:?}");
     }
 }
 
 /// A control character, or one with the Unicode property `Bidi_Control`.
-fn commands_a_terminal(char: char) -> bool {
+fn is_control(char: char) -> bool {
     char.is_control()
         || matches!(
             char,

@@ -1,4 +1,4 @@
-//! Prints how processes of a cgroup end:
+//! Prints how the processes of a cgroup end:
 //! `cargo run --example stream_exits -- /sys/fs/cgroup/NAME`.
 
 use std::{env, error::Error, path::Path};

@@ -1,10 +1,10 @@
-//! Waits for a process that is no child: `cargo run --example wait_for_process -- PID`.
+//! Waits for a process that is not a child: `cargo run --example wait_for_process -- PID`.
 
 use std::{env, error::Error};
 
 use probe_user::{Until, Waiter};
 
-/// Returns when a process is reaped: from then on `kill -0` says ESRCH.
+/// Returns when a process is reaped: from then on `kill -0` fails with ESRCH.
 pub async fn reaped(pid: u32) -> Result<(), Box<dyn Error>> {
     let waiter = Waiter::builder().bpf(false).build()?;
     waiter.process(pid)?.until(Until::Reaped).await?;

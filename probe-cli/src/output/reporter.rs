@@ -7,7 +7,7 @@ use probe_user::{
     model::{CgroupId, Exit, ExitStatus, Filter, Record, Timed},
     unstable::{
         clock::{WallClock, tick_ns},
-        trace::{places::Places, tracker::Tracker},
+        trace::{lookup::CgroupLookup, tracker::Tracker},
     },
 };
 
@@ -17,7 +17,7 @@ use super::{Out, Stdout, human::Columns};
 #[derive(Debug)]
 pub(crate) struct Reporter {
     pub(crate) tracker: Tracker,
-    pub(crate) places: Places,
+    pub(crate) lookup: CgroupLookup,
     pub(crate) wanted: Filter,
     /// Columns for people, or `None` for JSON.
     pub(crate) columns: Option<Columns>,
@@ -44,17 +44,17 @@ impl Reporter {
     pub(crate) fn new(
         wanted: Filter,
         columns: Option<Columns>,
-        places: Places,
+        lookup: CgroupLookup,
         out: Out<Stdout>,
     ) -> Self {
         let tracker = if wanted.threads {
-            Tracker::of_tasks()
+            Tracker::for_tasks()
         } else {
             Tracker::new()
         };
         Self {
             tracker,
-            places,
+            lookup,
             wanted,
             columns,
             out,
@@ -67,7 +67,7 @@ impl Reporter {
 
     /// Prints the record of an event, if there is one and it passes the filter.
     pub(crate) fn report(&mut self, timed: Timed) -> io::Result<()> {
-        let Some(record) = self.places.record(&mut self.tracker, timed) else {
+        let Some(record) = self.lookup.record(&mut self.tracker, timed) else {
             return Ok(());
         };
         match &record {

@@ -36,7 +36,7 @@ use probe_user::{
         cgroup::mounts::{self, Mount, Mounts},
         container::Resolver,
         proc::pinned::PinnedProcess,
-        trace::places::Places,
+        trace::lookup::CgroupLookup,
         wait::{Hub, Target, Wait, WaitSet},
     },
 };
@@ -126,14 +126,14 @@ impl Session {
     /// session may use.
     #[must_use]
     pub fn new(tier: model::Backend, options: ReportOptions) -> Self {
-        let places = Places::new(options.mounts, options.resolver);
+        let lookup = CgroupLookup::new(options.mounts, options.resolver);
         Self {
             hub: Hub::start(tier),
             set: WaitSet::default(),
             exits: Exits::none(),
             daemon: DaemonBackend::default(),
             has_looked: false,
-            reporter: Reporter::new(options.wanted, options.columns, places, options.out),
+            reporter: Reporter::new(options.wanted, options.columns, lookup, options.out),
             is_loading: false,
             load_bpf_at: None,
             backends: Vec::new(),
@@ -163,7 +163,7 @@ impl Session {
         if let Some(subtree) = subtree
             && let Ok(id) = mounts::root(&subtree)
         {
-            Places::feed_subtree(&mut self.reporter.tracker, &subtree, id);
+            CgroupLookup::add_subtree(&mut self.reporter.tracker, &subtree, id);
         }
     }
 

@@ -18,7 +18,7 @@ use probe_user::{
         cgroup::mounts::Mounts,
         container::Resolver,
         readiness::register,
-        trace::{StreamError, places::Places, reader::StreamReader},
+        trace::{StreamError, lookup::CgroupLookup, reader::StreamReader},
     },
 };
 use tokio::io::Interest;
@@ -63,16 +63,16 @@ pub(crate) async fn run(
     out: Out<Stdout>,
     stop: impl Future<Output = ()>,
 ) -> Result<Reported, TraceError> {
-    let places = Places::new(mounts, resolver);
+    let lookup = CgroupLookup::new(mounts, resolver);
     let mut reader = StreamReader::new(loaded, settings.drain_every)?;
     let mut trace = Trace {
-        reporter: Reporter::new(settings.wanted, settings.columns, places, out),
+        reporter: Reporter::new(settings.wanted, settings.columns, lookup, out),
         count: settings.count,
     };
     let Reporter {
-        places, tracker, ..
+        lookup, tracker, ..
     } = &mut trace.reporter;
-    places.feed_all(tracker);
+    lookup.add_all_cgroups(tracker);
     let ended = trace.follow(&mut reader, pin!(stop)).await;
     match ended.and_then(|()| trace.finish(&mut reader)) {
         Err(TraceError::Write(error)) if is_closed(&error) => Ok(trace.reporter.reported),

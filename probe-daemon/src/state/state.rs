@@ -19,7 +19,7 @@ use probe_user::{
         clock::{WallClock, boottime_ns},
         container::Resolver,
         proc::scan::{CgroupPath, Found},
-        trace::{places::Places, tracker::Tracker},
+        trace::{lookup::CgroupLookup, tracker::Tracker},
         wait::Hub,
     },
 };
@@ -53,7 +53,7 @@ const MIN_PAUSE: Duration = Duration::from_millis(200);
 pub(crate) struct State {
     stream: Stream,
     pub(crate) tracker: Tracker,
-    pub(crate) places: Places,
+    pub(crate) lookup: CgroupLookup,
     pub(crate) owners: CgroupOwners,
     /// Mounts that the peer of the current request sees.
     pub(crate) visibility: Visibility,
@@ -80,13 +80,13 @@ impl State {
         history: usize,
         metrics: Arc<Metrics>,
     ) -> Self {
-        let mut places = Places::new(mounts, resolver);
+        let mut lookup = CgroupLookup::new(mounts, resolver);
         let mut tracker = Tracker::new();
-        places.feed_all(&mut tracker);
+        lookup.add_all_cgroups(&mut tracker);
         let mut state = Self {
             stream,
             tracker,
-            places,
+            lookup,
             owners: CgroupOwners::default(),
             visibility: Visibility::default(),
             table: ProcessTable::new(rustix::param::clock_ticks_per_second()),
@@ -147,7 +147,7 @@ impl State {
     fn split(&mut self) -> (&mut Stream, EventTarget<'_>) {
         let target = EventTarget {
             tracker: &mut self.tracker,
-            places: &mut self.places,
+            lookup: &mut self.lookup,
             owners: &self.owners,
             table: &mut self.table,
             history: &mut self.history,
@@ -239,7 +239,7 @@ impl State {
 /// The parts of the state that an event changes.
 struct EventTarget<'a> {
     tracker: &'a mut Tracker,
-    places: &'a mut Places,
+    lookup: &'a mut CgroupLookup,
     owners: &'a CgroupOwners,
     table: &'a mut ProcessTable,
     history: &'a mut History,
@@ -253,11 +253,11 @@ struct EventTarget<'a> {
 impl EventTarget<'_> {
     fn apply(&mut self, timed: Timed) {
         self.table.apply(&timed);
-        match self.places.record(self.tracker, timed) {
+        match self.lookup.record(self.tracker, timed) {
             Some(Record::Exit(exit)) => {
                 self.metrics.exit(&exit);
                 self.owners
-                    .learn(self.places.mounts(), exit.cgroup.as_ref());
+                    .learn(self.lookup.mounts(), exit.cgroup.as_ref());
                 self.history.push(Arc::clone(&exit));
                 self.topics.publish(&exit);
             }

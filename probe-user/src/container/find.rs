@@ -96,12 +96,12 @@ impl Resolver {
     /// than one that also fits: nobody can take over the name of somebody
     /// else's container. Otherwise what fits several is ambiguous.
     pub fn find(&mut self, wanted: &str, cgroups: &[(u32, String)]) -> Result<Found, FindError> {
-        self.find_among(wanted, cgroups, |_| true)
+        self.find_visible(wanted, cgroups, |_| true)
     }
 
     /// The same among the containers of which `may_be` allows the cgroups: the
     /// others are as if they were not there.
-    pub(crate) fn find_among(
+    pub(crate) fn find_visible(
         &mut self,
         wanted: &str,
         cgroups: &[(u32, String)],

@@ -1,4 +1,4 @@
-//! Exit records as a stream, for a program that handles them one by one.
+//! [`ExitStream`], the public stream of exit records.
 
 use std::{
     collections::VecDeque,
@@ -16,7 +16,7 @@ use futures_core::Stream;
 use tokio::sync::oneshot;
 
 use super::{
-    places::Places,
+    lookup::CgroupLookup,
     reader::{StreamError, StreamReader},
     tracker::Tracker,
 };
@@ -27,24 +27,24 @@ use crate::{
     model::{Cgroup, CgroupId, Container, Filter, Record, Subtree},
 };
 
-/// Time between two looks at the ring while records come.
+/// Time between two drains of the ring while records arrive.
 const DRAIN_EVERY: Duration = Duration::from_millis(20);
 
 /// Exits of processes as the kernel reports them, each with its cgroup and
 /// container: a [`Stream`] of [`Record`]s.
 ///
-/// A record is made when the last task of a process begins to exit: the process is
-/// still in its cgroup then, and may hold memory and ports for some milliseconds.
-/// To know when it is gone use [`crate::Waiter`]. Records arrive within 20 ms;
-/// where some are lost, a [`Record::Lost`] stands in their place. An error ends the
-/// stream: there are no items after it.
+/// The kernel writes a record when the last task of a process begins to exit: the
+/// process is still in its cgroup then, and may hold memory and ports for some
+/// milliseconds. [`crate::Waiter`] tells when it is gone. Records arrive within 20 ms; a
+/// [`Record::Lost`] takes the place of records that were lost. An error ends the stream:
+/// no item follows it.
 ///
-/// The BPF programs are detached when the stream is dropped, on a thread of their
-/// own, because that takes tens of milliseconds.
+/// Dropping the stream detaches the BPF programs on a separate thread, because that
+/// takes tens of milliseconds.
 pub struct ExitStream {
     reader: StreamReader,
     tracker: Tracker,
-    places: Places,
+    lookup: CgroupLookup,
     filter: Filter,
     pending: VecDeque<Record>,
     has_ended: bool,
@@ -57,26 +57,27 @@ pub enum OpenError {
     /// The cgroup mounts could not be read.
     #[error(transparent)]
     Mounts(#[from] MountError),
-    /// A path of the filter lies on no cgroup mount.
+    /// A path of the filter is not on a cgroup mount.
     #[error("{} is on no cgroup mount", path.display())]
     NoCgroup {
-        /// Which path.
+        /// The path of the filter.
         path: PathBuf,
     },
     /// A cgroup of the filter could not be opened; it may be gone.
     #[error("cannot open cgroup {}", path.display())]
     OpenCgroup {
-        /// Which cgroup.
+        /// The directory of the cgroup.
         path: PathBuf,
         /// The error of the open.
         #[source]
         source: io::Error,
     },
-    /// The filter names cgroups of more than one v1 hierarchy; a record names one.
+    /// The filter names cgroups of several v1 hierarchies, but a record has only one v1
+    /// cgroup.
     #[error("the filter names cgroups of several v1 hierarchies")]
     SeveralHierarchies,
-    /// The filter names a v1 cgroup, and this kernel has no BTF: its records do not
-    /// name v1 cgroups.
+    /// The filter names a v1 cgroup, but this kernel has no BTF, without which records
+    /// have no v1 cgroup.
     #[error("without BTF the v1 cgroup of a process is unknown")]
     NoTypes,
     /// BPF is not available.
@@ -88,10 +89,10 @@ pub enum OpenError {
 }
 
 impl ExitStream {
-    /// Loads the BPF programs and reports what `filter` selects from then on.
+    /// Loads the BPF programs, and reports the exits that `filter` selects from then on.
     ///
     /// Needs root, or `CAP_BPF` and `CAP_PERFMON`, and Linux 5.8. Loading takes 20
-    /// to 50 ms and happens on a thread of its own.
+    /// to 50 ms and happens on a separate thread.
     ///
     /// # Panics
     ///
@@ -108,7 +109,8 @@ impl ExitStream {
         Ok(Self::new((attached, rings), mounts, resolver, filter)?)
     }
 
-    /// From programs that are attached. `filter` selects what the kernel has not.
+    /// A stream from attached programs. `filter` applies the conditions that the kernel
+    /// does not test.
     pub fn new(
         loaded: (Attached, Rings),
         mounts: Mounts,
@@ -117,25 +119,25 @@ impl ExitStream {
     ) -> Result<Self, StreamError> {
         let reader = StreamReader::new(loaded, DRAIN_EVERY)?;
         let mut tracker = Tracker::for_filter(&filter);
-        let mut places = Places::new(mounts, resolver);
-        places.feed_all(&mut tracker);
+        let mut lookup = CgroupLookup::new(mounts, resolver);
+        lookup.add_all_cgroups(&mut tracker);
         Ok(Self {
             reader,
             tracker,
-            places,
+            lookup,
             filter,
             pending: VecDeque::new(),
             has_ended: false,
         })
     }
 
-    /// The next record; `None` after an error. May be dropped and called again: no
-    /// record is lost.
+    /// The next record; `None` after an error. Cancel safe: dropping the future loses no
+    /// record.
     pub async fn next(&mut self) -> Option<Result<Record, StreamError>> {
         std::future::poll_fn(|context| Pin::new(&mut *self).poll_next(context)).await
     }
 
-    /// The next record and all that have been read with it.
+    /// The next record, and all records that the same drain of the ring returned.
     pub async fn next_batch(&mut self) -> Option<Result<Vec<Record>, StreamError>> {
         let first = match self.next().await? {
             Ok(record) => record,
@@ -148,21 +150,21 @@ impl ExitStream {
 
     /// The container that a cgroup belongs to.
     pub fn container_of(&mut self, cgroup: &Cgroup) -> Option<Arc<Container>> {
-        self.places.container_of(Some(cgroup))
+        self.lookup.container_of(Some(cgroup))
     }
 
     fn drain(&mut self) -> Result<(), StreamError> {
         let Self {
             reader,
             tracker,
-            places,
+            lookup,
             filter,
             pending,
             ..
         } = self;
         let hierarchy = filter.hierarchy();
         reader.drain(|timed| {
-            let record = places.record(tracker, timed);
+            let record = lookup.record(tracker, timed);
             pending.extend(record.filter(|record| {
                 filter.admits(record, |id| {
                     let hierarchy = hierarchy?;
@@ -195,8 +197,8 @@ impl Stream for ExitStream {
     }
 }
 
-/// Turns the directories of a filter into subtrees; opens those that the kernel
-/// tests by itself.
+/// Turns the directories of a filter into subtrees, and opens the directories if the
+/// kernel tests the subtrees.
 fn resolve(filter: &mut Filter, mounts: &Mounts) -> Result<Vec<OwnedFd>, OpenError> {
     for path in &filter.directories {
         filter.subtrees.push(subtree(mounts, path)?);
@@ -206,7 +208,7 @@ fn resolve(filter: &mut Filter, mounts: &Mounts) -> Result<Vec<OwnedFd>, OpenErr
     if filter.subtrees.iter().any(is_other) {
         return Err(OpenError::SeveralHierarchies);
     }
-    // Opened in any case: a cgroup that is not there is an error.
+    // Also opened where the kernel tests no subtree: a missing cgroup is an error.
     let directories = std::mem::take(&mut filter.directories);
     let opened = directories.into_iter().map(|path| match File::open(&path) {
         Ok(directory) => Ok(directory.into()),

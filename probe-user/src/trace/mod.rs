@@ -1,7 +1,7 @@
 //! The stream of exit records, with the cgroup and container of each.
 
 mod exit_stream;
-pub mod places;
+pub mod lookup;
 pub mod reader;
 pub mod tracker;
 

@@ -1,9 +1,10 @@
-//! The one reader of the stream: when it looks at the ring, when it sleeps, and
-//! what was lost.
+//! Reads the stream ring of attached programs: when to drain it, when to sleep, and how
+//! many records were lost.
 //!
-//! Records wake no reader, because a wake-up costs the exiting task ten
-//! microseconds. So a reader drains on a timer while records come; after a second
-//! without a record it asks for one wake-up ("parks") and sleeps without a timer.
+//! Records do not wake the reader, because a wake-up costs the exiting task ten
+//! microseconds. The reader therefore drains the ring on a timer while records arrive.
+//! After a second without a record it asks the ring for one wake-up ("parks") and sleeps
+//! without a timer.
 
 use std::{
     future::poll_fn,
@@ -29,13 +30,13 @@ use crate::{
 
 /// How long a reader keeps its timer after the last record.
 const IDLE: Duration = Duration::from_secs(1);
-/// How often the counters of losses are read that no record reports.
+/// How often the loss counters are read. They include losses that no record reports.
 const COUNTERS_EVERY: Duration = Duration::from_secs(1);
 
 /// Why the stream ended early.
 #[derive(Debug, thiserror::Error)]
 pub enum StreamError {
-    /// The ring buffer could not be waited for.
+    /// The ring buffer could not be registered or polled.
     #[error("cannot wait for the ring buffer")]
     Wait(#[source] io::Error),
     /// A map of the BPF programs could not be read or written.
@@ -72,15 +73,15 @@ impl Pacing {
         self.is_parked
     }
 
-    /// The ring woke the reader. The flag in the kernel is used up, so the timer
-    /// serves again, even if another caller has drained the record meanwhile.
+    /// Notes that the ring woke the reader. That used up the request for a wake-up, so the
+    /// timer runs again, even if another caller has drained the record meanwhile.
     pub fn woken(&mut self) {
         self.last_record = Instant::now();
         self.is_parked = false;
     }
 
-    /// Takes in how many records a drain found. `true`: the reader should ask the
-    /// ring for a wake-up and drain once more, see [`Pacing::parked`].
+    /// Notes that a drain found `count` records. Returns whether the reader should ask the
+    /// ring for a wake-up and then drain once more, see [`Pacing::parked`].
     #[must_use]
     pub fn drained(&mut self, count: usize) -> bool {
         if count > 0 {
@@ -89,8 +90,8 @@ impl Pacing {
         !self.is_parked && self.last_record.elapsed() > IDLE
     }
 
-    /// The ring was asked for a wake-up, and the drain after that found `count`
-    /// records: they came before the request and woke no reader.
+    /// Notes that the drain after the request for a wake-up found `count` records. Such
+    /// records came before the request and did not use it up.
     pub fn parked(&mut self, count: usize) {
         self.is_parked = count == 0;
         if count > 0 {
@@ -109,8 +110,7 @@ pub struct StreamReader {
 }
 
 impl StreamReader {
-    /// Reads what the attached programs report from now on, every `every` while
-    /// records come.
+    /// A reader of attached programs, which drains every `every` while records arrive.
     ///
     /// # Panics
     ///
@@ -129,12 +129,12 @@ impl StreamReader {
         })
     }
 
-    /// Resolves when the ring should be drained. May be dropped and called again.
+    /// Resolves when the ring should be drained. Cancel safe.
     pub async fn due(&mut self) -> Result<(), StreamError> {
         poll_fn(|context| self.poll_due(context)).await
     }
 
-    /// [`StreamReader::due`] for a future that is polled by hand.
+    /// [`StreamReader::due`] for the implementation of a stream.
     pub(crate) fn poll_due(&mut self, context: &mut Context<'_>) -> Poll<Result<(), StreamError>> {
         if let Poll::Ready(ready) = self.ring.poll_read_ready(context) {
             ready.map_err(StreamError::Wait)?.clear_ready();
@@ -147,8 +147,8 @@ impl StreamReader {
         Poll::Pending
     }
 
-    /// Hands what is in the ring to `sink`, with losses where they happened, and
-    /// once a second those that no record reports.
+    /// Passes the events in the ring to `sink`, with losses where they happened, and once
+    /// a second the losses that no record reports.
     pub fn drain<E: From<StreamError>>(
         &mut self,
         mut sink: impl FnMut(Timed) -> Result<(), E>,
@@ -159,8 +159,8 @@ impl StreamReader {
             parked.map_err(|error| StreamError::Map(Box::new(error)))?;
             let count = self.ring.get_mut().drain(&mut sink)?;
             self.pacing.parked(count);
-            // Parking writes to a map, and the kernel skips a classic program
-            // during that write: no record would report such a loss.
+            // Parking writes to a map, and the kernel skips a classic tracepoint program
+            // during that write. No record reports such a loss, so the counters are read.
             return self.report_losses(sink);
         }
         if self.counters_read.elapsed() > COUNTERS_EVERY {
@@ -169,7 +169,7 @@ impl StreamReader {
         Ok(())
     }
 
-    /// Hands over all that happened until now, for the last time.
+    /// Passes all events until now to `sink`, and the losses. The last call to a reader.
     pub fn finish<E: From<StreamError>>(
         &mut self,
         mut sink: impl FnMut(Timed) -> Result<(), E>,

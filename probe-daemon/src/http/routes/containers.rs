@@ -77,7 +77,7 @@ fn collect(
     let state::State {
         table,
         tracker,
-        places,
+        lookup,
         owners: exit_owners,
         history,
         ..
@@ -86,10 +86,10 @@ fn collect(
         let Some((id, path)) = row.cgroup().and_then(|id| Some((id, tracker.path(id)?))) else {
             continue;
         };
-        let Some(container) = places.container_of_path(&path).filter(|it| is_wanted(it)) else {
+        let Some(container) = lookup.container_of_path(&path).filter(|it| is_wanted(it)) else {
             continue;
         };
-        let directory = || directory::at(places.mounts(), id.hierarchy, &path);
+        let directory = || directory::at(lookup.mounts(), id.hierarchy, &path);
         let owner = *owners
             .entry(id)
             .or_insert_with(|| directory().and_then(|it| it.owner()));

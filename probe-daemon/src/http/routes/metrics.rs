@@ -56,7 +56,7 @@ fn containers(state: &mut state::State) -> usize {
     let paths: Vec<_> = paths.collect();
     let mut found = HashSet::new();
     for path in paths {
-        if let Some(container) = state.places.container_of_path(&path) {
+        if let Some(container) = state.lookup.container_of_path(&path) {
             found.insert((container.runtime, container.id.clone()));
         }
     }

@@ -66,10 +66,10 @@ fn what_may_not_be_seen_neither_answers_nor_gets_in_the_way() {
     let mut resolver = machine.resolver();
     assert_eq!(ambiguous(resolver.find("web", &cgroups)).len(), 2);
     let seen = |places: &[(u32, String)]| places.contains(&cgroups[1]);
-    let found = resolver.find_among("web", &cgroups, seen);
+    let found = resolver.find_visible("web", &cgroups, seen);
     assert_eq!(id(found), B);
     for wanted in [A, &A[..13]] {
-        let found = resolver.find_among(wanted, &cgroups, seen);
+        let found = resolver.find_visible(wanted, &cgroups, seen);
         assert!(matches!(found, Err(FindError::Unknown { .. })), "{found:?}");
     }
 }

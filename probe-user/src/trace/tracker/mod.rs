@@ -1,9 +1,9 @@
-//! Remembers what single events do not say: the path of a cgroup, and the processes
-//! that were reported dead already.
+//! Turns events into records, and remembers what a single event lacks: the path of a
+//! cgroup, and the processes that were reported dead already.
 //!
-//! Synchronous and pure: events in, records out, no clock and no `/proc`. A cgroup that
-//! the tracker does not know is named by `Tracker::unplaced`; the reader of the stream
-//! looks it up and feeds the answer back as an event.
+//! The tracker is synchronous and reads neither a clock nor `/proc`. If it does not know
+//! the cgroup of an event, `Tracker::unknown_cgroup` names the cgroup; the caller looks it
+//! up and passes the answer to the tracker as an event.
 
 mod recent;
 
@@ -11,51 +11,51 @@ use std::{collections::HashMap, sync::Arc};
 
 use crate::model::{Cgroup, CgroupId, Event, Filter, Placed, Process, ProcessId, Record, Timed};
 
-/// Cgroups remembered without a name before they are forgotten: ids of cgroups
-/// that were gone before anybody looked are never used again.
-const MAX_NAMELESS: usize = 4096;
+/// Most cgroups without a path that are remembered: cgroups that were gone before they
+/// could be looked up. The kernel does not use their ids again.
+const MAX_WITHOUT_PATH: usize = 4096;
 
-/// See the module.
+/// Paths of cgroups and processes that were reported dead.
 #[derive(Debug, Default)]
 pub struct Tracker {
     cgroups: HashMap<CgroupId, Option<Arc<str>>>,
-    /// By hierarchy; the paths are those of `cgroups`.
+    /// Ids by hierarchy and path; the paths are those of `cgroups`.
     ids: HashMap<u32, HashMap<Arc<str>, u64>>,
-    nameless: usize,
+    without_path: usize,
     reported: recent::Recent,
-    tells_tasks: bool,
+    reports_tasks: bool,
 }
 
 impl Tracker {
-    /// Knows nothing yet.
+    /// An empty tracker.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Likewise, for events of every task and not only of the last one of each
+    /// An empty tracker for events of every task, and not only of the last task of each
     /// process.
     #[must_use]
-    pub fn of_tasks() -> Self {
+    pub fn for_tasks() -> Self {
         Self {
-            tells_tasks: true,
+            reports_tasks: true,
             ..Self::new()
         }
     }
 
-    /// For the events that a filter asks for.
+    /// An empty tracker for the events that a filter selects.
     #[must_use]
     pub(crate) fn for_filter(filter: &Filter) -> Self {
         if filter.threads {
-            Self::of_tasks()
+            Self::for_tasks()
         } else {
             Self::new()
         }
     }
 
-    /// The cgroup that must be looked up before this event can be told in full.
+    /// The cgroup of an event, if the tracker does not know it.
     #[must_use]
-    pub(crate) fn unplaced(&self, event: &Event) -> Option<CgroupId> {
+    pub(crate) fn unknown_cgroup(&self, event: &Event) -> Option<CgroupId> {
         let process = match event {
             Event::Exit(exit) => &exit.process,
             Event::Start(start) => &start.process,
@@ -64,22 +64,22 @@ impl Tracker {
         process.cgroup.filter(|id| !self.cgroups.contains_key(id))
     }
 
-    /// Takes in an event; what is to be told of it, if anything.
+    /// Applies an event, and returns the record to report, if any.
     pub fn apply(&mut self, timed: Timed) -> Option<Record> {
         let Timed { boottime_ns, event } = timed;
         match event {
             Event::Exit(mut exit) => {
                 if exit.group_dead && self.is_reported(&exit.process) {
-                    if !self.tells_tasks {
+                    if !self.reports_tasks {
                         return None;
                     }
                     exit = exit.into_task_exit();
                 }
-                let placed = self.place(boottime_ns, exit.process.cgroup, exit);
+                let placed = self.with_cgroup(boottime_ns, exit.process.cgroup, exit);
                 Some(Record::Exit(Arc::new(placed)))
             }
             Event::Start(start) => {
-                let placed = self.place(boottime_ns, start.process.cgroup, start);
+                let placed = self.with_cgroup(boottime_ns, start.process.cgroup, start);
                 Some(Record::Start(Box::new(placed)))
             }
             Event::CgroupPlaced(id, path) => {
@@ -96,26 +96,26 @@ impl Tracker {
         }
     }
 
-    /// Path of a cgroup, if it is known.
+    /// The path of a cgroup, if it is known.
     #[must_use]
     pub fn path(&self, id: CgroupId) -> Option<Arc<str>> {
         self.cgroups.get(&id).cloned().flatten()
     }
 
     /// Every cgroup whose path is known.
-    pub fn places(&self) -> impl Iterator<Item = (CgroupId, &Arc<str>)> {
+    pub fn known_cgroups(&self) -> impl Iterator<Item = (CgroupId, &Arc<str>)> {
         let known = self.cgroups.iter();
         known.filter_map(|(id, path)| Some((*id, path.as_ref()?)))
     }
 
-    /// The cgroup that lies at a path of a hierarchy, if it is known.
+    /// The cgroup with this path in a hierarchy, if it is known.
     #[must_use]
     pub fn id_of(&self, hierarchy: u32, path: &str) -> Option<CgroupId> {
         let &id = self.ids.get(&hierarchy)?.get(path)?;
         Some(CgroupId { hierarchy, id })
     }
 
-    fn place<T>(&self, boottime_ns: u64, cgroup: Option<CgroupId>, what: T) -> Placed<T> {
+    fn with_cgroup<T>(&self, boottime_ns: u64, cgroup: Option<CgroupId>, what: T) -> Placed<T> {
         Placed {
             boottime_ns,
             what,
@@ -129,11 +129,11 @@ impl Tracker {
 
     fn remember(&mut self, id: CgroupId, path: Option<Box<str>>) {
         if path.is_none() {
-            if self.nameless == MAX_NAMELESS {
+            if self.without_path == MAX_WITHOUT_PATH {
                 self.cgroups.retain(|_, path| path.is_some());
-                self.nameless = 0;
+                self.without_path = 0;
             }
-            self.nameless += 1;
+            self.without_path += 1;
         }
         let path: Option<Arc<str>> = path.map(Arc::from);
         let before = self.cgroups.insert(id, path.clone()).flatten();
@@ -148,7 +148,7 @@ impl Tracker {
         }
     }
 
-    /// Unless another cgroup lies there by now.
+    /// Forgets that the cgroup has this path, unless a newer cgroup has it already.
     fn forget_path(&mut self, id: CgroupId, path: Option<&str>) {
         if let Some(ids) = self.ids.get_mut(&id.hierarchy)
             && let Some(path) = path
@@ -158,8 +158,9 @@ impl Tracker {
         }
     }
 
-    /// Before 6.16 two tasks of a dying group may both look like the last one, and
-    /// a daemon tells of who dies in two targets twice.
+    /// Whether an earlier call named this process. Before Linux 6.16 two tasks of an exiting
+    /// group may both look like the last one, and a daemon reports a process that belongs
+    /// to two targets twice.
     pub fn is_reported(&mut self, process: &Process) -> bool {
         process.start_boottime_ns.is_some_and(|start_boottime_ns| {
             !self.reported.insert(ProcessId {

@@ -1,11 +1,12 @@
-//! A set that forgets its oldest members.
+//! The processes that were reported dead last: a bounded set that forgets its oldest
+//! member.
 
 use std::collections::{HashSet, VecDeque};
 
 use crate::model::ProcessId;
 
-/// The two records of one group are a few microseconds apart; this many exits
-/// are not.
+/// Enough to recognise a duplicate: the two records of a thread group are a few
+/// microseconds apart, and this many exits take longer.
 const CAPACITY: usize = 4096;
 
 /// The processes that were reported last.
@@ -16,7 +17,7 @@ pub(super) struct Recent {
 }
 
 impl Recent {
-    /// Whether it was not a member yet.
+    /// Adds a process; `false` if it was a member already.
     pub(super) fn insert(&mut self, key: ProcessId) -> bool {
         if !self.members.insert(key) {
             return false;

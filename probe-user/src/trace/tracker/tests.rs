@@ -1,4 +1,4 @@
-//! Every disorder in which the BPF programs may report.
+//! The tracker with events that are lost, duplicated and out of order.
 
 use std::collections::HashSet;
 
@@ -47,7 +47,7 @@ fn placed(path: Option<&str>) -> Timed {
 }
 
 #[test]
-fn a_duplicate_group_death_is_told_once() {
+fn a_duplicate_group_death_is_reported_once() {
     let mut tracker = Tracker::new();
     assert!(tracker.apply(exit(5, 100, true)).is_some());
     assert!(tracker.apply(exit(5, 100, true)).is_none());
@@ -69,8 +69,8 @@ fn tasks_of_one_group_are_not_duplicates_of_each_other() {
 }
 
 #[test]
-fn of_two_tasks_that_took_themselves_for_the_last_one_is_told_as_any_task() {
-    let mut tracker = Tracker::of_tasks();
+fn a_second_last_task_of_a_process_is_reported_as_an_ordinary_task() {
+    let mut tracker = Tracker::for_tasks();
     let group_dead = |record: Option<Record>| match record {
         Some(Record::Exit(exit)) => exit.what.group_dead,
         other => panic!("no exit: {other:?}"),
@@ -80,23 +80,23 @@ fn of_two_tasks_that_took_themselves_for_the_last_one_is_told_as_any_task() {
 }
 
 #[test]
-fn without_a_start_time_nothing_is_taken_for_a_duplicate() {
+fn a_process_without_a_start_time_is_no_duplicate() {
     let mut tracker = Tracker::new();
     assert!(tracker.apply(exit(5, 0, true)).is_some());
     assert!(tracker.apply(exit(5, 0, true)).is_some());
 }
 
 #[test]
-fn an_unknown_cgroup_is_asked_for_once() {
+fn an_unknown_cgroup_is_looked_up_once() {
     let mut tracker = Tracker::new();
     let event = exit(5, 100, true).event;
-    assert_eq!(tracker.unplaced(&event), Some(CGROUP));
+    assert_eq!(tracker.unknown_cgroup(&event), Some(CGROUP));
     assert!(tracker.apply(placed(None)).is_none());
-    assert_eq!(tracker.unplaced(&event), None);
+    assert_eq!(tracker.unknown_cgroup(&event), None);
 }
 
 #[test]
-fn an_exit_bears_the_path_of_its_cgroup_until_that_is_removed() {
+fn an_exit_has_the_path_of_its_cgroup_until_the_cgroup_is_removed() {
     let mut tracker = Tracker::new();
     tracker.apply(placed(Some("/a/b")));
     let Some(Record::Exit(record)) = tracker.apply(exit(5, 100, true)) else {
@@ -114,13 +114,13 @@ fn an_exit_bears_the_path_of_its_cgroup_until_that_is_removed() {
 }
 
 #[test]
-fn a_path_leads_to_the_cgroup_that_lies_there_now() {
+fn a_path_names_the_newest_cgroup_that_has_it() {
     let mut tracker = Tracker::new();
     let other = CgroupId {
         hierarchy: 0,
         id: 8,
     };
-    let mut tell = |event| {
+    let mut ids_after = |event| {
         tracker.apply(Timed {
             boottime_ns: 0,
             event,
@@ -128,17 +128,17 @@ fn a_path_leads_to_the_cgroup_that_lies_there_now() {
         [0, 1].map(|hierarchy| tracker.id_of(hierarchy, "/a"))
     };
     let at = |id, path: &str| Event::CgroupPlaced(id, Some(path.into()));
-    assert_eq!(tell(at(CGROUP, "/a")), [Some(CGROUP), None]);
-    // The removal of the first comes late.
-    assert_eq!(tell(at(other, "/a")), [Some(other), None]);
-    assert_eq!(tell(Event::CgroupRemoved(CGROUP)), [Some(other), None]);
-    assert_eq!(tell(at(other, "/b")), [None, None]);
-    assert_eq!(tell(at(other, "/a")), [Some(other), None]);
-    assert_eq!(tell(Event::CgroupRemoved(other)), [None, None]);
+    assert_eq!(ids_after(at(CGROUP, "/a")), [Some(CGROUP), None]);
+    // The removal of the first cgroup is reported late.
+    assert_eq!(ids_after(at(other, "/a")), [Some(other), None]);
+    assert_eq!(ids_after(Event::CgroupRemoved(CGROUP)), [Some(other), None]);
+    assert_eq!(ids_after(at(other, "/b")), [None, None]);
+    assert_eq!(ids_after(at(other, "/a")), [Some(other), None]);
+    assert_eq!(ids_after(Event::CgroupRemoved(other)), [None, None]);
 }
 
 #[test]
-fn nameless_cgroups_do_not_pile_up() {
+fn the_number_of_cgroups_without_a_path_is_bounded() {
     let mut tracker = Tracker::new();
     for id in 0..20_000 {
         let id = CgroupId { hierarchy: 0, id };
@@ -147,11 +147,11 @@ fn nameless_cgroups_do_not_pile_up() {
             event: Event::CgroupPlaced(id, None),
         });
     }
-    assert!(tracker.cgroups.len() <= MAX_NAMELESS);
+    assert!(tracker.cgroups.len() <= MAX_WITHOUT_PATH);
 }
 
 #[test]
-fn a_drop_becomes_a_loss() {
+fn a_loss_event_becomes_a_loss_record() {
     let lost = Tracker::new().apply(Timed {
         boottime_ns: 0,
         event: Event::Lost {
@@ -168,12 +168,12 @@ fn a_drop_becomes_a_loss() {
     );
 }
 
-/// What the rings may make of a few deaths: lost, doubled, in any order, mixed
-/// with what is said of their cgroup and of losses.
+/// A few exits, lost, duplicated and in any order, mixed with events of their cgroup and
+/// losses.
 fn disorder() -> impl Strategy<Value = Vec<Timed>> {
-    let death = (1..6_u32, 1..3_u64).prop_map(|(tgid, start)| exit(tgid, start, true));
+    let exit = (1..6_u32, 1..3_u64).prop_map(|(tgid, start)| exit(tgid, start, true));
     let event = prop_oneof![
-        6 => death,
+        6 => exit,
         1 => Just(placed(Some("/a"))),
         1 => Just(placed(None)),
         1 => Just(Timed { boottime_ns: 0, event: Event::CgroupRemoved(CGROUP) }),
@@ -188,8 +188,8 @@ fn key(exit: &Exit) -> (u32, Option<u64>) {
 
 proptest! {
     #[test]
-    fn in_every_disorder_each_death_that_came_is_told_once_and_no_other(events in disorder()) {
-        let came: HashSet<_> = events
+    fn in_every_disorder_each_received_exit_is_reported_once_and_no_other(events in disorder()) {
+        let received: HashSet<_> = events
             .iter()
             .filter_map(|timed| match &timed.event {
                 Event::Exit(exit) => Some(key(exit)),
@@ -197,18 +197,18 @@ proptest! {
             })
             .collect();
         let mut tracker = Tracker::new();
-        let mut told = Vec::new();
+        let mut reported = Vec::new();
         for timed in events {
             if let Some(Record::Exit(record)) = tracker.apply(timed) {
-                told.push(key(&record.what));
+                reported.push(key(&record.what));
             }
         }
-        prop_assert_eq!(told.len(), came.len());
-        prop_assert_eq!(told.into_iter().collect::<HashSet<_>>(), came);
+        prop_assert_eq!(reported.len(), received.len());
+        prop_assert_eq!(reported.into_iter().collect::<HashSet<_>>(), received);
     }
 
     #[test]
-    fn in_every_disorder_what_was_lost_adds_up(events in disorder()) {
+    fn in_every_disorder_the_losses_add_up(events in disorder()) {
         let dropped = |timed: &Timed| match timed.event {
             Event::Lost { count, .. } => count,
             _ => 0,
@@ -223,21 +223,21 @@ proptest! {
     }
 
     #[test]
-    fn in_every_disorder_a_path_is_the_last_that_was_said(events in disorder()) {
+    fn in_every_disorder_a_path_is_the_last_one_reported(events in disorder()) {
         let mut tracker = Tracker::new();
-        let mut said = None;
+        let mut last = None;
         for timed in events {
             match &timed.event {
-                Event::CgroupPlaced(_, path) => said = path.as_deref().map(str::to_owned),
-                Event::CgroupRemoved(_) => said = None,
+                Event::CgroupPlaced(_, path) => last = path.as_deref().map(str::to_owned),
+                Event::CgroupRemoved(_) => last = None,
                 _ => {}
             }
             let record = tracker.apply(timed);
             let known = tracker.path(CGROUP);
-            prop_assert_eq!(known.as_deref(), said.as_deref());
+            prop_assert_eq!(known.as_deref(), last.as_deref());
             if let Some(Record::Exit(record)) = record {
                 let path = record.cgroup.as_ref().and_then(|it| it.path.as_deref());
-                prop_assert_eq!(path, said.as_deref());
+                prop_assert_eq!(path, last.as_deref());
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Looks up what the tracker does not know: path and container of a cgroup.
+//! Finds the path and the container of a cgroup that the tracker does not know.
 
 use std::{
     collections::HashMap,
@@ -13,22 +13,22 @@ use crate::{
     model::{Cgroup, CgroupId, Container, Event, Record, Timed},
 };
 
-/// Least time between two walks of one hierarchy: a storm of exits in cgroups
-/// that are gone must not turn into a storm of walks.
+/// Shortest time between two walks of one hierarchy. Many exits in cgroups that are gone
+/// must not cause as many walks.
 const WALK_INTERVAL: Duration = Duration::from_millis(100);
 
-/// The mounts and the runtimes' state.
+/// Finds paths on the cgroup mounts, and containers in the state of the runtimes.
 #[derive(Debug)]
-pub struct Places {
+pub struct CgroupLookup {
     mounts: Mounts,
-    /// Of each hierarchy, see [`mounts::path_prefix`].
+    /// By hierarchy, see [`mounts::path_prefix`].
     path_prefix: HashMap<u32, Option<String>>,
     walked: HashMap<u32, Instant>,
     resolver: Resolver,
 }
 
-impl Places {
-    /// Nothing is looked up yet.
+impl CgroupLookup {
+    /// A lookup that has not walked any hierarchy yet.
     #[must_use]
     pub fn new(mounts: Mounts, resolver: Resolver) -> Self {
         let path_prefix = mounts
@@ -43,29 +43,30 @@ impl Places {
         }
     }
 
-    /// Tells the tracker of every cgroup there is. To be called once the hooks
-    /// are attached: what is made later announces itself.
-    pub fn feed_all(&mut self, tracker: &mut Tracker) {
+    /// Adds every existing cgroup to the tracker. The caller attaches the hooks first:
+    /// they report every cgroup that is made later.
+    pub fn add_all_cgroups(&mut self, tracker: &mut Tracker) {
         for hierarchy in self
             .mounts
             .iter()
             .map(|it| it.hierarchy)
             .collect::<Vec<_>>()
         {
-            self.feed(tracker, hierarchy);
+            self.add_hierarchy(tracker, hierarchy);
         }
     }
 
-    /// Tells the tracker of a cgroup and all below it.
-    pub fn feed_subtree(tracker: &mut Tracker, top: &Mount, id: CgroupId) {
-        place(tracker, id, Some(top.root.as_str().into()));
-        let walked = mounts::walk(top, &mut |id, path| place(tracker, id, Some(path.into())));
+    /// Adds a cgroup and all its descendants to the tracker.
+    pub fn add_subtree(tracker: &mut Tracker, top: &Mount, id: CgroupId) {
+        add(tracker, id, Some(top.root.as_str().into()));
+        let walked = mounts::walk(top, &mut |id, path| add(tracker, id, Some(path.into())));
         if let Err(error) = walked {
-            tracing::debug!(%error, cgroup = top.root, "not readable");
+            tracing::debug!(%error, cgroup = top.root, "cannot read the cgroup's subtree");
         }
     }
 
-    /// Tells the tracker of one cgroup that it does not know.
+    /// Adds a cgroup that the tracker does not know, unless its hierarchy has just been
+    /// walked.
     pub(crate) fn look_up(&mut self, tracker: &mut Tracker, wanted: CgroupId, event: &Event) {
         let is_due = self
             .walked
@@ -74,33 +75,34 @@ impl Places {
         if !is_due {
             return;
         }
-        self.feed(tracker, wanted.hierarchy);
-        if tracker.unplaced(event).is_some() {
-            place(tracker, wanted, None);
+        self.add_hierarchy(tracker, wanted.hierarchy);
+        if tracker.unknown_cgroup(event).is_some() {
+            add(tracker, wanted, None);
         }
     }
 
-    fn feed(&mut self, tracker: &mut Tracker, hierarchy: u32) {
+    fn add_hierarchy(&mut self, tracker: &mut Tracker, hierarchy: u32) {
         if let Some(mount) = self.mounts.of_hierarchy(hierarchy) {
             if let Ok(root) = mounts::root(mount) {
-                place(tracker, root, Some(mount.root.as_str().into()));
+                add(tracker, root, Some(mount.root.as_str().into()));
             }
             let walked = mounts::walk(mount, &mut |id, path| {
-                place(tracker, id, Some(path.into()));
+                add(tracker, id, Some(path.into()));
             });
             if let Err(error) = walked {
-                tracing::debug!(%error, mount = %mount.mount_point.display(), "not readable");
+                tracing::debug!(%error, mount = %mount.mount_point.display(), "cannot read the mount");
             }
         }
         self.walked.insert(hierarchy, Instant::now());
     }
 
-    /// Takes in an event: what is to be told of it, with its cgroup and container.
+    /// Applies an event to the tracker, and returns the record to report, if any, with its
+    /// cgroup and container.
     pub fn record(&mut self, tracker: &mut Tracker, timed: Timed) -> Option<Record> {
-        if let Some(unplaced) = tracker.unplaced(&timed.event) {
-            self.look_up(tracker, unplaced, &timed.event);
+        if let Some(cgroup) = tracker.unknown_cgroup(&timed.event) {
+            self.look_up(tracker, cgroup, &timed.event);
         }
-        let mut record = tracker.apply(self.as_shown(timed)?)?;
+        let mut record = tracker.apply(self.with_visible_path(timed)?)?;
         match &mut record {
             Record::Exit(exit) => {
                 let container = self.container_of(exit.cgroup.as_ref());
@@ -112,9 +114,9 @@ impl Places {
         Some(record)
     }
 
-    /// A new cgroup by the path that everybody here sees; without one it is looked
-    /// up when somebody asks.
-    fn as_shown(&self, mut timed: Timed) -> Option<Timed> {
+    /// Replaces the path of a new cgroup by the path in our cgroup namespace. `None` if the
+    /// cgroup is not visible there; a walk finds it if a later event names it.
+    fn with_visible_path(&self, mut timed: Timed) -> Option<Timed> {
         if let Event::CgroupPlaced(id, Some(path)) = &mut timed.event
             && let Some(before) = self.path_prefix.get(&id.hierarchy)
         {
@@ -132,19 +134,20 @@ impl Places {
         self.container_of_path(path)
     }
 
-    /// The same, by the path of the cgroup below the root of its hierarchy.
+    /// The container of the cgroup with this path below the root of its hierarchy.
     pub fn container_of_path(&mut self, path: &str) -> Option<Arc<Container>> {
         self.resolver.container_of(path)
     }
 
-    /// The container that a name means, among these cgroups (hierarchy and path).
+    /// Finds a container by name among these cgroups (hierarchy and path). Containers with
+    /// cgroups that `is_visible` rejects are skipped.
     pub fn find(
         &mut self,
         name: &str,
         cgroups: &[(u32, String)],
-        may_be: impl Fn(&[(u32, String)]) -> bool,
+        is_visible: impl Fn(&[(u32, String)]) -> bool,
     ) -> Result<Found, FindError> {
-        self.resolver.find_among(name, cgroups, may_be)
+        self.resolver.find_visible(name, cgroups, is_visible)
     }
 
     /// The cgroup mounts.
@@ -154,7 +157,7 @@ impl Places {
     }
 }
 
-fn place(tracker: &mut Tracker, id: CgroupId, path: Option<Box<str>>) {
+fn add(tracker: &mut Tracker, id: CgroupId, path: Option<Box<str>>) {
     tracker.apply(Timed {
         boottime_ns: 0,
         event: Event::CgroupPlaced(id, path),
