@@ -1,4 +1,4 @@
-//! One container that a search came by, and how well it fits what was asked for.
+//! A container that a search has found, and how well it matches the wanted name.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::model::{Container, Runtime, is_within};
 
-/// Everything known of one container while a search goes on.
+/// The facts about one container during a search.
 #[derive(Clone, Debug)]
 pub(super) struct Candidate {
     pub(super) container: Container,
@@ -21,16 +21,17 @@ pub(super) struct Candidate {
     pub(super) init: Option<Init>,
 }
 
-/// How well a container fits what was asked for.
+/// How well a container matches the wanted name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fit {
+    /// The wanted name is the whole id.
     Id,
-    /// Its name, or the beginning of its id.
+    /// The wanted name is the name, or the beginning of the id.
     Loose,
 }
 
-/// Leaves what can be meant.
-pub(super) fn decide(fitting: &mut Vec<(Fit, Candidate)>) {
+/// Removes the loose matches that a match of the whole id overrules.
+pub(super) fn retain_best(fitting: &mut Vec<(Fit, Candidate)>) {
     let exact: Vec<u32> = fitting
         .iter()
         .filter(|(fit, _)| *fit == Fit::Id)
@@ -39,7 +40,8 @@ pub(super) fn decide(fitting: &mut Vec<(Fit, Candidate)>) {
     if exact.is_empty() {
         return;
     }
-    // Root may overrule a user, no user anybody else.
+    // An id of root's container overrules the names of all users, and an id of a user's
+    // container only the names of the same user.
     let is_roots = exact.contains(&0);
     fitting.retain(|(fit, candidate)| {
         *fit == Fit::Id || (!is_roots && !exact.contains(&candidate.owner))
@@ -57,7 +59,7 @@ impl Candidate {
         }
     }
 
-    /// Two with the same id are two containers if they are two users'.
+    /// Identifies the container: two users may have containers with the same id.
     pub(super) fn key(&self) -> (Runtime, String, u32) {
         (
             self.container.runtime,
@@ -100,10 +102,10 @@ impl Candidate {
 
     pub(super) fn into_found(self, roots: &StateRoots) -> Found {
         let evidence = &roots.evidence;
-        let mut cgroups = own(self.container.runtime, &self.cgroups);
+        let mut cgroups = without_nested(self.container.runtime, &self.cgroups);
         evidence.sort(&mut cgroups);
         let recorded = self.init.filter(|init| evidence.is_alive(*init));
-        let init = recorded.or_else(|| inits::among(roots, &self.container.id, &cgroups));
+        let init = recorded.or_else(|| inits::find(roots, &self.container.id, &cgroups));
         Found {
             container: Arc::new(self.container),
             cgroups,
@@ -113,10 +115,10 @@ impl Candidate {
     }
 }
 
-/// Of cgroups that lie in one another the outermost, which is the whole
-/// container. nspawn and LXC keep themselves and the container in one cgroup, in
-/// which the container has one of its own.
-fn own(runtime: Runtime, cgroups: &[(u32, String)]) -> Vec<(u32, String)> {
+/// The cgroups without those that are nested in another one, because the outermost holds
+/// the whole container. For nspawn and LXC the innermost ones are kept: there the outer
+/// cgroup also holds the runtime's own processes.
+fn without_nested(runtime: Runtime, cgroups: &[(u32, String)]) -> Vec<(u32, String)> {
     let has_inner = matches!(runtime, Runtime::Nspawn | Runtime::Lxc);
     let is_outer = |of: &(u32, String), it: &(u32, String)| {
         of.0 == it.0 && of.1 != it.1 && is_within(&of.1, &it.1)
@@ -137,8 +139,8 @@ fn own(runtime: Runtime, cgroups: &[(u32, String)]) -> Vec<(u32, String)> {
 mod tests {
     use super::*;
 
-    /// Owners of what is left of candidates, each given as fit and owner.
-    fn left(fitting: &[(Fit, u32)]) -> Vec<(Fit, u32)> {
+    /// The candidates that `retain_best` leaves, each as fit and owner.
+    fn retained(fitting: &[(Fit, u32)]) -> Vec<(Fit, u32)> {
         let candidate = |&(fit, owner): &(Fit, u32)| {
             let container = Container {
                 runtime: Runtime::Runc,
@@ -156,7 +158,7 @@ mod tests {
             (fit, candidate)
         };
         let mut candidates: Vec<_> = fitting.iter().map(candidate).collect();
-        decide(&mut candidates);
+        retain_best(&mut candidates);
         candidates
             .iter()
             .map(|(fit, it)| (*fit, it.owner))
@@ -164,36 +166,39 @@ mod tests {
     }
 
     #[test]
-    fn a_whole_id_beats_names_and_beginnings_of_the_same_owner() {
-        assert_eq!(left(&[(Fit::Loose, 0), (Fit::Id, 0)]), [(Fit::Id, 0)]);
+    fn a_whole_id_overrules_names_and_prefixes_of_the_same_owner() {
+        assert_eq!(retained(&[(Fit::Loose, 0), (Fit::Id, 0)]), [(Fit::Id, 0)]);
         assert_eq!(
-            left(&[(Fit::Id, 1000), (Fit::Loose, 1000)]),
+            retained(&[(Fit::Id, 1000), (Fit::Loose, 1000)]),
             [(Fit::Id, 1000)]
         );
     }
 
     #[test]
-    fn a_user_cannot_take_over_the_name_of_roots_container() {
+    fn a_users_id_does_not_overrule_the_name_of_another_owners_container() {
         let all = [(Fit::Loose, 0), (Fit::Id, 1000)];
-        assert_eq!(left(&all), all);
+        assert_eq!(retained(&all), all);
         let all = [(Fit::Loose, 1001), (Fit::Id, 1000)];
-        assert_eq!(left(&all), all);
+        assert_eq!(retained(&all), all);
     }
 
     #[test]
-    fn a_user_cannot_make_the_whole_id_of_roots_container_ambiguous_by_a_name() {
-        assert_eq!(left(&[(Fit::Id, 0), (Fit::Loose, 1000)]), [(Fit::Id, 0)]);
+    fn a_users_name_does_not_make_the_whole_id_of_roots_container_ambiguous() {
+        assert_eq!(
+            retained(&[(Fit::Id, 0), (Fit::Loose, 1000)]),
+            [(Fit::Id, 0)]
+        );
     }
 
     #[test]
     fn two_users_with_one_id_are_ambiguous() {
         let all = [(Fit::Id, 0), (Fit::Id, 1000)];
-        assert_eq!(left(&all), all);
+        assert_eq!(retained(&all), all);
     }
 
     #[test]
-    fn without_a_whole_id_everything_that_fits_is_left() {
+    fn without_a_whole_id_every_match_is_retained() {
         let all = [(Fit::Loose, 0), (Fit::Loose, 0), (Fit::Loose, 1000)];
-        assert_eq!(left(&all), all);
+        assert_eq!(retained(&all), all);
     }
 }

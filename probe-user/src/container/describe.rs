@@ -1,4 +1,4 @@
-//! What a container is called: asks the runtime's own state on disk.
+//! Finds the name of a container in the state that its runtime keeps on disk.
 
 use super::{
     index::Index,
@@ -12,11 +12,11 @@ use super::{
 };
 use crate::model::{Container, Runtime};
 
-/// The container that was located, with its name, and its pod's.
+/// The located container with its name, and its pod.
 pub(super) fn describe(index: &mut Index, located: &Located<'_>) -> (Container, Option<Pod>) {
     let (layout, record) = match &located.source {
         Source::Recorded(record) => return (record.container.clone(), record.pod.clone()),
-        Source::Named(layout, record) => (layout, record.as_deref()),
+        Source::Path(layout, record) => (layout, record.as_deref()),
     };
     let described = described(index, layout, record);
     let runtime = match described.runtime {
@@ -24,7 +24,7 @@ pub(super) fn describe(index: &mut Index, located: &Located<'_>) -> (Container, 
         _ => layout.runtime,
     };
     let id = match layout.runtime {
-        Runtime::Lxc => lxc::without_retry(&index.roots.lxc, &layout.id),
+        Runtime::Lxc => lxc::without_retry_suffix(&index.roots.lxc, &layout.id),
         _ => &layout.id,
     };
     let is_named_by_id = matches!(runtime, Runtime::Lxc | Runtime::Nspawn);
@@ -57,8 +57,8 @@ fn described(index: &mut Index, layout: &Layout<'_>, record: Option<&Record>) ->
     }
 }
 
-/// A user's containers are not in root's state: below a delegated cgroup
-/// anybody may use the id of a container of root.
+/// The description in the runtime's state. Root's state is not used for a cgroup below a
+/// delegated one, because a user may give such a cgroup the id of root's container.
 fn looked_up(index: &mut Index, layout: &Layout<'_>) -> Option<Described> {
     let id = layout.id.as_ref();
     let Index { roots, names, .. } = index;

@@ -1,4 +1,5 @@
-//! The facts that `trust` judges by: who owns a cgroup, who an init process is.
+//! Reads the facts that `trust` needs: the owner of a cgroup, and the start and the user of
+//! an init process.
 
 use std::{
     fs,
@@ -15,7 +16,7 @@ use crate::{
     proc::{directory::ProcessDirectory, membership, stat::Stat, status::Status},
 };
 
-/// Where to look.
+/// Where the cgroup mounts and `/proc` are.
 #[derive(Clone, Debug)]
 pub(super) struct Evidence {
     pub(super) mounts: Mounts,
@@ -24,7 +25,8 @@ pub(super) struct Evidence {
 }
 
 impl Evidence {
-    /// Owner of a cgroup; `hierarchy` is `None` if any will do.
+    /// The owner of a cgroup. With `hierarchy` `None` the first hierarchy that has the cgroup
+    /// is used.
     pub(super) fn cgroup_owner(&self, hierarchy: Option<u32>, path: &str) -> Option<CgroupOwner> {
         let mounts = self.mounts.iter();
         mounts
@@ -39,7 +41,7 @@ impl Evidence {
             })
     }
 
-    /// A process as it is now; `None` if there is none.
+    /// The current facts of a process; `None` if it does not exist.
     pub(super) fn living(&self, pid: u32) -> Option<LivingInit> {
         let directory = self.proc.join(pid.to_string());
         let process = ProcessDirectory::open_path(directory.as_path()).ok()?;
@@ -51,7 +53,7 @@ impl Evidence {
         })
     }
 
-    /// Every process in these cgroups and below.
+    /// Every process in these cgroups and their descendants.
     pub(super) fn members(&self, cgroups: &[(u32, String)]) -> Vec<u32> {
         let mut members = Vec::new();
         for (hierarchy, path) in cgroups {
@@ -64,7 +66,7 @@ impl Evidence {
         members
     }
 
-    /// v2 first, then the order in which the v1 hierarchies tell most.
+    /// Sorts v2 first, then the v1 hierarchies by [`mounts::rank`].
     pub(super) fn sort(&self, cgroups: &mut [(u32, String)]) {
         let rank = |hierarchy: u32| {
             let mount = self.mounts.of_hierarchy(hierarchy);
@@ -73,20 +75,20 @@ impl Evidence {
         cgroups.sort_by(|(a, path), (b, other)| (rank(*a), *a, path).cmp(&(rank(*b), *b, other)));
     }
 
-    /// A process as it is to be known from now on.
+    /// The pid and start of a process.
     pub(super) fn init(&self, pid: u32) -> Option<Init> {
         let start_ticks = self.living(pid)?.start_ticks;
         Some(Init { pid, start_ticks })
     }
 
-    /// Whether the process is still the one that was recorded.
+    /// Whether the recorded process still lives.
     pub(super) fn is_alive(&self, init: Init) -> bool {
         self.living(init.pid)
             .is_some_and(|living| living.start_ticks == init.start_ticks)
     }
 
-    /// The leader of a machine. Nobody recorded its start: that it is in the
-    /// machine's unit must do.
+    /// The leader of a machine. machined does not record its start, so the process must be
+    /// in the machine's unit instead.
     pub(super) fn leader(&self, pid: u32, unit: &str) -> Option<Init> {
         let process = ProcessDirectory::open_path(self.proc.join(pid.to_string())).ok()?;
         let cgroups = process.content("cgroup").ok()?;
@@ -102,7 +104,7 @@ fn start_ticks(process: &ProcessDirectory) -> Option<u64> {
     Some(Stat::parse(&process.content("stat").ok()?)?.start_ticks)
 }
 
-/// Those in a subtree that goes away meanwhile are no loss.
+/// Adds the members of a subtree. Cgroups that are removed meanwhile are skipped.
 fn add_members(directory: &Path, members: &mut Vec<u32>) {
     let listed = fs::read_to_string(directory.join("cgroup.procs")).unwrap_or_default();
     members.extend(listed.lines().filter_map(|it| it.parse::<u32>().ok()));

@@ -1,10 +1,10 @@
-//! Id or name → container and its cgroups.
+//! Finds a container and its cgroups by id or name.
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Instant};
 
 use super::{
     Init, Resolver,
-    candidate::{Candidate, decide},
+    candidate::{Candidate, retain_best},
     describe::describe,
     layout::delegated_to,
     locate::{Located, locate},
@@ -12,28 +12,27 @@ use super::{
 };
 use crate::model::Container;
 
-/// A container and where it is.
+/// A container or pod, its cgroups and its init processes.
 #[derive(Clone, Debug)]
 pub struct Found {
-    /// Which.
+    /// The container; it stands for all containers of a pod.
     pub container: Arc<Container>,
-    /// Its cgroups, hierarchy id and path: v2 first, then v1 in the order in
-    /// which [`cgroupfs::rank`](crate::cgroup::mounts::rank) puts the hierarchies. Each one's subtree is the
-    /// container's.
+    /// Hierarchy id and path of each cgroup: v2 first, then v1 hierarchies by
+    /// [`rank`](crate::cgroup::mounts::rank). The subtree of each belongs to the container.
     pub cgroups: Vec<(u32, String)>,
-    /// Its init process, if it lives and can be told: the runtime recorded it,
-    /// or it is pid 1 of the container's own namespace.
+    /// The init process, if it lives and is known: the runtime recorded it, or it is pid 1
+    /// of the container's own namespace.
     pub init: Option<Init>,
-    /// The same as a list, which for a pod has one for each of its containers.
+    /// The known init processes; a pod has one for each of its containers.
     pub inits: Vec<Init>,
 }
 
-/// A container that what was asked for may mean.
+/// A container that matches the wanted name.
 #[derive(Clone, Debug)]
 pub struct Match {
-    /// Which.
+    /// The container.
     pub container: Arc<Container>,
-    /// User whose it is, 0 for root.
+    /// Uid of the user that owns it.
     pub owner: u32,
     /// One of its cgroups, if it has one.
     pub cgroup: Option<String>,
@@ -42,18 +41,18 @@ pub struct Match {
 /// Why no container was found.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum FindError {
-    /// No runtime knows it.
+    /// No container matches.
     #[error("no container '{wanted}'")]
     Unknown {
-        /// What was asked for.
+        /// The wanted id or name.
         wanted: String,
     },
-    /// It could be several.
-    #[error("'{wanted}' may be any of:{}", list(.matches))]
+    /// Several containers match.
+    #[error("'{wanted}' matches several containers:{}", list(.matches))]
     Ambiguous {
-        /// What was asked for.
+        /// The wanted id or name.
         wanted: String,
-        /// What it may be.
+        /// The matching containers.
         matches: Vec<Match>,
     },
 }
@@ -86,38 +85,37 @@ impl fmt::Display for Match {
 }
 
 impl Resolver {
-    /// Finds a container by its id, a beginning of it that no other has, or its
-    /// name; in Kubernetes also by `POD/NAME` and `NAMESPACE/POD/NAME`, and a
-    /// whole pod by `pod:NAMESPACE/NAME`: then the container found stands for all
-    /// of the pod's, with the pod's uid as its id. `cgroups` are all there are,
-    /// hierarchy id and path.
+    /// Finds a container by its id, a unique prefix of its id, or its name; in Kubernetes
+    /// also by `POD/NAME` and `NAMESPACE/POD/NAME`, and a whole pod by `pod:NAMESPACE/NAME`.
+    /// For a pod one container stands for all of them, with the pod's uid as its id.
+    /// `cgroups` are the hierarchy id and path of all cgroups of the machine.
     ///
-    /// A whole id decides, unless the container of that id is another user's
-    /// than one that also fits: nobody can take over the name of somebody
-    /// else's container. Otherwise what fits several is ambiguous.
+    /// The whole id of a container overrules names and prefixes, but only those of the same
+    /// user, or of any user if the container is root's: no user can take over the name of
+    /// another user's container. A name that still matches several containers is ambiguous.
     pub fn find(&mut self, wanted: &str, cgroups: &[(u32, String)]) -> Result<Found, FindError> {
         self.find_visible(wanted, cgroups, |_| true)
     }
 
-    /// The same among the containers of which `may_be` allows the cgroups: the
-    /// others are as if they were not there.
+    /// [`Resolver::find`] among the containers with cgroups that `is_visible` accepts. The
+    /// other containers neither match nor make a name ambiguous.
     pub(crate) fn find_visible(
         &mut self,
         wanted: &str,
         cgroups: &[(u32, String)],
-        may_be: impl Fn(&[(u32, String)]) -> bool,
+        is_visible: impl Fn(&[(u32, String)]) -> bool,
     ) -> Result<Found, FindError> {
         self.index.check_now(Instant::now());
         let mut candidates = self.candidates(cgroups);
-        candidates.retain(|it| may_be(&it.cgroups));
-        if let Some(named) = pod::asked(wanted) {
-            return self.find_pod(wanted, named, candidates, cgroups);
+        candidates.retain(|it| is_visible(&it.cgroups));
+        if let Some(pod) = pod::parse(wanted) {
+            return self.find_pod(wanted, pod, candidates, cgroups);
         }
         let mut fitting: Vec<_> = candidates
             .into_iter()
             .filter_map(|candidate| Some((candidate.fit(wanted)?, candidate)))
             .collect();
-        decide(&mut fitting);
+        retain_best(&mut fitting);
         if fitting.len() > 1 {
             return Err(FindError::Ambiguous {
                 wanted: wanted.to_owned(),
@@ -152,8 +150,8 @@ impl Resolver {
             candidate.cgroups.push((*hierarchy, path.clone()));
         }
         for record in self.index.present() {
-            // The same one may be there by the name of its cgroup: as docker's,
-            // or crun recorded a sub-cgroup.
+            // A cgroup may already have named this container: docker's containers are also
+            // runc's, and crun records a sub-cgroup.
             let known = candidates.values_mut().find(|it: &&mut Candidate| {
                 it.container.id == record.container.id && it.owner == record.owner
             });
@@ -167,8 +165,9 @@ impl Resolver {
         candidates.into_values().collect()
     }
 
-    /// Whose container a cgroup is: its state tells, else who could make the
-    /// cgroup. Its own directory may belong to a uid inside the container.
+    /// The user that owns a located container: the writer of its state, or else the owner
+    /// of the cgroup's parent. The cgroup's own directory may belong to a uid inside the
+    /// container.
     fn owner(&self, hierarchy: u32, located: &Located<'_>) -> u32 {
         if let Some(record) = located.record() {
             return record.owner;

@@ -1,5 +1,5 @@
-//! The init process of a container whose runtime recorded none that can be
-//! checked: who in the container's cgroups can only be it.
+//! Finds the init process of a container among the members of its cgroups, for runtimes
+//! that do not record the start of the process.
 
 use std::path::{Path, PathBuf};
 
@@ -11,22 +11,24 @@ use super::{
 };
 use crate::proc::{directory::ProcessDirectory, status::Status};
 
-/// A file with nothing but a pid is as good as no file once the pid is
-/// another's. So whoever it names must be in the container, and then it does
-/// not matter who wrote it. Without one it is the process that is pid 1 of the
-/// namespace of the container.
-pub(super) fn among(roots: &StateRoots, id: &str, cgroups: &[(u32, String)]) -> Option<Init> {
+/// The init process: the recorded one, or else pid 1 of the container's pid namespace.
+///
+/// A recorded pid without a start may belong to a later process by now, so it must be a
+/// member of the container. Then it does not matter which user wrote the file.
+pub(super) fn find(roots: &StateRoots, id: &str, cgroups: &[(u32, String)]) -> Option<Init> {
     let members = roots.evidence.members(cgroups);
     if members.is_empty() {
         return None;
     }
-    let written = pids(roots, id).into_iter().find(|it| members.contains(it));
-    let pid = written.or_else(|| first(&roots.evidence, &members))?;
+    let recorded = recorded_pids(roots, id)
+        .into_iter()
+        .find(|it| members.contains(it));
+    let pid = recorded.or_else(|| namespace_init(&roots.evidence, &members))?;
     roots.evidence.init(pid)
 }
 
-/// What containerd's shim, conmon and Docker wrote.
-fn pids(roots: &StateRoots, id: &str) -> Vec<u32> {
+/// The pids that containerd's shim, conmon and Docker recorded.
+fn recorded_pids(roots: &StateRoots, id: &str) -> Vec<u32> {
     let is_name = !id.is_empty() && id != "." && id != ".." && !id.contains('/');
     if !is_name {
         return Vec::new();
@@ -47,13 +49,13 @@ fn pid_in(directory: &Path, name: &str) -> Option<u32> {
     file.text().trim().parse().ok()
 }
 
-/// Pid 1 of the outermost namespace that begins in the container: what is
-/// deeper is a container in the container. `None` if several begin side by
-/// side, or none does: it shares the namespace of somebody else.
-fn first(evidence: &Evidence, members: &[u32]) -> Option<u32> {
+/// Pid 1 of the outermost pid namespace that begins in the container; deeper namespaces are
+/// containers in the container. `None` if several begin at the same depth, or if none
+/// begins, because the container shares a namespace.
+fn namespace_init(evidence: &Evidence, members: &[u32]) -> Option<u32> {
     let mut firsts: Vec<(usize, u32)> = members
         .iter()
-        .filter_map(|&pid| Some((evidence.depth_of_first(pid)?, pid)))
+        .filter_map(|&pid| Some((evidence.namespace_depth_of_init(pid)?, pid)))
         .collect();
     firsts.sort_unstable();
     match firsts.as_slice() {
@@ -64,9 +66,9 @@ fn first(evidence: &Evidence, members: &[u32]) -> Option<u32> {
 }
 
 impl Evidence {
-    /// How many pid namespaces a process is in, if it is the first of the
-    /// innermost and that is not ours.
-    fn depth_of_first(&self, pid: u32) -> Option<usize> {
+    /// The number of pid namespaces that a process is in, if it is pid 1 of the innermost and
+    /// that is not our namespace.
+    fn namespace_depth_of_init(&self, pid: u32) -> Option<usize> {
         let directory = ProcessDirectory::open_path(self.proc.join(pid.to_string())).ok()?;
         let status = directory.content("status").ok()?;
         let pids = Status::new(&status).ns_pids();

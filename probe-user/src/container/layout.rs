@@ -1,32 +1,32 @@
-//! Cgroup path → container, by the names that runtimes give their cgroups.
+//! Finds the container in a cgroup path, by the names that runtimes give their cgroups.
 //!
-//! Pure: no I/O, any input. What only state on disk can tell (a bare name made
-//! by runc, the name of a container) is the resolver's. The innermost container
-//! wins, so what runs inside docker inside docker, or in a pod of kind, is the
-//! inner one's; sub-cgroups that a container makes belong to it.
+//! The functions do no I/O and accept any input. The resolver adds facts that only state on
+//! disk has, such as the cgroup names that runc chooses freely and the names of containers.
+//! The innermost container wins, for example with docker in docker or a pod of kind. A
+//! cgroup that a container makes inside its own belongs to the container.
 
 use std::borrow::Cow;
 
 use super::runtime::{containerd, crio, docker, kubernetes, lxc, nspawn, oci, podman};
 use crate::model::Runtime;
 
-/// What a path says about its container.
+/// The container that a path identifies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layout<'a> {
-    /// Whose it is.
+    /// The runtime that made the cgroup.
     pub runtime: Runtime,
     /// Id, or name for LXC and systemd-nspawn.
     pub id: Cow<'a, str>,
-    /// Pod that the path lies in.
+    /// Uid of the pod that the path lies in.
     pub pod_uid: Option<String>,
     /// The container's own cgroup: the path itself or an ancestor.
     pub top: &'a str,
-    /// Whether the name says which runtime it is. A bare id does not: state on
-    /// disk may know better.
+    /// Whether the name proves which runtime it is. A bare id does not, so state on disk may
+    /// correct the runtime.
     pub is_certain: bool,
 }
 
-/// One component of a path and what surrounds it.
+/// A component of a path with its neighbours.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct PathComponent<'p, 'a> {
     pub(super) name: &'a str,
@@ -40,18 +40,18 @@ impl<'a> PathComponent<'_, 'a> {
     }
 }
 
-/// What one component says.
+/// The container that one component identifies.
 #[derive(Clone, Debug)]
-pub(super) struct Named<'a> {
+pub(super) struct Recognized<'a> {
     pub(super) runtime: Runtime,
     pub(super) id: Cow<'a, str>,
     pub(super) is_certain: bool,
-    /// Whether the container has only the component below, and the one named
-    /// also holds what is not the container's.
+    /// Whether the container's own cgroup is the next component, because this component also
+    /// holds processes of the runtime.
     pub(super) is_below: bool,
 }
 
-impl<'a> Named<'a> {
+impl<'a> Recognized<'a> {
     pub(super) fn certain(runtime: Runtime, id: impl Into<Cow<'a, str>>) -> Self {
         Self {
             runtime,
@@ -69,58 +69,61 @@ impl<'a> Named<'a> {
     }
 }
 
-type Family = for<'a> fn(&PathComponent<'_, 'a>) -> Option<Named<'a>>;
+type Recognizer = for<'a> fn(&PathComponent<'_, 'a>) -> Option<Recognized<'a>>;
 
-/// Bare ids come last: what is known by a name of its own is no bare id.
-const FAMILIES: [Family; 9] = [
-    docker::named,
-    podman::named,
-    crio::named,
-    containerd::named,
-    oci::named,
-    lxc::named,
-    nspawn::named,
-    kubernetes::named,
-    docker::bare,
+/// The functions that recognize the cgroup names of the runtimes. Bare ids come last, because
+/// they match names that other runtimes define.
+const RECOGNIZERS: [Recognizer; 9] = [
+    docker::recognize,
+    podman::recognize,
+    crio::recognize,
+    containerd::recognize,
+    oci::recognize,
+    lxc::recognize,
+    nspawn::recognize,
+    kubernetes::recognize,
+    docker::recognize_bare_id,
 ];
 
-/// The container that a cgroup belongs to, as far as its path tells.
+/// The container that a cgroup belongs to, if its path identifies one.
 #[must_use]
 pub fn identify(path: &str) -> Option<Layout<'_>> {
     let components: Vec<&str> = path.split('/').filter(|it| !it.is_empty()).collect();
     for (depth, &name) in components.iter().enumerate().rev() {
-        let place = PathComponent {
+        let component = PathComponent {
             name,
             above: &components[..depth],
             below: components.get(depth + 1).copied(),
         };
-        let Some(named) = FAMILIES.iter().find_map(|family| family(&place)) else {
+        let Some(recognized) = RECOGNIZERS
+            .iter()
+            .find_map(|recognize| recognize(&component))
+        else {
             continue;
         };
-        let last = if named.is_below {
+        let last = if recognized.is_below {
             components.get(depth + 1).unwrap_or(&name)
         } else {
             &name
         };
         return Some(Layout {
-            runtime: named.runtime,
-            id: named.id,
+            runtime: recognized.runtime,
+            id: recognized.id,
             pod_uid: kubernetes::pod_uid(&components[..=depth]),
             top: up_to(path, last),
-            is_certain: named.is_certain,
+            is_certain: recognized.is_certain,
         });
     }
     None
 }
 
-/// `path` to the end of `component`, which is a slice of it.
+/// The part of `path` up to the end of `component`, which is a slice of it.
 fn up_to<'a>(path: &'a str, component: &str) -> &'a str {
     let end = component.as_ptr().addr() - path.as_ptr().addr() + component.len();
     &path[..end]
 }
 
-/// The user in whose delegated subtree a path lies, where names are that user's
-/// to choose.
+/// The user to which the subtree of a path is delegated, and who chooses the names in it.
 pub(super) fn delegated_to(path: &str) -> Option<u32> {
     path.split('/').find_map(|component| {
         let uid = component.strip_prefix("user@")?.strip_suffix(".service")?;
@@ -128,13 +131,13 @@ pub(super) fn delegated_to(path: &str) -> Option<u32> {
     })
 }
 
-/// Whether this can be the random id of a container engine: 64 hexadecimal
-/// digits, or a beginning of it long enough to be meant as one.
+/// Whether this can be the random id of a container engine, or a prefix of such an id that is
+/// long enough to be recognized: 12 to 64 hexadecimal digits.
 pub(super) fn is_id(text: &str) -> bool {
     (12..=64).contains(&text.len()) && is_hex(text)
 }
 
-/// Whether this is such an id in full.
+/// Whether this can be a whole id of a container engine: 64 hexadecimal digits.
 pub(super) fn is_full_id(text: &str) -> bool {
     text.len() == 64 && is_hex(text)
 }

@@ -1,5 +1,4 @@
-//! Which container a cgroup is, by its path and what the index holds: no look at
-//! the disk.
+//! Finds the container of a cgroup by its path and the index, without reading the disk.
 
 use std::sync::Arc;
 
@@ -10,21 +9,21 @@ use super::{
 };
 use crate::{cgroup::path::ancestors, model::Runtime};
 
-/// A container and where it was found.
+/// A container, its cgroup and the source that named it.
 #[derive(Clone, Debug)]
 pub(super) struct Located<'a> {
     /// The container's own cgroup.
     pub(super) top: &'a str,
     pub(super) source: Source<'a>,
-    /// Whether nothing that is still to be written can change the answer.
+    /// Whether no state that a runtime may still write can change the answer.
     pub(super) is_final: bool,
 }
 
-/// Who says so.
+/// The source that named a container.
 #[derive(Clone, Debug)]
 pub(super) enum Source<'a> {
-    /// The path, and maybe the state of the runtime below.
-    Named(Layout<'a>, Option<Arc<Record>>),
+    /// The path, and the state of the OCI runtime if there is any.
+    Path(Layout<'a>, Option<Arc<Record>>),
     /// State on disk alone.
     Recorded(Arc<Record>),
 }
@@ -32,7 +31,7 @@ pub(super) enum Source<'a> {
 impl<'a> Located<'a> {
     pub(super) fn record(&self) -> Option<&Arc<Record>> {
         match &self.source {
-            Source::Named(_, record) => record.as_ref(),
+            Source::Path(_, record) => record.as_ref(),
             Source::Recorded(record) => Some(record),
         }
     }
@@ -45,17 +44,17 @@ impl<'a> Located<'a> {
         }
     }
 
-    /// A name and a claim, at or below the cgroup named. Mostly they mean one
-    /// container: docker's, run by runc. Then the outer cgroup is its top, as
-    /// crun records a sub-cgroup. Otherwise the inner one is right, and of two
-    /// words for one cgroup the more certain one.
+    /// Joins a layout and a state that claims the layout's cgroup or a descendant. Mostly
+    /// both name one container, such as docker's, which runc runs. Then the outer cgroup is
+    /// its top, because crun records a sub-cgroup. Otherwise the inner container wins, and
+    /// for one cgroup the more certain source.
     fn joined(layout: Layout<'a>, claimed: &'a str, record: Arc<Record>) -> Self {
         let is_one = record.container.id == layout.id;
         let is_inner = claimed.len() > layout.top.len();
         if !is_one && (is_inner || !layout.is_certain) {
             return Self::new(claimed, Source::Recorded(record));
         }
-        Self::new(layout.top, Source::Named(layout, is_one.then_some(record)))
+        Self::new(layout.top, Source::Path(layout, is_one.then_some(record)))
     }
 }
 
@@ -70,7 +69,7 @@ pub(super) fn locate<'a>(index: &Index, path: &'a str) -> Option<Located<'a>> {
         (Some(layout), Some((top, record))) => Some(Located::joined(layout, top, record)),
         (Some(layout), None) => unclaimed(index, layout),
         (None, Some((top, record))) => Some(Located::new(top, Source::Recorded(record))),
-        (None, None) => machine(index, path).or_else(|| awaited(index, path)),
+        (None, None) => machine(index, path).or_else(|| pending(index, path)),
     }
 }
 
@@ -83,10 +82,10 @@ fn unclaimed<'a>(index: &Index, layout: Layout<'a>) -> Option<Located<'a>> {
         }
         record = index.by_unit(unit).cloned();
     }
-    Some(Located::new(layout.top, Source::Named(layout, record)))
+    Some(Located::new(layout.top, Source::Path(layout, record)))
 }
 
-/// A machine with a unit of any name.
+/// The machine of machined with a unit in the path.
 fn machine<'a>(index: &Index, path: &'a str) -> Option<Located<'a>> {
     if delegated_to(path).is_some() {
         return None;
@@ -102,14 +101,14 @@ fn machine<'a>(index: &Index, path: &'a str) -> Option<Located<'a>> {
     })
 }
 
-/// A cgroup named like a state directory of runc that has no state in it yet:
-/// the container is being set up, or was too short-lived.
-fn awaited<'a>(index: &Index, path: &'a str) -> Option<Located<'a>> {
+/// A container with the name of a state directory that has no state yet: the runtime is
+/// setting it up, or it has ended before the state could be read.
+fn pending<'a>(index: &Index, path: &'a str) -> Option<Located<'a>> {
     if delegated_to(path).is_some() {
         return None;
     }
     ancestors(path).find_map(|top| {
-        let record = index.awaited(last(top))?;
+        let record = index.pending(last(top))?;
         Some(Located {
             is_final: false,
             ..Located::new(top, Source::Recorded(Arc::clone(record)))

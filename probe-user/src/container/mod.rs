@@ -1,9 +1,8 @@
-//! Which container a cgroup belongs to, and which cgroups a container has.
+//! Finds the container of a cgroup, and the cgroups of a container.
 //!
-//! Two sources: how a runtime names its cgroups ([`layout`], no I/O), and what
-//! runtimes leave on disk (`index`), which nobody's word is taken for unless
-//! `trust` allows it. [`Resolver`] joins them. What each runtime does is in one
-//! file below `runtime/`.
+//! [`Resolver`] joins two sources: the names that a runtime gives its cgroups
+//! ([`layout`], no I/O), and the state that runtimes leave on disk (`index`), as far as
+//! `trust` accepts it. Each runtime has a file below `runtime/`.
 
 mod candidate;
 mod describe;

@@ -1,4 +1,4 @@
-//! A whole pod of Kubernetes: `pod:NAMESPACE/NAME`.
+//! Finds a whole Kubernetes pod by `pod:NAMESPACE/NAME`.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -13,20 +13,20 @@ use crate::model::{Container, is_within};
 
 const PREFIX: &str = "pod:";
 
-/// Whose pod it is, and its uid if that is known.
+/// Identifies a pod: its owner, and its uid if that is known.
 type Key = (u32, Option<String>);
 
-/// Namespace and name, if a pod is asked for. No runtime allows a colon in the
-/// name of a container.
-pub(super) fn asked(wanted: &str) -> Option<(&str, &str)> {
+/// The namespace and name in `pod:NAMESPACE/NAME`. No runtime allows a colon in the name of a
+/// container.
+pub(super) fn parse(wanted: &str) -> Option<(&str, &str)> {
     let (namespace, name) = wanted.strip_prefix(PREFIX)?.split_once('/')?;
     let is_whole = !namespace.is_empty() && !name.is_empty() && !name.contains('/');
     is_whole.then_some((namespace, name))
 }
 
 impl Resolver {
-    /// Joins the containers of the one pod of this name, with the cgroups that
-    /// the kubelet made for it.
+    /// Joins the containers of the pod with this name, and the cgroups that the kubelet made
+    /// for the pod.
     pub(super) fn find_pod(
         &self,
         wanted: &str,
@@ -34,11 +34,11 @@ impl Resolver {
         candidates: Vec<Candidate>,
         cgroups: &[(u32, String)],
     ) -> Result<Found, FindError> {
-        let is_it = |it: &&Candidate| {
+        let has_name = |it: &&Candidate| {
             let pod = it.pod.as_ref();
             pod.is_some_and(|pod| pod.namespace == namespace && pod.name == name)
         };
-        let named: Vec<_> = candidates.iter().filter(is_it).collect();
+        let named: Vec<_> = candidates.iter().filter(has_name).collect();
         let keys: BTreeSet<Key> = named.iter().map(|it| key(it)).collect();
         let mut keys = keys.into_iter();
         let wanted = wanted.to_owned();
@@ -50,11 +50,11 @@ impl Resolver {
             let matches = matches.collect();
             return Err(FindError::Ambiguous { wanted, matches });
         }
-        // Also those whose bundle does not tell the name.
+        // The uid also finds containers with a bundle that does not have the pod's name.
         let members = candidates.into_iter().filter(|it| self::key(it) == key);
         let members: Vec<_> = match &key {
             (_, Some(_)) => members.collect(),
-            (_, None) => members.filter(|it| is_it(&it)).collect(),
+            (_, None) => members.filter(|it| has_name(&it)).collect(),
         };
         Ok(self.joined(wanted, &key, members, cgroups))
     }
@@ -79,7 +79,9 @@ impl Resolver {
             inits: Vec::new(),
         };
         if let Some(uid) = uid {
-            let own = cgroups.iter().filter(|it| self.is_pods(*owner, uid, it));
+            let own = cgroups
+                .iter()
+                .filter(|it| self.is_pod_cgroup(*owner, uid, it));
             found.cgroups.extend(own.cloned());
         }
         for member in members {
@@ -93,9 +95,9 @@ impl Resolver {
         found
     }
 
-    /// Whether a cgroup is the pod's own. A user may write any uid into an
-    /// annotation: the cgroup must be that user's, too.
-    fn is_pods(&self, owner: u32, uid: &str, (hierarchy, path): &(u32, String)) -> bool {
+    /// Whether a cgroup is the pod's own. A user may write any uid into an annotation, so the
+    /// cgroup must belong to that user, too.
+    fn is_pod_cgroup(&self, owner: u32, uid: &str, (hierarchy, path): &(u32, String)) -> bool {
         if !kubernetes::is_pod(path, uid) {
             return false;
         }
@@ -104,7 +106,7 @@ impl Resolver {
         }
         let evidence = &self.index.roots.evidence;
         let owned_by = evidence.cgroup_owner(Some(*hierarchy), path);
-        trust::cgroup(owner, InitVerdict::Gone, owned_by)
+        trust::accepts_claim(owner, InitVerdict::Gone, owned_by)
     }
 }
 
@@ -112,7 +114,7 @@ fn key(candidate: &Candidate) -> Key {
     (candidate.owner, candidate.container.pod_uid.clone())
 }
 
-/// Of cgroups that lie in one another the outer ones.
+/// The cgroups that are not nested in another one.
 fn outermost(cgroups: &[(u32, String)]) -> Vec<(u32, String)> {
     let is_inner = |it: &(u32, String)| {
         let mut others = cgroups.iter();

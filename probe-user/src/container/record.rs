@@ -1,36 +1,36 @@
-//! What state on disk says about one container.
+//! A container as the state on disk describes it.
 
 use super::runtime::bundle::Pod;
 use crate::model::Container;
 
-/// Init process of a container.
+/// The init process of a container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Init {
-    /// Pid in the pid namespace of the runtime, which is ours too.
+    /// Pid in the pid namespace of the runtime, which is also ours.
     pub pid: u32,
-    /// Start in clock ticks after boot: field 22 of `/proc/PID/stat`. With the
-    /// pid it identifies the process.
+    /// Start in clock ticks after boot: field 22 of `/proc/PID/stat`. Together with the pid it
+    /// identifies the process.
     pub start_ticks: u64,
 }
 
-/// A cgroup that a state file says is the container's.
+/// A cgroup that, according to a state file, belongs to the container.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Claim {
-    /// `None` if the file does not say: crun records a path only.
+    /// `None` if the file has only a path, as that of crun.
     pub(super) hierarchy: Option<u32>,
     pub(super) path: String,
 }
 
-/// A container with everything that was believed of its state.
+/// A container with the trusted parts of its state.
 #[derive(Clone, Debug)]
 pub(super) struct Record {
     pub(super) container: Container,
     pub(super) pod: Option<Pod>,
-    /// Who wrote it.
+    /// Uid of the user that wrote the state.
     pub(super) owner: u32,
     pub(super) cgroups: Vec<Claim>,
-    /// Unit of a machine, to be found by name in any slice.
+    /// Unit of a machine, which may be in any slice.
     pub(super) unit: Option<String>,
-    /// Recorded and alive when the state was read.
+    /// The recorded init process, if it was alive when the state was read.
     pub(super) init: Option<Init>,
 }

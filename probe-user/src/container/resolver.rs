@@ -1,4 +1,5 @@
-//! The container of a cgroup, one question for each exit.
+//! [`Resolver`], which finds the container of a cgroup once for each exit and caches the
+//! answer.
 
 use std::{
     collections::HashMap,
@@ -9,14 +10,13 @@ use std::{
 use super::{StateRoots, describe::describe, index::Index, locate::locate};
 use crate::model::Container;
 
-/// Answers kept. A storm of cgroups that live for one exit each must not grow
-/// memory.
-const MOST_ANSWERS: usize = 4096;
-/// No path of a runtime is longer; what is, is worked out each time.
-const LONGEST_PATH: usize = 1024;
-/// How long an answer holds: containers are renamed, and a path may be another
-/// container's one day.
-const ANSWER_FOR: Duration = Duration::from_secs(30);
+/// Most cached answers: bounds the memory that many short-lived cgroups take.
+const MAX_ANSWERS: usize = 4096;
+/// Longest path with a cached answer. No path of a runtime is longer.
+const MAX_PATH_LEN: usize = 1024;
+/// How long an answer is cached. Containers are renamed, and a later container may have the
+/// same path.
+const ANSWER_TTL: Duration = Duration::from_secs(30);
 
 /// Finds the container of a cgroup, and the cgroups of a container.
 #[derive(Debug)]
@@ -28,28 +28,28 @@ pub struct Resolver {
 #[derive(Clone, Debug)]
 struct Answer {
     container: Option<Arc<Container>>,
-    until: Instant,
-    /// Set if what is new on disk may change it: then good for that state of
-    /// the index only.
+    valid_until: Instant,
+    /// The generation of the index for which the answer is valid; `None` if no new state on
+    /// disk can change it.
     generation: Option<u64>,
 }
 
 impl Resolver {
-    /// Reads what there is, and from then on is told of what comes: a container
-    /// may be over before anybody asks.
+    /// A resolver that reads the existing state and watches for new state, so that it also
+    /// knows a container that has ended before the first question about it.
     #[must_use]
     pub fn new(roots: StateRoots) -> Self {
-        Self::by(Index::new(roots))
+        Self::with_index(Index::new(roots))
     }
 
-    /// Reads what there is, and looks again when it is asked: for a process that
-    /// ends soon, because to end the kernel's watches takes milliseconds.
+    /// A resolver without inotify, which reads the state again for each question. For
+    /// processes that end soon, because removing the kernel's watches takes milliseconds.
     #[must_use]
     pub fn unwatched(roots: StateRoots) -> Self {
-        Self::by(Index::unwatched(roots))
+        Self::with_index(Index::unwatched(roots))
     }
 
-    fn by(mut index: Index) -> Self {
+    fn with_index(mut index: Index) -> Self {
         index.check(Instant::now());
         Self {
             index,
@@ -57,13 +57,12 @@ impl Resolver {
         }
     }
 
-    /// The container that a cgroup belongs to, now or a moment ago; `path` is as
-    /// `/proc/PID/cgroup` prints it in the initial cgroup namespace.
+    /// The container that a cgroup belongs to, now or a moment ago. `path` has the form of
+    /// `/proc/PID/cgroup` in the initial cgroup namespace.
     ///
-    /// Made for one call per exit: a known path costs a hash look-up. A path
-    /// that is no container's is looked at again once the state directories have
-    /// changed, of which the resolver convinces itself some 40 times a second at
-    /// most, however many ask.
+    /// A known path costs a hash lookup, so that the resolver can be called for each exit. A
+    /// path without a container is resolved again after a change of the state directories,
+    /// which the resolver reads at most some 40 times a second.
     pub fn container_of(&mut self, path: &str) -> Option<Arc<Container>> {
         self.container_at(path, Instant::now())
     }
@@ -74,7 +73,7 @@ impl Resolver {
         }
         let old = self.answers.get(path);
         if let Some(old) = old
-            && now < old.until
+            && now < old.valid_until
             && old.generation.is_none()
         {
             return old.container.clone();
@@ -82,39 +81,39 @@ impl Resolver {
         self.index.check(now);
         let generation = Some(self.index.generation());
         if let Some(old) = old
-            && now < old.until
+            && now < old.valid_until
             && old.generation == generation
         {
             return old.container.clone();
         }
         let old = old.and_then(|old| old.container.clone());
-        let answer = self.answer(path, old, now);
+        let answer = self.resolve(path, old, now);
         let container = answer.container.clone();
-        self.keep(path, answer);
+        self.cache(path, answer);
         container
     }
 
-    fn answer(&mut self, path: &str, old: Option<Arc<Container>>, now: Instant) -> Answer {
+    fn resolve(&mut self, path: &str, old: Option<Arc<Container>>, now: Instant) -> Answer {
         let located = locate(&self.index, path);
         let is_final = located.as_ref().is_some_and(|it| it.is_final);
         let container = located.map(|located| describe(&mut self.index, &located).0);
         let container = container.map(|container| match old {
-            // Its state is gone, but not what it was called.
+            // The state is gone, but the old answer still has the name.
             Some(old) if is_same_unnamed(&container, &old) => old,
             _ => Arc::new(container),
         });
         Answer {
             container,
-            until: now + ANSWER_FOR,
+            valid_until: now + ANSWER_TTL,
             generation: (!is_final).then_some(self.index.generation()),
         }
     }
 
-    fn keep(&mut self, path: &str, answer: Answer) {
-        if path.len() > LONGEST_PATH {
+    fn cache(&mut self, path: &str, answer: Answer) {
+        if path.len() > MAX_PATH_LEN {
             return;
         }
-        if self.answers.len() >= MOST_ANSWERS && !self.answers.contains_key(path) {
+        if self.answers.len() >= MAX_ANSWERS && !self.answers.contains_key(path) {
             self.answers.clear();
         }
         self.answers.insert(path.into(), answer);

@@ -1,4 +1,4 @@
-//! Where runtimes keep their state on a machine.
+//! The directories in which runtimes keep their state.
 
 use std::{
     fs,
@@ -8,19 +8,20 @@ use std::{
 use super::{evidence::Evidence, runtime::containerd::namespaces};
 use crate::cgroup::mounts::Mounts;
 
-/// Directories that runtimes keep state in, and what is needed to judge it.
+/// The directories in which runtimes keep their state, and the facts that decide whether the
+/// state is trusted.
 #[derive(Clone, Debug)]
 pub struct StateRoots {
     pub(super) evidence: Evidence,
-    /// Roots of runc and crun: one directory a container.
+    /// Roots of runc and crun, with one directory for each container.
     pub(super) oci: Vec<PathBuf>,
-    /// Directories of such roots: one a containerd namespace.
+    /// Directories of such roots, one root for each containerd namespace.
     pub(super) oci_by_namespace: Vec<PathBuf>,
-    /// `XDG_RUNTIME_DIR` of every user: `run/user`.
+    /// The directory of every user's `XDG_RUNTIME_DIR`: `run/user`.
     pub(super) users: PathBuf,
     /// Docker's data roots.
     pub(super) docker: Vec<PathBuf>,
-    /// containerd's bundles: a directory a namespace, a directory a task.
+    /// containerd's bundles: a directory for each namespace, in it one for each task.
     pub(super) tasks: Vec<PathBuf>,
     /// Stores of the storage library of podman and CRI-O.
     pub(super) stores: Vec<PathBuf>,
@@ -31,12 +32,12 @@ pub struct StateRoots {
 }
 
 impl StateRoots {
-    /// Those of this machine. `runtime_dir` is `XDG_RUNTIME_DIR`, `runtime_roots`
-    /// what runtimes were given as `--root`.
+    /// The directories of this machine. `runtime_dir` is `XDG_RUNTIME_DIR`, `runtime_roots`
+    /// are the values of the runtimes' option `--root`.
     #[must_use]
     pub fn system(runtime_dir: Option<PathBuf>, runtime_roots: Vec<PathBuf>) -> Self {
         let mounts = Mounts::read().unwrap_or_else(|error| {
-            tracing::debug!(%error, "no cgroup mounts: no user's state is believed");
+            tracing::debug!(%error, "no cgroup mounts: ignoring the state of all users but root");
             Mounts::default()
         });
         let mut roots = Self::below(Path::new("/"), mounts);
@@ -50,8 +51,8 @@ impl StateRoots {
         roots
     }
 
-    /// Those of a machine whose root directory is `root`, with `mounts` as its
-    /// cgroup mounts.
+    /// The directories of a machine with the root directory `root` and the cgroup mounts
+    /// `mounts`.
     #[must_use]
     pub fn below(root: &Path, mounts: Mounts) -> Self {
         let all = |paths: &[&str]| paths.iter().map(|path| root.join(path)).collect();
@@ -74,8 +75,8 @@ impl StateRoots {
         }
     }
 
-    /// Every directory that is looked into, there or not, without what lies below
-    /// another one of them.
+    /// Every directory that may be read, existing or not, except those below another one of
+    /// them.
     #[must_use]
     pub fn directories(&self) -> Vec<PathBuf> {
         let several = [
@@ -99,8 +100,8 @@ impl StateRoots {
         all
     }
 
-    /// Every root of runc and crun that there may be now: namespaces come with
-    /// their first container, users' directories with their first login.
+    /// Every root of runc and crun that may exist now. A namespace appears with its first
+    /// container, a user's directory with the first login.
     pub(super) fn oci_roots(&self) -> Vec<PathBuf> {
         let by_namespace = self.oci_by_namespace.iter().flat_map(|it| namespaces(it));
         let by_user = directories(&self.users)
@@ -118,7 +119,7 @@ impl StateRoots {
         roots
     }
 
-    /// Stores whose lists may name a container of this user.
+    /// The stores that may have the names of this user's containers.
     pub(super) fn stores_of(&self, owner: u32) -> Vec<PathBuf> {
         if owner == 0 {
             return self.stores.clone();

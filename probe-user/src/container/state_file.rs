@@ -1,7 +1,8 @@
-//! Reading what others left on disk, whoever they are: only regular files, only
-//! of a bearable size, no symbolic link at the end, never blocking on a FIFO.
-//! What is not there is silently `None`; what is there but no good is `None`
-//! and a debug message without its content.
+//! Reads files that any user may have written: only regular files of a limited size, never
+//! through a symbolic link as the last component, and never blocking on a FIFO.
+//!
+//! A missing file is `None`. An unreadable or malformed file is `None`, too, with a debug
+//! message that does not contain its content.
 
 use std::{
     ffi::OsStr,
@@ -17,20 +18,20 @@ use rustix::{
 };
 use serde::de::DeserializeOwned;
 
-/// More than any runtime writes about a container.
-const MOST_BYTES: u64 = 4 << 20;
+/// Largest file that is read; well above what any runtime writes about a container.
+const MAX_BYTES: u64 = 4 << 20;
 
-/// A file that was read in full.
+/// The content of a state file, and its writer.
 #[derive(Debug)]
 pub(super) struct StateFile {
     bytes: Vec<u8>,
-    /// Who wrote it: the owner of the file, or of its directory if that is not
-    /// root and so could have put any file there.
+    /// Uid of the user that could have written it: the owner of the directory, who may put
+    /// any file there, or the owner of the file if the directory is root's.
     pub(super) owner: u32,
     name: String,
 }
 
-/// Tells one content of a file from another without reading it.
+/// Changes whenever the content of a file changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Version {
     inode: u64,
@@ -53,16 +54,16 @@ pub(super) fn read_in(directory: &Path, name: impl AsRef<OsStr>) -> Option<State
             Mode::empty(),
         )?);
         let metadata = file.metadata()?;
-        if !metadata.is_file() || metadata.len() > MOST_BYTES {
+        if !metadata.is_file() || metadata.len() > MAX_BYTES {
             tracing::debug!(
                 path,
                 size = metadata.len(),
-                "not read: no regular file, or too large"
+                "ignoring the state file: not a regular file, or too large"
             );
             return Ok(None);
         }
         let mut bytes = Vec::new();
-        file.take(MOST_BYTES + 1).read_to_end(&mut bytes)?;
+        file.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
         Ok(Some(StateFile {
             bytes,
             owner: writer(directory_owner, metadata.uid()),
@@ -71,9 +72,9 @@ pub(super) fn read_in(directory: &Path, name: impl AsRef<OsStr>) -> Option<State
     };
     match read() {
         Ok(file) => file,
-        Err(error) if is_absence(&error) => None,
+        Err(error) if is_missing(&error) => None,
         Err(error) => {
-            tracing::debug!(path, %error, "not readable");
+            tracing::debug!(path, %error, "cannot read the state file");
             None
         }
     }
@@ -84,7 +85,7 @@ fn open_directory(path: &Path) -> rustix::io::Result<OwnedFd> {
     openat(CWD, path, flags, Mode::empty())
 }
 
-fn is_absence(error: &std::io::Error) -> bool {
+fn is_missing(error: &std::io::Error) -> bool {
     let absent = [Errno::NOENT, Errno::NOTDIR];
     Errno::from_io_error(error).is_some_and(|error| absent.contains(&error))
 }
@@ -97,7 +98,7 @@ const fn writer(directory_owner: u32, file_owner: u32) -> u32 {
     }
 }
 
-/// What a file looks like from outside; `None` if it is not there.
+/// The version of a file; `None` if the file does not exist.
 pub(super) fn version(path: &Path) -> Option<Version> {
     let metadata = std::fs::symlink_metadata(path).ok()?;
     Some(Version::of(&metadata))
@@ -114,19 +115,25 @@ impl Version {
 }
 
 impl StateFile {
-    /// Its content as JSON.
+    /// The content as JSON.
     pub(super) fn json<T: DeserializeOwned>(&self) -> Option<T> {
         serde_json::from_slice(&self.bytes)
             .inspect_err(|error| {
-                // The message may quote the file, which may be anybody's.
+                // The message of the error may quote the file, which any user may have written.
                 let (line, column) = (error.line(), error.column());
                 let kind = error.classify();
-                tracing::debug!(path = self.name, ?kind, line, column, "not understood");
+                tracing::debug!(
+                    path = self.name,
+                    ?kind,
+                    line,
+                    column,
+                    "cannot parse the state file"
+                );
             })
             .ok()
     }
 
-    /// Its content as text.
+    /// The content as text.
     pub(super) fn text(&self) -> std::borrow::Cow<'_, str> {
         String::from_utf8_lossy(&self.bytes)
     }

@@ -1,4 +1,4 @@
-//! One state directory: what is in it, what was, what is still being written.
+//! A state directory of a runtime, and the entries that are or were in it.
 
 use std::{
     collections::HashMap,
@@ -11,68 +11,69 @@ use std::{
 };
 
 use super::{
-    entry::{Entry, Known, Seen},
+    entry::{Entry, Known, TrackedEntry},
     is_due,
 };
 use crate::container::{record::Record, state_file::Version};
 
-/// More containers than one root of a runtime holds; what a hostile user's
-/// directory may cost.
-const MOST_ENTRIES: usize = 4096;
-/// Of entries that wait for their state, so many are tried at each check that
-/// nobody waits for.
-const MOST_AWAITED: usize = 64;
-/// Least time between two readings of one directory: one that root's runtimes
-/// keep, and one that belongs to a user and may change as fast as that user
-/// likes.
+/// Most entries of one directory. No root of a runtime has so many containers; the limit
+/// bounds the cost of a malicious user's directory.
+const MAX_ENTRIES: usize = 4096;
+/// Most entries without a state that a check which is not urgent reads again.
+const MAX_PENDING: usize = 64;
+/// Shortest time between two reads of a directory that root's runtimes write.
 const READ_INTERVAL: Duration = Duration::from_millis(25);
+/// Shortest time between two reads of a user's directory, which the user may change at any
+/// rate.
 const USERS_READ_INTERVAL: Duration = Duration::from_millis(500);
-/// What is gone is remembered: records of exits come after the fact, and
+/// How long an entry is remembered after its removal: exit records arrive late, and
 /// `runc run` removes the state at once.
 const REMEMBER_FOR: Duration = Duration::from_secs(10);
-/// File systems stamp with the time of the last tick. A directory that was
-/// changed this close to being read may have changed again unnoticed.
-const STAMP_GRAIN: Duration = Duration::from_millis(100);
+/// Precision of modification times, which file systems take from the last timer tick. A
+/// directory that was read this soon after a change may have changed again unnoticed.
+const MTIME_PRECISION: Duration = Duration::from_millis(100);
 
 /// A state directory.
 #[derive(Debug, Default)]
 pub(super) struct Directory {
-    entries: HashMap<String, Seen>,
-    /// Whether changes are told to [`Directory::made`] and
-    /// [`Directory::changed`].
+    entries: HashMap<String, TrackedEntry>,
+    /// Whether inotify events call [`Directory::add_created`] and
+    /// [`Directory::mark_changed`].
     pub(super) is_watched: bool,
     is_changed: bool,
     is_trusted: bool,
-    looked: Option<Instant>,
-    /// Modification time at the last reading, if nothing can have changed since
-    /// without changing it.
-    settled: Option<SystemTime>,
+    last_read: Option<Instant>,
+    /// Modification time at the last read, if every later change also changes it.
+    settled_mtime: Option<SystemTime>,
 }
 
 impl Directory {
-    /// From now on changes are told; what was before is still to be read.
-    pub(super) fn watched(&mut self, path: &Path) {
+    /// Notes that inotify reports changes from now on. Existing entries are read at the next
+    /// check.
+    pub(super) fn mark_watched(&mut self, path: &Path) {
         self.is_watched = true;
         self.is_trusted = is_trusted(path);
-        self.looked = None;
+        self.last_read = None;
     }
 
-    /// Something in it changed.
-    pub(super) const fn changed(&mut self) {
+    /// Notes that the directory changed.
+    pub(super) const fn mark_changed(&mut self) {
         self.is_changed = true;
     }
 
-    /// An entry was made, and may be gone by now; whether it is noted.
-    pub(super) fn made(&mut self, name: String, now: Instant) -> bool {
-        self.changed();
-        let is_wanted = self.is_trusted && is_name(&name) && self.entries.len() < MOST_ENTRIES;
+    /// Adds an entry that was created and may be gone already. Returns whether it was added.
+    pub(super) fn add_created(&mut self, name: String, now: Instant) -> bool {
+        self.mark_changed();
+        let is_wanted = self.is_trusted && is_name(&name) && self.entries.len() < MAX_ENTRIES;
         if is_wanted {
-            self.entries.insert(name, Seen::awaited(None, now, true));
+            self.entries
+                .insert(name, TrackedEntry::pending(None, now, true));
         }
         is_wanted
     }
 
-    /// Looks for changes; whether there were any. `is_urgent` looks at once.
+    /// Reads what has changed; returns whether anything has. With `is_urgent` it reads the
+    /// directory even if it was read a moment ago.
     pub(super) fn check(
         &mut self,
         path: &Path,
@@ -85,51 +86,47 @@ impl Directory {
         } else {
             USERS_READ_INTERVAL
         };
-        if !is_urgent && !is_due(self.looked, interval, now) {
+        if !is_urgent && !is_due(self.last_read, interval, now) {
             return false;
         }
         let mut is_changed = false;
         if self.is_changed || is_urgent || !self.is_watched {
-            self.looked = Some(now);
+            self.last_read = Some(now);
             is_changed |= self.read(path, now);
         }
-        let most = if is_urgent {
-            MOST_ENTRIES
-        } else {
-            MOST_AWAITED
-        };
+        let max = if is_urgent { MAX_ENTRIES } else { MAX_PENDING };
         let entries = self.entries.iter_mut();
-        let awaited = entries.filter(|(_, seen)| seen.is_to_be_read()).take(most);
-        for (name, seen) in awaited {
-            self.looked = Some(now);
-            is_changed |= seen.read(load(name), now);
+        let unread = entries.filter(|(_, tracked)| tracked.is_unread()).take(max);
+        for (name, tracked) in unread {
+            self.last_read = Some(now);
+            is_changed |= tracked.update(load(name), now);
         }
         is_changed | self.forget(now)
     }
 
-    /// Reads the directory if it changed; whether entries came or went.
+    /// Reads the directory if it changed; returns whether entries were added or removed.
     fn read(&mut self, path: &Path, now: Instant) -> bool {
         let modified = fs::metadata(path).and_then(|it| it.modified()).ok();
-        if !self.is_changed && modified.is_some() && modified == self.settled {
+        if !self.is_changed && modified.is_some() && modified == self.settled_mtime {
             return false;
         }
         let started = SystemTime::now();
         self.is_changed = false;
         self.is_trusted = is_trusted(path);
-        self.settled = modified.filter(|&modified| {
+        self.settled_mtime = modified.filter(|&modified| {
             started
                 .duration_since(modified)
-                .is_ok_and(|age| age > STAMP_GRAIN)
+                .is_ok_and(|age| age > MTIME_PRECISION)
         });
         let names = names(path).unwrap_or_else(|error| {
             if error.kind() != io::ErrorKind::NotFound {
-                tracing::debug!(path = %path.display(), %error, "not readable");
+                tracing::debug!(path = %path.display(), %error, "cannot read the state directory");
             }
             Vec::new()
         });
         let mut is_changed = self.mark_gone(&names, now);
         for name in names {
-            is_changed |= self.enter(path, name, now);
+            is_changed |= self.add_or_update(path, name, now);
         }
         is_changed
     }
@@ -137,33 +134,33 @@ impl Directory {
     fn mark_gone(&mut self, names: &[String], now: Instant) -> bool {
         let names: std::collections::HashSet<&str> = names.iter().map(String::as_str).collect();
         let mut is_changed = false;
-        for (name, seen) in &mut self.entries {
-            if seen.gone.is_none() && !names.contains(name.as_str()) {
-                seen.gone = Some(now);
+        for (name, tracked) in &mut self.entries {
+            if tracked.gone.is_none() && !names.contains(name.as_str()) {
+                tracked.gone = Some(now);
                 is_changed = true;
             }
         }
         is_changed
     }
 
-    fn enter(&mut self, path: &Path, name: String, now: Instant) -> bool {
-        // One that vanished meanwhile is found gone the next time.
+    fn add_or_update(&mut self, path: &Path, name: String, now: Instant) -> bool {
+        // The next read marks an entry as gone that was removed meanwhile.
         let Ok(metadata) = fs::symlink_metadata(path.join(&name)) else {
             return false;
         };
         let version = Version::of(&metadata);
-        let is_full = self.entries.len() >= MOST_ENTRIES;
+        let is_full = self.entries.len() >= MAX_ENTRIES;
         match self.entries.get_mut(&name) {
-            Some(seen) if seen.gone.is_none() => {
-                seen.is_read &= seen.version == Some(version);
-                seen.version = Some(version);
+            Some(tracked) if tracked.gone.is_none() => {
+                tracked.is_read &= tracked.version == Some(version);
+                tracked.version = Some(version);
                 false
             }
             None if is_full => false,
             _ => {
                 let is_trusted = self.is_trusted && is_own(&metadata);
-                let seen = Seen::awaited(Some(version), now, is_trusted);
-                self.entries.insert(name, seen);
+                let tracked = TrackedEntry::pending(Some(version), now, is_trusted);
+                self.entries.insert(name, tracked);
                 true
             }
         }
@@ -171,32 +168,33 @@ impl Directory {
 
     fn forget(&mut self, now: Instant) -> bool {
         let before = self.entries.len();
-        self.entries.retain(|_, seen| {
-            seen.gone
+        self.entries.retain(|_, tracked| {
+            tracked
+                .gone
                 .is_none_or(|gone| !is_due(Some(gone), REMEMBER_FOR, now))
         });
         self.entries.len() != before
     }
 
-    /// Names of entries whose state is still to come, or never came.
-    pub(super) fn awaited(&self) -> impl Iterator<Item = &str> {
+    /// Names of trusted entries that have no state yet, or never had any.
+    pub(super) fn pending(&self) -> impl Iterator<Item = &str> {
         self.entries
             .iter()
-            .filter(|(_, seen)| seen.is_trusted && matches!(seen.entry, Entry::Awaited))
+            .filter(|(_, it)| it.is_trusted && matches!(it.entry, Entry::Pending))
             .map(|(name, _)| name.as_str())
     }
 
-    /// What is there, or what was there a moment ago.
+    /// The known entries: the existing ones, or those that were removed a moment ago.
     pub(super) fn known(&self, is_gone: bool) -> impl Iterator<Item = &Known> {
-        let is_wanted = move |seen: &&Seen| seen.gone.is_some() == is_gone;
-        let seen = self.entries.values().filter(is_wanted);
-        seen.filter_map(|seen| match &seen.entry {
+        let is_wanted = move |it: &&TrackedEntry| it.gone.is_some() == is_gone;
+        let wanted = self.entries.values().filter(is_wanted);
+        wanted.filter_map(|tracked| match &tracked.entry {
             Entry::Known(known) => Some(known),
-            Entry::Awaited => None,
+            Entry::Pending => None,
         })
     }
 
-    /// Containers that are there.
+    /// The containers that exist.
     pub(super) fn present(&self) -> impl Iterator<Item = &Arc<Record>> {
         self.known(false).filter_map(|known| match known {
             Known::Container(record) => Some(record),
@@ -205,12 +203,12 @@ impl Directory {
     }
 }
 
-/// Hidden entries are the runtimes' own business.
+/// Whether an entry may be a container: runtimes keep other data in hidden entries.
 fn is_name(name: &str) -> bool {
     !name.starts_with('.')
 }
 
-/// Names of the entries that are no links.
+/// Names of the entries that are not symbolic links.
 fn names(path: &Path) -> io::Result<Vec<String>> {
     let names = fs::read_dir(path)?
         .flatten()
@@ -221,7 +219,7 @@ fn names(path: &Path) -> io::Result<Vec<String>> {
     Ok(names.collect())
 }
 
-/// Whether nobody else could have made what is in a directory.
+/// Whether only root or our own user could have created the content of a directory.
 pub(super) fn is_trusted(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok_and(|it| is_own(&it))
 }

@@ -1,4 +1,4 @@
-//! One entry of a state directory: one container.
+//! An entry of a state directory, which stands for one container, and its history.
 
 use std::{
     sync::Arc,
@@ -8,50 +8,51 @@ use std::{
 use super::is_due;
 use crate::container::{record::Record, state_file::Version};
 
-/// How long an entry may wait for its state. runc makes the directory, sets the
-/// container up, and only then writes the state.
-const AWAIT_FOR: Duration = Duration::from_secs(10);
+/// How long an entry may have no state. runc creates the directory, sets the container up,
+/// and only then writes the state.
+const PENDING_LIMIT: Duration = Duration::from_secs(10);
 
-/// What an entry turned out to be.
+/// What an entry stands for.
 #[derive(Clone, Debug)]
 pub(super) enum Known {
     Container(Arc<Record>),
-    /// By its unit.
+    /// A virtual machine, by its unit.
     VirtualMachine(String),
     Nothing,
 }
 
-/// What could be read of an entry.
+/// The result of reading an entry.
 #[derive(Clone, Debug)]
 pub(super) enum Entry {
-    /// Nothing yet.
-    Awaited,
+    /// The entry has no state yet.
+    Pending,
     Known(Known),
 }
 
-/// An entry over time.
+/// An entry and its history.
 #[derive(Debug)]
-pub(super) struct Seen {
+pub(super) struct TrackedEntry {
     pub(super) entry: Entry,
-    /// Whether the entry is what `version` has in it.
+    /// Whether `entry` is the content of `version`.
     pub(super) is_read: bool,
-    /// To be told from another one of the same name; `None` while it is only
-    /// heard of.
+    /// Distinguishes the entry from a later one with the same name; `None` until the
+    /// directory is read.
     pub(super) version: Option<Version>,
     since: Instant,
+    /// When the entry was found to be removed.
     pub(super) gone: Option<Instant>,
-    /// Whether nobody but root or we ourselves could have made it.
+    /// Whether only root or our own user could have created it.
     pub(super) is_trusted: bool,
 }
 
-impl Seen {
-    pub(super) const fn awaited(
+impl TrackedEntry {
+    pub(super) const fn pending(
         version: Option<Version>,
         since: Instant,
         is_trusted: bool,
     ) -> Self {
         Self {
-            entry: Entry::Awaited,
+            entry: Entry::Pending,
             is_read: false,
             version,
             since,
@@ -60,18 +61,18 @@ impl Seen {
         }
     }
 
-    pub(super) const fn is_to_be_read(&self) -> bool {
+    pub(super) const fn is_unread(&self) -> bool {
         self.gone.is_none() && !self.is_read
     }
 
-    /// Takes what could be read; whether that changes anything. What was known
-    /// before holds until something better comes.
-    pub(super) fn read(&mut self, entry: Entry, now: Instant) -> bool {
-        let is_late = is_due(Some(self.since), AWAIT_FOR, now);
+    /// Stores the result of a read; returns whether it changes anything. A known entry stays
+    /// as it is until its new state can be read.
+    pub(super) fn update(&mut self, entry: Entry, now: Instant) -> bool {
+        let is_late = is_due(Some(self.since), PENDING_LIMIT, now);
         match (entry, &self.entry) {
-            (Entry::Awaited, _) if !is_late => return false,
-            (Entry::Awaited, Entry::Known(_)) => {}
-            (Entry::Awaited, Entry::Awaited) => self.entry = Entry::Known(Known::Nothing),
+            (Entry::Pending, _) if !is_late => return false,
+            (Entry::Pending, Entry::Known(_)) => {}
+            (Entry::Pending, Entry::Pending) => self.entry = Entry::Known(Known::Nothing),
             (entry @ Entry::Known(_), _) => self.entry = entry,
         }
         self.is_read = true;

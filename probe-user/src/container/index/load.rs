@@ -1,4 +1,4 @@
-//! State on disk → what is believed of it.
+//! Reads an entry of a state directory and keeps the trusted parts of it.
 
 use std::{path::Path, sync::Arc};
 
@@ -18,8 +18,8 @@ use crate::{
     model::{Container, Runtime},
 };
 
-/// All that is known of an id before there is a state of it.
-pub(super) fn awaited(root: &Path, id: &str) -> Record {
+/// The record of an id that has no state yet.
+pub(super) fn pending(root: &Path, id: &str) -> Record {
     let runtime = if root.ends_with("crun") {
         Runtime::Crun
     } else {
@@ -52,11 +52,11 @@ pub(super) fn load(
     }
     match oci::state(&path.join(name), &roots.evidence.mounts) {
         Some(state) => container(roots, names, name, state),
-        None => Entry::Awaited,
+        None => Entry::Pending,
     }
 }
 
-/// A container of runc or crun with what is believed of its state.
+/// A container of runc or crun with the trusted parts of its state.
 fn container(roots: &StateRoots, names: &mut podman::Names, id: &str, state: State) -> Entry {
     let State {
         runtime,
@@ -67,15 +67,15 @@ fn container(roots: &StateRoots, names: &mut podman::Names, id: &str, state: Sta
     } = state;
     let living = init.and_then(|init| roots.evidence.living(init.pid));
     let start_ticks = init.map_or(0, |init| init.start_ticks);
-    let verdict = trust::init(owner, start_ticks, living.as_ref());
+    let verdict = trust::check_init(owner, start_ticks, living.as_ref());
     let claims = cgroups.into_iter().filter(|claim| {
         let owned_by = roots.evidence.cgroup_owner(claim.hierarchy, &claim.path);
-        trust::cgroup(owner, verdict, owned_by)
+        trust::accepts_claim(owner, verdict, owned_by)
     });
     let cgroups: Vec<_> = claims.collect();
-    let init = init.filter(|_| verdict == InitVerdict::Believed);
+    let init = init.filter(|_| verdict == InitVerdict::Verified);
     if owner != 0 && cgroups.is_empty() && init.is_none() {
-        tracing::debug!(id, owner, "state not believed");
+        tracing::debug!(id, owner, "ignoring untrusted container state");
         return Entry::Known(Known::Nothing);
     }
     let described = describe(names, roots, id, owner, bundle.as_deref());
@@ -94,7 +94,7 @@ fn container(roots: &StateRoots, names: &mut podman::Names, id: &str, state: Sta
     })))
 }
 
-/// What the layer above runc or crun has to say, if there is one.
+/// The description of the container by the engine above runc or crun, such as podman.
 fn describe(
     names: &mut podman::Names,
     roots: &StateRoots,
@@ -106,20 +106,20 @@ fn describe(
         return Described::default();
     };
     let mut described = bundle::describe_for(path, owner).unwrap_or_default();
-    described.runtime = described.runtime.or_else(|| bundle::maker_by_place(path));
+    described.runtime = described.runtime.or_else(|| bundle::runtime_by_path(path));
     if described.runtime == Some(Runtime::Podman) && described.name.is_none() {
         let stores = roots.stores_of(owner);
-        // `STORE/overlay-containers/ID/userdata`, wherever the store is.
+        // The bundle is `STORE/overlay-containers/ID/userdata` in a store at any path.
         described.name = path
             .ancestors()
             .nth(2)
-            .and_then(|driver| names.get_below(driver, id, owner))
+            .and_then(|driver| names.get_in_driver(driver, id, owner))
             .or_else(|| names.get(&stores, id));
     }
     described
 }
 
-/// A machine of machined, whose files only root writes.
+/// Reads a machine of machined. Only root writes machined's files.
 fn machine(roots: &StateRoots, name: &str) -> Entry {
     let Some(machine) = nspawn::machine(&roots.machines, name) else {
         return Entry::Known(Known::Nothing);

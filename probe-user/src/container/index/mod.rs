@@ -1,8 +1,7 @@
-//! What runc, crun and machined have on disk at the moment, by cgroup.
+//! Indexes the state on disk of runc, crun and machined by cgroup.
 //!
-//! Kept current without reading the disk for every question: inotify tells which
-//! state directories changed, and only those are read, and of them only entries
-//! that are new.
+//! A lookup does not read the disk: inotify reports which state directories changed, and
+//! only the new entries of those are read.
 
 mod directory;
 mod entry;
@@ -18,18 +17,18 @@ use std::{
 
 use directory::Directory;
 use entry::Known;
-use load::{awaited, load};
+use load::{load, pending};
 use watch::{Change, Watch};
 
 use super::{record::Record, roots::StateRoots, runtime::podman};
 
-/// Least time between two questions to inotify: one for the many exits that are
-/// read from the ring at a time.
+/// Shortest time between two reads of inotify: one read serves all exits that one drain of
+/// the ring returns.
 const CHECK_INTERVAL: Duration = Duration::from_millis(1);
-/// Least time between two searches for new state directories.
+/// Shortest time between two searches for new state directories.
 const SEARCH_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The state directories and what was found in them.
+/// The state directories, and the containers that were found in them.
 #[derive(Debug)]
 pub(super) struct Index {
     pub(super) roots: StateRoots,
@@ -40,8 +39,8 @@ pub(super) struct Index {
     by_unit: HashMap<String, Arc<Record>>,
     virtual_machines: HashSet<String>,
     /// Ids that have a state directory without a readable state in it yet.
-    awaited: HashMap<String, Arc<Record>>,
-    /// Goes up with every change: an answer of an older one may be outdated.
+    pending: HashMap<String, Arc<Record>>,
+    /// Increased by every change: an answer from an older generation may be outdated.
     generation: u64,
     checked: Option<Instant>,
     searched: Option<Instant>,
@@ -49,15 +48,16 @@ pub(super) struct Index {
 
 impl Index {
     pub(super) fn new(roots: StateRoots) -> Self {
-        Self::watched_by(Watch::new(), roots)
+        Self::with_watch(Watch::new(), roots)
     }
 
-    /// Sees what is there whenever it looks.
+    /// An index without inotify, which finds changes by the modification times of
+    /// directories.
     pub(super) fn unwatched(roots: StateRoots) -> Self {
-        Self::watched_by(Watch::none(), roots)
+        Self::with_watch(Watch::disabled(), roots)
     }
 
-    fn watched_by(watch: Watch, roots: StateRoots) -> Self {
+    fn with_watch(watch: Watch, roots: StateRoots) -> Self {
         Self {
             roots,
             names: podman::Names::default(),
@@ -66,7 +66,7 @@ impl Index {
             by_cgroup: HashMap::new(),
             by_unit: HashMap::new(),
             virtual_machines: HashSet::new(),
-            awaited: HashMap::new(),
+            pending: HashMap::new(),
             generation: 0,
             checked: None,
             searched: None,
@@ -77,22 +77,22 @@ impl Index {
         self.generation
     }
 
-    /// Looks for changes unless somebody just did.
+    /// Reads what has changed, unless another call did a moment ago.
     pub(super) fn check(&mut self, now: Instant) {
         if is_due(self.checked, CHECK_INTERVAL, now) {
-            self.look(now, false);
+            self.update(now, false);
         }
     }
 
-    /// Looks at everything, at once.
+    /// Reads every state directory, even if it was read a moment ago.
     pub(super) fn check_now(&mut self, now: Instant) {
         self.searched = None;
-        self.look(now, true);
+        self.update(now, true);
     }
 
-    fn look(&mut self, now: Instant, is_urgent: bool) {
+    fn update(&mut self, now: Instant, is_urgent: bool) {
         self.checked = Some(now);
-        let mut is_changed = self.take_changes(now);
+        let mut is_changed = self.apply_changes(now);
         if is_due(self.searched, SEARCH_INTERVAL, now) {
             self.searched = Some(now);
             self.search();
@@ -113,29 +113,30 @@ impl Index {
         }
     }
 
-    /// Whether any is of consequence without reading the directory.
-    fn take_changes(&mut self, now: Instant) -> bool {
+    /// Passes the events of inotify to the directories. Returns whether an entry was added.
+    fn apply_changes(&mut self, now: Instant) -> bool {
         let mut is_changed = false;
         for (path, change) in self.watch.changes() {
             let Some(directory) = self.directories.get_mut(&path) else {
-                // The parent of one that was not there yet.
+                // The path is the parent of a state directory that did not exist yet.
                 self.searched = None;
                 continue;
             };
             match change {
-                Change::Made(name) => is_changed |= directory.made(name, now),
-                Change::Other => directory.changed(),
+                Change::Created(name) => is_changed |= directory.add_created(name, now),
+                Change::Other => directory.mark_changed(),
                 Change::Unwatched => {
                     directory.is_watched = false;
-                    directory.changed();
+                    directory.mark_changed();
                 }
             }
         }
         is_changed
     }
 
-    /// Finds new state directories and begins to watch them. Of one that is not
-    /// there yet the parent is watched, but not a user's, who could keep us busy.
+    /// Finds new state directories and watches them. For a state directory that does not
+    /// exist yet the parent is watched, unless a user owns the parent and could flood us with
+    /// events.
     fn search(&mut self) {
         let roots = self.roots.oci_roots().into_iter();
         for path in roots.chain([self.roots.machines.clone()]) {
@@ -144,9 +145,9 @@ impl Index {
                 continue;
             }
             if self.watch.add(&path) {
-                directory.watched(&path);
+                directory.mark_watched(&path);
             }
-            directory.changed();
+            directory.mark_changed();
             if let Some(parent) = path.parent()
                 && !directory.is_watched
                 && directory::is_trusted(parent)
@@ -167,7 +168,7 @@ impl Index {
         by_cgroup.clear();
         by_unit.clear();
         virtual_machines.clear();
-        // The first entry stays: what is there, then what was.
+        // For one unit or cgroup the first record stays, so existing entries come first.
         for is_gone in [false, true] {
             for known in directories.values().flat_map(|it| it.known(is_gone)) {
                 match known {
@@ -185,15 +186,15 @@ impl Index {
                 }
             }
         }
-        self.awaited.clear();
+        self.pending.clear();
         for (path, directory) in directories {
-            let records = directory.awaited().map(|id| awaited(path, id));
-            self.awaited
+            let records = directory.pending().map(|id| pending(path, id));
+            self.pending
                 .extend(records.map(|it| (it.container.id.clone(), Arc::new(it))));
         }
     }
 
-    /// The container that claims just this cgroup.
+    /// The container that claims exactly this cgroup.
     pub(super) fn by_cgroup(&self, path: &str) -> Option<&Arc<Record>> {
         self.by_cgroup.get(path)
     }
@@ -207,18 +208,18 @@ impl Index {
         self.virtual_machines.contains(unit)
     }
 
-    /// What is known of an id that has a state directory but no state yet.
-    pub(super) fn awaited(&self, id: &str) -> Option<&Arc<Record>> {
-        self.awaited.get(id)
+    /// The record of an id that has a state directory but no state yet.
+    pub(super) fn pending(&self, id: &str) -> Option<&Arc<Record>> {
+        self.pending.get(id)
     }
 
-    /// Every container that is there now.
+    /// Every container that exists now.
     pub(super) fn present(&self) -> impl Iterator<Item = &Arc<Record>> {
         self.directories.values().flat_map(Directory::present)
     }
 }
 
-/// Of two that claim one cgroup root is right.
+/// Adds a record. If two records claim one cgroup, root's record wins.
 fn insert(by_cgroup: &mut HashMap<String, Arc<Record>>, path: &str, record: &Arc<Record>) {
     let is_better = |other: &Arc<Record>| record.owner == 0 && other.owner != 0;
     if by_cgroup.get(path).is_none_or(is_better) {

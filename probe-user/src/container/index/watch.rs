@@ -1,5 +1,5 @@
-//! Told of changes in state directories, by inotify: what came and went between
-//! two looks is not missed. Where it cannot be had, modification times must do.
+//! Watches state directories with inotify, so that an entry that exists only between two
+//! reads is not missed. Without inotify the modification times of directories are used.
 
 use std::{collections::HashMap, mem::MaybeUninit, os::fd::OwnedFd, path::PathBuf};
 
@@ -7,7 +7,7 @@ use rustix::fs::inotify::{
     CreateFlags, ReadFlags, Reader, WatchFlags, add_watch, init, remove_watch,
 };
 
-/// A lot of names; the rest is there at the next look.
+/// Space for the events of one read; the next read returns the rest.
 const BUFFER_BYTES: usize = 16 * 1024;
 
 /// The watched directories.
@@ -17,21 +17,20 @@ pub(super) struct Watch {
     paths: HashMap<i32, PathBuf>,
 }
 
-/// What happened in a directory.
+/// A change of a directory.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Change {
-    /// A directory of this name was made.
-    Made(String),
-    /// Something else.
+    /// A directory with this name was created in it.
+    Created(String),
     Other,
-    /// It is not watched any more.
+    /// The directory is not watched any more.
     Unwatched,
 }
 
 impl Watch {
     pub(super) fn new() -> Self {
         let inotify = init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC)
-            .inspect_err(|error| tracing::debug!(%error, "no inotify"))
+            .inspect_err(|error| tracing::debug!(%error, "cannot use inotify"))
             .ok();
         Self {
             inotify,
@@ -39,15 +38,15 @@ impl Watch {
         }
     }
 
-    /// Watches nothing: modification times must do.
-    pub(super) fn none() -> Self {
+    /// Watches nothing, so that modification times are used.
+    pub(super) fn disabled() -> Self {
         Self {
             inotify: None,
             paths: HashMap::new(),
         }
     }
 
-    /// Watches a directory; whether it could be.
+    /// Watches a directory; returns whether that succeeded.
     pub(super) fn add(&mut self, path: &PathBuf) -> bool {
         let Some(inotify) = &self.inotify else {
             return false;
@@ -68,14 +67,14 @@ impl Watch {
                 true
             }
             Err(error) => {
-                tracing::trace!(path = %path.display(), %error, "not watched");
+                tracing::trace!(path = %path.display(), %error, "cannot watch the directory");
                 false
             }
         }
     }
 
-    /// What happened since the last call, as far as one buffer holds it. An
-    /// overflow of the queue is a change of every directory.
+    /// The changes since the last call, as many as one buffer holds. An overflow of the
+    /// queue counts as a change of every directory.
     pub(super) fn changes(&mut self) -> Vec<(PathBuf, Change)> {
         let mut changes = Vec::new();
         let Some(inotify) = &self.inotify else {
@@ -83,7 +82,7 @@ impl Watch {
         };
         let mut buffer = [MaybeUninit::uninit(); BUFFER_BYTES];
         let mut reader = Reader::new(inotify, &mut buffer);
-        let mut left = Vec::new();
+        let mut ended = Vec::new();
         while let Ok(event) = reader.next() {
             let flags = event.events();
             if flags.contains(ReadFlags::QUEUE_OVERFLOW) {
@@ -92,15 +91,15 @@ impl Watch {
             let Some(path) = self.paths.get(&event.wd()) else {
                 continue;
             };
-            let is_made = flags.intersects(ReadFlags::CREATE | ReadFlags::MOVED_TO);
+            let is_created = flags.intersects(ReadFlags::CREATE | ReadFlags::MOVED_TO);
             let name = event.file_name().and_then(|name| name.to_str().ok());
             let change = match name {
                 _ if flags.intersects(ReadFlags::MOVE_SELF | ReadFlags::IGNORED) => {
-                    left.push(event.wd());
+                    ended.push(event.wd());
                     Change::Unwatched
                 }
-                Some(name) if is_made && flags.contains(ReadFlags::ISDIR) => {
-                    Change::Made(name.to_owned())
+                Some(name) if is_created && flags.contains(ReadFlags::ISDIR) => {
+                    Change::Created(name.to_owned())
                 }
                 _ => Change::Other,
             };
@@ -109,10 +108,11 @@ impl Watch {
                 break;
             }
         }
-        for descriptor in left {
+        for descriptor in ended {
             self.paths.remove(&descriptor);
-            // Moved away it would be watched on; gone it is not any more.
-            let _gone = remove_watch(inotify, descriptor);
+            // The kernel keeps the watch of a directory that was moved. It has removed that
+            // of a deleted directory, so this call fails then.
+            let _removed = remove_watch(inotify, descriptor);
         }
         changes
     }

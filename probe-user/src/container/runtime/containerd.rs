@@ -1,11 +1,11 @@
-//! containerd: ctr, nerdctl and the CRI plugin.
+//! Recognizes containers of containerd: ctr, nerdctl and the CRI plugin.
 //!
 //! CRI: `cri-containerd-ID.scope` in the slice of the pod, or a bare id in its
 //! cgroup (`kubernetes.rs`).
 //! <https://github.com/containerd/containerd/blob/301026e58c619e63d09c0ec411012e54c0124b03/internal/cri/server/helpers.go#L446-L455>
 //! ctr: `/NAMESPACE/ID`.
 //! <https://github.com/containerd/containerd/blob/301026e58c619e63d09c0ec411012e54c0124b03/pkg/oci/spec.go#L209>
-//! nerdctl: the same, or `nerdctl-ID.scope`.
+//! nerdctl: `/NAMESPACE/ID` or `nerdctl-ID.scope`.
 //! <https://github.com/containerd/nerdctl/blob/8da504083f1543446a003f5870dec1bc12a75b85/pkg/cmd/container/run_cgroup_linux.go#L230-L266>
 
 use std::{
@@ -15,26 +15,29 @@ use std::{
 
 use super::bundle::{self, Described};
 use crate::{
-    container::layout::{Named, PathComponent, is_full_id, prefixed_id},
+    container::layout::{PathComponent, Recognized, is_full_id, prefixed_id},
     model::Runtime,
 };
 
-/// Namespaces that are there without anybody making them: of ctr and nerdctl,
-/// and of the CRI plugin.
+/// Default namespaces of ctr and nerdctl, and of the CRI plugin.
 const NAMESPACES: [&str; 2] = ["default", "k8s.io"];
 
-pub(in crate::container) fn named<'a>(place: &PathComponent<'_, 'a>) -> Option<Named<'a>> {
-    let prefixed =
-        prefixed_id(place.name, "cri-containerd-").or_else(|| prefixed_id(place.name, "nerdctl-"));
+pub(in crate::container) fn recognize<'a>(
+    component: &PathComponent<'_, 'a>,
+) -> Option<Recognized<'a>> {
+    let prefixed = prefixed_id(component.name, "cri-containerd-")
+        .or_else(|| prefixed_id(component.name, "nerdctl-"));
     if let Some(id) = prefixed {
-        return Some(Named::certain(Runtime::Containerd, id));
+        return Some(Recognized::certain(Runtime::Containerd, id));
     }
-    let is_in_namespace = place.parent().is_some_and(|it| NAMESPACES.contains(&it));
-    (is_in_namespace && is_full_id(place.name))
-        .then(|| Named::likely(Runtime::Containerd, place.name))
+    let is_in_namespace = component
+        .parent()
+        .is_some_and(|it| NAMESPACES.contains(&it));
+    (is_in_namespace && is_full_id(component.name))
+        .then(|| Recognized::likely(Runtime::Containerd, component.name))
 }
 
-/// What the bundle of a task says: `TASKS/NAMESPACE/ID`.
+/// The description in the bundle of a task: `TASKS/NAMESPACE/ID`.
 pub(in crate::container) fn describe(tasks: &[PathBuf], id: &str) -> Option<Described> {
     tasks
         .iter()

@@ -1,4 +1,4 @@
-//! CRI-O.
+//! Recognizes containers of CRI-O.
 //!
 //! `crio-ID.scope` in the slice of the pod (systemd driver) or `crio-ID` in its
 //! cgroup (cgroupfs). `crio-conmon-ID` holds the monitor.
@@ -11,16 +11,18 @@ use super::{
     podman::drivers,
 };
 use crate::{
-    container::layout::{Named, PathComponent, prefixed_id},
+    container::layout::{PathComponent, Recognized, prefixed_id},
     model::Runtime,
 };
 
-pub(in crate::container) fn named<'a>(place: &PathComponent<'_, 'a>) -> Option<Named<'a>> {
-    let id = prefixed_id(place.name, "crio-")?;
-    Some(Named::certain(Runtime::CriO, id))
+pub(in crate::container) fn recognize<'a>(
+    component: &PathComponent<'_, 'a>,
+) -> Option<Recognized<'a>> {
+    let id = prefixed_id(component.name, "crio-")?;
+    Some(Recognized::certain(Runtime::CriO, id))
 }
 
-/// What the bundle in one of the stores says.
+/// The description in the bundle in one of the stores.
 pub(in crate::container) fn describe(stores: &[PathBuf], id: &str) -> Option<Described> {
     stores
         .iter()

@@ -1,4 +1,4 @@
-//! Docker.
+//! Recognizes containers of Docker.
 //!
 //! cgroupfs driver: `PARENT/ID`, the parent being `/docker` unless
 //! `--cgroup-parent` says otherwise; systemd driver: `docker-ID.scope`.
@@ -10,26 +10,30 @@ use serde::Deserialize;
 
 use crate::{
     container::{
-        layout::{Named, PathComponent, is_full_id, is_id, prefixed_id},
+        layout::{PathComponent, Recognized, is_full_id, is_id, prefixed_id},
         state_file,
     },
     model::Runtime,
 };
 
-pub(in crate::container) fn named<'a>(place: &PathComponent<'_, 'a>) -> Option<Named<'a>> {
-    let id = prefixed_id(place.name, "docker-").or_else(|| {
-        (place.parent() == Some("docker") && is_id(place.name)).then_some(place.name)
+pub(in crate::container) fn recognize<'a>(
+    component: &PathComponent<'_, 'a>,
+) -> Option<Recognized<'a>> {
+    let id = prefixed_id(component.name, "docker-").or_else(|| {
+        (component.parent() == Some("docker") && is_id(component.name)).then_some(component.name)
     })?;
-    Some(Named::certain(Runtime::Docker, id))
+    Some(Recognized::certain(Runtime::Docker, id))
 }
 
-/// A full id below a parent that nobody else is known for: most likely
-/// `docker run --cgroup-parent`. At the root of the hierarchy it is not
-/// Docker's, and below `libpod_parent` it is a pod of podman.
-pub(in crate::container) fn bare<'a>(place: &PathComponent<'_, 'a>) -> Option<Named<'a>> {
-    let parent = place.parent()?;
-    (is_full_id(place.name) && parent != "libpod_parent")
-        .then(|| Named::likely(Runtime::Docker, place.name))
+/// A whole id below a parent that no other runtime uses: most likely
+/// `docker run --cgroup-parent`. An id at the root of the hierarchy is not Docker's, and one
+/// below `libpod_parent` is a pod of podman.
+pub(in crate::container) fn recognize_bare_id<'a>(
+    component: &PathComponent<'_, 'a>,
+) -> Option<Recognized<'a>> {
+    let parent = component.parent()?;
+    (is_full_id(component.name) && parent != "libpod_parent")
+        .then(|| Recognized::likely(Runtime::Docker, component.name))
 }
 
 #[derive(Deserialize)]
@@ -46,14 +50,14 @@ struct Running {
     pid: u32,
 }
 
-/// Name of a container, of which `ROOT/containers/ID/config.v2.json` tells.
+/// The name of a container, from `ROOT/containers/ID/config.v2.json`.
 pub(in crate::container) fn name(root: &Path, id: &str) -> Option<String> {
     let config = config(root, id)?;
     let name = config.name.trim_start_matches('/');
     (!name.is_empty()).then(|| name.to_owned())
 }
 
-/// Pid of its init process while it runs, from the same file.
+/// The pid of a running container's init process, from `ROOT/containers/ID/config.v2.json`.
 pub(in crate::container) fn pid(root: &Path, id: &str) -> Option<u32> {
     config(root, id)
         .map(|it| it.state.pid)

@@ -1,4 +1,4 @@
-//! What the kubelet puts around containers: the cgroup of the pod.
+//! Recognizes the cgroups that the kubelet makes for pods, and containers in them.
 //!
 //! `kubepods/[burstable|besteffort/]podUID` (cgroupfs driver), or
 //! `kubepods-[burstable-|besteffort-]podUID.slice` with `_` for `-` (systemd
@@ -7,16 +7,18 @@
 //! <https://github.com/kubernetes/kubernetes/blob/00ac878efc72b054488300fe600d8a75283b6605/pkg/kubelet/cm/cgroup_manager_linux.go#L51-L87>
 
 use crate::{
-    container::layout::{Named, PathComponent, is_id},
+    container::layout::{PathComponent, Recognized, is_id},
     model::Runtime,
 };
 
-/// A bare id in the cgroup of a pod, or a whole `SLICE:PREFIX:ID` as the name of
-/// one directory, which is what becomes of the path for the systemd driver where
-/// the runtime below was not told to use it.
+/// Recognizes a bare id in the cgroup of a pod, and `SLICE:PREFIX:ID` as the name of one
+/// directory. The kubelet passes this path for the systemd driver, and a runtime that does
+/// not use that driver makes a directory of it.
 /// <https://github.com/kubernetes/kubernetes/issues/106514>
-pub(in crate::container) fn named<'a>(place: &PathComponent<'_, 'a>) -> Option<Named<'a>> {
-    if let Some((_slice, prefix, id)) = unexpanded(place.name) {
+pub(in crate::container) fn recognize<'a>(
+    component: &PathComponent<'_, 'a>,
+) -> Option<Recognized<'a>> {
+    if let Some((_slice, prefix, id)) = unexpanded(component.name) {
         let runtime = match prefix {
             "cri-containerd" | "nerdctl" => Runtime::Containerd,
             "crio" => Runtime::CriO,
@@ -24,14 +26,15 @@ pub(in crate::container) fn named<'a>(place: &PathComponent<'_, 'a>) -> Option<N
             "libpod" => Runtime::Podman,
             _ => return None,
         };
-        return Some(Named::certain(runtime, id));
+        return Some(Recognized::certain(runtime, id));
     }
-    let (_parent, above) = place.above.split_last()?;
-    let is_in_pod = place
+    let (_parent, above) = component.above.split_last()?;
+    let is_in_pod = component
         .parent()
         .is_some_and(|parent| uid(parent, above).is_some());
     // containerd's CRI plugin, or cri-dockerd.
-    (is_in_pod && is_id(place.name)).then(|| Named::likely(Runtime::Containerd, place.name))
+    (is_in_pod && is_id(component.name))
+        .then(|| Recognized::likely(Runtime::Containerd, component.name))
 }
 
 fn unexpanded(name: &str) -> Option<(&str, &str, &str)> {
@@ -50,7 +53,7 @@ pub(in crate::container) fn pod_uid(components: &[&str]) -> Option<String> {
     })
 }
 
-/// Whether a path is that of the pod with this uid itself.
+/// Whether a path is the cgroup of the pod with this uid.
 pub(in crate::container) fn is_pod(path: &str, wanted: &str) -> bool {
     let components: Vec<&str> = path.split('/').collect();
     let name = components.split_last();
@@ -59,17 +62,17 @@ pub(in crate::container) fn is_pod(path: &str, wanted: &str) -> bool {
 
 fn uid(name: &str, above: &[&str]) -> Option<String> {
     if let Some(slice) = name.strip_suffix(".slice") {
-        // A cgroup root of the kubelet comes before, `kubelet-kubepods-…`.
+        // The name of the kubelet's cgroup root may precede: `kubelet-kubepods-…`.
         let below = &slice[slice.find("kubepods")?..];
         let (_class, uid) = below.split_once("-pod")?;
-        return valid(uid).then(|| uid.replace('_', "-"));
+        return is_valid_uid(uid).then(|| uid.replace('_', "-"));
     }
     let uid = name.strip_prefix("pod")?;
     let is_in_kubepods = above.iter().rev().take(2).any(|it| *it == "kubepods");
-    (is_in_kubepods && valid(uid)).then(|| uid.to_owned())
+    (is_in_kubepods && is_valid_uid(uid)).then(|| uid.to_owned())
 }
 
-fn valid(uid: &str) -> bool {
+fn is_valid_uid(uid: &str) -> bool {
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
     !uid.is_empty() && uid.bytes().all(is_allowed)
 }

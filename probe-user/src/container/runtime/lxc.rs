@@ -1,4 +1,4 @@
-//! LXC, LXD, Incus.
+//! Recognizes containers of LXC, LXD and Incus.
 //!
 //! `lxc.payload.NAME` (4.0 and later, with `-1`, `-2` … appended while the name
 //! is taken), `lxc.payload/NAME` (3.1), `lxc/NAME` (before, Proxmox and
@@ -12,29 +12,31 @@ use std::{
 };
 
 use crate::{
-    container::layout::{Named, PathComponent},
+    container::layout::{PathComponent, Recognized},
     model::Runtime,
 };
 
-pub(in crate::container) fn named<'a>(place: &PathComponent<'_, 'a>) -> Option<Named<'a>> {
-    if let Some(name) = place.name.strip_prefix("lxc.payload.") {
-        return (!name.is_empty()).then(|| Named::certain(Runtime::Lxc, name));
+pub(in crate::container) fn recognize<'a>(
+    component: &PathComponent<'_, 'a>,
+) -> Option<Recognized<'a>> {
+    if let Some(name) = component.name.strip_prefix("lxc.payload.") {
+        return (!name.is_empty()).then(|| Recognized::certain(Runtime::Lxc, name));
     }
-    let mut named = Named::certain(Runtime::Lxc, place.name);
-    match (place.parent()?, place.below) {
-        ("lxc.payload", _) => Some(named),
+    let mut recognized = Recognized::certain(Runtime::Lxc, component.name);
+    match (component.parent()?, component.below) {
+        ("lxc.payload", _) => Some(recognized),
         ("lxc", Some(below)) if below == "monitor" || below.starts_with("lxc.monitor") => None,
         ("lxc", below) => {
-            named.is_below = below == Some("payload");
-            Some(named)
+            recognized.is_below = below == Some("payload");
+            Some(recognized)
         }
         _ => None,
     }
 }
 
-/// Takes the `-1` off that LXC appended because the cgroup of an earlier run was
-/// still there: the container is the one with a directory of its own.
-pub(in crate::container) fn without_retry<'a>(roots: &[PathBuf], name: &'a str) -> &'a str {
+/// Removes the `-1` that LXC appends while the cgroup of an earlier run still exists. The
+/// name of the container is the one with a directory in LXC's state.
+pub(in crate::container) fn without_retry_suffix<'a>(roots: &[PathBuf], name: &'a str) -> &'a str {
     let Some((base, number)) = name.rsplit_once('-') else {
         return name;
     };

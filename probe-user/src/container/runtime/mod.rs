@@ -1,5 +1,4 @@
-//! One file per runtime family: how it names its cgroups, what it leaves on
-//! disk.
+//! One file for each runtime: the names of its cgroups, and its state on disk.
 
 pub(super) mod bundle;
 pub(super) mod containerd;

@@ -1,39 +1,41 @@
-//! systemd-nspawn, and containers that others register with machined.
+//! Recognizes containers of systemd-nspawn, and those that other programs register with
+//! machined.
 //!
-//! `systemd-nspawn@NAME.service` or `machine-NAME.scope`, escaped as unit names
-//! are; on v2 with `payload` below for the container and `supervisor` for nspawn
-//! itself.
+//! `systemd-nspawn@NAME.service` or `machine-NAME.scope`, with the escapes of unit names; on
+//! v2 the container is in `payload` below, and nspawn itself in `supervisor`.
 //! <https://github.com/systemd/systemd/blob/0377c44b22dd2479fa68e328f42b25aa69723c8d/src/nspawn/nspawn-cgroup.c>
-//! machined's files tell the unit, whatever its name, and whether it is a
-//! virtual machine.
+//! machined's files have the unit of a machine, which may have any name, and whether the
+//! machine is virtual.
 
 use std::{borrow::Cow, path::Path};
 
 use crate::{
     container::{
-        layout::{Named, PathComponent},
+        layout::{PathComponent, Recognized},
         state_file,
     },
     model::Runtime,
 };
 
-pub(in crate::container) fn named<'a>(place: &PathComponent<'_, 'a>) -> Option<Named<'a>> {
-    let name = machine_name(place.name)?;
-    within(place.below, Named::certain(Runtime::Nspawn, name))
+pub(in crate::container) fn recognize<'a>(
+    component: &PathComponent<'_, 'a>,
+) -> Option<Recognized<'a>> {
+    let name = machine_name(component.name)?;
+    within(component.below, Recognized::certain(Runtime::Nspawn, name))
 }
 
-fn within<'a>(below: Option<&str>, mut named: Named<'a>) -> Option<Named<'a>> {
+fn within<'a>(below: Option<&str>, mut recognized: Recognized<'a>) -> Option<Recognized<'a>> {
     match below {
         Some("supervisor") => None,
         below => {
-            named.is_below = below == Some("payload");
-            Some(named)
+            recognized.is_below = below == Some("payload");
+            Some(recognized)
         }
     }
 }
 
-/// Machines of libvirt have units of the same form: QEMU's are no containers,
-/// libvirt's own LXC driver is neither LXC nor nspawn.
+/// The name in the unit of a machine. Units of libvirt have the same form but are skipped:
+/// QEMU runs no containers, and libvirt's LXC driver is neither LXC nor nspawn.
 fn machine_name(unit: &str) -> Option<Cow<'_, str>> {
     if let Some(instance) = unit.strip_prefix("systemd-nspawn@") {
         return unescape(instance.strip_suffix(".service")?);
@@ -51,8 +53,8 @@ fn machine_name(unit: &str) -> Option<Cow<'_, str>> {
     unescape(machine)
 }
 
-/// Undoes `\x2d`. A bare `-` would stand for `/`, which no machine's name has:
-/// where there is one (`machinectl start a-b` does not escape) it means itself.
+/// Replaces escapes such as `\x2d`. A bare `-` stands for `/` in a unit name, but no machine
+/// has a `/` in its name. `machinectl start a-b` does not escape, so `-` is left as it is.
 fn unescape(text: &str) -> Option<Cow<'_, str>> {
     if text.is_empty() {
         return None;
@@ -83,7 +85,7 @@ fn hex_byte(digits: &[u8]) -> Option<u8> {
         .then(|| u8::from_str_radix(digits, 16).ok())?
 }
 
-/// What machined knows of a machine.
+/// A machine as machined's file describes it.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(in crate::container) struct Machine {
     pub(in crate::container) name: String,
@@ -104,7 +106,7 @@ pub(in crate::container) fn machine(directory: &Path, name: &str) -> Option<Mach
     for line in file.text().lines() {
         match line.split_once('=') {
             Some(("NAME", name)) => name.clone_into(&mut machine.name),
-            // The file escapes what the name of the unit escapes already.
+            // The file escapes the backslashes of the escaped unit name once more.
             Some(("SCOPE" | "UNIT", unit)) => machine.unit = unit.replace(r"\\", r"\"),
             Some(("LEADER", pid)) => machine.leader = pid.parse().ok(),
             Some(("CLASS", class)) => machine.is_container = class == "container",

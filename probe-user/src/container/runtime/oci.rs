@@ -1,7 +1,7 @@
-//! runc and crun.
+//! Recognizes containers of runc and crun, and reads their state.
 //!
-//! systemd driver: `runc-ID.scope`, `crun-ID.scope`. cgroupfs driver: whatever
-//! the configuration says, a bare `/ID` if nothing: only the state tells.
+//! systemd driver: `runc-ID.scope`, `crun-ID.scope`. cgroupfs driver: the path in the
+//! configuration, or else a bare `/ID`; only the state identifies such a container.
 //! <https://github.com/opencontainers/runc/blob/76d9cf5da5683ff449ae967db58fa8c5927ca54b/libcontainer/specconv/spec_linux.go#L801-L830>
 //! <https://github.com/containers/crun/blob/ba38286f7d232be8087dbd393315bb05018da68c/src/libcrun/cgroup-cgroupfs.c#L40-L53>
 //!
@@ -18,22 +18,24 @@ use serde::Deserialize;
 use crate::{
     cgroup::mounts::Mounts,
     container::{
-        layout::{Named, PathComponent},
+        layout::{PathComponent, Recognized},
         record::{Claim, Init},
         state_file,
     },
     model::Runtime,
 };
 
-pub(in crate::container) fn named<'a>(place: &PathComponent<'_, 'a>) -> Option<Named<'a>> {
-    let scope = place.name.strip_suffix(".scope")?;
+pub(in crate::container) fn recognize<'a>(
+    component: &PathComponent<'_, 'a>,
+) -> Option<Recognized<'a>> {
+    let scope = component.name.strip_suffix(".scope")?;
     let runc = scope.strip_prefix("runc-").map(|id| (Runtime::Runc, id));
     let crun = || scope.strip_prefix("crun-").map(|id| (Runtime::Crun, id));
     let (runtime, id) = runc.or_else(crun)?;
-    (!id.is_empty()).then(|| Named::certain(runtime, id))
+    (!id.is_empty()).then(|| Recognized::certain(runtime, id))
 }
 
-/// What the state of a container says, as it was written.
+/// The state of a container as the runtime wrote it, not yet checked.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::container) struct State {
     pub(in crate::container) runtime: Runtime,
@@ -49,7 +51,7 @@ pub(in crate::container) struct State {
 struct RuncState {
     init_process_pid: i64,
     init_process_start: u64,
-    /// By controller, the empty one being v2; directories on the mounts.
+    /// Directories on the mounts by controller; the empty controller is v2.
     cgroup_paths: Option<BTreeMap<String, PathBuf>>,
     config: RuncConfig,
 }
@@ -57,7 +59,7 @@ struct RuncState {
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct RuncConfig {
-    /// `bundle=PATH` among them.
+    /// One of them is `bundle=PATH`.
     labels: Option<Vec<String>>,
 }
 
@@ -67,7 +69,7 @@ struct RuncConfig {
 struct CrunStatus {
     pid: i64,
     process_start_time: u64,
-    /// Below the root of the hierarchy, whichever.
+    /// Path below the root of an unnamed hierarchy.
     cgroup_path: String,
     bundle: PathBuf,
 }
@@ -112,7 +114,8 @@ fn crun_status(directory: &Path) -> Option<State> {
     })
 }
 
-/// No claim on a root: whatever has no cgroup of its own is there.
+/// The cgroup with this directory. The root of a hierarchy is ignored, because it holds all
+/// processes without a cgroup of their own.
 fn claim(directory: &Path, mounts: &Mounts) -> Option<Claim> {
     let (mount, path) = mounts.of_path(directory)?;
     (directory != mount.mount_point).then_some(Claim {

@@ -1,12 +1,12 @@
-//! podman.
+//! Recognizes containers of podman, and reads their names.
 //!
-//! `libpod-ID.scope` (systemd driver; crun moves the processes on into
-//! `container` below it), `libpod-ID` (cgroupfs), `libpod-payload-ID`
+//! `libpod-ID.scope` (systemd driver; crun moves the processes to `container` below it),
+//! `libpod-ID` (cgroupfs), `libpod-payload-ID`
 //! (`--cgroups=split`). `libpod-conmon-ID.scope` and `conmon` hold the monitor.
 //! <https://github.com/containers/podman/blob/c6580b4a5219c9efb9ab79a540637d8a58b736f8/libpod/container_internal_linux.go#L347-L377>
 //!
-//! A rootless podman with the cgroupfs driver leaves the path to crun: a bare
-//! id, that only the state of crun tells.
+//! A rootless podman with the cgroupfs driver leaves the path to crun, which uses a bare id.
+//! Only the state of crun identifies such a container.
 
 use std::{
     collections::HashMap,
@@ -18,20 +18,22 @@ use serde::Deserialize;
 
 use crate::{
     container::{
-        layout::{Named, PathComponent, prefixed_id},
+        layout::{PathComponent, Recognized, prefixed_id},
         state_file::{self, Version},
     },
     model::Runtime,
 };
 
-pub(in crate::container) fn named<'a>(place: &PathComponent<'_, 'a>) -> Option<Named<'a>> {
-    let id = prefixed_id(place.name, "libpod-payload-")
-        .or_else(|| prefixed_id(place.name, "libpod-"))?;
-    Some(Named::certain(Runtime::Podman, id))
+pub(in crate::container) fn recognize<'a>(
+    component: &PathComponent<'_, 'a>,
+) -> Option<Recognized<'a>> {
+    let id = prefixed_id(component.name, "libpod-payload-")
+        .or_else(|| prefixed_id(component.name, "libpod-"))?;
+    Some(Recognized::certain(Runtime::Podman, id))
 }
 
-/// `containers.json` of the storage library; `--rm` containers of newer
-/// versions are in `volatile-containers.json` of the run root.
+/// The lists of the storage library. Newer versions list `--rm` containers in
+/// `volatile-containers.json` of the run root.
 /// <https://github.com/containers/storage/blob/83cf57466529353aced8f1803f2302698e0b5cb7/containers.go#L39-L46>
 const LISTS: [&str; 2] = ["containers.json", "volatile-containers.json"];
 
@@ -42,7 +44,7 @@ struct Listed {
     names: Option<Vec<String>>,
 }
 
-/// What a list of containers said when it was last read.
+/// The names in a list of containers when it was last read.
 #[derive(Debug)]
 struct List {
     version: Version,
@@ -50,16 +52,15 @@ struct List {
     names: HashMap<String, String>,
 }
 
-/// Names by id, from the lists of the storage library. One list holds every
-/// container, so it is read again only when it changed.
+/// Names by id, from the lists of the storage library. One list has every container, so it is
+/// read again only after a change.
 #[derive(Debug, Default)]
 pub(in crate::container) struct Names {
     lists: HashMap<PathBuf, List>,
 }
 
 impl Names {
-    /// Name of a container, from stores (`/var/lib/containers/storage`) of whom
-    /// it belongs to.
+    /// The name of a container, from the stores (`/var/lib/containers/storage`) of its owner.
     pub(in crate::container) fn get(&mut self, stores: &[PathBuf], id: &str) -> Option<String> {
         stores
             .iter()
@@ -67,10 +68,9 @@ impl Names {
             .find_map(|driver| self.find(&driver, id, |_owner| true))
     }
 
-    /// The same for the directory of one storage driver
-    /// (`…/storage/overlay-containers`) wherever it is, if the list is root's or
-    /// `user`'s.
-    pub(in crate::container) fn get_below(
+    /// The name of a container, from the directory of a storage driver
+    /// (`…/storage/overlay-containers`) at any path, if root or `user` owns the list.
+    pub(in crate::container) fn get_in_driver(
         &mut self,
         driver: &Path,
         id: &str,
@@ -79,17 +79,23 @@ impl Names {
         self.find(driver, id, |owner| owner == 0 || owner == user)
     }
 
-    fn find(&mut self, driver: &Path, id: &str, is_theirs: impl Fn(u32) -> bool) -> Option<String> {
+    fn find(
+        &mut self,
+        driver: &Path,
+        id: &str,
+        is_trusted: impl Fn(u32) -> bool,
+    ) -> Option<String> {
         LISTS.iter().find_map(|file| {
             let list = self.list(driver, file)?;
             let name = list.names.get(id);
-            name.filter(|_| is_theirs(list.owner)).cloned()
+            name.filter(|_| is_trusted(list.owner)).cloned()
         })
     }
 
     fn list(&mut self, driver: &Path, file: &str) -> Option<&List> {
-        /// Stores are few; a hostile bundle path must not make us keep many.
-        const MOST: usize = 64;
+        /// Most cached lists. A machine has few stores, but a malicious bundle may name any
+        /// path.
+        const MAX_LISTS: usize = 64;
         let path = driver.join(file);
         let version = state_file::version(&path)?;
         if self
@@ -98,7 +104,7 @@ impl Names {
             .is_none_or(|list| list.version != version)
         {
             let list = read_list(driver, file, version)?;
-            if self.lists.len() >= MOST {
+            if self.lists.len() >= MAX_LISTS {
                 self.lists.clear();
             }
             self.lists.insert(path.clone(), list);

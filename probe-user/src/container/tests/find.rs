@@ -1,4 +1,4 @@
-//! Id or name → container and cgroups.
+//! Finding a container and its cgroups by id or name.
 
 use std::os::unix::fs::MetadataExt;
 
@@ -36,7 +36,7 @@ fn ambiguous(found: Result<Found, FindError>) -> Vec<String> {
 }
 
 #[test]
-fn a_container_is_found_by_id_beginning_and_name() {
+fn a_container_is_found_by_its_id_an_id_prefix_and_its_name() {
     let machine = Machine::new();
     let cgroups = [docker(&machine, A, "web"), docker(&machine, B, "db")];
     for wanted in [A, &A[..13], "web"] {
@@ -50,7 +50,7 @@ fn a_container_is_found_by_id_beginning_and_name() {
 }
 
 #[test]
-fn what_nobody_knows_is_unknown() {
+fn an_unknown_name_is_an_error() {
     let machine = Machine::new();
     let cgroups = [docker(&machine, A, "web")];
     for wanted in ["we", "", "f", "/web"] {
@@ -60,22 +60,22 @@ fn what_nobody_knows_is_unknown() {
 }
 
 #[test]
-fn what_may_not_be_seen_neither_answers_nor_gets_in_the_way() {
+fn an_invisible_container_neither_matches_nor_makes_a_name_ambiguous() {
     let machine = Machine::new();
     let cgroups = [docker(&machine, A, "web"), docker(&machine, B, "web")];
     let mut resolver = machine.resolver();
     assert_eq!(ambiguous(resolver.find("web", &cgroups)).len(), 2);
-    let seen = |places: &[(u32, String)]| places.contains(&cgroups[1]);
-    let found = resolver.find_visible("web", &cgroups, seen);
+    let is_visible = |own: &[(u32, String)]| own.contains(&cgroups[1]);
+    let found = resolver.find_visible("web", &cgroups, is_visible);
     assert_eq!(id(found), B);
     for wanted in [A, &A[..13]] {
-        let found = resolver.find_visible(wanted, &cgroups, seen);
+        let found = resolver.find_visible(wanted, &cgroups, is_visible);
         assert!(matches!(found, Err(FindError::Unknown { .. })), "{found:?}");
     }
 }
 
 #[test]
-fn of_many_containers_every_one_is_found_at_once() {
+fn each_of_many_containers_is_found_by_a_new_resolver() {
     let machine = Machine::new();
     let names: Vec<_> = (0..200).map(|number| format!("c{number:03}")).collect();
     for name in &names {
@@ -89,7 +89,7 @@ fn of_many_containers_every_one_is_found_at_once() {
 }
 
 #[test]
-fn several_matches_are_an_error_that_lists_them() {
+fn the_error_for_several_matches_lists_them() {
     let machine = Machine::new();
     let cgroups = [docker(&machine, A, "web"), docker(&machine, B, "db")];
     let error = find(&machine, &A[..8], &cgroups).expect_err("two containers");
@@ -106,11 +106,12 @@ fn several_matches_are_an_error_that_lists_them() {
         )
     };
     let expected = [line(A, "web"), line(B, "db")].concat();
-    assert_eq!(text, format!("'{}' may be any of:{expected}", &A[..8]));
+    let expected = format!("'{}' matches several containers:{expected}", &A[..8]);
+    assert_eq!(text, expected);
 }
 
 #[test]
-fn a_whole_id_decides_and_a_name_does_not() {
+fn a_whole_id_is_unambiguous_and_a_shared_name_is_not() {
     let machine = Machine::new();
     let mut cgroups = vec![docker(&machine, A, "web"), docker(&machine, B, "web")];
     assert_eq!(ambiguous(find(&machine, "web", &cgroups)), [A, B]);
@@ -147,13 +148,13 @@ fn the_cgroups_of_all_hierarchies_are_found_v2_first() {
 }
 
 #[test]
-fn a_pid_that_is_another_process_by_now_is_no_init() {
+fn a_reused_pid_is_not_the_init_process() {
     let machine = Machine::new();
     machine.runc("web", "/web");
     machine.process(4_000_000, 78, "/elsewhere");
     let cgroups = [machine.cgroup(0, "/web")];
     let found = find(&machine, "web", &cgroups);
-    // Root is believed about the cgroup all the same, a user is not.
+    // The state of root is trusted about the cgroup nevertheless, that of a user is not.
     if rustix::process::geteuid().is_root() {
         let found = found.expect("one container");
         assert_eq!((found.init, found.cgroups.len()), (None, 1));
@@ -163,7 +164,7 @@ fn a_pid_that_is_another_process_by_now_is_no_init() {
 }
 
 #[test]
-fn the_sub_cgroup_that_crun_records_is_part_of_the_container() {
+fn the_sub_cgroup_that_crun_records_belongs_to_the_outer_container() {
     let machine = Machine::new();
     let scope = format!("/machine.slice/libpod-{A}.scope");
     let status = json!({
@@ -183,7 +184,7 @@ fn the_sub_cgroup_that_crun_records_is_part_of_the_container() {
 }
 
 #[test]
-fn nspawn_itself_is_not_part_of_its_container() {
+fn the_cgroup_of_nspawn_itself_is_not_part_of_the_container() {
     let machine = Machine::new();
     let unit = "/machine.slice/systemd-nspawn@box.service";
     let cgroups = ["", "/supervisor", "/payload", "/payload/init.scope"]
@@ -195,7 +196,7 @@ fn nspawn_itself_is_not_part_of_its_container() {
 }
 
 #[test]
-fn a_container_whose_cgroup_is_gone_is_still_known() {
+fn a_container_is_found_by_its_state_after_its_cgroup_is_gone() {
     let machine = Machine::new();
     machine.runc("web", "/web");
     let found = find(&machine, "web", &[]).expect("one container");
@@ -203,7 +204,7 @@ fn a_container_whose_cgroup_is_gone_is_still_known() {
 }
 
 #[test]
-fn in_kubernetes_the_pod_tells_containers_of_one_name_apart() {
+fn the_name_of_the_pod_distinguishes_containers_with_one_name() {
     let machine = Machine::new();
     let mut cgroups = Vec::new();
     for (id, pod) in [(A, "shop-0"), (B, "shop-1")] {

@@ -1,11 +1,11 @@
-//! The init process of a container of which no state records it.
+//! Finding the init process of a container that no state records.
 
 use serde_json::json;
 
 use super::machine::{A, Machine};
 use crate::container::Init;
 
-/// Pid of the init that is found for a container, whose start must be right.
+/// The pid of the init process that is found for a container.
 fn init(machine: &Machine, wanted: &str, cgroups: &[(u32, String)]) -> Option<u32> {
     let found = machine.resolver().find(wanted, cgroups);
     let Init { pid, start_ticks } = found.expect("one container").init?;
@@ -14,7 +14,7 @@ fn init(machine: &Machine, wanted: &str, cgroups: &[(u32, String)]) -> Option<u3
 }
 
 #[test]
-fn it_is_pid_1_of_the_outermost_namespace_in_the_container() {
+fn the_init_is_pid_1_of_the_outermost_namespace_in_the_container() {
     let machine = Machine::new();
     for (top, wanted) in [
         ("/lxc.payload.box", "box"),
@@ -34,7 +34,7 @@ fn it_is_pid_1_of_the_outermost_namespace_in_the_container() {
 }
 
 #[test]
-fn of_several_that_begin_side_by_side_none_is_it() {
+fn several_namespaces_at_the_same_depth_have_no_common_init() {
     let machine = Machine::new();
     machine.member(&[4_000_001, 1], "/lxc.payload.box");
     machine.member(&[4_000_002, 1], "/lxc.payload.box");
@@ -43,7 +43,7 @@ fn of_several_that_begin_side_by_side_none_is_it() {
 }
 
 #[test]
-fn with_the_namespace_of_the_host_the_runtimes_pid_file_tells_it() {
+fn the_runtimes_pid_file_names_the_init_of_a_container_in_the_hosts_namespace() {
     let docker = format!("/docker/{A}");
     let crio = format!("/kubepods/pod12345678/crio-{A}");
     let ctr = format!("/default/{A}");
@@ -73,7 +73,7 @@ fn with_the_namespace_of_the_host_the_runtimes_pid_file_tells_it() {
 }
 
 #[test]
-fn a_pid_file_that_names_a_process_elsewhere_is_not_believed() {
+fn a_pid_file_that_names_a_process_outside_the_container_is_ignored() {
     let machine = Machine::new();
     let cgroup = format!("/default/{A}");
     machine.member(&[4_000_001], "/elsewhere");

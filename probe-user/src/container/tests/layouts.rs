@@ -1,4 +1,4 @@
-//! Every layout that is known, as a table.
+//! The cgroup layouts of the runtimes, as a table.
 
 use proptest::{prelude::*, proptest};
 
@@ -13,7 +13,7 @@ const UID: &str = "1b0fa1b4-7c4d-4f0e-9a3a-2f7d5d1c9e11";
 const UID_IN_SLICE: &str = "1b0fa1b4_7c4d_4f0e_9a3a_2f7d5d1c9e11";
 const STATIC: &str = "4f1e9a2b3c4d5e6f708192a3b4c5d6e7";
 
-/// `{a}`, `{b}`: ids; `{uid}`, `{slice}`, `{static}`: uids of pods.
+/// Replaces `{a}` and `{b}` by ids, `{uid}`, `{slice}` and `{static}` by uids of pods.
 fn fill(pattern: &str) -> String {
     pattern
         .replace("{a}", A)
@@ -76,7 +76,7 @@ const CONTAINERS: &[Row] = &[
         Containerd, "{a}", Some("{static}")),
     ("/system.slice/containerd.service/kubepods-burstable-pod{slice}.slice:cri-containerd:{a}",
         Containerd, "{a}", Some("{uid}")),
-    // kind and minikube: the node is a container
+    // kind and minikube, where the node is a container
     ("/docker/{b}/kubelet/kubepods/burstable/pod{uid}/{a}", Containerd, "{a}", Some("{uid}")),
     ("/docker/{b}/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-burstable.slice/\
         kubelet-kubepods-burstable-pod{slice}.slice/cri-containerd-{a}.scope",
@@ -84,7 +84,7 @@ const CONTAINERS: &[Row] = &[
     ("/docker/{b}/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-pod{slice}.slice/crio-{a}.scope",
         CriO, "{a}", Some("{uid}")),
     ("/docker/{b}/kubelet/kubepods/burstable/pod{uid}", Docker, "{b}", None),
-    // the inner one wins
+    // the inner container wins
     ("/docker/{b}/docker/{a}", Docker, "{a}", None),
     ("/docker/{b}/system.slice/docker-{a}.scope", Docker, "{a}", None),
     ("/lxc.payload.box/docker/{a}", Docker, "{a}", None),
@@ -102,13 +102,13 @@ const CONTAINERS: &[Row] = &[
     (r"/machine.slice/machine-my\x2dbox.scope", Nspawn, "my-box", None),
     (r"/machine.slice/machine-my\x2dbox.scope/payload/system.slice/cron.service", Nspawn, "my-box", None),
     (r"/machine.slice/machine-\xc3\xa4\x2.scope", Nspawn, r"ä\x2", None),
-    // the monitor of an inner container is the outer one's
+    // the monitor of an inner container belongs to the outer container
     ("/docker/{b}/lxc.monitor.box", Docker, "{b}", None),
     ("/docker/{b}/machine.slice/libpod-conmon-{a}.scope", Docker, "{b}", None),
 ];
 
 #[test]
-fn every_layout_tells_runtime_id_and_pod() {
+fn every_layout_identifies_runtime_id_and_pod() {
     for &(path, runtime, id, pod_uid) in CONTAINERS {
         let path = fill(path);
         let found = identify(&path).unwrap_or_else(|| panic!("{path}"));
@@ -156,7 +156,7 @@ const NO_CONTAINERS: &[&str] = &[
 ];
 
 #[test]
-fn what_is_no_container_is_none() {
+fn a_cgroup_without_a_container_has_no_layout() {
     for path in NO_CONTAINERS {
         assert_eq!(identify(&fill(path)), None, "{path}");
     }
@@ -177,7 +177,7 @@ fn the_top_is_the_containers_own_cgroup() {
 }
 
 #[test]
-fn a_bare_id_is_a_guess_and_a_prefix_is_not() {
+fn a_name_with_a_prefix_is_certain_and_a_bare_id_is_not() {
     let is_certain = |path: &str| identify(&fill(path)).map(|it| it.is_certain);
     assert_eq!(is_certain("/system.slice/docker-{a}.scope"), Some(true));
     assert_eq!(is_certain("/docker/{a}"), Some(true));
@@ -186,7 +186,7 @@ fn a_bare_id_is_a_guess_and_a_prefix_is_not() {
     assert_eq!(is_certain("/kubepods/pod{uid}/{a}"), Some(false));
 }
 
-/// What the parsers know, and what nearly is it.
+/// Path components that the parsers recognize, and similar ones.
 #[rustfmt::skip]
 const WORDS: &[&str] = &[
     "docker", "kubepods", "burstable", "default", "lxc", "lxc.payload", "payload", "monitor",
@@ -195,7 +195,7 @@ const WORDS: &[&str] = &[
     r"machine-\x2", r"machine-\x2d.scope", "systemd-nspawn@.service", "docker-", "é", A,
 ];
 
-/// Any text, and paths put together from such words.
+/// Any text, and paths of such components.
 fn path() -> impl Strategy<Value = String> {
     let known = proptest::sample::select(WORDS).prop_map(str::to_owned);
     let component = prop_oneof![known, ".*"];

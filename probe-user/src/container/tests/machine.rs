@@ -1,4 +1,4 @@
-//! A machine to resolve containers on.
+//! [`Machine`], a directory with the files of a machine that has containers.
 
 use std::{
     fs,
@@ -20,13 +20,14 @@ pub(super) const B: &str = "0123456789abfedc0123456789abfedc0123456789abfedc0123
 /// Hierarchy of the `pids` controller.
 pub(super) const PIDS: u32 = 8;
 
+/// The root directory of a machine, and its clock.
 pub(super) struct Machine {
     root: TempDir,
     pub(super) now: Instant,
 }
 
 impl Machine {
-    /// With v2 and one v1 hierarchy, and nothing else.
+    /// A machine with the v2 hierarchy, one v1 hierarchy, and no containers.
     pub(super) fn new() -> Self {
         let machine = Self {
             root: tempfile::tempdir().expect("a directory"),
@@ -57,7 +58,7 @@ impl Machine {
         Resolver::new(self.roots())
     }
 
-    /// A little later than any interval at which the disk is looked at.
+    /// Advances the clock by more than any interval between two reads of the disk.
     pub(super) fn later(&mut self) -> Instant {
         self.now += Duration::from_secs(2);
         self.now
@@ -84,7 +85,7 @@ impl Machine {
         (hierarchy, path.to_owned())
     }
 
-    /// State of runc as version 1.1 writes it, shortened.
+    /// The state that runc 1.1 writes, shortened.
     pub(super) fn runc_state(&self, id: &str, cgroup: &str, bundle: Option<&Path>) -> Value {
         let on = |mount: &str| self.path(format!("cgroup/{mount}{cgroup}"));
         let label = bundle.map(|it| format!("bundle={}", it.display()));
@@ -104,8 +105,8 @@ impl Machine {
         })
     }
 
-    /// A container of runc with its cgroups, which nobody but root is believed
-    /// about before they are there.
+    /// Makes a container of runc. Its cgroups exist before its state is read, because only
+    /// root's state is trusted about a missing cgroup.
     pub(super) fn runc(&self, id: &str, cgroup: &str) {
         self.cgroup(0, cgroup);
         self.cgroup(PIDS, cgroup);
@@ -113,7 +114,7 @@ impl Machine {
         self.write_json(format!("run/runc/{id}/state.json"), &state);
     }
 
-    /// What the kernel shows of a process.
+    /// Makes the files in `/proc` of a process.
     pub(super) fn process(&self, pid: u32, start_ticks: u64, cgroup: &str) {
         let uid = rustix::process::geteuid().as_raw();
         let file = |name: &str| format!("proc/{pid}/{name}");
@@ -136,8 +137,8 @@ impl Machine {
         self.write(file("cgroup"), format!("0::{cgroup}\n"));
     }
 
-    /// A process in a cgroup of the v2 hierarchy, with its pids in the
-    /// namespaces from ours on.
+    /// Makes a process in a cgroup of the v2 hierarchy. `pids` are its pids in the pid
+    /// namespaces, from ours to the innermost.
     pub(super) fn member(&self, pids: &[u32], cgroup: &str) {
         use std::io::Write;
         let pid = pids[0];
@@ -159,7 +160,7 @@ impl Machine {
     }
 }
 
-/// Runtime, id and name in short.
+/// The runtime, id and name of a container.
 pub(super) fn short(container: Option<&Container>) -> Option<(&'static str, &str, Option<&str>)> {
     let container = container?;
     Some((

@@ -1,5 +1,5 @@
-//! Machines in a temporary directory: state as the runtimes write it, plain
-//! directories for cgroups.
+//! Tests with machines in a temporary directory, which has state as the runtimes write it and
+//! plain directories as cgroups.
 
 mod find;
 mod inits;

@@ -1,4 +1,4 @@
-//! What containers are called, runtime by runtime.
+//! The names of containers, for each runtime.
 
 use std::{fs, path::Path};
 
@@ -9,7 +9,7 @@ use super::machine::{A, B, Machine, short};
 const POD_UID: &str = "1b0fa1b4-7c4d-4f0e-9a3a-2f7d5d1c9e11";
 
 #[test]
-fn podman_lists_names_in_its_store() {
+fn the_names_of_podmans_containers_are_in_its_store() {
     let mut machine = Machine::new();
     let list = json!([
         { "id": A, "names": ["web"], "image": "", "layer": "x", "created": "2026-01-02T03:04:05Z" },
@@ -37,7 +37,7 @@ fn podman_lists_names_in_its_store() {
 }
 
 #[test]
-fn a_list_of_podman_is_read_again_once_it_changed() {
+fn a_list_of_podman_is_read_again_after_a_change() {
     let mut machine = Machine::new();
     let file = "var/lib/containers/storage/overlay-containers/containers.json";
     machine.write_json(file, &json!([{ "id": A, "names": ["web"] }]));
@@ -54,7 +54,7 @@ fn a_list_of_podman_is_read_again_once_it_changed() {
 }
 
 #[test]
-fn rootless_podman_without_a_cgroup_manager_is_told_by_its_bundle() {
+fn the_bundle_identifies_a_container_of_rootless_podman_with_cgroupfs() {
     let mut machine = Machine::new();
     let store = machine.path("home/u/.local/share/containers/storage/overlay-containers");
     let list = json!([{ "id": A, "names": ["web"] }]);
@@ -77,7 +77,7 @@ fn rootless_podman_without_a_cgroup_manager_is_told_by_its_bundle() {
 }
 
 #[test]
-fn containerd_tells_pod_and_name_in_the_annotations() {
+fn the_annotations_of_containerd_have_pod_and_name() {
     let mut machine = Machine::new();
     let tasks = "run/containerd/io.containerd.runtime.v2.task/k8s.io";
     let annotations = |kind: &str| {
@@ -115,7 +115,7 @@ fn containerd_tells_pod_and_name_in_the_annotations() {
 }
 
 #[test]
-fn cri_o_tells_pod_and_name_in_the_annotations() {
+fn the_annotations_of_cri_o_have_pod_and_name() {
     let mut machine = Machine::new();
     let userdata = format!("run/containers/storage/overlay-containers/{A}/userdata");
     let annotations = json!({
@@ -139,7 +139,7 @@ fn cri_o_tells_pod_and_name_in_the_annotations() {
 }
 
 #[test]
-fn a_bare_id_in_a_pod_is_dockers_if_docker_knows_it() {
+fn a_bare_id_in_a_pod_belongs_to_docker_if_docker_has_its_state() {
     let mut machine = Machine::new();
     let config = json!({ "Name": "/k8s_nginx_shop-0_prod_1_0" });
     machine.write_json(
@@ -159,7 +159,7 @@ fn a_bare_id_in_a_pod_is_dockers_if_docker_knows_it() {
 }
 
 #[test]
-fn lxc_counts_up_the_cgroup_and_not_the_container() {
+fn the_retry_suffix_of_an_lxc_cgroup_is_not_part_of_the_container_name() {
     let mut machine = Machine::new();
     for name in ["box", "real-2"] {
         fs::create_dir_all(machine.path("var/lib/lxc").join(name)).expect("a directory");
@@ -174,7 +174,7 @@ fn lxc_counts_up_the_cgroup_and_not_the_container() {
     assert_eq!(name("/lxc.payload.box"), "box");
     assert_eq!(name("/lxc.payload.box-1"), "box");
     assert_eq!(name("/lxc.payload.real-2"), "real-2");
-    assert_eq!(name("/lxc.payload.unheard-3"), "unheard-3");
+    assert_eq!(name("/lxc.payload.unknown-3"), "unknown-3");
 }
 
 fn machined(unit: &str, class: &str) -> String {
@@ -185,7 +185,7 @@ fn machined(unit: &str, class: &str) -> String {
 }
 
 #[test]
-fn a_machine_is_told_by_its_unit_whatever_its_name() {
+fn a_machine_is_identified_by_a_unit_with_any_name() {
     let mut machine = Machine::new();
     machine.write(
         "run/systemd/machines/box",
@@ -206,7 +206,7 @@ fn a_machine_is_told_by_its_unit_whatever_its_name() {
 #[test]
 fn a_virtual_machine_is_no_container() {
     let mut machine = Machine::new();
-    // The file escapes once more.
+    // The file of machined escapes the backslashes of the unit name.
     let state = machined(r"machine-my\\x2dbox.scope", "vm");
     machine.write(Path::new("run/systemd/machines/box"), state);
     let mut resolver = machine.resolver();

@@ -1,4 +1,4 @@
-//! `pod:NAMESPACE/NAME` → the cgroups and the inits of a whole pod.
+//! Finding the cgroups and the init processes of a pod by `pod:NAMESPACE/NAME`.
 
 use serde_json::json;
 
@@ -8,7 +8,7 @@ use crate::container::FindError;
 const UID: &str = "01234567-89ab-cdef-0123-456789abcdef";
 const OTHER: &str = "11234567-89ab-cdef-0123-456789abcdef";
 
-/// A bundle of containerd's CRI plugin.
+/// Makes a bundle of containerd's CRI plugin.
 fn bundle(machine: &Machine, id: &str, pod: &str, uid: &str) {
     let annotations = json!({
         "io.kubernetes.cri.container-name": "nginx",
@@ -27,7 +27,7 @@ fn pod_slice(uid: &str) -> String {
 }
 
 #[test]
-fn a_pod_is_its_own_cgroup_in_every_hierarchy_and_all_its_inits() {
+fn a_pod_has_its_own_cgroup_in_every_hierarchy_and_the_inits_of_its_containers() {
     for pod in [pod_slice(UID), format!("/kubepods/besteffort/pod{UID}")] {
         let machine = Machine::new();
         bundle(&machine, A, "shop", UID);
@@ -53,7 +53,7 @@ fn a_pod_is_its_own_cgroup_in_every_hierarchy_and_all_its_inits() {
 }
 
 #[test]
-fn another_namespace_or_name_is_no_pod() {
+fn a_pod_is_not_found_by_another_namespace_or_name() {
     let machine = Machine::new();
     bundle(&machine, A, "shop", UID);
     let scope = format!("{}/cri-containerd-{A}.scope", pod_slice(UID));
@@ -66,7 +66,7 @@ fn another_namespace_or_name_is_no_pod() {
 }
 
 #[test]
-fn two_pods_of_one_name_are_ambiguous() {
+fn the_name_of_two_pods_is_ambiguous() {
     let machine = Machine::new();
     bundle(&machine, A, "shop", UID);
     bundle(&machine, B, "shop", OTHER);

@@ -1,4 +1,4 @@
-//! Cgroup → container, with state on disk.
+//! Finding the container of a cgroup by state on disk.
 
 use std::{fs, os::unix::fs::symlink, time::Duration};
 
@@ -8,7 +8,7 @@ use serde_json::json;
 use super::machine::{A, B, Machine, short};
 
 #[test]
-fn a_bare_cgroup_is_told_by_the_state_of_runc() {
+fn the_state_of_runc_identifies_a_cgroup_with_a_bare_name() {
     let mut machine = Machine::new();
     machine.runc("web", "/web");
     let mut resolver = machine.resolver();
@@ -18,7 +18,7 @@ fn a_bare_cgroup_is_told_by_the_state_of_runc() {
 }
 
 #[test]
-fn a_cgroup_of_any_name_is_told_by_the_status_of_crun() {
+fn the_status_of_crun_identifies_a_cgroup_with_any_path() {
     let mut machine = Machine::new();
     let status = json!({
         "pid": 4_000_000,
@@ -40,7 +40,7 @@ fn a_cgroup_of_any_name_is_told_by_the_status_of_crun() {
 }
 
 #[test]
-fn a_container_that_comes_later_is_found_later() {
+fn a_container_that_is_created_later_is_found() {
     let mut machine = Machine::new();
     let mut resolver = machine.resolver();
     assert_eq!(resolver.container_at("/box/web", machine.later()), None);
@@ -51,7 +51,7 @@ fn a_container_that_comes_later_is_found_later() {
 }
 
 #[test]
-fn a_container_is_known_by_its_directory_before_its_state_is_written() {
+fn the_state_directory_identifies_a_container_before_its_state_is_written() {
     let mut machine = Machine::new();
     let mut resolver = machine.resolver();
     fs::create_dir_all(machine.path("run/runc/web")).expect("a directory");
@@ -61,7 +61,7 @@ fn a_container_is_known_by_its_directory_before_its_state_is_written() {
 }
 
 #[test]
-fn a_container_that_was_over_before_anybody_asked_is_known() {
+fn a_container_that_ended_before_the_first_question_is_found() {
     let mut machine = Machine::new();
     fs::create_dir_all(machine.path("run/runc")).expect("a directory");
     let mut resolver = machine.resolver();
@@ -72,7 +72,7 @@ fn a_container_that_was_over_before_anybody_asked_is_known() {
 }
 
 #[test]
-fn a_container_that_is_gone_is_remembered_for_a_while() {
+fn a_removed_container_is_remembered_by_the_resolver_that_saw_it() {
     let mut machine = Machine::new();
     machine.runc("web", "/box/web");
     let mut resolver = machine.resolver();
@@ -84,14 +84,14 @@ fn a_container_that_is_gone_is_remembered_for_a_while() {
 }
 
 #[test]
-fn an_answer_from_state_ends_some_time_after_the_state() {
+fn an_answer_expires_some_time_after_the_state_is_removed() {
     let mut machine = Machine::new();
     machine.runc("web", "/box/web");
     let mut resolver = machine.resolver();
     assert!(resolver.container_at("/box/web", machine.later()).is_some());
     fs::remove_dir_all(machine.path("run/runc/web")).expect("no directory");
     machine.now += Duration::from_mins(1);
-    // The first look finds it gone, and remembers it from then on.
+    // This question finds the state removed, and starts the time for which it is remembered.
     assert!(resolver.container_at("/box/web", machine.later()).is_some());
     machine.now += Duration::from_mins(1);
     assert_eq!(resolver.container_at("/box/web", machine.later()), None);
@@ -104,7 +104,7 @@ fn the_disk_is_not_read_for_every_unknown_cgroup() {
     let mut resolver = machine.resolver();
     let now = machine.now + Duration::from_secs(2);
     assert_eq!(resolver.container_at("/no/1", now), None);
-    // What changes between two looks of one instant is not seen: no look.
+    // A second question at the same instant does not read the disk, and misses the change.
     machine.runc("late", "/box/late");
     assert_eq!(resolver.container_at("/box/late", now), None);
     let generation = resolver.index.generation();
@@ -118,7 +118,7 @@ fn the_disk_is_not_read_for_every_unknown_cgroup() {
 }
 
 #[test]
-fn hostile_state_is_nothing() {
+fn malicious_state_is_ignored() {
     let mut machine = Machine::new();
     let good = machine.runc_state("x", "/box/x", None).to_string();
     machine.cgroup(0, "/box/x");
@@ -151,7 +151,7 @@ fn hostile_state_is_nothing() {
 }
 
 #[test]
-fn a_claim_on_the_root_is_none() {
+fn a_claim_on_the_root_cgroup_is_ignored() {
     let mut machine = Machine::new();
     machine.runc("all", "");
     machine.runc("slash", "/");
@@ -161,7 +161,7 @@ fn a_claim_on_the_root_is_none() {
 }
 
 #[test]
-fn runc_below_docker_is_docker() {
+fn a_container_that_docker_runs_with_runc_belongs_to_docker() {
     let mut machine = Machine::new();
     let cgroup = format!("/my/parent/{A}");
     machine.cgroup(0, &cgroup);
@@ -184,7 +184,7 @@ fn runc_below_docker_is_docker() {
 }
 
 #[test]
-fn runc_inside_a_container_is_the_inner_one() {
+fn a_cgroup_of_runc_in_a_docker_container_belongs_to_the_inner_container() {
     let mut machine = Machine::new();
     machine.runc("inner", &format!("/docker/{A}/inner"));
     let mut resolver = machine.resolver();
@@ -195,7 +195,7 @@ fn runc_inside_a_container_is_the_inner_one() {
 }
 
 #[test]
-fn a_name_outlives_the_state_it_was_read_from() {
+fn a_name_is_remembered_after_its_state_is_removed() {
     let mut machine = Machine::new();
     let config = format!("var/lib/docker/containers/{A}/config.v2.json");
     let cgroup = format!("/docker/{A}");
@@ -212,7 +212,7 @@ fn a_name_outlives_the_state_it_was_read_from() {
 }
 
 #[test]
-fn a_new_name_is_seen_in_time() {
+fn a_renamed_container_gets_its_new_name_after_the_cache_expires() {
     let mut machine = Machine::new();
     let config = format!("var/lib/docker/containers/{A}/config.v2.json");
     let cgroup = format!("/docker/{A}");
@@ -229,7 +229,7 @@ fn a_new_name_is_seen_in_time() {
 }
 
 #[test]
-fn a_user_may_not_borrow_the_name_of_roots_container() {
+fn a_users_cgroup_does_not_get_the_name_of_roots_container() {
     let mut machine = Machine::new();
     let config = json!({ "Name": "/web" });
     machine.write_json(
@@ -243,7 +243,7 @@ fn a_user_may_not_borrow_the_name_of_roots_container() {
 }
 
 #[test]
-fn an_unknown_parent_of_an_id_is_asked_of_containerd_too() {
+fn a_bare_id_below_an_unknown_parent_is_also_looked_up_in_containerd() {
     let mut machine = Machine::new();
     let bundle = format!("run/containerd/io.containerd.runtime.v2.task/team/{B}");
     let config = json!({ "annotations": { "nerdctl/name": "web" } });
