@@ -1,4 +1,4 @@
-//! A wait that is armed: facts, a waker, and the loop between them.
+//! [`Wait`], an armed wait: it looks at the state of its target whenever it is woken.
 
 use std::{io, sync::Arc};
 
@@ -22,7 +22,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Wait {
     until: Until,
-    tier: Backend,
+    best_backend: Backend,
     cgroups: Vec<(Arc<Watch<Occupancy>>, String)>,
     processes: Processes,
     members: Members,
@@ -33,16 +33,16 @@ pub struct Wait {
 /// How a condition became true.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Met {
-    /// Whether it is certain on this kernel and hierarchy.
+    /// Whether the verdict is certain on this kernel and hierarchy.
     pub exact: bool,
-    /// Whether it was so at the first look.
+    /// Whether the condition held at the first look.
     pub already: bool,
-    /// What led to the look that found it; `None`: nothing had to wake us.
+    /// The source that woke the look that found it; `None` for the first look.
     pub woken_by: Option<WokenBy>,
 }
 
 impl Hub {
-    /// Arms a wait: what happens from now on is not missed.
+    /// Arms a wait: no change of the target from now on is missed.
     pub fn arm(&self, target: Target, until: Until) -> io::Result<Wait> {
         self.arm_with(target, until, Waker::new())
     }
@@ -54,12 +54,12 @@ impl Hub {
         waker: Arc<Waker>,
     ) -> io::Result<Wait> {
         let watch = |(pinned, path)| (self.watch(pinned), path);
-        let tier = self.tier();
+        let best_backend = self.best_backend();
         let mut wait = Wait {
             until,
-            tier,
+            best_backend,
             cgroups: target.cgroups.into_iter().map(watch).collect(),
-            processes: Processes::new(until, tier, Arc::clone(&waker)),
+            processes: Processes::new(until, best_backend, Arc::clone(&waker)),
             members: Members::default(),
             exiting: ExitingProcesses::default(),
             waker,
@@ -68,9 +68,10 @@ impl Hub {
             watch.attach(&wait.waker);
         }
         for process in target.processes {
-            wait.processes.add(process.for_backend(tier)?);
+            wait.processes.add(process.for_backend(best_backend)?);
         }
-        // Subscribed first: a member that comes later is seen as populated.
+        // The list is read after the subscription, so that a member that enters later causes
+        // a wake-up.
         wait.members = Members::listed(wait.listed()?);
         if wait.needs_members() {
             wait.add_members()?;
@@ -106,7 +107,7 @@ impl Wait {
         self.processes.reregister();
     }
 
-    /// Resolves once it holds. May be dropped and called again.
+    /// Resolves once the condition holds. Cancel safe.
     pub async fn met(&mut self) -> io::Result<Met> {
         let mut woken_by = None;
         loop {
@@ -122,7 +123,7 @@ impl Wait {
         }
     }
 
-    /// Thread groups that are still there: in the cgroups, or by themselves.
+    /// Thread groups that are left: members of the cgroups, and processes of the target.
     pub fn survivors(&self) -> io::Result<Vec<u32>> {
         let mut pids = self.listed()?;
         pids.extend(self.processes.remaining()?);
@@ -132,35 +133,35 @@ impl Wait {
         Ok(pids)
     }
 
-    /// What is waited for.
+    /// The condition.
     #[must_use]
     pub const fn until(&self) -> Until {
         self.until
     }
 
-    /// Who was a member when somebody last looked and runs elsewhere now. To be
-    /// asked when the cgroups are empty.
+    /// Members at the last look that run in another cgroup now. For use when the cgroups
+    /// are empty.
     #[must_use]
     pub fn migrants(&self) -> Vec<Migrant> {
         self.members.migrants()
     }
 
-    /// Whether this process was a member when somebody last looked. Without its
-    /// start, in `CLOCK_BOOTTIME` nanoseconds, whoever has the pid may be meant.
+    /// Whether this process was a member at the last look. Without a start, in
+    /// `CLOCK_BOOTTIME` nanoseconds, any process with the pid matches.
     #[must_use]
     pub fn was_member(&self, pid: u32, start_boottime_ns: Option<u64>) -> bool {
         self.members.has(pid, start_boottime_ns)
     }
 
-    /// Whether this process was born to a member since somebody last looked, or
-    /// to a descendant of one that still lives.
+    /// Whether this process was forked after the last look, by a member or by a living
+    /// descendant of a member.
     #[must_use]
     pub fn was_born_to_member(&self, process: &Process) -> bool {
-        self.members.have_born(process)
+        self.members.are_ancestors_of(process)
     }
 
-    /// A process that belongs to the target though it is not in its cgroups:
-    /// it counts as well, if the condition is about processes.
+    /// Adds a process that belongs to the target but is not in its cgroups. A condition
+    /// about processes then also waits for it.
     pub fn follow(&mut self, pid: u32, start_boottime_ns: Option<u64>) {
         self.members.insert(pid, start_boottime_ns);
         if self.until != Until::Empty && self.until != Until::Removed {
@@ -168,21 +169,22 @@ impl Wait {
         }
     }
 
-    /// The best backend that serves while there is no BPF.
+    /// The backend that the wait uses without BPF.
     #[must_use]
     pub fn unprivileged(&self) -> Backend {
         let has_events = self
             .cgroups
             .iter()
             .any(|(it, _)| it.pinned.cgroup.events().is_some());
-        if self.tier != Backend::Poll && (has_events || self.processes.have_pidfd()) {
+        if self.best_backend != Backend::Poll && (has_events || self.processes.have_pidfd()) {
             Backend::Pidfd
         } else {
             Backend::Poll
         }
     }
 
-    /// Also where nothing but pidfds could wake us: v1 has no `cgroup.events`.
+    /// Whether the members have to be watched one by one. That is also so on v1, which has no
+    /// `cgroup.events`, because there only pidfds can wake the wait.
     fn needs_members(&self) -> bool {
         let has_no_events = || {
             self.cgroups
@@ -191,7 +193,7 @@ impl Wait {
         };
         self.until.is_about_processes()
             || self.until == Until::Stopped
-            || self.tier == Backend::Pidfd && has_no_events()
+            || self.best_backend == Backend::Pidfd && has_no_events()
     }
 
     fn facts(&mut self) -> io::Result<Facts> {
@@ -203,23 +205,23 @@ impl Wait {
         {
             self.exiting.forget();
         }
-        // A search finds on v2 whoever there is, on v1 as far as we know.
+        // On v2 a search finds every exiting process, on v1 it may find too few.
         let is_searched = self.exiting.is_searched();
         let mut observations_of = observations.iter().zip(&self.cgroups);
-        let is_doubtful = observations_of.any(|(observation, (watch, _))| {
-            let is_found = is_searched && watch.pinned.is_v2();
-            !observation.is_certain && !is_found
+        let may_have_unseen = observations_of.any(|(observation, (watch, _))| {
+            let is_complete = is_searched && watch.pinned.is_v2();
+            !observation.is_certain && !is_complete
         });
         Ok(Facts {
             cgroups: observations.iter().map(|it| it.state).collect(),
             processes: self.processes.states()?,
             searched: false,
             has_exiting: self.exiting.remain()?,
-            is_doubtful,
+            may_have_unseen,
         })
     }
 
-    /// Whom the lists of the cgroups show.
+    /// The processes in the lists of the cgroups.
     fn listed(&self) -> io::Result<Vec<u32>> {
         let mut pids = Vec::new();
         for (watch, _) in &self.cgroups {
@@ -228,8 +230,8 @@ impl Wait {
         Ok(pids)
     }
 
-    /// A pid may be another's by the time it is pinned: then that one is in no
-    /// list that is read afterwards.
+    /// Watches the members one by one. Until a pid is opened, the kernel may give it to
+    /// another process, which is then missing from the list that is read afterwards.
     fn add_members(&mut self) -> io::Result<()> {
         let known = self.processes.count();
         for pid in self.members.pids() {
@@ -240,13 +242,13 @@ impl Wait {
         Ok(())
     }
 
-    /// Pins members that nobody saw while they lived, or who are dying where no
-    /// list shows them; whether all of the former could be found.
+    /// Opens members that no look has seen, and processes that are exiting and in no list.
+    /// Returns whether the search finds all unseen members.
     fn search(&mut self, facts: &Facts) -> io::Result<bool> {
-        if facts.is_doubtful && !self.exiting.is_searched() {
-            let seen = (self.cgroups.as_slice(), facts.cgroups.as_slice());
+        if facts.may_have_unseen && !self.exiting.is_searched() {
+            let observed = (self.cgroups.as_slice(), facts.cgroups.as_slice());
             self.exiting
-                .search(seen, &self.members, self.tier, &self.waker)?;
+                .search(observed, &self.members, self.best_backend, &self.waker)?;
         }
         if !self.until.is_about_processes() {
             return Ok(false);

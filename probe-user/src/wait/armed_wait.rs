@@ -1,4 +1,4 @@
-//! A wait that is armed, as a value of its caller.
+//! [`ArmedWait`], the public form of an armed wait.
 
 use std::{
     future::{Future, IntoFuture},
@@ -18,19 +18,19 @@ use super::{
 };
 use crate::proc::survivors::{self, Survivor};
 
-/// A wait that is armed. Dropping it disarms it, which costs the caller nothing.
+/// A wait that is armed. Dropping it disarms it and never blocks.
 #[derive(Debug)]
 pub struct ArmedWait {
     pub(super) wait: Wait,
     pub(super) name: String,
     pub(super) timeout: Option<Duration>,
-    /// The programs serve as long as a wait needs them.
+    /// Keeps the BPF programs attached as long as a wait needs them.
     pub(super) _hub: Arc<Hub>,
 }
 
 impl ArmedWait {
-    /// Resolves when the condition holds. May be dropped and called again; the time
-    /// limit begins anew with each call.
+    /// Resolves when the condition holds. Cancel safe; the time limit starts anew with each
+    /// call.
     ///
     /// # Errors
     ///
@@ -53,7 +53,7 @@ impl ArmedWait {
         }
     }
 
-    /// Looks once: how the condition holds, or `None` if it does not.
+    /// Looks once at the state of the target; `None` if the condition does not hold.
     pub fn look(&mut self) -> Result<Option<Met>, WaitError> {
         let answer = self.wait.look();
         match answer.map_err(|source| self.look_error(source))? {
@@ -66,8 +66,7 @@ impl ArmedWait {
         }
     }
 
-    /// The processes that keep the condition from being true now, and why each may
-    /// still be there.
+    /// The processes that keep the condition from holding now, and why each may still exist.
     pub fn survivors(&self) -> Result<Vec<Survivor>, WaitError> {
         let pids = self.wait.survivors();
         Ok(survivors::describe(

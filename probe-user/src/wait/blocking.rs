@@ -1,4 +1,4 @@
-//! A wait on the calling thread, for programs that have no tokio runtime.
+//! Waits on the calling thread, for programs without a tokio runtime.
 
 use std::{io, path::Path, time::Duration};
 
@@ -7,8 +7,8 @@ use tokio::runtime;
 use super::{armed::Met, error::WaitError, waiter::Waiter};
 use crate::model::Until;
 
-/// Waits for a cgroup on the calling thread, without a time limit, for programs that
-/// have no tokio runtime.
+/// Waits for a cgroup on the calling thread, without a time limit. For programs without a
+/// tokio runtime.
 ///
 /// # Errors
 ///
@@ -32,7 +32,8 @@ pub fn wait_blocking_for(
 
 fn block(path: &Path, until: Until, limit: Option<Duration>) -> Result<Met, WaitError> {
     if runtime::Handle::try_current().is_ok() {
-        let inside = io::Error::other("it runs a tokio runtime: await the wait instead");
+        let inside =
+            io::Error::other("the thread runs a tokio runtime: await `Waiter::cgroup` instead");
         return Err(WaitError::Runtime(inside));
     }
     let runtime = runtime::Builder::new_current_thread()

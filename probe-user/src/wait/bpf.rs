@@ -1,4 +1,4 @@
-//! BPF that joins the waits of a hub: loading it, and what it tells besides.
+//! Loads the BPF programs that wake the waits of a hub, and reads their counters.
 
 use std::sync::Arc;
 
@@ -22,78 +22,78 @@ use crate::{
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BpfError {
-    /// The builder was told to do without.
-    #[error("BPF was not asked for")]
-    NotWanted,
-    /// No thread could be started to load the programs on.
-    #[error("no thread to load BPF on")]
+    /// The builder of the waiter disabled BPF.
+    #[error("BPF is disabled")]
+    Disabled,
+    /// The thread that loads the programs could not be started.
+    #[error("cannot start the thread that loads BPF")]
     NoThread,
     /// The programs could not be loaded or attached.
     #[error(transparent)]
     Load(#[from] LoadError),
 }
 
-/// The programs that are being loaded, and the reader of their ring. Dropping it
-/// ends the reader, which detaches them.
+/// The task that loads the programs and reads their ring. Dropping it ends the task, which
+/// detaches the programs.
 #[derive(Default)]
-pub(super) struct Joining {
+pub(super) struct BpfTask {
     tasks: JoinSet<()>,
     loaded: Option<oneshot::Receiver<Result<Stream, LoadError>>>,
-    /// For tests: the reader ends as if the ring were broken.
+    /// For tests: ends the reader as if the ring had failed.
     fail_reader: Arc<Notify>,
 }
 
 impl Hub {
-    /// Lets BPF join as soon as it is loaded; waits that are armed go on
+    /// Starts to load BPF, which wakes the waits once it is loaded. Waits that are armed go on
     /// meanwhile.
     ///
     /// # Panics
     ///
-    /// Outside a tokio runtime with I/O and time enabled.
+    /// If there is no tokio runtime with I/O and time.
     pub fn load(&mut self, plan: Plan) {
         self.bpf.loaded = Some(self.load_in_background(plan));
     }
 
-    /// The same; the receiver resolves when BPF has joined, with the stream of
-    /// what ends, or with the reason why it does not.
+    /// Starts to load BPF. The receiver resolves when the programs are attached, with the
+    /// ring of exit records, or with the error.
     pub(super) fn load_in_background(
         &mut self,
         plan: Plan,
     ) -> oneshot::Receiver<Result<Stream, LoadError>> {
         let (sender, receiver) = oneshot::channel();
-        let serving = decisive::serve(
+        let task = decisive::load_and_read(
             Arc::clone(&self.shared),
             Arc::clone(&self.bpf.fail_reader),
             load_on_thread(plan),
             sender,
         );
-        self.bpf.tasks.spawn(serving);
+        self.bpf.tasks.spawn(task);
         receiver
     }
 
-    /// Resolves when BPF has joined, with the stream of what ends, or when it is
-    /// clear that it will not. Only the first call has an answer.
+    /// Resolves when the programs are attached, with the ring of exit records, or with the
+    /// error. Only the first call returns a result.
     pub async fn bpf(&mut self) -> Option<Result<Stream, LoadError>> {
         let loaded = self.bpf.loaded.as_mut()?.await;
         self.bpf.loaded = None;
         loaded.ok()
     }
 
-    /// Whether BPF serves now.
+    /// Whether the programs are attached.
     #[must_use]
     pub fn has_bpf(&self) -> bool {
         self.shared.programs.lock().is_some()
     }
 
-    /// What the stream has lost so far; nothing without BPF.
+    /// The losses of the stream so far; zero without BPF.
     #[must_use]
     pub fn stream_losses(&self) -> StreamLosses {
-        let losses = self.of_programs(Attached::stream_losses);
+        let losses = self.with_programs(Attached::stream_losses);
         losses.and_then(Result::ok).unwrap_or_default()
     }
 
-    /// Whether cgroups can be watched with the privileges that the caller has
-    /// left.
+    /// Whether the programs can watch cgroups with the privileges that this process still
+    /// has.
     #[must_use]
     pub fn can_watch(&self) -> bool {
         /// No cgroup has this identity.
@@ -112,23 +112,24 @@ impl Hub {
     /// How often the programs ran, and how long.
     #[must_use]
     pub fn program_runs(&self) -> Vec<ProgramRuns> {
-        self.of_programs(Attached::program_runs).unwrap_or_default()
+        self.with_programs(Attached::program_runs)
+            .unwrap_or_default()
     }
 
-    /// Whether the kernel told its types to the programs.
+    /// Whether the kernel has BTF, which describes its types to the programs.
     #[must_use]
     pub fn has_types(&self) -> bool {
-        self.of_programs(|it| it.types.is_some()).unwrap_or(false)
+        self.with_programs(|it| it.types.is_some()).unwrap_or(false)
     }
 
-    /// Which exit program runs.
+    /// The attached exit program.
     #[must_use]
     pub fn exit_shape(&self) -> Option<ExitShape> {
-        self.of_programs(Attached::exit_shape).flatten()
+        self.with_programs(Attached::exit_shape).flatten()
     }
 
-    fn of_programs<T>(&self, ask: impl FnOnce(&Attached) -> T) -> Option<T> {
-        self.shared.programs.lock().as_ref().map(ask)
+    fn with_programs<T>(&self, read: impl FnOnce(&Attached) -> T) -> Option<T> {
+        self.shared.programs.lock().as_ref().map(read)
     }
 
     /// For tests: ends the reader of the ring, as an error would.
@@ -137,8 +138,7 @@ impl Hub {
         self.bpf.fail_reader.notify_one();
     }
 
-    /// For tests: closes the files of the BPF programs behind the back of the
-    /// ring's reader.
+    /// For tests: closes the files of the BPF programs while the reader uses the ring.
     #[doc(hidden)]
     pub fn close_bpf_files(&self) {
         self.shared.programs.set(None);

@@ -1,34 +1,33 @@
-//! The conditions of a wait, as a pure function of the facts of one moment.
+//! Decides whether a condition holds, as a pure function of the facts of one moment.
 
 use crate::model::{CgroupState, ProcessState, Until};
 
-/// What is known of a target at one moment.
+/// The facts about a target at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts {
-    /// One for each cgroup that belongs to it.
+    /// The state of each cgroup of the target.
     pub cgroups: Vec<CgroupState>,
-    /// One for each process that belongs to it: the target itself, a
-    /// container's init, the members of a cgroup seen since the wait began, and
-    /// those that migrated out of it.
+    /// The state of each process of the target: the target itself, a container's init, and
+    /// the members of a cgroup since the wait began, including those that migrated out of it.
     pub processes: Vec<ProcessState>,
     /// Whether `/proc` was searched for members that no look has seen; those found are
     /// among `processes`. On v1 the search cannot find them: an exiting task shows no
     /// cgroup there.
     pub searched: bool,
-    /// Whether a process is still exiting that may be in a cgroup whose lists are empty.
+    /// Whether an exiting process was found that may be in a cgroup with empty lists.
     pub has_exiting: bool,
-    /// Whether there may be such a process that was not found.
-    pub is_doubtful: bool,
+    /// Whether such a process may exist that was not found.
+    pub may_have_unseen: bool,
 }
 
 /// Whether a condition holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// Not yet.
+    /// The condition does not hold yet.
     No,
-    /// It does.
+    /// The condition holds.
     Yes {
-        /// Whether that is certain on this kernel and hierarchy.
+        /// Whether the answer is certain on this kernel and hierarchy.
         exact: bool,
     },
 }
@@ -51,11 +50,11 @@ impl Facts {
         if !holds {
             return Answer::No;
         }
-        // A process target is known without a search. Members of a cgroup that came
-        // and went between two looks are found by the search only.
+        // Processes of the target are known without a search. Only a search finds members of
+        // a cgroup that entered and left it between two looks.
         let needs_search = until.is_about_processes() && !self.cgroups.is_empty();
         Answer::Yes {
-            exact: !self.is_doubtful && (!needs_search || self.searched),
+            exact: !self.may_have_unseen && (!needs_search || self.searched),
         }
     }
 }
@@ -89,15 +88,15 @@ mod tests {
             processes in proptest::collection::vec(process_state(), 0..4),
             searched in any::<bool>(),
             has_exiting in any::<bool>(),
-            is_doubtful in any::<bool>(),
+            may_have_unseen in any::<bool>(),
         ) -> Facts {
-            Facts { cgroups, processes, searched, has_exiting, is_doubtful }
+            Facts { cgroups, processes, searched, has_exiting, may_have_unseen }
         }
     }
 
     proptest! {
         #[test]
-        fn a_populated_cgroup_is_never_called_empty(facts in facts()) {
+        fn no_condition_about_members_holds_for_a_populated_cgroup(facts in facts()) {
             for until in [Until::Empty, Until::Exited, Until::Reaped, Until::Stopped] {
                 if facts.cgroups.contains(&CgroupState::Populated) {
                     prop_assert_eq!(facts.satisfy(until), Answer::No);
@@ -106,7 +105,7 @@ mod tests {
         }
 
         #[test]
-        fn a_process_with_a_running_or_exiting_task_is_never_called_exited(facts in facts()) {
+        fn no_condition_about_processes_holds_while_a_process_has_not_exited(facts in facts()) {
             if facts.processes.iter().any(|it| !it.has_exited()) {
                 for until in [Until::Exited, Until::Reaped, Until::Stopped] {
                     prop_assert_eq!(facts.satisfy(until), Answer::No);
@@ -115,17 +114,17 @@ mod tests {
         }
 
         #[test]
-        fn no_condition_holds_while_a_process_is_exiting_and_a_doubtful_one_is_not_exact(facts in facts()) {
+        fn exiting_processes_delay_a_verdict_and_unseen_ones_make_it_inexact(facts in facts()) {
             for until in Until::ALL {
                 let answer = facts.satisfy(until);
                 prop_assert!(!facts.has_exiting || answer == Answer::No);
                 let is_exact = answer == Answer::Yes { exact: true };
-                prop_assert!(!(facts.is_doubtful && is_exact));
+                prop_assert!(!(facts.may_have_unseen && is_exact));
             }
         }
 
         #[test]
-        fn a_later_condition_holds_only_if_the_earlier_does(facts in facts()) {
+        fn a_stronger_condition_holds_only_if_the_weaker_one_does(facts in facts()) {
             let holds = |until| facts.satisfy(until) != Answer::No;
             prop_assert!(!holds(Until::Reaped) || holds(Until::Exited));
             prop_assert!(!holds(Until::Exited) || holds(Until::Empty));
@@ -134,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_zombie_is_exited_and_its_cgroup_empty_but_it_is_not_reaped() {
+    fn a_zombie_satisfies_empty_and_exited_but_not_reaped() {
         let facts = Facts {
             cgroups: vec![CgroupState::Empty],
             processes: vec![ProcessState::Exited],
@@ -147,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn reaped_of_a_cgroup_that_could_not_be_searched_is_not_exact() {
+    fn reaped_is_not_exact_for_a_cgroup_that_was_not_searched() {
         let facts = Facts {
             cgroups: vec![CgroupState::Empty],
             processes: vec![ProcessState::Reaped],

@@ -1,5 +1,5 @@
-//! The decisive ring: read until it fails. Its records wake waits, its losses
-//! shorten their timers; neither decides anything.
+//! Reads the decisive ring until it fails. Its records wake waits, and its losses shorten
+//! their timers.
 
 use std::{
     sync::{Arc, Weak},
@@ -13,7 +13,7 @@ use tokio::{
 };
 
 use super::{
-    backoff::Doubt,
+    backoff::Reliability,
     hub::{Shared, lock},
     waker::WokenBy,
 };
@@ -28,20 +28,19 @@ use crate::{
     readiness::register,
 };
 
-/// How often the loss counters are read: as often as the timer of a long wait
-/// looks anyway.
+/// How often the loss counters are read: as often as the timer wakes a long wait.
 const COUNTERS_EVERY: Duration = Duration::from_secs(5);
 
-pub(super) async fn serve(
+pub(super) async fn load_and_read(
     shared: Arc<Shared>,
     fail_reader: Arc<Notify>,
     loading: oneshot::Receiver<Result<(Attached, Rings), LoadError>>,
-    tell: oneshot::Sender<Result<Stream, LoadError>>,
+    loaded: oneshot::Sender<Result<Stream, LoadError>>,
 ) {
     let (attached, rings) = match loading.await {
-        Ok(Ok(loaded)) => loaded,
+        Ok(Ok(programs)) => programs,
         Ok(Err(error)) => {
-            let _nobody_asks = tell.send(Err(error));
+            let _dropped = loaded.send(Err(error));
             return;
         }
         Err(_no_thread) => return,
@@ -49,11 +48,11 @@ pub(super) async fn serve(
     let Ok(mut decisive) = register(rings.decisive, Interest::READABLE) else {
         return;
     };
-    // A ring whose records name no cgroup wakes no wait.
-    let least = if attached.knows_cgroups() {
-        Doubt::None
+    // Without the ids of cgroups in its records the ring wakes no wait.
+    let baseline = if attached.knows_cgroups() {
+        Reliability::Full
     } else {
-        Doubt::Always
+        Reliability::Low
     };
     shared.programs.set(Some(attached));
     let watched: Vec<_> = lock(&shared.cgroups)
@@ -63,21 +62,21 @@ pub(super) async fn serve(
     for watch in watched {
         shared.watch_in_kernel(&watch);
     }
-    shared.doubt.send_replace(least);
+    shared.reliability.send_replace(baseline);
     shared.wake_all(WokenBy::Timer);
-    let _nobody_asks = tell.send(Ok(rings.stream));
-    let ended = follow(&shared, &fail_reader, &mut decisive, least).await;
-    tracing::warn!("the ring buffer cannot be waited for any more ({ended}): others serve");
+    let _dropped = loaded.send(Ok(rings.stream));
+    let error = read(&shared, &fail_reader, &mut decisive, baseline).await;
+    tracing::warn!(%error, "cannot read the ring buffer any more: using the other wake-up sources");
     shared.programs.set(None);
-    shared.doubt.send_replace(Doubt::Always);
+    shared.reliability.send_replace(Reliability::Low);
 }
 
-/// Reads until the ring fails, and returns why.
-async fn follow(
+/// Reads until the ring fails, and returns the error.
+async fn read(
     shared: &Shared,
     fail_reader: &Notify,
     decisive: &mut AsyncFd<RingBuf<MapData>>,
-    least: Doubt,
+    baseline: Reliability,
 ) -> std::io::Error {
     let mut counters = ticks(COUNTERS_EVERY);
     let mut losses = shared.programs.losses();
@@ -89,30 +88,29 @@ async fn follow(
                 Ok(mut ready) => {
                     drain(shared, ready.get_inner_mut());
                     ready.clear_ready();
-                    // A record between the last look and this line is looked at
-                    // now; one after it makes the ring readable again.
+                    // The second drain reads a record that arrived before `clear_ready`; a
+                    // later record makes the ring readable again.
                     drain(shared, decisive.get_mut());
-                    // The loss counters are read later, so that the waits that were
-                    // woken run first.
+                    // The loss counters are read later, so that the woken waits run first.
                     continue;
                 }
             },
-            () = fail_reader.notified() => return std::io::Error::other("told to stop"),
-            _ = counters.tick() => shared.forget_the_abandoned(),
+            () = fail_reader.notified() => return std::io::Error::other("stopped by a test"),
+            _ = counters.tick() => shared.remove_unused(),
         }
-        // Without loss counters we cannot know whether records are missing, so
-        // the ring is given up.
+        // Without loss counters we cannot know whether records are missing, so this reader
+        // gives up.
         let Some(now) = shared.programs.losses() else {
-            return std::io::Error::other("its counters cannot be read");
+            return std::io::Error::other("cannot read the loss counters");
         };
-        let doubt = match least {
-            Doubt::None if losses.replace(now) != Some(now) => Doubt::Some,
-            least => least,
+        let reliability = match baseline {
+            Reliability::Full if losses.replace(now) != Some(now) => Reliability::Lossy,
+            baseline => baseline,
         };
         let changed = shared
-            .doubt
-            .send_if_modified(|it| std::mem::replace(it, doubt) != doubt);
-        if changed || doubt == Doubt::Some {
+            .reliability
+            .send_if_modified(|it| std::mem::replace(it, reliability) != reliability);
+        if changed || reliability == Reliability::Lossy {
             shared.wake_all(WokenBy::Timer);
         }
     }
@@ -126,7 +124,7 @@ fn drain(shared: &Shared, ring: &mut RingBuf<MapData>) {
             }
             Ok(_) => {}
             Err(error) => {
-                tracing::warn!(%error, "a record of the BPF programs cannot be decoded");
+                tracing::warn!(%error, "cannot decode a record of the BPF programs");
                 shared.wake_all(WokenBy::Ring);
             }
         }

@@ -1,5 +1,5 @@
-//! Wakes waits when the directory of their cgroup is removed: one inotify instance
-//! for all waits of a hub, made when the first wait without BPF takes longer.
+//! Wakes waits when the directory of their cgroup is removed. All waits of a hub share one
+//! inotify instance, which is created when the first wait has run without BPF for a while.
 
 use std::{
     collections::HashMap,
@@ -15,99 +15,101 @@ use crate::{
     readiness::register,
 };
 
-/// See the module. Dropping it closes the instance.
+/// The inotify instance of a hub, once it is needed. Dropping it closes the instance.
 #[derive(Debug, Default)]
-pub(super) struct Directories(Mutex<Option<Served>>);
+pub(super) struct Directories(Mutex<Option<Inotify>>);
 
 #[derive(Debug)]
-struct Served {
+struct Inotify {
     removals: Arc<Removals>,
-    awaited: Arc<Awaited>,
+    wakers: Arc<WakersByEntry>,
     reader: JoinHandle<()>,
 }
 
-type Awaited = Mutex<HashMap<Entry, Weak<Wakers>>>;
+type WakersByEntry = Mutex<HashMap<Entry, Weak<Wakers>>>;
 
-impl Drop for Served {
+impl Drop for Inotify {
     fn drop(&mut self) {
         self.reader.abort();
     }
 }
 
 impl Directories {
-    /// Wakes `wakers` when this open directory is removed; whether that works.
+    /// Wakes `wakers` when this open directory is removed. Returns whether inotify can watch
+    /// it.
     pub(super) fn attach(&self, directory: BorrowedFd<'_>, wakers: &Arc<Wakers>) -> bool {
-        let mut served = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let attached = match served.as_ref() {
-            Some(served) => served.attach(directory, wakers),
-            None => Served::start().and_then(|new| {
+        let mut inotify = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let attached = match inotify.as_ref() {
+            Some(inotify) => inotify.attach(directory, wakers),
+            None => Inotify::start().and_then(|new| {
                 let attached = new.attach(directory, wakers);
-                *served = Some(new);
+                *inotify = Some(new);
                 attached
             }),
         };
         match attached {
             Ok(()) => true,
             Err(error) => {
-                tracing::debug!(%error, "no inotify: the timer serves");
+                tracing::debug!(%error, "cannot use inotify: using the timer");
                 false
             }
         }
     }
 }
 
-impl Served {
+impl Inotify {
     fn start() -> std::io::Result<Self> {
         let removals = Arc::new(Removals::new()?);
-        let awaited = Arc::new(Awaited::default());
-        let reader = read(Arc::clone(&removals), Arc::clone(&awaited));
+        let wakers = Arc::new(WakersByEntry::default());
+        let reader = read(Arc::clone(&removals), Arc::clone(&wakers));
         Ok(Self {
             removals,
-            awaited,
+            wakers,
             reader: tokio::spawn(reader),
         })
     }
 
     fn attach(&self, directory: BorrowedFd<'_>, wakers: &Arc<Wakers>) -> std::io::Result<()> {
-        let mut awaited = self.awaited.lock().unwrap_or_else(PoisonError::into_inner);
-        self.forget_the_abandoned(&mut awaited);
+        let mut by_entry = self.wakers.lock().unwrap_or_else(PoisonError::into_inner);
+        self.remove_unused(&mut by_entry);
         let entry = self.removals.watch(directory)?;
-        awaited.insert(entry, Arc::downgrade(wakers));
+        by_entry.insert(entry, Arc::downgrade(wakers));
         Ok(())
     }
 
-    fn forget_the_abandoned(&self, awaited: &mut HashMap<Entry, Weak<Wakers>>) {
-        let mut abandoned = Vec::new();
-        awaited.retain(|(watch, _), wakers| {
-            let is_awaited = wakers.strong_count() > 0;
-            if !is_awaited {
-                abandoned.push(*watch);
+    /// Removes entries without a wait, and the inotify watches without an entry.
+    fn remove_unused(&self, by_entry: &mut HashMap<Entry, Weak<Wakers>>) {
+        let mut unused = Vec::new();
+        by_entry.retain(|(watch, _), wakers| {
+            let is_used = wakers.strong_count() > 0;
+            if !is_used {
+                unused.push(*watch);
             }
-            is_awaited
+            is_used
         });
-        abandoned.sort_unstable();
-        abandoned.dedup();
-        for watch in abandoned {
-            if !awaited.keys().any(|(other, _)| *other == watch) {
+        unused.sort_unstable();
+        unused.dedup();
+        for watch in unused {
+            if !by_entry.keys().any(|(other, _)| *other == watch) {
                 self.removals.unwatch(watch);
             }
         }
     }
 }
 
-async fn read(removals: Arc<Removals>, awaited: Arc<Awaited>) {
+async fn read(removals: Arc<Removals>, wakers: Arc<WakersByEntry>) {
     let ready = match register(removals.as_fd(), Interest::READABLE) {
         Ok(ready) => ready,
         Err(error) => {
-            tracing::debug!(%error, "inotify cannot be waited for: the timer serves");
+            tracing::debug!(%error, "cannot poll inotify: using the timer");
             return;
         }
     };
     while let Ok(mut guard) = ready.readable().await {
         guard.clear_ready();
         removals.drain(|removed| {
-            let awaited = awaited.lock().unwrap_or_else(PoisonError::into_inner);
-            let matching = awaited
+            let by_entry = wakers.lock().unwrap_or_else(PoisonError::into_inner);
+            let matching = by_entry
                 .iter()
                 .filter(|(entry, _)| removed.as_ref().is_none_or(|removed| removed == *entry))
                 .filter_map(|(_, wakers)| wakers.upgrade());

@@ -1,4 +1,4 @@
-//! Why a wait has no verdict.
+//! [`WaitError`], the error of a wait.
 
 use std::{fmt, io, time::Duration};
 
@@ -43,20 +43,20 @@ pub enum WaitError {
         /// right to see them the list is empty.
         survivors: Vec<Survivor>,
     },
-    /// [`crate::wait_blocking`] was called inside a tokio runtime, whose thread it would
-    /// block, or could not start one of its own.
+    /// [`crate::wait_blocking`] was called on a thread of a tokio runtime, which it would
+    /// block, or could not start its own runtime.
     #[error("cannot wait on this thread")]
     Runtime(#[source] io::Error),
 }
 
-/// Survivors in an error's text: more would make the line unreadable.
-const MOST_LISTED: usize = 3;
+/// Most survivors in the text of an error, which is one line.
+const MAX_LISTED: usize = 3;
 
 struct Listed<'a>(&'a [Survivor]);
 
 impl fmt::Display for Listed<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, it) in self.0.iter().take(MOST_LISTED).enumerate() {
+        for (index, it) in self.0.iter().take(MAX_LISTED).enumerate() {
             let separator = if index == 0 { ":" } else { "," };
             let Survivor {
                 comm, pid, state, ..
@@ -67,7 +67,7 @@ impl fmt::Display for Listed<'_> {
             }
             write!(f, ")")?;
         }
-        match self.0.len().saturating_sub(MOST_LISTED) {
+        match self.0.len().saturating_sub(MAX_LISTED) {
             0 => Ok(()),
             more => write!(f, " and {more} more"),
         }

@@ -1,11 +1,11 @@
-//! Processes that may still be exiting in a cgroup whose lists are empty.
+//! Finds processes that may still be exiting in a cgroup with empty lists.
 //!
-//! From Linux 6.19 on a task leaves its cgroup after its end, and the lists of a v1
-//! cgroup, or of one that was removed, hide such tasks. So `/proc` is searched once
-//! when a cgroup seems empty and nothing proves it. On v2 a process names its cgroup
-//! to the end. On v1 it does not: there the wait goes on for every process that is
-//! exiting on the machine, but only for a limited time for those that need not be
-//! members.
+//! From Linux 6.19 on a task leaves its cgroup after its end, and the lists of a v1 or a
+//! removed cgroup hide such tasks. `/proc` is therefore searched once if a cgroup seems
+//! empty and nothing proves it. On v2 `/proc` shows the cgroup of a process until the
+//! process is reaped. On v1 it does not: there the wait goes on while any process of the
+//! machine is exiting, but for a process that was never seen as a member only for a limited
+//! time.
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -25,14 +25,14 @@ use crate::{
     proc::{detached, exiting, pinned::PinnedProcess},
 };
 
-/// How long the exit of a process that need not be a member delays a verdict. Such an
-/// exit may hang in a device, or the process may be the init of another container.
+/// How long the exit of a process that may be no member delays a verdict. Such an exit may
+/// hang in a device, or the process may be the init of another container.
 const UNRELATED_LIMIT: Duration = Duration::from_secs(2);
 
-/// Cgroups with their paths below the root, and the state in which each was seen last.
+/// Cgroups with their paths below the root, and the last observed state of each.
 pub(super) type ObservedCgroups<'a> = (&'a [(Arc<Watch<Occupancy>>, String)], &'a [CgroupState]);
 
-/// Pid and start of the processes that name one of the v2 cgroups as their own.
+/// Pid and start of the processes with one of the v2 cgroups in `/proc/PID/cgroup`.
 pub(super) fn detached_members(
     (cgroups, states): ObservedCgroups<'_>,
 ) -> io::Result<Vec<(u32, u64)>> {
@@ -48,7 +48,6 @@ pub(super) fn detached_members(
 /// The processes that one search found.
 #[derive(Debug, Default)]
 pub(super) struct ExitingProcesses {
-    /// `None` before the search.
     search: Option<Search>,
 }
 
@@ -72,26 +71,26 @@ impl ExitingProcesses {
         self.search.is_some()
     }
 
-    /// A cgroup is populated again, so the result of the search is out of date.
+    /// Drops the result of the search, because a cgroup is populated again.
     pub(super) fn forget(&mut self) {
         self.search = None;
     }
 
-    /// Searches `/proc`; `members` are the processes that were seen in the cgroups.
+    /// Searches `/proc`. `members` are the processes that were listed in the cgroups.
     pub(super) fn search(
         &mut self,
-        seen: ObservedCgroups<'_>,
+        observed: ObservedCgroups<'_>,
         members: &Members,
-        tier: Backend,
+        best_backend: Backend,
         waker: &Arc<Waker>,
     ) -> io::Result<()> {
-        let pin = |(pid, start_ns)| PinnedProcess::open_started(pid, start_ns, tier).ok();
-        let mut certain: Vec<_> = detached_members(seen)?
+        let pin = |(pid, start_ns)| PinnedProcess::open_started(pid, start_ns, best_backend).ok();
+        let mut certain: Vec<_> = detached_members(observed)?
             .into_iter()
             .filter_map(pin)
             .collect();
         let mut unrelated = Vec::new();
-        if seen.0.iter().any(|(watch, _)| !watch.pinned.is_v2()) {
+        if observed.0.iter().any(|(watch, _)| !watch.pinned.is_v2()) {
             for (pid, start_ns) in exiting::find()? {
                 let found = if members.has(pid, Some(start_ns)) {
                     &mut certain
@@ -142,7 +141,7 @@ impl ExitingProcesses {
         Ok(!search.members.is_empty() || !search.unrelated.is_empty())
     }
 
-    /// Processes that need not be members delay the verdict no longer.
+    /// Stops waiting for processes that may be no members.
     pub(super) fn give_up_unrelated(&mut self) {
         if let Some(search) = &mut self.search {
             search.unrelated.clear();

@@ -1,6 +1,6 @@
-//! What many waits share: the BPF programs, the watches, the doubt.
+//! [`Hub`], which holds what waits share: the BPF programs and the watches of cgroups.
 //!
-//! A task of its own reads the decisive ring (`decisive.rs`).
+//! A separate task reads the decisive ring (`decisive.rs`).
 
 use std::{
     collections::HashMap,
@@ -11,7 +11,7 @@ use std::{
 use tokio::sync::watch;
 
 use super::{
-    backoff::Doubt, directories::Directories, occupancy::Occupancy, programs::Programs,
+    backoff::Reliability, directories::Directories, occupancy::Occupancy, programs::Programs,
     waker::WokenBy, watch::Watch,
 };
 use crate::{
@@ -19,20 +19,20 @@ use crate::{
     model::{Backend, CgroupId},
 };
 
-/// See the module. Dropping it detaches the programs and ends its tasks; waits
-/// that are armed go on by what they watch themselves.
+/// What waits share. Dropping it detaches the programs and ends its tasks; armed waits go on
+/// with their other wake-up sources.
 pub struct Hub {
     pub(super) shared: Arc<Shared>,
     #[cfg(feature = "bpf")]
-    pub(super) bpf: super::bpf::Joining,
+    pub(super) bpf: super::bpf::BpfTask,
 }
 
 pub(super) struct Shared {
-    /// The best that may be used.
-    tier: Backend,
+    /// The best backend that waits may use.
+    best_backend: Backend,
     pub(super) cgroups: Mutex<HashMap<CgroupId, Weak<Watch<Occupancy>>>>,
     pub(super) programs: Programs,
-    pub(super) doubt: watch::Sender<Doubt>,
+    pub(super) reliability: watch::Sender<Reliability>,
     directories: Arc<Directories>,
 }
 
@@ -43,39 +43,44 @@ impl fmt::Debug for Hub {
 }
 
 impl Hub {
-    /// Serves at once, by what needs no privilege. `tier` is the best backend
-    /// that may be used.
+    /// A hub without BPF programs, which waits can use at once. `best_backend` is the best backend
+    /// that they may use.
     #[must_use]
-    pub fn start(tier: Backend) -> Self {
+    pub fn start(best_backend: Backend) -> Self {
         Self {
             shared: Arc::new(Shared {
-                tier,
+                best_backend,
                 cgroups: Mutex::default(),
                 programs: Programs::default(),
-                doubt: watch::Sender::new(Doubt::Always),
+                reliability: watch::Sender::new(Reliability::Low),
                 directories: Arc::default(),
             }),
             #[cfg(feature = "bpf")]
-            bpf: super::bpf::Joining::default(),
+            bpf: super::bpf::BpfTask::default(),
         }
     }
 
-    pub(super) fn tier(&self) -> Backend {
-        self.shared.tier
+    pub(super) fn best_backend(&self) -> Backend {
+        self.shared.best_backend
     }
 
-    /// The watch of a cgroup, the one that others have already if there is one.
+    /// The watch of a cgroup, which all waits for the cgroup share.
     pub(super) fn watch(&self, pinned: PinnedCgroup) -> Arc<Watch<Occupancy>> {
         let id = pinned.id;
-        self.shared.forget_the_abandoned();
+        self.shared.remove_unused();
         let mut cgroups = lock(&self.shared.cgroups);
         if let Some(watch) = cgroups.get(&id).and_then(Weak::upgrade) {
             return watch;
         }
-        let doubt = self.shared.doubt.subscribe();
+        let reliability = self.shared.reliability.subscribe();
         let directories = Arc::clone(&self.shared.directories);
         let pinned = Occupancy::new(pinned, Arc::downgrade(&self.shared));
-        let watch = Arc::new(Watch::cgroup(pinned, self.shared.tier, doubt, directories));
+        let watch = Arc::new(Watch::cgroup(
+            pinned,
+            self.shared.best_backend,
+            reliability,
+            directories,
+        ));
         cgroups.insert(id, Arc::downgrade(&watch));
         drop(cgroups);
         self.shared.watch_in_kernel(&watch);
@@ -87,27 +92,27 @@ impl Shared {
     pub(super) fn watch_in_kernel(&self, watch: &Watch<Occupancy>) {
         let id = watch.pinned.cgroup.id;
         match self.programs.watch(id) {
-            Some(Ok(())) => watch.pinned.is_watched(),
+            Some(Ok(())) => watch.pinned.set_watched(),
             Some(Err(error)) => {
-                tracing::warn!(%error, "the BPF programs do not watch the cgroup: the timer serves");
-                self.doubt.send_replace(Doubt::Always);
+                tracing::warn!(%error, "the BPF programs cannot watch the cgroup: using the timer");
+                self.reliability.send_replace(Reliability::Low);
             }
             None => {}
         }
     }
 
-    /// Cgroups for which no wait is left need not be reported any more.
-    pub(super) fn forget_the_abandoned(&self) {
+    /// Removes cgroups without a wait, and ends their watches in the kernel.
+    pub(super) fn remove_unused(&self) {
         self.programs.unwatch(|| {
-            let mut abandoned = Vec::new();
+            let mut unused = Vec::new();
             lock(&self.cgroups).retain(|&id, watch| {
-                let is_awaited = watch.strong_count() > 0;
-                if !is_awaited {
-                    abandoned.push(id);
+                let is_used = watch.strong_count() > 0;
+                if !is_used {
+                    unused.push(id);
                 }
-                is_awaited
+                is_used
             });
-            abandoned
+            unused
         });
     }
 
@@ -125,7 +130,7 @@ impl Shared {
     }
 }
 
-/// Nothing that is locked here is left half done by a panic.
+/// Locks a mutex and ignores poisoning: no panic leaves the data of this module inconsistent.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

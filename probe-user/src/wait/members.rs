@@ -1,5 +1,5 @@
-//! Who belongs to a target, as far as anybody saw it: by itself, or by whose
-//! child it is.
+//! Remembers the members of a target, so that a wait recognizes them and their children after
+//! they have left its cgroups.
 
 use crate::{
     clock::boottime_ns,
@@ -10,20 +10,21 @@ use crate::{
     },
 };
 
-/// Ancestors that are looked at: more are no family but a trap.
-const MOST_ANCESTORS: usize = 64;
+/// Limit: guards against a corrupt or cyclic chain of parents.
+const MAX_ANCESTORS: usize = 64;
 
-/// Each with a moment in `CLOCK_BOOTTIME` nanoseconds by which it was seen: who
-/// has the pid and started later is another.
+/// The members that were seen.
 #[derive(Debug, Default)]
 pub(super) struct Members {
+    /// Pid, and a time in `CLOCK_BOOTTIME` nanoseconds at which the member existed. A process
+    /// with the pid that started later is another process.
     seen: Vec<(u32, u64)>,
-    /// When the list was read: who was there by then and is not in it is none.
+    /// When the list was read. A process that existed then and is not listed is no member.
     listed_ns: u64,
 }
 
 impl Members {
-    /// Of a list that has just been read.
+    /// The members in a list that has just been read.
     pub(super) fn listed(mut pids: Vec<u32>) -> Self {
         pids.sort_unstable();
         pids.dedup();
@@ -45,7 +46,7 @@ impl Members {
         }
     }
 
-    /// Without its start whoever has the pid may be meant.
+    /// Whether the process is a member. Without a start any process with the pid matches.
     pub(super) fn has(&self, pid: u32, start_boottime_ns: Option<u64>) -> bool {
         let start_ns = start_boottime_ns.unwrap_or(0);
         self.seen
@@ -53,13 +54,13 @@ impl Members {
             .any(|&(it, seen_by_ns)| it == pid && start_ns <= seen_by_ns)
     }
 
-    /// Whether it was born to a member, or to a descendant of one, after the
-    /// list was read: then nobody need have seen it.
-    pub(super) fn have_born(&self, process: &Process) -> bool {
-        self.have_born_by(process, ancestry::of)
+    /// Whether a member or a descendant of one forked the process after the list was read, so
+    /// that the list does not have it.
+    pub(super) fn are_ancestors_of(&self, process: &Process) -> bool {
+        self.are_ancestors_by(process, ancestry::of)
     }
 
-    fn have_born_by(&self, process: &Process, look: impl Fn(u32) -> Option<Ancestor>) -> bool {
+    fn are_ancestors_by(&self, process: &Process, look: impl Fn(u32) -> Option<Ancestor>) -> bool {
         let is_new = |start_ns| self.listed_ns < start_ns;
         let (Some(mut parent), Some(start_ns)) = (process.ppid, process.start_boottime_ns) else {
             return false;
@@ -67,10 +68,10 @@ impl Members {
         if !is_new(start_ns) {
             return false;
         }
-        for _ in 0..MOST_ANCESTORS {
+        for _ in 0..MAX_ANCESTORS {
             let Some(ancestor) = look(parent) else {
-                // Gone since: that its pid was another's in between is less
-                // likely than that it was the member.
+                // The parent is gone. Its pid most likely belonged to the member, and not to a
+                // process that lived in between.
                 return self.has(parent, None);
             };
             if self.has(parent, Some(ancestor.start_ns.0)) {
@@ -84,7 +85,7 @@ impl Members {
         false
     }
 
-    /// Who runs elsewhere now.
+    /// Members that run in another cgroup now.
     pub(super) fn migrants(&self) -> Vec<Migrant> {
         survivors::migrants(&self.seen)
     }
@@ -120,10 +121,10 @@ mod tests {
         }
     }
 
-    /// Pid, parent, start.
-    fn family(those: &[(u32, u32, u64)]) -> impl Fn(u32) -> Option<Ancestor> {
+    /// Looks up a process in a table of pid, parent and start.
+    fn processes(table: &[(u32, u32, u64)]) -> impl Fn(u32) -> Option<Ancestor> {
         move |pid| {
-            let &(_, ppid, start) = those.iter().find(|it| it.0 == pid)?;
+            let &(_, ppid, start) = table.iter().find(|it| it.0 == pid)?;
             Some(Ancestor {
                 ppid,
                 start_ns: (start, start + 10),
@@ -132,31 +133,31 @@ mod tests {
     }
 
     #[test]
-    fn a_grandchild_that_nobody_saw_is_found_by_its_parents() {
+    fn an_unlisted_grandchild_is_found_by_its_chain_of_parents() {
         let members = members();
-        let look = family(&[(7, 1, 500), (8, 7, 1100), (9, 8, 1200)]);
-        assert!(members.have_born_by(&child_of(7, 1300), &look));
-        assert!(members.have_born_by(&child_of(9, 1300), &look));
-        assert!(members.have_born_by(&child_of(7, 1300), family(&[])));
+        let look = processes(&[(7, 1, 500), (8, 7, 1100), (9, 8, 1200)]);
+        assert!(members.are_ancestors_by(&child_of(7, 1300), &look));
+        assert!(members.are_ancestors_by(&child_of(9, 1300), &look));
+        assert!(members.are_ancestors_by(&child_of(7, 1300), processes(&[])));
     }
 
     #[test]
-    fn a_child_of_who_has_a_members_pid_by_now_is_none() {
-        let look = family(&[(1, 0, 0), (7, 1, 1100)]);
-        assert!(!members().have_born_by(&child_of(7, 1300), look));
+    fn a_child_of_a_later_process_with_a_members_pid_is_no_member() {
+        let look = processes(&[(1, 0, 0), (7, 1, 1100)]);
+        assert!(!members().are_ancestors_by(&child_of(7, 1300), look));
     }
 
     #[test]
-    fn who_had_left_before_the_list_was_read_is_none_nor_are_its_children() {
+    fn a_process_that_was_not_listed_and_its_children_are_no_members() {
         let members = members();
-        let look = family(&[(7, 1, 500), (8, 7, 600)]);
-        assert!(!members.have_born_by(&child_of(7, 700), &look));
-        assert!(!members.have_born_by(&child_of(8, 1300), &look));
+        let look = processes(&[(7, 1, 500), (8, 7, 600)]);
+        assert!(!members.are_ancestors_by(&child_of(7, 700), &look));
+        assert!(!members.are_ancestors_by(&child_of(8, 1300), &look));
     }
 
     #[test]
-    fn a_circle_ends() {
-        let look = family(&[(8, 9, 1100), (9, 8, 1100)]);
-        assert!(!members().have_born_by(&child_of(8, 1300), look));
+    fn the_search_of_a_cyclic_chain_of_parents_ends() {
+        let look = processes(&[(8, 9, 1100), (9, 8, 1100)]);
+        assert!(!members().are_ancestors_by(&child_of(8, 1300), look));
     }
 }

@@ -1,16 +1,15 @@
-//! Waiting: what wakes a wait, what it looks at, and when it is met.
+//! Waits until the state of a cgroup or process satisfies a condition.
 //!
-//! A [`Hub`] holds what waits share; [`Hub::arm`] subscribes to everything that may
-//! change a [`Target`], so that nothing is missed from then on, and [`Wait::met`]
-//! resolves when the state of the target itself is as asked. Events only wake: one
-//! that is lost costs time, never truth. [`Waiter`] is the same for programs that
-//! link the library.
+//! A [`Hub`] holds what waits share. [`Hub::arm`] subscribes to every source that may
+//! announce a change of a [`Target`], so that no later change is missed. [`Wait::met`]
+//! resolves when the state of the target satisfies the condition. An event only wakes the
+//! wait, so a lost event delays the verdict but never makes it wrong. [`Waiter`] is the
+//! interface for programs that link the library.
 //!
-//! Everything runs on the caller's tokio runtime (I/O and time enabled), but for a
-//! thread that loads BPF and one that closes it. There is no global state. A future
-//! of [`Wait::met`] may be dropped and asked for again; dropping a [`Wait`] disarms
-//! it and, if it was the last one for its cgroup, closes the files; dropping the
-//! [`Hub`] detaches BPF, and the waits go on without it.
+//! Everything runs on the caller's tokio runtime (I/O and time enabled), except a thread
+//! that loads BPF and one that closes it. There is no global state. [`Wait::met`] is cancel
+//! safe. Dropping a [`Wait`] disarms it and, if it was the last one for its cgroup, closes
+//! the files. Dropping the [`Hub`] detaches BPF, and the waits go on without it.
 
 mod armed;
 mod armed_wait;

@@ -1,4 +1,4 @@
-//! The programs of a hub in a build without BPF: there are none.
+//! Replaces `programs.rs` in a build without BPF, where a hub has no programs.
 
 use std::convert::Infallible;
 
@@ -15,8 +15,8 @@ impl Programs {
     }
 
     #[expect(clippy::unused_self, reason = "the same calls as with BPF")]
-    pub(super) fn unwatch(&self, abandoned: impl FnOnce() -> Vec<CgroupId>) {
-        drop(abandoned());
+    pub(super) fn unwatch(&self, unused: impl FnOnce() -> Vec<CgroupId>) {
+        drop(unused());
     }
 
     #[expect(clippy::unused_self, reason = "the same calls as with BPF")]

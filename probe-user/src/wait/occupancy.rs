@@ -1,5 +1,5 @@
-//! The state of a watched cgroup, and whether it is certain: read from its files, and
-//! from the map of the BPF programs where the files may hide tasks that are exiting.
+//! Reads the state of a watched cgroup from its files, and from the map of the BPF programs
+//! where the files may hide exiting tasks.
 
 use std::{
     io,
@@ -13,35 +13,35 @@ use crate::{cgroup::pinned::PinnedCgroup, kernel::departure, model::CgroupState}
 #[derive(Debug)]
 pub(super) struct Occupancy {
     pub(super) cgroup: PinnedCgroup,
-    /// The hub whose programs watch it; it may be dropped before the wait.
-    kernel: Weak<Shared>,
-    /// The state that was read right after the programs began to watch it.
-    at_first: Mutex<Option<CgroupState>>,
+    /// The hub with the programs that watch it; the hub may be dropped before the wait.
+    hub: Weak<Shared>,
+    /// The state that was read right after the programs began to watch the cgroup.
+    initial: Mutex<Option<CgroupState>>,
 }
 
-/// What was seen of a cgroup at one moment.
+/// The state of a cgroup at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Observation {
     pub(super) state: CgroupState,
-    /// Otherwise a task that is exiting may still be in it.
+    /// `false` if an exiting task may still be in the cgroup.
     pub(super) is_certain: bool,
 }
 
-/// What `populated` of a watched cgroup became last, as the BPF programs recorded it.
+/// The last value of `populated` that the BPF programs recorded for a watched cgroup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Recorded {
-    /// Nothing has changed since the watch began.
+    /// The value has not changed since the watch began.
     Unchanged,
     Empty,
     Populated,
 }
 
 impl Occupancy {
-    pub(super) fn new(cgroup: PinnedCgroup, kernel: Weak<Shared>) -> Self {
+    pub(super) fn new(cgroup: PinnedCgroup, hub: Weak<Shared>) -> Self {
         Self {
             cgroup,
-            kernel,
-            at_first: Mutex::default(),
+            hub,
+            initial: Mutex::default(),
         }
     }
 
@@ -49,47 +49,47 @@ impl Occupancy {
         self.cgroup.id.hierarchy == 0
     }
 
-    /// The programs watch it from now on.
-    pub(super) fn is_watched(&self) {
-        *lock(&self.at_first) = self.cgroup.state().ok();
+    /// Notes that the programs watch the cgroup from now on.
+    pub(super) fn set_watched(&self) {
+        *lock(&self.initial) = self.cgroup.state().ok();
     }
 
-    /// The state at this moment.
+    /// The current state.
     pub(super) fn observe(&self) -> io::Result<Observation> {
         let state = self.cgroup.state()?;
-        let is_shown = state == CgroupState::Populated
+        let is_proven = state == CgroupState::Populated
             || state == CgroupState::Empty && self.cgroup.events().is_some()
             || !departure::is_late();
-        if is_shown {
+        if is_proven {
             return Ok(Observation {
                 state,
                 is_certain: true,
             });
         }
         let recorded = self
-            .kernel
+            .hub
             .upgrade()
             .and_then(|it| it.programs.recorded(self.cgroup.id));
-        let at_first = *lock(&self.at_first);
-        Ok(judge(state, recorded, at_first, self.is_v2()))
+        let initial = *lock(&self.initial);
+        Ok(combine(state, recorded, initial, self.is_v2()))
     }
 }
 
-/// What an empty list or a missing directory proves, given what the programs recorded.
-fn judge(
+/// Combines an empty list or a missing directory with the value that the programs recorded.
+fn combine(
     state: CgroupState,
     recorded: Option<Recorded>,
-    at_first: Option<CgroupState>,
+    initial: Option<CgroupState>,
     is_v2: bool,
 ) -> Observation {
-    let (state, is_certain) = match (recorded, at_first) {
+    let (state, is_certain) = match (recorded, initial) {
         (Some(Recorded::Empty), _) => (state, true),
-        // Unchanged since it was populated: its tasks have not left it.
+        // A populated cgroup without a change still has its tasks.
         (Some(Recorded::Populated), _)
         | (Some(Recorded::Unchanged), Some(CgroupState::Populated)) => {
             (CgroupState::Populated, true)
         }
-        // On v2 the first look read `populated`, which hides no task.
+        // On v2 the initial state was read from `populated`, which hides no task.
         (Some(Recorded::Unchanged), Some(CgroupState::Empty)) if is_v2 => (state, true),
         _ => (state, false),
     };
@@ -101,9 +101,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cgroup_that_was_populated_and_has_not_changed_is_populated_whatever_its_list_shows() {
+    fn a_populated_cgroup_without_a_recorded_change_is_populated_despite_an_empty_list() {
         for recorded in [Recorded::Unchanged, Recorded::Populated] {
-            let observation = judge(
+            let observation = combine(
                 CgroupState::Removed,
                 Some(recorded),
                 Some(CgroupState::Populated),
@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn an_empty_list_is_certain_once_the_programs_recorded_empty() {
-        let observation = judge(
+        let observation = combine(
             CgroupState::Empty,
             Some(Recorded::Empty),
             Some(CgroupState::Populated),
@@ -125,7 +125,7 @@ mod tests {
             (observation.state, observation.is_certain),
             (CgroupState::Empty, true)
         );
-        let observation = judge(
+        let observation = combine(
             CgroupState::Removed,
             Some(Recorded::Unchanged),
             Some(CgroupState::Empty),
@@ -138,9 +138,9 @@ mod tests {
     }
 
     #[test]
-    fn a_list_that_was_empty_at_first_is_not_certain() {
+    fn a_list_that_was_empty_when_the_watch_began_is_not_certain() {
         for recorded in [None, Some(Recorded::Unchanged)] {
-            let observation = judge(
+            let observation = combine(
                 CgroupState::Empty,
                 recorded,
                 Some(CgroupState::Empty),
@@ -151,7 +151,7 @@ mod tests {
                 (CgroupState::Empty, false)
             );
         }
-        let observation = judge(CgroupState::Removed, None, Some(CgroupState::Empty), true);
+        let observation = combine(CgroupState::Removed, None, Some(CgroupState::Empty), true);
         assert!(!observation.is_certain);
     }
 }

@@ -1,4 +1,5 @@
-//! The processes that a wait holds: none of them is another one unnoticed.
+//! The processes that a wait watches one by one, each held open, so that a later process with
+//! the same pid is not mistaken for it.
 
 use std::{io, sync::Arc};
 
@@ -8,17 +9,17 @@ use crate::{
     proc::pinned::{PinProcessError, PinnedProcess},
 };
 
-/// Those that have not come as far as is asked. Each wakes the wait when it does.
+/// The processes that have not reached the wanted state. Each wakes the wait when it does.
 #[derive(Debug)]
 pub(super) struct Processes {
     watches: Vec<Watch<PinnedProcess>>,
     wanted: ProcessState,
-    tier: Backend,
+    best_backend: Backend,
     waker: Arc<Waker>,
 }
 
 impl Processes {
-    pub(super) const fn new(until: Until, tier: Backend, waker: Arc<Waker>) -> Self {
+    pub(super) const fn new(until: Until, best_backend: Backend, waker: Arc<Waker>) -> Self {
         let wanted = match until {
             Until::Reaped => ProcessState::Reaped,
             _ => ProcessState::Exited,
@@ -26,7 +27,7 @@ impl Processes {
         Self {
             watches: Vec::new(),
             wanted,
-            tier,
+            best_backend,
             waker,
         }
     }
@@ -51,27 +52,28 @@ impl Processes {
         self.watches.push(watch);
     }
 
-    /// Not somebody who has the pid by now, if the start is known.
+    /// Adds the process with this pid. If the start is known, a later process with the same pid
+    /// is not added.
     pub(super) fn add_by_pid(&mut self, pid: u32, start_boottime_ns: Option<u64>) {
         if self
             .watches
             .iter()
-            .any(|it| it.pinned.tgid == pid && it.is_there())
+            .any(|it| it.pinned.tgid == pid && it.exists())
         {
             return;
         }
         let process = match start_boottime_ns {
-            Some(start_ns) => PinnedProcess::open_started(pid, start_ns, self.tier),
-            None => PinnedProcess::open(pid, self.tier),
+            Some(start_ns) => PinnedProcess::open_started(pid, start_ns, self.best_backend),
+            None => PinnedProcess::open(pid, self.best_backend),
         };
         match process {
             Ok(process) => self.add(process),
             Err(PinProcessError::NotFound { .. } | PinProcessError::Thread { .. }) => {}
-            Err(error) => tracing::debug!(%error, "a member that cannot be pinned"),
+            Err(error) => tracing::debug!(%error, "cannot open a member"),
         }
     }
 
-    /// Lets go of those that run and are not listed, but for the first `known`.
+    /// Removes running processes that are not listed, except the first `known` processes.
     pub(super) fn keep_listed(&mut self, known: usize, mut listed: Vec<u32>) {
         listed.sort_unstable();
         let mut index = 0;
@@ -82,7 +84,7 @@ impl Processes {
         });
     }
 
-    /// Thread groups that have not come as far as is asked.
+    /// Thread groups that have not reached the wanted state.
     pub(super) fn remaining(&self) -> io::Result<Vec<u32>> {
         let mut pids = Vec::new();
         for watch in &self.watches {
@@ -93,8 +95,8 @@ impl Processes {
         Ok(pids)
     }
 
-    /// How far each has come that has not come as far as is asked. What has come so
-    /// far never goes back: it need not be asked again.
+    /// The states of the processes that have not reached the wanted state. A process never
+    /// leaves the wanted state again, so it is removed when it reaches it.
     pub(super) fn states(&mut self) -> io::Result<Vec<ProcessState>> {
         let mut failed = None;
         let mut states = Vec::new();
@@ -118,7 +120,7 @@ impl Watch<PinnedProcess> {
         self.pinned.state().is_ok_and(|state| !state.has_exited())
     }
 
-    fn is_there(&self) -> bool {
+    fn exists(&self) -> bool {
         self.pinned
             .state()
             .is_ok_and(|state| state != ProcessState::Reaped)

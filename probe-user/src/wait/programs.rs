@@ -32,23 +32,23 @@ impl Programs {
         *self.lock() = attached;
     }
 
-    /// Lets the programs watch a cgroup; `None` if there are none.
+    /// Makes the programs watch a cgroup; `None` without programs.
     pub(super) fn watch(&self, id: CgroupId) -> Option<Result<(), LoadError>> {
         self.lock().as_mut().map(|it| it.watch(id))
     }
 
-    /// Ends the watches of the cgroups that `abandoned` names. It is called under
-    /// the lock, so that no watch that begins meanwhile is ended.
-    pub(super) fn unwatch(&self, abandoned: impl FnOnce() -> Vec<CgroupId>) {
+    /// Ends the watches of the cgroups that `unused` returns. `unused` is called under the
+    /// lock, so that a watch that begins meanwhile is not ended.
+    pub(super) fn unwatch(&self, unused: impl FnOnce() -> Vec<CgroupId>) {
         let mut attached = self.lock();
-        for id in abandoned() {
+        for id in unused() {
             if let Some(attached) = attached.as_mut() {
                 attached.unwatch(id);
             }
         }
     }
 
-    /// What the programs have seen of a watched cgroup; `None` if they do not know.
+    /// The recorded state of a watched cgroup; `None` if the programs do not know it.
     pub(super) fn recorded(&self, id: CgroupId) -> Option<Recorded> {
         match self.lock().as_ref()?.occupancy(id)? {
             occupancy::UNCHANGED => Some(Recorded::Unchanged),
@@ -57,7 +57,7 @@ impl Programs {
         }
     }
 
-    /// Number of records dropped and runs skipped so far; `None` if the counters cannot be read.
+    /// Number of dropped records and skipped runs so far; `None` if the counters cannot be read.
     pub(super) fn losses(&self) -> Option<u64> {
         let mut attached = self.lock();
         let attached = attached.as_mut()?;

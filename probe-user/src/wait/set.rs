@@ -1,4 +1,4 @@
-//! Several waits with one waker: done when enough of them are.
+//! [`WaitSet`], several waits with one waker, which is done when enough of them are.
 
 use std::{io, sync::Arc};
 
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::model::Until;
 
-/// See the module.
+/// Several waits with one waker.
 #[derive(Debug)]
 pub struct WaitSet {
     waker: Arc<Waker>,
@@ -32,20 +32,20 @@ impl Default for WaitSet {
 }
 
 impl WaitSet {
-    /// Adds a wait; what happens from now on is not missed.
+    /// Adds a wait; no change of its target from now on is missed.
     pub fn arm(&mut self, hub: &Hub, target: Target, until: Until) -> io::Result<()> {
         let wait = hub.arm_with(target, until, Arc::clone(&self.waker))?;
         self.waits.push((wait, None));
         Ok(())
     }
 
-    /// A wait that wakes the set as well, but is not counted as one of it.
+    /// Arms a wait that also wakes the set, but is not part of it.
     pub fn arm_beside(&self, hub: &Hub, target: Target, until: Until) -> io::Result<Wait> {
         hub.arm_with(target, until, Arc::clone(&self.waker))
     }
 
-    /// Looks at those that are not done yet; how many are done now. One that is
-    /// done stays so.
+    /// Looks at the waits that are not done yet. Returns how many waits are done. A wait that
+    /// is done stays done.
     pub fn look(&mut self) -> io::Result<usize> {
         for (wait, met) in self.waits.iter_mut().filter(|(_, met)| met.is_none()) {
             if let Answer::Yes { exact } = wait.look()? {
@@ -60,8 +60,8 @@ impl WaitSet {
         Ok(self.waits.iter().filter(|(_, met)| met.is_some()).count())
     }
 
-    /// The look when the time is up. Processes that are exiting and may or may not
-    /// be members no longer keep a v1 cgroup from counting as empty.
+    /// Looks for the last time, because the time limit has passed. A v1 cgroup then counts as
+    /// empty even if processes are exiting that may be members.
     pub fn look_at_last(&mut self) -> io::Result<usize> {
         for (wait, met) in &mut self.waits {
             if met.is_none() {
@@ -72,15 +72,15 @@ impl WaitSet {
         self.look()
     }
 
-    /// Another process has begun to watch the same targets, such as a daemon that
-    /// was asked to: registers with the kernel again, to be woken before it.
+    /// Registers with the kernel again, after another process, such as the daemon, has begun
+    /// to watch the same targets. The kernel wakes the newest watcher first.
     pub fn reregister(&self) {
         for (wait, _) in &self.waits {
             wait.reregister();
         }
     }
 
-    /// Resolves once `needed` of them are done. May be dropped and called again.
+    /// Resolves once `needed` waits are done. Cancel safe.
     pub async fn met(&mut self, needed: usize) -> io::Result<()> {
         while self.look()? < needed {
             self.woken().await;
@@ -88,42 +88,43 @@ impl WaitSet {
         Ok(())
     }
 
-    /// How many waits there are.
+    /// Number of waits.
     #[must_use]
     pub fn len(&self) -> usize {
         self.waits.len()
     }
 
-    /// Whether nothing is waited for.
+    /// Whether the set has no waits.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.waits.is_empty()
     }
 
-    /// Resolves when there is a reason to look; never, if nothing is watched.
+    /// Resolves when there is a reason to look; never without waits.
     pub async fn woken(&mut self) {
         self.woken_by = Some(self.waker.woken().await);
     }
 
-    /// Notes that the caller has a reason of its own for the next
-    /// [`look`](Self::look): waits that it finds done were woken by
+    /// Notes that an event outside of the set is the reason for the next
+    /// [`look`](Self::look): for waits that it finds done, the wake-up source is
     /// [`WokenBy::External`].
     pub const fn record_external_wake(&mut self) {
         self.woken_by = Some(WokenBy::External);
     }
 
-    /// To tell them of what happened beside the watches, such as an exit record.
+    /// The waits, for example to pass the process of an exit record to them.
     pub fn waits_mut(&mut self) -> impl Iterator<Item = &mut Wait> {
         self.waits.iter_mut().map(|(wait, _)| wait)
     }
 
-    /// What led to the last look.
+    /// The source that caused the last look.
     #[must_use]
     pub const fn woken_by(&self) -> Option<WokenBy> {
         self.woken_by
     }
 
-    /// Each wait in the order in which it was added, and how it was met.
+    /// The waits in the order in which they were added, each with how its condition became
+    /// true.
     pub fn waits(&self) -> impl Iterator<Item = (&Wait, Option<Met>)> {
         self.waits.iter().map(|(wait, met)| (wait, *met))
     }

@@ -1,4 +1,4 @@
-//! What is waited for, pinned by identity.
+//! [`Target`], the cgroups and processes of a wait, each held open.
 
 use std::path::{Path, PathBuf};
 
@@ -13,40 +13,38 @@ use crate::{
     proc::pinned::{PinProcessError, PinnedProcess},
 };
 
-/// One thing to wait for: a cgroup, a process, or a container, which is a cgroup
-/// in each hierarchy and an init process.
+/// The target of a wait: a cgroup, a process, or a container, which has a cgroup in each
+/// hierarchy and an init process. The condition must hold for all of them.
 #[derive(Debug, Default)]
 pub struct Target {
-    /// All must be as asked; a container has one for each hierarchy. With the
-    /// path below the root of the hierarchy.
+    /// The cgroups, each with its path below the root of its hierarchy.
     pub cgroups: Vec<(PinnedCgroup, String)>,
-    /// Likewise.
+    /// The processes.
     pub processes: Vec<PinnedProcess>,
 }
 
-/// Why something cannot be waited for.
+/// Why a target cannot be waited for.
 #[derive(Debug, thiserror::Error)]
 pub enum TargetError {
-    /// The mounts are unknown.
+    /// The cgroup mounts could not be read.
     #[error(transparent)]
     Mounts(#[from] MountError),
-    /// The path lies on no cgroup mount.
+    /// The path is not on a cgroup mount.
     #[error("{} is on no cgroup mount", path.display())]
     NoCgroup {
-        /// Which path.
+        /// The path of the target.
         path: PathBuf,
     },
-    /// The cgroup cannot be opened: with `ENOENT` it may be gone already.
+    /// The cgroup cannot be opened; with `ENOENT` it may be gone already.
     #[error(transparent)]
     Cgroup(#[from] PinError),
-    /// The process cannot be pinned: it may be gone already.
+    /// The process cannot be opened; it may be gone already.
     #[error(transparent)]
     Process(#[from] PinProcessError),
 }
 
 impl TargetError {
-    /// Whether the target is not there: it was removed or has ended, or it never
-    /// was.
+    /// Whether the target does not exist: it was removed, has ended or never existed.
     #[must_use]
     pub fn is_gone(&self) -> bool {
         match self {
@@ -63,8 +61,8 @@ impl TargetError {
 }
 
 impl Target {
-    /// A cgroup, v1 or v2, by the absolute path of its directory. Its whole
-    /// subtree counts.
+    /// A cgroup, v1 or v2, with its whole subtree. `path` is the absolute path of its
+    /// directory.
     pub fn cgroup(path: &Path) -> Result<Self, TargetError> {
         let mounts = Mounts::read()?;
         let (mount, below) = mounts.of_path(path).ok_or_else(|| TargetError::NoCgroup {
@@ -77,8 +75,8 @@ impl Target {
         })
     }
 
-    /// A process by its pid, which must be a thread group's. The hub lets go of
-    /// the pidfd if it may not use any.
+    /// The process with this pid, which must be that of a thread group. The hub closes the
+    /// pidfd if it may not use pidfds.
     pub fn process(pid: u32) -> Result<Self, TargetError> {
         Ok(Self {
             cgroups: Vec::new(),

@@ -1,4 +1,4 @@
-//! What a program calls: a [`Waiter`], and the waits that it makes.
+//! [`Waiter`], the public interface of waits.
 
 use std::{
     future::{Future, IntoFuture},
@@ -19,11 +19,11 @@ use super::{
 };
 use crate::model::{Backend, Until};
 
-/// Waits for cgroups and processes, as many as are asked for.
+/// Makes waits for cgroups and processes.
 ///
-/// All its waits share one set of BPF programs, if there is BPF, and one inotify
-/// instance. It is cheap to clone; the programs are detached when the last clone and
-/// the last wait are dropped, on a thread of their own.
+/// All its waits share one set of BPF programs, if BPF is available, and one inotify
+/// instance. It is cheap to clone; when the last clone and the last wait are dropped, a
+/// separate thread detaches the programs.
 ///
 /// It runs on the tokio runtime in which it was built, which needs I/O and time.
 #[derive(Clone, Debug)]
@@ -33,13 +33,13 @@ pub struct Waiter {
     joined: tokio::sync::watch::Receiver<Option<Result<(), Arc<crate::BpfError>>>>,
 }
 
-/// What a [`Waiter`] is to use.
+/// The options of a [`Waiter`].
 #[derive(Clone, Copy, Debug)]
 pub struct WaiterBuilder {
     bpf: bool,
 }
 
-/// Why there is no waiter.
+/// Why a [`Waiter`] could not be built.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
@@ -49,18 +49,18 @@ pub enum BuildError {
 }
 
 impl WaiterBuilder {
-    /// Whether BPF may wake waits. It is on by default, joins by itself 20 to 50 ms
-    /// later and needs `CAP_BPF` and `CAP_PERFMON`; where it is not available (see
-    /// [`Waiter::bpf`]), or the crate is built without its feature `bpf`, waits are
-    /// right all the same. With it a verdict is prompt where `cgroup.events` is
-    /// told late, and for v1 cgroups, which have no such file.
+    /// Whether BPF may wake waits, which is the default. BPF is loaded in the background
+    /// within 20 to 50 ms and needs `CAP_BPF` and `CAP_PERFMON`. Verdicts are also correct
+    /// where it is not available (see [`Waiter::bpf`]) or the crate is built without its
+    /// feature `bpf`. With BPF a verdict is prompt where the kernel notifies `cgroup.events`
+    /// late, and for v1 cgroups, which have no such file.
     #[must_use]
     pub const fn bpf(mut self, wanted: bool) -> Self {
         self.bpf = wanted;
         self
     }
 
-    /// The waiter. Nothing is watched yet.
+    /// Builds the waiter, which watches nothing yet.
     ///
     /// # Errors
     ///
@@ -91,7 +91,7 @@ impl Waiter {
         if bpf {
             let loaded = hub.load_in_background(Plan::decisive());
             tokio::spawn(async move {
-                // Without an answer the hub is gone, and so is every receiver.
+                // Without a result the hub is gone, and so is every receiver.
                 if let Ok(loaded) = loaded.await {
                     sender.send_replace(Some(
                         loaded.map(drop).map_err(|error| Arc::new(error.into())),
@@ -99,7 +99,7 @@ impl Waiter {
                 }
             });
         } else {
-            sender.send_replace(Some(Err(Arc::new(crate::BpfError::NotWanted))));
+            sender.send_replace(Some(Err(Arc::new(crate::BpfError::Disabled))));
         }
         Self {
             hub: Arc::new(hub),
@@ -114,8 +114,8 @@ impl Waiter {
         }
     }
 
-    /// Resolves when BPF has joined, or with the reason why it does not. Waits need
-    /// not wait for this.
+    /// Resolves when BPF is attached, or with the reason why it is not available. Waits can be
+    /// armed before.
     #[cfg(feature = "bpf")]
     pub async fn bpf(&self) -> Result<(), Arc<crate::BpfError>> {
         let mut joined = self.joined.clone();
@@ -130,17 +130,17 @@ impl Waiter {
     ///
     /// # Errors
     ///
-    /// If the path lies on no cgroup mount, or the cgroup cannot be opened. For a
-    /// cgroup that is gone [`TargetError::is_gone`] is true: a runtime may take that
-    /// as the end of the wait.
+    /// If the path is on no cgroup mount, or the cgroup cannot be opened. For a cgroup that is
+    /// gone [`TargetError::is_gone`] is true, which a runtime may treat as the end of the
+    /// wait.
     pub fn cgroup(&self, path: impl AsRef<Path>) -> Result<WaitBuilder, TargetError> {
         let path = path.as_ref();
         let name = format!("cgroup {}", path.display());
         Ok(self.wait_for(Target::cgroup(path)?, name, Until::Empty))
     }
 
-    /// A wait for a process, which need not be a child. The process is held by its
-    /// pidfd (Linux 5.3), so no later process with its pid is mistaken for it.
+    /// A wait for a process, which need not be a child. The process is held open by its pidfd
+    /// (Linux 5.3), so that no later process with its pid is mistaken for it.
     ///
     /// # Errors
     ///
@@ -182,31 +182,30 @@ impl WaitBuilder {
         self
     }
 
-    /// Gives up after this time, counted from the moment at which the wait is
-    /// awaited, with [`WaitError::TimedOut`], which names the survivors. Without it
-    /// the wait has no limit.
+    /// The time after which awaiting the wait fails with [`WaitError::TimedOut`], which names
+    /// the survivors. The default is no limit.
     pub const fn timeout(mut self, limit: Duration) -> Self {
         self.timeout = Some(limit);
         self
     }
 
-    /// One more cgroup for the same wait, such as that of the same container in
-    /// another v1 hierarchy: the condition must hold for all of them.
+    /// Adds a cgroup to the wait, such as that of the same container in another v1 hierarchy.
+    /// The condition must hold for all cgroups.
     pub fn and_cgroup(mut self, path: impl AsRef<Path>) -> Result<Self, TargetError> {
         let other = Target::cgroup(path.as_ref())?;
         self.target.cgroups.extend(other.cgroups);
         Ok(self)
     }
 
-    /// One more process for the same wait, such as the init of a container.
+    /// Adds a process to the wait, such as the init of a container.
     pub fn and_process(mut self, pid: u32) -> Result<Self, TargetError> {
         let other = Target::process(pid)?;
         self.target.processes.extend(other.processes);
         Ok(self)
     }
 
-    /// Arms the wait: whatever happens to the target from now on is not missed. The
-    /// caller may then kill by itself, and await the result.
+    /// Arms the wait: no change of the target from now on is missed. The caller may then kill
+    /// the target and await the result.
     ///
     /// # Errors
     ///

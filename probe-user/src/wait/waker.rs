@@ -1,7 +1,7 @@
-//! How a source of events tells a wait to look at its target again.
+//! [`Waker`], with which a wake-up source makes a wait look at its target again.
 //!
-//! A wake-up carries its source, for people and tests, and nothing else: the wait
-//! then reads the state of the target itself.
+//! A wake-up carries only the name of its source, for messages and tests. The wait reads the
+//! state of the target itself.
 
 use std::sync::{
     Arc, Mutex, PoisonError, Weak,
@@ -10,11 +10,11 @@ use std::sync::{
 
 use tokio::sync::Notify;
 
-/// What led to a look.
+/// The source that caused a look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum WokenBy {
-    /// A source outside of the library, which its caller has recorded.
+    /// A source outside of the library, which the caller has recorded.
     External,
     /// A record of the decisive ring.
     Ring,
@@ -52,7 +52,7 @@ impl WokenBy {
     }
 }
 
-/// Wakes one wait, or one set of waits. Everything that it watches shares it.
+/// Wakes one wait, or one set of waits. All its watches share the waker.
 #[derive(Debug)]
 pub(super) struct Waker {
     notify: Notify,
@@ -67,15 +67,15 @@ impl Waker {
         })
     }
 
-    /// A wake-up that comes while nothing awaits [`Waker::woken`] is remembered,
-    /// once.
+    /// Wakes the wait. If [`Waker::woken`] is not being awaited, the next call of it resolves
+    /// at once.
     pub(super) fn wake(&self, by: WokenBy) {
         self.by.store(by as u8, Ordering::Relaxed);
         self.notify.notify_one();
     }
 
-    /// Resolves at the next wake-up, or at once if there was one since the last
-    /// call. Several wake-ups at the same time count as one, with one source.
+    /// Resolves at the next wake-up, or at once if there was one since the last call. Several
+    /// wake-ups before the call count as one, with the last source.
     pub(super) async fn woken(&self) -> WokenBy {
         self.notify.notified().await;
         let by = self.by.load(Ordering::Relaxed);
@@ -91,7 +91,7 @@ impl Waker {
 pub(super) struct Wakers(Mutex<Vec<Weak<Waker>>>);
 
 impl Wakers {
-    /// Adds a waker, and forgets those whose wait was dropped.
+    /// Adds a waker, and removes the wakers of dropped waits.
     pub(super) fn attach(&self, waker: &Arc<Waker>) {
         let mut wakers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         wakers.retain(|waker| waker.strong_count() > 0);
@@ -111,7 +111,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_wake_up_that_is_not_awaited_yet_is_not_lost() {
+    async fn a_wake_up_before_the_await_is_not_lost() {
         let waker = Waker::new();
         let wakers = Wakers::default();
         wakers.attach(&waker);
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn the_wakers_of_dropped_waits_are_forgotten() {
+    fn the_wakers_of_dropped_waits_are_removed() {
         let wakers = Wakers::default();
         wakers.attach(&Waker::new());
         wakers.attach(&Waker::new());

@@ -1,5 +1,5 @@
-//! One cgroup or process that is watched: pinned once, however many waits watch
-//! it, with a task that wakes them on every reason to look.
+//! [`Watch`], which wakes all waits for one cgroup or process whenever its state may have
+//! changed.
 
 use std::{
     future::pending,
@@ -16,7 +16,7 @@ use tokio::{
 };
 
 use super::{
-    backoff::{Backoff, Doubt},
+    backoff::{Backoff, Reliability},
     directories::Directories,
     occupancy::Occupancy,
     waker::{Waker, Wakers, WokenBy},
@@ -27,7 +27,8 @@ use crate::{
     readiness::register,
 };
 
-/// See the module. Dropping it ends its task and closes its files.
+/// A cgroup or process that is held open once for all its waits, and the task that wakes
+/// them. Dropping it ends the task and closes the files.
 #[derive(Debug)]
 pub(super) struct Watch<T> {
     pub(super) pinned: Arc<T>,
@@ -43,7 +44,7 @@ impl<T> Drop for Watch<T> {
 }
 
 impl<T> Watch<T> {
-    /// Wakes this waker as well, on every reason to look from now on.
+    /// Wakes this waker, too, from now on.
     pub(super) fn attach(&self, waker: &Arc<Waker>) {
         self.wakers.attach(waker);
     }
@@ -52,20 +53,21 @@ impl<T> Watch<T> {
         self.wakers.wake(by);
     }
 
-    /// Another program has begun to poll the same file. The kernel wakes the
-    /// newest poller first (`add_wait_queue`), mostly on the CPU where the others
-    /// would run too. So this watch registers again, and is the newest once more.
+    /// Registers with the kernel again, after another program has begun to poll the same file.
+    /// The kernel wakes the newest poller first (`add_wait_queue`), mostly on the CPU on which
+    /// the other pollers would run as well, and the new registration makes this poller the
+    /// newest.
     pub(super) fn reregister(&self) {
         self.reregister.notify_one();
     }
 }
 
 impl Watch<Occupancy> {
-    /// `doubt` says how far the hub relies on its sources of wake-ups.
+    /// Watches a cgroup. `reliability` receives how reliable the hub's wake-up sources are.
     pub(super) fn cgroup(
         pinned: Occupancy,
-        tier: Backend,
-        doubt: watch::Receiver<Doubt>,
+        best_backend: Backend,
+        reliability: watch::Receiver<Reliability>,
         directories: Arc<Directories>,
     ) -> Self {
         let pinned = Arc::new(pinned);
@@ -75,8 +77,8 @@ impl Watch<Occupancy> {
             pinned: Arc::clone(&pinned),
             wakers: Arc::clone(&wakers),
             reregister: Arc::clone(&reregister),
-            tier,
-            doubt,
+            best_backend,
+            reliability,
             directories,
         };
         let follower = follower.follow();
@@ -108,15 +110,15 @@ impl Watch<PinnedProcess> {
     }
 }
 
-/// Looks of the timer before inotify is set up: most waits are over by then.
-const LOOKS_BEFORE_INOTIFY: u32 = 3;
+/// Timer wake-ups before inotify is set up. Most waits are shorter.
+const WAKEUPS_BEFORE_INOTIFY: u32 = 3;
 
 struct Follower {
     pinned: Arc<Occupancy>,
     wakers: Arc<Wakers>,
     reregister: Arc<Notify>,
-    tier: Backend,
-    doubt: watch::Receiver<Doubt>,
+    best_backend: Backend,
+    reliability: watch::Receiver<Reliability>,
     directories: Arc<Directories>,
 }
 
@@ -126,30 +128,32 @@ impl Follower {
         let events = pinned
             .cgroup
             .events()
-            .filter(|_| self.tier != Backend::Poll);
+            .filter(|_| self.best_backend != Backend::Poll);
         let events = events.map(AsFd::as_fd);
         let mut ready = ready_fd(events, Interest::PRIORITY);
         let mut backoff = Backoff::new();
-        let mut timed = 0;
+        let mut timer_wakeups = 0;
         let mut has_inotify = None;
         loop {
-            let is_alone = self.doubt.has_changed().is_err();
-            let mut doubt = match *self.doubt.borrow_and_update() {
-                // The hub is gone, and its ring with it.
-                _ if is_alone => Doubt::Always,
-                // For a v2 cgroup the BPF programs rely on a poller of this file.
-                _ if ready.is_none() && pinned.is_v2() => Doubt::Always,
-                doubt => doubt,
+            let has_no_hub = self.reliability.has_changed().is_err();
+            let mut reliability = match *self.reliability.borrow_and_update() {
+                // The ring is closed with the hub.
+                _ if has_no_hub => Reliability::Low,
+                // For a v2 cgroup the BPF programs rely on a poller of `cgroup.events`.
+                _ if ready.is_none() && pinned.is_v2() => Reliability::Low,
+                reliability => reliability,
             };
-            if doubt == Doubt::Always && timed >= LOOKS_BEFORE_INOTIFY && self.tier != Backend::Poll
+            if reliability == Reliability::Low
+                && timer_wakeups >= WAKEUPS_BEFORE_INOTIFY
+                && self.best_backend != Backend::Poll
             {
                 let has_inotify = *has_inotify.get_or_insert_with(|| self.watch_directory());
-                // v1 has nothing but this and the timer.
+                // Without `cgroup.events`, as on v1, the timer is still needed often.
                 if has_inotify && ready.is_some() {
-                    doubt = Doubt::Late;
+                    reliability = Reliability::Delayed;
                 }
             }
-            let next_look = Instant::now() + backoff.next_delay(doubt);
+            let next_look = Instant::now() + backoff.next_delay(reliability);
             let by = tokio::select! {
                 biased;
                 () = notified(ready.as_ref(), Interest::PRIORITY) => WokenBy::Events,
@@ -158,12 +162,12 @@ impl Follower {
                     ready = ready_fd(events, Interest::PRIORITY);
                     continue;
                 }
-                _ = self.doubt.changed(), if !is_alone => {
+                _ = self.reliability.changed(), if !has_no_hub => {
                     backoff = Backoff::new();
                     WokenBy::Timer
                 }
                 () = sleep_until(next_look) => {
-                    timed += 1;
+                    timer_wakeups += 1;
                     WokenBy::Timer
                 }
             };
@@ -179,19 +183,19 @@ impl Follower {
 
 async fn follow_process(pinned: Arc<PinnedProcess>, wakers: Arc<Wakers>, reregister: Arc<Notify>) {
     let mut pidfd = ready_fd(pinned.pidfd(), Interest::READABLE);
-    // A kernel that keeps a status (6.15) also hangs up at the reap (6.9).
-    let tells_of_reaping = pinned
+    // A kernel that keeps the exit status (6.15) also hangs up the pidfd at the reap (6.9).
+    let reports_reap = pinned
         .pidfd()
         .is_some_and(|pidfd| pidfd_info::exit_status(pidfd).is_ok());
     let mut backoff = Backoff::new();
     loop {
         let has_exited = || pinned.state().is_ok_and(ProcessState::has_exited);
-        let doubt = if pidfd.is_none() || !tells_of_reaping && has_exited() {
-            Doubt::Always
+        let reliability = if pidfd.is_none() || !reports_reap && has_exited() {
+            Reliability::Low
         } else {
-            Doubt::None
+            Reliability::Full
         };
-        let next_look = Instant::now() + backoff.next_delay(doubt);
+        let next_look = Instant::now() + backoff.next_delay(reliability);
         let by = tokio::select! {
             biased;
             () = notified(pidfd.as_ref(), Interest::READABLE) => WokenBy::Pidfd,
@@ -202,25 +206,26 @@ async fn follow_process(pinned: Arc<PinnedProcess>, wakers: Arc<Wakers>, reregis
             }
             () = sleep_until(next_look) => WokenBy::Timer,
         };
-        // Read before the wake-up, so that the look that follows sees it too.
+        // The state is read before the wake-up, so that the woken look sees at least this
+        // state.
         let is_over = pinned
             .state()
             .is_ok_and(|state| state == ProcessState::Reaped);
         wakers.wake(by);
-        // No further wake-up follows a reap, and a pidfd that hung up stays ready
-        // for good: awaiting it again would starve all other tasks.
+        // No further wake-up follows a reap. A pidfd that hung up stays ready forever, so
+        // awaiting it again would starve all other tasks.
         if is_over {
             return;
         }
     }
 }
 
-/// A descriptor that cannot be registered leaves the work to the timer.
+/// Registers a descriptor; `None` if that fails, so that only the timer is left.
 fn ready_fd(fd: Option<BorrowedFd<'_>>, interest: Interest) -> Option<AsyncFd<BorrowedFd<'_>>> {
     fd.map(|fd| register(fd, interest))
         .transpose()
         .unwrap_or_else(|error: io::Error| {
-            tracing::warn!(%error, "cannot wait for a descriptor: the timer serves");
+            tracing::warn!(%error, "cannot poll a descriptor: using the timer");
             None
         })
 }
@@ -255,7 +260,7 @@ mod tests {
         let pinned = PinnedProcess::open(child.id(), Backend::Pidfd).expect("it lives");
         drop(child.stdin.take());
         child.wait().expect("our child");
-        let (tell, told) = channel();
+        let (sender, receiver) = channel();
         thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
@@ -267,10 +272,11 @@ mod tests {
                     tokio::task::yield_now().await;
                 }
             });
-            tell.send(()).expect("the test listens");
+            sender.send(()).expect("the test waits");
         });
-        told.recv_timeout(Duration::from_secs(30))
-            .expect("the follower comes to its end");
+        receiver
+            .recv_timeout(Duration::from_secs(30))
+            .expect("the follower ends");
     }
 
     #[tokio::test]
@@ -285,14 +291,14 @@ mod tests {
         watch.attach(&waker);
         for _ in 0..2 {
             watch.reregister();
-            // The follower comes to its next look.
+            // Lets the follower register again.
             tokio::task::yield_now().await;
         }
         drop(child.stdin.take());
         let woken = tokio::time::timeout(Duration::from_secs(30), async {
             while waker.woken().await != WokenBy::Pidfd {}
         });
-        woken.await.expect("not by the timer alone");
+        woken.await.expect("the pidfd wakes the waker");
         child.wait().expect("our child");
     }
 }

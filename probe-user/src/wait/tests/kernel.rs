@@ -1,26 +1,25 @@
-//! A small kernel: processes that exit, leave their cgroup, fork and are reaped.
+//! A model of the kernel: processes that exit, leave their cgroup, fork and are reaped.
 
 use super::*;
 
-/// A process that was a member of the cgroup once.
+/// A process that is or was a member of the cgroup.
 #[derive(Clone, Debug)]
 pub(super) struct Process {
     is_inside: bool,
     state: ProcessState,
-    /// Whether the wait knows it: it was a member when somebody looked, or a
-    /// record told of it.
+    /// Whether the wait knows the process: a look found it as a member, or a record named it.
     is_known: bool,
-    /// Whether it went elsewhere alive.
+    /// Whether the process moved to another cgroup while it was running.
     has_migrated: bool,
 }
 
-/// What the kernel does by itself.
+/// A change of the processes or of the cgroup. The number selects a process.
 #[derive(Clone, Debug)]
 pub(super) enum Change {
-    /// Any that runs inside begets another; `true`: a record tells of it.
+    /// A running member forks. `true`: a record reports the child.
     Fork(usize, bool),
-    /// It dies and is no member any more. Before or after `Exit`: Linux 6.19
-    /// swapped the two.
+    /// A process leaves the cgroup because it exits: before `Exit`, or after it from Linux
+    /// 6.19 on.
     Depart(usize),
     Exit(usize),
     Reap(usize),
@@ -49,7 +48,7 @@ impl Kernel {
         }
     }
 
-    /// Whether something changed that an event might tell of.
+    /// Applies a change. Returns whether the state changed, so that an event may report it.
     pub(super) fn apply(&mut self, change: &Change) -> bool {
         let count = self.processes.len();
         let state = self.state();
@@ -90,7 +89,7 @@ impl Kernel {
         }
     }
 
-    /// What a look finds.
+    /// The facts that a look finds.
     pub(super) fn facts(&self, searched: bool) -> Facts {
         let is_found = |it: &&Process| {
             it.is_known || searched && !it.has_migrated && it.state != ProcessState::Reaped
@@ -108,9 +107,9 @@ impl Kernel {
         }
     }
 
-    /// What must be so if somebody says that it is, word by word.
-    pub(super) fn is_so(&self, until: Until, exact: bool) -> bool {
-        let has_none_inside = self.processes.iter().all(|it| !it.is_inside);
+    /// Whether the condition holds: the reference for every verdict.
+    pub(super) fn satisfies(&self, until: Until, exact: bool) -> bool {
+        let is_empty = self.processes.iter().all(|it| !it.is_inside);
         let all = |least| {
             self.processes
                 .iter()
@@ -118,10 +117,10 @@ impl Kernel {
                 .all(|it| it.state >= least)
         };
         match until {
-            Until::Empty => has_none_inside,
+            Until::Empty => is_empty,
             Until::Removed => self.is_removed,
-            Until::Exited | Until::Stopped => has_none_inside && all(ProcessState::Exited),
-            Until::Reaped => has_none_inside && all(ProcessState::Reaped),
+            Until::Exited | Until::Stopped => is_empty && all(ProcessState::Exited),
+            Until::Reaped => is_empty && all(ProcessState::Reaped),
         }
     }
 }
@@ -134,7 +133,7 @@ impl Process {
             Change::Exit(_) if self.state == ProcessState::Running => {
                 self.state = ProcessState::Exited;
             }
-            // Its parent may reap it only when it is nowhere any more.
+            // The parent can reap a process only after it has left its cgroup.
             Change::Reap(_) if self.state == ProcessState::Exited && !self.is_inside => {
                 self.state = ProcessState::Reaped;
             }

@@ -1,6 +1,5 @@
-//! The pure core against a small kernel: processes that exit, leave their
-//! cgroup, fork and are reaped, and events of it that come in any order, twice,
-//! late or never.
+//! Tests the conditions and the timer of a wait against a model of the kernel, with events
+//! that arrive in any order, twice, late or never.
 
 mod kernel;
 
@@ -10,34 +9,36 @@ use proptest::prelude::*;
 
 use self::kernel::{Change, Kernel};
 use super::{
-    backoff::{Backoff, Doubt},
+    backoff::{Backoff, Reliability},
     condition::{Answer, Facts},
 };
 use crate::model::{CgroupState, ProcessState, Until};
 
-/// What happens between the kernel and the wait.
+/// A step of a test.
 #[derive(Clone, Debug)]
 enum Step {
     Kernel(Change),
-    /// An event arrives: which, and how late, makes no difference to who only
-    /// looks. `true`: it will arrive once more.
+    /// A pending event arrives. All events are alike, because the wait only looks. `true`: the
+    /// event arrives once more later.
     Arrive(bool),
+    /// A pending event is lost.
     Lose,
-    /// A wake-up for nothing.
+    /// A wake-up without an event.
     Spurious,
-    Doubt(Doubt),
+    Reliability(Reliability),
+    /// Milliseconds pass.
     Pass(u64),
 }
 
-/// A wait as `crate::wait` runs it, without the files.
+/// A model of [`crate::wait::Wait`] without files.
 struct Wait {
     until: Until,
     now: Duration,
     looked_at: Duration,
     next_look: Duration,
     backoff: Backoff,
-    doubt: Doubt,
-    /// Events on their way: that they are there is all they say.
+    reliability: Reliability,
+    /// Number of events that have neither arrived nor been lost.
     pending: usize,
     verdict: Option<Answer>,
 }
@@ -50,7 +51,7 @@ impl Wait {
             looked_at: Duration::ZERO,
             next_look: Duration::ZERO,
             backoff: Backoff::new(),
-            doubt: Doubt::Always,
+            reliability: Reliability::Low,
             pending: 0,
             verdict: None,
         };
@@ -60,10 +61,10 @@ impl Wait {
 
     fn look(&mut self, kernel: &Kernel) {
         let gap = self.now.saturating_sub(self.looked_at);
-        assert!(gap <= MOST, "nobody looked for {gap:?}");
+        assert!(gap <= MAX_GAP, "no look for {gap:?}");
         self.looked_at = self.now;
-        let delay = self.backoff.next_delay(self.doubt);
-        assert!(!delay.is_zero(), "a timer that never rests");
+        let delay = self.backoff.next_delay(self.reliability);
+        assert!(!delay.is_zero(), "a timer without a delay");
         self.next_look = self.now + delay;
         let mut answer = kernel.facts(false).satisfy(self.until);
         if answer == (Answer::Yes { exact: false }) {
@@ -71,18 +72,21 @@ impl Wait {
         }
         if let Answer::Yes { exact } = answer {
             assert!(
-                kernel.is_so(self.until, exact),
-                "{:?} is not so: {kernel:?}",
+                kernel.satisfies(self.until, exact),
+                "wrong verdict {:?}: {kernel:?}",
                 self.until
             );
             self.verdict = Some(answer);
         } else {
-            // That no verdict is withheld is what `none_is_left` is about.
-            assert!(!kernel.is_so(self.until, true), "withheld: {kernel:?}");
+            assert!(
+                !kernel.satisfies(self.until, true),
+                "missing verdict {:?}: {kernel:?}",
+                self.until
+            );
         }
     }
 
-    fn take(&mut self, step: &Step, kernel: &mut Kernel) {
+    fn apply(&mut self, step: &Step, kernel: &mut Kernel) {
         match step {
             Step::Kernel(change) => self.pending += usize::from(kernel.apply(change)),
             Step::Arrive(_) | Step::Lose if self.pending == 0 => {}
@@ -92,8 +96,8 @@ impl Wait {
             }
             Step::Lose => self.pending -= 1,
             Step::Spurious => self.look(kernel),
-            Step::Doubt(doubt) => {
-                self.doubt = *doubt;
+            Step::Reliability(reliability) => {
+                self.reliability = *reliability;
                 self.backoff = Backoff::new();
                 self.look(kernel);
             }
@@ -103,7 +107,7 @@ impl Wait {
         }
     }
 
-    /// The timer rings as often as it is due.
+    /// Lets time pass; the wait looks whenever its timer is due.
     fn pass(&mut self, time: Duration, kernel: &Kernel) {
         let end = self.now + time;
         while self.verdict.is_none() && self.next_look <= end {
@@ -114,8 +118,8 @@ impl Wait {
     }
 }
 
-/// The longest that a wait may be left alone.
-const MOST: Duration = Duration::from_secs(5);
+/// Longest time between two looks.
+const MAX_GAP: Duration = Duration::from_secs(5);
 
 fn change() -> impl Strategy<Value = Change> {
     let which = 0..8_usize;
@@ -130,12 +134,12 @@ fn change() -> impl Strategy<Value = Change> {
     ]
 }
 
-fn doubt() -> impl Strategy<Value = Doubt> {
+fn reliability() -> impl Strategy<Value = Reliability> {
     prop_oneof![
-        Just(Doubt::None),
-        Just(Doubt::Some),
-        Just(Doubt::Late),
-        Just(Doubt::Always)
+        Just(Reliability::Full),
+        Just(Reliability::Lossy),
+        Just(Reliability::Delayed),
+        Just(Reliability::Low)
     ]
 }
 
@@ -145,7 +149,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => any::<bool>().prop_map(Step::Arrive),
         2 => Just(Step::Lose),
         1 => Just(Step::Spurious),
-        1 => doubt().prop_map(Step::Doubt),
+        1 => reliability().prop_map(Step::Reliability),
         2 => (0..8000_u64).prop_map(Step::Pass),
     ]
 }
@@ -163,9 +167,9 @@ fn until() -> impl Strategy<Value = Until> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
-    /// The look itself asserts it: after every wake-up, whatever caused it.
+    /// `Wait::look` asserts that each verdict is right.
     #[test]
-    fn no_sequence_gives_a_verdict_that_the_level_denies(
+    fn no_sequence_of_events_causes_a_wrong_verdict(
         until in until(),
         count in 0..4_usize,
         steps in proptest::collection::vec(step(), 0..60),
@@ -176,13 +180,12 @@ proptest! {
             if wait.verdict.is_some() {
                 break;
             }
-            wait.take(step, &mut kernel);
+            wait.apply(step, &mut kernel);
         }
     }
 
-    /// All events of the end are lost: the timer alone is left.
     #[test]
-    fn none_is_left_that_the_timer_does_not_end(
+    fn the_timer_ends_every_wait_if_the_last_events_are_lost(
         until in until(),
         count in 0..4_usize,
         steps in proptest::collection::vec(step(), 0..60),
@@ -191,7 +194,7 @@ proptest! {
         let mut kernel = Kernel::new(count);
         let mut wait = Wait::arm(until, &kernel);
         for step in &steps {
-            wait.take(step, &mut kernel);
+            wait.apply(step, &mut kernel);
             if wait.verdict.is_some() {
                 return Ok(());
             }
@@ -201,26 +204,25 @@ proptest! {
             for &index in &order {
                 kernel.apply(&end[index]);
             }
-            // What another order left undone.
+            // Applies the changes that were impossible in the random order.
             for change in &end {
                 kernel.apply(change);
             }
         }
         kernel.apply(&Change::Remove);
-        wait.pass(MOST, &kernel);
+        wait.pass(MAX_GAP, &kernel);
         prop_assert!(wait.verdict.is_some(), "{until:?} in {kernel:?}");
     }
 
-    /// However often somebody is woken for nothing, or the doubt changes.
     #[test]
-    fn whatever_is_doubted_somebody_looks_again_soon(
-        doubts in proptest::collection::vec(doubt(), 1..300),
+    fn any_sequence_of_reliabilities_has_bounded_delays(
+        reliabilities in proptest::collection::vec(reliability(), 1..300),
     ) {
         let mut backoff = Backoff::new();
-        for doubt in doubts {
-            let delay = backoff.next_delay(doubt);
-            prop_assert!(!delay.is_zero() && delay <= MOST);
-            if doubt == Doubt::Some {
+        for reliability in reliabilities {
+            let delay = backoff.next_delay(reliability);
+            prop_assert!(!delay.is_zero() && delay <= MAX_GAP);
+            if reliability == Reliability::Lossy {
                 prop_assert!(delay <= Duration::from_millis(20));
             }
         }
