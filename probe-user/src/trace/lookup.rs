@@ -90,7 +90,7 @@ impl CgroupLookup {
                 add(tracker, id, Some(path.into()));
             });
             if let Err(error) = walked {
-                tracing::debug!(%error, mount = %mount.mount_point.display(), "cannot read it");
+                tracing::debug!(%error, mount = %mount.mount_point.display(), "cannot read the mount");
             }
         }
         self.walked.insert(hierarchy, Instant::now());

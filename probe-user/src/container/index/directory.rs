@@ -215,7 +215,7 @@ fn names(path: &Path) -> io::Result<Vec<String>> {
         .filter(|entry| entry.file_type().is_ok_and(|kind| !kind.is_symlink()))
         .filter_map(|entry| entry.file_name().into_string().ok())
         .filter(|name| is_name(name))
-        .take(MOST_ENTRIES);
+        .take(MAX_ENTRIES);
     Ok(names.collect())
 }
 
