@@ -9,21 +9,22 @@
 //! Events wake a wait, and the state of the target decides it:
 //!
 //! ```text
-//!  kernel               │ wake-up sources                       │ the wait
-//!                       │                                       │
-//!  a process exits ─────┼→ BPF program ══ decisive ring ──┐     │
-//!  a cgroup is empty ───┼→ cgroup.events, poll ───────────┤wake │  ┌───────────┐ met
-//!  a cgroup is removed ─┼→ inotify ───────────────────────┼─────┼─→│   check   │────→ Met
-//!  a process is reaped ─┼→ pidfd ─────────────────────────┤     │  │ the state │
-//!                       │  timer, with back-off ──────────┘     │  └─────┬─────┘
-//!                       │                                       │        │ not yet: sleep
-//!  state of the target ←┼── populated, pidfd, /proc ────────────┼────────┘
+//!  event                  wake-up source                   the wait
+//!
+//!  a cgroup is empty ─┬─→ BPF, decisive ring ─┐
+//!                     └─→ cgroup.events ──────┤
+//!  a cgroup is gone ──┬─→ BPF, decisive ring ─┤  wake   ┌─────────────┐  true
+//!                     └─→ inotify ────────────┼───────→ │  check the  │ ──────→ Met
+//!  a process exits ─────→ pidfd ──────────────┤         │  condition  │
+//!                         timer ──────────────┘         └─────────────┘
+//!                                                         ↑
+//!  state of the target: cgroup.events, pidfd, /proc ──────┘
 //! ```
 //!
 //! Every [`Until`] condition can be checked at any moment, in `cgroup.events`, in `/proc` or
 //! by a pidfd. A BPF record, a notification and the timer all mean the same: *check now*. A
 //! lost, late or duplicated event can therefore delay a verdict, but never make it wrong, and
-//! a machine without BPF only waits a little longer.
+//! without BPF a wait only takes a little longer.
 //!
 //! A wait has three steps. [`Waiter::cgroup`] or [`Waiter::process`] *pins* the target, by an
 //! open directory or a pidfd, so that a later cgroup or process with the same name or pid is
@@ -33,9 +34,9 @@
 //! # How exits are streamed
 //!
 //! ```text
-//!  exit of a process → BPF program ══ stream ring ══→ Event → tracker → Record
-//!                      status, killer,  a full ring     decoded  path of the   filtered,
-//!                      CPU time         counts a loss   bytes    cgroup        with container
+//!  a process exits ─→ BPF program ══ stream ring ══→ Event ──→ tracker ──→ Record
+//!                     reads status,   drops and        decoded   adds the    passes the
+//!                     killer, times   counts if full   bytes     cgroup      filter
 //! ```
 //!
 //! An [`ExitStream`] reports how processes end. Loss is data: the kernel counts the records
