@@ -73,6 +73,7 @@ pub enum WaitError {
 /// Which exits are reported, and how.
 #[derive(Debug)]
 pub struct ReportOptions {
+    /// The exits to report.
     pub wanted: Filter,
     /// Columns for people, or `None` for JSON.
     pub columns: Option<Columns>,

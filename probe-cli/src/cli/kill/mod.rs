@@ -155,7 +155,7 @@ pub(super) fn run(args: &Args, messages: Messages) -> Result<ExitCode, Failure> 
         match (interrupted, failure) {
             (Some(signal), _) => Ok(ExitCode::Signal(signal)),
             (None, Some(failure)) => Err(failure),
-            (None, None) if end.is_over() => Ok(ExitCode::Done),
+            (None, None) if end.is_complete() => Ok(ExitCode::Done),
             (None, None) => Ok(ExitCode::TimedOut),
         }
     })
