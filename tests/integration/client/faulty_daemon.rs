@@ -78,7 +78,7 @@ const BEFORE: [(&str, Script); 14] = [
 /// Failures after the daemon is armed: it disconnects, or sends something wrong.
 const AFTER: [(&str, Script); 11] = [
     ("closes", |_| {}),
-    ("ends the answer", Connection::end),
+    ("ends the answer", Connection::end_stream),
     ("stalls", Connection::stall),
     ("stalls in a line", |connection| {
         connection.send_chunk("{\"type\":\"me");
