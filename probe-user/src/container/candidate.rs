@@ -166,39 +166,21 @@ mod tests {
     }
 
     #[test]
-    fn a_whole_id_overrules_names_and_prefixes_of_the_same_owner() {
-        assert_eq!(retained(&[(Fit::Loose, 0), (Fit::Id, 0)]), [(Fit::Id, 0)]);
-        assert_eq!(
-            retained(&[(Fit::Id, 1000), (Fit::Loose, 1000)]),
-            [(Fit::Id, 1000)]
-        );
-    }
-
-    #[test]
-    fn a_users_id_does_not_overrule_the_name_of_another_owners_container() {
-        let all = [(Fit::Loose, 0), (Fit::Id, 1000)];
-        assert_eq!(retained(&all), all);
-        let all = [(Fit::Loose, 1001), (Fit::Id, 1000)];
-        assert_eq!(retained(&all), all);
-    }
-
-    #[test]
-    fn a_users_name_does_not_make_the_whole_id_of_roots_container_ambiguous() {
-        assert_eq!(
-            retained(&[(Fit::Id, 0), (Fit::Loose, 1000)]),
-            [(Fit::Id, 0)]
-        );
-    }
-
-    #[test]
-    fn two_users_with_one_id_are_ambiguous() {
-        let all = [(Fit::Id, 0), (Fit::Id, 1000)];
-        assert_eq!(retained(&all), all);
-    }
-
-    #[test]
-    fn without_a_whole_id_every_match_is_retained() {
-        let all = [(Fit::Loose, 0), (Fit::Loose, 0), (Fit::Loose, 1000)];
-        assert_eq!(retained(&all), all);
+    fn a_whole_id_overrules_loose_matches_of_the_same_user_and_roots_those_of_any_user() {
+        let (id, loose) = (|owner| (Fit::Id, owner), |owner| (Fit::Loose, owner));
+        for (candidates, expected) in [
+            ([loose(0), id(0)], vec![id(0)]),
+            ([id(1000), loose(1000)], vec![id(1000)]),
+            ([id(0), loose(1000)], vec![id(0)]),
+            // A user's container cannot hide that of another owner with the same name.
+            ([loose(0), id(1000)], vec![loose(0), id(1000)]),
+            ([loose(1001), id(1000)], vec![loose(1001), id(1000)]),
+            // The same id of two users, and names without an id, are ambiguous.
+            ([id(0), id(1000)], vec![id(0), id(1000)]),
+            ([loose(0), loose(0)], vec![loose(0), loose(0)]),
+            ([loose(0), loose(1000)], vec![loose(0), loose(1000)]),
+        ] {
+            assert_eq!(retained(&candidates), expected, "{candidates:?}");
+        }
     }
 }

@@ -92,123 +92,72 @@ pub(super) fn accepts_claim(writer: u32, init: InitVerdict, owner: Option<Cgroup
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{
+        InitVerdict::{Gone, Mismatched, Verified},
+        *,
+    };
 
     const USER: u32 = 1000;
 
-    fn living(uid: u32) -> LivingInit {
-        LivingInit {
-            start_ticks: 77,
-            uid,
-            uid_map: Vec::new(),
+    #[test]
+    fn a_claim_is_accepted_from_root_and_from_the_owner_of_the_cgroup() {
+        let owned = |directory, parent| Some(CgroupOwner { directory, parent });
+        for (case, writer, init, owner, is_accepted) in [
+            ("root, missing cgroup", 0, Gone, None, true),
+            ("own cgroup", USER, Verified, owned(USER, 0), true),
+            ("own cgroup, no init", USER, Gone, owned(USER, USER), true),
+            ("root's cgroup", USER, Verified, owned(0, 0), false),
+            ("another user's", USER, Verified, owned(1001, 1001), false),
+            ("missing cgroup", USER, Verified, None, false),
+            ("wrong init", USER, Mismatched, owned(USER, USER), false),
+            // crun changes the owner of the cgroup to the root of the user namespace, which
+            // maps to a subordinate uid with --userns=keep-id.
+            ("subordinate uid", USER, Verified, owned(500, USER), true),
+        ] {
+            assert_eq!(accepts_claim(writer, init, owner), is_accepted, "{case}");
         }
     }
 
-    fn mapped(lines: &[(u32, u32, u32)]) -> LivingInit {
-        let line = |&(inside, outside, count)| MappedUids {
-            inside,
-            outside,
-            count,
-        };
-        LivingInit {
-            uid_map: lines.iter().map(line).collect(),
-            ..living(100_000)
+    #[test]
+    fn an_init_is_verified_by_its_start_and_its_user() {
+        assert_eq!(check_init(0, 77, None), Gone);
+        for (case, writer, start_ticks, uid, verdict) in [
+            ("root, a user's process", 0, 77, USER, Verified),
+            ("root, reused pid", 0, 78, 0, Mismatched),
+            ("a user, reused pid", USER, 78, USER, Mismatched),
+            ("a user, root's process", USER, 77, 0, Mismatched),
+            ("a user, another user's process", USER, 77, 1001, Mismatched),
+        ] {
+            let living = LivingInit {
+                start_ticks,
+                uid,
+                uid_map: Vec::new(),
+            };
+            assert_eq!(check_init(writer, 77, Some(&living)), verdict, "{case}");
         }
     }
 
-    const fn owned(directory: u32, parent: u32) -> CgroupOwner {
-        CgroupOwner { directory, parent }
-    }
-
     #[test]
-    fn root_may_claim_a_cgroup_that_does_not_exist() {
-        assert!(accepts_claim(0, InitVerdict::Gone, None));
-        assert_eq!(
-            check_init(0, 77, Some(&living(USER))),
-            InitVerdict::Verified
-        );
-    }
-
-    #[test]
-    fn an_init_that_root_recorded_must_have_the_recorded_start() {
-        assert_eq!(check_init(0, 78, Some(&living(0))), InitVerdict::Mismatched);
-        assert_eq!(check_init(0, 77, None), InitVerdict::Gone);
-    }
-
-    #[test]
-    fn a_user_may_claim_only_cgroups_of_that_user() {
-        assert!(accepts_claim(
-            USER,
-            InitVerdict::Verified,
-            Some(owned(USER, 0))
-        ));
-        assert!(accepts_claim(
-            USER,
-            InitVerdict::Gone,
-            Some(owned(USER, USER))
-        ));
-        assert!(!accepts_claim(
-            USER,
-            InitVerdict::Verified,
-            Some(owned(0, 0))
-        ));
-        assert!(!accepts_claim(
-            USER,
-            InitVerdict::Verified,
-            Some(owned(1001, 1001))
-        ));
-        assert!(!accepts_claim(USER, InitVerdict::Verified, None));
-    }
-
-    #[test]
-    fn a_user_may_claim_a_cgroup_that_belongs_to_the_containers_root() {
-        // crun changes the owner of the cgroup to the root of the user namespace, which maps
-        // to a subordinate uid with --userns=keep-id.
-        assert!(accepts_claim(
-            USER,
-            InitVerdict::Verified,
-            Some(owned(100_000, USER))
-        ));
-    }
-
-    #[test]
-    fn a_reused_pid_is_a_mismatch() {
-        let verdict = check_init(USER, 78, Some(&living(USER)));
-        assert_eq!(verdict, InitVerdict::Mismatched);
-        assert!(!accepts_claim(USER, verdict, Some(owned(USER, USER))));
-    }
-
-    #[test]
-    fn an_init_of_another_user_is_a_mismatch() {
-        assert_eq!(
-            check_init(USER, 77, Some(&living(0))),
-            InitVerdict::Mismatched
-        );
-        assert_eq!(
-            check_init(USER, 77, Some(&living(1001))),
-            InitVerdict::Mismatched
-        );
-    }
-
-    #[test]
-    fn the_root_of_a_users_namespace_belongs_to_the_user() {
-        let rootless = mapped(&[(0, USER, 1), (1, 100_000, 65_536)]);
-        assert_eq!(check_init(USER, 77, Some(&rootless)), InitVerdict::Verified);
-        let keep_id = mapped(&[(0, 100_000, 1000), (1000, USER, 1), (1001, 101_000, 64_536)]);
-        assert_eq!(check_init(USER, 77, Some(&keep_id)), InitVerdict::Verified);
-    }
-
-    #[test]
-    fn a_namespace_that_maps_many_uids_proves_no_owner() {
-        let initial = mapped(&[(0, 0, u32::MAX)]);
-        assert_eq!(
-            check_init(USER, 77, Some(&initial)),
-            InitVerdict::Mismatched
-        );
-        let remapped = mapped(&[(0, 500, 65_536)]);
-        assert_eq!(
-            check_init(USER, 77, Some(&remapped)),
-            InitVerdict::Mismatched
-        );
+    fn a_user_owns_a_namespace_of_which_the_root_or_a_single_uid_maps_to_the_user() {
+        let rootless = [(0, USER, 1), (1, 100_000, 65_536)];
+        let keep_id = [(0, 100_000, 1000), (1000, USER, 1), (1001, 101_000, 64_536)];
+        for (case, map, verdict) in [
+            ("rootless", &rootless[..], Verified),
+            ("--userns=keep-id", &keep_id[..], Verified),
+            ("initial namespace", &[(0, 0, u32::MAX)][..], Mismatched),
+            ("many uids", &[(0, 500, 65_536)][..], Mismatched),
+        ] {
+            let uids = |&(inside, outside, count)| MappedUids {
+                inside,
+                outside,
+                count,
+            };
+            let living = LivingInit {
+                start_ticks: 77,
+                uid: 100_000,
+                uid_map: map.iter().map(uids).collect(),
+            };
+            assert_eq!(check_init(USER, 77, Some(&living)), verdict, "{case}");
+        }
     }
 }

@@ -4,17 +4,13 @@ use std::os::unix::fs::MetadataExt;
 
 use serde_json::json;
 
-use super::machine::{A, B, Machine, PIDS, short};
+use super::machine::{A, B, Machine, PIDS, describe};
 use crate::container::{FindError, Found, Init};
 
 const SCOPE: &str = "/system.slice/docker-";
 
 fn docker(machine: &Machine, id: &str, name: &str) -> (u32, String) {
-    let config = json!({ "Name": format!("/{name}") });
-    machine.write_json(
-        format!("var/lib/docker/containers/{id}/config.v2.json"),
-        &config,
-    );
+    machine.docker(id, name);
     machine.cgroup(0, &format!("{SCOPE}{id}.scope"))
 }
 
@@ -41,10 +37,7 @@ fn a_container_is_found_by_its_id_an_id_prefix_and_its_name() {
     let cgroups = [docker(&machine, A, "web"), docker(&machine, B, "db")];
     for wanted in [A, &A[..13], "web"] {
         let found = find(&machine, wanted, &cgroups).expect("one container");
-        assert_eq!(
-            short(Some(&found.container)),
-            Some(("docker", A, Some("web")))
-        );
+        assert_eq!(describe(&found.container), format!("docker {A} web"));
         assert_eq!(found.cgroups, [cgroups[0].clone()]);
     }
 }
@@ -100,10 +93,8 @@ fn the_error_for_several_matches_lists_them() {
         uid => format!("uid {uid}"),
     };
     let line = |id: &str, name: &str| {
-        format!(
-            "\n  docker {} ({name}) of {owner} in {SCOPE}{id}.scope",
-            &id[..12]
-        )
+        let short = &id[..12];
+        format!("\n  docker {short} ({name}) of {owner} in {SCOPE}{id}.scope")
     };
     let expected = [line(A, "web"), line(B, "db")].concat();
     let expected = format!("'{}' matches several containers:{expected}", &A[..8]);
@@ -167,16 +158,10 @@ fn a_reused_pid_is_not_the_init_process() {
 fn the_sub_cgroup_that_crun_records_belongs_to_the_outer_container() {
     let machine = Machine::new();
     let scope = format!("/machine.slice/libpod-{A}.scope");
-    let status = json!({
-        "pid": 4_000_000, "process-start-time": 77, "bundle": "/nowhere",
-        "cgroup-path": format!("{scope}/container"), "rootfs": "/x",
-    });
-    let cgroups = [
-        machine.cgroup(0, &scope),
-        machine.cgroup(0, &format!("{scope}/container")),
-    ];
-    machine.write_json(format!("run/crun/{A}/status"), &status);
-    machine.process(4_000_000, 77, &format!("{scope}/container"));
+    let sub = format!("{scope}/container");
+    let cgroups = [machine.cgroup(0, &scope), machine.cgroup(0, &sub)];
+    machine.crun(format!("run/crun/{A}"), &sub, "/nowhere");
+    machine.process(4_000_000, 77, &sub);
     let found = find(&machine, A, &cgroups).expect("one container");
     assert_eq!(found.container.runtime.as_str(), "podman");
     assert_eq!(found.cgroups, [(0, scope)]);
@@ -213,9 +198,7 @@ fn the_name_of_the_pod_distinguishes_containers_with_one_name() {
             "io.kubernetes.cri.sandbox-name": pod,
             "io.kubernetes.cri.sandbox-namespace": "prod",
         });
-        let config = json!({ "annotations": annotations });
-        let bundle = format!("run/containerd/io.containerd.runtime.v2.task/k8s.io/{id}");
-        machine.write_json(format!("{bundle}/config.json"), &config);
+        machine.bundle("k8s.io", id, &annotations);
         cgroups.push(machine.cgroup(0, &format!("/kubepods/pod12345678/{id}")));
     }
     assert_eq!(ambiguous(find(&machine, "nginx", &cgroups)), [A, B]);

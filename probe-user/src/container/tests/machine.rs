@@ -20,27 +20,59 @@ pub(super) const B: &str = "0123456789abfedc0123456789abfedc0123456789abfedc0123
 /// Hierarchy of the `pids` controller.
 pub(super) const PIDS: u32 = 8;
 
-/// The root directory of a machine, and its clock.
-pub(super) struct Machine {
-    root: TempDir,
+/// The root directory of a machine.
+pub(super) struct Machine(TempDir);
+
+/// A resolver, and the time at which it is asked.
+pub(super) struct Questions {
+    pub(super) resolver: Resolver,
     pub(super) now: Instant,
+}
+
+impl Questions {
+    /// Asks for the container of a cgroup, after more than any interval between two reads of the
+    /// disk: `RUNTIME ID NAME` with `-` for no name, and the pod if it has one, or `none`.
+    pub(super) fn container_of(&mut self, path: &str) -> String {
+        self.now += Duration::from_secs(2);
+        let container = self.resolver.container_at(path, self.now);
+        container.map_or("none".to_owned(), |it| describe(&it))
+    }
+}
+
+/// The runtime, id, name and pod of a container.
+pub(super) fn describe(container: &Container) -> String {
+    let Container {
+        runtime, id, name, ..
+    } = container;
+    let pod = container.pod_uid.iter().map(|uid| format!(" in pod {uid}"));
+    let name = name.as_deref().unwrap_or("-");
+    format!(
+        "{} {id} {name}{}",
+        runtime.as_str(),
+        pod.collect::<String>()
+    )
 }
 
 impl Machine {
     /// A machine with the v2 hierarchy, one v1 hierarchy, and no containers.
     pub(super) fn new() -> Self {
-        let machine = Self {
-            root: tempfile::tempdir().expect("a directory"),
-            now: Instant::now(),
-        };
+        let machine = Self(tempfile::tempdir().expect("a directory"));
         for directory in ["cgroup/unified", "cgroup/pids", "run", "proc"] {
-            fs::create_dir_all(machine.path(directory)).expect("a directory");
+            machine.create_dir(directory);
         }
         machine
     }
 
+    pub(super) fn create_dir(&self, below: impl AsRef<Path>) {
+        fs::create_dir_all(self.path(below)).expect("a directory");
+    }
+
+    pub(super) fn remove(&self, below: &str) {
+        fs::remove_dir_all(self.path(below)).expect("a directory is removed");
+    }
+
     pub(super) fn path(&self, below: impl AsRef<Path>) -> PathBuf {
-        self.root.path().join(below)
+        self.0.path().join(below)
     }
 
     pub(super) fn roots(&self) -> StateRoots {
@@ -51,17 +83,18 @@ impl Machine {
             root: "/".to_owned(),
         };
         let mounts = [mount(0, "unified", &[]), mount(PIDS, "pids", &["pids"])];
-        StateRoots::below(self.root.path(), Mounts::from_iter(mounts))
+        StateRoots::below(self.0.path(), Mounts::from_iter(mounts))
     }
 
     pub(super) fn resolver(&self) -> Resolver {
         Resolver::new(self.roots())
     }
 
-    /// Advances the clock by more than any interval between two reads of the disk.
-    pub(super) fn later(&mut self) -> Instant {
-        self.now += Duration::from_secs(2);
-        self.now
+    pub(super) fn questions(&self) -> Questions {
+        Questions {
+            resolver: self.resolver(),
+            now: Instant::now(),
+        }
     }
 
     pub(super) fn write(&self, file: impl AsRef<Path>, content: impl AsRef<[u8]>) {
@@ -77,11 +110,7 @@ impl Machine {
 
     pub(super) fn cgroup(&self, hierarchy: u32, path: &str) -> (u32, String) {
         let mount = if hierarchy == 0 { "unified" } else { "pids" };
-        let directory = self
-            .path("cgroup")
-            .join(mount)
-            .join(path.trim_start_matches('/'));
-        fs::create_dir_all(directory).expect("a directory");
+        self.create_dir(format!("cgroup/{mount}/{}", path.trim_start_matches('/')));
         (hierarchy, path.to_owned())
     }
 
@@ -114,6 +143,37 @@ impl Machine {
         self.write_json(format!("run/runc/{id}/state.json"), &state);
     }
 
+    /// Writes the status file of a container of crun.
+    pub(super) fn crun(&self, state: impl AsRef<Path>, cgroup: &str, bundle: impl AsRef<Path>) {
+        let status = json!({
+            "pid": 4_000_000,
+            "process-start-time": 77,
+            "cgroup-path": cgroup,
+            "scope": "",
+            "rootfs": "/x",
+            "systemd-cgroup": false,
+            "bundle": bundle.as_ref(),
+            "created": "2026-01-02T03:04:05.000000Z",
+            "detached": true,
+            "external_descriptors": "[]",
+        });
+        self.write_json(state.as_ref().join("status"), &status);
+    }
+
+    /// Writes docker's state of a container.
+    pub(super) fn docker(&self, id: &str, name: &str) {
+        let config = json!({ "ID": id, "Name": format!("/{name}"), "State": { "Pid": 1 } });
+        let file = format!("var/lib/docker/containers/{id}/config.v2.json");
+        self.write_json(file, &config);
+    }
+
+    /// Makes a bundle of containerd.
+    pub(super) fn bundle(&self, namespace: &str, id: &str, annotations: &Value) {
+        let bundle = format!("run/containerd/io.containerd.runtime.v2.task/{namespace}/{id}");
+        let config = json!({ "annotations": annotations });
+        self.write_json(format!("{bundle}/config.json"), &config);
+    }
+
     /// Makes the files in `/proc` of a process.
     pub(super) fn process(&self, pid: u32, start_ticks: u64, cgroup: &str) {
         let uid = rustix::process::geteuid().as_raw();
@@ -123,16 +183,8 @@ impl Machine {
             file("stat"),
             format!("{pid} (a b) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 {start_ticks} {zeros}\n"),
         );
-        let ids = format!("{uid}\t{uid}\t{uid}\t{uid}");
-        self.write(
-            file("status"),
-            format!(
-                "Name:\ta b\nState:\tS (sleeping)\nTgid:\t{pid}\nPid:\t{pid}\nPPid:\t1\n\
-                 TracerPid:\t0\nUid:\t{ids}\nGid:\t{ids}\nFDSize:\t64\nGroups:\t\nThreads:\t1\n\
-                 SigQ:\t0/1\nSigPnd:\t0\nShdPnd:\t0\nSigBlk:\t0\nSigIgn:\t0\nSigCgt:\t0\n\
-                 CapInh:\t0\nCapPrm:\t0\nCapEff:\t0\n"
-            ),
-        );
+        let status = format!("Name:\ta b\nTgid:\t{pid}\nUid:\t{uid}\t{uid}\t{uid}\t{uid}\n");
+        self.write(file("status"), status);
         self.write(file("uid_map"), "         0          0 4294967295\n");
         self.write(file("cgroup"), format!("0::{cgroup}\n"));
     }
@@ -140,14 +192,12 @@ impl Machine {
     /// Makes a process in a cgroup of the v2 hierarchy. `pids` are its pids in the pid
     /// namespaces, from ours to the innermost.
     pub(super) fn member(&self, pids: &[u32], cgroup: &str) {
-        use std::io::Write;
         let pid = pids[0];
         self.process(pid, 77, cgroup);
         let append = |file: String, line: String| {
             let path = self.path(file);
-            let mut file = fs::File::options().create(true).append(true).open(path);
-            let file = file.as_mut().expect("a file");
-            file.write_all(line.as_bytes()).expect("a file");
+            let content = fs::read_to_string(&path).unwrap_or_default();
+            fs::write(path, content + &line).expect("a file");
         };
         let pids: Vec<_> = pids.iter().map(u32::to_string).collect();
         append(
@@ -158,14 +208,4 @@ impl Machine {
         let procs = format!("cgroup/unified{cgroup}/cgroup.procs");
         append(procs, format!("{pid}\n"));
     }
-}
-
-/// The runtime, id and name of a container.
-pub(super) fn short(container: Option<&Container>) -> Option<(&'static str, &str, Option<&str>)> {
-    let container = container?;
-    Some((
-        container.runtime.as_str(),
-        &container.id,
-        container.name.as_deref(),
-    ))
 }

@@ -16,9 +16,7 @@ fn bundle(machine: &Machine, id: &str, pod: &str, uid: &str) {
         "io.kubernetes.cri.sandbox-namespace": "prod",
         "io.kubernetes.cri.sandbox-uid": uid,
     });
-    let bundle = format!("run/containerd/io.containerd.runtime.v2.task/k8s.io/{id}");
-    let config = json!({ "annotations": annotations });
-    machine.write_json(format!("{bundle}/config.json"), &config);
+    machine.bundle("k8s.io", id, &annotations);
 }
 
 fn pod_slice(uid: &str) -> String {
