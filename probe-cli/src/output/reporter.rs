@@ -47,13 +47,8 @@ impl Reporter {
         lookup: CgroupLookup,
         out: Out<Stdout>,
     ) -> Self {
-        let tracker = if wanted.threads {
-            Tracker::for_tasks()
-        } else {
-            Tracker::new()
-        };
         Self {
-            tracker,
+            tracker: Tracker::for_filter(&wanted),
             lookup,
             wanted,
             columns,

@@ -59,9 +59,7 @@ pub struct SignalRequest<'a> {
 /// Which processes received the signal, and which did not.
 #[derive(Debug, Default)]
 pub struct Report {
-    /// Thread group ids of the processes that were signalled one by one.
-    pub signalled: Vec<u32>,
-    /// Whether `cgroup.kill` was written as well.
+    /// Whether `cgroup.kill` was written.
     pub used_cgroup_kill: bool,
     /// Processes that could not be signalled.
     pub unreached: Vec<Unreached>,

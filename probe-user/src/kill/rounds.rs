@@ -47,8 +47,7 @@ impl Rounds {
             return;
         }
         match send(process, self.signal) {
-            Ok(()) => self.report.signalled.push(process.tgid),
-            Err(Errno::SRCH) => {}
+            Ok(()) | Err(Errno::SRCH) => {}
             // `cgroup.kill` needs no right to signal a process. It has reached all
             // processes but those of which the leader has exited.
             Err(_) if self.report.used_cgroup_kill && !leader_has_exited(process.tgid) => {}

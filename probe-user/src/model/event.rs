@@ -3,7 +3,7 @@
 use super::{CgroupId, ExitStatus, KilledBy, LossReason, Process, Signal, Via};
 
 /// A process or one of its threads began to exit.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Exit {
     /// The task that exits.
     pub process: Process,

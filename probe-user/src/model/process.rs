@@ -22,7 +22,7 @@ pub struct ProcessId {
 }
 
 /// Name of a task: at most 15 bytes, which need not be UTF-8.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Comm([u8; COMM_BYTES]);
 
 impl Comm {
@@ -82,7 +82,7 @@ impl fmt::Debug for Comm {
 }
 
 /// A task of a process at the moment of an event.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Process {
     /// The task that the event is about.
     pub tid: u32,

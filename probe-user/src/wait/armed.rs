@@ -44,7 +44,7 @@ pub struct Met {
 impl Hub {
     /// Arms a wait: no change of the target from now on is missed.
     pub fn arm(&self, target: Target, until: Until) -> io::Result<Wait> {
-        self.arm_with(target, until, Waker::new())
+        self.arm_with(target, until, Arc::default())
     }
 
     pub(super) fn arm_with(

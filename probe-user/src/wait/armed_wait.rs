@@ -37,20 +37,23 @@ impl ArmedWait {
     /// [`WaitError::TimedOut`] after the time limit, [`WaitError::Look`] if the
     /// state of the target cannot be read.
     pub async fn met(&mut self) -> Result<Met, WaitError> {
-        let Some(limit) = self.timeout else {
-            return self
-                .wait
-                .met()
-                .await
-                .map_err(|source| self.look_error(source));
-        };
-        match timeout(limit, self.wait.met()).await {
-            Ok(met) => met.map_err(|source| self.look_error(source)),
-            Err(_elapsed) => match self.look_at_last()? {
-                Some(met) => Ok(met),
-                None => Err(self.timed_out(limit)?),
-            },
+        let after = self.timeout.unwrap_or(Duration::MAX);
+        if let Ok(met) = timeout(after, self.wait.met()).await {
+            return met.map_err(|source| self.look_error(source));
         }
+        self.wait.give_up_unrelated();
+        if let Some(met) = self.look()? {
+            return Ok(Met {
+                already: false,
+                ..met
+            });
+        }
+        Err(WaitError::TimedOut {
+            target: self.name.clone(),
+            until: self.wait.until(),
+            after,
+            survivors: self.survivors()?,
+        })
     }
 
     /// Looks once at the state of the target; `None` if the condition does not hold.
@@ -69,27 +72,8 @@ impl ArmedWait {
     /// The processes that keep the condition from holding now, and why each may still exist.
     pub fn survivors(&self) -> Result<Vec<Survivor>, WaitError> {
         let pids = self.wait.survivors();
-        Ok(survivors::describe(
-            &pids.map_err(|source| self.look_error(source))?,
-        ))
-    }
-
-    fn look_at_last(&mut self) -> Result<Option<Met>, WaitError> {
-        self.wait.give_up_unrelated();
-        let met = self.look()?;
-        Ok(met.map(|met| Met {
-            already: false,
-            ..met
-        }))
-    }
-
-    fn timed_out(&self, after: Duration) -> Result<WaitError, WaitError> {
-        Ok(WaitError::TimedOut {
-            target: self.name.clone(),
-            until: self.wait.until(),
-            after,
-            survivors: self.survivors()?,
-        })
+        let pids = pids.map_err(|source| self.look_error(source))?;
+        Ok(survivors::describe(&pids))
     }
 
     fn look_error(&self, source: io::Error) -> WaitError {

@@ -36,12 +36,6 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// A backoff that starts with the shortest delay.
-    #[must_use]
-    pub const fn new() -> Self {
-        Self { looks: 0 }
-    }
-
     /// The delay until the next look.
     pub(crate) fn next_delay(&mut self, reliability: Reliability) -> Duration {
         if reliability == Reliability::Lossy {
@@ -70,49 +64,39 @@ impl Backoff {
 mod tests {
     use super::*;
 
-    fn delays(reliability: Reliability, count: usize) -> Vec<u128> {
-        let mut backoff = Backoff::new();
-        (0..count)
-            .map(|_| backoff.next_delay(reliability).as_millis())
-            .collect()
+    #[test]
+    fn the_delay_grows_to_a_limit_that_depends_on_the_reliability() {
+        for (reliability, first, last) in [
+            (Reliability::Full, [20, 250, 500, 1000, 2000, 4000], 5000),
+            (Reliability::Delayed, [1, 2, 4, 8, 16, 32], 2000),
+            (Reliability::Low, [1, 2, 4, 8, 16, 32], 100),
+        ] {
+            let mut backoff = Backoff::default();
+            let mut next = || backoff.next_delay(reliability).as_millis();
+            assert_eq!([(); 6].map(|()| next()), first, "{reliability:?}");
+            assert_eq!(
+                (6..500).map(|_| next()).max(),
+                Some(last),
+                "{reliability:?}"
+            );
+            assert_eq!(next(), last, "{reliability:?}");
+        }
     }
 
     #[test]
-    fn with_a_ring_buffer_the_delay_grows_to_five_seconds() {
-        assert_eq!(
-            delays(Reliability::Full, 8),
-            [20, 250, 500, 1000, 2000, 4000, 5000, 5000]
-        );
-    }
-
-    #[test]
-    fn without_a_ring_buffer_the_delay_stays_short() {
-        assert_eq!(delays(Reliability::Low, 8), [1, 2, 4, 8, 16, 32, 50, 50]);
-        assert_eq!(delays(Reliability::Low, 500)[499], 100);
-    }
-
-    #[test]
-    fn with_delayed_notifications_the_delay_starts_short_and_grows() {
-        let delays = delays(Reliability::Delayed, 12);
-        assert_eq!(delays[..6], [1, 2, 4, 8, 16, 32]);
-        assert_eq!(delays[11], 2000);
+    fn without_a_ring_buffer_a_short_wait_looks_every_50_milliseconds() {
+        let mut backoff = Backoff::default();
+        let delays = (0..LONG_WAIT).map(|_| backoff.next_delay(Reliability::Low));
+        assert_eq!(delays.max(), Some(LOW_MAX));
     }
 
     #[test]
     fn a_loss_resets_the_delay() {
-        let mut backoff = Backoff::new();
+        let mut backoff = Backoff::default();
         for _ in 0..5 {
             backoff.next_delay(Reliability::Full);
         }
         assert_eq!(backoff.next_delay(Reliability::Lossy).as_millis(), 20);
         assert_eq!(backoff.next_delay(Reliability::Full).as_millis(), 250);
-    }
-
-    #[test]
-    fn no_delay_is_longer_than_the_maximum() {
-        let mut backoff = Backoff::new();
-        for _ in 0..1000 {
-            assert!(backoff.next_delay(Reliability::Full) <= FULL_MAX);
-        }
     }
 }

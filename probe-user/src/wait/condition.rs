@@ -61,31 +61,23 @@ impl Facts {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
+    use proptest::{collection::vec, prelude::*, sample::select};
 
     use super::*;
 
-    fn cgroup_state() -> impl Strategy<Value = CgroupState> {
-        prop_oneof![
-            Just(CgroupState::Populated),
-            Just(CgroupState::Empty),
-            Just(CgroupState::Removed)
-        ]
-    }
-
-    fn process_state() -> impl Strategy<Value = ProcessState> {
-        prop_oneof![
-            Just(ProcessState::Running),
-            Just(ProcessState::Exiting),
-            Just(ProcessState::Exited),
-            Just(ProcessState::Reaped)
-        ]
-    }
+    const CGROUPS: &[CgroupState] = {
+        use CgroupState::{Empty, Populated, Removed};
+        &[Populated, Empty, Removed]
+    };
+    const PROCESSES: &[ProcessState] = {
+        use ProcessState::{Exited, Exiting, Reaped, Running};
+        &[Running, Exiting, Exited, Reaped]
+    };
 
     prop_compose! {
         fn facts()(
-            cgroups in proptest::collection::vec(cgroup_state(), 0..3),
-            processes in proptest::collection::vec(process_state(), 0..4),
+            cgroups in vec(select(CGROUPS), 0..3),
+            processes in vec(select(PROCESSES), 0..4),
             searched in any::<bool>(),
             has_exiting in any::<bool>(),
             may_have_unseen in any::<bool>(),

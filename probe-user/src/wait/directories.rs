@@ -2,14 +2,17 @@
 //! inotify instance, which is created when the first wait has run without BPF for a while.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     os::fd::{AsFd, BorrowedFd},
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{Arc, Mutex, Weak},
 };
 
 use tokio::{io::Interest, task::JoinHandle};
 
-use super::waker::{Wakers, WokenBy};
+use super::{
+    hub::{lock, remove_dropped},
+    waker::{Wakers, WokenBy},
+};
 use crate::{
     cgroup::removals::{Entry, Removals},
     readiness::register,
@@ -38,22 +41,13 @@ impl Directories {
     /// Wakes `wakers` when this open directory is removed. Returns whether inotify can watch
     /// it.
     pub(super) fn attach(&self, directory: BorrowedFd<'_>, wakers: &Arc<Wakers>) -> bool {
-        let mut inotify = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let attached = match inotify.as_ref() {
+        let started = match &mut *lock(&self.0) {
             Some(inotify) => inotify.attach(directory, wakers),
-            None => Inotify::start().and_then(|new| {
-                let attached = new.attach(directory, wakers);
-                *inotify = Some(new);
-                attached
-            }),
+            none => Inotify::start().and_then(|it| none.insert(it).attach(directory, wakers)),
         };
-        match attached {
-            Ok(()) => true,
-            Err(error) => {
-                tracing::debug!(%error, "cannot use inotify: using the timer");
-                false
-            }
-        }
+        started
+            .inspect_err(|error| tracing::debug!(%error, "cannot use inotify: using the timer"))
+            .is_ok()
     }
 }
 
@@ -70,30 +64,17 @@ impl Inotify {
     }
 
     fn attach(&self, directory: BorrowedFd<'_>, wakers: &Arc<Wakers>) -> std::io::Result<()> {
-        let mut by_entry = self.wakers.lock().unwrap_or_else(PoisonError::into_inner);
-        self.remove_unused(&mut by_entry);
+        let mut by_entry = lock(&self.wakers);
+        // Removes entries without a wait, and the inotify watches without an entry.
+        let dropped = remove_dropped(&mut by_entry).into_iter();
+        let mut unused: HashSet<_> = dropped.map(|(watch, _)| watch).collect();
+        unused.retain(|unused| by_entry.keys().all(|(watch, _)| watch != unused));
+        for watch in unused {
+            self.removals.unwatch(watch);
+        }
         let entry = self.removals.watch(directory)?;
         by_entry.insert(entry, Arc::downgrade(wakers));
         Ok(())
-    }
-
-    /// Removes entries without a wait, and the inotify watches without an entry.
-    fn remove_unused(&self, by_entry: &mut HashMap<Entry, Weak<Wakers>>) {
-        let mut unused = Vec::new();
-        by_entry.retain(|(watch, _), wakers| {
-            let is_used = wakers.strong_count() > 0;
-            if !is_used {
-                unused.push(*watch);
-            }
-            is_used
-        });
-        unused.sort_unstable();
-        unused.dedup();
-        for watch in unused {
-            if !by_entry.keys().any(|(other, _)| *other == watch) {
-                self.removals.unwatch(watch);
-            }
-        }
     }
 }
 
@@ -108,7 +89,7 @@ async fn read(removals: Arc<Removals>, wakers: Arc<WakersByEntry>) {
     while let Ok(mut guard) = ready.readable().await {
         guard.clear_ready();
         removals.drain(|removed| {
-            let by_entry = wakers.lock().unwrap_or_else(PoisonError::into_inner);
+            let by_entry = lock(&wakers);
             let matching = by_entry
                 .iter()
                 .filter(|(entry, _)| removed.as_ref().is_none_or(|removed| removed == *entry))

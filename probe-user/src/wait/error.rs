@@ -1,6 +1,6 @@
 //! [`WaitError`], the error of a wait.
 
-use std::{fmt, io, time::Duration};
+use std::{io, time::Duration};
 
 use super::target::TargetError;
 use crate::{model::Until, proc::survivors::Survivor};
@@ -31,7 +31,7 @@ pub enum WaitError {
         source: io::Error,
     },
     /// The time limit passed first.
-    #[error("{target} is not {} after {after:?}{}", until.as_str(), Listed(survivors))]
+    #[error("{target} is not {} after {after:?}{}", until.as_str(), list(survivors))]
     TimedOut {
         /// The target.
         target: String,
@@ -52,24 +52,16 @@ pub enum WaitError {
 /// Most survivors in the text of an error, which is one line.
 const MAX_LISTED: usize = 3;
 
-struct Listed<'a>(&'a [Survivor]);
-
-impl fmt::Display for Listed<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, it) in self.0.iter().take(MAX_LISTED).enumerate() {
-            let separator = if index == 0 { ":" } else { "," };
-            let Survivor {
-                comm, pid, state, ..
-            } = it;
-            write!(f, "{separator} {comm} (pid {pid}, state {state}")?;
-            if let Some(reason) = &it.reason {
-                write!(f, ": {reason}")?;
-            }
-            write!(f, ")")?;
-        }
-        match self.0.len().saturating_sub(MAX_LISTED) {
-            0 => Ok(()),
-            more => write!(f, " and {more} more"),
-        }
+fn list(survivors: &[Survivor]) -> String {
+    let listed = survivors.iter().take(MAX_LISTED).map(|it| {
+        let reason = it.reason.iter().map(|it| format!(": {it}"));
+        let reason = reason.collect::<String>();
+        format!("{} (pid {}, state {}{reason})", it.comm, it.pid, it.state)
+    });
+    let listed = listed.collect::<Vec<_>>().join(", ");
+    match survivors.len().saturating_sub(MAX_LISTED) {
+        0 if listed.is_empty() => listed,
+        0 => format!(": {listed}"),
+        more => format!(": {listed} and {more} more"),
     }
 }

@@ -17,11 +17,12 @@ use tokio::{
 use super::{
     members::Members,
     occupancy::Occupancy,
+    processes::retain_before,
     waker::{Waker, WokenBy},
     watch::Watch,
 };
 use crate::{
-    model::{Backend, CgroupState},
+    model::{Backend, CgroupState, ProcessState},
     proc::{detached, exiting, pinned::PinnedProcess},
 };
 
@@ -85,31 +86,19 @@ impl ExitingProcesses {
         waker: &Arc<Waker>,
     ) -> io::Result<()> {
         let pin = |(pid, start_ns)| PinnedProcess::open_started(pid, start_ns, best_backend).ok();
-        let mut certain: Vec<_> = detached_members(observed)?
-            .into_iter()
-            .filter_map(pin)
-            .collect();
+        let detached = detached_members(observed)?.into_iter();
+        let mut members_found: Vec<_> = detached.filter_map(pin).collect();
         let mut unrelated = Vec::new();
         if observed.0.iter().any(|(watch, _)| !watch.pinned.is_v2()) {
             for (pid, start_ns) in exiting::find()? {
                 let found = if members.has(pid, Some(start_ns)) {
-                    &mut certain
+                    &mut members_found
                 } else {
                     &mut unrelated
                 };
                 found.extend(pin((pid, start_ns)));
             }
         }
-        self.watch(certain, unrelated, waker);
-        Ok(())
-    }
-
-    fn watch(
-        &mut self,
-        members: Vec<PinnedProcess>,
-        unrelated: Vec<PinnedProcess>,
-        waker: &Arc<Waker>,
-    ) {
         let watch = |process| {
             let watch = Watch::process(process);
             watch.attach(waker);
@@ -118,7 +107,7 @@ impl ExitingProcesses {
         let end = Instant::now() + UNRELATED_LIMIT;
         let at_end = Arc::clone(waker);
         self.search = Some(Search {
-            members: members.into_iter().map(watch).collect(),
+            members: members_found.into_iter().map(watch).collect(),
             unrelated: unrelated.into_iter().map(watch).collect(),
             end,
             timer: tokio::spawn(async move {
@@ -126,6 +115,7 @@ impl ExitingProcesses {
                 at_end.wake(WokenBy::Timer);
             }),
         });
+        Ok(())
     }
 
     /// Whether a process that was found still delays the verdict.
@@ -136,9 +126,9 @@ impl ExitingProcesses {
         if Instant::now() >= search.end {
             search.unrelated.clear();
         }
-        retain_running(&mut search.members)?;
-        retain_running(&mut search.unrelated)?;
-        Ok(!search.members.is_empty() || !search.unrelated.is_empty())
+        let members = retain_before(ProcessState::Exited, &mut search.members)?;
+        let unrelated = retain_before(ProcessState::Exited, &mut search.unrelated)?;
+        Ok(!members.is_empty() || !unrelated.is_empty())
     }
 
     /// Stops waiting for processes that may be no members.
@@ -153,16 +143,4 @@ impl ExitingProcesses {
         let members = self.search.iter().flat_map(|search| &search.members);
         members.map(|watch| watch.pinned.tgid)
     }
-}
-
-fn retain_running(watches: &mut Vec<Watch<PinnedProcess>>) -> io::Result<()> {
-    let mut failed = None;
-    watches.retain(|watch| match watch.pinned.state() {
-        Ok(state) => !state.has_exited(),
-        Err(error) => {
-            failed = Some(error);
-            true
-        }
-    });
-    failed.map_or(Ok(()), Err)
 }

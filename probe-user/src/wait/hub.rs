@@ -5,6 +5,7 @@
 use std::{
     collections::HashMap,
     fmt,
+    hash::Hash,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
@@ -103,17 +104,8 @@ impl Shared {
 
     /// Removes cgroups without a wait, and ends their watches in the kernel.
     pub(super) fn remove_unused(&self) {
-        self.programs.unwatch(|| {
-            let mut unused = Vec::new();
-            lock(&self.cgroups).retain(|&id, watch| {
-                let is_used = watch.strong_count() > 0;
-                if !is_used {
-                    unused.push(id);
-                }
-                is_used
-            });
-            unused
-        });
+        self.programs
+            .unwatch(|| remove_dropped(&mut lock(&self.cgroups)));
     }
 
     pub(super) fn wake(&self, id: CgroupId, by: WokenBy) {
@@ -128,6 +120,12 @@ impl Shared {
             watch.wake(by);
         }
     }
+}
+
+/// Removes the entries of dropped values, and returns their keys.
+pub(super) fn remove_dropped<K: Eq + Hash, V>(map: &mut HashMap<K, Weak<V>>) -> Vec<K> {
+    let dropped = map.extract_if(|_, value| value.strong_count() == 0);
+    dropped.map(|(key, _)| key).collect()
 }
 
 /// Locks a mutex and ignores poisoning: no panic leaves the data of this module inconsistent.

@@ -94,7 +94,6 @@ impl Members {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Comm;
 
     const LISTED: u64 = 1000;
 
@@ -110,14 +109,8 @@ mod tests {
             tid: 99,
             tgid: 99,
             ppid: Some(ppid),
-            uid: None,
-            comm: Comm::new([0; 16]),
             start_boottime_ns: Some(start_ns),
-            cgroup: None,
-            wanted_cgroup_id: None,
-            ns_pid: None,
-            pid_ns: None,
-            owners: None,
+            ..Process::default()
         }
     }
 

@@ -98,60 +98,28 @@ fn combine(
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{
+        CgroupState::{Empty, Populated, Removed},
+        *,
+    };
 
     #[test]
-    fn a_populated_cgroup_without_a_recorded_change_is_populated_despite_an_empty_list() {
-        for recorded in [Recorded::Unchanged, Recorded::Populated] {
-            let observation = combine(
-                CgroupState::Removed,
-                Some(recorded),
-                Some(CgroupState::Populated),
-                false,
-            );
-            assert_eq!(observation.state, CgroupState::Populated);
+    fn the_recorded_value_decides_what_an_empty_list_proves() {
+        let [unchanged, emptied, populated] =
+            [Recorded::Unchanged, Recorded::Empty, Recorded::Populated].map(Some);
+        for (seen, recorded, initial, is_v2, state, is_certain) in [
+            (Removed, unchanged, Populated, false, Populated, true),
+            (Removed, populated, Populated, false, Populated, true),
+            (Empty, emptied, Populated, false, Empty, true),
+            (Removed, unchanged, Empty, true, Removed, true),
+            (Empty, unchanged, Empty, false, Empty, false),
+            (Empty, None, Empty, false, Empty, false),
+            (Removed, None, Empty, true, Removed, false),
+        ] {
+            let observation = combine(seen, recorded, Some(initial), is_v2);
+            let expected = Observation { state, is_certain };
+            let case = (seen, recorded, initial, is_v2);
+            assert_eq!(observation, expected, "{case:?}");
         }
-    }
-
-    #[test]
-    fn an_empty_list_is_certain_once_the_programs_recorded_empty() {
-        let observation = combine(
-            CgroupState::Empty,
-            Some(Recorded::Empty),
-            Some(CgroupState::Populated),
-            false,
-        );
-        assert_eq!(
-            (observation.state, observation.is_certain),
-            (CgroupState::Empty, true)
-        );
-        let observation = combine(
-            CgroupState::Removed,
-            Some(Recorded::Unchanged),
-            Some(CgroupState::Empty),
-            true,
-        );
-        assert_eq!(
-            (observation.state, observation.is_certain),
-            (CgroupState::Removed, true)
-        );
-    }
-
-    #[test]
-    fn a_list_that_was_empty_when_the_watch_began_is_not_certain() {
-        for recorded in [None, Some(Recorded::Unchanged)] {
-            let observation = combine(
-                CgroupState::Empty,
-                recorded,
-                Some(CgroupState::Empty),
-                false,
-            );
-            assert_eq!(
-                (observation.state, observation.is_certain),
-                (CgroupState::Empty, false)
-            );
-        }
-        let observation = combine(CgroupState::Removed, None, Some(CgroupState::Empty), true);
-        assert!(!observation.is_certain);
     }
 }

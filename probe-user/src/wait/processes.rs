@@ -58,7 +58,7 @@ impl Processes {
         if self
             .watches
             .iter()
-            .any(|it| it.pinned.tgid == pid && it.exists())
+            .any(|it| it.pinned.tgid == pid && is_before(it, ProcessState::Reaped))
         {
             return;
         }
@@ -80,7 +80,7 @@ impl Processes {
         self.watches.retain(|watch| {
             index += 1;
             let is_listed = listed.binary_search(&watch.pinned.tgid).is_ok();
-            index <= known || is_listed || !watch.runs()
+            index <= known || is_listed || !is_before(watch, ProcessState::Exited)
         });
     }
 
@@ -98,31 +98,23 @@ impl Processes {
     /// The states of the processes that have not reached the wanted state. A process never
     /// leaves the wanted state again, so it is removed when it reaches it.
     pub(super) fn states(&mut self) -> io::Result<Vec<ProcessState>> {
-        let mut failed = None;
-        let mut states = Vec::new();
-        self.watches.retain(|watch| match watch.pinned.state() {
-            Ok(state) if state >= self.wanted => false,
-            Ok(state) => {
-                states.push(state);
-                true
-            }
-            Err(error) => {
-                failed = Some(error);
-                true
-            }
-        });
-        failed.map_or(Ok(states), Err)
+        retain_before(self.wanted, &mut self.watches)
     }
 }
 
-impl Watch<PinnedProcess> {
-    fn runs(&self) -> bool {
-        self.pinned.state().is_ok_and(|state| !state.has_exited())
-    }
+/// Removes the processes that have reached the state. Returns the states of the others.
+pub(super) fn retain_before(
+    reached: ProcessState,
+    watches: &mut Vec<Watch<PinnedProcess>>,
+) -> io::Result<Vec<ProcessState>> {
+    let states = watches.iter().map(|it| it.pinned.state());
+    let mut states: Vec<_> = states.collect::<io::Result<_>>()?;
+    let mut state = states.iter();
+    watches.retain(|_| state.next().is_some_and(|&it| it < reached));
+    states.retain(|&it| it < reached);
+    Ok(states)
+}
 
-    fn exists(&self) -> bool {
-        self.pinned
-            .state()
-            .is_ok_and(|state| state != ProcessState::Reaped)
-    }
+fn is_before(watch: &Watch<PinnedProcess>, state: ProcessState) -> bool {
+    watch.pinned.state().is_ok_and(|it| it < state)
 }

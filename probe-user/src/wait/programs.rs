@@ -1,9 +1,6 @@
 //! The BPF programs of a hub, once they are attached.
 
-use std::{
-    fmt,
-    sync::{Mutex, MutexGuard},
-};
+use std::sync::{Mutex, MutexGuard};
 
 use probe_ebpf::config::occupancy;
 
@@ -16,12 +13,6 @@ use crate::{
 /// The attached programs; `None` before they are attached, and after their ring has failed.
 #[derive(Default)]
 pub(super) struct Programs(Mutex<Option<Attached>>);
-
-impl fmt::Debug for Programs {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Programs").finish_non_exhaustive()
-    }
-}
 
 impl Programs {
     pub(super) fn lock(&self) -> MutexGuard<'_, Option<Attached>> {

@@ -12,23 +12,12 @@ use super::{
 use crate::model::Until;
 
 /// Several waits with one waker.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct WaitSet {
     waker: Arc<Waker>,
     waits: Vec<(Wait, Option<Met>)>,
     has_looked: bool,
     woken_by: Option<WokenBy>,
-}
-
-impl Default for WaitSet {
-    fn default() -> Self {
-        Self {
-            waker: Waker::new(),
-            waits: Vec::new(),
-            has_looked: false,
-            woken_by: None,
-        }
-    }
 }
 
 impl WaitSet {

@@ -71,7 +71,7 @@ impl Target {
         let pinned = PinnedCgroup::open(mount.hierarchy, path)?;
         Ok(Self {
             cgroups: vec![(pinned, below)],
-            processes: Vec::new(),
+            ..Self::default()
         })
     }
 
@@ -79,8 +79,8 @@ impl Target {
     /// pidfd if it may not use pidfds.
     pub fn process(pid: u32) -> Result<Self, TargetError> {
         Ok(Self {
-            cgroups: Vec::new(),
             processes: vec![PinnedProcess::open(pid, Backend::Pidfd)?],
+            ..Self::default()
         })
     }
 }

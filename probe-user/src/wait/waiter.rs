@@ -213,18 +213,13 @@ impl WaitBuilder {
     /// because it was removed meanwhile.
     pub fn arm(self) -> Result<ArmedWait, WaitError> {
         let wait = self.hub.arm(self.target, self.until);
-        match wait {
-            Ok(wait) => Ok(ArmedWait {
-                wait,
-                name: self.name,
-                timeout: self.timeout,
-                _hub: self.hub,
-            }),
-            Err(source) => Err(WaitError::Arm {
-                target: self.name,
-                source,
-            }),
-        }
+        let target = self.name.clone();
+        Ok(ArmedWait {
+            wait: wait.map_err(|source| WaitError::Arm { target, source })?,
+            name: self.name,
+            timeout: self.timeout,
+            _hub: self.hub,
+        })
     }
 }
 

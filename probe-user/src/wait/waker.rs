@@ -3,16 +3,14 @@
 //! A wake-up carries only the name of its source, for messages and tests. The wait reads the
 //! state of the target itself.
 
-use std::sync::{
-    Arc, Mutex, PoisonError, Weak,
-    atomic::{AtomicU8, Ordering},
-};
+use std::sync::{Arc, Mutex, Weak};
 
 use tokio::sync::Notify;
 
+use super::hub::lock;
+
 /// The source that caused a look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
 pub enum WokenBy {
     /// A source outside of the library, which the caller has recorded.
     External,
@@ -29,15 +27,6 @@ pub enum WokenBy {
 }
 
 impl WokenBy {
-    const ALL: [Self; 6] = [
-        Self::External,
-        Self::Ring,
-        Self::Events,
-        Self::Pidfd,
-        Self::Directory,
-        Self::Timer,
-    ];
-
     /// A stable word for logs and JSON.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -53,24 +42,17 @@ impl WokenBy {
 }
 
 /// Wakes one wait, or one set of waits. All its watches share the waker.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Waker {
     notify: Notify,
-    by: AtomicU8,
+    by: Mutex<Option<WokenBy>>,
 }
 
 impl Waker {
-    pub(super) fn new() -> Arc<Self> {
-        Arc::new(Self {
-            notify: Notify::new(),
-            by: AtomicU8::new(WokenBy::Timer as u8),
-        })
-    }
-
     /// Wakes the wait. If [`Waker::woken`] is not being awaited, the next call of it resolves
     /// at once.
     pub(super) fn wake(&self, by: WokenBy) {
-        self.by.store(by as u8, Ordering::Relaxed);
+        *lock(&self.by) = Some(by);
         self.notify.notify_one();
     }
 
@@ -78,11 +60,7 @@ impl Waker {
     /// wake-ups before the call count as one, with the last source.
     pub(super) async fn woken(&self) -> WokenBy {
         self.notify.notified().await;
-        let by = self.by.load(Ordering::Relaxed);
-        WokenBy::ALL
-            .into_iter()
-            .find(|&it| it as u8 == by)
-            .unwrap_or(WokenBy::Timer)
+        lock(&self.by).unwrap_or(WokenBy::Timer)
     }
 }
 
@@ -93,14 +71,13 @@ pub(super) struct Wakers(Mutex<Vec<Weak<Waker>>>);
 impl Wakers {
     /// Adds a waker, and removes the wakers of dropped waits.
     pub(super) fn attach(&self, waker: &Arc<Waker>) {
-        let mut wakers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut wakers = lock(&self.0);
         wakers.retain(|waker| waker.strong_count() > 0);
         wakers.push(Arc::downgrade(waker));
     }
 
     pub(super) fn wake(&self, by: WokenBy) {
-        let wakers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for waker in wakers.iter().filter_map(Weak::upgrade) {
+        for waker in lock(&self.0).iter().filter_map(Weak::upgrade) {
             waker.wake(by);
         }
     }
@@ -112,7 +89,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_wake_up_before_the_await_is_not_lost() {
-        let waker = Waker::new();
+        let waker = Arc::default();
         let wakers = Wakers::default();
         wakers.attach(&waker);
         wakers.wake(WokenBy::Ring);
@@ -122,8 +99,8 @@ mod tests {
     #[test]
     fn the_wakers_of_dropped_waits_are_removed() {
         let wakers = Wakers::default();
-        wakers.attach(&Waker::new());
-        wakers.attach(&Waker::new());
+        wakers.attach(&Arc::default());
+        wakers.attach(&Arc::default());
         assert_eq!(wakers.0.lock().expect("unpoisoned").len(), 1);
     }
 }

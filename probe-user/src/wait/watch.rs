@@ -2,7 +2,7 @@
 //! changed.
 
 use std::{
-    future::pending,
+    future::{Future, pending},
     io,
     os::fd::{AsFd, BorrowedFd},
     sync::Arc,
@@ -44,6 +44,23 @@ impl<T> Drop for Watch<T> {
 }
 
 impl<T> Watch<T> {
+    /// Holds `pinned` open, and starts the task that `follow` makes.
+    fn start<F: Future<Output = ()> + Send + 'static>(
+        pinned: T,
+        follow: impl FnOnce(Arc<T>, Arc<Wakers>, Arc<Notify>) -> F,
+    ) -> Self {
+        let pinned = Arc::new(pinned);
+        let wakers = Arc::<Wakers>::default();
+        let reregister = Arc::<Notify>::default();
+        let follower = follow(pinned.clone(), wakers.clone(), reregister.clone());
+        Self {
+            pinned,
+            wakers,
+            reregister,
+            follower: tokio::spawn(follower),
+        }
+    }
+
     /// Wakes this waker, too, from now on.
     pub(super) fn attach(&self, waker: &Arc<Waker>) {
         self.wakers.attach(waker);
@@ -70,114 +87,78 @@ impl Watch<Occupancy> {
         reliability: watch::Receiver<Reliability>,
         directories: Arc<Directories>,
     ) -> Self {
-        let pinned = Arc::new(pinned);
-        let wakers = Arc::new(Wakers::default());
-        let reregister = Arc::new(Notify::new());
-        let follower = Follower {
-            pinned: Arc::clone(&pinned),
-            wakers: Arc::clone(&wakers),
-            reregister: Arc::clone(&reregister),
-            best_backend,
-            reliability,
-            directories,
-        };
-        let follower = follower.follow();
-        Self {
-            pinned,
-            wakers,
-            reregister,
-            follower: tokio::spawn(follower),
-        }
+        Self::start(pinned, |pinned, wakers, reregister| {
+            follow_cgroup(
+                pinned,
+                wakers,
+                reregister,
+                best_backend,
+                reliability,
+                directories,
+            )
+        })
     }
 }
 
 impl Watch<PinnedProcess> {
     pub(super) fn process(pinned: PinnedProcess) -> Self {
-        let pinned = Arc::new(pinned);
-        let wakers = Arc::new(Wakers::default());
-        let reregister = Arc::new(Notify::new());
-        let follower = follow_process(
-            Arc::clone(&pinned),
-            Arc::clone(&wakers),
-            Arc::clone(&reregister),
-        );
-        Self {
-            pinned,
-            wakers,
-            reregister,
-            follower: tokio::spawn(follower),
-        }
+        Self::start(pinned, follow_process)
     }
 }
 
 /// Timer wake-ups before inotify is set up. Most waits are shorter.
 const WAKEUPS_BEFORE_INOTIFY: u32 = 3;
 
-struct Follower {
+async fn follow_cgroup(
     pinned: Arc<Occupancy>,
     wakers: Arc<Wakers>,
     reregister: Arc<Notify>,
     best_backend: Backend,
-    reliability: watch::Receiver<Reliability>,
+    mut reliability: watch::Receiver<Reliability>,
     directories: Arc<Directories>,
-}
-
-impl Follower {
-    async fn follow(mut self) {
-        let pinned = Arc::clone(&self.pinned);
-        let events = pinned
-            .cgroup
-            .events()
-            .filter(|_| self.best_backend != Backend::Poll);
-        let events = events.map(AsFd::as_fd);
-        let mut ready = ready_fd(events, Interest::PRIORITY);
-        let mut backoff = Backoff::new();
-        let mut timer_wakeups = 0;
-        let mut has_inotify = None;
-        loop {
-            let has_no_hub = self.reliability.has_changed().is_err();
-            let mut reliability = match *self.reliability.borrow_and_update() {
-                // The ring is closed with the hub.
-                _ if has_no_hub => Reliability::Low,
-                // For a v2 cgroup the BPF programs rely on a poller of `cgroup.events`.
-                _ if ready.is_none() && pinned.is_v2() => Reliability::Low,
-                reliability => reliability,
-            };
-            if reliability == Reliability::Low
-                && timer_wakeups >= WAKEUPS_BEFORE_INOTIFY
-                && self.best_backend != Backend::Poll
-            {
-                let has_inotify = *has_inotify.get_or_insert_with(|| self.watch_directory());
-                // Without `cgroup.events`, as on v1, the timer is still needed often.
-                if has_inotify && ready.is_some() {
-                    reliability = Reliability::Delayed;
-                }
+) {
+    let polls = best_backend != Backend::Poll;
+    let events = pinned.cgroup.events().filter(|_| polls).map(AsFd::as_fd);
+    let mut ready = ready_fd(events, Interest::PRIORITY);
+    let mut backoff = Backoff::default();
+    let mut timer_wakeups = 0;
+    let mut has_inotify = None;
+    loop {
+        let has_no_hub = reliability.has_changed().is_err();
+        let mut current = match *reliability.borrow_and_update() {
+            // The ring is closed with the hub.
+            _ if has_no_hub => Reliability::Low,
+            // For a v2 cgroup the BPF programs rely on a poller of `cgroup.events`.
+            _ if ready.is_none() && pinned.is_v2() => Reliability::Low,
+            current => current,
+        };
+        if current == Reliability::Low && timer_wakeups >= WAKEUPS_BEFORE_INOTIFY && polls {
+            let has_inotify = *has_inotify
+                .get_or_insert_with(|| directories.attach(pinned.cgroup.as_fd(), &wakers));
+            // Without `cgroup.events`, as on v1, the timer is still needed often.
+            if has_inotify && ready.is_some() {
+                current = Reliability::Delayed;
             }
-            let next_look = Instant::now() + backoff.next_delay(reliability);
-            let by = tokio::select! {
-                biased;
-                () = notified(ready.as_ref(), Interest::PRIORITY) => WokenBy::Events,
-                () = self.reregister.notified() => {
-                    drop(ready.take());
-                    ready = ready_fd(events, Interest::PRIORITY);
-                    continue;
-                }
-                _ = self.reliability.changed(), if !has_no_hub => {
-                    backoff = Backoff::new();
-                    WokenBy::Timer
-                }
-                () = sleep_until(next_look) => {
-                    timer_wakeups += 1;
-                    WokenBy::Timer
-                }
-            };
-            self.wakers.wake(by);
         }
-    }
-
-    fn watch_directory(&self) -> bool {
-        self.directories
-            .attach(self.pinned.cgroup.as_fd(), &self.wakers)
+        let next_look = Instant::now() + backoff.next_delay(current);
+        let by = tokio::select! {
+            biased;
+            () = notified(ready.as_ref(), Interest::PRIORITY) => WokenBy::Events,
+            () = reregister.notified() => {
+                drop(ready.take());
+                ready = ready_fd(events, Interest::PRIORITY);
+                continue;
+            }
+            _ = reliability.changed(), if !has_no_hub => {
+                backoff = Backoff::default();
+                WokenBy::Timer
+            }
+            () = sleep_until(next_look) => {
+                timer_wakeups += 1;
+                WokenBy::Timer
+            }
+        };
+        wakers.wake(by);
     }
 }
 
@@ -187,7 +168,7 @@ async fn follow_process(pinned: Arc<PinnedProcess>, wakers: Arc<Wakers>, reregis
     let reports_reap = pinned
         .pidfd()
         .is_some_and(|pidfd| pidfd_info::exit_status(pidfd).is_ok());
-    let mut backoff = Backoff::new();
+    let mut backoff = Backoff::default();
     loop {
         let has_exited = || pinned.state().is_ok_and(ProcessState::has_exited);
         let reliability = if pidfd.is_none() || !reports_reap && has_exited() {
@@ -243,7 +224,7 @@ async fn notified(fd: Option<&AsyncFd<BorrowedFd<'_>>>, interest: Interest) {
 #[cfg(test)]
 mod tests {
     use std::{
-        process::{Command, Stdio},
+        process::{Child, Command, Stdio},
         sync::mpsc::channel,
         thread,
         time::Duration,
@@ -251,13 +232,17 @@ mod tests {
 
     use super::*;
 
+    /// A process that ends when the standard input of the child is closed.
+    fn cat() -> (Child, PinnedProcess) {
+        let mut command = Command::new("cat");
+        let child = command.stdin(Stdio::piped()).spawn().expect("`cat` exists");
+        let pinned = PinnedProcess::open(child.id(), Backend::Pidfd).expect("it lives");
+        (child, pinned)
+    }
+
     #[test]
     fn following_a_reaped_process_does_not_starve_other_tasks() {
-        let mut child = Command::new("cat")
-            .stdin(Stdio::piped())
-            .spawn()
-            .expect("there is a cat");
-        let pinned = PinnedProcess::open(child.id(), Backend::Pidfd).expect("it lives");
+        let (mut child, pinned) = cat();
         drop(child.stdin.take());
         child.wait().expect("our child");
         let (sender, receiver) = channel();
@@ -281,13 +266,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_watch_that_reregisters_is_still_woken() {
-        let mut child = Command::new("cat")
-            .stdin(Stdio::piped())
-            .spawn()
-            .expect("there is a cat");
-        let pinned = PinnedProcess::open(child.id(), Backend::Pidfd).expect("it lives");
+        let (mut child, pinned) = cat();
         let watch = Watch::process(pinned);
-        let waker = Waker::new();
+        let waker = Arc::<Waker>::default();
         watch.attach(&waker);
         for _ in 0..2 {
             watch.reregister();

@@ -33,23 +33,13 @@ impl Tracker {
         Self::default()
     }
 
-    /// An empty tracker for events of every task, and not only of the last task of each
-    /// process.
+    /// An empty tracker for the events that a filter selects: of every task, or only of the
+    /// last task of each process.
     #[must_use]
-    pub fn for_tasks() -> Self {
+    pub fn for_filter(filter: &Filter) -> Self {
         Self {
-            reports_tasks: true,
-            ..Self::new()
-        }
-    }
-
-    /// An empty tracker for the events that a filter selects.
-    #[must_use]
-    pub(crate) fn for_filter(filter: &Filter) -> Self {
-        if filter.threads {
-            Self::for_tasks()
-        } else {
-            Self::new()
+            reports_tasks: filter.threads,
+            ..Self::default()
         }
     }
 

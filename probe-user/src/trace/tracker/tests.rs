@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::{Comm, Exit, ExitStatus, LossReason};
+use crate::model::{Exit, LossReason};
 
 const CGROUP: CgroupId = CgroupId {
     hierarchy: 0,
@@ -19,71 +19,62 @@ fn exit(tgid: u32, start: u64, group_dead: bool) -> Timed {
             process: Process {
                 tid: tgid,
                 tgid,
-                ppid: Some(1),
-                uid: Some(0),
-                comm: Comm::new(*b"victim\0\0\0\0\0\0\0\0\0\0"),
                 start_boottime_ns: (start != 0).then_some(start),
                 cgroup: Some(CGROUP),
-                wanted_cgroup_id: None,
-                ns_pid: None,
-                pid_ns: None,
-                owners: None,
+                ..Process::default()
             },
             group_dead,
-            leader: true,
-            status: Some(ExitStatus::from_wait_status(9)),
-            killed_by: None,
-            oom: false,
-            usage: None,
+            ..Exit::default()
         }),
     }
 }
 
-fn placed(path: Option<&str>) -> Timed {
+const fn timed(event: Event) -> Timed {
     Timed {
         boottime_ns: 0,
-        event: Event::CgroupPlaced(CGROUP, path.map(Box::from)),
+        event,
+    }
+}
+
+const fn lost(count: u64) -> Timed {
+    timed(Event::Lost {
+        count,
+        reason: LossReason::RingFull,
+    })
+}
+
+fn placed(path: Option<&str>) -> Timed {
+    timed(Event::CgroupPlaced(CGROUP, path.map(Box::from)))
+}
+
+#[test]
+fn only_a_second_group_death_of_one_process_is_a_duplicate() {
+    for (case, exits, is_duplicate) in [
+        ("one process", [(100, true), (100, true)], true),
+        ("a reused pid", [(100, true), (101, true)], false),
+        ("tasks", [(100, false), (100, false)], false),
+        ("a task and the group", [(100, false), (100, true)], false),
+        ("without a start", [(0, true), (0, true)], false),
+    ] {
+        let mut tracker = Tracker::new();
+        let records = exits.map(|(start, group_dead)| tracker.apply(exit(5, start, group_dead)));
+        assert!(records[0].is_some(), "{case}");
+        assert_eq!(records[1].is_none(), is_duplicate, "{case}");
     }
 }
 
 #[test]
-fn a_duplicate_group_death_is_reported_once() {
-    let mut tracker = Tracker::new();
-    assert!(tracker.apply(exit(5, 100, true)).is_some());
-    assert!(tracker.apply(exit(5, 100, true)).is_none());
-}
-
-#[test]
-fn a_reused_pid_is_another_process() {
-    let mut tracker = Tracker::new();
-    assert!(tracker.apply(exit(5, 100, true)).is_some());
-    assert!(tracker.apply(exit(5, 101, true)).is_some());
-}
-
-#[test]
-fn tasks_of_one_group_are_not_duplicates_of_each_other() {
-    let mut tracker = Tracker::new();
-    assert!(tracker.apply(exit(5, 100, false)).is_some());
-    assert!(tracker.apply(exit(5, 100, false)).is_some());
-    assert!(tracker.apply(exit(5, 100, true)).is_some());
-}
-
-#[test]
 fn a_second_last_task_of_a_process_is_reported_as_an_ordinary_task() {
-    let mut tracker = Tracker::for_tasks();
+    let mut tracker = Tracker {
+        reports_tasks: true,
+        ..Tracker::new()
+    };
     let group_dead = |record: Option<Record>| match record {
         Some(Record::Exit(exit)) => exit.what.group_dead,
         other => panic!("no exit: {other:?}"),
     };
     assert!(group_dead(tracker.apply(exit(5, 100, true))));
     assert!(!group_dead(tracker.apply(exit(5, 100, true))));
-}
-
-#[test]
-fn a_process_without_a_start_time_is_no_duplicate() {
-    let mut tracker = Tracker::new();
-    assert!(tracker.apply(exit(5, 0, true)).is_some());
-    assert!(tracker.apply(exit(5, 0, true)).is_some());
 }
 
 #[test]
@@ -106,10 +97,7 @@ fn an_exit_has_the_path_of_its_cgroup_until_the_cgroup_is_removed() {
         record.cgroup.as_ref().and_then(|it| it.path.as_deref()),
         Some("/a/b")
     );
-    tracker.apply(Timed {
-        boottime_ns: 0,
-        event: Event::CgroupRemoved(CGROUP),
-    });
+    tracker.apply(timed(Event::CgroupRemoved(CGROUP)));
     assert_eq!(tracker.path(CGROUP), None);
 }
 
@@ -121,10 +109,7 @@ fn a_path_names_the_newest_cgroup_that_has_it() {
         id: 8,
     };
     let mut ids_after = |event| {
-        tracker.apply(Timed {
-            boottime_ns: 0,
-            event,
-        });
+        tracker.apply(timed(event));
         [0, 1].map(|hierarchy| tracker.id_of(hierarchy, "/a"))
     };
     let at = |id, path: &str| Event::CgroupPlaced(id, Some(path.into()));
@@ -142,30 +127,16 @@ fn the_number_of_cgroups_without_a_path_is_bounded() {
     let mut tracker = Tracker::new();
     for id in 0..20_000 {
         let id = CgroupId { hierarchy: 0, id };
-        tracker.apply(Timed {
-            boottime_ns: 0,
-            event: Event::CgroupPlaced(id, None),
-        });
+        tracker.apply(timed(Event::CgroupPlaced(id, None)));
     }
     assert!(tracker.cgroups.len() <= MAX_WITHOUT_PATH);
 }
 
 #[test]
 fn a_loss_event_becomes_a_loss_record() {
-    let lost = Tracker::new().apply(Timed {
-        boottime_ns: 0,
-        event: Event::Lost {
-            count: 3,
-            reason: LossReason::RingFull,
-        },
-    });
-    assert_eq!(
-        lost,
-        Some(Record::Lost {
-            count: 3,
-            reason: LossReason::RingFull
-        })
-    );
+    let (count, reason) = (3, LossReason::RingFull);
+    let record = Tracker::new().apply(lost(count));
+    assert_eq!(record, Some(Record::Lost { count, reason }));
 }
 
 /// A few exits, lost, duplicated and in any order, mixed with events of their cgroup and
@@ -176,8 +147,8 @@ fn disorder() -> impl Strategy<Value = Vec<Timed>> {
         6 => exit,
         1 => Just(placed(Some("/a"))),
         1 => Just(placed(None)),
-        1 => Just(Timed { boottime_ns: 0, event: Event::CgroupRemoved(CGROUP) }),
-        1 => (1..9_u64).prop_map(|count| Timed { boottime_ns: 0, event: Event::Lost { count, reason: LossReason::RingFull } }),
+        1 => Just(timed(Event::CgroupRemoved(CGROUP))),
+        1 => (1..9_u64).prop_map(lost),
     ];
     proptest::collection::vec(event, 0..60)
 }

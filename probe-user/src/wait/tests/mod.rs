@@ -5,7 +5,7 @@ mod kernel;
 
 use std::time::Duration;
 
-use proptest::prelude::*;
+use proptest::{collection::vec, prelude::*, sample::select};
 
 use self::kernel::{Change, Kernel};
 use super::{
@@ -50,7 +50,7 @@ impl Wait {
             now: Duration::ZERO,
             looked_at: Duration::ZERO,
             next_look: Duration::ZERO,
-            backoff: Backoff::new(),
+            backoff: Backoff::default(),
             reliability: Reliability::Low,
             pending: 0,
             verdict: None,
@@ -98,7 +98,7 @@ impl Wait {
             Step::Spurious => self.look(kernel),
             Step::Reliability(reliability) => {
                 self.reliability = *reliability;
-                self.backoff = Backoff::new();
+                self.backoff = Backoff::default();
                 self.look(kernel);
             }
             Step::Pass(milliseconds) => {
@@ -134,14 +134,10 @@ fn change() -> impl Strategy<Value = Change> {
     ]
 }
 
-fn reliability() -> impl Strategy<Value = Reliability> {
-    prop_oneof![
-        Just(Reliability::Full),
-        Just(Reliability::Lossy),
-        Just(Reliability::Delayed),
-        Just(Reliability::Low)
-    ]
-}
+const RELIABILITIES: &[Reliability] = {
+    use Reliability::{Delayed, Full, Lossy, Low};
+    &[Full, Lossy, Delayed, Low]
+};
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
@@ -149,18 +145,8 @@ fn step() -> impl Strategy<Value = Step> {
         2 => any::<bool>().prop_map(Step::Arrive),
         2 => Just(Step::Lose),
         1 => Just(Step::Spurious),
-        1 => reliability().prop_map(Step::Reliability),
+        1 => select(RELIABILITIES).prop_map(Step::Reliability),
         2 => (0..8000_u64).prop_map(Step::Pass),
-    ]
-}
-
-fn until() -> impl Strategy<Value = Until> {
-    prop_oneof![
-        Just(Until::Exited),
-        Just(Until::Reaped),
-        Just(Until::Empty),
-        Just(Until::Stopped),
-        Just(Until::Removed)
     ]
 }
 
@@ -170,9 +156,9 @@ proptest! {
     /// `Wait::look` asserts that each verdict is right.
     #[test]
     fn no_sequence_of_events_causes_a_wrong_verdict(
-        until in until(),
+        until in select(&Until::ALL[..]),
         count in 0..4_usize,
-        steps in proptest::collection::vec(step(), 0..60),
+        steps in vec(step(), 0..60),
     ) {
         let mut kernel = Kernel::new(count);
         let mut wait = Wait::arm(until, &kernel);
@@ -186,9 +172,9 @@ proptest! {
 
     #[test]
     fn the_timer_ends_every_wait_if_the_last_events_are_lost(
-        until in until(),
+        until in select(&Until::ALL[..]),
         count in 0..4_usize,
-        steps in proptest::collection::vec(step(), 0..60),
+        steps in vec(step(), 0..60),
         order in Just((0..3_usize).collect::<Vec<_>>()).prop_shuffle(),
     ) {
         let mut kernel = Kernel::new(count);
@@ -216,9 +202,9 @@ proptest! {
 
     #[test]
     fn any_sequence_of_reliabilities_has_bounded_delays(
-        reliabilities in proptest::collection::vec(reliability(), 1..300),
+        reliabilities in vec(select(RELIABILITIES), 1..300),
     ) {
-        let mut backoff = Backoff::new();
+        let mut backoff = Backoff::default();
         for reliability in reliabilities {
             let delay = backoff.next_delay(reliability);
             prop_assert!(!delay.is_zero() && delay <= MAX_GAP);
