@@ -10,10 +10,12 @@
     reason = "the harness panics by design, with the output so far"
 )]
 
+mod assertions;
 mod binaries;
 mod cgroup;
 mod child;
 mod clock;
+mod command_line;
 pub mod conditions;
 mod daemon;
 mod deadline;
@@ -22,9 +24,11 @@ mod fake_daemon;
 mod hierarchy;
 pub mod http;
 pub mod kernel;
+mod limits;
 mod lines;
 pub mod mounts;
 mod output;
+mod paused;
 mod probe;
 pub mod random;
 pub mod record;
@@ -40,14 +44,18 @@ mod user;
 mod victim;
 mod waiting;
 
+pub use assertions::{assert_fields, sorted_pids};
 pub use cgroup::Cgroup;
 pub use clock::boottime_ns;
+pub use command_line::{and_probe, run, run_in, started_by, words};
 pub use daemon::Daemon;
 pub use deadline::{DEADLINE, Deadline};
 pub use document::Document;
 pub use fake_daemon::{Connection, FakeDaemon, Request};
 pub use hierarchy::has_v1;
+pub use limits::raise_descriptor_limit;
 pub use output::Output;
+pub use paused::{FrozenV1, is_alive, kill, wait_for_state};
 pub use probe::{Finished, Probe, probe, probe_in};
 pub use requirements::inapplicable;
 pub use reused_pid::ReusedPid;

@@ -5,8 +5,11 @@ mod named;
 
 use std::process::Command;
 
-use probe_tests::{Cgroup, Victim, Waiting, conditions, kernel, probe, probe_in, requirements};
-use rustix::process::Signal;
+use probe_tests::{
+    Cgroup, Victim, Waiting, assert_fields,
+    conditions::{self, Condition},
+    kernel, probe_in, requirements, run, run_in, words,
+};
 use serde_json::{Value, json};
 
 /// System calls of the backend `bpf` that `pidfd` does not need.
@@ -23,51 +26,40 @@ fn deadly(calls: &str, args: &[&str]) -> Command {
     conditions::denied(calls, "KILL", args)
 }
 
-/// A target of a wait, and the process to kill.
-enum Target {
-    Cgroup(Cgroup, Victim),
-    Process(Victim),
+/// A target of a wait, a process or its cgroup.
+struct Target {
+    victim: Victim,
+    cgroup: Option<Cgroup>,
 }
 
 impl Target {
     /// One of each kind.
     fn all() -> [Self; 3] {
-        [Cgroup::v2("target"), Cgroup::v1("pids", "target")]
-            .map(|cgroup| {
-                let victim = Victim::spawn(&["pause"], Some(&cgroup));
-                Self::Cgroup(cgroup, victim)
-            })
-            .into_iter()
-            .chain([Self::Process(Victim::spawn(&["pause"], None))])
-            .collect::<Vec<_>>()
-            .try_into()
-            .unwrap_or_else(|_| unreachable!("three"))
+        let [v2, v1] = Cgroup::both("target").map(Some);
+        [v2, v1, None].map(|cgroup| Self {
+            victim: Victim::spawn(&["pause"], cgroup.as_ref()),
+            cgroup,
+        })
     }
 
-    fn args(&self) -> [String; 2] {
-        match self {
-            Self::Cgroup(cgroup, _) => ["--cgroup".to_owned(), cgroup.path().to_owned()],
-            Self::Process(victim) => ["--pid".to_owned(), victim.pid().to_string()],
+    /// The option that names it.
+    fn option(&self) -> String {
+        match &self.cgroup {
+            Some(cgroup) => format!("--cgroup {}", cgroup.path()),
+            None => format!("--pid {}", self.victim.pid()),
         }
     }
 
     fn is_v1(&self) -> bool {
-        self.args()[1].contains("/pids/")
-    }
-
-    fn end(self) {
-        let (Self::Cgroup(_, mut victim) | Self::Process(mut victim)) = self;
-        victim.signal(Signal::KILL);
-        victim.wait();
+        self.option().contains("/pids/")
     }
 }
 
 /// The verdict of a wait under this condition whose target is killed once it is armed.
-fn done(target: Target, more: &[&str], condition: impl Fn(&[&str]) -> Command) -> Value {
-    let [flag, name] = target.args();
-    let args = [&[&flag, name.as_str()], more].concat();
-    let waiting = Waiting::armed_in(&mut condition(&Waiting::args(&args)));
-    target.end();
+fn done(mut target: Target, more: &str, condition: impl Fn(&[&str]) -> Command) -> Value {
+    let line = format!("{} {more}", target.option());
+    let waiting = Waiting::armed_under(condition, &line);
+    target.victim.kill();
     waiting.finish().verdict("done")
 }
 
@@ -77,9 +69,8 @@ fn the_lower_backends_work_without_the_system_calls_of_the_higher() {
     for (backend, forbidden) in FORBIDDEN {
         for target in Target::all() {
             let is_doubtful = target.is_v1() && kernel::tasks_leave_cgroup_late();
-            let verdict = done(target, &["--backend", backend], |args| {
-                deadly(forbidden, args)
-            });
+            let deadly = |args: &[&str]| deadly(forbidden, args);
+            let verdict = done(target, &format!("--backend {backend}"), deadly);
             assert_eq!(verdict["exact"], !is_doubtful, "{verdict}");
             let served = verdict["backend"].as_str().expect("a string");
             assert!([backend, "poll"].contains(&served), "{verdict}");
@@ -91,11 +82,10 @@ fn the_lower_backends_work_without_the_system_calls_of_the_higher() {
 #[test]
 #[ignore = "needs root"]
 fn the_higher_backends_die_without_their_system_calls() {
-    let cgroup = Cgroup::v2("deadly");
-    let _victim = Victim::spawn(&["pause"], Some(&cgroup));
+    let (cgroup, _victim) = Victim::in_v2("deadly");
     for (backend, forbidden) in [("bpf", "bpf"), ("auto", "bpf"), ("pidfd", "pidfd_open")] {
-        let args = ["wait", "--backend", backend, "--cgroup", cgroup.path()];
-        let output = probe_in(&mut deadly(forbidden, &args));
+        let line = format!("wait --backend {backend} --cgroup {}", cgroup.path());
+        let output = run_in(|args| deadly(forbidden, args), &line);
         assert_eq!(output.signal, Some(libc::SIGSYS), "{backend}: {output:#?}");
     }
 }
@@ -103,19 +93,16 @@ fn the_higher_backends_die_without_their_system_calls() {
 #[test]
 #[ignore = "needs root"]
 fn auto_takes_the_best_permitted_backend_and_the_verdicts_agree() {
-    for target in [0, 1, 2] {
-        let verdicts = [
-            (
-                requirements::best_backend(),
-                conditions::unrestricted as fn(&[&str]) -> Command,
-            ),
-            ("pidfd", |args| conditions::denied(BPF, "EPERM", args)),
-            ("poll", |args| conditions::denied(ALL, "ENOSYS", args)),
-        ]
-        .map(|(backend, condition)| {
-            let target = Target::all().into_iter().nth(target).expect("three items");
+    let conditions: [(&str, Condition); 3] = [
+        (requirements::best_backend(), conditions::unrestricted),
+        ("pidfd", |args| conditions::denied(BPF, "EPERM", args)),
+        ("poll", |args| conditions::denied(ALL, "ENOSYS", args)),
+    ];
+    for index in 0..3 {
+        let verdicts = conditions.map(|(backend, condition)| {
+            let target = Target::all().into_iter().nth(index).expect("three items");
             let is_v1 = target.is_v1();
-            let verdict = done(target, &[], condition);
+            let verdict = done(target, "", condition);
             // v1 has no notification that could wake the backend `pidfd`, unless it watches
             // the members.
             if !is_v1 {
@@ -132,17 +119,22 @@ fn auto_takes_the_best_permitted_backend_and_the_verdicts_agree() {
     }
 }
 
-/// The system calls of a wait that times out with this backend, as strace prints them.
-fn traced(backend: &str, cgroup: &Cgroup) -> String {
-    let args = ["wait", "-q", "--backend", backend, "-t", "200ms"];
+/// A command under strace, which prints these system calls.
+fn strace(calls: &str, inner: &Command) -> Command {
     let mut command = requirements::tool("strace");
     command
         .args(["-f", "-qq", "-e", "signal=none", "-e"])
-        .arg(format!("trace={ALL}"))
-        .arg(conditions::unrestricted(&[]).get_program())
-        .args(args)
-        .args(["--until", "exited", "--cgroup", cgroup.path()]);
-    let output = probe_in(&mut command);
+        .arg(format!("trace={calls}"))
+        .arg(inner.get_program())
+        .args(inner.get_args());
+    command
+}
+
+/// The system calls of a wait that times out with this backend, as strace prints them.
+fn traced(backend: &str, cgroup: &Cgroup) -> String {
+    let line = format!("wait -q --backend {backend} -t 200ms --until exited");
+    let line = format!("{line} --cgroup {}", cgroup.path());
+    let output = probe_in(&mut strace(ALL, &conditions::unrestricted(&words(&line))));
     assert_eq!(output.code, Some(3), "{output:#?}");
     output.stderr
 }
@@ -150,16 +142,12 @@ fn traced(backend: &str, cgroup: &Cgroup) -> String {
 #[test]
 #[ignore = "needs root"]
 fn strace_shows_only_the_system_calls_of_the_requested_backend() {
-    let cgroup = Cgroup::v2("strace");
-    let _victim = Victim::spawn(&["pause"], Some(&cgroup));
+    let (cgroup, _victim) = Victim::in_v2("strace");
 
     if requirements::has_bpf() {
         let bpf = traced("bpf", &cgroup);
-        for call in [
-            "bpf(BPF_PROG_LOAD",
-            "bpf(BPF_RAW_TRACEPOINT_OPEN",
-            "pidfd_open(",
-        ] {
+        let bpf_calls = ["bpf(BPF_PROG_LOAD", "bpf(BPF_RAW_TRACEPOINT_OPEN"];
+        for call in [&bpf_calls[..], &["pidfd_open("]].concat() {
             assert!(bpf.contains(call), "no {call} in {bpf}");
         }
     }
@@ -179,13 +167,8 @@ fn strace_shows_only_the_system_calls_of_the_requested_backend() {
 fn sleeps(cgroup: &Cgroup, condition: impl Fn(&[&str]) -> Command) -> (Waiting, Vec<u64>) {
     const LOOKS: usize = 40;
     let inner = condition(&Waiting::args(&["--cgroup", cgroup.path()]));
-    let mut command = requirements::tool("strace");
-    command
-        .args(["-f", "-qq", "-e", "signal=none", "-e"])
-        .arg("trace=epoll_wait,epoll_pwait,epoll_pwait2")
-        .arg(inner.get_program())
-        .args(inner.get_args());
-    let waiting = Waiting::start(&mut command);
+    let calls = "epoll_wait,epoll_pwait,epoll_pwait2";
+    let waiting = Waiting::start(&mut strace(calls, &inner));
     waiting.wait_for_stderr("no exit is missed from here on");
     let mut sleeps = Vec::new();
     while sleeps.len() < LOOKS && sleeps.iter().all(|&it| it <= OFTEN_MS) {
@@ -213,20 +196,18 @@ fn sleep(line: &str) -> Option<u64> {
 fn bpf_without_pidfds_polls_as_often_as_the_timer_alone() {
     requirements::require_bpf();
     let denied = |args: &[&str]| conditions::denied("pidfd_open", "ENOSYS", args);
-    let conditions = [conditions::unrestricted as fn(&[&str]) -> Command, denied];
+    let conditions: [Condition; 2] = [conditions::unrestricted, denied];
     let is_often = conditions.map(|condition| {
-        let cgroup = Cgroup::v2("sleeps");
-        let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
+        let (cgroup, mut victim) = Victim::in_v2("sleeps");
         let (waiting, sleeps) = sleeps(&cgroup, condition);
-        victim.signal(Signal::KILL);
-        victim.wait();
+        victim.kill();
         waiting.finish().verdict("done");
         sleeps.iter().all(|&it| it <= OFTEN_MS)
     });
     assert_eq!(is_often, [false, true]);
 
     for target in Target::all() {
-        let verdict = done(target, &[], denied);
+        let verdict = done(target, "", denied);
         assert_eq!(verdict["backend"], "bpf", "{verdict}");
         let woken_by = verdict["woken_by"].as_str().expect("the wait was woken");
         assert!(["ring", "timer"].contains(&woken_by), "{verdict}");
@@ -237,25 +218,11 @@ fn bpf_without_pidfds_polls_as_often_as_the_timer_alone() {
 #[ignore = "needs root"]
 fn bpf_takes_over_from_the_backend_that_served_while_it_loaded() {
     requirements::require_bpf();
-    let verdict = done(
-        Target::all().into_iter().next().expect("three items"),
-        &[],
-        conditions::unrestricted,
-    );
-    assert_eq!(verdict["backends"], json!(["pidfd", "bpf"]), "{verdict}");
+    let [target, ..] = Target::all();
+    let verdict = done(target, "", conditions::unrestricted);
+    assert_fields(&verdict, &json!({"backends": ["pidfd", "bpf"]}));
     // A backend that is requested by name is loaded before the first look.
-    let cgroup = Cgroup::v2("first");
-    let _victim = Victim::spawn(&["pause"], Some(&cgroup));
-    let output = probe(&[
-        "wait",
-        "--json",
-        "--backend",
-        "bpf",
-        "-t",
-        "0",
-        "--cgroup",
-        cgroup.path(),
-    ]);
-    let verdict = output.json().pop().expect("a verdict");
-    assert_eq!(verdict["backends"], json!(["bpf"]), "{verdict}");
+    let (cgroup, _victim) = Victim::in_v2("first");
+    let line = format!("wait --json --backend bpf -t 0 --cgroup {}", cgroup.path());
+    assert_fields(&run(&line).last_line(), &json!({"backends": ["bpf"]}));
 }

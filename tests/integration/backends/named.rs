@@ -1,6 +1,6 @@
 //! Backends requested by name that are unavailable or have nothing to do.
 
-use probe_tests::{Cgroup, Output, Victim, Waiting, conditions, probe, probe_in, requirements};
+use probe_tests::{Cgroup, Output, Victim, conditions, requirements, run, run_in};
 
 use super::BPF;
 
@@ -11,45 +11,36 @@ fn assert_not_available(output: &Output, words: &[&str]) {
 #[test]
 #[ignore = "needs root"]
 fn a_named_backend_that_is_unavailable_is_an_error_with_reason_and_hint() {
-    let cgroup = Cgroup::v2("named");
-    let _victim = Victim::spawn(&["pause"], Some(&cgroup));
-    let args = |backend| {
-        [
-            "wait",
-            "--json",
-            "--backend",
-            backend,
-            "--cgroup",
-            cgroup.path(),
-        ]
+    let (cgroup, _victim) = Victim::in_v2("named");
+    let target = format!("--cgroup {}", cgroup.path());
+    let line = |backend: &str| format!("wait --json --backend {backend} {target}");
+    let denied = |calls: &str, errno: &str, backend: &str| {
+        run_in(
+            |args| conditions::denied(calls, errno, args),
+            &line(backend),
+        )
     };
 
-    let output = probe_in(&mut conditions::denied(BPF, "EPERM", &args("bpf")));
+    let output = denied(BPF, "EPERM", "bpf");
     assert_not_available(&output, &["not permitted", "CAP_BPF"]);
-    let output = probe_in(&mut conditions::without_privilege(&args("bpf")));
+    let output = run_in(conditions::without_privilege, &line("bpf"));
     assert_not_available(&output, &["CAP_BPF", "daemon"]);
-    let output = probe_in(&mut conditions::denied("bpf", "ENOSYS", &args("bpf")));
-    assert_not_available(&output, &[]);
+    assert_not_available(&denied("bpf", "ENOSYS", "bpf"), &[]);
     for errno in ["ENOSYS", "EPERM"] {
-        let output = probe_in(&mut conditions::denied("pidfd_open", errno, &args("pidfd")));
+        let output = denied("pidfd_open", errno, "pidfd");
         assert_not_available(&output, &["pidfd_open", "--backend poll"]);
     }
-    let output = probe(&args("daemon"));
-    assert_not_available(&output, &["daemon", "--socket"]);
-    let output = probe(&args("inotify"));
-    assert_eq!(output.code, Some(2), "{output:#?}");
-    assert!(
-        output.stderr.contains("poll"),
-        "the backends are not listed: {output:#?}"
-    );
+    assert_not_available(&run(&line("daemon")), &["daemon", "--socket"]);
+    // The error lists the backends.
+    run(&line("inotify")).assert_ended(2, &["poll"]);
 }
 
 #[test]
 #[ignore = "needs root"]
 fn a_named_backend_that_is_unavailable_is_an_error_even_if_the_target_is_done() {
     let cgroup = Cgroup::v2("over");
-    let args = ["wait", "--backend", "bpf", "--cgroup", cgroup.path()];
-    let output = probe_in(&mut conditions::denied(BPF, "EPERM", &args));
+    let line = format!("wait --backend bpf --cgroup {}", cgroup.path());
+    let output = run_in(|args| conditions::denied(BPF, "EPERM", args), &line);
     assert_not_available(&output, &["not permitted"]);
 }
 
@@ -59,14 +50,13 @@ fn a_named_backend_that_is_unavailable_is_an_error_even_if_the_target_is_done() 
 fn no_backend_reports_armed_for_a_target_that_is_done() {
     let cgroup = Cgroup::v2("over");
     for backend in ["auto", "bpf", "pidfd", "poll"] {
-        let args = ["--backend", backend, "--cgroup", cgroup.path()];
-        let output = probe(&Waiting::args(&args));
+        let target = format!("--cgroup {}", cgroup.path());
+        let output = run(&format!("wait --json -v --backend {backend} {target}"));
         assert!(!output.stderr.contains("armed:"), "{output:#?}");
         if backend == "bpf" && !requirements::has_bpf() {
             assert_not_available(&output, &[]);
             continue;
         }
-        assert_eq!(output.code, Some(0), "{output:#?}");
-        assert_eq!(output.json()[0]["outcome"], "already", "{output:#?}");
+        output.verdict("already");
     }
 }

@@ -1,77 +1,67 @@
 //! Fake daemons that stall, close or send nonsense at every stage of a wait.
 
-use probe_tests::{
-    Cgroup, Connection, FakeDaemon, Output, Victim, Waiting, conditions, probe, requirements, scale,
-};
-use rustix::process::Signal;
+use std::os::unix::fs::PermissionsExt;
 
-use super::{VERDICT, backends, socket_option};
+use probe_tests::{
+    Connection, FakeDaemon, Output, Victim, Waiting, assert_fields, conditions, record,
+    requirements, run, scale, words,
+};
+use serde_json::json;
+
+use super::{VERDICT, backends};
 
 type Script = fn(&mut Connection);
 
 /// Failures before the daemon is armed: it never serves the wait.
 const BEFORE: [(&str, Script); 14] = [
     ("closes at once", |_| {}),
-    ("speaks no HTTP", |connection| {
-        connection.write("SSH-2.0-OpenSSH\r\n\r\n");
-    }),
+    ("speaks no HTTP", |it| it.write("SSH-2.0-OpenSSH\r\n\r\n")),
     ("stalls before the head", Connection::stall),
-    ("stalls in the head", |connection| {
-        connection.write("HTTP/1.1 200 OK\r\ncontent-ty");
-        connection.stall();
+    ("stalls in the head", |it| {
+        write_and_stall(it, "HTTP/1.1 200 OK\r\ncontent-ty");
     }),
-    ("stalls in the body", |connection| {
-        connection.write("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n");
-        connection.write("content-length: 100\r\n\r\n{\"version\":");
-        connection.stall();
+    ("stalls in the body", |it| {
+        it.write("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n");
+        write_and_stall(it, "content-length: 100\r\n\r\n{\"version\":");
     }),
-    ("sends headers forever", |connection| {
-        connection.write("HTTP/1.1 200 OK\r\n");
+    ("sends headers forever", |it| {
+        it.write("HTTP/1.1 200 OK\r\n");
         for number in 0..1_000_000 {
-            connection.write(format!("x-{number}: more\r\n"));
+            it.write(format!("x-{number}: more\r\n"));
         }
     }),
-    ("speaks another version", |connection| {
-        connection.send_info(2);
-        connection.stall();
+    ("speaks another version", |it| {
+        it.send_info(2);
+        it.stall();
     }),
-    ("serves something else", |connection| {
-        connection.respond("200 OK", "text/html", "<h1>It works!</h1>");
+    ("serves something else", |it| {
+        it.respond("200 OK", "text/html", "<h1>It works!</h1>");
     }),
-    ("has too many clients", |connection| {
-        connection.respond("503 Service Unavailable", "text/plain", "later");
+    ("has too many clients", |it| {
+        it.respond("503 Service Unavailable", "text/plain", "later");
     }),
-    ("refuses", |connection| {
-        connection.send_info(1);
-        let _asked = connection.next_request();
-        let problem = "{\"type\":\"about:blank\",\"title\":\"Bad Request\",\"status\":400,\
-            \"detail\":\"no\"}";
-        connection.respond("400 Bad Request", "application/problem+json", problem);
-        connection.stall();
+    ("refuses", |it| {
+        it.send_info(1);
+        let _request = it.next_request();
+        let problem = json!({
+            "type": "about:blank", "title": "Bad Request", "status": 400, "detail": "no",
+        });
+        let media_type = "application/problem+json";
+        it.respond("400 Bad Request", media_type, &problem.to_string());
+        it.stall();
     }),
-    ("closes between two answers", |connection| {
-        connection.send_info(1)
+    ("closes between two answers", |it| it.send_info(1)),
+    ("begins and stalls", |it| {
+        begin(it);
+        send_and_stall(it, "{\"type\":\"arm");
     }),
-    ("begins and stalls", |connection| {
-        connection.send_info(1);
-        let _asked = connection.next_request();
-        connection.begin_stream();
-        connection.send_chunk("{\"type\":\"arm");
-        connection.stall();
+    ("sends a goodbye first", |it| {
+        begin(it);
+        send_goodbye(it);
     }),
-    ("sends a goodbye first", |connection| {
-        connection.send_info(1);
-        let _asked = connection.next_request();
-        connection.begin_stream();
-        connection.send_chunk("{\"type\":\"goodbye\"}\n");
-        connection.end_stream();
-    }),
-    ("sends a line that does not end", |connection| {
-        connection.send_info(1);
-        let _asked = connection.next_request();
-        connection.begin_stream();
-        connection.send_chunk(&"x".repeat(2 << 20));
-        connection.stall();
+    ("sends a line that does not end", |it| {
+        begin(it);
+        send_and_stall(it, &"x".repeat(2 << 20));
     }),
 ];
 
@@ -80,39 +70,48 @@ const AFTER: [(&str, Script); 11] = [
     ("closes", |_| {}),
     ("ends the answer", Connection::end_stream),
     ("stalls", Connection::stall),
-    ("stalls in a line", |connection| {
-        connection.send_chunk("{\"type\":\"me");
-        connection.stall();
+    ("stalls in a line", |it| {
+        send_and_stall(it, "{\"type\":\"me");
     }),
-    ("closes in a line", |connection| {
-        connection.send_chunk("{\"type\":\"me")
+    ("closes in a line", |it| it.send_chunk("{\"type\":\"me")),
+    ("sends a line that does not end", |it| {
+        send_and_stall(it, &" ".repeat(2 << 20));
     }),
-    ("sends a line that does not end", |connection| {
-        connection.send_chunk(&" ".repeat(2 << 20));
-        connection.stall();
+    ("sends a wrong record", |it| {
+        send_and_stall(it, "{\"type\":\"exit\",\"pid\":-1}\n");
     }),
-    ("sends a wrong record", |connection| {
-        connection.send_chunk("{\"type\":\"exit\",\"pid\":-1}\n");
-        connection.stall();
+    ("breaks HTTP", |it| write_and_stall(it, "not a chunk\r\n")),
+    ("reports a target that was not requested", |it| {
+        send_and_stall(it, "{\"type\":\"met\",\"target\":1}\n");
     }),
-    ("breaks HTTP", |connection| {
-        connection.write("this is no chunk\r\n");
-        connection.stall();
-    }),
-    ("reports a target that was not requested", |connection| {
-        connection.send_chunk("{\"type\":\"met\",\"target\":1}\n");
-        connection.stall();
-    }),
-    ("sends a goodbye", |connection| {
-        connection.send_chunk("{\"type\":\"goodbye\"}\n");
-        connection.end_stream();
-    }),
-    ("sends lines of a later version", |connection| {
-        connection
-            .send_chunk("{\"type\":\"heartbeat\"}\n\n{\"type\":\"met\",\"target\":0,\"why\":[]}\n");
-        connection.stall();
+    ("sends a goodbye", send_goodbye),
+    ("sends lines of a later version", |it| {
+        it.send_chunk("{\"type\":\"heartbeat\"}\n\n");
+        send_and_stall(it, "{\"type\":\"met\",\"target\":0,\"why\":[]}\n");
     }),
 ];
+
+fn write_and_stall(connection: &mut Connection, bytes: &str) {
+    connection.write(bytes);
+    connection.stall();
+}
+
+fn send_and_stall(connection: &mut Connection, chunk: &str) {
+    connection.send_chunk(chunk);
+    connection.stall();
+}
+
+fn send_goodbye(connection: &mut Connection) {
+    connection.send_chunk("{\"type\":\"goodbye\"}\n");
+    connection.end_stream();
+}
+
+/// Begins the answer to a wait.
+fn begin(connection: &mut Connection) {
+    connection.send_info(1);
+    let _request = connection.next_request();
+    connection.begin_stream();
+}
 
 /// All of them, or some on a machine where each takes seconds.
 fn some(scripts: &[(&'static str, Script)]) -> impl Iterator<Item = (&'static str, Script)> {
@@ -121,21 +120,19 @@ fn some(scripts: &[(&'static str, Script)]) -> impl Iterator<Item = (&'static st
 
 fn armed_then(script: Script) -> FakeDaemon {
     FakeDaemon::start(move |connection| {
-        let _asked = connection.answer_armed();
+        let _request = connection.answer_armed();
         script(connection);
     })
 }
 
 /// Waits for a cgroup whose process is killed once the wait is armed; returns its pid too.
-fn wait(fake: &FakeDaemon, more: &[&str]) -> (Output, u32) {
-    let cgroup = Cgroup::v2("nonsense");
-    let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
-    let [flag, socket] = socket_option(fake);
-    let args = [&flag, socket.as_str(), "--cgroup", cgroup.path()];
-    let waiting = Waiting::armed(&[&args, more].concat());
+fn wait(fake: &FakeDaemon, backend: &str) -> (Output, u32) {
+    let (cgroup, mut victim) = Victim::in_v2("nonsense");
+    let options = format!("--backend {backend} --socket {}", fake.socket());
+    let line = format!("{options} --cgroup {}", cgroup.path());
+    let waiting = Waiting::armed(&words(&line));
     waiting.assert_running();
-    victim.signal(Signal::KILL);
-    victim.wait();
+    victim.kill();
     let output = waiting.finish();
     assert!(cgroup.procs().is_empty());
     (output, victim.pid())
@@ -145,7 +142,7 @@ fn wait(fake: &FakeDaemon, more: &[&str]) -> (Output, u32) {
 #[ignore = "needs root"]
 fn a_daemon_that_never_arms_leaves_the_wait_to_another_backend() {
     for (what, script) in some(&BEFORE) {
-        let (output, pid) = wait(&FakeDaemon::start(script), &[]);
+        let (output, pid) = wait(&FakeDaemon::start(script), "auto");
         let verdict = output.verdict("done");
         let best = requirements::best_backend();
         assert_eq!(verdict["backend"], best, "{what}: {output:#?}");
@@ -161,19 +158,16 @@ fn a_daemon_that_never_arms_leaves_the_wait_to_another_backend() {
 #[test]
 #[ignore = "needs root"]
 fn a_required_daemon_that_never_arms_is_exit_code_5() {
-    let cgroup = Cgroup::v2("demanded");
-    let _victim = Victim::spawn(&["pause"], Some(&cgroup));
+    let (cgroup, _victim) = Victim::in_v2("demanded");
     for (what, script) in some(&BEFORE) {
         // Each of these takes a whole timeout, and "stalls before the head" is enough.
         if what.starts_with("stalls in") || what == "begins and stalls" {
             continue;
         }
         let fake = FakeDaemon::start(script);
-        let [flag, socket] = socket_option(&fake);
+        let target = format!("--socket {} --cgroup {}", fake.socket(), cgroup.path());
         for verb in ["wait", "kill"] {
-            let target = ["--cgroup", cgroup.path()];
-            let args = [verb, "--backend", "daemon", &flag, &socket];
-            let output = probe(&[&args[..], &target].concat());
+            let output = run(&format!("{verb} --backend daemon {target}"));
             assert_eq!(output.code, Some(5), "{what}: {output:#?}");
             assert!(output.stdout.is_empty(), "{what}: {output:#?}");
         }
@@ -186,8 +180,7 @@ fn a_required_daemon_that_never_arms_is_exit_code_5() {
 fn a_daemon_that_fails_after_arming_leaves_a_right_verdict() {
     for (what, script) in some(&AFTER) {
         for backend in ["auto", "daemon"] {
-            let fake = armed_then(script);
-            let (output, _) = wait(&fake, &["--backend", backend]);
+            let (output, _) = wait(&armed_then(script), backend);
             let verdict = output.verdict("done");
             let backends = backends(&verdict);
             assert!(backends.contains(&"daemon"), "{what}: {output:#?}");
@@ -201,47 +194,37 @@ fn a_daemon_that_fails_after_arming_leaves_a_right_verdict() {
 #[test]
 #[ignore = "needs root"]
 fn a_false_verdict_of_the_daemon_ends_no_wait() {
-    let cgroup = Cgroup::v2("lies");
-    let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
-    let pid = victim.pid();
-    let fake = armed_then(|connection| {
-        connection.send_chunk("{\"type\":\"met\",\"target\":0}\n");
-        connection.send_chunk(VERDICT);
-        connection.end_stream();
+    let (cgroup, mut victim) = Victim::in_v2("lies");
+    let fake = armed_then(|it| {
+        it.send_chunk("{\"type\":\"met\",\"target\":0}\n");
+        it.send_chunk(VERDICT);
+        it.end_stream();
     });
-    let [flag, socket] = socket_option(&fake);
-    let waiting = Waiting::armed(&[&flag, &socket, "--cgroup", cgroup.path()]);
+    let line = format!("--socket {} --cgroup {}", fake.socket(), cgroup.path());
+    let waiting = Waiting::armed(&words(&line));
     // The backend that joins reports this once it has checked the cgroup.
     waiting.wait_for_stderr("armed:");
     waiting.assert_running();
-    victim.signal(Signal::KILL);
-    victim.wait();
+    victim.kill();
     let output = waiting.finish();
     let verdict = output.verdict("done");
-    assert_eq!(verdict["outcome"], "done", "{output:#?}");
     if requirements::has_bpf() {
         assert_eq!(backends(&verdict).last(), Some(&"bpf"), "{output:#?}");
-        assert_eq!(output.json()[0]["pid"], pid, "{output:#?}");
+        assert_eq!(output.json()[0]["pid"], victim.pid(), "{output:#?}");
     }
 }
 
 #[test]
 #[ignore = "needs root"]
 fn an_unprivileged_wait_continues_after_the_daemon_disconnects() {
-    let cgroup = Cgroup::v2("plain");
-    let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
+    let (cgroup, mut victim) = Victim::in_v2("plain");
     let fake = armed_then(|_| {});
-    std::fs::set_permissions(
-        fake.socket(),
-        std::os::unix::fs::PermissionsExt::from_mode(0o666),
-    )
-    .expect("the test owns the file");
-    let [flag, socket] = socket_option(&fake);
-    let args = Waiting::args(&[&flag, &socket, "--cgroup", cgroup.path()]);
-    let waiting = Waiting::armed_in(&mut conditions::without_privilege(&args));
+    let open = PermissionsExt::from_mode(0o666);
+    std::fs::set_permissions(fake.socket(), open).expect("the test owns the file");
+    let line = format!("--socket {} --cgroup {}", fake.socket(), cgroup.path());
+    let waiting = Waiting::armed_under(conditions::without_privilege, &line);
     waiting.wait_for_stderr("without the daemon");
-    victim.signal(Signal::KILL);
-    victim.wait();
+    victim.kill();
     let verdict = waiting.finish().verdict("done");
     assert_eq!(verdict["backend"], "pidfd", "{verdict}");
     assert!(backends(&verdict).contains(&"daemon"), "{verdict}");
@@ -251,12 +234,10 @@ fn an_unprivileged_wait_continues_after_the_daemon_disconnects() {
 #[ignore = "needs root"]
 fn a_daemon_that_never_arms_prevents_no_kill() {
     for (what, script) in some(&BEFORE) {
-        let cgroup = Cgroup::v2("stalled");
-        let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
+        let (cgroup, mut victim) = Victim::in_v2("stalled");
         let fake = FakeDaemon::start(script);
-        let [flag, socket] = socket_option(&fake);
-        let output = probe(&["kill", "--json", &flag, &socket, "--cgroup", cgroup.path()]);
-        let verdict = output.verdict("done");
+        let target = format!("--socket {} --cgroup {}", fake.socket(), cgroup.path());
+        let verdict = run(&format!("kill --json {target}")).verdict("done");
         assert!(!backends(&verdict).contains(&"daemon"), "{what}");
         assert_eq!(victim.wait(), libc::SIGKILL, "{what}");
     }
@@ -265,23 +246,14 @@ fn a_daemon_that_never_arms_prevents_no_kill() {
 #[test]
 #[ignore = "needs root"]
 fn a_daemon_that_stalls_after_arming_delays_the_verdict_only_briefly() {
-    let cgroup = Cgroup::v2("endless");
-    let _victim = Victim::spawn(&["pause"], Some(&cgroup));
+    let (cgroup, _victim) = Victim::in_v2("endless");
     let fake = armed_then(Connection::stall);
-    let [flag, socket] = socket_option(&fake);
-    let output = probe(&["kill", "--json", &flag, &socket, "--cgroup", cgroup.path()]);
+    let target = format!("--socket {} --cgroup {}", fake.socket(), cgroup.path());
+    let output = run(&format!("kill --json {target}"));
     let verdict = output.verdict("done");
-    assert_eq!(
-        (&verdict["backend"], &verdict["exits"]),
-        (&"daemon".into(), &0.into())
-    );
-    assert!(
-        output.stderr.contains("exits may be missing"),
-        "{output:#?}"
-    );
+    assert_fields(&verdict, &json!({"backend": "daemon", "exits": 0}));
+    output.assert_ended(0, &["exits may be missing"]);
     // `elapsed_ns` does not include that delay.
-    assert!(
-        verdict["elapsed_ns"].as_u64().expect("a number") < 450_000_000,
-        "{verdict}"
-    );
+    let elapsed_ns = record::number(&verdict, "elapsed_ns");
+    assert!(elapsed_ns < 450_000_000, "{verdict}");
 }

@@ -1,20 +1,13 @@
 //! Clients of daemons that work, fail or lie: the verdict is right in every case.
 
 mod commands;
-mod daemon_only;
 mod faulty_daemon;
 mod interrupted;
 mod records;
 mod socket;
 mod working_daemon;
 
-use probe_tests::FakeDaemon;
 use serde_json::Value;
-
-/// The option that makes a command a client of this fake daemon.
-fn socket_option(fake: &FakeDaemon) -> [String; 2] {
-    ["--socket".to_owned(), fake.socket()]
-}
 
 fn backends(verdict: &Value) -> Vec<&str> {
     let backends = verdict["backends"].as_array().expect("a list");

@@ -9,8 +9,9 @@ use std::{
     },
 };
 
-use probe_tests::{Cgroup, Daemon, FakeDaemon, Victim, Waiting, conditions, probe, probe_in};
-use rustix::process::Signal;
+use probe_tests::{
+    Cgroup, Daemon, FakeDaemon, Victim, Waiting, conditions, probe_in, run, run_in, words,
+};
 
 use super::backends;
 
@@ -25,18 +26,16 @@ fn witness() -> (FakeDaemon, Arc<AtomicBool>) {
 #[test]
 #[ignore = "needs root"]
 fn a_required_daemon_that_is_absent_is_exit_code_5() {
-    let cgroup = Cgroup::v2("absent");
-    let _victim = Victim::spawn(&["pause"], Some(&cgroup));
+    let (cgroup, _victim) = Victim::in_v2("absent");
     let directory = Daemon::directory();
     let stale = directory.path().join("stale");
     drop(UnixListener::bind(&stale).expect("a new name"));
     let stale = stale.to_str().expect("UTF-8");
     for socket in ["/no/such/socket", stale, "/dev/null/x"] {
         for verb in ["wait", "kill"] {
-            let args = [verb, "--backend", "daemon", "--socket", socket];
-            let output = probe(&[&args[..], &["--cgroup", cgroup.path()]].concat());
-            assert_eq!(output.code, Some(5), "{output:#?}");
-            assert!(output.stderr.contains("probe daemon"), "{output:#?}");
+            let target = format!("--socket {socket} --cgroup {}", cgroup.path());
+            let output = run(&format!("{verb} --backend daemon {target}"));
+            output.assert_ended(5, &["probe daemon"]);
         }
     }
     assert_eq!(cgroup.procs().len(), 1, "no process was killed");
@@ -45,22 +44,18 @@ fn a_required_daemon_that_is_absent_is_exit_code_5() {
 #[test]
 #[ignore = "needs root"]
 fn a_client_without_access_to_the_socket_waits_without_the_daemon() {
-    let cgroup = Cgroup::v2("closed");
-    let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
+    let (cgroup, mut victim) = Victim::in_v2("closed");
     let (fake, was_asked) = witness();
     let socket = fake.socket();
     fs::set_permissions(&socket, Permissions::from_mode(0o660)).expect("the test owns the file");
-    let args = ["--socket", &socket, "--cgroup", cgroup.path()];
+    let target = format!("--socket {socket} --cgroup {}", cgroup.path());
 
-    let required = [&["wait", "--backend", "daemon"], &args[..]].concat();
-    let output = probe_in(&mut conditions::without_privilege(&required));
-    assert_eq!(output.code, Some(5), "{output:#?}");
-    assert!(output.stderr.contains("group of the socket"), "{output:#?}");
+    let required = format!("wait --backend daemon {target}");
+    let output = run_in(conditions::without_privilege, &required);
+    output.assert_ended(5, &["group of the socket"]);
 
-    let mut command = conditions::without_privilege(&Waiting::args(&args));
-    let waiting = Waiting::armed_in(&mut command);
-    victim.signal(Signal::KILL);
-    victim.wait();
+    let waiting = Waiting::armed_under(conditions::without_privilege, &target);
+    victim.kill();
     let output = waiting.finish();
     assert_eq!(backends(&output.verdict("done")), ["pidfd"], "{output:#?}");
     assert!(!was_asked.load(Ordering::Relaxed));
@@ -69,28 +64,22 @@ fn a_client_without_access_to_the_socket_waits_without_the_daemon() {
 #[test]
 #[ignore = "needs root"]
 fn the_option_overrides_the_socket_of_the_environment() {
-    let cgroup = Cgroup::v2("named");
-    let _victim = Victim::spawn(&["pause"], Some(&cgroup));
+    let (cgroup, _victim) = Victim::in_v2("named");
     let fake = FakeDaemon::start(|connection| {
         let _asked = connection.answer_armed();
         connection.stall();
     });
-    let wait = |more: &[&str]| {
-        let args = [
-            "wait",
-            "--json",
-            "--backend",
-            "daemon",
-            "-t",
-            "0.1",
-            "--cgroup",
-            cgroup.path(),
-        ];
-        let mut command = conditions::unrestricted(&[&args, more].concat());
+    let line = format!(
+        "wait --json --backend daemon -t 0.1 --cgroup {}",
+        cgroup.path()
+    );
+    let wait = |more: &str| {
+        let line = format!("{line} {more}");
+        let mut command = conditions::unrestricted(&words(&line));
         probe_in(command.env("PROBE_SOCKET", fake.socket()))
     };
-    assert_eq!(wait(&[]).code, Some(3));
-    assert_eq!(wait(&["--socket", "/no/such/socket"]).code, Some(5));
+    assert_eq!(wait("").code, Some(3));
+    assert_eq!(wait("--socket /no/such/socket").code, Some(5));
 }
 
 #[test]
@@ -98,19 +87,9 @@ fn the_option_overrides_the_socket_of_the_environment() {
 fn no_daemon_is_asked_about_a_target_that_is_already_done() {
     let cgroup = Cgroup::v2("over");
     let (fake, was_asked) = witness();
-    let socket = fake.socket();
+    let target = format!("--socket {} --cgroup {}", fake.socket(), cgroup.path());
     for verb in ["wait", "kill"] {
-        let args = [
-            verb,
-            "--json",
-            "--socket",
-            &socket,
-            "--cgroup",
-            cgroup.path(),
-        ];
-        let output = probe(&args);
-        assert_eq!(output.code, Some(0), "{output:#?}");
-        assert_eq!(output.json()[0]["outcome"], "already", "{output:#?}");
+        run(&format!("{verb} --json {target}")).verdict("already");
     }
     assert!(!was_asked.load(Ordering::Relaxed));
 }

@@ -1,7 +1,9 @@
 //! Waits and kills with a working daemon.
 
-use probe_tests::{Cgroup, Daemon, Output, Victim, Waiting, conditions, probe, record};
-use rustix::process::Signal;
+use probe_tests::{
+    Cgroup, Daemon, Victim, Waiting, assert_fields, conditions, run, sorted_pids, words,
+};
+use serde_json::json;
 
 use super::backends;
 
@@ -13,19 +15,8 @@ pub(super) fn socket(daemon: &Daemon) -> &str {
 pub(super) fn populated(label: &str) -> (Cgroup, Cgroup, [Victim; 3]) {
     let cgroup = Cgroup::v2(label);
     let below = cgroup.sub("below");
-    let victims = [&cgroup, &cgroup, &below].map(|it| Victim::spawn(&["pause"], Some(it)));
+    let victims = [&cgroup, &cgroup, &below].map(Victim::paused);
     (cgroup, below, victims)
-}
-
-pub(super) fn exits(output: &Output) -> Vec<u32> {
-    let lines = output.json();
-    let mut pids: Vec<_> = lines
-        .iter()
-        .filter(|it| record::is_exit(it))
-        .map(record::pid)
-        .collect();
-    pids.sort_unstable();
-    pids
 }
 
 pub(super) fn pids(victims: &[Victim]) -> Vec<u32> {
@@ -34,28 +25,27 @@ pub(super) fn pids(victims: &[Victim]) -> Vec<u32> {
     pids
 }
 
+/// An armed wait with this daemon and no other backend, with the words of this line.
+fn armed(daemon: &Daemon, line: &str) -> Waiting {
+    let required = format!("--backend daemon --socket {}", socket(daemon));
+    Waiting::armed(&[words(&required), words(line)].concat())
+}
+
 #[test]
 #[ignore = "needs root"]
 fn a_kill_with_the_daemon_reports_every_exit() {
     let daemon = Daemon::start(&[]);
+    let socket = socket(&daemon);
     for backend in ["auto", "daemon"] {
         let (cgroup, _below, victims) = populated("kill");
-        let args = [
-            "kill",
-            "--json",
-            "--backend",
-            backend,
-            "--socket",
-            socket(&daemon),
-        ];
-        let output = probe(&[&args[..], &["--cgroup", cgroup.path()]].concat());
+        let target = format!("--socket {socket} --cgroup {}", cgroup.path());
+        let output = run(&format!("kill --json --backend {backend} {target}"));
         let verdict = output.verdict("done");
-        assert_eq!(verdict["backend"], "daemon", "{output:#?}");
-        assert_eq!(exits(&output), pids(&victims), "{output:#?}");
-        assert_eq!(
-            (&verdict["exits"], &verdict["lost"]),
-            (&3.into(), &0.into())
+        assert_fields(
+            &verdict,
+            &json!({"backend": "daemon", "exits": 3, "lost": 0}),
         );
+        assert_eq!(output.exits(), pids(&victims), "{output:#?}");
     }
 }
 
@@ -63,23 +53,31 @@ fn a_kill_with_the_daemon_reports_every_exit() {
 #[ignore = "needs root"]
 fn an_unprivileged_user_waits_with_the_daemon_and_sees_no_exit_of_others() {
     let daemon = Daemon::start(&["--mode", "0666"]);
-    let (cgroup, _below, victims) = populated("plain");
-    let args = [
-        "--backend",
-        "daemon",
-        "--socket",
-        socket(&daemon),
-        "--cgroup",
-        cgroup.path(),
-    ];
-    let waiting = Waiting::armed_in(&mut conditions::without_privilege(&Waiting::args(&args)));
-    for mut victim in victims {
-        victim.signal(Signal::KILL);
-        victim.wait();
-    }
+    let (cgroup, _below, mut victims) = populated("plain");
+    let options = format!("--backend daemon --socket {}", socket(&daemon));
+    let line = format!("{options} --cgroup {}", cgroup.path());
+    let waiting = Waiting::armed_under(conditions::without_privilege, &line);
+    assert_eq!(victims.each_mut().map(Victim::kill), [9; 3]);
     let output = waiting.finish();
     assert_eq!(output.verdict("done")["backend"], "daemon");
-    assert_eq!(exits(&output), [0; 0], "{output:#?}");
+    assert_eq!(output.exits(), [0; 0], "{output:#?}");
+}
+
+/// The option `--deaf` makes a client ignore every wake-up source but the daemon.
+#[test]
+#[ignore = "needs root"]
+fn an_unprivileged_client_is_woken_by_the_daemon_alone() {
+    let daemon = Daemon::start(&["--mode", "0666"]);
+    let options = format!("--deaf --socket {}", socket(&daemon));
+    for (cgroup, mut victim) in Cgroup::both("alone").map(Victim::inside) {
+        let line = format!("{options} --cgroup {}", cgroup.path());
+        let waiting = Waiting::armed_under(conditions::without_privilege, &line);
+        cgroup.kill();
+        victim.wait();
+        let verdict = waiting.finish().verdict("done");
+        assert_eq!(verdict["woken_by"], "daemon", "{verdict}");
+        assert_eq!(backends(&verdict).last(), Some(&"daemon"), "{verdict}");
+    }
 }
 
 #[test]
@@ -88,30 +86,16 @@ fn the_daemon_waits_for_a_cgroup_and_a_process_at_once() {
     let daemon = Daemon::start(&[]);
     let (cgroup, _below, mut victims) = populated("several");
     let mut alone = Victim::spawn(&["pause"], None);
-    let pid = alone.pid().to_string();
-    let args = [
-        "--backend",
-        "daemon",
-        "--socket",
-        socket(&daemon),
-        "--cgroup",
-        cgroup.path(),
-        &pid,
-    ];
-    let waiting = Waiting::armed(&args);
-    alone.signal(Signal::KILL);
-    alone.wait();
+    let pid = alone.pid();
+    let waiting = armed(&daemon, &format!("--cgroup {} {pid}", cgroup.path()));
+    alone.kill();
     waiting.assert_running();
-    let mut all = pids(&victims);
-    for victim in &mut victims {
-        victim.signal(Signal::KILL);
-        victim.wait();
-    }
+    assert_eq!(victims.each_mut().map(Victim::kill), [9; 3]);
     let output = waiting.finish();
     assert_eq!(backends(&output.verdict("done")), ["daemon"], "{output:#?}");
-    all.push(alone.pid());
+    let mut all = [pids(&victims), vec![pid]].concat();
     all.sort_unstable();
-    assert_eq!(exits(&output), all, "{output:#?}");
+    assert_eq!(output.exits(), all, "{output:#?}");
 }
 
 #[test]
@@ -119,16 +103,7 @@ fn the_daemon_waits_for_a_cgroup_and_a_process_at_once() {
 fn the_exit_status_of_a_process_comes_from_the_daemon() {
     let daemon = Daemon::start(&["--mode", "0666"]);
     let mut victim = Victim::spawn(&["exit", "42"], None);
-    let pid = victim.pid().to_string();
-    let args = [
-        "--backend",
-        "daemon",
-        "--socket",
-        socket(&daemon),
-        "--status",
-        &pid,
-    ];
-    let waiting = Waiting::armed(&args);
+    let waiting = armed(&daemon, &format!("--status {}", victim.pid()));
     victim.release();
     victim.wait();
     assert_eq!(waiting.finish().code, Some(42));
@@ -139,25 +114,12 @@ fn the_exit_status_of_a_process_comes_from_the_daemon() {
 fn a_timeout_with_the_daemon_reports_earlier_exits_and_survivors() {
     let daemon = Daemon::start(&[]);
     let (cgroup, _below, [mut first, second, third]) = populated("late");
-    let args = [
-        "--backend",
-        "daemon",
-        "--socket",
-        socket(&daemon),
-        "-t",
-        "1",
-    ];
-    let waiting = Waiting::armed(&[&args[..], &["--cgroup", cgroup.path()]].concat());
-    first.signal(Signal::KILL);
-    first.wait();
+    let waiting = armed(&daemon, &format!("-t 1 --cgroup {}", cgroup.path()));
+    first.kill();
     let output = waiting.finish();
-    assert_eq!(output.code, Some(3), "{output:#?}");
-    assert_eq!(exits(&output), [first.pid()], "{output:#?}");
-    let lines = output.json();
-    let verdict = lines.last().expect("a verdict");
-    let survivors = verdict["survivors"].as_array().expect("a list");
-    let mut left: Vec<_> = survivors.iter().map(record::pid).collect();
-    left.sort_unstable();
+    let verdict = output.verdict("timeout");
+    assert_eq!(output.exits(), [first.pid()], "{output:#?}");
+    let left = sorted_pids(&verdict["survivors"]);
     assert_eq!(left, pids(&[second, third]), "{output:#?}");
 }
 
@@ -166,34 +128,22 @@ fn a_timeout_with_the_daemon_reports_earlier_exits_and_survivors() {
 fn an_exit_in_two_targets_is_reported_once() {
     let daemon = Daemon::start(&[]);
     let (cgroup, below, victims) = populated("nested");
-    let args = [
-        "kill",
-        "--json",
-        "--backend",
-        "daemon",
-        "--socket",
-        socket(&daemon),
-    ];
-    let targets = ["--cgroup", cgroup.path(), "--cgroup", below.path()];
-    let output = probe(&[&args[..], &targets].concat());
+    let targets = format!("--cgroup {} --cgroup {}", cgroup.path(), below.path());
+    let options = format!("--backend daemon --socket {}", socket(&daemon));
+    let output = run(&format!("kill --json {options} {targets}"));
     output.verdict("done");
-    assert_eq!(exits(&output), pids(&victims), "{output:#?}");
+    assert_eq!(output.exits(), pids(&victims), "{output:#?}");
 }
 
 #[test]
 #[ignore = "needs root"]
 fn a_wait_for_any_target_reports_the_exits_of_the_one_that_is_done() {
     let daemon = Daemon::start(&[]);
-    let cgroups = ["one", "other"].map(Cgroup::v2);
-    let [mut victim, _other] = cgroups
-        .each_ref()
-        .map(|it| Victim::spawn(&["pause"], Some(it)));
-    let args = ["--any", "--backend", "daemon", "--socket", socket(&daemon)];
-    let targets = ["--cgroup", cgroups[0].path(), "--cgroup", cgroups[1].path()];
-    let waiting = Waiting::armed(&[args.as_slice(), &targets].concat());
-    victim.signal(Signal::KILL);
-    victim.wait();
+    let [(one, mut victim), (other, _other)] = ["one", "other"].map(Victim::in_v2);
+    let targets = format!("--cgroup {} --cgroup {}", one.path(), other.path());
+    let waiting = armed(&daemon, &format!("--any {targets}"));
+    victim.kill();
     let output = waiting.finish();
     output.verdict("done");
-    assert_eq!(exits(&output), [victim.pid()], "{output:#?}");
+    assert_eq!(output.exits(), [victim.pid()], "{output:#?}");
 }

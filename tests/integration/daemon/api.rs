@@ -2,9 +2,10 @@
 
 use std::{collections::BTreeSet, fs};
 
-use probe_tests::{Cgroup, Daemon, Document, Victim, record, schema};
-use rustix::process::Signal;
+use probe_tests::{Cgroup, Daemon, Document, Victim, assert_fields, record, schema};
 use serde_json::{Value, json};
+
+use super::{armed, by_id};
 
 /// Every route. A route that is added must be documented and tested.
 const ROUTES: [(&str, &str); 9] = [
@@ -27,19 +28,15 @@ fn start_ticks(pid: u32) -> u64 {
     ticks.parse().expect("a number")
 }
 
-fn identity(cgroup: &Cgroup) -> Value {
-    json!({"hierarchy": 0, "id": cgroup.id()})
-}
-
-/// The lines of a wait that ends at once.
-fn wait(daemon: &Daemon, document: &Document, request: &Value) -> Vec<Value> {
+/// The last line of a wait that ends at once.
+fn verdict(daemon: &Daemon, document: &Document, request: &Value) -> Value {
     assert!(document.allows(request), "{request}");
     let lines = document.checked("post", "/v1/wait", daemon.post("/v1/wait", request));
-    lines.as_array().expect("lines").clone()
-}
-
-fn types(lines: &[Value]) -> Vec<&str> {
-    lines.iter().filter_map(|it| it["type"].as_str()).collect()
+    lines
+        .as_array()
+        .and_then(|it| it.last())
+        .expect("a line")
+        .clone()
 }
 
 #[test]
@@ -51,13 +48,11 @@ fn every_route_is_documented_and_answers_as_documented() {
     assert!(version.starts_with("3.1."), "{version}");
     assert!(document.0["info"]["version"].is_string());
     let paths = document.0["paths"].as_object().expect("paths");
-    let documented = paths.iter().flat_map(|(path, operations)| {
-        let operations = operations.as_object().expect("operations");
-        operations
-            .keys()
-            .map(move |method| (method.as_str(), path.as_str()))
-    });
-    let documented: BTreeSet<_> = documented.collect();
+    let mut documented = BTreeSet::new();
+    for (path, operations) in paths {
+        let methods = operations.as_object().expect("operations").keys();
+        documented.extend(methods.map(|method| (method.as_str(), path.as_str())));
+    }
     assert_eq!(documented, ROUTES.into_iter().collect());
     let mut ids = BTreeSet::new();
     for (method, path) in ROUTES {
@@ -89,15 +84,10 @@ fn info_and_healthz_describe_the_daemon() {
     let daemon = Daemon::start(&["--history", "77", "--max-clients", "99"]);
     let document = Document::of(&daemon);
     let info = document.checked("get", "/v1/info", daemon.get("/v1/info"));
-    assert_eq!((&info["api"], &info["schema"]), (&json!(1), &json!(1)));
-    assert_eq!(
-        (&info["backend"], &info["ready"]),
-        (&json!("bpf"), &json!(true))
-    );
-    assert_eq!(
-        (&info["history"], &info["max_clients"]),
-        (&json!(77), &json!(99))
-    );
+    let expected = json!({
+        "api": 1, "schema": 1, "backend": "bpf", "ready": true, "history": 77, "max_clients": 99,
+    });
+    assert_fields(&info, &expected);
     let release = fs::read_to_string("/proc/sys/kernel/osrelease").expect("there is a /proc");
     assert_eq!(info["kernel"]["release"], release.trim());
     assert_eq!(daemon.get("/healthz").text(), "ok\n");
@@ -113,40 +103,31 @@ fn a_wait_for_each_kind_of_target_reports_exits_and_a_verdict() {
             "v1" => Cgroup::v1("pids", "api"),
             _ => Cgroup::v2("api"),
         };
-        let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
+        let mut victim = Victim::paused(&cgroup);
         let pid = victim.pid();
         let target = match kind {
-            "cgroup" => json!({"cgroup": identity(&cgroup)}),
+            "cgroup" => by_id(&cgroup),
             "path" | "v1" => json!({"path": cgroup.path()}),
             "pid" => json!({"pid": pid, "until": "reaped"}),
             _ => json!({"process": {"pid": pid, "start_ticks": start_ticks(pid)}}),
         };
         let request = json!({"targets": [target]});
         assert!(document.allows(&request), "{request}");
-        let answer = daemon.post("/v1/wait", &request);
-        assert_eq!(answer.status, 200, "{kind}");
-        let lines = answer.stream();
-        assert_eq!(lines.next(), json!({"type": "armed", "live": 1}), "{kind}");
-        victim.signal(Signal::KILL);
-        victim.wait();
+        println!("a target by {kind}");
+        let lines = armed(&daemon, &request, 1);
+        victim.kill();
         let rest = lines.rest();
-        assert_eq!(types(&rest), ["exit", "met", "wait"], "{kind}: {rest:#?}");
         let [exit, met, verdict] = rest.as_slice() else {
-            panic!("three lines")
+            panic!("{kind}: not three lines: {rest:#?}")
         };
         schema::validate(exit);
-        assert_eq!(record::pid(exit), pid, "{kind}");
+        assert_fields(exit, &json!({"type": "exit", "pid": pid}));
         assert_eq!(record::wait_status(exit), 9, "{kind}");
-        assert_eq!(met["target"], 0);
-        assert_eq!(
-            (&verdict["outcome"], &verdict["met"], &verdict["exits"]),
-            (&json!("done"), &json!(1), &json!(1)),
-            "{kind}"
-        );
-        assert_eq!(
-            (&verdict["survivors"], &verdict["lost"]),
-            (&json!([]), &json!(0))
-        );
+        assert_fields(met, &json!({"type": "met", "target": 0}));
+        let expected = json!({
+            "type": "wait", "outcome": "done", "met": 1, "exits": 1, "survivors": [], "lost": 0,
+        });
+        assert_fields(verdict, &expected);
     }
     let _output = daemon.stop();
 }
@@ -157,42 +138,24 @@ fn a_wait_with_count_is_done_when_that_many_targets_are_met() {
     let daemon = Daemon::start(&[]);
     let document = Document::of(&daemon);
     let cgroups = ["a", "b", "c"].map(Cgroup::v2);
-    let mut victims = cgroups
-        .each_ref()
-        .map(|it| Victim::spawn(&["pause"], Some(it)));
-    let targets: Vec<_> = cgroups
-        .iter()
-        .map(|it| json!({"cgroup": identity(it)}))
-        .collect();
+    let mut victims = cgroups.each_ref().map(Victim::paused);
+    let targets = cgroups.each_ref().map(by_id);
     let request = json!({"targets": targets, "count": 2, "timeout_ms": 60_000});
     assert!(document.allows(&request));
-    let lines = daemon.post("/v1/wait", &request).stream();
-    assert_eq!(lines.next(), json!({"type": "armed", "live": 3}));
+    let lines = armed(&daemon, &request, 3);
     for index in [2, 0] {
-        victims[index].signal(Signal::KILL);
-        victims[index].wait();
+        victims[index].kill();
         assert_eq!(lines.next_of("met")["target"], index);
     }
-    let verdict = lines.next_of("wait");
-    assert_eq!(
-        (&verdict["outcome"], &verdict["met"], &verdict["exits"]),
-        (&json!("done"), &json!(2), &json!(2))
-    );
+    let expected = json!({"outcome": "done", "met": 2, "exits": 2});
+    assert_fields(&lines.next_of("wait"), &expected);
     // Only the second cgroup is still populated.
     let request = json!({"targets": targets, "count": 1, "until": "empty", "timeout_ms": 0});
-    let lines = wait(&daemon, &document, &request);
-    let verdict = lines.last().expect("a verdict");
-    assert_eq!(
-        (&verdict["outcome"], &verdict["met"]),
-        (&json!("already"), &json!(2))
-    );
+    let expected = json!({"outcome": "already", "met": 2});
+    assert_fields(&verdict(&daemon, &document, &request), &expected);
     let request = json!({"targets": targets, "timeout_ms": 0});
-    let lines = wait(&daemon, &document, &request);
-    let verdict = lines.last().expect("a verdict");
-    assert_eq!(
-        (&verdict["outcome"], &verdict["survivors"]),
-        (&json!("timeout"), &json!([victims[1].pid()]))
-    );
+    let expected = json!({"outcome": "timeout", "survivors": [victims[1].pid()]});
+    assert_fields(&verdict(&daemon, &document, &request), &expected);
 }
 
 #[test]
@@ -200,15 +163,15 @@ fn a_wait_with_count_is_done_when_that_many_targets_are_met() {
 fn a_wait_until_a_cgroup_is_removed_ends_with_its_directory() {
     let daemon = Daemon::start(&[]);
     let cgroup = Cgroup::v2("removed");
-    let target = json!({"cgroup": identity(&cgroup), "until": "removed"});
+    let mut target = by_id(&cgroup);
+    target["until"] = json!("removed");
     let request = json!({"targets": [target]});
     let lines = daemon.post("/v1/wait", &request).stream();
     assert_eq!(lines.next()["type"], "armed");
     fs::remove_dir(cgroup.path()).expect("the cgroup is empty");
     assert_eq!(lines.next_of("wait")["outcome"], "done");
     // The id of a removed cgroup names no other cgroup.
-    let answer = daemon.post("/v1/wait", &request);
-    assert_eq!(answer.status, 404);
+    assert_eq!(daemon.post("/v1/wait", &request).status, 404);
 }
 
 #[test]
@@ -218,30 +181,18 @@ fn a_condition_that_a_process_cannot_meet_is_refused_by_document_and_daemon() {
     let document = Document::of(&daemon);
     let cgroup = Cgroup::v2("becomes");
     let own = std::process::id();
+    let own_until = |until| json!({"pid": own, "until": until});
     let cases = [
-        (
-            json!({"targets": [{"pid": own, "until": "removed"}]}),
-            false,
-        ),
-        (json!({"until": "empty", "targets": [{"pid": own}]}), false),
-        (json!({"until": "exited", "targets": [{"pid": own}]}), true),
-        (
-            json!({"until": "empty", "targets": [{"pid": own, "until": "reaped"}]}),
-            true,
-        ),
-        (
-            json!({"until": "empty", "targets": [{"path": cgroup.path()}]}),
-            true,
-        ),
+        ("empty", own_until("removed"), 400),
+        ("empty", json!({"pid": own}), 400),
+        ("exited", json!({"pid": own}), 200),
+        ("empty", own_until("reaped"), 200),
+        ("empty", json!({"path": cgroup.path()}), 200),
     ];
-    for (mut request, is_good) in cases {
-        request["timeout_ms"] = json!(0);
-        assert_eq!(document.allows(&request), is_good, "{request}");
-        let status = if is_good { 200 } else { 400 };
-        assert_eq!(
-            daemon.post("/v1/wait", &request).status,
-            status,
-            "{request}"
-        );
+    for (until, target, expected) in cases {
+        let request = json!({"targets": [target], "until": until, "timeout_ms": 0});
+        assert_eq!(document.allows(&request), expected == 200, "{request}");
+        let status = daemon.post("/v1/wait", &request).status;
+        assert_eq!(status, expected, "{request}");
     }
 }

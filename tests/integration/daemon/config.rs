@@ -1,39 +1,29 @@
 //! Configuration of the daemon by flags and by a file.
 
-use std::{fs, os::unix::fs::MetadataExt, path::PathBuf, process::Command};
+use std::fs;
 
-use probe_tests::{Daemon, Output, conditions, probe, probe_in};
-use tempfile::TempDir;
+use probe_tests::{Daemon, conditions, run, run_in, started_by, words};
 
-use super::{assert_refused, text};
+use super::{Place, assert_refused, mode_and_group, text};
 
-/// A configuration file with this text.
-fn file(content: &str) -> (TempDir, PathBuf) {
-    let directory = Daemon::directory();
-    let path = directory.path().join("probe.toml");
+/// The command line of a daemon whose configuration file at this place has this text.
+fn with_file(place: &Place, content: &str) -> String {
+    let path = place.path("probe.toml");
     fs::write(&path, content).expect("the file is writable");
-    (directory, path)
-}
-
-fn with_file(content: &str) -> Output {
-    let (_directory, path) = file(content);
-    probe(&["daemon", "--config", text(&path)])
+    format!("daemon --config {}", text(&path))
 }
 
 #[test]
 #[ignore = "needs root"]
 fn flags_override_the_configuration_file() {
-    let directory = Daemon::directory();
-    let socket = directory.path().join("from-file.sock");
-    let (_directory, path) = file(&format!(
-        "socket = '{}'\nmode = \"0666\"\ngroup = \"4242\"\nhistory = 10\n",
-        text(&socket)
-    ));
-    let args = ["daemon", "--config", text(&path), "--mode", "0600"];
-    let daemon = Daemon::start_in(&mut conditions::unrestricted(&args), &socket);
-    let metadata = fs::metadata(&socket).expect("the socket is where the file says");
-    assert_eq!(metadata.mode() & 0o7777, 0o600, "as the flag says");
-    assert_eq!(metadata.gid(), 4242, "as the file says");
+    let place = Place::new();
+    let socket = place.path("from-file.sock");
+    let options = "mode = \"0666\"\ngroup = \"4242\"\nhistory = 10\n";
+    let content = format!("socket = '{}'\n{options}", text(&socket));
+    let line = with_file(&place, &content) + " --mode 0600";
+    let daemon = Daemon::start_in(&mut conditions::unrestricted(&words(&line)), &socket);
+    // The mode is that of the flag, the group that of the file.
+    assert_eq!(mode_and_group(&socket), (0o600, 4242));
     let _output = daemon.stop();
 }
 
@@ -51,9 +41,9 @@ fn an_invalid_configuration_file_is_refused_with_its_line() {
         ("user = \"nobody-here\"\n", &["no user", "nobody-here"]),
         ("group = \"nobody-here\"\n", &["no group", "nobody-here"]),
     ] {
-        assert_refused(&with_file(content), 2, words);
+        assert_refused(&run(&with_file(&Place::new(), content)), 2, words);
     }
-    let absent = probe(&["daemon", "--config", "/not/there.toml"]);
+    let absent = run("daemon --config /not/there.toml");
     assert_refused(&absent, 2, &["/not/there.toml", "No such file"]);
 }
 
@@ -70,37 +60,24 @@ fn an_invalid_flag_is_refused() {
         ("--max-clients", "0"),
         ("--max-clients", "many"),
     ] {
-        let output = probe(&["daemon", flag, value]);
-        assert_eq!(output.code, Some(2), "{output:#?}");
-        assert!(output.stderr.contains(flag), "{output:#?}");
+        run(&format!("daemon {flag} {value}")).assert_ended(2, &[flag]);
     }
 }
 
 #[test]
 #[ignore = "needs root"]
 fn only_root_may_change_the_user() {
-    let args = ["daemon", "--user", "0"];
-    let output = probe_in(&mut conditions::without_privilege(&args));
+    let output = run_in(conditions::without_privilege, "daemon --user 0");
     assert_refused(&output, 2, &["only root"]);
 }
 
 #[test]
 #[ignore = "needs root"]
 fn max_clients_is_limited_by_the_file_descriptor_limit() {
-    let directory = Daemon::directory();
-    let socket = directory.path().join("probe.sock");
-    let limited = |clients: &str| {
-        let mut command = Command::new("prlimit");
-        let probe = conditions::unrestricted(&["daemon", "--socket", text(&socket)]);
-        command.arg("--nofile=1000:1000").arg(probe.get_program());
-        command
-            .args(probe.get_args())
-            .args(["--max-clients", clients]);
-        command
-    };
-    let output = probe_in(&mut limited("745"));
-    assert_refused(&output, 2, &["745", "1000", "LimitNOFILE", "744"]);
-    assert!(!socket.exists());
-    let daemon = Daemon::start_in(&mut limited("744"), &socket);
-    let _output = daemon.stop();
+    let limited = |args: &[&str]| started_by(&["prlimit", "--nofile=1000:1000"], args);
+    let place = Place::new();
+    let words = ["745", "1000", "LimitNOFILE", "744"];
+    place.assert_refused_in(limited, "--max-clients 745", 2, &words);
+    assert!(!place.socket.exists());
+    let _output = place.serve_in(limited, "--max-clients 744").stop();
 }

@@ -1,16 +1,14 @@
 //! A socket that the members of a group may connect to.
 
-use std::{io::ErrorKind, process::Command};
+use std::io::ErrorKind;
 
 use probe_tests::{
-    Cgroup, Daemon, Victim, Waiting, as_user, as_user_in_group, conditions, http, probe_in,
+    Daemon, Victim, Waiting, as_user, as_user_in_group, assert_fields, conditions, http, run_in,
+    started_by, words,
 };
 use serde_json::json;
 
-use super::{
-    text,
-    visibility::{STRANGER, die},
-};
+use super::{text, visibility::STRANGER};
 
 #[test]
 #[ignore = "needs root"]
@@ -27,47 +25,16 @@ fn members_of_the_socket_group_wait_for_cgroups_of_root_and_others_are_refused()
     let outsider = as_user(STRANGER, health).expect_err("the user is not a member");
     assert_eq!(outsider.kind(), ErrorKind::PermissionDenied);
 
-    let cgroup = Cgroup::v2("group");
-    let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
-    let by = [
-        "--backend",
-        "daemon",
-        "--socket",
-        text(socket),
-        "--cgroup",
-        cgroup.path(),
-    ];
-    let args = Waiting::args(&by);
-    let probe = conditions::unrestricted(&args);
-    let mut command = Command::new("setpriv");
-    command.args(["--reuid", "4343", "--regid", "4242", "--clear-groups"]);
-    command.arg(probe.get_program()).args(probe.get_args());
-    let waiting = Waiting::armed_in(&mut command);
-    let refused = probe_in(&mut conditions::without_privilege(&args));
-    assert_eq!(refused.code, Some(5), "{refused:#?}");
-    assert_eq!(refused.stdout, "", "{refused:#?}");
-    let auto = [
-        "wait",
-        "--json",
-        "--socket",
-        text(socket),
-        "--cgroup",
-        cgroup.path(),
-    ];
-    let auto = [&auto[..], &["-t", "0"]].concat();
-    let output = probe_in(&mut conditions::without_privilege(&auto));
-    let verdict = output.json().pop().expect("a verdict");
-    assert_eq!(
-        (&verdict["outcome"], output.code),
-        (&json!("timeout"), Some(3))
-    );
+    let (cgroup, mut victim) = Victim::in_v2("group");
+    let target = format!("--socket {} --cgroup {}", text(socket), cgroup.path());
+    let required = format!("--backend daemon {target}");
+    let member = words("setpriv --reuid 4343 --regid 4242 --clear-groups");
+    let waiting = Waiting::armed_under(|args| started_by(&member, args), &required);
+    let outside = |line: &str| run_in(conditions::without_privilege, line);
+    outside(&format!("wait --json -v {required}")).assert_refused(5, &[]);
+    let verdict = outside(&format!("wait --json {target} -t 0")).verdict("timeout");
     assert_ne!(verdict["backend"], "daemon", "{verdict}");
-    die(&mut victim);
-    let output = waiting.finish();
-    let verdict = output.json().pop().expect("a verdict");
-    assert_eq!(
-        (&verdict["outcome"], &verdict["backends"]),
-        (&json!("done"), &json!(["daemon"])),
-        "{output:#?}"
-    );
+    victim.kill();
+    let verdict = waiting.finish().verdict("done");
+    assert_fields(&verdict, &json!({"backends": ["daemon"]}));
 }

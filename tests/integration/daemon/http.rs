@@ -64,20 +64,14 @@ fn http_1_0_and_pipelined_requests_are_served() {
     let daemon = Daemon::start(&[]);
     let socket = daemon.socket();
     let answer = raw(socket, b"GET /healthz HTTP/1.0\r\n\r\n");
-    assert!(
-        status(&answer) == 200 && answer.ends_with("ok\n"),
-        "{answer}"
-    );
+    assert_eq!(status(&answer), 200, "{answer}");
+    assert!(answer.ends_with("ok\n"), "{answer}");
     let body = r#"{"targets":[{"pid":1}],"timeout_ms":0}"#;
-    let request = format!(
-        "POST /v1/wait HTTP/1.0\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
-        body.len()
-    );
+    let head = "POST /v1/wait HTTP/1.0\r\ncontent-type: application/json\r\n";
+    let request = format!("{head}content-length: {}\r\n\r\n{body}", body.len());
     let answer = raw(socket, request.as_bytes());
-    assert!(
-        answer.contains("\"timeout\"") && !answer.contains("chunked"),
-        "{answer}"
-    );
+    assert!(answer.contains("\"timeout\""), "{answer}");
+    assert!(!answer.contains("chunked"), "{answer}");
 
     // Pipelined requests are answered in order.
     let one = "GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n";
@@ -89,14 +83,8 @@ fn http_1_0_and_pipelined_requests_are_served() {
     // An error does not close the connection.
     let wrong = "POST /v1/wait HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n\
                  content-length: 2\r\n\r\n{}";
-    let bytes = [
-        wrong.as_bytes(),
-        one.as_bytes(),
-        wrong.as_bytes(),
-        &get("/healthz"),
-    ]
-    .concat();
-    let answer = raw(socket, &bytes);
+    let bytes = [wrong, one, wrong].concat();
+    let answer = raw(socket, &[bytes.as_bytes(), &get("/healthz")].concat());
     assert_eq!(answer.matches("HTTP/1.1 400").count(), 2, "{answer}");
     assert_eq!(answer.matches("HTTP/1.1 200").count(), 2, "{answer}");
     let _output = daemon.stop();

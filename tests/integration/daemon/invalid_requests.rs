@@ -6,11 +6,13 @@ use std::{
     path::Path,
 };
 
-use probe_tests::{Cgroup, Daemon, Document, http};
+use probe_tests::{Cgroup, Daemon, Document, http, words};
 use serde_json::{Value, json};
 
+use super::by_id;
+
 /// A `POST /v1/wait` with this body.
-fn post(body: &[u8]) -> Vec<u8> {
+pub(super) fn post(body: &[u8]) -> Vec<u8> {
     let head = format!(
         "POST /v1/wait HTTP/1.1\r\nhost: probe\r\ncontent-type: application/json\r\n\
          content-length: {}\r\n",
@@ -22,6 +24,21 @@ fn post(body: &[u8]) -> Vec<u8> {
 pub(super) fn get(target: &str) -> Vec<u8> {
     let head = format!("GET {target} HTTP/1.1\r\nhost: probe\r\nconnection: close\r\n\r\n");
     head.into_bytes()
+}
+
+/// Sends these bytes on a connection of its own.
+pub(super) fn begin(socket: &Path, bytes: &[u8]) -> UnixStream {
+    let mut stream = http::connect(socket).expect("the daemon listens");
+    stream.write_all(bytes).expect("the daemon reads");
+    stream
+}
+
+/// The JSON lines of an answer, without the headers and the chunk sizes.
+pub(super) fn json_lines(answer: &str) -> Vec<Value> {
+    let lines = answer.lines().filter(|line| line.starts_with('{'));
+    lines
+        .map(|line| serde_json::from_str(line).expect("a line of JSON"))
+        .collect()
 }
 
 /// Reads until the other end closes, and returns the bytes as text.
@@ -71,14 +88,11 @@ pub(super) fn assert_problem(answer: &str, of: u16, what: &str) {
 fn an_invalid_body_is_answered_with_a_problem() {
     let daemon = Daemon::start(&[]);
     let cgroup = Cgroup::v2("bodies");
-    let target = json!({"cgroup": {"hierarchy": 0, "id": cgroup.id()}});
-    let with = |field: &str, value: Value| {
-        let mut body = json!({"targets": [target]});
-        body[field] = value;
-        body
-    };
+    let target = by_id(&cgroup);
+    let with = |field: &str, value: Value| json!({"targets": [target], field: value});
     let of = |target: Value| json!({"targets": [target]});
     let path = |path: &str| of(json!({"path": path}));
+    let process = |start: u64| of(json!({"process": {"pid": 1, "start_ticks": start}}));
     let inside = |rest: &str| path(&format!("{}{rest}", cgroup.path()));
     let many = |count| json!({"targets": vec![json!({"pid": 1}); count]});
     let cases = [
@@ -113,10 +127,7 @@ fn an_invalid_body_is_answered_with_a_problem() {
         (404, of(json!({"cgroup": {"hierarchy": 0, "id": u64::MAX}}))),
         (404, of(json!({"cgroup": {"hierarchy": 99, "id": 1}}))),
         (404, of(json!({"pid": 4_194_305}))),
-        (
-            404,
-            of(json!({"process": {"pid": 1, "start_ticks": u64::MAX}})),
-        ),
+        (404, process(u64::MAX)),
         (404, of(json!({"container": "no-such"}))),
         (404, of(json!({"container": "\0\n"}))),
         (400, path("")),
@@ -136,11 +147,8 @@ fn an_invalid_body_is_answered_with_a_problem() {
     for (expected, body) in cases {
         let text = body.to_string();
         let what = text.get(..text.len().min(300)).unwrap_or_default();
-        assert_problem(
-            &raw(daemon.socket(), &post(text.as_bytes())),
-            expected,
-            what,
-        );
+        let answer = raw(daemon.socket(), &post(text.as_bytes()));
+        assert_problem(&answer, expected, what);
     }
     for body in [
         &b""[..],
@@ -216,15 +224,7 @@ fn an_invalid_query_route_or_method_is_answered_with_a_problem() {
         };
         let _documented = document.checked("get", path, daemon.get(target));
     }
-    for target in [
-        "/",
-        "/v1",
-        "/v1/",
-        "/v1/containers/",
-        "/v1/exits/",
-        "/etc/passwd",
-        "*",
-    ] {
+    for target in words("/ /v1 /v1/ /v1/containers/ /v1/exits/ /etc/passwd *") {
         assert_problem(&raw(daemon.socket(), &get(target)), 404, target);
     }
     for (method, target, allowed) in [
@@ -236,12 +236,8 @@ fn an_invalid_query_route_or_method_is_answered_with_a_problem() {
         let request = format!("{method} {target} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
         let answer = raw(daemon.socket(), request.as_bytes());
         assert_problem(&answer, 405, target);
-        assert!(
-            answer
-                .to_lowercase()
-                .contains(&format!("allow: {}", allowed.to_lowercase())),
-            "{answer}"
-        );
+        let header = format!("allow: {}", allowed.to_lowercase());
+        assert!(answer.to_lowercase().contains(&header), "{answer}");
     }
     for media_type in ["", "content-type: text/plain\r\n", "content-type: \x01\r\n"] {
         let request = format!(

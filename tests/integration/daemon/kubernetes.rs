@@ -8,11 +8,10 @@ use std::{
     process::Command,
 };
 
-use probe_tests::{Cgroup, Daemon, Victim, conditions, kernel, requirements};
-use rustix::process::Signal;
+use probe_tests::{Daemon, Victim, conditions, kernel, requirements};
 use serde_json::{Value, json};
 
-use super::{peer, text};
+use super::{Place, armed, peer, text};
 
 /// A bundle, deleted with its container when the test ends.
 struct Bundle {
@@ -79,13 +78,9 @@ fn process(manifest: &str) -> Value {
         added.push("SYS_RESOURCE".to_owned());
     }
     let set: Vec<_> = added.iter().map(|it| format!("CAP_{it}")).collect();
-    for it in [
-        "hostPID: true",
-        "runAsUser: 0",
-        "readOnlyRootFilesystem: true",
-    ] {
-        line(it);
-    }
+    line("hostPID: true");
+    line("runAsUser: 0");
+    line("readOnlyRootFilesystem: true");
     line("allowPrivilegeEscalation: false");
     json!({
         "user": {"uid": 0, "gid": 0},
@@ -100,9 +95,8 @@ fn process(manifest: &str) -> Value {
 fn binds(socket_directory: &Path) -> Vec<Value> {
     let probe = PathBuf::from(conditions::unrestricted(&[]).get_program());
     let bind = |from: &Path, to: &str, option: &str| {
-        json!({
-            "destination": to, "type": "bind", "source": from, "options": ["rbind", option],
-        })
+        let options = ["rbind", option];
+        json!({"destination": to, "type": "bind", "source": from, "options": options})
     };
     vec![
         bind(Path::new("/sys/fs/cgroup"), "/sys/fs/cgroup", "ro"),
@@ -116,18 +110,12 @@ fn binds(socket_directory: &Path) -> Vec<Value> {
 #[ignore = "needs root"]
 fn the_kubernetes_manifest_grants_enough_to_serve_the_node() {
     requirements::require_bpf();
-    let directory = Daemon::directory();
-    let socket = directory.path().join("probe.sock");
-    let bundle = bundle(directory.path());
+    let place = Place::new();
+    let bundle = bundle(place.directory.path());
     let mut runc = Command::new("runc");
-    runc.args([
-        "run",
-        "--bundle",
-        text(bundle.directory.path()),
-        &bundle.name,
-    ]);
-    let daemon = Daemon::start_in(&mut runc, &socket);
-    let status = fs::read_to_string(format!("/proc/{}/status", peer(&socket)));
+    runc.args(["run", "--bundle", text(bundle.directory.path())]);
+    let daemon = Daemon::start_in(runc.arg(&bundle.name), &place.socket);
+    let status = fs::read_to_string(format!("/proc/{}/status", peer(&place.socket)));
     let status = status.expect("the daemon serves");
     for line in ["NoNewPrivs:\t1", "Seccomp:\t2"] {
         assert!(status.contains(line), "no '{line}' in {status}");
@@ -138,13 +126,10 @@ fn the_kubernetes_manifest_grants_enough_to_serve_the_node() {
         kernel::counts_bpf_as_locked_memory() && status.contains("CapPrm:\t0000008000000000");
     assert!(is_kept || status.contains(none), "no '{none}' in {status}");
     // A cgroup of the node outside the daemon's own cgroup, created after its start.
-    let cgroup = Cgroup::v2("node");
-    let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
-    let body = json!({"targets": [{"path": cgroup.path()}]});
-    let wait = daemon.post("/v1/wait", &body).stream();
-    assert_eq!(wait.next_of("armed")["live"], 1);
-    victim.signal(Signal::KILL);
-    victim.wait();
+    let (cgroup, mut victim) = Victim::in_v2("node");
+    let request = json!({"targets": [{"path": cgroup.path()}]});
+    let wait = armed(&daemon, &request, 1);
+    victim.kill();
     let exit = wait.next_of("exit");
     assert_eq!(exit["pid"], victim.pid(), "a pid of the node: {exit}");
     assert_eq!(wait.next_of("wait")["outcome"], "done");

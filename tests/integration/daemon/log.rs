@@ -1,22 +1,16 @@
 //! A daemon whose log cannot be written.
 
-use std::process::Command;
+use probe_tests::started_by;
 
-use probe_tests::{Daemon, conditions};
-
-use super::text;
+use super::Place;
 
 /// Serves after a shell has redirected the daemon's output.
 fn serve(redirection: &str) {
-    let directory = Daemon::directory();
-    let socket = directory.path().join("probe.sock");
     // With -vv the daemon logs a line for every client.
-    let probe = conditions::unrestricted(&["-vv", "daemon", "--socket", text(&socket)]);
-    let mut command = Command::new("sh");
-    command.arg("-c");
-    command.arg(format!("exec \"$0\" \"$@\" {redirection}"));
-    command.arg(probe.get_program()).args(probe.get_args());
-    let daemon = Daemon::start_in(&mut command, &socket);
+    let script = format!("exec \"$0\" -vv \"$@\" {redirection}");
+    let redirected = |args: &[&str]| started_by(&["sh", "-c", &script], args);
+    let place = Place::new();
+    let daemon = place.serve_in(redirected, "");
     assert_eq!(daemon.get("/healthz").status, 200);
     let output = daemon.stop();
     assert_eq!(output.stderr, "", "no line of the log was written");

@@ -2,20 +2,16 @@
 
 use std::{path::Path, process::Command};
 
-use probe_tests::{Cgroup, Victim, requirements};
+use probe_tests::{Cgroup, Victim, requirements, words};
 use serde_json::{Value, json};
 
-use super::{
-    text,
-    visibility::{container, die, open_to_all},
-};
+use super::{container, text, visibility::open_to_all};
 
 /// Sends a request with curl from another pid namespace; returns status and body.
 fn fetch(socket: &Path, target: &str, body: Option<&Value>) -> (u16, String) {
-    let curl = requirements::tool("curl");
+    let _is_installed = requirements::tool("curl");
     let mut command = Command::new("unshare");
-    command.args(["--pid", "--fork"]).arg(curl.get_program());
-    command.args(["--silent", "--show-error"]);
+    command.args(words("--pid --fork curl --silent --show-error"));
     command.args(["--write-out", "%{http_code}", "--unix-socket"]);
     command.arg(socket).arg(format!("http://probe{target}"));
     if let Some(body) = body {
@@ -32,10 +28,11 @@ fn fetch(socket: &Path, target: &str, body: Option<&Value>) -> (u16, String) {
 #[ignore = "needs root"]
 fn a_client_in_another_pid_namespace_may_name_targets_only_by_identity() {
     let daemon = open_to_all();
-    let socket = daemon.socket();
+    let wait = |request: &Value| fetch(daemon.socket(), "/v1/wait", Some(request));
+    let get = |target: &str| fetch(daemon.socket(), target, None);
     let above = Cgroup::v2("elsewhere");
     let (id, cgroup) = container(&above);
-    let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
+    let mut victim = Victim::paused(&cgroup);
     let pid = victim.pid();
     let refused = [
         json!({"pid": pid}),
@@ -44,40 +41,37 @@ fn a_client_in_another_pid_namespace_may_name_targets_only_by_identity() {
     ];
     for target in refused {
         let request = json!({"targets": [target], "timeout_ms": 0});
-        let (status, body) = fetch(socket, "/v1/wait", Some(&request));
+        let (status, body) = wait(&request);
         assert_eq!(status, 400, "{target}: {body}");
         assert!(body.contains("another pid namespace"), "{body}");
     }
     for query in [format!("cgroup={}", cgroup.path()), format!("pid={pid}")] {
         for path in ["exits", "events"] {
-            let (status, body) = fetch(socket, &format!("/v1/{path}?{query}"), None);
+            let (status, body) = get(&format!("/v1/{path}?{query}"));
             assert_eq!(status, 400, "{query}: {body}");
         }
     }
     // Root of another namespace has no more rights than an unrelated user.
-    let (status, body) = fetch(socket, &format!("/v1/containers/{id}"), None);
+    let (status, body) = get(&format!("/v1/containers/{id}"));
     assert_eq!(status, 404, "{body}");
     let request = json!({"targets": [{"container": id}]});
-    assert_eq!(fetch(socket, "/v1/wait", Some(&request)).0, 404);
+    assert_eq!(wait(&request).0, 404);
 
     let identity = json!({"cgroup": {"hierarchy": 0, "id": cgroup.id()}});
     let request = json!({"targets": [identity], "timeout_ms": 0});
-    let (status, body) = fetch(socket, "/v1/wait", Some(&request));
+    let (status, body) = wait(&request);
     assert_eq!(status, 200, "{body}");
-    assert!(
-        body.contains("\"live\":null") && body.contains("timeout"),
-        "{body}"
-    );
-    die(&mut victim);
-    let (status, body) = fetch(socket, "/v1/wait", Some(&request));
+    for word in ["\"live\":null", "timeout"] {
+        assert!(body.contains(word), "no {word} in {body}");
+    }
+    victim.kill();
+    let (status, body) = wait(&request);
     assert_eq!(status, 200, "{body}");
     assert!(body.contains("already"), "{body}");
-    let (status, body) = fetch(socket, "/v1/exits", None);
-    assert!(
-        status == 200 && !body.contains(&format!("\"pid\":{pid},")),
-        "{body}"
-    );
-    let (_, metrics) = fetch(socket, "/metrics", None);
+    let (status, body) = get("/v1/exits");
+    assert_eq!(status, 200, "{body}");
+    assert!(!body.contains(&format!("\"pid\":{pid},")), "{body}");
+    let (_, metrics) = get("/metrics");
     assert!(!metrics.contains(&id), "{metrics}");
 }
 
@@ -112,10 +106,8 @@ fn a_path_that_resolves_differently_for_the_client_is_refused() {
     );
     for before in [bind, remount] {
         let answer = ask(&["--mount"], &before, &mount.join("inner"));
-        assert!(
-            answer.contains("leads to another directory"),
-            "{before}: {answer}"
-        );
-        assert!(answer.contains("\"status\":400"), "{before}: {answer}");
+        for word in ["leads to another directory", "\"status\":400"] {
+            assert!(answer.contains(word), "{before}: {answer}");
+        }
     }
 }

@@ -12,7 +12,10 @@ use probe_tests::{Cgroup, Daemon, Deadline, Victim, http, record, scale};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use super::invalid_requests::{assert_problem, get, raw, rest, status};
+use super::{
+    by_id,
+    invalid_requests::{assert_problem, begin, get, json_lines, raw, rest, status},
+};
 
 /// Bytes by which the daemon's memory may grow at most.
 const GROWTH: u64 = 48 << 20;
@@ -23,11 +26,15 @@ fn memory(daemon: &Daemon) -> u64 {
     kibibytes.trim().parse::<u64>().expect("a number") << 10
 }
 
+fn assert_grown_by_less_than(bytes: u64, before: u64, daemon: &Daemon) {
+    let after = memory(daemon);
+    assert!(after < before + bytes, "{before} before, {after} after");
+}
+
 /// Sends a piece repeatedly until the daemon closes or all pieces are sent; returns the
 /// answer.
 fn pour(socket: &Path, head: &str, piece: &[u8], pieces: usize) -> String {
-    let mut stream = http::connect(socket).expect("the daemon listens");
-    stream.write_all(head.as_bytes()).expect("the daemon reads");
+    let mut stream = begin(socket, head.as_bytes());
     for _ in 0..pieces {
         if stream.write_all(piece).is_err() {
             break;
@@ -58,8 +65,7 @@ fn a_body_of_a_gibibyte_is_refused_without_being_read() {
     );
     let answer = pour(daemon.socket(), &whole, &piece, 1024);
     assert!([0, 200].contains(&status(&answer)), "{answer}");
-    let after = memory(&daemon);
-    assert!(after < before + GROWTH, "{before} before, {after} after");
+    assert_grown_by_less_than(GROWTH, before, &daemon);
     assert_eq!(daemon.get("/healthz").status, 200);
 }
 
@@ -73,33 +79,23 @@ fn slow_clients_are_closed_in_time_and_delay_no_other_client() {
     let post = "POST /v1/wait HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n";
     let whole = format!("{post}content-length: 1000\r\n\r\n{{\"targets\":[");
     let chunked = format!("{post}transfer-encoding: chunked\r\n\r\n");
+    let healthy = "GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n";
     let cases = [
         ("sends nothing", "", ""),
         ("stops in the head", "GET /healthz HT", ""),
-        (
-            "sends headers forever",
-            "GET /healthz HTTP/1.1\r\n",
-            "x: y\r\n",
-        ),
+        ("sends headers forever", "GET / HTTP/1.1\r\n", "x: y\r\n"),
         ("sends one letter at a time", "GET /", "x"),
         ("stops in the body", &whole, ""),
         ("sends the body slowly", &whole, " "),
         ("stops between chunks", &chunked, ""),
         ("sends small chunks", &chunked, "1\r\n \r\n"),
-        (
-            "sends no second request",
-            "GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n",
-            "",
-        ),
+        ("sends no second request", healthy, ""),
     ];
     thread::scope(|scope| {
         let slow = cases.map(|(what, first, again)| {
             let run = move || {
                 let begun = Instant::now();
-                let mut stream = http::connect(socket).expect("the daemon listens");
-                stream
-                    .write_all(first.as_bytes())
-                    .expect("the daemon reads");
+                let stream = begin(socket, first.as_bytes());
                 let writer = stream.try_clone().expect("a descriptor");
                 let answer = thread::scope(|scope| {
                     scope.spawn(move || trickle(writer, again.as_bytes()));
@@ -137,14 +133,6 @@ fn trickle(mut stream: UnixStream, piece: &[u8]) {
     }
 }
 
-/// The JSON lines of an answer, without the headers and the chunk sizes.
-fn lines(answer: &str) -> Vec<Value> {
-    let lines = answer.lines().filter(|line| line.starts_with('{'));
-    lines
-        .map(|line| serde_json::from_str(line).expect("a line of JSON"))
-        .collect()
-}
-
 /// How many exits a reader received, how many it lost because it was slow, and how many
 /// it lost for other reasons.
 fn count(lines: &[Value]) -> (u64, u64, u64) {
@@ -165,48 +153,39 @@ fn a_client_that_never_reads_gets_loss_counts_and_delays_no_other() {
     let cgroup = Cgroup::v2("unread");
     let events = format!("/v1/events?cgroup={}", cgroup.path());
     let ask = || {
-        let mut stream = http::connect(daemon.socket()).expect("the daemon listens");
-        stream.write_all(&get(&events)).expect("the daemon reads");
+        let mut stream = begin(daemon.socket(), &get(&events));
         let mut head = [0; 12];
         stream.read_exact(&mut head).expect("an answer");
         assert_eq!(&head, b"HTTP/1.1 200");
         stream
     };
-    let unread: Vec<_> = (0..10).map(|_| ask()).collect();
+    let unread = [(); 10].map(|()| ask());
     let before = memory(&daemon);
     let reader = daemon.get(&events).stream();
     // Reads during the storm, because a client that starts to read later counts as slow.
     let reader = thread::spawn(move || read_until_last(&reader));
     let mut storm = Victim::start_as("storm", &[&made.to_string()], Some(&cgroup));
-    let wait = json!({"targets": [{"cgroup": {"hierarchy": 0, "id": cgroup.id()}}]});
-    let wait = daemon.post("/v1/wait", &wait).stream();
+    let request = json!({"targets": [by_id(&cgroup)]});
+    let wait = daemon.post("/v1/wait", &request).stream();
     storm.wait_within(Duration::from_mins(5));
     Victim::start(&["exit", "77"], Some(&cgroup)).wait();
     let read = reader.join().expect("the thread does not panic");
     let (received, slow, dropped) = count(&read);
     assert_eq!(slow, 0, "a client that reads is not slow");
     let all = made as u64 + 2;
-    assert!(
-        received <= all && received + dropped >= all,
-        "{received} and {dropped} of {all}"
-    );
+    let is_complete = received <= all && received + dropped >= all;
+    assert!(is_complete, "{received} and {dropped} of {all}");
     assert_eq!(wait.next_of("wait")["outcome"], "done");
-    let after = memory(&daemon);
-    assert!(after < before + GROWTH, "{before} before, {after} after");
+    assert_grown_by_less_than(GROWTH, before, &daemon);
 
     daemon.signal(Signal::TERM);
-    let readers: Vec<_> = unread
-        .into_iter()
-        .map(|stream| thread::spawn(move || lines(&rest(stream))))
-        .collect();
+    let readers = unread.map(|it| thread::spawn(move || json_lines(&rest(it))));
     for reader in readers {
         let lines = reader.join().expect("the thread does not panic");
         let (received, slow, dropped) = count(&lines);
         assert!(slow > 0, "only {received} received, {dropped} dropped");
-        assert!(
-            received + slow + dropped >= all,
-            "{received}, {slow} and {dropped} of {all}"
-        );
+        let counts = [received, slow, dropped];
+        assert!(counts.iter().sum::<u64>() >= all, "{counts:?} of {all}");
         assert_eq!(lines.last(), Some(&json!({"type": "goodbye"})));
     }
 }
@@ -214,13 +193,14 @@ fn a_client_that_never_reads_gets_loss_counts_and_delays_no_other() {
 /// Reads up to the exit of the process that does not belong to the storm.
 fn read_until_last(reader: &http::Stream) -> Vec<Value> {
     let mut read = Vec::new();
-    while read
-        .last()
-        .is_none_or(|it: &Value| it["status"]["code"] != 77 || it["comm"] == "storm")
-    {
-        read.push(reader.next());
+    loop {
+        let line = reader.next();
+        let is_last = line["status"]["code"] == 77 && line["comm"] != "storm";
+        read.push(line);
+        if is_last {
+            return read;
+        }
     }
-    read
 }
 
 #[test]
@@ -229,27 +209,17 @@ fn a_slow_reader_of_the_history_costs_no_memory() {
     let made = scale::emulated_or(5000, 20_000).to_string();
     let daemon = Daemon::start(&["--history", &made]);
     let cgroup = Cgroup::v2("slow");
-    let storm = || {
-        let mut storm = Victim::start_as("storm", &[&made], Some(&cgroup));
-        storm.wait();
-    };
+    let storm = || Victim::start_as("storm", &[&made], Some(&cgroup)).wait();
     storm();
     let exits = format!("/v1/exits?cgroup={}", cgroup.path());
-    let unread: Vec<_> = (0..20)
-        .map(|_| {
-            let mut stream = http::connect(daemon.socket()).expect("the daemon listens");
-            stream.write_all(&get(&exits)).expect("the daemon reads");
-            stream
-        })
-        .collect();
+    let unread = [(); 20].map(|()| begin(daemon.socket(), &get(&exits)));
     assert_eq!(daemon.get("/healthz").status, 200);
     let before = memory(&daemon);
     storm();
     assert_eq!(daemon.get("/healthz").status, 200);
-    let after = memory(&daemon);
-    assert!(after < before + (8 << 20), "{before} before, {after} after");
+    assert_grown_by_less_than(8 << 20, before, &daemon);
     for stream in unread {
-        let (received, lost, _) = count(&lines(&rest(stream)));
+        let (received, lost, _) = count(&json_lines(&rest(stream)));
         assert!(received > 0 && lost > 0, "{received} received, {lost} lost");
     }
     let _output = daemon.stop();
@@ -260,8 +230,7 @@ fn a_slow_reader_of_the_history_costs_no_memory() {
 fn a_client_above_the_limit_gets_503_with_retry_after() {
     let daemon = Daemon::start(&["--max-clients", "2"]);
     let socket = daemon.socket();
-    let cgroup = Cgroup::v2("full");
-    let _victim = Victim::spawn(&["pause"], Some(&cgroup));
+    let (cgroup, _victim) = Victim::in_v2("full");
     let request = json!({"targets": [{"path": cgroup.path()}]});
     // The connection of the health check may still be closing and count as a client.
     let connect = || loop {

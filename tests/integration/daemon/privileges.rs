@@ -1,10 +1,10 @@
 //! Privileges of a serving daemon, read from `/proc`.
 
-use std::{fs, os::unix::fs::MetadataExt, path::PathBuf};
+use std::{fs, os::unix::fs::chown};
 
-use probe_tests::{Daemon, conditions, probe_in, requirements};
+use probe_tests::{Daemon, and_probe, conditions, requirements};
 
-use super::{assert_refused, text};
+use super::{Place, mode_and_group};
 
 const DAC_READ_SEARCH: u64 = 1 << 2;
 const PERFMON: u64 = 1 << 38;
@@ -42,8 +42,12 @@ fn assert_confined(daemon: &Daemon, uid: &str, allowed: u64) {
     }
 }
 
-fn bounding_set(daemon: &Daemon) -> u64 {
-    u64::from_str_radix(&daemon.status("CapBnd"), 16).expect("a capability set")
+fn set(daemon: &Daemon, name: &str) -> u64 {
+    u64::from_str_radix(&daemon.status(name), 16).expect("a capability set")
+}
+
+fn has_dac_read_search(daemon: &Daemon) -> bool {
+    set(daemon, "CapEff") & DAC_READ_SEARCH != 0
 }
 
 #[test]
@@ -51,7 +55,7 @@ fn bounding_set(daemon: &Daemon) -> u64 {
 fn a_daemon_of_root_changes_its_user_and_drops_all_privileges() {
     let daemon = Daemon::start(&["--user", "4242"]);
     assert_confined(&daemon, "4242", BPF);
-    assert_eq!(bounding_set(&daemon), 0);
+    assert_eq!(set(&daemon, "CapBnd"), 0);
     assert_eq!(daemon.status("Groups"), "");
     assert_eq!(daemon.get("/healthz").status, 200);
 }
@@ -61,13 +65,8 @@ fn a_daemon_of_root_changes_its_user_and_drops_all_privileges() {
 fn a_daemon_that_stays_root_drops_all_privileges() {
     let daemon = Daemon::start(&["--user", "0"]);
     assert_confined(&daemon, "0", BPF);
-    assert_eq!(bounding_set(&daemon), 0);
+    assert_eq!(set(&daemon, "CapBnd"), 0);
     let _output = daemon.stop();
-}
-
-fn has_dac_read_search(daemon: &Daemon) -> bool {
-    let effective = u64::from_str_radix(&daemon.status("CapEff"), 16).expect("a capability set");
-    effective & DAC_READ_SEARCH != 0
 }
 
 #[test]
@@ -83,45 +82,35 @@ fn runtime_names_keep_one_more_capability() {
 #[test]
 #[ignore = "needs root"]
 fn a_daemon_without_landlock_warns_and_keeps_no_right_to_read_files() {
-    let directory = Daemon::directory();
-    let socket = directory.path().join("probe.sock");
-    let args = ["daemon", "--socket", text(&socket), "--runtime-names"];
-    let mut command = conditions::denied("landlock_create_ruleset", "ENOSYS", &args);
-    let daemon = Daemon::start_in(&mut command, &socket);
+    let without = |args: &[&str]| conditions::denied("landlock_create_ruleset", "ENOSYS", args);
+    let place = Place::new();
+    let daemon = place.serve_in(without, "--runtime-names");
     assert_confined(&daemon, "0", BPF);
     assert!(!has_dac_read_search(&daemon));
-    let stderr = daemon.stop().stderr;
-    for line in ["files are not limited", "runtime-names needs Landlock"] {
-        assert!(stderr.contains(line), "{stderr}");
-    }
+    let words = ["files are not limited", "runtime-names needs Landlock"];
+    daemon.stop().assert_ended(0, &words);
 }
 
 #[test]
 #[ignore = "needs root"]
 fn a_daemon_that_cannot_drop_its_privileges_does_not_start() {
     requirements::require_bpf();
-    let directory = Daemon::directory();
-    let socket = directory.path().join("probe.sock");
-    let args = ["daemon", "--socket", text(&socket), "--user", "4242"];
-    let output = probe_in(&mut conditions::denied("setresuid", "EPERM", &args));
-    assert_refused(&output, 1, &["change the user", "--user 0"]);
-    assert!(!socket.exists(), "no daemon serves");
+    let denied = |args: &[&str]| conditions::denied("setresuid", "EPERM", args);
+    let place = Place::new();
+    let words = ["change the user", "--user 0"];
+    place.assert_refused_in(denied, "--user 4242", 1, &words);
+    assert!(!place.socket.exists(), "no daemon serves");
 }
 
 #[test]
 #[ignore = "needs root"]
 fn two_capabilities_are_enough_to_start() {
-    let directory = Daemon::directory();
-    let own = directory.path().join("own");
-    fs::create_dir(&own).expect("the directory is created");
-    std::os::unix::fs::chown(&own, Some(65534), Some(65534)).expect("root may change the owner");
-    let socket: PathBuf = own.join("probe.sock");
-    let args = ["daemon", "--socket", text(&socket)];
-    let mut command = conditions::with_two_capabilities(&args);
-    let daemon = Daemon::start_in(&mut command, &socket);
+    let place = Place::new();
+    chown(place.directory.path(), Some(65534), Some(65534)).expect("root may change the owner");
+    let daemon = place.serve_in(conditions::with_two_capabilities, "");
     assert_confined(&daemon, "65534", BPF);
     // Emptying the set needs CAP_SETPCAP; no_new_privs makes the set irrelevant.
-    assert_eq!(bounding_set(&daemon), BPF | PERFMON);
+    assert_eq!(set(&daemon, "CapBnd"), BPF | PERFMON);
     let _output = daemon.stop();
 }
 
@@ -129,37 +118,27 @@ fn two_capabilities_are_enough_to_start() {
 #[ignore = "needs root"]
 fn root_in_a_container_gives_the_socket_to_one_of_its_groups() {
     requirements::require_bpf();
-    let directory = Daemon::directory();
-    let socket = directory.path().join("probe.sock");
-    let args = ["daemon", "--socket", text(&socket), "--user", "0"];
-    let args = [&args[..], &["--group", "4242"]].concat();
-    let contained = |groups: &str| {
-        let probe = conditions::unrestricted(&args);
+    let contained = |groups: &str, args: &[&str]| {
         let mut command = conditions::with_locked_memory("setpriv");
         command.args(["--groups", groups, "--bounding-set", "-all,+bpf,+perfmon"]);
-        command
-            .args(["--inh-caps", "-all"])
-            .arg(probe.get_program());
-        command.args(probe.get_args());
-        command
+        command.args(["--inh-caps", "-all"]);
+        and_probe(command, args)
     };
-    let refused = probe_in(&mut contained("4343"));
-    assert_refused(&refused, 1, &["group '4242'"]);
-    assert!(!socket.exists(), "no daemon serves");
-    let daemon = Daemon::start_in(&mut contained("4242"), &socket);
+    let place = Place::new();
+    let options = "--user 0 --group 4242";
+    let outside = |args: &[&str]| contained("4343", args);
+    place.assert_refused_in(outside, options, 1, &["group '4242'"]);
+    assert!(!place.socket.exists(), "no daemon serves");
+    let daemon = place.serve_in(|args| contained("4242", args), options);
     assert_confined(&daemon, "0", BPF);
-    let group = fs::metadata(&socket).expect("the daemon listens").gid();
-    assert_eq!(group, 4242);
+    assert_eq!(mode_and_group(&place.socket).1, 4242);
     let _output = daemon.stop();
 }
 
 #[test]
 #[ignore = "needs root"]
 fn a_daemon_without_cap_bpf_does_not_start() {
-    let directory = Daemon::directory();
-    let socket = directory.path().join("probe.sock");
-    let args = ["daemon", "--socket", text(&socket)];
-    let output = probe_in(&mut conditions::without_bpf_capabilities(&args));
-    assert_refused(&output, 5, &["CAP_BPF"]);
-    assert!(!socket.exists(), "no daemon serves");
+    let place = Place::new();
+    place.assert_refused_in(conditions::without_bpf_capabilities, "", 5, &["CAP_BPF"]);
+    assert!(!place.socket.exists(), "no daemon serves");
 }

@@ -1,32 +1,30 @@
 //! The process table of the daemon equals `/proc`, also after lost events.
 
-use std::{collections::BTreeSet, fs, process::Command};
+use std::{collections::BTreeSet, process::Command};
 
 use probe_tests::{
-    Cgroup, Daemon, Deadline, Victim, conditions, inapplicable, kernel, requirements, scale,
+    Cgroup, Daemon, Deadline, Victim, inapplicable, kernel, record, requirements, scale,
 };
 use rustix::process::Signal;
-use serde_json::Value;
 
-use super::text;
+use super::{Place, container};
 use crate::skipped_programs::while_maps_are_written;
 
 /// A cgroup that its name makes a container, as docker with systemd names it.
 struct Container {
     id: String,
-    _above: Cgroup,
     cgroup: Cgroup,
+    _above: Cgroup,
 }
 
 impl Container {
     fn new(label: &str) -> Self {
         let above = Cgroup::v2(label);
-        let id = format!("{:064x}", above.id());
-        let cgroup = above.sub(&format!("docker-{id}.scope"));
+        let (id, cgroup) = container(&above);
         Self {
             id,
-            _above: above,
             cgroup,
+            _above: above,
         }
     }
 
@@ -38,10 +36,7 @@ impl Container {
         }
         let container = answer.json();
         let processes = container["processes"].as_array().expect("a list");
-        let pids = processes
-            .iter()
-            .map(|it| it["pid"].as_u64().expect("a pid"));
-        pids.map(|pid| u32::try_from(pid).expect("a pid")).collect()
+        processes.iter().map(record::pid).collect()
     }
 
     fn actual(&self) -> BTreeSet<u32> {
@@ -55,17 +50,13 @@ impl Container {
             if listed == actual {
                 return;
             }
-            assert!(
-                !deadline.left().is_zero(),
-                "{listed:?} listed, {actual:?} in the cgroup"
-            );
+            let is_over = deadline.left().is_zero();
+            assert!(!is_over, "{listed:?} listed, {actual:?} in the cgroup");
         }
     }
 
     fn crowd(&self) -> Victim {
-        let crowd = Victim::start_as("crowd", &["20", "2", "0"], Some(&self.cgroup));
-        let _ready = crowd.report();
-        crowd
+        Victim::crowd(&["20", "2", "0"], &self.cgroup).0
     }
 
     /// A process that forks as fast as it can, forever.
@@ -75,10 +66,8 @@ impl Container {
 }
 
 fn loss(daemon: &Daemon, counter: &str) -> u64 {
-    let info: Value = daemon.get("/v1/info").json();
-    info["loss"][counter]
-        .as_u64()
-        .expect("root sees the counters")
+    let info = daemon.get("/v1/info").json();
+    record::number(&info["loss"], counter)
 }
 
 #[test]
@@ -94,19 +83,14 @@ fn a_daemon_started_during_a_fork_storm_lists_every_process() {
     let mut young = container.crowd();
     for _ in 0..50 {
         let listed = container.listed(&daemon);
-        let missing: Vec<_> = [crowd.pid(), storm.pid(), young.pid()]
-            .into_iter()
-            .filter(|pid| !listed.contains(pid))
-            .collect();
-        assert!(missing.is_empty(), "{missing:?} are not in {listed:?}");
+        for pid in [&crowd, &storm, &young].map(Victim::pid) {
+            assert!(listed.contains(&pid), "{pid} is not in {listed:?}");
+        }
         // Two threads fork, so only few of their children are alive at a time.
-        assert!(
-            listed.len() < stable.len() + 20 + 30,
-            "dead processes pile up: {listed:?}"
-        );
+        let most = stable.len() + 20 + 30;
+        assert!(listed.len() < most, "dead processes pile up: {listed:?}");
     }
-    young.signal(Signal::KILL);
-    young.wait();
+    young.kill();
     storm.signal(Signal::STOP);
     container.until_equal(&daemon);
     drop(storm);
@@ -130,8 +114,7 @@ fn a_scan_finds_what_a_full_ring_lost() {
     // More exits than the ring holds.
     let mut storm = Victim::start_as("storm", &["60000"], Some(&container.cgroup));
     storm.wait();
-    leaving.signal(Signal::KILL);
-    leaving.wait();
+    leaving.kill();
     let _new = container.crowd();
     daemon.signal(Signal::CONT);
     container.until_equal(&daemon);
@@ -174,29 +157,21 @@ fn a_killed_daemon_restarts_on_its_socket_and_lists_every_process() {
     let container = Container::new("again");
     let _crowd = container.crowd();
     let _storm = container.storm();
-    let directory = Daemon::directory();
-    let socket = directory.path().join("probe.sock");
-    let args = ["daemon", "--socket", text(&socket)];
+    let place = Place::new();
     for _ in 0..3 {
-        let daemon = Daemon::start_in(&mut conditions::unrestricted(&args), &socket);
+        let daemon = place.serve("");
         let young = container.crowd();
         let listed = container.listed(&daemon);
         assert!(listed.contains(&young.pid()), "{listed:?}");
-        let missing = container.actual();
-        let missing: Vec<_> = missing
-            .difference(&listed)
-            .filter(|pid| container.actual().contains(pid))
-            .collect();
+        let mut missing = &container.actual() - &listed;
+        missing.retain(|pid| container.actual().contains(pid));
         // The storm has forked these since the answer.
         assert!(missing.len() <= 4, "{missing:?}");
         daemon.signal(Signal::KILL);
         let _output = daemon.finish();
-        assert!(
-            fs::symlink_metadata(&socket).is_ok(),
-            "a killed daemon leaves its socket"
-        );
+        assert!(place.socket.exists(), "a killed daemon leaves its socket");
     }
-    let daemon = Daemon::start_in(&mut conditions::unrestricted(&args), &socket);
+    let daemon = place.serve("");
     container.cgroup.kill();
     container.until_equal(&daemon);
     let _output = daemon.stop();
@@ -212,8 +187,7 @@ fn the_next_answer_shows_that_a_process_started_or_exited() {
         command.args(["-c", "read -r line"]);
         let mut victim = Victim::spawn_command(&mut command, Some(&container.cgroup));
         assert!(container.listed(&daemon).contains(&victim.pid()));
-        victim.signal(Signal::KILL);
-        victim.wait();
+        victim.kill();
         assert!(!container.listed(&daemon).contains(&victim.pid()));
     }
 }

@@ -1,8 +1,11 @@
 //! The exits that `/v1/exits`, `/v1/events` and `/v1/containers` return.
 
-use probe_tests::{Cgroup, Daemon, Deadline, Document, Runc, Victim, record, schema};
-use rustix::process::Signal;
+use probe_tests::{
+    Cgroup, Daemon, Deadline, Document, Runc, Victim, assert_fields, record, schema,
+};
 use serde_json::{Value, json};
+
+use super::{armed, container};
 
 #[test]
 #[ignore = "needs root"]
@@ -86,37 +89,26 @@ fn a_container_is_listed_with_its_processes_and_exits() {
     let script = "sh -c 'exit 3'; read -r line; sh -c 'exit 4'; exit 5";
     let mut runc = Runc::in_host_pids("api", script);
     let path = format!("/v1/containers/{}", runc.name());
-    let one = |status| {
-        let answer = daemon.get(&path);
-        assert_eq!(answer.status, status);
-        document.checked("get", "/v1/containers/{id}", answer)
-    };
-    let exits = format!("/v1/exits?container={}&failed=true", runc.name());
+    let of_container = format!("container={}", runc.name());
+    let exits = |query: &str| daemon.get(&format!("/v1/exits?{query}")).stream().rest();
     Deadline::start().until("the first process has exited", || {
-        let exits = daemon.get(&exits).stream().rest();
+        let exits = exits(&format!("{of_container}&failed=true"));
         exits.iter().any(|it| it["status"]["code"] == 3)
     });
-    let container = one(200);
-    assert_eq!(
-        (&container["runtime"], &container["live"]),
-        (&json!("runc"), &json!(1))
-    );
+    let answer = daemon.get(&path);
+    assert_eq!(answer.status, 200);
+    let container = document.checked("get", "/v1/containers/{id}", answer);
+    assert_fields(&container, &json!({"runtime": "runc", "live": 1}));
     assert_eq!(container["processes"][0]["pid"], runc.state("pid"));
     let listed = document.checked("get", "/v1/containers", daemon.get("/v1/containers"));
     let listed = listed["containers"].as_array().expect("a list");
     let listed = listed.iter().find(|it| it["id"] == runc.name());
     let listed = listed.expect("the container is listed");
-    assert_eq!(
-        (&listed["live"], &listed["processes"]),
-        (&json!(1), &Value::Null)
-    );
+    assert_fields(listed, &json!({"live": 1, "processes": null}));
 
-    let events = daemon
-        .get(&format!("/v1/events?container={}", runc.name()))
-        .stream();
+    let events = daemon.get(&format!("/v1/events?{of_container}")).stream();
     let request = json!({"targets": [{"container": runc.name()}]});
-    let lines = daemon.post("/v1/wait", &request).stream();
-    assert_eq!(lines.next(), json!({"type": "armed", "live": 1}));
+    let lines = armed(&daemon, &request, 1);
     runc.release();
     let codes = |lines: &[Value]| -> Vec<Value> {
         let exits = lines.iter().filter(|line| record::is_exit(line));
@@ -126,16 +118,12 @@ fn a_container_is_listed_with_its_processes_and_exits() {
     assert_eq!(codes(&rest), [json!(4), json!(5)], "{rest:#?}");
     assert_eq!(rest.last().expect("a verdict")["outcome"], "done");
     assert_eq!(codes(&[events.next(), events.next()]), [json!(4), json!(5)]);
-    let exits = daemon.get(&format!("/v1/exits?container={}", runc.name()));
-    let exits = exits.stream().rest();
-    assert!(
-        exits.iter().all(|it| it["container"]["id"] == runc.name()),
-        "{exits:#?}"
-    );
-    assert!(
-        codes(&exits).ends_with(&[json!(3), json!(4), json!(5)]),
-        "{exits:#?}"
-    );
+    let exits = exits(&of_container);
+    for exit in &exits {
+        assert_eq!(exit["container"]["id"], runc.name(), "{exit:#}");
+    }
+    let last = [json!(3), json!(4), json!(5)];
+    assert!(codes(&exits).ends_with(&last), "{exits:#?}");
 }
 
 #[test]
@@ -143,13 +131,10 @@ fn a_container_is_listed_with_its_processes_and_exits() {
 fn a_query_for_a_cgroup_and_a_container_returns_exits_that_are_in_both() {
     let daemon = Daemon::start(&[]);
     let above = Cgroup::v2("both");
-    let id = format!("{:064x}", above.id());
-    let container = above.sub(&format!("docker-{id}.scope"));
+    let (id, container) = container(&above);
     let other = above.sub("other");
     for cgroup in [&container, &other] {
-        let mut victim = Victim::spawn(&["pause"], Some(cgroup));
-        victim.signal(Signal::KILL);
-        victim.wait();
+        Victim::paused(cgroup).kill();
     }
     let exits = |cgroup: &Cgroup| {
         let query = format!("cgroup={}&container={id}", cgroup.path());

@@ -11,10 +11,12 @@ use std::{
     time::Duration,
 };
 
-use probe_tests::{DEADLINE, Daemon, conditions, probe_in, requirements};
+use probe_tests::{
+    DEADLINE, Daemon, Deadline, conditions, probe_in, requirements, started_by, words,
+};
 use rustix::process::Signal;
 
-use super::{assert_refused, text};
+use super::{Place, assert_refused, text};
 
 fn dist(name: &str) -> PathBuf {
     requirements::checkout_file("dist/systemd").join(name)
@@ -30,14 +32,14 @@ fn succeeds(command: &mut Command) -> String {
 #[test]
 #[ignore = "needs root"]
 fn systemd_analyze_accepts_the_units() {
-    let directory = Daemon::directory();
+    let place = Place::new();
     let probe = conditions::unrestricted(&[]);
     let service = fs::read_to_string(dist("probe.service")).expect("the file exists");
     // The tests install no probe, so the unit names the one under test.
-    let place = probe.get_program().to_str().expect("UTF-8");
+    let program = probe.get_program().to_str().expect("UTF-8");
     assert!(service.contains("ExecStart=/usr/bin/probe daemon\n"));
-    let service = service.replace("/usr/bin/probe", place);
-    let units = ["probe.service", "probe.socket"].map(|it| directory.path().join(it));
+    let service = service.replace("/usr/bin/probe", program);
+    let units = ["probe.service", "probe.socket"].map(|it| place.path(it));
     fs::write(&units[0], service).expect("the file is writable");
     fs::copy(dist("probe.socket"), &units[1]).expect("the file is copied");
     let mut verify = requirements::tool("systemd-analyze");
@@ -48,9 +50,7 @@ fn systemd_analyze_accepts_the_units() {
 #[test]
 #[ignore = "needs root"]
 fn the_service_grants_two_capabilities_and_is_sandboxed() {
-    let directory = Daemon::directory();
-    let unit = directory.path().join("probe.service");
-    fs::copy(dist("probe.service"), &unit).expect("the file is copied");
+    let unit = dist("probe.service");
     let service = fs::read_to_string(&unit).expect("the file exists");
     for set in ["AmbientCapabilities", "CapabilityBoundingSet"] {
         let line = format!("\n{set}=CAP_BPF CAP_PERFMON\n");
@@ -72,51 +72,40 @@ fn systemd_sysusers_creates_the_user_and_its_group() {
     let _printed = succeeds(sysusers.arg(dist("probe.sysusers")));
     for file in ["etc/passwd", "etc/group"] {
         let entries = fs::read_to_string(root.path().join(file)).expect("the file was created");
-        let mut lines = entries.lines();
-        assert!(
-            lines.any(|it| it.starts_with("probe:")),
-            "{file}: {entries}"
-        );
+        let has_probe = entries.lines().any(|it| it.starts_with("probe:"));
+        assert!(has_probe, "{file}: {entries}");
     }
 }
 
 /// `systemd-socket-activate` with these arguments and a daemon behind it.
 fn activated(args: &[&str]) -> Command {
-    let probe =
-        conditions::unrestricted(&["daemon", "--socket", "/not/this/one", "--mode", "0600"]);
-    let mut command = requirements::tool("systemd-socket-activate");
-    command.args(args).arg(probe.get_program());
-    command.args(probe.get_args());
-    command
+    const ACTIVATE: &str = "systemd-socket-activate";
+    let _is_installed = requirements::tool(ACTIVATE);
+    let daemon = words("daemon --socket /not/this/one --mode 0600");
+    started_by(&[&[ACTIVATE], args].concat(), &daemon)
 }
 
 #[test]
 #[ignore = "needs root"]
 fn a_passed_socket_is_served_and_not_removed() {
-    let directory = Daemon::directory();
-    let socket = directory.path().join("probe.sock");
-    let daemon = Daemon::start_in(&mut activated(&["-l", text(&socket)]), &socket);
+    let place = Place::new();
+    let mut command = activated(&["-l", text(&place.socket)]);
+    let daemon = Daemon::start_in(&mut command, &place.socket);
     assert_eq!(daemon.get("/healthz").status, 200);
-    assert_eq!(
-        daemon.status("NoNewPrivs"),
-        "1",
-        "the process is the daemon"
-    );
-    daemon.signal(Signal::TERM);
-    let output = daemon.finish();
-    assert_eq!(output.code, Some(0), "{output:#?}");
-    assert!(socket.exists(), "the supervisor removes the socket");
+    // This process is the daemon: systemd-socket-activate has no such restriction.
+    assert_eq!(daemon.status("NoNewPrivs"), "1");
+    let _output = daemon.stop_keeping_socket();
+    assert!(place.socket.exists(), "the supervisor removes the socket");
 }
 
 #[test]
 #[ignore = "needs root"]
 fn several_sockets_and_datagram_sockets_are_refused() {
-    let directory = Daemon::directory();
-    let place = |name: &str| directory.path().join(name);
+    let place = Place::new();
     let run = |args: &[&str], address: &Path, knock: &dyn Fn(&Path) -> bool| {
         let daemon = Daemon::spawn(&mut activated(args), address);
         // systemd-socket-activate starts the daemon at the first connection.
-        probe_tests::Deadline::start().until("systemd-socket-activate listens", || knock(address));
+        Deadline::start().until("systemd-socket-activate listens", || knock(address));
         daemon.finish()
     };
     let stream = |path: &Path| std::os::unix::net::UnixStream::connect(path).is_ok();
@@ -124,27 +113,24 @@ fn several_sockets_and_datagram_sockets_are_refused() {
         let socket = UnixDatagram::unbound().expect("a socket can be created");
         socket.send_to(b"knock", path).is_ok()
     };
-    let (one, two) = (place("one"), place("two"));
+    let [one, two, datagrams] = ["one", "two", "datagrams"].map(|it| place.path(it));
     let several = run(&["-l", text(&one), "-l", text(&two)], &one, &stream);
     assert_refused(&several, 1, &["2 sockets", "ListenStream="]);
-    let datagrams = place("datagrams");
-    let output = run(
-        &["--datagram", "-l", text(&datagrams)],
-        &datagrams,
-        &datagram,
-    );
+    let args = ["--datagram", "-l", text(&datagrams)];
+    let output = run(&args, &datagrams, &datagram);
     assert_refused(&output, 1, &["LISTEN_FDS", "ListenStream="]);
 }
 
 #[test]
 #[ignore = "needs root"]
 fn sockets_passed_to_another_process_are_ignored() {
-    let directory = Daemon::directory();
-    let socket = directory.path().join("probe.sock");
-    let mut command = conditions::unrestricted(&["daemon", "--socket", text(&socket)]);
-    command.env("LISTEN_FDS", "1").env("LISTEN_PID", "1");
-    let daemon = Daemon::start_in(&mut command, &socket);
-    let _output = daemon.stop();
+    let with_sockets = |args: &[&str]| {
+        let mut command = conditions::unrestricted(args);
+        command.env("LISTEN_FDS", "1").env("LISTEN_PID", "1");
+        command
+    };
+    let place = Place::new();
+    let _output = place.serve_in(with_sockets, "").stop();
 }
 
 /// The socket of a supervisor, on which the daemon notifies it.
@@ -153,9 +139,8 @@ struct Supervisor(UnixDatagram);
 impl Supervisor {
     fn of(socket: io::Result<UnixDatagram>) -> Self {
         let socket = socket.expect("the address is free");
-        socket
-            .set_read_timeout(Some(DEADLINE))
-            .expect("the option may be set");
+        let set = socket.set_read_timeout(Some(DEADLINE));
+        set.expect("a timeout may be set");
         Self(socket)
     }
 
@@ -174,15 +159,14 @@ impl Supervisor {
 }
 
 fn assert_notifies(supervisor: &Supervisor, address: &str) {
-    let directory = Daemon::directory();
-    let socket = directory.path().join("probe.sock");
-    let args = ["daemon", "--socket", text(&socket), "--user", "4242"];
-    let mut command = conditions::unrestricted(&args);
+    let place = Place::new();
+    let line = place.line("--user 4242");
+    let mut command = conditions::unrestricted(&words(&line));
     command.env("NOTIFY_SOCKET", address);
     // Short enough for the test to see several, long enough for a busy machine.
     let patience = Duration::from_secs(1).as_micros().to_string();
     command.env("WATCHDOG_USEC", patience);
-    let daemon = Daemon::spawn(&mut command, &socket);
+    let daemon = Daemon::spawn(&mut command, &place.socket);
     let ready = supervisor.receive("READY=1");
     assert!(ready.contains("STATUS="), "{ready}");
     // A daemon that reports ready answers at once, because other units start after it.
@@ -192,16 +176,15 @@ fn assert_notifies(supervisor: &Supervisor, address: &str) {
     }
     daemon.signal(Signal::TERM);
     supervisor.receive("STOPPING=1");
-    let output = daemon.finish();
-    assert_eq!(output.code, Some(0), "{output:#?}");
+    daemon.finish().assert_ended(0, &[]);
 }
 
 #[test]
 #[ignore = "needs root"]
 fn a_supervisor_is_notified_of_ready_watchdog_and_stopping() {
     requirements::require_bpf();
-    let directory = Daemon::directory();
-    let path = directory.path().join("notify");
+    let place = Place::new();
+    let path = place.path("notify");
     let supervisor = Supervisor::of(UnixDatagram::bind(&path));
     // The daemon has changed its user by then.
     let open = std::os::unix::fs::PermissionsExt::from_mode(0o777);
@@ -216,17 +199,15 @@ fn a_supervisor_is_notified_of_ready_watchdog_and_stopping() {
 #[test]
 #[ignore = "needs root"]
 fn a_daemon_that_fails_to_start_never_reports_ready() {
-    let directory = Daemon::directory();
-    let path = directory.path().join("notify");
+    let place = Place::new();
+    let path = place.path("notify");
     let supervisor = Supervisor::of(UnixDatagram::bind(&path));
-    let socket = directory.path().join("not/there");
+    let socket = place.path("not/there");
     let mut command = conditions::unrestricted(&["daemon", "--socket", text(&socket)]);
     let output = probe_in(command.env("NOTIFY_SOCKET", &path));
-    assert_eq!(output.code, Some(1), "{output:#?}");
-    supervisor
-        .0
-        .set_nonblocking(true)
-        .expect("the option may be set");
+    output.assert_ended(1, &[]);
+    let set = supervisor.0.set_nonblocking(true);
+    set.expect("the option may be set");
     let received = supervisor.0.recv(&mut [0; 16]);
     let error = received.expect_err("no message was sent");
     assert_eq!(error.kind(), io::ErrorKind::WouldBlock);

@@ -4,12 +4,13 @@
 use std::{fs, os::unix::fs::chown, path::Path};
 
 use probe_tests::{
-    Cgroup, Daemon, Victim, as_user,
-    http::{self, Answer},
-    record,
+    Cgroup, Daemon, Victim, as_user, assert_fields,
+    http::{self, Answer, Stream},
+    record, words,
 };
-use rustix::process::Signal;
 use serde_json::{Value, json};
+
+use super::container;
 
 /// A user with processes of its own.
 const USER: u32 = 4242;
@@ -23,51 +24,63 @@ pub(super) fn open_to_all() -> Daemon {
     Daemon::start(&["--mode", "0666"])
 }
 
-fn get(socket: &Path, uid: u32, target: &str) -> Answer {
-    as_user(uid, || http::send(socket, "GET", target, None))
+/// A user as a client of the daemon at this socket.
+#[derive(Clone, Copy)]
+struct User<'a>(u32, &'a Path);
+
+impl User<'_> {
+    fn get(self, target: &str) -> Answer {
+        as_user(self.0, || http::send(self.1, "GET", target, None))
+    }
+
+    fn post(self, request: &Value) -> Answer {
+        let request = Some(request);
+        as_user(self.0, || http::send(self.1, "POST", "/v1/wait", request))
+    }
+
+    /// Waits for this target with a timeout of 0; returns all lines.
+    fn look(self, target: &Value) -> Vec<Value> {
+        let request = json!({"targets": [target], "timeout_ms": 0});
+        self.post(&request).stream().rest()
+    }
+
+    /// Waits for this target, in which the daemon counts this many processes for the user.
+    fn wait(self, target: &Value, live: Option<u32>) -> Stream {
+        let lines = self.post(&json!({"targets": [target]})).stream();
+        assert_eq!(lines.next(), json!({"type": "armed", "live": live}));
+        lines
+    }
+
+    /// Pids of the exits of a cgroup that `/v1/exits` returns.
+    fn exits(self, cgroup: &Cgroup) -> Vec<u32> {
+        let answer = self.get(&format!("/v1/exits?cgroup={}", cgroup.path()));
+        assert_eq!(answer.status, 200);
+        answer.stream().rest().iter().map(record::pid).collect()
+    }
 }
 
-fn post(socket: &Path, uid: u32, body: &Value) -> Answer {
-    as_user(uid, || http::send(socket, "POST", "/v1/wait", Some(body)))
-}
-
-/// Pids of the exits that `/v1/exits` returns to a user.
-fn exits(socket: &Path, uid: u32, cgroup: &Cgroup) -> Vec<u32> {
-    let answer = get(socket, uid, &format!("/v1/exits?cgroup={}", cgroup.path()));
-    assert_eq!(answer.status, 200);
-    answer.stream().rest().iter().map(record::pid).collect()
-}
-
-/// A cgroup that its name makes a container, and the id of that container.
-pub(super) fn container(above: &Cgroup) -> (String, Cgroup) {
-    let id = format!("{:064x}", above.id());
-    let cgroup = above.sub(&format!("docker-{id}.scope"));
-    (id, cgroup)
-}
-
-pub(super) fn die(victim: &mut Victim) {
-    victim.signal(Signal::KILL);
-    victim.wait();
+/// Asserts that the exits of the cgroup are visible to its owner and to no other user.
+fn assert_exits(daemon: &Daemon, owner: u32, cgroup: &Cgroup, expected: &[u32]) {
+    let exits = |uid| User(uid, daemon.socket()).exits(cgroup);
+    assert_eq!(exits(owner), expected);
+    assert_eq!(exits(STRANGER), [0; 0]);
 }
 
 #[test]
 #[ignore = "needs root"]
 fn a_user_learns_nothing_about_processes_of_root_but_gets_the_right_verdict() {
     let daemon = open_to_all();
-    let socket = daemon.socket();
+    let stranger = User(STRANGER, daemon.socket());
     let above = Cgroup::v2("roots");
     let (id, cgroup) = container(&above);
-    let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
+    let mut victim = Victim::paused(&cgroup);
     let name = format!("/v1/containers/{id}");
     assert_eq!(daemon.get(&name).json()["live"], 1, "root sees the process");
 
     // While the process is alive.
-    let info = get(socket, STRANGER, "/v1/info").json();
-    assert_eq!(
-        (&info["ready"], &info["loss"]),
-        (&json!(true), &Value::Null)
-    );
-    let listed = get(socket, STRANGER, "/v1/containers").json();
+    let info = stranger.get("/v1/info").json();
+    assert_fields(&info, &json!({"ready": true, "loss": null}));
+    let listed = stranger.get("/v1/containers").json();
     assert_eq!(listed, json!({"containers": []}));
     for target in [
         name.clone(),
@@ -75,77 +88,57 @@ fn a_user_learns_nothing_about_processes_of_root_but_gets_the_right_verdict() {
         format!("/v1/exits?container={id}"),
         format!("/v1/events?container={id}"),
     ] {
-        let (known, unknown) = (target.clone(), target.replace(&id[40..], "0123"));
-        let known = get(socket, STRANGER, &known);
-        let absent = get(socket, STRANGER, &unknown);
-        assert_eq!((known.status, absent.status), (404, 404), "{target}");
+        let absent = target.replace(&id[40..], "0123");
+        let statuses = [&target, &absent].map(|it| stranger.get(it).status);
+        assert_eq!(statuses, [404, 404], "{target}");
     }
     let request = json!({"targets": [{"container": id}]});
-    assert_eq!(post(socket, STRANGER, &request).status, 404);
+    assert_eq!(stranger.post(&request).status, 404);
 
-    let events = get(socket, STRANGER, "/v1/events").stream();
-    let of_cgroup = get(
-        socket,
-        STRANGER,
-        &format!("/v1/events?cgroup={}", cgroup.path()),
-    );
-    let of_cgroup = of_cgroup.stream();
+    let of_cgroup = format!("/v1/events?cgroup={}", cgroup.path());
+    let streams = ["/v1/events", &of_cgroup].map(|it| stranger.get(it).stream());
     let targets = [
         json!({"path": cgroup.path()}),
         json!({"cgroup": {"hierarchy": 0, "id": cgroup.id()}}),
         json!({"pid": victim.pid()}),
     ];
     for target in &targets {
-        let request = json!({"targets": [target], "timeout_ms": 0});
-        let lines = post(socket, STRANGER, &request).stream().rest();
-        let [armed, verdict] = lines.as_slice() else {
-            panic!("not two lines: {lines:#?}")
-        };
-        assert_eq!(armed, &json!({"type": "armed", "live": null}));
-        assert_eq!(
-            (&verdict["outcome"], &verdict["survivors"]),
-            (&json!("timeout"), &Value::Null),
-            "{target}"
-        );
+        let lines = stranger.look(target);
+        assert_eq!(lines.len(), 2, "{lines:#?}");
+        assert_eq!(lines[0], json!({"type": "armed", "live": null}));
+        let timeout = json!({"outcome": "timeout", "survivors": null});
+        assert_fields(&lines[1], &timeout);
     }
-    let waits = targets.map(|target| {
-        let lines = post(socket, STRANGER, &json!({"targets": [target]})).stream();
-        assert_eq!(lines.next(), json!({"type": "armed", "live": null}));
-        lines
-    });
-    die(&mut victim);
-    for lines in waits {
-        let rest = lines.rest();
-        let [met, verdict] = rest.as_slice() else {
-            panic!("not two lines: {rest:#?}")
-        };
-        assert_eq!(met["type"], "met");
-        assert_eq!(verdict["outcome"], "done");
-        assert_eq!(
-            (&verdict["exits"], &verdict["survivors"]),
-            (&json!(0), &Value::Null)
-        );
+    let waits = targets.map(|target| stranger.wait(&target, None));
+    victim.kill();
+    for lines in waits.map(|it| it.rest()) {
+        assert_eq!(lines.len(), 2, "{lines:#?}");
+        assert_eq!(lines[0]["type"], "met");
+        let done = json!({"outcome": "done", "exits": 0, "survivors": null});
+        assert_fields(&lines[1], &done);
     }
 
     // After the process has exited.
-    assert_eq!(exits(socket, 0, &cgroup), [victim.pid()]);
-    assert_eq!(exits(socket, STRANGER, &cgroup), [0; 0]);
-    let all = get(socket, STRANGER, "/v1/exits").stream().rest();
+    assert_exits(&daemon, 0, &cgroup, &[victim.pid()]);
+    let all = stranger.get("/v1/exits").stream().rest();
     assert_eq!(all, [0; 0]);
     let metrics = daemon.get("/metrics").text();
     assert!(metrics.contains(&id), "{metrics}");
-    let metrics = get(socket, STRANGER, "/metrics").text();
-    assert!(
-        !metrics.contains(&id) && !metrics.contains("docker"),
-        "{metrics}"
-    );
-    assert!(metrics.contains("probe_exits_total"), "{metrics}");
+    let metrics = stranger.get("/metrics").text();
+    for (word, is_shown) in [
+        (id.as_str(), false),
+        ("docker", false),
+        ("probe_exits_total", true),
+    ] {
+        assert_eq!(metrics.contains(word), is_shown, "{word}: {metrics}");
+    }
 
     // The streams show the user's own process first: they have shown no exit before.
     let mut own = Victim::start(&["as", "4343", "exit", "0"], Some(&cgroup));
     own.wait();
-    assert_eq!(record::pid(&events.next()), own.pid());
-    assert_eq!(record::pid(&of_cgroup.next()), own.pid());
+    for stream in streams {
+        assert_eq!(record::pid(&stream.next()), own.pid());
+    }
     let _output = daemon.stop();
 }
 
@@ -153,93 +146,69 @@ fn a_user_learns_nothing_about_processes_of_root_but_gets_the_right_verdict() {
 #[ignore = "needs root"]
 fn processes_of_a_user_are_visible_to_no_other_user() {
     let daemon = open_to_all();
-    let socket = daemon.socket();
+    let [user, stranger] = [USER, STRANGER].map(|uid| User(uid, daemon.socket()));
     let above = Cgroup::v2("own");
     let (id, cgroup) = container(&above);
     let mut victim = Victim::start(&["as", "4242", "exec", "ready", "pause"], Some(&cgroup));
     let _ready = victim.report();
-    let _root = Victim::spawn(&["pause"], Some(&cgroup));
+    let _root = Victim::paused(&cgroup);
     let pid = victim.pid();
-    let lines = post(socket, USER, &json!({"targets": [{"pid": pid}]})).stream();
-    assert_eq!(lines.next(), json!({"type": "armed", "live": 1}));
-    let strangers = post(socket, STRANGER, &json!({"targets": [{"pid": pid}]})).stream();
-    assert_eq!(strangers.next(), json!({"type": "armed", "live": null}));
+    let lines = user.wait(&json!({"pid": pid}), Some(1));
+    let strangers = stranger.wait(&json!({"pid": pid}), None);
     // The process of root in the same cgroup is not counted.
-    let listed = get(socket, USER, "/v1/containers").json();
+    let listed = user.get("/v1/containers").json();
     let listed = listed["containers"].as_array().expect("a list");
     assert_eq!(listed.len(), 1, "{listed:#?}");
-    assert_eq!(
-        (&listed[0]["id"], &listed[0]["live"]),
-        (&json!(id), &json!(1))
-    );
-    die(&mut victim);
+    assert_fields(&listed[0], &json!({"id": id, "live": 1}));
+    victim.kill();
     assert_eq!(record::pid(&lines.next_of("exit")), pid);
     assert_eq!(lines.next_of("wait")["exits"], 1);
     assert_eq!(strangers.next_of("wait")["exits"], 0);
-    assert_eq!(exits(socket, USER, &cgroup), [pid]);
-    assert_eq!(exits(socket, STRANGER, &cgroup), [0; 0]);
+    assert_exits(&daemon, USER, &cgroup, &[pid]);
 }
 
 #[test]
 #[ignore = "needs root"]
 fn the_owner_of_a_cgroup_sees_processes_of_every_user_in_it() {
     let daemon = open_to_all();
-    let socket = daemon.socket();
+    let [user, stranger] = [USER, STRANGER].map(|uid| User(uid, daemon.socket()));
     let above = Cgroup::v2("given");
     let (id, cgroup) = container(&above);
     chown(cgroup.path(), Some(USER), None).expect("the test runs as root");
-    let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
+    let mut victim = Victim::paused(&cgroup);
     let pid = victim.pid();
-    let events = get(socket, USER, "/v1/events").stream();
-    let one = get(socket, USER, &format!("/v1/containers/{id}")).json();
+    let events = user.get("/v1/events").stream();
+    let name = format!("/v1/containers/{id}");
+    let one = user.get(&name).json();
     assert_eq!(one["processes"][0]["pid"], pid, "{one}");
-    assert_eq!(
-        get(socket, STRANGER, &format!("/v1/containers/{id}")).status,
-        404
-    );
+    assert_eq!(stranger.get(&name).status, 404);
     let targets = [json!({"path": cgroup.path()}), json!({"container": id})];
     for target in &targets {
-        let request = json!({"targets": [target], "timeout_ms": 0});
-        let lines = post(socket, USER, &request).stream();
-        assert_eq!(lines.next()["live"], 1);
-        assert_eq!(lines.next_of("wait")["survivors"], json!([pid]));
+        let lines = user.look(target);
+        assert_eq!(lines[0]["live"], 1, "{lines:#?}");
+        let verdict = lines.last().expect("a verdict");
+        assert_fields(verdict, &json!({"type": "wait", "survivors": [pid]}));
     }
-    let waits = targets.map(|target| {
-        let lines = post(socket, USER, &json!({"targets": [target]})).stream();
-        assert_eq!(lines.next()["type"], "armed");
-        lines
-    });
-    die(&mut victim);
+    let waits = targets.map(|target| user.wait(&target, Some(1)));
+    victim.kill();
     for lines in waits {
         assert_eq!(record::pid(&lines.next_of("exit")), pid);
         assert_eq!(lines.next_of("wait")["outcome"], "done");
     }
     assert_eq!(record::pid(&events.next()), pid);
-    assert_eq!(exits(socket, USER, &cgroup), [pid]);
-    assert_eq!(exits(socket, STRANGER, &cgroup), [0; 0]);
+    assert_exits(&daemon, USER, &cgroup, &[pid]);
     // The owner sees the exit also after the cgroup is removed.
     fs::remove_dir(cgroup.path()).expect("the cgroup is empty");
-    assert_eq!(exits(socket, USER, &cgroup), [pid]);
+    assert_eq!(user.exits(&cgroup), [pid]);
 }
 
 #[test]
 #[ignore = "needs root"]
 fn the_owner_of_a_user_namespace_sees_processes_with_mapped_uids() {
     let daemon = open_to_all();
-    let socket = daemon.socket();
     let cgroup = Cgroup::v2("subuid");
-    let words = [
-        "as",
-        "4242",
-        "user-namespace",
-        "ready",
-        "held",
-        "as",
-        "7",
-        "ready",
-        "pause",
-    ];
-    let mut victim = Victim::start(&words, Some(&cgroup));
+    let actions = words("as 4242 user-namespace ready held as 7 ready pause");
+    let mut victim = Victim::start(&actions, Some(&cgroup));
     let _ready = victim.report();
     let pid = victim.pid();
     for map in ["uid_map", "gid_map"] {
@@ -249,12 +218,10 @@ fn the_owner_of_a_user_namespace_sees_processes_with_mapped_uids() {
     victim.release();
     let _ready = victim.report();
     let path = format!("/v1/events?cgroup={}", cgroup.path());
-    let events = [USER, SUBUID].map(|uid| get(socket, uid, &path).stream());
-    die(&mut victim);
+    let events = [USER, SUBUID].map(|uid| User(uid, daemon.socket()).get(&path).stream());
+    victim.kill();
     for events in events {
-        let exit = events.next();
-        assert_eq!((record::pid(&exit), &exit["uid"]), (pid, &json!(SUBUID)));
+        assert_fields(&events.next(), &json!({"pid": pid, "uid": SUBUID}));
     }
-    assert_eq!(exits(socket, USER, &cgroup), [pid]);
-    assert_eq!(exits(socket, STRANGER, &cgroup), [0; 0]);
+    assert_exits(&daemon, USER, &cgroup, &[pid]);
 }

@@ -10,12 +10,16 @@ use std::{
 };
 
 use probe_tests::{
-    Cgroup, Daemon, Deadline, Victim,
+    Cgroup, Daemon, Deadline, Victim, assert_fields,
     http::{self, Answer},
-    random, record, scale,
+    kill, raise_descriptor_limit, random, record, scale,
 };
-use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, setrlimit};
 use serde_json::{Value, json};
+
+use super::{
+    armed, by_id,
+    invalid_requests::{begin, json_lines, post},
+};
 
 /// A wait on a connection that the test's own thread reads, so that no other thread delays
 /// the step that follows `armed`.
@@ -26,19 +30,9 @@ struct Direct {
 
 impl Direct {
     fn start(socket: &Path, cgroup: &Cgroup) -> Self {
-        let target = json!({"cgroup": {"hierarchy": 0, "id": cgroup.id()}});
-        let body = json!({"targets": [target]}).to_string();
-        let request = format!(
-            "POST /v1/wait HTTP/1.1\r\nhost: probe\r\nconnection: close\r\n\
-             content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
-            body.len()
-        );
-        let mut stream = http::connect(socket).expect("a daemon listens");
-        stream
-            .write_all(request.as_bytes())
-            .expect("the daemon reads");
+        let body = json!({"targets": [by_id(cgroup)]}).to_string();
         Self {
-            stream,
+            stream: begin(socket, &post(body.as_bytes())),
             received: Vec::new(),
         }
     }
@@ -60,15 +54,9 @@ impl Direct {
 
     /// All lines, to the end of the answer.
     fn finish(mut self) -> Vec<Value> {
-        self.stream
-            .read_to_end(&mut self.received)
-            .expect("within the deadline");
-        let received = String::from_utf8(self.received).expect("JSON");
-        // All other lines are headers and chunk sizes.
-        let lines = received.lines().filter(|line| line.starts_with('{'));
-        lines
-            .map(|line| serde_json::from_str(line).expect("a line of JSON"))
-            .collect()
+        let read = self.stream.read_to_end(&mut self.received);
+        read.expect("within the deadline");
+        json_lines(&String::from_utf8(self.received).expect("JSON"))
     }
 }
 
@@ -88,14 +76,12 @@ fn a_kill_right_after_armed_is_never_missed() {
     let mut quick = 0;
     for round in 0..rounds {
         let cgroup = Cgroup::v2("armed");
-        let crowd = Victim::start_as("crowd", &["3", "1", "0"], Some(&cgroup));
-        let _ready = crowd.report();
+        let _crowd = Victim::crowd(&["3", "1", "0"], &cgroup);
         let pids: BTreeSet<_> = cgroup.procs().into_iter().collect();
         assert_eq!(pids.len(), 3);
         // Opened before, so that the kill follows `armed` without delay.
-        let kill = fs::File::options()
-            .write(true)
-            .open(cgroup.file("cgroup.kill"));
+        let mut options = fs::File::options();
+        let kill = options.write(true).open(cgroup.file("cgroup.kill"));
         let mut wait = Direct::start(daemon.socket(), &cgroup);
         wait.until_armed();
         let armed = Instant::now();
@@ -105,30 +91,20 @@ fn a_kill_right_after_armed_is_never_missed() {
         }
         quick += usize::from(armed.elapsed() < quick_enough);
         let lines = wait.finish();
-        let exits = lines.iter().filter(|line| record::is_exit(line));
-        let pids_of_exits: Vec<_> = exits.clone().map(record::pid).collect();
-        assert_eq!(pids_of_exits.len(), 3, "round {round}: {lines:#?}");
-        assert_eq!(
-            pids_of_exits.into_iter().collect::<BTreeSet<_>>(),
-            pids,
-            "round {round}"
-        );
+        let exits: Vec<_> = lines.iter().filter(|it| record::is_exit(it)).collect();
+        assert_eq!(exits.len(), 3, "round {round}: {lines:#?}");
+        let killed: BTreeSet<_> = exits.iter().map(|it| record::pid(it)).collect();
+        assert_eq!(killed, pids, "round {round}");
         for exit in exits {
             assert_eq!(record::wait_status(exit), 9, "round {round}");
             let via = &exit["killed_by"]["via"];
             assert_eq!(via, cgroup.killed_via(), "round {round}");
         }
-        let verdict = verdict(&lines);
-        assert_eq!(
-            (&verdict["outcome"], &verdict["exits"], &verdict["lost"]),
-            (&json!("done"), &json!(3), &json!(0)),
-            "round {round}"
-        );
+        let expected = json!({"outcome": "done", "exits": 3, "lost": 0});
+        assert_fields(verdict(&lines), &expected);
     }
-    assert!(
-        quick > rounds / 10,
-        "only {quick} of {rounds} kills were quick"
-    );
+    let is_enough = quick > rounds / 10;
+    assert!(is_enough, "only {quick} of {rounds} kills were quick");
     let _output = daemon.stop();
 }
 
@@ -136,21 +112,13 @@ fn a_kill_right_after_armed_is_never_missed() {
 #[ignore = "needs root"]
 fn a_stopping_daemon_ends_every_wait_with_a_goodbye() {
     let daemon = Daemon::start(&[]);
-    let cgroup = Cgroup::v2("goodbye");
-    let _victim = Victim::spawn(&["pause"], Some(&cgroup));
+    let (cgroup, _victim) = Victim::in_v2("goodbye");
     let request = json!({"targets": [{"path": cgroup.path()}]});
-    let waits: Vec<_> = (0..20)
-        .map(|_| {
-            let lines = daemon.post("/v1/wait", &request).stream();
-            assert_eq!(lines.next()["type"], "armed");
-            lines
-        })
-        .collect();
+    let waits = [(); 20].map(|()| armed(&daemon, &request, 1));
     let events = daemon.get("/v1/events").stream();
     // Clients that send no request or half of one do not delay the stop for long.
     let silent = http::connect(daemon.socket()).expect("the daemon listens");
-    let mut half = http::connect(daemon.socket()).expect("the daemon listens");
-    half.write_all(b"GET /v1/in").expect("the daemon reads");
+    let half = begin(daemon.socket(), b"GET /v1/in");
     let begun = Instant::now();
     let output = daemon.stop();
     assert!(begun.elapsed() < Duration::from_secs(10), "{output:#?}");
@@ -170,8 +138,7 @@ fn a_client_that_disconnects_ends_its_wait() {
         let directory = fs::read_dir(format!("/proc/{}/fd", daemon.pid()));
         directory.expect("the test runs as root").count()
     };
-    let cgroup = Cgroup::v2("left");
-    let _victim = Victim::spawn(&["pause"], Some(&cgroup));
+    let (cgroup, _victim) = Victim::in_v2("left");
     let before = descriptors();
     for _ in 0..20 {
         let mut wait = Direct::start(daemon.socket(), &cgroup);
@@ -186,35 +153,18 @@ fn a_client_that_disconnects_ends_its_wait() {
     });
 }
 
-/// Allows this process as many descriptors as its hard limit permits.
-fn raise_limit() {
-    let maximum = getrlimit(Resource::Nofile).maximum;
-    let all = Rlimit {
-        current: maximum,
-        maximum,
-    };
-    setrlimit(Resource::Nofile, all).expect("a limit up to the hard limit may be set");
-}
-
-fn kill(pid: u32) {
-    let pid = Pid::from_raw(pid.cast_signed()).expect("the pid is not 0");
-    kill_process(pid, Signal::KILL).expect("the process is not reaped");
-}
-
 #[test]
 #[ignore = "needs root"]
 fn each_of_many_clients_gets_the_right_verdict() {
-    raise_limit();
+    raise_descriptor_limit();
     let cgroups = scale::few_or(100, 2000);
     let connections = scale::few_or(500, 10_000);
     let processes = scale::few_or(250, 5000);
     let daemon = Daemon::start(&[]);
     let top = Cgroup::v2("crowd");
     let cgroups: Vec<_> = (0..cgroups).map(|it| top.sub(&it.to_string())).collect();
-    let words = [(processes + 1).to_string(), "1".to_owned(), "0".to_owned()];
-    let words = words.each_ref().map(String::as_str);
-    let crowd = Victim::start_as("crowd", &words, Some(&top));
-    let _ready = crowd.report();
+    let processes = (processes + 1).to_string();
+    let (crowd, _) = Victim::crowd(&[&processes, "1", "0"], &top);
     let mut members = vec![Vec::new(); cgroups.len()];
     let others = top.procs().into_iter().filter(|&pid| pid != crowd.pid());
     for (index, pid) in others.enumerate() {
@@ -238,19 +188,13 @@ fn each_of_many_clients_gets_the_right_verdict() {
         .flat_map(|index| members[index].iter().copied())
         .collect();
     random::seeded().shuffle(&mut doomed);
-    for pid in doomed {
-        kill(pid);
-    }
+    doomed.into_iter().for_each(kill);
     let (spared, waits): (Vec<_>, Vec<_>) =
         waits.into_iter().partition(|(index, _)| is_spared(*index));
     for (index, wait) in waits {
         let lines = wait.finish();
-        let verdict = verdict(&lines);
-        assert_eq!(
-            (&verdict["outcome"], &verdict["exits"]),
-            (&json!("done"), &json!(members[index].len())),
-            "cgroup {index}: {lines:#?}"
-        );
+        let expected = json!({"outcome": "done", "exits": members[index].len()});
+        assert_fields(verdict(&lines), &expected);
     }
     let _output = daemon.stop();
     for (index, wait) in spared {

@@ -105,7 +105,7 @@ fn examples() -> Vec<Example> {
 
 impl Example {
     fn run(&self, place: &Place, cgroup: &Cgroup) {
-        let victim = Victim::spawn(&["pause"], Some(cgroup));
+        let victim = Victim::paused(cgroup);
         let mut shell = Command::new("sh");
         shell.args(["-e", "-c", &self.script]);
         let mut running = Running::start(&mut place.enter(&shell));

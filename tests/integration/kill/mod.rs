@@ -9,9 +9,12 @@ mod refused;
 mod removal;
 mod until;
 
-use std::process::{Command, Stdio};
+use std::{
+    fs,
+    process::{Command, Stdio},
+};
 
-use probe_tests::{Cgroup, Output, Victim, probe, requirements, state};
+use probe_tests::{Cgroup, Output, Stopped, Victim, requirements, run, words};
 use serde_json::Value;
 
 /// Every backend that works on this machine.
@@ -23,14 +26,29 @@ fn backends() -> &'static [&'static str] {
     }
 }
 
-/// `probe kill --json`.
-fn kill(args: &[&str]) -> Output {
-    probe(&[&["kill", "--json"], args].concat())
+/// Runs `probe kill --json` with the words of this line.
+fn kill(line: &str) -> Output {
+    run(&format!("kill --json {line}"))
+}
+
+/// Runs `probe kill --json` for this cgroup with these options.
+fn kill_cgroup(cgroup: &Cgroup, options: &str) -> Output {
+    run(&line(cgroup, options))
+}
+
+/// `probe kill --json` for this cgroup with these options, stopped before its first call of this
+/// name.
+fn stopped_kill(call: &str, cgroup: &Cgroup, options: &str) -> Stopped {
+    Stopped::at(call, &words(&line(cgroup, options)))
+}
+
+/// The command line of a kill of this cgroup.
+fn line(cgroup: &Cgroup, options: &str) -> String {
+    format!("kill --json {options} --cgroup {}", cgroup.path())
 }
 
 fn verdict(output: &Output) -> Value {
-    let verdict = output.json().pop();
-    let verdict = verdict.unwrap_or_else(|| panic!("no verdict in {output:#?}"));
+    let verdict = output.last_line();
     assert_eq!(verdict["type"], "kill", "{output:#?}");
     verdict
 }
@@ -40,9 +58,15 @@ fn assert_done(output: &Output) {
     assert_eq!(verdict(output)["outcome"], "done", "{output:#?}");
 }
 
-/// Neither gone nor a zombie.
-fn is_alive(pid: u32) -> bool {
-    state(pid).is_some_and(|it| it != 'Z')
+/// The state in the freezer of a cgroup, which is `0` or `THAWED` if it is not frozen.
+fn freezer_state(cgroup: &Cgroup) -> String {
+    let state = ["cgroup.freeze", "freezer.state"].map(|it| cgroup.file(it));
+    let state = state.iter().find_map(|it| fs::read_to_string(it).ok());
+    state.expect("both have a freezer").trim().to_owned()
+}
+
+fn is_thawed(cgroup: &Cgroup) -> bool {
+    ["0", "THAWED"].contains(&freezer_state(cgroup).as_str())
 }
 
 /// A shell in the cgroup that runs this script and has reported that it is ready.

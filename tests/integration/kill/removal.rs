@@ -2,34 +2,31 @@
 
 use std::{fs, path::Path, process::Command};
 
-use probe_tests::{Cgroup, Stopped, Victim, Waiting, conditions};
+use probe_tests::{Cgroup, Output, Stopped, Victim, Waiting, conditions, is_alive, words};
 use rustix::process::Signal;
+use serde_json::Value;
 
-use super::{assert_done, is_alive, kill, verdict};
+use super::{assert_done, kill_cgroup, line, stopped_kill, verdict};
 
 /// A file system mounted on a cgroup, which keeps the empty cgroup busy.
 struct Mounted<'a>(&'a Cgroup);
 
 impl<'a> Mounted<'a> {
     fn on(cgroup: &'a Cgroup) -> Self {
-        run(&["mount", "-t", "tmpfs", "probe-test", cgroup.path()]);
+        succeed(&["mount", "-t", "tmpfs", "probe-test", cgroup.path()]);
         Self(cgroup)
     }
 }
 
 impl Drop for Mounted<'_> {
     fn drop(&mut self) {
-        run(&["umount", self.0.path()]);
+        succeed(&["umount", self.0.path()]);
     }
 }
 
-fn run(args: &[&str]) {
+fn succeed(args: &[&str]) {
     let done = Command::new(args[0]).args(&args[1..]).status();
     assert!(done.expect("the process runs").success(), "{args:?}");
-}
-
-fn both(name: &str) -> [Cgroup; 2] {
-    [Cgroup::v2(name), Cgroup::v1("pids", name)]
 }
 
 fn exists(cgroup: &Cgroup) -> bool {
@@ -37,12 +34,37 @@ fn exists(cgroup: &Cgroup) -> bool {
 }
 
 /// A kill held after it found the cgroup empty and before its first `rmdir`.
-fn removing(cgroup: &Cgroup, more: &[&str]) -> (Stopped, Victim) {
-    let victim = Victim::start(&["pause"], Some(cgroup));
-    let args = ["kill", "--json", "--rm", "--cgroup", cgroup.path()];
-    let held = Stopped::at("unlinkat", &[&args[..], more].concat());
+fn removing(cgroup: &Cgroup, options: &str) -> (Stopped, Victim) {
+    let victim = Victim::paused(cgroup);
+    let held = stopped_kill("unlinkat", cgroup, &format!("--rm {options}"));
     assert_eq!(cgroup.procs(), [0; 0]);
     (held, victim)
+}
+
+/// Asserts that a kill ended without removing the cgroup, and returns its verdict.
+fn assert_not_removed(output: &Output, target: &str, hint: &str) -> Value {
+    output.assert_ended(1, &["cannot remove", hint]);
+    let verdict = verdict(output);
+    assert_eq!(verdict["outcome"], "not_removed", "{output:#?}");
+    assert_eq!(verdict["targets"][0]["outcome"], target, "{output:#?}");
+    verdict
+}
+
+/// Asserts that a kill is done when this happens before its first `rmdir`, for cgroups of both
+/// versions that each have a child.
+fn assert_done_although(label: &str, happens: impl Fn(&Cgroup, &Cgroup), is_left: bool) {
+    for cgroup in Cgroup::both(label) {
+        let below = cgroup.sub("below");
+        let (mut held, _victim) = removing(&cgroup, "");
+        happens(&cgroup, &below);
+        held.resume();
+        assert_done(&held.finish());
+        assert_eq!(exists(&cgroup), is_left, "{}", cgroup.path());
+    }
+}
+
+fn remove(cgroup: &Cgroup) {
+    fs::remove_dir(cgroup.path()).expect("the cgroup is empty");
 }
 
 #[test]
@@ -53,49 +75,33 @@ fn a_busy_cgroup_is_not_removed_and_the_timeout_is_kept() {
     let mounted = Mounted::on(&below);
     let kept = below.file("kept");
     fs::create_dir(&kept).expect("a tmpfs");
-    let output = kill(&["--rm", "-t", "300ms", "--cgroup", cgroup.path()]);
+    let output = kill_cgroup(&cgroup, "--rm -t 300ms");
     let is_kept = kept.is_dir();
     drop(mounted);
-    assert!(
-        is_kept,
-        "probe removed a directory of the mounted file system"
-    );
-    assert_eq!(output.code, Some(1), "{output:#?}");
-    let verdict = verdict(&output);
-    assert_eq!(verdict["outcome"], "not_removed", "{output:#?}");
-    assert_eq!(verdict["targets"][0]["outcome"], "already", "{output:#?}");
-    assert!(output.stderr.contains("cannot remove"), "{output:#?}");
-    assert!(output.stderr.contains("hint: "), "{output:#?}");
+    assert!(is_kept, "probe removed a directory of another file system");
+    assert_not_removed(&output, "already", "hint: ");
 }
 
 #[test]
 #[ignore = "needs root"]
 fn a_process_that_joins_before_the_removal_is_spared_and_named() {
-    for cgroup in both("joined") {
-        let (mut held, _victim) = removing(&cgroup, &["-t", "2"]);
-        let late = Victim::start(&["pause"], Some(&cgroup));
+    for cgroup in Cgroup::both("joined") {
+        let (mut held, _victim) = removing(&cgroup, "-t 2");
+        let late = Victim::paused(&cgroup);
         held.resume();
         let output = held.finish();
-        assert_eq!(output.code, Some(1), "{output:#?}");
         assert!(exists(&cgroup) && is_alive(late.pid()));
-        let verdict = verdict(&output);
-        assert_eq!(verdict["outcome"], "not_removed", "{output:#?}");
-        assert_eq!(verdict["targets"][0]["outcome"], "done", "{output:#?}");
+        let verdict = assert_not_removed(&output, "done", "hint: a process was moved into it");
         assert_eq!(verdict["survivors"][0]["pid"], late.pid(), "{output:#?}");
-        assert!(output.stderr.contains("cannot remove"), "{output:#?}");
-        assert!(
-            output.stderr.contains("hint: a process was moved into it"),
-            "{output:#?}"
-        );
     }
 }
 
 #[test]
 #[ignore = "needs root"]
 fn a_removal_without_a_timeout_waits_for_processes_that_joined() {
-    for cgroup in both("patient") {
-        let (mut held, _victim) = removing(&cgroup, &[]);
-        let mut late = Victim::start(&["pause"], Some(&cgroup));
+    for cgroup in Cgroup::both("patient") {
+        let (mut held, _victim) = removing(&cgroup, "");
+        let mut late = Victim::paused(&cgroup);
         held.resume();
         let line = held.next_stderr_line();
         assert!(line.contains("is busy: trying again"), "{line}");
@@ -110,64 +116,49 @@ fn a_removal_without_a_timeout_waits_for_processes_that_joined() {
 #[test]
 #[ignore = "needs root"]
 fn a_child_cgroup_created_meanwhile_is_removed_too() {
-    for cgroup in both("deeper") {
-        let below = cgroup.sub("below");
-        let (mut held, _victim) = removing(&cgroup, &[]);
+    let create = |cgroup: &Cgroup, below: &Cgroup| {
         // The first `rmdir` is that of the child.
-        let _deeper = below.sub("deeper");
-        let _beside = cgroup.sub("beside");
-        held.resume();
-        assert_done(&held.finish());
-        assert!(!exists(&cgroup));
-    }
+        for parent in [below, cgroup] {
+            fs::create_dir(parent.file("created")).expect("the name is free");
+        }
+    };
+    assert_done_although("deeper", create, false);
 }
 
 #[test]
 #[ignore = "needs root"]
 fn a_cgroup_removed_by_another_process_meanwhile_counts_as_removed() {
-    for cgroup in both("another") {
-        let (mut held, _victim) = removing(&cgroup, &[]);
-        fs::remove_dir(cgroup.path()).expect("the cgroup is empty");
+    for cgroup in Cgroup::both("another") {
+        let (mut held, _victim) = removing(&cgroup, "");
+        remove(&cgroup);
         held.resume();
         assert_done(&held.finish());
     }
-    for cgroup in both("others") {
-        let below = cgroup.sub("below");
-        let (mut held, _victim) = removing(&cgroup, &[]);
-        for directory in [below.path(), cgroup.path()] {
-            fs::remove_dir(directory).expect("the cgroup is empty");
-        }
-        held.resume();
-        assert_done(&held.finish());
-    }
+    let remove_all = |cgroup: &Cgroup, below: &Cgroup| [below, cgroup].into_iter().for_each(remove);
+    assert_done_although("others", remove_all, false);
 }
 
 #[test]
 #[ignore = "needs root"]
 fn a_cgroup_recreated_under_the_same_name_is_not_removed() {
-    for cgroup in both("again") {
-        let below = cgroup.sub("below");
-        let (mut held, _victim) = removing(&cgroup, &[]);
-        for directory in [below.path(), cgroup.path()] {
-            fs::remove_dir(directory).expect("the cgroup is empty");
-        }
+    let recreate = |cgroup: &Cgroup, below: &Cgroup| {
+        remove(below);
+        remove(cgroup);
         fs::create_dir(cgroup.path()).expect("the name is free");
-        held.resume();
-        assert_done(&held.finish());
-        assert!(exists(&cgroup), "probe removed the new cgroup");
-    }
+    };
+    assert_done_although("again", recreate, true);
 }
 
 #[test]
 #[ignore = "needs root"]
 fn an_interrupt_ends_the_removal() {
     for signal in [Signal::INT, Signal::TERM] {
-        for cgroup in both("interrupt") {
+        for cgroup in Cgroup::both("interrupt") {
             let below = cgroup.sub("below");
             let _mounted = Mounted::on(&below);
-            let _victim = Victim::start(&["pause"], Some(&cgroup));
-            let args = ["kill", "--json", "--rm", "--cgroup", cgroup.path()];
-            let waiting = Waiting::start(&mut conditions::unrestricted(&args));
+            let _victim = Victim::paused(&cgroup);
+            let line = line(&cgroup, "--rm");
+            let waiting = Waiting::start(&mut conditions::unrestricted(&words(&line)));
             waiting.wait_for_stderr("is busy: trying again");
             waiting.signal(signal);
             let output = waiting.finish();

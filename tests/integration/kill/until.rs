@@ -2,21 +2,21 @@
 
 use std::fs;
 
-use probe_tests::{Cgroup, Deadline, Victim, Waiting, conditions, kernel, state};
+use probe_tests::{Cgroup, Deadline, Victim, Waiting, conditions, kernel, run_in, state, words};
 
-use super::{assert_done, backends, kill, verdict};
+use super::{assert_done, backends, kill, kill_cgroup, line, verdict};
 
 #[test]
 #[ignore = "needs root"]
 fn a_cgroup_is_killed_until_each_state_by_each_backend() {
     for &backend in backends() {
         for until in ["exited", "reaped", "empty"] {
-            for cgroup in [Cgroup::v2("until"), Cgroup::v1("pids", "until")] {
+            for cgroup in Cgroup::both("until") {
                 let below = cgroup.sub("below");
-                let victims = [&cgroup, &below].map(|it| Victim::start(&["pause"], Some(it)));
+                let victims = [&cgroup, &below].map(Victim::paused);
                 let reapers = victims.map(|mut it| std::thread::spawn(move || it.wait()));
-                let args = ["--backend", backend, "--until", until, "-t", "20"];
-                let output = kill(&[&args[..], &["--cgroup", cgroup.path()]].concat());
+                let options = format!("--backend {backend} --until {until} -t 20");
+                let output = kill_cgroup(&cgroup, &options);
                 assert_done(&output);
                 assert_eq!(verdict(&output)["until"], until, "{output:#?}");
                 assert_eq!([cgroup.procs(), below.procs()], [[0; 0], [0; 0]]);
@@ -33,14 +33,13 @@ fn a_cgroup_is_killed_until_each_state_by_each_backend() {
 #[ignore = "needs root"]
 fn a_zombie_has_exited_and_is_not_reaped() {
     for &backend in backends() {
-        let cgroup = Cgroup::v2("zombie");
-        let mut victim = Victim::start(&["pause"], Some(&cgroup));
+        let (cgroup, mut victim) = Victim::in_v2("zombie");
         let pid = victim.pid().to_string();
-        for target in [&["--cgroup", cgroup.path()][..], &[&pid]] {
-            let reaped = ["--backend", backend, "--until", "reaped", "-t", "200ms"];
-            let output = kill(&[&reaped[..], target].concat());
+        let until = format!("--backend {backend} --until");
+        for target in [&format!("--cgroup {}", cgroup.path()), &pid] {
+            let output = kill(&format!("{until} reaped -t 200ms {target}"));
             assert_eq!(state(victim.pid()), Some('Z'));
-            if target == [&pid] {
+            if target == &pid {
                 assert_eq!(output.code, Some(3), "{output:#?}");
                 let survivor = &verdict(&output)["survivors"][0];
                 assert_eq!(survivor["pid"], victim.pid(), "{output:#?}");
@@ -48,12 +47,11 @@ fn a_zombie_has_exited_and_is_not_reaped() {
                 let parent = std::process::id().to_string();
                 assert!(reason.contains(&parent), "{output:#?}");
             }
-            let exited = ["--backend", backend, "--until", "exited", "-t", "20"];
-            let output = kill(&[&exited[..], target].concat());
+            let output = kill(&format!("{until} exited -t 20 {target}"));
             assert_eq!(output.code, Some(0), "{output:#?}");
         }
         assert_eq!(victim.wait(), 9);
-        let output = kill(&["--backend", backend, "--until", "reaped", &pid]);
+        let output = kill(&format!("{until} reaped {pid}"));
         assert_eq!(verdict(&output)["outcome"], "already", "{output:#?}");
     }
 }
@@ -69,10 +67,9 @@ fn a_kill_until_removed_waits_for_another_process_to_remove_the_cgroup() {
             (Cgroup::v1("pids", "removed"), lists_are_right),
         ] {
             let cgroup = parent.sub("below");
-            let mut victim = Victim::start(&["pause"], Some(&cgroup));
-            let args = ["kill", "--json", "--backend", backend, "--until", "removed"];
-            let args = [&args[..], &["--cgroup", cgroup.path()]].concat();
-            let waiting = Waiting::start(&mut conditions::unrestricted(&args));
+            let mut victim = Victim::paused(&cgroup);
+            let line = line(&cgroup, &format!("--backend {backend} --until removed"));
+            let waiting = Waiting::start(&mut conditions::unrestricted(&words(&line)));
             assert_eq!(victim.wait(), 9);
             cgroup.wait_empty();
             waiting.assert_running();
@@ -93,12 +90,10 @@ fn a_kill_until_removed_waits_for_another_process_to_remove_the_cgroup() {
 #[ignore = "needs root"]
 fn a_kill_uses_the_requested_backend() {
     for backend in ["pidfd", "poll"] {
-        for cgroup in [Cgroup::v2("backend"), Cgroup::v1("pids", "backend")] {
-            let mut victim = Victim::start(&["pause"], Some(&cgroup));
-            let args = ["--backend", backend, "--cgroup", cgroup.path()];
-            let args = [&["kill", "--json"], &args[..]].concat();
-            let calls = "bpf,perf_event_open";
-            let output = probe_tests::probe_in(&mut conditions::denied(calls, "KILL", &args));
+        for (cgroup, mut victim) in Cgroup::both("backend").map(Victim::inside) {
+            let line = line(&cgroup, &format!("--backend {backend}"));
+            let deadly = |args: &[&str]| conditions::denied("bpf,perf_event_open", "KILL", args);
+            let output = run_in(deadly, &line);
             assert_done(&output);
             let served = &verdict(&output)["backend"];
             assert!([backend, "poll"].contains(&served.as_str().expect("a string")));

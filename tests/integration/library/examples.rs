@@ -18,10 +18,8 @@ use std::{
 
 use probe_tests::{Cgroup, DEADLINE, Victim, inapplicable, requirements};
 use probe_user::model::Record;
-use rustix::process::Signal;
-use tokio::time::timeout;
 
-use super::block_on;
+use super::{block_on, in_time};
 
 #[test]
 #[ignore = "needs root"]
@@ -30,18 +28,12 @@ fn the_example_remove_cgroup_kills_and_removes() {
     if !cgroup.has_kill() {
         inapplicable("this kernel has no cgroup.kill");
     }
-    let mut victims = [(); 5].map(|()| Victim::spawn(&["pause"], Some(&cgroup)));
-    block_on(async {
-        let removed = timeout(DEADLINE, remove_cgroup::remove(Path::new(cgroup.path())));
-        removed
-            .await
-            .expect("within the deadline")
-            .expect("the cgroup is removed");
-    });
-    assert!(!Path::new(cgroup.path()).exists());
-    for victim in &mut victims {
-        assert_eq!(victim.wait(), 9);
-    }
+    let mut victims = [(); 5].map(|()| Victim::paused(&cgroup));
+    let path = Path::new(cgroup.path());
+    let removed = block_on(in_time(remove_cgroup::remove(path)));
+    removed.expect("the cgroup is removed");
+    assert!(!path.exists());
+    assert_eq!(victims.each_mut().map(Victim::wait), [9; 5]);
 }
 
 #[test]
@@ -49,20 +41,12 @@ fn the_example_remove_cgroup_kills_and_removes() {
 fn the_example_wait_for_process_returns_when_the_process_is_reaped() {
     let mut victim = Victim::spawn(&["pause"], None);
     let pid = victim.pid();
-    let reaper = thread::spawn(move || {
-        victim.signal(Signal::KILL);
-        victim.wait()
-    });
-    block_on(async {
-        match timeout(DEADLINE, wait_for_process::reaped(pid))
-            .await
-            .expect("within the deadline")
-        {
-            Ok(()) => {}
-            // The reaper may be faster than the wait.
-            Err(error) => assert_eq!(error.to_string(), format!("no process {pid}")),
-        }
-    });
+    let reaper = thread::spawn(move || victim.kill());
+    match block_on(in_time(wait_for_process::reaped(pid))) {
+        Ok(()) => {}
+        // The reaper may be faster than the wait.
+        Err(error) => assert_eq!(error.to_string(), format!("no process {pid}")),
+    }
     assert_eq!(reaper.join().expect("the thread does not panic"), 9);
     assert!(!Path::new(&format!("/proc/{pid}")).exists());
 }
@@ -78,10 +62,9 @@ fn the_example_stream_exits_reports_an_exit_of_the_cgroup() {
         let dying = scope.spawn(|| {
             let mut pids = Vec::new();
             while !done.load(Ordering::Relaxed) {
-                let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
+                let mut victim = Victim::paused(&cgroup);
                 pids.push(victim.pid());
-                victim.signal(Signal::KILL);
-                assert_eq!(victim.wait(), 9);
+                assert_eq!(victim.kill(), 9);
             }
             pids
         });
@@ -94,7 +77,7 @@ fn the_example_stream_exits_reports_an_exit_of_the_cgroup() {
                 }
                 reported.is_none()
             });
-            timeout(DEADLINE, exits).await
+            tokio::time::timeout(DEADLINE, exits).await
         });
         done.store(true, Ordering::Relaxed);
         let pids = dying.join().expect("the thread does not panic");

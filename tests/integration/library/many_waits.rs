@@ -2,8 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use probe_tests::{Cgroup, Victim, random, record, scale};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use probe_tests::{Cgroup, Victim, raise_descriptor_limit, random, record, scale};
 use serde_json::Value;
 
 /// How many waits one process has.
@@ -28,9 +27,8 @@ impl Thousand {
     fn start() -> Self {
         let parent = Cgroup::v2("thousand");
         let processes = many().to_string();
-        let mut crowd = Victim::spawn_as("crowd", &[&processes, "1", "0"], Some(&parent));
-        crowd.release();
-        assert_eq!(record::pid(&crowd.report()), crowd.pid());
+        let (crowd, pid) = Victim::crowd(&[&processes, "1", "0"], &parent);
+        assert_eq!(pid, crowd.pid());
         let pids = parent.procs();
         assert_eq!(pids.len(), many());
         let place = |(index, &pid): (usize, &u32)| {
@@ -57,22 +55,12 @@ impl Thousand {
 
 /// The program `waits`, not released yet, with the limit of descriptors that it needs.
 fn waits(paths: &[&str]) -> Victim {
-    let most = getrlimit(Resource::Nofile).maximum;
-    setrlimit(
-        Resource::Nofile,
-        Rlimit {
-            current: most,
-            maximum: most,
-        },
-    )
-    .expect("a limit up to the hard limit may be set");
+    raise_descriptor_limit();
     Victim::spawn_as("waits", paths, None)
 }
 
 fn done(report: &Value) -> usize {
-    let events = report["events"]
-        .as_str()
-        .expect("the report has cgroup.events");
+    let events = report["events"].as_str().expect("cgroup.events");
     assert!(events.contains("populated 0"), "{report}");
     usize::try_from(record::number(report, "index")).expect("an index")
 }
@@ -84,11 +72,10 @@ fn a_thousand_waits_for_a_thousand_cgroups_are_right_and_cheap() {
     thousand.waits.release();
     let cost = thousand.waits.report();
     let waits = many() as u64;
-    assert!(
-        record::number(&cost, "descriptors") <= DESCRIPTORS * waits,
-        "{cost}"
-    );
-    assert!(record::number(&cost, "bytes") <= BYTES * waits, "{cost}");
+    for (resource, limit) in [("descriptors", DESCRIPTORS), ("bytes", BYTES)] {
+        let used = record::number(&cost, resource);
+        assert!(used <= limit * waits, "{resource} in {cost}");
+    }
 
     let mut order: Vec<_> = (0..many()).collect();
     random::seeded().shuffle(&mut order);
@@ -107,15 +94,12 @@ fn a_thousand_waits_for_a_thousand_cgroups_are_right_and_cheap() {
 #[test]
 #[ignore = "needs root"]
 fn a_thousand_waits_for_one_cgroup_share_its_descriptors() {
-    let cgroup = Cgroup::v2("shared");
-    let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
+    let (cgroup, mut victim) = Victim::in_v2("shared");
     let mut waits = waits(&vec![cgroup.path(); many()]);
     waits.release();
     let cost = waits.report();
-    assert!(
-        record::number(&cost, "descriptors") <= DESCRIPTORS,
-        "{cost}"
-    );
+    let descriptors = record::number(&cost, "descriptors");
+    assert!(descriptors <= DESCRIPTORS, "{cost}");
     cgroup.kill();
     let all = (0..many()).map(|_| done(&waits.report()));
     assert_eq!(all.collect::<BTreeSet<_>>().len(), many());

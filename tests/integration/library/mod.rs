@@ -3,6 +3,7 @@
 mod examples;
 mod hub;
 mod many_waits;
+mod races;
 mod waiter;
 
 use std::{
@@ -17,8 +18,8 @@ use probe_tests::{Cgroup, DEADLINE, Victim, requirements};
 use probe_user::{
     model::{Backend, Until},
     unstable::{
-        bpf::load::Plan,
-        wait::{Hub, Target, TargetError, Wait, condition::Answer},
+        bpf::{load::Plan, ring::Stream},
+        wait::{Hub, Met, Target, TargetError, Wait, condition::Answer},
     },
 };
 use rustix::process::Signal;
@@ -36,29 +37,48 @@ fn arm(hub: &Hub, cgroup: &Cgroup) -> Wait {
     hub.arm(target, Until::Empty).expect("the cgroup exists")
 }
 
-async fn with_bpf() -> Hub {
+fn arm_process(hub: &Hub, victim: &Victim, until: Until) -> Wait {
+    let target = Target::process(victim.pid()).expect("the process is alive");
+    hub.arm(target, until).expect("the process is alive")
+}
+
+/// A hub with loaded BPF programs, and the stream of their records.
+async fn joined(plan: Plan) -> (Hub, Stream) {
     requirements::require_bpf();
     let mut hub = Hub::start(Backend::Bpf);
-    hub.load(Plan::decisive());
+    hub.load(plan);
     let loaded = hub.bpf().await.expect("the first call has an answer");
-    loaded.expect("root may load BPF programs");
-    hub
+    (hub, loaded.expect("root may load BPF programs"))
 }
 
 /// A hub with the best backend of this machine.
 async fn best() -> Hub {
     if requirements::has_bpf() {
-        with_bpf().await
+        joined(Plan::decisive()).await.0
     } else {
         Hub::start(Backend::Pidfd)
     }
 }
 
-async fn met(wait: &mut Wait) {
-    let met = timeout(DEADLINE, wait.met())
-        .await
-        .expect("within the deadline");
-    assert!(met.expect("the state is readable").exact);
+/// The result of a future that must be ready within the deadline.
+async fn in_time<T>(future: impl IntoFuture<Output = T>) -> T {
+    let result = timeout(DEADLINE, future).await;
+    result.expect("within the deadline")
+}
+
+async fn met(wait: &mut Wait) -> Met {
+    in_time(wait.met()).await.expect("the state is readable")
+}
+
+async fn assert_met(wait: &mut Wait) {
+    let met = met(wait).await;
+    assert!(met.exact, "{met:?}");
+}
+
+/// Asserts that the wait is not met: one look.
+async fn assert_pending(wait: &mut Wait) {
+    let met = poll_once(wait.met()).await;
+    assert!(met.is_none(), "{met:?}");
 }
 
 /// Polls a future once.
@@ -101,7 +121,7 @@ async fn until(what: &str, mut is_true: impl FnMut() -> bool) {
 #[ignore = "needs root"]
 fn a_dropped_future_of_a_wait_loses_no_wake_up() {
     let cgroup = Cgroup::v2("select");
-    let mut victims = [(); 3].map(|()| Victim::spawn(&["pause"], Some(&cgroup)));
+    let mut victims = [(); 3].map(|()| Victim::paused(&cgroup));
     block_on(async {
         let hub = best().await;
         let mut wait = arm(&hub, &cgroup);
@@ -109,7 +129,7 @@ fn a_dropped_future_of_a_wait_loses_no_wake_up() {
             // A future may be dropped before its first poll, while it waits, and while a
             // notification is pending.
             drop(wait.met());
-            assert!(poll_once(wait.met()).await.is_none());
+            assert_pending(&mut wait).await;
             victim.signal(Signal::KILL);
             let early = poll_once(wait.met()).await;
             victim.wait();
@@ -117,29 +137,26 @@ fn a_dropped_future_of_a_wait_loses_no_wake_up() {
                 break;
             }
         }
-        met(&mut wait).await;
-        assert_eq!(
-            wait.look().expect("the state is readable"),
-            Answer::Yes { exact: true }
-        );
+        assert_met(&mut wait).await;
+        let answer = wait.look().expect("the state is readable");
+        assert_eq!(answer, Answer::Yes { exact: true });
         // A wait that is met stays met.
-        met(&mut wait).await;
+        assert_met(&mut wait).await;
     });
 }
 
 #[test]
 #[ignore = "needs root"]
 fn dropping_one_of_two_waits_for_a_cgroup_keeps_the_other() {
-    let cgroup = Cgroup::v2("two");
-    let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
+    let (cgroup, mut victim) = Victim::in_v2("two");
     block_on(async {
         let hub = best().await;
         let [mut first, second] = [(); 2].map(|()| arm(&hub, &cgroup));
-        assert!(poll_once(first.met()).await.is_none());
+        assert_pending(&mut first).await;
         drop(second);
         tokio::task::yield_now().await;
         cgroup.kill();
-        met(&mut first).await;
+        assert_met(&mut first).await;
     });
     victim.wait();
 }
@@ -147,23 +164,17 @@ fn dropping_one_of_two_waits_for_a_cgroup_keeps_the_other() {
 #[test]
 #[ignore = "needs root"]
 fn dropping_a_wait_closes_its_descriptors() {
-    let cgroup = Cgroup::v2("drop");
-    let victim = Victim::spawn(&["pause"], Some(&cgroup));
+    let (cgroup, victim) = Victim::in_v2("drop");
     block_on(async {
         let hub = best().await;
         let wait = arm(&hub, &cgroup);
         let other = arm(&hub, &cgroup);
-        let target = Target::process(victim.pid()).expect("the process is alive");
-        let process = hub
-            .arm(target, Until::Exited)
-            .expect("the process is alive");
+        let process = arm_process(&hub, &victim, Until::Exited);
         assert!(descriptors_of(cgroup.name()) > 0 && descriptors_of("pidfd") > 0);
         drop((wait, process));
         until("no pidfd is left", || descriptors_of("pidfd") == 0).await;
-        assert!(
-            descriptors_of(cgroup.name()) > 0,
-            "the other wait needs the cgroup"
-        );
+        // The other wait still needs the cgroup.
+        assert!(descriptors_of(cgroup.name()) > 0);
         drop(other);
         until("no cgroup is open", || descriptors_of(cgroup.name()) == 0).await;
     });
@@ -181,12 +192,11 @@ fn a_wait_may_move_between_threads_of_a_runtime() {
         let hub = best().await;
         let mut tasks = tokio::task::JoinSet::new();
         for _ in 0..20 {
-            let cgroup = Cgroup::v2("threads");
-            let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
+            let (cgroup, mut victim) = Victim::in_v2("threads");
             let mut wait = arm(&hub, &cgroup);
             cgroup.kill();
             tasks.spawn(async move {
-                met(&mut wait).await;
+                assert_met(&mut wait).await;
                 victim.wait();
                 fs::remove_dir(cgroup.path()).expect("the cgroup is empty");
             });

@@ -1,12 +1,12 @@
 //! BPF programs that fail during a wait: another backend takes over, and its verdict is as
 //! right.
 
-use std::{fs, thread};
+use std::fs;
 
-use probe_tests::{Cgroup, Victim, Waiting, conditions, requirements};
+use probe_tests::{Cgroup, Victim, Waiting, assert_fields, conditions, requirements, words};
 use serde_json::{Value, json};
 
-use super::verdict;
+use super::done;
 
 /// The ring is not read any more, or its files are closed. Closed files are noticed only
 /// when the counters are read the next time.
@@ -15,9 +15,12 @@ const BROKEN: [&str; 2] = ["reader", "files"];
 /// A wait whose BPF programs have failed.
 fn broken(what: &str, cgroup: &Cgroup) -> Waiting {
     requirements::require_bpf();
-    let args = ["--break-bpf", what, "--cgroup", cgroup.path()];
+    let line = format!(
+        "wait --json -v --break-bpf {what} --cgroup {}",
+        cgroup.path()
+    );
     // The wait may be armed without BPF first.
-    let waiting = Waiting::start(&mut conditions::unrestricted(&Waiting::args(&args)));
+    let waiting = Waiting::start(&mut conditions::unrestricted(&words(&line)));
     waiting.wait_for_stderr("is broken as was asked for");
     if what == "reader" {
         waiting.wait_for_stderr("others serve");
@@ -28,14 +31,10 @@ fn broken(what: &str, cgroup: &Cgroup) -> Waiting {
 
 /// Asserts that this backend took over, and returns the source of the last wake-up.
 fn assert_taken_over(waiting: Waiting, by: &str) -> Value {
-    let verdict = verdict(&waiting.finish(), "done");
-    assert_eq!(verdict["backends"], json!([by, "bpf", by]), "{verdict}");
-    assert_eq!(verdict["backend"], by, "{verdict}");
-    assert_eq!(
-        verdict["migrated"],
-        Value::Null,
-        "no backend saw processes move"
-    );
+    let verdict = done(waiting);
+    // No backend saw all moves of processes, so `migrated` is null.
+    let expected = json!({"backends": [by, "bpf", by], "backend": by, "migrated": null});
+    assert_fields(&verdict, &expected);
     verdict["woken_by"].clone()
 }
 
@@ -43,16 +42,13 @@ fn assert_taken_over(waiting: Waiting, by: &str) -> Value {
 #[ignore = "needs root"]
 fn a_wait_continues_after_its_bpf_programs_fail() {
     for what in BROKEN {
-        let cgroup = Cgroup::v2("broken");
-        let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
+        let (cgroup, mut victim) = Victim::in_v2("broken");
         let waiting = broken(what, &cgroup);
         cgroup.kill();
         let woken_by = assert_taken_over(waiting, "pidfd");
         fs::remove_dir(cgroup.path()).expect("the cgroup is empty");
-        assert!(
-            ["events", "timer"].map(Value::from).contains(&woken_by),
-            "{woken_by}"
-        );
+        let is_right = woken_by == "events" || woken_by == "timer";
+        assert!(is_right, "{woken_by}");
         victim.wait();
     }
 }
@@ -61,8 +57,7 @@ fn a_wait_continues_after_its_bpf_programs_fail() {
 #[test]
 #[ignore = "needs root"]
 fn bpf_programs_without_loss_counters_are_given_up() {
-    let cgroup = Cgroup::v2("broken");
-    let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
+    let (cgroup, mut victim) = Victim::in_v2("broken");
     let waiting = broken("files", &cgroup);
     waiting.wait_for_stderr("others serve");
     cgroup.kill();
@@ -75,8 +70,7 @@ fn bpf_programs_without_loss_counters_are_given_up() {
 #[ignore = "needs root"]
 fn the_timer_finds_what_only_the_ring_reported() {
     for what in BROKEN {
-        let cgroup = Cgroup::v1("pids", "broken");
-        let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
+        let (cgroup, mut victim) = Victim::inside(Cgroup::v1("pids", "broken"));
         let waiting = broken(what, &cgroup);
         cgroup.kill();
         assert_eq!(assert_taken_over(waiting, "poll"), "timer");
@@ -89,15 +83,10 @@ fn the_timer_finds_what_only_the_ring_reported() {
 fn a_removal_that_cancels_the_notification_is_found_without_the_ring() {
     for what in BROKEN {
         let parent = Cgroup::v2("broken");
-        let cgroup = parent.sub("below");
-        let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
+        let (cgroup, mut victim) = Victim::inside(parent.sub("below"));
         let waiting = broken(what, &cgroup);
-        cgroup.freeze();
-        cgroup.kill();
-        cgroup.write("cgroup.freeze", "0");
-        while fs::remove_dir(cgroup.path()).is_err() {
-            thread::yield_now();
-        }
+        cgroup.kill_frozen();
+        cgroup.remove_when_empty();
         assert_ne!(assert_taken_over(waiting, "pidfd"), "ring");
         victim.wait();
     }

@@ -2,22 +2,23 @@
 
 use std::{fs, path::Path};
 
-use probe_tests::{Cgroup, Runc, Victim, Waiting, record, requirements, scale, state};
+use probe_tests::{
+    Cgroup, Deadline, Runc, Victim, Waiting, record, requirements, scale, sorted_pids, state,
+};
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::{BACKENDS, armed, in_each_condition, pids, verdict};
+use super::{BACKENDS, done, in_each_condition, verdict};
 
 #[test]
 #[ignore = "needs root"]
 fn a_process_that_moves_out_is_named_even_if_it_started_after_the_wait() {
     for (backend, condition) in BACKENDS {
-        let cgroup = Cgroup::v2("leaves");
+        let (cgroup, mut old) = Victim::in_v2("leaves");
         let elsewhere = Cgroup::v2("elsewhere");
-        let mut old = Victim::spawn(&["pause"], Some(&cgroup));
         let mut parent = Victim::spawn(&["parent", "ready", "pause"], Some(&cgroup));
         let family = ["parent", "parent", "ready", "pause"];
         let mut grandparent = Victim::spawn(&family, Some(&cgroup));
-        let waiting = armed(condition, &["--cgroup", cgroup.path()]);
+        let waiting = Waiting::for_cgroup(condition, &cgroup);
         let young = [&mut parent, &mut grandparent].map(|it| {
             it.release();
             record::pid(&it.report())
@@ -34,21 +35,19 @@ fn a_process_that_moves_out_is_named_even_if_it_started_after_the_wait() {
         parent.wait();
         grandparent.wait();
         let verdict = verdict(&output, "done");
-        let mut migrated = pids(&verdict["migrated"]);
-        migrated.sort_unstable();
         // Only BPF sees processes move; the other backends know the earlier members.
         let mut known = vec![old.pid()];
         if backend == "bpf" {
             known.extend(young);
         }
         known.sort_unstable();
+        let migrated = sorted_pids(&verdict["migrated"]);
         assert_eq!(migrated, known, "{output:#?}");
         for migrant in verdict["migrated"].as_array().expect("a list") {
             assert_eq!(migrant["cgroup"], elsewhere.name());
             assert!(output.stderr.contains("moved out"), "{output:#?}");
         }
-        old.signal(Signal::KILL);
-        old.wait();
+        old.kill();
     }
 }
 
@@ -67,19 +66,18 @@ fn until_caught_up(waiting: &Waiting, cgroup: &Cgroup) {
 #[test]
 #[ignore = "needs root"]
 fn a_process_that_moves_out_is_waited_for_until_it_has_exited() {
-    let seconds = scale::emulated_or(5, 1).to_string();
+    let seconds = scale::emulated_or(5, 1);
     in_each_condition(|_, condition| {
-        let cgroup = Cgroup::v2("exits");
-        let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
-        let args = ["--until", "exited", "--cgroup", cgroup.path()];
-        let waiting = armed(condition, &args);
-        let limited = armed(condition, &[&args[..], &["-t", &seconds]].concat());
+        let (cgroup, mut victim) = Victim::in_v2("exits");
+        let line = format!("--until exited --cgroup {}", cgroup.path());
+        let waiting = Waiting::armed_under(condition, &line);
+        let limited = Waiting::armed_under(condition, &format!("{line} -t {seconds}"));
         Cgroup::leave_all(victim.pid());
-        let verdict_of_limited = verdict(&limited.finish(), "timeout");
-        assert_eq!(pids(&verdict_of_limited["survivors"]), [victim.pid()]);
+        let timeout = verdict(&limited.finish(), "timeout");
+        assert_eq!(sorted_pids(&timeout["survivors"]), [victim.pid()]);
         waiting.assert_running();
         victim.signal(Signal::KILL);
-        verdict(&waiting.finish(), "done");
+        done(waiting);
         victim.wait();
     });
 }
@@ -93,13 +91,13 @@ const SCRIPT: &str = "sleep 1000 & read line; sleep 1000 & wait";
 fn a_wait_for_a_container_includes_processes_that_moved_out() {
     in_each_condition(|backend, condition| {
         let mut container = Runc::in_host_pids(&format!("moves-{backend}"), SCRIPT);
-        let name = container.name().to_owned();
+        let target = format!("--container {}", container.name());
         let init = container.state("pid").as_u64().expect("a pid");
         let init = u32::try_from(init).expect("a pid");
         let mut old = Leaving::start(init, &[]);
-        let waiting = armed(condition, &["--container", &name]);
-        let seconds = scale::emulated_or(15, 3).to_string();
-        let limited = armed(condition, &["-t", &seconds, "--container", &name]);
+        let waiting = Waiting::armed_under(condition, &target);
+        let seconds = scale::emulated_or(15, 3);
+        let limited = Waiting::armed_under(condition, &format!("-t {seconds} {target}"));
         old.leave();
         let mut wanted = vec![old.0];
         let mut young = None;
@@ -113,10 +111,8 @@ fn a_wait_for_a_container_includes_processes_that_moved_out() {
         }
         kill(init);
         let timeout = verdict(&limited.finish(), "timeout");
-        let mut survivors = pids(&timeout["survivors"]);
-        survivors.sort_unstable();
         wanted.sort_unstable();
-        assert_eq!(survivors, wanted, "{timeout}");
+        assert_eq!(sorted_pids(&timeout["survivors"]), wanted, "{timeout}");
         finish(waiting, [Some(old), young]);
     });
 }
@@ -127,8 +123,7 @@ fn finish(waiting: Waiting, leaving: [Option<Leaving>; 2]) {
         waiting.assert_running();
         drop(leaving);
     }
-    let verdict = verdict(&waiting.finish(), "done");
-    assert_eq!(verdict["until"], "stopped");
+    assert_eq!(done(waiting)["until"], "stopped");
 }
 
 /// A child of a container's init, which ends when the test does.
@@ -139,7 +134,7 @@ impl Leaving {
     fn start(init: u32, others: &[u32]) -> Self {
         let children = format!("/proc/{init}/task/{init}/children");
         let mut found = None;
-        probe_tests::Deadline::start().until("the init has another child", || {
+        Deadline::start().until("the init has another child", || {
             let children = fs::read_to_string(&children).unwrap_or_default();
             let children = children.split_whitespace().filter_map(|it| it.parse().ok());
             found = children.into_iter().find(|it| !others.contains(it));
@@ -158,7 +153,7 @@ impl Drop for Leaving {
         if Path::new(&format!("/proc/{}", self.0)).exists() {
             kill(self.0);
             let is_over = || matches!(state(self.0), None | Some('Z' | 'X'));
-            probe_tests::Deadline::start().until("the process ends", is_over);
+            Deadline::start().until("the process ends", is_over);
         }
     }
 }

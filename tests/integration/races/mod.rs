@@ -6,18 +6,17 @@
 
 mod bpf_failure;
 mod cgroups;
-mod library;
 mod migrants;
 mod notifications;
 mod processes;
 mod zombies;
 
-use std::{panic, thread};
+use std::thread;
 
 use probe_tests::{
-    Deadline, Output, Waiting,
+    Output, Waiting,
     conditions::{BACKENDS, Condition},
-    probe, record, state,
+    run, sorted_pids,
 };
 use serde_json::Value;
 
@@ -25,19 +24,10 @@ use serde_json::Value;
 fn in_each_condition(run: impl Fn(&str, Condition) + Sync) {
     let run = &run;
     thread::scope(|scope| {
-        let running =
-            BACKENDS.map(|(backend, condition)| scope.spawn(move || run(backend, condition)));
-        for thread in running {
-            if let Err(what) = thread.join() {
-                panic::resume_unwind(what);
-            }
+        for (backend, condition) in BACKENDS {
+            scope.spawn(move || run(backend, condition));
         }
     });
-}
-
-/// An armed wait.
-fn armed(condition: Condition, args: &[&str]) -> Waiting {
-    Waiting::armed_in(&mut condition(&Waiting::args(args)))
 }
 
 /// The last line of a wait that ended with this outcome.
@@ -47,20 +37,13 @@ fn verdict(output: &Output, outcome: &str) -> Value {
     verdict
 }
 
-/// The survivors of a `probe wait` that looks once.
-fn survivors(args: &[&str]) -> Vec<u32> {
-    let output = probe(&[&["wait", "--json", "-t", "0"], args].concat());
-    pids(&verdict(&output, "timeout")["survivors"])
+/// The verdict of a wait that is done.
+fn done(waiting: Waiting) -> Value {
+    verdict(&waiting.finish(), "done")
 }
 
-/// The pids of survivors or migrants.
-fn pids(list: &Value) -> Vec<u32> {
-    let list = list.as_array();
-    let list = list.unwrap_or_else(|| panic!("no list of processes"));
-    list.iter().map(record::pid).collect()
-}
-
-fn until_state(pid: u32, wanted: char) {
-    let what = format!("{pid} is {wanted}");
-    Deadline::start().until(&what, || state(pid) == Some(wanted));
+/// The survivors of a `probe wait` for this target that looks once.
+fn survivors(target: &str) -> Vec<u32> {
+    let output = run(&format!("wait --json -t 0 {target}"));
+    sorted_pids(&verdict(&output, "timeout")["survivors"])
 }

@@ -5,18 +5,21 @@ use std::{
     fs::{self, File},
     io::{self, Read, Write},
     os::fd::OwnedFd,
-    path::Path,
     thread,
 };
 
-use probe_tests::{Cgroup, Deadline, Victim, boottime_ns, kernel, requirements, scale};
+use probe_tests::{
+    Cgroup, Deadline, Victim, Waiting, assert_fields, boottime_ns, kernel, requirements, scale,
+};
 use rustix::{
     event::{PollFd, PollFlags, poll},
     fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags},
     process::Signal,
 };
 
-use super::{BACKENDS, armed, verdict};
+use serde_json::json;
+
+use super::{BACKENDS, done};
 
 /// How long the kernel delays a second notification.
 const RATE_LIMIT_NS: u64 = 10_000_000;
@@ -29,8 +32,8 @@ fn after_freeze_kill_and_thaw_the_ring_wakes_before_the_late_notification() {
     let (mut quick, mut by_ring) = (0, 0);
     for _ in 0..rounds {
         let cgroup = Cgroup::v2("limited");
-        let mut victims = [(); 3].map(|()| Victim::spawn(&["pause"], Some(&cgroup)));
-        let waiting = armed(condition, &["--cgroup", cgroup.path()]);
+        let mut victims = [(); 3].map(|()| Victim::paused(&cgroup));
+        let waiting = Waiting::for_cgroup(condition, &cgroup);
         cgroup.freeze();
         let notified_ns = boottime_ns();
         cgroup.kill();
@@ -38,12 +41,10 @@ fn after_freeze_kill_and_thaw_the_ring_wakes_before_the_late_notification() {
         cgroup.wait_empty();
         // On a busy machine the victims may die so slowly that nothing is delayed.
         let is_quick = boottime_ns() - notified_ns < RATE_LIMIT_NS / 2;
-        let verdict = verdict(&waiting.finish(), "done");
+        let woken_by = &done(waiting)["woken_by"];
         quick += u32::from(is_quick);
-        by_ring += u32::from(is_quick && verdict["woken_by"] == "ring");
-        for victim in &mut victims {
-            victim.wait();
-        }
+        by_ring += u32::from(is_quick && woken_by == "ring");
+        assert_eq!(victims.each_mut().map(Victim::wait), [9; 3]);
     }
     if quick == 0 && scale::is_emulated() {
         kernel::inapplicable("the machine is too slow for a notification to be delayed");
@@ -66,13 +67,9 @@ impl Sleeper {
         let (sender, receiver) = std::sync::mpsc::channel();
         let thread = thread::spawn(move || {
             // A file that was not read is always ready.
-            events
-                .read_to_string(&mut String::new())
-                .expect("the state is readable");
+            events.read_to_string(&mut String::new()).expect("readable");
             let own = OwnedFd::from(stopped);
-            sender
-                .send(rustix::thread::gettid())
-                .expect("the test receives");
+            sender.send(rustix::thread::gettid()).expect("a receiver");
             let mut fds = [
                 PollFd::new(&events, PollFlags::PRI),
                 PollFd::new(&own, PollFlags::IN),
@@ -80,10 +77,7 @@ impl Sleeper {
             poll(&mut fds, None).expect("two descriptors");
             boottime_ns()
         });
-        let tid = receiver
-            .recv()
-            .expect("the thread reports its tid")
-            .as_raw_nonzero();
+        let tid = receiver.recv().expect("a tid").as_raw_nonzero();
         let stat = format!("/proc/self/task/{tid}/stat");
         // A late notification of the freeze may have woken it already.
         Deadline::start().until("the thread sleeps", || {
@@ -94,7 +88,7 @@ impl Sleeper {
     }
 
     /// Whether nothing has woken the thread yet.
-    fn is_asleep(mut self) -> bool {
+    fn still_sleeps(mut self) -> bool {
         let now = boottime_ns();
         // The write fails if the thread has ended.
         let _woken = self.stop.write_all(b"\n");
@@ -107,31 +101,26 @@ impl Sleeper {
 fn a_removal_that_cancels_the_notification_wakes_a_wait_but_not_a_plain_poll() {
     for (backend, condition) in BACKENDS {
         let mut cancelled = 0;
-        let rounds = scale::rounds(10);
-        for _ in 0..rounds {
+        for _ in 0..scale::rounds(10) {
             let parent = Cgroup::v2("cancelled");
-            let cgroup = parent.sub("below");
-            let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
-            let waiting = armed(condition, &["--cgroup", cgroup.path()]);
+            let (cgroup, mut victim) = Victim::inside(parent.sub("below"));
+            let waiting = Waiting::for_cgroup(condition, &cgroup);
             cgroup.freeze();
             let sleeper = Sleeper::start(&cgroup);
             cgroup.kill();
             cgroup.write("cgroup.freeze", "0");
-            while fs::remove_dir(cgroup.path()).is_err() {
-                thread::yield_now();
-            }
-            let verdict = verdict(&waiting.finish(), "done");
+            cgroup.remove_when_empty();
+            let verdict = done(waiting);
             victim.wait();
-            if sleeper.is_asleep() {
+            if sleeper.still_sleeps() {
                 cancelled += 1;
                 assert_ne!(verdict["woken_by"], "events", "{verdict}");
-                assert_eq!(verdict["backend"], requirements::available_backend(backend));
+                let backend = requirements::available_backend(backend);
+                assert_fields(&verdict, &json!({"backend": backend}));
             }
         }
         if cancelled == 0 {
-            kernel::inapplicable(&format!(
-                "the notification was cancelled in none of {rounds} rounds"
-            ));
+            kernel::inapplicable("the notification was cancelled in no round");
         }
     }
 }
@@ -142,28 +131,19 @@ fn a_removal_that_cancels_the_notification_wakes_a_wait_but_not_a_plain_poll() {
 fn inotify_on_the_parent_reports_a_removal_that_cancels_the_notification() {
     for _ in 0..scale::rounds(10) {
         let parent = Cgroup::v2("parent");
-        let cgroup = parent.sub("below");
-        let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
+        let (cgroup, mut victim) = Victim::inside(parent.sub("below"));
         let watch = inotify::init(CreateFlags::NONBLOCK).expect("an inotify instance");
         inotify::add_watch(&watch, parent.path(), WatchFlags::DELETE).expect("a directory");
         cgroup.freeze();
         victim.signal(Signal::KILL);
         cgroup.write("cgroup.freeze", "0");
-        while fs::remove_dir(cgroup.path()).is_err() {
-            thread::yield_now();
-        }
+        cgroup.remove_when_empty();
         let mut bytes = [std::mem::MaybeUninit::uninit(); 512];
         let mut events = inotify::Reader::new(&watch, &mut bytes);
-        let event = events
-            .next()
-            .expect("the event is queued when rmdir returns");
-        assert!(
-            event
-                .events()
-                .contains(ReadFlags::DELETE | ReadFlags::ISDIR)
-        );
-        let name = event.file_name().expect("the event names a child");
-        assert_eq!(Path::new(name.to_str().expect("UTF-8")), Path::new("below"));
+        let event = events.next().expect("an event when rmdir returns");
+        let flags = ReadFlags::DELETE | ReadFlags::ISDIR;
+        assert!(event.events().contains(flags), "{event:?}");
+        assert_eq!(event.file_name(), Some(c"below"));
         victim.wait();
     }
 }

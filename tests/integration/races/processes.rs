@@ -2,10 +2,20 @@
 
 use std::{fs, os::fd::AsRawFd};
 
-use probe_tests::{Cgroup, ReusedPid, Victim, kernel, probe, probe_in, record, state};
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
+use probe_tests::{
+    Cgroup, ReusedPid, Victim, Waiting, kernel, record, run, run_in, sorted_pids, state,
+};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
-use super::{BACKENDS, armed, pids, survivors, verdict};
+use super::{BACKENDS, done, survivors, verdict};
+
+/// A cgroup with a process whose pid can be reused.
+fn reusable(label: &str) -> (Cgroup, ReusedPid, u32) {
+    let cgroup = Cgroup::v2(label);
+    let (reused, pid) = ReusedPid::start();
+    cgroup.add(pid);
+    (cgroup, reused, pid)
+}
 
 /// Waits for a cgroup and for its process are not done before the whole process is killed,
 /// whatever happens to one of its threads.
@@ -13,32 +23,29 @@ fn until_killed(words: &[&str], assert_state: impl Fn(u32)) {
     for (_, condition) in BACKENDS {
         let cgroup = Cgroup::v2("threads");
         let mut victim = Victim::spawn(words, Some(&cgroup));
-        let pid = victim.pid().to_string();
-        let both = ["--cgroup", cgroup.path(), &pid];
-        let early = armed(condition, &both);
+        let pid = victim.pid();
+        let targets = [format!("--cgroup {}", cgroup.path()), pid.to_string()];
+        let early = Waiting::armed_under(condition, &targets.join(" "));
         victim.release();
-        assert_eq!(record::pid(&victim.report()), victim.pid());
-        assert_state(victim.pid());
-        let late = armed(condition, &both);
-        for target in [&both[..2], &both[2..]] {
-            let args = [&["wait", "--json", "-t", "0"], target].concat();
-            let output = probe_in(&mut condition(&args));
+        assert_eq!(record::pid(&victim.report()), pid);
+        assert_state(pid);
+        let late = Waiting::armed_under(condition, &targets.join(" "));
+        for target in &targets {
+            let output = run_in(condition, &format!("wait --json -t 0 {target}"));
             let verdict = verdict(&output, "timeout");
-            assert_eq!(pids(&verdict["survivors"]), [victim.pid()]);
+            assert_eq!(sorted_pids(&verdict["survivors"]), [pid]);
         }
         early.assert_running();
         late.assert_running();
-        victim.signal(Signal::KILL);
-        let status = victim.wait();
+        let status = victim.kill();
         for waiting in [early, late] {
             let output = waiting.finish();
             let verdict = verdict(&output, "done");
-            let lines = output.json();
-            let exits: Vec<_> = lines.iter().filter(|it| record::is_exit(it)).collect();
             if verdict["backend"] == "bpf" {
-                assert_eq!(exits.len(), 1, "{output:#?}");
-                assert_eq!(record::pid(exits[0]), victim.pid());
-                assert_eq!(record::wait_status(exits[0]), status);
+                assert_eq!(output.exits(), [pid], "{output:#?}");
+                let mut lines = output.json().into_iter();
+                let exit = lines.find(record::is_exit).expect("an exit");
+                assert_eq!(record::wait_status(&exit), status);
             }
         }
     }
@@ -66,26 +73,19 @@ fn an_exec_in_another_thread_than_the_leader_ends_no_wait() {
 fn a_wait_does_not_follow_a_reused_pid() {
     for (_, condition) in BACKENDS {
         for until in ["exited", "reaped"] {
-            let cgroup = Cgroup::v2("reused");
-            let (mut replaced, pid) = ReusedPid::start();
-            cgroup.add(pid);
-            let number = pid.to_string();
-            let process = armed(condition, &["--until", until, &number]);
-            let members = armed(condition, &["--until", until, "--cgroup", cgroup.path()]);
-            process.stop();
-            members.stop();
-            replaced.replace();
+            let (cgroup, mut reused, pid) = reusable("reused");
+            let targets = [pid.to_string(), format!("--cgroup {}", cgroup.path())];
+            let waits = targets.each_ref().map(|target| {
+                Waiting::armed_under(condition, &format!("--until {until} {target}"))
+            });
+            waits.iter().for_each(Waiting::stop);
+            reused.replace();
             let successor = state(pid);
             assert!(matches!(successor, Some('R' | 'S')), "{successor:?}");
-            process.resume();
-            members.resume();
-            verdict(&process.finish(), "done");
-            verdict(&members.finish(), "done");
-            assert_eq!(
-                survivors(&[&number]),
-                [pid],
-                "a new wait means the new process"
-            );
+            waits.iter().for_each(Waiting::resume);
+            let _verdicts = waits.map(done);
+            // A new wait means the new process.
+            assert_eq!(survivors(&targets[0]), [pid]);
         }
     }
 }
@@ -96,21 +96,18 @@ fn a_pid_with_an_inode_never_names_a_later_process() {
     if !kernel::has_pidfd_inodes() {
         kernel::inapplicable("pidfds have no inode numbers of their own");
     }
-    let cgroup = Cgroup::v2("inode");
-    let (mut replaced, pid) = ReusedPid::start();
-    cgroup.add(pid);
+    let (_cgroup, mut reused, pid) = reusable("inode");
     let first = format!("{pid}:{}", inode(pid));
-    assert_eq!(survivors(&[&first]), [pid]);
-    let waiting = armed(BACKENDS[0].1, &[&first]);
-    replaced.replace();
-    verdict(&waiting.finish(), "done");
-    let args = ["wait", "--json", "--pid", &first];
-    verdict(&probe(&args), "already");
-    let output = probe(&[&args[..], &["--must-exist"]].concat());
-    assert_eq!((output.code, output.stdout.as_str()), (Some(4), ""));
+    assert_eq!(survivors(&first), [pid]);
+    let waiting = Waiting::armed_under(BACKENDS[0].1, &first);
+    reused.replace();
+    done(waiting);
+    let line = format!("wait --json --pid {first}");
+    verdict(&run(&line), "already");
+    run(&format!("{line} --must-exist")).assert_refused(4, &[]);
     let second = format!("{pid}:{}", inode(pid));
     assert_ne!(first, second);
-    assert_eq!(survivors(&[&second]), [pid]);
+    assert_eq!(survivors(&second), [pid]);
 }
 
 fn inode(pid: u32) -> u64 {
@@ -127,19 +124,17 @@ fn inode(pid: u32) -> u64 {
 fn a_process_with_a_reused_pid_of_a_member_is_no_migrant() {
     for (_, condition) in BACKENDS {
         for until in ["empty", "exited"] {
-            let cgroup = Cgroup::v2("migrant");
             let elsewhere = Cgroup::v2("elsewhere");
-            let (mut replaced, pid) = ReusedPid::start();
-            cgroup.add(pid);
-            let mut other = Victim::spawn(&["pause"], Some(&cgroup));
-            let waiting = armed(condition, &["--until", until, "--cgroup", cgroup.path()]);
-            replaced.replace();
+            let (cgroup, mut reused, pid) = reusable("migrant");
+            let mut other = Victim::paused(&cgroup);
+            let line = format!("--until {until} --cgroup {}", cgroup.path());
+            let waiting = Waiting::armed_under(condition, &line);
+            reused.replace();
             elsewhere.add(pid);
-            other.signal(Signal::KILL);
-            other.wait();
-            let verdict = verdict(&waiting.finish(), "done");
+            other.kill();
+            let verdict = done(waiting);
             if !verdict["migrated"].is_null() {
-                assert_eq!(pids(&verdict["migrated"]), [0; 0], "{verdict}");
+                assert_eq!(sorted_pids(&verdict["migrated"]), [0; 0], "{verdict}");
             }
         }
     }

@@ -2,61 +2,62 @@
 
 use std::fs;
 
-use probe_tests::{Cgroup, Deadline, Victim, probe_in, record, requirements, scale, state};
-use rustix::process::{Pid, Signal, kill_process};
+use probe_tests::{
+    Cgroup, Deadline, Output, Victim, Waiting, kill, record, requirements, run_in, scale,
+    sorted_pids, state, wait_for_state,
+};
 
-use super::{BACKENDS, armed, in_each_condition, pids, until_state, verdict};
+use super::{BACKENDS, done, in_each_condition, verdict};
+
+/// A parent that reaps no child until it is released, the init of its pid namespace, and
+/// another process in that namespace.
+fn unreaped() -> (Victim, u32, u32) {
+    let mut parent = Victim::spawn(&["held-init"], None);
+    parent.release();
+    let report = parent.report();
+    let other = u32::try_from(record::number(&report, "other")).expect("a pid");
+    (parent, record::pid(&report), other)
+}
 
 #[test]
 #[ignore = "needs root"]
 fn an_unreaped_zombie_has_exited_and_its_parent_is_named() {
     in_each_condition(|_, condition| {
         let cgroup = Cgroup::v2("lazy");
-        let mut parent = Victim::spawn(&["held-init"], None);
-        parent.release();
-        let report = parent.report();
-        let zombie = u32::try_from(record::number(&report, "other")).expect("a pid");
+        let (mut parent, _, zombie) = unreaped();
         cgroup.add(zombie);
-        let path = cgroup.path();
-        let number = zombie.to_string();
+        let target = format!("--cgroup {}", cgroup.path());
+        let armed = |line: &str| Waiting::armed_under(condition, line);
         let waits = [
-            armed(condition, &["--cgroup", path]),
-            armed(condition, &["--until", "exited", "--cgroup", path, &number]),
+            armed(&target),
+            armed(&format!("--until exited {target} {zombie}")),
         ];
-        let seconds = scale::emulated_or(8, 1).to_string();
-        let reaped = ["--until", "reaped", "-t", &seconds, "--cgroup", path];
-        let reaped = armed(condition, &reaped);
+        let seconds = scale::emulated_or(8, 1);
+        let reaped = armed(&format!("--until reaped -t {seconds} {target}"));
         kill(zombie);
-        for waiting in waits {
-            verdict(&waiting.finish(), "done");
-        }
+        let _verdicts = waits.map(done);
         assert_parent_is_named(&reaped.finish(), zombie, parent.pid());
         // A wait that starts now cannot know that the zombie was a member.
-        for targets in [&["--cgroup", path][..], &[&number]] {
-            let args = [&["wait", "--json", "-t", "0", "--until", "reaped"], targets];
-            let output = probe_in(&mut condition(&args.concat()));
+        for target in [&target, &zombie.to_string()] {
+            let line = format!("wait --json -t 0 --until reaped {target}");
+            let output = run_in(condition, &line);
             assert_parent_is_named(&output, zombie, parent.pid());
         }
-        let last = armed(condition, &["--until", "reaped", "--cgroup", path]);
+        let last = armed(&format!("--until reaped {target}"));
         parent.release();
-        verdict(&last.finish(), "done");
+        done(last);
         assert_ne!(state(zombie), Some('Z'));
     });
 }
 
-fn assert_parent_is_named(output: &probe_tests::Output, zombie: u32, parent: u32) {
+fn assert_parent_is_named(output: &Output, zombie: u32, parent: u32) {
     let verdict = verdict(output, "timeout");
     let survivor = &verdict["survivors"][0];
-    assert_eq!(pids(&verdict["survivors"]), [zombie], "{output:#?}");
+    assert_eq!(sorted_pids(&verdict["survivors"]), [zombie], "{output:#?}");
     assert_eq!(survivor["state"], "Z");
     let reason = survivor["reason"].as_str().expect("a reason is given");
     assert!(reason.contains(&format!("parent {parent} ")), "{reason}");
     assert!(output.stderr.contains(reason), "{output:#?}");
-}
-
-fn kill(pid: u32) {
-    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
-    kill_process(pid.expect("a pid"), Signal::KILL).expect("not reaped yet");
 }
 
 /// The init of a pid namespace becomes a zombie only after all processes in it are reaped.
@@ -66,34 +67,30 @@ fn kill(pid: u32) {
 fn a_cgroup_is_empty_when_the_kernel_says_so_even_if_an_init_is_still_exiting() {
     for (_, condition) in BACKENDS {
         let cgroup = Cgroup::v2("zap");
-        let mut parent = Victim::spawn(&["held-init"], None);
-        parent.release();
-        let report = parent.report();
-        let init = record::pid(&report);
-        let other = u32::try_from(record::number(&report, "other")).expect("a pid");
+        let (mut parent, init, other) = unreaped();
         cgroup.add(init);
         cgroup.add(other);
-        let empty = armed(condition, &["--cgroup", cgroup.path()]);
-        let exited = armed(condition, &[&init.to_string()]);
+        let empty = Waiting::for_cgroup(condition, &cgroup);
+        let exited = Waiting::armed_under(condition, &init.to_string());
         cgroup.kill();
-        until_state(other, 'Z');
+        wait_for_state(other, 'Z');
         until_stuck(init);
         // This wait starts after all events of the exit.
-        let late = armed(condition, &["--until", "exited", &init.to_string()]);
+        let late = Waiting::armed_under(condition, &format!("--until exited {init}"));
         exited.assert_running();
         let events = fs::read_to_string(cgroup.file("cgroup.events"));
         if events.expect("v2 has this file").contains("populated 0") {
-            verdict(&empty.finish(), "done");
+            done(empty);
             exited.assert_running();
             parent.release();
         } else {
             // From Linux 6.19 on the init leaves the cgroup when it becomes a zombie.
             empty.assert_running();
             parent.release();
-            verdict(&empty.finish(), "done");
+            done(empty);
         }
-        verdict(&exited.finish(), "done");
-        verdict(&late.finish(), "done");
+        done(exited);
+        done(late);
         parent.wait();
     }
 }
@@ -103,23 +100,19 @@ fn a_cgroup_is_empty_when_the_kernel_says_so_even_if_an_init_is_still_exiting() 
 #[test]
 #[ignore = "needs root"]
 fn a_process_of_another_cgroup_that_is_stuck_exiting_delays_a_wait_only_briefly() {
-    let mut parent = Victim::spawn(&["held-init"], None);
-    parent.release();
-    let init = record::pid(&parent.report());
+    let (mut parent, init, _) = unreaped();
     kill(init);
     until_stuck(init);
     for (backend, condition) in BACKENDS {
         let cgroup = Cgroup::v1("pids", "stranger");
-        let args = ["wait", "--json", "--cgroup", cgroup.path()];
-        let at_once = probe_in(&mut condition(&[&args[..], &["-t", "0"]].concat()));
+        let line = format!("wait --json --cgroup {}", cgroup.path());
+        let at_once = run_in(condition, &format!("{line} -t 0"));
         verdict(&at_once, "already");
-        let output = probe_in(&mut condition(&args));
+        let output = run_in(condition, &line);
         assert_eq!(output.code, Some(0), "{backend}: {output:#?}");
         let state = state(init);
-        assert!(
-            state.is_some_and(|it| it != 'Z'),
-            "{state:?} is not exiting"
-        );
+        let is_exiting = state.is_some_and(|it| it != 'Z');
+        assert!(is_exiting, "{state:?}");
     }
     parent.release();
     parent.wait();

@@ -1,25 +1,20 @@
 //! Cgroups that change while a wait runs.
 
-use std::fs;
-
 use probe_tests::{Cgroup, Victim, Waiting, conditions::BACKENDS, requirements};
 use rustix::process::Signal;
 
-use super::{assert_empty, assert_verdict, wait};
+use super::{assert_empty, assert_verdict, look};
 
 #[test]
 #[ignore = "needs root"]
 fn a_wait_for_a_frozen_cgroup_ends_after_its_thaw() {
     for (backend, condition) in BACKENDS {
         let cgroup = Cgroup::v2("frozen");
-        let _victims = [(); 3].map(|()| Victim::spawn(&["pause"], Some(&cgroup)));
-        let args = Waiting::args(&["--cgroup", cgroup.path()]);
-        let waiting = Waiting::armed_in(&mut condition(&args));
-        cgroup.freeze();
+        let _victims = [(); 3].map(|()| Victim::paused(&cgroup));
+        let waiting = Waiting::for_cgroup(condition, &cgroup);
         // Freezing and thawing notify too, and delay the notification of the empty cgroup.
-        cgroup.kill();
-        cgroup.write("cgroup.freeze", "0");
-        let verdict = assert_verdict(&waiting.finish(), 0, "done");
+        cgroup.kill_frozen();
+        let verdict = assert_verdict(&waiting.finish(), "done");
         assert_eq!(verdict["backend"], requirements::available_backend(backend));
         assert_empty(&cgroup);
     }
@@ -30,18 +25,14 @@ fn a_wait_for_a_frozen_cgroup_ends_after_its_thaw() {
 fn a_cgroup_removed_by_another_process_is_done() {
     for (_, condition) in BACKENDS {
         let parent = Cgroup::v2("removed");
-        let cgroup = parent.sub("below");
-        let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
-        let args = Waiting::args(&["--cgroup", cgroup.path()]);
-        let waiting = Waiting::armed_in(&mut condition(&args));
+        let (cgroup, mut victim) = Victim::inside(parent.sub("below"));
+        let waiting = Waiting::for_cgroup(condition, &cgroup);
         cgroup.freeze();
         cgroup.kill();
         // Removed as soon as possible: the kernel then cancels the delayed notification, and
         // a waiter that relies on it is never woken.
-        while fs::remove_dir(cgroup.path()).is_err() {
-            std::thread::yield_now();
-        }
-        assert_verdict(&waiting.finish(), 0, "done");
+        cgroup.remove_when_empty();
+        assert_verdict(&waiting.finish(), "done");
         victim.wait();
     }
 }
@@ -50,18 +41,14 @@ fn a_cgroup_removed_by_another_process_is_done() {
 #[ignore = "needs root"]
 fn a_child_cgroup_created_during_the_wait_counts() {
     for (_, condition) in BACKENDS {
-        for cgroup in [Cgroup::v2("below"), Cgroup::v1("pids", "below")] {
-            let mut first = Victim::spawn(&["pause"], Some(&cgroup));
-            let args = Waiting::args(&["--cgroup", cgroup.path()]);
-            let waiting = Waiting::armed_in(&mut condition(&args));
-            let below = cgroup.sub("below");
-            let mut second = Victim::spawn(&["pause"], Some(&below));
-            first.signal(Signal::KILL);
-            first.wait();
-            assert_verdict(&wait(&["-t", "0", "--cgroup", cgroup.path()]), 3, "timeout");
+        for (cgroup, mut first) in Cgroup::both("below").map(Victim::inside) {
+            let waiting = Waiting::for_cgroup(condition, &cgroup);
+            let (_below, mut second) = Victim::inside(cgroup.sub("below"));
+            first.kill();
+            assert_verdict(&look(&cgroup), "timeout");
             waiting.assert_running();
             second.signal(Signal::KILL);
-            assert_verdict(&waiting.finish(), 0, "done");
+            assert_verdict(&waiting.finish(), "done");
             second.wait();
         }
     }
@@ -71,11 +58,9 @@ fn a_child_cgroup_created_during_the_wait_counts() {
 #[ignore = "needs root"]
 fn a_process_that_moves_out_is_waited_for_no_longer() {
     for (_, condition) in BACKENDS {
-        let cgroup = Cgroup::v2("moves");
-        let victim = Victim::spawn(&["pause"], Some(&cgroup));
-        let args = Waiting::args(&["--cgroup", cgroup.path()]);
-        let waiting = Waiting::armed_in(&mut condition(&args));
+        let (cgroup, victim) = Victim::in_v2("moves");
+        let waiting = Waiting::for_cgroup(condition, &cgroup);
         Cgroup::leave_all(victim.pid());
-        assert_verdict(&waiting.finish(), 0, "done");
+        assert_verdict(&waiting.finish(), "done");
     }
 }

@@ -6,40 +6,48 @@ mod survivors;
 use std::fs;
 
 use probe_tests::{
-    Cgroup, Output, Victim, Waiting,
+    Cgroup, Output, Victim, Waiting, assert_fields,
     conditions::{self, BACKENDS},
-    probe, random, record, requirements, scale,
+    random, record, requirements, run, scale,
 };
 use rustix::process::Signal;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// The verdict is the last line, and the only one of its kind.
 fn verdict(output: &Output) -> Value {
-    let mut lines = output.json();
-    let verdict = lines
-        .pop()
-        .unwrap_or_else(|| panic!("no verdict in {output:#?}"));
-    assert_eq!(verdict["type"], "wait", "{output:#?}");
-    let exits = lines.iter().filter(|line| record::is_exit(line)).count();
-    assert_eq!(verdict["exits"], exits, "{output:#?}");
-    assert!(
-        lines.iter().all(|line| line["type"] != "wait"),
-        "{output:#?}"
+    let verdict = output.last_line();
+    assert_fields(
+        &verdict,
+        &json!({"type": "wait", "exits": output.exits().len()}),
     );
+    let lines = output.json();
+    let verdicts = lines.iter().filter(|line| line["type"] == "wait");
+    assert_eq!(verdicts.count(), 1, "{output:#?}");
     verdict
 }
 
-fn assert_verdict(output: &Output, code: i32, outcome: &str) -> Value {
-    assert_eq!(output.code, Some(code), "{output:#?}");
+/// Asserts the outcome of a wait and of its first target, and the exit code that belongs to it.
+fn assert_verdict(output: &Output, outcome: &str) -> Value {
+    output.verdict(outcome);
     let verdict = verdict(output);
-    assert_eq!(verdict["outcome"], outcome, "{output:#?}");
     assert_eq!(verdict["targets"][0]["outcome"], outcome, "{output:#?}");
     verdict
 }
 
-/// Runs `probe wait --json` to its end.
-fn wait(args: &[&str]) -> Output {
-    probe(&[&["wait", "--json"], args].concat())
+/// Runs `probe wait --json` with the words of this line to its end.
+fn wait(line: &str) -> Output {
+    run(&format!("wait --json {line}"))
+}
+
+/// Runs a wait for this cgroup that looks once.
+fn look(cgroup: &Cgroup) -> Output {
+    wait(&format!("-t 0 --cgroup {}", cgroup.path()))
+}
+
+/// Asserts that this wait for this path is done at once, and returns its verdict.
+fn assert_already(options: &str, path: &str) -> Value {
+    let output = wait(&format!("{options} --cgroup {path}"));
+    assert_verdict(&output, "already")
 }
 
 /// Asserts that every exit is reported, except as many as the kernel counts as skipped; the
@@ -61,78 +69,58 @@ fn assert_all_reported(output: &Output, verdict: &Value, processes: u64) {
 #[ignore = "needs root"]
 fn a_kill_is_done_and_the_exits_are_printed_before_the_verdict() {
     let cgroup = Cgroup::v2("done");
-    let mut victims = [(); 3].map(|()| Victim::spawn(&["pause"], Some(&cgroup)));
+    let mut victims = [(); 3].map(|()| Victim::paused(&cgroup));
     let waiting = Waiting::armed(&["--cgroup", cgroup.path()]);
     cgroup.kill();
     let output = waiting.finish();
-    let verdict = assert_verdict(&output, 0, "done");
-    assert_eq!(verdict["backend"], requirements::best_backend());
-    assert_eq!(verdict["exact"], true);
-    if requirements::best_backend() != "bpf" {
+    let verdict = assert_verdict(&output, "done");
+    let best = requirements::best_backend();
+    assert_fields(&verdict, &json!({"backend": best, "exact": true}));
+    if best != "bpf" {
         return;
     }
     assert_all_reported(&output, &verdict, 3);
-    let target = &verdict["targets"][0]["cgroup"];
-    assert_eq!(
-        (&target["id"], &target["path"]),
-        (&cgroup.id().into(), &cgroup.name().into())
-    );
+    let target = json!({"id": cgroup.id(), "path": cgroup.name()});
+    assert_fields(&verdict["targets"][0]["cgroup"], &target);
     let lines = output.json();
     for victim in &mut victims {
         let exit = lines.iter().find(|line| line["pid"] == victim.pid());
         let exit = exit.unwrap_or_else(|| panic!("no exit of {} in {output:#?}", victim.pid()));
         assert_eq!(record::wait_status(exit), victim.wait());
-        assert_eq!(exit["killed_by"]["via"], cgroup.killed_via());
-        assert_eq!(exit["killed_by"]["pid"], std::process::id());
+        let killer = json!({"via": cgroup.killed_via(), "pid": std::process::id()});
+        assert_fields(&exit["killed_by"], &killer);
     }
 }
 
 #[test]
 #[ignore = "needs root"]
 fn an_empty_or_removed_cgroup_is_already_done() {
-    let parent = Cgroup::v2("already");
-    let empty = parent.sub("empty");
-    let verdict = assert_verdict(&wait(&["--cgroup", empty.path()]), 0, "already");
-    assert_eq!(verdict["targets"][0]["cgroup"]["id"], empty.id());
+    for parent in Cgroup::both("already") {
+        let empty = parent.sub("empty");
+        let verdict = assert_already("", empty.path());
+        assert_eq!(verdict["targets"][0]["cgroup"]["id"], empty.id());
 
-    let gone = format!("{}/gone", parent.path());
-    let output = wait(&["--cgroup", &gone]);
-    let verdict = assert_verdict(&output, 0, "already");
-    assert_eq!(verdict["targets"][0]["cgroup"]["id"], Value::Null);
-    assert!(output.stderr.contains("gone already"), "{output:#?}");
-
-    let parent = Cgroup::v1("pids", "already");
-    let empty = parent.sub("empty");
-    assert_verdict(&wait(&["--cgroup", empty.path()]), 0, "already");
-    let gone = format!("{}/gone", parent.path());
-    assert_verdict(&wait(&["--cgroup", &gone]), 0, "already");
+        let output = wait(&format!("--cgroup {}/gone", parent.path()));
+        let verdict = assert_verdict(&output, "already");
+        assert_eq!(verdict["targets"][0]["cgroup"]["id"], Value::Null);
+        output.assert_ended(0, &["gone already"]);
+    }
 }
 
 #[test]
 #[ignore = "needs root"]
 fn a_missing_cgroup_is_an_error_with_must_exist_or_a_missing_parent() {
     let parent = Cgroup::v2("missing");
-    let gone = format!("{}/gone", parent.path());
-    let typo = format!("{gone}/below");
-    for args in [
-        &["--must-exist", "--cgroup", &gone][..],
-        &["--cgroup", &typo],
-        &["--cgroup", "/etc/passwd"],
-        &["--cgroup", "/etc"],
+    let path = parent.path();
+    for line in [
+        &format!("--must-exist --cgroup {path}/gone"),
+        &format!("--cgroup {path}/gone/below"),
+        "--cgroup /etc/passwd",
+        "--cgroup /etc",
     ] {
-        let output = wait(args);
-        assert_eq!(
-            (output.code, output.stdout.as_str()),
-            (Some(4), ""),
-            "{output:#?}"
-        );
-        assert!(output.stderr.contains("probe: "), "{output:#?}");
+        wait(line).assert_refused(4, &["probe: "]);
     }
-    assert_verdict(
-        &wait(&["--must-exist", "--cgroup", parent.path()]),
-        0,
-        "already",
-    );
+    assert_already("--must-exist", path);
 }
 
 #[test]
@@ -143,24 +131,10 @@ fn a_root_cgroup_is_refused_because_it_never_becomes_empty() {
         Cgroup::v1("pids", "root"),
         Cgroup::v1("freezer", "root"),
     ] {
-        let root = cgroup
-            .path()
-            .strip_suffix(cgroup.name())
-            .expect("the path ends with the name");
-        let output = wait(&["-t", "0", "--cgroup", root]);
-        assert_eq!(
-            (output.code, output.stdout.as_str()),
-            (Some(2), ""),
-            "{output:#?}"
-        );
-        assert!(output.stderr.contains("hint: "), "{output:#?}");
+        let output = wait(&format!("-t 0 --cgroup {}", cgroup.root()));
+        output.assert_refused(2, &["hint: "]);
     }
-    let output = wait(&["-t", "0", "--cgroup", "/"]);
-    assert_eq!(
-        (output.code, output.stdout.as_str()),
-        (Some(2), ""),
-        "{output:#?}"
-    );
+    wait("-t 0 --cgroup /").assert_refused(2, &[]);
 }
 
 #[test]
@@ -169,11 +143,10 @@ fn a_v1_cgroup_is_waited_for() {
     for (_, condition) in BACKENDS {
         let cgroup = Cgroup::v1("pids", "v1");
         let (mut crowd, _) = Victim::crowd(&["1", "8", "0"], &cgroup);
-        let args = Waiting::args(&["--cgroup", cgroup.path()]);
-        let waiting = Waiting::armed_in(&mut condition(&args));
+        let waiting = Waiting::for_cgroup(condition, &cgroup);
         crowd.signal(Signal::KILL);
         let output = waiting.finish();
-        let verdict = assert_verdict(&output, 0, "done");
+        let verdict = assert_verdict(&output, "done");
         assert_eq!(verdict["targets"][0]["cgroup"]["id"], cgroup.id());
         if verdict["backend"] == "bpf" {
             assert_eq!(verdict["exits"], 1, "{output:#?}");
@@ -193,17 +166,12 @@ fn the_verdict_has_no_exits_where_bpf_is_denied() {
         let served_by = requirements::available_backend(backend);
         let cgroup = Cgroup::v2("denied");
         let (mut crowd, _) = Victim::crowd(&["5", "3", "0"], &cgroup);
-        let args = Waiting::args(&["--cgroup", cgroup.path()]);
-        let waiting = Waiting::armed_in(&mut condition(&args));
+        let waiting = Waiting::for_cgroup(condition, &cgroup);
         cgroup.kill();
         let output = waiting.finish();
-        let verdict = assert_verdict(&output, 0, "done");
-        assert_eq!(verdict["backend"], served_by, "{output:#?}");
-        assert_eq!(
-            verdict["exits"],
-            if served_by == "bpf" { 5 } else { 0 },
-            "{output:#?}"
-        );
+        let verdict = assert_verdict(&output, "done");
+        let exits = if served_by == "bpf" { 5 } else { 0 };
+        assert_fields(&verdict, &json!({"backend": served_by, "exits": exits}));
         assert_empty(&cgroup);
         crowd.wait();
     }
@@ -214,10 +182,8 @@ fn the_verdict_has_no_exits_where_bpf_is_denied() {
 fn signals_interrupt_a_wait_with_a_verdict_and_then_end_it() {
     for (_, condition) in BACKENDS {
         for signal in [Signal::INT, Signal::TERM] {
-            let cgroup = Cgroup::v2("interrupted");
-            let victim = Victim::spawn(&["pause"], Some(&cgroup));
-            let args = Waiting::args(&["--cgroup", cgroup.path()]);
-            let waiting = Waiting::armed_in(&mut condition(&args));
+            let (cgroup, victim) = Victim::in_v2("interrupted");
+            let waiting = Waiting::for_cgroup(condition, &cgroup);
             waiting.signal(signal);
             let output = waiting.finish();
             assert_eq!((output.code, output.signal), (None, Some(signal.as_raw())));
@@ -232,15 +198,13 @@ fn signals_interrupt_a_wait_with_a_verdict_and_then_end_it() {
 #[ignore = "needs root"]
 fn a_reader_that_goes_away_does_not_change_the_verdict() {
     let cgroup = Cgroup::v2("reader");
-    let mut victims = [(); 2].map(|()| Victim::spawn(&["pause"], Some(&cgroup)));
-    let args = ["--cgroup", cgroup.path()];
-    let waiting =
-        Waiting::armed_in_without_stdout(&mut conditions::unrestricted(&Waiting::args(&args)));
+    let mut victims = [(); 2].map(|()| Victim::paused(&cgroup));
+    let args = Waiting::args(&["--cgroup", cgroup.path()]);
+    let waiting = Waiting::armed_in_without_stdout(&mut conditions::unrestricted(&args));
     for victim in &mut victims {
-        victim.signal(Signal::KILL);
-        victim.wait();
+        victim.kill();
         // Long enough for the timer of the other wait, which then prints the exit.
-        let output = wait(&["-t", "300ms", "--cgroup", cgroup.path()]);
+        let output = wait(&format!("-t 300ms --cgroup {}", cgroup.path()));
         assert!(matches!(output.code, Some(0 | 3)), "{output:#?}");
     }
     let output = waiting.finish();
@@ -271,12 +235,11 @@ fn the_cgroup_is_empty_right_after_the_verdict_in_300_rounds() {
         let words = [processes, threads, mebibytes].map(|number| number.to_string());
         let (mut crowd, _) = Victim::crowd(&words.each_ref().map(String::as_str), &cgroup);
         let (_, condition) = BACKENDS[random.usize(..BACKENDS.len())];
-        let args = Waiting::args(&["--cgroup", cgroup.path()]);
-        let waiting = Waiting::armed_in(&mut condition(&args));
+        let waiting = Waiting::for_cgroup(condition, &cgroup);
         cgroup.kill();
         let output = waiting.finish();
         assert_empty(&cgroup);
-        let verdict = assert_verdict(&output, 0, "done");
+        let verdict = assert_verdict(&output, "done");
         if verdict["backend"] == "bpf" {
             assert_all_reported(&output, &verdict, processes.into());
         }

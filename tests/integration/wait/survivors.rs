@@ -1,48 +1,44 @@
 //! Survivors that a wait names after its timeout, and the reasons why they survive.
 
-use std::fs;
-
-use probe_tests::{Cgroup, Deadline, Victim, Waiting, conditions::BACKENDS, probe_in, state};
+use probe_tests::{
+    Cgroup, FrozenV1, Victim, Waiting, assert_fields, conditions::BACKENDS, run_in, sorted_pids,
+    state, wait_for_state,
+};
 use rustix::process::Signal;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::{assert_verdict, wait};
+use super::{assert_already, assert_verdict, look};
 
 #[test]
 #[ignore = "needs root"]
 fn a_timeout_names_the_survivors() {
-    let cgroup = Cgroup::v2("timeout");
-    let victim = Victim::spawn(&["pause"], Some(&cgroup));
-    Deadline::start().until("the victim sleeps", || state(victim.pid()) == Some('S'));
+    let (cgroup, victim) = Victim::in_v2("timeout");
+    wait_for_state(victim.pid(), 'S');
     for (_, condition) in BACKENDS {
         for timeout in ["0", "50ms"] {
-            let args = ["wait", "--json", "-t", timeout, "--cgroup", cgroup.path()];
-            let output = probe_in(&mut condition(&args));
-            let verdict = assert_verdict(&output, 3, "timeout");
-            let survivors = verdict["survivors"].as_array().expect("an array");
-            assert_eq!(survivors.len(), 1, "{output:#?}");
-            assert_eq!(survivors[0]["pid"], victim.pid());
-            assert_eq!(survivors[0]["comm"], "victim");
-            assert_eq!(survivors[0]["state"], "S");
-            assert!(output.stderr.contains("still there:"), "{output:#?}");
+            let line = format!("wait --json -t {timeout} --cgroup {}", cgroup.path());
+            let output = run_in(condition, &line);
+            let survivors = &assert_verdict(&output, "timeout")["survivors"];
+            assert_eq!(sorted_pids(survivors), [victim.pid()], "{output:#?}");
+            assert_fields(&survivors[0], &json!({"comm": "victim", "state": "S"}));
+            output.assert_ended(3, &["still there:"]);
         }
     }
-    let empty = cgroup.sub("empty");
-    assert_verdict(&wait(&["-t", "0", "--cgroup", empty.path()]), 0, "already");
+    assert_already("-t 0", cgroup.sub("empty").path());
 }
 
 /// The survivor of a wait that does not end, by its pid.
 fn survivor(cgroup: &Cgroup, pid: u32) -> Value {
-    let output = wait(&["-t", "0", "--cgroup", cgroup.path()]);
-    let verdict = assert_verdict(&output, 3, "timeout");
+    let verdict = assert_verdict(&look(cgroup), "timeout");
     let survivors = verdict["survivors"].as_array().expect("an array");
     let survivor = survivors.iter().find(|survivor| survivor["pid"] == pid);
-    survivor
-        .unwrap_or_else(|| panic!("{pid} is not in {output:#?}"))
-        .clone()
+    let survivor = survivor.unwrap_or_else(|| panic!("{pid} is not in {verdict:#}"));
+    survivor.clone()
 }
 
-fn assert_reason(survivor: &Value, state: &str, words: &[&str]) {
+/// Asserts the state of this survivor, and that the reason has these words.
+fn assert_reason(cgroup: &Cgroup, pid: u32, state: &str, words: &[&str]) {
+    let survivor = survivor(cgroup, pid);
     assert_eq!(survivor["state"], state, "{survivor}");
     let reason = survivor["reason"].as_str().unwrap_or_default();
     for word in words {
@@ -55,25 +51,19 @@ fn assert_reason(survivor: &Value, state: &str, words: &[&str]) {
 fn a_survivor_is_reported_with_the_reason_why_it_survives() {
     let cgroup = Cgroup::v2("reasons");
     let (_vfork, pid) = Victim::crowd(&["vfork"], &cgroup);
-    assert_reason(&survivor(&cgroup, pid), "D", &["uninterruptible", "vfork"]);
+    assert_reason(&cgroup, pid, "D", &["uninterruptible", "vfork"]);
 
     let (tracer, pid) = Victim::crowd(&["traced"], &cgroup);
-    assert_reason(
-        &survivor(&cgroup, pid),
-        "t",
-        &["tracer", &tracer.pid().to_string()],
-    );
+    let tracer = tracer.pid().to_string();
+    assert_reason(&cgroup, pid, "t", &["tracer", &tracer]);
 
-    let stopped = Victim::spawn(&["pause"], Some(&cgroup));
+    let stopped = Victim::paused(&cgroup);
     stopped.signal(Signal::STOP);
-    Deadline::start().until("the victim is stopped", || {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", stopped.pid()));
-        stat.expect("the process is alive").contains(") T ")
-    });
-    assert_reason(&survivor(&cgroup, stopped.pid()), "T", &["stopped"]);
+    wait_for_state(stopped.pid(), 'T');
+    assert_reason(&cgroup, stopped.pid(), "T", &["stopped"]);
 
     let (_leaderless, pid) = Victim::crowd(&["leaderless"], &cgroup);
-    assert_reason(&survivor(&cgroup, pid), "Z", &["leader", "thread"]);
+    assert_reason(&cgroup, pid, "Z", &["leader", "thread"]);
 }
 
 #[test]
@@ -81,40 +71,24 @@ fn a_survivor_is_reported_with_the_reason_why_it_survives() {
 fn a_zombie_does_not_keep_a_cgroup_populated() {
     let cgroup = Cgroup::v2("zombie");
     let (parent, zombie) = Victim::crowd(&["zombie"], &cgroup);
-    let output = wait(&["-t", "0", "--cgroup", cgroup.path()]);
-    let verdict = assert_verdict(&output, 3, "timeout");
-    let survivors = verdict["survivors"].as_array().expect("an array");
-    let pids: Vec<_> = survivors.iter().map(|it| it["pid"].clone()).collect();
-    assert_eq!(pids, [Value::from(parent.pid())], "{output:#?}");
+    let survivors = &assert_verdict(&look(&cgroup), "timeout")["survivors"];
+    assert_eq!(sorted_pids(survivors), [parent.pid()], "{survivors}");
 
     Cgroup::leave_all(parent.pid());
-    assert_verdict(&wait(&["--cgroup", cgroup.path()]), 0, "already");
-    let stat = fs::read_to_string(format!("/proc/{zombie}/stat"));
-    assert!(stat.expect("the zombie is not reaped").contains(") Z "));
-}
-
-/// Thaws the cgroup on drop: a frozen process does not die, so also a failing test must
-/// thaw it.
-struct Thaw<'a>(&'a Cgroup);
-
-impl Drop for Thaw<'_> {
-    fn drop(&mut self) {
-        self.0.write("freezer.state", "THAWED");
-    }
+    assert_already("", cgroup.path());
+    assert_eq!(state(zombie), Some('Z'), "the zombie is not reaped");
 }
 
 #[test]
 #[ignore = "needs root"]
 fn a_v1_freezer_is_named_as_the_reason() {
-    let cgroup = Cgroup::v1("freezer", "frozen");
-    let victim = Victim::spawn(&["pause"], Some(&cgroup));
-    let _thaw = Thaw(&cgroup);
-    cgroup.freeze_v1();
+    let (cgroup, victim) = Victim::inside(Cgroup::v1("freezer", "frozen"));
+    let frozen = FrozenV1::new(&cgroup);
     victim.signal(Signal::KILL);
     let survivor = survivor(&cgroup, victim.pid());
     let reason = survivor["reason"].as_str().unwrap_or_default();
     assert!(reason.contains("frozen"), "{survivor}");
     let waiting = Waiting::armed(&["--cgroup", cgroup.path()]);
-    cgroup.write("freezer.state", "THAWED");
-    assert_verdict(&waiting.finish(), 0, "done");
+    drop(frozen);
+    assert_verdict(&waiting.finish(), "done");
 }

@@ -1,44 +1,18 @@
 //! Races between the waits of one program, and with the BPF programs.
 
-use std::{future::Future, pin::pin, time::Duration};
+use std::{pin::pin, time::Duration};
 
-use probe_tests::{Cgroup, DEADLINE, Victim, requirements, scale};
+use probe_tests::{Cgroup, Deadline, Victim, scale};
 use probe_user::{
-    model::{Backend, Filter, Until},
+    model::Filter,
     unstable::{
-        bpf::{hook::Hook, load::Plan, ring::Stream},
-        wait::{Hub, Met, Target, Wait, WokenBy},
+        bpf::{hook::Hook, load::Plan},
+        wait::{Wait, WokenBy},
     },
 };
 use rustix::process::Signal;
 
-/// Runs a test inside a runtime.
-fn run<T>(test: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    runtime.expect("a runtime").block_on(test)
-}
-
-/// A hub with loaded BPF programs.
-async fn joined(plan: Plan) -> (Hub, Stream) {
-    requirements::require_bpf();
-    let mut hub = Hub::start(Backend::Bpf);
-    hub.load(plan);
-    let loaded = hub.bpf().await.expect("the first call has an answer");
-    (hub, loaded.expect("root may load BPF programs"))
-}
-
-fn armed(hub: &Hub, cgroup: &Cgroup, until: Until) -> Wait {
-    let target = Target::cgroup(cgroup.path().as_ref()).expect("the test owns the file");
-    hub.arm(target, until).expect("the cgroup can be watched")
-}
-
-async fn met(wait: &mut Wait) -> Met {
-    let met = tokio::time::timeout(DEADLINE, wait.met()).await;
-    met.expect("the wait is met within the deadline")
-        .expect("the state is readable")
-}
+use super::{arm, block_on, in_time, joined, met};
 
 /// Asserts that the wait is not met: one look.
 async fn assert_pending(wait: &mut Wait) {
@@ -52,13 +26,12 @@ const ROUNDS: usize = 4;
 #[test]
 #[ignore = "needs root"]
 fn dropping_a_wait_takes_no_wake_up_from_another_on_the_same_cgroup() {
-    run(async {
+    block_on(async {
         let (hub, _stream) = joined(Plan::decisive()).await;
         let mut by_timer = 0;
-        let cgroups = || [Cgroup::v2("shared"), Cgroup::v1("pids", "shared")];
-        for cgroup in [(); ROUNDS].iter().flat_map(|()| cgroups()) {
-            let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
-            let mut waits = [(); 3].map(|()| armed(&hub, &cgroup, Until::Empty));
+        let cgroups = [(); ROUNDS].map(|()| Cgroup::both("shared"));
+        for (cgroup, mut victim) in cgroups.into_iter().flatten().map(Victim::inside) {
+            let mut waits = [(); 3].map(|()| arm(&hub, &cgroup));
             for wait in &mut waits {
                 assert_pending(wait).await;
             }
@@ -66,7 +39,7 @@ fn dropping_a_wait_takes_no_wake_up_from_another_on_the_same_cgroup() {
             drop(first);
             drop(third);
             // Arming another wait drops the watches that are not used any more.
-            drop(armed(&hub, &cgroup, Until::Empty));
+            drop(arm(&hub, &cgroup));
             assert_pending(&mut second).await;
             victim.signal(Signal::KILL);
             let met = met(&mut second).await;
@@ -90,7 +63,7 @@ fn crowded() -> Plan {
 #[test]
 #[ignore = "needs root"]
 fn an_overflow_of_the_exit_stream_takes_no_wake_up_from_a_wait() {
-    run(async {
+    block_on(async {
         assert_eq!(crowded().stream_bytes, 4096);
         let (hub, _unread) = joined(crowded()).await;
         let (mut rounds, mut by_ring) = (0, 0);
@@ -102,21 +75,18 @@ fn an_overflow_of_the_exit_stream_takes_no_wake_up_from_a_wait() {
             rounds += 1;
             // v1 has no cgroup.events: only the ring and the timer wake the wait.
             let cgroup = Cgroup::v1("pids", "storm");
-            let mut storm = Victim::spawn(&["siblings", "300", "pause"], Some(&cgroup));
-            storm.release();
+            let mut storm = Victim::start(&["siblings", "300", "pause"], Some(&cgroup));
             let is_complete = || cgroup.procs().len() == 301;
-            probe_tests::Deadline::start().until("all 301 processes are there", is_complete);
-            let mut wait = armed(&hub, &cgroup, Until::Empty);
+            Deadline::start().until("all 301 processes are there", is_complete);
+            let mut wait = arm(&hub, &cgroup);
             assert_pending(&mut wait).await;
             let dropped = hub.stream_losses().dropped;
             cgroup.kill();
             let met = met(&mut wait).await;
-            std::fs::remove_dir(cgroup.path())
-                .unwrap_or_else(|error| panic!("{error} right after {met:?}"));
-            assert!(
-                hub.stream_losses().dropped > dropped,
-                "the stream did not overflow"
-            );
+            let removed = std::fs::remove_dir(cgroup.path());
+            removed.unwrap_or_else(|error| panic!("{error} right after {met:?}"));
+            let lost = hub.stream_losses().dropped - dropped;
+            assert_ne!(lost, 0, "the stream did not overflow");
             by_ring += u32::from(met.woken_by == Some(WokenBy::Ring));
             storm.wait();
         }
@@ -130,15 +100,15 @@ fn an_overflow_of_the_exit_stream_takes_no_wake_up_from_a_wait() {
 fn the_timer_makes_up_for_a_lost_record_of_the_decisive_ring() {
     /// Each makes two records of 48 bytes and 8 of a header: more than 64 KiB.
     const MOVES: usize = 700;
-    run(async {
+    block_on(async {
         let (hub, _stream) = joined(Plan::decisive()).await;
         let parent = Cgroup::v1("pids", "lost");
         let busy = ["one", "two"].map(|name| parent.sub(name));
         let cgroup = parent.sub("last");
-        let restless = Victim::spawn(&["pause"], Some(&busy[0]));
-        let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
-        let _watched = busy.each_ref().map(|it| armed(&hub, it, Until::Empty));
-        let mut wait = armed(&hub, &cgroup, Until::Empty);
+        let restless = Victim::paused(&busy[0]);
+        let mut victim = Victim::paused(&cgroup);
+        let _watched = busy.each_ref().map(|it| arm(&hub, it));
+        let mut wait = arm(&hub, &cgroup);
         let mut asleep = pin!(met(&mut wait));
         tokio::select! {
             biased;
@@ -150,8 +120,7 @@ fn the_timer_makes_up_for_a_lost_record_of_the_decisive_ring() {
             busy[1].add(restless.pid());
             busy[0].add(restless.pid());
         }
-        victim.signal(Signal::KILL);
-        victim.wait();
+        victim.kill();
         assert_eq!(asleep.await.woken_by, Some(WokenBy::Timer));
     });
 }
@@ -159,11 +128,10 @@ fn the_timer_makes_up_for_a_lost_record_of_the_decisive_ring() {
 #[test]
 #[ignore = "needs root"]
 fn waits_outlive_the_hub_that_armed_them() {
-    run(async {
-        for cgroup in [Cgroup::v2("hub"), Cgroup::v1("pids", "hub")] {
+    block_on(async {
+        for (cgroup, mut victim) in Cgroup::both("hub").map(Victim::inside) {
             let (hub, _stream) = joined(Plan::decisive()).await;
-            let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
-            let mut wait = armed(&hub, &cgroup, Until::Empty);
+            let mut wait = arm(&hub, &cgroup);
             assert_pending(&mut wait).await;
             drop(hub);
             victim.signal(Signal::KILL);
@@ -177,14 +145,12 @@ fn waits_outlive_the_hub_that_armed_them() {
 #[test]
 #[ignore = "needs root"]
 fn waits_outlive_the_reader_of_the_ring() {
-    run(async {
-        for (cgroup, wakers) in [
-            (Cgroup::v2("reader"), [WokenBy::Events, WokenBy::Timer]),
-            (Cgroup::v1("pids", "reader"), [WokenBy::Timer; 2]),
-        ] {
+    block_on(async {
+        let wakers = [[WokenBy::Events, WokenBy::Timer], [WokenBy::Timer; 2]];
+        for (cgroup, wakers) in Cgroup::both("reader").into_iter().zip(wakers) {
+            let (cgroup, mut victim) = Victim::inside(cgroup);
             let (hub, _stream) = joined(Plan::decisive()).await;
-            let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
-            let mut wait = armed(&hub, &cgroup, Until::Empty);
+            let mut wait = arm(&hub, &cgroup);
             // A single call of `met`, because a second one would look first, and might find
             // the cgroup empty.
             let mut met = pin!(wait.met());
@@ -195,14 +161,9 @@ fn waits_outlive_the_reader_of_the_ring() {
                 tokio::task::yield_now().await;
             }
             victim.signal(Signal::KILL);
-            let met = tokio::time::timeout(DEADLINE, met).await;
-            let met = met
-                .expect("within the deadline")
-                .expect("the state is readable");
-            assert!(
-                met.woken_by.is_some_and(|by| wakers.contains(&by)),
-                "{met:?}"
-            );
+            let met = in_time(met).await.expect("the state is readable");
+            let is_right = met.woken_by.is_some_and(|by| wakers.contains(&by));
+            assert!(is_right, "{met:?}");
             victim.wait();
         }
     });
