@@ -21,9 +21,9 @@ fn broken(what: &str, cgroup: &Cgroup) -> Waiting {
     );
     // The wait may be armed without BPF first.
     let waiting = Waiting::start(&mut conditions::unrestricted(&words(&line)));
-    waiting.wait_for_stderr("is broken as was asked for");
+    waiting.wait_for_stderr("BPF has joined and was broken on request");
     if what == "reader" {
-        waiting.wait_for_stderr("others serve");
+        waiting.wait_for_stderr("using the other wake-up sources");
     }
     waiting.assert_running();
     waiting
@@ -59,7 +59,7 @@ fn a_wait_continues_after_its_bpf_programs_fail() {
 fn bpf_programs_without_loss_counters_are_given_up() {
     let (cgroup, mut victim) = Victim::in_v2("broken");
     let waiting = broken("files", &cgroup);
-    waiting.wait_for_stderr("others serve");
+    waiting.wait_for_stderr("using the other wake-up sources");
     cgroup.kill();
     assert_taken_over(waiting, "pidfd");
     victim.wait();
