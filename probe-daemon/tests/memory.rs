@@ -45,10 +45,9 @@ fn process(tgid: u32) -> Process {
         comm: Comm::cut(b"a-longer-name-x"),
         start_boottime_ns: Some(u64::from(tgid) * TICK_NS),
         cgroup: Some(cgroup(u64::from(tgid))),
-        wanted_cgroup_id: None,
         ns_pid: Some(1),
         pid_ns: Some(4_026_531_836),
-        owners: None,
+        ..Process::default()
     }
 }
 
@@ -72,13 +71,12 @@ fn exit(tgid: u32) -> Exit {
         group_dead: true,
         leader: true,
         status: Some(ExitStatus::from_wait_status(9)),
-        killed_by: None,
-        oom: false,
         usage: Some(Usage {
             user_ns: 1,
             system_ns: 1,
             max_rss_pages: 1,
         }),
+        ..Exit::default()
     }
 }
 

@@ -14,6 +14,9 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// Every outcome.
+    pub const ALL: [Self; 4] = [Self::Done, Self::Already, Self::Timeout, Self::Interrupted];
+
     /// Its name in JSON and metrics.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

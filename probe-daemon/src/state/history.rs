@@ -79,38 +79,14 @@ impl History {
 
 #[cfg(test)]
 mod tests {
-    use probe_user::model::{Comm, Process};
     use proptest::prelude::*;
 
     use super::*;
 
     fn exit(tgid: u32) -> Arc<Placed<Exit>> {
-        Arc::new(Placed {
-            boottime_ns: 1,
-            what: Exit {
-                process: Process {
-                    tid: tgid,
-                    tgid,
-                    ppid: None,
-                    uid: None,
-                    comm: Comm::new([0; _]),
-                    start_boottime_ns: None,
-                    cgroup: None,
-                    wanted_cgroup_id: None,
-                    ns_pid: None,
-                    pid_ns: None,
-                    owners: None,
-                },
-                group_dead: true,
-                leader: true,
-                status: None,
-                killed_by: None,
-                oom: false,
-                usage: None,
-            },
-            cgroup: None,
-            container: None,
-        })
+        let mut exit = Placed::<Exit>::default();
+        exit.what.process.tgid = tgid;
+        Arc::new(exit)
     }
 
     fn listed(past: impl Iterator<Item = Past>) -> Vec<(u64, u32)> {

@@ -226,12 +226,11 @@ impl State {
 
     fn finish_scan(&mut self) {
         let differences = self.table.finish_scan();
-        if std::mem::replace(&mut self.is_ready, true) {
+        let after_loss = std::mem::replace(&mut self.is_ready, true);
+        self.metrics.scanned(after_loss);
+        if after_loss {
             self.loss.resyncs += 1;
-            self.metrics.resync();
             tracing::info!(?differences, "scanned /proc after a loss");
-        } else {
-            self.metrics.first_scan();
         }
     }
 }

@@ -210,44 +210,20 @@ impl Topics {
 
 #[cfg(test)]
 mod tests {
-    use probe_user::model::{Cgroup, CgroupId, Comm, Process};
+    use probe_user::model::{Cgroup, CgroupId};
 
     use super::*;
 
     fn exit(tgid: u32, path: &str) -> Arc<Placed<Exit>> {
+        let mut exit = Placed::<Exit>::default();
+        exit.what.process.tgid = tgid;
         let id = CgroupId {
             hierarchy: 0,
             id: 1,
         };
-        Arc::new(Placed {
-            boottime_ns: 1,
-            what: Exit {
-                process: Process {
-                    tid: tgid,
-                    tgid,
-                    ppid: None,
-                    uid: None,
-                    comm: Comm::new([0; 16]),
-                    start_boottime_ns: None,
-                    cgroup: Some(id),
-                    wanted_cgroup_id: None,
-                    ns_pid: None,
-                    pid_ns: None,
-                    owners: None,
-                },
-                group_dead: true,
-                leader: true,
-                status: None,
-                killed_by: None,
-                oom: false,
-                usage: None,
-            },
-            cgroup: Some(Cgroup {
-                id,
-                path: Some(path.into()),
-            }),
-            container: None,
-        })
+        let path = Some(path.into());
+        exit.cgroup = Some(Cgroup { id, path });
+        Arc::new(exit)
     }
 
     fn pids(mailbox: &Mailbox) -> Vec<u32> {
@@ -259,33 +235,31 @@ mod tests {
         .collect()
     }
 
-    #[test]
-    fn a_cgroup_topic_includes_descendants_but_no_siblings() {
-        let mut topics = Topics::default();
+    fn subscribed(topics: &mut Topics, subscriptions: &[Topic]) -> Arc<Mailbox> {
         let mailbox = Arc::new(Mailbox::default());
-        topics.subscribe(Topic::Cgroup(0, "/a".into()), &mailbox);
-        topics.publish(&exit(1, "/a"));
-        topics.publish(&exit(2, "/a/b/c"));
-        topics.publish(&exit(3, "/ab"));
-        topics.publish(&exit(4, "/"));
-        assert_eq!(pids(&mailbox), [1, 2]);
+        for topic in subscriptions {
+            topics.subscribe(topic.clone(), &mailbox);
+        }
+        mailbox
     }
 
     #[test]
-    fn the_topic_of_the_root_cgroup_includes_every_exit() {
+    fn a_cgroup_topic_includes_descendants_but_no_siblings() {
         let mut topics = Topics::default();
-        let mailbox = Arc::new(Mailbox::default());
-        topics.subscribe(Topic::Cgroup(0, "/".into()), &mailbox);
-        topics.publish(&exit(1, "/"));
-        topics.publish(&exit(2, "/a/b"));
-        assert_eq!(pids(&mailbox), [1, 2]);
+        let [of_a, of_root] = ["/a", "/"].map(|it| Topic::Cgroup(0, it.into()));
+        let of_a = subscribed(&mut topics, &[of_a]);
+        let of_root = subscribed(&mut topics, &[of_root]);
+        for (tgid, path) in (1..).zip(["/a", "/a/b/c", "/ab", "/"]) {
+            topics.publish(&exit(tgid, path));
+        }
+        assert_eq!(pids(&of_a), [1, 2]);
+        assert_eq!(pids(&of_root), [1, 2, 3, 4]);
     }
 
     #[test]
     fn a_reader_that_never_reads_gets_the_number_of_lost_records() {
         let mut topics = Topics::default();
-        let mailbox = Arc::new(Mailbox::default());
-        topics.subscribe(Topic::Everything, &mailbox);
+        let mailbox = subscribed(&mut topics, &[Topic::Everything]);
         for _ in 0..CAPACITY + 5 {
             topics.publish(&exit(1, "/a"));
         }
@@ -300,10 +274,8 @@ mod tests {
     #[test]
     fn an_exit_in_two_topics_of_a_reader_is_delivered_once() {
         let mut topics = Topics::default();
-        let mailbox = Arc::new(Mailbox::default());
-        topics.subscribe(Topic::Cgroup(0, "/a".into()), &mailbox);
-        topics.subscribe(Topic::Cgroup(0, "/a/b".into()), &mailbox);
-        topics.subscribe(Topic::Pid(1), &mailbox);
+        let [outer, inner] = ["/a", "/a/b"].map(|it| Topic::Cgroup(0, it.into()));
+        let mailbox = subscribed(&mut topics, &[outer, inner, Topic::Pid(1)]);
         topics.publish(&exit(1, "/a/b"));
         topics.publish(&exit(2, "/a/b"));
         assert_eq!(pids(&mailbox), [1, 2]);

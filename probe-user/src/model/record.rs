@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::{Cgroup, Container, Exit, Start};
 
 /// An event with its time, cgroup and container.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Placed<T> {
     /// Time at which the kernel hook ran: `CLOCK_BOOTTIME` in nanoseconds.
     pub boottime_ns: u64,

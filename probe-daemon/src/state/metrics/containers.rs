@@ -12,14 +12,14 @@ use std::{
 use probe_user::model::Container;
 use prometheus_client::metrics::{counter::Counter, family::Family};
 
-use super::labels::{Kind, OfContainer};
+use super::labels::KINDS;
 
 /// Maximum number of containers that have series.
 pub(super) const MAX_CONTAINERS: usize = 512;
 
 #[derive(Debug, Default)]
 pub(super) struct Containers {
-    pub(super) exits: Family<OfContainer, Counter>,
+    pub(super) exits: Family<Labels, Counter>,
     latest: Mutex<Latest>,
 }
 
@@ -30,29 +30,27 @@ struct Latest {
     of: HashMap<Identity, u64>,
 }
 
+/// Runtime, id and name of a container.
 type Identity = (&'static str, String, String);
 
+type Labels = [(&'static str, String); 4];
+
 impl Containers {
-    pub(super) fn exit(&self, container: &Container, kind: Kind) {
-        let labels = OfContainer::new(container, kind);
+    pub(super) fn exit(&self, container: &Container, kind: &str) {
+        let name = container.name.clone().unwrap_or_default();
+        let identity = (container.runtime.as_str(), container.id.clone(), name);
+        let series = labels(&identity, kind);
         let forgotten = self
             .latest
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .touch(identity(&labels));
-        if let Some((runtime, id, name)) = forgotten {
-            let mut labels = OfContainer {
-                runtime,
-                id,
-                name,
-                kind,
-            };
-            for kind in Kind::ALL {
-                labels.kind = kind;
-                self.exits.remove(&labels);
+            .touch(identity);
+        if let Some(forgotten) = forgotten {
+            for kind in KINDS {
+                self.exits.remove(&labels(&forgotten, kind));
             }
         }
-        self.exits.get_or_create(&labels).inc();
+        self.exits.get_or_create(&series).inc();
     }
 }
 
@@ -72,6 +70,11 @@ impl Latest {
     }
 }
 
-fn identity(labels: &OfContainer) -> Identity {
-    (labels.runtime, labels.id.clone(), labels.name.clone())
+fn labels((runtime, id, name): &Identity, kind: &str) -> Labels {
+    [
+        ("runtime", (*runtime).to_owned()),
+        ("id", id.clone()),
+        ("name", name.clone()),
+        ("kind", kind.to_owned()),
+    ]
 }

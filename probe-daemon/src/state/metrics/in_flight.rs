@@ -6,14 +6,14 @@ use prometheus_client::metrics::{
     counter::Counter, family::Family, gauge::Gauge, histogram::Histogram,
 };
 
-use super::labels::ByOutcome;
+use super::labels::Label;
 use crate::api::Outcome;
 
 /// A running wait. If it is dropped without a verdict, it counts as interrupted.
 #[derive(Debug)]
 pub struct Wait {
     in_flight: Gauge,
-    waits: Family<ByOutcome, Counter>,
+    waits: Family<Label, Counter>,
     duration: Histogram,
     outcome: Outcome,
 }
@@ -21,7 +21,7 @@ pub struct Wait {
 impl Wait {
     pub(super) fn new(
         in_flight: Gauge,
-        waits: Family<ByOutcome, Counter>,
+        waits: Family<Label, Counter>,
         duration: Histogram,
     ) -> Self {
         in_flight.inc();
@@ -46,7 +46,8 @@ impl Wait {
 impl Drop for Wait {
     fn drop(&mut self) {
         self.in_flight.dec();
-        self.waits.get_or_create(&self.outcome.into()).inc();
+        let outcome = [("outcome", self.outcome.as_str())];
+        self.waits.get_or_create(&outcome).inc();
     }
 }
 

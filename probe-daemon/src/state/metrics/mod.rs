@@ -13,17 +13,12 @@ mod names;
 #[cfg(test)]
 mod tests;
 
-use std::time::SystemTime;
-
 use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::Registry,
 };
 
-use self::{
-    containers::Containers,
-    labels::{ByKind, ByOutcome, ByReason, Kind, Program, ScanCause, ScanLabels},
-};
+use self::{containers::Containers, labels::Label};
 pub use self::{
     format::{Format, Scope},
     in_flight::{Client, Wait},
@@ -33,33 +28,26 @@ use probe_user::{
     unstable::bpf::counters::ProgramRuns,
 };
 
-/// Upper bounds of the buckets for the duration of a wait, in seconds: from an immediate
-/// notification of `cgroup.events` to a slow shutdown.
-const WAIT_BUCKETS: [f64; 20] = [
-    0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
-    1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0,
-];
-
 type Seconds = std::sync::atomic::AtomicU64;
 
 /// All metrics, and the registries that name them.
 #[derive(Debug)]
 pub struct Metrics {
-    exits: Family<ByKind, Counter>,
+    exits: Family<Label, Counter>,
     containers_exits: Containers,
     live: Gauge,
     containers: Gauge,
-    waits: Family<ByOutcome, Counter>,
+    waits: Family<Label, Counter>,
     waits_in_flight: Gauge,
     wait_duration: Histogram,
-    lost: Family<ByReason, Counter>,
+    lost: Family<Label, Counter>,
     reader_lost: Counter,
-    scans: Family<ScanLabels, Counter>,
+    scans: Family<Label, Counter>,
     clients: Gauge,
     clients_accepted: Counter,
     clients_refused: Counter,
-    run_time: Family<Program, Counter<f64, Seconds>>,
-    runs: Family<Program, Counter>,
+    run_time: Family<Label<String>, Counter<f64, Seconds>>,
+    runs: Family<Label<String>, Counter>,
     ring_bytes: Gauge,
     /// Series for every peer.
     totals: Registry,
@@ -70,42 +58,13 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// All metrics at zero. `started` is the start of the daemon.
-    #[must_use]
-    pub fn new(started: SystemTime) -> Self {
-        let mut metrics = Self {
-            exits: Family::default(),
-            containers_exits: Containers::default(),
-            live: Gauge::default(),
-            containers: Gauge::default(),
-            waits: Family::default(),
-            waits_in_flight: Gauge::default(),
-            wait_duration: Histogram::new(WAIT_BUCKETS),
-            lost: Family::default(),
-            reader_lost: Counter::default(),
-            scans: Family::default(),
-            clients: Gauge::default(),
-            clients_accepted: Counter::default(),
-            clients_refused: Counter::default(),
-            run_time: Family::default(),
-            runs: Family::default(),
-            ring_bytes: Gauge::default(),
-            totals: Registry::with_prefix("probe"),
-            details: Registry::with_prefix("probe"),
-            process: Registry::with_prefix("process"),
-        };
-        metrics.begin_at_zero();
-        metrics.register(started);
-        metrics
-    }
-
     /// Counts the exit of a process, but not that of a single thread.
     pub fn exit(&self, exit: &Placed<Exit>) {
         if !exit.what.group_dead {
             return;
         }
-        let kind = Kind::of(&exit.what);
-        self.exits.get_or_create(&ByKind { kind }).inc();
+        let kind = labels::kind(&exit.what);
+        self.exits.get_or_create(&[("kind", kind)]).inc();
         if let Some(container) = &exit.container {
             self.containers_exits.exit(container, kind);
         }
@@ -133,7 +92,8 @@ impl Metrics {
 
     /// Counts records that never reached the daemon.
     pub fn lost(&self, reason: LossReason, count: u64) {
-        self.lost.get_or_create(&reason.into()).inc_by(count);
+        let reason = [("reason", reason.as_str())];
+        self.lost.get_or_create(&reason).inc_by(count);
     }
 
     /// Counts records that a slow reader of a stream lost.
@@ -141,16 +101,10 @@ impl Metrics {
         self.reader_lost.inc_by(count);
     }
 
-    /// Counts the scan of `/proc` at the start.
-    pub(crate) fn first_scan(&self) {
-        let cause = ScanCause::Start;
-        self.scans.get_or_create(&ScanLabels { cause }).inc();
-    }
-
-    /// Counts a scan of `/proc` after a loss of records.
-    pub(crate) fn resync(&self) {
-        let cause = ScanCause::Loss;
-        self.scans.get_or_create(&ScanLabels { cause }).inc();
+    /// Counts a scan of `/proc`, at the start or after a loss of records.
+    pub(crate) fn scanned(&self, after_loss: bool) {
+        let cause = if after_loss { "loss" } else { "start" };
+        self.scans.get_or_create(&[("cause", cause)]).inc();
     }
 
     /// Counts a connection, which is open until the returned value is dropped.
@@ -169,9 +123,7 @@ impl Metrics {
     /// has no series before the kernel has counted a run.
     pub fn set_program_runs(&self, programs: &[ProgramRuns]) {
         for runs in programs.iter().filter(|runs| runs.count > 0) {
-            let program = Program {
-                program: runs.name.clone(),
-            };
+            let program = [("program", runs.name.clone())];
             raise(&self.runs.get_or_create(&program), runs.count);
             let run_time = self.run_time.get_or_create(&program);
             let more = runs.run_time.as_secs_f64() - run_time.get();

@@ -1,11 +1,9 @@
-use std::{sync::Arc, time::Duration};
-
-use probe_ebpf::event as wire;
-use probe_user::{
-    model::{Container, Event, Runtime},
-    unstable::bpf::decode,
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
 };
-use zerocopy::{FromZeros, IntoBytes};
+
+use probe_user::model::{Container, ExitStatus, Runtime};
 
 use super::*;
 use crate::api::Outcome;
@@ -13,22 +11,11 @@ use crate::api::Outcome;
 const STARTED: SystemTime = SystemTime::UNIX_EPOCH;
 
 fn exit(wait_status: u32, oom: bool) -> Placed<Exit> {
-    let mut wire = wire::Exit::new_zeroed();
-    wire.header.kind = wire::KIND_EXIT;
-    wire.exit_code = wait_status;
-    wire.flags = wire::EXIT_GROUP_DEAD | wire::EXIT_STATUS_KNOWN;
-    if oom {
-        wire.flags |= wire::EXIT_OOM_VICTIM;
-    }
-    let Event::Exit(what) = decode::decode(wire.as_bytes()).expect("a record").event else {
-        panic!("an exit");
-    };
-    Placed {
-        boottime_ns: 1,
-        what,
-        cgroup: None,
-        container: None,
-    }
+    let mut exit = Placed::<Exit>::default();
+    exit.what.group_dead = true;
+    exit.what.status = Some(ExitStatus::from_wait_status(wait_status));
+    exit.what.oom = oom;
+    exit
 }
 
 fn within(id: &str, mut exit: Placed<Exit>) -> Placed<Exit> {
@@ -55,16 +42,20 @@ fn busy() -> Metrics {
         .ended(Outcome::Done, Duration::from_micros(700));
     metrics.lost(LossReason::RingFull, 5);
     metrics.reader_lost(6);
-    metrics.first_scan();
-    metrics.resync();
+    metrics.scanned(false);
+    metrics.scanned(true);
     metrics.client_refused();
     metrics.set_ring_bytes(4 << 20);
-    metrics.set_program_runs(&[ProgramRuns {
-        name: "sched_process_exit".to_owned(),
-        count: 1000,
-        run_time: Duration::from_micros(250),
-    }]);
+    metrics.set_program_runs(&[runs(1000, 250)]);
     metrics
+}
+
+fn runs(count: u64, micros: u64) -> ProgramRuns {
+    ProgramRuns {
+        name: "sched_process_exit".to_owned(),
+        count,
+        run_time: Duration::from_micros(micros),
+    }
 }
 
 #[track_caller]
@@ -155,11 +146,6 @@ fn a_client_is_connected_until_it_is_dropped() {
 #[test]
 fn counts_of_bpf_program_runs_never_decrease() {
     let metrics = busy();
-    let runs = |count, micros| ProgramRuns {
-        name: "sched_process_exit".to_owned(),
-        count,
-        run_time: Duration::from_micros(micros),
-    };
     metrics.set_program_runs(&[runs(3000, 750)]);
     metrics.set_program_runs(&[runs(2000, 500)]);
     let text = metrics.render(Format::Prometheus, Scope::Totals);
@@ -176,11 +162,7 @@ fn counts_of_bpf_program_runs_never_decrease() {
 #[test]
 fn a_program_without_counted_runs_has_no_series() {
     let metrics = Metrics::new(STARTED);
-    metrics.set_program_runs(&[ProgramRuns {
-        name: "sched_process_exit".to_owned(),
-        count: 0,
-        run_time: Duration::ZERO,
-    }]);
+    metrics.set_program_runs(&[runs(0, 0)]);
     let text = metrics.render(Format::Prometheus, Scope::Everything);
     assert!(!text.contains("probe_bpf"), "{text}");
 }
@@ -198,31 +180,31 @@ fn open_metrics_end_with_eof_and_name_families_without_total() {
 
 #[test]
 fn the_accept_header_chooses_the_format() {
-    let of = |accept| Format::accepted(Some(accept));
     assert_eq!(Format::accepted(None), Format::Prometheus);
-    assert_eq!(of("*/*"), Format::Prometheus);
-    assert_eq!(of("garbage;;q=,,"), Format::Prometheus);
-    assert_eq!(of("text/plain;version=0.0.4"), Format::Prometheus);
-    assert_eq!(of("application/openmetrics-text"), Format::OpenMetrics);
-    // The headers of Prometheus 2.42, with and without OpenMetrics.
-    assert_eq!(
-        of("application/openmetrics-text;version=1.0.0,\
-            application/openmetrics-text;version=0.0.1;q=0.75,\
-            text/plain;version=0.0.4;q=0.5,*/*;q=0.1"),
-        Format::OpenMetrics
-    );
-    assert_eq!(
-        of("text/plain;version=0.0.4;q=1,*/*;q=0.1"),
-        Format::Prometheus
-    );
-    assert_eq!(
-        of("application/openmetrics-text;version=0.0.1"),
-        Format::Prometheus
-    );
-    assert_eq!(
-        of("application/openmetrics-text;q=0, text/plain;q=0.1"),
-        Format::Prometheus
-    );
+    for (accept, expected) in [
+        ("*/*", Format::Prometheus),
+        ("garbage;;q=,,", Format::Prometheus),
+        ("text/plain;version=0.0.4", Format::Prometheus),
+        ("application/openmetrics-text", Format::OpenMetrics),
+        // The headers of Prometheus 2.42, with and without OpenMetrics.
+        (
+            "application/openmetrics-text;version=1.0.0,\
+             application/openmetrics-text;version=0.0.1;q=0.75,\
+             text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+            Format::OpenMetrics,
+        ),
+        ("text/plain;version=0.0.4;q=1,*/*;q=0.1", Format::Prometheus),
+        (
+            "application/openmetrics-text;version=0.0.1",
+            Format::Prometheus,
+        ),
+        (
+            "application/openmetrics-text;q=0, text/plain;q=0.1",
+            Format::Prometheus,
+        ),
+    ] {
+        assert_eq!(Format::accepted(Some(accept)), expected, "{accept}");
+    }
 }
 
 /// The metrics of this daemon in a query of the dashboard.

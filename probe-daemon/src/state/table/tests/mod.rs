@@ -36,10 +36,7 @@ fn process(tgid: u32, start_ns: u64, cgroup: CgroupId) -> Process {
         comm: comm(0),
         start_boottime_ns: Some(start_ns),
         cgroup: Some(cgroup),
-        wanted_cgroup_id: None,
-        ns_pid: Some(7),
-        pid_ns: Some(4_026_531_836),
-        owners: None,
+        ..Process::default()
     }
 }
 
@@ -68,11 +65,7 @@ fn exit(process: &Process) -> Event {
     Event::Exit(Exit {
         process: process.clone(),
         group_dead: true,
-        leader: true,
-        status: None,
-        killed_by: None,
-        oom: false,
-        usage: None,
+        ..Exit::default()
     })
 }
 

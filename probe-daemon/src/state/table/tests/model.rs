@@ -6,38 +6,24 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// One step of the model.
+/// One step of the model. The first number is a pid.
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    Fork {
-        tgid: u32,
-        cgroup: u64,
-    },
-    Exec {
-        tgid: u32,
-        comm: u8,
-    },
-    Move {
-        tgid: u32,
-        cgroup: u64,
-    },
-    Exit {
-        tgid: u32,
-    },
+    /// A process is forked in a cgroup.
+    Fork(u32, u64),
+    /// A process changes its name.
+    Exec(u32, u8),
+    /// A process moves to a cgroup.
+    Move(u32, u64),
+    Exit(u32),
     /// An exiting process becomes a zombie.
-    Depart {
-        tgid: u32,
-    },
+    Depart(u32),
     /// A process is reaped, and its pid is free.
-    Reap {
-        tgid: u32,
-    },
+    Reap(u32),
     /// The next event reaches the table.
     Deliver,
     /// The scan reads a process from `/proc`.
-    Look {
-        tgid: u32,
-    },
+    Look(u32),
     /// The next result of the scan reaches the table.
     Report,
 }
@@ -47,14 +33,14 @@ const PIDS: std::ops::Range<u32> = 1..6;
 fn step() -> impl Strategy<Value = Step> {
     let cgroups = 1..4_u64;
     prop_oneof![
-        4 => (PIDS, cgroups.clone()).prop_map(|(tgid, cgroup)| Step::Fork { tgid, cgroup }),
-        2 => (PIDS, 0..9_u8).prop_map(|(tgid, comm)| Step::Exec { tgid, comm }),
-        2 => (PIDS, cgroups).prop_map(|(tgid, cgroup)| Step::Move { tgid, cgroup }),
-        3 => PIDS.prop_map(|tgid| Step::Exit { tgid }),
-        3 => PIDS.prop_map(|tgid| Step::Depart { tgid }),
-        3 => PIDS.prop_map(|tgid| Step::Reap { tgid }),
+        4 => (PIDS, cgroups.clone()).prop_map(|(tgid, cgroup)| Step::Fork(tgid, cgroup)),
+        2 => (PIDS, 0..9_u8).prop_map(|(tgid, comm)| Step::Exec(tgid, comm)),
+        2 => (PIDS, cgroups).prop_map(|(tgid, cgroup)| Step::Move(tgid, cgroup)),
+        3 => PIDS.prop_map(Step::Exit),
+        3 => PIDS.prop_map(Step::Depart),
+        3 => PIDS.prop_map(Step::Reap),
         8 => Just(Step::Deliver),
-        4 => PIDS.prop_map(|tgid| Step::Look { tgid }),
+        4 => PIDS.prop_map(Step::Look),
         4 => Just(Step::Report),
     ]
 }
@@ -88,7 +74,7 @@ impl Model {
         // A pid is not used again within a tick.
         self.now_ns += TICK_NS + 3;
         let event = match step {
-            Step::Fork { tgid, cgroup: id } => {
+            Step::Fork(tgid, id) => {
                 if self.live.contains_key(&tgid) || self.exiting.contains_key(&tgid) {
                     return;
                 }
@@ -97,14 +83,14 @@ impl Model {
                 self.live.insert(tgid, child.clone());
                 fork(&child)
             }
-            Step::Exec { tgid, comm: number } => {
+            Step::Exec(tgid, number) => {
                 let Some(process) = self.live.get_mut(&tgid) else {
                     return;
                 };
                 process.comm = comm(number);
                 exec(process)
             }
-            Step::Move { tgid, cgroup: id } => {
+            Step::Move(tgid, id) => {
                 let id = cgroup(id);
                 if let Some(process) = self.live.get_mut(&tgid) {
                     process.cgroup = Some(id);
@@ -115,7 +101,7 @@ impl Model {
                     return;
                 }
             }
-            Step::Exit { tgid } => {
+            Step::Exit(tgid) => {
                 let Some(process) = self.live.remove(&tgid) else {
                     return;
                 };
@@ -128,13 +114,13 @@ impl Model {
                 self.exiting.insert(tgid, (process.clone(), state));
                 exit(&process)
             }
-            Step::Depart { tgid } => {
+            Step::Depart(tgid) => {
                 if let Some((_, state)) = self.exiting.get_mut(&tgid) {
                     *state = ProcessState::Exited;
                 }
                 return;
             }
-            Step::Reap { tgid } => {
+            Step::Reap(tgid) => {
                 self.exiting.remove(&tgid);
                 return;
             }
@@ -144,7 +130,7 @@ impl Model {
                 }
                 return;
             }
-            Step::Look { tgid } => return self.look(tgid),
+            Step::Look(tgid) => return self.look(tgid),
             Step::Report => {
                 if let Some(scanned) = self.looks.pop_front() {
                     self.table.scanned(&scanned);
@@ -197,31 +183,26 @@ impl Model {
 
     /// Checks that the table has exactly the live processes.
     fn check_table(&self) -> Result<(), TestCaseError> {
-        let listed: BTreeMap<_, _> = self
-            .table
-            .iter()
-            .map(|row| {
-                (
-                    row.tgid(),
-                    (
-                        row.start_no_later_than_ns() / TICK_NS,
-                        row.comm(),
-                        row.cgroup(),
-                    ),
+        let row = |tgid, start_ns: u64, comm, cgroup| (tgid, (start_ns / TICK_NS, comm, cgroup));
+        let rows = self.table.iter();
+        let listed: BTreeMap<_, _> = rows
+            .map(|it| {
+                row(
+                    it.tgid(),
+                    it.start_no_later_than_ns(),
+                    it.comm(),
+                    it.cgroup(),
                 )
             })
             .collect();
-        let truth: BTreeMap<_, _> = self
-            .live
-            .iter()
-            .map(|(&tgid, it)| {
-                (
-                    tgid,
-                    (
-                        it.start_boottime_ns.unwrap_or(0) / TICK_NS,
-                        it.comm,
-                        it.cgroup,
-                    ),
+        let live = self.live.values();
+        let truth: BTreeMap<_, _> = live
+            .map(|it| {
+                row(
+                    it.tgid,
+                    it.start_boottime_ns.unwrap_or(0),
+                    it.comm,
+                    it.cgroup,
                 )
             })
             .collect();
@@ -274,7 +255,7 @@ proptest! {
     fn the_table_is_correct_without_a_scan_if_no_event_is_lost(steps in steps(100)) {
         let mut model = Model::new();
         for step in steps {
-            if !matches!(step, Step::Look { .. } | Step::Report) {
+            if !matches!(step, Step::Look(_) | Step::Report) {
                 model.take(step, false);
             }
         }
