@@ -19,5 +19,6 @@ pub fn message(line: &[u8]) -> Option<Message> {
 /// the root of its hierarchy; `None` if the path is refused.
 #[must_use]
 pub fn cgroup_directory(mounts: &Mounts, path: &str) -> Option<(PathBuf, String)> {
-    directory::fuzzed(mounts, path)
+    let found = directory::parse(mounts, path).ok()?;
+    Some((found.location, found.path))
 }

@@ -43,12 +43,9 @@ impl CgroupDirectory {
             let detail = format!("no cgroup {}: {errno}", self.location.display());
             Refusal::not_found(detail)
         };
-        let below = self.location.strip_prefix(&self.mount.mount_point);
-        let below = below.unwrap_or(Path::new("."));
-        let below = if below.as_os_str().is_empty() {
-            Path::new(".")
-        } else {
-            below
+        let below = match self.location.strip_prefix(&self.mount.mount_point) {
+            Ok(below) if below != Path::new("") => below,
+            _ => Path::new("."),
         };
         let top = open(&self.mount.mount_point, PATH, Mode::empty()).map_err(gone)?;
         let rules = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
@@ -80,13 +77,6 @@ pub(crate) fn parse(mounts: &Mounts, path: &str) -> Result<CgroupDirectory, Refu
         location: directory.to_owned(),
         path,
     })
-}
-
-/// For the fuzz targets: location and cgroup path that [`parse`] returns for a path.
-#[cfg(feature = "unstable")]
-pub(crate) fn fuzzed(mounts: &Mounts, path: &str) -> Option<(PathBuf, String)> {
-    let CgroupDirectory { location, path, .. } = parse(mounts, path).ok()?;
-    Some((location, path))
 }
 
 /// The directory of the cgroup at a path below the root of its hierarchy.

@@ -23,7 +23,7 @@ use std::{path::Path, time::Duration};
 use http_body_util::Full;
 use hyper::{Request as HttpRequest, body::Bytes};
 use serde::de::DeserializeOwned;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout};
 
 use self::{connection::Connection, lines::Lines};
 pub use self::{
@@ -59,14 +59,12 @@ impl Client {
         trust: &Trust,
         answer_timeout: Duration,
     ) -> Result<Self, ClientError> {
-        let deadline = Instant::now() + answer_timeout;
-        let late = |_elapsed| ClientError::Late {
-            after: answer_timeout,
-        };
-        let connected = timeout_at(deadline, Connection::open(socket, trust));
-        let mut connection = connected.await.map_err(late)??;
-        let info = ask(&mut connection, request::get("/v1/info")?);
-        let info: Info = timeout_at(deadline, info).await.map_err(late)??;
+        let connected = within(answer_timeout, async {
+            let mut connection = Connection::open(socket, trust).await?;
+            let info: Info = ask(&mut connection, request::get("/v1/info")?).await?;
+            Ok((connection, info))
+        });
+        let (connection, info) = connected.await?;
         if info.api != VERSION {
             return Err(ClientError::Version { theirs: info.api });
         }
@@ -96,15 +94,14 @@ impl Client {
     /// Exits as they happen, from now on.
     pub async fn events(self, query: &query::Records) -> Result<Records, ClientError> {
         let request = request::query("/v1/events", query)?;
-        Ok(Records::endless(self.stream(request).await?))
+        Ok(Records::new(self.stream(request).await?, None))
     }
 
     /// Exits in the daemon's history, oldest first.
     pub async fn exits(self, query: &query::Exits) -> Result<Records, ClientError> {
         let request = request::query("/v1/exits", query)?;
-        let answer_timeout = self.answer_timeout;
-        let lines = self.stream(request).await?;
-        Ok(Records::bounded(lines, answer_timeout))
+        let line_timeout = Some(self.answer_timeout);
+        Ok(Records::new(self.stream(request).await?, line_timeout))
     }
 
     /// Containers with live processes.
@@ -123,24 +120,24 @@ impl Client {
         &mut self,
         request: HttpRequest<Full<Bytes>>,
     ) -> Result<T, ClientError> {
-        let after = self.answer_timeout;
-        let answer = tokio::time::timeout(after, ask(&mut self.connection, request));
-        answer
-            .await
-            .map_err(|_elapsed| ClientError::Late { after })?
+        within(self.answer_timeout, ask(&mut self.connection, request)).await
     }
 
     async fn stream(mut self, request: HttpRequest<Full<Bytes>>) -> Result<Lines, ClientError> {
-        let after = self.answer_timeout;
-        let head = async {
+        let body = within(self.answer_timeout, async {
             let response = self.connection.send(request).await?;
             answer::stream(response).await
-        };
-        let body = tokio::time::timeout(after, head)
-            .await
-            .map_err(|_elapsed| ClientError::Late { after })??;
-        Ok(Lines::new(body, self.connection))
+        });
+        Ok(Lines::new(body.await?, self.connection))
     }
+}
+
+async fn within<T>(
+    after: Duration,
+    answer: impl Future<Output = Result<T, ClientError>>,
+) -> Result<T, ClientError> {
+    let answer = timeout(after, answer).await;
+    answer.unwrap_or(Err(ClientError::Late { after }))
 }
 
 async fn ask<T: DeserializeOwned>(

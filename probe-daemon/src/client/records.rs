@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use probe_user::model::Record;
-use tokio::time::timeout;
 
-use super::{ClientError, Lines, message::record};
+use super::{ClientError, Lines, message::record, within};
 
 /// A stream of records.
 #[derive(Debug)]
@@ -17,17 +16,10 @@ pub struct Records {
 }
 
 impl Records {
-    pub(super) const fn endless(lines: Lines) -> Self {
+    pub(super) const fn new(lines: Lines, line_timeout: Option<Duration>) -> Self {
         Self {
             lines,
-            line_timeout: None,
-        }
-    }
-
-    pub(super) const fn bounded(lines: Lines, line_timeout: Duration) -> Self {
-        Self {
-            lines,
-            line_timeout: Some(line_timeout),
+            line_timeout,
         }
     }
 
@@ -37,18 +29,14 @@ impl Records {
     pub async fn next(&mut self) -> Result<Option<Record>, ClientError> {
         loop {
             let line = match self.line_timeout {
-                None => self.lines.next().await,
-                Some(after) => timeout(after, self.lines.next())
-                    .await
-                    .unwrap_or(Err(ClientError::Late { after })),
+                None => self.lines.next().await?,
+                Some(after) => within(after, self.lines.next()).await?,
             };
-            match line? {
-                None => return Ok(None),
-                Some(line) => {
-                    if let Some(record) = record(&line)? {
-                        return Ok(Some(record));
-                    }
-                }
+            let Some(line) = line else {
+                return Ok(None);
+            };
+            if let Some(record) = record(&line)? {
+                return Ok(Some(record));
             }
         }
     }
