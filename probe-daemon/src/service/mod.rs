@@ -56,7 +56,7 @@ pub use self::{
     socket::SocketError,
 };
 use self::{
-    confine::FileNeeds,
+    sandbox::Files,
     socket::{Listening, SocketOptions},
 };
 pub use crate::http::routes::document;
@@ -136,14 +136,10 @@ async fn load(
     metrics.set_ring_bytes(STREAM_BYTES);
     let counted = Arc::clone(&metrics);
     let engine = Engine::new(stream, mounts.clone(), resolver, config.history, counted);
-    let needs = FileNeeds {
-        mounts: &mounts,
-        roots: &roots,
-        socket_directory: listening.directory(),
-    };
+    let files = Files::needed(&mounts, &roots, listening.directory(), config.runtime_names);
     // The result is cached now, because the kernel's BTF cannot be read later.
     let _is_late = departure::is_late();
-    confine::confine(config, needs, || hub.can_watch())?;
+    confine::confine(config, &files, || hub.can_watch())?;
     Ok(Daemon {
         kernel: kernel(&hub),
         hub: Arc::new(hub),

@@ -184,17 +184,12 @@ fn group(
     uid: u32,
     accounts: &Accounts,
 ) -> Result<Option<Group>, ConfigError> {
-    match asked {
-        None if uid == 0 => Ok(accounts.group(DEFAULT_ACCOUNT)),
-        None => Ok(None),
-        Some(name) => match accounts.group(&name) {
-            Some(group) => Ok(Some(group)),
-            None => Err(ConfigError::Unknown {
-                kind: "group",
-                name,
-            }),
-        },
-    }
+    let Some(name) = asked else {
+        return Ok(accounts.group(DEFAULT_ACCOUNT).filter(|_| uid == 0));
+    };
+    let group = accounts.group(&name);
+    let kind = "group";
+    group.map(Some).ok_or(ConfigError::Unknown { kind, name })
 }
 
 fn account(
@@ -202,17 +197,15 @@ fn account(
     uid: u32,
     accounts: &Accounts,
 ) -> Result<Option<Account>, ConfigError> {
-    let account = match asked {
-        None if uid == 0 => accounts.user(DEFAULT_ACCOUNT),
-        None => None,
-        Some(name) => match accounts.user(&name) {
-            Some(account) => Some(account),
-            None => return Err(ConfigError::Unknown { kind: "user", name }),
-        },
+    let Some(name) = asked else {
+        return Ok(accounts
+            .user(DEFAULT_ACCOUNT)
+            .filter(|it| uid == 0 && it.uid != 0));
     };
-    match account {
+    match accounts.user(&name) {
+        None => Err(ConfigError::Unknown { kind: "user", name }),
         Some(account) if account.uid == uid => Ok(None),
-        Some(account) if uid != 0 => Err(ConfigError::NotRoot { name: account.name }),
+        Some(_) if uid != 0 => Err(ConfigError::NotRoot { name }),
         account => Ok(account),
     }
 }

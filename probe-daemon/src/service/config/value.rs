@@ -1,6 +1,6 @@
 //! Types of settings that have the same format as a flag and in the file.
 
-use std::{fmt, str::FromStr};
+use std::str::FromStr;
 
 use serde::Deserialize;
 
@@ -38,66 +38,37 @@ impl TryFrom<String> for Mode {
     }
 }
 
-/// Maximum number of exits in the history.
+/// A number from 1 to `MAX`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "i64")]
-pub struct History(pub(super) u32);
+pub struct Count<const MAX: u32>(pub(super) u32);
 
-/// Maximum number of connections at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "i64")]
-pub struct MaxClients(pub(super) u32);
+/// Maximum number of exits in the history. The largest one takes some gigabytes.
+pub type History = Count<{ 16 << 20 }>;
 
-impl History {
-    /// This many exits take some gigabytes.
-    const MAX: u32 = 16 << 20;
-}
+/// Maximum number of connections at once. The largest one is more than the default of
+/// `fs.nr_open`, the kernel's limit of file descriptors.
+pub type MaxClients = Count<{ 1 << 20 }>;
 
-impl MaxClients {
-    /// More than the default of `fs.nr_open`, the kernel's limit of file descriptors.
-    const MAX: u32 = 1 << 20;
-}
-
-impl TryFrom<i64> for History {
+impl<const MAX: u32> TryFrom<i64> for Count<MAX> {
     type Error = String;
 
     fn try_from(number: i64) -> Result<Self, String> {
-        within(number, Self::MAX).map(Self)
+        let count = u32::try_from(number).ok();
+        let count = count.filter(|count| (1..=MAX).contains(count)).map(Self);
+        count.ok_or_else(|| format!("invalid number {number} (expected 1 to {MAX})"))
     }
 }
 
-impl TryFrom<i64> for MaxClients {
-    type Error = String;
-
-    fn try_from(number: i64) -> Result<Self, String> {
-        within(number, Self::MAX).map(Self)
-    }
-}
-
-impl FromStr for History {
+impl<const MAX: u32> FromStr for Count<MAX> {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        whole(text)?.try_into()
+        let number: Result<i64, _> = text.parse();
+        number
+            .map_err(|_not_a_number| format!("invalid number '{text}'"))?
+            .try_into()
     }
-}
-
-impl FromStr for MaxClients {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        whole(text)?.try_into()
-    }
-}
-
-fn whole(text: &str) -> Result<i64, String> {
-    text.parse()
-        .map_err(|_no_number| format!("invalid number '{text}'"))
-}
-
-fn within(number: impl TryInto<u32> + fmt::Display + Copy, most: u32) -> Result<u32, String> {
-    let fits = number.try_into().ok().filter(|it| (1..=most).contains(it));
-    fits.ok_or_else(|| format!("invalid number {number} (expected 1 to {most})"))
 }
 
 #[cfg(test)]
@@ -109,23 +80,15 @@ mod tests {
         for (text, mode) in [("0660", 0o660), ("600", 0o600), ("0o666", 0o666)] {
             assert_eq!(text.parse(), Ok(Mode(mode)), "{text}");
         }
-        for text in [
-            "",
-            "0o",
-            "rw-rw----",
-            "0680",
-            "1660",
-            "0060",
-            "+660",
-            "99999999999",
-        ] {
+        let wrong = ["", "0o", "rw-rw----", "0680", "1660", "0060", "+660"];
+        for text in wrong.into_iter().chain(["99999999999"]) {
             assert!(text.parse::<Mode>().is_err(), "{text}");
         }
     }
 
     #[test]
     fn numbers_out_of_range_are_refused() {
-        assert_eq!("16777216".parse(), Ok(History(16 << 20)));
+        assert_eq!("16777216".parse(), Ok(Count::<{ 16 << 20 }>(16 << 20)));
         for text in ["0", "-1", "16777217", "1e3", "", "many"] {
             assert!(text.parse::<History>().is_err(), "{text}");
         }

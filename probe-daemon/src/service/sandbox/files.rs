@@ -4,8 +4,8 @@
 use std::path::{Path, PathBuf};
 
 use landlock::{
-    ABI, Access, AccessFs, BitFlags, LandlockStatus, PathBeneath, PathFd, PathFdError, Ruleset,
-    RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetError, RulesetStatus,
+    ABI, Access, AccessFs, BitFlags, LandlockStatus, PathBeneath, PathFd, Ruleset, RulesetAttr,
+    RulesetCreated, RulesetCreatedAttr, RulesetError, RulesetStatus,
 };
 use probe_user::unstable::{cgroup::mounts::Mount, container::StateRoots};
 use tracing::{debug, info, warn};
@@ -24,15 +24,6 @@ const RUN: &str = "/run";
 #[derive(Debug, thiserror::Error)]
 #[error("cannot limit the access to files by Landlock")]
 pub struct FileError(#[from] RulesetError);
-
-/// The effect of [`limit_files`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Limit {
-    /// Only [`Files`] can be opened.
-    Enforced,
-    /// The kernel has no Landlock, so nothing is limited.
-    None,
-}
 
 /// Files that the daemon may open.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -83,8 +74,8 @@ impl Files {
 }
 
 /// Limits this thread and the threads that it starts to these files. Open descriptors stay
-/// usable.
-pub(crate) fn limit_files(files: &Files) -> Result<Limit, FileError> {
+/// usable. Returns false if the kernel has no Landlock, so that nothing is limited.
+pub(crate) fn limit_files(files: &Files) -> Result<bool, FileError> {
     let mut rules = Ruleset::default()
         .handle_access(AccessFs::from_all(KNOWN))?
         .create()?;
@@ -99,7 +90,7 @@ pub(crate) fn limit_files(files: &Files) -> Result<Limit, FileError> {
     match (status.ruleset, status.landlock) {
         (RulesetStatus::NotEnforced, why) => {
             warn!("files are not limited: {}", absence(why));
-            return Ok(Limit::None);
+            return Ok(false);
         }
         (RulesetStatus::PartiallyEnforced, LandlockStatus::Available { effective_abi, .. }) => {
             info!(
@@ -108,7 +99,7 @@ pub(crate) fn limit_files(files: &Files) -> Result<Limit, FileError> {
         }
         (status, _) => debug!(?status, ?files, "files are limited"),
     }
-    Ok(Limit::Enforced)
+    Ok(true)
 }
 
 fn allow(
@@ -118,10 +109,6 @@ fn allow(
 ) -> Result<RulesetCreated, FileError> {
     match PathFd::new(path) {
         Ok(file) => Ok(rules.add_rule(PathBeneath::new(file, access))?),
-        Err(PathFdError::OpenCall { source, .. }) => {
-            debug!(%source, "{} will not be read", path.display());
-            Ok(rules)
-        }
         Err(error) => {
             debug!(%error, "{} will not be read", path.display());
             Ok(rules)
@@ -145,7 +132,7 @@ mod tests {
     use super::*;
 
     /// Runs `then` under the limit, in a thread of its own.
-    fn limited<T: Send>(files: &Files, then: impl FnOnce(Limit) -> T + Send) -> T {
+    fn limited<T: Send>(files: &Files, then: impl FnOnce(bool) -> T + Send) -> T {
         let run = || then(limit_files(files).expect("applied"));
         thread::scope(|scope| scope.spawn(run).join().expect("no panic"))
     }
@@ -162,22 +149,17 @@ mod tests {
             read: vec![inside.clone(), "/proc".into(), "/not/there".into()],
             remove: None,
         };
-        let (limit, read, write, other) = limited(&files, |limit| {
-            let kind = |result: io::Result<()>| result.map_err(|it| it.kind());
-            (
-                limit,
-                fs::read(inside.join("file")).expect("allowed"),
-                kind(fs::write(inside.join("file"), "other")),
-                kind(fs::read(outside.join("file")).map(drop)),
-            )
+        limited(&files, |is_limited| {
+            let is_denied = |result: io::Result<()>| {
+                result.is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
+            };
+            assert_eq!(fs::read(inside.join("file")).expect("allowed"), b"text");
+            // A kernel without Landlock must report that nothing is limited.
+            let written = fs::write(inside.join("file"), "other");
+            assert_eq!(is_denied(written), is_limited);
+            let read = fs::read(outside.join("file")).map(drop);
+            assert_eq!(is_denied(read), is_limited);
         });
-        assert_eq!(read, b"text");
-        // A kernel without Landlock must report that nothing is limited.
-        let expected = match limit {
-            Limit::Enforced => Err(io::ErrorKind::PermissionDenied),
-            Limit::None => Ok(()),
-        };
-        assert_eq!((write, other), (expected, expected));
     }
 
     #[test]
@@ -189,13 +171,13 @@ mod tests {
             read: Vec::new(),
             remove: Some(directory.path().to_owned()),
         };
-        let limit = limited(&files, |limit| {
+        let is_limited = limited(&files, |is_limited| {
             fs::remove_file(&path).expect("allowed");
             let made = fs::write(&path, "");
-            assert_eq!(made.is_err(), limit == Limit::Enforced, "{made:?}");
-            limit
+            assert_eq!(made.is_err(), is_limited, "{made:?}");
+            is_limited
         });
-        assert_eq!(path.exists(), limit == Limit::None);
+        assert_eq!(path.exists(), !is_limited);
     }
 
     #[test]

@@ -13,5 +13,5 @@ mod files;
 pub use self::{calls::CallError, files::FileError};
 pub(crate) use self::{
     calls::forbid_calls,
-    files::{Files, Limit, limit_files},
+    files::{Files, limit_files},
 };
