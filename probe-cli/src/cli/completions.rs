@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use clap_complete::{Shell, generate};
 
 use super::{ExitCode, Failure};
+use crate::output::ignore_closed;
 
 /// Print a completion script for a shell
 ///
@@ -18,8 +19,6 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let mut script = Vec::new();
     generate(args.shell, &mut crate::cli::command(), "probe", &mut script);
-    match io::stdout().write_all(&script) {
-        Err(error) if !crate::output::is_closed(&error) => Err(error.into()),
-        _ => Ok(ExitCode::Done),
-    }
+    ignore_closed(io::stdout().write_all(&script))?;
+    Ok(ExitCode::Done)
 }

@@ -2,10 +2,12 @@
 
 use std::io;
 
+use probe_daemon::api::json::{self, DoctorLine};
+
 use super::{ExitCode, Failure, terminal};
 use crate::{
     doctor::{self, report},
-    output::{Out, StopFlag, is_closed},
+    output::{Out, StopFlag, ignore_closed},
 };
 
 /// Show which backends work on this machine, and why others do not
@@ -23,23 +25,20 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let found = doctor::examine();
-    match print(args, &found) {
-        Err(error) if !is_closed(&error) => return Err(error.into()),
-        _ => {}
-    }
-    Ok(if found.is_event_driven() {
+    ignore_closed(print(args, &found))?;
+    Ok(if found.event_driven {
         ExitCode::Done
     } else {
         ExitCode::NotAvailable
     })
 }
 
-fn print(args: &Args, found: &doctor::Report) -> io::Result<()> {
+fn print(args: &Args, found: &DoctorLine) -> io::Result<()> {
     let mut out = Out::stdout(StopFlag::default())?;
     if args.json {
-        out.line(|line| report::write_json(line, found))?;
+        out.line(|line| json::write(line, found))?;
     } else {
-        report::write_human(&mut out, found, terminal::colour())?;
+        report::write(&mut out, found, terminal::colour())?;
     }
     out.flush()
 }

@@ -4,6 +4,8 @@ use std::fmt::Display;
 
 use probe_user::unstable::{bpf::load::LoadError, container::FindError};
 
+use crate::doctor;
+
 /// The exit codes of every verb. `help/exit-codes.txt` describes them to users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExitCode {
@@ -94,27 +96,10 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
 
 /// The failure of a verb that needs BPF programs, which do not load.
 pub(super) fn bpf_unavailable(error: LoadError) -> Failure {
-    let hint = match &error {
-        LoadError::NotPermitted { .. } => {
-            "run probe as root or with the capabilities CAP_BPF and CAP_PERFMON \
-             (`setcap cap_bpf,cap_perfmon+ep probe`), or use a privileged probe daemon; in a \
-             container, the seccomp profile must allow bpf(2) too; `probe doctor` shows what \
-             this machine allows"
-        }
-        LoadError::Memlock { .. } => {
-            "before Linux 5.11, BPF counts as locked memory: raise the limit \
-             (`ulimit -l unlimited`, or LimitMEMLOCK=infinity in a unit) or run probe with \
-             CAP_SYS_RESOURCE; `probe wait` works without BPF"
-        }
-        LoadError::LockedDown { .. } => {
-            "the kernel lockdown mode is confidentiality; boot with lockdown=integrity, which \
-             allows BPF; `probe wait` works without BPF"
-        }
-        LoadError::NoRingBuffer => {
-            "BPF ring buffers need Linux 5.8; `probe wait` works without BPF"
-        }
-        _ => "`probe doctor` shows what this machine supports; `probe wait` works without BPF",
-    };
+    let hint = doctor::bpf::hint(&error);
+    let hint = format!(
+        "{hint}; `probe wait` works without BPF, and other verbs with a privileged probe daemon"
+    );
     Failure::new(ExitCode::NotAvailable, error).hint(hint)
 }
 

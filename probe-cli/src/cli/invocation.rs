@@ -9,8 +9,11 @@ use std::{
 };
 
 use indicatif::{ProgressBar, ProgressStyle};
-use probe_daemon::api::Outcome;
-use probe_daemon::api::quantity::nanoseconds;
+use probe_daemon::api::{
+    Outcome,
+    json::{self, NOT_REMOVED, SCHEMA, SubjectObject, TargetObject, VerdictLine},
+    quantity::nanoseconds,
+};
 use probe_user::{
     model::{Backend, Filter, Until},
     unstable::{
@@ -26,14 +29,13 @@ use probe_user::{
 
 use super::{
     Failure,
-    end::{End, Findings},
     named::PinnedTarget,
     target,
     terminal::{self, Messages},
     until::UntilArg,
 };
 use crate::{
-    output::{Out, StopFlag, human::Columns, is_closed, subject::Subject, verdict},
+    output::{Out, StopFlag, ignore_closed, verdict},
     session::{ReportOptions, Session, SessionResult},
 };
 
@@ -47,7 +49,7 @@ pub(super) struct Invocation {
     took: Cell<Option<Duration>>,
     /// The targets in the order of the command line, with their conditions, and whether the
     /// session has a wait for them. It has none for targets that were gone at the start.
-    targets: Vec<(Subject, Until, bool)>,
+    targets: Vec<(SubjectObject, Until, bool)>,
 }
 
 impl Invocation {
@@ -94,7 +96,8 @@ impl Invocation {
                 session.arm(pinned, until)?;
             } else {
                 gone += 1;
-                self.print_gone(&target.subject)?;
+                let name = verdict::name(&target.subject);
+                self.messages.print(&format!("{name} is gone already"));
             }
             self.targets.push((target.subject, until, exists));
         }
@@ -132,10 +135,9 @@ impl Invocation {
                     .extend(pinned.processes.iter().map(|it| it.tgid));
             }
         }
-        let columns = || Columns::new(terminal::width(), terminal::colour());
         Ok(ReportOptions {
             wanted,
-            columns: (!self.json).then(columns),
+            columns: (!self.json).then(terminal::columns),
             mounts: self.mounts.clone(),
             resolver,
             out: Out::stdout(stop)?,
@@ -173,14 +175,6 @@ impl Invocation {
         })
     }
 
-    fn print_gone(&self, subject: &Subject) -> io::Result<()> {
-        let mut name = Vec::new();
-        subject.write_human(&mut name)?;
-        let name = String::from_utf8_lossy(&name);
-        self.messages.print(&format!("{name} is gone already"));
-        Ok(())
-    }
-
     /// Shows a progress bar on stderr if stderr is a terminal and -q is not given.
     pub(super) fn watch_progress(&self, session: &mut Session) {
         if !self.messages.is_interactive() {
@@ -200,68 +194,108 @@ impl Invocation {
 
     /// Prints the verdict, then the processes that moved out or are still there.
     pub(super) fn conclude(&self, mut result: SessionResult, end: End) -> Result<(), Failure> {
-        let took = self.took.get().unwrap_or_else(|| self.begun.elapsed());
-        let verdict = self.verdict(&result, end, took)?;
-        let written = if self.json {
-            result.out.line(|line| verdict.write_json(line))
-        } else {
-            result.out.line(|line| verdict.write_human(line))
-        };
-        match written.and_then(|()| result.out.flush()) {
-            Err(error) if !is_closed(&error) => return Err(error.into()),
-            _ => {}
+        let verdict = self.verdict(&result, end)?;
+        let written = result.out.line(|line| {
+            if self.json {
+                json::write(line, &verdict)
+            } else {
+                verdict::write(line, &verdict)
+            }
+        });
+        ignore_closed(written.and_then(|()| result.out.flush()))?;
+        for (title, list) in [
+            (
+                "moved out of the target and still alive:",
+                verdict::migrated(&verdict),
+            ),
+            ("still there:", verdict::survivors(&verdict)),
+        ] {
+            if !list.is_empty() {
+                self.messages.print(&format!("{title}{list}"));
+            }
         }
-        let mut list = Vec::new();
-        verdict.write_migrated(&mut list)?;
-        self.print_list("moved out of the target and still alive:", &list);
-        list.clear();
-        verdict.write_survivors(&mut list)?;
-        self.print_list("still there:", &list);
         Ok(())
     }
 
-    fn print_list(&self, title: &str, list: &[u8]) {
-        if !list.is_empty() {
-            let list = String::from_utf8_lossy(list);
-            self.messages
-                .print(&format!("{title}\n{}", list.trim_end()));
-        }
-    }
-
-    fn verdict(
-        &self,
-        result: &SessionResult,
-        end: End,
-        took: Duration,
-    ) -> io::Result<verdict::Verdict> {
+    fn verdict(&self, result: &SessionResult, end: End) -> io::Result<VerdictLine> {
         let mut waits = result.set.waits();
-        let mut findings = Findings::new(end);
-        let mut targets = Vec::new();
+        let (mut targets, mut survivors, mut migrated) = (Vec::new(), Vec::new(), Vec::new());
+        let mut exact = true;
         for (subject, until, exists) in &self.targets {
-            let outcome = match exists.then(|| waits.next()).flatten() {
-                Some((wait, met)) => findings.add(wait, met)?,
-                None => Outcome::Already,
-            };
-            targets.push(verdict::TargetResult {
+            let mut outcome = Outcome::Already;
+            if let Some((wait, met)) = exists.then(|| waits.next()).flatten() {
+                if let Some(met) = met {
+                    exact &= met.exact;
+                    migrated.extend(wait.migrants());
+                }
+                if end.removal_failed || (met.is_none() && !end.is_met()) {
+                    survivors.extend(wait.survivors()?);
+                }
+                outcome = match met {
+                    Some(met) if met.already => Outcome::Already,
+                    Some(_) => Outcome::Done,
+                    // Enough other targets are done.
+                    None if end.is_met() => Outcome::Timeout,
+                    None => end.outcome,
+                };
+            }
+            targets.push(TargetObject {
                 subject: subject.clone(),
                 until: *until,
                 outcome,
             });
         }
-        let is_known = result.sees_moves || !findings.migrated.is_empty();
-        Ok(verdict::Verdict {
-            verb: self.verb,
-            outcome: end.outcome,
-            removal_failed: end.removal_failed,
-            backends: result.backends.clone(),
+        let until = targets.first().map(|first| first.until);
+        let backends: Vec<_> = result.backends.iter().map(|it| it.as_str()).collect();
+        let took = self.took.get().unwrap_or_else(|| self.begun.elapsed());
+        Ok(VerdictLine {
+            schema: SCHEMA,
+            r#type: self.verb,
+            outcome: if end.removal_failed {
+                NOT_REMOVED
+            } else {
+                end.outcome.as_str()
+            },
+            until: until.filter(|&until| targets.iter().all(|it| it.until == until)),
+            backend: backends.last().copied().unwrap_or("none"),
+            backends,
             woken_by: result.woken_by.filter(|_| end.is_met()),
-            exact: findings.exact,
+            exact,
             elapsed_ns: nanoseconds(took),
             targets,
             exits: result.reported.shown,
             lost: result.reported.lost,
-            survivors: survivors::describe(&findings.survivors),
-            migrated: is_known.then_some(findings.migrated),
+            survivors: survivors::describe(&survivors),
+            migrated: (result.sees_moves || !migrated.is_empty()).then_some(migrated),
         })
+    }
+}
+
+/// The outcome of the wait, and of the removal that may follow it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct End {
+    pub(super) outcome: Outcome,
+    /// The wait succeeded, but a cgroup could not be removed.
+    pub(super) removal_failed: bool,
+}
+
+impl From<Outcome> for End {
+    fn from(outcome: Outcome) -> Self {
+        Self {
+            outcome,
+            removal_failed: false,
+        }
+    }
+}
+
+impl End {
+    /// Whether the wait succeeded.
+    fn is_met(self) -> bool {
+        matches!(self.outcome, Outcome::Done | Outcome::Already)
+    }
+
+    /// Whether the wait succeeded and every cgroup was removed.
+    pub(super) fn is_complete(self) -> bool {
+        self.is_met() && !self.removal_failed
     }
 }

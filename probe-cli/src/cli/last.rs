@@ -1,6 +1,6 @@
 //! `probe last`: shows recent exits from the history of the daemon.
 
-use std::{io, path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use probe_daemon::api::quantity::{duration, nanoseconds};
 use probe_daemon::{
@@ -16,7 +16,7 @@ use super::{
     target::{self, CgroupTarget},
     terminal,
 };
-use crate::output::{Out, Stdout, StopFlag, human::Columns, is_closed};
+use crate::output::{Out, RecordPrinter, StopFlag, ignore_closed, is_closed};
 
 /// Show recent exits: exit status, killer and container of each process
 ///
@@ -124,36 +124,17 @@ impl Args {
     }
 
     async fn print(&self, mut records: Records) -> Result<ExitCode, Failure> {
-        let mut out = Out::stdout(StopFlag::default())?;
-        let columns = Columns::new(terminal::width(), terminal::colour());
-        let columns = (!self.json).then_some(columns);
-        let clock = WallClock::now();
-        let mut is_first = true;
+        let out = Out::stdout(StopFlag::default())?;
+        let mut printer = RecordPrinter::new(out, (!self.json).then(terminal::columns));
         while let Some(record) = records.next().await.map_err(request_failed)? {
-            let mut write = |out: &mut Out<Stdout>| match &columns {
-                None => out.line(|line| json::write_record(line, &record, &clock)),
-                Some(columns) => {
-                    if std::mem::take(&mut is_first) {
-                        out.line(|line| columns.write_header(line))?;
-                    }
-                    out.line(|line| columns.write_record(line, &record, &clock))
-                }
-            };
-            if is_over(write(&mut out))? {
-                return Ok(ExitCode::Done);
+            let header = printer.print_header();
+            match header.and_then(|()| printer.print(&record)) {
+                Err(error) if is_closed(&error) => return Ok(ExitCode::Done),
+                written => written?,
             }
         }
-        is_over(out.flush())?;
+        ignore_closed(printer.out.flush())?;
         Ok(ExitCode::Done)
-    }
-}
-
-/// Returns whether the reader of stdout has gone, which is not a failure.
-fn is_over(written: io::Result<()>) -> io::Result<bool> {
-    match written {
-        Err(error) if is_closed(&error) => Ok(true),
-        Err(error) => Err(error),
-        Ok(()) => Ok(false),
     }
 }
 

@@ -7,7 +7,6 @@ mod backend;
 mod completions;
 mod daemon;
 mod doctor;
-mod end;
 mod failure;
 mod invocation;
 mod kill;

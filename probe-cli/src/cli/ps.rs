@@ -24,7 +24,7 @@ use super::{
     terminal,
 };
 use crate::{
-    output::{Out, StopFlag, human, is_closed},
+    output::{Out, StopFlag, human, ignore_closed},
     session::log_missing_daemon,
 };
 
@@ -111,10 +111,8 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
             None => args.read_proc(container.as_deref())?,
         },
     };
-    match args.print(shown) {
-        Err(error) if !is_closed(&error) => Err(error.into()),
-        _ => Ok(ExitCode::Done),
-    }
+    ignore_closed(args.print(shown))?;
+    Ok(ExitCode::Done)
 }
 
 impl Args {

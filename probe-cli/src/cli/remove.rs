@@ -24,22 +24,13 @@ const BUSY_RETRY: Duration = Duration::from_millis(10);
 /// How long `rmdir` may take even if the deadline has passed.
 const MIN_TIME: Duration = Duration::from_secs(1);
 
-/// The outcome of the removal.
-pub(super) enum Removed {
-    All,
-    /// `stop` resolved first.
-    Interrupted,
-    /// A cgroup was busy at the deadline, or cannot be removed at all.
-    Failed(Failure),
-}
-
-/// Removes all cgroups of the targets. Retries a busy cgroup until the deadline, or until
-/// `stop` resolves.
+/// Removes all cgroups of the targets. Retries a busy cgroup until the deadline. Returns
+/// whether all were removed before `stop` resolved.
 pub(super) async fn all(
     targets: &[KillTarget],
     deadline: Option<Instant>,
     mut stop: Pin<&mut impl Future<Output = ()>>,
-) -> Removed {
+) -> Result<bool, Failure> {
     let mut retry = interval(BUSY_RETRY);
     retry.set_missed_tick_behavior(MissedTickBehavior::Delay);
     for cgroup in targets.iter().flat_map(KillTarget::cgroups) {
@@ -49,7 +40,7 @@ pub(super) async fn all(
             let remove = move || removal.and_then(|it| it.remove());
             let removed = tokio::select! {
                 biased;
-                () = stop.as_mut() => return Removed::Interrupted,
+                () = stop.as_mut() => return Ok(false),
                 removed = on_a_thread(remove, deadline) => removed,
             };
             let Err(error) = removed else {
@@ -57,20 +48,20 @@ pub(super) async fn all(
             };
             let is_over = deadline.is_some_and(|it| it <= Instant::now());
             if is_over || Errno::from_io_error(&error) != Some(Errno::BUSY) {
-                return Removed::Failed(failure(cgroup, error));
+                return Err(failure(cgroup, error));
             }
             if !is_reported && deadline.is_none() {
                 is_reported = true;
                 tracing::warn!("{} is busy: trying again", cgroup.path().display());
             }
             tokio::select! {
-                () = stop.as_mut() => return Removed::Interrupted,
+                () = stop.as_mut() => return Ok(false),
                 _ = retry.tick() => {}
                 () = until(deadline.map(Into::into)) => {}
             }
         }
     }
-    Removed::All
+    Ok(true)
 }
 
 /// Runs `remove` on a thread of its own. From Linux 7.0 on, `rmdir` may sleep until exiting

@@ -6,6 +6,8 @@ use std::{
     io::{self, IsTerminal, Write},
 };
 
+use crate::output::human::Columns;
+
 /// Prints messages for people to stderr.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Messages {
@@ -46,6 +48,11 @@ pub(super) fn width() -> Option<usize> {
             let size = rustix::termios::tcgetwinsize(rustix::stdio::stdout()).ok()?;
             Some(usize::from(size.ws_col)).filter(|&columns| columns > 0)
         })
+}
+
+/// Returns the columns for records on stdout.
+pub(super) fn columns() -> Columns {
+    Columns::new(width(), colour())
 }
 
 /// Whether to use colours on stdout: it is a terminal, and `NO_COLOR` is not set.

@@ -15,7 +15,6 @@ use probe_user::{
 use super::{
     ExitCode, Failure,
     backend::{BackendChoice, BackendSelection},
-    end::End,
     invocation::Invocation,
     named::{Absent, PinnedTarget, TargetArgs},
     socket::Socket,
@@ -191,7 +190,7 @@ impl Args {
         outcome: Outcome,
     ) -> Result<ExitCode, Failure> {
         let status = result.status;
-        call.conclude(result, End::of(outcome))?;
+        call.conclude(result, outcome.into())?;
         Ok(match outcome {
             Outcome::Timeout if self.status => ExitCode::Child(TIMED_OUT),
             Outcome::Timeout => ExitCode::TimedOut,

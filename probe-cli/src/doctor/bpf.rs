@@ -10,7 +10,7 @@ use probe_user::unstable::{
     kernel::btf,
 };
 
-use super::Check;
+use super::{Check, no, yes};
 
 /// Adds all checks, and returns those that the backend requires.
 pub(super) fn examine(checks: &mut Vec<Check>) -> Vec<Check> {
@@ -19,37 +19,32 @@ pub(super) fn examine(checks: &mut Vec<Check>) -> Vec<Check> {
         hooks: Vec::new(),
         ..Plan::decisive()
     };
-    match load::load(&plan) {
+    let mut attached = match load::load(&plan) {
+        Ok((attached, _rings)) => attached,
         Err(error) => {
-            let check = refused("ring_buffer", &error);
-            checks.push(check.clone());
-            let untried = |name| {
-                Check::no(
+            let check = refused("ring_buffer", error);
+            let untried = |name: &str| {
+                no(
                     name,
                     "not tried, because no map could be created",
                     check.hint,
                 )
             };
-            checks.push(untried(PROGRAMS.to_owned()));
-            checks.extend(Hook::ALL.map(|hook| untried(name_of(hook))));
-            checks.push(untried(SKIPPED.to_owned()));
-            vec![check]
+            checks.extend([check.clone(), untried(PROGRAMS)]);
+            checks.extend(Hook::ALL.map(|hook| untried(&name_of(hook))));
+            checks.push(untried(SKIPPED));
+            return vec![check];
         }
-        Ok((mut attached, _rings)) => {
-            checks.push(Check::yes("ring_buffer", "created"));
-            let tracepoints = Hook::ALL.map(|hook| tracepoint(&mut attached, hook));
-            checks.push(programs(&tracepoints));
-            let needed = tracepoints
-                .iter()
-                .zip(Hook::ALL)
-                .filter(|(_, hook)| hook.loss().is_none())
-                .map(|(check, _)| check.clone())
-                .collect();
-            checks.extend(tracepoints);
-            checks.push(skips(&attached));
-            needed
-        }
-    }
+    };
+    let tracepoints = Hook::ALL.map(|hook| tracepoint(&mut attached, hook));
+    checks.extend([yes("ring_buffer", "created"), programs(&tracepoints)]);
+    checks.extend(tracepoints.clone());
+    checks.push(skips(&attached));
+    let needed = tracepoints.into_iter().zip(Hook::ALL);
+    needed
+        .filter(|(_, hook)| hook.loss().is_none())
+        .map(|(check, _)| check)
+        .collect()
 }
 
 const PROGRAMS: &str = "bpf_programs";
@@ -62,35 +57,29 @@ fn name_of(hook: Hook) -> String {
 /// Succeeds if all programs run.
 fn programs(tracepoints: &[Check]) -> Check {
     let total = tracepoints.len();
+    let Some(first) = tracepoints.iter().find(|check| !check.ok) else {
+        return yes(PROGRAMS, format!("all {total} load and attach"));
+    };
     let run = tracepoints.iter().filter(|check| check.ok).count();
-    match tracepoints.iter().find(|check| !check.ok) {
-        None => Check::yes(PROGRAMS, format!("all {total} load and attach")),
-        Some(first) => {
-            let detail = format!(
-                "{run} of {total} load and attach; the first failure is {}",
-                first.name
-            );
-            Check::no(PROGRAMS, detail, first.hint)
-        }
-    }
+    let name = &first.name;
+    let reason = format!("{run} of {total} load and attach; the first failure is {name}");
+    no(PROGRAMS, reason, first.hint)
 }
 
 fn kernel_types() -> Check {
     const NAME: &str = "btf";
     match btf::read(Path::new(btf::VMLINUX)) {
-        Err(error) => Check::no(
+        Err(error) => no(
             NAME,
             format!("{:#}", anyhow::Error::from(error)),
-            Some(
-                "without BTF, records have no status, parent, start and usage; \
-                 boot a kernel with CONFIG_DEBUG_INFO_BTF",
-            ),
+            "without BTF, records have no status, parent, start and usage; \
+             boot a kernel with CONFIG_DEBUG_INFO_BTF",
         ),
-        Ok(types) if types.missing().is_empty() => Check::yes(NAME, btf::VMLINUX),
-        Ok(types) => Check::no(
+        Ok(types) if types.missing().is_empty() => yes(NAME, btf::VMLINUX),
+        Ok(types) => no(
             NAME,
             format!("missing {}", types.missing().join(" ")),
-            Some("no action needed: fields that depend on these members are null in records"),
+            "no action needed: fields that depend on these members are null in records",
         ),
     }
 }
@@ -98,12 +87,12 @@ fn kernel_types() -> Check {
 fn tracepoint(attached: &mut Attached, hook: Hook) -> Check {
     let name = name_of(hook);
     match attached.attach(hook) {
-        Err(error) => refused(&name, &error),
+        Err(error) => refused(&name, error),
         Ok(()) if hook == Hook::Exit => {
             let shape = attached.exit_shape().map_or("?", ExitShape::as_str);
-            Check::yes(name, format!("attached, shape {shape}"))
+            yes(name, format!("attached, shape {shape}"))
         }
-        Ok(()) => Check::yes(name, "attached"),
+        Ok(()) => yes(name, "attached"),
     }
 }
 
@@ -111,53 +100,50 @@ fn tracepoint(attached: &mut Attached, hook: Hook) -> Check {
 /// the checks.
 fn skips(attached: &Attached) -> Check {
     let skipped = attached.recursion_misses();
-    let Some(types) = &attached.types else {
-        return Check::yes(
-            SKIPPED,
-            format!("{skipped}; unknown whether more are possible, because there is no BTF"),
-        );
+    let reason = match &attached.types {
+        None => "unknown whether more are possible, because there is no BTF",
+        Some(types) if !types.tracepoints_are_preemptible => {
+            "tracepoints are not preempted on this kernel"
+        }
+        Some(_) if attached.exit_shape() == Some(ExitShape::Classic) => {
+            "exits are recorded by the classic tracepoint"
+        }
+        Some(_) => {
+            return no(
+                SKIPPED,
+                format!(
+                    "{skipped}; a task that is preempted in the exit program hides other exits"
+                ),
+                "mount tracefs at /sys/kernel/tracing; without it, such exits are reported as lost",
+            );
+        }
     };
-    if !types.tracepoints_are_preemptible {
-        return Check::yes(
-            SKIPPED,
-            format!("{skipped}; tracepoints are not preempted on this kernel"),
-        );
-    }
-    if attached.exit_shape() == Some(ExitShape::Classic) {
-        return Check::yes(
-            SKIPPED,
-            format!("{skipped}; exits are recorded by the classic tracepoint"),
-        );
-    }
-    Check::no(
-        SKIPPED,
-        format!("{skipped}; a task that is preempted in the exit program hides other exits"),
-        Some("mount tracefs at /sys/kernel/tracing; without it, such exits are reported as lost"),
-    )
+    yes(SKIPPED, format!("{skipped}; {reason}"))
 }
 
-fn refused(name: &str, error: &LoadError) -> Check {
-    let hint = match error {
-        LoadError::NotPermitted { .. } => Some(
-            "run probe as root, or with CAP_BPF and CAP_PERFMON; \
-             in a container, the seccomp profile must allow bpf(2) too",
-        ),
-        LoadError::Memlock { .. } => Some(
-            "before Linux 5.11, BPF counts as locked memory: use `ulimit -l unlimited`, \
-             LimitMEMLOCK=infinity in a unit, or CAP_SYS_RESOURCE",
-        ),
-        LoadError::LockedDown { .. } => {
-            Some("boot with lockdown=integrity instead of confidentiality")
+fn refused(name: &str, error: LoadError) -> Check {
+    let hint = hint(&error);
+    no(name, format!("{:#}", anyhow::Error::from(error)), hint)
+}
+
+/// Returns what the user can do if BPF does not load.
+pub(crate) fn hint(error: &LoadError) -> &'static str {
+    match error {
+        LoadError::NotPermitted { .. } => {
+            "run probe as root, or with CAP_BPF and CAP_PERFMON \
+             (`setcap cap_bpf,cap_perfmon+ep probe`); in a container, the seccomp profile must \
+             allow bpf(2) too"
         }
-        LoadError::NoRingBuffer => Some("needs Linux 5.8"),
-        LoadError::Attach { .. } => Some(
-            "boot a kernel with CONFIG_BPF_EVENTS; `probe -vv doctor` shows the verifier's log",
-        ),
-        _ => Some("`probe -vv doctor` shows details"),
-    };
-    let reason = std::iter::successors(Some(error as &dyn std::error::Error), |it| it.source())
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(": ");
-    Check::no(name, reason, hint)
+        LoadError::Memlock { .. } => {
+            "before Linux 5.11, BPF counts as locked memory: raise the limit \
+             (`ulimit -l unlimited`, or LimitMEMLOCK=infinity in a unit), or run probe with \
+             CAP_SYS_RESOURCE"
+        }
+        LoadError::LockedDown { .. } => "boot with lockdown=integrity instead of confidentiality",
+        LoadError::NoRingBuffer => "BPF ring buffers need Linux 5.8",
+        LoadError::Attach { .. } => {
+            "boot a kernel with CONFIG_BPF_EVENTS; `probe -vv doctor` shows the verifier's log"
+        }
+        _ => "`probe -vv doctor` shows details",
+    }
 }

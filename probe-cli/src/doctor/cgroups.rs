@@ -10,7 +10,7 @@ use probe_user::unstable::{
     kernel::departure,
 };
 
-use super::Check;
+use super::{Check, no, yes};
 
 /// Adds all checks, and returns the one that polling requires: a hierarchy is mounted.
 pub(super) fn examine(checks: &mut Vec<Check>) -> Check {
@@ -26,23 +26,17 @@ pub(super) fn examine(checks: &mut Vec<Check>) -> Check {
 
 fn layout(mounts: &Mounts) -> Check {
     const NAME: &str = "cgroup";
-    let v2 = mounts.of_hierarchy(0);
+    let v2 = mounts.of_hierarchy(0).map(|v2| v2.mount_point.display());
     let v1 = mounts.iter().filter(|mount| mount.hierarchy != 0).count();
     match (v2, v1) {
-        (None, 0) => Check::no(
+        (None, 0) => no(
             NAME,
             "no cgroup file system is mounted",
-            Some("run `mount -t cgroup2 none /sys/fs/cgroup`"),
+            "run `mount -t cgroup2 none /sys/fs/cgroup`",
         ),
-        (None, v1) => Check::yes(NAME, format!("v1: {v1} hierarchies")),
-        (Some(v2), 0) => Check::yes(NAME, format!("v2 at {}", v2.mount_point.display())),
-        (Some(v2), v1) => Check::yes(
-            NAME,
-            format!(
-                "hybrid: v2 at {}, {v1} v1 hierarchies",
-                v2.mount_point.display()
-            ),
-        ),
+        (None, v1) => yes(NAME, format!("v1: {v1} hierarchies")),
+        (Some(v2), 0) => yes(NAME, format!("v2 at {v2}")),
+        (Some(v2), v1) => yes(NAME, format!("hybrid: v2 at {v2}, {v1} v1 hierarchies")),
     }
 }
 
@@ -52,7 +46,7 @@ fn departure() -> Check {
     } else {
         "before the parent is notified"
     };
-    Check::yes("cgroup.departure", detail)
+    yes("cgroup.departure", detail)
 }
 
 /// Looks for the files in a new cgroup, because the root cgroup has neither. Without the
@@ -64,7 +58,7 @@ fn files(v2: &Mount) -> [Check; 2] {
         Err(_not_permitted) => any_child(v2),
     };
     let Some(directory) = directory else {
-        let unknown = |name| Check::no(name, "no cgroup to check", Some("run probe as root"));
+        let unknown = |name| no(name, "no cgroup to check", "run probe as root");
         return [unknown("cgroup.events"), unknown("cgroup.kill")];
     };
     [
@@ -79,8 +73,8 @@ fn files(v2: &Mount) -> [Check; 2] {
 
 fn file(directory: &Path, name: &'static str, hint: &'static str) -> Check {
     match fs::metadata(directory.join(name)) {
-        Ok(_there) => Check::yes(name, "exists"),
-        Err(error) => Check::no(name, error.to_string(), Some(hint)),
+        Ok(_there) => yes(name, "exists"),
+        Err(error) => no(name, error.to_string(), hint),
     }
 }
 

@@ -3,106 +3,80 @@
 //! The version of the kernel is not considered: the checks create maps, load and attach
 //! programs, open files, and poll the pidfd of a child.
 
-mod bpf;
+pub(crate) mod bpf;
 mod cgroups;
 mod pidfds;
 pub(crate) mod report;
 
-use std::{fs, io, os::unix::net::UnixStream, path::Path};
+use std::{fs, io, os::unix::net::UnixStream, path::Path, slice};
 
-use probe_daemon::api::DEFAULT_SOCKET;
+use probe_daemon::api::{
+    DEFAULT_SOCKET,
+    json::{CheckObject as Check, DoctorLine, SCHEMA},
+};
 use probe_user::unstable::bpf::capability::{self, Capability};
 use rustix::process::{Resource, getrlimit};
 
-/// One check and its result.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Check {
-    /// A stable name, such as `btf`, `cgroup.kill` or `tracepoint.mark_victim`.
-    pub(crate) name: String,
-    /// Whether the check succeeded.
-    pub(crate) ok: bool,
-    /// The finding, or the reason for a failure.
-    pub(crate) detail: String,
-    /// What to do about a failure.
-    pub(crate) hint: Option<&'static str>,
-}
-
-impl Check {
-    fn yes(name: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self {
-            name: name.into(),
-            ok: true,
-            detail: detail.into(),
-            hint: None,
-        }
-    }
-
-    fn no(name: impl Into<String>, reason: impl Into<String>, hint: Option<&'static str>) -> Self {
-        Self {
-            name: name.into(),
-            ok: false,
-            detail: reason.into(),
-            hint,
-        }
+fn yes(name: impl Into<String>, detail: impl Into<String>) -> Check {
+    Check {
+        name: name.into(),
+        ok: true,
+        detail: detail.into(),
+        hint: None,
     }
 }
 
-/// The results of all checks.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Report {
-    /// The release of the kernel, as in `uname -r`.
-    pub(crate) kernel: String,
-    /// The backends, best first.
-    pub(crate) backends: Vec<Check>,
-    /// The checks that the backends depend on.
-    pub(crate) checks: Vec<Check>,
-}
-
-impl Report {
-    /// Whether at least one backend is woken by events.
-    #[must_use]
-    pub(crate) fn is_event_driven(&self) -> bool {
-        self.backends
-            .iter()
-            .any(|backend| backend.ok && backend.name != "poll")
+fn no(
+    name: impl Into<String>,
+    reason: impl Into<String>,
+    hint: impl Into<Option<&'static str>>,
+) -> Check {
+    Check {
+        name: name.into(),
+        ok: false,
+        detail: reason.into(),
+        hint: hint.into(),
     }
 }
 
 /// Runs all checks, which takes some tenths of a second.
 #[must_use]
-pub(crate) fn examine() -> Report {
+pub(crate) fn examine() -> DoctorLine {
     let mut checks = vec![privilege(), memlock(), lockdown()];
     let bpf = bpf::examine(&mut checks);
     let cgroups = cgroups::examine(&mut checks);
     let pidfd = pidfds::examine(&mut checks);
     let daemon = daemon();
-    let backends = vec![
-        backend("daemon", &[&daemon]),
-        backend("bpf", &bpf.iter().collect::<Vec<_>>()),
-        backend("pidfd", &[&pidfd]),
-        backend("poll", &[&cgroups]),
+    let backends = [
+        backend("daemon", slice::from_ref(&daemon)),
+        backend("bpf", &bpf),
+        backend("pidfd", &[pidfd]),
+        backend("poll", &[cgroups]),
     ];
     checks.push(daemon);
-    Report {
+    DoctorLine {
+        schema: SCHEMA,
+        r#type: "doctor",
         kernel: rustix::system::uname().release().to_string_lossy().into(),
-        backends,
+        event_driven: backends.iter().any(|it| it.ok && it.name != "poll"),
+        backends: backends.into(),
         checks,
     }
 }
 
 /// Returns the result for a backend: available if all `needs` succeeded, otherwise the reason
 /// of the first that failed.
-fn backend(name: &str, needs: &[&Check]) -> Check {
+fn backend(name: &str, needs: &[Check]) -> Check {
     match needs.iter().find(|need| !need.ok) {
-        None => Check::yes(name, "available"),
-        Some(need) => Check::no(name, format!("{}: {}", need.name, need.detail), need.hint),
+        None => yes(name, "available"),
+        Some(need) => no(name, format!("{}: {}", need.name, need.detail), need.hint),
     }
 }
 
 fn privilege() -> Check {
     const NAME: &str = "capabilities";
     let Some(set) = capability::effective() else {
-        return Check::no(NAME, "/proc is not readable", Some("mount /proc"));
+        return no(NAME, "/proc is not readable", "mount /proc");
     };
     let wanted = [
         Capability::Bpf,
@@ -119,18 +93,18 @@ fn privilege() -> Check {
     let suffices = capability::has(set, Capability::SysAdmin)
         || capability::has(set, Capability::Bpf) && capability::has(set, Capability::Perfmon);
     if suffices {
-        Check::yes(NAME, held(true))
+        yes(NAME, held(true))
     } else {
         let hint = "run probe as root, or run `setcap cap_bpf,cap_perfmon+ep probe`";
-        Check::no(NAME, format!("missing {}", held(false)), Some(hint))
+        no(NAME, format!("missing {}", held(false)), hint)
     }
 }
 
 fn memlock() -> Check {
     const NAME: &str = "memlock";
     match getrlimit(Resource::Memlock).current {
-        None => Check::yes(NAME, "unlimited"),
-        Some(bytes) => Check::yes(
+        None => yes(NAME, "unlimited"),
+        Some(bytes) => yes(
             NAME,
             format!("{bytes} bytes (limits BPF before Linux 5.11 only)"),
         ),
@@ -141,26 +115,26 @@ fn lockdown() -> Check {
     const NAME: &str = "lockdown";
     match fs::read_to_string("/sys/kernel/security/lockdown") {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            Check::yes(NAME, "not shown by this kernel")
+            yes(NAME, "not shown by this kernel")
         }
-        Err(error) => Check::yes(NAME, format!("unknown: {error}")),
-        Ok(modes) if modes.contains("[confidentiality]") => Check::no(
+        Err(error) => yes(NAME, format!("unknown: {error}")),
+        Ok(modes) if modes.contains("[confidentiality]") => no(
             NAME,
             "confidentiality: BPF programs may not read kernel memory",
-            Some("boot with lockdown=integrity"),
+            "boot with lockdown=integrity",
         ),
-        Ok(modes) => Check::yes(NAME, modes.trim()),
+        Ok(modes) => yes(NAME, modes.trim()),
     }
 }
 
 fn daemon() -> Check {
     const NAME: &str = "daemon.socket";
     match UnixStream::connect(Path::new(DEFAULT_SOCKET)) {
-        Ok(_connected) => Check::yes(NAME, DEFAULT_SOCKET),
-        Err(error) => Check::no(
+        Ok(_connected) => yes(NAME, DEFAULT_SOCKET),
+        Err(error) => no(
             NAME,
             format!("{DEFAULT_SOCKET}: {error}"),
-            Some("needed only to serve users without privileges; start it with `probe daemon`"),
+            "needed only to serve users without privileges; start it with `probe daemon`",
         ),
     }
 }

@@ -5,14 +5,15 @@
 
 mod backend;
 pub mod human;
+mod records;
 pub(crate) mod reporter;
 mod stdout;
-pub(crate) mod subject;
 pub(crate) mod verdict;
 
 use std::io::{self, Write};
 
 pub(crate) use backend::{Backend, waker_name};
+pub(crate) use records::RecordPrinter;
 pub use stdout::{Stdout, StopFlag};
 
 /// The buffer is flushed when it holds this many bytes.
@@ -75,6 +76,17 @@ impl<W: Write> Out<W> {
         }
         Ok(())
     }
+}
+
+/// Treats a reader that has gone as success.
+pub(crate) fn ignore_closed(written: io::Result<()>) -> io::Result<()> {
+    written.or_else(|error| {
+        if is_closed(&error) {
+            Ok(())
+        } else {
+            Err(error)
+        }
+    })
 }
 
 /// Whether the reader has gone, which ends a stream, but is not a failure.

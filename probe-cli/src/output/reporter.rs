@@ -2,16 +2,32 @@
 
 use std::io;
 
-use probe_daemon::api::json;
 use probe_user::{
     model::{CgroupId, Exit, ExitStatus, Filter, Record, Timed},
     unstable::{
-        clock::{WallClock, tick_ns},
+        cgroup::mounts::Mounts,
+        clock::tick_ns,
+        container::Resolver,
         trace::{lookup::CgroupLookup, tracker::Tracker},
     },
 };
 
-use super::{Out, Stdout, human::Columns};
+use super::{Out, RecordPrinter, Stdout, human::Columns};
+
+/// The records to report, and their format.
+#[derive(Debug)]
+pub struct ReportOptions {
+    /// The records to report.
+    pub wanted: Filter,
+    /// Columns for people, or `None` for JSON.
+    pub columns: Option<Columns>,
+    /// Where the cgroup hierarchies are mounted.
+    pub mounts: Mounts,
+    /// Finds the containers of cgroups.
+    pub resolver: Resolver,
+    /// stdout.
+    pub out: Out<Stdout>,
+}
 
 /// The stages between an event and its line.
 #[derive(Debug)]
@@ -19,10 +35,7 @@ pub(crate) struct Reporter {
     pub(crate) tracker: Tracker,
     pub(crate) lookup: CgroupLookup,
     pub(crate) wanted: Filter,
-    /// Columns for people, or `None` for JSON.
-    pub(crate) columns: Option<Columns>,
-    pub(crate) out: Out<Stdout>,
-    pub(crate) clock: WallClock,
+    pub(crate) printer: RecordPrinter,
     pub(crate) reported: Reported,
     /// Pid and start time, in clock ticks, of the process with the requested status.
     pub(crate) status_of: Option<(u32, u64)>,
@@ -30,7 +43,7 @@ pub(crate) struct Reporter {
 }
 
 /// Counts of records so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Reported {
     /// Exits and starts that were received.
     pub(crate) seen: u64,
@@ -41,19 +54,12 @@ pub(crate) struct Reported {
 }
 
 impl Reporter {
-    pub(crate) fn new(
-        wanted: Filter,
-        columns: Option<Columns>,
-        lookup: CgroupLookup,
-        out: Out<Stdout>,
-    ) -> Self {
+    pub(crate) fn new(options: ReportOptions) -> Self {
         Self {
-            tracker: Tracker::for_filter(&wanted),
-            lookup,
-            wanted,
-            columns,
-            out,
-            clock: WallClock::now(),
+            tracker: Tracker::for_filter(&options.wanted),
+            lookup: CgroupLookup::new(options.mounts, options.resolver),
+            wanted: options.wanted,
+            printer: RecordPrinter::new(options.out, options.columns),
             reported: Reported::default(),
             status_of: None,
             status: None,
@@ -65,13 +71,15 @@ impl Reporter {
         let Some(record) = self.lookup.record(&mut self.tracker, timed) else {
             return Ok(());
         };
-        match &record {
-            Record::Exit(exit) => self.keep_status(&exit.what),
-            Record::Start(_) => {}
-            Record::Lost { .. } => return self.report_wanted(&record),
+        if let Record::Exit(exit) = &record {
+            self.keep_status(&exit.what);
         }
-        self.reported.seen += 1;
-        self.report_wanted(&record)
+        let hierarchy = self.wanted.hierarchy();
+        let is_wanted = self.wanted.admits(&record, |id| {
+            let hierarchy = hierarchy?;
+            self.tracker.path(CgroupId { hierarchy, id })
+        });
+        self.count(&record, is_wanted)
     }
 
     /// Keeps the exit status if this is the requested process. A record counts nanoseconds,
@@ -88,47 +96,26 @@ impl Reporter {
     /// the same exit before.
     pub(crate) fn report_from_daemon(&mut self, record: &Record) -> io::Result<()> {
         if let Record::Exit(exit) = record {
-            let Exit {
-                process,
-                group_dead,
-                ..
-            } = &exit.what;
-            if *group_dead && self.tracker.is_reported(process) {
+            let exit = &exit.what;
+            if exit.group_dead && self.tracker.is_reported(&exit.process) {
                 return Ok(());
             }
-            self.keep_status(&exit.what);
+            self.keep_status(exit);
         }
-        if !matches!(record, Record::Lost { .. }) {
+        self.count(record, true)
+    }
+
+    /// Counts a record, and prints it if it is wanted.
+    pub(crate) fn count(&mut self, record: &Record, is_wanted: bool) -> io::Result<()> {
+        if let Record::Lost { count, .. } = record {
+            self.reported.lost += count;
+        } else {
             self.reported.seen += 1;
+            self.reported.shown += u64::from(is_wanted);
         }
-        self.print(record)
-    }
-
-    /// Prints a record if it passes the filter.
-    pub(crate) fn report_wanted(&mut self, record: &Record) -> io::Result<()> {
-        if !self.admits(record) {
-            return Ok(());
+        if is_wanted {
+            self.printer.print(record)?;
         }
-        self.print(record)
-    }
-
-    fn print(&mut self, record: &Record) -> io::Result<()> {
-        match record {
-            Record::Lost { count, .. } => self.reported.lost += count,
-            _ => self.reported.shown += 1,
-        }
-        let Self { out, clock, .. } = self;
-        match &self.columns {
-            Some(columns) => out.line(|line| columns.write_record(line, record, clock)),
-            None => out.line(|line| json::write_record(line, record, clock)),
-        }
-    }
-
-    fn admits(&self, record: &Record) -> bool {
-        let hierarchy = self.wanted.hierarchy();
-        self.wanted.admits(record, |id| {
-            let hierarchy = hierarchy?;
-            self.tracker.path(CgroupId { hierarchy, id })
-        })
+        Ok(())
     }
 }

@@ -200,7 +200,7 @@ impl Session {
     /// Applies messages. Each of them, and the end of the stream, is a reason to look.
     pub(super) fn apply_messages(&mut self, received: Vec<Received>) -> io::Result<()> {
         self.set.record_external_wake();
-        self.reporter.clock.sync();
+        self.reporter.printer.clock.sync();
         let bar = self.progress.take();
         let applied = above_progress(bar.as_ref(), || {
             if received.is_empty() {

@@ -51,7 +51,7 @@ impl Exits {
         let Some(stream) = &mut self.0 else {
             return Ok(());
         };
-        reporter.clock.sync();
+        reporter.printer.clock.sync();
         let reported = stream
             .get_mut()
             .drain(|timed| report_or_keep(reporter, moved, timed));
@@ -69,7 +69,7 @@ impl Exits {
         let Some(stream) = &mut self.0 else {
             return Ok(());
         };
-        reporter.clock.sync();
+        reporter.printer.clock.sync();
         let stream = stream.get_mut();
         let reported = stream.drain_until(boottime_ns(), |timed| {
             report_or_keep(reporter, moved, timed)
@@ -161,9 +161,9 @@ pub(super) fn flush_or_discard(
     reporter: &mut Reporter,
     reported: io::Result<usize>,
 ) -> io::Result<()> {
-    match reported.and_then(|_count| reporter.out.flush()) {
+    match reported.and_then(|_count| reporter.printer.out.flush()) {
         Err(error) if is_closed(&error) => {
-            reporter.out.discard_output();
+            reporter.printer.out.discard_output();
             Ok(())
         }
         reported => reported,

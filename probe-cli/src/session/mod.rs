@@ -30,11 +30,10 @@ use std::{io, path::Path, time::Duration};
 use indicatif::ProgressBar;
 use probe_daemon::api::Outcome;
 use probe_user::{
-    model::{self, ExitStatus, Filter, Until},
+    model::{self, ExitStatus, Until},
     unstable::{
         bpf::load::Plan,
-        cgroup::mounts::{self, Mount, Mounts},
-        container::Resolver,
+        cgroup::mounts::{self, Mount},
         proc::pinned::PinnedProcess,
         trace::lookup::CgroupLookup,
         wait::{Hub, Target, Wait, WaitSet},
@@ -44,6 +43,7 @@ use tokio::time::{Instant, timeout_at};
 
 pub use self::daemon::DaemonRequest;
 pub(crate) use self::{daemon::log_missing_daemon, events::BpfFault};
+pub use crate::output::reporter::ReportOptions;
 
 use self::{
     daemon::{DaemonBackend, State},
@@ -51,7 +51,6 @@ use self::{
 };
 use crate::output::{
     Backend, Out, Stdout,
-    human::Columns,
     reporter::{Reported, Reporter},
     waker_name,
 };
@@ -68,21 +67,6 @@ pub enum WaitError {
     /// A write to stdout failed.
     #[error("cannot write to stdout")]
     Write(#[source] io::Error),
-}
-
-/// Which exits are reported, and how.
-#[derive(Debug)]
-pub struct ReportOptions {
-    /// The exits to report.
-    pub wanted: Filter,
-    /// Columns for people, or `None` for JSON.
-    pub columns: Option<Columns>,
-    /// Where the cgroup hierarchies are mounted.
-    pub mounts: Mounts,
-    /// Finds the containers of cgroups.
-    pub resolver: Resolver,
-    /// stdout.
-    pub out: Out<Stdout>,
 }
 
 /// The result of a session.
@@ -127,14 +111,13 @@ impl Session {
     /// session may use.
     #[must_use]
     pub fn new(tier: model::Backend, options: ReportOptions) -> Self {
-        let lookup = CgroupLookup::new(options.mounts, options.resolver);
         Self {
             hub: Hub::start(tier),
             set: WaitSet::default(),
             exits: Exits::none(),
             daemon: DaemonBackend::default(),
             has_looked: false,
-            reporter: Reporter::new(options.wanted, options.columns, lookup, options.out),
+            reporter: Reporter::new(options),
             is_loading: false,
             load_bpf_at: None,
             backends: Vec::new(),
@@ -236,7 +219,7 @@ impl Session {
             set: self.set,
             backends: self.backends,
             reported: self.reporter.reported,
-            out: self.reporter.out,
+            out: self.reporter.printer.out,
         })
     }
 

@@ -11,11 +11,7 @@ use ratatui::{
     widgets::{Paragraph, Sparkline},
 };
 
-use super::{
-    ExitRow, Model, Place,
-    columns::{self, Column},
-    tally::PlaceCounts,
-};
+use super::{ExitRow, Model, Place, columns, tally::PlaceCounts};
 use crate::output::human::fit;
 
 const TITLE: Style = Style::new().add_modifier(Modifier::REVERSED);
@@ -127,8 +123,8 @@ fn draw_places(
     show(frame, area, lines);
 }
 
-fn place_cell(column: &Column, place: &Place, of: &PlaceCounts) -> String {
-    match column.name {
+fn place_cell(column: &str, place: &Place, of: &PlaceCounts) -> String {
+    match column {
         "LIVE" => of.live.to_string(),
         "EXITS/S" => {
             let tenths = of.tenths_per_second();
@@ -150,8 +146,8 @@ fn draw_exits(frame: &mut Frame<'_>, area: Rect, model: &Model) {
     show(frame, area, lines);
 }
 
-fn exit_cell(column: &Column, exit: &ExitRow) -> String {
-    match column.name {
+fn exit_cell(column: &str, exit: &ExitRow) -> String {
+    match column {
         "TIME" => exit.time.clone(),
         "PID" => exit.pid.to_string(),
         "COMM" => exit.comm.clone(),

@@ -1,6 +1,6 @@
 //! One row of the latest exits, mostly as text.
 
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::tz::TimeZone;
 use probe_daemon::api::json::age_ns;
 use probe_user::{
     model::{Exit, ExitStatus, Placed},
@@ -8,7 +8,7 @@ use probe_user::{
 };
 
 use super::Place;
-use crate::output::human::{age, killed_by, printable, status};
+use crate::output::human::{age, killed_by, printable, status, time_of_day};
 
 /// A process that exited.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,7 +40,7 @@ impl ExitRow {
         let no_sender = || if what.oom { "oom" } else { "-" }.to_owned();
         let killer = what.killed_by.as_ref();
         Self {
-            time: time_of_day(clock.unix_ns(exit.boottime_ns), zone),
+            time: time_of_day(clock.unix_ns(exit.boottime_ns), zone, "%H:%M:%S"),
             pid: what.process.tgid,
             comm: printable(&what.process.comm.to_str()),
             age: age_ns(exit.boottime_ns, &what.process).map_or_else(unknown, age),
@@ -50,12 +50,4 @@ impl ExitRow {
             place: Place::of(exit),
         }
     }
-}
-
-fn time_of_day(unix_ns: i128, zone: &TimeZone) -> String {
-    Timestamp::from_nanosecond(unix_ns)
-        .unwrap_or(Timestamp::MAX)
-        .to_zoned(zone.clone())
-        .strftime("%H:%M:%S")
-        .to_string()
 }

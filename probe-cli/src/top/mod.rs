@@ -6,7 +6,6 @@
 mod columns;
 mod draw;
 mod exit_row;
-mod key;
 mod model;
 mod place;
 mod run;
@@ -20,7 +19,7 @@ mod tests;
 
 use probe_user::model::LossReason;
 
-use self::{draw::draw, exit_row::ExitRow, key::Key, model::Flow, place::Place};
+use self::{draw::draw, exit_row::ExitRow, model::Flow, place::Place};
 pub use self::{
     model::{Model, Options, Sort},
     screen::Screen,

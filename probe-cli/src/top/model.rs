@@ -2,13 +2,16 @@
 
 use std::{cmp::Reverse, sync::Arc};
 
+use clap::ValueEnum;
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
 use super::{
-    Event, ExitRow, Key, Place,
+    Event, ExitRow, Place,
     tally::{PlaceCounts, Tally},
 };
 
 /// The order of the places. `--help` shows the comments of the variants.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Sort {
     /// most exits per second first
     #[default]
@@ -33,13 +36,9 @@ impl Sort {
         }
     }
 
-    const fn next(self) -> Self {
-        match self {
-            Self::Exits => Self::Live,
-            Self::Live => Self::Failures,
-            Self::Failures => Self::Name,
-            Self::Name => Self::Exits,
-        }
+    fn next(self) -> Self {
+        let all = Self::value_variants();
+        all[(self as usize + 1) % all.len()]
     }
 }
 
@@ -124,42 +123,44 @@ impl Model {
     }
 
     /// Applies a key.
-    pub(crate) fn press(&mut self, key: Key) -> Flow {
-        match key {
-            Key::Ctrl('c') => return Flow::Quit,
-            Key::Ctrl('z') => return Flow::Suspend,
-            _ if self.is_typing => self.type_filter(key),
-            Key::Char('q') => return Flow::Quit,
-            Key::Char('p' | ' ') => self.pause(),
-            Key::Char('s') => self.options.sort = self.options.sort.next(),
-            Key::Char('f') => {
+    pub(crate) fn press(&mut self, key: KeyEvent) -> Flow {
+        let is_ctrl = key.modifiers.contains(KeyModifiers::CONTROL);
+        match key.code {
+            KeyCode::Char('c' | 'C') if is_ctrl => return Flow::Quit,
+            KeyCode::Char('z' | 'Z') if is_ctrl => return Flow::Suspend,
+            KeyCode::Char(_) if is_ctrl => {}
+            code if self.is_typing => self.type_filter(code),
+            KeyCode::Char('q') => return Flow::Quit,
+            KeyCode::Char('p' | ' ') => self.pause(),
+            KeyCode::Char('s') => self.options.sort = self.options.sort.next(),
+            KeyCode::Char('f') => {
                 self.options.failed_only = !self.options.failed_only;
                 self.scrolled = 0;
             }
-            Key::Char('/') => self.is_typing = true,
-            Key::Char('?' | 'h') => self.shows_help = !self.shows_help,
-            Key::Escape if self.shows_help => self.shows_help = false,
-            Key::Escape => self.filter.clear(),
-            Key::Up | Key::Char('k') => self.scroll(-1),
-            Key::Down | Key::Char('j') => self.scroll(1),
-            Key::PageUp => self.scroll(-PAGE.cast_signed()),
-            Key::PageDown => self.scroll(PAGE.cast_signed()),
-            Key::Home | Key::Char('g') => self.scrolled = 0,
+            KeyCode::Char('/') => self.is_typing = true,
+            KeyCode::Char('?' | 'h') => self.shows_help = !self.shows_help,
+            KeyCode::Esc if self.shows_help => self.shows_help = false,
+            KeyCode::Esc => self.filter.clear(),
+            KeyCode::Up | KeyCode::Char('k') => self.scroll(-1),
+            KeyCode::Down | KeyCode::Char('j') => self.scroll(1),
+            KeyCode::PageUp => self.scroll(-PAGE.cast_signed()),
+            KeyCode::PageDown => self.scroll(PAGE.cast_signed()),
+            KeyCode::Home | KeyCode::Char('g') => self.scrolled = 0,
             _ => {}
         }
         Flow::Continue
     }
 
-    fn type_filter(&mut self, key: Key) {
+    fn type_filter(&mut self, key: KeyCode) {
         self.scrolled = 0;
         match key {
-            Key::Enter => self.is_typing = false,
-            Key::Escape => {
+            KeyCode::Enter => self.is_typing = false,
+            KeyCode::Esc => {
                 self.is_typing = false;
                 self.filter.clear();
             }
-            Key::Backspace => _ = self.filter.pop(),
-            Key::Char(char) if self.filter.len() < MAX_FILTER && !char.is_control() => {
+            KeyCode::Backspace => _ = self.filter.pop(),
+            KeyCode::Char(char) if self.filter.len() < MAX_FILTER && !char.is_control() => {
                 self.filter.push(char);
             }
             _ => {}
@@ -167,10 +168,8 @@ impl Model {
     }
 
     fn pause(&mut self) {
-        self.frozen = match self.frozen.take() {
-            Some(_) => None,
-            None => Some(self.counted.clone()),
-        };
+        let is_paused = self.frozen.take().is_some();
+        self.frozen = (!is_paused).then(|| self.counted.clone());
     }
 
     fn scroll(&mut self, lines: isize) {

@@ -2,7 +2,7 @@
 
 use std::{future::poll_fn, io, pin::Pin, time::Duration};
 
-use crossterm::event::{self, EventStream};
+use crossterm::event::{self, EventStream, KeyEventKind};
 use futures_core::Stream;
 use rustix::io::Errno;
 use tokio::{
@@ -10,7 +10,7 @@ use tokio::{
     time::{Interval, MissedTickBehavior, interval, timeout},
 };
 
-use super::{Flow, Key, Model, Screen, Source, SourceError, suspend};
+use super::{Flow, Model, Screen, Source, SourceError, suspend};
 use crate::output::is_closed;
 
 /// Time between two drawings while events arrive.
@@ -117,10 +117,8 @@ impl Inputs {
         tokio::select! {
             key = next(&mut self.keys) => match key {
                 None => return Ok(Flow::Quit),
-                Some(event::Event::Key(key)) => {
-                    if let Some(key) = Key::of(key) {
-                        return Ok(model.press(key));
-                    }
+                Some(event::Event::Key(key)) if key.kind != KeyEventKind::Release => {
+                    return Ok(model.press(key));
                 }
                 Some(event::Event::Resize(..)) => screen.resize()?,
                 Some(_) => {}

@@ -1,7 +1,10 @@
 //! Outcomes of a wait, with their names in JSON and metrics.
 
+use serde::Serialize;
+
 /// How a wait ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// The condition became true.
     Done,

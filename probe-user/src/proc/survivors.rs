@@ -2,6 +2,8 @@
 
 use std::{fs, io};
 
+use serde::Serialize;
+
 use super::{directory::ProcessDirectory, membership, stat::Stat, status::Status};
 use crate::{
     cgroup::mounts::Mounts,
@@ -10,7 +12,7 @@ use crate::{
 };
 
 /// A process that outlived a wait.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Survivor {
     /// Thread group id.
     pub pid: u32,
@@ -19,6 +21,7 @@ pub struct Survivor {
     /// Letter of `/proc/PID/stat`: `R`, `S`, `D`, `Z`, `T`, `t`, …
     pub state: char,
     /// State of its leader.
+    #[serde(skip)]
     pub leader: TaskState,
     /// Kernel function in which it sleeps; `None` without the privilege to see it.
     pub wchan: Option<String>,
@@ -29,7 +32,7 @@ pub struct Survivor {
 }
 
 /// A process that left the target of a wait alive.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Migrant {
     /// Thread group id.
     pub pid: u32,

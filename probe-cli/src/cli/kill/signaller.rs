@@ -16,12 +16,7 @@ use probe_user::{
 
 use super::{Args, refusal};
 use crate::{
-    cli::{
-        Failure,
-        end::End,
-        remove::{self, Removed},
-        terminal::Messages,
-    },
+    cli::{Failure, invocation::End, remove, terminal::Messages},
     output::StopFlag,
     session::Session,
 };
@@ -167,7 +162,7 @@ impl<'a> Signaller<'a> {
         let end = match outcome {
             // Removed before the verdict, because the verdict reports a failed removal.
             Outcome::Done | Outcome::Already if self.args.rm => self.remove(outcome, stop).await,
-            _ => End::of(outcome),
+            _ => outcome.into(),
         };
         Ok((end, self.failure.take()))
     }
@@ -227,11 +222,14 @@ impl<'a> Signaller<'a> {
 
     async fn remove(&mut self, outcome: Outcome, stop: Pin<&mut impl Future<Output = ()>>) -> End {
         match remove::all(&self.targets.targets, self.deadline, stop).await {
-            Removed::All => End::of(outcome),
-            Removed::Interrupted => End::of(Outcome::Interrupted),
-            Removed::Failed(why) => {
-                self.failure = Some(why);
-                End::not_removed(outcome)
+            Ok(true) => outcome.into(),
+            Ok(false) => Outcome::Interrupted.into(),
+            Err(failure) => {
+                self.failure = Some(failure);
+                End {
+                    outcome,
+                    removal_failed: true,
+                }
             }
         }
     }

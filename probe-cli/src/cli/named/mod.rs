@@ -5,6 +5,7 @@ mod pin;
 use std::path::PathBuf;
 
 pub(super) use self::pin::{find, unit_paths};
+use probe_daemon::api::json::SubjectObject;
 use probe_user::{
     model::{Backend, Until},
     unstable::{
@@ -20,7 +21,6 @@ use super::{
     terminal,
     until::UntilArg,
 };
-use crate::output::subject::Subject;
 
 /// The targets of `wait` and `kill`.
 #[derive(Debug, clap::Args)]
@@ -102,7 +102,7 @@ fn process(text: &str) -> Result<ProcessArg, String> {
 /// A target that is pinned, or that was gone before it could be pinned.
 pub(super) struct PinnedTarget {
     /// Its name in messages and in the verdict.
-    pub(super) subject: Subject,
+    pub(super) subject: SubjectObject,
     /// `None` if the target is gone already, so that its wait is done.
     pub(super) pinned: Option<wait::Target>,
     /// The cgroups of the target, in which its exits are reported.
@@ -118,8 +118,7 @@ impl PinnedTarget {
             return Ok(());
         };
         let is_process = self.subject.process.is_some();
-        let is_container =
-            self.subject.container.is_some() || self.subject.unknown_container.is_some();
+        let is_container = self.subject.container.is_some();
         let (targets, hint) = match until {
             Until::Empty | Until::Removed if is_process => (
                 "cgroups, containers and units",

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use probe_daemon::api::json::{NamedCgroup, NamedContainer, NamedProcess, SubjectObject};
 use probe_user::{
     model::{Backend, Until},
     unstable::{
@@ -20,10 +21,7 @@ use probe_user::{
 use rustix::io::Errno;
 
 use super::{Absent, PinnedTarget, ProcessArg};
-use crate::{
-    cli::{ExitCode, Failure, target::CgroupTarget},
-    output::subject::{CgroupName, ProcessName, Subject},
-};
+use crate::cli::{ExitCode, Failure, target::CgroupTarget};
 
 pub(super) fn cgroup(
     target: &CgroupTarget,
@@ -32,9 +30,9 @@ pub(super) fn cgroup(
 ) -> Result<PinnedTarget, Failure> {
     let pinned = pin_cgroup(target, absent, name)?;
     Ok(PinnedTarget {
-        subject: Subject {
+        subject: SubjectObject {
             cgroup: Some(cgroup_name(target, pinned.as_ref())),
-            ..Subject::default()
+            ..SubjectObject::default()
         },
         pinned: pinned.map(|pinned| wait::Target {
             cgroups: vec![(pinned, target.path.clone())],
@@ -45,9 +43,10 @@ pub(super) fn cgroup(
     })
 }
 
-fn cgroup_name(target: &CgroupTarget, pinned: Option<&PinnedCgroup>) -> CgroupName {
-    CgroupName {
-        id: pinned.map(|pinned| pinned.id),
+fn cgroup_name(target: &CgroupTarget, pinned: Option<&PinnedCgroup>) -> NamedCgroup {
+    NamedCgroup {
+        hierarchy: pinned.map(|pinned| pinned.id.hierarchy),
+        id: pinned.map(|pinned| pinned.id.id),
         path: target.path.clone(),
     }
 }
@@ -139,14 +138,14 @@ pub(super) fn unit(name: &str, mounts: &Mounts, absent: Absent) -> Result<Pinned
     }
 }
 
-fn of_unit(name: String) -> Subject {
-    Subject {
+fn of_unit(name: String) -> SubjectObject {
+    SubjectObject {
         unit: Some(name),
-        ..Subject::default()
+        ..SubjectObject::default()
     }
 }
 
-fn gone(subject: Subject, default_until: Until) -> PinnedTarget {
+fn gone(subject: SubjectObject, default_until: Until) -> PinnedTarget {
     PinnedTarget {
         subject,
         pinned: None,
@@ -187,9 +186,13 @@ pub(super) fn container(
     let found = match find(name, mounts, resolver) {
         Ok(found) => found,
         Err(failure) if absent.unknown_is_gone && failure.is_unknown_container() => {
-            let subject = Subject {
-                unknown_container: Some(name.to_owned()),
-                ..Subject::default()
+            let subject = SubjectObject {
+                container: Some(NamedContainer {
+                    runtime: None,
+                    id: None,
+                    name: Some(name.to_owned()),
+                }),
+                ..SubjectObject::default()
             };
             return Ok(gone(subject, Until::Stopped));
         }
@@ -197,7 +200,7 @@ pub(super) fn container(
     };
     let mut target = wait::Target::default();
     let mut cgroups = Vec::new();
-    let mut subject = Subject::default();
+    let mut subject = SubjectObject::default();
     for (hierarchy, path) in &found.cgroups {
         let cgroup = CgroupTarget::at(mounts, *hierarchy, path)?;
         // The runtime may be removing the cgroups one by one.
@@ -219,7 +222,12 @@ pub(super) fn container(
             Err(error) => return Err(error.into()),
         }
     }
-    subject.container = Some(found.container);
+    let container = found.container;
+    subject.container = Some(NamedContainer {
+        runtime: Some(container.runtime.as_str()),
+        id: Some(container.id.clone()),
+        name: container.name.clone(),
+    });
     Ok(PinnedTarget {
         subject,
         pinned: Some(target),
@@ -233,12 +241,12 @@ pub(super) fn one_process(
     tier: Backend,
     absent: Absent,
 ) -> Result<PinnedTarget, Failure> {
-    let subject = |comm| Subject {
-        process: Some(ProcessName {
+    let subject = |comm| SubjectObject {
+        process: Some(NamedProcess {
             pid: name.pid,
             comm,
         }),
-        ..Subject::default()
+        ..SubjectObject::default()
     };
     let process = match PinnedProcess::open(name.pid, tier) {
         Ok(process) => process,

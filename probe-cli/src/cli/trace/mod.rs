@@ -11,12 +11,9 @@ use std::{
 
 use glob::Pattern;
 use probe_daemon::api::quantity::{duration, size};
-use probe_user::{
-    model::Filter,
-    unstable::{
-        bpf::hook::ExitShape,
-        container::{Resolver, StateRoots},
-    },
+use probe_user::unstable::{
+    bpf::hook::ExitShape,
+    container::{Resolver, StateRoots},
 };
 
 use super::{
@@ -26,8 +23,11 @@ use super::{
     terminal::{self, Messages},
 };
 use crate::{
-    output::{Out, human::Columns, reporter::Reported},
-    trace::{self, Settings},
+    output::{
+        Out,
+        reporter::{ReportOptions, Reported},
+    },
+    trace::Trace,
 };
 
 /// Show processes as they exit: exit status, killer and container of each
@@ -168,53 +168,41 @@ async fn follow(args: Args, messages: Messages) -> Result<ExitCode, Failure> {
     let mut resolver = Resolver::new(roots);
     let targets = plan::targets(&args, &mounts, &mut resolver)?;
     let wanted = plan::wanted(&args, &targets)?;
-    let mut settings = settings(&args, wanted);
     let begun = Instant::now();
-    let mut out = Out::stdout(flag)?;
+    let options = ReportOptions {
+        wanted: wanted.clone(),
+        columns: (!args.json).then(terminal::columns),
+        mounts,
+        resolver,
+        out: Out::stdout(flag)?,
+    };
+    let drain_every = if terminal::is_interactive() {
+        DRAIN_EVERY_INTERACTIVE
+    } else {
+        DRAIN_EVERY
+    };
+    let mut trace = Trace::new(options, args.count, drain_every);
     let mut stop = pin!(until_stop_or(args.duration, stop));
-    let mut reported = Reported::default();
     if let Some(records) = daemon::records(&args, &targets).await? {
         messages.print(&announcement("daemon", &args));
-        trace::write_header(settings.columns.as_ref(), &mut out)?;
-        let ended = trace::daemon::run(&settings, records, &mut out, stop.as_mut()).await?;
-        reported = ended.0;
-        let Some(error) = ended.1 else {
-            summary(messages, reported, begun);
+        trace.print_header()?;
+        let Some(error) = trace.follow_daemon(records, stop.as_mut()).await? else {
+            summary(messages, trace.reported(), begun);
             return Ok(ExitCode::Done);
         };
         let reason = anyhow::Error::new(error);
         tracing::warn!("{reason:#}: exits are missing until BPF programs replace the daemon");
-        settings.count = settings.count.map(|count| count - reported.shown);
     }
-    let (attached, rings) = plan::load(&args, &settings.wanted, &targets, messages)?;
-    if attached.types.is_none() {
-        plan::check_without_btf(&args, &settings.wanted, messages)?;
+    let loaded = plan::load(&args, &wanted, &targets, messages)?;
+    if loaded.0.types.is_none() {
+        plan::check_without_btf(&args, &wanted, messages)?;
     }
-    let shape = attached.exit_shape().map_or("?", ExitShape::as_str);
+    let shape = loaded.0.exit_shape().map_or("?", ExitShape::as_str);
     messages.print(&announcement(&format!("bpf, {shape}"), &args));
-    if reported == Reported::default() {
-        trace::write_header(settings.columns.as_ref(), &mut out)?;
-    }
-    let sources = (attached, rings);
-    let more = trace::run(settings, sources, mounts, resolver, out, stop).await?;
-    reported.seen += more.seen;
-    reported.shown += more.shown;
-    reported.lost += more.lost;
-    summary(messages, reported, begun);
+    trace.print_header()?;
+    trace.follow_bpf(loaded, stop).await?;
+    summary(messages, trace.reported(), begun);
     Ok(ExitCode::Done)
-}
-
-fn settings(args: &Args, wanted: Filter) -> Settings {
-    Settings {
-        wanted,
-        columns: (!args.json).then(|| Columns::new(terminal::width(), terminal::colour())),
-        count: args.count,
-        drain_every: if terminal::is_interactive() {
-            DRAIN_EVERY_INTERACTIVE
-        } else {
-            DRAIN_EVERY
-        },
-    }
 }
 
 fn summary(messages: Messages, reported: Reported, begun: Instant) {

@@ -4,19 +4,6 @@ use probe_user::model::{Arguments, Cause, Container, Exit, ExitStatus, KilledBy,
 
 use super::text::printable;
 
-/// The cells of a line, one for each column.
-pub(super) struct Cells {
-    pub(super) time: String,
-    pub(super) pid: String,
-    pub(super) ppid: String,
-    pub(super) uid: String,
-    pub(super) comm: String,
-    pub(super) age: String,
-    pub(super) status: String,
-    pub(super) killed_by: String,
-    pub(super) place: String,
-}
-
 pub(super) fn unknown() -> String {
     "-".to_owned()
 }

@@ -1,6 +1,9 @@
 //! Prints containers and live processes in columns that are as wide as their contents.
 
-use std::io::{self, Write};
+use std::{
+    io::{self, Write},
+    iter,
+};
 
 use probe_daemon::api::{
     container::{Container, Process},
@@ -9,7 +12,11 @@ use probe_daemon::api::{
 
 use super::{
     cells::{age, short_id, unknown},
-    text::{fit_end, printable, width},
+    table::{
+        Side::{self, CutBeginning, Left, Right},
+        line,
+    },
+    text::{printable, width},
 };
 use crate::output::Out;
 
@@ -33,8 +40,8 @@ pub(crate) fn write_containers<W: Write>(
         ]
     });
     let names = ["CONTAINER", "ID", "LIVE", "AGE", "EXITS", "CGROUP"];
-    let table = Table::new(names, rows.collect());
-    table.write(out, [false, false, true, true, true, false], terminal)
+    let sides = [Left, Left, Right, Right, Right, CutBeginning];
+    write_table(out, names, rows, sides, terminal)
 }
 
 /// Writes processes, each child below its parent: PID PPID UID AGE COMM CGROUP.
@@ -56,51 +63,34 @@ pub(crate) fn write_processes<W: Write>(
         ]
     });
     let names = ["PID", "PPID", "UID", "AGE", "COMM", "CGROUP"];
-    let table = Table::new(names, rows.collect());
-    table.write(out, [true, true, true, true, false, false], terminal)
+    let sides = [Right, Right, Right, Right, Left, CutBeginning];
+    write_table(out, names, rows, sides, terminal)
 }
 
-/// Rows, the first of which has the names of the columns.
-struct Table<const N: usize>(Vec<[String; N]>);
-
-impl<const N: usize> Table<N> {
-    fn new(names: [&str; N], mut rows: Vec<[String; N]>) -> Self {
-        rows.insert(0, names.map(str::to_owned));
-        Self(rows)
-    }
-
-    /// The last column takes the rest of the line. It is cut at its left, because the end of a
-    /// path is more specific than its beginning.
-    fn write<W: Write>(
-        &self,
-        out: &mut Out<W>,
-        is_right: [bool; N],
-        terminal: Option<usize>,
-    ) -> io::Result<()> {
-        let mut widths = [0; N];
-        for row in &self.0 {
-            for (column, cell) in widths.iter_mut().zip(row) {
-                *column = width(cell).max(*column);
-            }
+/// Writes rows below the names of their columns. The columns are as wide as their contents; the
+/// last one takes the rest of the line.
+fn write_table<W: Write, const N: usize>(
+    out: &mut Out<W>,
+    names: [&str; N],
+    rows: impl Iterator<Item = [String; N]>,
+    sides: [Side; N],
+    terminal: Option<usize>,
+) -> io::Result<()> {
+    let rows: Vec<_> = iter::once(names.map(str::to_owned)).chain(rows).collect();
+    let mut widths = [0; N];
+    for row in &rows {
+        for (column, cell) in widths.iter_mut().zip(row) {
+            *column = width(cell).max(*column);
         }
-        let others: usize = widths[..N - 1].iter().map(|width| width + 1).sum();
-        let room = terminal.map_or(usize::MAX, |it| it.saturating_sub(others).max(12));
-        for row in &self.0 {
-            out.line(|line| {
-                let (last, cells) = row.split_last().unwrap_or_else(|| unreachable!("columns"));
-                for ((cell, column), is_right) in cells.iter().zip(widths).zip(is_right) {
-                    let padding = column - width(cell);
-                    if is_right {
-                        write!(line, "{:padding$}{cell} ", "")?;
-                    } else {
-                        write!(line, "{cell}{:padding$} ", "")?;
-                    }
-                }
-                write!(line, "{}", fit_end(last, room))
-            })?;
-        }
-        Ok(())
     }
+    let others: usize = widths[..N - 1].iter().map(|width| width + 1).sum();
+    widths[N - 1] = terminal.map_or(usize::MAX, |it| it.saturating_sub(others).max(12));
+    for row in rows {
+        let cells = row.into_iter().zip(widths).zip(sides);
+        let cells = cells.map(|((text, width), side)| (text, width, side));
+        out.line(|out| write!(out, "{}", line(cells)))?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

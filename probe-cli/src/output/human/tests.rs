@@ -145,7 +145,7 @@ fn cells_begin_below_the_name_of_their_column() {
         let header = header(&format);
         for name in ["x", "名前が長い", "fifteen-letters"] {
             let line = exit_line(&format, exit(name, 42, 0));
-            let shown = fit(name, format.comm);
+            let shown = fit(name, format.widths[4]);
             assert_eq!(
                 column_of(&line, &shown),
                 column_of(&header, "COMM"),

@@ -1,10 +1,16 @@
 //! Tests of the keys.
 
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
 use super::*;
+
+fn ctrl(key: char) -> KeyEvent {
+    KeyEvent::new(KeyCode::Char(key), KeyModifiers::CONTROL)
+}
 
 fn press(model: &mut Model, keys: &str) {
     for key in keys.chars() {
-        assert_eq!(model.press(Key::Char(key)), Flow::Continue);
+        assert_eq!(model.press(KeyCode::Char(key).into()), Flow::Continue);
     }
 }
 
@@ -24,11 +30,11 @@ fn the_filter_matches_names_and_places() {
     press(&mut model, "/web");
     assert_eq!(pids(&model), [4714, 4713]);
     assert_eq!(places(&model), ["runc:web"]);
-    assert_eq!(model.press(Key::Escape), Flow::Continue);
+    assert_eq!(model.press(KeyCode::Esc.into()), Flow::Continue);
     press(&mut model, "/cc1");
-    assert_eq!(model.press(Key::Enter), Flow::Continue);
+    assert_eq!(model.press(KeyCode::Enter.into()), Flow::Continue);
     assert_eq!(pids(&model), [4712]);
-    assert_eq!(model.press(Key::Escape), Flow::Continue);
+    assert_eq!(model.press(KeyCode::Esc.into()), Flow::Continue);
     assert_eq!(pids(&model).len(), 4);
 }
 
@@ -37,7 +43,7 @@ fn keys_in_the_filter_are_not_commands() {
     let mut model = busy();
     press(&mut model, "/qpsf");
     assert!(!model.is_paused());
-    assert_eq!(model.press(Key::Ctrl('c')), Flow::Quit);
+    assert_eq!(model.press(ctrl('c')), Flow::Quit);
 }
 
 #[test]
@@ -79,21 +85,21 @@ fn scrolling_stops_at_the_last_exit() {
     press(&mut model, "jj");
     assert_eq!(pids(&model), [4712, 4711]);
     for _ in 0..9 {
-        assert_eq!(model.press(Key::PageDown), Flow::Continue);
+        assert_eq!(model.press(KeyCode::PageDown.into()), Flow::Continue);
     }
     assert_eq!(pids(&model), [4711]);
-    assert_eq!(model.press(Key::Home), Flow::Continue);
+    assert_eq!(model.press(KeyCode::Home.into()), Flow::Continue);
     assert_eq!(pids(&model).len(), 4);
-    assert_eq!(model.press(Key::Up), Flow::Continue);
+    assert_eq!(model.press(KeyCode::Up.into()), Flow::Continue);
     assert_eq!(pids(&model).len(), 4);
 }
 
 #[test]
 fn keys_quit_suspend_and_show_help() {
     let mut model = model();
-    assert_eq!(model.press(Key::Char('q')), Flow::Quit);
-    assert_eq!(model.press(Key::Ctrl('c')), Flow::Quit);
-    assert_eq!(model.press(Key::Ctrl('z')), Flow::Suspend);
+    assert_eq!(model.press(KeyCode::Char('q').into()), Flow::Quit);
+    assert_eq!(model.press(ctrl('c')), Flow::Quit);
+    assert_eq!(model.press(ctrl('z')), Flow::Suspend);
     press(&mut model, "?");
     let help = screen(80, 24, &model).join("\n");
     for key in ["quit", "pause", "sort", "exit(0)", "scroll", "Ctrl-Z"] {

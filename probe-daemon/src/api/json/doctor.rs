@@ -4,30 +4,30 @@ use serde::Serialize;
 
 /// The backends and features that this machine offers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct DoctorLine<'a> {
+pub struct DoctorLine {
     /// Version of all line types.
     pub schema: u32,
     /// Always `doctor`.
     pub r#type: &'static str,
     /// Release of the kernel, as `uname -r` prints it.
-    pub kernel: &'a str,
+    pub kernel: String,
     /// Whether events wake waits; otherwise only a timer does.
     pub event_driven: bool,
     /// Backends, the best first.
-    pub backends: Vec<CheckObject<'a>>,
+    pub backends: Vec<CheckObject>,
     /// All other checks.
-    pub checks: Vec<CheckObject<'a>>,
+    pub checks: Vec<CheckObject>,
 }
 
 /// One check and its result.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct CheckObject<'a> {
+pub struct CheckObject {
     /// Name of the check.
-    pub name: &'a str,
+    pub name: String,
     /// Whether the check passed.
     pub ok: bool,
     /// Finding of the check, for people.
-    pub detail: &'a str,
+    pub detail: String,
     /// How to make a failed check pass.
-    pub hint: Option<&'a str>,
+    pub hint: Option<&'static str>,
 }

@@ -34,7 +34,7 @@ pub use self::{
     start::{StartLine, StartType},
     status::StatusObject,
     subject::{NamedCgroup, NamedContainer, NamedProcess, SubjectObject},
-    verdict::{MigrantObject, SurvivorObject, TargetObject, VerdictLine},
+    verdict::{NOT_REMOVED, TargetObject, VerdictLine},
 };
 use probe_user::{
     model::{Process, Record},

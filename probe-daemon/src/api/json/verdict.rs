@@ -1,21 +1,28 @@
 //! The last line of `probe wait` and `probe kill`.
 
-use probe_user::unstable::proc::survivors::{Migrant, Survivor};
+use probe_user::{
+    model::Until,
+    unstable::proc::survivors::{Migrant, Survivor},
+};
 use serde::Serialize;
 
 use super::SubjectObject;
+use crate::api::Outcome;
+
+/// The outcome of a kill if the wait succeeded, but a cgroup could not be removed.
+pub const NOT_REMOVED: &str = "not_removed";
 
 /// How a wait or a kill ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct VerdictLine<'a> {
+pub struct VerdictLine {
     /// Version of all line types.
     pub schema: u32,
     /// `wait` or `kill`.
     pub r#type: &'static str,
-    /// A word of [`Outcome`](crate::api::Outcome), or `not_removed`.
+    /// A word of [`Outcome`], or [`NOT_REMOVED`].
     pub outcome: &'static str,
     /// The condition, if it is the same for all targets.
-    pub until: Option<&'static str>,
+    pub until: Option<Until>,
     /// The backend that was in use at the end.
     pub backend: &'static str,
     /// Every backend that was in use, in the order in which they joined.
@@ -27,76 +34,25 @@ pub struct VerdictLine<'a> {
     /// Time from the start of the command to the last look.
     pub elapsed_ns: u64,
     /// The targets, in the order of the command line.
-    pub targets: Vec<TargetObject<'a>>,
+    pub targets: Vec<TargetObject>,
     /// Number of exits that were reported during the wait.
     pub exits: u64,
     /// Number of exits that were lost during the wait.
     pub lost: u64,
     /// Processes that are still in a target.
-    pub survivors: Vec<SurvivorObject<'a>>,
+    pub survivors: Vec<Survivor>,
     /// Processes that left a target alive; `None` if they are unknown.
-    pub migrated: Option<Vec<MigrantObject<'a>>>,
+    pub migrated: Option<Vec<Migrant>>,
 }
 
 /// One target and its own outcome.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct TargetObject<'a> {
+pub struct TargetObject {
     /// The target.
     #[serde(flatten)]
-    pub subject: SubjectObject<'a>,
+    pub subject: SubjectObject,
     /// The condition of the target.
-    pub until: &'static str,
-    /// A word of [`Outcome`](crate::api::Outcome).
-    pub outcome: &'static str,
-}
-
-/// A process that left a target alive.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct MigrantObject<'a> {
-    /// Thread group id.
-    pub pid: u32,
-    /// Its name.
-    pub comm: &'a str,
-    /// Path of its cgroup now.
-    pub cgroup: Option<&'a str>,
-}
-
-impl<'a> From<&'a Migrant> for MigrantObject<'a> {
-    fn from(migrant: &'a Migrant) -> Self {
-        Self {
-            pid: migrant.pid,
-            comm: &migrant.comm,
-            cgroup: migrant.cgroup.as_deref(),
-        }
-    }
-}
-
-/// A process that is still in a target, and the reason.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct SurvivorObject<'a> {
-    /// Thread group id.
-    pub pid: u32,
-    /// Its name.
-    pub comm: &'a str,
-    /// State letter of `/proc/PID/stat`.
-    pub state: char,
-    /// Kernel function in which the process sleeps, if that may be read.
-    pub wchan: Option<&'a str>,
-    /// Time since its start.
-    pub age_ns: Option<u64>,
-    /// Reason why the process does not exit, if its state shows one.
-    pub reason: Option<&'a str>,
-}
-
-impl<'a> From<&'a Survivor> for SurvivorObject<'a> {
-    fn from(survivor: &'a Survivor) -> Self {
-        Self {
-            pid: survivor.pid,
-            comm: &survivor.comm,
-            state: survivor.state,
-            wchan: survivor.wchan.as_deref(),
-            age_ns: survivor.age_ns,
-            reason: survivor.reason.as_deref(),
-        }
-    }
+    pub until: Until,
+    /// The outcome for the target.
+    pub outcome: Outcome,
 }
