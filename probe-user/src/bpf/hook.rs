@@ -2,60 +2,41 @@
 //!
 //! A [`Plan`](super::load::Plan) says which hooks are loaded; `load` loads them.
 
-/// A tracepoint that a BPF program is attached to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Hook {
-    /// `sched_process_exit`.
-    Exit,
-    /// `sched_process_fork`.
-    Fork,
-    /// `sched_process_exec`.
-    Exec,
-    /// `signal_generate`.
-    Signal,
-    /// `mark_victim`.
-    Oom,
-    /// `cgroup_notify_populated` (Linux 5.2).
-    CgroupPopulated,
-    /// `cgroup_rmdir`.
-    CgroupRemoved,
-    /// `cgroup_mkdir`.
-    CgroupCreated,
-    /// `cgroup_attach_task`.
-    CgroupAttach,
+use crate::model::words::words;
+
+words! {
+    /// A tracepoint that a BPF program is attached to.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub enum Hook {
+        /// A task begins to exit.
+        Exit = "sched_process_exit",
+        /// A task starts.
+        Fork = "sched_process_fork",
+        /// A process executes a program.
+        Exec = "sched_process_exec",
+        /// A signal is sent.
+        Signal = "signal_generate",
+        /// The out-of-memory killer chooses a process.
+        Oom = "mark_victim",
+        /// A cgroup becomes empty or populated (Linux 5.2).
+        CgroupPopulated = "cgroup_notify_populated",
+        /// A cgroup is removed.
+        CgroupRemoved = "cgroup_rmdir",
+        /// A cgroup is created.
+        CgroupCreated = "cgroup_mkdir",
+        /// A task moves to another cgroup.
+        CgroupAttach = "cgroup_attach_task",
+    }
 }
 
 impl Hook {
-    /// Every hook.
-    pub const ALL: [Self; 9] = [
-        Self::Exit,
-        Self::Fork,
-        Self::Exec,
-        Self::Signal,
-        Self::Oom,
-        Self::CgroupPopulated,
-        Self::CgroupRemoved,
-        Self::CgroupCreated,
-        Self::CgroupAttach,
-    ];
-
     /// The hooks of a complete exit record, in the order of attachment.
     pub const EXITS: [Self; 3] = [Self::Signal, Self::Oom, Self::Exit];
 
     /// Name of the tracepoint.
     #[must_use]
     pub const fn tracepoint(self) -> &'static str {
-        match self {
-            Self::Exit => "sched_process_exit",
-            Self::Fork => "sched_process_fork",
-            Self::Exec => "sched_process_exec",
-            Self::Signal => "signal_generate",
-            Self::Oom => "mark_victim",
-            Self::CgroupPopulated => "cgroup_notify_populated",
-            Self::CgroupRemoved => "cgroup_rmdir",
-            Self::CgroupCreated => "cgroup_mkdir",
-            Self::CgroupAttach => "cgroup_attach_task",
-        }
+        self.as_str()
     }
 
     /// What a user misses if the kernel refuses only this hook; `None` if the others are
@@ -74,18 +55,20 @@ impl Hook {
     }
 }
 
-/// How an exit program learns that a task is the last of its group.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ExitShape {
-    /// By an argument of the tracepoint: `(task, group_dead)`, Linux 6.16.
-    GroupDead,
-    /// By `signal->live`, because the tracepoint has only `(task)`. Two tasks of a group
-    /// may both see 0.
-    Live,
-    /// By `signal->live`, in a program for the classic tracepoint. Where raw tracepoints
-    /// may be preempted (Linux 7.0), the kernel skips them for some tasks, but not this
-    /// one.
-    Classic,
+words! {
+    /// How an exit program learns that a task is the last of its group.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum ExitShape {
+        /// By an argument of the tracepoint: `(task, group_dead)`, Linux 6.16.
+        GroupDead = "group_dead",
+        /// By `signal->live`, because the tracepoint has only `(task)`. Two tasks of a group
+        /// may both see 0.
+        Live = "live",
+        /// By `signal->live`, in a program for the classic tracepoint. Where raw tracepoints
+        /// may be preempted (Linux 7.0), the kernel skips them for some tasks, but not this
+        /// one.
+        Classic = "classic",
+    }
 }
 
 impl ExitShape {
@@ -97,16 +80,6 @@ impl ExitShape {
             Self::GroupDead => &["exit_group_dead", "exit_group_dead_probed"],
             Self::Live => &["exit_live", "exit_live_probed"],
             Self::Classic => &["exit_classic"],
-        }
-    }
-
-    /// The word that `probe doctor` prints.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::GroupDead => "group_dead",
-            Self::Live => "live",
-            Self::Classic => "classic",
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Names of a container, and the runtime that it belongs to.
 
+use super::words::words;
+
 /// A container.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Container {
@@ -15,58 +17,25 @@ pub struct Container {
     pub pod_uid: Option<String>,
 }
 
-/// A container runtime.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Runtime {
-    /// runc by itself.
-    Runc,
-    /// crun by itself.
-    Crun,
-    /// podman, over runc or crun.
-    Podman,
-    /// Docker.
-    Docker,
-    /// containerd: ctr, nerdctl, or Kubernetes through its CRI plugin.
-    Containerd,
-    /// CRI-O.
-    CriO,
-    /// LXC, LXD, Incus.
-    Lxc,
-    /// systemd-nspawn, and other programs that register containers with machined.
-    Nspawn,
-}
-
-impl Runtime {
-    /// Every runtime.
-    pub const ALL: [Self; 8] = [
-        Self::Runc,
-        Self::Crun,
-        Self::Podman,
-        Self::Docker,
-        Self::Containerd,
-        Self::CriO,
-        Self::Lxc,
-        Self::Nspawn,
-    ];
-
-    /// The word in JSON.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Runc => "runc",
-            Self::Crun => "crun",
-            Self::Podman => "podman",
-            Self::Docker => "docker",
-            Self::Containerd => "containerd",
-            Self::CriO => "cri-o",
-            Self::Lxc => "lxc",
-            Self::Nspawn => "systemd-nspawn",
-        }
-    }
-
-    /// The runtime that has this word.
-    #[must_use]
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|it| it.as_str() == word)
+words! {
+    /// A container runtime.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+    pub enum Runtime {
+        /// runc by itself.
+        Runc = "runc",
+        /// crun by itself.
+        Crun = "crun",
+        /// podman, over runc or crun.
+        Podman = "podman",
+        /// Docker.
+        Docker = "docker",
+        /// containerd: ctr, nerdctl, or Kubernetes through its CRI plugin.
+        Containerd = "containerd",
+        /// CRI-O.
+        CriO = "cri-o",
+        /// LXC, LXD, Incus.
+        Lxc = "lxc",
+        /// systemd-nspawn, and other programs that register containers with machined.
+        Nspawn = "systemd-nspawn",
     }
 }

@@ -14,6 +14,7 @@ mod record;
 mod signal;
 mod state;
 mod until;
+pub(crate) mod words;
 
 pub use self::{
     backend::Backend,

@@ -47,31 +47,25 @@ impl Comm {
         let end = self.0.iter().position(|&byte| byte == 0);
         String::from_utf8_lossy(&self.0[..end.unwrap_or(COMM_BYTES)])
     }
-}
 
-impl Comm {
     /// A name for which [`Comm::to_str`] returns this text. U+FFFD becomes a byte that is
     /// not UTF-8, which need not be the original byte.
     #[must_use]
     pub fn from_text(text: &str) -> Self {
         const INVALID_UTF8: u8 = 0xff;
-        let mut bytes = [0; COMM_BYTES];
-        let mut length = 0;
+        let mut name = Vec::new();
         for char in text.chars().filter(|&it| it != '\0') {
-            let mut buffer = [0; 4];
             let encoded = match char {
-                char::REPLACEMENT_CHARACTER => &[INVALID_UTF8][..],
-                _ => char.encode_utf8(&mut buffer).as_bytes(),
+                char::REPLACEMENT_CHARACTER => vec![INVALID_UTF8],
+                _ => char.to_string().into_bytes(),
             };
-            let end = length + encoded.len();
             // The last byte stays NUL, as in the kernel.
-            if end >= COMM_BYTES {
+            if name.len() + encoded.len() >= COMM_BYTES {
                 break;
             }
-            bytes[length..end].copy_from_slice(encoded);
-            length = end;
+            name.extend(encoded);
         }
-        Self(bytes)
+        Self::cut(&name)
     }
 }
 

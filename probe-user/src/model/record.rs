@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::{Cgroup, Container, Exit, Start};
+use super::{Cgroup, Container, Exit, Start, words::words};
 
 /// An event with its time, cgroup and container.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,35 +20,17 @@ pub struct Placed<T> {
     pub container: Option<Arc<Container>>,
 }
 
-/// Why records are missing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LossReason {
-    /// The ring buffer had no room: the reader was too slow, or the ring is small.
-    RingFull,
-    /// The kernel skipped the program, because the same program was preempted on that
-    /// CPU (raw tracepoints, Linux 7.0) or BPF was disabled there (classic ones).
-    Skipped,
-    /// The client reads too slowly.
-    SlowReader,
-}
-
-impl LossReason {
-    const ALL: [Self; 3] = [Self::RingFull, Self::Skipped, Self::SlowReader];
-
-    /// The word in JSON.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::RingFull => "ring_full",
-            Self::Skipped => "skipped",
-            Self::SlowReader => "slow_reader",
-        }
-    }
-
-    /// The reason that has this word.
-    #[must_use]
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|it| it.as_str() == word)
+words! {
+    /// Why records are missing.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum LossReason {
+        /// The ring buffer had no room: the reader was too slow, or the ring is small.
+        RingFull = "ring_full",
+        /// The kernel skipped the program, because the same program was preempted on that
+        /// CPU (raw tracepoints, Linux 7.0) or BPF was disabled there (classic ones).
+        Skipped = "skipped",
+        /// The client reads too slowly.
+        SlowReader = "slow_reader",
     }
 }
 

@@ -1,44 +1,16 @@
 //! Signals: their names, and the origin of a fatal one.
 
-use std::borrow::Cow;
+use super::words::words;
 
 /// A signal number as Linux uses it on x86, arm64 and riscv.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Signal(pub u32);
 
+/// Names of the first signals, without `SIG`.
 const NAMES: [&str; 32] = [
-    "SIG0",
-    "SIGHUP",
-    "SIGINT",
-    "SIGQUIT",
-    "SIGILL",
-    "SIGTRAP",
-    "SIGABRT",
-    "SIGBUS",
-    "SIGFPE",
-    "SIGKILL",
-    "SIGUSR1",
-    "SIGSEGV",
-    "SIGUSR2",
-    "SIGPIPE",
-    "SIGALRM",
-    "SIGTERM",
-    "SIGSTKFLT",
-    "SIGCHLD",
-    "SIGCONT",
-    "SIGSTOP",
-    "SIGTSTP",
-    "SIGTTIN",
-    "SIGTTOU",
-    "SIGURG",
-    "SIGXCPU",
-    "SIGXFSZ",
-    "SIGVTALRM",
-    "SIGPROF",
-    "SIGWINCH",
-    "SIGIO",
-    "SIGPWR",
-    "SIGSYS",
+    "0", "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2",
+    "PIPE", "ALRM", "TERM", "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG",
+    "XCPU", "XFSZ", "VTALRM", "PROF", "WINCH", "IO", "PWR", "SYS",
 ];
 
 /// First real-time signal that glibc leaves to programs.
@@ -51,12 +23,12 @@ impl Signal {
     /// The name: `SIGKILL`, `SIGRTMIN+3`, or `SIG33` for the two signals that glibc
     /// reserves.
     #[must_use]
-    pub fn name(self) -> Cow<'static, str> {
+    pub fn name(self) -> String {
         match NAMES.get(self.0 as usize) {
-            Some(name) => Cow::Borrowed(name),
-            None if self.0 == SIGRTMIN => Cow::Borrowed("SIGRTMIN"),
-            None if self.0 > SIGRTMIN => Cow::Owned(format!("SIGRTMIN+{}", self.0 - SIGRTMIN)),
-            None => Cow::Owned(format!("SIG{}", self.0)),
+            Some(name) => format!("SIG{name}"),
+            None if self.0 == SIGRTMIN => "SIGRTMIN".to_owned(),
+            None if self.0 > SIGRTMIN => format!("SIGRTMIN+{}", self.0 - SIGRTMIN),
+            None => format!("SIG{}", self.0),
         }
     }
 
@@ -68,89 +40,38 @@ impl Signal {
     }
 }
 
-/// The way in which the signal that ended a process was sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Via {
-    /// `kill(2)`, `pidfd_send_signal(2)`, `sigqueue(3)`: to the whole process.
-    Kill,
-    /// `tgkill(2)`, `raise(3)`, `abort(3)`: to one thread.
-    Tkill,
-    /// A write to `cgroup.kill` (Linux 5.14).
-    CgroupKill,
-    /// `PTRACE_KILL` of a tracer.
-    Ptrace,
-    /// The kernel, by itself or on behalf of a terminal or an itimer.
-    Kernel,
-    /// A POSIX timer of the process.
-    Timer,
-    /// A fault of the program: a bad access, an illegal instruction, a system
-    /// call that seccomp forbids.
-    Fault,
-    /// The out-of-memory killer.
-    Oom,
-}
-
-impl Via {
-    /// Every way.
-    pub const ALL: [Self; 8] = [
-        Self::Kill,
-        Self::Tkill,
-        Self::CgroupKill,
-        Self::Ptrace,
-        Self::Kernel,
-        Self::Timer,
-        Self::Fault,
-        Self::Oom,
-    ];
-
-    /// The word in JSON and on the screen.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Kill => "kill",
-            Self::Tkill => "tkill",
-            Self::CgroupKill => "cgroup.kill",
-            Self::Ptrace => "ptrace",
-            Self::Kernel => "kernel",
-            Self::Timer => "timer",
-            Self::Fault => "fault",
-            Self::Oom => "oom",
-        }
-    }
-
-    /// The way that has this word.
-    #[must_use]
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|it| it.as_str() == word)
+words! {
+    /// The way in which the signal that ended a process was sent.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum Via {
+        /// `kill(2)`, `pidfd_send_signal(2)`, `sigqueue(3)`: to the whole process.
+        Kill = "kill",
+        /// `tgkill(2)`, `raise(3)`, `abort(3)`: to one thread.
+        Tkill = "tkill",
+        /// A write to `cgroup.kill` (Linux 5.14).
+        CgroupKill = "cgroup.kill",
+        /// `PTRACE_KILL` of a tracer.
+        Ptrace = "ptrace",
+        /// The kernel, by itself or on behalf of a terminal or an itimer.
+        Kernel = "kernel",
+        /// A POSIX timer of the process.
+        Timer = "timer",
+        /// A fault of the program: a bad access, an illegal instruction, a system
+        /// call that seccomp forbids.
+        Fault = "fault",
+        /// The out-of-memory killer.
+        Oom = "oom",
     }
 }
 
-/// Why the kernel sent a signal, as far as a record tells.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cause {
-    /// The parent died and `PR_SET_PDEATHSIG` was set.
-    ParentDeath,
-    /// Init of the pid namespace died, so the kernel killed all processes in it.
-    PidNamespaceTeardown,
-}
-
-impl Cause {
-    /// Every cause.
-    pub const ALL: [Self; 2] = [Self::ParentDeath, Self::PidNamespaceTeardown];
-
-    /// The word in JSON and on the screen.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::ParentDeath => "parent_death",
-            Self::PidNamespaceTeardown => "pid_namespace_teardown",
-        }
-    }
-
-    /// The cause that has this word.
-    #[must_use]
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|it| it.as_str() == word)
+words! {
+    /// Why the kernel sent a signal, as far as a record tells.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum Cause {
+        /// The parent died and `PR_SET_PDEATHSIG` was set.
+        ParentDeath = "parent_death",
+        /// Init of the pid namespace died, so the kernel killed all processes in it.
+        PidNamespaceTeardown = "pid_namespace_teardown",
     }
 }
 

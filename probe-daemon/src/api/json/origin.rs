@@ -36,7 +36,7 @@ impl<'a> From<&'a KilledBy> for KilledByObject<'a> {
             pid: sender.map(|sender| sender.tgid),
             comm: sender.map(|sender| sender.comm.as_str().into()),
             uid: sender.map(|sender| sender.uid),
-            signal: killed_by.signal.name(),
+            signal: killed_by.signal.name().into(),
             via: killed_by.via.as_str().into(),
             cause: killed_by.cause.map(|cause| cause.as_str().into()),
         }

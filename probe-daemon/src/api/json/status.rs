@@ -40,7 +40,7 @@ impl From<ExitStatus> for StatusObject<'_> {
             } => Self {
                 kind: "signaled".into(),
                 code: None,
-                signal: Some(signal.name()),
+                signal: Some(signal.name().into()),
                 number: Some(signal.0),
                 core_dumped,
             },
