@@ -39,7 +39,7 @@ impl Attached {
     /// Losses of the stream until now.
     pub fn stream_losses(&self) -> Result<StreamLosses, LoadError> {
         Ok(StreamLosses {
-            dropped: self.stream_dropped()?,
+            dropped: self.counter(counter::STREAM_DROPPED)?,
             skipped: self.recursion_misses(),
         })
     }
@@ -65,15 +65,7 @@ impl Attached {
         self.counters
             .get(&slot, 0)
             .map(|values| values.iter().sum())
-            .map_err(|source| LoadError::Fill {
-                map: "COUNTERS",
-                source,
-            })
-    }
-
-    /// Exits and starts for which the ring had no room, since the load.
-    pub(crate) fn stream_dropped(&self) -> Result<u64, LoadError> {
-        self.counter(counter::STREAM_DROPPED)
+            .map_err(LoadError::fill("COUNTERS"))
     }
 
     /// Records of watched cgroups for which the ring had no room.

@@ -32,24 +32,13 @@ pub(super) fn killed_by(
     }
     let killer = killer.filter(|killer| killer.signal == signal.0)?;
     let (via, cause) = classify(killer, tgid);
-    Some(match via {
-        Via::Kernel | Via::Timer | Via::Oom => by_kernel(signal, via, cause),
-        Via::Kill | Via::Tkill | Via::CgroupKill | Via::Ptrace | Via::Fault => KilledBy {
-            signal,
-            via,
-            sender: Some(sender(killer)),
-            cause,
-        },
-    })
-}
-
-const fn by_kernel(signal: Signal, via: Via, cause: Option<Cause>) -> KilledBy {
-    KilledBy {
+    let has_sender = !matches!(via, Via::Kernel | Via::Timer | Via::Oom);
+    Some(KilledBy {
         signal,
         via,
-        sender: None,
+        sender: has_sender.then(|| sender(killer)),
         cause,
-    }
+    })
 }
 
 fn sender(killer: &Killer) -> Sender {
@@ -107,65 +96,44 @@ mod tests {
 
     const DEAD: u32 = 42;
 
-    fn origin(
-        signal: u32,
-        code: i32,
-        flags: u32,
-        sender: u32,
-    ) -> (Via, Option<u32>, Option<Cause>) {
-        let killer = Killer {
-            tgid: sender,
-            uid: 7,
-            signal,
-            code,
-            flags,
-            reserved: 0,
-            comm: *b"sender\0\0\0\0\0\0\0\0\0\0",
-        };
-        let status = ExitStatus::from_wait_status(signal);
-        let killed = killed_by(Some(status), false, Some(&killer), DEAD).expect("a killer");
-        let sender = killed.sender.map(|sender| sender.tgid);
-        (killed.via, sender, killed.cause)
-    }
-
     #[test]
-    fn each_combination_of_code_and_flags_has_its_via() {
-        let group = SIGNAL_TO_GROUP;
-        assert_eq!(origin(9, 0, group, 5), (Via::Kill, Some(5), None));
-        assert_eq!(origin(15, -1, group, 5), (Via::Kill, Some(5), None));
-        assert_eq!(origin(15, -6, 0, 5), (Via::Tkill, Some(5), None));
-        assert_eq!(origin(6, -6, 0, DEAD), (Via::Tkill, Some(DEAD), None));
-        assert_eq!(
-            origin(9, 0, SIGNAL_NO_INFO, 5),
-            (Via::CgroupKill, Some(5), None)
-        );
-        assert_eq!(
-            origin(9, 0, SIGNAL_NO_INFO | SENDER_IS_TRACER, 5),
-            (Via::Ptrace, Some(5), None)
-        );
-        assert_eq!(origin(11, 1, 0, DEAD), (Via::Fault, Some(DEAD), None));
-        assert_eq!(origin(14, 128, group, 5), (Via::Kernel, None, None));
-        assert_eq!(origin(10, -2, group, 5), (Via::Timer, None, None));
-        assert_eq!(
-            origin(13, 0, SIGNAL_NO_INFO, DEAD),
-            (Via::Kernel, None, None)
-        );
-        assert_eq!(
-            origin(15, 0, SIGNAL_NO_INFO | SIGNAL_TO_GROUP, 5),
-            (Via::Kill, Some(5), None)
-        );
-    }
-
-    #[test]
-    fn a_parent_death_and_a_namespace_teardown_are_the_cause() {
-        assert_eq!(
-            origin(15, 0, SIGNAL_NO_INFO | SIGNAL_TO_GROUP | SENDER_EXITING, 5),
-            (Via::Kernel, None, Some(Cause::ParentDeath))
-        );
-        assert_eq!(
-            origin(9, 128, SIGNAL_TO_GROUP | SENDER_EXITING | SENDER_NS_INIT, 5),
-            (Via::Kernel, None, Some(Cause::PidNamespaceTeardown))
-        );
+    fn each_combination_of_code_and_flags_has_its_origin() {
+        const GROUP: u32 = SIGNAL_TO_GROUP;
+        const NO_INFO: u32 = SIGNAL_NO_INFO;
+        const TRACER: u32 = NO_INFO | SENDER_IS_TRACER;
+        const PARENT: u32 = NO_INFO | GROUP | SENDER_EXITING;
+        const NAMESPACE: u32 = GROUP | SENDER_EXITING | SENDER_NS_INIT;
+        let parent = Some(Cause::ParentDeath);
+        let namespace = Some(Cause::PidNamespaceTeardown);
+        for ((signal, code, flags, tgid), expected) in [
+            ((9, 0, GROUP, 5), (Via::Kill, Some(5), None)),
+            ((15, -1, GROUP, 5), (Via::Kill, Some(5), None)),
+            ((15, -6, 0, 5), (Via::Tkill, Some(5), None)),
+            ((6, -6, 0, DEAD), (Via::Tkill, Some(DEAD), None)),
+            ((9, 0, NO_INFO, 5), (Via::CgroupKill, Some(5), None)),
+            ((9, 0, TRACER, 5), (Via::Ptrace, Some(5), None)),
+            ((11, 1, 0, DEAD), (Via::Fault, Some(DEAD), None)),
+            ((14, 128, GROUP, 5), (Via::Kernel, None, None)),
+            ((10, -2, GROUP, 5), (Via::Timer, None, None)),
+            ((13, 0, NO_INFO, DEAD), (Via::Kernel, None, None)),
+            ((15, 0, NO_INFO | GROUP, 5), (Via::Kill, Some(5), None)),
+            ((15, 0, PARENT, 5), (Via::Kernel, None, parent)),
+            ((9, 128, NAMESPACE, 5), (Via::Kernel, None, namespace)),
+        ] {
+            let killer = Killer {
+                tgid,
+                uid: 7,
+                signal,
+                code,
+                flags,
+                reserved: 0,
+                comm: *b"sender\0\0\0\0\0\0\0\0\0\0",
+            };
+            let status = ExitStatus::from_wait_status(signal);
+            let killed = killed_by(Some(status), false, Some(&killer), DEAD).expect("a killer");
+            let sender = killed.sender.map(|sender| sender.tgid);
+            assert_eq!((killed.via, sender, killed.cause), expected, "{killer:?}");
+        }
     }
 
     #[test]

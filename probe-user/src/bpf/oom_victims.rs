@@ -37,15 +37,16 @@ impl OomVictims {
         if !exit.may_be_oom_victim() {
             return;
         }
-        if !self.is_marked(exit) {
+        let mut is_marked = self.is_marked(exit);
+        if !is_marked {
             if let Err(error) = take_locks(exit.process.tgid) {
                 debug!(%error, "cannot read the tasks of a process");
             }
-            if !self.is_marked(exit) {
-                return;
-            }
+            is_marked = self.is_marked(exit);
         }
-        exit.mark_oom_victim();
+        if is_marked {
+            exit.mark_oom_victim();
+        }
     }
 
     fn is_marked(&self, exit: &Exit) -> bool {
@@ -54,12 +55,10 @@ impl OomVictims {
             return false;
         };
         [process.tgid, process.tid].iter().any(|id| {
-            let mark: Option<OomMark> = self
-                .marks
-                .get(id, 0)
-                .ok()
-                .map(|words| zerocopy::transmute!(words));
-            mark.is_some_and(|mark| mark.is_of(start_boottime_ns))
+            self.marks.get(id, 0).is_ok_and(|words| {
+                let mark: OomMark = zerocopy::transmute!(words);
+                mark.is_of(start_boottime_ns)
+            })
         })
     }
 }

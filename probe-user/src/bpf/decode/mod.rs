@@ -4,11 +4,13 @@
 //! Sentinels become `None`; the raw wait status, `si_code` and flags become
 //! [`ExitStatus`] and a [`KilledBy`](crate::model::KilledBy).
 
+use std::mem::offset_of;
+
 use probe_ebpf::event::{
     self as wire, CgroupCreated, CgroupKey, EXIT_GROUP_DEAD, EXIT_KILLER_KNOWN, EXIT_LEADER,
     EXIT_OOM_VICTIM, EXIT_STATUS_KNOWN, Header, UNKNOWN,
 };
-use zerocopy::{FromBytes, Immutable, KnownLayout};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use super::killer;
 use crate::model::{
@@ -171,29 +173,35 @@ fn fork(fork: &wire::Fork) -> Start {
 }
 
 fn exec(bytes: &[u8], header: &Header) -> Result<Start, DecodeError> {
-    const ARGS_AT: usize = std::mem::offset_of!(wire::Exec, args);
-    let head: &ExecHead = record(bytes, header)?;
-    let args = bytes
-        .get(ARGS_AT..)
-        .and_then(|rest| rest.get(..head.args_len as usize))
-        .ok_or_else(|| short(bytes, header))?;
+    let exec: wire::Exec = padded(bytes);
+    let args = tail(bytes, header, offset_of!(wire::Exec, args), exec.args_len)?;
     Ok(Start {
-        process: process(&head.task),
+        process: process(&exec.task),
         exec: Some(Arguments {
             args: (!args.is_empty()).then(|| split_args(args)),
-            truncated: head.args_truncated != 0,
+            truncated: exec.args_truncated != 0,
         }),
     })
 }
 
-/// A [`wire::Exec`] up to its arguments, the length of which varies.
-#[repr(C)]
-#[derive(FromBytes, Immutable, KnownLayout)]
-struct ExecHead {
-    header: Header,
-    task: wire::Task,
-    args_len: u32,
-    args_truncated: u32,
+/// A record that ends with a byte array, of which only the used part is in the ring. The
+/// rest becomes 0.
+fn padded<T: FromBytes + IntoBytes>(bytes: &[u8]) -> T {
+    let mut record = T::new_zeroed();
+    let length = bytes.len().min(size_of::<T>());
+    record.as_mut_bytes()[..length].copy_from_slice(&bytes[..length]);
+    record
+}
+
+/// The used part of the byte array at the end of a record.
+fn tail<'a>(
+    bytes: &'a [u8],
+    header: &Header,
+    at: usize,
+    length: u32,
+) -> Result<&'a [u8], DecodeError> {
+    let tail = bytes.get(at..).and_then(|tail| tail.get(..length as usize));
+    tail.ok_or_else(|| short(bytes, header))
 }
 
 fn split_args(args: &[u8]) -> Vec<String> {
@@ -205,24 +213,15 @@ fn split_args(args: &[u8]) -> Vec<String> {
 }
 
 fn cgroup_created(bytes: &[u8], header: &Header) -> Result<Event, DecodeError> {
-    const PATH_AT: usize = std::mem::offset_of!(CgroupCreated, path);
-    let head: &CgroupCreatedHead = record(bytes, header)?;
-    let path = bytes
-        .get(PATH_AT..)
-        .and_then(|rest| rest.get(..head.path_len as usize))
-        .ok_or_else(|| short(bytes, header))?;
+    let created: CgroupCreated = padded(bytes);
+    let path = tail(
+        bytes,
+        header,
+        offset_of!(CgroupCreated, path),
+        created.path_len,
+    )?;
     let path = (!path.is_empty()).then(|| String::from_utf8_lossy(path).into());
-    Ok(Event::CgroupPlaced(cgroup_id(&head.cgroup), path))
-}
-
-/// A [`CgroupCreated`] up to its path, the length of which varies.
-#[repr(C)]
-#[derive(FromBytes, Immutable, KnownLayout)]
-struct CgroupCreatedHead {
-    header: Header,
-    cgroup: CgroupKey,
-    path_len: u32,
-    reserved: u32,
+    Ok(Event::CgroupPlaced(cgroup_id(&created.cgroup), path))
 }
 
 #[cfg(test)]

@@ -1,10 +1,7 @@
 //! Decoding of literal bytes, including short records and unknown kinds.
 
-use std::mem::offset_of;
-
 use probe_ebpf::event::{Exec, Exit as WireExit};
 use proptest::prelude::*;
-use zerocopy::IntoBytes;
 
 use super::*;
 
@@ -68,13 +65,8 @@ fn an_exit_has_the_fields_of_its_record() {
     assert!(!exit.leader);
     assert_eq!(exit.status, Some(ExitStatus::from_wait_status(0x8b)));
     assert_eq!(exit.process.comm.to_str(), "nginx");
-    assert_eq!(
-        exit.process.cgroup,
-        Some(CgroupId {
-            hierarchy: 0,
-            id: 7411
-        })
-    );
+    let cgroup = exit.process.cgroup.map(|it| (it.hierarchy, it.id));
+    assert_eq!(cgroup, Some((0, 7411)));
     assert_eq!(exit.killed_by, None);
     let owners = exit.process.owners.expect("a user namespace");
     assert_eq!((owners.own, owners.top), (1000, 100_000));
@@ -121,21 +113,19 @@ fn the_length_in_the_record_ends_the_arguments() {
 #[test]
 fn a_short_record_and_an_unknown_kind_are_errors() {
     let record = wire_exit(0, 0);
-    let words = aligned(&record.as_bytes()[..168]);
-    assert_eq!(
-        decode(words.as_bytes()),
-        Err(DecodeError::Short {
-            kind: wire::KIND_EXIT,
-            actual: 168
-        })
-    );
-    assert_eq!(decode(&[]), Err(DecodeError::NoHeader(0)));
+    let (kind, actual) = (wire::KIND_EXIT, 168);
+    let short = aligned(&record.as_bytes()[..actual]);
     let unknown = aligned(&[77; 24]);
-    let kind = u32::from_ne_bytes([77; 4]);
-    assert_eq!(
-        decode(unknown.as_bytes()),
-        Err(DecodeError::UnknownKind(kind))
-    );
+    for (words, error) in [
+        (short, DecodeError::Short { kind, actual }),
+        (Vec::new(), DecodeError::NoHeader(0)),
+        (
+            unknown,
+            DecodeError::UnknownKind(u32::from_ne_bytes([77; 4])),
+        ),
+    ] {
+        assert_eq!(decode(words.as_bytes()), Err(error));
+    }
 }
 
 proptest! {

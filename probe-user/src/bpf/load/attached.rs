@@ -3,7 +3,7 @@
 use aya::{
     Ebpf,
     maps::{HashMap, MapData, PerCpuArray},
-    programs::{Program, ProgramError, RawTracePoint, TracePoint},
+    programs::{Program, ProgramError},
 };
 use aya_log::EbpfLogger;
 use probe_ebpf::{
@@ -26,8 +26,8 @@ pub struct Attached {
     pub(in crate::bpf) counters: PerCpuArray<MapData, u64>,
     /// `None` if the kernel has no BTF: then records lack the fields that need it.
     pub types: Option<btf::KernelTypes>,
-    /// Which exit program runs.
-    pub(in crate::bpf) exit: Option<(ExitShape, &'static str)>,
+    /// The shape of the exit program that runs.
+    pub(super) exit: Option<ExitShape>,
     pub(super) watched: HashMap<MapData, [u64; 2], u32>,
     pub(super) logger: Option<EbpfLogger<&'static dyn log::Log>>,
 }
@@ -57,27 +57,23 @@ impl Attached {
     /// Where raw programs may be preempted, the classic program is the first choice; it
     /// needs a tracefs.
     fn attach_exit(&mut self) -> Result<(), LoadError> {
+        use ExitShape::{Classic, GroupDead, Live};
+
         let types = self.types.as_ref();
         let may_be_preempted = types.is_some_and(|types| types.tracepoints_are_preemptible);
-        if may_be_preempted {
-            let program = ExitShape::Classic.programs()[0];
-            match self.attach_exit_program(ExitShape::Classic, program) {
-                Ok(()) => return Ok(()),
-                Err(error) => debug!(program, "cannot attach the program: {}", Chain(&error)),
-            }
-        }
-        let types = self.types.as_ref();
-        let shapes: &[ExitShape] = match types.and_then(|types| types.exit_has_group_dead) {
-            Some(true) => &[ExitShape::GroupDead],
-            Some(false) => &[ExitShape::Live],
-            None => &[ExitShape::GroupDead, ExitShape::Live],
+        let raw: &[_] = match types.and_then(|types| types.exit_has_group_dead) {
+            Some(true) => &[GroupDead],
+            Some(false) => &[Live],
+            None => &[GroupDead, Live],
         };
+        let classic: &[_] = if may_be_preempted { &[Classic] } else { &[] };
         let mut result = Err(LoadError::Incomplete("exit program"));
-        for &shape in shapes {
+        for &shape in classic.iter().chain(raw) {
             for &program in shape.programs() {
                 result = self.attach_exit_program(shape, program);
                 match &result {
-                    Ok(()) | Err(LoadError::NotPermitted { .. }) => return result,
+                    Ok(()) => return result,
+                    Err(LoadError::NotPermitted { .. }) if shape != Classic => return result,
                     Err(error) => debug!(program, "cannot attach the program: {}", Chain(error)),
                 }
             }
@@ -92,47 +88,30 @@ impl Attached {
         shape: ExitShape,
         program: &'static str,
     ) -> Result<(), LoadError> {
-        match shape {
-            ExitShape::GroupDead | ExitShape::Live => self.attach_program(Hook::Exit, program)?,
-            ExitShape::Classic => self.attach_classic(Hook::Exit, program)?,
-        }
-        self.exit = Some((shape, program));
+        self.attach_program(Hook::Exit, program)?;
+        self.exit = Some(shape);
         Ok(())
     }
 
     /// The shape of the attached exit program.
     #[must_use]
-    pub fn exit_shape(&self) -> Option<ExitShape> {
-        self.exit.map(|(shape, _)| shape)
+    pub const fn exit_shape(&self) -> Option<ExitShape> {
+        self.exit
     }
 
-    fn attach_program(&mut self, hook: Hook, program: &'static str) -> Result<(), LoadError> {
-        let program: &mut RawTracePoint = self.program(hook, program)?;
-        let loaded = program.load();
-        let attached = loaded.and_then(|()| program.attach(hook.tracepoint()));
-        attached
-            .map(drop)
-            .map_err(|source| attach_error(hook, source))
-    }
-
-    fn attach_classic(&mut self, hook: Hook, program: &'static str) -> Result<(), LoadError> {
-        let program: &mut TracePoint = self.program(hook, program)?;
-        let loaded = program.load();
-        let attached = loaded.and_then(|()| program.attach("sched", hook.tracepoint()));
-        attached
-            .map(drop)
-            .map_err(|source| attach_error(hook, source))
-    }
-
-    fn program<'a, P>(&'a mut self, hook: Hook, name: &'static str) -> Result<&'a mut P, LoadError>
-    where
-        &'a mut P: TryFrom<&'a mut Program, Error = ProgramError>,
-    {
+    fn attach_program(&mut self, hook: Hook, name: &'static str) -> Result<(), LoadError> {
+        let tracepoint = hook.tracepoint();
         let program = self.ebpf.program_mut(name);
-        program
-            .ok_or(LoadError::Incomplete(name))?
-            .try_into()
-            .map_err(|source| attach_error(hook, source))
+        let attached = match program.ok_or(LoadError::Incomplete(name))? {
+            Program::RawTracePoint(program) => program
+                .load()
+                .and_then(|()| program.attach(tracepoint).map(drop)),
+            Program::TracePoint(program) => program
+                .load()
+                .and_then(|()| program.attach("sched", tracepoint).map(drop)),
+            _ => Err(ProgramError::UnexpectedProgramType),
+        };
+        attached.map_err(|source| attach_error(hook, source))
     }
 
     /// Makes the programs report when this cgroup becomes empty or is removed, in the
@@ -140,10 +119,7 @@ impl Attached {
     pub fn watch(&mut self, cgroup: CgroupId) -> Result<(), LoadError> {
         self.watched
             .insert(watch_key(cgroup), occupancy::UNCHANGED, 0)
-            .map_err(|source| LoadError::Fill {
-                map: "WATCHED",
-                source,
-            })
+            .map_err(LoadError::fill("WATCHED"))
     }
 
     /// Whether the programs can identify cgroups, which takes the kernel's types.

@@ -62,6 +62,13 @@ pub enum LoadError {
     Incomplete(&'static str),
 }
 
+impl LoadError {
+    /// Adds to an error the map that caused it.
+    pub(in crate::bpf) const fn fill(map: &'static str) -> impl Fn(MapError) -> Self {
+        move |source| Self::Fill { map, source }
+    }
+}
+
 /// The maps that are ring buffers. aya decides which of them is created first.
 const RINGS: [&str; 3] = ["STREAM", "DECISIVE", "AYA_LOGS"];
 

@@ -66,9 +66,7 @@ impl Plan {
             stream_bytes: MIN_STREAM_BYTES,
         }
     }
-}
 
-impl Plan {
     /// The hooks for the exits that `filter` selects, with a ring of `stream_bytes`.
     /// `cgroups` are the directories of its subtrees if the kernel tests them
     /// ([`Filter::kernel_tests_subtrees`]).
@@ -123,14 +121,9 @@ pub fn load(plan: &Plan) -> Result<(Attached, Rings), LoadError> {
         .map_max_entries("STREAM", plan.stream_bytes)
         .load(OBJECT)
         .map_err(|error| limit.explain(map_error(error)))?;
-    let logger = match EbpfLogger::init(&mut ebpf) {
-        Ok(logger) => Some(logger),
-        Err(error) => {
-            debug!(%error, "cannot read the log of the BPF programs");
-            None
-        }
-    };
-    let (mut attached, rings) = take_maps(ebpf, plan, types, logger)?;
+    let logger = EbpfLogger::init(&mut ebpf)
+        .inspect_err(|error| debug!(%error, "cannot read the log of the BPF programs"));
+    let (mut attached, rings) = take_maps(ebpf, plan, types, logger.ok())?;
     for &hook in &plan.hooks {
         attached.attach_or_degrade(hook)?;
     }
@@ -216,22 +209,25 @@ fn take_maps(
 }
 
 fn limit_stream(ebpf: &mut Ebpf, plan: &Plan) -> Result<(), LoadError> {
-    let fill = |map| move |source| LoadError::Fill { map, source };
-    let map = ebpf
-        .map_mut("CGROUPS")
-        .ok_or(LoadError::Incomplete("CGROUPS"))?;
-    let mut slots = CgroupArray::try_from(map).map_err(fill("CGROUPS"))?;
+    let mut slots: CgroupArray<_> = map_mut(ebpf, "CGROUPS")?;
     for (slot, directory) in (0..).zip(&plan.cgroups) {
         slots
             .set(slot, directory.as_raw_fd(), 0)
-            .map_err(fill("CGROUPS"))?;
+            .map_err(LoadError::fill("CGROUPS"))?;
     }
-    let map = ebpf.map_mut("PIDS").ok_or(LoadError::Incomplete("PIDS"))?;
-    let mut pids = HashMap::<_, u32, u32>::try_from(map).map_err(fill("PIDS"))?;
+    let mut pids: HashMap<_, u32, u32> = map_mut(ebpf, "PIDS")?;
     for pid in &plan.pids {
-        pids.insert(pid, 1, 0).map_err(fill("PIDS"))?;
+        pids.insert(pid, 1, 0).map_err(LoadError::fill("PIDS"))?;
     }
     Ok(())
+}
+
+fn map_mut<'a, M: TryFrom<&'a mut Map, Error = MapError>>(
+    ebpf: &'a mut Ebpf,
+    map: &'static str,
+) -> Result<M, LoadError> {
+    let found = ebpf.map_mut(map).ok_or(LoadError::Incomplete(map))?;
+    M::try_from(found).map_err(LoadError::fill(map))
 }
 
 fn take<M: TryFrom<Map, Error = MapError>>(
@@ -239,5 +235,5 @@ fn take<M: TryFrom<Map, Error = MapError>>(
     map: &'static str,
 ) -> Result<M, LoadError> {
     let found = ebpf.take_map(map).ok_or(LoadError::Incomplete(map))?;
-    M::try_from(found).map_err(|source| LoadError::Fill { map, source })
+    M::try_from(found).map_err(LoadError::fill(map))
 }
