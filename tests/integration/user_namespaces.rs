@@ -44,7 +44,7 @@ fn reported(rings: &mut Rings, pid: u32) -> Vec<(&'static str, Process)> {
 }
 
 fn by_proc(pid: u32) -> Option<Owners> {
-    let mut found = scan::scan(true).expect("/proc is mounted");
+    let mut found = scan::scan(true).expect("/proc is mounted").flatten();
     let found = found.find(|it| it.process.tgid == pid);
     found.expect("the process lives").process.owners
 }

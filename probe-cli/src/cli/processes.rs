@@ -17,7 +17,7 @@ use probe_user::{
 
 /// Returns all processes that have not exited.
 pub(super) fn live() -> io::Result<Vec<Process>> {
-    let found = scan::scan(false)?;
+    let found = scan::scan(false)?.map_while(Result::ok);
     Ok(found
         .filter(|found| !found.process.state.has_begun_exit())
         .map(|found| process(&found))

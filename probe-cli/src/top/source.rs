@@ -178,7 +178,10 @@ impl LiveCounts {
     /// Counts the live processes. One that starts or exits meanwhile may be counted or not.
     fn take() -> Self {
         let mut counts = Self::default();
-        let found = scan::scan(false).into_iter().flatten();
+        let found = scan::scan(false)
+            .into_iter()
+            .flatten()
+            .map_while(Result::ok);
         for Found { place, .. } in found.filter(|found| !found.process.state.has_begun_exit()) {
             counts.processes += 1;
             let path = place.map_or_else(|| "/".to_owned(), |place| place.path);

@@ -54,13 +54,13 @@ pub(crate) fn scan(with_owners: bool, take: impl FnMut(Vec<Found>) -> bool) -> O
 fn scan_all(with_owners: bool, mut take: impl FnMut(Vec<Found>) -> bool) -> io::Result<()> {
     let mut processes = scan::scan(with_owners)?;
     loop {
-        let found: Vec<_> = processes.by_ref().take(PIECE).collect();
+        let found: Vec<_> = processes.by_ref().take(PIECE).collect::<io::Result<_>>()?;
         let is_last = found.len() < PIECE;
         if !take(found) {
             return Err(io::ErrorKind::Interrupted.into());
         }
         if is_last {
-            return processes.failure().map_or(Ok(()), Err);
+            return Ok(());
         }
     }
 }

@@ -15,7 +15,7 @@ use rustix::{
     io::Errno,
 };
 
-use super::pinned::{DIRECTORY, FILE, PinnedCgroup, is_gone, read_pids, visit_subtree};
+use super::pinned::{DIRECTORY, FILE, PinnedCgroup, is_gone, members};
 
 /// A handle for changes of a pinned cgroup.
 #[derive(Debug)]
@@ -53,15 +53,7 @@ impl CgroupControl {
     /// Thread groups in the subtree now; empty if the cgroup is gone. The kernel shows a
     /// process outside of this pid namespace as 0.
     pub fn members(&self) -> io::Result<Vec<u32>> {
-        let mut members = Vec::new();
-        let visited = visit_subtree(self.directory.as_fd(), &mut |directory| {
-            members.extend(read_pids(directory, "cgroup.procs")?);
-            Ok(true)
-        });
-        match visited {
-            Err(error) if !is_gone(&error) => Err(error),
-            _ => Ok(members),
-        }
+        members(self.directory.as_fd())
     }
 
     /// Makes the kernel send SIGKILL to the whole subtree (v2, Linux 5.14).

@@ -66,13 +66,7 @@ impl Mounts {
             .iter()
             .filter_map(|info| mount(info, &own.0))
             .collect();
-        mounts.sort_by(|a, b| {
-            (a.hierarchy, a.root.len(), &a.mount_point).cmp(&(
-                b.hierarchy,
-                b.root.len(),
-                &b.mount_point,
-            ))
-        });
+        mounts.sort_by_cached_key(|it| (it.hierarchy, it.root.len(), it.mount_point.clone()));
         mounts.dedup_by_key(|mount| mount.hierarchy);
         Self(mounts)
     }
@@ -166,19 +160,13 @@ fn mount(info: &MountInfo, own: &[procfs::ProcessCGroup]) -> Option<Mount> {
 /// Number and controllers of a v1 hierarchy. The mount options name the controllers, and
 /// `/proc/self/cgroup` has the number.
 fn v1_hierarchy(info: &MountInfo, own: &[procfs::ProcessCGroup]) -> Option<(u32, Vec<String>)> {
+    let options = &info.super_options;
+    let has = |controller: &String| match controller.strip_prefix("name=") {
+        Some(name) => options.get("name").and_then(Option::as_deref) == Some(name),
+        None => options.contains_key(controller),
+    };
     own.iter()
-        .filter(|group| group.hierarchy != 0)
-        .find(|group| {
-            group
-                .controllers
-                .iter()
-                .all(|controller| match controller.strip_prefix("name=") {
-                    Some(name) => {
-                        info.super_options.get("name").and_then(Option::as_deref) == Some(name)
-                    }
-                    None => info.super_options.contains_key(controller),
-                })
-        })
+        .find(|group| group.hierarchy != 0 && group.controllers.iter().all(has))
         .map(|group| (group.hierarchy, group.controllers.clone()))
 }
 
@@ -270,6 +258,13 @@ mod tests {
         }
     }
 
+    fn rooted(root: &str) -> Mount {
+        Mount {
+            root: root.to_owned(),
+            ..v1(&["pids"])
+        }
+    }
+
     #[test]
     fn pids_ranks_before_memory_and_unknown_controllers_rank_last() {
         assert!(rank(&v1(&["pids"])) < rank(&v1(&["memory"])));
@@ -288,42 +283,39 @@ mod tests {
 
     #[test]
     fn a_path_starts_at_the_root_of_the_hierarchy() {
-        let mut mount = v1(&["pids"]);
-        let below = |mount: &Mount, path: &str| mount.path_of(Path::new(path));
-        assert_eq!(
-            below(&mount, "/sys/fs/cgroup/x/a/b").as_deref(),
-            Some("/a/b")
-        );
-        assert_eq!(below(&mount, "/sys/fs/cgroup/x").as_deref(), Some("/"));
-        assert_eq!(below(&mount, "/sys/fs/cgroup/y"), None);
-        mount.root = "/ns".to_owned();
-        assert_eq!(
-            below(&mount, "/sys/fs/cgroup/x/a").as_deref(),
-            Some("/ns/a")
-        );
+        for (root, directory, path) in [
+            ("/", "/sys/fs/cgroup/x/a/b", Some("/a/b")),
+            ("/", "/sys/fs/cgroup/x", Some("/")),
+            ("/", "/sys/fs/cgroup/y", None),
+            ("/ns", "/sys/fs/cgroup/x/a", Some("/ns/a")),
+        ] {
+            let found = rooted(root).path_of(Path::new(directory));
+            assert_eq!(found.as_deref(), path, "{directory} in {root}");
+        }
     }
 
     #[test]
     fn the_directory_of_a_path_lacks_the_root_of_the_mount() {
-        let directory = |root: &str, path: &str| {
-            let mut mount = v1(&["pids"]);
-            mount.root = root.to_owned();
-            let directory = mount.directory_of(path)?;
-            Some(directory.to_str().expect("text").to_owned())
-        };
-        let found = |root, path| directory(root, path).expect("it is shown");
-        assert_eq!(found("/", "/a/b"), "/sys/fs/cgroup/x/a/b");
-        assert_eq!(found("/ns", "/ns/a"), "/sys/fs/cgroup/x/a");
-        assert_eq!(found("/../..", "/../../a"), "/sys/fs/cgroup/x/a");
-        for path in ["/", "/ns"] {
-            let root = found(path, path);
-            assert_eq!(Path::new(&root), Path::new("/sys/fs/cgroup/x"), "{path}");
-        }
-        for (root, path) in [("/ns", "/nsx"), ("/ns", "/a"), ("/", "a")] {
-            assert_eq!(directory(root, path), None, "{path} in {root}");
-        }
-        for dots in ["/..", "/a/../b", "/./a", "/../a"] {
-            assert_eq!(directory("/", dots), None, "{dots}");
+        for (root, path, directory) in [
+            ("/", "/a/b", Some("/sys/fs/cgroup/x/a/b")),
+            ("/ns", "/ns/a", Some("/sys/fs/cgroup/x/a")),
+            ("/../..", "/../../a", Some("/sys/fs/cgroup/x/a")),
+            ("/", "/", Some("/sys/fs/cgroup/x")),
+            ("/ns", "/ns", Some("/sys/fs/cgroup/x")),
+            ("/ns", "/nsx", None),
+            ("/ns", "/a", None),
+            ("/", "a", None),
+            ("/", "/..", None),
+            ("/", "/a/../b", None),
+            ("/", "/./a", None),
+            ("/", "/../a", None),
+        ] {
+            let found = rooted(root).directory_of(path);
+            assert_eq!(
+                found.as_deref(),
+                directory.map(Path::new),
+                "{path} in {root}"
+            );
         }
     }
 

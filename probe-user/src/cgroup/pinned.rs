@@ -66,26 +66,22 @@ impl PinnedCgroup {
         };
         let directory = open(path, DIRECTORY, Mode::empty()).map_err(failed)?;
         let id = rustix::fs::fstat(&directory).map_err(failed)?.st_ino;
-        let events = match (
-            hierarchy,
-            openat(&directory, "cgroup.events", FILE, Mode::empty()),
-        ) {
-            (0, Ok(events)) => Some(File::from(events)),
-            // Only the root of v2 has `cgroup.procs` and no `cgroup.events`.
-            (0, Err(Errno::NOENT)) if is_there(&directory, "cgroup.procs") => {
-                return Err(PinError::Root {
-                    path: path.to_owned(),
-                });
-            }
-            (0, Err(errno)) => return Err(failed(errno)),
-            // Only the root of a v1 hierarchy has a `release_agent`.
-            (1.., _) if is_there(&directory, "release_agent") => {
-                return Err(PinError::Root {
-                    path: path.to_owned(),
-                });
-            }
+        let events = match hierarchy {
+            0 => Some(openat(&directory, "cgroup.events", FILE, Mode::empty())),
             _ => None,
         };
+        let is_root = match events {
+            // Only the root of v2 has `cgroup.procs` and no `cgroup.events`.
+            Some(Err(Errno::NOENT)) => is_there(&directory, "cgroup.procs"),
+            Some(_) => false,
+            // Only the root of a v1 hierarchy has a `release_agent`.
+            None => is_there(&directory, "release_agent"),
+        };
+        if is_root {
+            let path = path.to_owned();
+            return Err(PinError::Root { path });
+        }
+        let events = events.transpose().map_err(failed)?.map(File::from);
         Ok(Self {
             id: CgroupId { hierarchy, id },
             directory,
@@ -128,15 +124,7 @@ impl PinnedCgroup {
 
     /// Thread groups in the subtree now; empty if the cgroup is gone.
     pub fn members(&self) -> io::Result<Vec<u32>> {
-        let mut members = Vec::new();
-        let visited = visit_subtree(self.directory.as_fd(), &mut |directory| {
-            members.extend(read_pids(directory, "cgroup.procs")?);
-            Ok(true)
-        });
-        match visited {
-            Err(error) if !is_gone(&error) => Err(error),
-            _ => Ok(members),
-        }
+        members(self.directory.as_fd())
     }
 }
 
@@ -167,14 +155,12 @@ fn state_v2(events: &File) -> io::Result<CgroupState> {
 }
 
 pub(crate) fn parse_populated(events: &[u8]) -> Option<CgroupState> {
-    events
-        .split(|&byte| byte == b'\n')
-        .find_map(|line| line.strip_prefix(b"populated "))
-        .and_then(|value| match value {
-            b"0" => Some(CgroupState::Empty),
-            b"1" => Some(CgroupState::Populated),
-            _ => None,
-        })
+    let mut lines = events.split(|&byte| byte == b'\n');
+    match lines.find_map(|line| line.strip_prefix(b"populated "))? {
+        b"0" => Some(CgroupState::Empty),
+        b"1" => Some(CgroupState::Populated),
+        _ => None,
+    }
 }
 
 fn state_v1(directory: BorrowedFd<'_>) -> io::Result<CgroupState> {
@@ -189,9 +175,22 @@ fn state_v1(directory: BorrowedFd<'_>) -> io::Result<CgroupState> {
     })
 }
 
+/// Thread groups in the subtree of a cgroup; empty if the cgroup is gone.
+pub(super) fn members(directory: BorrowedFd<'_>) -> io::Result<Vec<u32>> {
+    let mut members = Vec::new();
+    let visited = visit_subtree(directory, &mut |directory| {
+        members.extend(read_pids(directory, "cgroup.procs")?);
+        Ok(true)
+    });
+    match visited {
+        Err(error) if !is_gone(&error) => Err(error),
+        _ => Ok(members),
+    }
+}
+
 /// Calls `visit` for a directory and all its descendants until a call returns `false`, and
 /// returns whether all returned `true`. A descendant that vanishes meanwhile is skipped.
-pub(super) fn visit_subtree(
+fn visit_subtree(
     directory: BorrowedFd<'_>,
     visit: &mut impl FnMut(BorrowedFd<'_>) -> io::Result<bool>,
 ) -> io::Result<bool> {
@@ -218,7 +217,7 @@ pub(super) fn visit_subtree(
     Ok(true)
 }
 
-pub(super) fn read_pids(directory: BorrowedFd<'_>, name: &str) -> io::Result<Vec<u32>> {
+fn read_pids(directory: BorrowedFd<'_>, name: &str) -> io::Result<Vec<u32>> {
     let file = File::from(openat(directory, name, FILE, Mode::empty())?);
     // A threaded cgroup does not list processes; they are listed in its domain cgroup,
     // which is an ancestor.
@@ -235,15 +234,13 @@ mod tests {
 
     #[test]
     fn populated_is_found_in_any_line() {
-        assert_eq!(
-            parse_populated(b"populated 0\nfrozen 0\n"),
-            Some(CgroupState::Empty)
-        );
-        assert_eq!(
-            parse_populated(b"frozen 0\npopulated 1\n"),
-            Some(CgroupState::Populated)
-        );
-        assert_eq!(parse_populated(b"frozen 0\n"), None);
-        assert_eq!(parse_populated(b"populated maybe\n"), None);
+        for (events, state) in [
+            ("populated 0\nfrozen 0\n", Some(CgroupState::Empty)),
+            ("frozen 0\npopulated 1\n", Some(CgroupState::Populated)),
+            ("frozen 0\n", None),
+            ("populated maybe\n", None),
+        ] {
+            assert_eq!(parse_populated(events.as_bytes()), state, "{events}");
+        }
     }
 }

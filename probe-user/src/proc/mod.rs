@@ -4,7 +4,6 @@ pub(crate) mod ancestry;
 pub mod detached;
 pub mod directory;
 pub mod exiting;
-mod identity;
 pub(crate) mod membership;
 pub mod pidfd_info;
 pub mod pinned;

@@ -18,7 +18,6 @@ use rustix::{
 
 use super::{
     directory::{ProcessDirectory, is_gone, malformed},
-    identity::Identity,
     pidfd_info,
     stat::Stat,
     status::Status,
@@ -67,7 +66,6 @@ impl PinnedProcess {
     /// Pins a running process or a zombie, for [`Backend::Poll`] without a pidfd.
     pub fn open(pid: u32, backend: Backend) -> Result<Self, PinProcessError> {
         let not_found = PinProcessError::NotFound { pid };
-        let look = |source| PinProcessError::Look { pid, source };
         let Some(number) = i32::try_from(pid).ok().and_then(Pid::from_raw) else {
             return Err(not_found);
         };
@@ -83,29 +81,39 @@ impl PinnedProcess {
                 Err(_) => None,
             },
         };
-        let identity = match Identity::read(pid) {
-            Ok(identity) => identity,
+        let pinned = match Self::read(pid, pidfd) {
+            Ok(pinned) => pinned,
             Err(error) if is_gone(&error) => return Err(not_found),
-            Err(error) => return Err(look(error)),
+            Err(error) => return Err(PinProcessError::Look { pid, source: error }),
         };
-        let tgid = identity.tgid;
+        let tgid = pinned.tgid;
         if tgid != pid {
             return Err(PinProcessError::Thread { tid: pid, tgid });
         }
-        let pinned = Self {
-            tgid: pid,
-            comm: identity.comm,
-            start_ticks: identity.start_ticks,
-            stat: match pidfd {
-                Some(_) => None,
-                None => Some(File::open(format!("/proc/{pid}/stat")).map_err(look)?),
-            },
-            pidfd,
-        };
         match pinned.state() {
             Ok(ProcessState::Reaped) => Err(not_found),
             _ => Ok(pinned),
         }
+    }
+
+    /// Reads the files of a pid through one directory, so they belong to one process.
+    fn read(pid: u32, pidfd: Option<OwnedFd>) -> io::Result<Self> {
+        let directory = ProcessDirectory::open(pid)?;
+        let stat = directory.content("stat")?;
+        let stat = Stat::read(&stat)?;
+        let status = directory.content("status")?;
+        Ok(Self {
+            tgid: Status::new(&status)
+                .tgid()
+                .ok_or_else(|| malformed("status"))?,
+            comm: String::from_utf8_lossy(stat.comm).into_owned(),
+            start_ticks: stat.start_ticks,
+            stat: match pidfd {
+                Some(_) => None,
+                None => Some(File::open(format!("/proc/{pid}/stat"))?),
+            },
+            pidfd,
+        })
     }
 
     /// Pins the process with this start time, in `CLOCK_BOOTTIME` nanoseconds, and not a
@@ -249,17 +257,17 @@ impl PinnedProcess {
     }
 
     fn state_by_proc(&self) -> io::Result<ProcessState> {
-        let mut bytes = [0; 1024];
-        let read = self.stat.as_ref().map(|stat| stat.read_at(&mut bytes, 0));
-        let length = match read {
-            Some(Ok(length)) => length,
-            Some(Err(error)) if Errno::from_io_error(&error) == Some(Errno::SRCH) => {
-                return Ok(ProcessState::Reaped);
-            }
-            Some(Err(error)) => return Err(error),
-            None => return Ok(ProcessState::Reaped),
+        let Some(stat) = &self.stat else {
+            return Ok(ProcessState::Reaped);
         };
-        parse_state(&bytes[..length], self.start_ticks).ok_or_else(|| malformed("stat"))
+        let mut bytes = [0; 1024];
+        match stat.read_at(&mut bytes, 0) {
+            Ok(length) => {
+                parse_state(&bytes[..length], self.start_ticks).ok_or_else(|| malformed("stat"))
+            }
+            Err(error) if is_gone(&error) => Ok(ProcessState::Reaped),
+            Err(error) => Err(error),
+        }
     }
 }
 

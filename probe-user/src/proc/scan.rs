@@ -4,7 +4,6 @@
 //! thousand processes take milliseconds.
 
 use std::{
-    fmt::Write,
     io::{self, ErrorKind},
     os::fd::AsFd,
 };
@@ -42,87 +41,46 @@ pub struct CgroupPath {
     pub path: String,
 }
 
-/// A scan of `/proc`; a process that ends meanwhile is left out.
-#[derive(Debug)]
-pub struct Processes {
-    pids: Pids,
-    reads_owners: bool,
-    directory: String,
-    buffer: Vec<u8>,
-    failure: Option<io::Error>,
+/// Begins a scan; a process that ends meanwhile is left out. With `reads_owners` it finds
+/// the owners of user namespaces, which takes the right to trace every process, and one
+/// more system call for each. An error means that the scan does not find every process.
+pub fn scan(reads_owners: bool) -> io::Result<impl Iterator<Item = io::Result<Found>>> {
+    let mut buffer = Vec::with_capacity(4096);
+    Ok(Pids::list()?.filter_map(move |pid| match pid {
+        Ok(pid) => match look(pid, reads_owners, &mut buffer) {
+            // The process is gone, or hidden from this one.
+            Err(error) if !is_shortage(&error) => None,
+            found => Some(found),
+        },
+        Err(error) => Some(Err(error)),
+    }))
 }
 
-/// Begins a scan. With `reads_owners` it finds the owners of user namespaces, which takes
-/// the right to trace every process, and one more system call for each.
-pub fn scan(reads_owners: bool) -> io::Result<Processes> {
-    Ok(Processes {
-        pids: Pids::list()?,
-        reads_owners,
-        directory: String::new(),
-        buffer: Vec::with_capacity(4096),
-        failure: None,
-    })
-}
-
-impl Iterator for Processes {
-    type Item = Found;
-
-    fn next(&mut self) -> Option<Found> {
-        loop {
-            let pid = match self.pids.next()? {
-                Ok(pid) => pid,
-                Err(error) => return self.fail(error),
-            };
-            match self.look(pid) {
-                Ok(found) => return Some(found),
-                Err(error) if is_shortage(&error) => return self.fail(error),
-                // The process is gone, or hidden from this one.
-                Err(_) => {}
-            }
-        }
+fn look(tgid: u32, reads_owners: bool, buffer: &mut Vec<u8>) -> io::Result<Found> {
+    let directory = ProcessDirectory::open(tgid)?;
+    directory.read("stat", buffer)?;
+    let stat = Stat::read(buffer)?;
+    let mut process = ScannedProcess {
+        tgid,
+        start_ticks: stat.start_ticks,
+        ppid: stat.ppid,
+        uid: 0,
+        comm: Comm::cut(stat.comm),
+        state: stat.process_state(),
+        ns_pid: None,
+        owners: None,
+        cgroup: None,
+    };
+    directory.read("status", buffer)?;
+    let status = Status::new(buffer);
+    process.uid = status.uid().ok_or(ErrorKind::InvalidData)?;
+    process.ns_pid = status.ns_pids().last();
+    let cgroup = directory.read("cgroup", buffer);
+    let place = cgroup.ok().and_then(|()| primary_cgroup(buffer));
+    if reads_owners {
+        process.owners = user_namespace::owners(directory.as_fd());
     }
-}
-
-impl Processes {
-    /// Why the scan ended before it had read every process.
-    pub fn failure(&mut self) -> Option<io::Error> {
-        self.failure.take()
-    }
-
-    fn fail(&mut self, error: io::Error) -> Option<Found> {
-        self.failure = Some(error);
-        None
-    }
-
-    fn look(&mut self, tgid: u32) -> io::Result<Found> {
-        self.directory.clear();
-        // Writing to a String never fails.
-        let _written = write!(self.directory, "/proc/{tgid}");
-        let directory = ProcessDirectory::open_path(&*self.directory)?;
-        directory.read("stat", &mut self.buffer)?;
-        let stat = Stat::read(&self.buffer)?;
-        let mut process = ScannedProcess {
-            tgid,
-            start_ticks: stat.start_ticks,
-            ppid: stat.ppid,
-            uid: 0,
-            comm: Comm::cut(stat.comm),
-            state: stat.process_state(),
-            ns_pid: None,
-            owners: None,
-            cgroup: None,
-        };
-        directory.read("status", &mut self.buffer)?;
-        let status = Status::new(&self.buffer);
-        process.uid = status.uid().ok_or(ErrorKind::InvalidData)?;
-        process.ns_pid = status.ns_pids().last();
-        let cgroup = directory.read("cgroup", &mut self.buffer);
-        let place = cgroup.ok().and_then(|()| primary_cgroup(&self.buffer));
-        if self.reads_owners {
-            process.owners = user_namespace::owners(directory.as_fd());
-        }
-        Ok(Found { process, place })
-    }
+    Ok(Found { process, place })
 }
 
 /// Whether this process ran out of descriptors or memory, so the scan cannot go on.
@@ -177,7 +135,8 @@ mod tests {
 
     #[test]
     fn a_scan_finds_this_process_and_its_parent() {
-        let found: Vec<_> = scan(true).expect("there is a /proc").collect();
+        let found: io::Result<Vec<_>> = scan(true).expect("there is a /proc").collect();
+        let found = found.expect("the scan is complete");
         let this = found
             .iter()
             .find(|it| it.process.tgid == std::process::id());

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{directory::ProcessDirectory, membership, stat::Stat, status::Status};
 use crate::{
     cgroup::mounts::Mounts,
-    clock::{boottime_ns, tick_ns},
+    clock::boottime_ns,
     model::{TaskFacts, TaskState},
 };
 
@@ -94,18 +94,13 @@ fn survivor(pid: u32) -> io::Result<Survivor> {
         state: stat.letter,
         leader: status.task_state(&stat, is_frozen),
         reason: reason(&stat, status, is_frozen),
-        age_ns: age_ns(&stat),
+        age_ns: Some(boottime_ns().saturating_sub(stat.start_ns())),
         wchan,
     })
 }
 
 fn name(stat: &Stat<'_>) -> String {
     String::from_utf8_lossy(stat.comm).into_owned()
-}
-
-fn age_ns(stat: &Stat<'_>) -> Option<u64> {
-    let start_ns = stat.start_ticks.checked_mul(tick_ns())?;
-    Some(boottime_ns().saturating_sub(start_ns))
 }
 
 /// Why a process does not die, by its `stat` and the freezer. A pending SIGKILL would hide

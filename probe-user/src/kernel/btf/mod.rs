@@ -148,32 +148,15 @@ mod tests {
     /// the struct and a pointer.
     fn small_btf() -> Vec<u8> {
         let strings = b"\0int\0upid\0nr\0ns\0";
-        let types: [u32; 23] = [
-            1,
-            1 << 24,
-            4,
-            32, // [1] int
-            0,
-            4 << 24 | 1,
-            4,
-            13,
-            1,
-            0, // [2] struct { int ns; }
-            5,
-            4 << 24 | 2,
-            16,
-            10,
-            1,
-            0,
-            0,
-            2,
-            64, // [3] struct upid
-            0,
-            2 << 24,
-            1,
-            0, // [4] pointer and padding
+        let types = [
+            [1, 1 << 24, 4, 32].as_slice(), // [1] int
+            &[0, 4 << 24 | 1, 4],           // [2] an anonymous struct
+            &[13, 1, 0],                    // … int ns
+            &[5, 4 << 24 | 2, 16],          // [3] struct upid
+            &[10, 1, 0, 0, 2, 64],          // … int nr and [2], 8 bytes in
+            &[0, 2 << 24, 1],               // [4] a pointer
         ];
-        btf(&types[..22], strings)
+        btf(&types.concat(), strings)
     }
 
     fn btf(types: &[u32], strings: &[u8]) -> Vec<u8> {
