@@ -1,79 +1,64 @@
-//! Debian packages: apt with a state of its own, so that the machine's is neither
-//! asked nor touched, from the archive that the machine uses already. apt checks
-//! signatures and checksums. Packages are unpacked and never installed.
+//! Debian packages: apt with a state of its own, so that the machine's is neither used
+//! nor changed, from the archive that the machine uses already. apt checks signatures and
+//! checksums. Packages are unpacked and never installed.
 
 use std::{
-    fs,
     path::{Path, PathBuf},
     process::Command,
 };
 
 use anyhow::{Context, Result, anyhow};
+use fs_err as fs;
 
-use crate::command;
+use crate::{checkout, command};
 
-/// Debian's keys, where its releases put them.
+/// Debian's keys, under the names that its releases use.
 const KEYRINGS: [&str; 2] = [
     "/usr/share/keyrings/debian-archive-keyring.pgp",
     "/usr/share/keyrings/debian-archive-keyring.gpg",
 ];
 
-/// What an archive is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// Releases and backports.
-    Main,
-    /// Security updates, which have an archive of their own.
-    Security,
+/// A field of every package index that this machine uses.
+fn index_targets(field: &str) -> Result<String> {
+    let mut apt = command::new("apt-get indextargets --no-release-info --format");
+    command::stdout(apt.arg(field))
 }
 
-/// Where this machine gets its packages from.
-fn archives(kind: Kind) -> Result<Vec<String>> {
-    let listed = command::stdout(Command::new("apt-get").args([
-        "indextargets",
-        "--no-release-info",
-        "--format",
-        "$(REPO_URI)",
-    ]))?;
-    let is_security = |uri: &str| uri.trim_end_matches('/').ends_with("security");
-    let mut archives: Vec<_> = listed
-        .lines()
-        .filter(|uri| is_security(uri) == (kind == Kind::Security))
-        .map(str::to_owned)
-        .collect();
-    archives.sort();
-    archives.dedup();
-    Ok(archives)
-}
-
-/// The name of the release that this machine gets its packages from. What
-/// `/etc/os-release` says is a package's word, which somebody may have taken from
-/// another release.
+/// The release that this machine gets its packages from. `/etc/os-release` belongs to a
+/// package, which may be from another release.
 pub(crate) fn release() -> Result<String> {
-    let mut command = Command::new("apt-get");
-    command.args(["indextargets", "--no-release-info"]);
-    let listed = command::stdout(command.args(["--format", "$(RELEASE)"]))?;
-    let is_whole = |name: &&str| !name.is_empty() && !name.contains('-');
-    let release = listed.lines().find(is_whole);
-    release
-        .map(str::to_owned)
-        .context("apt names no release of this machine")
+    let listed = index_targets("$(RELEASE)")?;
+    let is_release = |name: &&str| !name.is_empty() && !name.contains('-');
+    let release = listed.lines().find(is_release).map(str::to_owned);
+    release.context("apt names no release of this machine")
 }
 
-/// apt with suites of one archive and nothing else, to which nothing is installed.
 pub(crate) struct Apt {
     state: PathBuf,
 }
 
 impl Apt {
-    /// With the first archive of this machine that has all of these suites; begins
-    /// with nothing in `state`.
-    pub(crate) fn of(state: &Path, kind: Kind, suites: &[&str]) -> Result<Self> {
-        let wanted = suites.join(" and ");
-        let mut result = Err(anyhow!("apt names no archive that has {wanted}"));
-        for archive in archives(kind)? {
-            let apt = Self::new(state.to_owned(), &archive, suites)?;
-            result = apt.update().map(|()| apt);
+    /// apt with the first archive of this machine that has all of these suites. Security
+    /// suites have archives of their own. Whatever was in `state` is removed.
+    pub(crate) fn of(state: &Path, suites: &[&str]) -> Result<Self> {
+        let wants_security = suites.iter().any(|it| it.ends_with("-security"));
+        let has_them = |uri: &&str| {
+            let is_security = uri.trim_end_matches('/').ends_with("security");
+            is_security == wants_security
+        };
+        let listed = index_targets("$(REPO_URI)")?;
+        let mut archives: Vec<_> = listed.lines().filter(has_them).collect();
+        archives.sort_unstable();
+        archives.dedup();
+        let mut result = Err(anyhow!(
+            "apt names no archive that has {}",
+            suites.join(" and ")
+        ));
+        for archive in archives {
+            let apt = Self::new(state.to_owned(), archive, suites)?;
+            // Every suite must answer.
+            let mut update = apt.command("apt-get update --error-on=any");
+            result = command::quiet(&mut update).map(|()| apt);
             if result.is_ok() {
                 break;
             }
@@ -82,124 +67,96 @@ impl Apt {
     }
 
     fn new(state: PathBuf, archive: &str, suites: &[&str]) -> Result<Self> {
-        if state.exists() {
-            fs::remove_dir_all(&state).with_context(|| format!("remove {}", state.display()))?;
-        }
+        checkout::empty(&state)?;
         for directory in ["lists/partial", "cache/archives/partial", "package"] {
-            let directory = state.join(directory);
-            fs::create_dir_all(&directory)
-                .with_context(|| format!("create {}", directory.display()))?;
+            fs::create_dir_all(state.join(directory))?;
         }
-        let keyring = KEYRINGS
-            .into_iter()
-            .find(|keyring| Path::new(keyring).is_file());
+        let keyring = KEYRINGS.into_iter().find(|it| Path::new(it).is_file());
         let lines = suites.iter().map(|it| source_line(archive, it, keyring));
-        fs::write(state.join("sources.list"), lines.collect::<String>())
-            .context("write sources.list")?;
-        fs::write(state.join("status"), "").context("write an empty status")?;
+        fs::write(state.join("sources.list"), lines.collect::<String>())?;
+        fs::write(state.join("status"), "")?;
         Ok(Self { state })
     }
 
-    /// A program of apt that sees these suites.
-    fn command(&self, program: &str) -> Command {
+    /// A program of apt, with arguments that spaces separate.
+    fn command(&self, line: &str) -> Command {
+        let (program, arguments) = line.split_once(' ').unwrap_or((line, ""));
         let mut command = Command::new(program);
-        let option =
-            |name: &str, path: &str| format!("-o{name}={}", self.state.join(path).display());
+        command.current_dir(self.state.join("package"));
+        for (option, path) in [
+            ("Dir::State", ""),
+            ("Dir::State::status", "status"),
+            ("Dir::Cache", "cache"),
+            ("Dir::Etc::SourceList", "sources.list"),
+        ] {
+            command.arg(format!("-o{option}={}", self.state.join(path).display()));
+        }
+        // The user `_apt` may not write below the checkout of another user.
+        let user = command::stdout(&mut command::new("id -un"));
+        let user = user.unwrap_or_else(|_| "root".to_owned());
         command
-            .current_dir(self.state.join("package"))
-            .arg(option("Dir::State", ""))
-            .arg(option("Dir::State::status", "status"))
-            .arg(option("Dir::Cache", "cache"))
-            .arg(option("Dir::Etc::SourceList", "sources.list"))
             .arg("-oDir::Etc::SourceParts=/dev/null")
-            // The user `_apt` cannot write below somebody's checkout.
-            .arg(format!("-oAPT::Sandbox::User={}", whoami()));
+            .arg(format!("-oAPT::Sandbox::User={}", user.trim()))
+            .args(arguments.split(' '));
         command
     }
 
-    /// Learns what the suites have; all of them must answer.
-    fn update(&self) -> Result<()> {
-        command::quiet(self.command("apt-get").args(["update", "--error-on=any"]))
-    }
-
-    /// All packages whose names begin so.
     pub(crate) fn names(&self, prefix: &str) -> Result<Vec<String>> {
-        let found = command::stdout(self.command("apt-cache").args(["pkgnames", prefix]))?;
+        let found = command::stdout(self.command("apt-cache pkgnames").arg(prefix))?;
         Ok(found.lines().map(str::to_owned).collect())
     }
 
-    /// The versions of a package that there are, as apt's table.
+    /// The versions of a package, as apt's table.
     pub(crate) fn madison(&self, package: &str) -> Result<String> {
-        command::stdout(self.command("apt-cache").args(["madison", package]))
+        command::stdout(self.command("apt-cache madison").arg(package))
     }
 
-    /// Downloads a package (`NAME`, `NAME=VERSION`) and says where its files
-    /// are. Nothing is installed.
+    /// Downloads a package (`NAME`, `NAME=VERSION`) and returns the directory of its files.
     pub(crate) fn unpack(&self, package: &str) -> Result<PathBuf> {
         let downloads = self.state.join("package");
-        for stale in files(&downloads)? {
-            fs::remove_file(&stale).with_context(|| format!("remove {}", stale.display()))?;
-        }
-        command::quiet(self.command("apt-get").args(["download", package]))?;
-        let downloaded = files(&downloads)?.pop();
-        let downloaded = downloaded.context("apt-get download left no file")?;
+        checkout::empty(&downloads)?;
+        command::quiet(self.command("apt-get download").arg(package))?;
         let unpacked = self.state.join("unpacked");
-        if unpacked.exists() {
-            fs::remove_dir_all(&unpacked)
-                .with_context(|| format!("remove {}", unpacked.display()))?;
-        }
-        command::quiet(
-            Command::new("dpkg")
-                .arg("-x")
-                .args([&downloaded, &unpacked]),
+        checkout::empty(&unpacked)?;
+        let downloaded = checkout::entries(&downloads)?.pop();
+        unpack(
+            &downloaded.context("apt-get download left no file")?,
+            &unpacked,
         )?;
         Ok(unpacked)
     }
 
-    /// Unpacks packages below `root` with all that they depend on, preferring one
-    /// suite. Their C library is left out: it is one with the loader of the machine.
+    /// Unpacks packages below `root` with all their dependencies, preferring a suite. The
+    /// C library is left out, because it must match the loader of the machine.
     pub(crate) fn unpack_all(&self, suite: &str, packages: &[&str], root: &Path) -> Result<()> {
         let archives = self.state.join("cache/archives");
-        let before = files(&archives)?;
-        command::quiet(
-            self.command("apt-get")
-                .args(["install", "--download-only", "--yes"])
-                .args(["--no-install-recommends", "--target-release", suite])
-                .args(packages),
-        )?;
-        let is_wanted = |file: &PathBuf| {
+        let before = checkout::entries(&archives)?;
+        let mut apt = self.command("apt-get install --download-only --yes");
+        apt.args(["--no-install-recommends", "--target-release", suite]);
+        command::quiet(apt.args(packages))?;
+        for file in checkout::entries(&archives)? {
             let name = file.file_name().unwrap_or_default().to_string_lossy();
             let is_package = name.ends_with(".deb") && !name.starts_with("libc6_");
-            is_package && !before.contains(file)
-        };
-        for package in files(&archives)?.iter().filter(|it| is_wanted(it)) {
-            command::quiet(Command::new("dpkg").arg("-x").args([package, root]))?;
+            if is_package && !before.contains(&file) {
+                unpack(&file, root)?;
+            }
         }
         Ok(())
     }
 
-    /// With all that it downloaded.
+    /// Removes the state with all downloads.
     pub(crate) fn remove(self) -> Result<()> {
-        fs::remove_dir_all(&self.state).with_context(|| format!("remove {}", self.state.display()))
+        Ok(fs::remove_dir_all(self.state)?)
     }
 }
 
-fn files(directory: &Path) -> Result<Vec<PathBuf>> {
-    let entries =
-        fs::read_dir(directory).with_context(|| format!("read {}", directory.display()))?;
-    entries.map(|entry| Ok(entry?.path())).collect()
-}
-
-fn whoami() -> String {
-    let name = command::stdout(Command::new("id").arg("-un"));
-    name.map_or_else(|_| "root".to_owned(), |name| name.trim().to_owned())
+fn unpack(package: &Path, directory: &Path) -> Result<()> {
+    command::quiet(Command::new("dpkg").arg("-x").args([package, directory]))
 }
 
 fn source_line(archive: &str, suite: &str, keyring: Option<&str>) -> String {
-    let option = keyring
-        .map(|path| format!("[signed-by={path}] "))
-        .unwrap_or_default();
-    format!("deb {option}{archive} {suite} main\n")
+    let option = keyring.map(|path| format!("[signed-by={path}] "));
+    format!("deb {}{archive} {suite} main\n", option.unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -207,10 +164,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn packages_stay_verified() {
+    fn packages_are_verified() {
+        let line = source_line("http://archive.test", "sid", Some("/keys.gpg"));
         assert_eq!(
-            source_line("http://archive.test/debian", "sid", Some("/keys.gpg")),
-            "deb [signed-by=/keys.gpg] http://archive.test/debian sid main\n"
+            line,
+            "deb [signed-by=/keys.gpg] http://archive.test sid main\n"
         );
     }
 }

@@ -1,9 +1,13 @@
-//! Where things are: the checkout, what is built in it, cargo's home, the
-//! compiler's.
+//! Paths: of the checkout and of what is built in it, of cargo and of the compiler.
 
-use std::{env, path::PathBuf, process::Command};
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use anyhow::{Context, Result};
+use fs_err as fs;
 
 pub(crate) use crate::environment::{path, root, target, tools};
 use crate::{command, environment::variable};
@@ -13,89 +17,95 @@ pub(crate) fn tool(name: &str) -> PathBuf {
     tools().join("bin").join(name)
 }
 
-/// The binary that ships, once it is built.
+/// The release binary, once it is built.
 pub(crate) fn probe() -> PathBuf {
     target().join("release/probe")
 }
 
-/// Builds the binary that ships, in the profile in which it ships: the tests must
-/// not pass on another one.
+/// Builds the release binary, because the tests must not pass on another one.
 pub(crate) fn build_probe() -> Result<()> {
-    command::run(cargo().args(["build", "--release", "--locked", "-p", "probe-cli"]))
-        .context("build probe")
+    command::run(&mut cargo("build --release --locked -p probe-cli")).context("build probe")
 }
 
-/// What is committed or could be, as paths below [`root`].
+/// Files that are committed or could be, as paths below [`root`].
 pub(crate) fn files() -> Result<Vec<PathBuf>> {
-    let listed = command::stdout(Command::new("git").current_dir(root()).args([
-        "ls-files",
-        "-z",
-        "--cached",
-        "--others",
-        "--exclude-standard",
-    ]))
-    .context("list the files of the checkout")?;
-    Ok(listed
-        .split_terminator('\0')
-        .map(PathBuf::from)
-        .filter(|file| root().join(file).is_file())
-        .collect())
+    let mut git = command::new("git ls-files -z --cached --others --exclude-standard");
+    let listed = command::stdout(git.current_dir(root())).context("list the checkout")?;
+    let files = listed.split_terminator('\0').map(PathBuf::from);
+    Ok(files.filter(|file| root().join(file).is_file()).collect())
 }
 
-/// cargo, at the root and building into [`target`].
-pub(crate) fn cargo() -> Command {
+/// The paths of the entries of a directory, sorted.
+pub(crate) fn entries(directory: &Path) -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(directory)?.map(|entry| Ok(entry?.path()));
+    let mut entries = entries.collect::<Result<Vec<_>>>()?;
+    entries.sort();
+    Ok(entries)
+}
+
+/// Empties a directory, or makes it.
+pub(crate) fn empty(directory: &Path) -> Result<()> {
+    if directory.exists() {
+        fs::remove_dir_all(directory)?;
+    }
+    Ok(fs::create_dir_all(directory)?)
+}
+
+/// cargo with arguments that spaces separate, at the root and building into [`target`].
+pub(crate) fn cargo(words: &str) -> Command {
     let mut cargo = Command::new("cargo");
     cargo.current_dir(root()).env("CARGO_TARGET_DIR", target());
-    cargo.env("PATH", path());
+    cargo.env("PATH", path()).args(words.split(' '));
     cargo
-}
-
-/// cargo-deny, which needs a cargo that answers for it.
-pub(crate) fn cargo_deny() -> Command {
-    let mut deny = Command::new(tool("cargo-deny"));
-    deny.current_dir(root()).args(["--locked", "--workspace"]);
-    deny
-}
-
-/// cargo-fuzz, at the root.
-pub(crate) fn cargo_fuzz() -> Command {
-    let mut fuzz = Command::new(tool("cargo-fuzz"));
-    fuzz.current_dir(root()).env_remove("RUSTFLAGS");
-    fuzz
 }
 
 /// The directory of cargo's registry and git checkouts.
 pub(crate) fn cargo_home() -> Result<PathBuf> {
-    match variable("CARGO_HOME") {
-        Some(home) => Ok(home.into()),
-        None => Ok(env::home_dir()
-            .context("neither CARGO_HOME nor a home directory")?
-            .join(".cargo")),
-    }
+    let home = || env::home_dir().map(|home| home.join(".cargo"));
+    let found = variable("CARGO_HOME").map(PathBuf::from).or_else(home);
+    found.context("neither CARGO_HOME nor a home directory")
 }
 
-/// The compiler's own directory.
 pub(crate) fn sysroot() -> Result<PathBuf> {
-    let sysroot = command::stdout(Command::new("rustc").args(["--print", "sysroot"]))?;
-    Ok(sysroot.trim().into())
+    Ok(command::stdout(&mut command::new("rustc --print sysroot"))?
+        .trim()
+        .into())
 }
 
-/// The machine that builds, as rustc names it.
 pub(crate) fn host() -> Result<String> {
-    let host = command::stdout(Command::new("rustc").args(["--print", "host-tuple"]))?;
-    Ok(host.trim().to_owned())
+    Ok(
+        command::stdout(&mut command::new("rustc --print host-tuple"))?
+            .trim()
+            .to_owned(),
+    )
 }
 
-/// The variable that tells cargo this of a target, such as its linker.
+/// The environment variable with which cargo takes a setting of a target, such as its
+/// linker.
 pub(crate) fn target_variable(target: &str, name: &str) -> String {
     let target = target.to_uppercase().replace(['-', '.'], "_");
     format!("CARGO_TARGET_{target}_{name}")
 }
 
+/// Replaces the generated part of a document, which lies between two lines.
+pub(crate) fn replace_between(text: &str, [begin, end]: [&str; 2], middle: &str) -> Result<String> {
+    let parts = text.split_once(begin);
+    let parts = parts.and_then(|(head, rest)| Some((head, rest.split_once(end)?.1)));
+    let (head, tail) =
+        parts.with_context(|| format!("no lines {} and {}", begin.trim(), end.trim()))?;
+    Ok([head, begin, middle, end, tail].concat())
+}
+
 #[cfg(test)]
 mod tests {
+    use super::*;
+
     #[test]
-    fn the_root_holds_the_lock_file() {
-        assert!(super::root().join("Cargo.lock").is_file());
+    fn text_around_the_generated_part_stays() {
+        let marks = ["BEGIN\n", "END\n"];
+        let replaced = replace_between("above\nBEGIN\nold\nEND\nbelow\n", marks, "new\n");
+        let expected = "above\nBEGIN\nnew\nEND\nbelow\n";
+        assert_eq!(replaced.expect("both lines"), expected);
+        assert!(replace_between("BEGIN\n", marks, "new").is_err());
     }
 }

@@ -1,136 +1,115 @@
-//! `cargo xtask dist`: what a package of probe contains, and a tarball of it.
+//! `cargo xtask dist`: the release, as a directory and as an archive.
 
 use std::{
-    fs,
     path::{Path, PathBuf},
     process::Command,
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
+use fs_err as fs;
 
 use crate::{checkout, command};
 
-/// Make a release: binary, completions, man pages, units, documents, and a tarball
-#[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
-
-/// Shells, and where their completions look for a script.
-const COMPLETIONS: [(&str, &str); 3] = [
-    ("bash", "probe.bash"),
-    ("zsh", "_probe"),
-    ("fish", "probe.fish"),
+/// Files and directories of the checkout, and their places in the release. `dist` has a
+/// directory for units, one for manifests and one for dashboards.
+const COPIED: [(&str, &str); 10] = [
+    ("LICENSE-MIT", "LICENSE-MIT"),
+    ("LICENSE-APACHE", "LICENSE-APACHE"),
+    ("probe-ebpf/LICENSE-GPL2", "LICENSE-GPL2"),
+    ("README.md", "README.md"),
+    ("CHANGELOG.md", "CHANGELOG.md"),
+    ("ARCHITECTURE.md", "ARCHITECTURE.md"),
+    ("docs", "docs"),
+    ("probe-daemon/schemas", "schemas"),
+    ("probe-user/examples", "examples"),
+    ("dist", ""),
 ];
 
-const DOCUMENTS: [&str; 5] = [
-    "LICENSE-MIT",
-    "LICENSE-APACHE",
-    "probe-ebpf/LICENSE-GPL2",
-    "README.md",
-    "CHANGELOG.md",
-];
+/// Files that [`check`] looks for beside the copied ones.
+const GENERATED: &str = "probe man/probe.1 man/probe-wait.1 man/probe-daemon.1 \
+                         completions/probe.bash completions/_probe completions/probe.fish";
 
-/// Where what a machine's services need is kept: a directory for each.
-const SERVICES: &str = "dist";
-
+/// Builds the release.
 pub(crate) fn run() -> Result<()> {
-    let name = format!("probe-{}-{}", env!("CARGO_PKG_VERSION"), checkout::host()?);
-    let dist = checkout::target().join("dist");
-    let release = dist.join(&name);
-    if dist.exists() {
-        fs::remove_dir_all(&dist).with_context(|| format!("remove {}", dist.display()))?;
-    }
-    for directory in ["completions", "man"] {
-        let directory = release.join(directory);
-        fs::create_dir_all(&directory)
-            .with_context(|| format!("create {}", directory.display()))?;
-    }
-    binary(&release).context("build the binary")?;
-    completions(&release).context("write the completions")?;
-    man(&release.join("man")).context("write the man pages")?;
-    documents(&release)?;
-    services(&release)?;
-    files(&checkout::root().join("docs"), &release.join("docs"))?;
-    tarball(&dist, &name).context("pack")?;
-    println!("{0}/{name}/ and {0}/{name}.tar.gz", dist.display());
+    checkout::build_probe()?;
+    let archive = make(&checkout::target().join("dist"))?;
+    println!("{}", archive.display());
     Ok(())
 }
 
-fn binary(release: &Path) -> Result<()> {
-    command::run(checkout::cargo().args(["build", "--release", "--locked", "-p", "probe-cli"]))?;
-    copy(&checkout::probe(), &release.join("probe"))
+/// Makes a release, unpacks its archive, and fails if a file is missing in it or if its
+/// binary does not run. The binary must be built already.
+pub(crate) fn check() -> Result<()> {
+    let directory = checkout::target().join("tmp/dist");
+    let archive = make(&directory)?;
+    let unpacked = directory.join("unpacked");
+    fs::create_dir_all(&unpacked)?;
+    let mut tar = Command::new("tar");
+    command::quiet(tar.current_dir(&unpacked).arg("-xzf").arg(&archive))?;
+    let root = unpacked.join(name()?);
+    let mut expected: Vec<_> = GENERATED.split(' ').map(PathBuf::from).collect();
+    for file in checkout::files()? {
+        let place = |(from, to)| Some(Path::new(to).join(file.strip_prefix(from).ok()?));
+        expected.extend(COPIED.into_iter().filter_map(place));
+    }
+    for file in expected.iter().map(|it| root.join(it)) {
+        ensure!(file.is_file(), "the archive has no {}", file.display());
+    }
+    let version = command::stdout(Command::new(root.join("probe")).arg("--version"))?;
+    let expected = format!("probe {}", env!("CARGO_PKG_VERSION"));
+    ensure!(
+        version.trim() == expected,
+        "it is not {expected}: {version}"
+    );
+    Ok(fs::remove_dir_all(&directory)?)
 }
 
-fn completions(release: &Path) -> Result<()> {
-    for (shell, file) in COMPLETIONS {
+fn name() -> Result<String> {
+    let host = checkout::host()?;
+    Ok(format!("probe-{}-{host}", env!("CARGO_PKG_VERSION")))
+}
+
+/// Makes the release and its archive in a directory; returns the path of the archive.
+fn make(directory: &Path) -> Result<PathBuf> {
+    checkout::empty(directory)?;
+    let name = name()?;
+    let release = directory.join(&name);
+    fs::create_dir(&release)?;
+    fs::copy(checkout::probe(), release.join("probe"))?;
+    for (from, to) in COPIED {
+        copy(&checkout::root().join(from), &release.join(to))?;
+    }
+    fs::create_dir(release.join("completions"))?;
+    // The file names under which the shells look for completions.
+    let names = [
+        ("bash", "probe.bash"),
+        ("zsh", "_probe"),
+        ("fish", "probe.fish"),
+    ];
+    for (shell, file) in names {
         let script = command::stdout(Command::new(checkout::probe()).args(["completions", shell]))?;
-        let file = release.join("completions").join(file);
-        fs::write(&file, script).with_context(|| format!("write {}", file.display()))?;
+        fs::write(release.join("completions").join(file), script)?;
     }
-    Ok(())
-}
-
-fn man(directory: &Path) -> Result<()> {
+    fs::create_dir(release.join("man"))?;
+    let mut man = checkout::cargo("run --quiet --locked -p probe-cli --example man --");
+    command::run(man.arg(release.join("man"))).context("write the man pages")?;
+    let archive = directory.join(format!("{name}.tar.gz"));
+    let mut tar = command::new("tar --sort=name --owner=0 --group=0 --numeric-owner -czf");
     command::run(
-        checkout::cargo()
-            .args([
-                "run",
-                "--quiet",
-                "--locked",
-                "-p",
-                "probe-cli",
-                "--example",
-                "man",
-                "--",
-            ])
-            .arg(directory),
-    )
+        tar.current_dir(directory)
+            .args([&archive, Path::new(&name)]),
+    )?;
+    Ok(archive)
 }
 
-fn documents(release: &Path) -> Result<()> {
-    for document in DOCUMENTS {
-        let from = checkout::root().join(document);
-        copy(&from, &release.join(from.file_name().context("a file")?))?;
-    }
-    Ok(())
-}
-
-/// Units, manifests and dashboards, each kind in a directory as in the repository.
-fn services(release: &Path) -> Result<()> {
-    let root = checkout::root().join(SERVICES);
-    for kind in entries(&root)? {
-        files(
-            &kind,
-            &release.join(kind.file_name().context("a directory")?),
-        )?;
-    }
-    Ok(())
-}
-
-fn files(from: &Path, to: &Path) -> Result<()> {
-    fs::create_dir_all(to).with_context(|| format!("create {}", to.display()))?;
-    for file in entries(from)? {
-        copy(&file, &to.join(file.file_name().context("a file")?))?;
-    }
-    Ok(())
-}
-
-fn entries(directory: &Path) -> Result<Vec<PathBuf>> {
-    fs::read_dir(directory)
-        .and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect())
-        .with_context(|| format!("list {}", directory.display()))
-}
-
+/// Copies a file, or a directory with everything below it.
 fn copy(from: &Path, to: &Path) -> Result<()> {
-    fs::copy(from, to)
-        .map(drop)
-        .with_context(|| format!("copy {} to {}", from.display(), to.display()))
-}
-
-fn tarball(dist: &Path, name: &str) -> Result<()> {
-    command::run(
-        Command::new("tar")
-            .current_dir(dist)
-            .args(["--sort=name", "--owner=0", "--group=0", "--numeric-owner"])
-            .args(["-czf", &format!("{name}.tar.gz"), name]),
-    )
+    if from.is_file() {
+        return Ok(fs::copy(from, to).map(drop)?);
+    }
+    fs::create_dir_all(to)?;
+    for entry in checkout::entries(from)? {
+        copy(&entry, &to.join(entry.file_name().unwrap_or_default()))?;
+    }
+    Ok(())
 }

@@ -1,4 +1,4 @@
-//! The environment of the process: its variables, and where the checkout is.
+//! The environment of the process: its variables, and the path of the checkout.
 
 use std::{
     env,
@@ -15,27 +15,26 @@ pub(crate) fn variable(name: &str) -> Option<OsString> {
     env::var_os(name).filter(|value| !value.is_empty())
 }
 
-/// The root of the checkout.
 pub(crate) fn root() -> &'static Path {
     let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
     xtask.parent().unwrap_or(xtask)
 }
 
-/// Everything that is built lands here, whatever `CARGO_TARGET_DIR` says: the
+/// The directory of everything that is built, whatever `CARGO_TARGET_DIR` says: the
 /// tests and the documentation name files in it.
 pub(crate) fn target() -> PathBuf {
     root().join("target")
 }
 
-/// Root of the tools that [`crate::setup`] builds.
+/// The directory of the tools that [`crate::setup`] builds and unpacks.
 pub(crate) fn tools() -> PathBuf {
     target().join("tools")
 }
 
-/// Where programs are looked for, the unpacked ones first.
+/// PATH, with the unpacked programs first.
 pub(crate) fn path() -> OsString {
     let path = variable("PATH").unwrap_or_default();
     let tools = [tools().join("bin")].into_iter();
-    // A checkout with a colon in its name is left without them.
+    // A checkout with a colon in its name goes without them.
     env::join_paths(tools.chain(env::split_paths(&path))).unwrap_or(path)
 }

@@ -1,7 +1,7 @@
 //! Developer commands: `cargo xtask COMMAND`, one file for each.
 //!
-//! Nothing here depends on the crates that it builds, so that a tree which
-//! does not compile can still be repaired.
+//! xtask depends on no crate that it builds, so that it runs in a tree that does not
+//! compile.
 
 #![expect(
     clippy::print_stdout,
@@ -9,7 +9,6 @@
     reason = "a developer reads it"
 )]
 
-mod advisories;
 mod apt;
 mod bench;
 mod bpf;
@@ -25,6 +24,7 @@ mod parts;
 mod privilege;
 mod setup;
 mod soak;
+mod table;
 mod test;
 mod vm;
 
@@ -38,14 +38,18 @@ use clap::Parser;
 enum Xtask {
     Setup(setup::Args),
     Bpf(bpf::Args),
-    Check(check::Args),
-    Advisories(advisories::Args),
+    /// Check style, lints, documentation, dependencies and the committed objects
+    Check,
+    /// Look for known vulnerabilities in the dependencies (needs the network)
+    Advisories,
     Test(test::Args),
     Soak(soak::Args),
     Fuzz(fuzz::Args),
     Demo(demo::Args),
-    Openapi(openapi::Args),
-    Dist(dist::Args),
+    /// Write docs/openapi.json and the reference in docs/api.md
+    Openapi,
+    /// Make a release: binary, completions, man pages, units, documents, and an archive
+    Dist,
     Bench(bench::Args),
     Vm(vm::Args),
 }
@@ -54,14 +58,14 @@ fn main() -> ExitCode {
     let result = match Xtask::parse() {
         Xtask::Setup(args) => setup::run(&args),
         Xtask::Bpf(args) => bpf::run(&args),
-        Xtask::Check(check::Args {}) => check::run(),
-        Xtask::Advisories(advisories::Args {}) => advisories::run(),
+        Xtask::Check => check::run(),
+        Xtask::Advisories => check::advisories(),
         Xtask::Test(args) => test::run(&args),
         Xtask::Soak(args) => soak::run(&args),
         Xtask::Fuzz(args) => fuzz::run(&args),
         Xtask::Demo(args) => demo::run(&args),
-        Xtask::Openapi(openapi::Args {}) => openapi::run(),
-        Xtask::Dist(dist::Args {}) => dist::run(),
+        Xtask::Openapi => openapi::run(),
+        Xtask::Dist => dist::run(),
         Xtask::Bench(args) => bench::run(&args),
         Xtask::Vm(args) => vm::run(&args),
     };

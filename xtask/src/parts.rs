@@ -1,51 +1,25 @@
-//! Parts of a command that all run, whatever becomes of the others, and the
-//! table of them at the end.
+//! The parts of a command: all of them run, even after one has failed, and a table of
+//! them comes at the end.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, ensure};
 
-/// What ran so far.
+use crate::table;
+
+#[derive(Default)]
 pub(crate) struct Parts {
-    parts: Vec<Part>,
-}
-
-struct Part {
-    name: &'static str,
-    result: PartResult,
-    took: Duration,
-    /// A remark in the table.
-    remark: String,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum PartResult {
-    Passed,
-    Failed,
-    LeftOut,
-}
-
-impl PartResult {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Passed => "ok",
-            Self::Failed => "FAILED",
-            Self::LeftOut => "LEFT OUT",
-        }
-    }
+    rows: Vec<Vec<String>>,
+    failed: Vec<&'static str>,
 }
 
 impl Parts {
-    pub(crate) const fn new() -> Self {
-        Self { parts: Vec::new() }
-    }
-
-    /// Runs one; says whether it passed.
+    /// Runs a part; returns whether it passed.
     pub(crate) fn run(&mut self, name: &'static str, part: impl FnOnce() -> Result<()>) -> bool {
         self.run_remarked(name, |_| part())
     }
 
-    /// Runs one that has something to say of itself.
+    /// Runs a part that writes a remark for the table.
     pub(crate) fn run_remarked(
         &mut self,
         name: &'static str,
@@ -54,77 +28,28 @@ impl Parts {
         println!("── {name}");
         let begun = Instant::now();
         let mut remark = String::new();
-        let result = match part(&mut remark) {
-            Ok(()) => PartResult::Passed,
-            Err(error) => {
-                eprintln!("{name}: {error:#}");
-                PartResult::Failed
-            }
-        };
-        let took = begun.elapsed();
-        println!(
-            "── {name}: {} in {:.1} s\n",
-            result.as_str(),
-            took.as_secs_f64()
-        );
-        self.parts.push(Part {
-            name,
-            result,
-            took,
-            remark,
-        });
-        result == PartResult::Passed
+        let result = part(&mut remark);
+        if let Err(error) = &result {
+            eprintln!("{name}: {error:#}");
+            self.failed.push(name);
+        }
+        let word = if result.is_ok() { "ok" } else { "FAILED" };
+        let took = format!("{:.1} s", begun.elapsed().as_secs_f64());
+        println!("── {name}: {word} in {took}\n");
+        self.rows.push(table::row([name, word, &took, &remark]));
+        result.is_ok()
     }
 
-    /// Puts down what does not run, and why.
+    /// Notes a part that does not run, with the reason.
     pub(crate) fn leave_out(&mut self, name: &'static str, reason: &str) {
-        self.parts.push(Part {
-            name,
-            result: PartResult::LeftOut,
-            took: Duration::ZERO,
-            remark: reason.to_owned(),
-        });
+        self.rows.push(table::row([name, "LEFT OUT", "-", reason]));
     }
 
-    /// Shows the table; fails if a part did.
+    /// Prints the table; fails if a part failed.
     pub(crate) fn finish(self) -> Result<()> {
-        print!("{}", self.table());
-        let failed: Vec<_> = self
-            .parts
-            .iter()
-            .filter(|part| part.result == PartResult::Failed)
-            .map(|part| part.name)
-            .collect();
-        if !failed.is_empty() {
-            bail!("failed: {}", failed.join(", "));
-        }
+        print!("{}", table::aligned(&self.rows));
+        ensure!(self.failed.is_empty(), "failed: {}", self.failed.join(", "));
         Ok(())
-    }
-
-    fn table(&self) -> String {
-        let width = self
-            .parts
-            .iter()
-            .map(|part| part.name.len())
-            .max()
-            .unwrap_or(0);
-        let mut table = String::new();
-        for Part {
-            name,
-            result,
-            took,
-            remark,
-        } in &self.parts
-        {
-            let took = match result {
-                PartResult::LeftOut => "-".to_owned(),
-                _ => format!("{:.1} s", took.as_secs_f64()),
-            };
-            let row = format!("{name:width$}  {:8}  {took:>8}  {remark}", result.as_str());
-            table.push_str(row.trim_end());
-            table.push('\n');
-        }
-        table
     }
 }
 
@@ -133,19 +58,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_failure_does_not_keep_the_next_part_from_running() {
-        let mut parts = Parts::new();
-        assert!(!parts.run("first", || bail!("broken")));
+    fn parts_run_after_a_failed_part_and_left_out_parts_do_not_fail() {
+        let mut parts = Parts::default();
+        assert!(!parts.run("first", || anyhow::bail!("broken")));
         assert!(parts.run("second", || Ok(())));
-        let error = parts.finish().expect_err("the first failed");
+        parts.leave_out("third", "needs --full");
+        assert_eq!(parts.rows[2], ["third", "LEFT OUT", "-", "needs --full"]);
+        let error = parts.finish().expect_err("the first part failed");
         assert_eq!(error.to_string(), "failed: first");
-    }
-
-    #[test]
-    fn what_is_left_out_is_in_the_table_and_is_no_failure() {
-        let mut parts = Parts::new();
-        parts.leave_out("vm", "needs --full");
-        assert_eq!(parts.table(), "vm  LEFT OUT         -  needs --full\n");
-        parts.finish().expect("nothing failed");
     }
 }

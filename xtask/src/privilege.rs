@@ -1,23 +1,21 @@
-//! Root, or a way to become it: BPF and cgroups need it, nothing else may run
-//! with it, so that the checkout does not fill with root's files.
+//! Root, or a way to become root. BPF and cgroups need it; everything else runs without
+//! it, so that the checkout does not fill with root's files.
 
 use std::{fs, os::unix::fs::MetadataExt, process::Command};
 
 use crate::command;
 
-/// What this process may become.
+/// The privilege that this process can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Privilege {
-    /// It is root.
     Root,
-    /// It is not, but `sudo` is there, which may ask for a password.
+    /// `sudo` is installed, which may ask for a password.
     Sudo,
-    /// Neither.
     None,
 }
 
 impl Privilege {
-    /// That of this process.
+    /// The privilege of this process.
     pub(crate) fn own() -> Self {
         // The owner of this directory is the effective user.
         if fs::metadata("/proc/self").is_ok_and(|me| me.uid() == 0) {
@@ -31,13 +29,11 @@ impl Privilege {
 
     /// A command that runs as root; `None` if it cannot.
     pub(crate) fn root(self, program: &str) -> Option<Command> {
+        let mut sudo = Command::new("sudo");
+        sudo.arg(program);
         match self {
             Self::Root => Some(Command::new(program)),
-            Self::Sudo => {
-                let mut sudo = Command::new("sudo");
-                sudo.arg(program);
-                Some(sudo)
-            }
+            Self::Sudo => Some(sudo),
             Self::None => None,
         }
     }

@@ -1,9 +1,9 @@
-//! `cargo xtask bench`: what it costs, held against limits and against peers.
+//! `cargo xtask bench`: the cost of probe, compared with limits and with peers.
 //!
-//! The method is the same for every suite: peers in the same run, rounds that
-//! alternate without and with ([`rounds`]), a load of its own ([`workload`],
-//! [`wait`]), medians of paired ratios with an interval ([`stats`]), a
-//! table and a file with the machine's facts ([`report`], [`machine`]).
+//! Every suite has the same method: peers run in the same run, in rounds that alternate
+//! without and with probe ([`rounds`]); a figure is the median of paired ratios with an
+//! interval ([`stats`]); a table and a file have the machine's facts ([`report`],
+//! [`machine`]).
 
 mod before;
 mod machine;
@@ -11,15 +11,16 @@ mod process;
 mod report;
 mod rounds;
 mod stats;
-mod tool;
 mod trace;
-mod turn;
+mod tracer;
 mod wait;
 mod workload;
 
 use anyhow::Result;
 
-/// Measure, and hold the figures against their limits
+pub(crate) use self::wait::{Kind, Program, Programs, Target};
+
+/// Measure, and compare the figures with their limits
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -28,11 +29,11 @@ pub(crate) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Suite {
-    /// What `probe trace` costs, beside exitsnoop of libbpf-tools
+    /// The cost of `probe trace`, beside exitsnoop of libbpf-tools
     Trace(trace::Args),
     /// From the kill to the verdict, beside a bare poll of `cgroup.events`
     Wait(wait::Args),
-    /// The same at an unprivileged client of the daemon, and what the daemon costs
+    /// From the kill to the verdict of an unprivileged client of the daemon, and its cost
     Daemon(wait::daemon::Args),
     /// This checkout beside another version, in one interleaved run
     Before(before::Args),

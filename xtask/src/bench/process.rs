@@ -1,114 +1,135 @@
-//! What `/proc` says of a process: its CPU time, its memory, its BPF programs.
+//! The cost of a process: CPU time and memory from `/proc`, and the run time of its BPF
+//! programs.
 
-use std::{collections::BTreeMap, fs, io, path::PathBuf, str::FromStr};
+use std::{collections::BTreeMap, path::PathBuf, str::FromStr};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, ensure};
 use aya::{
     programs::loaded_programs,
     sys::{Stats, enable_stats},
 };
+use fs_err as fs;
 
-/// By its pid, which stays its own while its child handle is held.
+use super::stats::to_f64;
+
+/// A pid, which is not reused while the handle of the child is held.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Process(pub(crate) u32);
 
-/// What a BPF program has cost since it was loaded.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct RunTime {
     pub(crate) ns: u64,
     pub(crate) runs: u64,
 }
 
-/// By program id.
-pub(crate) type RunTimes = BTreeMap<u32, RunTime>;
-
 impl Process {
     fn path(self, file: &str) -> PathBuf {
         PathBuf::from(format!("/proc/{}/{file}", self.0))
     }
 
-    /// User and system time of the threads that it has, to the nanosecond.
+    /// User and system time of its present threads, to the nanosecond.
     pub(crate) fn cpu_ns(self) -> Result<u64> {
         let mut sum = None;
-        for task in fs::read_dir(self.path("task")).context("list the threads")? {
-            let path = task?.path().join("schedstat");
-            let text = match fs::read_to_string(&path) {
-                // A thread that ended meanwhile.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                text => text.with_context(|| format!("read {}", path.display()))?,
-            };
-            let ran: u64 = word(&text, 0).context("schedstat has no run time")?;
-            sum = Some(sum.unwrap_or(0) + ran);
+        for task in fs::read_dir(self.path("task"))? {
+            // The thread may have ended meanwhile.
+            if let Ok(text) = fs::read_to_string(task?.path().join("schedstat")) {
+                let ran: u64 = word(&text).context("schedstat has no run time")?;
+                sum = Some(sum.unwrap_or(0) + ran);
+            }
         }
         sum.context("no schedstat: needs a kernel with CONFIG_SCHED_INFO")
     }
 
-    /// The most memory it ever had.
+    /// The most memory that it ever had.
     pub(crate) fn peak_rss_bytes(self) -> Result<u64> {
-        let status = fs::read_to_string(self.path("status")).context("read its status")?;
+        let status = fs::read_to_string(self.path("status"))?;
         let peak: u64 = field(&status, "VmHWM:").context("status has no VmHWM")?;
         Ok(peak * 1024)
     }
 
-    /// Run times of the BPF programs that it holds. They stand still while the
-    /// kernel does not keep them, see [`keep_run_times`].
-    pub(crate) fn run_times(self) -> Result<RunTimes> {
-        let mut found = RunTimes::new();
+    /// Run times of its BPF programs, by id. The kernel counts them only while
+    /// [`count_run_times`] is in effect.
+    fn run_times(self) -> Result<BTreeMap<u32, RunTime>> {
+        let mut found = BTreeMap::new();
         for fdinfo in self.fdinfos()? {
-            let Some(id) = field(&fdinfo, "prog_id:") else {
-                continue;
-            };
-            // A link names its program too, without the times.
+            // A link names its program too, but without the times.
             let ns = field(&fdinfo, "run_time_ns:");
-            if let Some((ns, runs)) = ns.zip(field(&fdinfo, "run_cnt:")) {
-                found.insert(id, RunTime { ns, runs });
-            }
+            let time = ns.zip(field(&fdinfo, "run_cnt:"));
+            let time = time.map(|(ns, runs)| RunTime { ns, runs });
+            found.extend(field(&fdinfo, "prog_id:").zip(time));
         }
-        if found.is_empty() {
-            bail!("process {} holds no BPF program", self.0);
-        }
+        ensure!(!found.is_empty(), "process {} has no BPF program", self.0);
         Ok(found)
     }
 
-    /// Whether it waits for several things at once, which a tracer does once it
-    /// is attached.
+    /// Whether it waits for several things at once, as a tracer does when it is attached.
     pub(crate) fn has_filled_epoll(self) -> bool {
-        self.fdinfos()
-            .is_ok_and(|all| all.iter().any(|fdinfo| fdinfo.contains("tfd:")))
+        let fdinfos = self.fdinfos();
+        fdinfos.is_ok_and(|all| all.iter().any(|fdinfo| fdinfo.contains("tfd:")))
     }
 
     fn fdinfos(self) -> Result<Vec<String>> {
-        let entries = fs::read_dir(self.path("fdinfo")).context("list its descriptors")?;
+        let entries = fs::read_dir(self.path("fdinfo"))?;
         // A descriptor may be closed meanwhile.
-        Ok(entries
-            .filter_map(|entry| fs::read_to_string(entry.ok()?.path()).ok())
-            .collect())
+        let read = entries.filter_map(|entry| fs::read_to_string(entry.ok()?.path()).ok());
+        Ok(read.collect())
     }
 }
 
-/// Makes the kernel keep run times for as long as the result lives. It belongs
-/// to a descriptor, not to a sysctl: however this process ends, it is over.
-pub(crate) fn keep_run_times() -> Result<impl Drop> {
-    enable_stats(Stats::RunTime).context("make the kernel keep BPF run times (needs root, 5.8)")
+/// Makes the kernel count run times while the result lives. The setting belongs to a
+/// descriptor and not to a sysctl, so it ends with this process.
+pub(crate) fn count_run_times() -> Result<impl Drop> {
+    enable_stats(Stats::RunTime).context("count the run times of BPF programs (needs root, 5.8)")
 }
 
-/// Names by program id, of all that are loaded.
-pub(crate) fn program_names() -> BTreeMap<u32, String> {
-    loaded_programs()
-        .filter_map(|info| {
-            let info = info.ok()?;
-            Some((info.id(), info.name_as_str()?.to_owned()))
-        })
-        .collect()
+/// The beginnings of the names of programs that run for an exit, of probe and of
+/// exitsnoop. The kernel keeps 15 bytes of a name.
+const AT_EXIT: [&str; 2] = ["exit_", "sched_process_e"];
+
+/// The runs of a process's BPF programs during a load, by name.
+///
+/// Other processes exit meanwhile, and the programs run for them too. So the number of
+/// exits is the number of runs of the programs at the exit.
+pub(crate) struct KernelCost(pub(crate) BTreeMap<String, RunTime>);
+
+impl KernelCost {
+    /// Runs a load; [`count_run_times`] must be in effect.
+    pub(crate) fn during(process: Process, load: impl FnOnce() -> Result<()>) -> Result<Self> {
+        let programs = loaded_programs().filter_map(Result::ok);
+        let names = programs.filter_map(|it| Some((it.id(), it.name_as_str()?.to_owned())));
+        let names: BTreeMap<_, _> = names.collect();
+        let before = process.run_times()?;
+        load()?;
+        let mut cost = BTreeMap::<String, RunTime>::new();
+        for (id, after) in process.run_times()? {
+            let before = before.get(&id).copied().unwrap_or_default();
+            let name = names.get(&id).cloned().unwrap_or_else(|| id.to_string());
+            let sum = cost.entry(name).or_default();
+            sum.ns += after.ns - before.ns;
+            sum.runs += after.runs - before.runs;
+        }
+        Ok(Self(cost))
+    }
+
+    pub(crate) fn exits(&self) -> u64 {
+        let is_at_exit = |name: &str| AT_EXIT.iter().any(|start| name.starts_with(start));
+        let at_exit = self.0.iter().filter(|(name, _)| is_at_exit(name));
+        at_exit.map(|(_, it)| it.runs).sum()
+    }
+
+    /// The time of all programs for one exit.
+    pub(crate) fn us_per_exit(&self) -> f64 {
+        let ns: u64 = self.0.values().map(|it| it.ns).sum();
+        to_f64(ns) / to_f64(self.exits()) / 1000.0
+    }
 }
 
 fn field<T: FromStr>(text: &str, name: &str) -> Option<T> {
-    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
-    word(line, 0)
+    word(text.lines().find_map(|line| line.strip_prefix(name))?)
 }
 
-fn word<T: FromStr>(text: &str, at: usize) -> Option<T> {
-    text.split_whitespace().nth(at)?.parse().ok()
+fn word<T: FromStr>(text: &str) -> Option<T> {
+    text.split_whitespace().next()?.parse().ok()
 }
 
 #[cfg(test)]

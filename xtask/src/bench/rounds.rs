@@ -1,20 +1,28 @@
-//! Interleaving: what is compared is measured in turns, so that whatever else
-//! the machine does falls on both sides, and each turn with the subject lies
-//! between two without it.
+//! Rounds: the compared programs are measured in turn, so that other work of the machine
+//! affects all of them, and each subject lies between two baselines.
 
-use std::{io::IsTerminal, thread, time::Duration};
+use std::{thread, time::Duration};
 
 use anyhow::{Context, Result};
 use rustix::thread::{CpuSet, sched_getaffinity};
 
 use super::stats::Estimate;
 
-/// Rounds of a full run.
-pub(crate) const FULL: usize = 20;
-/// Rounds of `--quick`: enough to see a factor, not a percent.
-pub(crate) const QUICK: usize = 5;
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Extent {
+    pub(crate) is_quick: bool,
+    pub(crate) rounds: usize,
+}
 
-/// One round, A/B/A.
+impl Extent {
+    /// A quick run shows a factor, not a percent.
+    pub(crate) const fn new(is_quick: bool) -> Self {
+        let rounds = if is_quick { 5 } else { 20 };
+        Self { is_quick, rounds }
+    }
+}
+
+/// A subject between two baselines.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sandwich<T> {
     pub(crate) before: T,
@@ -23,81 +31,70 @@ pub(crate) struct Sandwich<T> {
 }
 
 impl<T> Sandwich<T> {
-    pub(crate) fn map<U>(self, to: impl Fn(T) -> U) -> Sandwich<U> {
-        Sandwich {
-            before: to(self.before),
-            subject: to(self.subject),
-            after: to(self.after),
-        }
+    pub(crate) fn measure(
+        baseline: impl Fn() -> Result<T>,
+        subject: impl FnOnce() -> Result<T>,
+    ) -> Result<Self> {
+        Ok(Self {
+            before: baseline()?,
+            subject: subject()?,
+            after: baseline()?,
+        })
     }
 
     fn baseline(&self, of: impl Fn(&T) -> f64) -> f64 {
         f64::midpoint(of(&self.before), of(&self.after))
     }
 
-    /// The subject in units of the baseline around it.
+    /// The subject in units of the baselines.
     pub(crate) fn ratio(&self, of: impl Fn(&T) -> f64) -> f64 {
         of(&self.subject) / self.baseline(of)
     }
 
-    /// The subject without the baseline around it.
+    /// The subject without the baselines.
     pub(crate) fn excess(&self, of: impl Fn(&T) -> f64) -> f64 {
         of(&self.subject) - self.baseline(of)
     }
 
-    /// The two baselines against each other: what a ratio is when nothing
-    /// differs.
+    /// The ratio of the two baselines, which is the ratio when nothing differs.
     pub(crate) fn noise(&self, of: impl Fn(&T) -> f64) -> f64 {
         of(&self.after) / of(&self.before)
     }
 }
 
-/// The median of what each round says.
+/// The median of a quantity of the rounds.
 pub(crate) fn median<T>(rounds: &[T], of: impl Fn(&T) -> f64) -> Estimate {
     Estimate::median(&rounds.iter().map(of).collect::<Vec<_>>())
 }
 
-/// Runs the rounds and tells how far they are.
+/// Runs the rounds and shows the progress.
 pub(crate) fn run<T>(
-    what: &str,
+    name: &str,
     count: usize,
-    mut round: impl FnMut(usize) -> Result<T>,
+    mut round: impl FnMut() -> Result<T>,
 ) -> Result<Vec<T>> {
-    let shows_each = std::io::stderr().is_terminal();
-    if !shows_each {
-        eprintln!("{what}: {count} rounds");
-    }
-    let mut results = Vec::with_capacity(count);
-    for number in 0..count {
-        if shows_each {
-            eprint!("\r\x1b[K{what}: round {} of {count}", number + 1);
-        }
-        let result = round(number);
-        results.push(result.with_context(|| format!("{what}, round {}", number + 1))?);
-    }
-    if shows_each {
-        eprint!("\r\x1b[K");
-    }
-    Ok(results)
+    let run = |number| {
+        eprintln!("{name}: round {number} of {count}");
+        round().with_context(|| format!("{name}, round {number}"))
+    };
+    (1..=count).map(run).collect()
 }
 
-/// The CPU that the load is pinned to: the last one, since the first ones have
-/// the interrupts. What is measured runs where the scheduler wants it, as it
-/// does for a user.
+/// The CPU that the load is pinned to: the last one, because the first ones have the
+/// interrupts. The measured programs run where the scheduler puts them, as for a user.
 pub(crate) fn load_cpu() -> Result<usize> {
     let allowed = sched_getaffinity(None).context("read the allowed CPUs")?;
-    (0..CpuSet::MAX_CPU)
-        .rev()
-        .find(|&cpu| allowed.is_set(cpu))
+    let mut cpus = (0..CpuSet::MAX_CPU).rev();
+    cpus.find(|&cpu| allowed.is_set(cpu))
         .context("no CPU allowed")
 }
 
 /// Lets a stretch of time pass that is itself measured.
 #[expect(
     clippy::disallowed_methods,
-    reason = "nothing is waited for: the length is the point"
+    reason = "the length of the stretch is measured"
 )]
-pub(crate) fn window(length: Duration) {
+pub(crate) fn pause(length: Duration) {
     thread::sleep(length);
 }
 
@@ -106,26 +103,23 @@ pub(crate) fn window(length: Duration) {
 mod tests {
     use super::*;
 
-    const ROUND: Sandwich<f64> = Sandwich {
-        before: 8.0,
-        subject: 15.0,
-        after: 12.0,
-    };
-
     #[test]
-    fn a_subject_is_compared_with_both_its_neighbours() {
-        assert_eq!(ROUND.ratio(|&value| value), 1.5);
-        assert_eq!(ROUND.excess(|&value| value), 5.0);
-        assert_eq!(ROUND.noise(|&value| value), 1.5);
+    fn a_subject_is_compared_with_the_baselines_around_it() {
+        let round = Sandwich {
+            before: 8.0,
+            subject: 15.0,
+            after: 12.0,
+        };
+        assert_eq!(round.ratio(|&value| value), 1.5);
+        assert_eq!(round.excess(|&value| value), 5.0);
+        assert_eq!(round.noise(|&value| value), 1.5);
     }
 
     #[test]
-    fn a_round_that_fails_is_named() {
-        let failed = run("cost", 3, |number| {
-            anyhow::ensure!(number < 1, "no");
-            Ok(number)
-        });
-        let error = failed.expect_err("the second round fails");
+    fn an_error_names_its_round() {
+        let mut results = vec![Err(anyhow::anyhow!("no")), Ok(())];
+        let result = run("cost", 3, || results.pop().expect("another round"));
+        let error = result.expect_err("the second round fails");
         assert_eq!(format!("{error:#}"), "cost, round 2: no");
     }
 }

@@ -1,5 +1,6 @@
-//! Medians and tails, and how far chance can move them.
+//! Medians and percentiles, with the intervals in which chance can move them.
 
+use fastrand::Rng;
 use serde::Serialize;
 
 /// Resamples of the bootstrap.
@@ -8,7 +9,7 @@ const RESAMPLES: usize = 10_000;
 /// A statistic of a sample with its 95 % interval.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub(crate) struct Estimate {
-    /// Of the sample itself.
+    /// The statistic of the sample itself.
     pub(crate) value: f64,
     /// 2.5th percentile of the resamples.
     pub(crate) low: f64,
@@ -26,30 +27,21 @@ impl Estimate {
         }
     }
 
-    /// The median of a sample.
     pub(crate) fn median(sample: &[f64]) -> Self {
         Self::percentile(sample, 50)
     }
 
-    /// The tail of a sample.
-    pub(crate) fn p95(sample: &[f64]) -> Self {
-        Self::percentile(sample, 95)
-    }
-
-    /// Bootstrap by percentiles: the statistic of many samples drawn from the
-    /// sample with replacement. The draws are the same in every run, so the
-    /// interval depends on the measurements alone.
-    fn percentile(sample: &[f64], percent: usize) -> Self {
-        let mut random = SplitMix64(1);
-        let mut resampled: Vec<f64> = (0..RESAMPLES)
-            .map(|_| {
-                let mut drawn: Vec<f64> = sample
-                    .iter()
-                    .map(|_| sample[random.below(sample.len())])
-                    .collect();
-                percentile(&mut drawn, percent * 10)
-            })
-            .collect();
+    /// Bootstrap by percentiles: the statistic of many samples that are drawn from the
+    /// sample with replacement. Every run draws the same, so the interval depends on the
+    /// measurements alone.
+    pub(crate) fn percentile(sample: &[f64], percent: usize) -> Self {
+        let mut random = Rng::with_seed(1);
+        let mut resample = || {
+            let draw = |_| sample[random.usize(..sample.len())];
+            let mut drawn: Vec<f64> = sample.iter().map(draw).collect();
+            percentile(&mut drawn, percent * 10)
+        };
+        let mut resampled: Vec<f64> = (0..RESAMPLES).map(|_| resample()).collect();
         Self {
             value: percentile(&mut sample.to_vec(), percent * 10),
             low: percentile(&mut resampled, 25),
@@ -58,7 +50,7 @@ impl Estimate {
     }
 }
 
-/// Interpolated between the two nearest ranks; of nothing it is not a number.
+/// Interpolates between the two nearest ranks; NaN without values.
 pub(crate) fn percentile(values: &mut [f64], per_mille: usize) -> f64 {
     values.sort_unstable_by(f64::total_cmp);
     let Some(last) = values.len().checked_sub(1) else {
@@ -70,31 +62,14 @@ pub(crate) fn percentile(values: &mut [f64], per_mille: usize) -> f64 {
     values[rank] + (above - values[rank]) * to_f64(rest) / 1000.0
 }
 
-/// Counts that are measured here stay far below 2^53.
+/// Counts in a benchmark stay far below 2^53.
 #[expect(clippy::cast_precision_loss, reason = "exact up to 2^53")]
-pub(crate) const fn to_f64(count: usize) -> f64 {
-    count as f64
+pub(crate) fn to_f64(count: impl TryInto<u64>) -> f64 {
+    count.try_into().unwrap_or(u64::MAX) as f64
 }
 
-/// <https://prng.di.unimi.it/splitmix64.c>: neither a bootstrap nor a random phase
-/// needs a better one.
-#[derive(Debug)]
-pub(crate) struct SplitMix64(pub(crate) u64);
-
-impl SplitMix64 {
-    const fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// Biased by less than one part in 2^50 for samples as small as ours.
-    pub(crate) fn below(&mut self, bound: usize) -> usize {
-        let wide = u128::from(self.next()) * bound as u128;
-        usize::try_from(wide >> 64).unwrap_or(0)
-    }
+pub(crate) fn mib(bytes: impl TryInto<u64>) -> f64 {
+    to_f64(bytes) / f64::from(1 << 20)
 }
 
 #[cfg(test)]
@@ -115,25 +90,16 @@ mod tests {
     fn one_outlier_moves_neither_the_median_nor_its_interval() {
         let mut sample = vec![1.0; 20];
         sample.push(1000.0);
-        let estimate = Estimate::median(&sample);
-        assert_eq!(estimate, Estimate::exact(1.0));
+        assert_eq!(Estimate::median(&sample), Estimate::exact(1.0));
     }
 
     #[test]
-    fn the_interval_holds_the_median_and_shrinks_with_the_sample() {
+    fn the_interval_contains_the_median_and_shrinks_with_the_sample() {
         let ramp = |count: usize| (0..count).map(|at| to_f64(at) / to_f64(count)).collect();
-        let few: Vec<f64> = ramp(10);
-        let many: Vec<f64> = ramp(200);
-        let (few, many) = (Estimate::median(&few), Estimate::median(&many));
+        let median = |ramp: Vec<f64>| Estimate::median(&ramp);
+        let [few, many] = [10, 200].map(ramp).map(median);
         assert!(few.low <= few.value && few.value <= few.high);
         assert!(many.high - many.low < (few.high - few.low) / 3.0);
         assert!(many.high > many.low);
-    }
-
-    #[test]
-    fn the_tail_is_not_the_middle() {
-        let sample: Vec<f64> = (0..100).map(to_f64).collect();
-        assert!(Estimate::p95(&sample).value > 90.0);
-        assert!(Estimate::median(&sample).value < 60.0);
     }
 }

@@ -1,10 +1,7 @@
-//! `cargo xtask check`: everything that can be said of the tree without running
-//! it.
+//! `cargo xtask check`: the checks that do not run probe.
 
-mod architecture;
-mod features;
-mod links;
-mod publish;
+mod documents;
+mod packages;
 mod registry_host;
 mod rooms;
 
@@ -12,87 +9,64 @@ use anyhow::{Context, Result};
 
 use crate::{bpf, checkout, command, openapi, parts::Parts, setup};
 
-/// Check style, lints, documentation, dependencies and the committed objects
-#[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
-
 pub(crate) fn run() -> Result<()> {
-    let mut parts = Parts::new();
-    parts.run("format", format);
-    parts.run("clippy", clippy);
-    parts.run("features", features::check);
+    let mut parts = Parts::default();
+    parts.run("format", || cargo("fmt --all --check"));
+    parts.run("clippy", || {
+        cargo("clippy --workspace --all-targets --locked -- -D warnings")
+    });
+    parts.run("features", packages::features);
     parts.run("clippy for BPF", clippy_bpf);
     parts.run("arm64", arm64);
     parts.run("documentation", documentation);
     parts.run("API documents", openapi::check);
-    parts.run("links", links::check);
+    parts.run("links", documents::links);
     parts.run("rooms", rooms::check);
-    parts.run("table of rooms", architecture::check);
+    parts.run("table of rooms", documents::rooms);
     parts.run("dependencies", dependencies);
     parts.run("registry hosts", registry_host::check);
     parts.run("BPF objects", bpf::check);
-    parts.run("packages", publish::check);
+    parts.run("packages", packages::publish);
     parts.finish()
 }
 
-fn format() -> Result<()> {
-    command::run(checkout::cargo().args(["fmt", "--all", "--check"]))
-        .context("run `cargo fmt --all`")
+fn cargo(words: &str) -> Result<()> {
+    command::run(&mut checkout::cargo(words))
 }
 
-fn clippy() -> Result<()> {
-    command::run(
-        checkout::cargo()
-            .args(["clippy", "--workspace", "--all-targets", "--locked"])
-            .args(["--", "-D", "warnings"]),
-    )
-    .context("lint what runs on the host")
-}
-
-/// The contract library too: its arithmetic must be right in both byte orders.
+/// Lints the contract library too, because its arithmetic must be right in both byte orders.
 fn clippy_bpf() -> Result<()> {
-    setup::bpf()?;
+    setup::bpf_linker()?;
     for target in bpf::TARGETS {
-        command::run(bpf::toolchain("clippy", target)?.args(["--", "-D", "warnings"]))
-            .context("lint what runs in the kernel")?;
+        command::run(bpf::toolchain("clippy", target)?.args(["--", "-D", "warnings"]))?;
     }
     Ok(())
 }
 
-/// What ships, for the other architecture that people have. Its standard library
-/// is compiled too, because no more of a toolchain need be there than for BPF.
+/// Compiles probe for arm64, the other common architecture. The standard library is
+/// compiled too, so that the toolchain needs no more than for BPF.
 fn arm64() -> Result<()> {
-    let mut cargo = checkout::cargo();
-    cargo.args(["check", "--locked", "--package", "probe-cli"]);
-    cargo.args(["--target", "aarch64-unknown-linux-gnu"]);
-    setup::build_std(&mut cargo, "std,panic_abort")?;
-    command::run(&mut cargo).context("compile for aarch64")
+    let target = "aarch64-unknown-linux-gnu";
+    let mut cargo = checkout::cargo("check --locked --package probe-cli --target");
+    setup::build_std(cargo.arg(target), "std,panic_abort")?;
+    command::run(&mut cargo)
 }
 
 fn documentation() -> Result<()> {
-    command::run(
-        checkout::cargo()
-            .args([
-                "doc",
-                "--workspace",
-                "--no-deps",
-                "--document-private-items",
-                "--locked",
-            ])
-            .env("RUSTDOCFLAGS", "-D warnings"),
-    )
-    .context("build the documentation")
+    let mut doc = checkout::cargo("doc --workspace --no-deps --document-private-items --locked");
+    command::run(doc.env("RUSTDOCFLAGS", "-D warnings"))
 }
 
-/// Offline, because the index of a mirror need not have what is locked here.
+/// Checks offline, because the index of a mirror may lack the locked versions.
 fn dependencies() -> Result<()> {
-    setup::cargo_deny()?;
-    command::quiet(checkout::cargo().args(["fetch", "--locked"]))
-        .context("fetch the dependencies")?;
-    command::run(
-        checkout::cargo_deny()
-            .args(["--offline", "check"])
-            .args(["bans", "licenses", "sources"]),
-    )
-    .context("check the dependencies")
+    let mut deny = setup::cargo_deny()?;
+    command::quiet(&mut checkout::cargo("fetch --locked")).context("fetch the dependencies")?;
+    command::run(deny.args(["--offline", "check", "bans", "licenses", "sources"]))
+}
+
+/// `cargo xtask advisories` is not a part of the check, because its answer changes without
+/// a change of the checkout.
+pub(crate) fn advisories() -> Result<()> {
+    println!("fetching the advisory database: this needs the network");
+    command::run(setup::cargo_deny()?.args(["check", "advisories"]))
 }

@@ -1,145 +1,67 @@
-//! Names of package registries: they belong to the machine that builds, and
-//! must not get into a file of ours.
-//!
-//! Which names those are is asked of this machine's own configuration, so that
-//! none needs to be written down here.
+//! Host names of package registries. They belong to the machine that builds, and must not
+//! get into a file of the checkout. The names are read from the configuration of this
+//! machine, so that no name is written down here.
 
-use std::{
-    collections::BTreeMap,
-    env, fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{collections::BTreeSet, env};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, ensure};
+use fs_err as fs;
 
 use crate::{checkout, command};
 
-/// What cargo writes into a lock file whatever mirror it uses.
-const CANONICAL: &str = "registry+https://github.com/rust-lang/crates.io-index";
-
-/// Hosts that documentation links to for reasons of its own.
+/// Hosts that documentation links to for other reasons.
 const ORDINARY: [&str; 2] = ["github.com", "crates.io"];
 
 /// Words in the names of variables that tell a program where to download.
-const VARIABLES: [&str; 6] = [
-    "INDEX",
-    "REGISTRY",
-    "MIRROR",
-    "PROXY",
-    "DIST_SERVER",
-    "UPDATE_ROOT",
-];
+const VARIABLES: &str = "INDEX REGISTRY MIRROR PROXY DIST_SERVER UPDATE_ROOT";
 
 /// Fails if a file names a registry that this machine uses.
 pub(super) fn check() -> Result<()> {
-    let hosts = hosts()?;
+    let configuration = configuration()?;
+    let hosts: BTreeSet<_> = configuration.iter().flat_map(|it| hosts_of(it)).collect();
     let mut found = Vec::new();
     for file in checkout::files()? {
-        let bytes = fs::read(checkout::root().join(&file))
-            .with_context(|| format!("read {}", file.display()))?;
+        let bytes = fs::read(checkout::root().join(&file))?;
         let text = String::from_utf8_lossy(&bytes);
-        for (host, configured) in &hosts {
-            if text.contains(host.as_str()) {
-                found.push(format!("{} names {host} ({configured})", file.display()));
-            }
-        }
-        if file.ends_with("Cargo.lock") {
-            found.extend(strangers(&text).map(|source| format!("Cargo.lock names {source}")));
-        }
+        let named = hosts.iter().filter(|host| text.contains(**host));
+        found.extend(named.map(|host| format!("{} names {host}", file.display())));
     }
-    if !found.is_empty() {
-        bail!(
-            "a registry of this machine is named:\n  {}",
-            found.join("\n  ")
-        );
-    }
+    let found = found.join("\n  ");
+    ensure!(found.is_empty(), "registries of this machine:\n  {found}");
     println!(
-        "{} registry hosts of this machine, none of them named",
+        "{} registry hosts of this machine are in no file",
         hosts.len()
     );
     Ok(())
 }
 
-/// Sources in a lock file that are not the public registry.
-fn strangers(lock: &str) -> impl Iterator<Item = &str> {
-    lock.lines()
-        .filter_map(|line| line.strip_prefix("source = \""))
-        .map(|source| source.trim_end_matches('"'))
-        .filter(|source| *source != CANONICAL)
-}
-
-/// Every host with the place that names it.
-fn hosts() -> Result<BTreeMap<String, String>> {
-    let mut hosts = BTreeMap::new();
-    let mut add = |text: &str, place: &str| {
-        for host in hosts_of(text) {
-            hosts.insert(host.to_owned(), place.to_owned());
-        }
-    };
+/// Variables, files of cargo and output of apt that may name registries.
+fn configuration() -> Result<Vec<String>> {
+    let mut texts = Vec::new();
     for (name, value) in env::vars_os() {
-        let (name, value) = (name.to_string_lossy(), value.to_string_lossy());
-        if VARIABLES
-            .iter()
-            .any(|word| name.to_uppercase().contains(word))
-        {
-            add(&value, &name);
+        let name = name.to_string_lossy().to_uppercase();
+        if VARIABLES.split(' ').any(|it| name.contains(it)) {
+            texts.push(value.to_string_lossy().into_owned());
         }
     }
-    for file in configuration()? {
-        if let Ok(text) = fs::read_to_string(&file) {
-            add(&text, &file.display().to_string());
-        }
+    // A file of the checkout itself is searched like its other files.
+    for directory in checkout::root().ancestors().skip(1) {
+        texts.extend(fs::read_to_string(directory.join(".cargo/config.toml")).ok());
     }
-    for (program, arguments) in [
-        (
-            "apt-get",
-            ["indextargets", "--no-release-info", "--format=$(REPO_URI)"].as_slice(),
-        ),
-        ("apt-config", &["dump", "Acquire"]),
-    ] {
-        // Another distribution's machine has no apt, and nothing to find.
-        if let Ok(text) = command::stdout(Command::new(program).args(arguments)) {
-            add(&text, program);
-        }
-    }
-    Ok(hosts)
+    texts.extend(fs::read_to_string(checkout::cargo_home()?.join("config.toml")).ok());
+    // A machine of another distribution has no apt.
+    let mut apt = command::new("apt-get indextargets --no-release-info --format=$(REPO_URI)");
+    texts.extend(command::stdout(&mut apt).ok());
+    Ok(texts)
 }
 
-/// Files in which cargo, pip and npm look for registries.
-fn configuration() -> Result<Vec<PathBuf>> {
-    let mut files: Vec<PathBuf> = ["/etc/pip.conf", "/etc/npmrc", "/usr/etc/npmrc"]
-        .map(PathBuf::from)
-        .into();
-    if let Some(home) = env::home_dir() {
-        files.extend(
-            [".npmrc", ".pip/pip.conf", ".config/pip/pip.conf"].map(|file| home.join(file)),
-        );
-    }
-    let above = checkout::root()
-        .ancestors()
-        .map(|directory| directory.join(".cargo"));
-    for directory in above.chain([checkout::cargo_home()?]) {
-        files.extend(["config.toml", "config"].map(|file| directory.join(file)));
-    }
-    // What the checkout itself says is searched, not believed.
-    files.retain(|file| !file.starts_with(checkout::root()) || is_cargo_home(file));
-    Ok(files)
-}
-
-fn is_cargo_home(file: &Path) -> bool {
-    checkout::cargo_home().is_ok_and(|home| file.starts_with(home))
-}
-
-/// The hosts of the URLs in a text. A name without a dot is of this machine
-/// and an address says nothing.
+/// The hosts of the URLs in a text, without credentials and ports. A name without a dot
+/// belongs to this machine, and an address says nothing.
 fn hosts_of(text: &str) -> impl Iterator<Item = &str> {
+    let ends = |it: char| it.is_whitespace() || "/,\"';|".contains(it);
     text.split("://")
         .skip(1)
-        .filter_map(|rest| {
-            rest.split(|c: char| c == '/' || c == ',' || c.is_whitespace() || "\"';|".contains(c))
-                .next()
-        })
+        .filter_map(move |rest| rest.split(ends).next())
         .filter_map(|authority| authority.rsplit('@').next()?.split(':').next())
         .filter(|host| host.contains('.') && host.contains(char::is_alphabetic))
         .filter(|host| !ORDINARY.contains(host))
@@ -150,38 +72,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_host_is_found_without_its_credentials_and_port() {
+    fn hosts_are_found_without_credentials_and_ports() {
         let text = "index-url = \"https://user:word@pypi.mirror.test:8443/simple\"\n\
-                    registry = 'sparse+http://crates.mirror.test/'";
-        assert_eq!(
-            hosts_of(text).collect::<Vec<_>>(),
-            ["pypi.mirror.test", "crates.mirror.test"]
-        );
-    }
-
-    #[test]
-    fn hosts_in_a_list_are_found_one_by_one() {
-        let text = "https://go.mirror.test,https://go2.mirror.test|direct";
-        assert_eq!(
-            hosts_of(text).collect::<Vec<_>>(),
-            ["go.mirror.test", "go2.mirror.test"]
-        );
-    }
-
-    #[test]
-    fn addresses_and_local_names_are_no_registries() {
-        assert_eq!(
-            hosts_of("http://127.0.0.1:3128 http://proxy:1 https://github.com/x").count(),
-            0
-        );
-    }
-
-    #[test]
-    fn a_lock_file_may_name_the_public_registry_only() {
-        let lock = format!("source = \"{CANONICAL}\"\nsource = \"registry+https://m.test/i\"\n");
-        assert_eq!(
-            strangers(&lock).collect::<Vec<_>>(),
-            ["registry+https://m.test/i"]
-        );
+                    registry = 'sparse+http://crates.mirror.test/'\n\
+                    https://go.mirror.test,https://go2.mirror.test|direct\n\
+                    http://127.0.0.1:3128 http://proxy:1 https://github.com/x";
+        let hosts = ["pypi", "crates", "go", "go2"].map(|it| format!("{it}.mirror.test"));
+        assert!(hosts_of(text).eq(&hosts));
     }
 }

@@ -1,33 +1,33 @@
-//! Rooms: the directories and files directly below a package's `src`. Inside a
-//! package they must not import one another in a cycle.
+//! Rooms: the directories and files directly below a package's `src`. Rooms of a package
+//! must not import one another in a cycle.
 //!
-//! The reader knows no Rust beyond what rustfmt guarantees: an item that begins in
-//! the first column ends in a line that begins there too.
+//! The reader knows no Rust beyond what rustfmt guarantees: an item that begins in the
+//! first column ends in a line that begins there too.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
-    fs,
+    collections::{BTreeMap, BTreeSet},
     path::{Component, Path, PathBuf},
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, ensure};
+use fs_err as fs;
 
 use crate::checkout;
 
-/// The directories that contain rooms. The BPF programs are one room: the verifier sees
-/// one program, whatever file a function is in.
+/// The directories that contain rooms, in the order of ARCHITECTURE.md. The BPF programs
+/// are one room: the verifier sees one program, whatever file a function is in.
 pub(super) const ROOTS: [&str; 8] = [
     "probe-ebpf/src",
     "probe-user/src",
     "probe-daemon/src",
     "probe-cli/src",
-    "xtask/src",
     "tests/src",
     "tests/fixture/src",
     "fuzz/src",
+    "xtask/src",
 ];
 
-/// Files directly below a root that are no rooms: they connect the rooms.
+/// Files directly below a root that connect the rooms and are no rooms themselves.
 const NO_ROOMS: [&str; 3] = ["lib", "main", "fuzzing"];
 
 /// Fails with the cycles.
@@ -38,30 +38,22 @@ pub(super) fn check() -> Result<()> {
         if let Some(root) = root
             && let Some(modules) = modules(file.strip_prefix(root)?)
         {
-            let text = fs::read_to_string(checkout::root().join(&file))
-                .with_context(|| format!("read {}", file.display()))?;
+            let code = code(&fs::read_to_string(checkout::root().join(&file))?);
             let source = Source {
                 file,
                 modules,
-                code: code(&text),
+                code,
             };
             packages.entry(root).or_default().push(source);
         }
     }
-    let cycles: Vec<_> = packages
-        .into_iter()
-        .flat_map(|(root, sources)| cycles(root, &imports(&sources)))
-        .collect();
-    if !cycles.is_empty() {
-        bail!(
-            "rooms import one another in a cycle:\n{}",
-            cycles.join("\n")
-        );
-    }
+    let packages = packages.into_iter();
+    let cycles = packages.flat_map(|(root, sources)| cycles(root, imports(&sources)));
+    let cycles = cycles.collect::<Vec<_>>().join("\n");
+    ensure!(cycles.is_empty(), "rooms import one another:\n{cycles}");
     Ok(())
 }
 
-/// One file.
 struct Source {
     file: PathBuf,
     /// The path of its module: `["wait", "watch"]`.
@@ -73,8 +65,8 @@ struct Source {
 /// From one room to another, with the files that import.
 type Imports = BTreeMap<(String, String), BTreeSet<PathBuf>>;
 
-/// The path of a file's module; `None` for tests and for programs in `bin`, which
-/// are crates of their own.
+/// The path of a file's module; `None` for tests and for programs in `bin`, which are
+/// crates of their own.
 fn modules(below: &Path) -> Option<Vec<String>> {
     if below.extension()? != "rs" {
         return None;
@@ -90,7 +82,7 @@ fn modules(below: &Path) -> Option<Vec<String>> {
     (!is_left_out).then_some(modules)
 }
 
-/// A file without comments and without items for tests.
+/// A text without comments and without items for tests.
 fn code(text: &str) -> String {
     let mut lines = text.lines();
     let mut code = String::new();
@@ -108,33 +100,31 @@ fn code(text: &str) -> String {
 }
 
 fn imports(sources: &[Source]) -> Imports {
-    let is_room = |it: &&Source| it.modules.len() > 1 || !is_root(it);
-    let rooms: BTreeSet<_> = sources
-        .iter()
-        .filter(is_room)
-        .map(|it| it.modules[0].as_str())
-        .collect();
-    let at_root: BTreeMap<_, _> = sources
-        .iter()
-        .filter(|it| is_root(it))
-        .flat_map(|it| paths(&it.code, "use "))
-        .filter_map(|path| {
-            let room = rooms.get(first(&path))?;
-            Some((last(&path).to_owned(), *room))
-        })
-        .collect();
+    let (roots, sources): (Vec<_>, Vec<_>) = sources.iter().partition(|it| is_root(it));
+    let rooms: BTreeSet<_> = sources.iter().map(|it| it.modules[0].as_str()).collect();
+    // Names that the root of the crate exports, with the rooms that they come from.
+    let mut exported = BTreeMap::new();
+    for statement in roots.iter().flat_map(|it| it.code.split(';')) {
+        if let Some((_, path)) = statement.split_once("use ") {
+            let mut words = path.split(|it| !is_word(it)).filter(|it| *it != "self");
+            if let Some(room) = words.next().and_then(|it| rooms.get(it)) {
+                exported.extend(words.map(|name| (name, *room)));
+            }
+        }
+    }
     let mut imports = Imports::new();
-    for source in sources.iter().filter(is_room) {
+    for source in sources {
+        let own = source.modules[0].as_str();
         // As many as lead from the file's module to the root of the crate.
         let supers = "super::".repeat(source.modules.len());
-        for prefix in ["crate::", &supers] {
-            for path in paths(&source.code, prefix) {
-                let name = first(&path);
-                let room = rooms.get(name).or_else(|| at_root.get(name));
-                if let Some(room) = room.filter(|&&room| room != source.modules[0]) {
-                    let edge = (source.modules[0].clone(), (*room).to_owned());
-                    imports.entry(edge).or_default().insert(source.file.clone());
-                }
+        for name in ["crate::", &supers]
+            .iter()
+            .flat_map(|it| names(&source.code, it))
+        {
+            let room = rooms.get(name).or_else(|| exported.get(name));
+            if let Some(room) = room.filter(|room| **room != own) {
+                let edge = (own.to_owned(), (*room).to_owned());
+                imports.entry(edge).or_default().insert(source.file.clone());
             }
         }
     }
@@ -145,138 +135,69 @@ fn is_root(source: &Source) -> bool {
     matches!(source.modules.as_slice(), [only] if NO_ROOMS.contains(&only.as_str()))
 }
 
-fn first(path: &str) -> &str {
-    let path = path.strip_prefix("self::").unwrap_or(path);
-    path.split("::").next().unwrap_or(path).trim()
-}
-
-/// The name that a path brings into scope.
-fn last(path: &str) -> &str {
-    let path = path.rsplit("::").next().unwrap_or(path);
-    path.rsplit(" as ").next().unwrap_or(path).trim()
-}
-
-/// Every path that stands behind a prefix, with braces expanded.
-fn paths(code: &str, prefix: &str) -> Vec<String> {
-    let begins_path = |(at, _): &(usize, _)| {
-        let before = code[..*at].chars().next_back();
-        before.is_none_or(|it| !is_word(it) && it != ':' && it != '$')
-    };
-    code.match_indices(prefix)
-        .filter(begins_path)
-        .flat_map(|(at, _)| expand(tree(&code[at + prefix.len()..])))
-        .collect()
-}
-
-/// What belongs to the path, or the group of paths, that a text begins with.
-fn tree(text: &str) -> &str {
-    let end = text.find(|it: char| !is_word(it) && it != ':' && it != '*');
-    let end = end.unwrap_or(text.len());
-    if text[end..].starts_with('{') && (end == 0 || text[..end].ends_with("::")) {
-        return &text[..end + group(&text[end..])];
-    }
-    &text[..end]
-}
-
-/// The length of a group in braces.
-fn group(text: &str) -> usize {
-    let mut depth = 0_usize;
-    for (at, it) in text.char_indices() {
-        match it {
-            '{' => depth += 1,
-            '}' if depth == 1 => return at + 1,
-            '}' => depth -= 1,
-            _ => {}
+/// The names after a prefix: `a` and `c` for `crate::` in `crate::{a::B, c};`.
+fn names<'a>(code: &'a str, prefix: &str) -> Vec<&'a str> {
+    let mut found = Vec::new();
+    for (at, _) in code.match_indices(prefix) {
+        let before = code[..at].chars().next_back();
+        if before.is_some_and(|it| is_word(it) || it == ':' || it == '$') {
+            continue;
+        }
+        let rest = &code[at + prefix.len()..];
+        let name = |text: &'a str| text.trim_start().split(|it| !is_word(it)).next();
+        found.extend(name(rest));
+        let mut depth = 0_usize;
+        for (at, it) in rest.char_indices().take_while(|_| rest.starts_with('{')) {
+            match it {
+                '{' => depth += 1,
+                '}' => depth -= 1,
+                _ => {}
+            }
+            if depth == 0 {
+                break;
+            }
+            if depth == 1 && matches!(it, '{' | ',') {
+                found.extend(name(&rest[at + 1..]));
+            }
         }
     }
-    text.len()
-}
-
-/// `a::{b, c::{d, e}}` is `a::b`, `a::c::d` and `a::c::e`.
-fn expand(tree: &str) -> Vec<String> {
-    let Some((prefix, group)) = tree.split_once('{') else {
-        return vec![tree.trim().to_owned()];
-    };
-    let group = group.strip_suffix('}').unwrap_or(group);
-    let mut depth = 0_usize;
-    let items = group.split(|it| {
-        match it {
-            '{' => depth += 1,
-            '}' => depth -= 1,
-            _ => {}
-        }
-        it == ',' && depth == 0
-    });
-    let items = items.map(str::trim).filter(|it| !it.is_empty());
-    items
-        .flat_map(expand)
-        .map(|path| format!("{}{path}", prefix.trim()))
-        .collect()
+    found
 }
 
 fn is_word(it: char) -> bool {
     it.is_alphanumeric() || it == '_'
 }
 
-/// The shortest cycle through each room, once each, with the files that make it.
-fn cycles(root: &str, imports: &Imports) -> Vec<String> {
-    let rooms: BTreeSet<_> = imports.keys().map(|(from, _)| from.as_str()).collect();
-    let mut found = BTreeMap::new();
-    for room in rooms {
-        if let Some(cycle) = cycle(imports, room) {
-            let members: BTreeSet<_> = cycle.iter().copied().collect();
-            found.entry(members).or_insert(cycle);
+/// The imports that are part of a cycle or lie between cycles, with their files.
+fn cycles(root: &str, mut imports: Imports) -> Vec<String> {
+    loop {
+        let importing: BTreeSet<_> = imports.keys().map(|(from, _)| from.clone()).collect();
+        let imported: BTreeSet<_> = imports.keys().map(|(_, to)| to.clone()).collect();
+        let before = imports.len();
+        imports.retain(|(from, to), _| imported.contains(from) && importing.contains(to));
+        if imports.len() == before {
+            break;
         }
     }
-    let import = |edge: &[&str]| {
-        let files = &imports[&(edge[0].to_owned(), edge[1].to_owned())];
+    let shown = |((from, to), files): (&(String, String), &BTreeSet<PathBuf>)| {
         let files: Vec<_> = files.iter().map(|it| it.display().to_string()).collect();
-        format!("\n  {} → {}: {}", edge[0], edge[1], files.join(" "))
+        format!("{root}: {from} → {to}: {}", files.join(" "))
     };
-    let shown = |cycle: Vec<&str>| {
-        let files: String = cycle.windows(2).map(import).collect();
-        format!("{root}: {}{files}", cycle.join(" → "))
-    };
-    found.into_values().map(shown).collect()
-}
-
-/// The shortest way from a room back to itself.
-fn cycle<'a>(imports: &'a Imports, room: &'a str) -> Option<Vec<&'a str>> {
-    let mut ways = VecDeque::from([vec![room]]);
-    let mut seen = BTreeSet::new();
-    while let Some(way) = ways.pop_front() {
-        let here = way.last().copied()?;
-        for (_, to) in imports.keys().filter(|(from, _)| from == here) {
-            let longer = [way.as_slice(), &[to.as_str()]].concat();
-            if to == room {
-                return Some(longer);
-            }
-            if seen.insert(to) {
-                ways.push_back(longer);
-            }
-        }
-    }
-    None
+    imports.iter().map(shown).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn source(below: &str, text: &str) -> Source {
-        Source {
-            file: below.into(),
-            modules: modules(Path::new(below)).expect("part of the package"),
-            code: code(text),
-        }
-    }
-
     fn found(files: &[(&str, &str)]) -> Vec<String> {
-        let sources: Vec<_> = files
-            .iter()
-            .map(|(file, text)| source(file, text))
-            .collect();
-        cycles("src", &imports(&sources))
+        let source = |(file, text): &(&str, &str)| Source {
+            file: file.into(),
+            modules: modules(Path::new(file)).expect("part of the package"),
+            code: code(text),
+        };
+        let sources: Vec<_> = files.iter().map(source).collect();
+        cycles("src", imports(&sources))
     }
 
     #[test]
@@ -286,12 +207,11 @@ mod tests {
             ("b.rs", "fn f() { crate::c::g() }"),
             (
                 "c/d.rs",
-                "use crate::{\n    a::{self, x::{Y, Z}},\n    e,\n};",
+                "use crate::{\n    x::{Y, Z},\n    a::{self, B},\n};",
             ),
-            ("e.rs", ""),
         ];
-        let cycle = "src: a → b → c → a\n  a → b: a/mod.rs\n  b → c: b.rs\n  c → a: c/d.rs";
-        assert_eq!(found(&files), [cycle]);
+        let imports = ["a → b: a/mod.rs", "b → c: b.rs", "c → a: c/d.rs"];
+        assert_eq!(found(&files), imports.map(|it| format!("src: {it}")));
     }
 
     #[test]
@@ -311,13 +231,13 @@ mod tests {
             ("a/x.rs", "use super::super::b::B;"),
             ("b.rs", "use super::a;"),
         ];
-        assert_eq!(found(&climbs).len(), 1);
+        assert_eq!(found(&climbs).len(), 2);
         let exported = [
             ("lib.rs", "mod a;\nmod b;\npub use a::{A, inner::C as D};"),
             ("a.rs", "use crate::b::B;"),
             ("b.rs", "use crate::D;"),
         ];
-        assert_eq!(found(&exported).len(), 1);
+        assert_eq!(found(&exported).len(), 2);
     }
 
     #[test]
@@ -329,11 +249,5 @@ mod tests {
         for left_out in ["a/tests.rs", "a/tests/x.rs", "bin/main.rs", "a.txt"] {
             assert_eq!(modules(Path::new(left_out)), None, "{left_out}");
         }
-    }
-
-    #[test]
-    fn braces_are_expanded() {
-        let paths = expand("a::{self, b::{C, D as E},\n    f}");
-        assert_eq!(paths, ["a::self", "a::b::C", "a::b::D as E", "a::f"]);
     }
 }

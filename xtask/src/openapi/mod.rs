@@ -1,91 +1,52 @@
-//! `cargo xtask openapi`: what the code says of the daemon's API, as files.
+//! `cargo xtask openapi`: the documents of the daemon's API, generated from the code.
 //!
-//! The document is asked of an example of `probe-daemon`; the second half of
-//! `docs/api.md` is the same in words ([`mod@reference`]).
+//! An example of `probe-daemon` prints the OpenAPI document; the second half of
+//! `docs/api.md` is the same as text ([`mod@reference`]).
 
 mod reference;
 
-use std::{fs, path::PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
-use serde_json::Value;
+use anyhow::{Context, Result, ensure};
+use fs_err as fs;
 
 use crate::{checkout, command};
 
-/// Write docs/openapi.json and the reference in docs/api.md
-#[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
-
-/// Between these lines nothing is written by hand.
-const BEGIN: &str = "<!-- From here on `cargo xtask openapi` writes. -->\n";
-const END: &str = "<!-- Up to here. -->\n";
-
-/// A file and what it should be.
-struct Page {
-    path: PathBuf,
-    text: String,
-}
+/// The lines around the generated part of `docs/api.md`.
+const MARKS: [&str; 2] = [
+    "<!-- From here on `cargo xtask openapi` writes. -->\n",
+    "<!-- Up to here. -->\n",
+];
 
 pub(crate) fn run() -> Result<()> {
-    for Page { path, text } in pages()? {
-        fs::write(&path, text).with_context(|| format!("write {}", path.display()))?;
+    for (path, text) in pages()? {
+        fs::write(&path, text)?;
         println!("{}", path.display());
     }
     Ok(())
 }
 
-/// Fails if the files are not what the code says.
+/// Fails if a document differs from the code.
 pub(crate) fn check() -> Result<()> {
-    for Page { path, text } in pages()? {
+    for (path, text) in pages()? {
         let found = fs::read_to_string(&path).unwrap_or_default();
-        if found != text {
-            bail!("{} is out of date: cargo xtask openapi", path.display());
-        }
+        let path = path.display();
+        ensure!(found == text, "{path} is out of date: cargo xtask openapi");
     }
     Ok(())
 }
 
-fn pages() -> Result<[Page; 2]> {
-    let document = command::stdout(checkout::cargo().args([
-        "run",
-        "--quiet",
-        "--locked",
-        "--package=probe-daemon",
-        "--example=openapi",
-    ]))
-    .context("ask the code for the document")?;
-    let parsed: Value = serde_json::from_str(&document).context("read the document")?;
+/// The paths and the texts of the documents.
+fn pages() -> Result<[(PathBuf, String); 2]> {
+    let mut example = checkout::cargo("run --quiet --locked -p probe-daemon --example openapi");
+    let document = command::stdout(&mut example).context("print the OpenAPI document")?;
+    let parsed = serde_json::from_str(&document).context("parse the OpenAPI document")?;
     let docs = checkout::root().join("docs");
     let api = docs.join("api.md");
-    let manual = fs::read_to_string(&api).with_context(|| format!("read {}", api.display()))?;
-    let text = replaced(&manual, &reference::of(&parsed))
-        .with_context(|| format!("{} has no place for the reference", api.display()))?;
+    let reference = format!("\n{}\n", reference::markdown(&parsed));
+    let text = checkout::replace_between(&fs::read_to_string(&api)?, MARKS, &reference)?;
     Ok([
-        Page {
-            path: docs.join("openapi.json"),
-            text: format!("{document}\n"),
-        },
-        Page { path: api, text },
+        (docs.join("openapi.json"), format!("{document}\n")),
+        (api, text),
     ])
-}
-
-/// The text with another middle.
-fn replaced(text: &str, middle: &str) -> Option<String> {
-    let (head, rest) = text.split_once(BEGIN)?;
-    let (_, tail) = rest.split_once(END)?;
-    Some(format!("{head}{BEGIN}\n{middle}\n{END}{tail}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_was_written_by_hand_stays() {
-        let text = format!("by hand\n{BEGIN}old\n{END}also\n");
-        let new = replaced(&text, "new\n").expect("both lines are there");
-        assert_eq!(new, format!("by hand\n{BEGIN}\nnew\n\n{END}also\n"));
-        assert_eq!(replaced(&new, "new\n"), Some(new.clone()));
-        assert_eq!(replaced("no place", "new"), None);
-    }
 }

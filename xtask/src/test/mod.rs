@@ -1,7 +1,7 @@
-//! `cargo xtask test`: every test, of the binary that ships.
+//! `cargo xtask test`: every test, of the release binary.
 //!
-//! cargo never runs as root: only the integration tests do, by `sudo` if need
-//! be, so that nothing in the checkout becomes root's.
+//! cargo never runs as root: only the integration tests do, with `sudo` if necessary, so
+//! that root owns no file in the checkout.
 
 mod foreign;
 mod tally;
@@ -11,14 +11,14 @@ use std::{
     sync::{Arc, atomic::AtomicBool},
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use signal_hook::{
     consts::{SIGHUP, SIGINT, SIGQUIT},
     flag,
 };
 
 use self::tally::Tally;
-use crate::{checkout, command, fuzz, parts::Parts, privilege::Privilege, setup, soak, vm};
+use crate::{checkout, command, dist, fuzz, parts::Parts, privilege::Privilege, setup, soak, vm};
 
 /// Run the tests, those that need root included
 #[derive(Debug, clap::Args)]
@@ -35,26 +35,6 @@ pub(crate) struct Args {
     filter: Option<String>,
 }
 
-/// Packages with tests that need no root.
-const PACKAGES: [&str; 16] = [
-    "-p",
-    "probe-ebpf",
-    "-p",
-    "probe-user",
-    "-p",
-    "probe-daemon",
-    "-p",
-    "probe-cli",
-    "-p",
-    "probe-tests",
-    "-p",
-    "probe-fixture",
-    "-p",
-    "probe-fuzz",
-    "-p",
-    "xtask",
-];
-
 pub(crate) fn run(args: &Args) -> Result<()> {
     inherit_no_ignored_signal()?;
     let privilege = Privilege::own();
@@ -63,54 +43,68 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
     let mut run = Run {
         args,
-        parts: Parts::new(),
+        parts: Parts::default(),
         total: Tally::default(),
     };
-    let built = run.parts.run("binary under test", checkout::build_probe);
-    run.cargo_test(
-        "unit",
-        checkout::cargo()
-            .arg("test")
-            .args(PACKAGES)
-            .args(["--lib", "--bins"]),
-        &[],
-    );
-    run.cargo_test(
-        "objects",
-        checkout::cargo()
-            .args(["test", "-p", "probe-user", "-p", "probe-daemon"])
-            .args(["--features", "probe-user/unstable,probe-daemon/unstable"])
-            .args(["--test", "*"]),
-        &[],
-    );
-    run.cargo_test(
-        "doc",
-        checkout::cargo().args(["test", "-p", "probe-user", "-p", "probe-daemon", "--doc"]),
-        &[],
-    );
-    run.foreign();
-    if built {
-        run.integration(privilege);
-    } else {
-        run.parts
-            .leave_out("integration", "there is no binary to test");
+    let is_built = run.parts.run("binary under test", checkout::build_probe);
+    let packages = "-p probe-ebpf -p probe-user -p probe-daemon -p probe-cli -p probe-tests \
+                    -p probe-fixture -p probe-fuzz -p xtask";
+    run.cargo_test("unit", &format!("{packages} --lib --bins"));
+    let libraries = "-p probe-user -p probe-daemon";
+    let features = "--features probe-user/unstable,probe-daemon/unstable";
+    run.cargo_test("objects", &format!("{libraries} {features} --test *"));
+    run.cargo_test("doc", &format!("{libraries} --doc"));
+    let not_built = (!is_built).then_some("there is no binary to test");
+    let unprivileged = args.unprivileged.then_some("--unprivileged");
+    let filtered = args.filter.as_ref().map(|_| "it has no tests with names");
+    let missing = |group| {
+        setup::packages(group);
+        (!setup::is_there(group)).then_some("NOT APPLICABLE: a package is missing, see above")
+    };
+    let reason = filtered.or_else(|| missing("cross-gcc"));
+    let reason = reason.or_else(|| missing("qemu-user")).map(str::to_owned);
+    match reason.map_or_else(foreign::tests, |reason| Err(anyhow!(reason))) {
+        Ok(tests) => {
+            for (name, mut cargo, filters) in tests {
+                run.run(name, &mut cargo, filters);
+            }
+        }
+        Err(error) => run.parts.leave_out("other machines", &format!("{error:#}")),
     }
-    run.soak(privilege);
-    run.vm(built);
-    run.fuzz();
-    run.finish()
+    match not_built {
+        None => run.integration(privilege),
+        Some(reason) => run.parts.leave_out("integration", reason),
+    }
+    let long = (soak::MANY, fuzz::LONG);
+    let (trials, seconds) = if args.full { long } else { (500, 20) };
+    run.part("soak", unprivileged.or(filtered), |remark| {
+        *remark = format!("{trials} trials of each backend");
+        soak::test(privilege, trials)
+    });
+    let reason = unprivileged.or(filtered).or(not_built);
+    let reason = reason.or_else(|| missing("qemu-system"));
+    run.part("other kernels", reason, |remark| {
+        *remark = vm::test()?;
+        Ok(())
+    });
+    let reason = filtered.or_else(|| missing("g++"));
+    run.part("fuzz", reason, |remark| {
+        *remark = format!("{seconds} s of each target");
+        fuzz::test(seconds)
+    });
+    run.part("release archive", filtered.or(not_built), |_| dist::check());
+    if !args.full {
+        run.parts.leave_out("long forms", "--full runs them");
+    }
+    let result = run.parts.finish();
+    println!("all: {}", run.total);
+    result
 }
 
-/// Trials of each backend: a minute in all.
-const SOAK_TRIALS: u64 = 500;
-
-/// Seconds for each fuzz target.
-const FUZZ_SECONDS: u64 = 20;
-
-/// A shell ignores SIGINT and SIGQUIT for a job that it starts in the background, nohup
-/// SIGHUP, and every child inherits that: tests of these signals would fail. `exec` sets
-/// a signal that has a handler to its default, so this process handles them, as the
-/// default does.
+/// Gives SIGHUP, SIGINT and SIGQUIT handlers with the default effect. A shell ignores
+/// SIGINT and SIGQUIT for a background job, nohup ignores SIGHUP, and every child inherits
+/// that, so that tests of these signals would fail. `exec` resets a signal that has a
+/// handler.
 fn inherit_no_ignored_signal() -> Result<()> {
     for signal in [SIGHUP, SIGINT, SIGQUIT] {
         flag::register_conditional_default(signal, Arc::new(AtomicBool::new(true)))
@@ -119,7 +113,6 @@ fn inherit_no_ignored_signal() -> Result<()> {
     Ok(())
 }
 
-/// One run of all tests.
 struct Run<'a> {
     args: &'a Args,
     parts: Parts,
@@ -127,38 +120,16 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn foreign(&mut self) {
-        const NAME: &str = "other machines";
-        if self.args.filter.is_some() {
-            return self.parts.leave_out(NAME, "they have filters of their own");
-        }
-        match foreign::tests() {
-            Ok(Some(tests)) => {
-                for (name, mut cargo, filter) in tests {
-                    self.cargo_test(name, &mut cargo, filter);
-                }
-            }
-            Ok(None) => self.parts.leave_out(NAME, foreign::WANTED),
-            Err(error) => {
-                eprintln!("{NAME}: {error:#}");
-                let why = "NOT APPLICABLE: no source of the standard library";
-                self.parts.leave_out(NAME, why);
-            }
-        }
-    }
-
     fn integration(&mut self, privilege: Privilege) {
-        let mut cargo = checkout::cargo();
-        cargo.args(["test", "-p", "probe-tests", "--test", "integration"]);
+        let mut cargo = checkout::cargo("test -p probe-tests --test integration");
         if self.args.unprivileged {
-            self.cargo_test("integration without root", &mut cargo, &[]);
-            self.parts.leave_out("integration", "--unprivileged");
-            return;
+            self.run("integration without root", &mut cargo, &[]);
+            return self.parts.leave_out("integration", "--unprivileged");
         }
-        setup::packages(&setup::TOOLS);
-        setup::packages(&[setup::PROMETHEUS]);
+        setup::packages("tools");
+        setup::packages("prometheus");
         if privilege == Privilege::Sudo {
-            // sudo has a path of its own.
+            // sudo replaces PATH.
             let runner = format!("sudo -E env PATH={}", checkout::path().display());
             match checkout::host() {
                 Ok(host) => drop(cargo.env(checkout::target_variable(&host, "RUNNER"), runner)),
@@ -171,76 +142,30 @@ impl Run<'_> {
             });
             return;
         }
-        self.cargo_test(
-            "integration",
-            &mut cargo,
-            &["--include-ignored", "--test-threads=1"],
-        );
+        let harness = ["--include-ignored", "--test-threads=1"];
+        self.run("integration", &mut cargo, &harness);
     }
 
-    fn soak(&mut self, privilege: Privilege) {
-        if self.args.unprivileged {
-            return self.parts.leave_out("soak", "--unprivileged");
+    /// Runs a part, unless there is a reason to leave it out.
+    fn part(
+        &mut self,
+        name: &'static str,
+        reason: Option<&str>,
+        part: impl FnOnce(&mut String) -> Result<()>,
+    ) {
+        match reason {
+            Some(reason) => self.parts.leave_out(name, reason),
+            None => drop(self.parts.run_remarked(name, part)),
         }
-        if self.args.filter.is_some() {
-            return self.parts.leave_out("soak", "its trials have no names");
-        }
-        let trials = if self.args.full {
-            soak::MANY
-        } else {
-            SOAK_TRIALS
-        };
-        self.parts.run_remarked("soak", |remark| {
-            *remark = format!("{trials} trials of each backend");
-            soak::test(privilege, trials)
-        });
     }
 
-    fn vm(&mut self, is_built: bool) {
-        if self.args.unprivileged {
-            return self.parts.leave_out("other kernels", "--unprivileged");
-        }
-        if self.args.filter.is_some() {
-            let why = "`cargo xtask vm --test` chooses there";
-            return self.parts.leave_out("other kernels", why);
-        }
-        if !is_built {
-            let why = "there is no binary to test";
-            return self.parts.leave_out("other kernels", why);
-        }
-        setup::packages(&[setup::QEMU_SYSTEM]);
-        if !setup::is_there(&setup::QEMU_SYSTEM) {
-            let why = "NOT APPLICABLE: no QEMU, as is said above";
-            return self.parts.leave_out("other kernels", why);
-        }
-        self.parts.run_remarked("other kernels", |remark| {
-            *remark = vm::test()?;
-            Ok(())
-        });
-    }
-
-    fn fuzz(&mut self) {
-        if self.args.filter.is_some() {
-            return self.parts.leave_out("fuzz", "its inputs have no names");
-        }
-        setup::packages(&[setup::GXX]);
-        if !setup::is_there(&setup::GXX) {
-            let why = "NOT APPLICABLE: no g++, as is said above";
-            return self.parts.leave_out("fuzz", why);
-        }
-        let seconds = if self.args.full {
-            fuzz::LONG
-        } else {
-            FUZZ_SECONDS
-        };
-        self.parts.run_remarked("fuzz", |remark| {
-            *remark = format!("{seconds} s of each target");
-            fuzz::test(seconds)
-        });
+    /// Runs `cargo test` with arguments that spaces separate.
+    fn cargo_test(&mut self, name: &'static str, words: &str) {
+        self.run(name, &mut checkout::cargo(&format!("test {words}")), &[]);
     }
 
     /// Runs `cargo test …` to the end of its last test.
-    fn cargo_test(&mut self, name: &'static str, cargo: &mut Command, harness: &[&str]) {
+    fn run(&mut self, name: &'static str, cargo: &mut Command, harness: &[&str]) {
         cargo.args(["--locked", "--no-fail-fast"]);
         cargo.args(&self.args.filter).arg("--").args(harness);
         if self.args.full {
@@ -254,14 +179,5 @@ impl Run<'_> {
             *remark = tally.to_string();
             result.or_else(|error| tally.excuses(&output).then_some(()).ok_or(error))
         });
-    }
-
-    fn finish(mut self) -> Result<()> {
-        if !self.args.full {
-            self.parts.leave_out("long forms", "--full runs them");
-        }
-        let result = self.parts.finish();
-        println!("all: {}", self.total);
-        result
     }
 }

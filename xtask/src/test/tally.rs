@@ -1,84 +1,79 @@
-//! What the test harness says that it did.
+//! The numbers of tests in the output of the test harness.
 
 use std::{fmt, ops::AddAssign};
 
-/// How a test says that it has no meaning here (`tests/src/applicable.rs`).
+/// The text of a test that does not apply to the machine (`tests/src/applicable.rs`).
 const INAPPLICABLE: &str = "NOT APPLICABLE: ";
 
-/// Numbers of tests.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Tally {
-    passed: u32,
-    failed: u32,
-    inapplicable: u32,
-    ignored: u32,
-    filtered_out: u32,
-}
+/// The words of the table, in the order of the numbers.
+const WORDS: [&str; 5] = [
+    "passed",
+    "FAILED",
+    "NOT APPLICABLE",
+    "ignored",
+    "filtered out",
+];
+
+/// The number of tests for each of [`WORDS`].
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Tally([u32; WORDS.len()]);
 
 impl Tally {
-    /// Summed over the `test result:` lines of an output. A test that says so of itself
-    /// is not applicable and no failure.
+    /// The sums of the `test result:` lines of an output. The harness counts a test that
+    /// is not applicable as failed.
     pub(super) fn of(output: &str) -> Self {
-        let mut tally = Self::default();
+        let [
+            mut passed,
+            mut failed,
+            mut inapplicable,
+            mut ignored,
+            mut filtered,
+        ] = [0; 5];
         let mut is_failure = false;
         for line in output.lines() {
             if line.starts_with("---- ") && line.ends_with(" stdout ----") {
                 is_failure = true;
             } else if is_failure && line.starts_with(INAPPLICABLE) {
-                tally.inapplicable += 1;
+                inapplicable += 1;
                 is_failure = false;
             }
-        }
-        for line in output
-            .lines()
-            .filter(|line| line.starts_with("test result: "))
-        {
             let mut number = 0;
-            for word in line.split([' ', ';']) {
+            let result = line.strip_prefix("test result: ").unwrap_or_default();
+            for word in result.split([' ', ';']) {
                 match word {
-                    "passed" => tally.passed += number,
-                    "failed" => tally.failed += number,
-                    "ignored" => tally.ignored += number,
-                    "filtered" => tally.filtered_out += number,
+                    "passed" => passed += number,
+                    "failed" => failed += number,
+                    "ignored" => ignored += number,
+                    "filtered" => filtered += number,
                     word => number = word.parse().unwrap_or(0),
                 }
             }
         }
-        tally.failed = tally.failed.saturating_sub(tally.inapplicable);
-        tally
+        failed -= inapplicable.min(failed);
+        Self([passed, failed, inapplicable, ignored, filtered])
     }
 
-    /// Whether a command that failed did so because of nothing but tests that are not
-    /// applicable.
+    /// Whether a command failed only because of tests that are not applicable.
     pub(super) fn excuses(&self, output: &str) -> bool {
         let count = |start| output.lines().filter(|it| it.starts_with(start)).count();
         let all_ended = count("running ") == count("test result: ");
-        all_ended && self.failed == 0 && self.inapplicable > 0
+        all_ended && self.0[1] == 0 && self.0[2] > 0
     }
 }
 
 impl AddAssign for Tally {
     fn add_assign(&mut self, other: Self) {
-        self.passed += other.passed;
-        self.failed += other.failed;
-        self.inapplicable += other.inapplicable;
-        self.ignored += other.ignored;
-        self.filtered_out += other.filtered_out;
+        for (sum, number) in self.0.iter_mut().zip(other.0) {
+            *sum += number;
+        }
     }
 }
 
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} passed", self.passed)?;
-        for (number, word) in [
-            (self.failed, "FAILED"),
-            (self.inapplicable, "NOT APPLICABLE"),
-            (self.ignored, "ignored"),
-            (self.filtered_out, "filtered out"),
-        ] {
-            if number > 0 {
-                write!(f, ", {number} {word}")?;
-            }
+        write!(f, "{} {}", self.0[0], WORDS[0])?;
+        for (number, word) in self.0.iter().zip(WORDS).skip(1).filter(|(it, _)| **it > 0) {
+            write!(f, ", {number} {word}")?;
         }
         Ok(())
     }
@@ -97,30 +92,18 @@ test result: FAILED. 1 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; 
 
     #[test]
     fn the_results_of_all_test_binaries_add_up() {
-        assert_eq!(
-            Tally::of(OUTPUT).to_string(),
-            "13 passed, 2 FAILED, 3 ignored, 1 filtered out"
-        );
+        let expected = "13 passed, 2 FAILED, 3 ignored, 1 filtered out";
+        assert_eq!(Tally::of(OUTPUT).to_string(), expected);
+        let nothing = Tally::of("error: could not compile");
+        assert_eq!(nothing.to_string(), "0 passed");
     }
 
     #[test]
     fn a_test_that_is_not_applicable_does_not_fail_the_run() {
         let output = "\
 running 3 tests
-test a ... NOT APPLICABLE: no curl
-FAILED
-test b ... ok
-
-failures:
-
 ---- a stdout ----
-
-thread 'a' panicked at tests/src/applicable.rs:23:5:
 NOT APPLICABLE: no curl
-
-failures:
-    a
-
 test result: FAILED. 1 passed; 1 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.00s
 ";
         let tally = Tally::of(output);
@@ -128,13 +111,5 @@ test result: FAILED. 1 passed; 1 failed; 1 ignored; 0 measured; 0 filtered out; 
         assert!(tally.excuses(output));
         assert!(!tally.excuses(&format!("{output}running 2 tests\n")));
         assert!(!Tally::of(OUTPUT).excuses(OUTPUT));
-    }
-
-    #[test]
-    fn nothing_that_ran_is_nothing_that_passed() {
-        assert_eq!(
-            Tally::of("error: could not compile").to_string(),
-            "0 passed"
-        );
     }
 }

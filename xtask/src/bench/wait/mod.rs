@@ -1,36 +1,38 @@
-//! What `probe wait` is for: how long after the kill one knows.
+//! `cargo xtask bench wait`: the time from a kill to the verdict.
 //!
-//! The library waits in a process of its own (`bench_waiter` of the tests), the peers
-//! are C programs ([`programs`]). A kill is one trial of a [`stage`]; trials in
-//! front of different watchers take turns ([`cell`]); the kernel's own trace
-//! tells when the cgroup became empty ([`flips`]).
+//! The library waits in a process of its own (`bench_waiter` of the tests), the peers are C
+//! programs ([`programs`]). A [`runner`] kills processes in front of one watcher after the
+//! other, under the conditions of a table ([`conditions`]); the kernel's own trace has the
+//! moment at which the cgroup became empty ([`kernel_trace`]).
 
-mod cell;
-mod cells;
+mod commands;
+mod conditions;
+mod crowd;
 pub(super) mod daemon;
-mod flips;
-mod pen;
-mod presence;
+mod idle;
+mod kernel_trace;
 mod programs;
-mod quiet;
-mod stage;
-mod svg;
-mod talker;
-mod whole;
+mod runner;
+mod server;
+mod target;
 
-use std::{fs, num::NonZero, path::PathBuf};
+use std::{num::NonZero, path::PathBuf, time::Duration};
 
-use anyhow::{Context, Result, bail};
-use serde::Serialize;
+use anyhow::Result;
+use serde_json::json;
 
-use self::{cell::Outcome, programs::Programs, stage::Stage};
+use self::{conditions::Scene, runner::Runner};
+pub(crate) use self::{
+    programs::{Kind, Program, Programs},
+    target::Target,
+};
 use super::{
-    machine::Machine,
-    report::{self, Figure, Report},
-    rounds,
+    machine,
+    report::{self, Figure},
+    rounds::{self, Extent, Sandwich},
 };
 
-/// What the issue that asked for this asks for.
+/// Kills of a full run.
 const KILLS: usize = 3000;
 
 #[derive(Debug, clap::Args)]
@@ -49,75 +51,64 @@ pub(crate) struct Args {
     only: Option<String>,
 }
 
-impl Args {
-    fn wants(&self, part: &str) -> bool {
-        self.only.as_ref().is_none_or(|only| part.contains(only))
-    }
-}
-
-#[derive(Debug, Serialize)]
-struct Details {
-    kills: usize,
-    cells: Vec<cell::Summary>,
-}
-
-/// Rounds, and kills in each.
-pub(super) type Extent = (usize, usize);
-
 pub(super) fn run(args: &Args) -> Result<()> {
     let kills = args.kills.get();
-    let is_quick = kills < KILLS;
-    let count = if is_quick {
-        rounds::QUICK
-    } else {
-        rounds::FULL
-    };
-    let extent = (count, kills.div_ceil(count));
+    let extent = Extent::new(kills < KILLS);
+    let wants = |part: &str| args.only.as_ref().is_none_or(|only| part.contains(only));
     let programs = Programs::build()?;
-    let mut machine = Machine::look(&["util-linux"]);
-    let mut stage = Stage::set(&programs)?;
-    // First what needs a machine without any of us.
+    let machine = machine::facts(&["util-linux"]);
+    let mut runner = Runner::start(&programs, extent.rounds, kills)?;
     let mut figures = Vec::new();
-    if args.wants("presence") {
-        figures.extend(presence::measure(extent, &programs, &mut stage)?);
+    // First, because nothing of probe may be loaded yet.
+    if wants("presence") {
+        figures.push(presence(&programs, &mut runner)?);
     }
-    let (compared, outcomes) =
-        cells::measure(extent, &programs, &mut stage, |name| args.wants(name))?;
+    let mut conditions = conditions::of_wait();
+    conditions.retain(|it| wants(&it.name));
+    let (compared, summaries) = runner.run_all(&conditions)?;
     figures.extend(compared);
-    if args.wants("whole") {
-        figures.extend(whole::measure(count, &programs)?);
+    if wants("whole") {
+        figures.extend(commands::measure(extent.rounds, &programs)?);
     }
-    if args.wants("quiet") {
-        figures.extend(quiet::measure(args.quiet.get(), &programs)?);
+    if wants("quiet") {
+        figures.extend(idle::measure(args.quiet.get(), &programs)?);
     }
-    machine.finish();
-    let details = Details {
-        kills,
-        cells: outcomes.iter().flat_map(Outcome::summaries).collect(),
-    };
-    let report = Report::new("wait", (is_quick, count), machine, figures, details);
-    report.print();
-    println!("\nwritten to {}", report.write()?.display());
-    println!("and to {}", draw("wait", &outcomes)?.display());
-    match report.missed() {
-        [] => Ok(()),
-        missed => bail!("{} missed: {}", missed.len(), missed.join(", ")),
-    }
+    let details = json!({ "kills": kills, "cells": summaries });
+    report::finish("wait", extent, machine, &figures, &details)
 }
 
-/// The library beside that of another version, whose `bench_waiter` is at `before`.
-pub(super) fn beside(before: PathBuf, kills: usize) -> Result<Vec<Figure>> {
-    let count = rounds::FULL;
-    let programs = Programs::build()?.beside(before);
-    let mut stage = Stage::set(&programs)?;
-    let extent = (count, kills.div_ceil(count));
-    let (figures, _) = cells::run(cells::beside_before(), extent, &programs, &mut stage)?;
+/// The library beside the `bench_waiter` of another version.
+pub(super) fn beside(old: PathBuf, rounds: usize, kills: usize) -> Result<Vec<Figure>> {
+    let mut programs = Programs::build()?;
+    programs.old_waiter = old;
+    let mut runner = Runner::start(&programs, rounds, kills)?;
+    let (figures, _) = runner.run_all(&conditions::of_before())?;
     Ok(figures)
 }
 
-fn draw(suite: &str, outcomes: &[Outcome]) -> Result<PathBuf> {
-    let path = report::directory()?.join(suite).with_extension("svg");
-    fs::write(&path, svg::drawing(outcomes))
-        .with_context(|| format!("write {}", path.display()))?;
-    Ok(path)
+/// How much a wait delays the end of the processes: the time from the kill until the
+/// kernel calls the cgroup empty, with a wait and without one.
+fn presence(programs: &Programs, runner: &mut Runner) -> Result<Figure> {
+    // The load of the programs leaves its traces in the caches for a while.
+    let settled_after = Duration::from_millis(500);
+    let watcher = conditions::probe(Scene::Rested);
+    let rounds = rounds::run("presence", runner.rounds, || {
+        let before = runner.empty_us(None)?;
+        let mut program = programs.start(watcher.kind)?;
+        rounds::pause(settled_after);
+        let subject = runner.empty_us(Some((&watcher, &mut program)))?;
+        drop(program);
+        rounds::pause(settled_after);
+        let after = runner.empty_us(None)?;
+        Ok(Sandwich {
+            before,
+            subject,
+            after,
+        })
+    })?;
+    let bare = rounds::median(&rounds, |round| round.before).value;
+    let figure = Figure::ratio("kill to empty, with a wait", &rounds, |&us| us);
+    Ok(figure
+        .at_most(1.10)
+        .note(format!("p50 {bare:.1} us without a wait")))
 }

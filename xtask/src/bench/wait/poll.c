@@ -1,14 +1,16 @@
 /*
  * The peers of `probe wait`, as small as they can be: poll(2) on cgroup.events,
- * and `kill -0` again and again. `cargo xtask bench wait` compiles it with cc.
+ * and `kill -0` or rmdir(2) in a loop. `cargo xtask bench wait` compiles it with cc.
  *
  *   poll events LIMIT_MS    reads directories of cgroups, line by line
  *   poll alive PERIOD_MS    reads pids, line by line
+ *   poll rmdir PERIOD_MS    reads directories of cgroups, line by line
  *
- * For each line it answers `armed`, then the moment (CLOCK_MONOTONIC, ns) at
- * which it knew that the target is gone, or `never` when the limit is over.
+ * The reply to a line is `armed`, then the moment (CLOCK_MONOTONIC, ns) at which
+ * the program saw that the target is gone, or `never` when the limit is over.
  */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -32,7 +34,7 @@ static int populated(int fd)
 	char text[128];
 	ssize_t length = pread(fd, text, sizeof(text) - 1, 0);
 
-	/* It was removed. */
+	/* The cgroup was removed. */
 	if (length < 0)
 		return 0;
 	text[length] = 0;
@@ -56,7 +58,7 @@ static void events(const char *directory, int limit_ms)
 	while (is_populated) {
 		long long limit = now() + limit_ms * 1000000LL;
 
-		/* It looks once more before it gives up: nobody woke it then. */
+		/* poll(2) checks the file once more at its limit, without a notification. */
 		if (poll(&it, 1, limit_ms) == 0 || now() >= limit) {
 			puts("never");
 			close(it.fd);
@@ -68,7 +70,8 @@ static void events(const char *directory, int limit_ms)
 	close(it.fd);
 }
 
-static void alive(pid_t pid, int period_ms)
+/* Without a pid the directory is removed. */
+static void repeat(const char *directory, pid_t pid, int period_ms)
 {
 	struct timespec period = {
 		.tv_sec = period_ms / 1000,
@@ -76,7 +79,7 @@ static void alive(pid_t pid, int period_ms)
 	};
 
 	puts("armed");
-	while (kill(pid, 0) == 0)
+	while ((pid ? kill(pid, 0) == 0 : rmdir(directory) < 0 && errno == EBUSY))
 		nanosleep(&period, NULL);
 	printf("%lld timer\n", now());
 }
@@ -94,8 +97,10 @@ int main(int argc, char **argv)
 		line[strcspn(line, "\n")] = 0;
 		if (strcmp(argv[1], "events") == 0)
 			events(line, atoi(argv[2]));
+		else if (strcmp(argv[1], "rmdir") == 0)
+			repeat(line, 0, atoi(argv[2]));
 		else
-			alive(atoi(line), atoi(argv[2]));
+			repeat(NULL, atoi(line), atoi(argv[2]));
 	}
 	return 0;
 }

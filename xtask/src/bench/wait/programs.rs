@@ -1,170 +1,138 @@
-//! The programs that take part, built: ours by cargo, the peers by cc.
+//! The programs that take part: the library in `bench_waiter`, built by cargo, and the
+//! peers, compiled by cc. All of them reply to lines.
 
 use std::{
+    io::{BufRead, BufReader, Write},
     os::unix::process::CommandExt,
-    path::{Path, PathBuf},
-    process::Command,
+    path::PathBuf,
+    process::{ChildStdin, ChildStdout, Command, Stdio},
     thread::available_parallelism,
+    time::Duration,
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail, ensure};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::talker::Talker;
-use crate::{bench::report, checkout, command};
+use crate::{
+    bench::{process::Process, report},
+    checkout,
+    command::{self, OwnedChild},
+};
 
-/// How long a bare poll is given when nothing is in its way.
-const UNDISTURBED_MS: u32 = 10_000;
-/// A delayed notification comes 16 ms late at most: one that is not there after
-/// this never comes.
-const DISTURBED_MS: u32 = 60;
+/// A program that does not reply for so long hangs.
+const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Without any privilege.
+/// The user `nobody`, which has no privilege.
 const NOBODY: u32 = 65_534;
 
-#[derive(Debug)]
-pub(super) struct Programs {
-    pub(super) probe: PathBuf,
-    pub(super) bell: PathBuf,
-    /// `bench_waiter` of another version.
-    before: PathBuf,
-    client: Option<Client>,
-    poll: PathBuf,
-    herd: PathBuf,
-}
-
-/// A client of a daemon, which runs as nobody.
-#[derive(Debug)]
-pub(super) struct Client {
-    /// Where nobody can run it.
-    pub(super) bell: PathBuf,
-    pub(super) socket: PathBuf,
-}
-
-/// What a client of a daemon listens to.
+/// A program that waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ears {
-    /// To the daemon, and to what it watches itself.
-    Own,
-    /// To the daemon only.
-    Deaf,
-}
-
-/// Who waits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Who {
-    /// The library.
-    Bell(Backend),
+pub(crate) enum Kind {
+    /// The library with this backend.
+    Library(&'static str),
     /// The library of another version, with BPF.
-    Before,
-    /// The library, which asks a daemon.
-    Client(Ears),
-    /// poll(2) on `cgroup.events`.
-    Poll,
-    /// The same, given up soon.
-    PollBriefly,
-    /// `kill -0` every so many milliseconds.
-    Alive(u32),
+    OldLibrary,
+    /// The library as the user `nobody`, which asks a daemon in this mode.
+    Client(&'static str),
+    /// poll(2) on `cgroup.events`, with this limit in milliseconds.
+    Poll(u32),
+    /// `kill -0` with this period in milliseconds.
+    KillZero(u32),
+    /// rmdir(2) with this period in milliseconds.
+    Rmdir(u32),
 }
 
-/// Of the library.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Backend {
-    Bpf,
-    Pidfd,
-    Poll,
-}
-
-impl Backend {
-    pub(super) const ALL: [Self; 3] = [Self::Bpf, Self::Pidfd, Self::Poll];
-
-    pub(super) const fn as_str(self) -> &'static str {
+impl Kind {
+    /// The line that makes the program wait.
+    pub(crate) fn request(self, until_reaped: bool, directory: &str, pid: &str) -> String {
         match self {
-            Self::Bpf => "bpf",
-            Self::Pidfd => "pidfd",
-            Self::Poll => "poll",
+            Self::Poll(_) | Self::Rmdir(_) => directory.to_owned(),
+            Self::KillZero(_) => pid.to_owned(),
+            _ if until_reaped => format!("reaped {pid}"),
+            _ => format!("empty {directory}"),
         }
     }
+
+    /// The period with which the program looks, or 0.
+    pub(super) fn period_ms(self) -> u64 {
+        match self {
+            Self::KillZero(period_ms) => period_ms.into(),
+            _ => 0,
+        }
+    }
+}
+
+pub(crate) struct Programs {
+    pub(super) probe: PathBuf,
+    pub(super) waiter: PathBuf,
+    /// `bench_waiter` of another version.
+    pub(super) old_waiter: PathBuf,
+    /// `bench_waiter` where the user `nobody` can run it, and the socket of a daemon.
+    pub(super) client: Option<[PathBuf; 2]>,
+    poll: PathBuf,
+    spawner: PathBuf,
 }
 
 impl Programs {
-    pub(super) fn build() -> Result<Self> {
-        // One by one: built together with the tests, the command would have features that
-        // it does not ship with.
-        for (package, program) in [("probe-cli", "probe"), ("probe-tests", "bench_waiter")] {
-            command::run(checkout::cargo().args([
-                "build",
-                "--quiet",
-                "--release",
-                "--package",
-                package,
-                "--bin",
-                program,
-            ]))?;
-        }
+    /// The peers, compiled by cc.
+    pub(crate) fn peers() -> Result<Self> {
         Ok(Self {
             probe: checkout::probe(),
-            bell: checkout::target().join("release/bench_waiter"),
-            before: PathBuf::new(),
+            waiter: checkout::target().join("release/bench_waiter"),
+            old_waiter: PathBuf::new(),
             client: None,
             poll: compile("poll")?,
-            herd: compile("herd")?,
+            spawner: compile("spawner")?,
         })
     }
 
-    /// The program of another version.
-    pub(super) fn beside(mut self, before: PathBuf) -> Self {
-        self.before = before;
-        self
+    pub(super) fn build() -> Result<Self> {
+        // One build after the other: together with the tests, probe would have features
+        // that are not released.
+        checkout::build_probe()?;
+        let waiter = "build --quiet --release -p probe-tests --bin bench_waiter";
+        command::run(&mut checkout::cargo(waiter))?;
+        Self::peers()
     }
 
-    /// Who asks a daemon, from now on.
-    pub(super) fn served_at(&mut self, client: Client) {
-        self.client = Some(client);
-    }
-
-    pub(super) fn start(&self, who: Who) -> Result<Talker> {
-        let poll = |words: [String; 2]| Talker::start(Command::new(&self.poll).args(words));
-        match who {
-            Who::Bell(backend) => Talker::start(Command::new(&self.bell).arg(backend.as_str())),
-            Who::Before => Talker::start(Command::new(&self.before).arg("bpf")),
-            Who::Client(ears) => {
-                let client = self.client.as_ref().context("there is no daemon")?;
-                Talker::start(&mut client.command(ears))
+    pub(crate) fn start(&self, kind: Kind) -> Result<Program> {
+        let mut words = Vec::new();
+        let (program, word) = match kind {
+            Kind::Library(backend) => (&self.waiter, backend),
+            Kind::OldLibrary => (&self.old_waiter, "bpf"),
+            Kind::Client(mode) => {
+                let [program, socket] = self.client.as_ref().context("there is no daemon")?;
+                words.push(socket.display().to_string());
+                (program, mode)
             }
-            Who::Poll => poll(["events".to_owned(), UNDISTURBED_MS.to_string()]),
-            Who::PollBriefly => poll(["events".to_owned(), DISTURBED_MS.to_string()]),
-            Who::Alive(period_ms) => poll(["alive".to_owned(), period_ms.to_string()]),
+            Kind::Poll(_) => (&self.poll, "events"),
+            Kind::KillZero(_) => (&self.poll, "alive"),
+            Kind::Rmdir(_) => (&self.poll, "rmdir"),
+        };
+        if let Kind::Poll(ms) | Kind::KillZero(ms) | Kind::Rmdir(ms) = kind {
+            words.push(ms.to_string());
         }
-        .with_context(|| format!("start {who:?}"))
+        let mut command = Command::new(program);
+        command.arg(word).args(words);
+        if matches!(kind, Kind::Client(_)) {
+            command.uid(NOBODY).gid(NOBODY).current_dir("/");
+        }
+        Program::start(&mut command)
     }
 
-    pub(super) fn herd(&self) -> Result<Talker> {
-        Talker::start(Command::new(&self.herd).arg("breed")).context("start the herd")
+    /// The parent of the processes that are killed.
+    pub(crate) fn spawner(&self) -> Result<Program> {
+        Program::start(Command::new(&self.spawner).arg("spawn"))
     }
 
-    /// One on each CPU; they spin until they are dropped.
-    pub(super) fn hogs(&self) -> Result<Vec<Talker>> {
+    /// A process on each CPU; they spin until they are dropped.
+    pub(super) fn spin(&self) -> Result<Vec<Program>> {
         let cpus = available_parallelism().context("count the CPUs")?.get();
-        (0..cpus)
-            .map(|cpu| Talker::start(Command::new(&self.herd).arg("hog").arg(cpu.to_string())))
-            .collect::<Result<_>>()
-            .context("start a hog on each CPU")
-    }
-}
-
-impl Client {
-    fn command(&self, ears: Ears) -> Command {
-        let mut command = Command::new(&self.bell);
-        command
-            .arg(match ears {
-                Ears::Own => "daemon",
-                Ears::Deaf => "daemon-only",
-            })
-            .arg(&self.socket)
-            .uid(NOBODY)
-            .gid(NOBODY)
-            .current_dir("/");
-        command
+        let spin = |cpu: usize| {
+            let mut command = Command::new(&self.spawner);
+            Program::start(command.arg("spin").arg(cpu.to_string()))
+        };
+        (0..cpus).map(spin).collect()
     }
 }
 
@@ -173,13 +141,64 @@ fn compile(name: &str) -> Result<PathBuf> {
         "no C compiler (cc): the peer of this benchmark is a C program; \
          install one, such as the Debian package gcc",
     )?;
-    let source = Path::new("xtask/src/bench/wait").join(name);
+    let source = checkout::root().join(format!("xtask/src/bench/wait/{name}.c"));
     let program = report::directory()?.join(name);
     let mut compile = Command::new(cc);
     compile
         .args(["-O2", "-Wall", "-o"])
-        .arg(&program)
-        .arg(checkout::root().join(source).with_extension("c"));
+        .args([&program, &source]);
     command::run(&mut compile)?;
     Ok(program)
+}
+
+/// A program that runs and replies to lines.
+pub(crate) struct Program {
+    child: OwnedChild,
+    stdin: ChildStdin,
+    stdout: BufReader<ChildStdout>,
+    name: String,
+}
+
+impl Program {
+    /// Starts a program and returns when it is ready.
+    fn start(command: &mut Command) -> Result<Self> {
+        let mut child = command::spawn(command.stdin(Stdio::piped()).stdout(Stdio::piped()))?;
+        let stdout = child.0.stdout.take().context("no stdout")?;
+        let mut program = Self {
+            stdin: child.0.stdin.take().context("no stdin")?,
+            stdout: BufReader::new(stdout),
+            child,
+            name: command.get_program().display().to_string(),
+        };
+        let reply = program.receive()?;
+        ensure!(reply == "ready", "{} printed {reply:?}", program.name);
+        Ok(program)
+    }
+
+    pub(super) fn process(&self) -> Process {
+        Process(self.child.0.id())
+    }
+
+    /// Sends a line and returns the next one. The line is one write, so that it wakes the
+    /// program once.
+    pub(crate) fn ask(&mut self, line: &str) -> Result<String> {
+        let line = format!("{line}\n");
+        let sent = self.stdin.write_all(line.as_bytes());
+        sent.with_context(|| format!("{} has ended", self.name))?;
+        self.receive()
+    }
+
+    pub(crate) fn receive(&mut self) -> Result<String> {
+        if self.stdout.buffer().is_empty() {
+            let mut fds = [PollFd::new(self.stdout.get_ref(), PollFlags::IN)];
+            let ready = poll(&mut fds, Some(&Timespec::try_from(PATIENCE)?))?;
+            let seconds = PATIENCE.as_secs();
+            ensure!(ready == 1, "no reply of {} within {seconds} s", self.name);
+        }
+        let mut line = String::new();
+        if self.stdout.read_line(&mut line)? == 0 {
+            bail!("{} ended with {}", self.name, self.child.0.wait()?);
+        }
+        Ok(line.trim_end().to_owned())
+    }
 }
