@@ -4,6 +4,7 @@
 //! into an exit code.
 
 mod backend;
+mod buffer;
 mod completions;
 mod daemon;
 mod doctor;

@@ -6,7 +6,6 @@ use std::{
     pin::pin,
 };
 
-use probe_daemon::api::quantity::{ring_size, size};
 use probe_daemon::api::query;
 use probe_user::{
     model::Filter,
@@ -16,10 +15,10 @@ use probe_user::{
         trace::ExitStream,
     },
 };
-use rustix::param::page_size;
 
 use super::{
     ExitCode, Failure,
+    buffer::{ring_size, size},
     failure::bpf_unavailable,
     socket::{OPTIONAL_PATIENCE, Socket},
     stop, target, terminal,
@@ -127,8 +126,7 @@ fn roots(args: &Args) -> StateRoots {
 
 fn own_programs(args: &Args) -> Result<Source, Failure> {
     let mounts = target::mounts()?;
-    let page = u32::try_from(page_size()).unwrap_or(4096);
-    let asked = args.buffer.map(|asked| ring_size(asked, page));
+    let asked = args.buffer.map(ring_size);
     let stream_bytes = asked.unwrap_or(DEFAULT_STREAM_BYTES);
     let filter = Filter::default();
     let plan = Plan::exits(&filter, Vec::new(), stream_bytes);

@@ -10,7 +10,7 @@ use std::{
 };
 
 use glob::Pattern;
-use probe_daemon::api::quantity::{duration, size};
+use probe_daemon::api::quantity::duration;
 use probe_user::unstable::{
     bpf::hook::ExitShape,
     container::{Resolver, StateRoots},
@@ -18,6 +18,7 @@ use probe_user::unstable::{
 
 use super::{
     ExitCode, Failure,
+    buffer::size,
     socket::Socket,
     stop, target,
     terminal::{self, Messages},

@@ -2,7 +2,7 @@
 
 use std::{io, os::fd::OwnedFd};
 
-use probe_daemon::api::quantity::{nanoseconds, ring_size};
+use probe_daemon::api::quantity::nanoseconds;
 use probe_user::{
     model::Filter,
     unstable::{
@@ -14,14 +14,12 @@ use probe_user::{
         container::Resolver,
     },
 };
-use rustix::{
-    fs::{Mode, OFlags, open},
-    param::page_size,
-};
+use rustix::fs::{Mode, OFlags, open};
 
 use super::Args;
 use crate::cli::{
     ExitCode, Failure,
+    buffer::ring_size,
     failure::bpf_unavailable,
     target::{self, CgroupTarget},
     terminal::Messages,
@@ -153,8 +151,7 @@ fn buffer(asked: Option<u32>, messages: Messages) -> u32 {
     let Some(asked) = asked else {
         return DEFAULT_STREAM_BYTES;
     };
-    let page = u32::try_from(page_size()).unwrap_or(4096);
-    let size = ring_size(asked, page);
+    let size = ring_size(asked);
     if size != asked {
         messages.print(&format!(
             "buffer: {asked} bytes rounded up to {size} (a power of two, at least one page)"
