@@ -43,7 +43,7 @@ impl ExitRow {
             time: time_of_day(clock.unix_ns(exit.boottime_ns), zone, "%H:%M:%S"),
             pid: what.process.tgid,
             comm: printable(&what.process.comm.to_str()),
-            age: age_ns(exit.boottime_ns, &what.process).map_or_else(unknown, age),
+            age: age_ns(what.process.start_boottime_ns, exit.boottime_ns).map_or_else(unknown, age),
             status: status(what, true),
             is_failure: what.status.is_some_and(ExitStatus::is_failure),
             killed_by: killer.map_or_else(no_sender, killed_by),

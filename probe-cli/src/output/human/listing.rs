@@ -7,7 +7,7 @@ use std::{
 
 use probe_daemon::api::{
     container::{Container, Process},
-    json::listing::age_ns,
+    json::age_ns,
 };
 
 use super::{

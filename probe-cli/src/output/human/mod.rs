@@ -127,7 +127,7 @@ impl Columns {
         let killer = exit.what.killed_by.as_ref();
         let killed_by = killer.map_or_else(unknown, killed_by);
         let cells = [
-            age_ns(exit.boottime_ns, process).map_or_else(unknown, age),
+            age_ns(process.start_boottime_ns, exit.boottime_ns).map_or_else(unknown, age),
             status(&exit.what, self.is_narrow),
             self.cut(killed_by, self.widths[KILLED_BY]),
         ];

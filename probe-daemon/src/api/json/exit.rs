@@ -10,22 +10,20 @@ use rustix::param::page_size;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CgroupObject, ContainerObject, KilledByObject, NamespaceObject, SCHEMA, StatusObject, age_ns,
-    time,
+    CgroupObject, ContainerObject, KilledByObject, LineType, NamespaceObject, SCHEMA, StatusObject,
+    age_ns, time,
 };
 
 /// A process began to exit: its status is final, and it is still in its cgroup. With
 /// `trace --threads` a single task has such a line, too.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct ExitLine<'a> {
     /// Version of all line types.
     pub schema: u32,
     /// Type of the line.
-    pub r#type: ExitType,
+    pub r#type: LineType,
     /// `boottime_ns` as wall-clock time: RFC 3339 in UTC with nine digits.
     #[serde(borrow)]
-    #[cfg_attr(feature = "server", schema(format = DateTime))]
     pub time: Cow<'a, str>,
     /// When the kernel hook ran: nanoseconds in `CLOCK_BOOTTIME`.
     pub boottime_ns: u64,
@@ -68,15 +66,6 @@ pub struct ExitLine<'a> {
     pub ns: Option<NamespaceObject>,
 }
 
-/// Type of the line of an exit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum ExitType {
-    /// The only value.
-    Exit,
-}
-
 impl<'a> ExitLine<'a> {
     /// The line of a record; `clock` converts its time to wall-clock time.
     #[must_use]
@@ -84,7 +73,7 @@ impl<'a> ExitLine<'a> {
         let process = &exit.what.process;
         Self {
             schema: SCHEMA,
-            r#type: ExitType::Exit,
+            r#type: LineType::Exit,
             time: time(clock.unix_ns(exit.boottime_ns)).into(),
             boottime_ns: exit.boottime_ns,
             pid: process.tgid,
@@ -96,7 +85,7 @@ impl<'a> ExitLine<'a> {
             group_dead: exit.what.group_dead,
             leader: exit.what.leader,
             status: exit.what.status.map(StatusObject::from),
-            age_ns: age_ns(exit.boottime_ns, process),
+            age_ns: age_ns(process.start_boottime_ns, exit.boottime_ns),
             cgroup: exit.cgroup.as_ref().map(CgroupObject::from),
             container: exit.container.as_deref().map(ContainerObject::from),
             killed_by: exit.what.killed_by.as_ref().map(KilledByObject::from),
@@ -148,8 +137,6 @@ impl<'a> ExitLine<'a> {
 
 /// Resources that a process used: those of its threads, not those of its children.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
-#[cfg_attr(feature = "server", schema(as = Usage))]
 pub struct UsageObject {
     /// CPU time in user mode.
     pub user_ns: u64,

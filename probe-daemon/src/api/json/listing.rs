@@ -4,7 +4,7 @@ use std::io;
 
 use serde::Serialize;
 
-use super::SCHEMA;
+use super::{SCHEMA, age_ns};
 use crate::api::{
     container::{Container, Process},
     json,
@@ -43,21 +43,10 @@ pub fn write_process(
         schema: SCHEMA,
         r#type: "process",
         depth: *depth,
-        pid: process.pid,
-        ppid: process.ppid,
-        uid: process.uid,
-        comm: &process.comm,
-        start_boottime_ns: process.start_boottime_ns,
+        process,
         age_ns: age_ns(process.start_boottime_ns, now_ns),
-        cgroup: process.cgroup.as_deref(),
     };
     json::write(out, &line)
-}
-
-/// Age at `now_ns` of a process with this start.
-#[must_use]
-pub fn age_ns(start_boottime_ns: Option<u64>, now_ns: u64) -> Option<u64> {
-    start_boottime_ns.map(|start| now_ns.saturating_sub(start))
 }
 
 #[derive(Serialize)]
@@ -80,11 +69,7 @@ struct ProcessLine<'a> {
     schema: u32,
     r#type: &'static str,
     depth: usize,
-    pid: u32,
-    ppid: Option<u32>,
-    uid: Option<u32>,
-    comm: &'a str,
-    start_boottime_ns: Option<u64>,
+    #[serde(flatten)]
+    process: &'a Process,
     age_ns: Option<u64>,
-    cgroup: Option<&'a str>,
 }

@@ -5,30 +5,20 @@ use std::borrow::Cow;
 use probe_user::model::{LossReason, Record};
 use serde::{Deserialize, Serialize};
 
-use super::SCHEMA;
+use super::{LineType, SCHEMA};
 
 /// Exits and starts are missing at this place of the stream.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct LostLine<'a> {
     /// Version of all line types.
     pub schema: u32,
     /// Type of the line.
-    pub r#type: LostType,
+    pub r#type: LineType,
     /// Number of missing records.
     pub count: u64,
     /// `ring_full`, `skipped` or `slow_reader`.
     #[serde(borrow)]
     pub reason: Cow<'a, str>,
-}
-
-/// Type of the line of a loss.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum LostType {
-    /// The only value.
-    Lost,
 }
 
 impl LostLine<'_> {
@@ -37,7 +27,7 @@ impl LostLine<'_> {
     pub const fn new(count: u64, reason: LossReason) -> Self {
         Self {
             schema: SCHEMA,
-            r#type: LostType::Lost,
+            r#type: LineType::Lost,
             count,
             reason: Cow::Borrowed(reason.as_str()),
         }

@@ -23,26 +23,35 @@ mod verdict;
 use std::io;
 
 use jiff::{Timestamp, fmt::temporal::DateTimePrinter};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 pub use self::{
     doctor::{CheckObject, DoctorLine},
-    exit::{ExitLine, ExitType, UsageObject},
-    lost::{LostLine, LostType},
+    exit::{ExitLine, UsageObject},
+    lost::LostLine,
     origin::KilledByObject,
     place::{CgroupObject, ContainerObject, NamespaceObject},
-    start::{StartLine, StartType},
+    start::StartLine,
     status::StatusObject,
     subject::{NamedCgroup, NamedContainer, NamedProcess, SubjectObject},
     verdict::{NOT_REMOVED, TargetObject, VerdictLine},
 };
-use probe_user::{
-    model::{Process, Record},
-    unstable::clock::WallClock,
-};
+use probe_user::{model::Record, unstable::clock::WallClock};
 
 /// Version of all line types.
 pub const SCHEMA: u32 = 1;
+
+/// Type of the line of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LineType {
+    /// A process or task exits.
+    Exit,
+    /// A process starts.
+    Start,
+    /// Records are missing.
+    Lost,
+}
 
 /// Writes a record as JSON, without a newline.
 pub fn write_record(out: &mut Vec<u8>, record: &Record, clock: &WallClock) -> io::Result<()> {
@@ -66,10 +75,8 @@ pub fn time(unix_ns: i128) -> String {
     PRINTER.timestamp_to_string(&timestamp)
 }
 
-/// Age of a process at a moment: the time since the start of its group leader.
+/// Age of a process with this start, at a moment.
 #[must_use]
-pub fn age_ns(boottime_ns: u64, process: &Process) -> Option<u64> {
-    process
-        .start_boottime_ns
-        .map(|start| boottime_ns.saturating_sub(start))
+pub fn age_ns(start_boottime_ns: Option<u64>, now_ns: u64) -> Option<u64> {
+    start_boottime_ns.map(|start| now_ns.saturating_sub(start))
 }

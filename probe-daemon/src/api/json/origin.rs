@@ -7,8 +7,6 @@ use serde::{Deserialize, Serialize};
 
 /// The sender of the signal that is in the status.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
-#[cfg_attr(feature = "server", schema(as = KilledBy))]
 pub struct KilledByObject<'a> {
     /// Thread group id of the sender; `null` if no process sent it.
     pub pid: Option<u32>,

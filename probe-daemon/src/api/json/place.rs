@@ -7,8 +7,6 @@ use serde::{Deserialize, Serialize};
 
 /// Identity and path of a cgroup.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
-#[cfg_attr(feature = "server", schema(as = PlacedCgroup))]
 pub struct CgroupObject<'a> {
     /// 0 for v2, else the id of the v1 hierarchy: the first column of `/proc/PID/cgroup`.
     pub hierarchy: u32,
@@ -43,8 +41,6 @@ impl CgroupObject<'_> {
 
 /// The container of a record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
-#[cfg_attr(feature = "server", schema(as = PlacedContainer))]
 pub struct ContainerObject<'a> {
     /// The runtime: `runc`, `podman`, `docker`, `containerd` ...
     #[serde(borrow)]
@@ -84,8 +80,6 @@ impl ContainerObject<'_> {
 
 /// Pid of a process in its own pid namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
-#[cfg_attr(feature = "server", schema(as = Namespace))]
 pub struct NamespaceObject {
     /// Pid in that namespace.
     pub pid: u32,

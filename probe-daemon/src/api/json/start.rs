@@ -6,25 +6,21 @@ use probe_user::{
     model::{Placed, Start},
     unstable::clock::WallClock,
 };
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use super::{CgroupObject, ContainerObject, NamespaceObject, SCHEMA, time};
+use super::{CgroupObject, ContainerObject, LineType, NamespaceObject, SCHEMA, time};
 
 /// A process was forked, or executed another program.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct StartLine<'a> {
     /// Version of all line types.
     pub schema: u32,
     /// Type of the line.
-    pub r#type: StartType,
+    pub r#type: LineType,
     /// `fork` or `exec`.
-    #[serde(borrow)]
-    pub cause: Cow<'a, str>,
+    pub cause: &'static str,
     /// `boottime_ns` as wall-clock time: RFC 3339 in UTC with nine digits.
-    #[serde(borrow)]
-    #[cfg_attr(feature = "server", schema(format = DateTime))]
-    pub time: Cow<'a, str>,
+    pub time: String,
     /// When the kernel hook ran: nanoseconds in `CLOCK_BOOTTIME`.
     pub boottime_ns: u64,
     /// Thread group id in the initial pid namespace.
@@ -36,33 +32,19 @@ pub struct StartLine<'a> {
     /// Real uid in the initial user namespace.
     pub uid: Option<u32>,
     /// Name of the group leader.
-    #[serde(borrow)]
     pub comm: Cow<'a, str>,
     /// Start of the group leader; `pid` and start identify one process.
     pub start_boottime_ns: Option<u64>,
     /// Arguments of an `exec`, if they could be read.
-    #[serde(borrow)]
-    #[cfg_attr(feature = "server", schema(value_type = Option<Vec<String>>))]
-    pub args: Option<Cow<'a, [String]>>,
+    pub args: Option<&'a [String]>,
     /// Whether the arguments are cut off at 1 KiB.
     pub args_truncated: bool,
     /// The v2 cgroup unless that is the root, else the first v1 cgroup that is not the root.
-    #[serde(borrow)]
     pub cgroup: Option<CgroupObject<'a>>,
     /// The container of that cgroup.
-    #[serde(borrow)]
     pub container: Option<ContainerObject<'a>>,
     /// Its pid in its own pid namespace.
     pub ns: Option<NamespaceObject>,
-}
-
-/// Type of the line of a start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum StartType {
-    /// The only value.
-    Start,
 }
 
 impl<'a> StartLine<'a> {
@@ -73,9 +55,9 @@ impl<'a> StartLine<'a> {
         let exec = start.what.exec.as_ref();
         Self {
             schema: SCHEMA,
-            r#type: StartType::Start,
-            cause: if exec.is_some() { "exec" } else { "fork" }.into(),
-            time: time(clock.unix_ns(start.boottime_ns)).into(),
+            r#type: LineType::Start,
+            cause: if exec.is_some() { "exec" } else { "fork" },
+            time: time(clock.unix_ns(start.boottime_ns)),
             boottime_ns: start.boottime_ns,
             pid: process.tgid,
             tid: process.tid,
@@ -83,7 +65,7 @@ impl<'a> StartLine<'a> {
             uid: process.uid,
             comm: process.comm.to_str(),
             start_boottime_ns: process.start_boottime_ns,
-            args: exec.and_then(|exec| exec.args.as_deref()).map(Cow::from),
+            args: exec.and_then(|exec| exec.args.as_deref()),
             args_truncated: exec.is_some_and(|exec| exec.truncated),
             cgroup: start.cgroup.as_ref().map(CgroupObject::from),
             container: start.container.as_deref().map(ContainerObject::from),

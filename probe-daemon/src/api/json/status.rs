@@ -7,8 +7,6 @@ use serde::{Deserialize, Serialize};
 
 /// The exit status, as the parent gets it from `waitpid`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
-#[cfg_attr(feature = "server", schema(as = Status))]
 pub struct StatusObject<'a> {
     /// `exited` or `signaled`.
     #[serde(borrow)]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use probe_user::model::{
     Cause, Cgroup, CgroupId, Comm, Container, Exit, ExitStatus, KilledBy, LossReason, Placed,
-    Runtime, Sender, Usage, Via,
+    Process, Runtime, Sender, Usage, Via,
 };
 use proptest::{collection::vec, option, prelude::*};
 use rustix::param::page_size;
