@@ -69,7 +69,7 @@ impl Selection {
         };
         Ok(Self {
             peer,
-            owners: state.owners.clone(),
+            owners: state.tables.owners.clone(),
             topic,
             container,
             containers,
@@ -94,7 +94,7 @@ impl Selection {
             ..query.clone()
         };
         let mut selection = Self::new(state, peer, &any_container)?;
-        let exits = state.history.iter().map(|past| past.exit);
+        let exits = state.tables.history.iter().map(|past| past.exit);
         let seen = exits.filter(|exit| selection.is_seen(exit));
         let containers: HashMap<_, _> = seen
             .filter_map(|exit| exit.container.clone())
@@ -110,7 +110,7 @@ impl Selection {
     pub(crate) fn all(state: &State, peer: Peer) -> Self {
         Self {
             peer,
-            owners: state.owners.clone(),
+            owners: state.tables.owners.clone(),
             topic: Topic::Everything,
             container: None,
             containers: None,
@@ -122,7 +122,7 @@ impl Selection {
     /// A mailbox that gets the records from now on.
     pub(crate) fn subscribe(&self, state: &mut State) -> Arc<Mailbox> {
         let mailbox = Arc::new(Mailbox::default());
-        state.topics.subscribe(self.topic.clone(), &mailbox);
+        state.tables.topics.subscribe(self.topic.clone(), &mailbox);
         mailbox
     }
 

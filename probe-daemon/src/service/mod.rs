@@ -63,7 +63,7 @@ pub use crate::http::routes::document;
 use crate::{
     api::info::Kernel,
     http::{Daemon, server::Server},
-    state::{engine::Engine, metrics::Metrics},
+    state::{engine::Engine, metrics::Metrics, state::State},
 };
 
 /// Supervisor and socket that the process inherited.
@@ -135,7 +135,7 @@ async fn load(
     let metrics = Arc::new(Metrics::new(SystemTime::now()));
     metrics.set_ring_bytes(STREAM_BYTES);
     let counted = Arc::clone(&metrics);
-    let engine = Engine::new(stream, mounts.clone(), resolver, config.history, counted);
+    let state = State::new(stream, mounts.clone(), resolver, config.history, counted);
     let files = Files::needed(&mounts, &roots, listening.directory(), config.runtime_names);
     // The result is cached now, because the kernel's BTF cannot be read later.
     let _is_late = departure::is_late();
@@ -143,7 +143,7 @@ async fn load(
     Ok(Daemon {
         kernel: kernel(&hub),
         hub: Arc::new(hub),
-        engine: Arc::new(engine),
+        engine: Arc::new(Engine::new(state)),
         metrics,
         shutdown,
         started,

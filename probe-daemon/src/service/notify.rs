@@ -62,12 +62,8 @@ impl Supervisor {
 
     /// Reports that the daemon serves requests.
     pub fn ready(&self, status: &str) {
-        self.send(&format!("READY=1\nSTATUS={}", one_line(status)));
-    }
-
-    /// Reports a status line, which the supervisor shows to people.
-    pub fn status(&self, status: &str) {
-        self.send(&format!("STATUS={}", one_line(status)));
+        let status = status.replace('\n', " ");
+        self.send(&format!("READY=1\nSTATUS={status}"));
     }
 
     /// Reports that the daemon stops.
@@ -132,10 +128,6 @@ fn watchdog_timeout(environment: &Environment) -> Option<Duration> {
     (is_ours && microseconds > 1).then(|| Duration::from_micros(microseconds))
 }
 
-fn one_line(text: &str) -> String {
-    text.replace('\n', " ")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -164,8 +156,6 @@ mod tests {
         assert_eq!(received(&socket), "READY=1\nSTATUS=serving all");
         supervisor.alive();
         assert_eq!(received(&socket), "WATCHDOG=1");
-        supervisor.status("3 waits");
-        assert_eq!(received(&socket), "STATUS=3 waits");
         supervisor.stopping();
         assert_eq!(received(&socket), "STOPPING=1");
     }

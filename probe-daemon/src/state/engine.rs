@@ -14,10 +14,7 @@ use std::{
 };
 
 use probe_user::unstable::{
-    bpf::ring::Stream,
-    cgroup::mounts::Mounts,
     clock::{boottime_ns, ticks},
-    container::Resolver,
     readiness::register,
     trace::reader::Pacing,
     wait::Hub,
@@ -29,7 +26,7 @@ use super::{
     scan::{Piece, Scan},
     state::State,
 };
-use crate::{access::visibility::Visibility, state::metrics::Metrics};
+use crate::access::visibility::Visibility;
 
 /// Time between two drains while records arrive, with and without readers.
 const DRAIN_EVERY: Duration = Duration::from_millis(10);
@@ -45,15 +42,7 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
-    /// Scans `/proc`. The BPF programs must be attached already.
-    pub(crate) fn new(
-        stream: Stream,
-        mounts: Mounts,
-        resolver: Resolver,
-        history: usize,
-        metrics: Arc<Metrics>,
-    ) -> Self {
-        let state = State::new(stream, mounts, resolver, history, metrics);
+    pub(crate) const fn new(state: State) -> Self {
         Self {
             state: Mutex::new(state),
         }
@@ -72,7 +61,7 @@ impl Engine {
     /// calls this again for the rest, so that the lock is never held for long.
     pub(crate) fn past(&self, seqs: &Range<u64>) -> Vec<Past> {
         let state = self.lock();
-        let past = state.history.since(seqs.start);
+        let past = state.tables.history.since(seqs.start);
         past.take_while(|it| it.seq < seqs.end)
             .take(PAST_BATCH)
             .collect()
@@ -94,7 +83,7 @@ impl Engine {
         let mut pacing = Pacing::default();
         let mut scan = None;
         loop {
-            let has_readers = self.lock().topics.has_readers();
+            let has_readers = self.lock().tables.topics.has_readers();
             tokio::select! {
                 ready = ring.readable() => match ready {
                     Ok(mut ready) => {

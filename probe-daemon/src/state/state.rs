@@ -49,26 +49,33 @@ const RESCANS: [Duration; 3] = [
 const PAUSE_FACTOR: u32 = 4;
 const MIN_PAUSE: Duration = Duration::from_millis(200);
 
-/// Trackers, tables, readers, and the stream that feeds them.
+/// The state, and the stream that feeds it.
 pub(crate) struct State {
     stream: Stream,
-    pub(crate) tracker: Tracker,
-    pub(crate) lookup: CgroupLookup,
-    pub(crate) owners: CgroupOwners,
+    pub(crate) tables: Tables,
     /// Mounts that the peer of the current request sees.
     pub(crate) visibility: Visibility,
-    pub(crate) table: ProcessTable,
-    pub(crate) history: History,
-    pub(crate) topics: Topics,
     pub(crate) clock: WallClock,
-    pub(crate) loss: Loss,
     pub(crate) is_ready: bool,
     /// Times of the next scans of `/proc`.
     rescans: Vec<Instant>,
     scan_began: Instant,
     /// No scan begins before this time.
     pause_ends: Instant,
-    pub(crate) metrics: Arc<Metrics>,
+}
+
+/// The part of the state that events change.
+pub(crate) struct Tables {
+    pub(crate) tracker: Tracker,
+    pub(crate) lookup: CgroupLookup,
+    pub(crate) owners: CgroupOwners,
+    pub(crate) processes: ProcessTable,
+    pub(crate) history: History,
+    pub(crate) topics: Topics,
+    pub(crate) loss: Loss,
+    metrics: Arc<Metrics>,
+    /// Whether an event has reported a loss since the last scan was scheduled.
+    has_lost: bool,
 }
 
 impl State {
@@ -83,25 +90,29 @@ impl State {
         let mut lookup = CgroupLookup::new(mounts, resolver);
         let mut tracker = Tracker::new();
         lookup.add_all_cgroups(&mut tracker);
-        let mut state = Self {
-            stream,
+        let tables = Tables {
             tracker,
             lookup,
             owners: CgroupOwners::default(),
-            visibility: Visibility::default(),
-            table: ProcessTable::new(rustix::param::clock_ticks_per_second()),
+            processes: ProcessTable::new(rustix::param::clock_ticks_per_second()),
             history: History::new(history),
             topics: Topics::default(),
-            clock: WallClock::now(),
             loss: Loss::default(),
+            metrics,
+            has_lost: false,
+        };
+        let mut state = Self {
+            stream,
+            tables,
+            visibility: Visibility::default(),
+            clock: WallClock::now(),
             is_ready: false,
             rescans: Vec::new(),
             scan_began: Instant::now(),
             pause_ends: Instant::now(),
-            metrics,
         };
         // The daemon still has the privileges to read the owners of user namespaces.
-        state.table.begin_scan(boottime_ns());
+        state.tables.processes.begin_scan(boottime_ns());
         let complete = scan::scan(true, |found| {
             state.take_found(found);
             true
@@ -128,35 +139,13 @@ impl State {
 
     fn apply_stream(&mut self, until_boottime_ns: Option<u64>) -> usize {
         self.clock.sync();
-        let (stream, mut target) = self.split();
-        let sink = |timed| {
-            target.apply(timed);
-            Ok::<(), Infallible>(())
+        let sink = self.tables.sink();
+        let Ok(drained) = match until_boottime_ns {
+            Some(until) => self.stream.drain_until(until, sink),
+            None => self.stream.drain(sink),
         };
-        let drained = match until_boottime_ns {
-            Some(until) => stream.drain_until(until, sink),
-            None => stream.drain(sink),
-        };
-        if target.has_lost {
-            self.scan_soon();
-        }
-        drained.unwrap_or_else(|never| match never {})
-    }
-
-    /// The stream, and the parts of the state to which its events are applied.
-    fn split(&mut self) -> (&mut Stream, EventTarget<'_>) {
-        let target = EventTarget {
-            tracker: &mut self.tracker,
-            lookup: &mut self.lookup,
-            owners: &self.owners,
-            table: &mut self.table,
-            history: &mut self.history,
-            topics: &mut self.topics,
-            loss: &mut self.loss,
-            metrics: &self.metrics,
-            has_lost: false,
-        };
-        (&mut self.stream, target)
+        self.scan_after_loss();
+        drained
     }
 
     /// Requests a wake-up by the next record, then drains once more, because a record may
@@ -173,20 +162,15 @@ impl State {
     /// Applies the losses that only counters report.
     pub(crate) fn read_counters(&mut self, hub: &Hub) {
         let losses = hub.stream_losses();
-        let (stream, mut target) = self.split();
-        let sink = |timed| {
-            target.apply(timed);
-            Ok::<(), Infallible>(())
-        };
-        let Ok(()) = stream.report_losses(losses, sink);
-        if target.has_lost {
-            self.scan_soon();
-        }
+        let Ok(()) = self.stream.report_losses(losses, self.tables.sink());
+        self.scan_after_loss();
     }
 
-    fn scan_soon(&mut self) {
-        let now = Instant::now();
-        self.rescans = RESCANS.iter().map(|&after| now + after).collect();
+    fn scan_after_loss(&mut self) {
+        if std::mem::take(&mut self.tables.has_lost) {
+            let now = Instant::now();
+            self.rescans = RESCANS.iter().map(|&after| now + after).collect();
+        }
     }
 
     /// Begins a scan if one is due. The scan has a thread of its own, because a machine may
@@ -199,16 +183,17 @@ impl State {
         }
         self.rescans.remove(0);
         self.scan_began = now;
-        self.table.begin_scan(boottime_ns());
+        self.tables.processes.begin_scan(boottime_ns());
         Some(scan::begin())
     }
 
     /// Applies a piece of a scan.
     pub(crate) fn take_found(&mut self, found: Vec<Found>) {
         for Found { mut process, place } in found {
-            let id_of = |place: CgroupPath| self.tracker.id_of(place.hierarchy, &place.path);
+            let tracker = &self.tables.tracker;
+            let id_of = |place: CgroupPath| tracker.id_of(place.hierarchy, &place.path);
             process.cgroup = place.and_then(id_of);
-            self.table.scanned(&process);
+            self.tables.processes.scanned(&process);
         }
     }
 
@@ -225,34 +210,28 @@ impl State {
     }
 
     fn finish_scan(&mut self) {
-        let differences = self.table.finish_scan();
+        let differences = self.tables.processes.finish_scan();
         let after_loss = std::mem::replace(&mut self.is_ready, true);
-        self.metrics.scanned(after_loss);
+        self.tables.metrics.scanned(after_loss);
         if after_loss {
-            self.loss.resyncs += 1;
+            self.tables.loss.resyncs += 1;
             tracing::info!(?differences, "scanned /proc after a loss");
         }
     }
 }
 
-/// The parts of the state that an event changes.
-struct EventTarget<'a> {
-    tracker: &'a mut Tracker,
-    lookup: &'a mut CgroupLookup,
-    owners: &'a CgroupOwners,
-    table: &'a mut ProcessTable,
-    history: &'a mut History,
-    topics: &'a mut Topics,
-    loss: &'a mut Loss,
-    metrics: &'a Metrics,
-    /// Whether an event has reported a loss.
-    has_lost: bool,
-}
+impl Tables {
+    /// The sink of a stream: applies events, and never fails.
+    fn sink(&mut self) -> impl FnMut(Timed) -> Result<(), Infallible> {
+        |timed| {
+            self.apply(timed);
+            Ok(())
+        }
+    }
 
-impl EventTarget<'_> {
     fn apply(&mut self, timed: Timed) {
-        self.table.apply(&timed);
-        match self.lookup.record(self.tracker, timed) {
+        self.processes.apply(&timed);
+        match self.lookup.record(&mut self.tracker, timed) {
             Some(Record::Exit(exit)) => {
                 self.metrics.exit(&exit);
                 self.owners

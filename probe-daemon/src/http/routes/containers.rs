@@ -12,7 +12,10 @@ use crate::{
         problem::Problem,
     },
     http::{Daemon, body::PathSegment, resolve},
-    state::state,
+    state::{
+        state::{self, Tables},
+        table::Row,
+    },
 };
 
 /// Containers with at least one live process
@@ -74,15 +77,15 @@ fn collect(
 ) -> Vec<Container> {
     let mut owners: HashMap<CgroupId, Option<u32>> = HashMap::new();
     let mut found: HashMap<Key, Container> = HashMap::new();
-    let state::State {
-        table,
+    let Tables {
+        processes,
         tracker,
         lookup,
         owners: exit_owners,
         history,
         ..
-    } = state;
-    for row in table.iter() {
+    } = &mut state.tables;
+    for row in processes.iter() {
         let Some((id, path)) = row.cgroup().and_then(|id| Some((id, tracker.path(id)?))) else {
             continue;
         };
@@ -117,7 +120,7 @@ fn collect(
     found.into_values().collect()
 }
 
-fn add_process(entry: &mut Container, row: &crate::state::table::Row, path: &Arc<str>) {
+fn add_process(entry: &mut Container, row: &Row, path: &Arc<str>) {
     entry.live += 1;
     if path.len() < entry.cgroup.len() {
         entry.cgroup = path.to_string();

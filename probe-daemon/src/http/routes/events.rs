@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{Extension, extract::State, response::Response};
 use tokio_util::sync::CancellationToken;
 
-use super::lines::{LineBuffer, Reported, forward};
+use super::lines::{Gone, Reported, forward, send_line};
 use crate::{
     access::{peer::Peer, refusal::Refusal},
     api::{problem::Problem, query::Records, wait::Line},
@@ -58,28 +58,16 @@ async fn report(
     lines: Lines,
     shutdown: CancellationToken,
     mut reported: Reported,
-) {
+) -> Result<(), Gone> {
     loop {
-        tokio::select! {
-            () = lines.closed() => return,
-            () = mailbox.filled() => {}
-            () = shutdown.cancelled() => {
-                if forward(&mailbox, &selection, &lines, &mut reported).await.is_err() {
-                    return;
-                }
-                let mut buffer = LineBuffer::new();
-                if buffer.line(&Line::Goodbye).is_ok() {
-                    // An error means that the client disconnected.
-                    let _gone = buffer.send(&lines).await;
-                }
-                return;
-            }
-        }
-        if forward(&mailbox, &selection, &lines, &mut reported)
-            .await
-            .is_err()
-        {
-            return;
+        let is_over = tokio::select! {
+            () = lines.closed() => return Err(Gone),
+            () = mailbox.filled() => false,
+            () = shutdown.cancelled() => true,
+        };
+        forward(&mailbox, &selection, &lines, &mut reported).await?;
+        if is_over {
+            return send_line(&lines, &Line::Goodbye).await;
         }
     }
 }

@@ -55,13 +55,13 @@ pub(super) async fn exits(
     let (selection, seqs) = {
         let mut state = daemon.engine.now();
         let selection = Selection::in_history(&mut state, peer, &query.into())?;
-        let newest_first = state.history.iter().rev();
+        let newest_first = state.tables.history.iter().rev();
         let oldest = newest_first
             .take_while(|past| past.exit.boottime_ns >= since_ns)
             .filter(|past| selection.admits(&past.exit))
             .take(limit)
             .last();
-        let end = state.history.next_seq();
+        let end = state.tables.history.next_seq();
         (selection, oldest.map_or(end, |past| past.seq)..end)
     };
     let (lines, response) = stream();
@@ -89,9 +89,7 @@ async fn report(
         let admitted = found.filter(|exit| selection.admits(exit));
         let exits = admitted.map(|exit| Record::Exit(Arc::clone(exit)));
         for record in lost(first - seqs.start).into_iter().chain(exits) {
-            if let Err(error) = buffer.record(&record) {
-                tracing::warn!(%error, "cannot write a record as JSON");
-            }
+            buffer.record(&record);
             if buffer.is_full() {
                 buffer.send(lines).await?;
             }

@@ -34,7 +34,7 @@ pub(super) async fn info(
         ready: state.is_ready,
         uptime_seconds: daemon.started.elapsed().as_secs(),
         kernel: daemon.kernel.clone(),
-        loss: peer.sees_all().then_some(state.loss),
+        loss: peer.sees_all().then_some(state.tables.loss),
         history: daemon.history,
         max_clients: daemon.max_clients as u64,
     })

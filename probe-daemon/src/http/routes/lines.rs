@@ -9,7 +9,10 @@ use probe_user::{
 };
 
 use crate::{
-    api::json::{self, write_record},
+    api::{
+        json::{self, write_record},
+        wait::Line,
+    },
     http::body::Lines,
     http::selection::Selection,
     state::{
@@ -67,16 +70,16 @@ impl LineBuffer {
         }
     }
 
-    pub(super) fn record(&mut self, record: &Record) -> io::Result<()> {
-        write_record(&mut self.bytes, record, &self.clock)?;
-        self.bytes.push(b'\n');
-        Ok(())
+    pub(super) fn record(&mut self, record: &Record) {
+        let written = write_record(&mut self.bytes, record, &self.clock);
+        self.end_line(written);
     }
 
-    pub(super) fn line(&mut self, line: &impl serde::Serialize) -> io::Result<()> {
-        json::write(&mut self.bytes, line)?;
-        self.bytes.push(b'\n');
-        Ok(())
+    fn end_line(&mut self, written: io::Result<()>) {
+        match written {
+            Ok(()) => self.bytes.push(b'\n'),
+            Err(error) => tracing::warn!(%error, "cannot write a line as JSON"),
+        }
     }
 
     pub(super) fn is_full(&self) -> bool {
@@ -93,6 +96,14 @@ impl LineBuffer {
     }
 }
 
+/// Sends a single line.
+pub(super) async fn send_line(lines: &Lines, line: &Line) -> Result<(), Gone> {
+    let mut buffer = LineBuffer::new();
+    let written = json::write(&mut buffer.bytes, line);
+    buffer.end_line(written);
+    buffer.send(lines).await
+}
+
 /// Sends the selected records of a mailbox and counts them.
 pub(super) async fn forward(
     mailbox: &Mailbox,
@@ -102,16 +113,13 @@ pub(super) async fn forward(
 ) -> Result<(), Gone> {
     let mut buffer = LineBuffer::new();
     while let Some(delivery) = mailbox.next() {
-        let written = match delivery {
+        match delivery {
             Delivery::Exit(exit) if selection.admits(&exit) => {
                 reported.exits += 1;
-                buffer.record(&Record::Exit(exit))
+                buffer.record(&Record::Exit(exit));
             }
-            Delivery::Exit(_) => Ok(()),
+            Delivery::Exit(_) => {}
             Delivery::Lost(count, reason) => buffer.record(&reported.lost(count, reason)),
-        };
-        if let Err(error) = written {
-            tracing::warn!(%error, "cannot write a record as JSON");
         }
         if buffer.is_full() {
             buffer.send(lines).await?;

@@ -34,7 +34,7 @@ pub(super) async fn metrics(
 ) -> ([(HeaderName, &'static str); 1], String) {
     {
         let mut state = daemon.engine.now();
-        daemon.metrics.set_live(state.table.iter().len());
+        daemon.metrics.set_live(state.tables.processes.iter().len());
         daemon.metrics.set_containers(containers(&mut state));
     }
     daemon.metrics.set_program_runs(&daemon.hub.program_runs());
@@ -51,12 +51,19 @@ pub(super) async fn metrics(
 
 /// Number of containers with at least one live process.
 fn containers(state: &mut state::State) -> usize {
-    let cgroups: HashSet<_> = state.table.iter().filter_map(Row::cgroup).collect();
-    let paths = cgroups.into_iter().filter_map(|id| state.tracker.path(id));
+    let cgroups: HashSet<_> = state
+        .tables
+        .processes
+        .iter()
+        .filter_map(Row::cgroup)
+        .collect();
+    let paths = cgroups
+        .into_iter()
+        .filter_map(|id| state.tables.tracker.path(id));
     let paths: Vec<_> = paths.collect();
     let mut found = HashSet::new();
     for path in paths {
-        if let Some(container) = state.lookup.container_of_path(&path) {
+        if let Some(container) = state.tables.lookup.container_of_path(&path) {
             found.insert((container.runtime, container.id.clone()));
         }
     }

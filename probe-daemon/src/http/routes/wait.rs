@@ -11,12 +11,13 @@ use probe_user::unstable::wait::{WaitSet, WokenBy};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::lines::{Gone, LineBuffer, Reported, forward};
+use super::lines::{Gone, Reported, forward, send_line};
 use crate::{
     access::{peer::Peer, refusal::Refusal},
     api::{
         Outcome,
         problem::Problem,
+        quantity::nanoseconds,
         wait::{Armed, Line, MAX_TARGETS, MAX_TIMEOUT_MS, Met, Request, Verdict},
     },
     http::{
@@ -82,7 +83,7 @@ pub(super) async fn wait(
                 .check(until)
                 .map_err(|refusal| refusal.of(&format!("targets[{index}]")))?;
             for topic in resolved.topics {
-                state.topics.subscribe(topic, &mailbox);
+                state.tables.topics.subscribe(topic, &mailbox);
             }
             set.arm(&daemon.hub, resolved.target, until)
                 .map_err(|error| targets::cannot_arm(&error))?;
@@ -158,19 +159,17 @@ impl Waiting {
         // The first look comes before `armed`, so that a condition that becomes true after
         // `armed` is not reported as `already`.
         let done = self.look();
-        self.send(lines, &Line::Armed(Armed { live: self.live() }))
-            .await?;
+        let live = self.live();
+        send_line(lines, &Line::Armed(Armed { live })).await?;
         if done >= needed {
             return self.conclude(lines, Outcome::Already).await;
         }
         loop {
             self.report_met(lines).await?;
             if deadline.is_some_and(|it| it <= Instant::now()) {
-                let is_done = self.set.look_at_last().is_ok_and(|done| done >= needed);
-                let outcome = if is_done {
-                    Outcome::Done
-                } else {
-                    Outcome::Timeout
+                let outcome = match self.set.look_at_last() {
+                    Ok(done) if done >= needed => Outcome::Done,
+                    _ => Outcome::Timeout,
                 };
                 return self.conclude(lines, outcome).await;
             }
@@ -180,13 +179,13 @@ impl Waiting {
                 () = lines.closed() => return Err(Gone),
                 () = shutdown.cancelled() => {
                     self.report_exits(lines).await?;
-                    return self.send(lines, &Line::Goodbye).await;
+                    return send_line(lines, &Line::Goodbye).await;
                 }
                 () = self.mailbox.filled() => {
                     self.report_new(lines).await?;
                     continue;
                 }
-                () = until(deadline) => {}
+                () = sleep_until(deadline.unwrap_or(self.started)), if deadline.is_some() => {}
             }
             if self.look() >= needed {
                 return self.conclude(lines, Outcome::Done).await;
@@ -221,14 +220,14 @@ impl Waiting {
             outcome: outcome.as_str().to_owned(),
             woken_by: self.set.woken_by().map(WokenBy::as_str).map(str::to_owned),
             exact: waits().filter_map(|(_, met)| met).all(|met| met.exact),
-            elapsed_ns: u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX),
+            elapsed_ns: nanoseconds(elapsed),
             met: u32::try_from(waits().filter(|(_, met)| met.is_some()).count())
                 .unwrap_or(u32::MAX),
             exits: self.reported.exits,
             lost: self.reported.lost,
             survivors,
         };
-        self.send(lines, &Line::Wait(verdict)).await
+        send_line(lines, &Line::Wait(verdict)).await
     }
 
     fn survivors(&self) -> io::Result<Vec<u32>> {
@@ -273,24 +272,8 @@ impl Waiting {
             self.report_exits(lines).await?;
         }
         for line in lines_met {
-            self.send(lines, &line).await?;
+            send_line(lines, &line).await?;
         }
         Ok(())
-    }
-
-    async fn send(&self, lines: &Lines, line: &Line) -> Result<(), Gone> {
-        let mut buffer = LineBuffer::new();
-        if let Err(error) = buffer.line(line) {
-            tracing::warn!(%error, "cannot write a line as JSON");
-        }
-        buffer.send(lines).await
-    }
-}
-
-/// Resolves at the deadline, or never without a deadline.
-async fn until(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => sleep_until(deadline).await,
-        None => std::future::pending().await,
     }
 }
