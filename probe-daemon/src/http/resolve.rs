@@ -27,7 +27,7 @@ pub(crate) fn directory(
     path: &str,
 ) -> Result<CgroupDirectory, Refusal> {
     refuse_foreign(peer, "a path")?;
-    let directory = directory::parse(state.tables.lookup.mounts(), path)?;
+    let directory = directory::parse(&state.tables.lookup.mounts, path)?;
     if state.visibility.includes(peer, &directory) {
         return Ok(directory);
     }
@@ -38,7 +38,7 @@ pub(crate) fn directory(
 /// The directory of the cgroup with this identity, if the daemon knows its path.
 pub(crate) fn identity(state: &State, id: CgroupId) -> Result<CgroupDirectory, Refusal> {
     let path = state.tables.tracker.path(id);
-    let mounts = state.tables.lookup.mounts();
+    let mounts = &state.tables.lookup.mounts;
     let found = path.and_then(|path| directory::at(mounts, id.hierarchy, &path));
     found.ok_or_else(|| {
         let CgroupId { hierarchy, id } = id;
@@ -57,7 +57,7 @@ pub(crate) fn container(
         .map(|(id, path)| (id.hierarchy, path.to_string()))
         .collect();
     let unknown = || Refusal::not_found(format!("no container '{}'", name.escape_debug()));
-    let mounts = state.tables.lookup.mounts().clone();
+    let mounts = state.tables.lookup.mounts.clone();
     let is_seen = |cgroups: &[(u32, String)]| {
         let mut directories = directories(&mounts, cgroups);
         peer.sees_all() || directories.any(|it| peer.sees_uid(None, it.owner()))
@@ -65,7 +65,8 @@ pub(crate) fn container(
     let found = state
         .tables
         .lookup
-        .find(name, &known, is_seen)
+        .resolver
+        .find_visible(name, &known, is_seen)
         .map_err(|error| match error {
             FindError::Unknown { .. } => unknown(),
             error @ FindError::Ambiguous { .. } => {

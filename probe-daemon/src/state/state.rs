@@ -234,8 +234,7 @@ impl Tables {
         match self.lookup.record(&mut self.tracker, timed) {
             Some(Record::Exit(exit)) => {
                 self.metrics.exit(&exit);
-                self.owners
-                    .learn(self.lookup.mounts(), exit.cgroup.as_ref());
+                self.owners.learn(&self.lookup.mounts, exit.cgroup.as_ref());
                 self.history.push(Arc::clone(&exit));
                 self.topics.publish(&exit);
             }

@@ -109,7 +109,6 @@ impl Candidate {
         Found {
             container: Arc::new(self.container),
             cgroups,
-            init,
             inits: init.into_iter().collect(),
         }
     }
@@ -118,21 +117,22 @@ impl Candidate {
 /// The cgroups without those that are nested in another one, because the outermost holds
 /// the whole container. For nspawn and LXC the innermost ones are kept: there the outer
 /// cgroup also holds the runtime's own processes.
-fn without_nested(runtime: Runtime, cgroups: &[(u32, String)]) -> Vec<(u32, String)> {
-    let has_inner = matches!(runtime, Runtime::Nspawn | Runtime::Lxc);
-    let is_outer = |of: &(u32, String), it: &(u32, String)| {
-        of.0 == it.0 && of.1 != it.1 && is_within(&of.1, &it.1)
-    };
-    let is_kept = |it: &(u32, String)| {
-        !cgroups.iter().any(|other| {
-            if has_inner {
-                is_outer(other, it)
+pub(super) fn without_nested(runtime: Runtime, cgroups: &[(u32, String)]) -> Vec<(u32, String)> {
+    let keeps_innermost = matches!(runtime, Runtime::Nspawn | Runtime::Lxc);
+    let is_kept = |(hierarchy, path): &&(u32, String)| {
+        let mut others = cgroups
+            .iter()
+            .filter(|it| it.0 == *hierarchy && it.1 != *path);
+        !others.any(|(_, other)| {
+            let (inner, outer) = if keeps_innermost {
+                (other, path)
             } else {
-                is_outer(it, other)
-            }
+                (path, other)
+            };
+            is_within(inner, outer)
         })
     };
-    cgroups.iter().filter(|it| is_kept(it)).cloned().collect()
+    cgroups.iter().filter(is_kept).cloned().collect()
 }
 
 #[cfg(test)]

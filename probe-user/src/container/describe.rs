@@ -41,20 +41,16 @@ pub(super) fn describe(index: &mut Index, located: &Located<'_>) -> (Container, 
 }
 
 fn described(index: &mut Index, layout: &Layout<'_>, record: Option<&Record>) -> Described {
-    let recorded = record.map(|record| Described {
-        runtime: Some(record.container.runtime),
-        name: record.container.name.clone(),
-        pod: record.pod.clone(),
-    });
-    match recorded {
-        Some(recorded) if recorded.name.is_some() => recorded,
-        recorded => {
-            let runtime = recorded.and_then(|it| it.runtime);
-            let mut described = looked_up(index, layout).unwrap_or_default();
-            described.runtime = described.runtime.or(runtime);
-            described
-        }
+    let runtime = record.map(|it| it.container.runtime);
+    if let Some(record) = record
+        && let name @ Some(_) = record.container.name.clone()
+    {
+        let pod = record.pod.clone();
+        return Described { runtime, name, pod };
     }
+    let mut described = looked_up(index, layout).unwrap_or_default();
+    described.runtime = described.runtime.or(runtime);
+    described
 }
 
 /// The description in the runtime's state. Root's state is not used for a cgroup below a

@@ -9,6 +9,7 @@ use std::{
 
 use super::{
     record::Init,
+    state_file,
     trust::{CgroupOwner, LivingInit, MappedUids},
 };
 use crate::{
@@ -108,7 +109,7 @@ fn start_ticks(process: &ProcessDirectory) -> Option<u64> {
 fn add_members(directory: &Path, members: &mut Vec<u32>) {
     let listed = fs::read_to_string(directory.join("cgroup.procs")).unwrap_or_default();
     members.extend(listed.lines().filter_map(|it| it.parse::<u32>().ok()));
-    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+    for entry in state_file::entries(directory) {
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             add_members(&entry.path(), members);
         }

@@ -20,10 +20,8 @@ pub struct Found {
     /// Hierarchy id and path of each cgroup: v2 first, then v1 hierarchies by
     /// [`rank`](crate::cgroup::mounts::rank). The subtree of each belongs to the container.
     pub cgroups: Vec<(u32, String)>,
-    /// The init process, if it lives and is known: the runtime recorded it, or it is pid 1
-    /// of the container's own namespace.
-    pub init: Option<Init>,
-    /// The known init processes; a pod has one for each of its containers.
+    /// The living init processes that are known, at most one for each container: the runtime
+    /// recorded it, or it is pid 1 of the container's own namespace.
     pub inits: Vec<Init>,
 }
 
@@ -99,7 +97,7 @@ impl Resolver {
 
     /// [`Resolver::find`] among the containers with cgroups that `is_visible` accepts. The
     /// other containers neither match nor make a name ambiguous.
-    pub(crate) fn find_visible(
+    pub fn find_visible(
         &mut self,
         wanted: &str,
         cgroups: &[(u32, String)],

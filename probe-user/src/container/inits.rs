@@ -1,7 +1,7 @@
 //! Finds the init process of a container among the members of its cgroups, for runtimes
 //! that do not record the start of the process.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::{
     Init, StateRoots,
@@ -36,10 +36,7 @@ fn recorded_pids(roots: &StateRoots, id: &str) -> Vec<u32> {
     let tasks = roots.tasks.iter().flat_map(|it| namespaces(it));
     let tasks = tasks.filter_map(|namespace| pid_in(&namespace.join(id), "init.pid"));
     let bundles = roots.stores.iter().flat_map(|it| drivers(it));
-    let conmons = bundles.filter_map(|driver: PathBuf| {
-        let bundle = driver.join(id).join("userdata");
-        pid_in(&bundle, "pidfile")
-    });
+    let conmons = bundles.filter_map(|driver| pid_in(&driver.join(id).join("userdata"), "pidfile"));
     let dockers = roots.docker.iter().filter_map(|it| docker::pid(it, id));
     tasks.chain(conmons).chain(dockers).collect()
 }

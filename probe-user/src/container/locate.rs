@@ -64,7 +64,7 @@ pub(super) fn locate<'a>(index: &Index, path: &'a str) -> Option<Located<'a>> {
     let least = layout.as_ref().map_or(0, |it| it.top.len());
     let claim = ancestors(path)
         .take_while(|it| it.len() >= least)
-        .find_map(|it| Some((it, Arc::clone(index.by_cgroup(it)?))));
+        .find_map(|it| Some((it, Arc::clone(index.by_cgroup.get(it)?))));
     match (layout, claim) {
         (Some(layout), Some((top, record))) => Some(Located::joined(layout, top, record)),
         (Some(layout), None) => unclaimed(index, layout),
@@ -77,10 +77,10 @@ fn unclaimed<'a>(index: &Index, layout: Layout<'a>) -> Option<Located<'a>> {
     let mut record = None;
     if layout.runtime == Runtime::Nspawn {
         let unit = last(layout.top.strip_suffix("/payload").unwrap_or(layout.top));
-        if index.is_virtual_machine(unit) {
+        if index.virtual_machines.contains(unit) {
             return None;
         }
-        record = index.by_unit(unit).cloned();
+        record = index.by_unit.get(unit).cloned();
     }
     Some(Located::new(layout.top, Source::Path(layout, record)))
 }
@@ -91,7 +91,7 @@ fn machine<'a>(index: &Index, path: &'a str) -> Option<Located<'a>> {
         return None;
     }
     ancestors(path).find_map(|unit| {
-        let record = index.by_unit(last(unit))?;
+        let record = index.by_unit.get(last(unit))?;
         let top = match path[unit.len()..].split('/').nth(1) {
             Some("supervisor") => return None,
             Some("payload") => &path[..unit.len() + "/payload".len()],
@@ -108,7 +108,7 @@ fn pending<'a>(index: &Index, path: &'a str) -> Option<Located<'a>> {
         return None;
     }
     ancestors(path).find_map(|top| {
-        let record = index.pending(last(top))?;
+        let record = index.pending.get(last(top))?;
         Some(Located {
             is_final: false,
             ..Located::new(top, Source::Recorded(Arc::clone(record)))

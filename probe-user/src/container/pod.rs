@@ -4,12 +4,12 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
     FindError, Found, Resolver,
-    candidate::Candidate,
+    candidate::{Candidate, without_nested},
     layout::delegated_to,
     runtime::kubernetes,
     trust::{self, InitVerdict},
 };
-use crate::model::{Container, is_within};
+use crate::model::Container;
 
 const PREFIX: &str = "pod:";
 
@@ -75,7 +75,6 @@ impl Resolver {
                 pod_uid: uid.clone(),
             }),
             cgroups: Vec::new(),
-            init: None,
             inits: Vec::new(),
         };
         if let Some(uid) = uid {
@@ -89,9 +88,9 @@ impl Resolver {
             found.cgroups.extend(member.cgroups);
             found.inits.extend(member.inits);
         }
-        found.cgroups = outermost(&found.cgroups);
+        found.cgroups = without_nested(runtime, &found.cgroups);
         self.index.roots.evidence.sort(&mut found.cgroups);
-        found.init = found.inits.first().copied();
+        found.cgroups.dedup();
         found
     }
 
@@ -112,14 +111,4 @@ impl Resolver {
 
 fn key(candidate: &Candidate) -> Key {
     (candidate.owner, candidate.container.pod_uid.clone())
-}
-
-/// The cgroups that are not nested in another one.
-fn outermost(cgroups: &[(u32, String)]) -> Vec<(u32, String)> {
-    let is_inner = |it: &(u32, String)| {
-        let mut others = cgroups.iter();
-        others.any(|other| other.0 == it.0 && other.1 != it.1 && is_within(&it.1, &other.1))
-    };
-    let unique: BTreeSet<_> = cgroups.iter().filter(|it| !is_inner(it)).collect();
-    unique.into_iter().cloned().collect()
 }

@@ -72,19 +72,14 @@ impl Resolver {
             return None;
         }
         let old = self.answers.get(path);
-        if let Some(old) = old
-            && now < old.valid_until
-            && old.generation.is_none()
-        {
-            return old.container.clone();
+        let valid = old.filter(|it| now < it.valid_until);
+        if let Some(answer) = valid.filter(|it| it.generation.is_none()) {
+            return answer.container.clone();
         }
         self.index.check(now);
-        let generation = Some(self.index.generation());
-        if let Some(old) = old
-            && now < old.valid_until
-            && old.generation == generation
-        {
-            return old.container.clone();
+        let generation = Some(self.index.generation);
+        if let Some(answer) = valid.filter(|it| it.generation == generation) {
+            return answer.container.clone();
         }
         let old = old.and_then(|old| old.container.clone());
         let answer = self.resolve(path, old, now);
@@ -105,7 +100,7 @@ impl Resolver {
         Answer {
             container,
             valid_until: now + ANSWER_TTL,
-            generation: (!is_final).then_some(self.index.generation()),
+            generation: (!is_final).then_some(self.index.generation),
         }
     }
 

@@ -1,11 +1,8 @@
 //! The directories in which runtimes keep their state.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
-use super::{evidence::Evidence, runtime::containerd::namespaces};
+use super::{evidence::Evidence, runtime::containerd::namespaces, state_file};
 use crate::cgroup::mounts::Mounts;
 
 /// The directories in which runtimes keep their state, and the facts that decide whether the
@@ -79,21 +76,13 @@ impl StateRoots {
     /// them.
     #[must_use]
     pub fn directories(&self) -> Vec<PathBuf> {
-        let several = [
-            &self.oci,
-            &self.oci_by_namespace,
-            &self.docker,
-            &self.tasks,
-            &self.stores,
-            &self.lxc,
-        ];
-        let single = [&self.users, &self.machines];
-        let mut all: Vec<_> = several
-            .into_iter()
-            .flatten()
-            .chain(single)
-            .cloned()
-            .collect();
+        let mut all = vec![self.users.clone(), self.machines.clone()];
+        all.extend_from_slice(&self.oci);
+        all.extend_from_slice(&self.oci_by_namespace);
+        all.extend_from_slice(&self.docker);
+        all.extend_from_slice(&self.tasks);
+        all.extend_from_slice(&self.stores);
+        all.extend_from_slice(&self.lxc);
         // A path sorts before what lies below it.
         all.sort();
         all.dedup_by(|lower, upper| lower.starts_with(upper));
@@ -104,16 +93,9 @@ impl StateRoots {
     /// container, a user's directory with the first login.
     pub(super) fn oci_roots(&self) -> Vec<PathBuf> {
         let by_namespace = self.oci_by_namespace.iter().flat_map(|it| namespaces(it));
-        let by_user = directories(&self.users)
-            .into_iter()
-            .flat_map(|it| rootless(&it));
-        let mut roots: Vec<_> = self
-            .oci
-            .iter()
-            .cloned()
-            .chain(by_namespace)
-            .chain(by_user)
-            .collect();
+        let by_user = state_file::entries(&self.users).flat_map(|it| rootless(&it.path()));
+        let mut roots: Vec<_> = by_namespace.chain(by_user).collect();
+        roots.extend_from_slice(&self.oci);
         roots.sort();
         roots.dedup();
         roots
@@ -130,9 +112,4 @@ impl StateRoots {
 
 fn rootless(runtime_dir: &Path) -> [PathBuf; 2] {
     [runtime_dir.join("runc"), runtime_dir.join("crun")]
-}
-
-fn directories(path: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(path).into_iter().flatten().flatten();
-    entries.map(|entry| entry.path()).collect()
 }

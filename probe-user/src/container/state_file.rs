@@ -6,7 +6,7 @@
 
 use std::{
     ffi::OsStr,
-    fs::{File, Metadata},
+    fs::{self, DirEntry, File, Metadata},
     io::Read,
     os::{fd::OwnedFd, unix::fs::MetadataExt},
     path::Path,
@@ -66,18 +66,25 @@ pub(super) fn read_in(directory: &Path, name: impl AsRef<OsStr>) -> Option<State
         file.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
         Ok(Some(StateFile {
             bytes,
-            owner: writer(directory_owner, metadata.uid()),
+            owner: match directory_owner {
+                0 => metadata.uid(),
+                owner => owner,
+            },
             name: path.clone(),
         }))
     };
-    match read() {
-        Ok(file) => file,
-        Err(error) if is_missing(&error) => None,
-        Err(error) => {
+    read().unwrap_or_else(|error| {
+        let errno = Errno::from_io_error(&error);
+        if !matches!(errno, Some(Errno::NOENT | Errno::NOTDIR)) {
             tracing::debug!(path, %error, "cannot read the state file");
-            None
         }
-    }
+        None
+    })
+}
+
+/// The entries of a directory; none if it cannot be read.
+pub(super) fn entries(directory: &Path) -> impl Iterator<Item = DirEntry> {
+    fs::read_dir(directory).into_iter().flatten().flatten()
 }
 
 fn open_directory(path: &Path) -> rustix::io::Result<OwnedFd> {
@@ -85,23 +92,9 @@ fn open_directory(path: &Path) -> rustix::io::Result<OwnedFd> {
     openat(CWD, path, flags, Mode::empty())
 }
 
-fn is_missing(error: &std::io::Error) -> bool {
-    let absent = [Errno::NOENT, Errno::NOTDIR];
-    Errno::from_io_error(error).is_some_and(|error| absent.contains(&error))
-}
-
-const fn writer(directory_owner: u32, file_owner: u32) -> u32 {
-    if directory_owner == 0 {
-        file_owner
-    } else {
-        directory_owner
-    }
-}
-
 /// The version of a file; `None` if the file does not exist.
 pub(super) fn version(path: &Path) -> Option<Version> {
-    let metadata = std::fs::symlink_metadata(path).ok()?;
-    Some(Version::of(&metadata))
+    fs::symlink_metadata(path).ok().as_ref().map(Version::of)
 }
 
 impl Version {

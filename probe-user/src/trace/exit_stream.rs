@@ -3,9 +3,9 @@
 use std::{
     collections::VecDeque,
     fs::File,
-    io,
+    io, iter,
     os::fd::OwnedFd,
-    path::{Path, PathBuf},
+    path::PathBuf,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -139,13 +139,8 @@ impl ExitStream {
 
     /// The next record, and all records that the same drain of the ring returned.
     pub async fn next_batch(&mut self) -> Option<Result<Vec<Record>, StreamError>> {
-        let first = match self.next().await? {
-            Ok(record) => record,
-            Err(error) => return Some(Err(error)),
-        };
-        Some(Ok(std::iter::once(first)
-            .chain(self.pending.drain(..))
-            .collect()))
+        let first = self.next().await?;
+        Some(first.map(|first| iter::once(first).chain(self.pending.drain(..)).collect()))
     }
 
     /// The container that a cgroup belongs to.
@@ -201,7 +196,12 @@ impl Stream for ExitStream {
 /// kernel tests the subtrees.
 fn resolve(filter: &mut Filter, mounts: &Mounts) -> Result<Vec<OwnedFd>, OpenError> {
     for path in &filter.directories {
-        filter.subtrees.push(subtree(mounts, path)?);
+        let found = mounts.of_path(path);
+        let (mount, below) = found.ok_or_else(|| OpenError::NoCgroup { path: path.clone() })?;
+        filter.subtrees.push(Subtree {
+            hierarchy: mount.hierarchy,
+            path: below,
+        });
     }
     let hierarchy = filter.hierarchy();
     let is_other = |it: &Subtree| it.hierarchy != 0 && Some(it.hierarchy) != hierarchy;
@@ -215,23 +215,8 @@ fn resolve(filter: &mut Filter, mounts: &Mounts) -> Result<Vec<OwnedFd>, OpenErr
         Err(source) => Err(OpenError::OpenCgroup { path, source }),
     });
     let opened = opened.collect::<Result<Vec<OwnedFd>, _>>()?;
-    Ok(if filter.kernel_tests_subtrees() {
-        opened
-    } else {
-        Vec::new()
-    })
-}
-
-fn subtree(mounts: &Mounts, path: &Path) -> Result<Subtree, OpenError> {
-    match mounts.of_path(path) {
-        Some((mount, path)) => Ok(Subtree {
-            hierarchy: mount.hierarchy,
-            path,
-        }),
-        None => Err(OpenError::NoCgroup {
-            path: path.to_owned(),
-        }),
-    }
+    let is_needed = filter.kernel_tests_subtrees();
+    Ok(opened.into_iter().filter(|_| is_needed).collect())
 }
 
 async fn loaded(plan: Plan) -> Result<(Attached, Rings), OpenError> {

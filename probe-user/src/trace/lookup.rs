@@ -9,7 +9,7 @@ use std::{
 use super::tracker::Tracker;
 use crate::{
     cgroup::mounts::{self, Mount, Mounts},
-    container::{FindError, Found, Resolver},
+    container::Resolver,
     model::{Cgroup, CgroupId, Container, Event, Record, Timed},
 };
 
@@ -20,11 +20,13 @@ const WALK_INTERVAL: Duration = Duration::from_millis(100);
 /// Finds paths on the cgroup mounts, and containers in the state of the runtimes.
 #[derive(Debug)]
 pub struct CgroupLookup {
-    mounts: Mounts,
+    /// The cgroup mounts.
+    pub mounts: Mounts,
     /// By hierarchy, see [`mounts::path_prefix`].
     path_prefix: HashMap<u32, Option<String>>,
     walked: HashMap<u32, Instant>,
-    resolver: Resolver,
+    /// Finds containers.
+    pub resolver: Resolver,
 }
 
 impl CgroupLookup {
@@ -46,12 +48,8 @@ impl CgroupLookup {
     /// Adds every existing cgroup to the tracker. The caller attaches the hooks first:
     /// they report every cgroup that is made later.
     pub fn add_all_cgroups(&mut self, tracker: &mut Tracker) {
-        for hierarchy in self
-            .mounts
-            .iter()
-            .map(|it| it.hierarchy)
-            .collect::<Vec<_>>()
-        {
+        let hierarchies: Vec<_> = self.mounts.iter().map(|it| it.hierarchy).collect();
+        for hierarchy in hierarchies {
             self.add_hierarchy(tracker, hierarchy);
         }
     }
@@ -61,18 +59,16 @@ impl CgroupLookup {
         add(tracker, id, Some(top.root.as_str().into()));
         let walked = mounts::walk(top, &mut |id, path| add(tracker, id, Some(path.into())));
         if let Err(error) = walked {
-            tracing::debug!(%error, cgroup = top.root, "cannot read the cgroup's subtree");
+            let path = top.mount_point.display();
+            tracing::debug!(%error, "cannot read the cgroups below {path}");
         }
     }
 
     /// Adds a cgroup that the tracker does not know, unless its hierarchy has just been
     /// walked.
     pub(crate) fn look_up(&mut self, tracker: &mut Tracker, wanted: CgroupId, event: &Event) {
-        let is_due = self
-            .walked
-            .get(&wanted.hierarchy)
-            .is_none_or(|walked| walked.elapsed() >= WALK_INTERVAL);
-        if !is_due {
+        let walked = self.walked.get(&wanted.hierarchy);
+        if walked.is_some_and(|it| it.elapsed() < WALK_INTERVAL) {
             return;
         }
         self.add_hierarchy(tracker, wanted.hierarchy);
@@ -82,16 +78,10 @@ impl CgroupLookup {
     }
 
     fn add_hierarchy(&mut self, tracker: &mut Tracker, hierarchy: u32) {
-        if let Some(mount) = self.mounts.of_hierarchy(hierarchy) {
-            if let Ok(root) = mounts::root(mount) {
-                add(tracker, root, Some(mount.root.as_str().into()));
-            }
-            let walked = mounts::walk(mount, &mut |id, path| {
-                add(tracker, id, Some(path.into()));
-            });
-            if let Err(error) = walked {
-                tracing::debug!(%error, mount = %mount.mount_point.display(), "cannot read the mount");
-            }
+        if let Some(mount) = self.mounts.of_hierarchy(hierarchy)
+            && let Ok(root) = mounts::root(mount)
+        {
+            Self::add_subtree(tracker, mount, root);
         }
         self.walked.insert(hierarchy, Instant::now());
     }
@@ -130,30 +120,7 @@ impl CgroupLookup {
 
     /// The container that a cgroup belongs to.
     pub fn container_of(&mut self, cgroup: Option<&Cgroup>) -> Option<Arc<Container>> {
-        let path = cgroup?.path.as_deref()?;
-        self.container_of_path(path)
-    }
-
-    /// The container of the cgroup with this path below the root of its hierarchy.
-    pub fn container_of_path(&mut self, path: &str) -> Option<Arc<Container>> {
-        self.resolver.container_of(path)
-    }
-
-    /// Finds a container by name among these cgroups (hierarchy and path). Containers with
-    /// cgroups that `is_visible` rejects are skipped.
-    pub fn find(
-        &mut self,
-        name: &str,
-        cgroups: &[(u32, String)],
-        is_visible: impl Fn(&[(u32, String)]) -> bool,
-    ) -> Result<Found, FindError> {
-        self.resolver.find_visible(name, cgroups, is_visible)
-    }
-
-    /// The cgroup mounts.
-    #[must_use]
-    pub fn mounts(&self) -> &Mounts {
-        &self.mounts
+        self.resolver.container_of(cgroup?.path.as_deref()?)
     }
 }
 

@@ -89,10 +89,11 @@ fn collect(
         let Some((id, path)) = row.cgroup().and_then(|id| Some((id, tracker.path(id)?))) else {
             continue;
         };
-        let Some(container) = lookup.container_of_path(&path).filter(|it| is_wanted(it)) else {
+        let container = lookup.resolver.container_of(&path);
+        let Some(container) = container.filter(|it| is_wanted(it)) else {
             continue;
         };
-        let directory = || directory::at(lookup.mounts(), id.hierarchy, &path);
+        let directory = || directory::at(&lookup.mounts, id.hierarchy, &path);
         let owner = *owners
             .entry(id)
             .or_insert_with(|| directory().and_then(|it| it.owner()));

@@ -63,7 +63,7 @@ fn containers(state: &mut state::State) -> usize {
     let paths: Vec<_> = paths.collect();
     let mut found = HashSet::new();
     for path in paths {
-        if let Some(container) = state.tables.lookup.container_of_path(&path) {
+        if let Some(container) = state.tables.lookup.resolver.container_of(&path) {
             found.insert((container.runtime, container.id.clone()));
         }
     }

@@ -1,7 +1,7 @@
 //! A state directory of a runtime, and the entries that are or were in it.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fs::{self, Metadata},
     io,
     os::unix::fs::MetadataExt,
@@ -132,15 +132,10 @@ impl Directory {
     }
 
     fn mark_gone(&mut self, names: &[String], now: Instant) -> bool {
-        let names: std::collections::HashSet<&str> = names.iter().map(String::as_str).collect();
-        let mut is_changed = false;
-        for (name, tracked) in &mut self.entries {
-            if tracked.gone.is_none() && !names.contains(name.as_str()) {
-                tracked.gone = Some(now);
-                is_changed = true;
-            }
-        }
-        is_changed
+        let names: HashSet<&str> = names.iter().map(String::as_str).collect();
+        let entries = self.entries.iter_mut();
+        let gone = entries.filter(|(name, it)| it.gone.is_none() && !names.contains(&***name));
+        gone.map(|(_, it)| it.gone = Some(now)).count() > 0
     }
 
     fn add_or_update(&mut self, path: &Path, name: String, now: Instant) -> bool {

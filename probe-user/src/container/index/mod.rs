@@ -35,13 +35,16 @@ pub(super) struct Index {
     pub(super) names: podman::Names,
     watch: Watch,
     directories: HashMap<PathBuf, Directory>,
-    by_cgroup: HashMap<String, Arc<Record>>,
-    by_unit: HashMap<String, Arc<Record>>,
-    virtual_machines: HashSet<String>,
-    /// Ids that have a state directory without a readable state in it yet.
-    pending: HashMap<String, Arc<Record>>,
+    /// Containers by each cgroup that they claim.
+    pub(super) by_cgroup: HashMap<String, Arc<Record>>,
+    /// Machines by unit.
+    pub(super) by_unit: HashMap<String, Arc<Record>>,
+    /// Units of virtual machines.
+    pub(super) virtual_machines: HashSet<String>,
+    /// Records of the ids that have a state directory without a readable state in it yet.
+    pub(super) pending: HashMap<String, Arc<Record>>,
     /// Increased by every change: an answer from an older generation may be outdated.
-    generation: u64,
+    pub(super) generation: u64,
     checked: Option<Instant>,
     searched: Option<Instant>,
 }
@@ -54,7 +57,7 @@ impl Index {
     /// An index without inotify, which finds changes by the modification times of
     /// directories.
     pub(super) fn unwatched(roots: StateRoots) -> Self {
-        Self::with_watch(Watch::disabled(), roots)
+        Self::with_watch(Watch::default(), roots)
     }
 
     fn with_watch(watch: Watch, roots: StateRoots) -> Self {
@@ -71,10 +74,6 @@ impl Index {
             checked: None,
             searched: None,
         }
-    }
-
-    pub(super) const fn generation(&self) -> u64 {
-        self.generation
     }
 
     /// Reads what has changed, unless another call did a moment ago.
@@ -192,25 +191,6 @@ impl Index {
             self.pending
                 .extend(records.map(|it| (it.container.id.clone(), Arc::new(it))));
         }
-    }
-
-    /// The container that claims exactly this cgroup.
-    pub(super) fn by_cgroup(&self, path: &str) -> Option<&Arc<Record>> {
-        self.by_cgroup.get(path)
-    }
-
-    /// The machine with this unit.
-    pub(super) fn by_unit(&self, unit: &str) -> Option<&Arc<Record>> {
-        self.by_unit.get(unit)
-    }
-
-    pub(super) fn is_virtual_machine(&self, unit: &str) -> bool {
-        self.virtual_machines.contains(unit)
-    }
-
-    /// The record of an id that has a state directory but no state yet.
-    pub(super) fn pending(&self, id: &str) -> Option<&Arc<Record>> {
-        self.pending.get(id)
     }
 
     /// Every container that exists now.

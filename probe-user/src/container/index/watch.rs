@@ -10,8 +10,8 @@ use rustix::fs::inotify::{
 /// Space for the events of one read; the next read returns the rest.
 const BUFFER_BYTES: usize = 16 * 1024;
 
-/// The watched directories.
-#[derive(Debug)]
+/// The watched directories. The default watches none, so that modification times are used.
+#[derive(Debug, Default)]
 pub(super) struct Watch {
     inotify: Option<OwnedFd>,
     paths: HashMap<i32, PathBuf>,
@@ -34,15 +34,7 @@ impl Watch {
             .ok();
         Self {
             inotify,
-            paths: HashMap::new(),
-        }
-    }
-
-    /// Watches nothing, so that modification times are used.
-    pub(super) fn disabled() -> Self {
-        Self {
-            inotify: None,
-            paths: HashMap::new(),
+            ..Self::default()
         }
     }
 
@@ -51,26 +43,13 @@ impl Watch {
         let Some(inotify) = &self.inotify else {
             return false;
         };
-        let changes = WatchFlags::CREATE
-            | WatchFlags::DELETE
-            | WatchFlags::MOVED_TO
-            | WatchFlags::MOVED_FROM
-            | WatchFlags::DELETE_SELF
-            | WatchFlags::MOVE_SELF;
-        match add_watch(
-            inotify,
-            path,
-            changes | WatchFlags::ONLYDIR | WatchFlags::DONT_FOLLOW,
-        ) {
-            Ok(descriptor) => {
-                self.paths.insert(descriptor, path.clone());
-                true
-            }
-            Err(error) => {
-                tracing::trace!(path = %path.display(), %error, "cannot watch the directory");
-                false
-            }
-        }
+        let entries = WatchFlags::CREATE | WatchFlags::DELETE | WatchFlags::MOVE;
+        let directory = WatchFlags::DELETE_SELF | WatchFlags::MOVE_SELF;
+        let flags = WatchFlags::ONLYDIR | WatchFlags::DONT_FOLLOW;
+        add_watch(inotify, path, entries | directory | flags)
+            .map(|descriptor| self.paths.insert(descriptor, path.clone()))
+            .inspect_err(|error| tracing::trace!(?path, %error, "cannot watch the directory"))
+            .is_ok()
     }
 
     /// The changes since the last call, as many as one buffer holds. An overflow of the

@@ -9,13 +9,16 @@
 //! <https://github.com/containerd/nerdctl/blob/8da504083f1543446a003f5870dec1bc12a75b85/pkg/cmd/container/run_cgroup_linux.go#L230-L266>
 
 use std::{
-    fs,
+    fs::DirEntry,
     path::{Path, PathBuf},
 };
 
 use super::bundle::{self, Described};
 use crate::{
-    container::layout::{PathComponent, Recognized, is_full_id, prefixed_id},
+    container::{
+        layout::{PathComponent, Recognized, is_full_id, prefixed_id},
+        state_file,
+    },
     model::Runtime,
 };
 
@@ -47,12 +50,7 @@ pub(in crate::container) fn describe(tasks: &[PathBuf], id: &str) -> Option<Desc
 
 /// Directories of the namespaces below a state directory.
 pub(in crate::container) fn namespaces(directory: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = fs::read_dir(directory) else {
-        return Vec::new();
-    };
-    entries
-        .flatten()
-        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
-        .map(|entry| entry.path())
-        .collect()
+    let is_directory = |it: &DirEntry| it.file_type().is_ok_and(|kind| kind.is_dir());
+    let directories = state_file::entries(directory).filter(is_directory);
+    directories.map(|entry| entry.path()).collect()
 }

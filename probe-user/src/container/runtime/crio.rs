@@ -4,7 +4,7 @@
 //! cgroup (cgroupfs). `crio-conmon-ID` holds the monitor.
 //! <https://github.com/cri-o/cri-o/blob/f954a17e505f8931e91004403b5f5eac71ab6085/internal/config/cgmgr/cgmgr_linux.go#L257-L259>
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::{
     bundle::{self, Described},
@@ -27,9 +27,5 @@ pub(in crate::container) fn describe(stores: &[PathBuf], id: &str) -> Option<Des
     stores
         .iter()
         .flat_map(|store| drivers(store))
-        .find_map(|driver: PathBuf| bundle::describe(&userdata(&driver, id)))
-}
-
-fn userdata(driver: &Path, id: &str) -> PathBuf {
-    driver.join(id).join("userdata")
+        .find_map(|driver| bundle::describe(&driver.join(id).join("userdata")))
 }

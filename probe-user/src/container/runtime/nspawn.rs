@@ -20,18 +20,9 @@ use crate::{
 pub(in crate::container) fn recognize<'a>(
     component: &PathComponent<'_, 'a>,
 ) -> Option<Recognized<'a>> {
-    let name = machine_name(component.name)?;
-    within(component.below, Recognized::certain(Runtime::Nspawn, name))
-}
-
-fn within<'a>(below: Option<&str>, mut recognized: Recognized<'a>) -> Option<Recognized<'a>> {
-    match below {
-        Some("supervisor") => None,
-        below => {
-            recognized.is_below = below == Some("payload");
-            Some(recognized)
-        }
-    }
+    let mut recognized = Recognized::certain(Runtime::Nspawn, machine_name(component.name)?);
+    recognized.is_below = component.below == Some("payload");
+    (component.below != Some("supervisor")).then_some(recognized)
 }
 
 /// The name in the unit of a machine. Units of libvirt have the same form but are skipped:
@@ -78,11 +69,10 @@ fn unescape(text: &str) -> Option<Cow<'_, str>> {
 }
 
 fn hex_byte(digits: &[u8]) -> Option<u8> {
-    let digits = str::from_utf8(digits).ok()?;
-    digits
-        .bytes()
-        .all(|byte| byte.is_ascii_hexdigit())
-        .then(|| u8::from_str_radix(digits, 16).ok())?
+    digits.iter().try_fold(0, |byte, &digit| {
+        let digit = char::from(digit).to_digit(16)?;
+        Some(byte << 4 | u8::try_from(digit).ok()?)
+    })
 }
 
 /// A machine as machined's file describes it.

@@ -10,7 +10,6 @@
 
 use std::{
     collections::HashMap,
-    fs,
     path::{Path, PathBuf},
 };
 
@@ -129,12 +128,7 @@ fn read_list(driver: &Path, file: &str, version: Version) -> Option<List> {
 
 /// The directories `DRIVER-containers` of a store.
 pub(in crate::container) fn drivers(store: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = fs::read_dir(store) else {
-        return Vec::new();
-    };
-    entries
-        .flatten()
-        .filter(|entry| entry.file_name().to_string_lossy().ends_with("-containers"))
-        .map(|entry| entry.path())
-        .collect()
+    let paths = state_file::entries(store).map(|entry| entry.path());
+    let is_driver = |path: &PathBuf| path.to_string_lossy().ends_with("-containers");
+    paths.filter(is_driver).collect()
 }

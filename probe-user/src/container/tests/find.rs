@@ -135,7 +135,7 @@ fn the_cgroups_of_all_hierarchies_are_found_v2_first() {
         pid: 4_000_000,
         start_ticks: 77,
     };
-    assert_eq!(found.init, Some(init));
+    assert_eq!(found.inits, [init]);
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn a_reused_pid_is_not_the_init_process() {
     // The state of root is trusted about the cgroup nevertheless, that of a user is not.
     if rustix::process::geteuid().is_root() {
         let found = found.expect("one container");
-        assert_eq!((found.init, found.cgroups.len()), (None, 1));
+        assert_eq!((found.inits.len(), found.cgroups.len()), (0, 1));
     } else {
         assert!(matches!(found, Err(FindError::Unknown { .. })));
     }
@@ -165,7 +165,7 @@ fn the_sub_cgroup_that_crun_records_belongs_to_the_outer_container() {
     let found = find(&machine, A, &cgroups).expect("one container");
     assert_eq!(found.container.runtime.as_str(), "podman");
     assert_eq!(found.cgroups, [(0, scope)]);
-    assert!(found.init.is_some());
+    assert_eq!(found.inits.len(), 1);
 }
 
 #[test]

@@ -8,7 +8,8 @@ use crate::container::Init;
 /// The pid of the init process that is found for a container.
 fn init(machine: &Machine, wanted: &str, cgroups: &[(u32, String)]) -> Option<u32> {
     let found = machine.resolver().find(wanted, cgroups);
-    let Init { pid, start_ticks } = found.expect("one container").init?;
+    let inits = found.expect("one container").inits;
+    let &Init { pid, start_ticks } = inits.first()?;
     assert_eq!(start_ticks, 77);
     Some(pid)
 }
