@@ -79,7 +79,7 @@ pub struct Header {
 pub struct Task {
     /// The task (kernel: `pid`).
     pub tid: u32,
-    /// Its thread group.
+    /// Thread group id of the task (kernel: `tgid`).
     pub tgid: u32,
     /// Thread group of the group leader's real parent; [`UNKNOWN`].
     pub ppid: u32,
@@ -92,7 +92,7 @@ pub struct Task {
     /// Its cgroup in the hierarchy that the filter asks for; 0 if none is asked
     /// for or it could not be read.
     pub wanted_cgroup_id: u64,
-    /// 0 for v2, else the v1 hierarchy id (first column of `/proc/cgroups`);
+    /// 0 for v2, else the v1 hierarchy id (first field of `/proc/PID/cgroup`);
     /// [`UNKNOWN`].
     pub cgroup_hierarchy: u32,
     /// The thread group's pid in its own pid namespace; 0 unknown.
@@ -128,7 +128,7 @@ pub struct Killer {
     pub flags: u32,
     /// Always 0.
     pub reserved: u32,
-    /// Name of that task, NUL padded.
+    /// Name of the task that was current, NUL padded.
     pub comm: [u8; COMM_BYTES],
 }
 

@@ -118,7 +118,7 @@ impl Daemon {
         &self.socket
     }
 
-    /// One field of its `/proc/PID/status`.
+    /// One field of `/proc/PID/status` of the daemon.
     #[must_use]
     pub fn status(&self, field: &str) -> String {
         let path = format!("/proc/{}/status", self.child.id());

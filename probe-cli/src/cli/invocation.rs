@@ -124,7 +124,7 @@ impl Invocation {
                 {
                     tracing::warn!(
                         path = subtree.path,
-                        "exits are not reported: those of another v1 hierarchy are"
+                        "exits in this cgroup are not reported, because the targets are in several v1 hierarchies"
                     );
                     continue;
                 }

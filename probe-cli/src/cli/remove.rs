@@ -93,7 +93,7 @@ fn failure(cgroup: &CgroupControl, error: io::Error) -> Failure {
     };
     let hint = match Errno::from_io_error(&error) {
         Some(Errno::BUSY) => {
-            "a process was moved into it after it was empty, or a file system is mounted below it"
+            "a process was moved into the cgroup after the verdict, or a file system is mounted in it"
         }
         _ => "its processes are gone; remove it with rmdir, as the owner of the cgroup",
     };

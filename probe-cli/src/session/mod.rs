@@ -243,7 +243,9 @@ impl Session {
             }
             let Ok(received) = timeout_at(deadline, self.daemon.messages()).await else {
                 if is_over {
-                    tracing::warn!("the daemon does not end its stream: exits may be missing");
+                    tracing::warn!(
+                        "the daemon did not end its stream in time: exits may be missing"
+                    );
                 }
                 return Ok(());
             };

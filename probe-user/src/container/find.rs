@@ -15,7 +15,7 @@ use crate::model::Container;
 /// A container or pod, its cgroups and its init processes.
 #[derive(Clone, Debug)]
 pub struct Found {
-    /// The container; it stands for all containers of a pod.
+    /// The container. If the name is that of a pod, one container describes the whole pod.
     pub container: Arc<Container>,
     /// Hierarchy id and path of each cgroup: v2 first, then v1 hierarchies by
     /// [`rank`](crate::cgroup::mounts::rank). The subtree of each belongs to the container.

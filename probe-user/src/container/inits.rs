@@ -13,8 +13,9 @@ use crate::proc::{directory::ProcessDirectory, status::Status};
 
 /// The init process: the recorded one, or else pid 1 of the container's pid namespace.
 ///
-/// A recorded pid without a start may belong to a later process by now, so it must be a
-/// member of the container. Then it does not matter which user wrote the file.
+/// The runtime may record a pid without a start time. A later process may have that pid by
+/// now, so the pid must be that of a member of the container. After this check it does not
+/// matter which user wrote the state file.
 pub(super) fn find(roots: &StateRoots, id: &str, cgroups: &[(u32, String)]) -> Option<Init> {
     let members = roots.evidence.members(cgroups);
     if members.is_empty() {

@@ -111,7 +111,7 @@ pub enum Event {
 /// An event and its time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Timed {
-    /// `CLOCK_BOOTTIME` in nanoseconds.
+    /// When the hook ran: `CLOCK_BOOTTIME` in nanoseconds.
     pub boottime_ns: u64,
     /// The event.
     pub event: Event,

@@ -7,7 +7,7 @@ use probe_ebpf::event::COMM_BYTES;
 use super::{CgroupId, ProcessState};
 
 /// Identity of a process, which no other process has, however often its pid is
-/// used again.
+/// reused.
 ///
 /// `execve` does not change it, not even in a thread other than the leader: that thread
 /// gets the start time of the old leader.

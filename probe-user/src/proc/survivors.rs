@@ -136,7 +136,7 @@ fn reason(stat: &Stat<'_>, status: Status<'_>, is_frozen: bool) -> Option<String
 /// Whether the leader is frozen; in a v1 freezer it does not die until it is thawed. Some
 /// kernels (5.10) do not show where a task sleeps; then its cgroup tells.
 fn is_frozen(directory: &ProcessDirectory, stat: &Stat<'_>, wchan: Option<&str>) -> bool {
-    // User Mode Linux shows any function as `wchan`.
+    // On User Mode Linux `wchan` can be the name of an unrelated function.
     wchan.is_some_and(|it| it.contains("refrigerator") || it.contains("freeze"))
         || stat.letter == 'D' && freezer_state(directory).is_some_and(|it| it != b"THAWED")
 }

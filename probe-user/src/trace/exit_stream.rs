@@ -58,7 +58,7 @@ pub enum OpenError {
     #[error(transparent)]
     Mounts(#[from] MountError),
     /// A path of the filter is not on a cgroup mount.
-    #[error("{} is on no cgroup mount", path.display())]
+    #[error("{} is not on a cgroup mount", path.display())]
     NoCgroup {
         /// The path of the filter.
         path: PathBuf,

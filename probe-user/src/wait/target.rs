@@ -30,7 +30,7 @@ pub enum TargetError {
     #[error(transparent)]
     Mounts(#[from] MountError),
     /// The path is not on a cgroup mount.
-    #[error("{} is on no cgroup mount", path.display())]
+    #[error("{} is not on a cgroup mount", path.display())]
     NoCgroup {
         /// The path of the target.
         path: PathBuf,

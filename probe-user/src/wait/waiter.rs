@@ -130,7 +130,7 @@ impl Waiter {
     ///
     /// # Errors
     ///
-    /// If the path is on no cgroup mount, or the cgroup cannot be opened. For a cgroup that is
+    /// If the path is not on a cgroup mount, or the cgroup cannot be opened. For a cgroup that is
     /// gone [`TargetError::is_gone`] is true, which a runtime may treat as the end of the
     /// wait.
     pub fn cgroup(&self, path: impl AsRef<Path>) -> Result<WaitBuilder, TargetError> {

@@ -63,7 +63,7 @@ fn a_client_without_access_to_the_socket_waits_without_the_daemon() {
 
 #[test]
 #[ignore = "needs root"]
-fn the_option_overrides_the_socket_of_the_environment() {
+fn the_socket_option_overrides_the_environment_variable() {
     let (cgroup, _victim) = Victim::in_v2("named");
     let fake = FakeDaemon::start(|connection| {
         let _asked = connection.answer_armed();

@@ -5,6 +5,7 @@
 
 mod blocks;
 mod compare;
+mod console;
 mod namespace;
 
 use std::{

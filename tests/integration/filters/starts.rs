@@ -1,4 +1,4 @@
-//! Filters of starts.
+//! The filters of `probe trace --starts`.
 
 use probe_tests::{Cgroup, Finished, Probe, Victim, record};
 use serde_json::Value;

@@ -88,7 +88,7 @@ fn a_target_that_is_gone_is_an_error_that_says_so() {
         assert!(error.is_gone(), "{error}");
         let elsewhere = waiter.cgroup("/proc").expect_err("not a cgroup");
         assert!(!elsewhere.is_gone(), "{elsewhere}");
-        assert_eq!(elsewhere.to_string(), "/proc is on no cgroup mount");
+        assert_eq!(elsewhere.to_string(), "/proc is not on a cgroup mount");
         let mut victim = Victim::spawn(&["pause"], None);
         victim.kill();
         let error = waiter.process(victim.pid()).expect_err("gone");

@@ -104,7 +104,7 @@ pub(super) struct Args {
     json: bool,
 }
 
-/// How long after the signal BPF is loaded. Loading takes CPU time from the exiting tasks,
+/// Delay between the signal and the loading of BPF. Loading takes CPU time from the exiting tasks,
 /// and most of them are gone by then.
 const BPF_LOAD_DELAY: Duration = Duration::from_millis(50);
 

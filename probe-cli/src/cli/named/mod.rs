@@ -75,8 +75,8 @@ pub(super) struct TargetArgs {
 #[derive(Clone, Copy, Debug)]
 struct ProcessArg {
     pid: u32,
-    /// Inode number of the pidfd, which a later process with the same pid does not have
-    /// (Linux 6.9).
+    /// Inode number of the pidfd (Linux 6.9). A later process with the same pid has another
+    /// number.
     inode: Option<u64>,
 }
 

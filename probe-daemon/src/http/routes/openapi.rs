@@ -112,7 +112,7 @@ fn has_own_condition() -> Value {
     json!({"required": ["until"], "properties": {"until": {"not": {"type": "null"}}}})
 }
 
-/// Replaces the formats `int32` and `int64`, which are signed, by the maximum of the
+/// Replaces the formats `int32` and `int64`, which are signed, with the maximum of the
 /// unsigned integers that the API has.
 fn bound_integers(value: &mut Value) {
     match value {

@@ -55,7 +55,6 @@ fn forbid_open() -> Result<(), seccompiler::Error> {
     apply_filter(&BpfProgram::try_from(filter)?)
 }
 
-/// seccompiler makes no filter for big-endian machines.
 #[cfg(target_endian = "big")]
 fn forbid_open() -> Result<(), &'static str> {
     Err("seccompiler does not support big-endian machines")

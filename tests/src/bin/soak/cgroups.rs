@@ -181,7 +181,7 @@ impl Cgroups {
     /// Moves a process to another cgroup.
     pub(crate) fn move_out(&self, pid: u32) {
         for refuge in &self.refuges {
-            // It fails if the process has exited.
+            // The write fails if the process has exited.
             let _moved = fs::write(refuge.join("cgroup.procs"), pid.to_string());
         }
     }

@@ -13,7 +13,7 @@ pub(crate) fn act(words: Words) {
         ["send", "cgroup.kill", directory] => {
             fs::write(Path::new(directory).join("cgroup.kill"), "1").expect("a v2 cgroup");
         }
-        // Another process may have killed it.
+        // The target may be dead already; then no signal is sent.
         ["send-if-alive", pid, signal] => _ = signal::try_kill(number(pid), number(signal)),
         ["send", how, pid, signal] => send(how, number(pid), number(signal)),
         _ => return,

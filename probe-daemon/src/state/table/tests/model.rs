@@ -71,7 +71,7 @@ impl Model {
     }
 
     fn take(&mut self, step: Step, is_lost: bool) {
-        // A pid is not used again within a tick.
+        // A pid is not reused within a tick.
         self.now_ns += TICK_NS + 3;
         let event = match step {
             Step::Fork(tgid, id) => {
