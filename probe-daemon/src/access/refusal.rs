@@ -1,7 +1,7 @@
 //! Answers with a status of 400 or above, in the format of RFC 9457.
 
 use axum::{
-    http::{HeaderValue, StatusCode, header},
+    http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
 
@@ -46,24 +46,18 @@ impl Refusal {
         self.hint = Some(hint.into());
         self
     }
-
-    /// The body of the answer.
-    pub(crate) fn to_json(&self) -> Vec<u8> {
-        let problem = Problem {
-            kind: "about:blank".to_owned(),
-            title: self.status.canonical_reason().unwrap_or("").to_owned(),
-            status: self.status.as_u16(),
-            detail: self.detail.clone(),
-            hint: self.hint.clone(),
-        };
-        serde_json::to_vec(&problem).unwrap_or_default()
-    }
 }
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let media_type = HeaderValue::from_static(MEDIA_TYPE);
-        let headers = [(header::CONTENT_TYPE, media_type)];
-        (self.status, headers, self.to_json()).into_response()
+        let problem = Problem {
+            kind: "about:blank".to_owned(),
+            title: self.status.canonical_reason().unwrap_or("").to_owned(),
+            status: self.status.as_u16(),
+            detail: self.detail,
+            hint: self.hint,
+        };
+        let body = serde_json::to_vec(&problem).unwrap_or_default();
+        (self.status, [(header::CONTENT_TYPE, MEDIA_TYPE)], body).into_response()
     }
 }

@@ -7,7 +7,12 @@ use axum::{
     http::{StatusCode, header},
     response::IntoResponse,
 };
-use hyper::{Request, body::Incoming, server::conn::http1, service::Service};
+use hyper::{
+    Request,
+    body::Incoming,
+    server::conn::http1,
+    service::{Service, service_fn},
+};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
@@ -116,10 +121,12 @@ async fn serve(stream: UnixStream, router: Router, shutdown: CancellationToken) 
             return;
         }
     };
-    let service = WithPeer {
-        router: TowerToHyperService::new(router),
-        peer,
-    };
+    let router = TowerToHyperService::new(router);
+    // An axum layer would need a router of its own for each connection.
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(peer);
+        router.call(request)
+    });
     let connection = http1().serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
@@ -132,24 +139,6 @@ async fn serve(stream: UnixStream, router: Router, shutdown: CancellationToken) 
     };
     if let Err(error) = ended {
         tracing::debug!(%error, "a connection failed");
-    }
-}
-
-/// A service that adds the peer to each request. An axum layer would need a router of its
-/// own for each connection.
-struct WithPeer {
-    router: TowerToHyperService<Router>,
-    peer: Peer,
-}
-
-impl Service<Request<Incoming>> for WithPeer {
-    type Response = <TowerToHyperService<Router> as Service<Request<Incoming>>>::Response;
-    type Error = <TowerToHyperService<Router> as Service<Request<Incoming>>>::Error;
-    type Future = <TowerToHyperService<Router> as Service<Request<Incoming>>>::Future;
-
-    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
-        request.extensions_mut().insert(self.peer);
-        self.router.call(request)
     }
 }
 

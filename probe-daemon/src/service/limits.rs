@@ -1,9 +1,6 @@
 //! The number of clients that the limit of file descriptors allows.
 
-use rustix::{
-    io::Errno,
-    process::{Resource, Rlimit, getrlimit, setrlimit},
-};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tracing::debug;
 
 /// Descriptors that are reserved for the daemon: programs, maps, rings, the log, the async
@@ -61,18 +58,12 @@ fn derive(limit: u64, asked: Option<usize>) -> Result<usize, TooManyClients> {
 
 fn raise() -> u64 {
     let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit {
-        current: limit.maximum,
-        maximum: limit.maximum,
-    };
-    let result: Result<(), Errno> = setrlimit(Resource::Nofile, raised);
-    let current = match result {
-        Ok(()) => limit.maximum,
-        Err(errno) => {
-            debug!(%errno, "cannot raise the limit of file descriptors");
-            limit.current
-        }
-    };
+    let current = limit.maximum;
+    let raised = setrlimit(Resource::Nofile, Rlimit { current, ..limit });
+    if let Err(errno) = raised {
+        debug!(%errno, "cannot raise the limit of file descriptors");
+        return limit.current.unwrap_or(u64::MAX);
+    }
     current.unwrap_or(u64::MAX)
 }
 
