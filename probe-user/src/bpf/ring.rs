@@ -83,15 +83,9 @@ impl Stream {
             // This record is out of the ring and must be passed on; the next one stays.
             let is_last = decode::header(&record).is_ok_and(|it| it.boottime_ns > by_boottime_ns);
             if let Ok(header) = decode::header(&record)
-                && let Some(lost) = self.dropped.advance(header.cpu, header.dropped)
+                && let Some(count) = self.dropped.advance(header.cpu, header.dropped)
             {
-                sink(Timed {
-                    boottime_ns: header.boottime_ns,
-                    event: Event::Lost {
-                        count: lost,
-                        reason: LossReason::RingFull,
-                    },
-                })?;
+                sink(lost(header.boottime_ns, count, LossReason::RingFull))?;
             }
             match decode::decode(&record) {
                 Ok(mut timed) => {
@@ -129,10 +123,7 @@ impl Stream {
             (skipped, LossReason::Skipped),
         ];
         for (count, reason) in losses.into_iter().filter(|(count, _)| *count > 0) {
-            sink(Timed {
-                boottime_ns: boottime_ns(),
-                event: Event::Lost { count, reason },
-            })?;
+            sink(lost(boottime_ns(), count, reason))?;
         }
         Ok(())
     }
@@ -162,6 +153,13 @@ impl Stream {
 impl AsRawFd for Stream {
     fn as_raw_fd(&self) -> RawFd {
         self.ring.as_raw_fd()
+    }
+}
+
+const fn lost(boottime_ns: u64, count: u64, reason: LossReason) -> Timed {
+    Timed {
+        boottime_ns,
+        event: Event::Lost { count, reason },
     }
 }
 

@@ -4,6 +4,7 @@
 //! because another cgroup may have that path by now.
 
 use std::{
+    ffi::CStr,
     fs::File,
     io::{self, Write},
     os::fd::{AsFd, BorrowedFd, OwnedFd},
@@ -163,27 +164,22 @@ fn remove_children(directory: BorrowedFd<'_>) -> io::Result<()> {
         if entry.file_type() != FileType::Directory || matches!(name.to_bytes(), b"." | b"..") {
             continue;
         }
-        let removed = openat(
-            directory,
-            name,
-            DIRECTORY.union(OFlags::NOFOLLOW),
-            Mode::empty(),
-        )
-        .map_err(io::Error::from)
-        .and_then(|child| {
-            if fstat(&child)?.st_dev == device {
-                remove_children(child.as_fd())
-            } else {
-                Err(Errno::BUSY.into())
-            }
-        })
-        .and_then(|()| remove_one(directory, name));
-        match removed {
+        match remove_child(directory, name, device) {
             Err(error) if is_gone(&error) => {}
             removed => removed?,
         }
     }
     Ok(())
+}
+
+fn remove_child(parent: BorrowedFd<'_>, name: &CStr, device: u64) -> io::Result<()> {
+    let flags = DIRECTORY.union(OFlags::NOFOLLOW);
+    let child = openat(parent, name, flags, Mode::empty())?;
+    if fstat(&child)?.st_dev != device {
+        return Err(Errno::BUSY.into());
+    }
+    remove_children(child.as_fd())?;
+    remove_one(parent, name)
 }
 
 fn remove_one(parent: BorrowedFd<'_>, name: impl rustix::path::Arg) -> io::Result<()> {

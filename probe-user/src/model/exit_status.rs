@@ -55,18 +55,14 @@ mod tests {
 
     #[test]
     fn a_wait_status_has_a_code_or_a_signal_with_a_core_dump() {
-        assert_eq!(
-            ExitStatus::from_wait_status(0x2a00),
-            ExitStatus::Exited { code: 42 }
-        );
-        assert_eq!(
-            ExitStatus::from_wait_status(0x8b),
-            ExitStatus::Signaled {
-                signal: Signal(11),
-                core_dumped: true
-            }
-        );
-        assert!(!ExitStatus::from_wait_status(0).is_failure());
-        assert!(ExitStatus::from_wait_status(9).is_signaled());
+        let status = ExitStatus::from_wait_status;
+        let segfault = ExitStatus::Signaled {
+            signal: Signal(11),
+            core_dumped: true,
+        };
+        assert_eq!(status(0x2a00), ExitStatus::Exited { code: 42 });
+        assert_eq!(status(0x8b), segfault);
+        assert!(!status(0).is_failure());
+        assert!(status(9).is_signaled());
     }
 }
