@@ -11,25 +11,15 @@ use super::*;
 
 const WIDTHS: [usize; 5] = [80, 100, 120, 160, 200];
 
-fn comm(name: &str) -> Comm {
-    let mut bytes = [0; 16];
-    bytes[..name.len()].copy_from_slice(name.as_bytes());
-    Comm::new(bytes)
-}
-
 fn process(name: &str, pid: u32, uid: u32) -> Process {
     Process {
         tid: pid,
         tgid: pid,
         ppid: Some(1),
         uid: Some(uid),
-        comm: comm(name),
+        comm: Comm::cut(name.as_bytes()),
         start_boottime_ns: Some(1),
-        cgroup: None,
-        wanted_cgroup_id: None,
-        ns_pid: None,
-        pid_ns: None,
-        owners: None,
+        ..Process::default()
     }
 }
 
@@ -66,8 +56,7 @@ fn exit(name: &str, pid: u32, uid: u32) -> Placed<Exit> {
             }),
             cause: None,
         }),
-        oom: false,
-        usage: None,
+        ..Exit::default()
     })
 }
 

@@ -24,17 +24,18 @@ pub(super) const PIDS: u32 = 8;
 pub(super) struct Machine(TempDir);
 
 /// A resolver, and the time at which it is asked.
-pub(super) struct Questions {
-    pub(super) resolver: Resolver,
+pub(super) struct TestResolver {
+    pub(super) inner: Resolver,
     pub(super) now: Instant,
 }
 
-impl Questions {
-    /// Asks for the container of a cgroup, after more than any interval between two reads of the
-    /// disk: `RUNTIME ID NAME` with `-` for no name, and the pod if it has one, or `none`.
+impl TestResolver {
+    /// The container of a cgroup as `RUNTIME ID NAME`, with `-` for no name and with the pod if
+    /// it has one, or `none`. The clock advances by more than any interval between two reads
+    /// of the disk.
     pub(super) fn container_of(&mut self, path: &str) -> String {
         self.now += Duration::from_secs(2);
-        let container = self.resolver.container_at(path, self.now);
+        let container = self.inner.container_at(path, self.now);
         container.map_or("none".to_owned(), |it| describe(&it))
     }
 }
@@ -90,9 +91,9 @@ impl Machine {
         Resolver::new(self.roots())
     }
 
-    pub(super) fn questions(&self) -> Questions {
-        Questions {
-            resolver: self.resolver(),
+    pub(super) fn test_resolver(&self) -> TestResolver {
+        TestResolver {
+            inner: self.resolver(),
             now: Instant::now(),
         }
     }

@@ -18,10 +18,10 @@ fn the_names_of_podmans_containers_are_in_its_store() {
     let volatile = json!([{ "id": B, "names": ["brief"], "flags": { "Volatile": true } }]);
     let file = "run/containers/storage/overlay-containers/volatile-containers.json";
     machine.write_json(file, &volatile);
-    let mut questions = machine.questions();
+    let mut resolver = machine.test_resolver();
     for (id, name) in [(A, "web"), (B, "brief")] {
         let path = format!("/machine.slice/libpod-{id}.scope/container");
-        assert_eq!(questions.container_of(&path), format!("podman {id} {name}"));
+        assert_eq!(resolver.container_of(&path), format!("podman {id} {name}"));
     }
 }
 
@@ -29,8 +29,8 @@ fn the_names_of_podmans_containers_are_in_its_store() {
 fn a_list_of_podman_is_read_again_after_a_change() {
     let machine = Machine::new();
     machine.write_json(STORE, &json!([{ "id": A, "names": ["web"] }]));
-    let mut questions = machine.questions();
-    let mut at = |id: &str| questions.container_of(&format!("/machine.slice/libpod-{id}.scope"));
+    let mut resolver = machine.test_resolver();
+    let mut at = |id: &str| resolver.container_of(&format!("/machine.slice/libpod-{id}.scope"));
     assert_eq!(at(A), format!("podman {A} web"));
     let both = json!([{ "id": A, "names": ["web"] }, { "id": B, "names": ["new"] }]);
     machine.write_json(STORE, &both);
@@ -49,7 +49,7 @@ fn the_bundle_identifies_a_container_of_rootless_podman_with_cgroupfs() {
     let cgroup = format!("/user.slice/{A}");
     machine.cgroup(0, &cgroup);
     machine.crun(format!("run/user/1000/crun/{A}"), &cgroup, bundle);
-    let container = machine.questions().container_of(&cgroup);
+    let container = machine.test_resolver().container_of(&cgroup);
     assert_eq!(container, format!("podman {A} web"));
 }
 
@@ -67,11 +67,11 @@ fn the_annotations_of_containerd_have_pod_and_name() {
     annotations["io.kubernetes.cri.container-type"] = json!("container");
     annotations["io.kubernetes.cri.container-name"] = json!("nginx");
     machine.bundle("k8s.io", A, &annotations);
-    let mut questions = machine.questions();
+    let mut resolver = machine.test_resolver();
     for (id, name) in [(A, "nginx"), (B, "shop-0")] {
         let path = format!("/system.slice/cri-containerd-{id}.scope");
         let expected = format!("containerd {id} {name} in pod {POD_UID}");
-        assert_eq!(questions.container_of(&path), expected);
+        assert_eq!(resolver.container_of(&path), expected);
     }
 }
 
@@ -89,7 +89,7 @@ fn the_annotations_of_cri_o_have_pod_and_name() {
     let config = json!({ "annotations": annotations });
     machine.write_json(format!("{userdata}/config.json"), &config);
     let path = format!("/kubepods.slice/kubepods-pod{POD_UID}.slice/crio-{A}.scope");
-    let container = machine.questions().container_of(&path);
+    let container = machine.test_resolver().container_of(&path);
     assert_eq!(container, format!("cri-o {A} nginx in pod {POD_UID}"));
 }
 
@@ -97,9 +97,9 @@ fn the_annotations_of_cri_o_have_pod_and_name() {
 fn a_bare_id_in_a_pod_belongs_to_docker_if_docker_has_its_state() {
     let machine = Machine::new();
     machine.docker(A, "k8s_nginx");
-    let mut questions = machine.questions();
+    let mut resolver = machine.test_resolver();
     for (id, expected) in [(A, "docker"), (B, "containerd")] {
-        let container = questions.container_of(&format!("/kubepods/pod{POD_UID}/{id}"));
+        let container = resolver.container_of(&format!("/kubepods/pod{POD_UID}/{id}"));
         assert_eq!(container.split(' ').next(), Some(expected), "{container}");
     }
 }
@@ -110,14 +110,14 @@ fn the_retry_suffix_of_an_lxc_cgroup_is_not_part_of_the_container_name() {
     for name in ["box", "real-2"] {
         machine.create_dir(format!("var/lib/lxc/{name}"));
     }
-    let mut questions = machine.questions();
+    let mut resolver = machine.test_resolver();
     for (cgroup, name) in [
         ("box", "box"),
         ("box-1", "box"),
         ("real-2", "real-2"),
         ("unknown-3", "unknown-3"),
     ] {
-        let container = questions.container_of(&format!("/lxc.payload.{cgroup}"));
+        let container = resolver.container_of(&format!("/lxc.payload.{cgroup}"));
         assert_eq!(container, format!("lxc {name} {name}"));
     }
 }
@@ -135,7 +135,7 @@ fn machined(machine: &Machine, unit: &str, class: &str) {
 fn a_machine_is_identified_by_a_unit_with_any_name() {
     let machine = Machine::new();
     machined(&machine, "own.service", "container");
-    let mut questions = machine.questions();
+    let mut resolver = machine.test_resolver();
     for (path, expected) in [
         (
             "/system.slice/own.service/payload/init.scope",
@@ -145,7 +145,7 @@ fn a_machine_is_identified_by_a_unit_with_any_name() {
         ("/system.slice/other.service", "none"),
         ("/user.slice/user@1000.service/own.service", "none"),
     ] {
-        assert_eq!(questions.container_of(path), expected, "{path}");
+        assert_eq!(resolver.container_of(path), expected, "{path}");
     }
 }
 
@@ -154,9 +154,9 @@ fn a_virtual_machine_is_no_container() {
     let machine = Machine::new();
     // The file of machined escapes the backslashes of the unit name.
     machined(&machine, r"machine-my\\x2dbox.scope", "vm");
-    let mut questions = machine.questions();
-    let virtual_machine = questions.container_of(r"/machine.slice/machine-my\x2dbox.scope");
+    let mut resolver = machine.test_resolver();
+    let virtual_machine = resolver.container_of(r"/machine.slice/machine-my\x2dbox.scope");
     assert_eq!(virtual_machine, "none");
-    let container = questions.container_of("/machine.slice/machine-box.scope");
+    let container = resolver.container_of("/machine.slice/machine-box.scope");
     assert_eq!(container, "systemd-nspawn box box");
 }

@@ -14,9 +14,9 @@ const LONG: Duration = Duration::from_mins(1);
 fn the_state_of_runc_identifies_a_cgroup_with_a_bare_name() {
     let machine = Machine::new();
     machine.runc("web", "/web");
-    let mut questions = machine.questions();
-    assert_eq!(questions.container_of("/web/sub"), "runc web -");
-    assert_eq!(questions.container_of("/webs"), "none");
+    let mut resolver = machine.test_resolver();
+    assert_eq!(resolver.container_of("/web/sub"), "runc web -");
+    assert_eq!(resolver.container_of("/webs"), "none");
 }
 
 #[test]
@@ -24,78 +24,78 @@ fn the_status_of_crun_identifies_a_cgroup_with_any_path() {
     let machine = Machine::new();
     machine.cgroup(0, "/any/where");
     machine.crun("run/crun/web", "/any/where", "/nowhere");
-    let mut questions = machine.questions();
-    assert_eq!(questions.container_of("/any/where/sub"), "crun web -");
+    let mut resolver = machine.test_resolver();
+    assert_eq!(resolver.container_of("/any/where/sub"), "crun web -");
 }
 
 #[test]
 fn a_container_that_is_created_later_is_found() {
     let machine = Machine::new();
-    let mut questions = machine.questions();
-    assert_eq!(questions.container_of("/box/web"), "none");
+    let mut resolver = machine.test_resolver();
+    assert_eq!(resolver.container_of("/box/web"), "none");
     machine.runc("x", "/box/web");
-    assert_eq!(questions.container_of("/box/web"), "runc x -");
+    assert_eq!(resolver.container_of("/box/web"), "runc x -");
 }
 
 #[test]
 fn the_state_directory_identifies_a_container_before_its_state_is_written() {
     let machine = Machine::new();
-    let mut questions = machine.questions();
+    let mut resolver = machine.test_resolver();
     machine.create_dir("run/runc/web");
-    assert_eq!(questions.container_of("/web"), "runc web -");
-    assert_eq!(questions.container_of("/other"), "none");
+    assert_eq!(resolver.container_of("/web"), "runc web -");
+    assert_eq!(resolver.container_of("/other"), "none");
 }
 
 #[test]
 fn a_container_that_ended_before_the_first_question_is_found() {
     let machine = Machine::new();
     machine.create_dir("run/runc");
-    let mut questions = machine.questions();
+    let mut resolver = machine.test_resolver();
     machine.create_dir("run/runc/web");
     machine.remove("run/runc/web");
-    assert_eq!(questions.container_of("/web"), "runc web -");
+    assert_eq!(resolver.container_of("/web"), "runc web -");
 }
 
 #[test]
 fn a_removed_container_is_remembered_by_the_resolver_that_saw_it() {
     let machine = Machine::new();
     machine.runc("web", "/box/web");
-    let mut questions = machine.questions();
+    let mut resolver = machine.test_resolver();
     machine.remove("run/runc/web");
-    assert_eq!(questions.container_of("/box/web"), "runc web -");
-    assert_eq!(machine.questions().container_of("/box/web"), "none");
+    assert_eq!(resolver.container_of("/box/web"), "runc web -");
+    assert_eq!(machine.test_resolver().container_of("/box/web"), "none");
 }
 
 #[test]
 fn an_answer_expires_some_time_after_the_state_is_removed() {
     let machine = Machine::new();
     machine.runc("web", "/box/web");
-    let mut questions = machine.questions();
-    assert_eq!(questions.container_of("/box/web"), "runc web -");
+    let mut resolver = machine.test_resolver();
+    assert_eq!(resolver.container_of("/box/web"), "runc web -");
     machine.remove("run/runc/web");
-    questions.now += LONG;
+    resolver.now += LONG;
     // This question finds the state removed, and starts the time for which it is remembered.
-    assert_eq!(questions.container_of("/box/web"), "runc web -");
-    questions.now += LONG;
-    assert_eq!(questions.container_of("/box/web"), "none");
+    assert_eq!(resolver.container_of("/box/web"), "runc web -");
+    resolver.now += LONG;
+    assert_eq!(resolver.container_of("/box/web"), "none");
 }
 
 #[test]
 fn the_disk_is_not_read_for_every_unknown_cgroup() {
     let machine = Machine::new();
     machine.runc("web", "/box/web");
-    let mut questions = machine.questions();
-    assert_eq!(questions.container_of("/no/1"), "none");
-    let (resolver, now) = (&mut questions.resolver, questions.now);
+    let mut resolver = machine.test_resolver();
+    assert_eq!(resolver.container_of("/no/1"), "none");
+    let (inner, now) = (&mut resolver.inner, resolver.now);
     // A second question at the same instant does not read the disk, and misses the change.
     machine.runc("late", "/box/late");
-    assert_eq!(resolver.container_at("/box/late", now), None);
-    let generation = resolver.index.generation;
+    assert_eq!(inner.container_at("/box/late", now), None);
+    let generation = inner.index.generation;
     for number in 0..10_000 {
-        assert_eq!(resolver.container_at(&format!("/no/{number}"), now), None);
+        assert_eq!(inner.container_at(&format!("/no/{number}"), now), None);
     }
-    assert_eq!(resolver.index.generation, generation);
-    assert_eq!(questions.container_of("/box/late"), "runc late -");
+    assert_eq!(inner.index.generation, generation);
+    assert_eq!(resolver.container_of("/box/late"), "runc late -");
 }
 
 #[test]
@@ -121,10 +121,10 @@ fn malicious_state_is_ignored() {
     machine.create_dir("run/runc/fifo");
     let fifo = machine.path("run/runc/fifo/state.json");
     mknodat(CWD, &fifo, FileType::Fifo, Mode::RUSR, 0).expect("a FIFO");
-    let mut questions = machine.questions();
-    assert_eq!(questions.container_of("/box/x"), "none");
+    let mut resolver = machine.test_resolver();
+    assert_eq!(resolver.container_of("/box/x"), "none");
     machine.write("run/runc/x/state.json", good);
-    assert_eq!(questions.container_of("/box/x"), "runc x -");
+    assert_eq!(resolver.container_of("/box/x"), "runc x -");
 }
 
 #[test]
@@ -132,9 +132,9 @@ fn a_claim_on_the_root_cgroup_is_ignored() {
     let machine = Machine::new();
     machine.runc("all", "");
     machine.runc("slash", "/");
-    let mut questions = machine.questions();
-    assert_eq!(questions.container_of("/anything"), "none");
-    assert_eq!(questions.container_of("/"), "none");
+    let mut resolver = machine.test_resolver();
+    assert_eq!(resolver.container_of("/anything"), "none");
+    assert_eq!(resolver.container_of("/"), "none");
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn a_container_that_docker_runs_with_runc_belongs_to_docker() {
         &state,
     );
     machine.docker(A, "web");
-    let container = machine.questions().container_of(&cgroup);
+    let container = machine.test_resolver().container_of(&cgroup);
     assert_eq!(container, format!("docker {A} web"));
 }
 
@@ -156,10 +156,10 @@ fn a_container_that_docker_runs_with_runc_belongs_to_docker() {
 fn a_cgroup_of_runc_in_a_docker_container_belongs_to_the_inner_container() {
     let machine = Machine::new();
     machine.runc("inner", &format!("/docker/{A}/inner"));
-    let mut questions = machine.questions();
-    let inner = questions.container_of(&format!("/docker/{A}/inner/x"));
+    let mut resolver = machine.test_resolver();
+    let inner = resolver.container_of(&format!("/docker/{A}/inner/x"));
     assert_eq!(inner, "runc inner -");
-    let outer = questions.container_of(&format!("/docker/{A}/other"));
+    let outer = resolver.container_of(&format!("/docker/{A}/other"));
     assert_eq!(outer, format!("docker {A} -"));
 }
 
@@ -168,12 +168,12 @@ fn a_name_is_remembered_after_its_state_is_removed() {
     let machine = Machine::new();
     let cgroup = format!("/docker/{A}");
     machine.docker(A, "web");
-    let mut questions = machine.questions();
+    let mut resolver = machine.test_resolver();
     let named = format!("docker {A} web");
-    assert_eq!(questions.container_of(&cgroup), named);
+    assert_eq!(resolver.container_of(&cgroup), named);
     machine.remove("var/lib/docker");
-    questions.now += LONG;
-    assert_eq!(questions.container_of(&cgroup), named);
+    resolver.now += LONG;
+    assert_eq!(resolver.container_of(&cgroup), named);
 }
 
 #[test]
@@ -181,11 +181,11 @@ fn a_renamed_container_gets_its_new_name_after_the_cache_expires() {
     let machine = Machine::new();
     let cgroup = format!("/docker/{A}");
     machine.docker(A, "old");
-    let mut questions = machine.questions();
-    assert_eq!(questions.container_of(&cgroup), format!("docker {A} old"));
+    let mut resolver = machine.test_resolver();
+    assert_eq!(resolver.container_of(&cgroup), format!("docker {A} old"));
     machine.docker(A, "new");
-    questions.now += LONG;
-    assert_eq!(questions.container_of(&cgroup), format!("docker {A} new"));
+    resolver.now += LONG;
+    assert_eq!(resolver.container_of(&cgroup), format!("docker {A} new"));
 }
 
 #[test]
@@ -193,7 +193,7 @@ fn a_users_cgroup_does_not_get_the_name_of_roots_container() {
     let machine = Machine::new();
     machine.docker(A, "web");
     let path = format!("/user.slice/user-1000.slice/user@1000.service/docker-{A}.scope");
-    let container = machine.questions().container_of(&path);
+    let container = machine.test_resolver().container_of(&path);
     assert_eq!(container, format!("docker {A} -"));
 }
 
@@ -201,6 +201,6 @@ fn a_users_cgroup_does_not_get_the_name_of_roots_container() {
 fn a_bare_id_below_an_unknown_parent_is_also_looked_up_in_containerd() {
     let machine = Machine::new();
     machine.bundle("team", B, &json!({ "nerdctl/name": "web" }));
-    let container = machine.questions().container_of(&format!("/team/{B}"));
+    let container = machine.test_resolver().container_of(&format!("/team/{B}"));
     assert_eq!(container, format!("containerd {B} web"));
 }
