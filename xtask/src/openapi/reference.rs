@@ -116,7 +116,7 @@ fn kind(schema: &Value) -> String {
             ", ",
         );
     }
-    if schema["properties"].is_object() {
+    if schema["type"] == "object" && schema["properties"].is_object() {
         let fields = fields(&schema["properties"]);
         return join(
             fields.map(|(name, it)| format!("`{name}` {}", kind(it))),
@@ -177,6 +177,8 @@ mod tests {
         assert_eq!(kind(&or_null), "[Loss](#loss) or null");
         let number = json!({"type": ["integer", "null"], "minimum": 1, "maximum": 9});
         assert_eq!(kind(&number), "integer ≥ 1 ≤ 9 or null");
+        let object = json!({"type": ["object", "null"], "properties": {"a": {"type": "string"}}});
+        assert_eq!(kind(&object), "object or null");
         let tagged = json!({"allOf": [
             {"$ref": "#/components/schemas/Met"},
             {"type": "object", "properties": {"type": {"type": "string", "enum": ["met"]}}},
