@@ -75,10 +75,7 @@ pub(super) fn run(args: Args, messages: Messages) -> Result<ExitCode, Failure> {
         supervisor: Supervisor::new(&environment()),
         socket: passed_socket().map_err(|error| failure(error.into()))?,
     };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    runtime.block_on(async {
+    super::runtime()?.block_on(async {
         let (stop, _flag) = stop::requested()?;
         let socket = config.socket.display().to_string();
         let announce = |status: &str| {

@@ -12,7 +12,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use probe_daemon::api::{
     Outcome,
     json::{self, NOT_REMOVED, SCHEMA, SubjectObject, TargetObject, VerdictLine},
-    quantity::nanoseconds,
+    quantity::{duration, nanoseconds},
 };
 use probe_user::{
     model::{Backend, Filter, Until},
@@ -29,7 +29,9 @@ use probe_user::{
 
 use super::{
     Failure,
-    named::PinnedTarget,
+    backend::{BackendChoice, BackendSelection},
+    named::{PinnedTarget, TargetArgs},
+    socket::Socket,
     target,
     terminal::{self, Messages},
     until::UntilArg,
@@ -38,6 +40,52 @@ use crate::{
     output::{Out, StopFlag, ignore_closed, verdict},
     session::{ReportOptions, Session, SessionResult},
 };
+
+/// The arguments that `wait` and `kill` share.
+#[derive(Debug, clap::Args)]
+pub(super) struct WaitArgs {
+    #[command(flatten)]
+    pub(super) targets: TargetArgs,
+
+    /// Condition to wait for [default: depends on the target]
+    ///
+    /// The default is `exited` for a process, `empty` for a cgroup or unit, and
+    /// `stopped` for a container.
+    #[arg(long, value_name = "STATE", value_enum)]
+    pub(super) until: Option<UntilArg>,
+
+    /// Give up after this time (250ms, 2.5 or 1m30s) [default: no limit]
+    ///
+    /// A number without a unit is in seconds. The time starts with the command; probe
+    /// exits with code 3 when it is up. With 0, probe checks the targets once.
+    #[arg(short, long, value_name = "DUR", value_parser = duration)]
+    pub(super) timeout: Option<Duration>,
+
+    /// What wakes the wait
+    ///
+    /// A backend changes how soon the wait ends, never its result. Naming a backend
+    /// that is not available is an error (exit code 5).
+    #[arg(long, value_name = "NAME", value_enum, default_value_t)]
+    pub(super) backend: BackendChoice,
+
+    #[command(flatten)]
+    socket: Socket,
+
+    /// Print one JSON object per line
+    #[arg(long)]
+    json: bool,
+}
+
+impl WaitArgs {
+    pub(super) const fn backends(&self, plan: Plan) -> BackendSelection<'_> {
+        BackendSelection {
+            choice: self.backend,
+            socket: &self.socket,
+            timeout: self.timeout,
+            plan: Some(plan),
+        }
+    }
+}
 
 /// One run of `wait` or `kill`.
 pub(super) struct Invocation {
@@ -54,17 +102,16 @@ pub(super) struct Invocation {
 
 impl Invocation {
     pub(super) fn new(
-        begun: Instant,
         messages: Messages,
         verb: &'static str,
-        json: bool,
+        args: &WaitArgs,
     ) -> Result<Self, Failure> {
         Ok(Self {
-            begun,
+            begun: Instant::now(),
             messages,
             mounts: target::mounts()?,
             verb,
-            json,
+            json: args.json,
             took: Cell::new(None),
             targets: Vec::new(),
         })
@@ -77,11 +124,11 @@ impl Invocation {
         &mut self,
         named: Vec<PinnedTarget>,
         tier: Backend,
-        (until, count): (Option<UntilArg>, Option<usize>),
-        resolver: Resolver,
+        args: &WaitArgs,
+        count: Option<usize>,
         stop: StopFlag,
     ) -> Result<(Session, Plan, usize), Failure> {
-        let options = self.report_options(&named, resolver, stop)?;
+        let options = self.report_options(&named, args.targets.resolver(), stop)?;
         let plan = Self::plan(&named, &options.wanted)?;
         let mut session = Session::new(tier, options);
         let count = count.unwrap_or(named.len());
@@ -90,7 +137,7 @@ impl Invocation {
             for cgroup in &target.cgroups {
                 session.learn_paths(&cgroup.mount, &cgroup.directory);
             }
-            let until = until.map_or(target.default_until, |it| it.0);
+            let until = args.until.map_or(target.default_until, |it| it.0);
             let exists = target.pinned.is_some();
             if let Some(pinned) = target.pinned {
                 session.arm(pinned, until)?;

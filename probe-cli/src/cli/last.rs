@@ -1,6 +1,6 @@
 //! `probe last`: shows recent exits from the history of the daemon.
 
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
 
 use probe_daemon::api::quantity::{duration, nanoseconds};
 use probe_daemon::{
@@ -11,7 +11,7 @@ use probe_user::unstable::clock::{WallClock, boottime_ns};
 
 use super::{
     ExitCode, Failure,
-    named::unit_paths,
+    named::{OneTarget, unit_paths},
     socket::{REQUIRED_PATIENCE, Socket, request_failed},
     target::{self, CgroupTarget},
     terminal,
@@ -26,7 +26,7 @@ use crate::output::{Out, RecordPrinter, StopFlag, ignore_closed, is_closed};
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
-    target: TargetArg,
+    target: OneTarget,
 
     /// Show only exits within this time before now (250ms, 2.5 or 1h30m)
     ///
@@ -50,39 +50,10 @@ pub(super) struct Args {
     json: bool,
 }
 
-/// At most one target.
-#[derive(Debug, clap::Args)]
-#[group(multiple = false)]
-struct TargetArg {
-    /// Show only exits of this process
-    #[arg(value_name = "PID", value_parser = clap::value_parser!(u32).range(1..))]
-    pid: Option<u32>,
-
-    /// Show only exits in this cgroup and its descendants
-    ///
-    /// PATH is a path on a cgroup mount (/sys/fs/cgroup/build), or a path below the
-    /// root of a hierarchy as in /proc/PID/cgroup (/build or build).
-    #[arg(long, value_name = "PATH")]
-    cgroup: Option<PathBuf>,
-
-    /// Show only exits in this container: id, unique prefix of an id, or name
-    #[arg(long, value_name = "ID|NAME")]
-    container: Option<String>,
-
-    /// Show only exits in this systemd unit, found by its cgroup
-    ///
-    /// A name without a suffix is that of a service: nginx means nginx.service.
-    #[arg(long, value_name = "NAME")]
-    unit: Option<String>,
-}
-
 pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let query = args.query()?;
     let daemon = args.socket.daemon()?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    runtime.block_on(async {
+    super::runtime()?.block_on(async {
         let client = daemon
             .connect(REQUIRED_PATIENCE)
             .await

@@ -25,7 +25,10 @@ mod trace;
 mod until;
 mod wait;
 
+use std::io;
+
 use clap::{CommandFactory, Parser, Subcommand};
+use tokio::runtime::{Builder, Runtime};
 
 pub use failure::{ExitCode, Failure};
 
@@ -48,7 +51,7 @@ macro_rules! after_help {
 /// EBUSY, and `kill -0` succeeds. probe listens to the kernel, reports when the
 /// process is gone, and shows what ended it.
 #[derive(Debug, Parser)]
-#[command(name = "probe", version, about, long_about)]
+#[command(name = "probe", version)]
 #[command(after_long_help = after_help!("environment"))]
 pub struct Cli {
     #[command(subcommand)]
@@ -120,6 +123,11 @@ impl Cli {
             Verb::Completions(args) => completions::run(&args),
         }
     }
+}
+
+/// Creates the runtime of a verb, which uses the current thread.
+fn runtime() -> io::Result<Runtime> {
+    Builder::new_current_thread().enable_all().build()
 }
 
 /// Whether the log on stderr may use colours.

@@ -17,7 +17,7 @@ use probe_user::unstable::{
 
 use super::{
     ExitCode, Failure,
-    named::{find, unit_paths},
+    named::{OneTarget, find, unit_paths},
     processes,
     socket::{OPTIONAL_PATIENCE, Socket},
     target::{self, CgroupTarget},
@@ -33,14 +33,14 @@ use crate::{
 /// Without a target, probe lists every container with the number of its live
 /// processes, the age of the oldest process, and the number of exits in the history
 /// of the daemon. With a target, probe shows its processes, each child below its
-/// parent.
+/// parent; PID stands for the process and its descendants.
 ///
 /// probe asks the daemon if one answers. Otherwise it reads /proc and the state of
 /// the container runtimes, and the number of exits is unknown.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
-    target: TargetArg,
+    target: OneTarget,
 
     /// Hierarchy of --cgroup: v2, or the name of a v1 controller
     ///
@@ -61,32 +61,6 @@ pub(super) struct Args {
     json: bool,
 }
 
-/// At most one target.
-#[derive(Debug, clap::Args)]
-#[group(multiple = false)]
-struct TargetArg {
-    /// Process with its descendants
-    #[arg(value_name = "PID", value_parser = clap::value_parser!(u32).range(1..))]
-    pid: Option<u32>,
-
-    /// Cgroup with its descendants
-    ///
-    /// PATH is a path on a cgroup mount (/sys/fs/cgroup/build), or a path below the
-    /// root of a hierarchy as in /proc/PID/cgroup (/build or build).
-    #[arg(long, value_name = "PATH")]
-    cgroup: Option<PathBuf>,
-
-    /// Container: id, unique prefix of an id, or name
-    #[arg(long, value_name = "ID|NAME")]
-    container: Option<String>,
-
-    /// systemd unit, found by its cgroup
-    ///
-    /// A name without a suffix is that of a service: nginx means nginx.service.
-    #[arg(long, value_name = "NAME")]
-    unit: Option<String>,
-}
-
 /// The listing to print.
 enum Listing {
     /// Containers, and whether the number of their exits is known.
@@ -95,21 +69,24 @@ enum Listing {
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
-    let shown = match &args.target {
-        TargetArg { pid: Some(pid), .. } => process_tree(*pid)?,
-        TargetArg {
-            cgroup: Some(name), ..
-        } => {
-            let mounts = target::mounts()?;
-            members(&[target::cgroup(&mounts, name, args.hierarchy.as_deref())?])?
-        }
-        TargetArg {
-            unit: Some(name), ..
-        } => members(&unit(name)?)?,
-        TargetArg { container, .. } => match args.ask_daemon(container.as_deref())? {
+    let OneTarget {
+        pid,
+        cgroup,
+        container,
+        unit,
+    } = &args.target;
+    let shown = if let Some(pid) = pid {
+        process_tree(*pid)?
+    } else if let Some(name) = cgroup {
+        let mounts = target::mounts()?;
+        members(&[target::cgroup(&mounts, name, args.hierarchy.as_deref())?])?
+    } else if let Some(name) = unit {
+        members(&unit_cgroups(name)?)?
+    } else {
+        match args.ask_daemon(container.as_deref())? {
             Some(shown) => shown,
             None => args.read_proc(container.as_deref())?,
-        },
+        }
     };
     ignore_closed(args.print(shown))?;
     Ok(ExitCode::Done)
@@ -119,10 +96,7 @@ impl Args {
     /// Asks a daemon. Returns `None` if none answers, or if it refuses the request.
     fn ask_daemon(&self, container: Option<&str>) -> Result<Option<Listing>, Failure> {
         let daemon = self.socket.daemon()?;
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
-        let asked = runtime.block_on(async {
+        let asked = super::runtime()?.block_on(async {
             let mut client = daemon.connect(OPTIONAL_PATIENCE).await?;
             Ok(match container {
                 None => Listing::Containers(client.containers().await?, true),
@@ -213,7 +187,7 @@ fn process_tree(pid: u32) -> Result<Listing, Failure> {
     Ok(Listing::Processes(processes))
 }
 
-fn unit(name: &str) -> Result<Vec<CgroupTarget>, Failure> {
+fn unit_cgroups(name: &str) -> Result<Vec<CgroupTarget>, Failure> {
     let (wanted, found) = unit_paths(name, &target::mounts()?)?;
     if found.is_empty() {
         let message = format!("unit '{wanted}' has no cgroup");

@@ -65,13 +65,10 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     if !(stdin().is_terminal() && terminal::is_interactive()) {
-        let failure = Failure::message(ExitCode::Usage, "probe top needs a terminal");
+        let failure = Failure::message(ExitCode::Usage, "top needs a terminal");
         return Err(failure.hint("`probe trace` writes exits to a file or a pipe"));
     }
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    runtime.block_on(follow(args))
+    super::runtime()?.block_on(follow(args))
 }
 
 async fn follow(args: &Args) -> Result<ExitCode, Failure> {

@@ -1,26 +1,16 @@
 //! `probe wait`: waits until targets are gone.
 
-use std::{
-    pin::pin,
-    time::{Duration, Instant},
-};
+use std::{pin::pin, time::Duration};
 
 use probe_daemon::api::Outcome;
-use probe_daemon::api::quantity::duration;
-use probe_user::{
-    model::ExitStatus,
-    unstable::{bpf::load::Plan, proc::pinned::PinnedProcess},
-};
+use probe_user::{model::ExitStatus, unstable::proc::pinned::PinnedProcess};
 
 use super::{
     ExitCode, Failure,
-    backend::{BackendChoice, BackendSelection},
-    invocation::Invocation,
-    named::{Absent, PinnedTarget, TargetArgs},
-    socket::Socket,
+    invocation::{Invocation, WaitArgs},
+    named::{Absent, PinnedTarget},
     stop,
     terminal::Messages,
-    until::UntilArg,
 };
 use crate::session::{BpfFault, Session, SessionResult};
 
@@ -33,21 +23,7 @@ use crate::session::{BpfFault, Session, SessionResult};
 #[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
 pub(super) struct Args {
     #[command(flatten)]
-    targets: TargetArgs,
-
-    /// Condition to wait for [default: depends on the target]
-    ///
-    /// The default is `exited` for a process, `empty` for a cgroup or unit, and
-    /// `stopped` for a container.
-    #[arg(long, value_name = "STATE", value_enum)]
-    until: Option<UntilArg>,
-
-    /// Give up after this time (250ms, 2.5 or 1m30s) [default: no limit]
-    ///
-    /// A number without a unit is in seconds; 0 checks the targets once, without
-    /// waiting. probe exits with code 3 when the time is up.
-    #[arg(short, long, value_name = "DUR", value_parser = duration)]
-    timeout: Option<Duration>,
+    wait: WaitArgs,
 
     /// Succeed as soon as N targets meet their condition [default: all]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
@@ -64,16 +40,6 @@ pub(super) struct Args {
     #[arg(long)]
     status: bool,
 
-    /// What wakes the wait
-    ///
-    /// A backend changes how soon the wait ends, never its result. Naming a backend
-    /// that is not available is an error (exit code 5).
-    #[arg(long, value_name = "NAME", value_enum, default_value_t)]
-    backend: BackendChoice,
-
-    #[command(flatten)]
-    socket: Socket,
-
     /// Fail with exit code 4 if a target does not exist
     ///
     /// By default a process or cgroup that does not exist counts as gone.
@@ -83,10 +49,6 @@ pub(super) struct Args {
     /// Treat an unknown container or unit as gone
     #[arg(short, long)]
     exited: bool,
-
-    /// Print one JSON object per line
-    #[arg(long)]
-    json: bool,
 
     /// For tests: break BPF as soon as it has joined
     #[arg(long, hide = true, value_name = "WHAT", value_enum)]
@@ -112,32 +74,27 @@ pub(super) fn run(args: &Args, messages: Messages) -> Result<ExitCode, Failure> 
 }
 
 fn wait(args: &Args, messages: Messages) -> Result<ExitCode, Failure> {
-    let begun = Instant::now();
-    let tier = args.backend.tier()?;
-    let mut call = Invocation::new(begun, messages, "wait", args.json)?;
+    let mut call = Invocation::new(messages, "wait", &args.wait)?;
+    let tier = args.wait.backend.tier()?;
     let absent = Absent {
         is_error: args.must_exist,
         unknown_is_gone: args.exited,
     };
-    let named = args.targets.pin(&call.mounts, tier, absent)?;
+    let named = args.wait.targets.pin(&call.mounts, tier, absent)?;
     check(args, &named)?;
     let process = args.status.then(|| clone_process(&named)).transpose()?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let runtime = super::runtime()?;
     let _inside = runtime.enter();
     let (stop, flag) = stop::requested()?;
-    let condition = (args.until, args.needed());
-    let resolver = args.targets.resolver();
-    let (mut session, plan, needed) = call.arm(named, tier, condition, resolver, flag)?;
+    let (mut session, plan, needed) = call.arm(named, tier, &args.wait, args.needed(), flag)?;
     args.break_for_tests(&mut session);
     if let Some(process) = process.flatten() {
         session.want_status(process)?;
     }
-    let mut backends = args.backends(plan);
+    let mut backends = args.wait.backends(plan);
     runtime.block_on(async {
         backends.join_chosen(&mut session, needed).await?;
-        let is_patient = args.timeout != Some(Duration::ZERO);
+        let is_patient = args.wait.timeout != Some(Duration::ZERO);
         let mut interrupted = None;
         let outcome =
             if session.look()? >= needed || !is_patient && session.look_at_last()? >= needed {
@@ -145,7 +102,7 @@ fn wait(args: &Args, messages: Messages) -> Result<ExitCode, Failure> {
             } else if is_patient {
                 backends.join_best(&mut session)?;
                 call.watch_progress(&mut session);
-                let deadline = args.timeout.map(|timeout| (begun + timeout).into());
+                let deadline = args.wait.timeout.map(|it| (call.begun + it).into());
                 let stop = pin!(async { interrupted = Some(stop.await) });
                 let outcome = session.follow(needed, deadline, stop).await?;
                 call.decided();
@@ -165,15 +122,6 @@ impl Args {
         }
         if self.daemon_only {
             session.wake_by_daemon_only();
-        }
-    }
-
-    fn backends(&self, plan: Plan) -> BackendSelection<'_> {
-        BackendSelection {
-            choice: self.backend,
-            socket: &self.socket,
-            timeout: self.timeout,
-            plan: Some(plan),
         }
     }
 
@@ -223,7 +171,7 @@ fn check(args: &Args, named: &[PinnedTarget]) -> Result<(), Failure> {
         return Err(failure.hint("give one PID and no other target"));
     }
     for target in named {
-        target.check(args.until)?;
+        target.check(args.wait.until)?;
     }
     if let Some(needed) = args.needed().filter(|&needed| needed > named.len()) {
         let message = format!("cannot wait for {needed} of {} targets", named.len());

@@ -13,11 +13,7 @@ use probe_user::{
 };
 use tokio::time::{Instant, sleep_until};
 
-use super::{
-    Session, WaitError,
-    daemon::{Received, State},
-    exits::Exits,
-};
+use super::{Session, WaitError, daemon::State, exits::Exits};
 use crate::{deadline::until, output::Backend};
 
 /// Time between two updates of the progress bar.
@@ -30,15 +26,6 @@ pub(crate) enum BpfFault {
     Reader,
     // The files of the programs and maps are closed.
     Files,
-}
-
-enum SessionEvent {
-    Look,
-    Loaded(Option<Box<Result<Stream, LoadError>>>),
-    Records(io::Result<()>),
-    Messages(Vec<Received>),
-    LoadNow,
-    Progress,
 }
 
 impl Session {
@@ -66,64 +53,52 @@ impl Session {
                     Outcome::Timeout
                 });
             }
-            let event = tokio::select! {
+            let may_look = !(self.daemon_only && self.daemon.is_connected());
+            let load_at = self.load_bpf_at.as_ref().map(|(when, _)| *when);
+            tokio::select! {
                 biased;
                 () = &mut stop => return Ok(Outcome::Interrupted),
-                event = self.next_event(deadline, progress_at) => event,
-            };
-            self.apply(event, &mut progress_at)
-                .map_err(WaitError::Write)?;
-        }
-    }
-
-    /// Waits for the first event of any source. Cancel-safe.
-    async fn next_event(
-        &mut self,
-        deadline: Option<Instant>,
-        progress_at: Instant,
-    ) -> SessionEvent {
-        let may_look = !(self.daemon_only && self.daemon.is_connected());
-        let load_at = self.load_bpf_at.as_ref().map(|(when, _)| *when);
-        tokio::select! {
-            biased;
-            () = self.set.woken(), if may_look => SessionEvent::Look,
-            loaded = self.hub.bpf(), if self.is_loading => {
-                SessionEvent::Loaded(loaded.map(Box::new))
-            }
-            filled = self.exits.filled() => SessionEvent::Records(filled),
-            received = self.daemon.messages() => SessionEvent::Messages(received),
-            () = until(load_at) => SessionEvent::LoadNow,
-            () = until(deadline) => SessionEvent::Look,
-            () = sleep_until(progress_at), if self.progress.is_some() => SessionEvent::Progress,
-        }
-    }
-
-    fn apply(&mut self, event: SessionEvent, progress_at: &mut Instant) -> io::Result<()> {
-        match event {
-            SessionEvent::Look => self.record_current_backend(),
-            SessionEvent::Messages(received) => return self.apply_messages(received),
-            SessionEvent::Records(Ok(())) => {}
-            SessionEvent::Records(Err(error)) => {
-                tracing::info!(%error, "exits are no longer reported");
-                self.exits = Exits::none();
-            }
-            SessionEvent::Loaded(Some(loaded)) => {
-                // A failure is in the log already; the wait continues without BPF.
-                let _logged = self.join_bpf(*loaded);
-                self.report_armed();
-            }
-            SessionEvent::Loaded(None) => self.is_loading = false,
-            SessionEvent::LoadNow => {
-                if let Some((_, plan)) = self.load_bpf_at.take() {
-                    self.load_bpf(plan);
+                () = self.set.woken(), if may_look => self.record_current_backend(),
+                loaded = self.hub.bpf(), if self.is_loading => self.bpf_loaded(loaded),
+                filled = self.exits.filled() => self.ring_filled(filled),
+                received = self.daemon.messages() => {
+                    self.apply_messages(received).map_err(WaitError::Write)?;
+                    continue;
+                }
+                () = until(load_at) => self.start_loading(),
+                () = until(deadline) => self.record_current_backend(),
+                () = sleep_until(progress_at), if self.progress.is_some() => {
+                    self.move_progress();
+                    progress_at = Instant::now() + PROGRESS_EVERY;
                 }
             }
-            SessionEvent::Progress => {
-                self.move_progress();
-                *progress_at = Instant::now() + PROGRESS_EVERY;
-            }
+            self.report_exits().map_err(WaitError::Write)?;
         }
-        self.report_exits()
+    }
+
+    fn bpf_loaded(&mut self, loaded: Option<Result<Stream, LoadError>>) {
+        match loaded {
+            Some(loaded) => {
+                // A failure is in the log already; the wait continues without BPF.
+                let _logged = self.join_bpf(loaded);
+                self.report_armed();
+            }
+            None => self.is_loading = false,
+        }
+    }
+
+    fn ring_filled(&mut self, filled: io::Result<()>) {
+        if let Err(error) = filled {
+            tracing::info!(%error, "exits are no longer reported");
+            self.exits = Exits::none();
+        }
+    }
+
+    /// Starts loading BPF if that is scheduled for later.
+    fn start_loading(&mut self) {
+        if let Some((_, plan)) = self.load_bpf_at.take() {
+            self.load_bpf(plan);
+        }
     }
 
     fn move_progress(&mut self) {
@@ -153,9 +128,7 @@ impl Session {
 
     /// Loads BPF now if it is scheduled for later, and resolves when it has joined.
     pub(crate) async fn load_bpf_now(&mut self) -> Result<(), LoadError> {
-        if let Some((_, plan)) = self.load_bpf_at.take() {
-            self.load_bpf(plan);
-        }
+        self.start_loading();
         self.bpf_joined().await
     }
 

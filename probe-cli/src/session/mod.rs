@@ -14,12 +14,11 @@
 //! 5. `Invocation::arm` creates the session, and calls for each target
 //! 6. `Session::arm`, which subscribes to everything that may change the target;
 //! 7. `BackendSelection::join_best` asks a daemon; if none answers, BPF is loaded later;
-//! 8. `Session::follow` is the loop, in which
-//! 9. `Session::look` reads the state of the targets and ends the loop once the library's
-//!    `Wait::look` finds that it meets the condition, and
-//! 10. `Session::next_event` waits for a reason to look again;
-//! 11. `Session::finish` reports the last exits and returns the result;
-//! 12. `Invocation::conclude` prints the verdict.
+//! 8. `Session::follow` is the loop, which waits for a reason to look and calls
+//! 9. `Session::look`, which reads the state of the targets and ends the loop once the
+//!    library's `Wait::look` finds that it meets the condition;
+//! 10. `Session::finish` reports the last exits and returns the result;
+//! 11. `Invocation::conclude` prints the verdict.
 
 mod daemon;
 mod events;

@@ -3,10 +3,7 @@
 mod refusal;
 mod signaller;
 
-use std::{
-    pin::pin,
-    time::{Duration, Instant},
-};
+use std::{pin::pin, time::Duration};
 
 use probe_daemon::api::quantity::duration;
 use probe_user::{
@@ -18,13 +15,11 @@ use probe_user::{
     },
 };
 
-use self::signaller::{KillTargets, Signaller};
+use self::signaller::Signaller;
 use super::{
     ExitCode, Failure,
-    backend::{BackendChoice, BackendSelection},
-    invocation::Invocation,
-    named::{Absent, PinnedTarget, TargetArgs},
-    socket::Socket,
+    invocation::{Invocation, WaitArgs},
+    named::{Absent, PinnedTarget},
     stop,
     terminal::Messages,
     until::UntilArg,
@@ -45,7 +40,7 @@ use crate::session::Session;
 #[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
 pub(super) struct Args {
     #[command(flatten)]
-    targets: TargetArgs,
+    wait: WaitArgs,
 
     /// Signal to send: KILL, SIGTERM, RTMIN+3 or 9
     ///
@@ -57,20 +52,6 @@ pub(super) struct Args {
     /// Send SIGTERM, and SIGKILL to what is left after this time (250ms, 2.5 or 1m30s)
     #[arg(long, value_name = "DUR", value_parser = duration, conflicts_with = "signal")]
     grace: Option<Duration>,
-
-    /// Condition to wait for [default: depends on the target]
-    ///
-    /// The default is `exited` for a process, `empty` for a cgroup or unit, and
-    /// `stopped` for a container.
-    #[arg(long, value_name = "STATE", value_enum)]
-    until: Option<UntilArg>,
-
-    /// Give up after this time (250ms, 2.5 or 1m30s) [default: no limit]
-    ///
-    /// A number without a unit is in seconds. The time includes that of --grace.
-    /// probe exits with code 3 when the time is up.
-    #[arg(short, long, value_name = "DUR", value_parser = duration)]
-    timeout: Option<Duration>,
 
     /// Remove the cgroups and their descendants once they are empty
     #[arg(long)]
@@ -88,20 +69,6 @@ pub(super) struct Args {
     /// Load BPF before sending the signal, so that every exit is reported
     #[arg(long)]
     records: bool,
-
-    /// What wakes the wait
-    ///
-    /// A backend changes how soon the wait ends, never its result. Naming a backend
-    /// that is not available is an error (exit code 5).
-    #[arg(long, value_name = "NAME", value_enum, default_value_t)]
-    backend: BackendChoice,
-
-    #[command(flatten)]
-    socket: Socket,
-
-    /// Print one JSON object per line
-    #[arg(long)]
-    json: bool,
 }
 
 /// Delay between the signal and the loading of BPF. Loading takes CPU time from the exiting tasks,
@@ -121,35 +88,31 @@ fn signal(text: &str) -> Result<Signal, String> {
 }
 
 pub(super) fn run(args: &Args, messages: Messages) -> Result<ExitCode, Failure> {
-    let begun = Instant::now();
-    let tier = args.backend.tier()?;
-    let mut call = Invocation::new(begun, messages, "kill", args.json)?;
-    let named = args.targets.pin(&call.mounts, tier, Absent::default())?;
+    let mut call = Invocation::new(messages, "kill", &args.wait)?;
+    let tier = args.wait.backend.tier()?;
+    let named = args
+        .wait
+        .targets
+        .pin(&call.mounts, tier, Absent::default())?;
     let targets = args.check(&named)?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let runtime = crate::cli::runtime()?;
     let _inside = runtime.enter();
     let (stop, flag) = stop::requested_by_any()?;
-    let targets = KillTargets::new(args, targets, messages, begun, flag.clone());
+    let mut signaller = Signaller::new(args, targets, &call, flag.clone());
     if !args.waits() {
-        let failure = targets.signal_once()?;
+        let failure = signaller.signal_once()?;
         return failure.map_or(Ok(ExitCode::Done), Err);
     }
-    let resolver = args.targets.resolver();
-    let (mut session, plan, needed) = call.arm(named, tier, (args.until, None), resolver, flag)?;
+    let (mut session, plan, needed) = call.arm(named, tier, &args.wait, None, flag)?;
     runtime.block_on(async {
         args.join_backends(&mut session, plan, needed).await?;
         call.watch_progress(&mut session);
         let mut interrupted = None;
-        let mut signaller = Signaller::new(args, targets, begun);
-        let (end, failure) = signaller
-            .run(
-                &mut session,
-                needed,
-                pin!(async { interrupted = Some(stop.await) }),
-            )
-            .await?;
+        let ended = {
+            let stop = pin!(async { interrupted = Some(stop.await) });
+            signaller.run(&mut session, needed, stop).await
+        };
+        let (end, failure) = ended?;
         call.decided();
         call.conclude(session.finish(end.outcome).await?, end)?;
         match (interrupted, failure) {
@@ -165,8 +128,8 @@ impl Args {
     fn waits(&self) -> bool {
         // KILL, TERM, INT, QUIT
         matches!(self.signal.0, 9 | 15 | 2 | 3)
-            || self.timeout.is_some()
-            || self.until.is_some()
+            || self.wait.timeout.is_some()
+            || self.wait.until.is_some()
             || self.rm
     }
 
@@ -175,13 +138,14 @@ impl Args {
     fn check(&self, named: &[PinnedTarget]) -> Result<Vec<KillTarget>, Failure> {
         let mut targets = Vec::new();
         for target in named {
-            target.check(self.until)?;
+            target.check(self.wait.until)?;
             if self.rm
                 && (target.subject.process.is_some()
-                    || matches!(self.until, Some(UntilArg(Until::Removed))))
+                    || matches!(self.wait.until, Some(UntilArg(Until::Removed))))
             {
                 let message = "--rm needs cgroups that are waited for until empty";
-                return Err(Failure::message(ExitCode::Usage, message));
+                let failure = Failure::message(ExitCode::Usage, message);
+                return Err(failure.hint("give no PID, and do not use --until removed"));
             }
             if let Some(pinned) = &target.pinned {
                 targets.push(KillTarget::of(pinned)?);
@@ -204,12 +168,7 @@ impl Args {
         plan: Plan,
         needed: usize,
     ) -> Result<(), Failure> {
-        let mut backends = BackendSelection {
-            choice: self.backend,
-            socket: &self.socket,
-            timeout: self.timeout,
-            plan: Some(plan),
-        };
+        let mut backends = self.wait.backends(plan);
         backends.join_chosen(session, needed).await?;
         if session.look()? < needed {
             let delay = (!self.records).then_some(BPF_LOAD_DELAY);

@@ -16,7 +16,12 @@ use probe_user::{
 
 use super::{Args, refusal};
 use crate::{
-    cli::{Failure, invocation::End, remove, terminal::Messages},
+    cli::{
+        Failure,
+        invocation::{End, Invocation},
+        remove,
+        terminal::Messages,
+    },
     output::StopFlag,
     session::Session,
 };
@@ -26,15 +31,6 @@ const RETRY_MIN: Duration = Duration::from_millis(10);
 /// The longest of these delays, each of which is twice the previous one.
 const RETRY_MAX: Duration = Duration::from_secs(1);
 
-/// The targets, and the options for signalling them.
-pub(super) struct KillTargets<'a> {
-    args: &'a Args,
-    targets: Vec<KillTarget>,
-    messages: Messages,
-    deadline: Option<Instant>,
-    stop: StopFlag,
-}
-
 /// The outcome of sending a signal.
 #[derive(Default)]
 struct Sent {
@@ -43,20 +39,33 @@ struct Sent {
     retry: Vec<usize>,
 }
 
-impl<'a> KillTargets<'a> {
+/// One kill: it signals, waits, signals again, and removes.
+pub(super) struct Signaller<'a> {
+    args: &'a Args,
+    targets: Vec<KillTarget>,
+    messages: Messages,
+    begun: Instant,
+    deadline: Option<Instant>,
+    stop: StopFlag,
+    /// Why some processes cannot be signalled, or a cgroup cannot be removed.
+    failure: Option<Failure>,
+}
+
+impl<'a> Signaller<'a> {
     pub(super) fn new(
         args: &'a Args,
         targets: Vec<KillTarget>,
-        messages: Messages,
-        begun: Instant,
+        call: &Invocation,
         stop: StopFlag,
     ) -> Self {
         Self {
             args,
             targets,
-            messages,
-            deadline: args.timeout.map(|timeout| begun + timeout),
+            messages: call.messages,
+            begun: call.begun,
+            deadline: args.wait.timeout.map(|timeout| call.begun + timeout),
             stop,
+            failure: None,
         }
     }
 
@@ -122,28 +131,6 @@ impl<'a> KillTargets<'a> {
         sent.report.unsettled.extend(report.unsettled);
         Ok(())
     }
-}
-
-/// One kill: it signals, waits, signals again, and removes.
-pub(super) struct Signaller<'a> {
-    args: &'a Args,
-    targets: KillTargets<'a>,
-    begun: Instant,
-    deadline: Option<Instant>,
-    /// Why some processes cannot be signalled, or a cgroup cannot be removed.
-    failure: Option<Failure>,
-}
-
-impl<'a> Signaller<'a> {
-    pub(super) fn new(args: &'a Args, targets: KillTargets<'a>, begun: Instant) -> Self {
-        Self {
-            args,
-            deadline: targets.deadline,
-            targets,
-            begun,
-            failure: None,
-        }
-    }
 
     pub(super) async fn run(
         &mut self,
@@ -178,7 +165,7 @@ impl<'a> Signaller<'a> {
             return Ok(None);
         };
         // Processes that cannot be signalled are reported after SIGKILL.
-        self.targets.signal(Signal(15))?;
+        self.signal(Signal(15))?;
         let end = self.begun + grace;
         let first = self.deadline.map_or(end, |deadline| deadline.min(end));
         let outcome = session.follow(needed, Some(first.into()), stop).await?;
@@ -192,7 +179,7 @@ impl<'a> Signaller<'a> {
         needed: usize,
         mut stop: Pin<&mut impl Future<Output = ()>>,
     ) -> Result<Outcome, Failure> {
-        let mut sent = self.targets.signal(self.args.signal)?;
+        let mut sent = self.signal(self.args.signal)?;
         let mut pause = RETRY_MIN;
         loop {
             self.note_unreached(&sent.report);
@@ -205,7 +192,7 @@ impl<'a> Signaller<'a> {
             if outcome != Outcome::Timeout || is_last {
                 return Ok(outcome);
             }
-            sent = self.targets.kill_again(&sent.retry)?;
+            sent = self.kill_again(&sent.retry)?;
             pause = (pause * 2).min(RETRY_MAX);
         }
     }
@@ -221,7 +208,7 @@ impl<'a> Signaller<'a> {
     }
 
     async fn remove(&mut self, outcome: Outcome, stop: Pin<&mut impl Future<Output = ()>>) -> End {
-        match remove::all(&self.targets.targets, self.deadline, stop).await {
+        match remove::all(&self.targets, self.deadline, stop).await {
             Ok(true) => outcome.into(),
             Ok(false) => Outcome::Interrupted.into(),
             Err(failure) => {

@@ -51,6 +51,8 @@ pub(super) struct TargetArgs {
     cgroup: Vec<PathBuf>,
 
     /// Container: id, unique prefix of an id, or name
+    ///
+    /// A Kubernetes pod is named pod:NAMESPACE/NAME.
     #[arg(long, value_name = "ID|NAME")]
     container: Vec<String>,
 
@@ -70,6 +72,34 @@ pub(super) struct TargetArgs {
     /// State directory of a container runtime that was started with --root
     #[arg(long, value_name = "DIR")]
     runtime_root: Vec<PathBuf>,
+}
+
+/// The target of `ps` and `last`: at most one.
+#[derive(Debug, clap::Args)]
+#[group(multiple = false)]
+pub(super) struct OneTarget {
+    /// Process
+    #[arg(value_name = "PID", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) pid: Option<u32>,
+
+    /// Cgroup with its descendants
+    ///
+    /// PATH is a path on a cgroup mount (/sys/fs/cgroup/build), or a path below the
+    /// root of a hierarchy as in /proc/PID/cgroup (/build or build).
+    #[arg(long, value_name = "PATH")]
+    pub(super) cgroup: Option<PathBuf>,
+
+    /// Container: id, unique prefix of an id, or name
+    ///
+    /// A Kubernetes pod is named pod:NAMESPACE/NAME.
+    #[arg(long, value_name = "ID|NAME")]
+    pub(super) container: Option<String>,
+
+    /// systemd unit, found by its cgroup
+    ///
+    /// A name without a suffix is that of a service: nginx means nginx.service.
+    #[arg(long, value_name = "NAME")]
+    pub(super) unit: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug)]

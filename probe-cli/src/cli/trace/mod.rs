@@ -62,6 +62,8 @@ pub(super) struct Args {
     cgroup: Vec<PathBuf>,
 
     /// Trace only this container: id, unique prefix of an id, or name
+    ///
+    /// A Kubernetes pod is named pod:NAMESPACE/NAME.
     #[arg(long, value_name = "ID|NAME")]
     container: Vec<String>,
 
@@ -154,10 +156,7 @@ fn glob(text: &str) -> Result<Pattern, String> {
 }
 
 pub(super) fn run(args: Args, messages: Messages) -> Result<ExitCode, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    runtime.block_on(follow(args, messages))
+    crate::cli::runtime()?.block_on(follow(args, messages))
 }
 
 async fn follow(args: Args, messages: Messages) -> Result<ExitCode, Failure> {
