@@ -4,7 +4,8 @@
 use std::path::PathBuf;
 
 /// The `probe` that `cargo xtask test` built: the release build, because users run that.
-pub(crate) fn probe() -> PathBuf {
+#[must_use]
+pub fn probe() -> PathBuf {
     let path = profile_dir()
         .parent()
         .expect("a profile directory is inside target/")

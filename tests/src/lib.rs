@@ -11,7 +11,7 @@
 )]
 
 mod assertions;
-mod binaries;
+pub mod binaries;
 mod cgroup;
 mod child;
 mod clock;

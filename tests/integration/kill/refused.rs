@@ -58,11 +58,6 @@ fn a_thread_and_an_invalid_pid_are_refused() {
         assert_refused(args, 4, &["is a thread of process", &hint]);
     }
     assert!(is_alive(pid));
-    for number in ["0", "-1", "4294967296", "-2147483648", "self", "1:x", ""] {
-        let argument = format!("--pid={number}");
-        assert_refused(&[&argument], 2, &["probe"; 0]);
-        assert_refused(&["--", number], 2, &["probe"; 0]);
-    }
 }
 
 #[test]
@@ -78,7 +73,6 @@ fn a_root_cgroup_and_an_invalid_path_are_refused() {
         let waited = run(&format!("wait -t 0 --cgroup {long}"));
         assert_eq!(waited.code, Some(2), "{waited:#?}");
     }
-    assert_refused(&["--cgroup", "no/such/cgroup"], 4, &["hint: "]);
 }
 
 #[test]

@@ -72,8 +72,11 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         Err(error) => run.parts.leave_out("other machines", &format!("{error:#}")),
     }
     match not_built {
-        None => run.integration(privilege),
-        Some(reason) => run.parts.leave_out("integration", reason),
+        None => {
+            run.cargo_test("snapshots", "-p probe-tests --test snapshots");
+            run.integration(privilege);
+        }
+        Some(reason) => run.parts.leave_out("snapshots, integration", reason),
     }
     let long = (soak::MANY, fuzz::LONG);
     let (trials, seconds) = if args.full { long } else { (500, 20) };
