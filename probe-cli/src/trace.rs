@@ -193,5 +193,5 @@ async fn closed_stdout() {
     {
         return;
     }
-    pending().await
+    pending::<()>().await;
 }

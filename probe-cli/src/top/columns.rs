@@ -32,19 +32,14 @@ pub(super) fn for_places(width: usize) -> Vec<Column> {
 
 /// Returns the columns of the exits. The last columns share the remaining width.
 pub(super) fn for_exits(width: usize) -> Vec<Column> {
-    let mut columns = match width {
-        0..NARROW => vec![("TIME", 8, Cut), ("COMM", 10, Cut), ("STATUS", 8, Cut)],
-        _ => {
-            let (comm, status) = if width < WIDE { (10, 9) } else { (15, 14) };
-            vec![
-                ("TIME", 8, Cut),
-                ("PID", 7, Right),
-                ("COMM", comm, Cut),
-                ("AGE", 6, Right),
-                ("STATUS", status, Cut),
-            ]
-        }
-    };
+    let (comm, status) = if width < WIDE { (10, 9) } else { (15, 14) };
+    let mut columns = vec![("TIME", 8, Cut)];
+    if width < NARROW {
+        columns.extend([("COMM", 10, Cut), ("STATUS", 8, Cut)]);
+    } else {
+        columns.extend([("PID", 7, Right), ("COMM", comm, Cut)]);
+        columns.extend([("AGE", 6, Right), ("STATUS", status, Cut)]);
+    }
     let rest = rest(width, &columns);
     if width < NARROW {
         columns.push(("KILLED-BY", rest, Cut));

@@ -37,7 +37,6 @@ use crate::session::Session;
 /// SIGKILL ends probe just then, the cgroup stays frozen; before it freezes a
 /// cgroup, probe prints the command that thaws it to stderr.
 #[derive(Debug, clap::Args)]
-#[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
 pub(super) struct Args {
     #[command(flatten)]
     wait: WaitArgs,
