@@ -19,8 +19,9 @@ pub(super) fn examine(checks: &mut Vec<Check>) -> Vec<Check> {
         hooks: Vec::new(),
         ..Plan::decisive()
     };
-    let mut attached = match load::load(&plan) {
-        Ok((attached, _rings)) => attached,
+    // The maps of the rings must stay open while programs are attached.
+    let (mut attached, _rings) = match load::load(&plan) {
+        Ok(loaded) => loaded,
         Err(error) => {
             let check = refused("ring_buffer", error);
             let untried = |name: &str| {
