@@ -55,7 +55,7 @@ impl Target {
     }
 }
 
-/// The verdict of a wait under this condition whose target is killed once it is armed.
+/// The verdict of a wait under this condition. The target is killed once the wait is armed.
 fn done(mut target: Target, more: &str, condition: impl Fn(&[&str]) -> Command) -> Value {
     let line = format!("{} {more}", target.option());
     let waiting = Waiting::armed_under(condition, &line);

@@ -125,7 +125,7 @@ fn armed_then(script: Script) -> FakeDaemon {
     })
 }
 
-/// Waits for a cgroup whose process is killed once the wait is armed; returns its pid too.
+/// Waits for a cgroup, and kills its process once the wait is armed. Returns the pid too.
 fn wait(fake: &FakeDaemon, backend: &str) -> (Output, u32) {
     let (cgroup, mut victim) = Victim::in_v2("nonsense");
     let options = format!("--backend {backend} --socket {}", fake.socket());

@@ -6,7 +6,7 @@ use probe_tests::{Daemon, conditions, run, run_in, started_by, words};
 
 use super::{Place, assert_refused, mode_and_group, text};
 
-/// The command line of a daemon whose configuration file at this place has this text.
+/// The command line of a daemon with a configuration file of this text at this place.
 fn with_file(place: &Place, content: &str) -> String {
     let path = place.path("probe.toml");
     fs::write(&path, content).expect("the file is writable");

@@ -1,4 +1,4 @@
-//! A daemon whose log cannot be written.
+//! A daemon that cannot write its log.
 
 use probe_tests::started_by;
 

@@ -47,7 +47,7 @@ fn only_the_group_of_the_socket_may_connect() {
     let daemon = place.serve(&format!("--group {MEMBER}"));
     let health = |group| health_as(OUTSIDER, group, &place.socket);
     assert_eq!([MEMBER, OUTSIDER].map(health), [Some(200), None]);
-    // A user who can lock this file can keep the daemon from starting.
+    // A lock on this file keeps a daemon from starting, so no other user may open it.
     let (mode, _) = mode_and_group(&place.path("probe.sock.lock"));
     assert_eq!(mode, 0o600);
     let _output = daemon.stop();
@@ -102,7 +102,7 @@ fn one_of_many_daemons_that_start_at_once_serves() {
         .collect();
     let connects = || UnixStream::connect(&place.socket).is_ok();
     Deadline::start().until("a daemon serves", connects);
-    // All but the one that serves have given up or will.
+    // All other daemons give up.
     let pid = peer(&place.socket);
     let (serving, others): (Vec<_>, Vec<_>) = all.into_iter().partition(|it| it.pid() == pid);
     for other in others {

@@ -53,7 +53,7 @@ impl Place {
         Self(holder)
     }
 
-    /// The same command inside the namespace.
+    /// A command that runs this one inside the namespace.
     pub(super) fn enter(&self, command: &Command) -> Command {
         let mut enter = Command::new("nsenter");
         enter

@@ -6,7 +6,7 @@ use probe_tests::{Cgroup, Output, Victim, conditions, is_alive, run_in};
 
 use super::{line, verdict};
 
-/// Runs this line as an unprivileged user, whose kill fails with these words and a hint.
+/// Runs this line as an unprivileged user. The kill must fail with these words and a hint.
 fn kill(line: &str, words: &str) -> Output {
     let output = run_in(conditions::without_privilege, line);
     output.assert_ended(5, &[words, "hint: "]);

@@ -12,7 +12,7 @@ use super::done;
 /// when the counters are read the next time.
 const BROKEN: [&str; 2] = ["reader", "files"];
 
-/// A wait whose BPF programs have failed.
+/// A wait with BPF programs that have failed.
 fn broken(what: &str, cgroup: &Cgroup) -> Waiting {
     requirements::require_bpf();
     let line = format!(

@@ -1,4 +1,4 @@
-//! Cgroups whose state is easy to get wrong.
+//! Cgroups with a state that is easy to get wrong.
 
 use std::{
     fs::{self, File},

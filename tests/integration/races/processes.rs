@@ -1,4 +1,4 @@
-//! The identity of a process whose threads exit or whose pid is reused.
+//! The identity of a process after its threads exit or its pid is reused.
 
 use std::{fs, os::fd::AsRawFd};
 
@@ -9,7 +9,7 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::{BACKENDS, done, survivors, verdict};
 
-/// A cgroup with a process whose pid can be reused.
+/// A cgroup with a process, and a way to reuse the pid of that process.
 fn reusable(label: &str) -> (Cgroup, ReusedPid, u32) {
     let cgroup = Cgroup::v2(label);
     let (reused, pid) = ReusedPid::start();
