@@ -45,7 +45,8 @@ fn a_killed_daemon_is_replaced_by_bpf_programs_of_the_client() {
 #[test]
 #[ignore = "needs root"]
 fn a_daemon_that_ends_says_goodbye_and_is_replaced() {
-    assert_served_after(Signal::TERM, Some("goodbye"), &["daemon", "bpf"]);
+    let message = Some("the daemon is shutting down");
+    assert_served_after(Signal::TERM, message, &["daemon", "bpf"]);
 }
 
 #[test]

@@ -67,7 +67,7 @@ fn a_kill_sends_no_signal_before_the_daemon_is_armed_and_names_targets_by_identi
     let target = format!("--socket {} --cgroup {}", fake.socket(), cgroup.path());
     let output = run(&format!("kill --json --backend daemon {target} {other}"));
     output.verdict("done");
-    let request = receiver.recv().expect("the fake daemon passes the request on");
+    let request = receiver.recv().expect("the fake daemon has a request");
     assert_eq!(request.line, "POST /v1/wait");
     let targets = request.body["targets"].as_array().expect("a list");
     let [first, second] = targets.as_slice() else {
