@@ -67,9 +67,7 @@ fn verdict_of(condition: Condition, more: &[&str], cgroup: &Cgroup) -> Value {
     victim.signal(Signal::KILL);
     victim.wait();
     let output = waiting.finish();
-    assert_eq!(output.code, Some(0), "{output:#?}");
-    let verdict = output.json().pop().expect("a verdict");
-    assert_eq!(verdict["outcome"], "done", "{output:#?}");
+    let verdict = output.verdict("done");
     let removed = fs::remove_dir(cgroup.path());
     assert!(removed.is_ok(), "{removed:?} after {output:#?}");
     verdict

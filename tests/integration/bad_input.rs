@@ -1,6 +1,8 @@
 //! Bad input and missing targets: messages and exit codes.
 
-use probe_tests::{Cgroup, Probe, Victim, conditions, probe, probe_in, record, requirements};
+use probe_tests::{
+    Cgroup, Probe, Victim, conditions, probe, probe_in, record, requirements, words,
+};
 use serde_json::Value;
 
 /// The texts of these errors are in `tests/snapshots`.
@@ -16,18 +18,9 @@ fn an_error_goes_to_stderr_and_nothing_to_stdout() {
 #[test]
 #[ignore = "needs root"]
 fn a_tid_of_a_thread_is_refused_as_trace_target() {
-    let mut crowd = Victim::spawn_as("crowd", &["1", "2", "0"], None);
-    crowd.release();
-    let pid = record::pid(&crowd.report());
-    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).expect("the process lives");
-    let mut tids = tasks.map(|task| task.expect("an entry").file_name());
-    let tid = tids.find(|tid| tid.to_str() != Some(&pid.to_string()));
-    let tid = tid
-        .expect("a second thread")
-        .into_string()
-        .expect("a number");
+    let (crowd, pid) = Victim::ready(&["crowd", "1", "2", "0"], None);
     let words = ["no such process", "hint: ", &pid.to_string()];
-    probe(&["trace", "--pid", &tid]).assert_refused(4, &words);
+    probe(&["trace", "--pid", &crowd.other_tid()]).assert_refused(4, &words);
 }
 
 #[test]
@@ -36,32 +29,19 @@ fn a_buffer_size_is_rounded_up_with_a_note() {
     requirements::require_bpf();
     let cgroup = Cgroup::v2("buffer");
     for (asked, size) in [("5000", "8192"), ("1", "4096"), ("3M", "4194304")] {
-        let args = [
-            "trace",
-            "--duration",
-            "0",
-            "--buffer",
-            asked,
-            "--cgroup",
-            cgroup.path(),
-        ];
-        let output = probe(&args);
+        let line = format!(
+            "trace --duration 0 --buffer {asked} --cgroup {}",
+            cgroup.path()
+        );
+        let output = probe(&words(&line));
         assert_eq!(output.code, Some(0), "{output:#?}");
         assert!(
             output.stderr.contains(&format!("rounded up to {size}")),
             "{output:#?}"
         );
     }
-    let args = [
-        "trace",
-        "--duration",
-        "0",
-        "--buffer",
-        "64K",
-        "--cgroup",
-        cgroup.path(),
-    ];
-    let output = probe(&args);
+    let line = format!("trace --duration 0 --buffer 64K --cgroup {}", cgroup.path());
+    let output = probe(&words(&line));
     assert!(!output.stderr.contains("rounded"), "{output:#?}");
 }
 
@@ -100,17 +80,8 @@ fn without_times(mut lines: Vec<Value>) -> Vec<Value> {
 fn quiet_prints_only_data() {
     requirements::require_bpf();
     let cgroup = Cgroup::v2("quiet");
-    let args = [
-        "-q",
-        "trace",
-        "--json",
-        "--buffer",
-        "5000",
-        "--duration",
-        "0",
-        "--cgroup",
-        cgroup.path(),
-    ];
+    let line = "-q trace --json --buffer 5000 --duration 0 --cgroup";
+    let args = [&words(line)[..], &[cgroup.path()]].concat();
     let output = probe(&args);
     assert_eq!((output.code, output.stderr.as_str()), (Some(0), ""));
     let output = probe(&["-q", "trace", "--cgroup", "no-such-cgroup"]);

@@ -8,79 +8,40 @@ use serde_json::{Value, json};
 /// An id of 64 hexadecimal digits.
 const ID: &str = "4f5c2d1e0b9a8877665544332211ffeeddccbbaa99887766554433221100abcd";
 
-/// Path below the cgroup of the test, runtime, id, pod.
-type Row = (String, &'static str, &'static str, Option<&'static str>);
+/// The pod in the paths below.
+const POD: &str = "0e4a1b2c-3d4e-5f60-7182-93a4b5c6d7e8";
 
-fn row(path: &str, runtime: &'static str, id: &'static str, pod: Option<&'static str>) -> Row {
-    (path.replace("ID", ID), runtime, id, pod)
-}
+/// Layouts from the documentation of these runtimes and from real machines: path below the
+/// cgroup of the test, runtime, id, and pod if there is one.
+const LAYOUTS: &str = "\
+docker/ID docker ID
+docker/ID/made-inside docker ID
+system.slice/docker-ID.scope docker ID
+system.slice/docker-ID.scope/init.scope docker ID
+libpod_parent/libpod-ID podman ID
+machine.slice/libpod-ID.scope podman ID
+machine.slice/libpod-ID.scope/container podman ID
+system.slice/nerdctl-ID.scope containerd ID
+system.slice/cri-containerd-ID.scope containerd ID
+POD_SLICE/cri-containerd-ID.scope containerd ID POD
+POD_SLICE/crio-ID.scope cri-o ID POD
+POD_SLICE/docker-ID.scope docker ID POD
+kubepods/besteffort/podPOD/ID containerd ID POD
+kubepods/besteffort/podPOD/crio-ID cri-o ID POD
+system.slice/runc-a-name.scope runc a-name
+system.slice/crun-a-name.scope crun a-name
+lxc/a-name lxc a-name
+lxc.payload.a-name lxc a-name
+lxc.payload.a-name/system.slice/x.service lxc a-name
+machine.slice/systemd-nspawn@a-name.service/payload systemd-nspawn a-name
+machine.slice/machine-a-name.scope systemd-nspawn a-name";
 
-/// Layouts from the documentation of these runtimes and from real machines.
-fn layouts() -> Vec<Row> {
-    const POD: &str = "0e4a1b2c-3d4e-5f60-7182-93a4b5c6d7e8";
-    const UNDERSCORES: &str = "0e4a1b2c_3d4e_5f60_7182_93a4b5c6d7e8";
-    let slice = format!(
-        "kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod{UNDERSCORES}.slice"
-    );
-    let best_effort = format!("kubepods/besteffort/pod{POD}");
-    vec![
-        row("docker/ID", "docker", ID, None),
-        row("docker/ID/made-inside", "docker", ID, None),
-        row("system.slice/docker-ID.scope", "docker", ID, None),
-        row(
-            "system.slice/docker-ID.scope/init.scope",
-            "docker",
-            ID,
-            None,
-        ),
-        row("libpod_parent/libpod-ID", "podman", ID, None),
-        row("machine.slice/libpod-ID.scope", "podman", ID, None),
-        row(
-            "machine.slice/libpod-ID.scope/container",
-            "podman",
-            ID,
-            None,
-        ),
-        row("system.slice/nerdctl-ID.scope", "containerd", ID, None),
-        row(
-            "system.slice/cri-containerd-ID.scope",
-            "containerd",
-            ID,
-            None,
-        ),
-        row(
-            &format!("{slice}/cri-containerd-ID.scope"),
-            "containerd",
-            ID,
-            Some(POD),
-        ),
-        row(&format!("{slice}/crio-ID.scope"), "cri-o", ID, Some(POD)),
-        row(&format!("{slice}/docker-ID.scope"), "docker", ID, Some(POD)),
-        row(&format!("{best_effort}/ID"), "containerd", ID, Some(POD)),
-        row(&format!("{best_effort}/crio-ID"), "cri-o", ID, Some(POD)),
-        row("system.slice/runc-a-name.scope", "runc", "a-name", None),
-        row("system.slice/crun-a-name.scope", "crun", "a-name", None),
-        row("lxc/a-name", "lxc", "a-name", None),
-        row("lxc.payload.a-name", "lxc", "a-name", None),
-        row(
-            "lxc.payload.a-name/system.slice/x.service",
-            "lxc",
-            "a-name",
-            None,
-        ),
-        row(
-            "machine.slice/systemd-nspawn@a-name.service/payload",
-            "systemd-nspawn",
-            "a-name",
-            None,
-        ),
-        row(
-            "machine.slice/machine-a-name.scope",
-            "systemd-nspawn",
-            "a-name",
-            None,
-        ),
-    ]
+fn layouts() -> String {
+    let pod = POD.replace('-', "_");
+    let slice =
+        format!("kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod{pod}.slice");
+    let layouts = LAYOUTS.replace("POD_SLICE", &slice);
+    layouts.replace("POD", POD).replace("ID", ID)
 }
 
 /// Cgroups without a container.
@@ -111,10 +72,13 @@ fn container_at(path: &str, parent: &Cgroup, trace: &mut Probe) -> Value {
 fn the_container_of_each_cgroup_layout_is_recognised() {
     for parent in [Cgroup::v2("layouts"), Cgroup::v1("pids", "layouts")] {
         let mut trace = Probe::trace(&["--cgroup", parent.path()]);
-        for (path, runtime, id, pod_uid) in layouts() {
-            let container = container_at(&path, &parent, &mut trace);
+        for layout in layouts().lines() {
+            let mut words = layout.split(' ');
+            let path = words.next().expect("a path");
+            let expected: [Option<&str>; 3] = [(); 3].map(|()| words.next());
+            let container = container_at(path, &parent, &mut trace);
             let reported = json!([container["runtime"], container["id"], container["pod_uid"]]);
-            assert_eq!(reported, json!([runtime, id, pod_uid]), "{path}");
+            assert_eq!(reported, json!(expected), "{path}");
         }
         for path in NO_CONTAINERS {
             let container = container_at(path, &parent, &mut trace);

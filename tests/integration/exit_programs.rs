@@ -4,34 +4,14 @@
 
 use std::convert::Infallible;
 
-use probe_tests::{Cgroup, Deadline, Victim, kernel, requirements};
+use probe_tests::{Cgroup, Deadline, Victim, bpf};
 use probe_user::{
-    model::{Exit, ExitStatus, Filter, Record, Via},
+    model::{Exit, ExitStatus, Record, Via},
     unstable::{
-        bpf::{
-            hook::{ExitShape, Hook},
-            load::{self, Attached, Plan, Rings},
-        },
+        bpf::{hook::Hook, load::Rings},
         trace::tracker::Tracker,
     },
 };
-
-const STREAM_BYTES: u32 = 1 << 20;
-
-fn attached(shape: ExitShape, program: &'static str) -> (Attached, Rings) {
-    let plan = Plan {
-        hooks: vec![Hook::Signal, Hook::Oom],
-        filter: Filter::default().kernel_filter(STREAM_BYTES),
-        cgroups: Vec::new(),
-        pids: Vec::new(),
-        stream_bytes: STREAM_BYTES,
-    };
-    let (mut attached, rings) = load::load(&plan).expect("BPF");
-    attached
-        .attach_exit_program(shape, program)
-        .unwrap_or_else(|error| panic!("{program}: {error}"));
-    (attached, rings)
-}
 
 /// The exit records of a process from the tracker, up to the first drain with one.
 fn deaths(rings: &mut Rings, tracker: &mut Tracker, pid: u32) -> Vec<Exit> {
@@ -53,47 +33,42 @@ fn deaths(rings: &mut Rings, tracker: &mut Tracker, pid: u32) -> Vec<Exit> {
 #[test]
 #[ignore = "needs root"]
 fn every_exit_program_reports_the_same_exit() {
-    requirements::require_bpf();
     let cgroup = Cgroup::v2("shapes");
-    for shape in [ExitShape::GroupDead, ExitShape::Live, ExitShape::Classic] {
-        for &program in shape.programs() {
-            if !kernel::can_attach(shape, program) {
-                continue;
-            }
-            let (_attached, mut rings) = attached(shape, program);
-            let mut tracker = Tracker::new();
-            for (words, status) in [
-                (&["exit", "7"][..], ExitStatus::from_wait_status(7 << 8)),
-                (
-                    &["threads", "9", "signal", "15"],
-                    ExitStatus::from_wait_status(15),
-                ),
-            ] {
-                let mut victim = Victim::start(words, Some(&cgroup));
-                victim.wait();
-                let reported = deaths(&mut rings, &mut tracker, victim.pid());
-                let [exit] = reported.as_slice() else {
-                    panic!("{program}: reported {} times", reported.len());
-                };
-                assert!(exit.group_dead, "{program}: {exit:?}");
-                assert_eq!(exit.status, Some(status), "{program}: {exit:?}");
-                let by_itself = exit.killed_by.as_ref().map(|it| it.via);
-                let expected = status.is_signaled().then_some(Via::Kill);
-                assert_eq!(by_itself, expected, "{program}: {exit:?}");
-                let process = &exit.process;
-                assert_eq!(process.ppid, Some(std::process::id()), "{program}");
-                assert_eq!(process.comm.to_str(), "victim", "{program}");
-                assert_eq!(
-                    process.cgroup.map(|it| it.id),
-                    Some(cgroup.id()),
-                    "{program}"
-                );
-                assert!(process.start_boottime_ns.is_some(), "{program}");
-                assert!(
-                    exit.usage.is_some_and(|it| it.max_rss_pages > 0),
-                    "{program}"
-                );
-            }
+    let plan = bpf::plan(&[Hook::Signal, Hook::Oom]);
+    for (shape, program) in bpf::exit_programs() {
+        let (_attached, mut rings) = bpf::load(&plan, Some((shape, program)));
+        let mut tracker = Tracker::new();
+        for (words, status) in [
+            (&["exit", "7"][..], ExitStatus::from_wait_status(7 << 8)),
+            (
+                &["threads", "9", "signal", "15"],
+                ExitStatus::from_wait_status(15),
+            ),
+        ] {
+            let mut victim = Victim::start(words, Some(&cgroup));
+            victim.wait();
+            let reported = deaths(&mut rings, &mut tracker, victim.pid());
+            let [exit] = reported.as_slice() else {
+                panic!("{program}: reported {} times", reported.len());
+            };
+            assert!(exit.group_dead, "{program}: {exit:?}");
+            assert_eq!(exit.status, Some(status), "{program}: {exit:?}");
+            let by_itself = exit.killed_by.as_ref().map(|it| it.via);
+            let expected = status.is_signaled().then_some(Via::Kill);
+            assert_eq!(by_itself, expected, "{program}: {exit:?}");
+            let process = &exit.process;
+            assert_eq!(process.ppid, Some(std::process::id()), "{program}");
+            assert_eq!(process.comm.to_str(), "victim", "{program}");
+            assert_eq!(
+                process.cgroup.map(|it| it.id),
+                Some(cgroup.id()),
+                "{program}"
+            );
+            assert!(process.start_boottime_ns.is_some(), "{program}");
+            assert!(
+                exit.usage.is_some_and(|it| it.max_rss_pages > 0),
+                "{program}"
+            );
         }
     }
 }

@@ -1,42 +1,34 @@
 //! One record for each process, with the status that its parent receives.
 
-use probe_tests::{TracedCgroup, Victim, record, scale};
+use probe_tests::{TracedCgroup, Victim, record, scale, words};
 
 /// Signals that do not end a process by default.
 const HARMLESS: [i32; 8] = [17, 18, 19, 20, 21, 22, 23, 28];
 /// Signals that leave a core by default.
 const DUMPING: [i32; 10] = [3, 4, 5, 6, 7, 8, 11, 24, 25, 31];
 
-/// Runs one victim for each list of words, asserts that each is reported once with its status,
+/// Runs one victim for each line of words, asserts that each is reported once with its status,
 /// and returns the statuses.
-fn run_all(label: &str, victims: &[Vec<String>]) -> Vec<i32> {
+fn run_all(label: &str, lines: impl IntoIterator<Item = String>) -> Vec<i32> {
     let traced = TracedCgroup::new(label);
-    let mut expected = Vec::new();
-    for words in victims {
-        let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        let mut victim = traced.start(&words);
-        expected.push((victim.pid(), victim.wait()));
-    }
+    let run = |line: String| {
+        let mut victim = traced.start(&words(&line));
+        (victim.pid(), victim.wait())
+    };
+    let expected: Vec<_> = lines.into_iter().map(run).collect();
     let reported = traced.finish();
     for (pid, status) in &expected {
         assert_eq!(record::wait_status(reported.only_exit_of(*pid)), *status);
     }
-    assert_eq!(reported.exits().count(), victims.len());
+    assert_eq!(reported.exits().count(), expected.len());
     assert_eq!(reported.lost, 0);
     expected.into_iter().map(|(_, status)| status).collect()
-}
-
-fn words(words: &[&str]) -> Vec<String> {
-    words.iter().map(ToString::to_string).collect()
 }
 
 #[test]
 #[ignore = "needs root"]
 fn every_exit_code_is_reported() {
-    let victims: Vec<_> = (0..=255)
-        .map(|code| words(&["exit", &format!("{code}")]))
-        .collect();
-    let statuses = run_all("codes", &victims);
+    let statuses = run_all("codes", (0..=255).map(|code| format!("exit {code}")));
     let expected: Vec<i32> = (0..=255).map(|code| code << 8).collect();
     assert_eq!(statuses, expected);
 }
@@ -45,11 +37,8 @@ fn every_exit_code_is_reported() {
 #[ignore = "needs root"]
 fn every_fatal_signal_is_reported() {
     let signals: Vec<i32> = (1..=64).filter(|it| !HARMLESS.contains(it)).collect();
-    let victims: Vec<_> = signals
-        .iter()
-        .map(|signal| words(&["signal", &format!("{signal}")]))
-        .collect();
-    let statuses = run_all("signals", &victims);
+    let lines = signals.iter().map(|signal| format!("signal {signal}"));
+    let statuses = run_all("signals", lines);
     let without_core: Vec<i32> = statuses.iter().map(|status| status & !0x80).collect();
     assert_eq!(without_core, signals);
 }
@@ -58,12 +47,10 @@ fn every_fatal_signal_is_reported() {
 #[ignore = "needs root"]
 fn a_core_dump_is_reported_with_the_signal() {
     let directory = tempfile::tempdir().expect("a place for cores");
-    let place = directory.path().to_str().expect("UTF-8");
-    let single = |signal: &i32| words(&["core-in", place, "signal", &format!("{signal}")]);
-    let many = words(&["core-in", place, "threads", "9", "in-thread", "abort"]);
-    let mut victims: Vec<_> = DUMPING.iter().map(single).collect();
-    victims.push(many);
-    let statuses = run_all("cores", &victims);
+    let place = directory.path().display();
+    let single = DUMPING.map(|signal| format!("core-in {place} signal {signal}"));
+    let many = format!("core-in {place} threads 9 in-thread abort");
+    let statuses = run_all("cores", single.into_iter().chain([many]));
     let dumped = statuses.iter().all(|status| status & 0x80 != 0);
     assert!(dumped, "this kernel writes no cores: {statuses:x?}");
 }

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::{MetadataExt, symlink};
 
-use probe_tests::{Death, TracedCgroup, record};
+use probe_tests::{Death, TracedCgroup, record, words};
 
 const MILLISECOND_NS: u64 = 1_000_000;
 
@@ -71,6 +71,14 @@ fn age_counts_from_the_fork_of_the_process() {
     }
 }
 
+/// Nanoseconds since 1970, by date(1).
+fn date(args: &[&str]) -> u64 {
+    let output = std::process::Command::new("date").args(args).output();
+    let text = String::from_utf8(output.expect("date(1) runs").stdout);
+    let number = text.ok().and_then(|text| text.trim().parse().ok());
+    number.expect("date(1) prints a number")
+}
+
 #[test]
 #[ignore = "needs root"]
 fn the_wall_clock_time_is_the_time_of_the_exit() {
@@ -78,18 +86,9 @@ fn the_wall_clock_time_is_the_time_of_the_exit() {
     let death = traced.run_parent(&["parent", "exit", "0"]);
     // The moment of the exit, by both clocks.
     let since_exit_ns = probe_tests::boottime_ns() - record::number(&death.exit, "boottime_ns");
-    let now = std::process::Command::new("date").arg("+%s%N").output();
-    let now = String::from_utf8(now.expect("there is a date(1)").stdout).expect("digits");
-    let now: u64 = now.trim().parse().expect("nanoseconds since 1970");
-    let reported = death.exit["time"].as_str().expect("a time").to_owned();
-    let reported = std::process::Command::new("date")
-        .args(["--date", &reported, "+%s%N"])
-        .output();
-    let reported = String::from_utf8(reported.expect("there is a date(1)").stdout).expect("digits");
-    let reported: u64 = reported
-        .trim()
-        .parse()
-        .expect("a time that date(1) can read");
+    let now = date(&["+%s%N"]);
+    let reported = death.exit["time"].as_str().expect("a time");
+    let reported = date(&["--date", reported, "+%s%N"]);
     let off_ns = (now - since_exit_ns).abs_diff(reported);
     // Two programs were started between the readings.
     assert!(off_ns < 1000 * MILLISECOND_NS, "{off_ns} in {}", death.exit);
@@ -172,17 +171,8 @@ fn comm_is_the_last_name_of_the_process() {
         assert_comm(&mut traced, &words, name);
     }
     // The name of the last task does not count.
-    let words = [
-        "parent",
-        "named",
-        "boss",
-        "in-thread",
-        "named",
-        "worker",
-        "exit",
-        "0",
-    ];
-    assert_comm(&mut traced, &words, "boss");
+    let line = "parent named boss in-thread named worker exit 0";
+    assert_comm(&mut traced, &words(line), "boss");
 }
 
 #[test]

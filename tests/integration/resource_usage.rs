@@ -2,13 +2,12 @@
 //! the exit; `wait4` counts until its end.
 
 use probe_tests::{Death, TracedCgroup, record};
+use serde_json::Value;
 
-fn cpu_us(death: &Death) -> (u64, u64) {
-    let usage = &death.exit["usage"];
-    let reported_ns = record::number(usage, "user_ns") + record::number(usage, "system_ns");
-    let report = &death.report;
-    let expected = record::number(report, "user_us") + record::number(report, "system_us");
-    (reported_ns / 1000, expected)
+/// The sum of processor time in user space and in the kernel.
+fn processor_time(usage: &Value, unit: &str) -> u64 {
+    let number = |kind| record::number(usage, &format!("{kind}_{unit}"));
+    number("user") + number("system")
 }
 
 #[test]
@@ -36,16 +35,15 @@ fn the_exit_of_a_task_reports_the_processor_time_of_the_process() {
         .probe
         .wait_for(|line| line["pid"] == pid && line["leader"] == false);
     assert_eq!(task["group_dead"], false, "{task}");
-    let usage = &task["usage"];
-    let reported_ns = record::number(usage, "user_ns") + record::number(usage, "system_ns");
-    assert!(reported_ns > 280_000_000, "{task}");
+    assert!(processor_time(&task["usage"], "ns") > 280_000_000, "{task}");
     victim.release();
     let _exit = traced.reap(&mut victim);
 }
 
 /// Whether the record has the usage that `wait4` reports. Asserts that it has not more.
 fn is_usage_reported(death: &Death) -> bool {
-    let (reported, expected) = cpu_us(death);
+    let reported = processor_time(&death.exit["usage"], "ns") / 1000;
+    let expected = processor_time(&death.report, "us");
     assert!(expected >= 300_000, "{}", death.report);
     // `wait4` includes the time of the exit itself, and the record lacks the time since the last
     // tick.
@@ -54,10 +52,8 @@ fn is_usage_reported(death: &Death) -> bool {
         let reported_us = record::number(&death.exit["usage"], field) / 1000;
         reported_us.abs_diff(record::number(&death.report, expected_field)) < 30_000
     };
-    reported + 20_000 >= expected
-        && [("user_ns", "user_us"), ("system_ns", "system_us")]
-            .into_iter()
-            .all(is_near)
+    let all = [("user_ns", "user_us"), ("system_ns", "system_us")];
+    reported + 20_000 >= expected && all.into_iter().all(is_near)
 }
 
 #[test]

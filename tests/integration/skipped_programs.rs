@@ -12,19 +12,18 @@ use std::{
     thread,
 };
 
-use probe_tests::{Cgroup, Deadline, Victim, kernel, requirements, scale};
+use probe_tests::{Cgroup, Deadline, Victim, bpf, scale};
 use probe_user::{
-    model::{CgroupId, Filter, Record},
+    model::{CgroupId, Record},
     unstable::{
         bpf::{
             hook::{ExitShape, Hook},
-            load::{self, Attached, Plan, Rings},
+            load::{Plan, Rings},
         },
         trace::tracker::Tracker,
     },
 };
 
-const STREAM_BYTES: u32 = 8 << 20;
 const SIBLINGS: usize = 300;
 
 /// Counts of exits.
@@ -36,29 +35,21 @@ struct Tally {
 }
 
 fn plan(cgroup: &Cgroup, hooks: &[Hook]) -> Plan {
-    let mut filter = Filter::default().kernel_filter(STREAM_BYTES);
-    filter.cgroup_slots = 1;
+    let mut plan = bpf::plan(hooks);
+    plan.filter.cgroup_slots = 1;
     let directory = File::open(cgroup.path()).expect("our own cgroup");
-    Plan {
-        hooks: hooks.to_vec(),
-        filter,
-        cgroups: vec![directory.into()],
-        pids: Vec::new(),
-        stream_bytes: STREAM_BYTES,
-    }
+    plan.cgroups.push(directory.into());
+    plan
 }
 
 /// Kills a crowd of processes repeatedly and counts the reported exits.
-fn tally(rounds: usize, hooks: &[Hook], prepare: impl FnOnce(&mut Attached)) -> Tally {
-    requirements::require_bpf();
+fn tally(rounds: usize, hooks: &[Hook], exit: Option<(ExitShape, &'static str)>) -> Tally {
     let cgroup = Cgroup::v2("losses");
-    let (mut attached, mut rings) = load::load(&plan(&cgroup, hooks)).expect("BPF");
-    prepare(&mut attached);
+    let (attached, mut rings) = bpf::load(&plan(&cgroup, hooks), exit);
     let mut tracker = Tracker::new();
     let mut tally = Tally::default();
     for _ in 0..rounds {
-        let mut crowd = Victim::spawn(&["siblings", &SIBLINGS.to_string(), "pause"], Some(&cgroup));
-        crowd.release();
+        let mut crowd = Victim::start(&["siblings", &SIBLINGS.to_string(), "pause"], Some(&cgroup));
         let is_complete = || cgroup.procs().len() == SIBLINGS + 1;
         Deadline::start().until("the crowd is complete", is_complete);
         cgroup.kill();
@@ -87,7 +78,7 @@ fn reported(rings: &mut Rings, tracker: &mut Tracker) -> u64 {
 /// Runs a function while a thread writes to a BPF map: during a write the kernel disables all
 /// classic programs on that CPU.
 pub(crate) fn while_maps_are_written<T>(inside: impl FnOnce() -> T) -> T {
-    let (mut attached, _rings) = load::load(&Plan::decisive()).expect("BPF");
+    let (mut attached, _rings) = bpf::load(&Plan::decisive(), None);
     let is_over = AtomicBool::new(false);
     thread::scope(|scope| {
         scope.spawn(|| {
@@ -122,18 +113,13 @@ fn say(what: &str, tally: &Tally) {
 #[ignore = "needs root"]
 fn every_exit_program_reports_each_exit_or_counts_it_as_skipped() {
     let rounds = scale::rounds(3);
-    for shape in [ExitShape::GroupDead, ExitShape::Live, ExitShape::Classic] {
-        let program = shape.programs()[0];
-        if !kernel::can_attach(shape, program) {
-            continue;
-        }
-        let attach = |attached: &mut Attached| {
-            attached
-                .attach_exit_program(shape, program)
-                .unwrap_or_else(|error| panic!("{program}: {error}"));
-        };
-        let quiet = tally(rounds, &[], attach);
-        let busy = while_maps_are_written(|| tally(rounds, &[], attach));
+    // The first program of each shape.
+    let mut programs = bpf::exit_programs();
+    programs.dedup_by_key(|(shape, _)| *shape);
+    for (shape, program) in programs {
+        let exit = Some((shape, program));
+        let quiet = tally(rounds, &[], exit);
+        let busy = while_maps_are_written(|| tally(rounds, &[], exit));
         for (tally, what) in [(quiet, program), (busy, "… while maps are written")] {
             say(what, &tally);
             assert!(
@@ -148,7 +134,7 @@ fn every_exit_program_reports_each_exit_or_counts_it_as_skipped() {
 #[test]
 #[ignore = "needs root"]
 fn the_selected_exit_program_skips_no_exit() {
-    let tally = tally(scale::rounds(5), &Hook::EXITS, |_attached| {});
+    let tally = tally(scale::rounds(5), &Hook::EXITS, None);
     say("the selected exit program", &tally);
     assert_eq!(
         (tally.reported, tally.skipped),

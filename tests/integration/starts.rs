@@ -16,6 +16,15 @@ fn starts(traced: TracedCgroup, cause: &str, pid: u32) -> Vec<Value> {
     of_pid.cloned().collect()
 }
 
+/// The only start record with this cause of a process.
+fn only_start(traced: TracedCgroup, cause: &str, pid: u32) -> Value {
+    let starts = starts(traced, cause, pid);
+    let [start] = starts.as_slice() else {
+        panic!("not one {cause}: {starts:#?}");
+    };
+    start.clone()
+}
+
 fn pid(death: &Death) -> u32 {
     record::pid(&death.report)
 }
@@ -28,10 +37,7 @@ fn a_fork_is_reported_with_parent_and_time() {
     let cgroup = json!({
         "hierarchy": 0, "id": traced.cgroup.id(), "path": traced.cgroup.name(),
     });
-    let forks = starts(traced, "fork", pid(&death));
-    let [fork] = forks.as_slice() else {
-        panic!("not one fork: {forks:#?}");
-    };
+    let fork = only_start(traced, "fork", pid(&death));
     assert_eq!(fork["ppid"], death.report["parent"]);
     assert_eq!(fork["comm"], "victim");
     assert_eq!(fork["cgroup"], cgroup);
@@ -44,8 +50,7 @@ fn a_fork_is_reported_with_parent_and_time() {
 fn new_tasks_are_not_reported_as_starts() {
     let mut traced = TracedCgroup::with("tasks", &["--starts"]);
     let death = traced.run_parent(&["parent", "threads", "9", "exit", "0"]);
-    let forks = starts(traced, "fork", pid(&death));
-    assert_eq!(forks.len(), 1, "{forks:#?}");
+    only_start(traced, "fork", pid(&death));
 }
 
 #[test]
@@ -60,10 +65,7 @@ fn an_exec_is_reported_with_its_name_and_arguments() {
         let mut words = before.to_vec();
         words.extend(["exec-as", program, "named", "a \"b\" ü", "exit", "0"]);
         let death = traced.run_parent(&words);
-        let execs = starts(traced, "exec", pid(&death));
-        let [exec] = execs.as_slice() else {
-            panic!("not one exec: {execs:#?}");
-        };
+        let exec = only_start(traced, "exec", pid(&death));
         assert_eq!(exec["comm"], "program");
         let args = json!([program, "named", "a \"b\" ü", "exit", "0"]);
         assert_eq!(exec["args"], args);
@@ -78,10 +80,7 @@ fn arguments_are_truncated_at_one_kibibyte() {
     let mut traced = TracedCgroup::with("long", &["--starts"]);
     let long = "x".repeat(2000);
     let death = traced.run_parent(&["parent", "exec", "exit", "0", &long]);
-    let execs = starts(traced, "exec", pid(&death));
-    let [exec] = execs.as_slice() else {
-        panic!("not one exec: {execs:#?}");
-    };
+    let exec = only_start(traced, "exec", pid(&death));
     assert_eq!(exec["args_truncated"], true);
     let args = exec["args"].as_array().expect("the beginning of them");
     let last = args.last().and_then(Value::as_str).expect("text");

@@ -2,14 +2,16 @@
 //! them.
 
 use std::{
-    fs::File,
     io::{BufRead, BufReader},
-    process::{Child, Stdio},
+    process::Stdio,
 };
 
-use probe_tests::{Cgroup, DEADLINE, Victim, conditions, inapplicable, record, scale, schema};
-use rustix::process::{Pid, Signal, kill_process};
+use probe_tests::{
+    Cgroup, DEADLINE, Running, Victim, Waiting, conditions, inapplicable, record, scale, schema,
+};
+use rustix::process::Signal;
 use serde_json::Value;
+use tempfile::NamedTempFile;
 
 /// More exits than fit into 4 KiB.
 const SQUALL: u64 = 500;
@@ -20,72 +22,33 @@ fn exits() -> u64 {
 
 /// A trace that writes to a file, so that this process does not compete for the CPUs.
 struct Trace {
-    child: Child,
-    stderr: BufReader<std::process::ChildStderr>,
-    file: tempfile::NamedTempFile,
+    process: Running,
+    file: NamedTempFile,
 }
 
 impl Trace {
     fn of(cgroup: &Cgroup, args: &[&str]) -> Self {
-        let file = tempfile::NamedTempFile::new().expect("a file");
-        let mut child = conditions::trace(&["--json", "--cgroup", cgroup.path()])
-            .args(args)
-            .stdin(Stdio::null())
-            .stdout(File::create(file.path()).expect("our own cgroup"))
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("probe starts");
-        let stderr = BufReader::new(child.stderr.take().expect("piped"));
-        let mut trace = Self {
-            child,
-            stderr,
-            file,
-        };
-        trace.line_of_stderr("tracing:");
-        trace
-    }
-
-    /// The next line of stderr with this prefix.
-    fn line_of_stderr(&mut self, beginning: &str) -> String {
-        let mut line = String::new();
-        while !line.starts_with(beginning) {
-            line.clear();
-            let length = self.stderr.read_line(&mut line).expect("a pipe");
-            assert!(length > 0, "no line '{beginning}' of a trace that ended");
-        }
-        line
-    }
-
-    fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).expect("the process runs");
+        let file = NamedTempFile::new().expect("a file");
+        let mut command = conditions::trace(&["--json", "--cgroup", cgroup.path()]);
+        command.args(args).stdin(Stdio::null());
+        command.stdout(file.reopen().expect("our own file"));
+        let process = Running::spawn(command.stderr(Stdio::piped()));
+        process.wait_for_stderr("tracing:");
+        Self { process, file }
     }
 
     /// Ends the trace; returns its records and `lost` from its summary.
-    fn finish(mut self) -> (Vec<Value>, u64) {
-        self.signal(Signal::INT);
-        let summary = self.line_of_stderr("seen ");
-        assert_eq!(self.child.wait().expect("our child").code(), Some(0));
-        let file = BufReader::new(File::open(self.file.path()).expect("our own cgroup"));
-        let lines = file.lines().map(|line| {
+    fn finish(self) -> (Vec<Value>, u64) {
+        self.process.signal(Signal::INT);
+        let output = self.process.finish();
+        assert_eq!(output.code, Some(0), "{output:#?}");
+        let lines = BufReader::new(self.file).lines().map(|line| {
             let line = line.expect("UTF-8");
             serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error} in {line}"))
         });
-        let lost = summary
-            .split("lost ")
-            .nth(1)
-            .and_then(|rest| rest.split(' ').next());
-        (
-            lines.collect(),
-            lost.expect("a summary").parse().expect("a number"),
-        )
-    }
-}
-
-impl Drop for Trace {
-    fn drop(&mut self) {
-        // Both calls fail if the process has been reaped.
-        let _ended = self.child.kill();
-        let _reaped = self.child.wait();
+        let lost = output.stderr.split("lost ").nth(1);
+        let lost = lost.and_then(|rest| rest.split(' ').next()?.parse().ok());
+        (lines.collect(), lost.expect("a summary"))
     }
 }
 
@@ -95,8 +58,7 @@ fn storm(cgroup: &Cgroup) -> u32 {
 }
 
 fn storm_of(exits: u64, cgroup: &Cgroup) -> u32 {
-    let mut storm = Victim::spawn_as("storm", &[&exits.to_string()], Some(cgroup));
-    storm.release();
+    let mut storm = Victim::start(&["storm", &exits.to_string()], Some(cgroup));
     let status = storm.wait_within(DEADLINE * 4);
     assert_eq!(status, 0);
     assert_eq!(storm.report()["made"], exits);
@@ -147,9 +109,9 @@ fn losses_of_a_tiny_buffer_are_reported_between_the_records() {
     let cgroup = Cgroup::v2("tiny");
     let trace = Trace::of(&cgroup, &["--buffer", "4096"]);
     // A stopped reader loses exits, however fast it is.
-    trace.signal(Signal::STOP);
+    trace.process.signal(Signal::STOP);
     storm_of(SQUALL, &cgroup);
-    trace.signal(Signal::CONT);
+    trace.process.signal(Signal::CONT);
     storm(&cgroup);
     let (lines, lost) = trace.finish();
     let reported: u64 = lines
@@ -176,28 +138,17 @@ fn losses_of_a_tiny_buffer_are_reported_between_the_records() {
 #[ignore = "needs root"]
 fn human_output_has_a_loss_in_the_stream_and_in_the_summary() {
     let cgroup = Cgroup::v2("told");
-    let mut child = conditions::trace(&["--buffer", "4096", "--cgroup", cgroup.path()])
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("probe starts");
-    let mut stderr = BufReader::new(child.stderr.take().expect("piped"));
-    let mut line = String::new();
-    while !line.starts_with("tracing:") {
-        line.clear();
-        assert!(stderr.read_line(&mut line).expect("a pipe") > 0);
-    }
-    let stdout = child.stdout.take().expect("piped");
-    let reader = std::thread::spawn(move || std::io::read_to_string(stdout));
+    let args = ["--buffer", "4096", "--cgroup", cgroup.path()];
+    let trace = Waiting::start(&mut conditions::trace(&args));
+    trace.wait_for_stderr("tracing:");
     storm(&cgroup);
-    kill_process(Pid::from_child(&child), Signal::INT).expect("the process runs");
-    let summary = std::io::read_to_string(stderr).expect("a pipe");
-    let stdout = reader.join().expect("a reader").expect("UTF-8");
-    assert_eq!(child.wait().expect("our child").code(), Some(0));
+    trace.signal(Signal::INT);
+    let output = trace.finish();
+    assert_eq!(output.code, Some(0), "{output:#?}");
+    let summary = output.stderr;
     // The kernel may skip programs as well; that loss has no hint about the buffer.
     let is_it = |line: &&str| line.starts_with("... ") && line.contains("--buffer");
-    let loss = stdout.lines().find(is_it);
+    let loss = output.stdout.lines().find(is_it);
     overflowed(loss.is_some());
     let loss = loss.expect("a line in the stream");
     assert!(loss.contains("events lost here"), "{loss}");

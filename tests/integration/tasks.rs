@@ -1,6 +1,6 @@
 //! Processes with several tasks: the exit of a task and the exit of the process.
 
-use probe_tests::{TracedCgroup, record};
+use probe_tests::{TracedCgroup, record, words};
 use rustix::process::Signal;
 
 #[test]
@@ -66,17 +66,8 @@ fn with_threads_the_exit_of_the_leader_is_reported() {
 #[ignore = "needs root"]
 fn exec_by_another_task_is_not_an_exit() {
     let mut traced = TracedCgroup::new("exec");
-    let words = [
-        "threads",
-        "5",
-        "in-thread",
-        "exec",
-        "ready",
-        "held",
-        "exit",
-        "7",
-    ];
-    let mut victim = traced.ready(&words);
+    let line = "threads 5 in-thread exec ready held exit 7";
+    let mut victim = traced.ready(&words(line));
     traced.catch_up();
     assert_eq!(traced.probe.exits_so_far(victim.pid()), 0);
     victim.release();

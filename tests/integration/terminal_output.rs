@@ -1,16 +1,16 @@
 //! Output on a terminal: columns, colours, escape sequences in names.
 
 use std::{
-    io::{BufRead, BufReader, Read},
+    io::Read,
     os::unix::fs::symlink,
     process::{Command, Stdio},
 };
 
 use probe_tests::{
-    Cgroup, Terminal, Victim, conditions, probe_in,
+    Cgroup, Running, Terminal, Victim, conditions, probe_in,
     terminal::{self, Display},
 };
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 
 /// The output of a trace on a terminal while `deaths` runs: lines with escape sequences.
 fn screen(
@@ -26,23 +26,11 @@ fn screen(
         .env_remove("NO_COLOR")
         .env("TERM", "xterm");
     prepare(&mut command);
-    let mut child = command
-        .stdin(Stdio::null())
-        .stdout(theirs)
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("probe starts");
+    command.stdin(Stdio::null()).stdout(theirs);
+    let mut trace = Running::spawn(command.stderr(Stdio::piped()));
     // The command holds the other end of the terminal.
     drop(command);
-    let mut stderr = BufReader::new(child.stderr.take().expect("piped"));
-    let mut line = String::new();
-    while !line.starts_with("tracing:") {
-        line.clear();
-        assert!(
-            stderr.read_line(&mut line).expect("a pipe") > 0,
-            "probe ended"
-        );
-    }
+    trace.wait_for_stderr("tracing:");
     let reader = std::thread::spawn(move || {
         let mut bytes = Vec::new();
         // The read fails with EIO when the last descriptor of the terminal is closed.
@@ -50,8 +38,8 @@ fn screen(
         String::from_utf8(bytes).expect("UTF-8")
     });
     deaths(&cgroup);
-    kill_process(Pid::from_child(&child), Signal::INT).expect("the process runs");
-    assert_eq!(child.wait().expect("our child").code(), Some(0));
+    trace.signal(Signal::INT);
+    assert_eq!(trace.wait().code(), Some(0));
     let text = reader.join().expect("a reader");
     text.lines()
         .map(|line| line.trim_end_matches('\r').to_owned())
@@ -170,13 +158,8 @@ fn a_progress_bar_counts_the_processes_that_are_gone() {
     let cgroup = Cgroup::v2("bar");
     let victims = [(); 2].map(|()| Victim::start(&["pause"], Some(&cgroup)));
     let terminal = Terminal::new(120, 24);
-    let mut wait = conditions::unrestricted(&["wait", "--cgroup", cgroup.path()])
-        .env("TERM", "xterm")
-        .stdin(terminal.end())
-        .stdout(terminal.end())
-        .stderr(terminal.end())
-        .spawn()
-        .expect("probe starts");
+    let mut wait = conditions::unrestricted(&["wait", "--cgroup", cgroup.path()]);
+    let mut wait = terminal.start(&mut wait);
     let gone = |display: &Display| {
         let lines = display.lines();
         let bar = lines.iter().find(|line| line.contains(" gone, "))?;
@@ -199,7 +182,7 @@ fn a_progress_bar_counts_the_processes_that_are_gone() {
     victims[0].signal(Signal::KILL);
     until("one of two", (1, 2));
     cgroup.kill();
-    assert!(wait.wait().expect("our child").success());
+    assert!(wait.wait().success());
     let shown = terminal.shown();
     assert_eq!(gone(&shown), None, "{:#?}", shown.lines());
 }

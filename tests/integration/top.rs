@@ -1,39 +1,79 @@
 //! `probe top`: the screen, and the terminal after it ends.
 
-use std::{
-    fs,
-    os::unix::process::ExitStatusExt,
-    process::{Child, Command, ExitStatus},
-};
+use std::{fs, os::unix::process::ExitStatusExt, process::Command};
 
 use probe_tests::{
-    Cgroup, Deadline, Terminal, Victim, conditions, probe, requirements,
+    Cgroup, Deadline, Running, Terminal, Victim, conditions, probe, requirements,
     terminal::{Display, Modes},
 };
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 
-/// Starts a program in a new session that controls the terminal.
-fn start(terminal: &Terminal, command: &Command) -> Child {
-    let mut session = Command::new("setsid");
-    session.arg("--ctty").arg(command.get_program());
-    session.args(command.get_args());
-    session
-        .env("TERM", "xterm")
-        .env("PS1", "shell> ")
-        .env_remove("ENV")
-        .stdin(terminal.end())
-        .stdout(terminal.end())
-        .stderr(terminal.end())
-        .spawn()
-        .expect("util-linux")
+/// A program in a new session that controls a terminal.
+struct Session {
+    terminal: Terminal,
+    /// The modes of the terminal before the program.
+    before: Modes,
+    program: Running,
 }
 
-fn top(terminal: &Terminal, args: &[&str]) -> Child {
-    requirements::require_bpf();
-    let mut command = conditions::unrestricted(&["top"]);
-    let child = start(terminal, command.args(args));
-    terminal.until("the screen", is_top);
-    child
+impl Session {
+    fn start((columns, rows): (u16, u16), command: &Command) -> Self {
+        let terminal = Terminal::new(columns, rows);
+        let before = terminal.modes();
+        let mut session = Command::new("setsid");
+        session.arg("--ctty").arg(command.get_program());
+        session.args(command.get_args());
+        let program = terminal.start(session.env("PS1", "shell> ").env_remove("ENV"));
+        Self {
+            terminal,
+            before,
+            program,
+        }
+    }
+
+    fn top(size: (u16, u16), args: &[&str]) -> Self {
+        requirements::require_bpf();
+        let mut command = conditions::unrestricted(&["top"]);
+        let session = Self::start(size, command.args(args));
+        session.until_top();
+        session
+    }
+
+    /// Returns when the screen is that of `top`.
+    fn until_top(&self) {
+        self.terminal.until("the screen", is_top);
+        let is_raw = self.terminal.modes() != self.before;
+        assert!(is_raw, "the terminal is not in raw mode");
+    }
+
+    fn until_prompt(&self) {
+        self.terminal.until("a prompt", is_prompt);
+    }
+
+    #[track_caller]
+    fn assert_restored(&self) {
+        self.terminal.until("the main screen is back", |display| {
+            !display.screen.alternate_screen()
+        });
+        assert!(!self.terminal.shown().screen.hide_cursor());
+        assert_eq!(self.terminal.modes(), self.before);
+    }
+
+    /// Presses keys that end the program with exit code 0.
+    #[track_caller]
+    fn quit(mut self, keys: &str) {
+        self.terminal.press(keys);
+        assert_eq!(self.program.wait().code(), Some(0));
+        self.assert_restored();
+    }
+
+    /// Asserts that this signal ends the program.
+    #[track_caller]
+    fn assert_ended_by(mut self, signal: Signal) {
+        let status = self.program.wait();
+        assert_eq!(status.signal(), Some(signal.as_raw()));
+        self.assert_restored();
+    }
 }
 
 fn is_top(display: &Display) -> bool {
@@ -46,147 +86,103 @@ fn is_prompt(display: &Display) -> bool {
     !display.screen.alternate_screen() && display.current_line() == "shell>"
 }
 
-fn ended(child: &mut Child) -> ExitStatus {
-    let mut status = None;
-    Deadline::start().until("the program ends", || {
-        status = child.try_wait().expect("our child");
-        status.is_some()
-    });
-    status.expect("the process ended")
-}
-
-#[track_caller]
-fn is_as_before(terminal: &Terminal, before: &Modes) {
-    terminal.until("the main screen is back", |display| {
-        !display.screen.alternate_screen()
-    });
-    assert!(!terminal.shown().screen.hide_cursor());
-    assert_eq!(terminal.modes(), *before);
-}
+const SIZE: (u16, u16) = (80, 24);
 
 #[test]
 #[ignore = "needs root"]
 fn top_shows_a_killed_process_with_its_killer_and_q_restores_the_terminal() {
     let cgroup = Cgroup::v2("top");
-    let terminal = Terminal::new(160, 40);
-    let before = terminal.modes();
-    let mut child = top(&terminal, &["--failed"]);
-    assert!(
-        terminal.modes() != before,
-        "the terminal is not in raw mode"
-    );
+    let top = Session::top((160, 40), &["--failed"]);
     let victim = Victim::spawn(&["exit", "0"], Some(&cgroup));
     victim.signal(Signal::KILL);
     let pid = victim.pid().to_string();
-    let line = terminal.line_with(&[&pid, "victim", "SIGKILL", cgroup.name()]);
+    let words = [&pid, "victim", "SIGKILL", cgroup.name()];
+    let line = top.terminal.line_with(&words);
     let killer = format!("[{}]", std::process::id());
     assert!(line.contains(&killer), "{killer} is not in {line}");
-    terminal.press("q");
-    assert_eq!(ended(&mut child).code(), Some(0));
-    is_as_before(&terminal, &before);
+    top.quit("q");
 }
 
 #[test]
 #[ignore = "needs root"]
 fn live_processes_of_a_cgroup_are_counted() {
     let cgroup = Cgroup::v2("census");
-    let _living: Vec<_> = (0..3)
-        .map(|_| Victim::spawn(&["exit", "0"], Some(&cgroup)))
-        .collect();
-    let terminal = Terminal::new(120, 40);
-    let mut child = top(&terminal, &["--sort", "live"]);
-    terminal.press("/");
-    terminal.press(cgroup.name());
-    terminal.press("\r");
-    terminal.until("three of them", |display| {
+    let _living = [(); 3].map(|()| Victim::spawn(&["exit", "0"], Some(&cgroup)));
+    let top = Session::top((120, 40), &["--sort", "live"]);
+    top.terminal.press("/");
+    top.terminal.press(cgroup.name());
+    top.terminal.press("\r");
+    top.terminal.until("three of them", |display| {
         let lines = display.lines();
         let mut of_it = lines.iter().filter(|line| line.starts_with(cgroup.name()));
         of_it.any(|line| line.split_whitespace().nth(1) == Some("3"))
     });
-    terminal.press("q");
-    assert_eq!(ended(&mut child).code(), Some(0));
+    top.quit("q");
 }
 
 #[test]
 #[ignore = "needs root"]
 fn a_fatal_signal_restores_the_terminal() {
     for signal in [Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT] {
-        let terminal = Terminal::new(80, 24);
-        let before = terminal.modes();
-        let mut child = top(&terminal, &[]);
-        kill_process(Pid::from_child(&child), signal).expect("the process runs");
-        assert_eq!(ended(&mut child).signal(), Some(signal.as_raw()));
-        is_as_before(&terminal, &before);
+        let top = Session::top(SIZE, &[]);
+        top.program.signal(signal);
+        top.assert_ended_by(signal);
     }
 }
 
 #[test]
 #[ignore = "needs root"]
 fn ctrl_c_ends_top() {
-    let terminal = Terminal::new(80, 24);
-    let before = terminal.modes();
-    let mut child = top(&terminal, &[]);
-    terminal.press("\u{3}");
-    assert_eq!(ended(&mut child).code(), Some(0));
-    is_as_before(&terminal, &before);
+    Session::top(SIZE, &[]).quit("\u{3}");
 }
 
 #[test]
 #[ignore = "needs root"]
 fn ctrl_z_returns_to_the_shell_and_fg_resumes_top() {
     requirements::require_bpf();
-    let terminal = Terminal::new(80, 24);
-    let mut shell = start(&terminal, Command::new("sh").arg("-i"));
-    terminal.until("a prompt", is_prompt);
-    let before = terminal.modes();
+    let mut shell = Session::start(SIZE, Command::new("sh").arg("-i"));
+    shell.until_prompt();
+    shell.before = shell.terminal.modes();
     let top = conditions::unrestricted(&["top"]);
     let top = top.get_program().to_str().expect("UTF-8").to_owned();
-    terminal.press(&format!("{top} top\n"));
+    shell.terminal.press(&format!("{top} top\n"));
     for _ in 0..2 {
-        terminal.until("the screen", is_top);
-        assert!(terminal.modes() != before);
-        terminal.press("\u{1a}");
-        terminal.until("a prompt", is_prompt);
-        is_as_before(&terminal, &before);
-        terminal.press("fg\n");
+        shell.until_top();
+        shell.terminal.press("\u{1a}");
+        shell.until_prompt();
+        shell.assert_restored();
+        shell.terminal.press("fg\n");
     }
-    terminal.until("the screen", is_top);
-    terminal.press("q");
-    terminal.until("a prompt", is_prompt);
-    is_as_before(&terminal, &before);
-    terminal.press("exit 7\n");
-    assert_eq!(ended(&mut shell).code(), Some(7));
+    shell.until_top();
+    shell.terminal.press("q");
+    shell.until_prompt();
+    shell.assert_restored();
+    shell.terminal.press("exit 7\n");
+    assert_eq!(shell.program.wait().code(), Some(7));
 }
 
 /// Without a shell, no process could continue a stopped `top`.
 #[test]
 #[ignore = "needs root"]
 fn ctrl_z_without_a_shell_does_nothing() {
-    let terminal = Terminal::new(80, 24);
-    let mut child = top(&terminal, &[]);
-    terminal.press("\u{1a}");
-    terminal.until("the screen is back", |display| {
+    let top = Session::top(SIZE, &[]);
+    top.terminal.press("\u{1a}");
+    top.terminal.until("the screen is back", |display| {
         display.switches >= 3 && is_top(display)
     });
-    terminal.press("q");
-    assert_eq!(ended(&mut child).code(), Some(0));
+    top.quit("q");
 }
 
 #[test]
 #[ignore = "needs root"]
 fn sigcont_redraws_the_screen() {
-    let terminal = Terminal::new(80, 24);
-    let before = terminal.modes();
-    let mut child = top(&terminal, &[]);
-    let pid = Pid::from_child(&child);
-    kill_process(pid, Signal::STOP).expect("the process runs");
-    kill_process(pid, Signal::CONT).expect("the process runs");
-    terminal.until("the screen is redrawn", |display| {
+    let top = Session::top(SIZE, &[]);
+    top.program.signal(Signal::STOP);
+    top.program.signal(Signal::CONT);
+    top.terminal.until("the screen is redrawn", |display| {
         display.switches >= 2 && is_top(display)
     });
-    terminal.press("q");
-    assert_eq!(ended(&mut child).code(), Some(0));
-    is_as_before(&terminal, &before);
+    top.quit("q");
 }
 
 /// System calls in which a program waits for its terminal.
@@ -202,12 +198,10 @@ const WAITS: &[i64] = &[
 #[test]
 #[ignore = "needs root"]
 fn a_blocked_terminal_does_not_keep_top_from_ending() {
-    let terminal = Terminal::new(200, 60);
-    let before = terminal.modes();
-    let mut child = top(&terminal, &[]);
-    let unseen = terminal.pause_reading();
+    let mut top = Session::top((200, 60), &[]);
+    let unseen = top.terminal.pause_reading();
     let file = |name| {
-        let path = format!("/proc/{}/{name}", child.id());
+        let path = format!("/proc/{}/{name}", top.program.pid());
         fs::read_to_string(path).expect("the process runs")
     };
     // Each `?` shows or hides the help, which redraws the screen.
@@ -215,7 +209,7 @@ fn a_blocked_terminal_does_not_keep_top_from_ending() {
     Deadline::start().until("top waits for the terminal", || {
         looks += 1;
         if looks.is_multiple_of(20) {
-            terminal.press("?");
+            top.terminal.press("?");
         }
         match &*file("wchan") {
             // Linux 5.10 has no wchan here; the system call shows it.
@@ -227,70 +221,53 @@ fn a_blocked_terminal_does_not_keep_top_from_ending() {
             wchan => wchan.starts_with("poll_") || wchan == "wait_woken",
         }
     });
-    kill_process(Pid::from_child(&child), Signal::TERM).expect("the process runs");
-    assert_eq!(ended(&mut child).signal(), Some(Signal::TERM.as_raw()));
-    assert_eq!(terminal.modes(), before);
+    top.program.signal(Signal::TERM);
+    let status = top.program.wait();
+    assert_eq!(status.signal(), Some(Signal::TERM.as_raw()));
+    assert_eq!(top.terminal.modes(), top.before);
     drop(unseen);
 }
 
 #[test]
 #[ignore = "needs root"]
 fn top_follows_every_window_size() {
-    let terminal = Terminal::new(80, 24);
-    let mut child = top(&terminal, &[]);
+    let top = Session::top(SIZE, &[]);
     for (columns, rows) in [(1, 1), (u16::MAX, u16::MAX), (0, 0), (1, 500), (3, 2)] {
-        terminal.resize(columns, rows);
+        top.terminal.resize(columns, rows);
     }
-    terminal.resize(100, 10);
-    terminal.until("the keys in the last line", |display| {
-        display
-            .lines()
-            .get(9)
-            .is_some_and(|line| line.starts_with("q quit"))
-    });
-    terminal.resize(60, 20);
-    terminal.until("the keys in the last line", |display| {
-        display
-            .lines()
-            .get(19)
-            .is_some_and(|line| line.starts_with("q quit"))
-    });
-    terminal.press("q");
-    assert_eq!(ended(&mut child).code(), Some(0));
+    for (columns, rows) in [(100, 10), (60, 20)] {
+        top.terminal.resize(columns, rows);
+        top.terminal.until("the keys in the last line", |display| {
+            let lines = display.lines();
+            let last = lines.get(usize::from(rows) - 1);
+            last.is_some_and(|line| line.starts_with("q quit"))
+        });
+    }
+    top.quit("q");
 }
 
 #[test]
 fn a_panic_restores_the_terminal() {
-    let terminal = Terminal::new(80, 24);
-    let before = terminal.modes();
-    let mut child = start(
-        &terminal,
-        &Command::new(conditions::program("screen_panic")),
-    );
-    terminal.until("the screen", is_top);
-    assert!(terminal.modes() != before);
-    terminal.press("x");
-    assert_eq!(ended(&mut child).signal(), Some(Signal::ABORT.as_raw()));
-    is_as_before(&terminal, &before);
+    let program = Command::new(conditions::program("screen_panic"));
+    let session = Session::start(SIZE, &program);
+    session.until_top();
+    session.terminal.press("x");
+    session.assert_ended_by(Signal::ABORT);
 }
 
 #[test]
 fn top_without_a_terminal_prints_a_hint() {
     let output = probe(&["top"]);
-    assert_eq!(output.code, Some(2));
-    assert_eq!(output.stdout, "");
-    assert!(output.stderr.contains("needs a terminal"), "{output:?}");
-    assert!(output.stderr.contains("hint: `probe trace`"), "{output:?}");
+    output.assert_refused(2, &["needs a terminal", "hint: `probe trace`"]);
 }
 
 #[test]
 #[ignore = "needs root"]
 fn without_privilege_top_does_not_change_the_screen() {
-    let terminal = Terminal::new(80, 24);
-    let before = terminal.modes();
-    let mut child = start(&terminal, &conditions::without_privilege(&["top"]));
-    assert_eq!(ended(&mut child).code(), Some(5));
+    let mut top = Session::start(SIZE, &conditions::without_privilege(&["top"]));
+    assert_eq!(top.program.wait().code(), Some(5));
+    let terminal = &top.terminal;
     terminal.until("a hint", |display| display.has("hint:"));
     assert_eq!(terminal.shown().switches, 0);
-    assert!(terminal.modes() == before);
+    assert!(terminal.modes() == top.before);
 }

@@ -2,27 +2,23 @@
 
 use std::{
     fs::File,
+    io::{PipeReader, pipe},
     process::{Command, Stdio},
 };
 
-use probe_tests::{Cgroup, DEADLINE, Deadline, Probe, Victim, conditions, probe_in, requirements};
-use rustix::process::{Pid, Signal, kill_process};
+use probe_tests::{
+    Cgroup, DEADLINE, Deadline, Probe, Running, Victim, conditions, probe_in, requirements,
+};
+use rustix::process::Signal;
 
 #[test]
 #[ignore = "needs root"]
 fn a_closed_pipe_ends_an_idle_trace_at_once() {
     let cgroup = Cgroup::v2("closed-pipe");
-    let mut command = conditions::trace(&["--json", "--cgroup", cgroup.path()]);
-    let mut child = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("probe starts");
+    let (trace, reader) = unread(&cgroup);
     // No process ever exits in the cgroup.
-    drop(child.stdout.take());
-    let status = ended(&mut child);
-    assert_eq!(status.code(), Some(0), "{status}");
+    drop(reader);
+    assert_success(trace);
 }
 
 #[test]
@@ -60,35 +56,29 @@ fn a_full_pipe_does_not_keep_a_trace_from_ending() {
     /// Enough lines to fill several pipes.
     const EXITS: &str = "2000";
     let cgroup = Cgroup::v2("unread");
-    let mut child = conditions::trace(&["--json", "--cgroup", cgroup.path()])
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("probe starts");
-    let unread = child.stdout.take().expect("piped");
-    let readable = || rustix::io::ioctl_fionread(&unread).expect("a pipe");
+    let (trace, reader) = unread(&cgroup);
+    let readable = || rustix::io::ioctl_fionread(&reader).expect("a pipe");
     Deadline::start().until("the trace is attached", || {
         Victim::start(&["exit", "0"], Some(&cgroup)).wait();
         readable() > 0
     });
-    let mut storm = Victim::spawn_as("storm", &[EXITS], Some(&cgroup));
-    storm.release();
-    storm.wait();
+    Victim::start(&["storm", EXITS], Some(&cgroup)).wait();
     Deadline::start().until("the pipe is full", || readable() > 40_000);
-    kill_process(Pid::from_child(&child), Signal::TERM).expect("the process runs");
-    let status = ended(&mut child);
-    assert_eq!(status.code(), Some(0), "{status}");
+    trace.signal(Signal::TERM);
+    assert_success(trace);
 }
 
-/// [`std::process::Child::wait`] with a deadline.
-fn ended(child: &mut std::process::Child) -> std::process::ExitStatus {
-    let mut status = None;
-    Deadline::start().until("probe ends", || {
-        status = child.try_wait().expect("our child");
-        status.is_some()
-    });
-    status.expect("the process ended")
+/// A trace of a cgroup that writes to a pipe, and the reader of the pipe.
+fn unread(cgroup: &Cgroup) -> (Running, PipeReader) {
+    let (reader, stdout) = pipe().expect("a pipe");
+    let mut command = conditions::trace(&["--json", "--cgroup", cgroup.path()]);
+    command.stdin(Stdio::null()).stdout(stdout);
+    (Running::spawn(command.stderr(Stdio::null())), reader)
+}
+
+fn assert_success(mut trace: Running) {
+    let status = trace.wait();
+    assert_eq!(status.code(), Some(0), "{status}");
 }
 
 #[test]
@@ -96,21 +86,12 @@ fn ended(child: &mut std::process::Child) -> std::process::ExitStatus {
 fn a_full_disk_is_reported_as_a_failure() {
     let cgroup = Cgroup::v2("full");
     let mut command = conditions::trace(&["--cgroup", cgroup.path()]);
-    let full = File::options()
-        .write(true)
-        .open("/dev/full")
-        .expect("/dev/full exists");
-    let child = command
+    let full = File::options().write(true).open("/dev/full");
+    command
         .stdin(Stdio::null())
-        .stdout(full)
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("probe starts");
-    let output = child.wait_with_output().expect("our child");
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{stderr}");
-    assert!(stderr.contains("cannot write to stdout"), "{stderr}");
-    assert!(stderr.contains("No space left"), "{stderr}");
+        .stdout(full.expect("/dev/full exists"));
+    let output = Running::spawn(command.stderr(Stdio::piped())).finish();
+    output.assert_refused(1, &["cannot write to stdout", "No space left"]);
 }
 
 #[test]
@@ -122,8 +103,7 @@ fn signals_end_a_trace_with_a_summary() {
         let mut victim = Victim::start(&["exit", "0"], Some(&cgroup));
         victim.wait();
         trace.exit_of(victim.pid());
-        let pid = i32::try_from(trace.pid()).ok().and_then(Pid::from_raw);
-        kill_process(pid.expect("a pid"), signal).expect("the process runs");
+        trace.signal(signal);
         let reported = trace.finish_by_itself();
         assert_eq!((reported.seen, reported.shown, reported.lost), (1, 1, 0));
     }

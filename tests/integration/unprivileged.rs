@@ -6,9 +6,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use probe_tests::{
-    Cgroup, Deadline, Output, Victim, Waiting, conditions, kernel, probe_in, record,
-};
+use probe_tests::{Cgroup, Deadline, Output, Victim, Waiting, conditions, kernel, probe_in, words};
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -54,14 +52,8 @@ fn a_plain_user_waits_for_a_root_cgroup_in_every_state() {
                 let is_v2 = cgroup.path().contains("/unified/");
                 let below = cgroup.sub("below");
                 let mut victims = [&cgroup, &below].map(|it| Victim::spawn(&["pause"], Some(it)));
-                let args = [
-                    "--backend",
-                    backend,
-                    "--until",
-                    until,
-                    "--cgroup",
-                    cgroup.path(),
-                ];
+                let line = format!("--backend {backend} --until {until} --cgroup");
+                let args = [&words(&line)[..], &[cgroup.path()]].concat();
                 verdict(&wait(&[&args[..], &["-t", "0"]].concat()), "timeout");
                 let waiting = armed(&args);
                 for victim in &mut victims {
@@ -86,14 +78,8 @@ fn a_wait_of_a_plain_user_for_the_removal_of_a_root_cgroup_ends() {
         for parent in [Cgroup::v2("removed"), Cgroup::v1("pids", "removed")] {
             let cgroup = parent.sub("below");
             let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
-            let args = [
-                "--backend",
-                backend,
-                "--until",
-                "removed",
-                "--cgroup",
-                cgroup.path(),
-            ];
+            let line = format!("--backend {backend} --until removed --cgroup");
+            let args = [&words(&line)[..], &[cgroup.path()]].concat();
             let waiting = armed(&args);
             victim.signal(Signal::KILL);
             victim.wait();
@@ -132,9 +118,8 @@ fn a_plain_user_waits_for_processes_of_other_users() {
 #[ignore = "needs root"]
 fn a_zombie_of_root_has_exited_and_is_not_reaped() {
     let cgroup = Cgroup::v2("zombie");
-    let mut parent = Victim::spawn_as("crowd", &["zombie"], Some(&cgroup));
-    parent.release();
-    let zombie = record::pid(&parent.report()).to_string();
+    let (mut parent, zombie) = Victim::ready(&["zombie"], &cgroup);
+    let zombie = zombie.to_string();
     Deadline::start().until("the parent alone is a member", || {
         cgroup.procs() == [parent.pid()]
     });

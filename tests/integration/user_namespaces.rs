@@ -2,19 +2,15 @@
 
 use std::{convert::Infallible, fs};
 
-use probe_tests::{Deadline, Victim, kernel, record, requirements};
+use probe_tests::{Deadline, Victim, bpf, record, words};
 use probe_user::{
-    model::{Event, Filter, Owners, Process},
+    model::{Event, Owners, Process},
     unstable::{
-        bpf::{
-            hook::{ExitShape, Hook},
-            load::{self, Plan, Rings},
-        },
+        bpf::{hook::Hook, load::Rings},
         proc::scan,
     },
 };
 
-const STREAM_BYTES: u32 = 1 << 20;
 /// The user that makes the outer namespace.
 const OUTER: u32 = 4242;
 /// The user that makes the inner namespace.
@@ -52,23 +48,9 @@ fn by_proc(pid: u32) -> Option<Owners> {
 /// A victim in a namespace of [`INNER`] inside one of [`OUTER`].
 fn nested() -> Victim {
     let (outer, inside) = (OUTER.to_string(), INNER_INSIDE.to_string());
-    let mut victim = Victim::start(
-        &[
-            "as",
-            &outer,
-            "user-namespace",
-            "ready",
-            "held",
-            "as",
-            &inside,
-            "user-namespace",
-            "ready",
-            "held",
-            "exit",
-            "0",
-        ],
-        None,
-    );
+    let line =
+        format!("as {outer} user-namespace ready held as {inside} user-namespace ready held");
+    let mut victim = Victim::start(&words(&format!("{line} exit 0")), None);
     let _ready = victim.report();
     let map = |file: &str, map: String| {
         let path = format!("/proc/{}/{file}", victim.pid());
@@ -84,82 +66,52 @@ fn nested() -> Victim {
 #[test]
 #[ignore = "needs root"]
 fn every_exit_program_reports_the_owners_of_the_user_namespaces() {
-    requirements::require_bpf();
-    for shape in [ExitShape::GroupDead, ExitShape::Live, ExitShape::Classic] {
-        for &program in shape.programs() {
-            if !kernel::can_attach(shape, program) {
-                continue;
-            }
-            let plan = Plan {
-                hooks: Vec::new(),
-                filter: Filter::default().kernel_filter(STREAM_BYTES),
-                cgroups: Vec::new(),
-                pids: Vec::new(),
-                stream_bytes: STREAM_BYTES,
-            };
-            let (mut attached, mut rings) = load::load(&plan).expect("BPF");
-            attached
-                .attach_exit_program(shape, program)
-                .unwrap_or_else(|error| panic!("{program}: {error}"));
-            let mut exits = |victim: &mut Victim| {
-                victim.release();
-                victim.wait();
-                let mut reported = reported(&mut rings, victim.pid());
-                reported.pop().expect("its exit").1
-            };
+    let plan = bpf::plan(&[]);
+    for (shape, program) in bpf::exit_programs() {
+        let (_attached, mut rings) = bpf::load(&plan, Some((shape, program)));
+        let mut exits = |victim: &mut Victim| {
+            victim.release();
+            victim.wait();
+            let mut reported = reported(&mut rings, victim.pid());
+            reported.pop().expect("its exit").1
+        };
 
-            // The second round uses the initial namespace that the programs remember.
-            for _ in 0..2 {
-                let mut victim = Victim::spawn(&["exit", "0"], None);
-                assert_eq!(by_proc(victim.pid()), None);
-                assert_eq!(exits(&mut victim).owners, None, "{program}");
-            }
-
-            let words = ["as", "4242", "user-namespace", "ready", "held", "exit", "0"];
-            let mut victim = Victim::start(&words, None);
-            let _ready = victim.report();
-            let owners = Some(Owners {
-                own: OUTER,
-                top: OUTER,
-            });
-            assert_eq!(by_proc(victim.pid()), owners);
-            let exit = exits(&mut victim);
-            assert_eq!((exit.uid, exit.owners), (Some(OUTER), owners), "{program}");
-
-            let mut victim = nested();
-            let owners = Some(Owners {
-                own: INNER,
-                top: OUTER,
-            });
-            assert_eq!(by_proc(victim.pid()), owners);
-            let exit = exits(&mut victim);
-            assert_eq!((exit.uid, exit.owners), (Some(INNER), owners), "{program}");
+        // The second round uses the initial namespace that the programs remember.
+        for _ in 0..2 {
+            let mut victim = Victim::spawn(&["exit", "0"], None);
+            assert_eq!(by_proc(victim.pid()), None);
+            assert_eq!(exits(&mut victim).owners, None, "{program}");
         }
+
+        let line = "as 4242 user-namespace ready held exit 0";
+        let mut victim = Victim::start(&words(line), None);
+        let _ready = victim.report();
+        let owners = Some(Owners {
+            own: OUTER,
+            top: OUTER,
+        });
+        assert_eq!(by_proc(victim.pid()), owners);
+        let exit = exits(&mut victim);
+        assert_eq!((exit.uid, exit.owners), (Some(OUTER), owners), "{program}");
+
+        let mut victim = nested();
+        let owners = Some(Owners {
+            own: INNER,
+            top: OUTER,
+        });
+        assert_eq!(by_proc(victim.pid()), owners);
+        let exit = exits(&mut victim);
+        assert_eq!((exit.uid, exit.owners), (Some(INNER), owners), "{program}");
     }
 }
 
 #[test]
 #[ignore = "needs root"]
 fn a_start_record_has_the_owner_of_the_user_namespace() {
-    requirements::require_bpf();
-    let plan = Plan {
-        hooks: vec![Hook::Fork, Hook::Exec, Hook::Exit],
-        filter: Filter::default().kernel_filter(STREAM_BYTES),
-        cgroups: Vec::new(),
-        pids: Vec::new(),
-        stream_bytes: STREAM_BYTES,
-    };
-    let (_attached, mut rings) = load::load(&plan).expect("BPF");
-    let words = [
-        "as",
-        "4242",
-        "user-namespace",
-        "parent",
-        "exec",
-        "exit",
-        "0",
-    ];
-    let mut victim = Victim::start(&words, None);
+    let plan = bpf::plan(&[Hook::Fork, Hook::Exec, Hook::Exit]);
+    let (_attached, mut rings) = bpf::load(&plan, None);
+    let line = "as 4242 user-namespace parent exec exit 0";
+    let mut victim = Victim::start(&words(line), None);
     let child = record::pid(&victim.report());
     victim.wait();
     let owners = Some(Owners {

@@ -1,6 +1,6 @@
 //! `probe trace` on a kernel without BTF.
 
-use probe_tests::{Cgroup, Probe, Victim, conditions, probe_in, requirements};
+use probe_tests::{Cgroup, Probe, Victim, conditions, probe_in, requirements, words};
 use serde_json::Value;
 
 /// Lines with the log level of a warning.
@@ -18,15 +18,7 @@ fn without_btf_records_have_nulls_and_one_warning_is_printed() {
     let mut victim = Victim::start(&["exit", "7"], Some(&cgroup));
     victim.wait();
     let exit = probe.exit_of(victim.pid());
-    for unknown in [
-        "status",
-        "ppid",
-        "start_boottime_ns",
-        "age_ns",
-        "killed_by",
-        "usage",
-        "ns",
-    ] {
+    for unknown in words("status ppid start_boottime_ns age_ns killed_by usage ns") {
         assert_eq!(exit[unknown], Value::Null, "{unknown} in {exit}");
     }
     assert_eq!(exit["comm"], "victim");
@@ -44,15 +36,11 @@ fn without_btf_records_have_nulls_and_one_warning_is_printed() {
 fn without_btf_an_unknown_condition_lets_records_pass_with_a_note() {
     requirements::require_bpf();
     let cgroup = Cgroup::v2("no-btf-filters");
-    let args = [
-        "trace",
-        "--json",
-        "--failed",
-        "--max-age",
-        "0",
-        "--cgroup",
-        cgroup.path(),
-    ];
+    let line = format!(
+        "trace --json --failed --max-age 0 --cgroup {}",
+        cgroup.path()
+    );
+    let args = words(&line);
     let mut probe = Probe::trace_in(&mut conditions::without_btf(&args));
     let mut victim = Victim::start(&["exit", "0"], Some(&cgroup));
     victim.wait();

@@ -95,12 +95,6 @@ impl Cgroup {
         Self::make_at(self.mount.clone(), self.file(name))
     }
 
-    /// Inode number of the directory, which is the kernel's cgroup id.
-    #[must_use]
-    pub fn inode(&self) -> u64 {
-        fs::metadata(&self.path).expect("the cgroup exists").ino()
-    }
-
     /// The absolute path.
     #[must_use]
     pub fn path(&self) -> &str {

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::{Cgroup, Output, Waiting, binaries, probe, probe_in};
+use crate::{Cgroup, Output, Waiting, probe, probe_in};
 
 /// The words of a command line.
 #[must_use]
@@ -20,21 +20,6 @@ pub fn run(line: &str) -> Output {
 #[must_use]
 pub fn run_in(condition: impl Fn(&[&str]) -> Command, line: &str) -> Output {
     probe_in(&mut condition(&words(line)))
-}
-
-/// `probe` with these arguments, started by another program that gets these words before.
-#[must_use]
-pub fn started_by(before: &[&str], args: &[&str]) -> Command {
-    let mut command = Command::new(before[0]);
-    command.args(&before[1..]);
-    and_probe(command, args)
-}
-
-/// A command that starts `probe` with these arguments after its own.
-#[must_use]
-pub fn and_probe(mut command: Command, args: &[&str]) -> Command {
-    command.arg(binaries::probe()).args(args);
-    command
 }
 
 impl Waiting {

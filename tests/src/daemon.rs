@@ -2,33 +2,37 @@
 
 use std::{
     fs::{self, Permissions},
+    ops::Deref,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    process::{Child, Command},
+    process::Command,
 };
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::{
-    Deadline, Output,
-    child::{collect, spawn},
-    conditions,
+    Deadline, Output, Running, conditions,
     http::{self, Answer},
-    lines::Lines,
     requirements,
 };
 
 /// A running daemon. Dropping it kills the process.
 #[derive(Debug)]
 pub struct Daemon {
-    child: Child,
-    stdout: Lines,
-    stderr: Lines,
+    process: Running,
     socket: PathBuf,
     /// The directory of the socket, unless the test chose the path.
-    directory: Option<TempDir>,
+    _directory: Option<TempDir>,
+}
+
+impl Deref for Daemon {
+    type Target = Running;
+
+    fn deref(&self) -> &Running {
+        &self.process
+    }
 }
 
 impl Daemon {
@@ -40,12 +44,10 @@ impl Daemon {
         let path = socket.to_str().expect("text");
         let args = [&["daemon", "--socket", path], args].concat();
         let daemon = Self::start_in(&mut conditions::unrestricted(&args), &socket);
-        daemon.keeping(directory)
-    }
-
-    fn keeping(mut self, directory: TempDir) -> Self {
-        self.directory = Some(directory);
-        self
+        Self {
+            _directory: Some(directory),
+            ..daemon
+        }
     }
 
     /// A directory for sockets that every user may read.
@@ -70,13 +72,10 @@ impl Daemon {
     /// As [`Daemon::start_in`], without waiting for the daemon to be healthy.
     #[must_use]
     pub fn spawn(command: &mut Command, socket: &Path) -> Self {
-        let mut child = spawn(command);
         Self {
-            stdout: Lines::of(child.stdout.take().expect("piped")),
-            stderr: Lines::of(child.stderr.take().expect("piped")),
-            child,
+            process: Running::start(command),
             socket: socket.to_owned(),
-            directory: None,
+            _directory: None,
         }
     }
 
@@ -84,49 +83,19 @@ impl Daemon {
     pub fn await_health(&self) {
         Deadline::start().until("the daemon is healthy", || {
             assert!(
-                !self.is_zombie(),
+                self.is_running(),
                 "the daemon ended: {:#?}",
                 self.stderr.rest()
             );
-            self.is_healthy()
+            let response = http::try_send(&self.socket, "GET", "/healthz", None);
+            response.is_some_and(|response| response.status == 200)
         });
-    }
-
-    fn is_healthy(&self) -> bool {
-        let Ok(mut stream) = http::connect(&self.socket) else {
-            return false;
-        };
-        let request = b"GET /healthz HTTP/1.1\r\nhost: probe\r\nconnection: close\r\n\r\n";
-        let sent = std::io::Write::write_all(&mut stream, request);
-        sent.is_ok() && Answer::read(stream).is_some_and(|answer| answer.status == 200)
-    }
-
-    fn is_zombie(&self) -> bool {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()));
-        stat.expect("not reaped yet").contains(") Z ")
-    }
-
-    /// Its pid.
-    #[must_use]
-    pub fn pid(&self) -> u32 {
-        self.child.id()
     }
 
     /// Path of its socket.
     #[must_use]
     pub fn socket(&self) -> &Path {
         &self.socket
-    }
-
-    /// One field of `/proc/PID/status` of the daemon.
-    #[must_use]
-    pub fn status(&self, field: &str) -> String {
-        let path = format!("/proc/{}/status", self.child.id());
-        let status = fs::read_to_string(path).expect("not reaped yet");
-        let line = status.lines().find_map(|line| line.strip_prefix(field));
-        let value = line.and_then(|rest| rest.strip_prefix(':'));
-        let value = value.unwrap_or_else(|| panic!("no {field} in {status}"));
-        value.trim().to_owned()
     }
 
     /// Sends a GET request.
@@ -141,18 +110,11 @@ impl Daemon {
         http::send(&self.socket, "POST", target, Some(body))
     }
 
-    /// Sends it a signal.
-    pub fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).expect("not reaped yet");
-    }
-
     /// Sends SIGTERM, as a supervisor does. The daemon must exit with 0 and remove its socket.
     #[must_use]
     pub fn stop(self) -> Output {
-        self.signal(Signal::TERM);
         let socket = self.socket.clone();
-        let output = self.finish();
-        assert_eq!(output.code, Some(0), "{output:#?}");
+        let output = self.stop_keeping_socket();
         assert!(!socket.exists(), "{} was left", socket.display());
         output
     }
@@ -169,15 +131,7 @@ impl Daemon {
 
     /// Collects the output until the daemon ends, which must happen within the deadline.
     #[must_use]
-    pub fn finish(mut self) -> Output {
-        collect(&mut self.child, &self.stdout, &self.stderr)
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        // Both calls fail if the daemon has been reaped.
-        let _ended = self.child.kill();
-        let _reaped = self.child.wait();
+    pub fn finish(self) -> Output {
+        self.process.finish()
     }
 }

@@ -33,17 +33,26 @@ pub struct Stream {
 /// Sends one request; `body` is JSON. Panics without a response.
 #[must_use]
 pub fn send(socket: &Path, method: &str, target: &str, body: Option<&Value>) -> Answer {
+    let response = try_send(socket, method, target, body);
+    response.unwrap_or_else(|| panic!("no response to {method} {target}"))
+}
+
+/// Sends one request; `None` without a response.
+pub(crate) fn try_send(
+    socket: &Path,
+    method: &str,
+    target: &str,
+    body: Option<&Value>,
+) -> Option<Answer> {
     let body = body.map(Value::to_string).unwrap_or_default();
     let request = format!(
         "{method} {target} HTTP/1.1\r\nhost: probe\r\nconnection: close\r\n\
          content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     );
-    let mut stream = connect(socket).expect("a daemon listens");
-    stream
-        .write_all(request.as_bytes())
-        .expect("the daemon reads");
-    Answer::read(stream).unwrap_or_else(|| panic!("no response to {method} {target}"))
+    let mut stream = connect(socket).ok()?;
+    stream.write_all(request.as_bytes()).ok()?;
+    Answer::read(stream)
 }
 
 /// Connects. Reads and writes fail at the deadline.

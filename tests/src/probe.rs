@@ -1,23 +1,27 @@
 //! A running `probe trace`, and its records when it has ended.
 
-use std::process::{Child, Command};
+use std::{ops::Deref, process::Command};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::{
-    Deadline, Output, Waiting, binaries, child::spawn, lines::Lines, record, requirements,
-    schema::parse_line, victim::ended,
+    Deadline, Output, Running, Waiting, binaries, record, requirements, schema::parse_line,
 };
 
 /// A running `probe trace --json`. Lines are validated against their schema and kept.
 #[derive(Debug)]
 pub struct Probe {
-    child: Child,
-    stdout: Lines,
-    stderr: Lines,
+    process: Running,
     lines: Vec<Value>,
-    stderr_lines: Vec<String>,
+}
+
+impl Deref for Probe {
+    type Target = Running;
+
+    fn deref(&self) -> &Running {
+        &self.process
+    }
 }
 
 /// The output of a trace that has ended.
@@ -60,39 +64,17 @@ impl Probe {
     #[must_use]
     pub fn trace_in(command: &mut Command) -> Self {
         requirements::require_bpf();
-        let mut child = spawn(command);
-        let mut probe = Self {
-            stdout: Lines::of(child.stdout.take().expect("piped")),
-            stderr: Lines::of(child.stderr.take().expect("piped")),
-            child,
+        let probe = Self {
+            process: Running::start(command),
             lines: Vec::new(),
-            stderr_lines: Vec::new(),
         };
         probe.attached();
         probe
     }
 
     /// Returns when `probe` prints (again) that it is attached.
-    pub fn attached(&mut self) {
-        let deadline = Deadline::start();
-        loop {
-            match self.stderr.next(deadline) {
-                Ok(line) => {
-                    let is_it = line.starts_with("tracing:");
-                    self.stderr_lines.push(line);
-                    if is_it {
-                        return;
-                    }
-                }
-                Err(reason) => panic!("no trace ({reason:?}): {:#?}", self.stderr_lines),
-            }
-        }
-    }
-
-    /// Its pid.
-    #[must_use]
-    pub fn pid(&self) -> u32 {
-        self.child.id()
+    pub fn attached(&self) {
+        self.wait_for_stderr("tracing:");
     }
 
     /// The next unread line.
@@ -137,48 +119,37 @@ impl Probe {
                 self.lines.push(line.clone());
                 line
             }
-            Err(reason) => {
-                self.stderr_lines.extend(self.stderr.so_far());
-                panic!(
-                    "{what} is missing ({reason:?}) after {:#?}\nstderr: {:#?}",
-                    self.lines, self.stderr_lines
-                )
-            }
+            Err(reason) => panic!(
+                "{what} is missing ({reason:?}) after {:#?}\nstderr: {:#?}",
+                self.lines,
+                self.stderr_so_far()
+            ),
         }
     }
 
     /// Ends the trace as Ctrl-C does.
     #[must_use]
     pub fn finish(self) -> Finished {
-        let pid = Pid::from_child(&self.child);
-        kill_process(pid, Signal::INT).expect("not reaped yet");
+        self.signal(Signal::INT);
         self.finish_by_itself()
     }
 
     /// Collects the output of a trace that ends by itself.
     #[must_use]
-    pub fn finish_by_itself(mut self) -> Finished {
-        let lines = self.stdout.rest();
-        self.lines.extend(lines.iter().map(|line| parse_line(line)));
-        self.stderr_lines.extend(self.stderr.rest());
-        let status = ended(&mut self.child, Deadline::start());
-        assert_eq!(status.code(), Some(0), "{status}: {:#?}", self.stderr_lines);
-        let [seen, shown, lost] = summary(&self.stderr_lines);
+    pub fn finish_by_itself(self) -> Finished {
+        let Self { process, mut lines } = self;
+        let output = process.finish();
+        lines.extend(output.json());
+        assert_eq!(output.code, Some(0), "{output:#?}");
+        let stderr: Vec<_> = output.stderr.lines().map(str::to_owned).collect();
+        let [seen, shown, lost] = summary(&stderr);
         Finished {
-            lines: std::mem::take(&mut self.lines),
-            stderr: std::mem::take(&mut self.stderr_lines),
+            lines,
+            stderr,
             seen,
             shown,
             lost,
         }
-    }
-}
-
-impl Drop for Probe {
-    fn drop(&mut self) {
-        // Both calls fail if the process has been reaped.
-        let _ended = self.child.kill();
-        let _reaped = self.child.wait();
     }
 }
 

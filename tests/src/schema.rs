@@ -8,40 +8,17 @@ use std::{collections::HashMap, sync::LazyLock};
 use jsonschema::Validator;
 use serde_json::{Value, json};
 
-const SCHEMAS: [(&str, &str); 8] = [
-    (
-        "exit",
-        include_str!("../../probe-daemon/schemas/exit.schema.json"),
-    ),
-    (
-        "start",
-        include_str!("../../probe-daemon/schemas/start.schema.json"),
-    ),
-    (
-        "lost",
-        include_str!("../../probe-daemon/schemas/lost.schema.json"),
-    ),
-    (
-        "wait",
-        include_str!("../../probe-daemon/schemas/wait.schema.json"),
-    ),
-    (
-        "kill",
-        include_str!("../../probe-daemon/schemas/kill.schema.json"),
-    ),
-    (
-        "doctor",
-        include_str!("../../probe-daemon/schemas/doctor.schema.json"),
-    ),
-    (
-        "container",
-        include_str!("../../probe-daemon/schemas/container.schema.json"),
-    ),
-    (
-        "process",
-        include_str!("../../probe-daemon/schemas/process.schema.json"),
-    ),
-];
+macro_rules! schemas {
+    ($($name:literal)*) => {
+        [$((
+            $name,
+            include_str!(concat!("../../probe-daemon/schemas/", $name, ".schema.json")),
+        )),*]
+    };
+}
+
+const SCHEMAS: [(&str, &str); 8] =
+    schemas!("exit" "start" "lost" "wait" "kill" "doctor" "container" "process");
 
 static VALIDATORS: LazyLock<HashMap<&str, Validator>> = LazyLock::new(|| {
     let closed = |(name, text): (&'static str, &str)| {

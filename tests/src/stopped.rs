@@ -2,21 +2,18 @@
 
 use std::{
     io::Write,
-    process::{Child, ChildStdin, Command, Stdio},
+    process::{Command, Stdio},
 };
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::{Deadline, Output, binaries, child::collect, lines::Lines, record};
+use crate::{Output, Running, binaries, record};
 
 /// A stopped `probe`. Dropping it kills the tracer, and with it `probe`.
 #[derive(Debug)]
 pub struct Stopped {
-    tracer: Child,
-    stdin: ChildStdin,
-    stdout: Lines,
-    stderr: Lines,
+    tracer: Running,
     probe: Pid,
 }
 
@@ -38,31 +35,20 @@ impl Stopped {
 
     fn start(call: &str, args: &[&str]) -> Result<Self, Output> {
         let mut command = Command::new(binaries::program("stop_at_syscall"));
-        let mut tracer = command
-            .arg(call)
-            .arg(binaries::probe())
-            .args(args)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"));
-        let stdout = Lines::of(tracer.stdout.take().expect("piped"));
-        let stderr = Lines::of(tracer.stderr.take().expect("piped"));
-        let Ok(line) = stdout.next(Deadline::start()) else {
-            return Err(collect(&mut tracer, &stdout, &stderr));
+        command.arg(call).arg(binaries::probe()).args(args);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let tracer = Running::spawn(command.stderr(Stdio::piped()));
+        let Some(line) = tracer.next_line() else {
+            return Err(tracer.finish());
         };
         let report: Value =
             serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error} in {line}"));
         if report["type"] != Value::Null {
-            let mut output = collect(&mut tracer, &stdout, &stderr);
+            let mut output = tracer.finish();
             output.stdout.insert_str(0, &format!("{line}\n"));
             return Err(output);
         }
         Ok(Self {
-            stdin: tracer.stdin.take().expect("piped"),
-            stdout,
-            stderr,
             tracer,
             probe: Pid::from_raw(record::pid(&report).cast_signed()).expect("not 0"),
         })
@@ -76,14 +62,14 @@ impl Stopped {
 
     /// Resumes `probe`.
     pub fn resume(&mut self) {
-        self.stdin.write_all(b"\n").expect("the tracer reads it");
+        let stdin = self.tracer.stdin.as_mut().expect("piped");
+        stdin.write_all(b"\n").expect("the tracer reads it");
     }
 
     /// The next line of stderr.
     #[must_use]
     pub fn next_stderr_line(&self) -> String {
-        let line = self.stderr.next(Deadline::start());
-        line.unwrap_or_else(|reason| panic!("no line on stderr: {reason:?}"))
+        self.tracer.next_stderr_line()
     }
 
     /// The remaining output of a `probe` that was sent SIGKILL.
@@ -95,15 +81,7 @@ impl Stopped {
 
     /// Collects the remaining output until `probe` ends, which must happen within the deadline.
     #[must_use]
-    pub fn finish(mut self) -> Output {
-        collect(&mut self.tracer, &self.stdout, &self.stderr)
-    }
-}
-
-impl Drop for Stopped {
-    fn drop(&mut self) {
-        // Both calls fail if the tracer has been reaped.
-        let _ended = self.tracer.kill();
-        let _reaped = self.tracer.wait();
+    pub fn finish(self) -> Output {
+        self.tracer.finish()
     }
 }

@@ -9,6 +9,7 @@ use std::{
     io::{Read, Write},
     num::NonZeroU16,
     os::fd::OwnedFd,
+    process::Command,
     sync::{Arc, Mutex, MutexGuard},
     thread,
 };
@@ -20,7 +21,7 @@ use rustix::{
 };
 use vt100::{Parser, Screen};
 
-use crate::Deadline;
+use crate::{Deadline, Running};
 
 /// Both ends of a pseudo-terminal of this size.
 #[must_use]
@@ -83,10 +84,12 @@ impl Terminal {
         }
     }
 
-    /// The end for the program.
+    /// Starts a program with the terminal as its stdin, stdout and stderr.
     #[must_use]
-    pub fn end(&self) -> OwnedFd {
-        self.theirs.try_clone().expect("a file descriptor")
+    pub fn start(&self, command: &mut Command) -> Running {
+        let end = || self.theirs.try_clone().expect("a file descriptor");
+        command.env("TERM", "xterm").stdin(end()).stdout(end());
+        Running::spawn(command.stderr(end()))
     }
 
     /// Presses keys.

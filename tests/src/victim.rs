@@ -3,25 +3,26 @@
 use std::{
     fs,
     io::Write,
+    ops::Deref,
     os::unix::process::ExitStatusExt,
-    process::{Child, ChildStdin, Command, ExitStatus, Stdio},
+    process::{Command, Stdio},
     time::Duration,
 };
 
-use rustix::{
-    event::{PollFd, PollFlags, Timespec, poll},
-    process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open},
-};
 use serde_json::Value;
 
-use crate::{Cgroup, DEADLINE, Deadline, binaries, lines::Lines, record};
+use crate::{Cgroup, DEADLINE, Deadline, Running, binaries, record};
 
 /// A process that waits to be released. It ends by itself when the harness ends.
 #[derive(Debug)]
-pub struct Victim {
-    child: Child,
-    stdin: Option<ChildStdin>,
-    stdout: Lines,
+pub struct Victim(Running);
+
+impl Deref for Victim {
+    type Target = Running;
+
+    fn deref(&self) -> &Running {
+        &self.0
+    }
 }
 
 impl Victim {
@@ -41,20 +42,12 @@ impl Victim {
     /// Starts any command that reads a line first.
     #[must_use]
     pub fn spawn_command(command: &mut Command, cgroup: Option<&Cgroup>) -> Self {
-        let mut child = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"));
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let process = Running::spawn(command);
         if let Some(cgroup) = cgroup {
-            cgroup.add(child.id());
+            cgroup.add(process.pid());
         }
-        Self {
-            // Taken, because `Child::wait` would close it and thereby end the victim.
-            stdin: child.stdin.take(),
-            stdout: Lines::of(child.stdout.take().expect("piped")),
-            child,
-        }
+        Self(process)
     }
 
     /// Starts a victim and releases it.
@@ -65,33 +58,40 @@ impl Victim {
         victim
     }
 
-    /// Starts another program of this package and releases it.
+    /// Starts a victim, releases it, and returns when it is ready. Returns the pid that it
+    /// reports as well.
     #[must_use]
-    pub fn start_as(program: &str, args: &[&str], cgroup: Option<&Cgroup>) -> Self {
-        let mut victim = Self::spawn_as(program, args, cgroup);
-        victim.release();
-        victim
+    pub fn ready<'a>(args: &[&str], cgroup: impl Into<Option<&'a Cgroup>>) -> (Self, u32) {
+        let victim = Self::start(args, cgroup.into());
+        let pid = record::pid(&victim.report());
+        (victim, pid)
     }
 
-    /// Starts the program `crowd` and waits until it is ready. Returns the pid that it reports
-    /// as well.
+    /// Starts a crowd of processes in the cgroup: `args` are their number, the tasks and the MiB
+    /// of each. Returns the pid of the first as well.
     #[must_use]
     pub fn crowd(args: &[&str], cgroup: &Cgroup) -> (Self, u32) {
-        let mut crowd = Self::spawn_as("crowd", args, Some(cgroup));
-        crowd.release();
-        let pid = record::pid(&crowd.report());
-        (crowd, pid)
+        Self::ready(&[&["crowd"], args].concat(), cgroup)
     }
 
     /// Its pid.
     #[must_use]
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        self.0.pid()
+    }
+
+    /// The tid of a task of the victim that is not its leader.
+    #[must_use]
+    pub fn other_tid(&self) -> String {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.pid())).expect("the victim lives");
+        let mut tids = tasks.filter_map(|task| task.ok()?.file_name().into_string().ok());
+        let tid = tids.find(|tid| *tid != self.pid().to_string());
+        tid.expect("a second task")
     }
 
     /// Lets the victim continue.
     pub fn release(&mut self) {
-        let stdin = self.stdin.as_mut().expect("stdin is open");
+        let stdin = self.0.stdin.as_mut().expect("stdin is open");
         stdin.write_all(b"\n").expect("the victim waits for it");
     }
 
@@ -111,11 +111,6 @@ impl Victim {
         lines.map(|line| line.expect("a line of JSON")).collect()
     }
 
-    /// Sends a signal from this process.
-    pub fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).expect("not reaped yet");
-    }
-
     /// Reaps the victim; returns the raw status of `waitpid`.
     pub fn wait(&mut self) -> i32 {
         self.wait_within(DEADLINE)
@@ -123,34 +118,6 @@ impl Victim {
 
     /// As [`Victim::wait`], with another deadline.
     pub fn wait_within(&mut self, patience: Duration) -> i32 {
-        ended(&mut self.child, Deadline::after(patience)).into_raw()
+        self.0.wait_until(Deadline::after(patience)).into_raw()
     }
-}
-
-impl Drop for Victim {
-    fn drop(&mut self) {
-        // Both calls fail if the victim has been reaped.
-        let _ended = self.child.kill();
-        let _reaped = self.child.wait();
-    }
-}
-
-/// [`Child::wait`] with a deadline.
-pub(crate) fn ended(child: &mut Child, deadline: Deadline) -> ExitStatus {
-    if let Ok(Some(status)) = child.try_wait() {
-        return status;
-    }
-    let pidfd = pidfd_open(Pid::from_child(child), PidfdFlags::empty()).expect("not reaped yet");
-    let patience = Timespec::try_from(deadline.left()).expect("seconds");
-    let mut fds = [PollFd::new(&pidfd, PollFlags::IN)];
-    let ready = poll(&mut fds, Some(&patience)).expect("poll of a pidfd");
-    assert!(ready == 1, "process {} did not end in time", child.id());
-    child.wait().expect("our child")
-}
-
-/// The state of a process, a letter; `None` without such a process.
-#[must_use]
-pub fn state(pid: u32) -> Option<char> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    stat.rsplit_once(") ")?.1.chars().next()
 }

@@ -94,7 +94,7 @@ pub(crate) fn test(privilege: Privilege, trials: u64) -> Result<()> {
 /// Builds the soak unoptimised: the kernel does nearly all the work, and the packages that
 /// the tests need are built already.
 fn build() -> Result<()> {
-    let words = "build --quiet --locked -p probe-tests --bin soak --bin soak_spawner";
+    let words = "build --quiet --locked -p probe-tests --bin soak";
     command::run(&mut checkout::cargo(words)).context("build the soak")
 }
 

@@ -73,7 +73,7 @@ fn a_kill_sends_no_signal_before_the_daemon_is_armed_and_names_targets_by_identi
     let [first, second] = targets.as_slice() else {
         panic!("not two targets: {targets:?}")
     };
-    let id = json!({"hierarchy": 0, "id": cgroup.inode()});
+    let id = json!({"hierarchy": 0, "id": cgroup.id()});
     assert_eq!(first, &json!({"cgroup": id, "until": "empty"}));
     assert_eq!(second["process"]["pid"], other);
     let start_ticks = second["process"]["start_ticks"].as_u64();

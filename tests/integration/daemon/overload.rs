@@ -164,7 +164,7 @@ fn a_client_that_never_reads_gets_loss_counts_and_delays_no_other() {
     let reader = daemon.get(&events).stream();
     // Reads during the storm, because a client that starts to read later counts as slow.
     let reader = thread::spawn(move || read_until_last(&reader));
-    let mut storm = Victim::start_as("storm", &[&made.to_string()], Some(&cgroup));
+    let mut storm = Victim::start(&["storm", &made.to_string()], Some(&cgroup));
     let request = json!({"targets": [by_id(&cgroup)]});
     let wait = daemon.post("/v1/wait", &request).stream();
     storm.wait_within(Duration::from_mins(5));
@@ -195,7 +195,7 @@ fn read_until_last(reader: &http::Stream) -> Vec<Value> {
     let mut read = Vec::new();
     loop {
         let line = reader.next();
-        let is_last = line["status"]["code"] == 77 && line["comm"] != "storm";
+        let is_last = line["status"]["code"] == 77;
         read.push(line);
         if is_last {
             return read;
@@ -209,7 +209,7 @@ fn a_slow_reader_of_the_history_costs_no_memory() {
     let made = scale::emulated_or(5000, 20_000).to_string();
     let daemon = Daemon::start(&["--history", &made]);
     let cgroup = Cgroup::v2("slow");
-    let storm = || Victim::start_as("storm", &[&made], Some(&cgroup)).wait();
+    let storm = || Victim::start(&["storm", &made], Some(&cgroup)).wait();
     storm();
     let exits = format!("/v1/exits?cgroup={}", cgroup.path());
     let unread = [(); 20].map(|()| begin(daemon.socket(), &get(&exits)));

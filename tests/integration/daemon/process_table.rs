@@ -61,7 +61,7 @@ impl Container {
 
     /// A process that forks as fast as it can, forever.
     fn storm(&self) -> Victim {
-        Victim::start_as("storm", &["1000000000000"], Some(&self.cgroup))
+        Victim::start(&["storm", "1000000000000"], Some(&self.cgroup))
     }
 }
 
@@ -112,7 +112,7 @@ fn a_scan_finds_what_a_full_ring_lost() {
     container.until_equal(&daemon);
     daemon.signal(Signal::STOP);
     // More exits than the ring holds.
-    let mut storm = Victim::start_as("storm", &["60000"], Some(&container.cgroup));
+    let mut storm = Victim::start(&["storm", "60000"], Some(&container.cgroup));
     storm.wait();
     leaving.kill();
     let _new = container.crowd();

@@ -1,6 +1,6 @@
 //! Conditions on the status, the uid and the age.
 
-use probe_tests::{Cgroup, Probe, Victim};
+use probe_tests::{Cgroup, Probe, Victim, words};
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -48,16 +48,7 @@ fn the_signaled_filter_accepts_only_signals() {
 #[ignore = "needs root"]
 fn several_conditions_must_all_hold() {
     assert_condition(
-        &[
-            "--failed",
-            "--signaled",
-            "--comm",
-            "victim",
-            "--uid",
-            "0",
-            "--max-age",
-            "1h",
-        ],
+        &words("--failed --signaled --comm victim --uid 0 --max-age 1h"),
         &[&["signal", "15"]],
         &[&["exit", "9"]],
     );
@@ -69,8 +60,7 @@ fn the_oom_filter_rejects_other_kills() {
     let cgroup = Cgroup::with_memory(16 << 20, "oom");
     let trace = Probe::trace(&["--oom", "--cgroup", cgroup.path()]);
     die(&["signal", "9"], &cgroup);
-    let mut eater = Victim::spawn_as("crowd", &["1", "1", "64"], Some(&cgroup));
-    eater.release();
+    let mut eater = Victim::start(&["eat"], Some(&cgroup));
     assert_eq!(eater.wait(), Signal::KILL.as_raw());
     let reported = until(trace, eater.pid());
     assert_eq!(pids(&reported), [eater.pid()]);
@@ -106,14 +96,8 @@ fn exits_are_filtered_by_minimum_and_maximum_age() {
         let born = std::time::Instant::now();
         let young_only = Probe::trace(&["--max-age", "1s", "--cgroup", cgroup.path()]);
         let old_only = Probe::trace(&["--min-age", "1s", "--cgroup", cgroup.path()]);
-        let neither = Probe::trace(&[
-            "--min-age",
-            "1h",
-            "--max-age",
-            "2h",
-            "--cgroup",
-            cgroup.path(),
-        ]);
+        let ages = ["--min-age", "1h", "--max-age", "2h"];
+        let neither = Probe::trace(&[&ages[..], &["--cgroup", cgroup.path()]].concat());
         let young = die(&["exit", "0"], &cgroup);
         probe_tests::Deadline::start()
             .until("a second has passed", || born.elapsed().as_millis() > 1001);

@@ -55,19 +55,13 @@ fn a_v2_cgroup_is_traced_with_cgroups_made_below_it_later() {
 #[test]
 #[ignore = "needs root"]
 fn a_cgroup_whose_name_has_the_target_as_prefix_is_not_traced() {
-    let parent = Cgroup::v2("names");
-    let (wanted, other) = (parent.sub("a"), parent.sub("ab"));
-    let trace = Probe::trace(&["--cgroup", wanted.path()]);
-    die(&["exit", "0"], &other);
-    let last = die(&["exit", "0"], &wanted);
-    assert_eq!(pids(&until(trace, last)), [last]);
-
-    let parent = Cgroup::v1("pids", "names");
-    let (wanted, other) = (parent.sub("a"), parent.sub("ab"));
-    let trace = Probe::trace(&["--cgroup", wanted.path()]);
-    die(&["exit", "0"], &other);
-    let last = die(&["exit", "0"], &wanted);
-    assert_eq!(pids(&until(trace, last)), [last]);
+    for parent in [Cgroup::v2("names"), Cgroup::v1("pids", "names")] {
+        let (wanted, other) = (parent.sub("a"), parent.sub("ab"));
+        let trace = Probe::trace(&["--cgroup", wanted.path()]);
+        die(&["exit", "0"], &other);
+        let last = die(&["exit", "0"], &wanted);
+        assert_eq!(pids(&until(trace, last)), [last], "{}", parent.path());
+    }
 }
 
 #[test]
@@ -155,17 +149,9 @@ fn exits_of_a_v2_or_a_v1_cgroup_are_traced() {
 fn cgroups_of_two_v1_hierarchies_are_refused() {
     let (one, two) = (Cgroup::v1("pids", "two"), Cgroup::v1("freezer", "two"));
     // The third cgroup is in the hierarchy of the first.
-    let output = probe_tests::probe(&[
-        "trace",
-        "--cgroup",
-        one.path(),
-        "--cgroup",
-        two.path(),
-        "--cgroup",
-        one.path(),
-    ]);
-    assert_eq!(output.code, Some(2), "{output:#?}");
-    assert!(output.stderr.contains("hint: "), "{output:#?}");
+    let targets = [&one, &two, &one].map(|it| ["--cgroup", it.path()]);
+    let args = [&["trace"], targets.as_flattened()].concat();
+    probe_tests::probe(&args).assert_refused(2, &["hint: "]);
     let same = one.sub("below");
     let trace = Probe::trace(&["--cgroup", one.path(), "--cgroup", same.path()]);
     let last = die(&["exit", "0"], &same);
@@ -231,7 +217,7 @@ fn any_of_several_globs_matches_a_name() {
 fn threads_are_reported_only_if_requested() {
     let cgroup = Cgroup::v2("threads");
     for threads in [false, true] {
-        let mut crowd = Victim::spawn_as("crowd", &["1", "4", "0"], Some(&cgroup));
+        let mut crowd = Victim::spawn(&["crowd", "1", "4", "0"], Some(&cgroup));
         let mut args = vec!["--cgroup", cgroup.path()];
         args.extend(threads.then_some("--threads"));
         let trace = Probe::trace(&args);
@@ -246,14 +232,8 @@ fn threads_are_reported_only_if_requested() {
             .iter()
             .filter(|line| line["pid"] == crowd.pid())
             .collect();
-        let dead = of_group
-            .iter()
-            .filter(|line| line["group_dead"] == true)
-            .count();
-        let leaders = of_group
-            .iter()
-            .filter(|line| line["leader"] == true)
-            .count();
+        let count = |field: &str| of_group.iter().filter(|line| line[field] == true).count();
+        let (dead, leaders) = (count("group_dead"), count("leader"));
         if threads {
             assert_eq!((of_group.len(), dead, leaders), (4, 1, 1), "{of_group:#?}");
         } else {

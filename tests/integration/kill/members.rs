@@ -88,7 +88,7 @@ fn a_fork_bomb_in_a_v1_cgroup_that_cannot_be_frozen_is_killed() {
         let cgroup = Cgroup::v1("pids", "bomb");
         // A limit, because the killer shares the CPU with processes that always run.
         cgroup.write("pids.max", &scale::emulated_or(20, 1000).to_string());
-        let mut bomb = Victim::start_as("crowd", &["bomb"], Some(&cgroup));
+        let mut bomb = Victim::start(&["bomb"], Some(&cgroup));
         let many = scale::emulated_or(15, 50);
         Deadline::start().until("the bomb has many processes", || {
             cgroup.procs().len() > many

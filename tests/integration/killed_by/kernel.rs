@@ -1,6 +1,6 @@
 //! Signals that no process sent. The task that ran at the time is not the sender.
 
-use probe_tests::{TracedCgroup, record};
+use probe_tests::{TracedCgroup, record, words};
 use serde_json::{Value, json};
 
 use super::{by, by_no_process, send};
@@ -12,34 +12,23 @@ fn signals_of_timers_and_of_the_kernel_have_no_sender() {
     let directory = tempfile::tempdir().expect("a place for a file");
     let file = directory.path().join("file");
     let file = file.to_str().expect("UTF-8");
-    let cases: [(&[&str], &str, &str); 10] = [
-        (&["parent", "readable"], "SIGIO", "kernel"),
-        (&["parent", "posix-timer", "10"], "SIGUSR1", "timer"),
-        (&["parent", "posix-timer", "9"], "SIGKILL", "timer"),
-        (&["parent", "alarm"], "SIGALRM", "kernel"),
-        (&["parent", "cpu-timer", "virtual"], "SIGVTALRM", "kernel"),
-        (&["parent", "cpu-timer", "profiling"], "SIGPROF", "kernel"),
-        (&["parent", "pipe"], "SIGPIPE", "kernel"),
-        (
-            &["parent", "limit", "cpu", "1", "4", "spin"],
-            "SIGXCPU",
-            "kernel",
-        ),
-        (
-            &["parent", "limit", "cpu", "1", "1", "spin"],
-            "SIGKILL",
-            "kernel",
-        ),
-        (
-            &["parent", "limit", "fsize", "4096", "4096", "fill", file],
-            "SIGXFSZ",
-            "kernel",
-        ),
+    let fill = format!("limit fsize 4096 4096 fill {file}");
+    let cases = [
+        ("readable", "SIGIO", "kernel"),
+        ("posix-timer 10", "SIGUSR1", "timer"),
+        ("posix-timer 9", "SIGKILL", "timer"),
+        ("alarm", "SIGALRM", "kernel"),
+        ("cpu-timer virtual", "SIGVTALRM", "kernel"),
+        ("cpu-timer profiling", "SIGPROF", "kernel"),
+        ("pipe", "SIGPIPE", "kernel"),
+        ("limit cpu 1 4 spin", "SIGXCPU", "kernel"),
+        ("limit cpu 1 1 spin", "SIGKILL", "kernel"),
+        (&fill, "SIGXFSZ", "kernel"),
     ];
-    for (words, signal, via) in cases {
-        let death = traced.run_parent(words);
+    for (line, signal, via) in cases {
+        let death = traced.run_parent(&words(&format!("parent {line}")));
         let expected = by_no_process(signal, via, None);
-        assert_eq!(death.exit["killed_by"], expected, "{words:?}");
+        assert_eq!(death.exit["killed_by"], expected, "{line}");
     }
 }
 

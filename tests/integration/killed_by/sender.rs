@@ -1,6 +1,6 @@
 //! Signals that a process sent to another, or to itself.
 
-use probe_tests::{TracedCgroup, Victim, kernel, record, requirements};
+use probe_tests::{TracedCgroup, Victim, kernel, record, requirements, words};
 use rustix::process::Signal;
 use serde_json::json;
 
@@ -143,37 +143,29 @@ fn a_process_killed_before_exec_has_its_killer() {
 #[ignore = "needs root"]
 fn a_process_that_kills_itself_is_the_killer() {
     let mut traced = TracedCgroup::new("itself");
-    let mut own: Vec<(&[&str], &str, &str)> = vec![
-        (&["parent", "abort"], "SIGABRT", "tkill"),
-        (&["parent", "raise", "12"], "SIGUSR2", "tkill"),
-        (&["parent", "signal", "9"], "SIGKILL", "kill"),
-        (&["parent", "in-thread", "abort"], "SIGABRT", "tkill"),
-        (&["parent", "fault", "segv"], "SIGSEGV", "fault"),
-        (
-            &["parent", "in-thread", "fault", "segv"],
-            "SIGSEGV",
-            "fault",
-        ),
-        (&["parent", "fault", "ill"], "SIGILL", "fault"),
-        (&["parent", "fault", "trap"], "SIGTRAP", "fault"),
-        (&["parent", "fault", "bus"], "SIGBUS", "fault"),
+    let mut own = vec![
+        ("abort", "SIGABRT", "tkill"),
+        ("raise 12", "SIGUSR2", "tkill"),
+        ("signal 9", "SIGKILL", "kill"),
+        ("in-thread abort", "SIGABRT", "tkill"),
+        ("fault segv", "SIGSEGV", "fault"),
+        ("in-thread fault segv", "SIGSEGV", "fault"),
+        ("fault ill", "SIGILL", "fault"),
+        ("fault trap", "SIGTRAP", "fault"),
+        ("fault bus", "SIGBUS", "fault"),
     ];
     if kernel::seccomp_sends_signal() {
-        own.push((&["parent", "fault", "seccomp"], "SIGSYS", "fault"));
+        own.push(("fault seccomp", "SIGSYS", "fault"));
     }
     if cfg!(target_arch = "x86_64") {
         // Other processors do not fault on a division by zero.
-        own.push((&["parent", "fault", "fpe"], "SIGFPE", "fault"));
+        own.push(("fault fpe", "SIGFPE", "fault"));
         // For a non-canonical address the kernel gives no reason.
-        own.push((&["parent", "fault", "protection"], "SIGSEGV", "fault"));
+        own.push(("fault protection", "SIGSEGV", "fault"));
     }
-    for (words, signal, via) in own {
-        let death = traced.run_parent(words);
-        let pid = record::pid(&death.exit);
-        assert_eq!(
-            death.exit["killed_by"],
-            by(pid, "victim", signal, via),
-            "{words:?}"
-        );
+    for (line, signal, via) in own {
+        let death = traced.run_parent(&words(&format!("parent {line}")));
+        let expected = by(record::pid(&death.exit), "victim", signal, via);
+        assert_eq!(death.exit["killed_by"], expected, "{line}");
     }
 }

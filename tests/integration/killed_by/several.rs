@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use probe_tests::{Cgroup, Deadline, TracedCgroup, Victim, record, scale, state};
+use probe_tests::{Cgroup, Deadline, TracedCgroup, Victim, record, scale, state, words};
 use serde_json::Value;
 
 use super::{by, send_to};
@@ -43,18 +43,8 @@ fn a_caught_signal_is_not_the_killer() {
     let exit = traced.reap(&mut victim);
     assert_eq!(exit["killed_by"], by(second, "victim", "SIGQUIT", "kill"));
     // The first signal is taken, and the second with the same number is fatal.
-    let words = [
-        "blocking",
-        "15",
-        "ready",
-        "taking",
-        "15",
-        "unblocking",
-        "15",
-        "ready",
-        "pause",
-    ];
-    let mut victim = traced.ready(&words);
+    let line = "blocking 15 ready taking 15 unblocking 15 ready pause";
+    let mut victim = traced.ready(&words(line));
     let _first = send_to("kill", &victim, "15");
     let _taken = victim.report();
     let second = send_to("kill", &victim, "15");
@@ -66,16 +56,8 @@ fn a_caught_signal_is_not_the_killer() {
 #[ignore = "needs root"]
 fn a_blocked_signal_that_kills_later_has_its_sender() {
     let mut traced = TracedCgroup::new("blocked");
-    let words = [
-        "blocking",
-        "15",
-        "ready",
-        "held",
-        "unblocking",
-        "15",
-        "pause",
-    ];
-    let mut victim = traced.ready(&words);
+    let line = "blocking 15 ready held unblocking 15 pause";
+    let mut victim = traced.ready(&words(line));
     let sender = send_to("kill", &victim, "15");
     // The kernel drops a second signal with the number of a pending one.
     let _too_late = send_to("kill", &victim, "15");
@@ -141,16 +123,8 @@ fn all_sleep(pid: u32) -> bool {
 #[ignore = "needs root"]
 fn one_of_two_queued_real_time_signals_is_the_killer() {
     let mut traced = TracedCgroup::new("queued");
-    let words = [
-        "blocking",
-        "36",
-        "ready",
-        "held",
-        "unblocking",
-        "36",
-        "pause",
-    ];
-    let mut victim = traced.ready(&words);
+    let line = "blocking 36 ready held unblocking 36 pause";
+    let mut victim = traced.ready(&words(line));
     let first = send_to("sigqueue", &victim, "36");
     let second = send_to("sigqueue", &victim, "36");
     victim.release();

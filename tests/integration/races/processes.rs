@@ -78,11 +78,15 @@ fn a_wait_does_not_follow_a_reused_pid() {
             let waits = targets.each_ref().map(|target| {
                 Waiting::armed_under(condition, &format!("--until {until} {target}"))
             });
-            waits.iter().for_each(Waiting::stop);
+            for wait in &waits {
+                wait.stop();
+            }
             reused.replace();
             let successor = state(pid);
             assert!(matches!(successor, Some('R' | 'S')), "{successor:?}");
-            waits.iter().for_each(Waiting::resume);
+            for wait in &waits {
+                wait.resume();
+            }
             let _verdicts = waits.map(done);
             // A new wait means the new process.
             assert_eq!(survivors(&targets[0]), [pid]);

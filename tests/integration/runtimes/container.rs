@@ -3,7 +3,7 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::Command,
 };
 
 use probe_tests::{Deadline, conditions};
@@ -127,13 +127,15 @@ fn cgroups(pid: u32, place: &Place) -> Vec<PathBuf> {
 
 /// Runs a command that must succeed; returns its output.
 pub(super) fn succeed(command: &mut Command) -> String {
-    let output = command.output();
-    let output = output.unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    assert!(output.status.success(), "{command:?}: {}", said(&output));
-    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    run(command).unwrap_or_else(|error| panic!("{command:?}: {error}"))
 }
 
-pub(super) fn said(output: &Output) -> String {
+/// Runs a command; returns its output, or an error message.
+pub(super) fn run(command: &mut Command) -> Result<String, String> {
+    let output = command.output().map_err(|error| error.to_string())?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned());
+    }
     let stderr = String::from_utf8_lossy(&output.stderr);
-    format!("{}: {}", output.status, stderr.trim())
+    Err(format!("{}: {}", output.status, stderr.trim()))
 }

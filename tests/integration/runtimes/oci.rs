@@ -2,17 +2,17 @@
 
 use std::{
     fs,
-    os::unix::fs::symlink,
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
 };
 
-use serde_json::{Value, json};
+use probe_tests::{Running, bundle};
+use serde_json::Value;
 use tempfile::TempDir;
 
 use super::{
     Runtime,
-    container::{Place, said, script, succeed},
+    container::{Place, run, script, succeed},
 };
 
 /// A runtime and the bundle of its containers.
@@ -27,7 +27,7 @@ pub(super) struct Oci {
 impl Oci {
     pub(super) fn new(program: &'static str, has_own_pids: bool, place: Place) -> Self {
         let bundle = tempfile::tempdir().expect("a bundle");
-        write_bundle(program, bundle.path(), has_own_pids);
+        bundle::write(program, bundle.path(), &script(), has_own_pids);
         Self {
             program,
             has_own_pids,
@@ -38,11 +38,7 @@ impl Oci {
 
     /// Changes the configuration of the containers.
     pub(super) fn configure(&self, change: impl FnOnce(&mut Value)) {
-        let config = self.bundle.path().join("config.json");
-        let text = fs::read_to_string(&config).expect("our own bundle");
-        let mut spec: Value = serde_json::from_str(&text).expect("JSON");
-        change(&mut spec);
-        fs::write(config, spec.to_string()).expect("our own bundle");
+        bundle::change(self.bundle.path(), change);
     }
 
     /// Creates `/go` in the containers.
@@ -98,12 +94,7 @@ impl Runtime for Oci {
     }
 
     fn delete(&self, name: &str) -> Result<(), String> {
-        let output = self.command().args(["delete", name]).output();
-        let output = output.map_err(|error| error.to_string())?;
-        if output.status.success() {
-            return Ok(());
-        }
-        Err(said(&output))
+        run(self.command().args(["delete", name])).map(drop)
     }
 
     fn clean_up(&self, name: &str) {
@@ -114,75 +105,27 @@ impl Runtime for Oci {
     }
 }
 
-/// Writes a bundle with the programs of this machine. It sets no limits, because setting them
-/// needs a capability that a virtual machine may lack. It has no policy for devices either: crun
-/// raises a limit before it loads the BPF program of the policy.
-fn write_bundle(program: &str, bundle: &Path, has_own_pids: bool) {
-    succeed(Command::new(program).arg("spec").current_dir(bundle));
-    let config = bundle.join("config.json");
-    let text = fs::read_to_string(&config).expect("the runtime wrote it");
-    let mut spec: Value = serde_json::from_str(&text).expect("JSON");
-    spec["process"]["terminal"] = json!(false);
-    spec["process"]["args"] = json!(["sh", "-c", script()]);
-    let process = spec["process"].as_object_mut().expect("an object");
-    process.remove("rlimits");
-    let linux = spec["linux"].as_object_mut().expect("an object");
-    linux.remove("resources");
-    let namespaces = spec["linux"]["namespaces"].as_array_mut();
-    let namespaces = namespaces.expect("an array");
-    namespaces.retain(|it| has_own_pids || it["type"] != "pid");
-    let usr = json!({
-        "destination": "/usr", "type": "bind", "source": "/usr", "options": ["rbind", "ro"],
-    });
-    spec["mounts"].as_array_mut().expect("an array").push(usr);
-    fs::write(config, spec.to_string()).expect("our own bundle");
-    make_root(&bundle.join("rootfs"));
-}
-
-/// Makes a root directory for a mount of `/usr`.
-pub(super) fn make_root(root: &Path) {
-    fs::create_dir_all(root.join("usr")).expect("our own bundle");
-    for directory in ["bin", "lib", "lib64"] {
-        symlink(format!("usr/{directory}"), root.join(directory)).expect("our own bundle");
-    }
-}
-
 /// A mount namespace with cgroup v2 alone, kept by a process.
 #[derive(Debug)]
 pub(super) struct PureV2 {
-    holder: Child,
+    holder: Running,
 }
 
 impl PureV2 {
     /// `None` if the namespace cannot be made.
     pub(super) fn new() -> Option<Self> {
-        use std::io::BufRead;
         let script = "umount -R /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup || exit; \
                       echo ready; read end";
-        let mut holder = Command::new("unshare")
-            .args(["--mount", "sh", "-c", script])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("unshare runs");
-        let mut line = String::new();
-        let stdout = holder.stdout.take().expect("piped");
-        let read = std::io::BufReader::new(stdout).read_line(&mut line);
-        let made = Self { holder };
-        (read.is_ok() && line.trim() == "ready").then_some(made)
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "sh", "-c", script]);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let holder = Running::spawn(command.stderr(Stdio::null()));
+        (holder.next_line()? == "ready").then_some(Self { holder })
     }
 
     pub(super) fn place(&self) -> Place {
         Place {
-            holder: Some(self.holder.id()),
+            holder: Some(self.holder.pid()),
         }
-    }
-}
-
-impl Drop for PureV2 {
-    fn drop(&mut self) {
-        let _ended = self.holder.kill();
-        let _reaped = self.holder.wait();
     }
 }

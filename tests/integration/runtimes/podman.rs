@@ -2,12 +2,12 @@
 
 use std::{fs, os::unix::fs::PermissionsExt, process::Command};
 
+use probe_tests::bundle::make_root;
 use tempfile::TempDir;
 
 use super::{
     Runtime,
-    container::{Place, said, script, succeed},
-    oci::make_root,
+    container::{Place, run, script, succeed},
 };
 
 /// A runtime for podman: removes the limits from the bundle, which need a capability that a
@@ -77,15 +77,13 @@ impl Runtime for Podman {
     }
 
     fn try_start(&self, name: &str) -> Result<u32, String> {
-        let mut run = self.command();
-        run.args(["run", "--detach", "--network=none", "--name", name])
+        let mut command = self.command();
+        command
+            .args(["run", "--detach", "--network=none", "--name", name])
             .args(["--volume", "/usr:/usr:ro", "--rootfs"])
             .arg(self.directory.path().join("rootfs"))
             .args(["sh", "-c", &script()]);
-        let output = run.output().map_err(|error| error.to_string())?;
-        if !output.status.success() {
-            return Err(said(&output));
-        }
+        run(&mut command)?;
         let inspect = ["inspect", "--format", "{{.State.Pid}}", name];
         let pid = succeed(self.command().args(inspect));
         Ok(pid.parse().expect("a pid"))
@@ -96,12 +94,7 @@ impl Runtime for Podman {
     }
 
     fn delete(&self, name: &str) -> Result<(), String> {
-        let output = self.command().args(["rm", name]).output();
-        let output = output.map_err(|error| error.to_string())?;
-        if output.status.success() {
-            return Ok(());
-        }
-        Err(said(&output))
+        run(self.command().args(["rm", name])).map(drop)
     }
 
     fn clean_up(&self, name: &str) {

@@ -5,7 +5,7 @@ mod wrong_usage;
 
 use std::{fs, os::unix::fs::PermissionsExt, process::Command};
 
-use probe_tests::{Cgroup, Output, Victim, Waiting, conditions, kernel, probe, probe_in, record};
+use probe_tests::{Cgroup, Output, Victim, Waiting, conditions, kernel, probe, probe_in};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
 use serde_json::Value;
 
@@ -52,14 +52,8 @@ fn a_wait_for_a_live_process_ends_at_the_timeout() {
 #[test]
 #[ignore = "needs root"]
 fn a_tid_of_a_thread_is_refused_with_its_process() {
-    let mut crowd = Victim::spawn_as("crowd", &["1", "2", "0"], None);
-    crowd.release();
-    let pid = record::pid(&crowd.report()).to_string();
-    let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("the process lives");
-    let tid = tasks
-        .filter_map(|task| task.ok()?.file_name().into_string().ok())
-        .find(|tid| *tid != pid)
-        .expect("a second thread");
+    let (crowd, pid) = Victim::ready(&["crowd", "1", "2", "0"], None);
+    let (pid, tid) = (pid.to_string(), crowd.other_tid());
     for backend in ["auto", "pidfd", "poll"] {
         let output = wait(&["--backend", backend, "-t", "0", &tid]);
         output.assert_refused(4, &["thread", "hint: ", &pid]);
@@ -226,19 +220,9 @@ fn targets_of_several_kinds_are_waited_for_in_one_call() {
         let [v2, v1] = [Cgroup::v2("mixed"), Cgroup::v1("pids", "mixed")];
         let mut victims = [Some(&v2), Some(&v1), None].map(|it| Victim::spawn(&["pause"], it));
         let pid = victims[2].pid().to_string();
-        let args = [
-            "--backend",
-            backend,
-            "--cgroup",
-            v2.path(),
-            "--cgroup",
-            v1.path(),
-            &pid,
-            NO_PID,
-            "-e",
-            "--unit",
-            "no-such-unit",
-        ];
+        let cgroups = ["--cgroup", v2.path(), "--cgroup", v1.path()];
+        let others = [&pid, NO_PID, "-e", "--unit", "no-such-unit"];
+        let args = [&["--backend", backend][..], &cgroups, &others].concat();
         let waiting = Waiting::armed(&args);
         for victim in &mut victims {
             waiting.assert_running();

@@ -50,10 +50,10 @@ fn assert_reason(cgroup: &Cgroup, pid: u32, state: &str, words: &[&str]) {
 #[ignore = "needs root"]
 fn a_survivor_is_reported_with_the_reason_why_it_survives() {
     let cgroup = Cgroup::v2("reasons");
-    let (_vfork, pid) = Victim::crowd(&["vfork"], &cgroup);
+    let (_vfork, pid) = Victim::ready(&["in-vfork"], &cgroup);
     assert_reason(&cgroup, pid, "D", &["uninterruptible", "vfork"]);
 
-    let (tracer, pid) = Victim::crowd(&["traced"], &cgroup);
+    let (tracer, pid) = Victim::ready(&["traced"], &cgroup);
     let tracer = tracer.pid().to_string();
     assert_reason(&cgroup, pid, "t", &["tracer", &tracer]);
 
@@ -62,7 +62,7 @@ fn a_survivor_is_reported_with_the_reason_why_it_survives() {
     wait_for_state(stopped.pid(), 'T');
     assert_reason(&cgroup, stopped.pid(), "T", &["stopped"]);
 
-    let (_leaderless, pid) = Victim::crowd(&["leaderless"], &cgroup);
+    let (_leaderless, pid) = Victim::ready(&["leader-gone", "0", "ready", "pause"], &cgroup);
     assert_reason(&cgroup, pid, "Z", &["leader", "thread"]);
 }
 
@@ -70,7 +70,7 @@ fn a_survivor_is_reported_with_the_reason_why_it_survives() {
 #[ignore = "needs root"]
 fn a_zombie_does_not_keep_a_cgroup_populated() {
     let cgroup = Cgroup::v2("zombie");
-    let (parent, zombie) = Victim::crowd(&["zombie"], &cgroup);
+    let (parent, zombie) = Victim::ready(&["zombie"], &cgroup);
     let survivors = &assert_verdict(&look(&cgroup), "timeout")["survivors"];
     assert_eq!(sorted_pids(survivors), [parent.pid()], "{survivors}");
 

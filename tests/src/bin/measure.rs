@@ -28,19 +28,17 @@ fn main() -> Result<()> {
     let programs = programs.parent().context("a directory")?;
     let file = NamedTempFile::new().context("a file")?;
     let trace = start(programs, file.path())?;
-    let run = |name: &str, words: &[String]| -> Result<()> {
-        let mut command = Command::new(programs.join(name));
-        let command = command.args(words).stdout(Stdio::null());
-        command.status().with_context(|| format!("run {name}"))?;
-        Ok(())
+    let run = |words: &[&str]| -> Result<()> {
+        let mut victim = Command::new(programs.join("victim"));
+        let status = victim.args(words).stdout(Stdio::null()).status();
+        status.map(drop).context("run victim")
     };
-    run("storm", &[STORM.to_string()])?;
-    let crowd = ["threads", &THREADS.to_string(), "exit", "3"].map(str::to_owned);
+    run(&["storm", &STORM.to_string()])?;
     for _ in 0..CROWDS {
-        run("victim", &crowd)?;
+        run(&["threads", &THREADS.to_string(), "exit", "3"])?;
     }
     // Only a killed process has `killed_by`.
-    run("victim", &["signal", "9"].map(str::to_owned))?;
+    run(&["signal", "9"])?;
     finish(trace)?;
     let output = BufReader::new(File::open(file.path()).context("open the output")?);
     let lines: Vec<Value> = output

@@ -11,7 +11,7 @@
 #![expect(unsafe_code, reason = "ptrace, see the module's Safety section")]
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     ffi::c_int,
     io::{self, Write},
     os::unix::process::CommandExt,
@@ -19,10 +19,11 @@ use std::{
     ptr,
 };
 
+use probe_tests::seccomp::filter;
 use rustix::process::{
     Pid, Resource, Rlimit, Signal, WaitOptions, WaitStatus, getpid, kill_process, setrlimit, wait,
 };
-use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch, apply_filter};
+use seccompiler::{SeccompAction, apply_filter};
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -30,7 +31,7 @@ fn main() -> ExitCode {
         panic!("usage: stop_at_syscall CALL|NUMBER PROGRAM [ARG]...");
     };
     let stop = call.parse().map_or(Stop::Filter, Stop::Nth);
-    let filter = (stop == Stop::Filter).then(|| filter(call));
+    let filter = (stop == Stop::Filter).then(|| filter(call, SeccompAction::Trace(0)));
     let mut command = Command::new(program);
     command.args(rest).stdin(Stdio::null());
     // SAFETY: see above.
@@ -160,20 +161,4 @@ fn request(request: libc::c_uint, pid: c_int, data: c_int) -> io::Result<()> {
         -1 => Err(io::Error::last_os_error()),
         _ => Ok(()),
     }
-}
-
-/// A filter that traces one call.
-fn filter(call: &str) -> BpfProgram {
-    let call = match call {
-        "pidfd_open" => libc::SYS_pidfd_open,
-        "pidfd_send_signal" => libc::SYS_pidfd_send_signal,
-        "kill" => libc::SYS_kill,
-        "unlinkat" => libc::SYS_unlinkat,
-        _ => panic!("add the number of {call} here"),
-    };
-    let rules = BTreeMap::from([(call, Vec::new())]);
-    let arch = TargetArch::try_from(std::env::consts::ARCH).expect("an architecture with seccomp");
-    SeccompFilter::new(rules, SeccompAction::Allow, SeccompAction::Trace(0), arch)
-        .and_then(BpfProgram::try_from)
-        .expect("a filter of a few numbers")
 }

@@ -13,7 +13,7 @@ use probe_user::model::Until;
 use rustix::process::{Pid, test_kill_process};
 
 use crate::{
-    cgroups::{self, Cgroups},
+    cgroups::Cgroups,
     plan::{Check, Plan, Shape},
     spawner::Members,
 };
@@ -48,10 +48,10 @@ fn populated(plan: &Plan, cgroups: &Cgroups, found: &mut Vec<String>) {
         found.push(format!("{:?} exists", cgroups.tops));
     }
     for top in &cgroups.tops {
-        if let Ok(events) = cgroups::events(top)
+        if let Ok(events) = fs::read_to_string(top.file("cgroup.events"))
             && !events.contains("populated 0")
         {
-            found.push(format!("{} has {events:?}", top.display()));
+            found.push(format!("{} has {events:?}", top.directory().display()));
         }
     }
 }
@@ -59,9 +59,12 @@ fn populated(plan: &Plan, cgroups: &Cgroups, found: &mut Vec<String>) {
 fn procs(cgroups: &Cgroups, found: &mut Vec<String>) {
     for top in &cgroups.tops {
         for file in ["cgroup.procs", "tasks"] {
-            let listed = cgroups::listed(top, file);
+            let listed = top.listed(file);
             if !listed.is_empty() {
-                found.push(format!("{} lists {listed:?} in {file}", top.display()));
+                found.push(format!(
+                    "{} lists {listed:?} in {file}",
+                    top.directory().display()
+                ));
             }
         }
     }
@@ -141,15 +144,11 @@ fn stat(pid: u32) -> String {
 
 /// The kernel's state of a trial, for the report of a failure.
 pub(crate) fn state(cgroups: &Cgroups, members: &Members) -> Vec<String> {
-    let mut lines = Vec::new();
-    for top in cgroups.places().iter().flatten() {
-        let events = cgroups::events(top).map_err(|error| error.to_string());
-        let procs = fs::read_to_string(top.join("cgroup.procs")).map_err(|error| error.to_string());
-        lines.push(format!(
-            "{}: events {events:?}, procs {procs:?}",
-            top.display()
-        ));
-    }
+    let places = cgroups.places().into_iter().flatten();
+    let files = places.flat_map(|it| [it.join("cgroup.events"), it.join("cgroup.procs")]);
+    let mut lines: Vec<_> = files
+        .map(|file| format!("{}: {:?}", file.display(), fs::read_to_string(&file)))
+        .collect();
     lines.extend(members.pids.iter().take(20).map(|&pid| stat(pid)));
     lines
 }

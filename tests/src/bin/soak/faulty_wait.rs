@@ -11,11 +11,12 @@ use std::{
 
 use anyhow::{Context, Result};
 use clap::ValueEnum;
+use probe_tests::bpf;
 use probe_user::{
-    model::{Event, Filter},
+    model::Event,
     unstable::bpf::{
         hook::Hook,
-        load::{self, Attached, DEFAULT_STREAM_BYTES},
+        load::{self, Attached},
         ring::Stream,
     },
 };
@@ -43,15 +44,9 @@ pub(crate) struct FaultyWaiter {
 
 impl FaultyWaiter {
     pub(crate) fn prepare(kind: FaultyWait) -> Result<Self> {
-        let plan = || load::Plan {
-            hooks: vec![Hook::Exit],
-            filter: Filter::default().kernel_filter(DEFAULT_STREAM_BYTES),
-            cgroups: Vec::new(),
-            pids: Vec::new(),
-            stream_bytes: DEFAULT_STREAM_BYTES,
-        };
         let exits = if kind == FaultyWait::Exit {
-            let (attached, rings) = load::load(&plan()).context("load the exit program")?;
+            let plan = bpf::plan(&[Hook::Exit]);
+            let (attached, rings) = load::load(&plan).context("load the exit program")?;
             Some(Mutex::new((attached, rings.stream)))
         } else {
             None
@@ -105,7 +100,7 @@ fn until(patience: Duration, mut is_over: impl FnMut() -> bool) -> bool {
 }
 
 fn wait_by_events(cgroups: &Cgroups, patience: Duration) -> Result<bool> {
-    let path = cgroups.tops[0].join("cgroup.events");
+    let path = cgroups.tops[0].file("cgroup.events");
     let Ok(mut events) = File::open(&path) else {
         return Ok(true);
     };

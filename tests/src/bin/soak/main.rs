@@ -28,9 +28,9 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use clap::{Parser, ValueEnum};
+use clap::Parser;
 use probe_user::{
-    model,
+    model::Backend,
     unstable::{bpf::load, wait::Hub},
 };
 use tokio::runtime::{self, Runtime};
@@ -54,7 +54,7 @@ struct Args {
     #[arg(long)]
     seed: Option<u64>,
     /// Best backend that may be used
-    #[arg(long, value_enum, default_value_t = Backend::Bpf)]
+    #[arg(long, default_value = "bpf", value_parser = backend)]
     backend: Backend,
     /// Runs only the trial with this number
     #[arg(long, value_name = "INDEX")]
@@ -80,25 +80,19 @@ struct Args {
     faulty_wait: Option<FaultyWait>,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Backend {
-    Bpf,
-    Pidfd,
-    Poll,
-}
-
-impl From<Backend> for model::Backend {
-    fn from(backend: Backend) -> Self {
-        match backend {
-            Backend::Bpf => Self::Bpf,
-            Backend::Pidfd => Self::Pidfd,
-            Backend::Poll => Self::Poll,
-        }
-    }
+fn backend(name: &str) -> Result<Backend> {
+    let mut all = [Backend::Bpf, Backend::Pidfd, Backend::Poll].into_iter();
+    let found = all.find(|backend| backend.as_str() == name);
+    found.context("expected bpf, pidfd or poll")
 }
 
 fn main() -> ExitCode {
-    match run(&Args::parse()) {
+    let result = if std::env::args().nth(1).as_deref() == Some(spawner::ARGUMENT) {
+        spawner::run().map(|()| true)
+    } else {
+        run(&Args::parse())
+    };
+    match result {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -111,7 +105,7 @@ fn main() -> ExitCode {
 /// Runs the trials; returns whether every verdict was right.
 fn run(args: &Args) -> Result<bool> {
     let seed = args.seed.unwrap_or_else(|| fastrand::u64(..1_000_000));
-    let backend = model::Backend::from(args.backend).as_str();
+    let backend = args.backend.as_str();
     say(&format!(
         "soak: {} trials, --backend {backend} --seed {seed}",
         args.only.map_or(args.trials, |_| 1)
@@ -154,9 +148,9 @@ fn prepare(args: &Args, seed: u64) -> Result<Soak> {
         .enable_all()
         .build()
         .context("start a runtime")?;
-    let backend = args.backend.into();
+    let backend = args.backend;
     let mut hub = Hub::start(backend);
-    if backend == model::Backend::Bpf {
+    if backend == Backend::Bpf {
         runtime.block_on(async {
             hub.load(load::Plan::decisive());
             hub.bpf().await.context("load BPF")?.context("load BPF")
@@ -167,7 +161,7 @@ fn prepare(args: &Args, seed: u64) -> Result<Soak> {
     thread::spawn(move || drive(&runtime));
     Ok(Soak {
         seed,
-        backend: backend,
+        backend,
         hub,
         runtime: handle,
         mounts,

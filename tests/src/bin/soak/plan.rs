@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use probe_user::model::Until;
+use serde::{Deserialize, Serialize};
 
 /// The scenario of a trial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,23 +39,16 @@ pub(crate) enum Hierarchy {
 }
 
 /// The behaviour of a member until it dies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Behaviour {
+    #[default]
     Still,
+    /// Makes children that exit, repeatedly.
     Forks,
+    /// Exits as soon as it has a child with the same behaviour.
     Relays,
+    /// Its first thread exits.
     Leaderless,
-}
-
-impl Behaviour {
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Still => "still",
-            Self::Forks => "forks",
-            Self::Relays => "relays",
-            Self::Leaderless => "leaderless",
-        }
-    }
 }
 
 /// The way in which members end.

@@ -1,6 +1,10 @@
 //! The results of all trials, by shape.
 
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fmt::{self, Display},
+    time::Duration,
+};
 
 use probe_user::unstable::wait::WokenBy;
 
@@ -65,26 +69,36 @@ impl Table {
 }
 
 /// Needs [`Table::sort`] before.
-impl fmt::Display for Table {
+impl Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{:<12}{:>8}{:>9}{:>6}{:>6}{:>7} │{:>8}",
-            "shape", "trials", "verdicts", "wrong", "hung", "failed", "at once"
-        )?;
-        for waker in WAKERS {
-            write!(f, "{:>10}", waker.as_str())?;
+        let counts = ["trials", "verdicts", "wrong", "hung", "failed", "at once"];
+        let times = ["p50 ms", "p95 ms", "max ms"];
+        write_line(f, "shape", &counts, &WAKERS.map(WokenBy::as_str), &times)?;
+        let shapes = self.rows.iter().filter(|(shape, _)| shape.is_some());
+        let sum = self.rows.iter().filter(|(shape, _)| shape.is_none());
+        for (shape, row) in shapes.chain(sum) {
+            let name = shape.map_or("all".to_owned(), |it| format!("{it:?}").to_lowercase());
+            let times = [50, 95, 100].map(|percent| format!("{:.2}", row.percentile(percent)));
+            write_line(f, &name, &row.counts(), &row.woken, &times)?;
         }
-        writeln!(f, " │{:>9}{:>9}{:>9}  ms", "p50", "p95", "max")?;
-        for (shape, row) in self.rows.iter().filter(|(shape, _)| shape.is_some()) {
-            let shape = shape.map_or_else(String::new, |it| format!("{it:?}"));
-            writeln!(f, "{:<12}{row}", shape.to_lowercase())?;
-        }
-        match self.sum() {
-            Some(sum) => writeln!(f, "{:<12}{sum}", "all"),
-            None => Ok(()),
-        }
+        Ok(())
     }
+}
+
+fn write_line(
+    f: &mut fmt::Formatter<'_>,
+    name: &str,
+    counts: &[impl Display],
+    woken: &[impl Display],
+    times: &[impl Display],
+) -> fmt::Result {
+    write!(f, "{name:<12}")?;
+    counts.iter().try_for_each(|it| write!(f, "{it:>9}"))?;
+    write!(f, " │")?;
+    woken.iter().try_for_each(|it| write!(f, "{it:>10}"))?;
+    write!(f, " │")?;
+    times.iter().try_for_each(|it| write!(f, "{it:>9}"))?;
+    writeln!(f)
 }
 
 impl Row {
@@ -107,28 +121,23 @@ impl Row {
         }
     }
 
+    fn counts(&self) -> [usize; 6] {
+        let Self {
+            trials,
+            verdicts,
+            wrong,
+            hung,
+            failed,
+            unwoken,
+            ..
+        } = *self;
+        [trials, verdicts, wrong, hung, failed, unwoken]
+    }
+
     /// A percentile of the times, in milliseconds.
     fn percentile(&self, percent: usize) -> f64 {
         let index = self.took.len().saturating_sub(1) * percent / 100;
         let took = self.took.get(index);
         took.map_or(0.0, |took| took.as_secs_f64() * 1e3)
-    }
-}
-
-impl fmt::Display for Row {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{:>8}{:>9}{:>6}{:>6}{:>7} │{:>8}",
-            self.trials, self.verdicts, self.wrong, self.hung, self.failed, self.unwoken
-        )?;
-        for woken in self.woken {
-            write!(f, "{woken:>10}")?;
-        }
-        f.write_str(" │")?;
-        for percent in [50, 95, 100] {
-            write!(f, "{:>9.2}", self.percentile(percent))?;
-        }
-        Ok(())
     }
 }

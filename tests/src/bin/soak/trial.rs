@@ -1,12 +1,14 @@
 //! One trial: set-up, wait, kill, checks, clean-up.
 
 use std::{
+    process::Command,
     sync::OnceLock,
     thread,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, anyhow};
+use probe_tests::Running;
 use probe_user::{
     model::{Backend, Until},
     unstable::{
@@ -22,7 +24,7 @@ use crate::{
     checks,
     faulty_wait::FaultyWaiter,
     plan::{Behaviour, Hierarchy, Plan, Shape},
-    spawner::{CpuHog, Spawner},
+    spawner::Spawner,
 };
 
 /// State of a run that all trials share.
@@ -107,9 +109,7 @@ impl Soak {
             spawner.spawn_one(cgroups)?;
             cgroups.wait_until_empty(true, self.patience)?;
         }
-        let cpu_hogs: Vec<CpuHog> = (0..plan.cpu_hogs)
-            .map(|_| CpuHog::start())
-            .collect::<Result<_>>()?;
+        let cpu_hogs: Vec<_> = (0..plan.cpu_hogs).map(|_| cpu_hog()).collect();
         let members = spawner.spawn(plan, cgroups)?;
         let actor = Actor {
             plan,
@@ -237,7 +237,7 @@ fn target(soak: &Soak, actor: &Actor<'_>) -> Result<Target> {
     let shape = actor.plan.shape;
     if shape != Shape::Process {
         for top in &actor.cgroups.tops {
-            let cgroup = Target::cgroup(top).context("pin the cgroup")?;
+            let cgroup = Target::cgroup(top.directory()).context("pin the cgroup")?;
             target.cgroups.extend(cgroup.cgroups);
         }
     }
@@ -246,4 +246,9 @@ fn target(soak: &Soak, actor: &Actor<'_>) -> Result<Target> {
         target.processes.push(init.context("pin the process")?);
     }
     Ok(target)
+}
+
+/// Starts a process that uses a CPU until it is dropped.
+fn cpu_hog() -> Running {
+    Running::spawn(Command::new("sh").args(["-c", "while :; do :; done"]))
 }

@@ -5,7 +5,7 @@ use std::{
 };
 
 use probe_tests::boottime_ns;
-use rustix::process::set_child_subreaper;
+use rustix::process::{Resource, Rlimit, set_child_subreaper, setrlimit};
 use serde_json::json;
 
 use crate::{
@@ -70,11 +70,11 @@ fn changed_identity(words: Words) -> Option<Words> {
         }
         ["core-in", directory, ref rest @ ..] => {
             std::env::set_current_dir(directory).expect("the harness made it");
-            process::limit(libc::RLIMIT_CORE, u64::MAX, u64::MAX);
+            limit(Resource::Core, None, None);
             rest
         }
         ["limit", what, soft, hard, ref rest @ ..] => {
-            process::limit(resource(what), number(soft), number(hard));
+            limit(resource(what), Some(number(soft)), Some(number(hard)));
             rest
         }
         ["eating", mebibytes, ref rest @ ..] => {
@@ -90,10 +90,14 @@ fn changed_identity(words: Words) -> Option<Words> {
     Some(rest)
 }
 
-fn resource(name: &str) -> libc::__rlimit_resource_t {
+fn limit(resource: Resource, current: Option<u64>, maximum: Option<u64>) {
+    setrlimit(resource, Rlimit { current, maximum }).expect("root may do this");
+}
+
+fn resource(name: &str) -> Resource {
     match name {
-        "cpu" => libc::RLIMIT_CPU,
-        "fsize" => libc::RLIMIT_FSIZE,
+        "cpu" => Resource::Cpu,
+        "fsize" => Resource::Fsize,
         _ => panic!("no such limit: {name}"),
     }
 }

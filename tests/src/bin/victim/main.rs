@@ -10,6 +10,7 @@ mod many;
 mod pids;
 mod relatives;
 mod sender;
+mod stuck;
 mod sys;
 mod threads;
 mod tracer;
@@ -39,6 +40,7 @@ fn act(words: Words) -> ! {
     many::act(words);
     sender::act(words);
     pids::act(words);
+    stuck::act(words);
     death::act(words);
     panic!("no such way to die: {words:?}");
 }

@@ -1,16 +1,24 @@
 //! Words for many children of one parent, because starting a parent for each child takes longer
 //! than the child lives.
 
-use std::{collections::HashMap, fs, path::Path};
+use std::{
+    collections::HashMap,
+    fs,
+    path::Path,
+    thread::{self, available_parallelism},
+};
 
 use fastrand::Rng;
 use serde_json::json;
 
 use crate::{
-    Words, number,
+    Words, change, number,
     relatives::Gate,
     report,
-    sys::{process, signal},
+    sys::{
+        process::{self, Stack},
+        signal,
+    },
     threads,
 };
 
@@ -35,6 +43,11 @@ pub(crate) fn act(words: Words) {
     match *words {
         ["deaths", seed, count] => deaths(&mut Rng::with_seed(number(seed)), number(count)),
         ["births", seed, count] => births(&mut Rng::with_seed(number(seed)), number(count)),
+        ["crowd", processes, tasks, mebibytes] => {
+            crowd(number(processes), number(tasks), number(mebibytes));
+        }
+        ["bomb"] => bomb(),
+        ["storm", count] => storm(number(count)),
         ["swarm", directory, runs, processes, tasks] => {
             for _ in 0..number(runs) {
                 swarm(Path::new(directory), number(processes), number(tasks));
@@ -161,4 +174,58 @@ fn swarm(cgroup: &Path, processes: u32, tasks: u32) {
     let reaped = (0..processes).map(|_| process::wait(-1));
     let reaped: Vec<_> = reaped.map(|it| json!([it.pid, it.status])).collect();
     report(&json!(reaped));
+}
+
+/// Makes sleeping processes with several tasks and touched memory each; this one is the first.
+/// Reports its pid when all are ready.
+fn crowd(processes: u32, tasks: u32, mebibytes: usize) -> ! {
+    let mut gate = Gate::new();
+    let is_first = (1..processes).all(|_| process::fork().is_some());
+    change::eat(mebibytes);
+    threads::add_idle(tasks - 1);
+    if is_first {
+        (1..processes).for_each(|_| gate.pass());
+        report(&json!({"pid": process::getpid()}));
+    } else {
+        gate.open();
+    }
+    threads::idle();
+}
+
+/// Forks forever, as its children do. Ignoring SIGCHLD keeps them from becoming zombies.
+fn bomb() -> ! {
+    signal::ignore(libc::SIGCHLD);
+    loop {
+        if !process::try_fork() {
+            thread::yield_now();
+        }
+    }
+}
+
+/// Makes processes that exit at once, as fast as all CPUs can, and reports their number.
+fn storm(count: u64) {
+    let workers = available_parallelism().map_or(1, |cpus| cpus.get() as u64);
+    let worker = |share: u64| {
+        let mut stack = Stack::new();
+        for _ in 0..share {
+            let child = process::vfork_and_exit(&mut stack, 0);
+            assert_eq!(process::wait(child).status, 0);
+        }
+    };
+    thread::scope(|scope| {
+        for index in 0..workers {
+            let share = count / workers + u64::from(index < count % workers);
+            scope.spawn(move || worker(share));
+        }
+    });
+    // A joined thread may still run its exit tracepoint. If the process ended meanwhile, both
+    // tasks would look like the last one before Linux 6.16, and the harness counts the records.
+    while fs::read_dir("/proc/self/task")
+        .expect("/proc is mounted")
+        .count()
+        > 1
+    {
+        thread::yield_now();
+    }
+    report(&json!({"made": count}));
 }

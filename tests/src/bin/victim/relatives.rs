@@ -1,22 +1,16 @@
 //! Words that add a parent or other relatives to the process that executes the remaining words.
 //! The parent reports.
 
-use std::{
-    fs::File,
-    io::{self, PipeReader, PipeWriter, Read, Write},
-};
+use std::io::{self, PipeReader, PipeWriter, Read, Write};
 
 use probe_tests::boottime_ns;
-use rustix::{
-    fs::{Mode, OFlags, open},
-    process::{Signal, set_parent_process_death_signal},
-};
+use rustix::process::{Signal, ioctl_tiocsctty, set_parent_process_death_signal, setsid};
 use serde_json::json;
 
 use crate::{
     Words, act as act_on, change, number, report,
     sys::{
-        process::{self, Reaped},
+        process::{self, Reaped, Stack},
         signal,
     },
 };
@@ -96,7 +90,7 @@ pub(crate) fn report_child(reaped: &Reaped, forked_ns: [u64; 2]) {
 
 fn vfork(code: i32) -> ! {
     let before_ns = boottime_ns();
-    let child = process::vfork_and_exit(code);
+    let child = process::vfork_and_exit(&mut Stack::new(), code);
     let forked_ns = [before_ns, boottime_ns()];
     report_child(&process::wait(child), forked_ns);
     process::exit(0);
@@ -150,17 +144,12 @@ fn siblings(count: u32, rest: Words) -> ! {
 
 /// Makes a child in a new session on a new terminal, and sends Ctrl-C or hangs up.
 fn terminal(end: &str, rest: Words) -> ! {
-    let flags = rustix::pty::OpenptFlags::RDWR | rustix::pty::OpenptFlags::NOCTTY;
-    let master = File::from(rustix::pty::openpt(flags).expect("a pty"));
-    rustix::pty::grantpt(&master).expect("ours");
-    rustix::pty::unlockpt(&master).expect("ours");
-    let name = rustix::pty::ptsname(&master, Vec::new()).expect("a pty");
+    let (master, slave) = probe_tests::terminal::pair(80, 24);
     let mut master = Some(master);
     let mut gate = Gate::new();
     let child = process::fork().unwrap_or_else(|| {
-        let slave = open(&name, OFlags::RDWR | OFlags::NOCTTY, Mode::empty());
-        let slave = slave.expect("the other end");
-        process::control_terminal(&slave);
+        setsid().expect("the child leads no process group");
+        ioctl_tiocsctty(&slave).expect("the session has no terminal");
         // The terminal hangs up when the last descriptor is closed.
         drop(master.take());
         gate.open();

@@ -21,9 +21,7 @@ pub(crate) fn act(words: Words) {
         ["leader-gone", code, ref rest @ ..] => {
             let leader = process::getpid();
             spawn(move || {
-                while !is_zombie(leader) {
-                    thread::yield_now();
-                }
+                wait_for_state(leader, 'Z');
                 act_on(rest);
             });
             process::exit_thread(number(code));
@@ -52,9 +50,7 @@ fn leaderless_task(tid: i32, rest: Words) -> ! {
             let is_wanted = process::gettid() == tid;
             sender.send(is_wanted).expect("the leader listens");
             if is_wanted {
-                while !is_zombie(leader) {
-                    thread::yield_now();
-                }
+                wait_for_state(leader, 'Z');
                 act_on(rest);
             }
         });
@@ -84,7 +80,11 @@ pub(crate) fn idle() -> ! {
     }
 }
 
-fn is_zombie(tid: i32) -> bool {
-    let stat = fs::read_to_string(format!("/proc/self/task/{tid}/stat"));
-    stat.is_ok_and(|stat| stat.contains(") Z "))
+/// Waits until a task of this process is in a state, such as `Z`.
+pub(crate) fn wait_for_state(tid: i32, state: char) {
+    let path = format!("/proc/self/task/{tid}/stat");
+    let state = format!(") {state} ");
+    while !fs::read_to_string(&path).is_ok_and(|stat| stat.contains(&state)) {
+        thread::yield_now();
+    }
 }

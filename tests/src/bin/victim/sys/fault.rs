@@ -1,6 +1,6 @@
 //! Faults of the processor.
 
-use std::{arch::asm, fs::File, hint::black_box, os::fd::AsRawFd, ptr};
+use std::{arch::asm, hint::black_box, os::fd::AsRawFd, ptr};
 
 /// SIGSEGV: reads an unmapped page.
 pub(crate) fn segv() {
@@ -18,13 +18,13 @@ pub(crate) fn protection() {
 
 /// SIGILL.
 pub(crate) fn ill() {
-    #[cfg(target_arch = "x86_64")]
     // SAFETY: the instruction is defined as invalid; it does not return.
+    #[cfg(target_arch = "x86_64")]
     unsafe {
         asm!("ud2");
     };
-    #[cfg(target_arch = "aarch64")]
     // SAFETY: the instruction is defined as invalid; it does not return.
+    #[cfg(target_arch = "aarch64")]
     unsafe {
         asm!("udf #0");
     };
@@ -32,13 +32,13 @@ pub(crate) fn ill() {
 
 /// SIGTRAP.
 pub(crate) fn trap() {
-    #[cfg(target_arch = "x86_64")]
     // SAFETY: the instruction changes nothing; without a debugger it does not return.
+    #[cfg(target_arch = "x86_64")]
     unsafe {
         asm!("int3");
     };
-    #[cfg(target_arch = "aarch64")]
     // SAFETY: the instruction changes nothing; without a debugger it does not return.
+    #[cfg(target_arch = "aarch64")]
     unsafe {
         asm!("brk #0");
     };
@@ -55,15 +55,7 @@ pub(crate) fn fpe() {
 
 /// SIGBUS: reads a mapping beyond the end of its file.
 pub(crate) fn bus() {
-    let empty = File::options()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .open(format!("/dev/shm/victim-{}", std::process::id()))
-        .expect("/dev/shm is mounted");
-    let path = format!("/dev/shm/victim-{}", std::process::id());
-    std::fs::remove_file(path).expect("just made");
+    let empty = tempfile::tempfile_in("/dev/shm").expect("/dev/shm is mounted");
     let (protection, flags) = (libc::PROT_READ, libc::MAP_SHARED);
     // SAFETY: the kernel chooses an unused address.
     let page = unsafe {

@@ -1,6 +1,11 @@
 //! Creation and exit of processes, and inherited attributes.
 
-use std::{io, os::fd::AsRawFd, ptr, time::Duration};
+use std::{ptr, time::Duration};
+
+use rustix::{
+    event::{Timespec, poll},
+    io::Errno,
+};
 
 use super::check;
 
@@ -49,6 +54,12 @@ pub(crate) fn fork() -> Option<i32> {
     (pid != 0).then_some(pid)
 }
 
+/// Forks; parent and child continue alike. Returns false if the kernel refuses.
+pub(crate) fn try_fork() -> bool {
+    // SAFETY: as in `fork`.
+    unsafe { libc::fork() >= 0 }
+}
+
 /// Makes a child with this pid, which must be free; returns `None` in the child.
 pub(crate) fn fork_as(pid: i32) -> Option<i32> {
     // SAFETY: plain integers, for which zero is a value.
@@ -62,21 +73,49 @@ pub(crate) fn fork_as(pid: i32) -> Option<i32> {
     (pid != 0).then(|| i32::try_from(pid).expect("a pid"))
 }
 
+/// The stack of one vfork child at a time. It is leaked: with `CLONE_VM` its pages belong to the
+/// child too.
+pub(crate) struct Stack(&'static mut [u128]);
+
+impl Stack {
+    pub(crate) fn new() -> Self {
+        const BYTES: usize = 64 * 1024;
+        Self(vec![0; BYTES / size_of::<u128>()].leak())
+    }
+}
+
 /// Makes a child that shares our memory and suspends us until it has exited.
-pub(crate) fn vfork_and_exit(code: i32) -> i32 {
+pub(crate) fn vfork_and_exit(stack: &mut Stack, code: i32) -> i32 {
     extern "C" fn exit(code: *mut libc::c_void) -> libc::c_int {
         // SAFETY: the kernel takes any number.
         unsafe { libc::_exit(code.addr().try_into().unwrap_or(255)) }
     }
-    const STACK_BYTES: usize = 64 * 1024;
-    // The stack is leaked: with CLONE_VM its pages belong to the child too.
-    let stack = vec![0_u128; STACK_BYTES / 16].leak();
-    let top = stack.as_mut_ptr_range().end.cast();
+    let code = usize::try_from(code).expect("a byte");
+    vfork(stack, exit, code)
+}
+
+/// Makes a child that shares our memory and suspends us until the child is killed.
+pub(crate) fn vfork_and_pause() {
+    extern "C" fn pause(_unused: *mut libc::c_void) -> libc::c_int {
+        loop {
+            // SAFETY: it has no arguments.
+            unsafe { libc::pause() };
+        }
+    }
+    vfork(&mut Stack::new(), pause, 0);
+}
+
+fn vfork(
+    stack: &mut Stack,
+    run: extern "C" fn(*mut libc::c_void) -> libc::c_int,
+    argument: usize,
+) -> i32 {
+    let top = stack.0.as_mut_ptr_range().end.cast();
     let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
-    let code = ptr::without_provenance_mut(usize::try_from(code).expect("a byte"));
-    // SAFETY: the child runs `exit` on its own stack and uses no other memory; the parent sleeps
-    // until the child has exited.
-    let pid = unsafe { libc::clone(exit, top, flags, code) };
+    let argument = ptr::without_provenance_mut(argument);
+    // SAFETY: the child runs one of the two functions above on its own stack and uses no other
+    // memory; the parent sleeps until the child has ended.
+    let pid = unsafe { libc::clone(run, top, flags, argument) };
     check("clone", pid.into());
     pid
 }
@@ -115,26 +154,6 @@ pub(crate) fn set_uid(uid: u32) {
     check("setresuid", result.into());
 }
 
-pub(crate) fn limit(resource: libc::__rlimit_resource_t, soft: u64, hard: u64) {
-    let limit = libc::rlimit {
-        rlim_cur: soft,
-        rlim_max: hard,
-    };
-    // SAFETY: the kernel only reads what is ours.
-    let result = unsafe { libc::setrlimit(resource, &raw const limit) };
-    check("setrlimit", result.into());
-}
-
-/// Starts a new session with this controlling terminal.
-pub(crate) fn control_terminal(terminal: &impl AsRawFd) {
-    // SAFETY: it has no arguments.
-    let result = unsafe { libc::setsid() };
-    check("setsid", result.into());
-    // SAFETY: this request takes a number.
-    let result = unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCSCTTY, 0) };
-    check("TIOCSCTTY", result.into());
-}
-
 /// Sleeps for more than a clock tick, so that later processes have another start time in
 /// `/proc/PID/stat`.
 pub(crate) fn sleep_beyond_a_tick() {
@@ -144,13 +163,7 @@ pub(crate) fn sleep_beyond_a_tick() {
 
 /// Sleeps for `time`, or until a signal is handled.
 pub(crate) fn sleep(time: Duration) {
-    let milliseconds = i32::try_from(time.as_millis()).expect("a short time");
-    // SAFETY: with no descriptors the pointer is not looked at.
-    let result = unsafe { libc::poll(ptr::null_mut(), 0, milliseconds) };
-    if result < 0 {
-        assert_eq!(
-            io::Error::last_os_error().kind(),
-            io::ErrorKind::Interrupted
-        );
-    }
+    let time = Timespec::try_from(time).expect("a short time");
+    let slept = poll(&mut [], Some(&time));
+    assert!(matches!(slept, Ok(0) | Err(Errno::INTR)), "{slept:?}");
 }

@@ -49,12 +49,17 @@ pub(crate) fn unblock(signal: i32) {
     mask(libc::SIG_UNBLOCK, signal);
 }
 
-fn mask(how: i32, signal: i32) {
+fn set_of(signal: i32) -> libc::sigset_t {
     // SAFETY: a set of bits, for which zero is a value.
     let mut set: libc::sigset_t = unsafe { std::mem::zeroed() };
     // SAFETY: the set is ours.
     let result = unsafe { libc::sigaddset(&raw mut set, signal) };
     check("sigaddset", result.into());
+    set
+}
+
+fn mask(how: i32, signal: i32) {
+    let set = set_of(signal);
     // SAFETY: the set is only read, and the old one is not requested.
     let result = unsafe { libc::pthread_sigmask(how, &raw const set, ptr::null_mut()) };
     assert_eq!(result, 0, "pthread_sigmask");
@@ -102,11 +107,7 @@ pub(crate) fn pidfd_send(pid: i32, signal: i32) {
 
 /// Waits for a blocked signal and consumes it, so that it is never delivered.
 pub(crate) fn take(signal: i32) {
-    // SAFETY: a set of bits, for which zero is a value.
-    let mut set: libc::sigset_t = unsafe { std::mem::zeroed() };
-    // SAFETY: the set is ours.
-    let result = unsafe { libc::sigaddset(&raw mut set, signal) };
-    check("sigaddset", result.into());
+    let set = set_of(signal);
     let mut taken = 0;
     // SAFETY: the set is read, the number written, both are ours.
     let result = unsafe { libc::sigwait(&raw const set, &raw mut taken) };

@@ -1,6 +1,6 @@
 //! Timers that send signals.
 
-use std::{ptr, time::Duration};
+use std::{mem::zeroed, ptr, time::Duration};
 
 use super::check;
 
@@ -10,16 +10,9 @@ fn microseconds(time: Duration) -> libc::suseconds_t {
 
 /// Starts `ITIMER_REAL`, `ITIMER_VIRTUAL` or `ITIMER_PROF` once.
 pub(crate) fn interval_timer(which: libc::c_int, after: Duration) {
-    let timer = libc::itimerval {
-        it_interval: libc::timeval {
-            tv_sec: 0,
-            tv_usec: 0,
-        },
-        it_value: libc::timeval {
-            tv_sec: 0,
-            tv_usec: microseconds(after),
-        },
-    };
+    // SAFETY: plain integers, for which zero is a value.
+    let mut timer: libc::itimerval = unsafe { zeroed() };
+    timer.it_value.tv_usec = microseconds(after);
     // SAFETY: the new value is only read, and the old one is not requested.
     let result = unsafe { libc::setitimer(which, &raw const timer, ptr::null_mut()) };
     check("setitimer", result.into());
@@ -28,7 +21,7 @@ pub(crate) fn interval_timer(which: libc::c_int, after: Duration) {
 /// Starts a POSIX timer that sends a signal to the process once.
 pub(crate) fn posix_timer(signal: i32, after: Duration) {
     // SAFETY: numbers and null pointers, for which zero is a value.
-    let mut event: libc::sigevent = unsafe { std::mem::zeroed() };
+    let mut event: libc::sigevent = unsafe { zeroed() };
     event.sigev_notify = libc::SIGEV_SIGNAL;
     event.sigev_signo = signal;
     let mut timer: libc::timer_t = ptr::null_mut();
@@ -36,17 +29,9 @@ pub(crate) fn posix_timer(signal: i32, after: Duration) {
     let result =
         unsafe { libc::timer_create(libc::CLOCK_MONOTONIC, &raw mut event, &raw mut timer) };
     check("timer_create", result.into());
-    let none = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
-    let once = libc::itimerspec {
-        it_interval: none,
-        it_value: libc::timespec {
-            tv_sec: 0,
-            tv_nsec: microseconds(after) * 1000,
-        },
-    };
+    // SAFETY: plain integers, for which zero is a value.
+    let mut once: libc::itimerspec = unsafe { zeroed() };
+    once.it_value.tv_nsec = microseconds(after) * 1000;
     // SAFETY: the timer exists; the new value is only read.
     let result = unsafe { libc::timer_settime(timer, 0, &raw const once, ptr::null_mut()) };
     check("timer_settime", result.into());

@@ -1,47 +1,23 @@
-//! Makes and reaps the processes of the trials of the soak. It serves one trial after the
-//! other, because starting a program for each trial would take longer than the trial.
-//!
-//! It reads orders from stdin, one JSON object per line, and answers each with one.
-//! `soak_spawner hog` uses a CPU until it is killed.
-
-mod member;
-mod sys;
+//! The spawner itself: reads orders from stdin and answers them.
 
 use std::{
     collections::HashSet,
     io::{self, BufRead, PipeWriter, Read, Write},
     os::fd::AsFd,
-    process::ExitCode,
 };
 
-use anyhow::{Context, bail};
+use anyhow::{Context, Result};
 use rustix::{
     event::{PollFd, PollFlags, poll},
     process::{Pid, Signal, WaitOptions, kill_process, set_child_subreaper, wait},
 };
 use serde_json::{Value, json};
 
-use member::Members;
-
-fn main() -> ExitCode {
-    if std::env::args().nth(1).as_deref() == Some("hog") {
-        loop {
-            std::hint::spin_loop();
-        }
-    }
-    // A panic in a forked child must not unwind into `serve`.
-    std::panic::set_hook(Box::new(|panic| {
-        let _written = writeln!(io::stderr(), "soak_spawner: {panic}");
-        sys::exit(101)
-    }));
-    match serve() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            let _written = writeln!(io::stderr(), "soak_spawner: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
-}
+use super::{
+    member,
+    order::{Batch, Order},
+    sys,
+};
 
 /// The unreaped processes.
 #[derive(Default)]
@@ -53,7 +29,13 @@ struct Spawner {
     gates: Vec<PipeWriter>,
 }
 
-fn serve() -> anyhow::Result<()> {
+/// Serves until the end of stdin.
+pub(crate) fn run() -> Result<()> {
+    // A panic in a forked child must not unwind into this function.
+    std::panic::set_hook(Box::new(|panic| {
+        let _written = writeln!(io::stderr(), "spawner: {panic}");
+        sys::exit(101)
+    }));
     set_child_subreaper(Pid::from_raw(1)).context("become a subreaper")?;
     let deaths = sys::child_signals().context("open a signalfd")?;
     let stdin = io::stdin();
@@ -80,46 +62,40 @@ fn serve() -> anyhow::Result<()> {
                 spawner.reset();
                 return Ok(());
             }
-            let answer = spawner
-                .execute(&line)
-                .unwrap_or_else(|error| json!({ "error": format!("{error:#}") }));
+            let answer = spawner.execute(&line).map_err(|error| format!("{error:#}"));
+            let answer = serde_json::to_string(&answer)?;
             writeln!(io::stdout(), "{answer}").context("write the answer")?;
         }
     }
 }
 
 impl Spawner {
-    fn execute(&mut self, line: &str) -> anyhow::Result<Value> {
-        let order: Value = serde_json::from_str(line).context("parse an order")?;
-        match order["do"].as_str() {
-            Some("spawn") => return self.spawn(&order).map(|pids| json!({ "pids": pids })),
-            Some("leave") => self.gates.clear(),
-            Some("reap") => {
+    fn execute(&mut self, line: &str) -> Result<Value> {
+        match serde_json::from_str(line).context("parse an order")? {
+            Order::Spawn(batch) => return self.spawn(&batch).map(|pids| json!(pids)),
+            Order::Leave => self.gates.clear(),
+            Order::Reap => {
                 self.reaps = true;
                 self.reap();
             }
-            Some("has_no_children") => {
-                return Ok(json!({ "has_no_children": sys::has_no_children() }));
-            }
-            Some("reset") => self.reset(),
-            _ => bail!("no such order: {line}"),
+            Order::HasNoChildren => return Ok(json!(sys::has_no_children())),
+            Order::Reset => self.reset(),
         }
-        Ok(json!({}))
+        Ok(Value::Null)
     }
 
-    fn spawn(&mut self, order: &Value) -> anyhow::Result<Vec<u32>> {
+    fn spawn(&mut self, batch: &Batch) -> Result<Vec<u32>> {
         let (mut ready, tell) = io::pipe()?;
         let (gate, keeper) = io::pipe()?;
-        let members = Members::read(order)?;
-        for (index, place) in members.places.iter().enumerate() {
+        for (index, place) in batch.places.iter().enumerate() {
             if sys::fork() == 0 {
                 drop((ready, keeper));
-                member::lead(&members, index, place, (tell, gate));
+                member::lead(batch, index, place, (tell, gate));
             }
         }
         drop(tell);
         let mut pids = Vec::new();
-        for _ in 0..members.processes {
+        for _ in 0..batch.processes {
             let mut pid = [0; 4];
             ready.read_exact(&mut pid).context("make a member")?;
             pids.push(u32::from_ne_bytes(pid));
