@@ -4,7 +4,6 @@
 use std::{fs, path::Path, process::Command};
 
 use probe_tests::{Cgroup, Victim, Waiting, conditions, requirements};
-use rustix::process::Signal;
 use serde_json::Value;
 
 /// Makes the command that runs `probe` without a feature.
@@ -64,8 +63,7 @@ fn verdict_of(condition: Condition, more: &[&str], cgroup: &Cgroup) -> Value {
     let mut victim = Victim::spawn(&["pause"], Some(cgroup));
     let args = [&["--cgroup", cgroup.path()], more].concat();
     let waiting = Waiting::armed_in(&mut condition(&Waiting::args(&args)));
-    victim.signal(Signal::KILL);
-    victim.wait();
+    victim.kill();
     let output = waiting.finish();
     let verdict = output.verdict("done");
     let removed = fs::remove_dir(cgroup.path());

@@ -5,7 +5,6 @@ use probe_tests::{
     requirements,
 };
 use rustix::process::Signal;
-use serde_json::Value;
 
 #[test]
 #[ignore = "needs root"]
@@ -51,8 +50,7 @@ fn a_limit_on_locked_memory_is_named_where_bpf_counts_against_it() {
     let mut victim = Victim::spawn(&["pause"], None);
     let pid = victim.pid().to_string();
     let waiting = Waiting::armed_in(&mut little(&Waiting::args(&[&pid])));
-    victim.signal(Signal::KILL);
-    victim.wait();
+    victim.kill();
     let output = waiting.finish();
     let verdict = output.verdict("done");
     let serves_bpf = !counts && requirements::has_bpf();
@@ -65,8 +63,7 @@ fn a_limit_on_locked_memory_is_named_where_bpf_counts_against_it() {
 fn without_tracing_pidfds_serve_and_the_reason_is_printed() {
     let mut victim = Victim::spawn(&["pause"], None);
     let waiting = Waiting::armed(&[&victim.pid().to_string()]);
-    victim.signal(Signal::KILL);
-    victim.wait();
+    victim.kill();
     let output = waiting.finish();
     let verdict = output.verdict("done");
     assert_eq!(
@@ -100,17 +97,11 @@ fn a_seccomp_filter_against_bpf_is_named_in_the_hint() {
 #[test]
 #[ignore = "needs root"]
 fn a_wait_without_privilege_succeeds() {
-    let cgroup = Cgroup::v2("unprivileged-wait");
-    let mut victim = Victim::spawn(&["pause"], Some(&cgroup));
-    let args = Waiting::args(&["--cgroup", cgroup.path()]);
-    let waiting = Waiting::armed_in(&mut conditions::without_privilege(&args));
+    let (cgroup, mut victim) = Victim::in_v2("unprivileged-wait");
+    let waiting = Waiting::for_cgroup(conditions::without_privilege, &cgroup);
     victim.signal(Signal::KILL);
     let output = waiting.finish();
     victim.wait();
-    assert_eq!(output.code, Some(0), "{output:#?}");
-    let lines = output.json();
-    assert_eq!(
-        (lines.len(), &lines[0]["backend"]),
-        (1, &Value::from("pidfd"))
-    );
+    assert_eq!(output.verdict("done")["backend"], "pidfd", "{output:#?}");
+    assert_eq!(output.json().len(), 1, "{output:#?}");
 }

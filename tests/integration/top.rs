@@ -42,6 +42,9 @@ impl Session {
     /// Returns when the screen is that of `top`.
     fn until_top(&self) {
         self.terminal.until("the screen", is_top);
+    }
+
+    fn assert_raw(&self) {
         let is_raw = self.terminal.modes() != self.before;
         assert!(is_raw, "the terminal is not in raw mode");
     }
@@ -93,6 +96,7 @@ const SIZE: (u16, u16) = (80, 24);
 fn top_shows_a_killed_process_with_its_killer_and_q_restores_the_terminal() {
     let cgroup = Cgroup::v2("top");
     let top = Session::top((160, 40), &["--failed"]);
+    top.assert_raw();
     let victim = Victim::spawn(&["exit", "0"], Some(&cgroup));
     victim.signal(Signal::KILL);
     let pid = victim.pid().to_string();
@@ -148,6 +152,7 @@ fn ctrl_z_returns_to_the_shell_and_fg_resumes_top() {
     shell.terminal.press(&format!("{top} top\n"));
     for _ in 0..2 {
         shell.until_top();
+        shell.assert_raw();
         shell.terminal.press("\u{1a}");
         shell.until_prompt();
         shell.assert_restored();
@@ -251,6 +256,7 @@ fn a_panic_restores_the_terminal() {
     let program = Command::new(conditions::program("screen_panic"));
     let session = Session::start(SIZE, &program);
     session.until_top();
+    session.assert_raw();
     session.terminal.press("x");
     session.assert_ended_by(Signal::ABORT);
 }

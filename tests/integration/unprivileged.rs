@@ -7,7 +7,6 @@ use std::{
 };
 
 use probe_tests::{Cgroup, Deadline, Output, Victim, Waiting, conditions, kernel, probe_in, words};
-use rustix::process::Signal;
 use serde_json::Value;
 
 /// A user that is neither root nor `nobody`.
@@ -58,8 +57,7 @@ fn a_plain_user_waits_for_a_root_cgroup_in_every_state() {
                 let waiting = armed(&args);
                 for victim in &mut victims {
                     waiting.assert_running();
-                    victim.signal(Signal::KILL);
-                    victim.wait();
+                    victim.kill();
                 }
                 let verdict = verdict(&waiting.finish(), "done");
                 // v1 does not show the cgroup of an exiting process, so no search finds it.
@@ -81,8 +79,7 @@ fn a_wait_of_a_plain_user_for_the_removal_of_a_root_cgroup_ends() {
             let line = format!("--backend {backend} --until removed --cgroup");
             let args = [&words(&line)[..], &[cgroup.path()]].concat();
             let waiting = armed(&args);
-            victim.signal(Signal::KILL);
-            victim.wait();
+            victim.kill();
             cgroup.wait_empty();
             verdict(&wait(&[&args[..], &["-t", "0"]].concat()), "timeout");
             waiting.assert_running();
@@ -105,8 +102,7 @@ fn a_plain_user_waits_for_processes_of_other_users() {
                 let timeout = verdict(&output, "timeout");
                 assert_eq!(timeout["survivors"][0]["pid"], victim.pid());
                 let waiting = armed(&args);
-                victim.signal(Signal::KILL);
-                victim.wait();
+                victim.kill();
                 let verdict = verdict(&waiting.finish(), "done");
                 assert_eq!(verdict["exact"], true, "{verdict}");
             }
@@ -135,7 +131,6 @@ fn a_zombie_of_root_has_exited_and_is_not_reaped() {
     }
     // Init reaps the zombie when its parent is dead.
     let waiting = armed(&["--until", "reaped", &zombie]);
-    parent.signal(Signal::KILL);
-    parent.wait();
+    parent.kill();
     verdict(&waiting.finish(), "done");
 }

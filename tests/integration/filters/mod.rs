@@ -5,7 +5,6 @@ mod conditions;
 mod starts;
 
 use probe_tests::{Cgroup, Finished, Probe, Victim, record};
-use rustix::process::Signal;
 use serde_json::Value;
 
 /// Starts and reaps a victim; returns its pid.
@@ -223,8 +222,7 @@ fn threads_are_reported_only_if_requested() {
         let trace = Probe::trace(&args);
         crowd.release();
         assert_eq!(record::pid(&crowd.report()), crowd.pid());
-        crowd.signal(Signal::KILL);
-        crowd.wait();
+        crowd.kill();
         // Records of tasks that exit at the same time may be in any order.
         let reported = until(trace, die(&["exit", "0"], &cgroup));
         let of_group: Vec<_> = reported

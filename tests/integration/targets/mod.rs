@@ -6,7 +6,7 @@ mod wrong_usage;
 use std::{fs, os::unix::fs::PermissionsExt, process::Command};
 
 use probe_tests::{Cgroup, Output, Victim, Waiting, conditions, kernel, probe, probe_in};
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use serde_json::Value;
 
 /// A pid that no kernel assigns: above the largest possible `pid_max`.
@@ -82,8 +82,7 @@ fn a_pidfd_inode_distinguishes_processes_with_one_pid() {
     output.assert_refused(4, &["is gone", &wrong]);
 
     let waiting = Waiting::armed(&[&right]);
-    victim.signal(Signal::KILL);
-    victim.wait();
+    victim.kill();
     waiting.finish().verdict("done");
     let output = wait(&["-t", "0", &right]);
     output.verdict("already");
@@ -95,8 +94,7 @@ fn a_target_that_is_gone_is_done_unless_it_must_exist() {
     let parent = Cgroup::v2("gone");
     let gone = format!("{}/gone", parent.path());
     let mut victim = Victim::spawn(&["pause"], None);
-    victim.signal(Signal::KILL);
-    victim.wait();
+    victim.kill();
     let pid = victim.pid().to_string();
     for target in [
         &["--cgroup", gone.as_str()][..],
@@ -226,8 +224,7 @@ fn targets_of_several_kinds_are_waited_for_in_one_call() {
         let waiting = Waiting::armed(&args);
         for victim in &mut victims {
             waiting.assert_running();
-            victim.signal(Signal::KILL);
-            victim.wait();
+            victim.kill();
         }
         let verdict = waiting.finish().verdict("done");
         // The conditions of the targets differ, so the line has none.

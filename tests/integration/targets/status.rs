@@ -82,8 +82,7 @@ fn an_unknown_status_has_its_own_exit_codes() {
     let mut victim = Victim::spawn(&["pause"], None);
     let pid = victim.pid().to_string();
     let waiting = Waiting::armed(&["--status", "--backend", "poll", &pid]);
-    victim.signal(Signal::KILL);
-    victim.wait();
+    victim.kill();
     let output = waiting.finish();
     let is_seen = scale::is_emulated() && output.code == Some(137);
     assert!(is_seen || output.code == Some(125), "{output:#?}");
