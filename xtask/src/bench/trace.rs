@@ -29,7 +29,7 @@ const BINARY_LIMIT_MIB: f64 = 8.0;
 
 /// Exits while the run time of the BPF programs is counted.
 const COUNTED_EXITS: usize = 10_000;
-/// Exits of a load whose time or whose reader is measured. The default ring has room for
+/// Exits of a load that is timed, or that a tracer reads. The default ring has room for
 /// more: a reader that gets no CPU for a moment must not lose records.
 const EXITS: usize = 20_000;
 /// Long enough for a reader on a timer to have read the last record.

@@ -1,6 +1,6 @@
 //! The source of the standard library, of which `core` is compiled for BPF: from rustup,
-//! or where its server cannot be reached from Debian, whose package of the same version
-//! has the same `core`.
+//! or where its server cannot be reached from Debian: the package of the same version has
+//! the same `core`.
 
 use std::{
     path::{Path, PathBuf},

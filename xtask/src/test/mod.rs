@@ -31,7 +31,7 @@ pub(crate) struct Args {
     #[arg(long)]
     unprivileged: bool,
 
-    /// Only tests whose names contain this
+    /// Only tests with this in their names
     filter: Option<String>,
 }
 

@@ -45,7 +45,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE", num_args = 1..)]
     image: Vec<PathBuf>,
 
-    /// Only tests whose names contain one of these
+    /// Only tests with one of these in their names
     #[arg(long, value_name = "FILTER", num_args = 1..)]
     test: Vec<String>,
 

@@ -2,7 +2,7 @@
 //! daemon, and the cost of the daemon.
 //!
 //! The kills are those of `cargo xtask bench wait` ([`super::runner`]); the client is
-//! `bench_waiter` as the user nobody, which asks a daemon of the benchmark ([`super::server`]).
+//! `bench_waiter` without privilege, which asks a daemon of the benchmark ([`super::server`]).
 
 use std::{num::NonZero, time::Instant};
 

@@ -22,7 +22,7 @@ use crate::{
 /// A program that does not reply for so long hangs.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The user `nobody`, which has no privilege.
+/// A user without privilege.
 const NOBODY: u32 = 65_534;
 
 /// A program that waits.
@@ -32,7 +32,7 @@ pub(crate) enum Kind {
     Library(&'static str),
     /// The library of another version, with BPF.
     OldLibrary,
-    /// The library as the user `nobody`, which asks a daemon in this mode.
+    /// The library without privilege, which asks a daemon in this mode.
     Client(&'static str),
     /// poll(2) on `cgroup.events`, with this limit in milliseconds.
     Poll(u32),
@@ -67,7 +67,7 @@ pub(crate) struct Programs {
     pub(super) waiter: PathBuf,
     /// `bench_waiter` of another version.
     pub(super) old_waiter: PathBuf,
-    /// `bench_waiter` where the user `nobody` can run it, and the socket of a daemon.
+    /// `bench_waiter` where every user can run it, and the socket of a daemon.
     pub(super) client: Option<[PathBuf; 2]>,
     poll: PathBuf,
     spawner: PathBuf,

@@ -65,8 +65,8 @@ impl Server {
         Process(self.child.0.id())
     }
 
-    /// A copy of `bench_waiter` that the user `nobody` can run: the checkout may be
-    /// in a private directory, and the socket.
+    /// A copy of `bench_waiter` that every user can run, because the checkout may be in a
+    /// private directory, and the socket.
     pub(super) fn client(&self) -> Result<[PathBuf; 2]> {
         let waiter = self.directory.join("bench_waiter");
         fs::copy(&self.waiter, &waiter)?;

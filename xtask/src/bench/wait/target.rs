@@ -97,8 +97,7 @@ fn create(directory: &Path) -> Result<Scratch> {
     scratch.with_context(|| format!("mkdir {}", directory.display()))
 }
 
-/// The mount of the v1 hierarchy of pids or of the freezer, whose cgroups accept any
-/// process.
+/// The mount of the v1 hierarchy of pids or of the freezer: they accept any process.
 pub(super) fn v1_root() -> Option<PathBuf> {
     let is_suitable = |it: &Mount| it.has_controller("pids") || it.has_controller("freezer");
     Some(mounts().ok()?.into_iter().find(is_suitable)?.point)
