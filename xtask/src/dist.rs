@@ -49,7 +49,15 @@ pub(crate) fn check() -> Result<()> {
     let root = unpacked.join(name()?);
     let mut expected: Vec<_> = GENERATED.split(' ').map(PathBuf::from).collect();
     for file in checkout::files()? {
-        let place = |(from, to)| Some(Path::new(to).join(file.strip_prefix(from).ok()?));
+        let place = |(from, to): (&str, &str)| {
+            let below = file.strip_prefix(from).ok()?;
+            let is_file = below.as_os_str().is_empty();
+            Some(if is_file {
+                to.into()
+            } else {
+                Path::new(to).join(below)
+            })
+        };
         expected.extend(COPIED.into_iter().filter_map(place));
     }
     for file in expected.iter().map(|it| root.join(it)) {

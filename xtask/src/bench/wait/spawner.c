@@ -58,6 +58,7 @@ static pid_t spawn_child(int directory, int ready)
 
 static void rest(void)
 {
+	prctl(PR_SET_NAME, "worker");
 	if (write(READY, "", 1) != 1)
 		_exit(1);
 	close(READY);
