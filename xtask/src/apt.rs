@@ -144,7 +144,6 @@ impl Apt {
         Ok(())
     }
 
-    /// Removes the state with all downloads.
     pub(crate) fn remove(self) -> Result<()> {
         Ok(fs::remove_dir_all(self.state)?)
     }

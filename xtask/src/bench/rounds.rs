@@ -51,7 +51,6 @@ impl<T> Sandwich<T> {
         of(&self.subject) / self.baseline(of)
     }
 
-    /// The subject without the baselines.
     pub(crate) fn excess(&self, of: impl Fn(&T) -> f64) -> f64 {
         of(&self.subject) - self.baseline(of)
     }
@@ -62,7 +61,6 @@ impl<T> Sandwich<T> {
     }
 }
 
-/// The median of a quantity of the rounds.
 pub(crate) fn median<T>(rounds: &[T], of: impl Fn(&T) -> f64) -> Estimate {
     Estimate::median(&rounds.iter().map(of).collect::<Vec<_>>())
 }

@@ -70,7 +70,6 @@ fn version(output: &str) -> Option<u32> {
     version.split('.').next()?.parse().ok()
 }
 
-/// A machine to start.
 pub(super) struct Guest<'a> {
     pub(super) row: &'a Row<'a>,
     pub(super) kernel: &'a Kernel,

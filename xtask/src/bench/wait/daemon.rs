@@ -47,7 +47,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let workload = Workload::build()?;
     let machine = machine::facts(&[]);
     let server = Server::start(&programs)?;
-    programs.client = Some(server.client()?);
+    programs.client = Some(server.client(&programs.waiter)?);
     let mut conditions = conditions::of_daemon();
     conditions.retain(|it| wants(&it.name));
     let mut runner = Runner::start(&programs, extent.rounds, kills)?;

@@ -26,7 +26,6 @@ pub(super) struct Server {
     child: OwnedChild,
     /// The directory of the socket. Every user may read it, and only its owner may write.
     directory: PathBuf,
-    waiter: PathBuf,
 }
 
 impl Server {
@@ -42,7 +41,6 @@ impl Server {
         let mut server = Self {
             child: command::spawn(&mut daemon)?,
             directory,
-            waiter: programs.waiter.clone(),
         };
         let begun = Instant::now();
         let is_healthy = |server: &Self| {
@@ -67,10 +65,10 @@ impl Server {
 
     /// A copy of `bench_waiter` that every user can run, because the checkout may be in a
     /// private directory, and the socket.
-    pub(super) fn client(&self) -> Result<[PathBuf; 2]> {
-        let waiter = self.directory.join("bench_waiter");
-        fs::copy(&self.waiter, &waiter)?;
-        Ok([waiter, socket(&self.directory)])
+    pub(super) fn client(&self, waiter: &Path) -> Result<[PathBuf; 2]> {
+        let copy = self.directory.join("bench_waiter");
+        fs::copy(waiter, &copy)?;
+        Ok([copy, socket(&self.directory)])
     }
 
     /// Sends a request. The answer may continue while the stream is open.
