@@ -106,7 +106,8 @@ fn imports(sources: &[Source]) -> Imports {
     let mut exported = BTreeMap::new();
     for statement in roots.iter().flat_map(|it| it.code.split(';')) {
         if let Some((_, path)) = statement.split_once("use ") {
-            let mut words = path.split(|it| !is_word(it)).filter(|it| *it != "self");
+            let words = path.split(|it| !is_word(it));
+            let mut words = words.filter(|it| !["", "self"].contains(it));
             if let Some(room) = words.next().and_then(|it| rooms.get(it)) {
                 exported.extend(words.map(|name| (name, *room)));
             }
@@ -238,6 +239,8 @@ mod tests {
             ("b.rs", "use crate::D;"),
         ];
         assert_eq!(found(&exported).len(), 2);
+        let uses = ("b.rs", "use crate::{d::D, e};");
+        assert!(found(&[exported[0], exported[1], uses]).is_empty());
     }
 
     #[test]
