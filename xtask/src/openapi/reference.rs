@@ -109,19 +109,13 @@ fn kind(schema: &Value) -> String {
         }
     }
     if schema["enum"].is_array() {
-        return join(
-            items(&schema["enum"])
-                .iter()
-                .map(|it| format!("`{}`", word(it))),
-            ", ",
-        );
+        let values = items(&schema["enum"]).iter();
+        return join(values.map(|it| format!("`{}`", word(it))), ", ");
     }
     if schema["type"] == "object" && schema["properties"].is_object() {
         let fields = fields(&schema["properties"]);
-        return join(
-            fields.map(|(name, it)| format!("`{name}` {}", kind(it))),
-            ", ",
-        );
+        let fields = fields.map(|(name, it)| format!("`{name}` {}", kind(it)));
+        return join(fields, ", ");
     }
     match &schema["type"] {
         Value::Array(kinds) => join(kinds.iter().map(|it| simple(word(it), schema)), " or "),

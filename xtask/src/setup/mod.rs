@@ -32,11 +32,12 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     for group in package::GROUPS.split(' ') {
         is_any_new |= packages(group);
     }
-    if is_any_new {
-        println!("everything is there now");
+    let news = if is_any_new {
+        "everything is there now"
     } else {
-        println!("nothing to do");
-    }
+        "nothing to do"
+    };
+    println!("{news}");
     Ok(())
 }
 

@@ -64,11 +64,7 @@ fn waits(count: usize, programs: &Programs) -> Result<Vec<Figure>> {
 /// `probe kill` beside `kill` and `waitpid` of util-linux.
 fn kills(count: usize, programs: &Programs) -> Result<Figure> {
     const NAME: &str = "probe kill of one process";
-    let probe = |pid: &str| {
-        let mut command = Command::new(&programs.probe);
-        command.args(["kill", pid]);
-        command
-    };
+    let probe = programs.probe.to_str().context("a path without UTF-8")?;
     let tools = command::find("kill").zip(command::find("waitpid"));
     let tools = tools.map(|(kill, waitpid)| [kill, waitpid].map(|it| it.display().to_string()));
     let script = tools.map(|[kill, waitpid]| format!("{kill} -KILL $0; {waitpid} $0"));
@@ -76,13 +72,9 @@ fn kills(count: usize, programs: &Programs) -> Result<Figure> {
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     rounds::run(NAME, count, || {
         for _ in 0..REPEATED {
-            ours.push(kill_ms(&mut spawner, probe)?);
+            ours.push(kill_ms(&mut spawner, &[probe, "kill"])?);
             if let Some(script) = &script {
-                theirs.push(kill_ms(&mut spawner, |pid| {
-                    let mut sh = Command::new("sh");
-                    sh.args(["-c", script, pid]);
-                    sh
-                })?);
+                theirs.push(kill_ms(&mut spawner, &["sh", "-c", script])?);
             }
         }
         Ok(())
@@ -98,10 +90,11 @@ fn kills(count: usize, programs: &Programs) -> Result<Figure> {
         .note(format!("{ours:.2} ms, kill and waitpid {theirs:.2} ms")))
 }
 
-fn kill_ms(spawner: &mut Program, kill: impl FnOnce(&str) -> Command) -> Result<f64> {
+/// The time of a command that gets the pid of a new process as its last argument.
+fn kill_ms(spawner: &mut Program, words: &[&str]) -> Result<f64> {
     let target = Target::create(false)?;
     let pid = spawner.ask(&format!("1 keep {}", target.directory().display()))?;
-    let took = took_ms(&mut kill(&pid))?;
+    let took = took_ms(Command::new(words[0]).args(&words[1..]).arg(pid))?;
     spawner.receive()?;
     Ok(took)
 }
