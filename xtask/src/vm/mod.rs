@@ -251,18 +251,18 @@ fn words(args: &Args, row: &Row) -> Vec<String> {
     starts
 }
 
-/// The kernels of [`test`]: the oldest, one where `rmdir` is EBUSY after waitpid, the
+/// The kernels of [`test()`]: the oldest, one where `rmdir` is EBUSY after waitpid, the
 /// newest, and one without events.
 const SUBSET: [&str; 4] = ["5.10", "6.19.6", "7.3", "UML"];
 
-/// The tests of [`test`]: the wait on each backend, a missing backend, exits, kills and the
+/// The tests of [`test()`]: the wait on each backend, a missing backend, exits, kills and the
 /// doctor.
 const FILTERS: &str = "backend_selection::,backends::auto_takes,backends::named::a_named,\
                        backends::the_lower_backends,doctor::with_every_privilege,\
                        doctor::without_btf,exits::,kill::members::a_cgroup_with_children,\
                        kill::members::a_kill_with_records,kill::until::a_cgroup_is_killed,wait::";
 
-/// The tests of [`test`] on UML, which reports no exits and is emulated twice, so that only
+/// The tests of [`test()`] on UML, which reports no exits and is emulated twice, so that only
 /// the soak has crowds there.
 const UML_FILTERS: &str = "backends::auto_takes,doctor::with_every_privilege,\
                            kill::until::a_cgroup_is_killed,wait::a_,wait::changes,\
