@@ -2,10 +2,11 @@
 
 use std::{
     io::Write,
-    process::{Command, Stdio},
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{Deadline, Running, bundle, requirements};
 
@@ -13,6 +14,7 @@ use crate::{Deadline, Running, bundle, requirements};
 #[derive(Debug)]
 pub struct Runc {
     name: String,
+    root: Option<PathBuf>,
     process: Running,
     _bundle: tempfile::TempDir,
 }
@@ -27,27 +29,49 @@ impl Runc {
     /// Runs a script for `sh` in a new pid namespace.
     #[must_use]
     pub fn in_own_pids(label: &str, script: &str) -> Self {
-        Self::start(own_name(label), script, true)
+        Self::start(own_name(label), script, true, None)
     }
 
     /// As [`Runc::in_host_pids`] with a fixed name. It panics if the name is taken.
     #[must_use]
     pub fn named(name: String, script: &str) -> Self {
-        Self::start(name, script, false)
+        Self::start(name, script, false, None)
     }
 
-    fn start(name: String, script: &str, has_own_pids: bool) -> Self {
+    /// As [`Runc::in_own_pids`], with its state in `root` and this path as its cgroup.
+    #[must_use]
+    pub fn placed(label: &str, script: &str, root: &Path, cgroup: &str) -> Self {
+        Self::start(own_name(label), script, true, Some((root, cgroup)))
+    }
+
+    fn start(
+        name: String,
+        script: &str,
+        has_own_pids: bool,
+        placed: Option<(&Path, &str)>,
+    ) -> Self {
         if !requirements::can_pivot_root() {
             requirements::inapplicable("pivot_root is refused on the initramfs");
         }
-        let mut runc = requirements::tool("runc");
-        assert!(state(&name).is_null(), "the container {name} exists");
+        let _installed = requirements::tool("runc");
+        let root = placed.map(|(root, _)| root.to_owned());
+        let mut runc = command(root.as_deref());
+        let is_taken = !state(root.as_deref(), &name).is_null();
+        assert!(!is_taken, "the container {name} exists");
         let bundle = tempfile::tempdir().expect("a bundle");
         bundle::write("runc", bundle.path(), script, has_own_pids);
-        runc.args(["run", "--bundle"]).arg(bundle.path()).arg(&name);
+        if let Some((_, cgroup)) = placed {
+            bundle::change(bundle.path(), |spec| {
+                spec["linux"]["cgroupsPath"] = json!(cgroup);
+            });
+        }
+        runc.args(["run", "--bundle"]).arg(bundle.path());
+        // Otherwise runc deletes the container when it ends.
+        runc.args(placed.map(|_| "--detach")).arg(&name);
         let process = Running::spawn(runc.stdin(Stdio::piped()));
         let runc = Self {
             name,
+            root,
             process,
             _bundle: bundle,
         };
@@ -61,10 +85,19 @@ impl Runc {
         &self.name
     }
 
+    /// Runs a command of runc for this container.
+    #[must_use]
+    pub fn run(&self, verb: &str) -> Output {
+        let output = command(self.root.as_deref())
+            .args([verb, &self.name])
+            .output();
+        output.expect("runc runs")
+    }
+
     /// A field of `runc state`; null if there is none.
     #[must_use]
     pub fn state(&self, field: &str) -> Value {
-        state(&self.name)[field].clone()
+        state(self.root.as_deref(), &self.name)[field].clone()
     }
 
     /// Writes a line to the stdin of the script.
@@ -76,7 +109,7 @@ impl Runc {
 
 impl Drop for Runc {
     fn drop(&mut self) {
-        let _deleted = Command::new("runc")
+        let _deleted = command(self.root.as_deref())
             .args(["delete", "--force", &self.name])
             .output();
     }
@@ -86,9 +119,18 @@ fn own_name(label: &str) -> String {
     format!("probe-test-{}-{label}", std::process::id())
 }
 
+/// `runc` with its state in `root`, by default in its own directory.
+fn command(root: Option<&Path>) -> Command {
+    let mut runc = Command::new("runc");
+    if let Some(root) = root {
+        runc.arg("--root").arg(root);
+    }
+    runc
+}
+
 /// The output of `runc state`; null without such a container.
-fn state(name: &str) -> Value {
-    let output = Command::new("runc").args(["state", name]).output();
+fn state(root: Option<&Path>, name: &str) -> Value {
+    let output = command(root).args(["state", name]).output();
     let output = output.expect("runc runs");
     serde_json::from_slice(&output.stdout).unwrap_or_default()
 }

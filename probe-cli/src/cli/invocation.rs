@@ -261,6 +261,27 @@ impl Invocation {
                 self.messages.print(&format!("{title}{list}"));
             }
         }
+        if !end.is_met() {
+            self.print_frozen(&result)?;
+        }
+        Ok(())
+    }
+
+    /// Prints the frozen cgroups of containers that are not stopped.
+    fn print_frozen(&self, result: &SessionResult) -> io::Result<()> {
+        for (wait, met) in result.set.waits() {
+            if met.is_some() || wait.until() != Until::Stopped {
+                continue;
+            }
+            for cgroup in wait.frozen_cgroups()? {
+                self.messages.print(&format!(
+                    "{} is frozen: the runtime does not delete a paused container\n\
+                     hint: thaw it: {}",
+                    cgroup.path().display(),
+                    cgroup.thaw_command()
+                ));
+            }
+        }
         Ok(())
     }
 

@@ -70,7 +70,7 @@ pub(crate) fn container(
         .map_err(|error| match error {
             FindError::Unknown { .. } => unknown(),
             error @ FindError::Ambiguous { .. } => {
-                Refusal::bad(error.to_string()).hint("use a longer prefix of the id")
+                Refusal::bad(error.to_string()).hint("use the full id, NAMESPACE/ID or RUNTIME/ID")
             }
         })?;
     let directories = directories(&mounts, &found.cgroups).collect();

@@ -16,7 +16,7 @@ use rustix::{
     io::Errno,
 };
 
-use super::pinned::{DIRECTORY, FILE, PinnedCgroup, is_gone, members};
+use super::pinned::{DIRECTORY, FILE, PinnedCgroup, is_gone, members, visit_subtree};
 
 /// A handle for changes of a pinned cgroup.
 #[derive(Debug)]
@@ -113,9 +113,23 @@ impl CgroupControl {
         write(self.directory.as_fd(), file, thawed)
     }
 
+    /// Thaws every frozen cgroup of the subtree.
+    pub(crate) fn thaw_all(&self) -> io::Result<()> {
+        let (file, _, thawed) = self.freezer();
+        let visited = visit_subtree(self.directory.as_fd(), &mut |directory| {
+            if read(directory, file).is_ok_and(|state| state.trim_end() != thawed) {
+                write(directory, file, thawed)?;
+            }
+            Ok(true)
+        });
+        visited
+            .map(drop)
+            .or_else(|error| if is_gone(&error) { Ok(()) } else { Err(error) })
+    }
+
     /// The shell command that thaws the cgroup.
     #[must_use]
-    pub(crate) fn thaw_command(&self) -> String {
+    pub fn thaw_command(&self) -> String {
         let (file, _, thawed) = self.freezer();
         let file = self.path.join(file).display().to_string();
         format!("echo {thawed} > '{}'", file.replace('\'', "'\\''"))

@@ -190,7 +190,7 @@ pub(super) fn members(directory: BorrowedFd<'_>) -> io::Result<Vec<u32>> {
 
 /// Calls `visit` for a directory and all its descendants until a call returns `false`, and
 /// returns whether all returned `true`. A descendant that vanishes meanwhile is skipped.
-fn visit_subtree(
+pub(super) fn visit_subtree(
     directory: BorrowedFd<'_>,
     visit: &mut impl FnMut(BorrowedFd<'_>) -> io::Result<bool>,
 ) -> io::Result<bool> {

@@ -1,11 +1,12 @@
 //! A container that a search has found, and how well it matches the wanted name.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use super::{
     Init, StateRoots,
     find::{Found, Match},
     inits,
+    layout::is_full_id,
     record::Record,
     runtime::bundle::Pod,
 };
@@ -17,34 +18,58 @@ pub(super) struct Candidate {
     pub(super) container: Container,
     pub(super) pod: Option<Pod>,
     pub(super) owner: u32,
+    pub(super) origin: Origin,
     pub(super) cgroups: Vec<(u32, String)>,
     pub(super) init: Option<Init>,
 }
 
-/// How well a container matches the wanted name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fit {
-    /// The wanted name is the whole id.
-    Id,
-    /// The wanted name is the name, or the beginning of the id.
-    Loose,
+/// Where a container is known from. An id is unique only there: two namespaces of containerd,
+/// two roots of runc and two paths of LXC may each have a container `web`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Origin {
+    /// The directory with the runtime's state.
+    State(PathBuf),
+    /// The name of its cgroup, from which the id was taken, because there is no state. LXC
+    /// calls a second container's cgroup `web-1` while the name is taken.
+    Cgroup(String),
 }
 
-/// Removes the loose matches that a match of the whole id overrules.
-pub(super) fn retain_best(fitting: &mut Vec<(Fit, Candidate)>) {
-    let exact: Vec<u32> = fitting
-        .iter()
-        .filter(|(fit, _)| *fit == Fit::Id)
-        .map(|(_, candidate)| candidate.owner)
-        .collect();
-    if exact.is_empty() {
-        return;
+/// How well a container matches the wanted name; a smaller value is a better match.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Fit {
+    /// The whole id, which an engine chose at random.
+    RandomId,
+    /// The whole id, which the container's user chose.
+    ChosenId,
+    /// The name.
+    Name,
+    /// A prefix of the id.
+    Prefix,
+}
+
+impl Fit {
+    /// An id that a user chose is as ambiguous as a name.
+    fn rank(self) -> u8 {
+        match self {
+            Self::RandomId => 0,
+            Self::ChosenId | Self::Name => 1,
+            Self::Prefix => 2,
+        }
     }
-    // An id of root's container overrules the names of all users, and an id of a user's
-    // container only the names of the same user.
-    let is_roots = exact.contains(&0);
+}
+
+/// Removes the matches that a better one overrules: of the same owner, and of a user if the
+/// better match is root's container. No user's container overrules another owner's.
+pub(super) fn retain_best(fitting: &mut Vec<(Fit, Candidate)>) {
+    let all: Vec<(Fit, u32)> = fitting.iter().map(|(fit, it)| (*fit, it.owner)).collect();
     fitting.retain(|(fit, candidate)| {
-        *fit == Fit::Id || (!is_roots && !exact.contains(&candidate.owner))
+        !all.iter().any(|(better, owner)| {
+            if *owner == candidate.owner {
+                better.rank() < fit.rank()
+            } else {
+                *owner == 0 && better < fit
+            }
+        })
     });
 }
 
@@ -54,28 +79,74 @@ impl Candidate {
             container: record.container.clone(),
             pod: record.pod.clone(),
             owner: record.owner,
+            origin: Origin::State(record.location.clone()),
             cgroups: Vec::new(),
             init: record.init,
         }
     }
 
-    /// Identifies the container: two users may have containers with the same id.
-    pub(super) fn key(&self) -> (Runtime, String, u32) {
-        (
-            self.container.runtime,
-            self.container.id.clone(),
-            self.owner,
-        )
+    /// Identifies the container. A random id does so without the origin, which may differ
+    /// between hierarchies.
+    pub(super) fn key(&self) -> (Runtime, String, u32, Option<Origin>) {
+        let Container { runtime, id, .. } = &self.container;
+        let origin = (!is_full_id(id)).then(|| self.origin.clone());
+        (*runtime, id.clone(), self.owner, origin)
+    }
+
+    /// Whether a state describes this container. A cgroup without a claim of the state
+    /// belongs to it only by an id that no other container can have.
+    pub(super) fn is_of(&self, record: &Record) -> bool {
+        let id = &self.container.id;
+        let is_there = self.origin == Origin::State(record.location.clone());
+        let is_same = *id == record.container.id && self.owner == record.owner;
+        is_same && (is_there || is_full_id(id))
     }
 
     pub(super) fn fit(&self, wanted: &str) -> Option<Fit> {
         let Container { id, name, .. } = &self.container;
+        let is_called = |wanted: &str| id == wanted || name.as_deref() == Some(wanted);
         if id == wanted {
-            return Some(Fit::Id);
+            let is_random = is_full_id(id);
+            return Some(if is_random {
+                Fit::RandomId
+            } else {
+                Fit::ChosenId
+            });
         }
-        let is_name = name.as_deref() == Some(wanted) || self.is_in_pod(wanted);
-        let is_beginning = !wanted.is_empty() && id.starts_with(wanted);
-        (is_name || is_beginning).then_some(Fit::Loose)
+        let is_qualified = || {
+            let (above, last) = wanted.rsplit_once('/')?;
+            (self.qualifiers().contains(&above) && is_called(last)).then_some(())
+        };
+        if is_called(wanted) || is_qualified().is_some() || self.is_in_pod(wanted) {
+            return Some(Fit::Name);
+        }
+        (!wanted.is_empty() && id.starts_with(wanted)).then_some(Fit::Prefix)
+    }
+
+    /// What may stand before the id, as in `default/web`: the containerd namespace or the
+    /// last directory of the runtime's root, and the runtime.
+    fn qualifiers(&self) -> [&str; 2] {
+        let location = match &self.origin {
+            Origin::State(location) => location.file_name().and_then(|it| it.to_str()),
+            Origin::Cgroup(_) => None,
+        };
+        let runtime = self.container.runtime.as_str();
+        [location.unwrap_or(runtime), runtime]
+    }
+
+    /// Whether the state of the container is in a root that the user named.
+    pub(super) fn is_chosen(&self, roots: &StateRoots) -> bool {
+        let Origin::State(location) = &self.origin else {
+            return false;
+        };
+        roots.chosen.iter().any(|root| location.starts_with(root))
+    }
+
+    /// Whether a process of the container lives.
+    pub(super) fn lives(&self, roots: &StateRoots) -> bool {
+        let evidence = &roots.evidence;
+        self.init.is_some_and(|init| evidence.is_alive(init))
+            || !evidence.members(&self.cgroups).is_empty()
     }
 
     fn is_in_pod(&self, wanted: &str) -> bool {
@@ -96,6 +167,10 @@ impl Candidate {
         Match {
             container: Arc::new(self.container),
             owner: self.owner,
+            location: match self.origin {
+                Origin::State(location) => Some(location),
+                Origin::Cgroup(_) => None,
+            },
             cgroup: self.cgroups.into_iter().next().map(|(_, path)| path),
         }
     }
@@ -152,6 +227,7 @@ mod tests {
                 container,
                 pod: None,
                 owner,
+                origin: Origin::Cgroup("web".to_owned()),
                 cgroups: Vec::new(),
                 init: None,
             };
@@ -166,19 +242,35 @@ mod tests {
     }
 
     #[test]
-    fn a_whole_id_overrules_loose_matches_of_the_same_user_and_roots_those_of_any_user() {
-        let (id, loose) = (|owner| (Fit::Id, owner), |owner| (Fit::Loose, owner));
+    fn a_better_match_overrules_worse_ones_of_the_same_owner_and_roots_those_of_any_user() {
+        use Fit::{ChosenId, Name, Prefix, RandomId};
         for (candidates, expected) in [
-            ([loose(0), id(0)], vec![id(0)]),
-            ([id(1000), loose(1000)], vec![id(1000)]),
-            ([id(0), loose(1000)], vec![id(0)]),
-            // A user's container cannot hide that of another owner with the same name.
-            ([loose(0), id(1000)], vec![loose(0), id(1000)]),
-            ([loose(1001), id(1000)], vec![loose(1001), id(1000)]),
-            // The same id of two users, and names without an id, are ambiguous.
-            ([id(0), id(1000)], vec![id(0), id(1000)]),
-            ([loose(0), loose(0)], vec![loose(0), loose(0)]),
-            ([loose(0), loose(1000)], vec![loose(0), loose(1000)]),
+            ([(ChosenId, 0), (RandomId, 0)], vec![(RandomId, 0)]),
+            ([(Name, 1000), (RandomId, 1000)], vec![(RandomId, 1000)]),
+            ([(Prefix, 0), (ChosenId, 0)], vec![(ChosenId, 0)]),
+            ([(Prefix, 1000), (Name, 1000)], vec![(Name, 1000)]),
+            ([(ChosenId, 0), (Name, 1000)], vec![(ChosenId, 0)]),
+            // An id that a user chose is as ambiguous as a name.
+            ([(ChosenId, 0), (Name, 0)], vec![(ChosenId, 0), (Name, 0)]),
+            // A user's container cannot hide that of another owner.
+            (
+                [(Prefix, 0), (RandomId, 1000)],
+                vec![(Prefix, 0), (RandomId, 1000)],
+            ),
+            (
+                [(Name, 1001), (RandomId, 1000)],
+                vec![(Name, 1001), (RandomId, 1000)],
+            ),
+            // Equal matches are ambiguous.
+            (
+                [(RandomId, 0), (RandomId, 1000)],
+                vec![(RandomId, 0), (RandomId, 1000)],
+            ),
+            ([(Name, 0), (Name, 0)], vec![(Name, 0), (Name, 0)]),
+            (
+                [(Prefix, 0), (Prefix, 1000)],
+                vec![(Prefix, 0), (Prefix, 1000)],
+            ),
         ] {
             assert_eq!(retained(&candidates), expected, "{candidates:?}");
         }

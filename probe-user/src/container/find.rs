@@ -1,16 +1,23 @@
 //! Finds a container and its cgroups by id or name.
 
-use std::{collections::BTreeMap, fmt, sync::Arc, time::Instant};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Instant,
+};
 
 use super::{
     Init, Resolver,
-    candidate::{Candidate, retain_best},
+    candidate::{Candidate, Fit, Origin, retain_best},
     describe::describe,
-    layout::delegated_to,
-    locate::{Located, locate},
+    layout::{delegated_to, is_full_id},
+    locate::{Located, Source, locate},
     pod,
+    runtime::{docker, lxc},
 };
-use crate::model::Container;
+use crate::model::{Container, Runtime};
 
 /// A container or pod, its cgroups and its init processes.
 #[derive(Clone, Debug)]
@@ -32,6 +39,8 @@ pub struct Match {
     pub container: Arc<Container>,
     /// Uid of the user that owns it.
     pub owner: u32,
+    /// Directory with the state of the runtime, if it keeps any.
+    pub location: Option<PathBuf>,
     /// One of its cgroups, if it has one.
     pub cgroup: Option<String>,
 }
@@ -75,22 +84,28 @@ impl fmt::Display for Match {
             0 => write!(f, " of root")?,
             owner => write!(f, " of uid {owner}")?,
         }
+        if let Some(location) = &self.location {
+            write!(f, ", state in {}", location.display())?;
+        }
         match &self.cgroup {
-            Some(cgroup) => write!(f, " in {cgroup}"),
-            None => write!(f, " without a cgroup"),
+            Some(cgroup) => write!(f, ", cgroup {cgroup}"),
+            None => write!(f, ", without a cgroup"),
         }
     }
 }
 
 impl Resolver {
-    /// Finds a container by its id, a unique prefix of its id, or its name; in Kubernetes
-    /// also by `POD/NAME` and `NAMESPACE/POD/NAME`, and a whole pod by `pod:NAMESPACE/NAME`.
+    /// Finds a container by its id, a unique prefix of its id, or its name. Before the id or
+    /// name may stand the containerd namespace, the last directory of the runtime's root, or
+    /// the runtime: `default/web`, `lxc/web`. In Kubernetes a container is also found by
+    /// `POD/NAME` and `NAMESPACE/POD/NAME`, and a whole pod by `pod:NAMESPACE/NAME`.
     /// For a pod one container stands for all of them, with the pod's uid as its id.
     /// `cgroups` are the hierarchy id and path of all cgroups of the machine.
     ///
-    /// The whole id of a container overrules names and prefixes, but only those of the same
-    /// user, or of any user if the container is root's: no user can take over the name of
-    /// another user's container. A name that still matches several containers is ambiguous.
+    /// A whole random id overrules names, and both overrule prefixes, but only those of the
+    /// same user, or of any user if the container is root's: no user can take over the name
+    /// of another user's container. A name that still matches several containers means the
+    /// one in a root that the user named, if there is one, and otherwise is ambiguous.
     pub fn find(&mut self, wanted: &str, cgroups: &[(u32, String)]) -> Result<Found, FindError> {
         self.find_visible(wanted, cgroups, |_| true)
     }
@@ -114,6 +129,8 @@ impl Resolver {
             .filter_map(|candidate| Some((candidate.fit(wanted)?, candidate)))
             .collect();
         retain_best(&mut fitting);
+        self.retain_chosen(&mut fitting);
+        self.remove_leftovers(&mut fitting);
         if fitting.len() > 1 {
             return Err(FindError::Ambiguous {
                 wanted: wanted.to_owned(),
@@ -125,6 +142,37 @@ impl Resolver {
             return Err(FindError::Unknown { wanted });
         };
         Ok(found.into_found(&self.index.roots))
+    }
+
+    /// Keeps the containers in roots that the user named, if there are any.
+    fn retain_chosen(&self, fitting: &mut Vec<(Fit, Candidate)>) {
+        let is_chosen = |(_, it): &(Fit, Candidate)| it.is_chosen(&self.index.roots);
+        if fitting.iter().any(is_chosen) {
+            fitting.retain(is_chosen);
+        }
+    }
+
+    /// Removes cgroups that an earlier run of the same container left behind: LXC takes
+    /// another name for the cgroup then.
+    fn remove_leftovers(&self, fitting: &mut Vec<(Fit, Candidate)>) {
+        if fitting.len() < 2 {
+            return;
+        }
+        let identity = |it: &Candidate| (it.container.runtime, it.container.id.clone(), it.owner);
+        let is_living: Vec<bool> = fitting
+            .iter()
+            .map(|(_, it)| it.lives(&self.index.roots))
+            .collect();
+        let living: Vec<_> = (fitting.iter().zip(&is_living))
+            .filter(|(_, is_living)| **is_living)
+            .map(|((_, it), _)| identity(it))
+            .collect();
+        let mut is_living = is_living.into_iter();
+        fitting.retain(|(_, it)| {
+            let is_living = is_living.next() == Some(true);
+            let has_state = matches!(it.origin, Origin::State(_));
+            is_living || has_state || !living.contains(&identity(it))
+        });
     }
 
     fn candidates(&mut self, cgroups: &[(u32, String)]) -> Vec<Candidate> {
@@ -140,6 +188,7 @@ impl Resolver {
                 container,
                 pod,
                 owner,
+                origin: origin(&located),
                 cgroups: Vec::new(),
                 init: None,
             };
@@ -150,17 +199,56 @@ impl Resolver {
         for record in self.index.present() {
             // A cgroup may already have named this container: docker's containers are also
             // runc's, and crun records a sub-cgroup.
-            let known = candidates.values_mut().find(|it: &&mut Candidate| {
-                it.container.id == record.container.id && it.owner == record.owner
-            });
+            let known = candidates.values_mut().find(|it| it.is_of(record));
             if let Some(known) = known {
                 known.init = known.init.or(record.init);
             } else {
-                let candidate = Candidate::without_cgroup(record);
+                let mut candidate = Candidate::without_cgroup(record);
+                // The state of another container may claim the same cgroup.
+                let claimed = cgroups.iter().filter(|it| record.claims(it));
+                candidate.cgroups.extend(claimed.cloned());
                 candidates.insert(candidate.key(), candidate);
             }
         }
-        candidates.into_values().collect()
+        let mut candidates: Vec<_> = candidates.into_values().collect();
+        for stopped in self.engine_containers() {
+            let Container { runtime, id, .. } = &stopped.container;
+            let is_known = |it: &Candidate| {
+                it.container.id == *id && (is_full_id(id) || it.container.runtime == *runtime)
+            };
+            if !candidates.iter().any(is_known) {
+                candidates.push(stopped);
+            }
+        }
+        candidates
+    }
+
+    /// The containers that Docker and LXC know, running or not. A container that has stopped
+    /// has no cgroup, but its engine still knows its name.
+    fn engine_containers(&self) -> Vec<Candidate> {
+        let candidate = |runtime, id, name, root: &Path| Candidate {
+            container: Container {
+                runtime,
+                id,
+                name,
+                pod_uid: None,
+            },
+            pod: None,
+            owner: 0,
+            origin: Origin::State(root.to_owned()),
+            cgroups: Vec::new(),
+            init: None,
+        };
+        let roots = &self.index.roots;
+        let docker = roots.docker.iter().flat_map(|root| {
+            let all = docker::all(root).into_iter();
+            all.map(move |(id, name)| candidate(Runtime::Docker, id, name, root))
+        });
+        let lxc = roots.lxc.iter().flat_map(|root| {
+            let all = lxc::all(root).into_iter();
+            all.map(move |name| candidate(Runtime::Lxc, name.clone(), Some(name), root))
+        });
+        docker.chain(lxc).collect()
     }
 
     /// The user that owns a located container: the writer of its state, or else the owner
@@ -176,5 +264,14 @@ impl Resolver {
             .map(|owner| owner.parent)
             .or_else(|| delegated_to(located.top))
             .unwrap_or(0)
+    }
+}
+
+fn origin(located: &Located<'_>) -> Origin {
+    match &located.source {
+        Source::Recorded(record) | Source::Path(_, Some(record)) => {
+            Origin::State(record.location.clone())
+        }
+        Source::Path(layout, None) => Origin::Cgroup(layout.id.to_string()),
     }
 }

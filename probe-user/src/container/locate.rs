@@ -46,12 +46,13 @@ impl<'a> Located<'a> {
 
     /// Joins a layout and a state that claims the layout's cgroup or a descendant. Mostly
     /// both name one container, such as docker's, which runc runs. Then the outer cgroup is
-    /// its top, because crun records a sub-cgroup. Otherwise the inner container wins, and
-    /// for one cgroup the more certain source.
+    /// its top, because crun records a sub-cgroup. Otherwise the inner container wins. For
+    /// one cgroup root's state wins over the name: a user may give any cgroup a name that
+    /// looks like that of another container, and the container must still be found in it.
     fn joined(layout: Layout<'a>, claimed: &'a str, record: Arc<Record>) -> Self {
         let is_one = record.container.id == layout.id;
         let is_inner = claimed.len() > layout.top.len();
-        if !is_one && (is_inner || !layout.is_certain) {
+        if !is_one && (is_inner || !layout.is_certain || record.owner == 0) {
             return Self::new(claimed, Source::Recorded(record));
         }
         Self::new(layout.top, Source::Path(layout, is_one.then_some(record)))

@@ -1,5 +1,7 @@
 //! A container as the state on disk describes it.
 
+use std::path::PathBuf;
+
 use super::runtime::bundle::Pod;
 use crate::model::Container;
 
@@ -28,9 +30,21 @@ pub(super) struct Record {
     pub(super) pod: Option<Pod>,
     /// Uid of the user that wrote the state.
     pub(super) owner: u32,
+    /// The directory with the state of all containers of one runtime root, containerd
+    /// namespace or user. Ids are unique in it, and only in it.
+    pub(super) location: PathBuf,
     pub(super) cgroups: Vec<Claim>,
     /// Unit of a machine, which may be in any slice.
     pub(super) unit: Option<String>,
     /// The recorded init process, if it was alive when the state was read.
     pub(super) init: Option<Init>,
+}
+
+impl Record {
+    /// Whether the state says that this cgroup, hierarchy id and path, is the container's.
+    pub(super) fn claims(&self, (hierarchy, path): &(u32, String)) -> bool {
+        self.cgroups
+            .iter()
+            .any(|claim| claim.path == *path && claim.hierarchy.is_none_or(|it| it == *hierarchy))
+    }
 }

@@ -12,6 +12,8 @@ pub struct StateRoots {
     pub(super) evidence: Evidence,
     /// Roots of runc and crun, with one directory for each container.
     pub(super) oci: Vec<PathBuf>,
+    /// Roots that the user named. They decide between containers of the same name.
+    pub(super) chosen: Vec<PathBuf>,
     /// Directories of such roots, one root for each containerd namespace.
     pub(super) oci_by_namespace: Vec<PathBuf>,
     /// The directory of every user's `XDG_RUNTIME_DIR`: `run/user`.
@@ -30,7 +32,8 @@ pub struct StateRoots {
 
 impl StateRoots {
     /// The directories of this machine. `runtime_dir` is `XDG_RUNTIME_DIR`, `runtime_roots`
-    /// are the values of the runtimes' option `--root`.
+    /// are the values of the runtimes' option `--root`; if a name fits several containers,
+    /// those in `runtime_roots` are meant.
     #[must_use]
     pub fn system(runtime_dir: Option<PathBuf>, runtime_roots: Vec<PathBuf>) -> Self {
         let mounts = Mounts::read().unwrap_or_else(|error| {
@@ -38,7 +41,8 @@ impl StateRoots {
             Mounts::default()
         });
         let mut roots = Self::below(Path::new("/"), mounts);
-        roots.oci.extend(runtime_roots);
+        roots.oci.extend(runtime_roots.iter().cloned());
+        roots.chosen = runtime_roots;
         if let Some(directory) = runtime_dir {
             roots.oci.extend(rootless(&directory));
             roots.stores.push(directory.join("containers"));
@@ -59,6 +63,7 @@ impl StateRoots {
                 proc: root.join("proc"),
             },
             oci: all(&["run/runc", "run/crun"]),
+            chosen: Vec::new(),
             oci_by_namespace: all(&["run/containerd/runc", "run/docker/runtime-runc"]),
             users: root.join("run/user"),
             docker: all(&["var/lib/docker"]),

@@ -37,6 +37,8 @@ use crate::{
 pub struct KillTarget {
     cgroups: Vec<CgroupControl>,
     processes: Vec<PinnedProcess>,
+    /// Whether SIGKILL also thaws the cgroups.
+    thaws: bool,
 }
 
 /// Default number of rounds before a cgroup is frozen. A cgroup that has new members
@@ -154,7 +156,19 @@ impl KillTarget {
             processes: processes
                 .map(PinnedProcess::with_pidfd)
                 .collect::<io::Result<_>>()?,
+            thaws: false,
         })
+    }
+
+    /// Lets SIGKILL also thaw the cgroups. In a frozen v1 cgroup no process dies before that,
+    /// and a runtime refuses to delete a container in a frozen v2 cgroup, because the
+    /// container is paused.
+    #[must_use]
+    pub fn thaw(self) -> Self {
+        Self {
+            thaws: true,
+            ..self
+        }
     }
 
     /// The cgroups of the target, which the caller may remove when they are empty.
@@ -197,7 +211,19 @@ impl KillTarget {
         for cgroup in &self.cgroups {
             rounds.signal_cgroup(cgroup, request)?;
         }
-        Ok(rounds.report)
+        let mut report = rounds.report;
+        if self.thaws && request.signal == Signal::KILL {
+            for cgroup in &self.cgroups {
+                match cgroup.thaw_all() {
+                    Ok(()) => report.frozen.retain(|it| it != cgroup.path()),
+                    Err(error) => {
+                        let path = cgroup.path().display();
+                        tracing::warn!(%error, "cannot thaw {path}");
+                    }
+                }
+            }
+        }
+        Ok(report)
     }
 }
 

@@ -14,6 +14,7 @@ use super::{
     watch::Watch,
 };
 use crate::{
+    cgroup::control::CgroupControl,
     model::{Backend, CgroupState, Process, Until},
     proc::survivors::Migrant,
 };
@@ -133,6 +134,18 @@ impl Wait {
         Ok(pids)
     }
 
+    /// The cgroups that are frozen now.
+    pub fn frozen_cgroups(&self) -> io::Result<Vec<CgroupControl>> {
+        let mut frozen = Vec::new();
+        for (watch, _) in &self.cgroups {
+            let control = CgroupControl::of(&watch.pinned.cgroup)?;
+            if control.is_frozen() {
+                frozen.push(control);
+            }
+        }
+        Ok(frozen)
+    }
+
     /// The condition.
     #[must_use]
     pub const fn until(&self) -> Until {
@@ -199,10 +212,10 @@ impl Wait {
     fn facts(&mut self) -> io::Result<Facts> {
         let observations = self.cgroups.iter().map(|(watch, _)| watch.pinned.observe());
         let observations = observations.collect::<io::Result<Vec<_>>>()?;
-        if observations
+        let is_populated = observations
             .iter()
-            .any(|it| it.state == CgroupState::Populated)
-        {
+            .any(|it| it.state == CgroupState::Populated);
+        if is_populated {
             self.exiting.forget();
         }
         // On v2 a search finds every exiting process, on v1 it may find too few.
@@ -216,6 +229,9 @@ impl Wait {
             cgroups: observations.iter().map(|it| it.state).collect(),
             processes: self.processes.states()?,
             searched: false,
+            frozen: self.until == Until::Stopped
+                && !is_populated
+                && !self.frozen_cgroups()?.is_empty(),
             has_exiting: self.exiting.remain()?,
             may_have_unseen,
         })

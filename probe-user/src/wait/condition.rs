@@ -4,6 +4,10 @@ use crate::model::{CgroupState, ProcessState, Until};
 
 /// The facts about a target at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each fact is independent of the others"
+)]
 pub struct Facts {
     /// The state of each cgroup of the target.
     pub cgroups: Vec<CgroupState>,
@@ -14,6 +18,9 @@ pub struct Facts {
     /// among `processes`. On v1 the search cannot find them: an exiting task shows no
     /// cgroup there.
     pub searched: bool,
+    /// Whether a cgroup is frozen. A runtime calls its container paused then, and refuses to
+    /// delete it.
+    pub frozen: bool,
     /// Whether an exiting process was found that may be in a cgroup with empty lists.
     pub has_exiting: bool,
     /// Whether such a process may exist that was not found.
@@ -44,7 +51,8 @@ impl Facts {
         let holds = match until {
             Until::Empty => empty(),
             Until::Removed => self.cgroups.iter().all(|&it| it == CgroupState::Removed),
-            Until::Exited | Until::Stopped => empty() && all(ProcessState::Exited),
+            Until::Exited => empty() && all(ProcessState::Exited),
+            Until::Stopped => empty() && all(ProcessState::Exited) && !self.frozen,
             Until::Reaped => empty() && all(ProcessState::Reaped),
         };
         if !holds {
@@ -79,10 +87,11 @@ mod tests {
             cgroups in vec(select(CGROUPS), 0..3),
             processes in vec(select(PROCESSES), 0..4),
             searched in any::<bool>(),
+            frozen in any::<bool>(),
             has_exiting in any::<bool>(),
             may_have_unseen in any::<bool>(),
         ) -> Facts {
-            Facts { cgroups, processes, searched, has_exiting, may_have_unseen }
+            Facts { cgroups, processes, searched, frozen, has_exiting, may_have_unseen }
         }
     }
 
@@ -121,6 +130,20 @@ mod tests {
             prop_assert!(!holds(Until::Reaped) || holds(Until::Exited));
             prop_assert!(!holds(Until::Exited) || holds(Until::Empty));
             prop_assert!(!holds(Until::Removed) || holds(Until::Empty));
+        }
+    }
+
+    #[test]
+    fn a_frozen_cgroup_without_processes_is_empty_but_its_container_is_not_stopped() {
+        let facts = Facts {
+            cgroups: vec![CgroupState::Empty],
+            searched: true,
+            frozen: true,
+            ..Facts::default()
+        };
+        assert_eq!(facts.satisfy(Until::Stopped), Answer::No);
+        for until in [Until::Empty, Until::Exited] {
+            assert_eq!(facts.satisfy(until), Answer::Yes { exact: true });
         }
     }
 

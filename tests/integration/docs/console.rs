@@ -6,12 +6,11 @@
 //! that are killed together exit in any order.
 
 use std::{
-    env,
     path::Path,
     process::{Child, Command, Stdio},
 };
 
-use probe_tests::{Cgroup, conditions, requirements};
+use probe_tests::{Cgroup, Deadline, conditions, requirements};
 
 use super::{
     DOCUMENTS, Running,
@@ -20,10 +19,10 @@ use super::{
 };
 
 /// Failures that a transcript of `probe trace --failed` shows.
-const FAILURES: &str = "sh -c 'exit 3'; sh -c 'kill -SEGV $$'; timeout 0.1 sleep 10";
+const FAILURES: &str = "sh -c 'exit 3'; sh -c 'kill -SEGV $$'; timeout 0.1 sleep 10; true";
 
 /// Width of the terminal in the transcripts.
-const COLUMNS: &str = "95";
+const COLUMNS: &str = "108";
 
 struct Step {
     command: String,
@@ -34,12 +33,19 @@ struct Step {
 #[ignore = "needs root"]
 fn every_console_transcript_of_the_documentation_is_what_its_commands_print() {
     requirements::require_bpf();
+    for tool in ["unshare", "nsenter", "timeout"] {
+        let _installed = requirements::tool(tool);
+    }
     let _sockets = Sockets::directory();
     let place = Place::make(V2_ONLY);
     for (document, text) in DOCUMENTS {
         for block in blocks(text).iter().filter(|it| it.language == "console") {
             let cgroup = Cgroup::v2_named("build");
-            let mut job = in_cgroup(&cgroup, "sleep 600 & wait");
+            if !cgroup.has_kill() {
+                requirements::inapplicable("the transcripts show cgroup.kill");
+            }
+            let mut job = in_cgroup(&cgroup, "exec sleep 600");
+            Deadline::start().until("the job is in the cgroup", || !cgroup.procs().is_empty());
             for step in steps(&block.text) {
                 let printed = step.run(&place, &cgroup);
                 assert_eq!(
@@ -78,9 +84,8 @@ impl Step {
     fn run(&self, place: &Place, cgroup: &Cgroup) -> String {
         let probe = conditions::unrestricted(&[]);
         let directory = Path::new(probe.get_program()).parent().expect("a file");
-        let path = env::var("PATH").expect("a PATH");
         let script = format!(
-            "export COLUMNS={COLUMNS} PATH={}:{path}; {{ {}; }} 2>&1 || true",
+            "export COLUMNS={COLUMNS} PATH={}:$PATH; {{ {}; }} 2>&1 || true",
             directory.display(),
             self.command
         );

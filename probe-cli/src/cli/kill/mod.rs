@@ -147,7 +147,9 @@ impl Args {
                 return Err(failure.hint("give no PID, and do not use --until removed"));
             }
             if let Some(pinned) = &target.pinned {
-                targets.push(KillTarget::of(pinned)?);
+                let kill = KillTarget::of(pinned)?;
+                let is_container = target.subject.container.is_some();
+                targets.push(if is_container { kill.thaw() } else { kill });
             }
         }
         for target in &targets {

@@ -170,7 +170,10 @@ pub(in crate::cli) fn find(
                 "use an id, a unique prefix of an id, or a name; a runtime that was started \
                  with --root needs --runtime-root DIR"
             }
-            FindError::Ambiguous { .. } => "use the full id",
+            FindError::Ambiguous { .. } => {
+                "use the full id, NAMESPACE/ID or RUNTIME/ID, or name the container by \
+                 --runtime-root DIR or --cgroup PATH"
+            }
         };
         Failure::new(ExitCode::NoSuchTarget, error).hint(hint)
     })

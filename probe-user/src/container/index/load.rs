@@ -34,6 +34,7 @@ pub(super) fn pending(root: &Path, id: &str) -> Record {
         },
         pod: None,
         owner: 0,
+        location: root.to_owned(),
         cgroups: Vec::new(),
         unit: None,
         init: None,
@@ -51,13 +52,19 @@ pub(super) fn load(
         return machine(roots, name);
     }
     match oci::state(&path.join(name), &roots.evidence.mounts) {
-        Some(state) => container(roots, names, name, state),
+        Some(state) => container(roots, names, path, name, state),
         None => Entry::Pending,
     }
 }
 
 /// A container of runc or crun with the trusted parts of its state.
-fn container(roots: &StateRoots, names: &mut podman::Names, id: &str, state: State) -> Entry {
+fn container(
+    roots: &StateRoots,
+    names: &mut podman::Names,
+    location: &Path,
+    id: &str,
+    state: State,
+) -> Entry {
     let State {
         runtime,
         owner,
@@ -88,6 +95,7 @@ fn container(roots: &StateRoots, names: &mut podman::Names, id: &str, state: Sta
         },
         pod: described.pod,
         owner,
+        location: location.to_owned(),
         cgroups,
         unit: None,
         init,
@@ -138,6 +146,7 @@ fn machine(roots: &StateRoots, name: &str) -> Entry {
         },
         pod: None,
         owner: machine.owner,
+        location: roots.machines.clone(),
         cgroups: Vec::new(),
         unit: Some(machine.unit),
         init,

@@ -4,7 +4,7 @@
 //! `--cgroup-parent` says otherwise; systemd driver: `docker-ID.scope`.
 //! <https://github.com/moby/moby/blob/b985e2313a8676e18072b442911fc8f64f17d440/daemon/oci_linux.go#L777-L805>
 
-use std::path::Path;
+use std::{fs, path::Path};
 
 use serde::Deserialize;
 
@@ -62,6 +62,17 @@ pub(in crate::container) fn pid(root: &Path, id: &str) -> Option<u32> {
     config(root, id)
         .map(|it| it.state.pid)
         .filter(|&pid| pid > 0)
+}
+
+/// The ids of all containers that Docker knows, running or not, and their names.
+pub(in crate::container) fn all(root: &Path) -> Vec<(String, Option<String>)> {
+    let entries = fs::read_dir(root.join("containers"));
+    let ids = entries.into_iter().flatten().flatten();
+    let ids = ids.filter_map(|entry| entry.file_name().into_string().ok());
+    ids.filter(|id| is_full_id(id))
+        .filter_map(|id| config(root, &id).is_some().then(|| (name(root, &id), id)))
+        .map(|(name, id)| (id, name))
+        .collect()
 }
 
 fn config(root: &Path, id: &str) -> Option<Config> {

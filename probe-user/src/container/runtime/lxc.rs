@@ -47,6 +47,15 @@ pub(in crate::container) fn without_retry_suffix<'a>(roots: &[PathBuf], name: &'
     name
 }
 
+/// The names of all containers that LXC knows, running or not.
+pub(in crate::container) fn all(root: &Path) -> Vec<String> {
+    let entries = fs::read_dir(root).into_iter().flatten().flatten();
+    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    names
+        .filter(|name| root.join(name).join("config").is_file())
+        .collect()
+}
+
 fn has_container(roots: &[PathBuf], name: &str) -> bool {
     let is_directory = |path: &Path| fs::symlink_metadata(path).is_ok_and(|it| it.is_dir());
     roots.iter().any(|root| is_directory(&root.join(name)))
