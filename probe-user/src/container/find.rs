@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    fmt,
+    fmt, fs,
     path::{Path, PathBuf},
     sync::Arc,
     time::Instant,
@@ -211,7 +211,7 @@ impl Resolver {
             }
         }
         let mut candidates: Vec<_> = candidates.into_values().collect();
-        for stopped in self.engine_containers() {
+        for stopped in self.stopped_containers() {
             let Container { runtime, id, .. } = &stopped.container;
             let is_known = |it: &Candidate| {
                 it.container.id == *id && (is_full_id(id) || it.container.runtime == *runtime)
@@ -223,9 +223,9 @@ impl Resolver {
         candidates
     }
 
-    /// The containers that Docker and LXC know, running or not. A container that has stopped
-    /// has no cgroup, but its engine still knows its name.
-    fn engine_containers(&self) -> Vec<Candidate> {
+    /// The containers that Docker and LXC know and that do not run. They have no cgroup, but
+    /// their engine still knows their names.
+    fn stopped_containers(&self) -> Vec<Candidate> {
         let candidate = |runtime, id, name, root: &Path| Candidate {
             container: Container {
                 runtime,
@@ -240,15 +240,21 @@ impl Resolver {
             init: None,
         };
         let roots = &self.index.roots;
-        let docker = roots.docker.iter().flat_map(|root| {
-            let all = docker::all(root).into_iter();
-            all.map(move |(id, name)| candidate(Runtime::Docker, id, name, root))
-        });
-        let lxc = roots.lxc.iter().flat_map(|root| {
-            let all = lxc::all(root).into_iter();
-            all.map(move |name| candidate(Runtime::Lxc, name.clone(), Some(name), root))
-        });
-        docker.chain(lxc).collect()
+        let mut found = Vec::new();
+        for root in &roots.docker {
+            for (id, name) in docker::stopped(root) {
+                found.push(candidate(Runtime::Docker, id, name, root));
+            }
+        }
+        // Without this file a container of LXC may run in a cgroup of any name.
+        if let Ok(sockets) = fs::read_to_string(roots.evidence.proc.join("1/net/unix")) {
+            for root in &roots.lxc {
+                for name in lxc::stopped(root, &sockets) {
+                    found.push(candidate(Runtime::Lxc, name.clone(), Some(name), root));
+                }
+            }
+        }
+        found
     }
 
     /// The user that owns a located container: the writer of its state, or else the owner

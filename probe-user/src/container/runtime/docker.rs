@@ -50,11 +50,16 @@ struct Running {
     pid: u32,
 }
 
+impl Config {
+    fn name(&self) -> Option<String> {
+        let name = self.name.trim_start_matches('/');
+        (!name.is_empty()).then(|| name.to_owned())
+    }
+}
+
 /// The name of a container, from `ROOT/containers/ID/config.v2.json`.
 pub(in crate::container) fn name(root: &Path, id: &str) -> Option<String> {
-    let config = config(root, id)?;
-    let name = config.name.trim_start_matches('/');
-    (!name.is_empty()).then(|| name.to_owned())
+    config(root, id)?.name()
 }
 
 /// The pid of a running container's init process, from `ROOT/containers/ID/config.v2.json`.
@@ -64,14 +69,16 @@ pub(in crate::container) fn pid(root: &Path, id: &str) -> Option<u32> {
         .filter(|&pid| pid > 0)
 }
 
-/// The ids of all containers that Docker knows, running or not, and their names.
-pub(in crate::container) fn all(root: &Path) -> Vec<(String, Option<String>)> {
+/// The ids and names of the containers that, according to Docker, have no process.
+pub(in crate::container) fn stopped(root: &Path) -> Vec<(String, Option<String>)> {
     let entries = fs::read_dir(root.join("containers"));
     let ids = entries.into_iter().flatten().flatten();
     let ids = ids.filter_map(|entry| entry.file_name().into_string().ok());
     ids.filter(|id| is_full_id(id))
-        .filter_map(|id| config(root, &id).is_some().then(|| (name(root, &id), id)))
-        .map(|(name, id)| (id, name))
+        .filter_map(|id| {
+            let config = config(root, &id)?;
+            (config.state.pid == 0).then(|| (id, config.name()))
+        })
         .collect()
 }
 

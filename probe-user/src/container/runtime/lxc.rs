@@ -47,12 +47,22 @@ pub(in crate::container) fn without_retry_suffix<'a>(roots: &[PathBuf], name: &'
     name
 }
 
-/// The names of all containers that LXC knows, running or not.
-pub(in crate::container) fn all(root: &Path) -> Vec<String> {
+/// The names of the containers that LXC has configured and that do not run. `sockets` is the
+/// content of `/proc/1/net/unix`: the monitor of a running container listens on an abstract
+/// socket (`lxc_make_abstract_socket_name` of LXC), which has a hash as its name if the path is
+/// too long for a socket.
+pub(in crate::container) fn stopped(root: &Path, sockets: &str) -> Vec<String> {
+    /// Size of `sun_path` in `struct sockaddr_un`.
+    const MAX_SOCKET_NAME: usize = 108;
     let entries = fs::read_dir(root).into_iter().flatten().flatten();
     let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
     names
-        .filter(|name| root.join(name).join("config").is_file())
+        .filter(|name| {
+            let socket = format!("@{}/{name}/command", root.display());
+            let is_configured = root.join(name).join("config").is_file();
+            let is_running = sockets.lines().any(|line| line.ends_with(&socket));
+            is_configured && !is_running && socket.len() < MAX_SOCKET_NAME
+        })
         .collect()
 }
 

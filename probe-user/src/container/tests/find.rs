@@ -126,14 +126,19 @@ fn a_shared_name_is_ambiguous_and_a_chosen_id_is_a_name() {
 #[test]
 fn stopped_containers_of_docker_and_lxc_are_found_without_a_cgroup() {
     let machine = Machine::new();
-    docker(&machine, A, "web");
+    let config = json!({ "Name": "/web", "State": { "Pid": 0 } });
+    machine.write_json(
+        format!("var/lib/docker/containers/{A}/config.v2.json"),
+        &config,
+    );
     machine.write("var/lib/lxc/box/config", "");
+    machine.write("proc/1/net/unix", "Num RefCount Path\n");
     for (wanted, expected) in [("web", A), (A, A), (&A[..13], A), ("box", "box")] {
         let found = find(&machine, wanted, &[]).expect("one container");
         assert_eq!(found.container.id, expected);
         assert!(found.cgroups.is_empty() && found.inits.is_empty());
     }
-    // A running container is not found twice.
+    // A container with a cgroup is not found twice.
     let cgroups = [
         machine.cgroup(0, "/lxc.payload.box"),
         docker(&machine, A, "web"),
@@ -141,6 +146,28 @@ fn stopped_containers_of_docker_and_lxc_are_found_without_a_cgroup() {
     for (wanted, cgroup) in [("box", &cgroups[0]), ("web", &cgroups[1])] {
         let found = find(&machine, wanted, &cgroups).expect("one container");
         assert_eq!(found.cgroups, std::slice::from_ref(cgroup));
+    }
+}
+
+#[test]
+fn a_container_that_runs_without_a_known_cgroup_is_not_taken_for_stopped() {
+    let machine = Machine::new();
+    machine.docker(A, "web");
+    machine.write("var/lib/lxc/box/config", "");
+    let lxc = machine.path("var/lib/lxc");
+    for sockets in [
+        Some(format!("0: 01 @{}/box/command\n", lxc.display())),
+        None,
+    ] {
+        let file = machine.path("proc/1/net/unix");
+        match sockets {
+            Some(sockets) => machine.write("proc/1/net/unix", sockets),
+            None => std::fs::remove_file(file).expect("our own file"),
+        }
+        for wanted in ["web", "box"] {
+            let error = find(&machine, wanted, &[]).expect_err("it may run");
+            assert!(matches!(error, FindError::Unknown { .. }), "{error}");
+        }
     }
 }
 
