@@ -1,8 +1,8 @@
 //! Waits until processes and cgroups are really gone, and streams how processes end.
 //!
-//! A process that was sent SIGKILL stays in its cgroup until the kernel has torn it down:
-//! `cgroup.procs` lists it, `rmdir` fails with EBUSY, `kill -0` succeeds. A [`Waiter`]
-//! resolves a wait microseconds after that is over, and never before.
+//! A process that was sent SIGKILL stays in its cgroup until the kernel has torn it down.
+//! Until then `rmdir` fails with EBUSY, although `cgroup.procs` may be empty already. A
+//! [`Waiter`] resolves a wait right after the process has left, and never before.
 //!
 //! # How a wait works
 //!

@@ -185,7 +185,7 @@ fn doctor_removes_its_cgroup() {
     let left = fs::read_dir(root).expect("the mount").filter_map(|entry| {
         let name = entry.expect("an entry").file_name();
         let pid = name.to_str()?.strip_prefix("probe-doctor-")?.to_owned();
-        // A `probe doctor` of another test may run.
+        // Another test may be running `probe doctor`: its cgroup does not count.
         (!Path::new("/proc").join(&pid).exists()).then_some(pid)
     });
     assert_eq!(left.collect::<Vec<_>>(), [""; 0]);

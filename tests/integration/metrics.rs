@@ -15,7 +15,7 @@ use probe_user::{model::LossReason, unstable::bpf::counters::ProgramRuns};
 use rustix::process::Signal;
 use serde_json::json;
 
-/// The output of `promtool check metrics`, which is empty without a finding.
+/// The output of `promtool check metrics`; empty if promtool finds nothing wrong.
 fn promtool(text: &str) -> String {
     let mut promtool = requirements::tool("promtool")
         .args(["check", "metrics"])
@@ -76,6 +76,6 @@ fn promtool_accepts_the_metrics_of_a_busy_daemon() {
 
 #[test]
 #[ignore = "needs promtool"]
-fn promtool_rejects_a_counter_without_total() {
+fn promtool_rejects_a_counter_without_the_suffix_total() {
     assert_ne!(promtool("# TYPE probe_exits counter\nprobe_exits 1\n"), "");
 }

@@ -57,7 +57,7 @@ fn is_supported(shape: ExitShape, program: &str) -> bool {
         ExitShape::Live => true,
         ExitShape::Classic => has_tracefs(),
     };
-    is_offered && (program.ends_with("_probed") || types_current_task())
+    is_offered && (program.ends_with("_probed") || has_typed_current_task())
 }
 
 /// Whether a tracefs is mounted, which has the ids of the classic tracepoints.
@@ -81,7 +81,7 @@ pub fn skips_programs() -> bool {
 }
 
 /// Whether programs can read the current task without a helper (Linux 5.11).
-fn types_current_task() -> bool {
+fn has_typed_current_task() -> bool {
     has_function("bpf_get_current_task_btf")
 }
 

@@ -86,7 +86,7 @@ impl Probe {
         self.read(Deadline::start(), "any line")
     }
 
-    /// The first line for which `is_it` is true, among the read lines too.
+    /// The first line for which `is_it` is true. Lines that were read before are searched too.
     pub fn wait_for(&mut self, mut is_it: impl FnMut(&Value) -> bool) -> Value {
         if let Some(line) = self.lines.iter().find(|line| is_it(line)) {
             return line.clone();

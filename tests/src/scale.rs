@@ -3,7 +3,7 @@
 /// Factor for `cargo xtask test --full`.
 const FULL: usize = 5;
 
-/// Divisor for emulated machines.
+/// Divisor of the number of rounds on an emulated machine.
 const EMULATED: usize = 20;
 
 /// `rounds`; five times as many in a full run, a twentieth on an emulated machine.

@@ -1,5 +1,5 @@
-//! Debian packages: apt with a state of its own, so that the machine's is neither used
-//! nor changed, from the archive that the machine uses already. apt checks signatures and
+//! Debian packages, from the archive that the machine uses already. apt runs with a state of
+//! its own, so that it neither uses nor changes the machine's state. apt checks signatures and
 //! checksums. Packages are unpacked and never installed.
 
 use std::{

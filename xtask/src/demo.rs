@@ -35,7 +35,7 @@ pub(crate) struct Args {
     built: bool,
 }
 
-/// Enough that the kernel takes a while.
+/// Number of processes: enough that the kernel takes a visible time to tear them down.
 const PROCESSES: usize = 50;
 
 /// The watchers that are compared; `None` is `probe wait`.

@@ -29,7 +29,6 @@ const COPIED: [(&str, &str); 10] = [
 const GENERATED: &str = "probe man/probe.1 man/probe-wait.1 man/probe-daemon.1 \
                          completions/probe.bash completions/_probe completions/probe.fish";
 
-/// Builds the release.
 pub(crate) fn run() -> Result<()> {
     checkout::build_probe()?;
     let archive = make(&checkout::target().join("dist"))?;

@@ -81,7 +81,8 @@ fn build() -> Result<()> {
         .args(words.split(' '))
         .arg("--target-dir")
         .arg(directory())
-        // The release profile of the workspace links for minutes and strips symbols.
+        // With the workspace's release profile the linker would run for minutes (LTO) and strip
+        // the symbols.
         .env("CARGO_PROFILE_RELEASE_LTO", "off")
         .env("CARGO_PROFILE_RELEASE_STRIP", "none")
         .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1")

@@ -15,7 +15,6 @@ pub(crate) enum Privilege {
 }
 
 impl Privilege {
-    /// The privilege of this process.
     pub(crate) fn own() -> Self {
         // The owner of this directory is the effective user.
         if fs::metadata("/proc/self").is_ok_and(|me| me.uid() == 0) {

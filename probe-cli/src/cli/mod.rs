@@ -47,9 +47,9 @@ macro_rules! after_help {
 /// Know the moment a container's processes are gone.
 ///
 /// A process that was sent SIGKILL stays in its cgroup until the kernel has
-/// torn it down. Until then `cgroup.procs` lists the process, `rmdir` fails with
-/// EBUSY, and `kill -0` succeeds. probe listens to the kernel, reports when the
-/// process is gone, and shows what ended it.
+/// torn it down. Until then `rmdir` fails with EBUSY, although `cgroup.procs` may be
+/// empty already. probe listens to the kernel, reports when the process is gone, and
+/// shows what ended it.
 #[derive(Debug, Parser)]
 #[command(name = "probe", version)]
 #[command(after_long_help = after_help!("environment"))]

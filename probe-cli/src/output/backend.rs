@@ -27,8 +27,8 @@ impl Backend {
     }
 }
 
-/// The name in JSON of the source that woke a wait. The daemon is the only source of the
-/// command outside of the library.
+/// The name in JSON of the source that woke a wait. `External` stands for the daemon, the
+/// only source that the command adds to those of the library.
 pub(crate) const fn waker_name(woken_by: WokenBy) -> &'static str {
     match woken_by {
         WokenBy::External => Backend::Daemon.as_str(),

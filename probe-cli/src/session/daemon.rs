@@ -120,8 +120,8 @@ impl DaemonBackend {
         matches!(self.state, State::Armed | State::Finished)
     }
 
-    /// Receives messages; none at the end of the stream. Never resolves if no daemon is
-    /// connected.
+    /// Receives at least one message, or none at the end of the stream. Never resolves if no
+    /// daemon is connected or its stream has ended before.
     pub(super) async fn messages(&mut self) -> Vec<Received> {
         let is_finished = self.state == State::Finished;
         let Some(messages) = self.messages.as_mut().filter(|_| !is_finished) else {
@@ -132,8 +132,8 @@ impl DaemonBackend {
         received
     }
 
-    /// Whether the daemon has reported all targets of the waits that are `done`. If all waits
-    /// are done, its verdict is still missing.
+    /// Whether the daemon has reported all targets of the waits that are `done`. False if all
+    /// waits are done, because then the daemon's final verdict has still to arrive.
     pub(super) fn has_reported(&self, done: &[bool]) -> bool {
         let mut targets = self.targets.iter().zip(&self.met);
         let is_all = done.iter().all(|&it| it);

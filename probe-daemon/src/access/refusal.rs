@@ -37,7 +37,7 @@ impl Refusal {
     }
 
     /// Prefixes the detail with the invalid part of the request.
-    pub(crate) fn of(mut self, part: &str) -> Self {
+    pub(crate) fn in_part(mut self, part: &str) -> Self {
         self.detail = format!("{part}: {}", self.detail);
         self
     }

@@ -61,7 +61,7 @@ pub enum ClientError {
         actual: String,
     },
     /// The answer, or one line of it, is longer than the client accepts.
-    #[error("an answer of the daemon is longer than {limit} bytes")]
+    #[error("an answer from the daemon is longer than {limit} bytes")]
     TooLong { limit: usize },
     /// The answer is not the JSON of the API.
     #[error("invalid JSON from the daemon")]

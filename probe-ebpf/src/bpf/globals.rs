@@ -59,7 +59,8 @@ pub(crate) fn controller_offset(index: usize) -> u32 {
     offset_at(offset_of!(Offsets, css_set_subsys) + index * size_of::<u32>())
 }
 
-/// Rank of a hierarchy; the smallest names the cgroup of a task.
+/// Rank of a v1 hierarchy. A record names the cgroup that the task has in the hierarchy
+/// with the smallest rank.
 #[inline(always)]
 pub(crate) fn hierarchy_rank(hierarchy: u32) -> u8 {
     let index = hierarchy as usize;

@@ -23,7 +23,8 @@ pub struct Facts {
     pub frozen: bool,
     /// Whether an exiting process was found that may be in a cgroup with empty lists.
     pub has_exiting: bool,
-    /// Whether such a process may exist that was not found.
+    /// Whether there may be an exiting process, in a cgroup with empty lists, that was not
+    /// found.
     pub may_have_unseen: bool,
 }
 

@@ -14,13 +14,13 @@ use rustix::process::Signal;
 
 use super::{arm, block_on, in_time, joined, met};
 
-/// Asserts that the wait is not met: one look.
+/// Looks once, and asserts that the condition of the wait does not hold yet.
 async fn assert_pending(wait: &mut Wait) {
     let met = tokio::time::timeout(Duration::ZERO, pin!(wait.met())).await;
     assert!(met.is_err(), "{met:?}");
 }
 
-/// Each with a cgroup of v2 and one of v1.
+/// Number of rounds. Each round uses a v2 cgroup and a v1 cgroup.
 const ROUNDS: usize = 4;
 
 #[test]

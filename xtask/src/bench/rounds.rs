@@ -15,7 +15,7 @@ pub(crate) struct Extent {
 }
 
 impl Extent {
-    /// A quick run shows a factor, not a percent.
+    /// A quick run shows a difference by a factor, but not one of a few percent.
     pub(crate) const fn new(is_quick: bool) -> Self {
         let rounds = if is_quick { 5 } else { 20 };
         Self { is_quick, rounds }

@@ -37,7 +37,7 @@ const DRAINED_AFTER: Duration = Duration::from_millis(200);
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Fewer rounds: shows a factor, proves nothing
+    /// Fewer rounds: shows a large difference, but not one of a few percent
     #[arg(long)]
     quick: bool,
 }

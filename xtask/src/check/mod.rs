@@ -57,7 +57,8 @@ fn documentation() -> Result<()> {
     command::run(doc.env("RUSTDOCFLAGS", "-D warnings"))
 }
 
-/// Checks offline, because the index of a mirror may lack the locked versions.
+/// Runs cargo-deny with `--offline`, because the index of a mirror may lack the locked
+/// versions. `cargo fetch` downloads the dependencies before.
 fn dependencies() -> Result<()> {
     let mut deny = setup::cargo_deny()?;
     command::quiet(&mut checkout::cargo("fetch --locked")).context("fetch the dependencies")?;

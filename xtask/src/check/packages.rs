@@ -6,8 +6,9 @@ use fs_err as fs;
 
 use crate::{checkout, command};
 
-/// Packages with features, and the largest number of crates that each may name. The
-/// workspace is linted with all features, which hides errors without one.
+/// Packages with sets of features, and the largest number of direct dependencies of each.
+/// The workspace is linted with all features, which hides errors that appear only when a
+/// feature is off.
 const SHAPES: [(&str, usize); 3] = [
     ("--package probe-user", 18),
     ("--package probe-user --no-default-features", 11),
@@ -22,7 +23,10 @@ pub(super) fn features() -> Result<()> {
         let listed = command::stdout(&mut checkout::cargo(&tree))?;
         // The first line is the package itself.
         let crates = listed.lines().count().saturating_sub(1);
-        ensure!(crates <= most, "{shape}: {crates} crates, not {most}");
+        ensure!(
+            crates <= most,
+            "{shape}: {crates} direct dependencies, but at most {most} are allowed"
+        );
     }
     Ok(())
 }

@@ -9,7 +9,8 @@ use fs_err as fs;
 
 use crate::{checkout, command};
 
-/// Hosts that documentation links to for other reasons.
+/// Hosts that files may name even if this machine gets packages from them, because the
+/// documentation links to them.
 const ORDINARY: [&str; 2] = ["github.com", "crates.io"];
 
 /// Words in the names of variables that tell a program where to download.
@@ -49,14 +50,14 @@ fn configuration() -> Result<Vec<String>> {
         texts.extend(fs::read_to_string(directory.join(".cargo/config.toml")).ok());
     }
     texts.extend(fs::read_to_string(checkout::cargo_home()?.join("config.toml")).ok());
-    // A machine of another distribution has no apt.
+    // A machine that is not Debian or based on it has no apt.
     let mut apt = command::new("apt-get indextargets --no-release-info --format=$(REPO_URI)");
     texts.extend(command::stdout(&mut apt).ok());
     Ok(texts)
 }
 
-/// The hosts of the URLs in a text, without credentials and ports. A name without a dot
-/// belongs to this machine, and an address says nothing.
+/// The hosts of the URLs in a text, without credentials and ports. Names without a dot are
+/// local, and IP addresses identify no registry, so both are left out.
 fn hosts_of(text: &str) -> impl Iterator<Item = &str> {
     let ends = |it: char| it.is_whitespace() || "/,\"';|".contains(it);
     text.split("://")

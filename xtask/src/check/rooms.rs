@@ -27,7 +27,7 @@ pub(super) const ROOTS: [&str; 8] = [
     "xtask/src",
 ];
 
-/// Files directly below a root that connect the rooms and are no rooms themselves.
+/// Files directly below a root that connect the rooms and are not rooms themselves.
 const NO_ROOMS: [&str; 3] = ["lib", "main", "fuzzing"];
 
 /// Fails with the cycles.
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn rooms_that_point_in_one_direction_are_no_cycle() {
+    fn imports_in_one_direction_are_not_a_cycle() {
         let files = [
             ("a/mod.rs", "use crate::{b, c::{C, D}};\nuse self::own;"),
             ("a/own.rs", "use super::other;\npub(in crate::a) fn f() {}"),

@@ -71,7 +71,7 @@ fn object(schema: &Value) -> String {
     let is_request = schema["additionalProperties"] == false;
     let fields = fields(&schema["properties"]).map(|(name, field)| {
         let is_needed = is_request && items(&schema["required"]).iter().any(|it| it == name);
-        let needed = if is_needed { ", needed" } else { "" };
+        let needed = if is_needed { ", required" } else { "" };
         // The description of a field that may be `null` is in one of its variants.
         let inner = items(&field["oneOf"]).iter().map(|it| &it["description"]);
         let mut descriptions = [&field["description"]].into_iter().chain(inner);

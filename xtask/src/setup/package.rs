@@ -46,7 +46,6 @@ struct Package {
     purpose: &'static str,
 }
 
-/// The packages of a group.
 fn group(name: &str) -> Vec<Package> {
     let package = |line: &'static str| {
         let mut cells = line.split('|').map(str::trim).skip(1);

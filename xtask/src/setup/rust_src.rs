@@ -56,7 +56,6 @@ fn is_in(library: &Path) -> bool {
     library.join("core/src/lib.rs").is_file()
 }
 
-/// The version of the compiler.
 fn rustc() -> Result<String> {
     let rustc = command::stdout(&mut command::new("rustc --version"))?;
     let version = rustc.split_whitespace().nth(1);

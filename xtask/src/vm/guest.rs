@@ -27,7 +27,7 @@ use crate::{
 /// Tests start crowds with 64 MiB each.
 const MEMORY: &str = "3G";
 
-/// A guest that prints no line for so long has hung. Every test prints a line, so a guest
+/// A guest that prints no line for this long has hung. Every test prints a line, so a guest
 /// on a busy machine is slow, but not silent.
 const SILENCE: Duration = Duration::from_mins(15);
 

@@ -32,7 +32,6 @@ const TOOLS: &str = "bash cat curl crun date dmesg env grep head ip kill ls mkdi
 const DIRECTORIES: &str = "dev etc proc sys tmp run root usr usr/bin usr/lib usr/lib64 usr/sbin \
                            probe probe/debug probe/debug/deps probe/release";
 
-/// Built programs.
 pub(super) struct Programs {
     integration: PathBuf,
     probe: PathBuf,

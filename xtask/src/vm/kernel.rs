@@ -177,8 +177,8 @@ fn check_image(path: &Path) -> Result<()> {
     let mut file = fs::File::open(path)?;
     ensure!(
         file.read_exact(&mut start).is_ok() && start.ends_with(signature),
-        "{} is no kernel that x86 boots\nhint: give /boot/vmlinuz-* or arch/x86/boot/bzImage, \
-         not vmlinux",
+        "{} is not a kernel that x86 can boot\nhint: give /boot/vmlinuz-* or \
+         arch/x86/boot/bzImage, not vmlinux",
         path.display()
     );
     Ok(())
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kernel_in_a_file_is_named_like_the_file() {
+    fn a_kernel_in_a_file_is_named_after_the_file() {
         let name = |path| Row::of(Path::new(path)).ok().map(|row| row.name.to_owned());
         assert_eq!(name("/boot/vmlinuz-6.6.30").as_deref(), Some("6.6.30"));
         assert_eq!(name("bzImage").as_deref(), Some("bzImage"));
@@ -263,7 +263,10 @@ mod tests {
         let this = std::env::current_exe().expect("the program of this test");
         for path in [this.as_path(), Path::new("/dev/null")] {
             let error = check_image(path).expect_err("no kernel").to_string();
-            assert!(error.contains("is no kernel that x86 boots"), "{error}");
+            assert!(
+                error.contains("is not a kernel that x86 can boot"),
+                "{error}"
+            );
         }
     }
 }

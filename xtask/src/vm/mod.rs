@@ -144,7 +144,8 @@ struct Machines {
     initramfs: Initramfs,
 }
 
-/// The words for pid 1 of a kernel, one string for each start of the machine.
+/// The arguments of pid 1 on the kernel's command line (`probe.tests=…`), one string for
+/// each boot of the machine.
 type Plan<'a> = dyn Fn(&Row) -> Vec<String> + Sync + 'a;
 
 impl Machines {
@@ -220,14 +221,15 @@ fn run_guest(guest: &Guest, words: &str, start: usize) -> Result<Transcript> {
     guest.run(words, start)
 }
 
-/// Tests of containers have a start of their own, with v2 alone, so that v2 limits their
-/// memory as on current machines. A kernel that is there for v1 has one start, and so has
-/// UML, which takes minutes to start a container: there they run only by name.
+/// Tests of containers get a boot of their own, with v2 alone, so that v2 limits their
+/// memory as on current machines. A row that tests v1 boots once and runs all tests. UML
+/// boots once too, and runs tests of containers only if `--test` names them, because a
+/// container takes minutes to start there.
 const CONTAINERS: &str = "runtimes";
 
 fn words(args: &Args, row: &Row) -> Vec<String> {
-    let has_two = !row.is_uml() && !row.has_v1();
-    let is_container = |it: &&str| has_two && it.starts_with(CONTAINERS);
+    let has_container_boot = !row.is_uml() && !row.has_v1();
+    let is_container = |it: &&str| has_container_boot && it.starts_with(CONTAINERS);
     let filters = args.test.iter().map(String::as_str);
     let (containers, others): (Vec<_>, Vec<_>) = filters.partition(is_container);
     let mut starts = Vec::new();
@@ -243,7 +245,7 @@ fn words(args: &Args, row: &Row) -> Vec<String> {
         let words = [Some(tests), soak, seed, measure].into_iter().flatten();
         starts.push(words.collect::<Vec<_>>().join(" "));
     }
-    if args.test.is_empty() && has_two {
+    if args.test.is_empty() && has_container_boot {
         starts.push(format!("probe.v2 probe.tests={CONTAINERS}"));
     } else if !containers.is_empty() {
         starts.push(format!("probe.v2 probe.tests={}", containers.join(",")));

@@ -25,7 +25,6 @@ const MARKS: [&str; 2] = [
     "<!-- end -->\n",
 ];
 
-/// The file of a kernel.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Record {
     kernel: String,

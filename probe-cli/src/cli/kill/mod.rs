@@ -142,7 +142,7 @@ impl Args {
                 && (target.subject.process.is_some()
                     || matches!(self.wait.until, Some(UntilArg(Until::Removed))))
             {
-                let message = "--rm needs cgroups that are waited for until empty";
+                let message = "--rm applies to cgroups only, and not with --until removed";
                 let failure = Failure::message(ExitCode::Usage, message);
                 return Err(failure.hint("give no PID, and do not use --until removed"));
             }

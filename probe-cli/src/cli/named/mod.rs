@@ -152,11 +152,11 @@ impl PinnedTarget {
         let (targets, hint) = match until {
             Until::Empty | Until::Removed if is_process => (
                 "cgroups, containers and units",
-                "wait for a process until exited or reaped",
+                "for a process, use --until exited or --until reaped",
             ),
             Until::Stopped if !is_container => (
                 "containers",
-                "wait for a cgroup or unit until empty, for a process until exited",
+                "use --until empty for a cgroup or unit, and --until exited for a process",
             ),
             _ => return Ok(()),
         };

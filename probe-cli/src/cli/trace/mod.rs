@@ -51,7 +51,7 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[expect(
     clippy::struct_excessive_bools,
-    reason = "flags of a command line are no state machine"
+    reason = "command-line flags are not a state machine"
 )]
 pub(super) struct Args {
     /// Trace only this cgroup and its descendants

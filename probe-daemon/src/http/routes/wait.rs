@@ -73,7 +73,7 @@ pub(super) async fn wait(
         let mut is_seen = true;
         for (index, target) in request.targets.iter().enumerate() {
             let resolved = targets::resolve(&mut state, peer, target)
-                .map_err(|refusal| refusal.of(&format!("targets[{index}]")))?;
+                .map_err(|refusal| refusal.in_part(&format!("targets[{index}]")))?;
             is_seen &= resolved.is_seen;
             let until = target
                 .until
@@ -81,7 +81,7 @@ pub(super) async fn wait(
                 .unwrap_or(resolved.default_until);
             resolved
                 .check(until)
-                .map_err(|refusal| refusal.of(&format!("targets[{index}]")))?;
+                .map_err(|refusal| refusal.in_part(&format!("targets[{index}]")))?;
             for topic in resolved.topics {
                 state.tables.topics.subscribe(topic, &mailbox);
             }

@@ -32,8 +32,10 @@ impl Format {
         let mut open_metrics = 0.0;
         for range in accept.unwrap_or_default().split(',').map(Range::parse) {
             let quality = match range.media_type.as_str() {
-                "application/openmetrics-text" if range.is_version("1.0.0") => &mut open_metrics,
-                "text/plain" if range.is_version("0.0.4") => &mut prometheus,
+                "application/openmetrics-text" if range.accepts_version("1.0.0") => {
+                    &mut open_metrics
+                }
+                "text/plain" if range.accepts_version("0.0.4") => &mut prometheus,
                 "text/*" | "*/*" => &mut prometheus,
                 _ => continue,
             };
@@ -97,7 +99,7 @@ impl Range {
     }
 
     /// Whether the range accepts this version. A range without a version accepts any.
-    fn is_version(&self, version: &str) -> bool {
+    fn accepts_version(&self, version: &str) -> bool {
         self.version.as_deref().is_none_or(|it| it == version)
     }
 }

@@ -29,7 +29,8 @@ pub(super) enum Entry {
     Known(Known),
 }
 
-/// An entry and its history.
+/// What was last read from an entry of a state directory, and when the entry appeared and
+/// disappeared.
 #[derive(Debug)]
 pub(super) struct TrackedEntry {
     pub(super) entry: Entry,

@@ -16,7 +16,7 @@ pub(super) enum Scene {
     V1,
 }
 
-/// Watchers that are compared.
+/// The watchers that are compared, and the load and kind of kill under which they are.
 #[derive(Clone, Debug)]
 pub(super) struct Condition {
     pub(super) name: String,
@@ -73,7 +73,8 @@ fn after_empty(percent: usize, bound: Bound) -> Limit {
     }
 }
 
-/// One process, on an idle machine, until its cgroup is empty.
+/// A condition with the defaults: one process is killed on an idle machine, and the watchers
+/// wait until its cgroup is empty.
 fn condition(name: &str, watchers: Vec<Watcher>, limits: Vec<Limit>) -> Condition {
     Condition {
         name: name.to_owned(),

@@ -1,9 +1,9 @@
 //! `cargo xtask bench wait`: the time from a kill to the verdict.
 //!
 //! The library waits in a process of its own (`bench_waiter` of the tests), the peers are C
-//! programs ([`programs`]). A [`runner`] kills processes in front of one watcher after the
-//! other, under the conditions of a table ([`conditions`]); the kernel's own trace has the
-//! moment at which the cgroup became empty ([`kernel_trace`]).
+//! programs ([`programs`]). A [`runner`] kills processes while one watcher after the other
+//! waits for them, under the conditions of a table ([`conditions`]). The kernel's own trace
+//! records when the cgroup became empty ([`kernel_trace`]).
 
 mod commands;
 mod conditions;
@@ -37,7 +37,7 @@ const KILLS: usize = 3000;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Kills in front of each watcher, under each condition
+    /// Number of kills that each watcher waits for, under each condition
     #[arg(long, value_name = "N", default_value = "3000")]
     kills: NonZero<usize>,
 

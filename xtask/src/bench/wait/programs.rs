@@ -22,10 +22,8 @@ use crate::{
 /// A program that does not reply for so long hangs.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A user without privilege.
 const NOBODY: u32 = 65_534;
 
-/// A program that waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// The library with this backend.

@@ -1,4 +1,4 @@
-//! Runs conditions: kills processes in front of one watcher after the other.
+//! Runs the conditions: kills processes while one watcher after the other waits for them.
 
 use std::{
     collections::BTreeMap,

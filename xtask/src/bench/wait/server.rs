@@ -111,7 +111,8 @@ impl Answer {
         self.0.starts_with(b"HTTP/1.1 200 ")
     }
 
-    /// The number of lines with this beginning. Chunks may be cut anywhere else.
+    /// The number of lines that start with `beginning`. The body is searched in its chunked
+    /// form: a chunk must not end inside `beginning`, and may end anywhere else.
     pub(super) fn count_lines(&self, beginning: &str) -> usize {
         let line = format!("\n{beginning}");
         self.0

@@ -35,7 +35,7 @@ pub(crate) fn catch(signal: i32) {
 }
 
 fn handle(signal: i32, handler: libc::sighandler_t) {
-    // SAFETY: the handler is one of the two constants, or a function that does nothing and is
+    // SAFETY: the handler is `SIG_IGN`, or a function that does nothing and is
     // async-signal-safe.
     let before = unsafe { libc::signal(signal, handler) };
     assert_ne!(before, libc::SIG_ERR, "signal({signal})");
