@@ -50,6 +50,9 @@ pub(super) fn publish() -> Result<()> {
     let is_private = text.contains(PRIVATE);
     ensure!(is_private, "no `{}` in Cargo.toml", PRIVATE.trim());
     fs::write(&manifest, text.replace(PRIVATE, "\npublish = true\n"))?;
+    // cargo does not unpack an archive with the version of an earlier run again.
+    let remove = "rm -rf \"${CARGO_HOME:-$HOME/.cargo}\"/registry/src/-*/probe-*";
+    command::run(command::new("sh -c").arg(remove))?;
     // cargo calls the copy dirty, because it is not under version control.
     let mut publish = command::new("cargo publish --dry-run --workspace --locked --allow-dirty");
     publish
