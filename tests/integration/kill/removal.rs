@@ -91,7 +91,8 @@ fn a_process_that_joins_before_the_removal_is_spared_and_named() {
         held.resume();
         let output = held.finish();
         assert!(exists(&cgroup) && is_alive(late.pid()));
-        let verdict = assert_not_removed(&output, "done", "hint: a process was moved into the cgroup");
+        let verdict =
+            assert_not_removed(&output, "done", "hint: a process was moved into the cgroup");
         assert_eq!(verdict["survivors"][0]["pid"], late.pid(), "{output:#?}");
     }
 }
