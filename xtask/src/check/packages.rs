@@ -55,8 +55,7 @@ pub(super) fn publish() -> Result<()> {
     command::run(command::new("sh -c").arg(remove))?;
     // cargo calls the copy dirty, because it is not under version control.
     let mut publish = command::new("cargo publish --dry-run --workspace --locked --allow-dirty");
-    publish
-        .current_dir(&copy)
-        .env("CARGO_TARGET_DIR", checkout::target());
+    // cargo would also use what it compiled of that version, so nothing is shared.
+    publish.current_dir(&copy).env_remove("CARGO_TARGET_DIR");
     command::run(&mut publish).context("package for crates.io")
 }
