@@ -4,7 +4,7 @@ use probe_tests::{TracedCgroup, Victim, record, scale, words};
 
 /// Signals that do not end a process by default.
 const HARMLESS: [i32; 8] = [17, 18, 19, 20, 21, 22, 23, 28];
-/// Signals that leave a core by default.
+/// Signals that dump core by default.
 const DUMPING: [i32; 10] = [3, 4, 5, 6, 7, 8, 11, 24, 25, 31];
 
 /// Runs one victim for each line of words, asserts that each is reported once with its status,

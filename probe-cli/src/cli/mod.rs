@@ -66,7 +66,7 @@ pub struct Cli {
     quiet: bool,
 }
 
-/// `--help` lists the options that all verbs have after those of the verb itself.
+/// In `--help` the options common to all verbs come after the verb's own options.
 const LAST: usize = 900;
 
 /// The end of `--help` of a verb without examples.

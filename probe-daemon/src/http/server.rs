@@ -80,7 +80,7 @@ impl Server {
             match accepted {
                 Ok((stream, _)) => self.spawn(stream),
                 // The daemon is out of file descriptors, or the client closed the
-                // connection. Both may be over at the next call.
+                // connection. By the next call either may be over.
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection");
                     if timeout(ACCEPT_PAUSE, shutdown.cancelled()).await.is_ok() {

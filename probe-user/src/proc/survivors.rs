@@ -20,14 +20,14 @@ pub struct Survivor {
     pub comm: String,
     /// Letter of `/proc/PID/stat`: `R`, `S`, `D`, `Z`, `T`, `t`, …
     pub state: char,
-    /// State of its leader.
+    /// State of its thread group leader.
     #[serde(skip)]
     pub leader: TaskState,
     /// Kernel function in which it sleeps; `None` without the privilege to see it.
     pub wchan: Option<String>,
     /// Time since its start.
     pub age_ns: Option<u64>,
-    /// Why the process may not die, as far as its state tells.
+    /// Why the process is possibly still there, as far as its state tells.
     pub reason: Option<String>,
 }
 

@@ -108,7 +108,7 @@ fn a_v1_cgroup_is_traced_when_the_record_names_the_v2_cgroup() {
 
 #[test]
 #[ignore = "needs root"]
-fn exits_of_several_cgroups_are_traced_beyond_the_slots_of_the_kernel() {
+fn exits_are_traced_in_more_cgroups_than_the_bpf_programs_have_slots_for() {
     let other = Cgroup::v2("other");
     // 70 cgroups exceed the slots of the BPF programs, so that userspace filters.
     for count in [2, 70] {

@@ -81,8 +81,8 @@ impl Package {
     }
 }
 
-/// apt, and the suite that is preferred. A newer release is never used, because its
-/// programs may need a newer C library.
+/// apt, and the suite that is preferred. A release newer than the machine's is never used,
+/// because its programs may need a newer C library.
 fn source(origin: &str) -> Result<(Apt, String)> {
     let state = checkout::tools().join("apt");
     let release = apt::release()?;

@@ -47,7 +47,7 @@ impl Reported {
         }
     }
 
-    /// Counts a loss and returns its record. Without a reason the reader was too slow.
+    /// Counts a loss and returns its record. No reason means that the reader was too slow.
     fn lost(&mut self, count: u64, reason: Option<LossReason>) -> Record {
         self.lost += count;
         if reason.is_none() {

@@ -81,7 +81,7 @@ pub(super) fn map_error(error: EbpfError) -> LoadError {
             operation: format!("create BPF map {name}"),
             source: io_error,
         },
-        // A kernel without ring buffers refuses these maps first.
+        // A kernel without ring buffers refuses the first of these that aya creates.
         Some(Errno::INVAL) if RINGS.contains(&name.as_str()) => LoadError::NoRingBuffer,
         _ => LoadError::Maps(Box::new(EbpfError::MapError(MapError::CreateError {
             name,

@@ -19,12 +19,12 @@ use crate::container::{record::Record, state_file::Version};
 /// Most entries of one directory. No root of a runtime has so many containers; the limit
 /// bounds the cost of a malicious user's directory.
 const MAX_ENTRIES: usize = 4096;
-/// Most entries without a state that a check which is not urgent reads again.
+/// How many entries without a state a check reads again at most, unless the check is urgent.
 const MAX_PENDING: usize = 64;
 /// Shortest time between two reads of a directory that root's runtimes write.
 const READ_INTERVAL: Duration = Duration::from_millis(25);
-/// Shortest time between two reads of a user's directory, which the user may change at any
-/// rate.
+/// Shortest time between two reads of a user's directory. It is longer than
+/// [`READ_INTERVAL`], because a user may change the directory as often as they like.
 const USERS_READ_INTERVAL: Duration = Duration::from_millis(500);
 /// How long an entry is remembered after its removal: exit records arrive late, and
 /// `runc run` removes the state at once.
