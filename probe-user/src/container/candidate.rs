@@ -73,6 +73,27 @@ pub(super) fn retain_best(fitting: &mut Vec<(Fit, Candidate)>) {
     });
 }
 
+/// Adds each cgroup that no state claims to the one container with a state that owns it.
+pub(super) fn merge_unclaimed(candidates: Vec<Candidate>) -> Vec<Candidate> {
+    let has_state = |it: &Candidate| matches!(it.origin, Origin::State(_));
+    let (mut merged, unclaimed): (Vec<_>, Vec<_>) = candidates.into_iter().partition(has_state);
+    for cgroup in unclaimed {
+        let mut owners = merged.iter_mut().filter(|it| it.owns(&cgroup));
+        match (owners.next(), owners.next()) {
+            (Some(owner), None) => {
+                // The cgroup's path names the engine, and the state only its runtime.
+                if matches!(owner.container.runtime, Runtime::Runc | Runtime::Crun) {
+                    owner.container = cgroup.container;
+                    owner.pod = cgroup.pod;
+                }
+                owner.cgroups.extend(cgroup.cgroups);
+            }
+            _ => merged.push(cgroup),
+        }
+    }
+    merged
+}
+
 impl Candidate {
     pub(super) fn without_cgroup(record: &Record) -> Self {
         Self {
@@ -85,21 +106,24 @@ impl Candidate {
         }
     }
 
-    /// Identifies the container. A random id does so without the origin, which may differ
-    /// between hierarchies.
-    pub(super) fn key(&self) -> (Runtime, String, u32, Option<Origin>) {
+    /// Identifies the container.
+    pub(super) fn key(&self) -> (Runtime, String, u32, Origin) {
         let Container { runtime, id, .. } = &self.container;
-        let origin = (!is_full_id(id)).then(|| self.origin.clone());
-        (*runtime, id.clone(), self.owner, origin)
+        (*runtime, id.clone(), self.owner, self.origin.clone())
     }
 
-    /// Whether a state describes this container. A cgroup without a claim of the state
-    /// belongs to it only by an id that no other container can have.
+    /// Whether the state describes this container.
     pub(super) fn is_of(&self, record: &Record) -> bool {
+        let is_same = self.container.id == record.container.id && self.owner == record.owner;
+        is_same && self.origin == Origin::State(record.location.clone())
+    }
+
+    /// Whether `cgroup`, which no state claims, belongs to this container, which has a state:
+    /// engines choose ids of this length at random.
+    fn owns(&self, cgroup: &Self) -> bool {
         let id = &self.container.id;
-        let is_there = self.origin == Origin::State(record.location.clone());
-        let is_same = *id == record.container.id && self.owner == record.owner;
-        is_same && (is_there || is_full_id(id))
+        let is_same = *id == cgroup.container.id && self.owner == cgroup.owner;
+        is_same && is_full_id(id) && matches!(self.origin, Origin::State(_))
     }
 
     pub(super) fn fit(&self, wanted: &str) -> Option<Fit> {
@@ -142,11 +166,12 @@ impl Candidate {
         roots.chosen.iter().any(|root| location.starts_with(root))
     }
 
-    /// Whether a process of the container lives.
-    pub(super) fn lives(&self, roots: &StateRoots) -> bool {
+    /// Whether a process of the container lives, as far as is known: a cgroup that cannot be
+    /// read may have processes.
+    pub(super) fn may_live(&self, roots: &StateRoots) -> bool {
         let evidence = &roots.evidence;
-        self.init.is_some_and(|init| evidence.is_alive(init))
-            || !evidence.members(&self.cgroups).is_empty()
+        let is_empty = |(hierarchy, path): &(u32, String)| evidence.is_empty(*hierarchy, path);
+        self.init.is_some_and(|init| evidence.is_alive(init)) || !self.cgroups.iter().all(is_empty)
     }
 
     fn is_in_pod(&self, wanted: &str) -> bool {

@@ -3,6 +3,7 @@
 
 use std::{
     fs,
+    io::ErrorKind,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
@@ -13,7 +14,11 @@ use super::{
     trust::{CgroupOwner, LivingInit, MappedUids},
 };
 use crate::{
-    cgroup::mounts::{self, Mounts},
+    cgroup::{
+        mounts::{self, Mounts},
+        pinned::{PinError, PinnedCgroup},
+    },
+    model::CgroupState,
     proc::{directory::ProcessDirectory, membership, stat::Stat, status::Status},
 };
 
@@ -52,6 +57,21 @@ impl Evidence {
             uid: Status::new(&process.content("status").ok()?).uid()?,
             uid_map: uid_map.lines().filter_map(mapped).collect(),
         })
+    }
+
+    /// Whether a cgroup certainly has no process.
+    pub(super) fn is_empty(&self, hierarchy: u32, path: &str) -> bool {
+        let Some(directory) = self.mounts.directory_of(hierarchy, path) else {
+            return false;
+        };
+        let state = match PinnedCgroup::open(hierarchy, &directory) {
+            Ok(pinned) => pinned.state().ok(),
+            Err(PinError::Open { source, .. }) if source.kind() == ErrorKind::NotFound => {
+                Some(CgroupState::Removed)
+            }
+            Err(_) => None,
+        };
+        matches!(state, Some(CgroupState::Empty | CgroupState::Removed))
     }
 
     /// Every process in these cgroups and their descendants.

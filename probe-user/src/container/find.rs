@@ -10,7 +10,7 @@ use std::{
 
 use super::{
     Init, Resolver,
-    candidate::{Candidate, Fit, Origin, retain_best},
+    candidate::{Candidate, Fit, Origin, merge_unclaimed, retain_best},
     describe::describe,
     layout::{delegated_to, is_full_id},
     locate::{Located, Source, locate},
@@ -159,20 +159,20 @@ impl Resolver {
             return;
         }
         let identity = |it: &Candidate| (it.container.runtime, it.container.id.clone(), it.owner);
-        let is_living: Vec<bool> = fitting
-            .iter()
-            .map(|(_, it)| it.lives(&self.index.roots))
+        let roots = &self.index.roots;
+        let (living, dead): (Vec<_>, Vec<_>) = std::mem::take(fitting)
+            .into_iter()
+            .partition(|(_, it)| matches!(it.origin, Origin::State(_)) || it.may_live(roots));
+        let is_leftover = |it: &Candidate| {
+            living
+                .iter()
+                .any(|(_, other)| identity(other) == identity(it))
+        };
+        let kept: Vec<_> = dead
+            .into_iter()
+            .filter(|(_, it)| !is_leftover(it))
             .collect();
-        let living: Vec<_> = (fitting.iter().zip(&is_living))
-            .filter(|(_, is_living)| **is_living)
-            .map(|((_, it), _)| identity(it))
-            .collect();
-        let mut is_living = is_living.into_iter();
-        fitting.retain(|(_, it)| {
-            let is_living = is_living.next() == Some(true);
-            let has_state = matches!(it.origin, Origin::State(_));
-            is_living || has_state || !living.contains(&identity(it))
-        });
+        fitting.extend(living.into_iter().chain(kept));
     }
 
     fn candidates(&mut self, cgroups: &[(u32, String)]) -> Vec<Candidate> {
@@ -210,7 +210,7 @@ impl Resolver {
                 candidates.insert(candidate.key(), candidate);
             }
         }
-        let mut candidates: Vec<_> = candidates.into_values().collect();
+        let mut candidates = merge_unclaimed(candidates.into_values().collect());
         for stopped in self.stopped_containers() {
             let Container { runtime, id, .. } = &stopped.container;
             let is_known = |it: &Candidate| {

@@ -202,6 +202,30 @@ fn one_id_in_two_containerd_namespaces_is_two_containers() {
 }
 
 #[test]
+fn one_id_of_64_digits_in_two_runtime_roots_is_two_containers() {
+    let machine = Machine::new();
+    let namespaces = ["moby", "k8s.io"];
+    let cgroups = namespaces.map(|it| {
+        let root = format!("run/containerd/runc/{it}");
+        runc_in(&machine, &root, A, &format!("/{it}/{A}"))
+    });
+    assert_eq!(ambiguous(find(&machine, A, &cgroups)), [A, A]);
+}
+
+#[test]
+fn a_cgroup_that_no_state_claims_belongs_to_the_container_with_its_random_id() {
+    let machine = Machine::new();
+    let state = machine.runc_state(A, "/elsewhere", None);
+    machine.write_json(
+        format!("run/docker/runtime-runc/moby/{A}/state.json"),
+        &state,
+    );
+    let cgroups = [docker(&machine, A, "web")];
+    let found = find(&machine, "web", &cgroups).expect("one container");
+    assert_eq!(found.cgroups, cgroups);
+}
+
+#[test]
 fn a_runtime_root_that_the_user_names_decides() {
     let machine = Machine::new();
     let cgroups = [
@@ -222,11 +246,15 @@ fn two_lxc_containers_of_one_name_are_ambiguous_while_both_live() {
     let machine = Machine::new();
     machine.write("var/lib/lxc/web/config", "");
     let cgroups = ["web", "web-1"].map(|it| machine.cgroup(0, &format!("/lxc.payload.{it}")));
+    let events = "cgroup/unified/lxc.payload.web/cgroup.events";
+    machine.write(events, "populated 0\n");
     machine.member(&[4_000_001, 1], &cgroups[1].1);
     let found = find(&machine, "web", &cgroups).expect("the other cgroup is a leftover");
     assert_eq!(found.cgroups, cgroups[1..]);
-    machine.member(&[4_000_000, 1], &cgroups[0].1);
-    assert_eq!(ambiguous(find(&machine, "web", &cgroups)), ["web", "web"]);
+    for unreadable_or_populated in ["", "populated 1\n"] {
+        machine.write(events, unreadable_or_populated);
+        assert_eq!(ambiguous(find(&machine, "web", &cgroups)), ["web", "web"]);
+    }
 }
 
 #[test]
