@@ -91,8 +91,7 @@ impl CgroupControl {
     /// ancestor.
     #[must_use]
     pub(crate) fn is_frozen(&self) -> bool {
-        let (file, _, thawed) = self.freezer();
-        read(self.directory.as_fd(), file).is_ok_and(|state| state.trim_end() != thawed)
+        is_frozen(self.directory.as_fd(), self.hierarchy).is_ok_and(|it| it)
     }
 
     /// Whether SIGKILL stays pending until the cgroup is thawed, as in a frozen v1 cgroup.
@@ -115,9 +114,12 @@ impl CgroupControl {
 
     /// Thaws every frozen cgroup of the subtree.
     pub(crate) fn thaw_all(&self) -> io::Result<()> {
+        if !self.has_freezer() {
+            return Ok(());
+        }
         let (file, _, thawed) = self.freezer();
         let visited = visit_subtree(self.directory.as_fd(), &mut |directory| {
-            if read(directory, file).is_ok_and(|state| state.trim_end() != thawed) {
+            if is_frozen(directory, self.hierarchy)? {
                 write(directory, file, thawed)?;
             }
             Ok(true)
@@ -135,12 +137,8 @@ impl CgroupControl {
         format!("echo {thawed} > '{}'", file.replace('\'', "'\\''"))
     }
 
-    /// The file of the freezer, and its values for frozen and thawed.
     const fn freezer(&self) -> (&'static str, &'static str, &'static str) {
-        match self.hierarchy {
-            0 => ("cgroup.freeze", "1", "0"),
-            _ => ("freezer.state", "FROZEN", "THAWED"),
-        }
+        freezer(self.hierarchy)
     }
 
     /// Removes the subtree, the deepest cgroups first. Succeeds if it is gone already;
@@ -165,6 +163,24 @@ impl CgroupControl {
 
     fn parent(&self) -> rustix::io::Result<OwnedFd> {
         openat(&self.directory, "..", DIRECTORY, Mode::empty())
+    }
+}
+
+/// The file of the freezer, and its values for frozen and thawed.
+const fn freezer(hierarchy: u32) -> (&'static str, &'static str, &'static str) {
+    match hierarchy {
+        0 => ("cgroup.freeze", "1", "0"),
+        _ => ("freezer.state", "FROZEN", "THAWED"),
+    }
+}
+
+/// Whether a cgroup is frozen or is becoming so; `false` if it is gone or has no freezer.
+pub(crate) fn is_frozen(directory: BorrowedFd<'_>, hierarchy: u32) -> io::Result<bool> {
+    let (file, _, thawed) = freezer(hierarchy);
+    match read(directory, file) {
+        Ok(state) => Ok(state.trim_end() != thawed),
+        Err(error) if is_gone(&error) => Ok(false),
+        Err(error) => Err(error),
     }
 }
 

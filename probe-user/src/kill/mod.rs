@@ -164,7 +164,7 @@ impl KillTarget {
     /// and a runtime refuses to delete a container in a frozen v2 cgroup, because the
     /// container is paused.
     #[must_use]
-    pub fn thaw(self) -> Self {
+    pub fn with_thaw(self) -> Self {
         Self {
             thaws: true,
             ..self

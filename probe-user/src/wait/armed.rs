@@ -1,6 +1,6 @@
 //! [`Wait`], an armed wait: it looks at the state of its target whenever it is woken.
 
-use std::{io, sync::Arc};
+use std::{io, os::fd::AsFd, sync::Arc};
 
 use super::{
     condition::{Answer, Facts},
@@ -14,7 +14,7 @@ use super::{
     watch::Watch,
 };
 use crate::{
-    cgroup::control::CgroupControl,
+    cgroup::control::{CgroupControl, is_frozen},
     model::{Backend, CgroupState, Process, Until},
     proc::survivors::Migrant,
 };
@@ -138,9 +138,9 @@ impl Wait {
     pub fn frozen_cgroups(&self) -> io::Result<Vec<CgroupControl>> {
         let mut frozen = Vec::new();
         for (watch, _) in &self.cgroups {
-            let control = CgroupControl::of(&watch.pinned.cgroup)?;
-            if control.is_frozen() {
-                frozen.push(control);
+            let pinned = &watch.pinned.cgroup;
+            if is_frozen(pinned.as_fd(), pinned.id.hierarchy)? {
+                frozen.push(CgroupControl::of(pinned)?);
             }
         }
         Ok(frozen)

@@ -149,7 +149,7 @@ impl Args {
             if let Some(pinned) = &target.pinned {
                 let kill = KillTarget::of(pinned)?;
                 let is_container = target.subject.container.is_some();
-                targets.push(if is_container { kill.thaw() } else { kill });
+                targets.push(if is_container { kill.with_thaw() } else { kill });
             }
         }
         for target in &targets {
