@@ -6,6 +6,7 @@
 mod backend;
 mod buffer;
 mod completions;
+mod conclude;
 mod daemon;
 mod doctor;
 mod failure;

@@ -32,7 +32,7 @@ pub(super) type Received = Result<Message, ClientError>;
 pub struct DaemonRequest {
     /// Path of its socket.
     pub socket: PathBuf,
-    /// The users whose daemons are trusted.
+    /// Which users may run a daemon that this session trusts.
     pub trust: Trust,
     /// How long the daemon may take for its first answers.
     pub patience: Duration,

@@ -123,7 +123,7 @@ fn up_to<'a>(path: &'a str, component: &str) -> &'a str {
     &path[..end]
 }
 
-/// The user to which the subtree of a path is delegated, and who chooses the names in it.
+/// The user to which the subtree of a path is delegated. That user chooses the names in it.
 pub(super) fn delegated_to(path: &str) -> Option<u32> {
     path.split('/').find_map(|component| {
         let uid = component.strip_prefix("user@")?.strip_suffix(".service")?;

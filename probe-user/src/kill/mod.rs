@@ -2,7 +2,7 @@
 //!
 //! A cgroup is identified by its open directory, a process by its pidfd. SIGKILL on v2
 //! is `cgroup.kill` (Linux 5.14), followed by a signal to each process that is still
-//! listed, because `cgroup.kill` skips a process whose leader has exited. Any
+//! listed, because `cgroup.kill` skips a process with an exited leader. Any
 //! other signal, and SIGKILL without `cgroup.kill`, reads the members and signals them
 //! until no new member appears. A cgroup that forks faster than that is frozen
 //! meanwhile, and thawed on every return path. If SIGKILL ends this process before it

@@ -1,4 +1,4 @@
-//! Defines enums whose variants each have a word, for JSON, logs and the screen.
+//! Defines enums with a word for each variant, for JSON, logs and the screen.
 
 /// Adds to an enum the list of its variants and the conversion from and to words. The words
 /// are stable, because other programs read them.

@@ -16,12 +16,7 @@ use probe_user::{
 
 use super::{Args, refusal};
 use crate::{
-    cli::{
-        Failure,
-        invocation::{End, Invocation},
-        remove,
-        terminal::Messages,
-    },
+    cli::{Failure, conclude::End, invocation::Invocation, remove, terminal::Messages},
     output::StopFlag,
     session::Session,
 };

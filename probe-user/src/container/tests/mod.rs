@@ -2,6 +2,7 @@
 //! plain directories as cgroups.
 
 mod find;
+mod identity;
 mod inits;
 mod layouts;
 mod machine;

@@ -1,0 +1,146 @@
+//! The end of `wait` and `kill`: the verdict, and what is still there.
+
+use std::io;
+
+use probe_daemon::api::{
+    Outcome,
+    json::{self, NOT_REMOVED, SCHEMA, TargetObject, VerdictLine},
+    quantity::nanoseconds,
+};
+use probe_user::{model::Until, unstable::proc::survivors};
+
+use super::{Failure, invocation::Invocation};
+use crate::{
+    output::{ignore_closed, verdict},
+    session::SessionResult,
+};
+
+impl Invocation {
+    /// Prints the verdict, then the processes that moved out or are still there.
+    pub(super) fn conclude(&self, mut result: SessionResult, end: End) -> Result<(), Failure> {
+        let verdict = self.verdict(&result, end)?;
+        let written = result.out.line(|line| {
+            if self.json {
+                json::write(line, &verdict)
+            } else {
+                verdict::write(line, &verdict)
+            }
+        });
+        ignore_closed(written.and_then(|()| result.out.flush()))?;
+        for (title, list) in [
+            (
+                "moved out of the target and still alive:",
+                verdict::migrated(&verdict),
+            ),
+            ("still there:", verdict::survivors(&verdict)),
+        ] {
+            if !list.is_empty() {
+                self.messages.print(&format!("{title}{list}"));
+            }
+        }
+        if !end.is_met() {
+            self.print_frozen(&result)?;
+        }
+        Ok(())
+    }
+
+    /// Prints the frozen cgroups of containers that are not stopped.
+    fn print_frozen(&self, result: &SessionResult) -> io::Result<()> {
+        for (wait, met) in result.set.waits() {
+            if met.is_some() || wait.until() != Until::Stopped {
+                continue;
+            }
+            for cgroup in wait.frozen_cgroups()? {
+                self.messages.print(&format!(
+                    "{} is frozen: the runtime does not delete a paused container\n\
+                     hint: thaw it: {}",
+                    cgroup.path().display(),
+                    cgroup.thaw_command()
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn verdict(&self, result: &SessionResult, end: End) -> io::Result<VerdictLine> {
+        let mut waits = result.set.waits();
+        let (mut targets, mut survivors, mut migrated) = (Vec::new(), Vec::new(), Vec::new());
+        let mut exact = true;
+        for (subject, until, exists) in &self.targets {
+            let mut outcome = Outcome::Already;
+            if let Some((wait, met)) = exists.then(|| waits.next()).flatten() {
+                if let Some(met) = met {
+                    exact &= met.exact;
+                    migrated.extend(wait.migrants());
+                }
+                if end.removal_failed || (met.is_none() && !end.is_met()) {
+                    survivors.extend(wait.survivors()?);
+                }
+                outcome = match met {
+                    Some(met) if met.already => Outcome::Already,
+                    Some(_) => Outcome::Done,
+                    // Enough other targets are done.
+                    None if end.is_met() => Outcome::Timeout,
+                    None => end.outcome,
+                };
+            }
+            targets.push(TargetObject {
+                subject: subject.clone(),
+                until: *until,
+                outcome,
+            });
+        }
+        let until = targets.first().map(|first| first.until);
+        let backends: Vec<_> = result.backends.iter().map(|it| it.as_str()).collect();
+        let took = self.took.get().unwrap_or_else(|| self.begun.elapsed());
+        Ok(VerdictLine {
+            schema: SCHEMA,
+            r#type: self.verb,
+            outcome: if end.removal_failed {
+                NOT_REMOVED
+            } else {
+                end.outcome.as_str()
+            },
+            until: until.filter(|&until| targets.iter().all(|it| it.until == until)),
+            backend: backends.last().copied().unwrap_or("none"),
+            backends,
+            woken_by: result.woken_by.filter(|_| end.is_met()),
+            exact,
+            elapsed_ns: nanoseconds(took),
+            targets,
+            exits: result.reported.shown,
+            lost: result.reported.lost,
+            survivors: survivors::describe(&survivors),
+            migrated: (result.sees_moves || !migrated.is_empty()).then_some(migrated),
+        })
+    }
+}
+
+/// The outcome of the wait, and of the removal that may follow it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct End {
+    pub(super) outcome: Outcome,
+    /// The wait succeeded, but a cgroup could not be removed.
+    pub(super) removal_failed: bool,
+}
+
+impl From<Outcome> for End {
+    fn from(outcome: Outcome) -> Self {
+        Self {
+            outcome,
+            removal_failed: false,
+        }
+    }
+}
+
+impl End {
+    /// Whether the wait succeeded.
+    fn is_met(self) -> bool {
+        matches!(self.outcome, Outcome::Done | Outcome::Already)
+    }
+
+    /// Whether the wait succeeded and every cgroup was removed.
+    pub(super) fn is_complete(self) -> bool {
+        self.is_met() && !self.removal_failed
+    }
+}
