@@ -112,6 +112,7 @@ fn container(path: &str) -> Option<Arc<Container>> {
         id: layout.id.into_owned(),
         name: layout.pod_uid.is_none().then(|| path.to_owned()),
         pod_uid: layout.pod_uid,
+        pod: None,
     }))
 }
 

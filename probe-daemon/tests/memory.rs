@@ -87,6 +87,7 @@ fn containers() -> Vec<Arc<Container>> {
         id: format!("{number:064x}"),
         name: Some(format!("service-{number}")),
         pod_uid: Some(format!("{number:036x}")),
+        pod: Some(format!("default/{number}")),
     };
     (0..CGROUPS).map(container).map(Arc::new).collect()
 }

@@ -34,7 +34,12 @@ lxc/a-name lxc a-name
 lxc.payload.a-name lxc a-name
 lxc.payload.a-name/system.slice/x.service lxc a-name
 machine.slice/systemd-nspawn@a-name.service/payload systemd-nspawn a-name
-machine.slice/machine-a-name.scope systemd-nspawn a-name";
+machine.slice/machine-a-name.scope systemd-nspawn a-name
+kubepods/burstable/podPOD/kata_ID containerd ID POD
+kata_overhead/ID containerd ID
+nomad.slice/share.slice/POD.web.scope nomad POD.web
+system.slice/slurmstepd.scope/job_981/step_batch/user/task_0 slurm 981.batch
+garden/good/POD garden POD";
 
 fn layouts() -> String {
     let pod = POD.replace('-', "_");

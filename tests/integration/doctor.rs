@@ -3,7 +3,7 @@
 use std::{fs, path::Path, process::Command};
 
 use probe_tests::{Cgroup, conditions, probe, probe_in, requirements};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 fn examine(mut command: Command, code: i32) -> Value {
     let output = probe_in(&mut command);
@@ -171,6 +171,10 @@ fn human_output_has_a_plain_line_for_each_check() {
             "no {name} {answer} in {output:#?}"
         );
     }
+    assert!(
+        output.stdout.contains("\ncontainer engines\n"),
+        "{output:#?}"
+    );
 }
 
 #[test]
@@ -189,4 +193,53 @@ fn doctor_removes_its_cgroup() {
         (!Path::new("/proc").join(&pid).exists()).then_some(pid)
     });
     assert_eq!(left.collect::<Vec<_>>(), [""; 0]);
+}
+
+/// Mounts empty directories in place of the state of all engines but runc and Docker, which have
+/// one container and none.
+const TWO_ENGINES: &str = "
+set -e
+mount -t tmpfs -o mode=755 tmpfs /run
+mount -t tmpfs -o mode=755 tmpfs /var/lib
+mkdir -p /run/runc/web
+mkdir -p -m 700 /var/lib/docker/containers
+exec \"$@\"
+";
+
+#[test]
+#[ignore = "needs root"]
+fn doctor_lists_the_engines_with_state_and_what_it_may_read() {
+    let listed = |probe: Command| {
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "sh", "-c", TWO_ENGINES, "sh"]);
+        command.arg(probe.get_program()).args(probe.get_args());
+        let report = examine(command, 0);
+        let engines = report["engines"].as_array().expect("an array").clone();
+        let row = |it: &Value| {
+            let [engine, location] = ["engine", "location"].map(|field| it[field].clone());
+            (
+                engine,
+                location,
+                it["containers"].clone(),
+                it["error"].is_string(),
+            )
+        };
+        engines.iter().map(row).collect::<Vec<_>>()
+    };
+    let docker = (json!("docker"), json!("/var/lib/docker/containers"));
+    let runc = (json!("runc"), json!("/run/runc"));
+    assert_eq!(
+        listed(conditions::unrestricted(&JSON)),
+        [
+            (docker.0.clone(), docker.1.clone(), json!(0), false),
+            (runc.0.clone(), runc.1.clone(), json!(1), false),
+        ]
+    );
+    assert_eq!(
+        listed(conditions::without_privilege(&JSON)),
+        [
+            (docker.0, docker.1, Value::Null, true),
+            (runc.0, runc.1, json!(1), false),
+        ]
+    );
 }

@@ -13,7 +13,8 @@ use crate::{
 /// Show which backends work on this machine, and why others do not
 ///
 /// probe tries everything: it loads and attaches the BPF programs, creates a cgroup,
-/// and polls the pidfd of a child. Each "no" has a reason and a hint.
+/// and polls the pidfd of a child. Each "no" has a reason and a hint. probe also lists
+/// the directories with the state of container engines, and whether you may read them.
 ///
 /// The exit code is 0 if at least one backend is woken by events, otherwise 5.
 #[derive(Debug, clap::Args)]
@@ -24,7 +25,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
-    let found = doctor::examine();
+    let found = doctor::examine(terminal::runtime_dir());
     ignore_closed(print(args, &found))?;
     Ok(if found.event_driven {
         ExitCode::Done

@@ -5,10 +5,16 @@
 
 pub(crate) mod bpf;
 mod cgroups;
+mod engines;
 mod pidfds;
 pub(crate) mod report;
 
-use std::{fs, io, os::unix::net::UnixStream, path::Path, slice};
+use std::{
+    fs, io,
+    os::unix::net::UnixStream,
+    path::{Path, PathBuf},
+    slice,
+};
 
 use probe_daemon::api::{
     DEFAULT_SOCKET,
@@ -39,9 +45,10 @@ fn no(
     }
 }
 
-/// Runs all checks, which takes some tenths of a second.
+/// Runs all checks, which takes some tenths of a second. `runtime_dir` is `XDG_RUNTIME_DIR`, in
+/// which engines without root keep their state.
 #[must_use]
-pub(crate) fn examine() -> DoctorLine {
+pub(crate) fn examine(runtime_dir: Option<PathBuf>) -> DoctorLine {
     let mut checks = vec![privilege(), memlock(), lockdown()];
     let bpf = bpf::examine(&mut checks);
     let cgroups = cgroups::examine(&mut checks);
@@ -61,6 +68,7 @@ pub(crate) fn examine() -> DoctorLine {
         event_driven: backends.iter().any(|it| it.ok && it.name != "poll"),
         backends: backends.into(),
         checks,
+        engines: engines::examine(runtime_dir),
     }
 }
 

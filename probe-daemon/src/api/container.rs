@@ -23,6 +23,9 @@ pub struct Container {
     pub name: Option<String>,
     /// Uid of its Kubernetes pod.
     pub pod_uid: Option<String>,
+    /// `NAMESPACE/NAME` of that pod; `null` if the daemon may not read it.
+    #[serde(default)]
+    pub pod: Option<String>,
     /// Its topmost known cgroup: path below the root of the hierarchy.
     pub cgroup: String,
     /// Number of live processes.
@@ -45,6 +48,7 @@ impl Container {
             id: container.id.clone(),
             name: container.name.clone(),
             pod_uid: container.pod_uid.clone(),
+            pod: container.pod.clone(),
             cgroup: cgroup.to_owned(),
             live: 0,
             oldest_start_boottime_ns: None,

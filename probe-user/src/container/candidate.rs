@@ -206,8 +206,10 @@ impl Candidate {
         evidence.sort(&mut cgroups);
         let recorded = self.init.filter(|init| evidence.is_alive(*init));
         let init = recorded.or_else(|| inits::find(roots, &self.container.id, &cgroups));
+        let container = Arc::new(self.container);
         Found {
-            container: Arc::new(self.container),
+            members: vec![Arc::clone(&container)],
+            container,
             cgroups,
             inits: init.into_iter().collect(),
         }
@@ -218,7 +220,7 @@ impl Candidate {
 /// the whole container. For nspawn and LXC the innermost ones are kept: there the outer
 /// cgroup also holds the runtime's own processes.
 pub(super) fn without_nested(runtime: Runtime, cgroups: &[(u32, String)]) -> Vec<(u32, String)> {
-    let keeps_innermost = matches!(runtime, Runtime::Nspawn | Runtime::Lxc);
+    let keeps_innermost = runtime == Runtime::Nspawn || runtime.is_of_lxc();
     let is_kept = |(hierarchy, path): &&(u32, String)| {
         let mut others = cgroups
             .iter()
@@ -247,6 +249,7 @@ mod tests {
                 id: "web".to_owned(),
                 name: None,
                 pod_uid: None,
+                pod: None,
             };
             let candidate = Candidate {
                 container,

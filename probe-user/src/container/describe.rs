@@ -23,11 +23,11 @@ pub(super) fn describe(index: &mut Index, located: &Located<'_>) -> (Container, 
         Some(runtime) if !layout.is_certain => runtime,
         _ => layout.runtime,
     };
-    let id = match layout.runtime {
-        Runtime::Lxc => lxc::without_retry_suffix(&index.roots.lxc, &layout.id),
-        _ => &layout.id,
+    let (runtime, id) = match runtime {
+        Runtime::Lxc => lxc::by_cgroup(&index.roots, &layout.id),
+        _ => (runtime, layout.id.as_ref()),
     };
-    let is_named_by_id = matches!(runtime, Runtime::Lxc | Runtime::Nspawn);
+    let is_named_by_id = runtime.is_of_lxc() || runtime == Runtime::Nspawn;
     let uid = described.pod.as_ref().and_then(|pod| pod.uid.clone());
     let container = Container {
         runtime,
@@ -36,6 +36,7 @@ pub(super) fn describe(index: &mut Index, located: &Located<'_>) -> (Container, 
             .name
             .or_else(|| is_named_by_id.then(|| id.to_owned())),
         pod_uid: layout.pod_uid.clone().or(uid),
+        pod: described.pod.as_ref().map(Pod::full_name),
     };
     (container, described.pod)
 }

@@ -24,6 +24,8 @@ use crate::model::{Container, Runtime};
 pub struct Found {
     /// The container. If the name is that of a pod, one container describes the whole pod.
     pub container: Arc<Container>,
+    /// The containers of the pod, or the one container.
+    pub members: Vec<Arc<Container>>,
     /// Hierarchy id and path of each cgroup: v2 first, then v1 hierarchies by
     /// [`rank`](crate::cgroup::mounts::rank). The subtree of each belongs to the container.
     pub cgroups: Vec<(u32, String)>,
@@ -232,6 +234,7 @@ impl Resolver {
                 id,
                 name,
                 pod_uid: None,
+                pod: None,
             },
             pod: None,
             owner: 0,

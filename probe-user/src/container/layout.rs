@@ -7,7 +7,9 @@
 
 use std::borrow::Cow;
 
-use super::runtime::{containerd, crio, docker, kubernetes, lxc, nspawn, oci, podman};
+use super::runtime::{
+    containerd, crio, docker, ecs, garden, kubernetes, lxc, nomad, nspawn, oci, podman, slurm,
+};
 use crate::model::Runtime;
 
 /// The container that a path identifies.
@@ -73,7 +75,7 @@ type Recognizer = for<'a> fn(&PathComponent<'_, 'a>) -> Option<Recognized<'a>>;
 
 /// The functions that recognize the cgroup names of the runtimes. Bare ids come last, because
 /// they match names that other runtimes define.
-const RECOGNIZERS: [Recognizer; 9] = [
+const RECOGNIZERS: [Recognizer; 13] = [
     docker::recognize,
     podman::recognize,
     crio::recognize,
@@ -81,6 +83,10 @@ const RECOGNIZERS: [Recognizer; 9] = [
     oci::recognize,
     lxc::recognize,
     nspawn::recognize,
+    nomad::recognize,
+    slurm::recognize,
+    garden::recognize,
+    ecs::recognize,
     kubernetes::recognize,
     docker::recognize_bare_id,
 ];
@@ -140,6 +146,12 @@ pub(super) fn is_id(text: &str) -> bool {
 /// Whether this can be a whole id of a container engine: 64 hexadecimal digits.
 pub(super) fn is_full_id(text: &str) -> bool {
     text.len() == 64 && is_hex(text)
+}
+
+/// Whether this is a UUID in its usual form, with lower-case digits.
+pub(super) fn is_uuid(text: &str) -> bool {
+    let lengths = text.split('-').map(str::len);
+    lengths.eq([8, 4, 4, 4, 12]) && is_hex(&text.replace('-', ""))
 }
 
 fn is_hex(text: &str) -> bool {

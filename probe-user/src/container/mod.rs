@@ -6,6 +6,7 @@
 
 mod candidate;
 mod describe;
+mod engines;
 mod evidence;
 mod find;
 mod index;
@@ -23,6 +24,7 @@ mod trust;
 #[cfg(test)]
 mod tests;
 
+pub use engines::EngineState;
 pub use find::{FindError, Found, Match};
 pub use record::Init;
 pub use resolver::Resolver;

@@ -73,7 +73,9 @@ impl Resolver {
                 id: uid.clone().unwrap_or_else(|| wanted.clone()),
                 name: Some(wanted),
                 pod_uid: uid.clone(),
+                pod: members[0].container.pod.clone(),
             }),
+            members: Vec::new(),
             cgroups: Vec::new(),
             inits: Vec::new(),
         };
@@ -85,6 +87,7 @@ impl Resolver {
         }
         for member in members {
             let member = member.into_found(&self.index.roots);
+            found.members.extend(member.members);
             found.cgroups.extend(member.cgroups);
             found.inits.extend(member.inits);
         }

@@ -2,7 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{evidence::Evidence, runtime::containerd::namespaces, state_file};
+use super::{
+    evidence::Evidence,
+    runtime::{containerd::namespaces, docker},
+    state_file,
+};
 use crate::cgroup::mounts::Mounts;
 
 /// The directories in which runtimes keep their state, and the facts that decide whether the
@@ -26,6 +30,10 @@ pub struct StateRoots {
     pub(super) stores: Vec<PathBuf>,
     /// LXC's containers.
     pub(super) lxc: Vec<PathBuf>,
+    /// LXD's containers.
+    pub(super) lxd: Vec<PathBuf>,
+    /// Incus's containers.
+    pub(super) incus: Vec<PathBuf>,
     /// machined's files.
     pub(super) machines: PathBuf,
 }
@@ -73,6 +81,11 @@ impl StateRoots {
             ]),
             stores: all(&["var/lib/containers/storage", "run/containers/storage"]),
             lxc: all(&["var/lib/lxc"]),
+            lxd: all(&[
+                "var/lib/lxd/containers",
+                "var/snap/lxd/common/lxd/containers",
+            ]),
+            incus: all(&["var/lib/incus/containers"]),
             machines: root.join("run/systemd/machines"),
         }
     }
@@ -88,6 +101,8 @@ impl StateRoots {
         all.extend_from_slice(&self.tasks);
         all.extend_from_slice(&self.stores);
         all.extend_from_slice(&self.lxc);
+        all.extend_from_slice(&self.lxd);
+        all.extend_from_slice(&self.incus);
         // A path sorts before what lies below it.
         all.sort();
         all.dedup_by(|lower, upper| lower.starts_with(upper));
@@ -104,6 +119,14 @@ impl StateRoots {
         roots.sort();
         roots.dedup();
         roots
+    }
+
+    /// The policy by which Docker starts the container with this id again after it has been
+    /// killed; `None` if it does not, or if its state cannot be read.
+    #[must_use]
+    pub fn restart_policy(&self, id: &str) -> Option<String> {
+        let mut roots = self.docker.iter();
+        roots.find_map(|root| docker::restart_policy(root, id))
     }
 
     /// The stores that may have the names of this user's containers.

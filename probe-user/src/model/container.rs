@@ -15,6 +15,9 @@ pub struct Container {
     pub name: Option<String>,
     /// Uid of the Kubernetes pod that the container belongs to.
     pub pod_uid: Option<String>,
+    /// `NAMESPACE/NAME` of that pod; `None` if the runtime's state does not have it or cannot
+    /// be read.
+    pub pod: Option<String>,
 }
 
 words! {
@@ -33,9 +36,29 @@ words! {
         Containerd = "containerd",
         /// CRI-O.
         CriO = "cri-o",
-        /// LXC, LXD, Incus.
+        /// LXC, and LXD or Incus if their state cannot be read.
         Lxc = "lxc",
+        /// LXD.
+        Lxd = "lxd",
+        /// Incus.
+        Incus = "incus",
         /// systemd-nspawn, and other programs that register containers with machined.
         Nspawn = "systemd-nspawn",
+        /// Nomad's drivers that run a task without another engine (`exec`, `raw_exec`, `java`).
+        Nomad = "nomad",
+        /// Slurm: a job or a step of a job.
+        Slurm = "slurm",
+        /// Garden of Cloud Foundry.
+        Garden = "garden",
+        /// Amazon ECS, where its agent runs the task without Docker (Fargate).
+        Ecs = "ecs",
+    }
+}
+
+impl Runtime {
+    /// Whether liblxc runs the container, which gives the cgroups their names.
+    #[must_use]
+    pub const fn is_of_lxc(self) -> bool {
+        matches!(self, Self::Lxc | Self::Lxd | Self::Incus)
     }
 }

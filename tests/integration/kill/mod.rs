@@ -7,6 +7,7 @@ mod privilege;
 mod processes;
 mod refused;
 mod removal;
+mod restart;
 mod until;
 
 use std::{

@@ -261,3 +261,21 @@ fn count_and_any_end_the_wait_with_the_others_not_done() {
         assert_eq!(output.code, Some(0), "{output:#?}");
     }
 }
+
+#[test]
+#[ignore = "needs root"]
+fn a_unit_is_that_of_the_machine_and_not_that_of_a_user_or_a_container() {
+    let machine = Cgroup::v2("unit");
+    let unit = format!("{}.service", machine.name().trim_start_matches('/'));
+    let id = format!("{:064x}", machine.id());
+    let manager = machine.sub("user@1000.service");
+    let docker = machine.sub(&format!("docker-{id}.scope"));
+    let [user, container] = [&manager, &docker].map(|it| it.sub(&unit));
+    let several = wait(&["-t", "0", "--unit", &unit]);
+    several.assert_refused(4, &["several cgroups", user.name(), container.name()]);
+    let own = machine.sub(&unit);
+    let (_victim, pid) = Victim::ready(&["crowd", "1", "1", "0"], &own);
+    let verdict = wait(&["-t", "0", "--unit", &unit]).verdict("timeout");
+    assert_eq!(verdict["targets"][0]["cgroup"]["path"], own.name());
+    assert_eq!(verdict["survivors"][0]["pid"], pid);
+}

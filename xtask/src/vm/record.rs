@@ -67,8 +67,10 @@ impl Record {
             return Ok(None);
         };
         let mut doctor: Doctor = serde_json::from_str(doctor).context("output of the doctor")?;
-        // The record has a field of its own for it.
-        doctor.rest.remove("kernel");
+        // The record has a field of its own for the kernel, and the machine has no engines.
+        doctor
+            .rest
+            .retain(|field, _| field != "kernel" && field != "engines");
         let measured = serde_json::from_str(run.measured.as_deref().unwrap_or("null"));
         let today = command::stdout(&mut command::new("date -u +%F"))?;
         Ok(Some(Self {

@@ -7,7 +7,7 @@ use std::{pin::pin, time::Duration};
 
 use probe_daemon::api::quantity::duration;
 use probe_user::{
-    model::{Signal, Until},
+    model::{Runtime, Signal, Until},
     unstable::{
         bpf::load::Plan,
         kill::{FREEZE_AFTER, KillTarget},
@@ -94,6 +94,9 @@ pub(super) fn run(args: &Args, messages: Messages) -> Result<ExitCode, Failure> 
         .targets
         .pin(&call.mounts, tier, Absent::default())?;
     let targets = args.check(&named)?;
+    if args.waits() {
+        args.tell_restarts(&named, messages);
+    }
     let runtime = crate::cli::runtime()?;
     let _inside = runtime.enter();
     let (stop, flag) = stop::requested_by_any()?;
@@ -130,6 +133,29 @@ impl Args {
             || self.wait.timeout.is_some()
             || self.wait.until.is_some()
             || self.rm
+    }
+
+    /// Tells which containers their engine starts again. A restart by Docker makes new cgroups,
+    /// so the wait ends although the container runs again a moment later.
+    fn tell_restarts(&self, named: &[PinnedTarget], messages: Messages) {
+        let containers = named.iter().filter_map(|it| it.subject.container.as_ref());
+        let mut dockers = containers
+            .filter(|it| it.runtime == Some(Runtime::Docker.as_str()))
+            .peekable();
+        if dockers.peek().is_none() {
+            return;
+        }
+        let roots = self.wait.targets.state_roots();
+        for container in dockers {
+            let id = container.id.as_deref().unwrap_or_default();
+            let name = container.name.as_deref().unwrap_or(id);
+            if let Some(policy) = roots.restart_policy(id) {
+                messages.print(&format!(
+                    "Docker starts {name} again: its restart policy is {policy}\n\
+                     hint: to prevent that, run `docker update --restart=no {name}` first"
+                ));
+            }
+        }
     }
 
     /// Before any signal, refuses arguments that make no sense and targets that must not be

@@ -203,7 +203,11 @@ impl TargetArgs {
     }
 
     pub(super) fn resolver(&self) -> Resolver {
-        let roots = StateRoots::system(terminal::runtime_dir(), self.runtime_root.clone());
-        Resolver::unwatched(roots)
+        Resolver::unwatched(self.state_roots())
+    }
+
+    /// The directories in which runtimes keep their state.
+    pub(super) fn state_roots(&self) -> StateRoots {
+        StateRoots::system(terminal::runtime_dir(), self.runtime_root.clone())
     }
 }

@@ -10,7 +10,7 @@ use probe_user::{
             mounts::{self, Mount, Mounts},
             pinned::{PinError, PinnedCgroup},
         },
-        container::{FindError, Found, Resolver},
+        container::{FindError, Found, Resolver, layout},
         proc::{
             pidfd_info,
             pinned::{PinProcessError, PinnedProcess},
@@ -112,7 +112,21 @@ pub(in crate::cli) fn unit_paths(
             }
         })?;
     }
+    let is_systems = |it: &CgroupTarget| is_of_system_manager(&it.path);
+    if found.iter().any(is_systems) {
+        found.retain(is_systems);
+    }
     Ok((wanted, found))
+}
+
+/// Whether the unit with this cgroup belongs to the machine's own systemd. The systemd of a user
+/// and that of a container have units of the same names, such as `init.scope`.
+fn is_of_system_manager(path: &str) -> bool {
+    let above = path.rsplit_once('/').map_or("", |(above, _)| above);
+    let is_users = above
+        .split('/')
+        .any(|it| it.starts_with("user@") && it.ends_with(".service"));
+    !is_users && layout::identify(above).is_none()
 }
 
 pub(super) fn unit(name: &str, mounts: &Mounts, absent: Absent) -> Result<PinnedTarget, Failure> {

@@ -113,6 +113,7 @@ mod tests {
             id: "0123456789abcdef".repeat(4),
             name: Some(name.to_owned()),
             pod_uid: None,
+            pod: None,
             cgroup: "/a/long/path/of/a/cgroup/that/does/not/end.scope".to_owned(),
             live: 12,
             oldest_start_boottime_ns: Some(5 * SECOND),

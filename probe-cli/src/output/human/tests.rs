@@ -234,6 +234,7 @@ fn a_container_is_shown_instead_of_its_cgroup() {
             id: id.to_owned(),
             name: name.map(str::to_owned),
             pod_uid: None,
+            pod: None,
         }))
     };
     let format = Columns::new(Some(200), false);

@@ -10,6 +10,7 @@ fn container(name: &str) -> Place {
         id: format!("id of {name}"),
         name: Some(name.to_owned()),
         pod_uid: None,
+        pod: None,
     })
 }
 
@@ -201,6 +202,7 @@ fn containers_with_the_same_name_are_distinct() {
             id: id.to_owned(),
             name: Some("db".to_owned()),
             pod_uid: None,
+            pod: None,
         })
     };
     model.apply(Event::Live(Live {

@@ -17,6 +17,24 @@ pub struct DoctorLine {
     pub backends: Vec<CheckObject>,
     /// All other checks.
     pub checks: Vec<CheckObject>,
+    /// Directories with the state of container engines.
+    pub engines: Vec<EngineObject>,
+}
+
+/// A directory with the state of a container engine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct EngineObject {
+    /// The engine: `docker`, `containerd` ... `podman` also stands for CRI-O, which uses the
+    /// same store.
+    pub engine: &'static str,
+    /// Path of the directory.
+    pub location: String,
+    /// What the state tells about a container.
+    pub tells: &'static str,
+    /// Number of containers with state there; `null` if the directory cannot be read.
+    pub containers: Option<usize>,
+    /// Why the directory cannot be read.
+    pub error: Option<String>,
 }
 
 /// One check and its result.

@@ -26,7 +26,7 @@ use jiff::{Timestamp, fmt::temporal::DateTimePrinter};
 use serde::{Deserialize, Serialize};
 
 pub use self::{
-    doctor::{CheckObject, DoctorLine},
+    doctor::{CheckObject, DoctorLine, EngineObject},
     exit::{ExitLine, UsageObject},
     lost::LostLine,
     origin::KilledByObject,

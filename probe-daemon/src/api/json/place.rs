@@ -54,6 +54,9 @@ pub struct ContainerObject<'a> {
     /// Uid of its Kubernetes pod.
     #[serde(borrow)]
     pub pod_uid: Option<Cow<'a, str>>,
+    /// `NAMESPACE/NAME` of that pod.
+    #[serde(borrow, default)]
+    pub pod: Option<Cow<'a, str>>,
 }
 
 impl<'a> From<&'a Container> for ContainerObject<'a> {
@@ -63,6 +66,7 @@ impl<'a> From<&'a Container> for ContainerObject<'a> {
             id: container.id.as_str().into(),
             name: container.name.as_deref().map(Cow::from),
             pod_uid: container.pod_uid.as_deref().map(Cow::from),
+            pod: container.pod.as_deref().map(Cow::from),
         }
     }
 }
@@ -74,6 +78,7 @@ impl ContainerObject<'_> {
             id: self.id.clone().into_owned(),
             name: self.name.clone().map(Cow::into_owned),
             pod_uid: self.pod_uid.clone().map(Cow::into_owned),
+            pod: self.pod.clone().map(Cow::into_owned),
         })
     }
 }

@@ -87,8 +87,9 @@ prop_compose! {
     fn container()(
         runtime in prop::sample::select(Runtime::ALL.to_vec()),
         id in ".*", name in option::of(".*"), pod_uid in option::of(".*"),
+        pod in option::of(".*"),
     ) -> Container {
-        Container { runtime, id, name, pod_uid }
+        Container { runtime, id, name, pod_uid, pod }
     }
 }
 

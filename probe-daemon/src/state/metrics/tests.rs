@@ -24,6 +24,7 @@ fn within(id: &str, mut exit: Placed<Exit>) -> Placed<Exit> {
         id: id.to_owned(),
         name: None,
         pod_uid: None,
+        pod: None,
     }));
     exit
 }

@@ -24,6 +24,13 @@ pub(in crate::container) struct Pod {
     pub(in crate::container) uid: Option<String>,
 }
 
+impl Pod {
+    /// The namespace and the name, which have no slash.
+    pub(in crate::container) fn full_name(&self) -> String {
+        format!("{}/{}", self.namespace, self.name)
+    }
+}
+
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct Config {
@@ -73,12 +80,14 @@ fn described(bundle: &Path, annotations: &HashMap<String, String>) -> Described 
         .unwrap_or_default(),
         uid: first(&["io.kubernetes.cri.sandbox-uid", "io.kubernetes.pod.uid"]),
     });
-    // A sandbox has no name of its own and gets that of its pod.
+    // A sandbox has no name of its own and gets that of its pod. CRI-O and cri-dockerd call every
+    // sandbox `POD`, a name that Kubernetes allows for no container.
     let name = first(&[
         "io.kubernetes.cri.container-name",
         "io.kubernetes.container.name",
         "nerdctl/name",
     ])
+    .filter(|name| name != "POD")
     .or_else(|| pod.as_ref().map(|pod| pod.name.clone()));
     Described {
         runtime: runtime(bundle, annotations),

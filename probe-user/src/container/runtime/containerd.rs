@@ -7,6 +7,10 @@
 //! <https://github.com/containerd/containerd/blob/301026e58c619e63d09c0ec411012e54c0124b03/pkg/oci/spec.go#L209>
 //! nerdctl: `/NAMESPACE/ID` or `nerdctl-ID.scope`.
 //! <https://github.com/containerd/nerdctl/blob/8da504083f1543446a003f5870dec1bc12a75b85/pkg/cmd/container/run_cgroup_linux.go#L230-L266>
+//! Kata: `kata_ID` in the cgroup of the pod for the virtual CPUs, and `/kata_overhead/ID` or
+//! `kata_overhead-ID.scope` for the rest of the virtual machine, with the id of the sandbox.
+//! Docker may run Kata, too; then its state has the id.
+//! <https://github.com/kata-containers/kata-containers/blob/242f5d7f4b64de6bcff5b0b6e1423fb92f667521/docs/design/host-cgroups.md>
 
 use std::{
     fs::DirEntry,
@@ -16,7 +20,7 @@ use std::{
 use super::bundle::{self, Described};
 use crate::{
     container::{
-        layout::{PathComponent, Recognized, is_full_id, prefixed_id},
+        layout::{PathComponent, Recognized, is_full_id, is_id, prefixed_id},
         state_file,
     },
     model::Runtime,
@@ -32,6 +36,15 @@ pub(in crate::container) fn recognize<'a>(
         .or_else(|| prefixed_id(component.name, "nerdctl-"));
     if let Some(id) = prefixed {
         return Some(Recognized::certain(Runtime::Containerd, id));
+    }
+    let sandbox = prefixed_id(component.name, "kata_overhead-")
+        .or_else(|| prefixed_id(component.name, "kata_"))
+        .or_else(|| {
+            let is_overhead = component.parent() == Some("kata_overhead");
+            (is_overhead && is_id(component.name)).then_some(component.name)
+        });
+    if let Some(id) = sandbox {
+        return Some(Recognized::likely(Runtime::Containerd, id));
     }
     let is_in_namespace = component
         .parent()

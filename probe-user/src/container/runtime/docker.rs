@@ -69,6 +69,27 @@ pub(in crate::container) fn pid(root: &Path, id: &str) -> Option<u32> {
         .filter(|&pid| pid > 0)
 }
 
+#[derive(Deserialize, Default)]
+#[serde(default, rename_all = "PascalCase")]
+struct HostConfig {
+    restart_policy: RestartPolicy,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, rename_all = "PascalCase")]
+struct RestartPolicy {
+    name: String,
+}
+
+/// The policy by which Docker starts the container again after it has been killed, from
+/// `ROOT/containers/ID/hostconfig.json`; `None` if Docker does not start it again.
+pub(in crate::container) fn restart_policy(root: &Path, id: &str) -> Option<String> {
+    let file = state_file::read_in(&root.join("containers").join(id), "hostconfig.json")?;
+    let config: HostConfig = file.json()?;
+    let policy = config.restart_policy.name;
+    (!policy.is_empty() && policy != "no").then_some(policy)
+}
+
 /// The ids and names of the containers that, according to Docker, have no process.
 pub(in crate::container) fn stopped(root: &Path) -> Vec<(String, Option<String>)> {
     let entries = fs::read_dir(root.join("containers"));

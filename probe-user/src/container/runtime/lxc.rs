@@ -12,7 +12,10 @@ use std::{
 };
 
 use crate::{
-    container::layout::{PathComponent, Recognized},
+    container::{
+        layout::{PathComponent, Recognized},
+        roots::StateRoots,
+    },
     model::Runtime,
 };
 
@@ -34,17 +37,30 @@ pub(in crate::container) fn recognize<'a>(
     }
 }
 
-/// Removes the `-1` that LXC appends while the cgroup of an earlier run still exists. The
-/// name of the container is the one with a directory in LXC's state.
-pub(in crate::container) fn without_retry_suffix<'a>(roots: &[PathBuf], name: &'a str) -> &'a str {
-    let Some((base, number)) = name.rsplit_once('-') else {
-        return name;
-    };
-    let is_retry = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
-    if is_retry && !has_container(roots, name) && has_container(roots, base) {
-        return base;
-    }
-    name
+/// The manager and the name of the container that has the cgroup `lxc.payload.CGROUP`. LXC
+/// appends `-1` to the name while the cgroup of an earlier run still exists. LXD and Incus put
+/// the name of a project that is not the default one before the name (`project_box`).
+pub(in crate::container) fn by_cgroup<'a>(
+    roots: &StateRoots,
+    cgroup: &'a str,
+) -> (Runtime, &'a str) {
+    let without_suffix = cgroup.rsplit_once('-').and_then(|(base, number)| {
+        let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+        is_number.then_some(base)
+    });
+    let managers = [
+        (Runtime::Lxc, &roots.lxc),
+        (Runtime::Lxd, &roots.lxd),
+        (Runtime::Incus, &roots.incus),
+    ];
+    [Some(cgroup), without_suffix]
+        .into_iter()
+        .flatten()
+        .find_map(|name| {
+            let manager = managers.iter().find(|(_, it)| has_container(it, name))?;
+            Some((manager.0, name))
+        })
+        .unwrap_or((Runtime::Lxc, cgroup))
 }
 
 /// The names of the containers that LXC has configured and that do not run. `sockets` is the
@@ -67,6 +83,8 @@ pub(in crate::container) fn stopped(root: &Path, sockets: &str) -> Vec<String> {
 }
 
 fn has_container(roots: &[PathBuf], name: &str) -> bool {
-    let is_directory = |path: &Path| fs::symlink_metadata(path).is_ok_and(|it| it.is_dir());
-    roots.iter().any(|root| is_directory(&root.join(name)))
+    // In LXD and Incus a symbolic link leads to the container's storage pool.
+    let exists =
+        |path: &Path| fs::symlink_metadata(path).is_ok_and(|it| it.is_dir() || it.is_symlink());
+    roots.iter().any(|root| exists(&root.join(name)))
 }

@@ -4,7 +4,9 @@ use proptest::{prelude::*, proptest};
 
 use crate::{
     container::layout::identify,
-    model::Runtime::{self, Containerd, CriO, Crun, Docker, Lxc, Nspawn, Podman, Runc},
+    model::Runtime::{
+        self, Containerd, CriO, Crun, Docker, Ecs, Garden, Lxc, Nomad, Nspawn, Podman, Runc, Slurm,
+    },
 };
 
 const A: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
@@ -102,6 +104,36 @@ const CONTAINERS: &[Row] = &[
     (r"/machine.slice/machine-my\x2dbox.scope", Nspawn, "my-box", None),
     (r"/machine.slice/machine-my\x2dbox.scope/payload/system.slice/cron.service", Nspawn, "my-box", None),
     (r"/machine.slice/machine-\xc3\xa4\x2.scope", Nspawn, r"ä\x2", None),
+    // Kata: the cgroups have the id of the sandbox
+    ("/kubepods/burstable/pod{uid}/kata_{a}", Containerd, "{a}", Some("{uid}")),
+    ("/kata_overhead/{a}", Containerd, "{a}", None),
+    ("/kata_overhead/kubepods/besteffort/pod{uid}/{a}", Containerd, "{a}", Some("{uid}")),
+    ("/system.slice/kata_overhead-{a}.scope", Containerd, "{a}", None),
+    // Nomad
+    ("/nomad.slice/share.slice/{uid}.web.scope", Nomad, "{uid}.web", None),
+    ("/nomad.slice/reserve.slice/{uid}.my.task.scope", Nomad, "{uid}.my.task", None),
+    ("/nomad.slice/{uid}.web.scope", Nomad, "{uid}.web", None),
+    ("/nomad/{uid}.web", Nomad, "{uid}.web", None),
+    ("/nomad/share/{uid}.web", Nomad, "{uid}.web", None),
+    ("/nomad.slice/docker-{a}.scope", Docker, "{a}", None),
+    // Slurm
+    ("/system.slice/slurmstepd.scope/job_981/step_batch/user/task_0", Slurm, "981.batch", None),
+    ("/system.slice/node1_slurmstepd.scope/job_21868/step_0/user", Slurm, "21868.0", None),
+    ("/system.slice/slurmstepd.scope/job_981", Slurm, "981", None),
+    ("/slurm/uid_1000/job_77/step_extern/task_0", Slurm, "77.extern", None),
+    ("/slurm_node1/uid_1000/job_77", Slurm, "77", None),
+    ("/system.slice/slurmstepd.scope/job_981/step_batch/user/task_0/libpod-{a}", Podman, "{a}", None),
+    // Garden
+    ("/system.slice/garden.service/garden/good/2f57368b-0eda-4e52-64d8-af5c", Garden,
+        "2f57368b-0eda-4e52-64d8-af5c", None),
+    ("/system.slice/garden.service/garden/bad/2f57368b-0eda-4e52-64d8-af5c", Garden,
+        "2f57368b-0eda-4e52-64d8-af5c", None),
+    ("/garden/{uid}", Garden, "{uid}", None),
+    // Amazon ECS
+    ("/ecs/{static}/{static}-2531612879", Ecs, "{static}-2531612879", None),
+    ("/ecs/{static}/{a}", Docker, "{a}", None),
+    ("/ecs/default/{static}/{a}", Docker, "{a}", None),
+    ("/ecstasks.slice/ecstasks-{static}.slice/docker-{a}.scope", Docker, "{a}", None),
     // the monitor of an inner container belongs to the outer container
     ("/docker/{b}/lxc.monitor.box", Docker, "{b}", None),
     ("/docker/{b}/machine.slice/libpod-conmon-{a}.scope", Docker, "{b}", None),
@@ -152,6 +184,17 @@ const NO_CONTAINERS: &[&str] = &[
     "/machine.slice/systemd-nspawn@.service",
     "/supervisor/25bb3eec297c1f9243c641b889d3335a",
     "/a.slice:cri-containerd:",
+    "/kata_overhead",
+    "/nomad.slice",
+    "/nomad.slice/share.slice/{uid}.scope",
+    "/app.slice/{uid}.web.scope",
+    "/system.slice/slurmstepd.scope",
+    "/system.slice/slurmstepd.scope/system",
+    "/jobs/job_981/step_0",
+    "/garden",
+    "/garden/good",
+    "/ecs/{static}",
+    "/init.scope",
     "/0123456789ABCDEF0123456789ABCDEF0123456789ABCDEF0123456789ABCDEF/x",
 ];
 
@@ -174,6 +217,13 @@ fn the_top_is_the_containers_own_cgroup() {
     expect(&format!("{unit}/payload/x"), &format!("{unit}/payload"));
     expect("/lxc/box/payload/x", "/lxc/box/payload");
     expect("/lxc/box/ns/x", "/lxc/box");
+    let job = "/system.slice/slurmstepd.scope/job_981";
+    expect(
+        &format!("{job}/step_0/user/task_1"),
+        &format!("{job}/step_0"),
+    );
+    let nspawn = "/machine.slice/systemd-nspawn@box.service";
+    expect(&format!("{nspawn}/init.scope"), nspawn);
 }
 
 #[test]
@@ -184,6 +234,7 @@ fn a_name_with_a_prefix_is_certain_and_a_bare_id_is_not() {
     assert_eq!(is_certain("/my/parent/{a}"), Some(false));
     assert_eq!(is_certain("/default/{a}"), Some(false));
     assert_eq!(is_certain("/kubepods/pod{uid}/{a}"), Some(false));
+    assert_eq!(is_certain("/kata_overhead/{a}"), Some(false));
 }
 
 /// Path components that the parsers recognize, and similar ones.
@@ -193,6 +244,8 @@ const WORDS: &[&str] = &[
     "supervisor", "pod", "pod1", "libpod-", "libpod_parent", ".slice", ".scope", "-pod.slice",
     "kubepods-pod.slice", "x.slice:docker:", ":::", "machine-", r"machine-\x.scope",
     r"machine-\x2", r"machine-\x2d.scope", "systemd-nspawn@.service", "docker-", "é", A,
+    "kata_", "kata_overhead", "nomad", "slurmstepd.scope", "slurm", "uid_1", "job_1", "step_",
+    "garden", "good", "ecs",
 ];
 
 /// Any text, and paths of such components.

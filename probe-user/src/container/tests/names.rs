@@ -1,5 +1,7 @@
 //! The names of containers, for each runtime.
 
+use std::os::unix::fs::symlink;
+
 use serde_json::json;
 
 use super::machine::{A, B, Machine};
@@ -89,8 +91,49 @@ fn the_annotations_of_cri_o_have_pod_and_name() {
     let config = json!({ "annotations": annotations });
     machine.write_json(format!("{userdata}/config.json"), &config);
     let path = format!("/kubepods.slice/kubepods-pod{POD_UID}.slice/crio-{A}.scope");
-    let container = machine.test_resolver().container_of(&path);
+    let mut resolver = machine.test_resolver();
+    let container = resolver.container_of(&path);
     assert_eq!(container, format!("cri-o {A} nginx in pod {POD_UID}"));
+    let container = resolver.inner.container_of(&path).expect("a container");
+    assert_eq!(container.pod.as_deref(), Some("prod/shop-0"));
+}
+
+#[test]
+fn a_sandbox_that_cri_o_calls_pod_has_the_name_of_its_pod() {
+    let machine = Machine::new();
+    let userdata = format!("run/containers/storage/overlay-containers/{A}/userdata");
+    let annotations = json!({
+        "io.container.manager": "cri-o",
+        "io.kubernetes.container.name": "POD",
+        "io.kubernetes.pod.name": "shop-0",
+        "io.kubernetes.pod.namespace": "prod",
+        "io.kubernetes.pod.uid": POD_UID,
+    });
+    let config = json!({ "annotations": annotations });
+    machine.write_json(format!("{userdata}/config.json"), &config);
+    let path = format!("/kubepods.slice/kubepods-pod{POD_UID}.slice/crio-{A}.scope");
+    let container = machine.test_resolver().container_of(&path);
+    assert_eq!(container, format!("cri-o {A} shop-0 in pod {POD_UID}"));
+}
+
+#[test]
+fn the_sandbox_of_kata_has_the_name_and_the_uid_of_its_pod_in_each_of_its_cgroups() {
+    let machine = Machine::new();
+    let annotations = json!({
+        "io.kubernetes.cri.sandbox-name": "shop-0",
+        "io.kubernetes.cri.sandbox-namespace": "prod",
+        "io.kubernetes.cri.sandbox-uid": POD_UID,
+    });
+    machine.bundle("k8s.io", A, &annotations);
+    let mut resolver = machine.test_resolver();
+    for path in [
+        format!("/kubepods/burstable/pod{POD_UID}/kata_{A}"),
+        format!("/kata_overhead/{A}"),
+    ] {
+        let container = resolver.container_of(&path);
+        let expected = format!("containerd {A} shop-0 in pod {POD_UID}");
+        assert_eq!(container, expected, "{path}");
+    }
 }
 
 #[test]
@@ -119,6 +162,27 @@ fn the_retry_suffix_of_an_lxc_cgroup_is_not_part_of_the_container_name() {
     ] {
         let container = resolver.container_of(&format!("/lxc.payload.{cgroup}"));
         assert_eq!(container, format!("lxc {name} {name}"));
+    }
+}
+
+#[test]
+fn lxd_and_incus_are_told_from_lxc_by_their_state() {
+    let machine = Machine::new();
+    machine.create_dir("var/lib/lxc/plain");
+    machine.create_dir("var/snap/lxd/common/lxd/containers");
+    machine.create_dir("var/lib/incus/containers/project_box");
+    // A symbolic link leads to the storage pool.
+    let link = machine.path("var/snap/lxd/common/lxd/containers/web");
+    symlink("../storage-pools/default/containers/web", link).expect("a link");
+    let mut resolver = machine.test_resolver();
+    for (cgroup, expected) in [
+        ("plain", "lxc plain plain"),
+        ("web", "lxd web web"),
+        ("web-1", "lxd web web"),
+        ("project_box", "incus project_box project_box"),
+    ] {
+        let path = format!("/lxc.payload.{cgroup}/init.scope");
+        assert_eq!(resolver.container_of(&path), expected, "{cgroup}");
     }
 }
 
