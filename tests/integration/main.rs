@@ -8,6 +8,7 @@ mod backends;
 mod bad_input;
 mod client;
 mod completeness;
+mod container_cost;
 mod container_identity;
 mod containers;
 mod daemon;

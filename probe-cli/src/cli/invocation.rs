@@ -117,12 +117,13 @@ impl Invocation {
     pub(super) fn arm(
         &mut self,
         named: Vec<PinnedTarget>,
+        resolver: Resolver,
         tier: Backend,
         args: &WaitArgs,
         count: Option<usize>,
         stop: StopFlag,
     ) -> Result<(Session, Plan, usize), Failure> {
-        let options = self.report_options(&named, args.targets.resolver(), stop)?;
+        let options = self.report_options(&named, resolver, stop)?;
         let plan = Self::plan(&named, &options.wanted)?;
         let mut session = Session::new(tier, options);
         let count = count.unwrap_or(named.len());

@@ -80,13 +80,16 @@ fn wait(args: &Args, messages: Messages) -> Result<ExitCode, Failure> {
         is_error: args.must_exist,
         unknown_is_gone: args.exited,
     };
-    let named = args.wait.targets.pin(&call.mounts, tier, absent)?;
+    let targets = &args.wait.targets;
+    let mut resolver = targets.resolver();
+    let named = targets.pin(&call.mounts, &mut resolver, tier, absent)?;
     check(args, &named)?;
     let process = args.status.then(|| clone_process(&named)).transpose()?;
     let runtime = super::runtime()?;
     let _inside = runtime.enter();
     let (stop, flag) = stop::requested()?;
-    let (mut session, plan, needed) = call.arm(named, tier, &args.wait, args.needed(), flag)?;
+    let (mut session, plan, needed) =
+        call.arm(named, resolver, tier, &args.wait, args.needed(), flag)?;
     args.break_for_tests(&mut session);
     if let Some(process) = process.flatten() {
         session.want_status(process)?;

@@ -5,6 +5,7 @@ use probe_user::{
     unstable::{
         cgroup::mounts::Mounts,
         container::{FindError, Found},
+        trace::lookup::CgroupLookup,
     },
 };
 
@@ -14,7 +15,7 @@ use crate::{
         peer::Peer,
         refusal::Refusal,
     },
-    state::state::State,
+    state::state::{State, Tables},
 };
 
 /// Hint for a peer in other namespaces than the daemon, where pids and paths differ.
@@ -52,29 +53,40 @@ pub(crate) fn container(
     peer: Peer,
     name: &str,
 ) -> Result<(Found, Vec<CgroupDirectory>), Refusal> {
-    let known = state.tables.tracker.known_cgroups();
-    let known: Vec<_> = known
-        .map(|(id, path)| (id.hierarchy, path.to_string()))
-        .collect();
-    let unknown = || Refusal::not_found(format!("no container '{}'", name.escape_debug()));
-    let mounts = state.tables.lookup.mounts.clone();
+    let Tables {
+        tracker, lookup, ..
+    } = &mut state.tables;
+    let CgroupLookup {
+        mounts, resolver, ..
+    } = lookup;
     let is_seen = |cgroups: &[(u32, String)]| {
-        let mut directories = directories(&mounts, cgroups);
+        let mut directories = directories(mounts, cgroups);
         peer.sees_all() || directories.any(|it| peer.sees_uid(None, it.owner()))
     };
-    let found = state
-        .tables
-        .lookup
-        .resolver
-        .find_visible(name, &known, is_seen)
-        .map_err(|error| match error {
-            FindError::Unknown { .. } => unknown(),
-            error @ FindError::Ambiguous { .. } => {
-                Refusal::bad(error.to_string()).hint("use the full id, NAMESPACE/ID or RUNTIME/ID")
-            }
-        })?;
-    let directories = directories(&mounts, &found.cgroups).collect();
+    let found = if let Some(found) = resolver.find_by_state(name, is_seen) {
+        found
+    } else {
+        let known = tracker.known_cgroups();
+        let known: Vec<_> = known
+            .map(|(id, path)| (id.hierarchy, path.to_string()))
+            .collect();
+        resolver
+            .find_visible(name, &known, is_seen)
+            .map_err(|error| refused(name, &error))?
+    };
+    let directories = directories(mounts, &found.cgroups).collect();
     Ok((found, directories))
+}
+
+fn refused(name: &str, error: &FindError) -> Refusal {
+    match error {
+        FindError::Unknown { .. } => {
+            Refusal::not_found(format!("no container '{}'", name.escape_debug()))
+        }
+        FindError::Ambiguous { .. } => {
+            Refusal::bad(error.to_string()).hint("use the full id, NAMESPACE/ID or RUNTIME/ID")
+        }
+    }
 }
 
 fn directories(

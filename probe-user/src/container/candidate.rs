@@ -75,8 +75,8 @@ pub(super) fn retain_best(fitting: &mut Vec<(Fit, Candidate)>) {
 
 /// Adds each cgroup that no state claims to the one container with a state that owns it.
 pub(super) fn merge_unclaimed(candidates: Vec<Candidate>) -> Vec<Candidate> {
-    let has_state = |it: &Candidate| matches!(it.origin, Origin::State(_));
-    let (mut merged, unclaimed): (Vec<_>, Vec<_>) = candidates.into_iter().partition(has_state);
+    let (mut merged, unclaimed): (Vec<_>, Vec<_>) =
+        candidates.into_iter().partition(Candidate::has_state);
     for cgroup in unclaimed {
         let mut owners = merged.iter_mut().filter(|it| it.owns(&cgroup));
         match (owners.next(), owners.next()) {
@@ -112,6 +112,11 @@ impl Candidate {
         (*runtime, id.clone(), self.owner, self.origin.clone())
     }
 
+    /// Whether the container is known from state on disk.
+    pub(super) const fn has_state(&self) -> bool {
+        matches!(self.origin, Origin::State(_))
+    }
+
     /// Whether the state describes this container.
     pub(super) fn is_of(&self, record: &Record) -> bool {
         let is_same = self.container.id == record.container.id && self.owner == record.owner;
@@ -123,7 +128,7 @@ impl Candidate {
     fn owns(&self, cgroup: &Self) -> bool {
         let id = &self.container.id;
         let is_same = *id == cgroup.container.id && self.owner == cgroup.owner;
-        is_same && is_full_id(id) && matches!(self.origin, Origin::State(_))
+        is_same && is_full_id(id) && self.has_state()
     }
 
     pub(super) fn fit(&self, wanted: &str) -> Option<Fit> {

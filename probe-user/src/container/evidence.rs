@@ -49,14 +49,18 @@ impl Evidence {
 
     /// The current facts of a process; `None` if it does not exist.
     pub(super) fn living(&self, pid: u32) -> Option<LivingInit> {
-        let directory = self.proc.join(pid.to_string());
-        let process = ProcessDirectory::open_path(directory.as_path()).ok()?;
-        let uid_map = fs::read_to_string(directory.join("uid_map")).unwrap_or_default();
+        let process = self.process(pid)?;
+        let uid_map = process.content("uid_map").unwrap_or_default();
+        let uid_map = String::from_utf8_lossy(&uid_map);
         Some(LivingInit {
             start_ticks: start_ticks(&process)?,
             uid: Status::new(&process.content("status").ok()?).uid()?,
             uid_map: uid_map.lines().filter_map(mapped).collect(),
         })
+    }
+
+    fn process(&self, pid: u32) -> Option<ProcessDirectory> {
+        ProcessDirectory::open_path(self.proc.join(pid.to_string())).ok()
     }
 
     /// Whether a cgroup certainly has no process.
@@ -98,27 +102,42 @@ impl Evidence {
 
     /// The pid and start of a process.
     pub(super) fn init(&self, pid: u32) -> Option<Init> {
-        let start_ticks = self.living(pid)?.start_ticks;
+        let start_ticks = start_ticks(&self.process(pid)?)?;
         Some(Init { pid, start_ticks })
     }
 
     /// Whether the recorded process still lives.
     pub(super) fn is_alive(&self, init: Init) -> bool {
-        self.living(init.pid)
-            .is_some_and(|living| living.start_ticks == init.start_ticks)
+        self.init(init.pid) == Some(init)
     }
 
     /// The leader of a machine. machined does not record its start, so the process must be
     /// in the machine's unit instead.
     pub(super) fn leader(&self, pid: u32, unit: &str) -> Option<Init> {
-        let process = ProcessDirectory::open_path(self.proc.join(pid.to_string())).ok()?;
-        let cgroups = process.content("cgroup").ok()?;
-        let text = membership::text(&cgroups);
-        let mut cgroups = membership::parse(&text).flatten();
-        let is_in_unit = cgroups.any(|it| it.path.split('/').any(|name| name == unit));
+        let process = self.process(pid)?;
+        let is_in_unit = !cgroups_in_unit(&process, unit)?.is_empty();
         let start_ticks = start_ticks(&process)?;
         is_in_unit.then_some(Init { pid, start_ticks })
     }
+
+    /// Hierarchy id and path of the cgroups of a process that are in this unit.
+    pub(super) fn cgroups_in_unit(&self, pid: u32, unit: &str) -> Vec<(u32, String)> {
+        self.process(pid)
+            .and_then(|it| cgroups_in_unit(&it, unit))
+            .unwrap_or_default()
+    }
+}
+
+fn cgroups_in_unit(process: &ProcessDirectory, unit: &str) -> Option<Vec<(u32, String)>> {
+    let cgroups = process.content("cgroup").ok()?;
+    let text = membership::text(&cgroups);
+    let cgroups = membership::parse(&text).flatten();
+    let in_unit = cgroups.filter(|it| it.path.split('/').any(|name| name == unit));
+    Some(
+        in_unit
+            .map(|it| (it.hierarchy, it.path.to_owned()))
+            .collect(),
+    )
 }
 
 fn start_ticks(process: &ProcessDirectory) -> Option<u64> {

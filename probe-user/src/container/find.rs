@@ -1,8 +1,8 @@
 //! Finds a container and its cgroups by id or name.
 
 use std::{
-    collections::BTreeMap,
-    fmt, fs,
+    collections::{BTreeMap, HashMap},
+    fmt,
     path::{Path, PathBuf},
     sync::Arc,
     time::Instant,
@@ -122,17 +122,11 @@ impl Resolver {
     ) -> Result<Found, FindError> {
         self.index.check_now(Instant::now());
         let mut candidates = self.candidates(cgroups);
-        candidates.retain(|it| is_visible(&it.cgroups));
         if let Some(pod) = pod::parse(wanted) {
+            candidates.retain(|it| is_visible(&it.cgroups));
             return self.find_pod(wanted, pod, candidates, cgroups);
         }
-        let mut fitting: Vec<_> = candidates
-            .into_iter()
-            .filter_map(|candidate| Some((candidate.fit(wanted)?, candidate)))
-            .collect();
-        retain_best(&mut fitting);
-        self.retain_chosen(&mut fitting);
-        self.remove_leftovers(&mut fitting);
+        let mut fitting = self.fitting(wanted, candidates, is_visible);
         if fitting.len() > 1 {
             return Err(FindError::Ambiguous {
                 wanted: wanted.to_owned(),
@@ -144,6 +138,24 @@ impl Resolver {
             return Err(FindError::Unknown { wanted });
         };
         Ok(found.into_found(&self.index.roots))
+    }
+
+    /// The visible containers that `wanted` may mean: several if it is ambiguous.
+    pub(super) fn fitting(
+        &self,
+        wanted: &str,
+        candidates: Vec<Candidate>,
+        is_visible: impl Fn(&[(u32, String)]) -> bool,
+    ) -> Vec<(Fit, Candidate)> {
+        let mut fitting: Vec<_> = candidates
+            .into_iter()
+            .filter_map(|candidate| Some((candidate.fit(wanted)?, candidate)))
+            .filter(|(_, it)| is_visible(&it.cgroups))
+            .collect();
+        retain_best(&mut fitting);
+        self.retain_chosen(&mut fitting);
+        self.remove_leftovers(&mut fitting);
+        fitting
     }
 
     /// Keeps the containers in roots that the user named, if there are any.
@@ -164,7 +176,7 @@ impl Resolver {
         let roots = &self.index.roots;
         let (living, dead): (Vec<_>, Vec<_>) = std::mem::take(fitting)
             .into_iter()
-            .partition(|(_, it)| matches!(it.origin, Origin::State(_)) || it.may_live(roots));
+            .partition(|(_, it)| it.has_state() || it.may_live(roots));
         let is_leftover = |it: &Candidate| {
             living
                 .iter()
@@ -177,20 +189,26 @@ impl Resolver {
         fitting.extend(living.into_iter().chain(kept));
     }
 
-    fn candidates(&mut self, cgroups: &[(u32, String)]) -> Vec<Candidate> {
+    pub(super) fn candidates(&mut self, cgroups: &[(u32, String)]) -> Vec<Candidate> {
         let mut candidates = BTreeMap::new();
+        // A path has the same container in every hierarchy.
+        let mut known = HashMap::new();
         for (hierarchy, path) in cgroups {
-            let Some(located) = locate(&self.index, path).filter(|it| it.top == path) else {
+            let known = known.entry(path).or_insert_with(|| {
+                let located = locate(&self.index, path).filter(|it| it.top == path)?;
+                let described = describe(&mut self.index, &located);
+                Some((located, described))
+            });
+            let Some((located, (container, pod))) = known else {
                 continue;
             };
-            let (container, pod) = describe(&mut self.index, &located);
-            let owner = self.owner(*hierarchy, &located);
+            let owner = self.owner(*hierarchy, located);
             let init = located.record().and_then(|record| record.init);
             let new = Candidate {
-                container,
-                pod,
+                container: container.clone(),
+                pod: pod.clone(),
                 owner,
-                origin: origin(&located),
+                origin: origin(located),
                 cgroups: Vec::new(),
                 init: None,
             };
@@ -245,12 +263,13 @@ impl Resolver {
         let roots = &self.index.roots;
         let mut found = Vec::new();
         for root in &roots.docker {
-            for (id, name) in docker::stopped(root) {
+            let stopped = docker::containers(root).filter(|it| !it.is_running);
+            for docker::Known { id, name, .. } in stopped {
                 found.push(candidate(Runtime::Docker, id, name, root));
             }
         }
-        // Without this file a container of LXC may run in a cgroup of any name.
-        if let Ok(sockets) = fs::read_to_string(roots.evidence.proc.join("1/net/unix")) {
+        // Without the sockets a container of LXC may run in a cgroup of any name.
+        if let Some(sockets) = roots.unix_sockets() {
             for root in &roots.lxc {
                 for name in lxc::stopped(root, &sockets) {
                     found.push(candidate(Runtime::Lxc, name.clone(), Some(name), root));

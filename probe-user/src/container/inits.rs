@@ -37,9 +37,14 @@ fn recorded_pids(roots: &StateRoots, id: &str) -> Vec<u32> {
     let tasks = roots.tasks.iter().flat_map(|it| namespaces(it));
     let tasks = tasks.filter_map(|namespace| pid_in(&namespace.join(id), "init.pid"));
     let bundles = roots.stores.iter().flat_map(|it| drivers(it));
-    let conmons = bundles.filter_map(|driver| pid_in(&driver.join(id).join("userdata"), "pidfile"));
+    let conmons = bundles.filter_map(|driver| conmon_pid(&driver.join(id)));
     let dockers = roots.docker.iter().filter_map(|it| docker::pid(it, id));
     tasks.chain(conmons).chain(dockers).collect()
+}
+
+/// The pid that conmon recorded in `DRIVER-containers/ID` of a store.
+pub(super) fn conmon_pid(container: &Path) -> Option<u32> {
+    pid_in(&container.join("userdata"), "pidfile")
 }
 
 fn pid_in(directory: &Path, name: &str) -> Option<u32> {

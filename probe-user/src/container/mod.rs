@@ -5,6 +5,7 @@
 //! `trust` accepts it. Each runtime has a file below `runtime/`.
 
 mod candidate;
+mod claimed;
 mod describe;
 mod engines;
 mod evidence;
@@ -17,6 +18,7 @@ mod pod;
 mod record;
 mod resolver;
 mod roots;
+mod running;
 mod runtime;
 mod state_file;
 mod trust;

@@ -39,7 +39,9 @@ impl Resolver {
     /// knows a container that has ended before the first question about it.
     #[must_use]
     pub fn new(roots: StateRoots) -> Self {
-        Self::with_index(Index::new(roots))
+        let mut index = Index::new(roots);
+        index.check(Instant::now());
+        Self::with_index(index)
     }
 
     /// A resolver without inotify, which reads the state again for each question. For
@@ -49,8 +51,7 @@ impl Resolver {
         Self::with_index(Index::unwatched(roots))
     }
 
-    fn with_index(mut index: Index) -> Self {
-        index.check(Instant::now());
+    fn with_index(index: Index) -> Self {
         Self {
             index,
             answers: HashMap::new(),

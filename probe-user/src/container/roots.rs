@@ -1,6 +1,9 @@
 //! The directories in which runtimes keep their state.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use super::{
     evidence::Evidence,
@@ -127,6 +130,11 @@ impl StateRoots {
     pub fn restart_policy(&self, id: &str) -> Option<String> {
         let mut roots = self.docker.iter();
         roots.find_map(|root| docker::restart_policy(root, id))
+    }
+
+    /// The Unix sockets of the network namespace of pid 1, one a line.
+    pub(super) fn unix_sockets(&self) -> Option<String> {
+        fs::read_to_string(self.evidence.proc.join("1/net/unix")).ok()
     }
 
     /// The stores that may have the names of this user's containers.

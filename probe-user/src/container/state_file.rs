@@ -13,7 +13,7 @@ use std::{
 };
 
 use rustix::{
-    fs::{CWD, Mode, OFlags, openat},
+    fs::{CWD, Mode, OFlags, fstat, openat},
     io::Errno,
 };
 use serde::de::DeserializeOwned;
@@ -45,7 +45,7 @@ pub(super) fn read_in(directory: &Path, name: impl AsRef<OsStr>) -> Option<State
     let path = directory.join(name).display().to_string();
     let read = || -> std::io::Result<Option<StateFile>> {
         let directory = open_directory(directory)?;
-        let directory_owner = File::from(directory.try_clone()?).metadata()?.uid();
+        let directory_owner = fstat(&directory)?.st_uid;
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK;
         let file = File::from(openat(
             &directory,
@@ -62,7 +62,8 @@ pub(super) fn read_in(directory: &Path, name: impl AsRef<OsStr>) -> Option<State
             );
             return Ok(None);
         }
-        let mut bytes = Vec::new();
+        let size = usize::try_from(metadata.len()).unwrap_or_default();
+        let mut bytes = Vec::with_capacity(size + 1);
         file.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
         Ok(Some(StateFile {
             bytes,
@@ -83,7 +84,7 @@ pub(super) fn read_in(directory: &Path, name: impl AsRef<OsStr>) -> Option<State
 }
 
 /// The entries of a directory; none if it cannot be read.
-pub(super) fn entries(directory: &Path) -> impl Iterator<Item = DirEntry> {
+pub(super) fn entries(directory: &Path) -> impl Iterator<Item = DirEntry> + use<> {
     fs::read_dir(directory).into_iter().flatten().flatten()
 }
 

@@ -7,6 +7,8 @@
 //!
 //! The functions here do no I/O; `evidence` reads the facts.
 
+use super::Init;
+
 /// The uids that own a cgroup.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct CgroupOwner {
@@ -25,6 +27,16 @@ pub(super) struct LivingInit {
     pub(super) uid: u32,
     /// The uid map of its user namespace, as we see it.
     pub(super) uid_map: Vec<MappedUids>,
+}
+
+impl LivingInit {
+    /// The facts of a process of which only the start is known.
+    pub(super) fn started(init: Init) -> Self {
+        Self {
+            start_ticks: init.start_ticks,
+            ..Self::default()
+        }
+    }
 }
 
 /// One line of `/proc/PID/uid_map`.

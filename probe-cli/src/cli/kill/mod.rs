@@ -89,10 +89,9 @@ fn signal(text: &str) -> Result<Signal, String> {
 pub(super) fn run(args: &Args, messages: Messages) -> Result<ExitCode, Failure> {
     let mut call = Invocation::new(messages, "kill", &args.wait)?;
     let tier = args.wait.backend.tier()?;
-    let named = args
-        .wait
-        .targets
-        .pin(&call.mounts, tier, Absent::default())?;
+    let named = &args.wait.targets;
+    let mut resolver = named.resolver();
+    let named = named.pin(&call.mounts, &mut resolver, tier, Absent::default())?;
     let targets = args.check(&named)?;
     if args.waits() {
         args.tell_restarts(&named, messages);
@@ -105,7 +104,7 @@ pub(super) fn run(args: &Args, messages: Messages) -> Result<ExitCode, Failure> 
         let failure = signaller.signal_once()?;
         return failure.map_or(Ok(ExitCode::Done), Err);
     }
-    let (mut session, plan, needed) = call.arm(named, tier, &args.wait, None, flag)?;
+    let (mut session, plan, needed) = call.arm(named, resolver, tier, &args.wait, None, flag)?;
     runtime.block_on(async {
         args.join_backends(&mut session, plan, needed).await?;
         call.watch_progress(&mut session);

@@ -179,6 +179,7 @@ impl TargetArgs {
     pub(super) fn pin(
         &self,
         mounts: &Mounts,
+        resolver: &mut Resolver,
         tier: Backend,
         absent: Absent,
     ) -> Result<Vec<PinnedTarget>, Failure> {
@@ -190,11 +191,8 @@ impl TargetArgs {
         for name in &self.unit {
             named.push(pin::unit(name, mounts, absent)?);
         }
-        if !self.container.is_empty() {
-            let mut resolver = self.resolver();
-            for name in &self.container {
-                named.push(pin::container(name, mounts, &mut resolver, tier, absent)?);
-            }
+        for name in &self.container {
+            named.push(pin::container(name, mounts, resolver, tier, absent)?);
         }
         for name in self.processes.iter().chain(&self.pid) {
             named.push(pin::one_process(*name, tier, absent)?);

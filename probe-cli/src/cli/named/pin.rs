@@ -168,12 +168,16 @@ fn gone(subject: SubjectObject, default_until: Until) -> PinnedTarget {
     }
 }
 
-/// Finds a container by id or name.
+/// Finds a container by id or name. All cgroups are read only if the state of the runtimes
+/// does not decide.
 pub(in crate::cli) fn find(
     name: &str,
     mounts: &Mounts,
     resolver: &mut Resolver,
 ) -> Result<Found, Failure> {
+    if let Some(found) = resolver.find_by_state(name, |_| true) {
+        return Ok(found);
+    }
     let mut cgroups = Vec::new();
     for mount in mounts.iter() {
         mounts::walk(mount, &mut |id, path| cgroups.push((id.hierarchy, path)))?;

@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc};
 use super::entry::{Entry, Known};
 use crate::{
     container::{
-        record::Record,
+        record::{Claim, Record},
         roots::StateRoots,
         runtime::{
             bundle::{self, Described, Pod},
@@ -13,7 +13,7 @@ use crate::{
             oci::{self, State},
             podman,
         },
-        trust::{self, InitVerdict},
+        trust::{self, InitVerdict, LivingInit},
     },
     model::{Container, Runtime},
 };
@@ -73,13 +73,17 @@ fn container(
         init,
         bundle,
     } = state;
-    let living = init.and_then(|init| roots.evidence.living(init.pid));
+    let living = init.and_then(|init| match owner {
+        // The user of the process does not matter for state of root.
+        0 => roots.evidence.init(init.pid).map(LivingInit::started),
+        _ => roots.evidence.living(init.pid),
+    });
     let start_ticks = init.map_or(0, |init| init.start_ticks);
     let verdict = trust::check_init(owner, start_ticks, living.as_ref());
-    let claims = cgroups.into_iter().filter(|claim| {
-        let owned_by = roots.evidence.cgroup_owner(claim.hierarchy, &claim.path);
-        trust::accepts_claim(owner, verdict, owned_by)
-    });
+    let owner_of = |claim: &Claim| roots.evidence.cgroup_owner(claim.hierarchy, &claim.path);
+    let claims = cgroups
+        .into_iter()
+        .filter(|claim| owner == 0 || trust::accepts_claim(owner, verdict, owner_of(claim)));
     let cgroups: Vec<_> = claims.collect();
     let init = init.filter(|_| verdict == InitVerdict::Verified);
     if owner != 0 && cgroups.is_empty() && init.is_none() {

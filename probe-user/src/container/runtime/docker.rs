@@ -4,7 +4,7 @@
 //! `--cgroup-parent` says otherwise; systemd driver: `docker-ID.scope`.
 //! <https://github.com/moby/moby/blob/b985e2313a8676e18072b442911fc8f64f17d440/daemon/oci_linux.go#L777-L805>
 
-use std::{fs, path::Path};
+use std::path::Path;
 
 use serde::Deserialize;
 
@@ -90,17 +90,26 @@ pub(in crate::container) fn restart_policy(root: &Path, id: &str) -> Option<Stri
     (!policy.is_empty() && policy != "no").then_some(policy)
 }
 
-/// The ids and names of the containers that, according to Docker, have no process.
-pub(in crate::container) fn stopped(root: &Path) -> Vec<(String, Option<String>)> {
-    let entries = fs::read_dir(root.join("containers"));
-    let ids = entries.into_iter().flatten().flatten();
-    let ids = ids.filter_map(|entry| entry.file_name().into_string().ok());
-    ids.filter(|id| is_full_id(id))
-        .filter_map(|id| {
-            let config = config(root, &id)?;
-            (config.state.pid == 0).then(|| (id, config.name()))
+/// A container that Docker knows.
+pub(in crate::container) struct Known {
+    pub(in crate::container) id: String,
+    pub(in crate::container) name: Option<String>,
+    /// Whether, according to Docker, the container has a process.
+    pub(in crate::container) is_running: bool,
+}
+
+/// The containers that Docker knows.
+pub(in crate::container) fn containers(root: &Path) -> impl Iterator<Item = Known> {
+    let entries = state_file::entries(&root.join("containers"));
+    let ids = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    ids.filter(|id| is_full_id(id)).filter_map(|id| {
+        let config = config(root, &id)?;
+        Some(Known {
+            name: config.name(),
+            is_running: config.state.pid > 0,
+            id,
         })
-        .collect()
+    })
 }
 
 fn config(root: &Path, id: &str) -> Option<Config> {

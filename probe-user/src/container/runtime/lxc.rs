@@ -82,6 +82,24 @@ pub(in crate::container) fn stopped(root: &Path, sockets: &str) -> Vec<String> {
         .collect()
 }
 
+/// Whether a container of LXC with a name that begins like this may run, in any directory of
+/// LXC and for any user. `sockets` as for [`stopped`].
+pub(in crate::container) fn may_run(name: &str, sockets: &str) -> bool {
+    sockets.lines().any(|line| {
+        let socket = line
+            .strip_suffix("/command")
+            .and_then(|it| it.rsplit_once('@'));
+        socket.is_some_and(|(_, path)| {
+            let is_hash = path.starts_with("lxc/");
+            is_hash
+                || path
+                    .rsplit('/')
+                    .next()
+                    .is_some_and(|it| it.starts_with(name))
+        })
+    })
+}
+
 fn has_container(roots: &[PathBuf], name: &str) -> bool {
     // In LXD and Incus a symbolic link leads to the container's storage pool.
     let exists =

@@ -19,7 +19,15 @@ pub(super) fn find(
     wanted: &str,
     cgroups: &[(u32, String)],
 ) -> Result<Found, FindError> {
-    machine.resolver().find(wanted, cgroups)
+    let found = machine.resolver().find(wanted, cgroups);
+    // The state alone gives the same answer, if it gives any.
+    if let Some(mut by_state) = machine.resolver().find_by_state(wanted, |_| true) {
+        let found = found.as_ref().expect("the state alone decides");
+        by_state.cgroups.retain(|it| cgroups.contains(it));
+        let parts = |it: &Found| (it.container.clone(), it.cgroups.clone(), it.inits.clone());
+        assert_eq!(parts(&by_state), parts(found), "{wanted}");
+    }
+    found
 }
 
 pub(super) fn id(found: Result<Found, FindError>) -> String {

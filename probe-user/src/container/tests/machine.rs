@@ -61,6 +61,7 @@ impl Machine {
         for directory in ["cgroup/unified", "cgroup/pids", "run", "proc"] {
             machine.create_dir(directory);
         }
+        machine.write("proc/1/net/unix", "Num RefCount Path\n");
         machine
     }
 
