@@ -10,6 +10,7 @@ mod client;
 mod completeness;
 mod container_cost;
 mod container_identity;
+mod container_removal;
 mod containers;
 mod daemon;
 mod docs;

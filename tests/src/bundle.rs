@@ -7,13 +7,12 @@ use serde_json::{Value, json};
 /// Writes a bundle with the programs of this machine. It sets no limits, because setting them
 /// needs a capability that a virtual machine may lack. It has no policy for devices either: crun
 /// raises a limit before it loads the BPF program of the policy.
-pub fn write(program: &str, bundle: &Path, script: &str, has_own_pids: bool) {
-    let spec = Command::new(program)
-        .arg("spec")
-        .current_dir(bundle)
-        .status();
+///
+/// `runtime` is the command of the runtime without arguments.
+pub fn write(mut runtime: Command, bundle: &Path, script: &str, has_own_pids: bool) {
+    let spec = runtime.arg("spec").arg("--bundle").arg(bundle).status();
     let spec = spec.expect("the runtime runs");
-    assert!(spec.success(), "{program} spec: {spec}");
+    assert!(spec.success(), "{runtime:?}: {spec}");
     change(bundle, |spec| {
         spec["process"]["terminal"] = json!(false);
         spec["process"]["args"] = json!(["sh", "-c", script]);

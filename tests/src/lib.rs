@@ -21,6 +21,7 @@ pub mod conditions;
 mod daemon;
 mod deadline;
 mod document;
+pub mod engine;
 mod fake_daemon;
 mod hierarchy;
 pub mod http;

@@ -1,8 +1,8 @@
 //! A running `probe trace`, and its records when it has ended.
 
-use std::{ops::Deref, process::Command};
+use std::{fs, ops::Deref, process::Command};
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::{
@@ -131,6 +131,17 @@ impl Probe {
     #[must_use]
     pub fn finish(self) -> Finished {
         self.signal(Signal::INT);
+        self.finish_by_itself()
+    }
+
+    /// As [`Probe::finish`], for a trace that is the only child of the started command.
+    #[must_use]
+    pub fn finish_child(self) -> Finished {
+        let pid = self.pid();
+        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+        let child = children.expect("not reaped yet").trim().parse();
+        let child = Pid::from_raw(child.expect("one pid")).expect("not 0");
+        kill_process(child, Signal::INT).expect("the trace runs");
         self.finish_by_itself()
     }
 

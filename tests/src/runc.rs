@@ -29,45 +29,57 @@ impl Runc {
     /// Runs a script for `sh` in a new pid namespace.
     #[must_use]
     pub fn in_own_pids(label: &str, script: &str) -> Self {
-        Self::start(own_name(label), script, true, None)
+        Self::start(own_name(label), script, true, NOT_PLACED)
     }
 
     /// As [`Runc::in_host_pids`] with a fixed name. It panics if the name is taken.
     #[must_use]
     pub fn named(name: String, script: &str) -> Self {
-        Self::start(name, script, false, None)
+        Self::start(name, script, false, NOT_PLACED)
     }
 
     /// As [`Runc::in_own_pids`], with its state in `root` and this path as its cgroup.
     #[must_use]
     pub fn placed(label: &str, script: &str, root: &Path, cgroup: &str) -> Self {
-        Self::start(own_name(label), script, true, Some((root, cgroup)))
+        Self::configured(label, script, root, |spec| {
+            spec["linux"]["cgroupsPath"] = json!(cgroup);
+        })
+    }
+
+    /// As [`Runc::in_own_pids`], with its state in `root` and a changed configuration.
+    #[must_use]
+    pub fn configured(
+        label: &str,
+        script: &str,
+        root: &Path,
+        configure: impl FnOnce(&mut Value),
+    ) -> Self {
+        Self::start(own_name(label), script, true, Some((root, configure)))
     }
 
     fn start(
         name: String,
         script: &str,
         has_own_pids: bool,
-        placed: Option<(&Path, &str)>,
+        placed: Option<(&Path, impl FnOnce(&mut Value))>,
     ) -> Self {
         if !requirements::can_pivot_root() {
             requirements::inapplicable("pivot_root is refused on the initramfs");
         }
         let _installed = requirements::tool("runc");
-        let root = placed.map(|(root, _)| root.to_owned());
+        let (root, configure) = placed.unzip();
+        let root = root.map(Path::to_owned);
         let mut runc = command(root.as_deref());
         let is_taken = !state(root.as_deref(), &name).is_null();
         assert!(!is_taken, "the container {name} exists");
         let bundle = tempfile::tempdir().expect("a bundle");
-        bundle::write("runc", bundle.path(), script, has_own_pids);
-        if let Some((_, cgroup)) = placed {
-            bundle::change(bundle.path(), |spec| {
-                spec["linux"]["cgroupsPath"] = json!(cgroup);
-            });
+        bundle::write(Command::new("runc"), bundle.path(), script, has_own_pids);
+        if let Some(configure) = configure {
+            bundle::change(bundle.path(), configure);
         }
         runc.args(["run", "--bundle"]).arg(bundle.path());
         // Otherwise runc deletes the container when it ends.
-        runc.args(placed.map(|_| "--detach")).arg(&name);
+        runc.args(root.is_some().then_some("--detach")).arg(&name);
         let process = Running::spawn(runc.stdin(Stdio::piped()));
         let runc = Self {
             name,
@@ -114,6 +126,12 @@ impl Drop for Runc {
             .output();
     }
 }
+
+/// A change of the configuration.
+type Change = fn(&mut Value);
+
+/// A container with its state in the default directory and an unchanged configuration.
+const NOT_PLACED: Option<(&Path, Change)> = None;
 
 fn own_name(label: &str) -> String {
     format!("probe-test-{}-{label}", std::process::id())

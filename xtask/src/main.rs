@@ -43,6 +43,7 @@ enum Xtask {
     /// Look for known vulnerabilities in the dependencies (needs the network)
     Advisories,
     Test(test::Args),
+    Engines(test::engines::Args),
     Soak(soak::Args),
     Fuzz(fuzz::Args),
     Demo(demo::Args),
@@ -61,6 +62,7 @@ fn main() -> ExitCode {
         Xtask::Check => check::run(),
         Xtask::Advisories => check::advisories(),
         Xtask::Test(args) => test::run(&args),
+        Xtask::Engines(args) => test::engines::run(&args),
         Xtask::Soak(args) => soak::run(&args),
         Xtask::Fuzz(args) => fuzz::run(&args),
         Xtask::Demo(args) => demo::run(&args),

@@ -3,24 +3,22 @@
 
 use std::{fs, path::PathBuf};
 
-use probe_tests::{Deadline, Waiting, conditions, probe_in, record, requirements};
+use probe_tests::{
+    Deadline, Waiting, conditions,
+    engine::{CleanUp, Engine, Oci, Pids, Place},
+    probe_in, record, requirements,
+};
 use serde_json::{Value, json};
 
-use super::{
-    CleanUp, Runtime, attempt,
-    container::Place,
-    name_of,
-    oci::{Oci, PureV2},
-    runs, skip,
-};
+use super::{runs, skip};
 
 const LIMIT_BYTES: u64 = 24 << 20;
 
 /// Waits for `/go`, runs a process that exceeds the limit, and survives it.
 const SCRIPT: &str = "until [ -e /go ]; do sleep 0.1; done; /programs/victim eat; exec sleep 7777";
 
-fn limited(program: &'static str, has_own_pids: bool, place: Place) -> Oci {
-    let oci = Oci::new(program, has_own_pids, place);
+fn limited(program: &'static str, pids: Pids, place: Place) -> Oci {
+    let oci = Oci::new(program, pids, place);
     let victim = conditions::program("victim");
     let programs = victim.parent().expect("a directory").to_owned();
     oci.configure(|spec| {
@@ -74,11 +72,11 @@ fn one_of(reported: &[Value], is_it: impl Fn(&Value) -> bool) -> Option<&Value> 
     }
 }
 
-fn check(runtime: &Oci, label: &str) {
-    let name = name_of(label, 0);
+fn check(runtime: &Oci, label: &str) -> Result<(), String> {
+    let name = format!("probe-test-{}-{label}", std::process::id());
     let _clean_up = CleanUp(runtime, &name);
-    let init = runtime.try_start(&name);
-    let init = init.unwrap_or_else(|why| panic!("{why}"));
+    runtime.start(&name)?;
+    let init = runtime.init(&name);
     let mut wait = runtime
         .place()
         .probe(&Waiting::args(&["--container", &name]));
@@ -95,7 +93,7 @@ fn check(runtime: &Oci, label: &str) {
 
     let args = ["kill", "--json", "--container", &name];
     let killed = probe_in(&mut runtime.place().probe(&args));
-    let deleted = runtime.delete(&name);
+    let deleted = runtime.remove(&name);
     assert_eq!(killed.code, Some(0), "{killed:#?}");
     assert_eq!(deleted, Ok(()), "{killed:#?}");
 
@@ -107,9 +105,9 @@ fn check(runtime: &Oci, label: &str) {
     let best = requirements::best_backend();
     assert_eq!(verdict["backend"], best, "{output:#?}");
     let container = &verdict["targets"][0]["container"];
-    assert_eq!(container["runtime"], runtime.name(), "{output:#?}");
+    assert_eq!(container["runtime"], runtime.runtime(), "{output:#?}");
     if best != "bpf" {
-        return;
+        return Ok(());
     }
 
     if let Some(eater) = one_of(&reported, |line| line["comm"] == "victim") {
@@ -122,42 +120,38 @@ fn check(runtime: &Oci, label: &str) {
         assert_eq!(record::wait_status(dead), 9, "{dead}");
         assert_eq!(dead["oom"], false, "{dead}");
         assert_eq!(dead["killed_by"]["comm"], "probe", "{dead}");
-        assert_eq!(dead["container"]["runtime"], runtime.name(), "{dead}");
+        assert_eq!(dead["container"]["runtime"], runtime.runtime(), "{dead}");
     }
+    Ok(())
 }
 
 /// Runs the test with a new pid namespace, and with that of the host.
-fn both(program: &'static str, place: impl Fn() -> Place) {
-    for (has_own_pids, which) in [(true, "own"), (false, "host")] {
+fn both(program: &'static str, place: &Place) {
+    for (pids, which) in [(Pids::Own, "own"), (Pids::Host, "host")] {
         let label = format!("{program}-limit-{which}");
-        let mut runtime = None;
-        let is_there = runs(program, || {
-            let runtime = runtime.insert(limited(program, has_own_pids, place()));
-            attempt(runtime, &label)
+        runs(program, || {
+            check(&limited(program, pids, place.clone()), &label)
         });
-        if let Some(runtime) = runtime.filter(|_| is_there) {
-            check(&runtime, &label);
-        }
     }
 }
 
 #[test]
 #[ignore = "needs root"]
 fn oom_kill_and_probe_kill_in_a_runc_container_are_reported() {
-    both("runc", Place::default);
+    both("runc", &Place::default());
 }
 
 /// crun supports only the memory controller of v2, which not every machine has.
 #[test]
 #[ignore = "needs root"]
 fn oom_kill_and_probe_kill_in_a_crun_container_are_reported() {
-    let Some(view) = PureV2::new() else {
+    let Some(place) = Place::pure_v2() else {
         return skip("crun", "no mount namespace with cgroup v2 alone");
     };
-    let controllers = view.place().root().join("sys/fs/cgroup/cgroup.controllers");
+    let controllers = place.root().join("sys/fs/cgroup/cgroup.controllers");
     let controllers = fs::read_to_string(controllers).expect("v2 is mounted");
     if !controllers.split_whitespace().any(|it| it == "memory") {
         return skip("crun", "the memory controller is not in v2: no limit");
     }
-    both("crun", || view.place());
+    both("crun", &place);
 }

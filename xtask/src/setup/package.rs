@@ -13,12 +13,14 @@ use crate::{
 };
 
 /// Groups of packages that are unpacked together.
-pub(super) const GROUPS: &str = "tools exitsnoop prometheus g++ cross-gcc qemu-user qemu-system";
+pub(super) const GROUPS: &str =
+    "tools engines exitsnoop prometheus g++ cross-gcc qemu-user qemu-system";
 
 /// On each line: the group, the origin, the packages, the programs in them, and what is not
 /// done without them. The origin is this machine and otherwise its release, always the
 /// release, or the backports of the release. crun supports only v2; ip brings up the
-/// loopback of a virtual machine; promtool checks metrics.
+/// loopback of a virtual machine; promtool checks metrics. A package with a question mark is not
+/// in every release: since Debian 13 the client of Docker has its own.
 const PACKAGES: &str = "\
 tools       | machine   | runc         | runc                 | tests with containers of runc
 tools       | machine   | crun         | crun                 | tests with containers of crun
@@ -29,6 +31,12 @@ tools       | machine   | procps       | kill ps              | the test of kill
 tools       | machine   | iproute2     | ip                   | tests of TCP on other kernels
 tools       | machine   | systemd      | systemd-analyze systemd-socket-activate \
     systemd-sysusers | tests of the units
+engines     | machine   | docker.io docker-cli? containerd | dockerd docker ctr | \
+    tests with Docker and containerd
+engines     | machine   | lxc          | lxc-start            | tests with LXC
+engines     | machine   | systemd-container | systemd-nspawn  | tests with systemd-nspawn
+engines     | machine   | uidmap       | newuidmap            | tests with podman of a user
+engines     | release   | busybox-static | busybox            | tests with images
 exitsnoop   | machine   | libbpf-tools | exitsnoop            | the comparison with exitsnoop
 prometheus  | machine   | prometheus   | promtool             | the test of /metrics
 g++         | machine   | g++          | g++                  | fuzzing
@@ -76,7 +84,18 @@ impl Package {
         } else {
             DEBIAN
         });
-        apt.unpack_all(suite, &self.names, &root)?;
+        let is_there = |name: &str| {
+            let names = apt.names(name).unwrap_or_default();
+            names.iter().any(|it| it == name)
+        };
+        let names = self
+            .names
+            .iter()
+            .filter_map(|name| match name.strip_suffix('?') {
+                Some(name) => is_there(name).then_some(name),
+                None => Some(*name),
+            });
+        apt.unpack_all(suite, &names.collect::<Vec<_>>(), &root)?;
         self.programs.iter().try_for_each(|it| wrap(&root, it))
     }
 }
@@ -107,7 +126,7 @@ pub(crate) fn packages(name: &str) -> bool {
     let source = source(first.origin);
     let mut is_any_unpacked = false;
     for package in &missing {
-        println!("{}: unpacking", package.names.join(", "));
+        println!("{}: unpacking", package.names.join(", ").replace('?', ""));
         let source = source.as_ref().map_err(|error| anyhow!("{error:#}"));
         match source.and_then(|(apt, suite)| package.unpack(apt, suite)) {
             Ok(()) => is_any_unpacked = true,

@@ -3,6 +3,7 @@
 //! cargo never runs as root: only the integration tests do, with `sudo` if necessary, so
 //! that root owns no file in the checkout.
 
+pub(crate) mod engines;
 mod foreign;
 mod tally;
 
@@ -75,8 +76,14 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         None => {
             run.cargo_test("snapshots", "-p probe-tests --test snapshots");
             run.integration(privilege);
+            match unprivileged {
+                None => run.engines(privilege, &engines::Args::short()),
+                Some(reason) => run.parts.leave_out("engines", reason),
+            }
         }
-        Some(reason) => run.parts.leave_out("snapshots, integration", reason),
+        Some(reason) => run
+            .parts
+            .leave_out("snapshots, integration, engines", reason),
     }
     let long = (soak::MANY, fuzz::LONG);
     let (trials, seconds) = if args.full { long } else { (500, 20) };
@@ -131,6 +138,17 @@ impl Run<'_> {
         }
         setup::packages("tools");
         setup::packages("prometheus");
+        self.run_as_root("integration", cargo, privilege, &[]);
+    }
+
+    /// Runs every test of a target, or those that fit a filter, as root and one by one.
+    fn run_as_root(
+        &mut self,
+        name: &'static str,
+        mut cargo: Command,
+        privilege: Privilege,
+        filters: &[&str],
+    ) {
         if privilege == Privilege::Sudo {
             // sudo replaces PATH.
             let runner = format!("sudo -E env PATH={}", checkout::path().display());
@@ -140,13 +158,13 @@ impl Run<'_> {
             }
         }
         if privilege == Privilege::None {
-            self.parts.run("integration", || {
+            self.parts.run(name, || {
                 bail!("needs root: run as root, install sudo, or leave it out with --unprivileged")
             });
             return;
         }
-        let harness = ["--include-ignored", "--test-threads=1"];
-        self.run("integration", &mut cargo, &harness);
+        let harness = [&["--include-ignored", "--test-threads=1"], filters].concat();
+        self.run(name, &mut cargo, &harness);
     }
 
     /// Runs a part, unless there is a reason to leave it out.
