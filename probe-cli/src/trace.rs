@@ -15,6 +15,7 @@ use probe_user::{
     model::{Record, Timed},
     unstable::{
         bpf::load::{Attached, Rings},
+        cgroup::mounts::Mounts,
         readiness::register,
         trace::{StreamError, reader::StreamReader},
     },
@@ -60,6 +61,21 @@ impl Trace {
 
     pub(crate) const fn reported(&self) -> Reported {
         self.reporter.reported
+    }
+
+    /// The cgroup mounts.
+    pub(crate) const fn mounts(&self) -> &Mounts {
+        &self.reporter.lookup.mounts
+    }
+
+    /// Learns the paths of all cgroups. The BPF programs, which report later cgroups, are attached
+    /// before, and the trace is announced afterwards: then every exit has a path.
+    pub(crate) fn learn_cgroups(&mut self, rings: &Rings) {
+        let Reporter {
+            lookup, tracker, ..
+        } = &mut self.reporter;
+        tracker.name_v1(rings.stream.v1_hierarchy());
+        lookup.add_all_cgroups(tracker);
     }
 
     /// Prints the names of the columns. If the reader has gone, the next write fails too.
@@ -127,10 +143,6 @@ impl Trace {
         stop: Pin<&mut impl Future<Output = ()>>,
     ) -> Result<(), TraceError> {
         let mut reader = StreamReader::new(loaded, self.drain_every)?;
-        let Reporter {
-            lookup, tracker, ..
-        } = &mut self.reporter;
-        lookup.add_all_cgroups(tracker);
         unless_closed(self.drain_all(&mut reader, stop).await)
     }
 

@@ -62,6 +62,7 @@ fn scanned(tgid: u32) -> ScannedProcess {
         ns_pid: Some(1),
         owners: None,
         cgroup: Some(cgroup(u64::from(tgid))),
+        v1_cgroup_id: None,
     }
 }
 

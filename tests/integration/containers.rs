@@ -160,7 +160,7 @@ fn a_runc_container_is_traced_by_its_name() {
     container.release();
     let exit = trace.wait_for(|line| record::is_exit(line) && line["pid"] == init);
     assert_eq!(record::wait_status(&exit), 7 << 8);
-    assert_eq!(exit["container"]["runtime"], "runc");
+    assert_eq!(exit["container"]["runtime"], "runc", "{exit}");
     assert_eq!(exit["container"]["id"], container.name());
     assert_eq!(exit["ns"]["pid"], 1);
     let reported = trace.finish();

@@ -19,6 +19,7 @@ mod empty_cgroup;
 mod exit_programs;
 mod exits;
 mod filters;
+mod hybrid;
 mod identity;
 mod idle_trace;
 mod kill;

@@ -138,7 +138,10 @@ impl BackendSelection<'_> {
         let is_named = request.is_named;
         session.ask_daemon(request);
         if let Err(error) = session.daemon_answered().await? {
-            log_missing_daemon(error, is_named);
+            // The session has logged that the daemon lacks exits.
+            if !matches!(error, ClientError::WithoutExits) {
+                log_missing_daemon(error, is_named);
+            }
             if delay.is_none() {
                 session.load_bpf_now().await.map_err(bpf_unavailable)?;
             }

@@ -17,21 +17,24 @@ use probe_user::{
 
 /// Returns all processes that have not exited.
 pub(super) fn live() -> io::Result<Vec<Process>> {
+    Ok(found()?.map(|found| process(&found)).collect())
+}
+
+fn found() -> io::Result<impl Iterator<Item = Found>> {
     let found = scan::scan(false)?.map_while(Result::ok);
-    Ok(found
-        .filter(|found| !found.process.state.has_begun_exit())
-        .map(|found| process(&found))
-        .collect())
+    Ok(found.filter(|found| !found.process.state.has_begun_exit()))
 }
 
 /// Returns all containers with live processes, in the order of their ids.
 pub(super) fn containers(resolver: &mut Resolver) -> io::Result<Vec<Container>> {
     let mut containers: BTreeMap<(String, Runtime), Container> = BTreeMap::new();
-    for process in live()? {
-        let path = process.cgroup.as_deref();
-        let Some((path, of)) = path.and_then(|it| Some((it, resolver.container_of(it)?))) else {
+    for found in found()? {
+        let paths = found.places().map(|place| place.path.as_str());
+        let mut located = paths.filter_map(|it| Some((it, resolver.container_of(it)?)));
+        let Some((path, of)) = located.next() else {
             continue;
         };
+        let process = process(&found);
         let key = (of.id.clone(), of.runtime);
         let entry = containers
             .entry(key)

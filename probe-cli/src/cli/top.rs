@@ -126,7 +126,7 @@ fn own_programs(args: &Args) -> Result<Source, Failure> {
     let asked = args.buffer.map(ring_size);
     let stream_bytes = asked.unwrap_or(DEFAULT_STREAM_BYTES);
     let filter = Filter::default();
-    let plan = Plan::exits(&filter, Vec::new(), stream_bytes);
+    let plan = Plan::exits(&filter, Vec::new(), stream_bytes).with_v1(&mounts);
     let loaded = load::load(&plan).map_err(bpf_unavailable)?;
     let exits = ExitStream::new(loaded, mounts, Resolver::new(roots(args)), filter)?;
     Ok(Source::new(RecordSource::Here(Box::new(exits))))

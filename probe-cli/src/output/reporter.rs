@@ -3,7 +3,7 @@
 use std::io;
 
 use probe_user::{
-    model::{CgroupId, Exit, ExitStatus, Filter, Record, Timed},
+    model::{Exit, ExitStatus, Filter, Record, Timed},
     unstable::{
         cgroup::mounts::Mounts,
         clock::tick_ns,
@@ -74,11 +74,7 @@ impl Reporter {
         if let Record::Exit(exit) = &record {
             self.keep_status(&exit.what);
         }
-        let hierarchy = self.wanted.hierarchy();
-        let is_wanted = self.wanted.admits(&record, |id| {
-            let hierarchy = hierarchy?;
-            self.tracker.path(CgroupId { hierarchy, id })
-        });
+        let is_wanted = self.wanted.admits(&record);
         self.count(&record, is_wanted)
     }
 

@@ -16,16 +16,17 @@ use probe_user::{
 };
 use tokio::{sync::mpsc, task::JoinSet};
 
-use super::{Session, WaitError, above_progress, exits::flush_or_discard};
+use super::{
+    Session, WaitError, above_progress,
+    exits::flush_or_discard,
+    messages::{Received, read},
+};
 use crate::output::Backend;
 
 /// The largest number of messages that are received at once.
 const BATCH: usize = 256;
 /// How long after the verdict of the daemon BPF joins, if the session's own look disagrees.
 const AFTER_VERDICT: Duration = Duration::from_millis(50);
-
-/// A message, or the reason for the end of the stream.
-pub(super) type Received = Result<Message, ClientError>;
 
 /// How to ask a daemon.
 #[derive(Debug)]
@@ -62,6 +63,8 @@ pub(super) struct DaemonBackend {
     /// The backend that served when the daemon was disconnected.
     pub(super) handed_over_to: Option<Backend>,
     is_named: bool,
+    /// Whether the daemon knows the exits of no target of some wait.
+    lacks_exits: bool,
     /// Whether the request to the daemon had a timeout.
     pub(super) has_timeout: bool,
 }
@@ -120,6 +123,21 @@ impl DaemonBackend {
         matches!(self.state, State::Armed | State::Finished)
     }
 
+    /// Whether the daemon reports every exit of the waits.
+    pub(super) fn reports_exits(&self) -> bool {
+        self.serves() && !self.lacks_exits
+    }
+
+    /// Whether the daemon knows the exits of no target of some wait. The cgroups of one container
+    /// have the same processes, so the exits of one of them are enough.
+    fn lacks_exits(&self, armed: &api::Armed) -> bool {
+        let mut is_known = vec![false; self.waits];
+        for (index, (_, wait)) in (0..).zip(&self.targets) {
+            is_known[*wait] |= !armed.without_exits.contains(&index);
+        }
+        self.targets.iter().any(|(_, wait)| !is_known[*wait])
+    }
+
     /// Receives at least one message, or none at the end of the stream. Never resolves if no
     /// daemon is connected or its stream has ended before.
     pub(super) async fn messages(&mut self) -> Vec<Received> {
@@ -173,8 +191,8 @@ impl Session {
         });
     }
 
-    /// Resolves when the daemon is armed, or with the reason why it does not serve. In that
-    /// case the fallback is started.
+    /// Resolves when the daemon is armed, or with the reason why it does not serve or does not
+    /// report exits. In these cases the fallback is started.
     pub async fn daemon_answered(&mut self) -> Result<Result<(), ClientError>, WaitError> {
         while self.daemon.state == State::Asked {
             let mut received = self.daemon.messages().await;
@@ -193,6 +211,9 @@ impl Session {
             if !was_armed && self.daemon.state == State::Disconnected {
                 return Ok(Err(ClientError::Gone));
             }
+        }
+        if self.daemon.lacks_exits {
+            return Ok(Err(ClientError::WithoutExits));
         }
         Ok(Ok(()))
     }
@@ -220,8 +241,16 @@ impl Session {
 
     fn apply_message(&mut self, message: Message) -> io::Result<()> {
         match message {
-            Message::Armed(_) if self.daemon.state == State::Asked => {
+            Message::Armed(armed) if self.daemon.state == State::Asked => {
                 self.daemon.state = State::Armed;
+                self.daemon.lacks_exits = self.daemon.lacks_exits(&armed);
+                if self.daemon.lacks_exits {
+                    tracing::warn!(
+                        "{}: BPF programs of this command report them if they can be loaded",
+                        ClientError::WithoutExits
+                    );
+                    self.fall_back(Duration::ZERO);
+                }
                 self.set.reregister();
                 self.record_backend(self.current_backend());
                 // Before the first look the targets may be gone already, and a session
@@ -281,19 +310,4 @@ pub(crate) fn log_missing_daemon(error: ClientError, is_named: bool) {
     } else {
         tracing::warn!("continuing without the daemon: {reason:#}");
     }
-}
-
-/// Sends the request, and forwards messages until the last one.
-async fn read(
-    connected: Result<Client, ClientError>,
-    wait: &api::Request,
-    sender: &mpsc::Sender<Received>,
-) -> Result<(), ClientError> {
-    let mut messages = connected?.wait(wait).await?;
-    while let Some(message) = messages.next().await? {
-        if sender.send(Ok(message)).await.is_err() {
-            return Ok(());
-        }
-    }
-    Ok(())
 }

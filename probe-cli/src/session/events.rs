@@ -142,6 +142,9 @@ impl Session {
 
     fn join_bpf(&mut self, loaded: Result<Stream, LoadError>) -> Result<(), LoadError> {
         self.is_loading = false;
+        if let Ok(stream) = &loaded {
+            self.reporter.tracker.name_v1(stream.v1_hierarchy());
+        }
         let result = match loaded.map(Exits::of) {
             Ok(Ok(exits)) => {
                 self.exits = exits;
@@ -180,7 +183,7 @@ impl Session {
 
     /// Logs that the session is armed, and logs it again when BPF or a daemon joins or leaves.
     pub(super) fn report_armed(&mut self) {
-        let reports_exits = self.hub.has_bpf() || self.daemon.serves();
+        let reports_exits = self.hub.has_bpf() || self.daemon.reports_exits();
         if self.reported_armed.replace(reports_exits) == Some(reports_exits) {
             return;
         }

@@ -23,6 +23,7 @@
 mod daemon;
 mod events;
 mod exits;
+mod messages;
 
 use std::{io, path::Path, time::Duration};
 

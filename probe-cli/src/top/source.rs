@@ -9,7 +9,7 @@ use probe_user::{
     unstable::{
         clock::WallClock,
         container::Resolver,
-        proc::scan::{self, Found},
+        proc::scan,
         trace::{ExitStream, StreamError},
     },
 };
@@ -145,18 +145,10 @@ impl Source {
             places: Vec::new(),
         };
         let mut of = HashMap::<Place, u64>::new();
-        for (path, processes) in counts.by_cgroup {
-            // The resolver uses the path only.
-            let cgroup = Cgroup {
-                id: CgroupId {
-                    hierarchy: 0,
-                    id: 0,
-                },
-                path: Some(path.as_str().into()),
-            };
-            let container = self.records.container_of(&cgroup);
+        for (paths, processes) in counts.by_cgroups {
+            let container = paths.iter().find_map(|path| self.container_of(path));
             let place = container.map_or_else(
-                || Place::cgroup(&path),
+                || Place::cgroup(paths.first().map_or("/", String::as_str)),
                 |container| Place::container(&container),
             );
             *of.entry(place).or_default() += processes;
@@ -164,14 +156,25 @@ impl Source {
         live.places.extend(of);
         live
     }
+
+    fn container_of(&mut self, path: &str) -> Option<Arc<Container>> {
+        // The resolver uses the path only.
+        let id = CgroupId {
+            hierarchy: 0,
+            id: 0,
+        };
+        let path = Some(path.into());
+        self.records.container_of(&Cgroup { id, path })
+    }
 }
 
 /// Counts of live processes by cgroup.
 #[derive(Debug, Default)]
 struct LiveCounts {
     processes: u64,
-    /// The keys are the paths of cgroups, as in the records of exits.
-    by_cgroup: HashMap<String, u64>,
+    /// The keys are the paths of the cgroups of a process, in the order in which they decide on
+    /// its container.
+    by_cgroups: HashMap<Vec<String>, u64>,
 }
 
 impl LiveCounts {
@@ -182,10 +185,12 @@ impl LiveCounts {
             .into_iter()
             .flatten()
             .map_while(Result::ok);
-        for Found { place, .. } in found.filter(|found| !found.process.state.has_begun_exit()) {
+        for found in found.filter(|found| !found.process.state.has_begun_exit()) {
             counts.processes += 1;
-            let path = place.map_or_else(|| "/".to_owned(), |place| place.path);
-            *counts.by_cgroup.entry(path).or_default() += 1;
+            let mut paths: Vec<_> = found.places().map(|it| it.path.clone()).collect();
+            // Most processes have the same path in every v1 hierarchy.
+            paths.dedup();
+            *counts.by_cgroups.entry(paths).or_default() += 1;
         }
         counts
     }

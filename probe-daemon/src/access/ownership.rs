@@ -33,21 +33,20 @@ struct Known {
 }
 
 impl CgroupOwners {
-    /// Reads the owner of a cgroup, unless the owner is known.
-    pub(crate) fn learn(&self, mounts: &Mounts, cgroup: Option<&Cgroup>) {
-        let Some(Cgroup { id, path }) = cgroup else {
-            return;
-        };
+    /// Reads the owners of cgroups, unless they are known.
+    pub(crate) fn learn<'a>(&self, mounts: &Mounts, cgroups: impl Iterator<Item = &'a Cgroup>) {
         let mut known = self.lock();
-        if !known.owners.contains_key(id) {
-            let path = path.as_deref();
-            known.insert(*id, path.and_then(|path| read_owner(mounts, *id, path)));
+        for Cgroup { id, path } in cgroups {
+            if !known.owners.contains_key(id) {
+                let path = path.as_deref();
+                known.insert(*id, path.and_then(|path| read_owner(mounts, *id, path)));
+            }
         }
     }
 
     /// The owner of a cgroup in which a process exited.
-    pub(crate) fn of(&self, cgroup: Option<&Cgroup>) -> Option<u32> {
-        self.lock().owners.get(&cgroup?.id).copied().flatten()
+    pub(crate) fn of(&self, cgroup: &Cgroup) -> Option<u32> {
+        self.lock().owners.get(&cgroup.id).copied().flatten()
     }
 
     fn lock(&self) -> MutexGuard<'_, Known> {
@@ -91,18 +90,16 @@ mod tests {
         for id in 0..=MAX_CGROUPS as u64 {
             owners.lock().insert(cgroup(id).id, Some(1000));
         }
-        assert_eq!(owners.of(Some(&cgroup(0))), None);
-        assert_eq!(owners.of(Some(&cgroup(1))), Some(1000));
+        assert_eq!(owners.of(&cgroup(0)), None);
+        assert_eq!(owners.of(&cgroup(1)), Some(1000));
         assert_eq!(owners.lock().owners.len(), MAX_CGROUPS);
     }
 
     #[test]
     fn a_cgroup_that_is_gone_has_no_owner() {
         let owners = CgroupOwners::default();
-        owners.learn(&Mounts::default(), Some(&cgroup(1)));
-        owners.learn(&Mounts::default(), None);
-        assert_eq!(owners.of(Some(&cgroup(1))), None);
-        assert_eq!(owners.of(None), None);
+        owners.learn(&Mounts::default(), [cgroup(1)].iter());
+        assert_eq!(owners.of(&cgroup(1)), None);
         assert_eq!(owners.lock().owners.len(), 1);
     }
 }

@@ -1,10 +1,12 @@
 //! The peer of a connection, and the processes that it may see.
 
 use probe_user::{
-    model::{Owners, Process},
+    model::{Exit, Owners, Placed},
     unstable::proc::{directory::ProcessDirectory, status::Status},
 };
 use tokio::net::{UnixStream, unix::UCred};
+
+use super::ownership::CgroupOwners;
 
 /// The client of a connection, by the credentials that the kernel recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,10 +59,12 @@ impl Peer {
         self.is_foreign
     }
 
-    /// Whether the peer may see a process: a process of the peer's user, of a user namespace
+    /// Whether the peer may see an exit: of a process of the peer's user, of a user namespace
     /// that this user owns, or in a cgroup that this user owns.
-    pub(crate) fn sees(self, process: &Process, cgroup_owner: Option<u32>) -> bool {
-        self.sees_user(process.uid, process.owners, cgroup_owner)
+    pub(crate) fn sees(self, exit: &Placed<Exit>, owners: &CgroupOwners) -> bool {
+        let process = &exit.what.process;
+        let in_own_cgroup = || exit.cgroups().any(|it| self.is(owners.of(it)));
+        self.sees_user(process.uid, process.owners, None) || in_own_cgroup()
     }
 
     /// As [`Peer::sees`], for a process of which only the users are known.

@@ -89,7 +89,8 @@ pub struct Process {
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Line {
-    /// The wait is armed: the answer has every exit from now on.
+    /// The wait is armed: the answer has every exit from now on, except those in targets of
+    /// `without_exits`.
     Armed(Armed),
     /// A target meets its condition.
     Met(Met),
@@ -100,13 +101,19 @@ pub enum Line {
     Goodbye,
 }
 
-/// The wait is armed: the answer has every exit from now on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// The wait is armed: the answer has every exit from now on, except those in targets of
+/// `without_exits`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Armed {
     /// Number of processes in the targets now; `null` if the client may not see all of
     /// them.
     pub live: Option<u64>,
+    /// Indices of the targets, from 0, of which the answer has no exits: cgroups of a v1
+    /// hierarchy that records do not name. Records name the v2 cgroup, and that of one v1
+    /// hierarchy. Missing if there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub without_exits: Vec<u32>,
 }
 
 /// A target meets its condition.

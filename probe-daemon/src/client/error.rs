@@ -69,6 +69,9 @@ pub enum ClientError {
     /// A message names a target that the request does not have.
     #[error("the daemon named target {0}, which the request does not have")]
     NoSuchTarget(u32),
+    /// The daemon does not know the exits in a target.
+    #[error("the daemon does not know exits by cgroup in this v1 hierarchy")]
+    WithoutExits,
     /// The connection was closed before the last message.
     #[error("the daemon closed the connection")]
     Gone,
@@ -99,6 +102,9 @@ impl ClientError {
             }
             Self::Untrusted { .. } => {
                 Some("if your daemon runs as this user, set PROBE_DAEMON_UID=UID")
+            }
+            Self::WithoutExits => {
+                Some("name the cgroup of the processes in v2 or in the hierarchy of pids")
             }
             _ => None,
         }

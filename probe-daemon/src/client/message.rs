@@ -15,7 +15,8 @@ use crate::api::{
 /// One line of the answer to a wait.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Message {
-    /// The wait is armed: every exit from now on is reported.
+    /// The wait is armed: every exit from now on is reported, except those in targets of
+    /// [`Armed::without_exits`].
     Armed(Armed),
     /// A process exited, or records are missing at this place.
     Record(Record),
@@ -144,7 +145,10 @@ mod tests {
 
     #[test]
     fn every_line_type_of_the_api_is_decoded() {
-        let armed = Armed { live: Some(3) };
+        let armed = Armed {
+            live: Some(3),
+            ..Armed::default()
+        };
         let known = [
             (r#"{"type":"armed","live":3}"#, Message::Armed(armed)),
             (r#"{"type":"met","target":1,"new":[]}"#, Message::Met(1)),

@@ -3,11 +3,14 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use probe_user::model::{Container, Exit, ExitStatus, Placed, Runtime, is_within};
+use probe_user::{
+    model::{Container, Exit, ExitStatus, Placed, Runtime},
+    unstable::cgroup::mounts::Mount,
+};
 
 use super::resolve;
 use crate::{
-    access::{ownership::CgroupOwners, peer::Peer, refusal::Refusal},
+    access::{directory::CgroupDirectory, ownership::CgroupOwners, peer::Peer, refusal::Refusal},
     api::query::Records,
     state::{
         state::State,
@@ -40,6 +43,7 @@ impl Selection {
         let directory = match (&query.cgroup, &query.container) {
             (Some(path), name) => {
                 let directory = resolve::directory(state, peer, path)?;
+                refuse_unrecorded(state, &directory)?;
                 if let Some(name) = name {
                     let (found, _) = resolve::container(state, peer, name)?;
                     containers = Some(vec![key(&found.container)]);
@@ -49,10 +53,14 @@ impl Selection {
             (None, Some(name)) => {
                 let (found, directories) = resolve::container(state, peer, name)?;
                 container = Some(key(&found.container));
-                let first = directories.into_iter().next();
-                Some(first.ok_or_else(|| {
+                let first = directories.first().ok_or_else(|| {
                     Refusal::not_found(format!("container '{name}' has no cgroup"))
-                })?)
+                })?;
+                let is_recorded =
+                    |it: &&CgroupDirectory| state.tables.records_name(it.mount.hierarchy);
+                let recorded = directories.iter().find(is_recorded).unwrap_or(first);
+                refuse_unrecorded(state, recorded)?;
+                Some(recorded.clone())
             }
             (None, None) => None,
         };
@@ -63,6 +71,8 @@ impl Selection {
             resolve::refuse_foreign(peer, "a pid")?;
         }
         let topic = match (directory, query.pid) {
+            // Every process is below the root of each hierarchy.
+            (Some(it), _) if it.path == "/" => Topic::Everything,
             (Some(it), _) => Topic::Cgroup(it.mount.hierarchy, it.path.into()),
             (None, Some(pid)) => Topic::Pid(pid),
             (None, None) => Topic::Everything,
@@ -144,21 +154,38 @@ impl Selection {
     }
 
     fn is_seen(&self, exit: &Placed<Exit>) -> bool {
-        let owner = || self.owners.of(exit.cgroup.as_ref());
-        self.peer.sees_all() || self.peer.sees(&exit.what.process, owner())
+        self.peer.sees(exit, &self.owners)
     }
 
     fn is_in_topic(&self, exit: &Placed<Exit>) -> bool {
         let Topic::Cgroup(hierarchy, subtree) = &self.topic else {
             return true;
         };
-        let is_within_it = exit.cgroup.as_ref().is_some_and(|cgroup| {
-            let path = cgroup.path.as_deref();
-            cgroup.id.hierarchy == *hierarchy && path.is_some_and(|it| is_within(it, subtree))
-        });
-        is_within_it
+        exit.is_within(*hierarchy, subtree)
             || self.container.is_some() && exit.container.as_deref().map(key) == self.container
     }
+}
+
+/// Refuses a cgroup of a hierarchy that records do not name: its exits are not known.
+fn refuse_unrecorded(state: &State, directory: &CgroupDirectory) -> Result<(), Refusal> {
+    let tables = &state.tables;
+    let CgroupDirectory { mount, path, .. } = directory;
+    if path == "/" || tables.records_name(mount.hierarchy) {
+        return Ok(());
+    }
+    let v1 = tables
+        .v1
+        .and_then(|it| tables.lookup.mounts.of_hierarchy(it));
+    let names = |mount: &Mount| mount.controllers.join(",");
+    let detail = format!(
+        "exits are not recorded by cgroup in the v1 hierarchy {}",
+        names(mount)
+    );
+    let hint = match v1 {
+        Some(v1) => format!("name the cgroup of the processes in v2 or in {}", names(v1)),
+        None => "name the cgroup of the processes in v2".to_owned(),
+    };
+    Err(Refusal::bad(detail).hint(hint))
 }
 
 fn key(container: &Container) -> ContainerKey {

@@ -24,6 +24,8 @@ use crate::{
 pub(crate) struct ResolvedTarget {
     pub(crate) target: Target,
     pub(crate) topics: Vec<Topic>,
+    /// Whether every exit in the target is published under one of the topics.
+    pub(crate) has_exits: bool,
     pub(crate) default_until: Until,
     /// Whether the peer may know which processes are in the target.
     pub(crate) is_seen: bool,
@@ -62,7 +64,7 @@ pub(crate) fn resolve(
                 id: cgroup.id,
             };
             let directory = resolve::identity(state, id)?;
-            cgroup_at(&directory, id, peer)
+            cgroup_at(state, &directory, id, peer)
         }
         (None, Some(process), None, None, None) => {
             process_of(peer, process.pid, Some(process.start_ticks))
@@ -70,7 +72,7 @@ pub(crate) fn resolve(
         (None, None, Some(path), None, None) => {
             let directory = resolve::directory(state, peer, path)?;
             let id = directory.resolve()?;
-            cgroup_at(&directory, id, peer)
+            cgroup_at(state, &directory, id, peer)
         }
         (None, None, None, Some(pid), None) => process_of(peer, *pid, None),
         (None, None, None, None, Some(name)) => container_of(state, peer, name),
@@ -81,6 +83,7 @@ pub(crate) fn resolve(
 }
 
 fn cgroup_at(
+    state: &State,
     directory: &CgroupDirectory,
     id: CgroupId,
     peer: Peer,
@@ -91,7 +94,8 @@ fn cgroup_at(
             cgroups: vec![(pinned, directory.path.clone())],
             processes: Vec::new(),
         },
-        topics: vec![Topic::Cgroup(id.hierarchy, directory.path.as_str().into())],
+        topics: vec![topic(directory)],
+        has_exits: state.tables.records_name(id.hierarchy),
         default_until: Until::Empty,
         is_seen: peer.sees_uid(None, directory.owner()),
     })
@@ -125,6 +129,7 @@ fn process_of(peer: Peer, pid: u32, start_ticks: Option<u64>) -> Result<Resolved
             processes: vec![pinned],
         },
         topics: vec![Topic::Pid(pid)],
+        has_exits: true,
         default_until: Until::Exited,
     })
 }
@@ -149,15 +154,19 @@ fn container_of(state: &mut State, peer: Peer, name: &str) -> Result<ResolvedTar
     if target.cgroups.is_empty() && target.processes.is_empty() {
         return Err(Refusal::not_found(format!("container '{name}' is gone")));
     }
-    // The records of a container name only its first cgroup.
-    let first = directories.first();
-    let topic = first.map(|it| Topic::Cgroup(it.mount.hierarchy, it.path.as_str().into()));
+    // The cgroups of a container have the same processes, and records name one or two of them.
+    let has_exits = |it: &CgroupDirectory| state.tables.records_name(it.mount.hierarchy);
     Ok(ResolvedTarget {
+        has_exits: target.cgroups.is_empty() || directories.iter().any(has_exits),
         target,
-        topics: topic.into_iter().collect(),
+        topics: directories.iter().map(topic).collect(),
         default_until: Until::Stopped,
         is_seen: true,
     })
+}
+
+fn topic(directory: &CgroupDirectory) -> Topic {
+    Topic::Cgroup(directory.mount.hierarchy, directory.path.as_str().into())
 }
 
 /// The refusal for a target that cannot be pinned.

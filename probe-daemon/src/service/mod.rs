@@ -130,7 +130,7 @@ async fn load(
     let roots = StateRoots::system(None, Vec::new());
     let resolver = Resolver::new(roots.clone());
     let mut hub = Hub::start(Backend::Bpf);
-    hub.load(plan());
+    hub.load(plan().with_v1(&mounts));
     let stream = hub.bpf().await.ok_or(RunError::NotLoaded)??;
     let metrics = Arc::new(Metrics::new(SystemTime::now()));
     metrics.set_ring_bytes(STREAM_BYTES);

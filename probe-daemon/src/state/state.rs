@@ -6,6 +6,7 @@
 use std::{
     convert::Infallible,
     io,
+    num::NonZeroU64,
     os::fd::OwnedFd,
     sync::Arc,
     time::{Duration, Instant},
@@ -73,6 +74,8 @@ pub(crate) struct Tables {
     pub(crate) history: History,
     pub(crate) topics: Topics,
     pub(crate) loss: Loss,
+    /// The v1 hierarchy that records name in addition to the v2 cgroup.
+    pub(crate) v1: Option<u32>,
     metrics: Arc<Metrics>,
     /// Whether an event has reported a loss since the last scan was scheduled.
     has_lost: bool,
@@ -89,6 +92,7 @@ impl State {
     ) -> Self {
         let mut lookup = CgroupLookup::new(mounts, resolver);
         let mut tracker = Tracker::new();
+        tracker.name_v1(stream.v1_hierarchy());
         lookup.add_all_cgroups(&mut tracker);
         let tables = Tables {
             tracker,
@@ -98,6 +102,7 @@ impl State {
             history: History::new(history),
             topics: Topics::default(),
             loss: Loss::default(),
+            v1: stream.v1_hierarchy(),
             metrics,
             has_lost: false,
         };
@@ -189,11 +194,16 @@ impl State {
 
     /// Applies a piece of a scan.
     pub(crate) fn take_found(&mut self, found: Vec<Found>) {
-        for Found { mut process, place } in found {
+        for mut found in found {
             let tracker = &self.tables.tracker;
-            let id_of = |place: CgroupPath| tracker.id_of(place.hierarchy, &place.path);
-            process.cgroup = place.and_then(id_of);
-            self.tables.processes.scanned(&process);
+            let id_of = |place: &CgroupPath| tracker.id_of(place.hierarchy, &place.path);
+            let v1 = found
+                .places()
+                .find(|it| Some(it.hierarchy) == self.tables.v1);
+            let v1 = v1.and_then(id_of).and_then(|it| NonZeroU64::new(it.id));
+            found.process.cgroup = found.place.as_ref().and_then(id_of);
+            found.process.v1_cgroup_id = v1;
+            self.tables.processes.scanned(&found.process);
         }
     }
 
@@ -221,6 +231,12 @@ impl State {
 }
 
 impl Tables {
+    /// Whether records name the cgroup of every process in this hierarchy, so that the exits
+    /// in its cgroups are known.
+    pub(crate) fn records_name(&self, hierarchy: u32) -> bool {
+        hierarchy == 0 || Some(hierarchy) == self.v1
+    }
+
     /// The sink of a stream: applies events, and never fails.
     fn sink(&mut self) -> impl FnMut(Timed) -> Result<(), Infallible> {
         |timed| {
@@ -234,7 +250,7 @@ impl Tables {
         match self.lookup.record(&mut self.tracker, timed) {
             Some(Record::Exit(exit)) => {
                 self.metrics.exit(&exit);
-                self.owners.learn(&self.lookup.mounts, exit.cgroup.as_ref());
+                self.owners.learn(&self.lookup.mounts, exit.cgroups());
                 self.history.push(Arc::clone(&exit));
                 self.topics.publish(&exit);
             }

@@ -156,17 +156,14 @@ impl Topics {
         if let Some(readers) = self.pids.get(&exit.what.process.tgid) {
             deliver(readers);
         }
-        let Some((id, path)) = exit
-            .cgroup
-            .as_ref()
-            .and_then(|it| it.path.as_deref().map(|path| (it.id, path)))
-        else {
-            return;
-        };
-        if let Some(subtrees) = self.cgroups.get(&id.hierarchy) {
-            for ancestor in ancestors(path).chain(["/"]) {
-                if let Some(readers) = subtrees.get(ancestor) {
-                    deliver(readers);
+        for cgroup in exit.cgroups() {
+            if let Some(path) = cgroup.path.as_deref()
+                && let Some(subtrees) = self.cgroups.get(&cgroup.id.hierarchy)
+            {
+                for ancestor in ancestors(path).chain(["/"]) {
+                    if let Some(readers) = subtrees.get(ancestor) {
+                        deliver(readers);
+                    }
                 }
             }
         }
@@ -254,6 +251,22 @@ mod tests {
         }
         assert_eq!(pids(&of_a), [1, 2]);
         assert_eq!(pids(&of_root), [1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn an_exit_is_delivered_to_the_readers_of_its_v1_cgroup() {
+        let mut topics = Topics::default();
+        let [v2, v1, other] = [0, 8, 9].map(|it| Topic::Cgroup(it, "/a".into()));
+        let readers = [v2, v1, other].map(|it| subscribed(&mut topics, &[it]));
+        let mut placed = Placed::clone(&exit(1, "/engine.service"));
+        let id = CgroupId {
+            hierarchy: 8,
+            id: 2,
+        };
+        let path = Some("/a/b".into());
+        placed.v1_cgroup = Some(Box::new(Cgroup { id, path }));
+        topics.publish(&Arc::new(placed));
+        assert_eq!(readers.map(|it| pids(&it).len()), [0, 1, 0]);
     }
 
     #[test]

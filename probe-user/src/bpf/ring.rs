@@ -24,6 +24,8 @@ pub struct Stream {
     ring: RingBuf<MapData>,
     parked: Array<MapData, u32>,
     oom_victims: OomVictims,
+    /// The v1 hierarchy that records name in addition to the usual cgroup.
+    v1: Option<u32>,
     dropped: LossMeter,
     /// Skipped runs that were reported.
     skipped: u64,
@@ -39,15 +41,24 @@ impl Stream {
         ring: RingBuf<MapData>,
         parked: Array<MapData, u32>,
         oom_victims: OomVictims,
+        v1: Option<u32>,
     ) -> Self {
         Self {
             ring,
             parked,
             oom_victims,
+            v1,
             dropped: LossMeter::default(),
             skipped: 0,
             undecodable: 0,
         }
+    }
+
+    /// The v1 hierarchy that records name in addition to the v2 cgroup, if there is one: in
+    /// other v1 hierarchies the cgroup of a process is not known.
+    #[must_use]
+    pub const fn v1_hierarchy(&self) -> Option<u32> {
+        self.v1
     }
 
     /// Passes records to `sink`, with losses where they happened, and returns the number

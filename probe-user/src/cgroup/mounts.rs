@@ -95,6 +95,13 @@ impl Mounts {
             .find(|it| it.controllers.iter().any(|own| own == controller))
     }
 
+    /// The v1 hierarchy with the best [`rank`], if any is mounted.
+    #[must_use]
+    pub fn first_v1(&self) -> Option<u32> {
+        let v1 = self.iter().filter(|it| it.hierarchy != 0);
+        v1.min_by_key(|it| rank(it)).map(|it| it.hierarchy)
+    }
+
     /// The directory of the cgroup at a path below the root of a hierarchy, see
     /// [`Mount::directory_of`].
     #[must_use]
@@ -353,6 +360,8 @@ mod tests {
         let of_controller = |name| mounts.of_controller(name).map(|it| it.hierarchy);
         assert_eq!(of_controller("cpuacct"), Some(3));
         assert_eq!(of_controller("memory"), None);
+        assert_eq!(mounts.first_v1(), Some(4));
+        assert_eq!(Mounts::from_iter([mounts[0].clone()]).first_v1(), None);
         assert_eq!(
             mounts.directory_of(4, "/b"),
             Some("/c/long-name/a/b".into())

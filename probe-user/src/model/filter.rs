@@ -4,12 +4,12 @@
 //! record that does not meet them costs neither ring space nor a wake-up. The other
 //! conditions are tested here, on records.
 
-use std::{path::PathBuf, sync::Arc};
+use std::path::PathBuf;
 
 use glob::Pattern;
 use probe_ebpf::config;
 
-use super::{Exit, ExitStatus, Placed, Process, Record, is_within};
+use super::{Exit, ExitStatus, Placed, Process, Record};
 
 /// A cgroup and its descendants.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -130,16 +130,15 @@ impl Filter {
         }
     }
 
-    /// Whether a record meets the conditions that the BPF programs do not test. `path_of`
-    /// returns the path of a cgroup of [`Filter::hierarchy`].
-    pub fn admits(&self, record: &Record, path_of: impl Fn(u64) -> Option<Arc<str>>) -> bool {
+    /// Whether a record meets the conditions that the BPF programs do not test.
+    #[must_use]
+    pub fn admits(&self, record: &Record) -> bool {
         match record {
             Record::Exit(exit) => {
                 let tested = self.kernel_tests_subtrees();
-                self.admits_oom(&exit.what)
-                    && self.admits_placed(exit, &exit.what.process, tested, path_of)
+                self.admits_oom(&exit.what) && self.admits_placed(exit, &exit.what.process, tested)
             }
-            Record::Start(start) => self.admits_placed(start, &start.what.process, false, path_of),
+            Record::Start(start) => self.admits_placed(start, &start.what.process, false),
             Record::Lost { .. } => true,
         }
     }
@@ -173,17 +172,9 @@ impl Filter {
     }
 
     /// `tested` says whether the BPF programs have tested the subtrees.
-    fn admits_placed<T>(
-        &self,
-        placed: &Placed<T>,
-        process: &Process,
-        tested: bool,
-        path_of: impl Fn(u64) -> Option<Arc<str>>,
-    ) -> bool {
+    fn admits_placed<T>(&self, placed: &Placed<T>, process: &Process, tested: bool) -> bool {
         self.admits_process(process)
-            && (self.is_target(process)
-                || self.is_in_subtree(placed, tested)
-                || self.is_in_v1_subtree(process, path_of))
+            && (self.is_target(process) || self.is_in_subtree(placed, tested))
     }
 
     fn admits_process(&self, process: &Process) -> bool {
@@ -199,30 +190,12 @@ impl Filter {
     /// `tested` says whether the BPF programs have tested the subtrees, by their identity.
     fn is_in_subtree<T>(&self, placed: &Placed<T>, tested: bool) -> bool {
         // Every process is below the root of each hierarchy, although a record names
-        // only one cgroup.
+        // at most two cgroups.
         if tested || self.subtrees.iter().any(|subtree| subtree.path == "/") {
             return true;
         }
-        let cgroup = placed.cgroup.as_ref();
-        let Some((id, path)) = cgroup.and_then(|it| Some((it.id, it.path.as_ref()?))) else {
-            return false;
-        };
-        self.subtrees
-            .iter()
-            .any(|subtree| subtree.hierarchy == id.hierarchy && is_within(path, &subtree.path))
-    }
-
-    fn is_in_v1_subtree(
-        &self,
-        process: &Process,
-        path_of: impl Fn(u64) -> Option<Arc<str>>,
-    ) -> bool {
-        let path = process.wanted_cgroup_id.and_then(path_of);
-        path.is_some_and(|path| {
-            self.subtrees.iter().any(|subtree| {
-                Some(subtree.hierarchy) == self.hierarchy() && is_within(&path, &subtree.path)
-            })
-        })
+        let mut subtrees = self.subtrees.iter();
+        subtrees.any(|subtree| placed.is_within(subtree.hierarchy, &subtree.path))
     }
 }
 
@@ -268,6 +241,7 @@ mod tests {
             boottime_ns: 0,
             what: (),
             cgroup: None,
+            v1_cgroup: None,
             container: None,
         };
         assert!(filter.is_in_subtree(&elsewhere, false));

@@ -1,6 +1,6 @@
 //! Identity and description of a process.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, num::NonZeroU64};
 
 use probe_ebpf::event::COMM_BYTES;
 
@@ -94,8 +94,9 @@ pub struct Process {
     /// The v2 cgroup unless that is the root, else the first v1 cgroup that is
     /// not a root; `None` if it could not be read.
     pub cgroup: Option<CgroupId>,
-    /// Id of its cgroup in [`Filter::hierarchy`](super::Filter::hierarchy).
-    pub wanted_cgroup_id: Option<u64>,
+    /// Id of its cgroup in the v1 hierarchy that records name in addition to `cgroup`; `None`
+    /// if there is none or the cgroup could not be read.
+    pub v1_cgroup_id: Option<NonZeroU64>,
     /// Pid in its own pid namespace; `None` without BTF.
     pub ns_pid: Option<u32>,
     /// Inode number of that pid namespace; `None` without BTF.
@@ -137,4 +138,6 @@ pub struct ScannedProcess {
     pub owners: Option<Owners>,
     /// As [`Process::cgroup`]; `None` if its id is unknown.
     pub cgroup: Option<CgroupId>,
+    /// As [`Process::v1_cgroup_id`].
+    pub v1_cgroup_id: Option<NonZeroU64>,
 }

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::{Cgroup, Container, Exit, Start, words::words};
+use super::{Cgroup, Container, Exit, Start, is_within, words::words};
 
 /// An event with its time, cgroup and container.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -16,7 +16,11 @@ pub struct Placed<T> {
     pub what: T,
     /// `None` if the cgroup could not be read.
     pub cgroup: Option<Cgroup>,
-    /// `None` if the cgroup belongs to no known container.
+    /// Its cgroup in the v1 hierarchy that records name in addition to `cgroup`; `None` if
+    /// that is a root, the same cgroup, or not known.
+    pub v1_cgroup: Option<Box<Cgroup>>,
+    /// The container of `cgroup`, otherwise that of `v1_cgroup`; `None` if both belong to no
+    /// known container.
     pub container: Option<Arc<Container>>,
 }
 
@@ -31,6 +35,22 @@ words! {
         Skipped = "skipped",
         /// The client reads too slowly.
         SlowReader = "slow_reader",
+    }
+}
+
+impl<T> Placed<T> {
+    /// The cgroups that are known, in the order in which they decide on the container.
+    pub fn cgroups(&self) -> impl Iterator<Item = &Cgroup> {
+        self.cgroup.iter().chain(self.v1_cgroup.as_deref())
+    }
+
+    /// Whether one of the known cgroups is in this subtree of a hierarchy.
+    #[must_use]
+    pub fn is_within(&self, hierarchy: u32, subtree: &str) -> bool {
+        self.cgroups().any(|it| {
+            let path = it.path.as_deref();
+            it.id.hierarchy == hierarchy && path.is_some_and(|path| is_within(path, subtree))
+        })
     }
 }
 

@@ -30,6 +30,15 @@ pub struct Found {
     /// The cgroup that the BPF programs would report; `None` if the process ended
     /// meanwhile.
     pub place: Option<CgroupPath>,
+    /// Its other v1 cgroups, without roots, the best-ranked first.
+    pub v1_places: Vec<CgroupPath>,
+}
+
+impl Found {
+    /// The cgroups of the process, in the order in which they decide on its container.
+    pub fn places(&self) -> impl Iterator<Item = &CgroupPath> {
+        self.place.iter().chain(&self.v1_places)
+    }
 }
 
 /// A cgroup, as `/proc/PID/cgroup` shows it.
@@ -70,17 +79,23 @@ fn look(tgid: u32, reads_owners: bool, buffer: &mut Vec<u8>) -> io::Result<Found
         ns_pid: None,
         owners: None,
         cgroup: None,
+        v1_cgroup_id: None,
     };
     directory.read("status", buffer)?;
     let status = Status::new(buffer);
     process.uid = status.uid().ok_or(ErrorKind::InvalidData)?;
     process.ns_pid = status.ns_pids().last();
     let cgroup = directory.read("cgroup", buffer);
-    let place = cgroup.ok().and_then(|()| primary_cgroup(buffer));
+    let mut places = cgroup.map_or_else(|_gone| Vec::new(), |()| cgroups(buffer));
+    let place = (!places.is_empty()).then(|| places.remove(0));
     if reads_owners {
         process.owners = user_namespace::owners(directory.as_fd());
     }
-    Ok(Found { process, place })
+    Ok(Found {
+        process,
+        place,
+        v1_places: places,
+    })
 }
 
 /// Whether this process ran out of descriptors or memory, so the scan cannot go on.
@@ -91,28 +106,36 @@ fn is_shortage(error: &io::Error) -> bool {
     )
 }
 
-/// The cgroup that the BPF programs report: the v2 cgroup unless that is the root, else the
-/// best-ranked v1 cgroup that is not a root. Between equal ranks the oldest hierarchy wins;
-/// it is the last one in the file and the first one for the BPF programs.
-fn primary_cgroup(bytes: &[u8]) -> Option<CgroupPath> {
+/// The cgroup that the BPF programs report, and then the other v1 cgroups that are not
+/// roots, by rank. The first is the v2 cgroup unless that is the root, else the best-ranked
+/// v1 cgroup that is not a root, else the v2 root. Between equal ranks the oldest hierarchy
+/// wins; it is the last one in the file and the first one for the BPF programs.
+fn cgroups(bytes: &[u8]) -> Vec<CgroupPath> {
     let text = membership::text(bytes);
-    let mut best: Option<(u8, u32, &str)> = None;
+    let mut ranked = Vec::new();
     for membership in membership::parse(&text) {
-        let membership = membership?;
+        let Some(membership) = membership else {
+            return Vec::new();
+        };
         let rank = match (membership.hierarchy, membership.path) {
             (0, "/") => u8::MAX,
             (0, _) => 0,
             (_, "/") => continue,
             _ => 1 + rank_of(membership.controllers()),
         };
-        if best.is_none_or(|(least, ..)| rank <= least) {
-            best = Some((rank, membership.hierarchy, membership.path));
-        }
+        ranked.push((rank, membership.hierarchy, membership.path));
     }
-    best.map(|(_, hierarchy, path)| CgroupPath {
+    ranked.reverse();
+    ranked.sort_by_key(|(rank, ..)| *rank);
+    if ranked.len() > 1 {
+        ranked.retain(|(rank, ..)| *rank != u8::MAX);
+    }
+    let ranked = ranked.into_iter();
+    let path = |(_, hierarchy, path): (u8, u32, &str)| CgroupPath {
         hierarchy,
         path: path.to_owned(),
-    })
+    };
+    ranked.map(path).collect()
 }
 
 #[cfg(test)]
@@ -122,7 +145,10 @@ mod tests {
 
     #[test]
     fn the_cgroup_is_the_one_that_the_bpf_programs_report() {
-        let of = |text: &str| primary_cgroup(text.as_bytes()).map(|it| (it.hierarchy, it.path));
+        let of = |text: &str| {
+            let first = cgroups(text.as_bytes()).into_iter().next();
+            first.map(|it| (it.hierarchy, it.path))
+        };
         let is = |hierarchy, path: &str| Some((hierarchy, path.to_owned()));
         assert_eq!(of("3:pids:/p\n0::/v2:x\n"), is(0, "/v2:x"));
         assert_eq!(of("9:memory:/m\n3:pids:/p\n0::/\n"), is(3, "/p"));
@@ -131,6 +157,19 @@ mod tests {
         assert_eq!(of("9:cpuset:/s\n1:name=systemd:/d\n"), is(1, "/d"));
         assert_eq!(of("3:pids:/\n0::/\n"), is(0, "/"));
         assert_eq!(of("0:"), None);
+    }
+
+    #[test]
+    fn the_other_v1_cgroups_follow_by_rank() {
+        let of = |text: &str| -> Vec<String> {
+            let all = cgroups(text.as_bytes()).into_iter();
+            all.map(|it| format!("{}{}", it.hierarchy, it.path))
+                .collect()
+        };
+        let hybrid = "9:memory:/m\n5:cpu:/c\n3:pids:/p\n2:devices:/\n0::/v2\n";
+        assert_eq!(of(hybrid), ["0/v2", "3/p", "9/m", "5/c"]);
+        assert_eq!(of("9:memory:/m\n3:pids:/p\n0::/\n"), ["3/p", "9/m"]);
+        assert_eq!(of("3:pids:/\n0::/\n"), ["0/"]);
     }
 
     #[test]

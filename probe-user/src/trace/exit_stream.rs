@@ -24,7 +24,7 @@ use crate::{
     bpf::load::{Attached, DEFAULT_STREAM_BYTES, LoadError, Plan, Rings, load_on_thread},
     cgroup::mounts::{MountError, Mounts},
     container::{Resolver, StateRoots},
-    model::{Cgroup, CgroupId, Container, Filter, Record, Subtree},
+    model::{Cgroup, Container, Filter, Record, Subtree},
 };
 
 /// Time between two drains of the ring while records arrive.
@@ -100,7 +100,7 @@ impl ExitStream {
     pub async fn open(mut filter: Filter) -> Result<Self, OpenError> {
         let mounts = Mounts::read()?;
         let cgroups = resolve(&mut filter, &mounts)?;
-        let plan = Plan::exits(&filter, cgroups, DEFAULT_STREAM_BYTES);
+        let plan = Plan::exits(&filter, cgroups, DEFAULT_STREAM_BYTES).with_v1(&mounts);
         let (attached, rings) = loaded(plan).await?;
         if filter.hierarchy().is_some() && attached.types.is_none() {
             return Err(OpenError::NoTypes);
@@ -119,6 +119,7 @@ impl ExitStream {
     ) -> Result<Self, StreamError> {
         let reader = StreamReader::new(loaded, DRAIN_EVERY)?;
         let mut tracker = Tracker::for_filter(&filter);
+        tracker.name_v1(reader.v1_hierarchy());
         let mut lookup = CgroupLookup::new(mounts, resolver);
         lookup.add_all_cgroups(&mut tracker);
         Ok(Self {
@@ -157,15 +158,9 @@ impl ExitStream {
             pending,
             ..
         } = self;
-        let hierarchy = filter.hierarchy();
         reader.drain(|timed| {
             let record = lookup.record(tracker, timed);
-            pending.extend(record.filter(|record| {
-                filter.admits(record, |id| {
-                    let hierarchy = hierarchy?;
-                    tracker.path(CgroupId { hierarchy, id })
-                })
-            }));
+            pending.extend(record.filter(|record| filter.admits(record)));
             Ok(())
         })
     }

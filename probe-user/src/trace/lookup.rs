@@ -10,7 +10,7 @@ use super::tracker::Tracker;
 use crate::{
     cgroup::mounts::{self, Mount, Mounts},
     container::Resolver,
-    model::{Cgroup, CgroupId, Container, Event, Record, Timed},
+    model::{Cgroup, CgroupId, Container, Event, Placed, Record, Timed},
 };
 
 /// Shortest time between two walks of one hierarchy. Many exits in cgroups that are gone
@@ -66,13 +66,13 @@ impl CgroupLookup {
 
     /// Adds a cgroup that the tracker does not know, unless its hierarchy has just been
     /// walked.
-    pub(crate) fn look_up(&mut self, tracker: &mut Tracker, wanted: CgroupId, event: &Event) {
+    pub(crate) fn look_up(&mut self, tracker: &mut Tracker, wanted: CgroupId) {
         let walked = self.walked.get(&wanted.hierarchy);
         if walked.is_some_and(|it| it.elapsed() < WALK_INTERVAL) {
             return;
         }
         self.add_hierarchy(tracker, wanted.hierarchy);
-        if tracker.unknown_cgroup(event).is_some() {
+        if !tracker.knows(wanted) {
             add(tracker, wanted, None);
         }
     }
@@ -89,16 +89,16 @@ impl CgroupLookup {
     /// Applies an event to the tracker, and returns the record to report, if any, with its
     /// cgroup and container.
     pub fn record(&mut self, tracker: &mut Tracker, timed: Timed) -> Option<Record> {
-        if let Some(cgroup) = tracker.unknown_cgroup(&timed.event) {
-            self.look_up(tracker, cgroup, &timed.event);
+        for cgroup in tracker.unknown_cgroups(&timed.event) {
+            self.look_up(tracker, cgroup);
         }
         let mut record = tracker.apply(self.with_visible_path(timed)?)?;
         match &mut record {
             Record::Exit(exit) => {
-                let container = self.container_of(exit.cgroup.as_ref());
+                let container = self.container_in(exit);
                 Arc::make_mut(exit).container = container;
             }
-            Record::Start(start) => start.container = self.container_of(start.cgroup.as_ref()),
+            Record::Start(start) => start.container = self.container_in(start),
             Record::Lost { .. } => {}
         }
         Some(record)
@@ -116,6 +116,11 @@ impl CgroupLookup {
             }
         }
         Some(timed)
+    }
+
+    /// The container of the first cgroup of a record that belongs to one.
+    fn container_in<T>(&mut self, placed: &Placed<T>) -> Option<Arc<Container>> {
+        placed.cgroups().find_map(|it| self.container_of(Some(it)))
     }
 
     /// The container that a cgroup belongs to.

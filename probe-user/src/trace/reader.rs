@@ -129,6 +129,12 @@ impl StreamReader {
         })
     }
 
+    /// See [`Stream::v1_hierarchy`].
+    #[must_use]
+    pub fn v1_hierarchy(&self) -> Option<u32> {
+        self.ring.get_ref().v1_hierarchy()
+    }
+
     /// Resolves when the ring should be drained. Cancel safe.
     pub async fn due(&mut self) -> Result<(), StreamError> {
         poll_fn(|context| self.poll_due(context)).await

@@ -193,10 +193,11 @@ async fn follow(args: Args, messages: Messages) -> Result<ExitCode, Failure> {
         let reason = anyhow::Error::new(error);
         tracing::warn!("{reason:#}: exits are missing until BPF programs replace the daemon");
     }
-    let loaded = plan::load(&args, &wanted, &targets, messages)?;
+    let loaded = plan::load(&args, trace.mounts(), &wanted, &targets, messages)?;
     if loaded.0.types.is_none() {
         plan::check_without_btf(&args, &wanted, messages)?;
     }
+    trace.learn_cgroups(&loaded.1);
     let shape = loaded.0.exit_shape().map_or("?", ExitShape::as_str);
     messages.print(&announcement(&format!("bpf, {shape}"), &args));
     trace.print_header()?;

@@ -123,6 +123,7 @@ pub(super) fn wanted(args: &Args, targets: &[CgroupTarget]) -> Result<Filter, Fa
 
 pub(super) fn load(
     args: &Args,
+    mounts: &Mounts,
     wanted: &Filter,
     targets: &[CgroupTarget],
     messages: Messages,
@@ -133,7 +134,7 @@ pub(super) fn load(
     } else {
         Vec::new()
     };
-    let mut plan = Plan::exits(wanted, cgroups, stream_bytes);
+    let mut plan = Plan::exits(wanted, cgroups, stream_bytes).with_v1(mounts);
     if args.starts {
         plan.hooks.extend([Hook::Fork, Hook::Exec]);
     }

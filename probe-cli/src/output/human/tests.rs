@@ -36,6 +36,7 @@ fn placed<T>(what: T) -> Placed<T> {
                 "/kubepods.slice/burstable/a-name-that-does-not-end.service",
             )),
         }),
+        v1_cgroup: None,
         container: None,
     }
 }

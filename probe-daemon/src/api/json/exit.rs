@@ -52,7 +52,7 @@ pub struct ExitLine<'a> {
     /// The v2 cgroup unless that is the root, else the first v1 cgroup that is not the root.
     #[serde(borrow)]
     pub cgroup: Option<CgroupObject<'a>>,
-    /// The container of that cgroup.
+    /// The container of that cgroup, else that of its cgroup in the first v1 hierarchy.
     #[serde(borrow)]
     pub container: Option<ContainerObject<'a>>,
     /// The sender of the signal that ended it.
@@ -112,7 +112,7 @@ impl<'a> ExitLine<'a> {
                     comm: Comm::from_text(&self.comm),
                     start_boottime_ns: self.start_boottime_ns,
                     cgroup: cgroup.as_ref().map(|cgroup| cgroup.id),
-                    wanted_cgroup_id: None,
+                    v1_cgroup_id: None,
                     ns_pid: self.ns.map(|ns| ns.pid),
                     pid_ns: self.ns.map(|ns| ns.pid_ns),
                     owners: None,
@@ -128,6 +128,7 @@ impl<'a> ExitLine<'a> {
                 usage: self.usage.map(UsageObject::to_usage),
             },
             cgroup,
+            v1_cgroup: None,
             container: container
                 .and_then(ContainerObject::to_container)
                 .map(Arc::new),

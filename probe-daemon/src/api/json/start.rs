@@ -41,7 +41,7 @@ pub struct StartLine<'a> {
     pub args_truncated: bool,
     /// The v2 cgroup unless that is the root, else the first v1 cgroup that is not the root.
     pub cgroup: Option<CgroupObject<'a>>,
-    /// The container of that cgroup.
+    /// The container of that cgroup, else that of its cgroup in the first v1 hierarchy.
     pub container: Option<ContainerObject<'a>>,
     /// Its pid in its own pid namespace.
     pub ns: Option<NamespaceObject>,

@@ -42,7 +42,7 @@ prop_compose! {
             tid, tgid, ppid, uid, start_boottime_ns,
             comm: Comm::new(comm),
             cgroup: None,
-            wanted_cgroup_id: None,
+            v1_cgroup_id: None,
             ns_pid: ns.map(|(pid, _)| pid),
             pid_ns: ns.map(|(_, pid_ns)| pid_ns),
             owners: None,
@@ -106,7 +106,7 @@ prop_compose! {
         });
         let mut what = what;
         what.process.cgroup = cgroup.as_ref().map(|cgroup| cgroup.id);
-        Placed { boottime_ns, what, cgroup, container: container.map(Arc::new) }
+        Placed { boottime_ns, what, cgroup, v1_cgroup: None, container: container.map(Arc::new) }
     }
 }
 

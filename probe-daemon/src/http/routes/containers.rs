@@ -83,33 +83,42 @@ fn collect(
         lookup,
         owners: exit_owners,
         history,
+        v1,
         ..
     } = &mut state.tables;
     for row in processes.iter() {
-        let Some((id, path)) = row.cgroup().and_then(|id| Some((id, tracker.path(id)?))) else {
+        let v1 = v1.and_then(|hierarchy| {
+            let id = row.v1_cgroup_id()?;
+            Some(CgroupId { hierarchy, id })
+        });
+        let cgroups = [row.cgroup(), v1].into_iter().flatten();
+        let cgroups = cgroups.filter_map(|id| Some((id, tracker.path(id)?)));
+        let cgroups: Vec<_> = cgroups.collect();
+        let in_container = cgroups.iter().find_map(|(_, path)| {
+            let container = lookup.resolver.container_of(path)?;
+            Some((container, path))
+        });
+        let Some((container, path)) = in_container.filter(|(it, _)| is_wanted(it)) else {
             continue;
         };
-        let container = lookup.resolver.container_of(&path);
-        let Some(container) = container.filter(|it| is_wanted(it)) else {
-            continue;
+        let mut owner = |(id, path): &(CgroupId, Arc<str>)| {
+            let directory = || directory::at(&lookup.mounts, id.hierarchy, path);
+            let owner = owners.entry(*id);
+            *owner.or_insert_with(|| directory().and_then(|it| it.owner()))
         };
-        let directory = || directory::at(&lookup.mounts, id.hierarchy, &path);
-        let owner = *owners
-            .entry(id)
-            .or_insert_with(|| directory().and_then(|it| it.owner()));
-        if !peer.sees_user(row.uid(), row.owners(), owner) {
+        let mut owners = cgroups.iter().map(&mut owner);
+        if !owners.any(|owner| peer.sees_user(row.uid(), row.owners(), owner)) {
             continue;
         }
         let key = (container.runtime, container.id.clone());
         let entry = found
             .entry(key)
-            .or_insert_with(|| Container::empty(&container, &path));
-        add_process(entry, row, &path);
+            .or_insert_with(|| Container::empty(&container, path));
+        add_process(entry, row, path);
     }
     let exits = history.iter().map(|past| past.exit);
     for exit in exits {
-        let owner = || exit_owners.of(exit.cgroup.as_ref());
-        if !peer.sees_all() && !peer.sees(&exit.what.process, owner()) {
+        if !peer.sees(&exit, exit_owners) {
             continue;
         }
         if let Some(container) = &exit.container

@@ -31,7 +31,8 @@ use crate::{
 
 /// Wait until cgroups, processes or containers are gone
 ///
-/// The answer is a stream of lines: `armed` when every further exit will be reported, an
+/// The answer is a stream of lines: `armed` when every further exit will be reported (it
+/// lists the targets of which no exits are known), an
 /// `exit` line for each process that exits in the targets, `met` for each target that
 /// meets its condition, and `wait` with the verdict. A `goodbye` line instead means that
 /// the daemon stops, and that the client must go on without the daemon. Exits that the
@@ -71,10 +72,12 @@ pub(super) async fn wait(
         let mut set = WaitSet::default();
         let mailbox = Arc::new(Mailbox::default());
         let mut is_seen = true;
-        for (index, target) in request.targets.iter().enumerate() {
+        let mut without_exits = Vec::new();
+        for (index, target) in (0..).zip(&request.targets) {
             let resolved = targets::resolve(&mut state, peer, target)
                 .map_err(|refusal| refusal.in_part(&format!("targets[{index}]")))?;
             is_seen &= resolved.is_seen;
+            without_exits.extend((!resolved.has_exits).then_some(index));
             let until = target
                 .until
                 .or(request.until)
@@ -95,6 +98,7 @@ pub(super) async fn wait(
             selection: Selection::all(&state, peer),
             started,
             is_seen,
+            without_exits,
             reported: Reported::new(Arc::clone(&daemon.metrics)),
             reported_met: vec![false; request.targets.len()],
             counted: Some(daemon.metrics.wait_began()),
@@ -142,6 +146,8 @@ struct Waiting {
     started: Instant,
     /// Whether the client may see the processes in the targets.
     is_seen: bool,
+    /// Indices of the targets of which the exits are not known.
+    without_exits: Vec<u32>,
     reported: Reported,
     /// Targets for which `met` was sent.
     reported_met: Vec<bool>,
@@ -159,8 +165,11 @@ impl Waiting {
         // The first look comes before `armed`, so that a condition that becomes true after
         // `armed` is not reported as `already`.
         let done = self.look();
-        let live = self.live();
-        send_line(lines, &Line::Armed(Armed { live })).await?;
+        let armed = Armed {
+            live: self.live(),
+            without_exits: std::mem::take(&mut self.without_exits),
+        };
+        send_line(lines, &Line::Armed(armed)).await?;
         if done >= needed {
             return self.conclude(lines, Outcome::Already).await;
         }

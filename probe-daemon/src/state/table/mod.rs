@@ -19,7 +19,7 @@
 mod exits;
 mod row;
 
-use std::{cmp::Ordering, collections::HashMap};
+use std::{cmp::Ordering, collections::HashMap, num::NonZeroU64};
 
 use probe_user::model::{self, CgroupId, Event, Process, ScannedProcess, Timed};
 
@@ -194,7 +194,7 @@ impl ProcessTable {
             Some(Ordering::Equal) => {
                 let row = self.rows.get(&process.tgid);
                 if is_since_scan || row.is_some_and(|row| !row.has(SEEN)) {
-                    self.relocate(process.tgid, process.cgroup);
+                    self.relocate(process.tgid, process.cgroup, process.v1_cgroup_id);
                 }
                 if let Some(row) = self.rows.get_mut(&process.tgid) {
                     row.identify(process);
@@ -234,12 +234,10 @@ impl ProcessTable {
         self.rows.insert(row.tgid(), row);
     }
 
-    /// Sets the cgroup of a process, if the cgroup is known.
-    fn relocate(&mut self, tgid: u32, cgroup: Option<CgroupId>) {
-        if cgroup.is_some()
-            && let Some(row) = self.rows.get_mut(&tgid)
-        {
-            row.set_cgroup(cgroup);
+    /// Sets the cgroups of a process that are known.
+    fn relocate(&mut self, tgid: u32, cgroup: Option<CgroupId>, v1_id: Option<NonZeroU64>) {
+        if let Some(row) = self.rows.get_mut(&tgid) {
+            row.set_cgroups(cgroup, v1_id);
         }
     }
 
@@ -254,8 +252,8 @@ impl ProcessTable {
         if !row.has(REPORTED) {
             row.update_from_scan(scanned);
         }
-        if !row.has(MOVED) && scanned.cgroup.is_some() {
-            self.relocate(scanned.tgid, scanned.cgroup);
+        if !row.has(MOVED) {
+            self.relocate(scanned.tgid, scanned.cgroup, scanned.v1_cgroup_id);
         }
     }
 

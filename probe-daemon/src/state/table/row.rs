@@ -1,7 +1,7 @@
 //! A live process, in as few bytes as possible: a hundred thousand rows must fit into
 //! 16 MiB. An unknown value is stored as a sentinel and returned as `None`.
 
-use std::cmp::Ordering;
+use std::{cmp::Ordering, num::NonZeroU64};
 
 use probe_ebpf::event::UNKNOWN;
 use probe_user::model::{CgroupId, Comm, Owners, Process, ScannedProcess};
@@ -22,6 +22,7 @@ pub(crate) const OF_A_SCAN: u8 = SEEN | MOVED | REPORTED;
 pub struct Row {
     start_ns: u64,
     cgroup_id: u64,
+    v1_cgroup_id: Option<NonZeroU64>,
     cgroup_hierarchy: u32,
     tgid: u32,
     ppid: u32,
@@ -80,6 +81,12 @@ impl Row {
         })
     }
 
+    /// See [`Process::v1_cgroup_id`].
+    #[must_use]
+    pub(crate) fn v1_cgroup_id(&self) -> Option<u64> {
+        self.v1_cgroup_id.map(NonZeroU64::get)
+    }
+
     /// See [`Process::owners`].
     #[must_use]
     pub fn owners(&self) -> Option<Owners> {
@@ -97,7 +104,7 @@ impl Row {
     pub(crate) fn of_event(process: &Process) -> Self {
         let mut row = Self::new(process.tgid);
         row.update_from_event(process);
-        row.set_cgroup(process.cgroup);
+        row.set_cgroups(process.cgroup, process.v1_cgroup_id);
         row
     }
 
@@ -105,7 +112,7 @@ impl Row {
         let mut row = Self::new(scanned.tgid);
         row.begin_at_tick(scanned.start_ticks, tick_ns);
         row.update_from_scan(scanned);
-        row.set_cgroup(scanned.cgroup);
+        row.set_cgroups(scanned.cgroup, scanned.v1_cgroup_id);
         row
     }
 
@@ -113,6 +120,7 @@ impl Row {
         Self {
             start_ns: 0,
             cgroup_id: 0,
+            v1_cgroup_id: None,
             cgroup_hierarchy: UNKNOWN,
             tgid,
             ppid: UNKNOWN,
@@ -155,9 +163,13 @@ impl Row {
         }
     }
 
-    pub(crate) fn set_cgroup(&mut self, cgroup: Option<CgroupId>) {
-        self.cgroup_hierarchy = cgroup.map_or(UNKNOWN, |it| it.hierarchy);
-        self.cgroup_id = cgroup.map_or(0, |it| it.id);
+    /// Sets the cgroups that are known.
+    pub(crate) fn set_cgroups(&mut self, cgroup: Option<CgroupId>, v1_id: Option<NonZeroU64>) {
+        if let Some(CgroupId { hierarchy, id }) = cgroup {
+            self.cgroup_hierarchy = hierarchy;
+            self.cgroup_id = id;
+        }
+        self.v1_cgroup_id = v1_id.or(self.v1_cgroup_id);
     }
 
     fn set_owners(&mut self, owners: Option<Owners>) {

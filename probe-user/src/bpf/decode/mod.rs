@@ -4,7 +4,7 @@
 //! Sentinels become `None`; the raw wait status, `si_code` and flags become
 //! [`ExitStatus`] and a [`KilledBy`](crate::model::KilledBy).
 
-use std::mem::offset_of;
+use std::{mem::offset_of, num::NonZeroU64};
 
 use probe_ebpf::event::{
     self as wire, CgroupCreated, CgroupKey, EXIT_GROUP_DEAD, EXIT_KILLER_KNOWN, EXIT_LEADER,
@@ -111,7 +111,7 @@ fn process(task: &wire::Task) -> Process {
         cgroup: not_zero(task.cgroup_id)
             .zip(known(task.cgroup_hierarchy))
             .map(|(id, hierarchy)| CgroupId { hierarchy, id }),
-        wanted_cgroup_id: not_zero(task.wanted_cgroup_id),
+        v1_cgroup_id: NonZeroU64::new(task.wanted_cgroup_id),
         ns_pid: not_zero(task.ns_pid),
         pid_ns: not_zero(task.pid_ns),
         owners: owners(task),

@@ -20,7 +20,7 @@ fn task() -> wire::Task {
         uid: 1000,
         start_boottime_ns: 5,
         cgroup_id: 7411,
-        wanted_cgroup_id: 0,
+        wanted_cgroup_id: 77,
         cgroup_hierarchy: 0,
         ns_pid: 1,
         pid_ns: 4_026_531_836,
@@ -67,6 +67,7 @@ fn an_exit_has_the_fields_of_its_record() {
     assert_eq!(exit.process.comm.to_str(), "nginx");
     let cgroup = exit.process.cgroup.map(|it| (it.hierarchy, it.id));
     assert_eq!(cgroup, Some((0, 7411)));
+    assert_eq!(exit.process.v1_cgroup_id, NonZeroU64::new(77));
     assert_eq!(exit.killed_by, None);
     let owners = exit.process.owners.expect("a user namespace");
     assert_eq!((owners.own, owners.top), (1000, 100_000));

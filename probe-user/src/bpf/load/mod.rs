@@ -19,8 +19,9 @@ use aya::{
     maps::{CgroupArray, HashMap, Map, MapData, MapError, RingBuf},
 };
 use aya_log::EbpfLogger;
-use probe_ebpf::config::{
-    self, FILTER_SYMBOL, HIERARCHIES, OFFSETS_SYMBOL, OFFSETS_UNKNOWN, Offsets,
+use probe_ebpf::{
+    config::{self, FILTER_SYMBOL, HIERARCHIES, OFFSETS_SYMBOL, OFFSETS_UNKNOWN, Offsets},
+    event::UNKNOWN,
 };
 use rustix::time::{ClockId, clock_getres};
 use tokio::sync::oneshot;
@@ -86,6 +87,17 @@ impl Plan {
             pids,
             stream_bytes,
         }
+    }
+
+    /// Makes every record name a v1 cgroup in addition to the v2 cgroup, in the hierarchy of
+    /// the filter or else in the first one by rank. On a hybrid machine the v2 cgroup of a
+    /// container may be that of its engine, so that only v1 names the container.
+    #[must_use]
+    pub fn with_v1(mut self, mounts: &Mounts) -> Self {
+        if self.filter.hierarchy == UNKNOWN {
+            self.filter.hierarchy = mounts.first_v1().unwrap_or(UNKNOWN);
+        }
+        self
     }
 }
 
@@ -179,7 +191,7 @@ fn notify_interval_ticks() -> u32 {
     const INTERVAL_NS: i64 = 10_000_000;
     let tick = clock_getres(ClockId::MonotonicCoarse);
     let ticks = (INTERVAL_NS + tick.tv_nsec - 1) / tick.tv_nsec.max(1);
-    u32::try_from(ticks).unwrap_or(probe_ebpf::event::UNKNOWN)
+    u32::try_from(ticks).unwrap_or(UNKNOWN)
 }
 
 fn take_maps(
@@ -194,6 +206,7 @@ fn take_maps(
             take(&mut ebpf, "STREAM")?,
             take(&mut ebpf, "PARKED")?,
             OomVictims::new(take(&mut ebpf, "OOM_VICTIMS")?),
+            Some(plan.filter.hierarchy).filter(|&it| it != UNKNOWN && types.is_some()),
         ),
         decisive: take(&mut ebpf, "DECISIVE")?,
     };

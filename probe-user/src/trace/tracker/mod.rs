@@ -2,12 +2,12 @@
 //! cgroup, and the processes that were reported dead already.
 //!
 //! The tracker is synchronous and reads neither a clock nor `/proc`. If it does not know
-//! the cgroup of an event, `Tracker::unknown_cgroup` names the cgroup; the caller looks it
+//! a cgroup of an event, `Tracker::unknown_cgroups` names it; the caller looks it
 //! up and passes the answer to the tracker as an event.
 
 mod recent;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, num::NonZeroU64, sync::Arc};
 
 use crate::model::{Cgroup, CgroupId, Event, Filter, Placed, Process, ProcessId, Record, Timed};
 
@@ -24,6 +24,8 @@ pub struct Tracker {
     without_path: usize,
     reported: recent::Recent,
     reports_tasks: bool,
+    /// See [`Tracker::name_v1`].
+    v1: Option<u32>,
 }
 
 impl Tracker {
@@ -43,15 +45,29 @@ impl Tracker {
         }
     }
 
-    /// The cgroup of an event, if the tracker does not know it.
-    #[must_use]
-    pub(crate) fn unknown_cgroup(&self, event: &Event) -> Option<CgroupId> {
+    /// Makes records name the cgroup in this v1 hierarchy in addition to the usual cgroup. The
+    /// BPF programs report it, see `Stream::v1_hierarchy`.
+    pub fn name_v1(&mut self, hierarchy: Option<u32>) {
+        self.v1 = hierarchy;
+    }
+
+    /// The cgroups of an event that the tracker does not know.
+    pub(crate) fn unknown_cgroups(&self, event: &Event) -> impl Iterator<Item = CgroupId> + use<> {
         let process = match event {
-            Event::Exit(exit) => &exit.process,
-            Event::Start(start) => &start.process,
-            _ => return None,
+            Event::Exit(exit) => Some(&exit.process),
+            Event::Start(start) => Some(&start.process),
+            _ => None,
         };
-        process.cgroup.filter(|id| !self.cgroups.contains_key(id))
+        let cgroups = process.map_or([None; 2], |it| self.cgroups_of(it));
+        cgroups
+            .map(|it| it.filter(|&id| !self.knows(id)))
+            .into_iter()
+            .flatten()
+    }
+
+    /// Whether the tracker knows this cgroup, or knows that its path cannot be found.
+    pub(crate) fn knows(&self, id: CgroupId) -> bool {
+        self.cgroups.contains_key(&id)
     }
 
     /// Applies an event, and returns the record to report, if any.
@@ -65,11 +81,13 @@ impl Tracker {
                     }
                     exit = exit.into_task_exit();
                 }
-                let placed = self.with_cgroup(boottime_ns, exit.process.cgroup, exit);
+                let cgroups = self.cgroups_of(&exit.process);
+                let placed = self.with_cgroups(boottime_ns, cgroups, exit);
                 Some(Record::Exit(Arc::new(placed)))
             }
             Event::Start(start) => {
-                let placed = self.with_cgroup(boottime_ns, start.process.cgroup, start);
+                let cgroups = self.cgroups_of(&start.process);
+                let placed = self.with_cgroups(boottime_ns, cgroups, start);
                 Some(Record::Start(Box::new(placed)))
             }
             Event::CgroupPlaced(id, path) => {
@@ -105,14 +123,36 @@ impl Tracker {
         Some(CgroupId { hierarchy, id })
     }
 
-    fn with_cgroup<T>(&self, boottime_ns: u64, cgroup: Option<CgroupId>, what: T) -> Placed<T> {
+    /// The cgroup of a process, and its cgroup in the v1 hierarchy of [`Tracker::name_v1`].
+    fn cgroups_of(&self, process: &Process) -> [Option<CgroupId>; 2] {
+        let v1 = self.v1.zip(process.v1_cgroup_id);
+        let id = |(hierarchy, id): (u32, NonZeroU64)| CgroupId {
+            hierarchy,
+            id: id.get(),
+        };
+        [process.cgroup, v1.map(id)]
+    }
+
+    fn with_cgroups<T>(
+        &self,
+        boottime_ns: u64,
+        [cgroup, v1]: [Option<CgroupId>; 2],
+        what: T,
+    ) -> Placed<T> {
+        let with_path = |id| Cgroup {
+            id,
+            path: self.path(id),
+        };
+        let is_root = |it: &Cgroup| it.path.as_deref() == Some("/");
         Placed {
             boottime_ns,
             what,
-            cgroup: cgroup.map(|id| Cgroup {
-                id,
-                path: self.path(id),
-            }),
+            cgroup: cgroup.map(with_path),
+            v1_cgroup: v1
+                .filter(|_| v1 != cgroup)
+                .map(with_path)
+                .filter(|it| !is_root(it))
+                .map(Box::new),
             container: None,
         }
     }

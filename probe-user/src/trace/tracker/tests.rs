@@ -81,9 +81,9 @@ fn a_second_last_task_of_a_process_is_reported_as_an_ordinary_task() {
 fn an_unknown_cgroup_is_looked_up_once() {
     let mut tracker = Tracker::new();
     let event = exit(5, 100, true).event;
-    assert_eq!(tracker.unknown_cgroup(&event), Some(CGROUP));
+    assert!(tracker.unknown_cgroups(&event).eq([CGROUP]));
     assert!(tracker.apply(placed(None)).is_none());
-    assert_eq!(tracker.unknown_cgroup(&event), None);
+    assert_eq!(tracker.unknown_cgroups(&event).next(), None);
 }
 
 #[test]
@@ -212,4 +212,33 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn a_record_names_its_v1_cgroup_unless_that_is_a_root_or_the_same() {
+    const V1: CgroupId = CgroupId {
+        hierarchy: 8,
+        id: 3,
+    };
+    let mut tracker = Tracker::new();
+    tracker.name_v1(Some(8));
+    let mut v1_path = |start, path: &str, v1: CgroupId, primary| {
+        tracker.apply(placed(Some("/engine.service")));
+        tracker.apply(timed(Event::CgroupPlaced(v1, Some(path.into()))));
+        let mut exit = exit(5, start, true);
+        if let Event::Exit(exit) = &mut exit.event {
+            exit.process.v1_cgroup_id = NonZeroU64::new(v1.id);
+            exit.process.cgroup = Some(primary);
+        }
+        match tracker.apply(exit) {
+            Some(Record::Exit(exit)) => exit.v1_cgroup.clone().and_then(|it| it.path),
+            other => panic!("no exit: {other:?}"),
+        }
+    };
+    assert_eq!(
+        v1_path(100, "/docker/x", V1, CGROUP).as_deref(),
+        Some("/docker/x")
+    );
+    assert_eq!(v1_path(101, "/", V1, CGROUP), None);
+    assert_eq!(v1_path(102, "/docker/x", V1, V1), None);
 }

@@ -84,6 +84,7 @@ fn scanned(process: &Process) -> ScannedProcess {
         ns_pid: Some(7),
         owners: None,
         cgroup: process.cgroup,
+        v1_cgroup_id: process.v1_cgroup_id,
     }
 }
 
