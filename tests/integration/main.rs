@@ -11,6 +11,7 @@ mod completeness;
 mod container_cost;
 mod container_identity;
 mod container_removal;
+mod container_without_cgroup;
 mod containers;
 mod daemon;
 mod docs;

@@ -133,6 +133,10 @@ impl Invocation {
                 session.learn_paths(&cgroup.mount, &cgroup.directory);
             }
             let until = args.until.map_or(target.default_until, |it| it.0);
+            if let Some(note) = target.note {
+                let name = verdict::name(&target.subject);
+                self.messages.print(&format!("{name} {note}"));
+            }
             let exists = target.pinned.is_some();
             if let Some(pinned) = target.pinned {
                 session.arm(pinned, until)?;

@@ -13,6 +13,7 @@ use probe_user::unstable::{
     cgroup::pinned::PinnedCgroup,
     clock::boottime_ns,
     container::{Resolver, StateRoots},
+    proc::init_tree::InitTree,
 };
 
 use super::{
@@ -21,7 +22,7 @@ use super::{
     processes,
     socket::{OPTIONAL_PATIENCE, Socket},
     target::{self, CgroupTarget},
-    terminal,
+    terminal::{self, Messages},
 };
 use crate::{
     output::{Out, StopFlag, human, ignore_closed},
@@ -84,6 +85,10 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
         members(&unit_cgroups(name)?)?
     } else {
         match args.ask_daemon(container.as_deref())? {
+            // The daemon finds the processes of a container by its cgroup only.
+            Some(Listing::Processes(none)) if none.is_empty() => args
+                .read_proc(container.as_deref())
+                .unwrap_or(Listing::Processes(none)),
             Some(shown) => shown,
             None => args.read_proc(container.as_deref())?,
         }
@@ -136,7 +141,25 @@ impl Args {
         }
         // The runtime may be removing the cgroups one by one.
         cgroups.retain(CgroupTarget::exists);
-        members(&cgroups)
+        let mut pids = pids_in(&cgroups)?;
+        if cgroups.is_empty() {
+            for init in &found.inits {
+                let tree = InitTree::of(init.pid, init.start_ticks, found.owner);
+                pids.extend(tree.members()?.into_iter().map(|(pid, _)| pid));
+            }
+        }
+        let processes = live_among(&pids)?;
+        if processes.is_empty() {
+            let reason = if found.may_have_others {
+                "its init process has exited, and it has no cgroup by which probe could find others"
+            } else {
+                "it is stopped"
+            };
+            Messages::print_always(&format!(
+                "probe: container '{name}' has no known processes: {reason}"
+            ));
+        }
+        Ok(Listing::Processes(processes))
     }
 
     fn print(&self, shown: Listing) -> io::Result<()> {
@@ -168,6 +191,10 @@ impl Args {
 }
 
 fn members(cgroups: &[CgroupTarget]) -> Result<Listing, Failure> {
+    Ok(Listing::Processes(live_among(&pids_in(cgroups)?)?))
+}
+
+fn pids_in(cgroups: &[CgroupTarget]) -> Result<HashSet<u32>, Failure> {
     let mut pids = HashSet::new();
     for cgroup in cgroups {
         if !cgroup.exists() {
@@ -176,9 +203,13 @@ fn members(cgroups: &[CgroupTarget]) -> Result<Listing, Failure> {
         let pinned = PinnedCgroup::open(cgroup.mount.hierarchy, &cgroup.directory)?;
         pids.extend(pinned.members()?);
     }
+    Ok(pids)
+}
+
+fn live_among(pids: &HashSet<u32>) -> Result<Vec<Process>, Failure> {
     let mut processes = processes::live()?;
     processes.retain(|process| pids.contains(&process.pid));
-    Ok(Listing::Processes(processes))
+    Ok(processes)
 }
 
 fn process_tree(pid: u32) -> Result<Listing, Failure> {

@@ -112,8 +112,8 @@ impl Session {
     pub(crate) fn want_status(&mut self, process: PinnedProcess) -> Result<(), WaitError> {
         self.reporter.status_of = Some((process.tgid, process.start_ticks()));
         let target = Target {
-            cgroups: Vec::new(),
             processes: vec![process.try_clone().map_err(WaitError::Look)?],
+            ..Target::default()
         };
         let reaped = self.set.arm_beside(&self.hub, target, Until::Reaped);
         self.status_of = Some((process, reaped.map_err(WaitError::Look)?));

@@ -8,7 +8,7 @@ use probe_user::{
     model::{Backend, CgroupId, Until},
     unstable::{
         cgroup::pinned::PinnedCgroup,
-        proc::pinned::PinnedProcess,
+        proc::{init_tree::InitTree, pinned::PinnedProcess},
         wait::{Target, TargetError},
     },
 };
@@ -92,7 +92,7 @@ fn cgroup_at(
     Ok(ResolvedTarget {
         target: Target {
             cgroups: vec![(pinned, directory.path.clone())],
-            processes: Vec::new(),
+            ..Target::default()
         },
         topics: vec![topic(directory)],
         has_exits: state.tables.records_name(id.hierarchy),
@@ -125,8 +125,8 @@ fn process_of(peer: Peer, pid: u32, start_ticks: Option<u64>) -> Result<Resolved
     Ok(ResolvedTarget {
         is_seen: peer.sees_uid(pinned.uid(), None),
         target: Target {
-            cgroups: Vec::new(),
             processes: vec![pinned],
+            ..Target::default()
         },
         topics: vec![Topic::Pid(pid)],
         has_exits: true,
@@ -136,7 +136,10 @@ fn process_of(peer: Peer, pid: u32, start_ticks: Option<u64>) -> Result<Resolved
 
 fn container_of(state: &mut State, peer: Peer, name: &str) -> Result<ResolvedTarget, Refusal> {
     let (found, directories) = resolve::container(state, peer, name)?;
-    let mut target = Target::default();
+    let mut target = Target {
+        may_have_others: found.may_have_others,
+        ..Target::default()
+    };
     for directory in &directories {
         let id = directory.resolve()?;
         target
@@ -148,6 +151,9 @@ fn container_of(state: &mut State, peer: Peer, name: &str) -> Result<ResolvedTar
         if let Ok(pinned) = PinnedProcess::open(init.pid, Backend::Pidfd)
             && pinned.start_ticks() == init.start_ticks
         {
+            if found.may_have_others {
+                target.tree = Some(InitTree::of(init.pid, init.start_ticks, found.owner));
+            }
             target.processes.push(pinned);
         }
     }

@@ -20,6 +20,9 @@ pub(super) struct Candidate {
     pub(super) owner: u32,
     pub(super) origin: Origin,
     pub(super) cgroups: Vec<(u32, String)>,
+    /// Whether the container has a cgroup of its own as long as it lives. Its state says so by
+    /// naming the cgroup, and its engine by calling it stopped.
+    pub(super) has_own_cgroup: bool,
     pub(super) init: Option<Init>,
 }
 
@@ -102,6 +105,7 @@ impl Candidate {
             owner: record.owner,
             origin: Origin::State(record.location.clone()),
             cgroups: Vec::new(),
+            has_own_cgroup: !record.cgroups.is_empty() || record.unit.is_some(),
             init: record.init,
         }
     }
@@ -211,12 +215,20 @@ impl Candidate {
         evidence.sort(&mut cgroups);
         let recorded = self.init.filter(|init| evidence.is_alive(*init));
         let init = recorded.or_else(|| inits::find(roots, &self.container.id, &cgroups));
+        // All processes of a pid namespace end before its first process.
+        let may_have_others = match init {
+            _ if !cgroups.is_empty() => false,
+            Some(init) => evidence.namespace_depth_of_init(init.pid).is_none(),
+            None => !self.has_own_cgroup,
+        };
         let container = Arc::new(self.container);
         Found {
             members: vec![Arc::clone(&container)],
             container,
             cgroups,
             inits: init.into_iter().collect(),
+            owner: self.owner,
+            may_have_others,
         }
     }
 }
@@ -262,6 +274,7 @@ mod tests {
                 owner,
                 origin: Origin::Cgroup("web".to_owned()),
                 cgroups: Vec::new(),
+                has_own_cgroup: true,
                 init: None,
             };
             (fit, candidate)

@@ -32,6 +32,11 @@ pub struct Found {
     /// The living init processes that are known, at most one for each container: the runtime
     /// recorded it, or it is pid 1 of the container's own namespace.
     pub inits: Vec<Init>,
+    /// Uid of the user that owns the container.
+    pub owner: u32,
+    /// Whether the container may have processes that are neither in its cgroups nor end with
+    /// its init process: no cgroup of its own is known, and it shares its pids.
+    pub may_have_others: bool,
 }
 
 /// A container that matches the wanted name.
@@ -210,6 +215,7 @@ impl Resolver {
                 owner,
                 origin: origin(located),
                 cgroups: Vec::new(),
+                has_own_cgroup: true,
                 init: None,
             };
             let candidate = candidates.entry(new.key()).or_insert(new);
@@ -258,6 +264,7 @@ impl Resolver {
             owner: 0,
             origin: Origin::State(root.to_owned()),
             cgroups: Vec::new(),
+            has_own_cgroup: true,
             init: None,
         };
         let roots = &self.index.roots;

@@ -71,7 +71,7 @@ fn namespace_init(evidence: &Evidence, members: &[u32]) -> Option<u32> {
 impl Evidence {
     /// The number of pid namespaces that a process is in, if it is pid 1 of the innermost and
     /// that is not our namespace.
-    fn namespace_depth_of_init(&self, pid: u32) -> Option<usize> {
+    pub(super) fn namespace_depth_of_init(&self, pid: u32) -> Option<usize> {
         let directory = ProcessDirectory::open_path(self.proc.join(pid.to_string())).ok()?;
         let status = directory.content("status").ok()?;
         let pids = Status::new(&status).ns_pids();

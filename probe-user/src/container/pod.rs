@@ -78,6 +78,8 @@ impl Resolver {
             members: Vec::new(),
             cgroups: Vec::new(),
             inits: Vec::new(),
+            owner: *owner,
+            may_have_others: false,
         };
         if let Some(uid) = uid {
             let own = cgroups
@@ -90,6 +92,7 @@ impl Resolver {
             found.members.extend(member.members);
             found.cgroups.extend(member.cgroups);
             found.inits.extend(member.inits);
+            found.may_have_others |= member.may_have_others;
         }
         found.cgroups = without_nested(runtime, &found.cgroups);
         self.index.roots.evidence.sort(&mut found.cgroups);

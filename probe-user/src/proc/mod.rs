@@ -4,6 +4,7 @@ pub(crate) mod ancestry;
 pub mod detached;
 pub mod directory;
 pub mod exiting;
+pub mod init_tree;
 pub(crate) mod membership;
 pub mod pidfd_info;
 pub mod pinned;

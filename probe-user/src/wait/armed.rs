@@ -16,7 +16,7 @@ use super::{
 use crate::{
     cgroup::control::{CgroupControl, is_frozen},
     model::{Backend, CgroupState, Process, Until},
-    proc::survivors::Migrant,
+    proc::{init_tree::InitTree, survivors::Migrant},
 };
 
 /// An armed wait. Dropping it disarms it.
@@ -28,6 +28,8 @@ pub struct Wait {
     processes: Processes,
     members: Members,
     exiting: ExitingProcesses,
+    tree: Option<InitTree>,
+    may_have_others: bool,
     waker: Arc<Waker>,
 }
 
@@ -63,6 +65,8 @@ impl Hub {
             processes: Processes::new(until, best_backend, Arc::clone(&waker)),
             members: Members::default(),
             exiting: ExitingProcesses::default(),
+            tree: target.tree,
+            may_have_others: target.may_have_others,
             waker,
         };
         for (watch, _) in &wait.cgroups {
@@ -84,6 +88,31 @@ impl Hub {
 impl Wait {
     /// Whether the condition holds at this moment.
     pub fn look(&mut self) -> io::Result<Answer> {
+        let answer = self.look_at_known()?;
+        if answer == Answer::No || self.add_tree()? {
+            return Ok(Answer::No);
+        }
+        Ok(match answer {
+            Answer::Yes { exact } => Answer::Yes {
+                exact: exact && !self.may_have_others,
+            },
+            Answer::No => Answer::No,
+        })
+    }
+
+    /// Watches the living processes of the tree; returns whether there are any.
+    fn add_tree(&mut self) -> io::Result<bool> {
+        let Some(tree) = self.tree else {
+            return Ok(false);
+        };
+        let members = tree.members()?;
+        for (pid, _) in &members {
+            self.processes.add_by_pid(*pid, None);
+        }
+        Ok(!members.is_empty())
+    }
+
+    fn look_at_known(&mut self) -> io::Result<Answer> {
         let facts = self.facts()?;
         let answer = facts.satisfy(self.until);
         if answer != (Answer::Yes { exact: false }) {

@@ -49,9 +49,12 @@ impl Facts {
         }
         let empty = || self.cgroups.iter().all(|&it| it != CgroupState::Populated);
         let all = |least| self.processes.iter().all(|&it| it >= least);
+        let removed = || self.cgroups.iter().all(|&it| it == CgroupState::Removed);
         let holds = match until {
+            // A container without cgroups has only its processes.
+            Until::Empty | Until::Removed if self.cgroups.is_empty() => all(ProcessState::Exited),
             Until::Empty => empty(),
-            Until::Removed => self.cgroups.iter().all(|&it| it == CgroupState::Removed),
+            Until::Removed => removed(),
             Until::Exited => empty() && all(ProcessState::Exited),
             Until::Stopped => empty() && all(ProcessState::Exited) && !self.frozen,
             Until::Reaped => empty() && all(ProcessState::Reaped),
@@ -159,6 +162,21 @@ mod tests {
         assert_eq!(facts.satisfy(Until::Empty), Answer::Yes { exact: true });
         assert_eq!(facts.satisfy(Until::Exited), Answer::Yes { exact: true });
         assert_eq!(facts.satisfy(Until::Reaped), Answer::No);
+    }
+
+    #[test]
+    fn without_cgroups_a_target_is_empty_once_its_processes_have_exited() {
+        for (state, expected) in [
+            (ProcessState::Running, Answer::No),
+            (ProcessState::Exited, Answer::Yes { exact: true }),
+        ] {
+            let facts = Facts {
+                processes: vec![state],
+                ..Facts::default()
+            };
+            assert_eq!(facts.satisfy(Until::Empty), expected);
+            assert_eq!(facts.satisfy(Until::Removed), expected);
+        }
     }
 
     #[test]

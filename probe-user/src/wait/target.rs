@@ -10,7 +10,10 @@ use crate::{
         pinned::{PinError, PinnedCgroup},
     },
     model::Backend,
-    proc::pinned::{PinProcessError, PinnedProcess},
+    proc::{
+        init_tree::InitTree,
+        pinned::{PinProcessError, PinnedProcess},
+    },
 };
 
 /// The target of a wait: a cgroup, a process, or a container, which has a cgroup in each
@@ -21,6 +24,12 @@ pub struct Target {
     pub cgroups: Vec<(PinnedCgroup, String)>,
     /// The processes.
     pub processes: Vec<PinnedProcess>,
+    /// The processes of a container without a cgroup of its own. The condition must hold for
+    /// them, too.
+    pub tree: Option<InitTree>,
+    /// Whether the target may have further processes, which nothing finds. No verdict is exact
+    /// then.
+    pub may_have_others: bool,
 }
 
 /// Why a target cannot be waited for.

@@ -139,6 +139,8 @@ pub(super) struct PinnedTarget {
     pub(super) cgroups: Vec<CgroupTarget>,
     /// The condition without `--until`.
     pub(super) default_until: Until,
+    /// What the user must know about the target before the verdict.
+    pub(super) note: Option<&'static str>,
 }
 
 impl PinnedTarget {

@@ -12,6 +12,7 @@ use probe_user::{
         },
         container::{FindError, Found, Resolver, layout},
         proc::{
+            init_tree::InitTree,
             pidfd_info,
             pinned::{PinProcessError, PinnedProcess},
         },
@@ -36,10 +37,11 @@ pub(super) fn cgroup(
         },
         pinned: pinned.map(|pinned| wait::Target {
             cgroups: vec![(pinned, target.path.clone())],
-            processes: Vec::new(),
+            ..wait::Target::default()
         }),
         cgroups: vec![target.clone()],
         default_until: Until::Empty,
+        note: None,
     })
 }
 
@@ -165,6 +167,7 @@ fn gone(subject: SubjectObject, default_until: Until) -> PinnedTarget {
         pinned: None,
         cgroups: Vec::new(),
         default_until,
+        note: None,
     }
 }
 
@@ -195,6 +198,26 @@ pub(in crate::cli) fn find(
         };
         Failure::new(ExitCode::NoSuchTarget, error).hint(hint)
     })
+}
+
+/// The notes for a container that may have processes that nothing finds.
+const SHARES_PIDS: &str = "has no cgroup of its own and shares its pids: probe follows the \
+    processes that descend from its init process or are in its mount namespace, and cannot know \
+    whether there are others";
+const HAS_NO_INIT: &str = "has no cgroup of its own, and its init process has exited: probe cannot \
+    know whether it has other processes";
+
+/// Opens a process; `None` if it is gone, even if another process has the pid.
+fn pin_started(
+    pid: u32,
+    start_ticks: u64,
+    tier: Backend,
+) -> Result<Option<PinnedProcess>, Failure> {
+    match PinnedProcess::open(pid, tier) {
+        Ok(process) => Ok(Some(process).filter(|it| it.start_ticks() == start_ticks)),
+        Err(PinProcessError::NotFound { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 pub(super) fn container(
@@ -233,16 +256,30 @@ pub(super) fn container(
             cgroups.push(cgroup);
         }
     }
-    for init in found.inits {
-        match PinnedProcess::open(init.pid, tier) {
-            Ok(process) if process.start_ticks() == init.start_ticks => {
-                target.processes.push(process);
-            }
-            Ok(_another) => {}
-            Err(PinProcessError::NotFound { .. }) => {}
-            Err(error) => return Err(error.into()),
-        }
+    for init in &found.inits {
+        target
+            .processes
+            .extend(pin_started(init.pid, init.start_ticks, tier)?);
     }
+    target.may_have_others = found.may_have_others;
+    if found.may_have_others
+        && let Some(init) = target.processes.first()
+    {
+        let tree = InitTree::of(init.tgid, init.start_ticks(), found.owner);
+        let known = init.tgid;
+        let members = tree.members().map_err(Failure::from)?;
+        for (pid, start_ticks) in members.into_iter().filter(|it| it.0 != known) {
+            target
+                .processes
+                .extend(pin_started(pid, start_ticks, tier)?);
+        }
+        target.tree = Some(tree);
+    }
+    let note = match (found.may_have_others, target.tree) {
+        (false, _) => None,
+        (true, Some(_)) => Some(SHARES_PIDS),
+        (true, None) => Some(HAS_NO_INIT),
+    };
     let container = found.container;
     subject.container = Some(NamedContainer {
         runtime: Some(container.runtime.as_str()),
@@ -254,6 +291,7 @@ pub(super) fn container(
         pinned: Some(target),
         cgroups,
         default_until: Until::Stopped,
+        note,
     })
 }
 
@@ -300,10 +338,11 @@ pub(super) fn one_process(
     Ok(PinnedTarget {
         subject: subject(Some(process.comm.clone())),
         pinned: Some(wait::Target {
-            cgroups: Vec::new(),
             processes: vec![process],
+            ..wait::Target::default()
         }),
         cgroups: Vec::new(),
         default_until: Until::Exited,
+        note: None,
     })
 }

@@ -84,3 +84,27 @@ fn a_pid_file_that_names_a_process_outside_the_container_is_ignored() {
     let cgroups = [machine.cgroup(0, &cgroup)];
     assert_eq!(init(&machine, A, &cgroups), Some(4_000_002));
 }
+
+#[test]
+fn a_container_without_a_cgroup_may_have_others_unless_its_init_has_a_pid_namespace() {
+    // The state of a user is not used after the init process has exited.
+    let is_roots = rustix::process::geteuid().is_root();
+    for (cgroup, pids, expected) in [
+        ("", &[4_000_000][..], Some(true)),
+        ("", &[4_000_000, 1], Some(false)),
+        // It shares the pid namespace of another container.
+        ("", &[4_000_000, 7], Some(true)),
+        ("", &[], is_roots.then_some(true)),
+        ("/gone", &[4_000_000], Some(true)),
+        ("/gone", &[], is_roots.then_some(false)),
+    ] {
+        let machine = Machine::new();
+        machine.crun("run/crun/web", cgroup, "/nowhere");
+        if !pids.is_empty() {
+            machine.member(pids, "/elsewhere");
+        }
+        let found = machine.resolver().find("web", &[]);
+        let found = found.ok().map(|it| it.may_have_others);
+        assert_eq!(found, expected, "{cgroup} {pids:?}");
+    }
+}

@@ -1,0 +1,110 @@
+//! A container of runc whose state names no cgroup, as that of a rootless engine that may not
+//! make cgroups. It shares its pids with the host, so its processes outlive its init process.
+
+use std::{fs, path::Path};
+
+use probe_tests::{Deadline, Runc, Waiting, is_alive, kill, probe};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+struct Container {
+    runc: Runc,
+    root: TempDir,
+    init: u32,
+    child: u32,
+    /// The state that runc wrote, by which runc finds the processes when it deletes them.
+    state: Vec<u8>,
+}
+
+impl Container {
+    fn new(label: &str) -> Self {
+        let root = TempDir::new().expect("a directory");
+        let cgroup = format!("/probe-test-{}-{label}", std::process::id());
+        let script = "sleep 600 & exec sleep 601";
+        let runc = Runc::configured(label, script, root.path(), |spec| {
+            spec["linux"]["cgroupsPath"] = json!(cgroup);
+            let namespaces = spec["linux"]["namespaces"].as_array_mut();
+            let namespaces = namespaces.expect("an array");
+            namespaces.retain(|it| it["type"] != "pid");
+        });
+        let file = state_file(root.path(), &runc);
+        let state = fs::read(&file).expect("runc wrote it");
+        let mut changed: Value = serde_json::from_slice(&state).expect("JSON");
+        changed["cgroup_paths"] = json!({});
+        fs::write(file, changed.to_string()).expect("our own root");
+        let pid = runc.state("pid").as_u64().and_then(|it| it.try_into().ok());
+        let init: u32 = pid.expect("a pid");
+        let child = || {
+            let children = fs::read_to_string(format!("/proc/{init}/task/{init}/children"));
+            children.ok()?.trim().parse().ok()
+        };
+        let mut found = None;
+        Deadline::start().until("the script has a child", || {
+            found = child();
+            found.is_some()
+        });
+        Self {
+            init,
+            child: found.expect("the loop ended"),
+            runc,
+            root,
+            state,
+        }
+    }
+
+    fn args<'a>(&'a self, before: &[&'a str]) -> Vec<&'a str> {
+        let root = self.root.path().to_str().expect("UTF-8");
+        [
+            before,
+            &["--runtime-root", root, "--container", self.runc.name()],
+        ]
+        .concat()
+    }
+}
+
+impl Drop for Container {
+    fn drop(&mut self) {
+        let _written = fs::write(state_file(self.root.path(), &self.runc), &self.state);
+    }
+}
+
+fn state_file(root: &Path, runc: &Runc) -> std::path::PathBuf {
+    root.join(runc.name()).join("state.json")
+}
+
+#[test]
+#[ignore = "needs root"]
+fn all_processes_of_a_container_without_a_cgroup_are_shown_and_killed() {
+    let container = Container::new("kill");
+    let pids = [container.init, container.child];
+    let shown = probe(&container.args(&["ps", "--json"]));
+    let mut shown: Vec<_> = shown.json().iter().map(|it| it["pid"].clone()).collect();
+    shown.sort_by_key(Value::as_u64);
+    assert_eq!(shown, pids.map(|it| json!(it)));
+    let output = probe(&container.args(&["kill", "--json", "-t", "30"]));
+    assert_eq!(output.code, Some(0), "{output:#?}");
+    assert_eq!(output.verdict("done")["exact"], json!(false));
+    assert!(
+        output.stderr.contains("no cgroup of its own"),
+        "{output:#?}"
+    );
+    assert!(!pids.into_iter().any(is_alive), "{output:#?}");
+    let shown = probe(&container.args(&["ps"]));
+    assert_eq!(shown.code, Some(0), "{shown:#?}");
+    assert!(
+        shown.stderr.contains("has no known processes"),
+        "{shown:#?}"
+    );
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_container_without_a_cgroup_is_not_stopped_by_the_death_of_its_init_process() {
+    let container = Container::new("wait");
+    let wait = Waiting::armed(&container.args(&["-t", "5"])[..]);
+    kill(container.init);
+    let output = wait.finish();
+    assert_eq!(output.code, Some(3), "{output:#?}");
+    let verdict = output.verdict("timeout");
+    assert_eq!(verdict["survivors"][0]["pid"], json!(container.child));
+}
