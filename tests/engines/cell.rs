@@ -82,7 +82,7 @@ impl Cell {
     }
 }
 
-/// The checks that passed, and how often the engine refused the removal at first.
+/// The checks that passed, how often the engine refused the removal at first, and for how long.
 fn text(results: &Results) -> Vec<String> {
     let passed = results.passed.iter().map(|(passed, made)| {
         if passed == made {
@@ -91,7 +91,11 @@ fn text(results: &Results) -> Vec<String> {
             format!("**{passed} of {made}**")
         }
     });
-    passed.chain([results.late.to_string()]).collect()
+    let late = match results.late {
+        0 => "0".to_owned(),
+        late => format!("{late}, at most {} ms", results.latest.as_millis()),
+    };
+    passed.chain([late]).collect()
 }
 
 #[expect(

@@ -286,10 +286,14 @@ done
 exec real-runc "\$@"
 END
 chmod 755 "$wrapper"
-mount -t overlay overlay -o "lowerdir=$own/usr:$unpacked/usr:/usr" /usr
-for it in bin sbin lib; do
-    if [ -d "$unpacked/$it" ]; then
-        mount -t overlay overlay -o "lowerdir=$unpacked/$it:/usr/$it" /usr/$it
+# One layer above the file system of the machine, which may be an overlay already.
+for it in bin sbin lib libexec share; do
+    layers=/usr/$it
+    for layer in "$unpacked/$it" "$unpacked/usr/$it" "$own/usr/$it"; do
+        if [ -d "$layer" ]; then layers=$layer:$layers; fi
+    done
+    if [ -d /usr/$it ] && [ "$layers" != /usr/$it ]; then
+        mount -t overlay overlay -o "lowerdir=$layers" /usr/$it
     fi
 done
 mkdir "$own/etc"

@@ -1,7 +1,10 @@
 //! The rounds of a container: each starts it, lists it, traces it, and ends it by a kill of
 //! the engine that `probe wait` follows, or by `probe kill`.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    time::{Duration, Instant},
+};
 
 use serde_json::Value;
 
@@ -28,6 +31,8 @@ pub struct Results {
     pub passed: [(usize, usize); CHECKS.len()],
     /// How often the engine refused the removal until it had noticed the end.
     pub late: usize,
+    /// The longest time from the first refusal to the removal.
+    pub latest: Duration,
     /// A message for each check that failed.
     pub faults: Vec<String>,
 }
@@ -106,9 +111,10 @@ pub fn rounds(engine: &dyn Engine, number: usize) -> Result<Results, String> {
         } else {
             results.check(KILL, round, || run.kill());
         }
-        let mut is_late = false;
-        results.check(REMOVAL, round, || is_late = run.removal());
-        results.late += usize::from(is_late);
+        let mut late = None;
+        results.check(REMOVAL, round, || late = run.removal());
+        results.late += usize::from(late.is_some());
+        results.latest = results.latest.max(late.unwrap_or_default());
         if let Some(trace) = trace {
             results.check(TRACE, round, || run.traced(trace));
         }
@@ -218,15 +224,15 @@ impl Round<'_> {
         assert!(all >= self.engine.processes() as u64, "{output:#?}");
     }
 
-    /// Removes the container; returns whether the engine refused the first time.
-    fn removal(&self) -> bool {
-        let refused = self.engine.remove(self.name).err();
-        if refused.is_some() {
-            self.engine.settle(self.name);
-            let removed = self.engine.remove(self.name);
-            assert_eq!(removed, Ok(()), "the first time: {refused:?}");
-        }
-        refused.is_some()
+    /// Removes the container. If the engine refuses the first time, returns the time until it
+    /// had noticed the end and removed the container.
+    fn removal(&self) -> Option<Duration> {
+        let refused = self.engine.remove(self.name).err()?;
+        let begun = Instant::now();
+        self.engine.settle(self.name);
+        let removed = self.engine.remove(self.name);
+        assert_eq!(removed, Ok(()), "the first time: {refused}");
+        Some(begun.elapsed())
     }
 
     /// Ends the trace, which has a record of each exit.
