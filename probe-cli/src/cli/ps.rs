@@ -112,7 +112,10 @@ impl Args {
             })
         });
         match asked {
-            Ok(shown) => Ok(Some(shown)),
+            Ok(shown) => {
+                print_unnamed(&shown);
+                Ok(Some(shown))
+            }
             // The daemon may not know the container, or may not show it to this user.
             Err(error @ ClientError::Refused(_)) => {
                 tracing::info!("the daemon refuses the request: {error}");
@@ -187,6 +190,24 @@ impl Args {
             }
         }
         out.flush()
+    }
+}
+
+/// Tells why a container of an engine that names its containers has no name.
+fn print_unnamed(shown: &Listing) {
+    let Listing::Containers(containers, _) = shown else {
+        return;
+    };
+    let is_unnamed = |it: &&Container| {
+        let has_names = ["docker", "podman", "cri-o", "unknown"].contains(&it.runtime.as_str());
+        has_names && it.name.is_none()
+    };
+    let unnamed = containers.iter().filter(is_unnamed).count();
+    if unnamed > 0 {
+        Messages::print_always(&format!(
+            "probe: the daemon may not read the names of {unnamed} container(s)\n\
+             hint: start the daemon with --runtime-names and CAP_DAC_READ_SEARCH"
+        ));
     }
 }
 

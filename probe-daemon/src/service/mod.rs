@@ -25,8 +25,9 @@ mod sandbox;
 mod socket;
 
 use std::{
-    io,
+    fs, io,
     os::unix::net::UnixListener,
+    path::PathBuf,
     sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
@@ -128,7 +129,8 @@ async fn load(
     let started = Instant::now();
     let mounts = Mounts::read()?;
     let roots = StateRoots::system(None, Vec::new());
-    let resolver = Resolver::new(roots.clone());
+    let resolver = Resolver::new(roots);
+    let roots = resolver.roots().clone();
     let mut hub = Hub::start(Backend::Bpf);
     hub.load(plan().with_v1(&mounts));
     let stream = hub.bpf().await.ok_or(RunError::NotLoaded)??;
@@ -140,6 +142,7 @@ async fn load(
     // The result is cached now, because the kernel's BTF cannot be read later.
     let _is_late = departure::is_late();
     confine::confine(config, &files, || hub.can_watch())?;
+    warn_of_secret_state(&roots, config.runtime_names);
     Ok(Daemon {
         kernel: kernel(&hub),
         hub: Arc::new(hub),
@@ -150,6 +153,22 @@ async fn load(
         max_clients,
         history: config.history as u64,
     })
+}
+
+/// Logs which engines' names the daemon cannot know, because it may not read their state.
+fn warn_of_secret_state(roots: &StateRoots, reads_names: bool) {
+    let is_secret = |it: &PathBuf| {
+        fs::read_dir(it).is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
+    };
+    let secret: Vec<_> = roots.directories().into_iter().filter(is_secret).collect();
+    if !secret.is_empty() && !reads_names {
+        let secret: Vec<_> = secret.iter().map(|it| it.display().to_string()).collect();
+        tracing::warn!(
+            "names of containers are unknown if their engine keeps them in {}; \
+             hint: start the daemon with --runtime-names and CAP_DAC_READ_SEARCH",
+            secret.join(", ")
+        );
+    }
 }
 
 fn plan() -> Plan {

@@ -85,7 +85,8 @@ pub(super) fn merge_unclaimed(candidates: Vec<Candidate>) -> Vec<Candidate> {
         match (owners.next(), owners.next()) {
             (Some(owner), None) => {
                 // The cgroup's path names the engine, and the state only its runtime.
-                if matches!(owner.container.runtime, Runtime::Runc | Runtime::Crun) {
+                let is_low = matches!(owner.container.runtime, Runtime::Runc | Runtime::Crun);
+                if is_low && cgroup.container.runtime != Runtime::Unknown {
                     owner.container = cgroup.container;
                     owner.pod = cgroup.pod;
                 }

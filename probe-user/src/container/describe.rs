@@ -4,6 +4,7 @@ use super::{
     index::Index,
     layout::{Layout, delegated_to},
     locate::{Located, Source},
+    monitor,
     record::Record,
     runtime::{
         bundle::{Described, Pod},
@@ -51,6 +52,13 @@ fn described(index: &mut Index, layout: &Layout<'_>, record: Option<&Record>) ->
     }
     let mut described = looked_up(index, layout).unwrap_or_default();
     described.runtime = described.runtime.or(runtime);
+    let is_monitored = matches!(layout.runtime, Runtime::Unknown | Runtime::Podman);
+    if is_monitored
+        && described.name.is_none()
+        && let Some(found) = monitor::describe(&index.roots.evidence, &layout.id, layout.top)
+    {
+        return found;
+    }
     described
 }
 
@@ -74,7 +82,7 @@ fn looked_up(index: &mut Index, layout: &Layout<'_>) -> Option<Described> {
     let of_containerd = || containerd::describe(&roots.tasks, id);
     match (layout.runtime, layout.is_certain) {
         (Runtime::Docker, true) => of_docker(),
-        (Runtime::Docker, false) => of_docker().or_else(of_containerd),
+        (Runtime::Docker | Runtime::Unknown, false) => of_docker().or_else(of_containerd),
         (Runtime::Containerd, true) => of_containerd(),
         (Runtime::Containerd, false) => of_containerd().or_else(of_docker),
         (Runtime::CriO, _) => crio::describe(&roots.stores, id),

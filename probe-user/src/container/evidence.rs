@@ -59,6 +59,17 @@ impl Evidence {
         })
     }
 
+    /// Real uid and command line of the parent of a process.
+    pub(super) fn parent(&self, pid: u32) -> Option<(u32, Vec<String>)> {
+        let stat = self.process(pid)?.content("stat").ok()?;
+        let parent = self.process(Stat::parse(&stat)?.ppid)?;
+        let uid = Status::new(&parent.content("status").ok()?).uid()?;
+        let arguments = parent.content("cmdline").ok()?;
+        let arguments = arguments.split(|&byte| byte == 0);
+        let arguments = arguments.map(|it| String::from_utf8_lossy(it).into_owned());
+        Some((uid, arguments.collect()))
+    }
+
     fn process(&self, pid: u32) -> Option<ProcessDirectory> {
         ProcessDirectory::open_path(self.proc.join(pid.to_string())).ok()
     }

@@ -14,6 +14,7 @@ mod index;
 mod inits;
 pub mod layout;
 mod locate;
+mod monitor;
 mod pod;
 mod record;
 mod resolver;

@@ -34,6 +34,8 @@ pub(super) struct Record {
     /// namespace or user. Ids are unique in it, and only in it.
     pub(super) location: PathBuf,
     pub(super) cgroups: Vec<Claim>,
+    /// Docker's data root, if root's state names it.
+    pub(super) docker_root: Option<PathBuf>,
     /// Unit of a machine, which may be in any slice.
     pub(super) unit: Option<String>,
     /// The recorded init process, if it was alive when the state was read.

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{StateRoots, describe::describe, index::Index, locate::locate};
-use crate::model::Container;
+use crate::model::{Container, Runtime};
 
 /// Most cached answers: bounds the memory that many short-lived cgroups take.
 const MAX_ANSWERS: usize = 4096;
@@ -17,6 +17,9 @@ const MAX_PATH_LEN: usize = 1024;
 /// How long an answer is cached. Containers are renamed, and a later container may have the
 /// same path.
 const ANSWER_TTL: Duration = Duration::from_secs(30);
+/// How long an answer without the engine or the name is cached. The monitor that tells them
+/// becomes the parent of the init process only when the runtime has exited.
+const INCOMPLETE_TTL: Duration = Duration::from_secs(1);
 
 /// Finds the container of a cgroup, and the cgroups of a container.
 #[derive(Debug)]
@@ -49,6 +52,13 @@ impl Resolver {
     #[must_use]
     pub fn unwatched(roots: StateRoots) -> Self {
         Self::with_index(Index::unwatched(roots))
+    }
+
+    /// The directories with the state of the runtimes, as far as they are known now: the state
+    /// of a container may name further ones.
+    #[must_use]
+    pub const fn roots(&self) -> &StateRoots {
+        &self.index.roots
     }
 
     fn with_index(index: Index) -> Self {
@@ -98,9 +108,17 @@ impl Resolver {
             Some(old) if is_same_unnamed(&container, &old) => old,
             _ => Arc::new(container),
         });
+        let is_incomplete = container.as_ref().is_some_and(|it| {
+            it.name.is_none() && matches!(it.runtime, Runtime::Unknown | Runtime::Podman)
+        });
+        let ttl = if is_incomplete {
+            INCOMPLETE_TTL
+        } else {
+            ANSWER_TTL
+        };
         Answer {
             container,
-            valid_until: now + ANSWER_TTL,
+            valid_until: now + ttl,
             generation: (!is_final).then_some(self.index.generation),
         }
     }
@@ -117,5 +135,6 @@ impl Resolver {
 }
 
 fn is_same_unnamed(container: &Container, old: &Container) -> bool {
-    container.name.is_none() && (container.runtime, &container.id) == (old.runtime, &old.id)
+    let is_same = container.runtime == old.runtime || container.runtime == Runtime::Unknown;
+    container.name.is_none() && is_same && container.id == old.id
 }

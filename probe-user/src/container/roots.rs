@@ -77,7 +77,7 @@ impl StateRoots {
             chosen: Vec::new(),
             oci_by_namespace: all(&["run/containerd/runc", "run/docker/runtime-runc"]),
             users: root.join("run/user"),
-            docker: all(&["var/lib/docker"]),
+            docker: docker::data_roots(root),
             tasks: all(&[
                 "run/containerd/io.containerd.runtime.v2.task",
                 "run/k3s/containerd/io.containerd.runtime.v2.task",

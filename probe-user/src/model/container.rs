@@ -52,6 +52,9 @@ words! {
         Garden = "garden",
         /// Amazon ECS, where its agent runs the task without Docker (Fargate).
         Ecs = "ecs",
+        /// An engine that gives a cgroup nothing but a random id as its name, and whose state
+        /// cannot be read.
+        Unknown = "unknown",
     }
 }
 

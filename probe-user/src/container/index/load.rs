@@ -37,6 +37,7 @@ pub(super) fn pending(root: &Path, id: &str) -> Record {
         owner: 0,
         location: root.to_owned(),
         cgroups: Vec::new(),
+        docker_root: None,
         unit: None,
         init: None,
     }
@@ -72,6 +73,7 @@ fn container(
         cgroups,
         init,
         bundle,
+        docker_root,
     } = state;
     let living = init.and_then(|init| match owner {
         // The user of the process does not matter for state of root.
@@ -103,6 +105,7 @@ fn container(
         owner,
         location: location.to_owned(),
         cgroups,
+        docker_root: docker_root.filter(|_| owner == 0),
         unit: None,
         init,
     })))
@@ -155,6 +158,7 @@ fn machine(roots: &StateRoots, name: &str) -> Entry {
         owner: machine.owner,
         location: roots.machines.clone(),
         cgroups: Vec::new(),
+        docker_root: None,
         unit: Some(machine.unit),
         init,
     })))

@@ -158,6 +158,7 @@ impl Index {
 
     fn rebuild(&mut self) {
         let Self {
+            roots,
             directories,
             by_cgroup,
             by_unit,
@@ -183,6 +184,12 @@ impl Index {
                     }
                     Known::Nothing => {}
                 }
+            }
+        }
+        let docker_roots = directories.values().flat_map(Directory::present);
+        for root in docker_roots.filter_map(|it| it.docker_root.as_ref()) {
+            if !roots.docker.contains(root) {
+                roots.docker.push(root.clone());
             }
         }
         self.pending.clear();

@@ -4,7 +4,7 @@
 //! `--cgroup-parent` says otherwise; systemd driver: `docker-ID.scope`.
 //! <https://github.com/moby/moby/blob/b985e2313a8676e18072b442911fc8f64f17d440/daemon/oci_linux.go#L777-L805>
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
@@ -25,15 +25,20 @@ pub(in crate::container) fn recognize<'a>(
     Some(Recognized::certain(Runtime::Docker, id))
 }
 
-/// A whole id below a parent that no other runtime uses: most likely
-/// `docker run --cgroup-parent`. An id at the root of the hierarchy is not Docker's, and one
-/// below `libpod_parent` is a pod of podman.
+/// A whole id below a parent that no other runtime uses: `docker run --cgroup-parent`, ECS, or a
+/// rootless podman. Without other facts the engine is unknown. An id at the root of the
+/// hierarchy is not a container's, and one below `libpod_parent` is a pod of podman.
 pub(in crate::container) fn recognize_bare_id<'a>(
     component: &PathComponent<'_, 'a>,
 ) -> Option<Recognized<'a>> {
     let parent = component.parent()?;
+    let runtime = if component.above.contains(&"ecs") {
+        Runtime::Docker
+    } else {
+        Runtime::Unknown
+    };
     (is_full_id(component.name) && parent != "libpod_parent")
-        .then(|| Recognized::likely(Runtime::Docker, component.name))
+        .then(|| Recognized::likely(runtime, component.name))
 }
 
 #[derive(Deserialize)]
@@ -55,6 +60,23 @@ impl Config {
         let name = self.name.trim_start_matches('/');
         (!name.is_empty()).then(|| name.to_owned())
     }
+}
+
+/// Docker's data roots on the machine with this root directory: the default one, and that in
+/// `/etc/docker/daemon.json`. That of an option `--data-root` is known by the mounts of running
+/// containers.
+pub(in crate::container) fn data_roots(machine: &Path) -> Vec<PathBuf> {
+    #[derive(Deserialize, Default)]
+    #[serde(default, rename_all = "kebab-case")]
+    struct Configured {
+        data_root: Option<PathBuf>,
+    }
+    let file = state_file::read_in(&machine.join("etc/docker"), "daemon.json");
+    let file = file.filter(|it| it.owner == 0 || it.owner == rustix::process::geteuid().as_raw());
+    let configured = file.and_then(|it| it.json::<Configured>()?.data_root);
+    let mut roots = vec![machine.join("var/lib/docker")];
+    roots.extend(configured.filter(|it| it.is_absolute()));
+    roots
 }
 
 /// The name of a container, from `ROOT/containers/ID/config.v2.json`.

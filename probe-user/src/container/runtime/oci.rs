@@ -43,6 +43,8 @@ pub(in crate::container) struct State {
     pub(in crate::container) cgroups: Vec<Claim>,
     pub(in crate::container) init: Option<Init>,
     pub(in crate::container) bundle: Option<PathBuf>,
+    /// Docker's data root, if the container's files lie in it.
+    pub(in crate::container) docker_root: Option<PathBuf>,
 }
 
 /// <https://github.com/opencontainers/runc/blob/76d9cf5da5683ff449ae967db58fa8c5927ca54b/libcontainer/container_linux.go#L51-L80>
@@ -61,6 +63,13 @@ struct RuncState {
 struct RuncConfig {
     /// One of them is `bundle=PATH`.
     labels: Option<Vec<String>>,
+    mounts: Option<Vec<RuncMount>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct RuncMount {
+    source: PathBuf,
 }
 
 /// <https://github.com/containers/crun/blob/ba38286f7d232be8087dbd393315bb05018da68c/src/libcrun/status.c#L262-L305>
@@ -87,6 +96,7 @@ fn runc_state(directory: &Path, mounts: &Mounts) -> Option<State> {
         cgroups.extend(claim(directory, mounts).filter(|claim| !cgroups.contains(claim)));
     }
     let labels = state.config.labels.unwrap_or_default();
+    let own_mounts = state.config.mounts.unwrap_or_default();
     let bundle = labels.iter().find_map(|it| it.strip_prefix("bundle="));
     Some(State {
         runtime: Runtime::Runc,
@@ -94,6 +104,7 @@ fn runc_state(directory: &Path, mounts: &Mounts) -> Option<State> {
         cgroups,
         init: init(state.init_process_pid, state.init_process_start),
         bundle: bundle.map(PathBuf::from),
+        docker_root: docker_root(directory, &own_mounts),
     })
 }
 
@@ -111,7 +122,19 @@ fn crun_status(directory: &Path) -> Option<State> {
         cgroups: claim.into_iter().collect(),
         init: init(status.pid, status.process_start_time),
         bundle: Some(status.bundle).filter(|it| it.is_absolute()),
+        docker_root: None,
     })
+}
+
+/// Docker's data root by the source of a mount: Docker mounts `ROOT/containers/ID/hostname` at
+/// `/etc/hostname`.
+fn docker_root(state: &Path, mounts: &[RuncMount]) -> Option<PathBuf> {
+    let below = Path::new("containers").join(state.file_name()?);
+    let sources = mounts.iter().map(|it| it.source.as_path());
+    let roots = sources
+        .filter(|it| it.is_absolute() && it.ends_with(below.join("hostname")))
+        .filter_map(|it| it.ancestors().nth(3));
+    roots.map(Path::to_owned).next()
 }
 
 /// The cgroup with this directory. The root of a hierarchy is ignored, because it holds all

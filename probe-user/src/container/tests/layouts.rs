@@ -6,6 +6,7 @@ use crate::{
     container::layout::identify,
     model::Runtime::{
         self, Containerd, CriO, Crun, Docker, Ecs, Garden, Lxc, Nomad, Nspawn, Podman, Runc, Slurm,
+        Unknown,
     },
 };
 
@@ -52,7 +53,7 @@ const CONTAINERS: &[Row] = &[
     ("/system.slice/docker-{a}.scope", Docker, "{a}", None),
     ("/system.slice/docker-{a}.scope/system.slice/nginx.service", Docker, "{a}", None),
     ("/my.slice/docker-{a}.scope", Docker, "{a}", None),
-    ("/my/parent/{a}", Docker, "{a}", None),
+    ("/my/parent/{a}", Unknown, "{a}", None),
     ("/user.slice/user-1000.slice/user@1000.service/user.slice/docker-{a}.scope", Docker, "{a}", None),
     // containerd
     ("/default/{a}", Containerd, "{a}", None),

@@ -224,3 +224,67 @@ fn a_virtual_machine_is_no_container() {
     let container = resolver.container_of("/machine.slice/machine-box.scope");
     assert_eq!(container, "systemd-nspawn box box");
 }
+
+/// Moves Docker's data root of a machine.
+type Configure = fn(&Machine);
+
+#[test]
+fn the_mounts_of_a_container_and_dockers_configuration_tell_a_moved_data_root() {
+    // A user's state tells no data root, and this test may run as a user.
+    let is_roots = rustix::process::geteuid().is_root();
+    let configure: [(Configure, bool); 2] = [
+        (
+            |it| {
+                let configured = json!({ "data-root": it.path("moved") });
+                it.write_json("etc/docker/daemon.json", &configured);
+            },
+            true,
+        ),
+        (
+            |it| {
+                let mut state = it.runc_state(A, &format!("/docker/{A}"), None);
+                let hostname = it.path(format!("moved/containers/{A}/hostname"));
+                state["config"]["mounts"] = json!([{ "source": hostname }]);
+                let file = format!("run/docker/runtime-runc/moby/{A}/state.json");
+                it.write_json(file, &state);
+            },
+            is_roots,
+        ),
+    ];
+    for (configure, is_named) in configure {
+        let machine = Machine::new();
+        let config = json!({ "Name": "/web", "State": { "Pid": 1 } });
+        machine.write_json(format!("moved/containers/{A}/config.v2.json"), &config);
+        machine.cgroup(0, &format!("/docker/{A}"));
+        configure(&machine);
+        let mut resolver = machine.test_resolver();
+        let container = resolver.container_of(&format!("/docker/{A}"));
+        let name = if is_named { "web" } else { "-" };
+        assert_eq!(container, format!("docker {A} {name}"));
+    }
+}
+
+#[test]
+fn the_monitor_of_a_container_tells_its_engine_and_its_name() {
+    let conmon = |id| format!("/usr/bin/conmon -c {id} -n web --exit-command /usr/bin/podman");
+    let shim = |namespace| format!("/bin/containerd-shim-runc-v2 -namespace {namespace} -id x");
+    for (command, expected) in [
+        (conmon(A), "podman web"),
+        (conmon(B), "unknown -"),
+        (shim("moby"), "docker -"),
+        (shim("default"), "containerd -"),
+        ("/bin/sleep 1".to_owned(), "unknown -"),
+    ] {
+        let machine = Machine::new();
+        let cgroup = format!("/user.slice/user@1000.service/{A}");
+        machine.member(&[4_000_001, 1], &cgroup);
+        machine.process(1, 1, "/");
+        machine.write("proc/1/cmdline", command.replace(' ', "\0"));
+        let found = machine.test_resolver().container_of(&cgroup);
+        assert_eq!(found, expected.replace(' ', &format!(" {A} ")), "{command}");
+        // Any user can run a program of this name.
+        machine.write("proc/1/status", "Uid:\t4242\t4242\t4242\t4242\n");
+        let found = machine.test_resolver().container_of(&cgroup);
+        assert_eq!(found, format!("unknown {A} -"), "{command}");
+    }
+}
