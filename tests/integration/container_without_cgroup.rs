@@ -1,9 +1,9 @@
 //! A container of runc whose state names no cgroup, as that of a rootless engine that may not
-//! make cgroups. It shares its pids with the host, so its processes outlive its init process.
+//! make cgroups. If it shares its pids with the host, its processes outlive its init process.
 
 use std::{fs, path::Path};
 
-use probe_tests::{Deadline, Runc, Waiting, is_alive, kill, probe};
+use probe_tests::{Deadline, Runc, Waiting, is_alive, kill, probe, requirements};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -17,7 +17,7 @@ struct Container {
 }
 
 impl Container {
-    fn new(label: &str) -> Self {
+    fn new(label: &str, has_own_pids: bool) -> Self {
         let root = TempDir::new().expect("a directory");
         let cgroup = format!("/probe-test-{}-{label}", std::process::id());
         let script = "sleep 600 & exec sleep 601";
@@ -25,7 +25,7 @@ impl Container {
             spec["linux"]["cgroupsPath"] = json!(cgroup);
             let namespaces = spec["linux"]["namespaces"].as_array_mut();
             let namespaces = namespaces.expect("an array");
-            namespaces.retain(|it| it["type"] != "pid");
+            namespaces.retain(|it| has_own_pids || it["type"] != "pid");
         });
         let file = state_file(root.path(), &runc);
         let state = fs::read(&file).expect("runc wrote it");
@@ -75,7 +75,7 @@ fn state_file(root: &Path, runc: &Runc) -> std::path::PathBuf {
 #[test]
 #[ignore = "needs root"]
 fn all_processes_of_a_container_without_a_cgroup_are_shown_and_killed() {
-    let container = Container::new("kill");
+    let container = Container::new("kill", false);
     let pids = [container.init, container.child];
     let shown = probe(&container.args(&["ps", "--json"]));
     let mut shown: Vec<_> = shown.json().iter().map(|it| it["pid"].clone()).collect();
@@ -100,11 +100,25 @@ fn all_processes_of_a_container_without_a_cgroup_are_shown_and_killed() {
 #[test]
 #[ignore = "needs root"]
 fn a_container_without_a_cgroup_is_not_stopped_by_the_death_of_its_init_process() {
-    let container = Container::new("wait");
+    let container = Container::new("wait", false);
     let wait = Waiting::armed(&container.args(&["-t", "5"])[..]);
     kill(container.init);
     let output = wait.finish();
     assert_eq!(output.code, Some(3), "{output:#?}");
     let verdict = output.verdict("timeout");
     assert_eq!(verdict["survivors"][0]["pid"], json!(container.child));
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_container_without_a_cgroup_ends_with_the_init_process_of_its_pid_namespace() {
+    let container = Container::new("own", true);
+    let output = probe(&container.args(&["kill", "--json", "--records", "-t", "30"]));
+    assert_eq!(output.code, Some(0), "{output:#?}");
+    let verdict = output.verdict("done");
+    assert_eq!(verdict["exact"], json!(true), "{output:#?}");
+    if requirements::has_bpf() {
+        assert_eq!(verdict["exits"], json!(2), "{output:#?}");
+    }
+    assert!(!is_alive(container.child), "{output:#?}");
 }

@@ -144,6 +144,7 @@ pub(super) fn container(
     let (hierarchy, path) = found.cgroups.first().ok_or_else(|| {
         let message = format!("container '{name}' has no cgroup on this machine");
         Failure::message(ExitCode::NoSuchTarget, message)
+            .hint("name its processes by --pid; `probe ps --container` lists them")
     })?;
     CgroupTarget::at(mounts, *hierarchy, path)
 }

@@ -262,7 +262,7 @@ pub(super) fn container(
             .extend(pin_started(init.pid, init.start_ticks, tier)?);
     }
     target.may_have_others = found.may_have_others;
-    if found.may_have_others
+    if found.cgroups.is_empty()
         && let Some(init) = target.processes.first()
     {
         let tree = InitTree::of(init.tgid, init.start_ticks(), found.owner);
