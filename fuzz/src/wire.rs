@@ -113,6 +113,7 @@ fn container(path: &str) -> Option<Arc<Container>> {
         name: layout.pod_uid.is_none().then(|| path.to_owned()),
         pod_uid: layout.pod_uid,
         pod: None,
+        location: None,
     }))
 }
 

@@ -89,6 +89,7 @@ fn containers() -> Vec<Arc<Container>> {
         name: Some(format!("service-{number}")),
         pod_uid: Some(format!("{number:036x}")),
         pod: Some(format!("default/{number}")),
+        location: Some(format!("/run/containerd/{number}").into()),
     };
     (0..CGROUPS).map(container).map(Arc::new).collect()
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use probe_daemon::api::quantity::{duration, nanoseconds};
 use probe_daemon::{
     api::{json, query},
-    client::{ClientError, Records},
+    client::{ClientError, Newest, Records},
 };
 use probe_user::unstable::clock::{WallClock, boottime_ns};
 
@@ -14,19 +14,32 @@ use super::{
     named::{OneTarget, unit_paths},
     socket::{REQUIRED_PATIENCE, Socket, request_failed},
     target::{self, CgroupTarget},
-    terminal,
+    terminal::{self, Messages},
 };
-use crate::output::{Out, RecordPrinter, StopFlag, ignore_closed, is_closed};
+use crate::output::{
+    Out, RecordPrinter, StopFlag,
+    human::{printable, short_id},
+    ignore_closed, is_closed,
+};
 
 /// Show recent exits: exit status, killer and container of each process
 ///
 /// The probe daemon keeps the last exits. probe shows them with the newest at the
 /// bottom, also those of containers and cgroups that are gone. There is no history
 /// without a daemon; `probe trace` shows exits from now on.
+///
+/// --container finds a container by its id, a unique prefix of the id, or its name,
+/// before and after it was renamed. If several containers have or had the name, probe
+/// shows the exits of the newest: the one that exists, otherwise the one with the last
+/// exit. A note says so, and --all shows the exits of all of them.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
     target: OneTarget,
+
+    /// Show the exits of every container that has or had the name, not only of the newest
+    #[arg(long, requires = "container")]
+    all: bool,
 
     /// Show only exits within this time before now (250ms, 2.5 or 1h30m)
     ///
@@ -58,7 +71,10 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
             .connect(REQUIRED_PATIENCE)
             .await
             .map_err(history_unavailable)?;
-        let records = client.exits(&query).await.map_err(request_failed)?;
+        let (records, newest) = client.exits(&query).await.map_err(request_failed)?;
+        if let Some(newest) = newest.filter(|it| it.others > 0) {
+            args.print_newest(&newest);
+        }
         args.print(records).await
     })
 }
@@ -87,11 +103,31 @@ impl Args {
         Ok(query::Exits {
             cgroup: directory,
             container: self.target.container.clone(),
+            all: self.all,
             pid: self.target.pid,
             failed: self.failed,
             since,
             limit: self.count,
         })
+    }
+
+    /// Says on stderr which of several containers with the name is shown.
+    fn print_newest(&self, newest: &Newest) {
+        let Newest { container, others } = newest;
+        let (runtime, id) = container
+            .split_once('/')
+            .unwrap_or(("container", container));
+        let id = printable(short_id(id));
+        let name = printable(self.target.container.as_deref().unwrap_or_default());
+        let containers = if *others == 1 {
+            "container"
+        } else {
+            "containers"
+        };
+        Messages::print_always(&format!(
+            "note: exits of {runtime} {id}, the newest with the name '{name}'; \
+             --all also shows {others} older {containers}"
+        ));
     }
 
     async fn print(&self, mut records: Records) -> Result<ExitCode, Failure> {

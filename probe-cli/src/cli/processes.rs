@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     io,
+    path::PathBuf,
 };
 
 use probe_daemon::api::container::{Container, Process};
@@ -27,7 +28,7 @@ fn found() -> io::Result<impl Iterator<Item = Found>> {
 
 /// Returns all containers with live processes, in the order of their ids.
 pub(super) fn containers(resolver: &mut Resolver) -> io::Result<Vec<Container>> {
-    let mut containers: BTreeMap<(String, Runtime), Container> = BTreeMap::new();
+    let mut containers: BTreeMap<(String, Runtime, Option<PathBuf>), Container> = BTreeMap::new();
     for found in found()? {
         let paths = found.places().map(|place| place.path.as_str());
         let mut located = paths.filter_map(|it| Some((it, resolver.container_of(it)?)));
@@ -35,7 +36,7 @@ pub(super) fn containers(resolver: &mut Resolver) -> io::Result<Vec<Container>> 
             continue;
         };
         let process = process(&found);
-        let key = (of.id.clone(), of.runtime);
+        let key = (of.id.clone(), of.runtime, of.location.clone());
         let entry = containers
             .entry(key)
             .or_insert_with(|| Container::empty(&of, path));

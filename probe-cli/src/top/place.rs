@@ -20,9 +20,15 @@ pub(crate) struct Place {
 impl Place {
     #[must_use]
     pub(crate) fn container(container: &Container) -> Self {
+        let location = container.location.as_deref();
         Self {
             label: container_name(container).into(),
-            identity: format!("{}:{}", container.runtime.as_str(), container.id).into(),
+            identity: format!(
+                "{}:{}:{location:?}",
+                container.runtime.as_str(),
+                container.id
+            )
+            .into(),
             is_container: true,
         }
     }

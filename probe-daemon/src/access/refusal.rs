@@ -32,10 +32,6 @@ impl Refusal {
         Self::new(StatusCode::NOT_FOUND, detail)
     }
 
-    pub(crate) fn is_not_found(&self) -> bool {
-        self.status == StatusCode::NOT_FOUND
-    }
-
     /// Prefixes the detail with the invalid part of the request.
     pub(crate) fn in_part(mut self, part: &str) -> Self {
         self.detail = format!("{part}: {}", self.detail);

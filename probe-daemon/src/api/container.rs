@@ -26,11 +26,16 @@ pub struct Container {
     /// `NAMESPACE/NAME` of that pod; `null` if the daemon may not read it.
     #[serde(default)]
     pub pod: Option<String>,
+    /// Directory with the state of the runtime, in which the id is unique; `null` if it is not
+    /// known.
+    #[serde(default)]
+    pub location: Option<String>,
     /// Its topmost known cgroup: path below the root of the hierarchy.
     pub cgroup: String,
     /// Number of live processes.
     pub live: u64,
-    /// Start of the oldest live process, nanoseconds in `CLOCK_BOOTTIME`.
+    /// Start of the oldest live process, nanoseconds in `CLOCK_BOOTTIME`. For a process that is
+    /// older than the daemon it is the beginning of the clock tick.
     pub oldest_start_boottime_ns: Option<u64>,
     /// Number of exits of its processes in the history.
     pub recent_exits: u64,
@@ -43,12 +48,14 @@ impl Container {
     /// The container without live processes.
     #[must_use]
     pub fn empty(container: &model::Container, cgroup: &str) -> Self {
+        let location = container.location.as_deref();
         Self {
             runtime: container.runtime.as_str().to_owned(),
             id: container.id.clone(),
             name: container.name.clone(),
             pod_uid: container.pod_uid.clone(),
             pod: container.pod.clone(),
+            location: location.map(|it| it.to_string_lossy().into_owned()),
             cgroup: cgroup.to_owned(),
             live: 0,
             oldest_start_boottime_ns: None,
@@ -69,9 +76,10 @@ pub struct Process {
     pub ppid: Option<u32>,
     /// Real uid at its last fork, exec or scan of `/proc`.
     pub uid: Option<u32>,
-    /// Name of the group leader.
+    /// Name of the group leader, from `/proc` at the time of the request.
     pub comm: String,
-    /// Start of the process, nanoseconds in `CLOCK_BOOTTIME`.
+    /// Start of the process, nanoseconds in `CLOCK_BOOTTIME`. For a process that is older than
+    /// the daemon it is the beginning of the clock tick.
     pub start_boottime_ns: Option<u64>,
     /// Path of its cgroup below the root of the hierarchy.
     pub cgroup: Option<String>,

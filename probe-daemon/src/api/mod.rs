@@ -26,3 +26,8 @@ pub const DEFAULT_SOCKET: &str = "/run/probe/probe.sock";
 
 /// Media type of a stream with one JSON object per line.
 pub(crate) const NDJSON: &str = "application/x-ndjson";
+
+/// Header of `/v1/exits`: `RUNTIME/ID` of the container of which the answer has the exits.
+pub const CONTAINER: &str = "probe-container";
+/// Header of `/v1/exits`: number of older containers with the name, which are left out.
+pub const OTHER_CONTAINERS: &str = "probe-other-containers";

@@ -32,9 +32,14 @@ pub struct Exits {
     /// Only records of this cgroup and its descendants: a directory of a cgroup mount.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cgroup: Option<String>,
-    /// Only records of this container: its id, a unique prefix of the id, or its name.
+    /// Only records of this container: its id, a unique prefix of the id, or its name, also one
+    /// that it had at the time of an exit. If several containers have or had the name, the newest
+    /// is meant: the one that exists, otherwise the one with the last exit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub container: Option<String>,
+    /// All containers that have or had the name in `container`, not only the newest.
+    #[serde(default)]
+    pub all: bool,
     /// Only records of this process.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "server", param(minimum = 1))]
@@ -50,15 +55,4 @@ pub struct Exits {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "server", param(minimum = 1))]
     pub limit: Option<u32>,
-}
-
-impl From<Exits> for Records {
-    fn from(exits: Exits) -> Self {
-        Self {
-            cgroup: exits.cgroup,
-            container: exits.container,
-            pid: exits.pid,
-            failed: exits.failed,
-        }
-    }
 }

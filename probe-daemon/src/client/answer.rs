@@ -22,11 +22,13 @@ pub(super) async fn value<T: DeserializeOwned>(
     Ok(serde_json::from_slice(&bytes)?)
 }
 
-/// The body of an answer that consists of JSON lines.
-pub(super) async fn stream(response: Response<Incoming>) -> Result<Incoming, ClientError> {
+/// An answer that consists of JSON lines.
+pub(super) async fn stream(
+    response: Response<Incoming>,
+) -> Result<Response<Incoming>, ClientError> {
     let response = success(response).await?;
     expect(&response, NDJSON)?;
-    Ok(response.into_body())
+    Ok(response)
 }
 
 async fn success(response: Response<Incoming>) -> Result<Response<Incoming>, ClientError> {

@@ -21,7 +21,7 @@ mod trust;
 use std::{path::Path, time::Duration};
 
 use http_body_util::Full;
-use hyper::{Request as HttpRequest, body::Bytes};
+use hyper::{HeaderMap, Request as HttpRequest, body::Bytes};
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, timeout};
 
@@ -29,7 +29,7 @@ use self::{connection::Connection, lines::Lines};
 pub use self::{
     error::ClientError,
     message::{Message, Messages},
-    records::Records,
+    records::{Newest, Records},
     trust::Trust,
 };
 use crate::api::{
@@ -87,21 +87,26 @@ impl Client {
         let answer_timeout = self.answer_timeout;
         let deadline = Instant::now() + answer_timeout;
         let targets = request.targets.len();
-        let lines = self.stream(request::post("/v1/wait", request)?).await?;
+        let (lines, _) = self.stream(request::post("/v1/wait", request)?).await?;
         Ok(Messages::new(lines, targets, deadline, answer_timeout))
     }
 
     /// Exits as they happen, from now on.
     pub async fn events(self, query: &query::Records) -> Result<Records, ClientError> {
         let request = request::query("/v1/events", query)?;
-        Ok(Records::new(self.stream(request).await?, None))
+        let (lines, _) = self.stream(request).await?;
+        Ok(Records::new(lines, None))
     }
 
-    /// Exits in the daemon's history, oldest first.
-    pub async fn exits(self, query: &query::Exits) -> Result<Records, ClientError> {
+    /// Exits in the daemon's history, oldest first, and the container that the query means.
+    pub async fn exits(
+        self,
+        query: &query::Exits,
+    ) -> Result<(Records, Option<Newest>), ClientError> {
         let request = request::query("/v1/exits", query)?;
         let line_timeout = Some(self.answer_timeout);
-        Ok(Records::new(self.stream(request).await?, line_timeout))
+        let (lines, headers) = self.stream(request).await?;
+        Ok((Records::new(lines, line_timeout), Newest::of(&headers)))
     }
 
     /// Containers with live processes.
@@ -123,12 +128,16 @@ impl Client {
         within(self.answer_timeout, ask(&mut self.connection, request)).await
     }
 
-    async fn stream(mut self, request: HttpRequest<Full<Bytes>>) -> Result<Lines, ClientError> {
-        let body = within(self.answer_timeout, async {
+    async fn stream(
+        mut self,
+        request: HttpRequest<Full<Bytes>>,
+    ) -> Result<(Lines, HeaderMap), ClientError> {
+        let response = within(self.answer_timeout, async {
             let response = self.connection.send(request).await?;
             answer::stream(response).await
         });
-        Ok(Lines::new(body.await?, self.connection))
+        let (head, body) = response.await?.into_parts();
+        Ok((Lines::new(body, self.connection), head.headers))
     }
 }
 

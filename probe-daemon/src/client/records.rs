@@ -2,9 +2,31 @@
 
 use std::time::Duration;
 
+use hyper::HeaderMap;
 use probe_user::model::Record;
 
 use super::{ClientError, Lines, message::record, within};
+use crate::api::{CONTAINER, OTHER_CONTAINERS};
+
+/// The container of which an answer has the exits: the newest one with the name in the query.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Newest {
+    /// `RUNTIME/ID`.
+    pub container: String,
+    /// Number of older containers with the name, of which the answer has no exits.
+    pub others: u64,
+}
+
+impl Newest {
+    /// The container in the headers of an answer; `None` if they name no container.
+    pub(super) fn of(headers: &HeaderMap) -> Option<Self> {
+        let text = |name: &str| headers.get(name)?.to_str().ok();
+        Some(Self {
+            container: text(CONTAINER)?.to_owned(),
+            others: text(OTHER_CONTAINERS)?.parse().ok()?,
+        })
+    }
+}
 
 /// A stream of records.
 #[derive(Debug)]

@@ -1,7 +1,8 @@
 //! The HTTP server, its routes, and the resolution of the targets in a request.
 
 pub(crate) mod body;
-pub(crate) mod resolve;
+pub(crate) mod history;
+mod resolve;
 pub(crate) mod routes;
 pub(crate) mod selection;
 pub(crate) mod server;

@@ -47,12 +47,20 @@ pub(crate) fn identity(state: &State, id: CgroupId) -> Result<CgroupDirectory, R
     })
 }
 
-/// A container and its cgroups. A container that the peer may not see is not found.
+/// A container and the directories of its cgroups. A container that the peer may not see is not
+/// found.
 pub(crate) fn container(
     state: &mut State,
     peer: Peer,
     name: &str,
 ) -> Result<(Found, Vec<CgroupDirectory>), Refusal> {
+    let found = find(state, peer, name).map_err(|error| not_found(name, &error))?;
+    let directories = directories(&state.tables.lookup.mounts, &found.cgroups).collect();
+    Ok((found, directories))
+}
+
+/// A container that exists and that the peer may see.
+pub(crate) fn find(state: &mut State, peer: Peer, name: &str) -> Result<Found, FindError> {
     let Tables {
         tracker, lookup, ..
     } = &mut state.tables;
@@ -63,30 +71,28 @@ pub(crate) fn container(
         let mut directories = directories(mounts, cgroups);
         peer.sees_all() || directories.any(|it| peer.sees_uid(None, it.owner()))
     };
-    let found = if let Some(found) = resolver.find_by_state(name, is_seen) {
-        found
-    } else {
-        let known = tracker.known_cgroups();
-        let known: Vec<_> = known
-            .map(|(id, path)| (id.hierarchy, path.to_string()))
-            .collect();
-        resolver
-            .find_visible(name, &known, is_seen)
-            .map_err(|error| refused(name, &error))?
-    };
-    let directories = directories(mounts, &found.cgroups).collect();
-    Ok((found, directories))
+    if let Some(found) = resolver.find_by_state(name, is_seen) {
+        return Ok(found);
+    }
+    let known = tracker.known_cgroups();
+    let known: Vec<_> = known
+        .map(|(id, path)| (id.hierarchy, path.to_string()))
+        .collect();
+    resolver.find_visible(name, &known, is_seen)
 }
 
-fn refused(name: &str, error: &FindError) -> Refusal {
+/// The refusal for a name that means no container, or several.
+pub(crate) fn not_found(name: &str, error: &FindError) -> Refusal {
     match error {
-        FindError::Unknown { .. } => {
-            Refusal::not_found(format!("no container '{}'", name.escape_debug()))
-        }
+        FindError::Unknown { .. } => no_container(name),
         FindError::Ambiguous { .. } => {
             Refusal::bad(error.to_string()).hint("use the full id, NAMESPACE/ID or RUNTIME/ID")
         }
     }
+}
+
+pub(crate) fn no_container(name: &str) -> Refusal {
+    Refusal::not_found(format!("no container '{}'", name.escape_debug()))
 }
 
 fn directories(

@@ -1,17 +1,17 @@
 //! The selection of records for a request: the records that meet the query and that the
 //! peer may see.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use probe_user::{
-    model::{Container, Exit, ExitStatus, Placed, Runtime},
+    model::{Cgroup, Container, Exit, ExitStatus, Placed},
     unstable::cgroup::mounts::Mount,
 };
 
-use super::resolve;
+use super::{history, resolve};
 use crate::{
     access::{directory::CgroupDirectory, ownership::CgroupOwners, peer::Peer, refusal::Refusal},
-    api::query::Records,
+    api::query::{Exits, Records},
     state::{
         state::State,
         topics::{Mailbox, Topic},
@@ -26,15 +26,14 @@ pub(crate) struct Selection {
     topic: Topic,
     /// Exits of this container are selected even outside of the topic's cgroup: a runtime
     /// removes the cgroups of a container one by one, perhaps the topic's cgroup first.
-    container: Option<ContainerKey>,
+    container: Option<Arc<Container>>,
     /// Only exits of these containers are selected.
-    containers: Option<Vec<ContainerKey>>,
+    containers: Option<Vec<Arc<Container>>>,
+    /// Cgroups of the container in `containers`, if it exists: exits below them are selected too.
+    cgroups: Vec<(u32, String)>,
     pid: Option<u32>,
     failed: bool,
 }
-
-/// Identity of a container.
-type ContainerKey = (Runtime, String);
 
 impl Selection {
     pub(crate) fn new(state: &mut State, peer: Peer, query: &Records) -> Result<Self, Refusal> {
@@ -46,13 +45,13 @@ impl Selection {
                 refuse_unrecorded(state, &directory)?;
                 if let Some(name) = name {
                     let (found, _) = resolve::container(state, peer, name)?;
-                    containers = Some(vec![key(&found.container)]);
+                    containers = Some(vec![found.container]);
                 }
                 Some(directory)
             }
             (None, Some(name)) => {
                 let (found, directories) = resolve::container(state, peer, name)?;
-                container = Some(key(&found.container));
+                container = Some(found.container);
                 let first = directories.first().ok_or_else(|| {
                     Refusal::not_found(format!("container '{name}' has no cgroup"))
                 })?;
@@ -83,36 +82,41 @@ impl Selection {
             topic,
             container,
             containers,
+            cgroups: Vec::new(),
             pid: query.pid,
             failed: query.failed,
         })
     }
 
-    /// A selection of exits in the history. A container that is gone is found by its exits.
+    /// A selection of exits in the history, and how many other containers have or had the name
+    /// in the query. A container that is gone is found by its exits.
     pub(crate) fn in_history(
         state: &mut State,
         peer: Peer,
-        query: &Records,
-    ) -> Result<Self, Refusal> {
-        let refusal = match Self::new(state, peer, query) {
-            Err(refusal) if refusal.is_not_found() => refusal,
-            result => return result,
-        };
-        let name = query.container.as_deref().ok_or_else(|| refusal.clone())?;
+        query: &Exits,
+    ) -> Result<(Self, usize), Refusal> {
         let any_container = Records {
+            cgroup: query.cgroup.clone(),
             container: None,
-            ..query.clone()
+            pid: query.pid,
+            failed: query.failed,
         };
         let mut selection = Self::new(state, peer, &any_container)?;
-        let exits = state.tables.history.iter().map(|past| past.exit);
-        let seen = exits.filter(|exit| selection.is_seen(exit));
-        let containers: HashMap<_, _> = seen
-            .filter_map(|exit| exit.container.clone())
-            .map(|it| (key(&it), it))
-            .collect();
-        let keys = find_by_name(&containers, name)?.ok_or(refusal)?;
-        selection.containers = Some(keys);
-        Ok(selection)
+        let Some(name) = &query.container else {
+            return Ok((selection, 0));
+        };
+        let named = history::find(state, peer, name, query.all, |exit| selection.is_seen(exit))?;
+        selection.containers = Some(named.containers);
+        selection.cgroups = named.cgroups;
+        Ok((selection, named.others))
+    }
+
+    /// The container of which the exits are selected, if there is only one.
+    pub(crate) fn only_container(&self) -> Option<&Container> {
+        match self.containers.as_deref()? {
+            [container] => Some(container),
+            _ => None,
+        }
     }
 
     /// All records that the peer may see, for a mailbox that only gets records of the
@@ -124,6 +128,7 @@ impl Selection {
             topic: Topic::Everything,
             container: None,
             containers: None,
+            cgroups: Vec::new(),
             pid: None,
             failed: false,
         }
@@ -147,10 +152,12 @@ impl Selection {
     }
 
     fn is_in_container(&self, exit: &Placed<Exit>) -> bool {
-        self.containers.as_ref().is_none_or(|wanted| {
-            let container = exit.container.as_deref();
-            container.is_some_and(|it| wanted.contains(&key(it)))
-        })
+        let Some(wanted) = &self.containers else {
+            return true;
+        };
+        let container = exit.container.as_deref();
+        container.is_some_and(|it| wanted.iter().any(|wanted| wanted.is_same(it)))
+            || self.cgroups.iter().any(|cgroup| is_nested(exit, cgroup))
     }
 
     fn is_seen(&self, exit: &Placed<Exit>) -> bool {
@@ -162,7 +169,11 @@ impl Selection {
             return true;
         };
         exit.is_within(*hierarchy, subtree)
-            || self.container.is_some() && exit.container.as_deref().map(key) == self.container
+            || self
+                .container
+                .as_ref()
+                .zip(exit.container.as_ref())
+                .is_some_and(|(wanted, it)| wanted.is_same(it))
     }
 }
 
@@ -188,30 +199,10 @@ fn refuse_unrecorded(state: &State, directory: &CgroupDirectory) -> Result<(), R
     Err(Refusal::bad(detail).hint(hint))
 }
 
-fn key(container: &Container) -> ContainerKey {
-    (container.runtime, container.id.clone())
-}
-
-/// The containers with this id or name. If there are none, the only container with this
-/// prefix of an id.
-fn find_by_name(
-    containers: &HashMap<ContainerKey, Arc<Container>>,
-    name: &str,
-) -> Result<Option<Vec<ContainerKey>>, Refusal> {
-    let is_named = |it: &Container| it.id == name || it.name.as_deref() == Some(name);
-    let has_prefix = |it: &Container| !name.is_empty() && it.id.starts_with(name);
-    let keys = |is_it: &dyn Fn(&Container) -> bool| -> Vec<ContainerKey> {
-        let found = containers.iter().filter(|(_, container)| is_it(container));
-        found.map(|(key, _)| key.clone()).collect()
-    };
-    let named = keys(&is_named);
-    if !named.is_empty() {
-        return Ok(Some(named));
-    }
-    let matches = keys(&has_prefix);
-    if matches.len() > 1 {
-        let detail = format!("several container ids begin with '{}'", name.escape_debug());
-        return Err(Refusal::bad(detail).hint("use a longer prefix of the id"));
-    }
-    Ok((!matches.is_empty()).then_some(matches))
+/// Whether an exit in this cgroup or below it is one of the container that has the cgroup now: an
+/// earlier container may have had the cgroup, and another container may be nested in this one.
+fn is_nested(exit: &Placed<Exit>, (hierarchy, top): &(u32, String)) -> bool {
+    let is_top = |it: &Cgroup| it.id.hierarchy == *hierarchy && it.path.as_deref() == Some(top);
+    let is_of_another = exit.container.is_some() && exit.cgroups().any(is_top);
+    exit.is_within(*hierarchy, top) && !is_of_another
 }

@@ -268,6 +268,7 @@ mod tests {
                 name: None,
                 pod_uid: None,
                 pod: None,
+                location: None,
             };
             let candidate = Candidate {
                 container,

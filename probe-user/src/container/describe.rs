@@ -38,6 +38,7 @@ pub(super) fn describe(index: &mut Index, located: &Located<'_>) -> (Container, 
             .or_else(|| is_named_by_id.then(|| id.to_owned())),
         pod_uid: layout.pod_uid.clone().or(uid),
         pod: described.pod.as_ref().map(Pod::full_name),
+        location: record.map(|it| it.location.clone()),
     };
     (container, described.pod)
 }

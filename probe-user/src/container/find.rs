@@ -259,6 +259,7 @@ impl Resolver {
                 name,
                 pod_uid: None,
                 pod: None,
+                location: None,
             },
             pod: None,
             owner: 0,

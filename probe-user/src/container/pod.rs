@@ -74,6 +74,7 @@ impl Resolver {
                 name: Some(wanted),
                 pod_uid: uid.clone(),
                 pod: members[0].container.pod.clone(),
+                location: None,
             }),
             members: Vec::new(),
             cgroups: Vec::new(),

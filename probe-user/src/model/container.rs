@@ -1,5 +1,10 @@
 //! Names of a container, and the runtime that it belongs to.
 
+use std::{
+    ffi::OsStr,
+    path::{Path, PathBuf},
+};
+
 use super::words::words;
 
 /// A container.
@@ -18,6 +23,40 @@ pub struct Container {
     /// `NAMESPACE/NAME` of that pod; `None` if the runtime's state does not have it or cannot
     /// be read.
     pub pod: Option<String>,
+    /// Directory with the state of the runtime, such as a root of runc or a namespace of
+    /// containerd: an id is unique only there. `None` if it is not known.
+    pub location: Option<PathBuf>,
+}
+
+impl Container {
+    /// Whether both describe one container: the runtime, the place of its state and the id are
+    /// the same. A runtime or place that is not known may be any.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        let may_be_one_place = match (&self.location, &other.location) {
+            (Some(one), Some(other)) => one == other,
+            _ => true,
+        };
+        let is_unknown = [self, other]
+            .iter()
+            .any(|it| it.runtime == Runtime::Unknown);
+        let may_be_one_runtime = self.runtime == other.runtime || is_unknown;
+        may_be_one_place && may_be_one_runtime && self.id == other.id
+    }
+
+    /// Whether this is its id, or its name.
+    #[must_use]
+    pub fn is_called(&self, name: &str) -> bool {
+        self.id == name || self.name.as_deref() == Some(name)
+    }
+
+    /// What may stand before the id, as in `default/web`: the namespace of containerd or the
+    /// last directory of the runtime's root, and the runtime.
+    pub fn qualifiers(&self) -> impl Iterator<Item = &str> {
+        let place = self.location.as_deref().and_then(Path::file_name);
+        let place = place.and_then(OsStr::to_str);
+        place.into_iter().chain([self.runtime.as_str()])
+    }
 }
 
 words! {
@@ -63,5 +102,34 @@ impl Runtime {
     #[must_use]
     pub const fn is_of_lxc(self) -> bool {
         matches!(self, Self::Lxc | Self::Lxd | Self::Incus)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_identifies_a_container_of_one_runtime_and_one_place() {
+        let container = |runtime, id: &str, location: Option<&str>| Container {
+            runtime,
+            id: id.to_owned(),
+            name: None,
+            pod_uid: None,
+            pod: None,
+            location: location.map(PathBuf::from),
+        };
+        let one = container(Runtime::Runc, "web", Some("/run/runc"));
+        for (other, is_same) in [
+            (one.clone(), true),
+            (container(Runtime::Runc, "web", None), true),
+            (container(Runtime::Unknown, "web", None), true),
+            (container(Runtime::Runc, "web", Some("/run/other")), false),
+            (container(Runtime::Crun, "web", Some("/run/runc")), false),
+            (container(Runtime::Runc, "db", Some("/run/runc")), false),
+        ] {
+            assert_eq!(one.is_same(&other), is_same, "{other:?}");
+            assert_eq!(other.is_same(&one), is_same, "{other:?}");
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! `trace`, `last` and `ps` with a working daemon.
 
+use std::{fs, process::Command};
+
 use probe_tests::{
     Cgroup, Daemon, Deadline, Output, Probe, Victim, assert_fields, conditions, record, run,
     run_in, sorted_pids, words,
@@ -114,4 +116,43 @@ fn ps_lists_containers_with_and_without_a_daemon() {
     let line = format!("ps --json --socket /no/such --container {id}");
     let unprivileged = run_in(conditions::without_privilege, &line);
     assert_eq!(unprivileged.json().len(), 2);
+}
+
+/// The age of a process that is older than the daemon, and a name that it chose later, are known.
+#[test]
+#[ignore = "needs root"]
+fn ps_shows_present_names_and_the_ages_of_processes_from_before_the_daemon() {
+    const SCRIPT: &str = "read -r line; printf renamed > /proc/$$/comm; read -r line";
+    let id = "fedcba9876543210".repeat(4);
+    let parent = Cgroup::v2("ages");
+    let cgroup = parent.sub(&format!("docker-{id}.scope"));
+    let mut command = Command::new("sh");
+    let mut old = Victim::spawn_command(command.args(["-c", SCRIPT]), Some(&cgroup));
+    let daemon = Daemon::start(&[]);
+    let young = Victim::paused(&cgroup);
+    let ps = format!("ps --json --socket {}", socket(&daemon));
+    let line = |pid| {
+        let lines = run(&format!("{ps} --container {id}")).json();
+        let line = lines.into_iter().find(|line| record::pid(line) == pid);
+        line.unwrap_or_else(|| panic!("{pid} is not listed"))
+    };
+    assert_eq!(line(old.pid())["comm"], "sh");
+    old.release();
+    Deadline::start().until("the process has its new name", || {
+        let comm = fs::read_to_string(format!("/proc/{}/comm", old.pid()));
+        comm.is_ok_and(|it| it == "renamed\n")
+    });
+    let (older, younger) = (line(old.pid()), line(young.pid()));
+    assert_eq!(older["comm"], "renamed", "{older}");
+    let age = |line: &Value| line["age_ns"].as_u64().expect("a known age");
+    assert!(age(&older) > age(&younger), "{older} {younger}");
+    let containers = run(&ps).json();
+    let container = containers.iter().find(|line| line["id"] == id.as_str());
+    let container = container.expect("the container is listed");
+    let start = "oldest_start_boottime_ns";
+    assert_eq!(container[start], older["start_boottime_ns"], "{container}");
+    let table = run(&ps.replace("--json ", ""));
+    let row = table.stdout.lines().find(|line| line.contains(&id[..12]));
+    let age = row.and_then(|row| row.split_whitespace().nth(3));
+    assert!(age.is_some_and(|age| age != "-"), "{table:#?}");
 }

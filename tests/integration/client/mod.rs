@@ -3,6 +3,7 @@
 mod commands;
 mod faulty_daemon;
 mod interrupted;
+mod last;
 mod records;
 mod socket;
 mod working_daemon;

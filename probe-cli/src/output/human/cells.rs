@@ -73,7 +73,7 @@ pub(super) fn args(arguments: &Arguments) -> String {
 
 pub(super) fn place<T>(placed: &Placed<T>) -> String {
     if let Some(container) = &placed.container {
-        return container_name(container);
+        return container_with_id(container);
     }
     placed
         .cgroup
@@ -91,8 +91,18 @@ pub(crate) fn container_name(container: &Container) -> String {
     format!("{runtime}:{}", printable(short_id(&container.id)))
 }
 
+/// Formats the short id before runtime and name, so that the name stays if the beginning is cut.
+/// A later container may have the same name.
+fn container_with_id(container: &Container) -> String {
+    let name = container_name(container);
+    if container.name.as_ref().is_none_or(|it| *it == container.id) {
+        return name;
+    }
+    format!("{} {name}", printable(short_id(&container.id)))
+}
+
 /// Returns the first twelve digits of a hash, which is what runtimes show.
-pub(super) fn short_id(id: &str) -> &str {
+pub(crate) fn short_id(id: &str) -> &str {
     let is_hash = id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
     if is_hash { &id[..12] } else { id }
 }

@@ -114,6 +114,7 @@ mod tests {
             name: Some(name.to_owned()),
             pod_uid: None,
             pod: None,
+            location: None,
             cgroup: "/a/long/path/of/a/cgroup/that/does/not/end.scope".to_owned(),
             live: 12,
             oldest_start_boottime_ns: Some(5 * SECOND),

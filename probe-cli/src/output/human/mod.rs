@@ -22,7 +22,7 @@ use probe_user::{
 
 use self::{cells::unknown, text::width};
 
-pub(crate) use cells::{age, container_name, killed_by, status};
+pub(crate) use cells::{age, container_name, killed_by, short_id, status};
 pub(crate) use listing::{write_containers, write_processes};
 pub(crate) use table::{Side, line};
 pub(crate) use text::{fit, printable};

@@ -236,13 +236,19 @@ fn a_container_is_shown_instead_of_its_cgroup() {
             name: name.map(str::to_owned),
             pod_uid: None,
             pod: None,
+            location: None,
         }))
     };
     let format = Columns::new(Some(200), false);
     exit.container = container(&"0123456789abcdef".repeat(4), None);
     assert!(exit_line(&format, exit.clone()).ends_with(" docker:0123456789ab"));
     exit.container = container("x", Some("web\u{1b}[2J"));
-    assert!(exit_line(&format, exit).ends_with(" docker:web?[2J"));
+    assert!(exit_line(&format, exit.clone()).ends_with(" x docker:web?[2J"));
+    exit.container = container(&"0123456789abcdef".repeat(4), Some("web"));
+    assert!(exit_line(&format, exit.clone()).ends_with(" 0123456789ab docker:web"));
+    // The name of a container of LXC is its id.
+    exit.container = container("web", Some("web"));
+    assert!(exit_line(&format, exit).ends_with(" docker:web"));
 }
 
 #[test]

@@ -11,6 +11,7 @@ fn container(name: &str) -> Place {
         name: Some(name.to_owned()),
         pod_uid: None,
         pod: None,
+        location: None,
     })
 }
 
@@ -203,6 +204,7 @@ fn containers_with_the_same_name_are_distinct() {
             name: Some("db".to_owned()),
             pod_uid: None,
             pod: None,
+            location: None,
         })
     };
     model.apply(Event::Live(Live {

@@ -1,6 +1,10 @@
 //! Cgroup, container and pid namespace of a process, as objects of a line.
 
-use std::{borrow::Cow, sync::Arc};
+use std::{
+    borrow::Cow,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use probe_user::model::{Cgroup, CgroupId, Container, Process, Runtime};
 use serde::{Deserialize, Serialize};
@@ -57,6 +61,9 @@ pub struct ContainerObject<'a> {
     /// `NAMESPACE/NAME` of that pod.
     #[serde(borrow, default)]
     pub pod: Option<Cow<'a, str>>,
+    /// Directory with the state of the runtime, in which the id is unique.
+    #[serde(borrow, default)]
+    pub location: Option<Cow<'a, str>>,
 }
 
 impl<'a> From<&'a Container> for ContainerObject<'a> {
@@ -67,6 +74,7 @@ impl<'a> From<&'a Container> for ContainerObject<'a> {
             name: container.name.as_deref().map(Cow::from),
             pod_uid: container.pod_uid.as_deref().map(Cow::from),
             pod: container.pod.as_deref().map(Cow::from),
+            location: container.location.as_deref().map(Path::to_string_lossy),
         }
     }
 }
@@ -79,6 +87,7 @@ impl ContainerObject<'_> {
             name: self.name.clone().map(Cow::into_owned),
             pod_uid: self.pod_uid.clone().map(Cow::into_owned),
             pod: self.pod.clone().map(Cow::into_owned),
+            location: self.location.as_deref().map(PathBuf::from),
         })
     }
 }

@@ -1,6 +1,6 @@
 //! Tests of lines, and of records that are read back from them.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use probe_user::model::{
     Cause, Cgroup, CgroupId, Comm, Container, Exit, ExitStatus, KilledBy, LossReason, Placed,
@@ -87,9 +87,10 @@ prop_compose! {
     fn container()(
         runtime in prop::sample::select(Runtime::ALL.to_vec()),
         id in ".*", name in option::of(".*"), pod_uid in option::of(".*"),
-        pod in option::of(".*"),
+        pod in option::of(".*"), location in option::of(".*"),
     ) -> Container {
-        Container { runtime, id, name, pod_uid, pod }
+        let location = location.map(PathBuf::from);
+        Container { runtime, id, name, pod_uid, pod, location }
     }
 }
 

@@ -3,7 +3,13 @@
 use std::{collections::HashMap, sync::Arc};
 
 use axum::{Extension, Json, extract::State};
-use probe_user::model::{self, CgroupId};
+use probe_user::{
+    model::{self, CgroupId, Comm},
+    unstable::{
+        clock::tick_ns,
+        proc::{directory::ProcessDirectory, stat::Stat},
+    },
+};
 
 use crate::{
     access::{directory, peer::Peer, refusal::Refusal},
@@ -32,7 +38,8 @@ pub(super) async fn list(
     for container in &mut containers {
         container.processes = None;
     }
-    containers.sort_by(|a, b| (&a.id, &a.runtime).cmp(&(&b.id, &b.runtime)));
+    containers
+        .sort_by(|a, b| (&a.id, &a.runtime, &a.location).cmp(&(&b.id, &b.runtime, &b.location)));
     Json(Containers { containers })
 }
 
@@ -53,21 +60,42 @@ pub(super) async fn one(
     Extension(peer): Extension<Peer>,
     PathSegment(name): PathSegment,
 ) -> Result<Json<Container>, Refusal> {
-    let mut state = daemon.engine.now();
-    let (found, directories) = resolve::container(&mut state, peer, &name)?;
-    let wanted = &found.container;
-    let is_it = |it: &model::Container| it.id == wanted.id && it.runtime == wanted.runtime;
-    let mut containers = collect(&mut state, peer, is_it);
-    let running = containers.pop();
-    Ok(Json(running.unwrap_or_else(|| {
-        let path = directories.first().map_or("", |it| &it.path);
-        let mut container = Container::empty(wanted, path);
-        container.processes = Some(Vec::new());
-        container
-    })))
+    let mut container = {
+        let mut state = daemon.engine.now();
+        let (found, directories) = resolve::container(&mut state, peer, &name)?;
+        let wanted = &found.container;
+        let running = collect(&mut state, peer, |it| it.is_same(wanted)).pop();
+        running.unwrap_or_else(|| {
+            let path = directories.first().map_or("", |it| &it.path);
+            Container::empty(wanted, path)
+        })
+    };
+    // The lock of the engine is released before `/proc` is read.
+    let processes = container.processes.get_or_insert_default();
+    processes.iter_mut().for_each(refresh);
+    Ok(Json(container))
 }
 
-type Key = (model::Runtime, String);
+/// Reads the values that no event reports: a process may change its name by `prctl`, and gets
+/// another parent when its parent exits.
+fn refresh(process: &mut Process) {
+    let content = ProcessDirectory::open(process.pid).and_then(|it| it.content("stat"));
+    let content = content.unwrap_or_default();
+    let Some(stat) = Stat::parse(&content) else {
+        return;
+    };
+    let start_ticks = process.start_boottime_ns.map(|ns| ns / tick_ns());
+    // A later process may have the pid.
+    if start_ticks.is_none_or(|it| it == stat.start_ticks) {
+        process.comm = Comm::cut(stat.comm).to_str().into_owned();
+        process.ppid = Some(stat.ppid);
+        let start_ns = stat.start_ticks.saturating_mul(tick_ns());
+        process.start_boottime_ns.get_or_insert(start_ns);
+    }
+}
+
+/// Containers by id. Several may have one id, of different runtimes or in different places.
+type Collected = HashMap<String, Vec<(Arc<model::Container>, Container)>>;
 
 /// The wanted containers with their live processes, as far as the peer may see them.
 fn collect(
@@ -76,7 +104,7 @@ fn collect(
     is_wanted: impl Fn(&model::Container) -> bool,
 ) -> Vec<Container> {
     let mut owners: HashMap<CgroupId, Option<u32>> = HashMap::new();
-    let mut found: HashMap<Key, Container> = HashMap::new();
+    let mut found = Collected::new();
     let Tables {
         processes,
         tracker,
@@ -110,11 +138,7 @@ fn collect(
         if !owners.any(|owner| peer.sees_user(row.uid(), row.owners(), owner)) {
             continue;
         }
-        let key = (container.runtime, container.id.clone());
-        let entry = found
-            .entry(key)
-            .or_insert_with(|| Container::empty(&container, path));
-        add_process(entry, row, path);
+        add_process(entry(&mut found, &container, path), row, path);
     }
     let exits = history.iter().map(|past| past.exit);
     for exit in exits {
@@ -122,12 +146,29 @@ fn collect(
             continue;
         }
         if let Some(container) = &exit.container
-            && let Some(entry) = found.get_mut(&(container.runtime, container.id.clone()))
+            && let Some(all) = found.get_mut(&container.id)
+            && let Some((_, entry)) = all.iter_mut().find(|(it, _)| it.is_same(container))
         {
             entry.recent_exits += 1;
         }
     }
-    found.into_values().collect()
+    let found = found.into_values().flatten();
+    found.map(|(_, container)| container).collect()
+}
+
+/// The entry of a container, which is added if it is missing.
+fn entry<'a>(
+    found: &'a mut Collected,
+    container: &Arc<model::Container>,
+    path: &str,
+) -> &'a mut Container {
+    let all = found.entry(container.id.clone()).or_default();
+    let known = all.iter().position(|(it, _)| it.is_same(container));
+    let index = known.unwrap_or_else(|| {
+        all.push((Arc::clone(container), Container::empty(container, path)));
+        all.len() - 1
+    });
+    &mut all[index].1
 }
 
 fn add_process(entry: &mut Container, row: &Row, path: &Arc<str>) {
@@ -135,7 +176,7 @@ fn add_process(entry: &mut Container, row: &Row, path: &Arc<str>) {
     if path.len() < entry.cgroup.len() {
         entry.cgroup = path.to_string();
     }
-    let start = row.start_boottime_ns();
+    let start = row.start_or_tick_ns();
     let oldest = &mut entry.oldest_start_boottime_ns;
     *oldest = match (*oldest, start) {
         (Some(old), Some(new)) => Some(old.min(new)),

@@ -2,7 +2,7 @@
 
 use std::{ops::Range, sync::Arc};
 
-use axum::{Extension, extract::State, response::Response};
+use axum::{Extension, extract::State, http::HeaderValue, response::Response};
 use jiff::Timestamp;
 use probe_user::{
     model::{LossReason, Record},
@@ -13,6 +13,7 @@ use super::lines::{Gone, LineBuffer};
 use crate::{
     access::{peer::Peer, refusal::Refusal},
     api::{
+        self,
         problem::Problem,
         quantity::{duration, nanoseconds},
         query,
@@ -30,6 +31,10 @@ use crate::{
 ///
 /// One JSON object per line, oldest first, as `probe trace --json` prints them. A client
 /// that reads too slowly gets a `lost` line for exits that the history dropped meanwhile.
+///
+/// With `container`, the header `probe-container` is `RUNTIME/ID` of the only container of
+/// which the answer has the exits, and `probe-other-containers` is the number of older containers
+/// with the name that are left out without `all`.
 #[utoipa::path(
     get, path = "/v1/exits", tag = "records",
     params(query::Exits),
@@ -52,9 +57,9 @@ pub(super) async fn exits(
     }
     let since_ns = query.since.as_deref().map(since).transpose()?.unwrap_or(0);
     let limit = query.limit.map_or(usize::MAX, |limit| limit as usize);
-    let (selection, seqs) = {
+    let (selection, others, seqs) = {
         let mut state = daemon.engine.now();
-        let selection = Selection::in_history(&mut state, peer, &query.into())?;
+        let (selection, others) = Selection::in_history(&mut state, peer, &query)?;
         let newest_first = state.tables.history.iter().rev();
         let oldest = newest_first
             .take_while(|past| past.exit.boottime_ns >= since_ns)
@@ -62,15 +67,30 @@ pub(super) async fn exits(
             .take(limit)
             .last();
         let end = state.tables.history.next_seq();
-        (selection, oldest.map_or(end, |past| past.seq)..end)
+        (selection, others, oldest.map_or(end, |past| past.seq)..end)
     };
-    let (lines, response) = stream();
+    let (lines, mut response) = stream();
+    name_container(&mut response, &selection, others);
     let engine = Arc::clone(&daemon.engine);
     tokio::spawn(async move {
         // An error means that the client disconnected.
         let _gone = report(&engine, &selection, seqs, &lines).await;
     });
     Ok(response)
+}
+
+/// Adds the headers that name the container of which the answer has the exits.
+fn name_container(response: &mut Response, selection: &Selection, others: usize) {
+    let Some(container) = selection.only_container() else {
+        return;
+    };
+    let name = format!("{}/{}", container.runtime.as_str(), container.id);
+    let headers = response.headers_mut();
+    // An id that no header can have is left out.
+    if let Ok(name) = HeaderValue::from_str(&name) {
+        headers.insert(api::CONTAINER, name);
+    }
+    headers.insert(api::OTHER_CONTAINERS, HeaderValue::from(others));
 }
 
 /// Sends the exits with these sequence numbers. An exit that the history drops meanwhile

@@ -25,6 +25,7 @@ fn within(id: &str, mut exit: Placed<Exit>) -> Placed<Exit> {
         name: None,
         pod_uid: None,
         pod: None,
+        location: None,
     }));
     exit
 }

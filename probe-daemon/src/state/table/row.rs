@@ -41,9 +41,16 @@ impl Row {
 
     /// Start of the group leader in `CLOCK_BOOTTIME` nanoseconds; `None` until an event
     /// reports it.
-    #[must_use]
-    pub fn start_boottime_ns(&self) -> Option<u64> {
+    #[cfg(test)]
+    pub(crate) fn start_boottime_ns(&self) -> Option<u64> {
         (self.marks & EXACT != 0).then_some(self.start_ns)
+    }
+
+    /// Start of the group leader, or the first nanosecond of its clock tick until an event
+    /// reports the start; `None` if both are unknown.
+    #[must_use]
+    pub fn start_or_tick_ns(&self) -> Option<u64> {
+        (self.start_ns != 0).then_some(self.start_ns)
     }
 
     /// Start of the group leader, or the first nanosecond of its clock tick; 0 if both are
