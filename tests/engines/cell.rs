@@ -85,7 +85,9 @@ impl Cell {
 /// The checks that passed, how often the engine refused the removal at first, and for how long.
 fn text(results: &Results) -> Vec<String> {
     let passed = results.passed.iter().map(|(passed, made)| {
-        if passed == made {
+        if *made == 0 {
+            "–".to_owned()
+        } else if passed == made {
             made.to_string()
         } else {
             format!("**{passed} of {made}**")

@@ -73,7 +73,7 @@ impl Engine for Nspawn {
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
         let nspawn = Running::spawn(&mut command);
-        let is_there = || child(nspawn.pid()).is_some() || !nspawn.is_running();
+        let is_there = || stub(nspawn.pid()).is_some() || !nspawn.is_running();
         Deadline::start().until("nspawn starts the container", is_there);
         if !nspawn.is_running() {
             return Err(nspawn.finish().stderr);
@@ -83,15 +83,7 @@ impl Engine for Nspawn {
     }
 
     fn init(&self, name: &str) -> u32 {
-        let mut stub = None;
-        Deadline::start().until("the stub runs", || {
-            stub = self.child(name).filter(|pid| {
-                let comm = fs::read_to_string(format!("/proc/{pid}/comm"));
-                comm.is_ok_and(|comm| comm.trim() == "(sd-stubinit)")
-            });
-            stub.is_some()
-        });
-        stub.expect("the stub")
+        self.stub(name).expect("the stub runs")
     }
 
     /// As `machinectl kill --kill-whom=leader` does.
@@ -119,7 +111,7 @@ impl Engine for Nspawn {
     }
 
     fn clean_up(&self, name: &str) {
-        if let Some(stub) = self.child(name) {
+        if let Some(stub) = self.stub(name) {
             probe_tests::kill(stub);
         }
         let _removed = self.remove(name);
@@ -128,13 +120,16 @@ impl Engine for Nspawn {
 
 impl Nspawn {
     /// The first process of a container.
-    fn child(&self, name: &str) -> Option<u32> {
+    fn stub(&self, name: &str) -> Option<u32> {
         let running = self.running.borrow();
-        child(running.get(name)?.pid())
+        stub(running.get(name)?.pid())
     }
 }
 
-fn child(pid: u32) -> Option<u32> {
-    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
-    children.split_whitespace().next()?.parse().ok()
+/// The process that this nspawn has started as pid 1 of its container.
+fn stub(nspawn: u32) -> Option<u32> {
+    let children = fs::read_to_string(format!("/proc/{nspawn}/task/{nspawn}/children")).ok()?;
+    let stub = children.split_whitespace().next()?.parse().ok()?;
+    let comm = fs::read_to_string(format!("/proc/{stub}/comm")).ok()?;
+    (comm.trim() == "(sd-stubinit)").then_some(stub)
 }

@@ -45,7 +45,7 @@ fn start(place: &Place, pids: Pids) -> Started<Docker> {
     require(place, "/usr/bin/systemd-nspawn")?;
     require(place, "/usr/lib/systemd/systemd")?;
     if !place.root().join("sys/fs/cgroup/cgroup.procs").exists() {
-        return Err("the machine boots with v2 alone".to_owned());
+        return Err("systemd is booted with v2 alone".to_owned());
     }
     attempt(&mut place.script(ROOT))?;
     let scratch = place.scratch();
@@ -62,7 +62,7 @@ fn start(place: &Place, pids: Pids) -> Started<Docker> {
     command
         .stdin(Stdio::null())
         .stdout(Stdio::null())
-        .stderr(Stdio::null());
+        .stderr(Stdio::piped());
     let nspawn = Running::spawn(&mut command);
     let mut guest = None;
     Deadline::start().until("systemd has started", || {
@@ -70,16 +70,21 @@ fn start(place: &Place, pids: Pids) -> Started<Docker> {
         let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
         let leader = children.unwrap_or_default().trim().parse();
         guest = leader.ok().map(|leader| (leader, place.guest(leader)));
-        let mut state = match &guest {
-            Some((_, guest)) => guest.command("systemctl"),
-            None => return !nspawn.is_running(),
-        };
-        attempt(state.arg("is-system-running")).is_ok_and(|it| it == "running")
-            || !nspawn.is_running()
+        let state = guest.as_ref().map(|(_, guest)| {
+            let mut state = guest.command("systemctl");
+            let output = state.arg("is-system-running").output();
+            String::from_utf8(output.expect("nsenter runs").stdout).expect("a word")
+        });
+        let has_started = |it: &String| ["running", "degraded"].contains(&it.trim());
+        state.as_ref().is_some_and(has_started) || !nspawn.is_running()
     });
-    let (leader, guest) = guest.ok_or("systemd-nspawn ended")?;
+    if !nspawn.is_running() {
+        return Err(nspawn.finish().stderr);
+    }
+    let (leader, guest) = guest.ok_or("systemd-nspawn has no child")?;
+    let machine = Machine { leader, nspawn };
     image::write(&guest)?;
-    docker::start(&guest, pids, Some(Machine { leader, nspawn }))
+    docker::start(&guest, pids, Some(machine))
 }
 
 impl Drop for Machine {

@@ -31,6 +31,8 @@ pub(crate) fn record(row: &Row) {
         Some(old) => *old = line,
         None => lines.push(line),
     }
+    let heading = lines.len().min(2);
+    lines[heading..].sort();
     let table = lines.join("\n") + "\n";
     let text = [head, MARKS[0], &table, MARKS[1], tail].concat();
     fs::write(document, text).expect("the document can be written");

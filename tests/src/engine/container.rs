@@ -5,7 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rustix::io::Errno;
+use rustix::{
+    io::Errno,
+    process::{Pid, Signal, kill_process},
+};
 
 use super::Place;
 use crate::{Deadline, state};
@@ -62,13 +65,20 @@ impl Container {
         self.processes.iter().map(|(pid, _)| *pid).collect()
     }
 
+    /// Sends SIGKILL to the processes that have not exited.
+    pub fn kill(&self) {
+        let living = self.processes.iter().filter(|it| lives(it));
+        for pid in living.filter_map(|(pid, _)| Pid::from_raw(pid.cast_signed())) {
+            // It may have exited since.
+            let _sent = kill_process(pid, Signal::KILL);
+        }
+    }
+
     /// The processes that have not exited, and those that have joined its cgroups since.
     #[must_use]
     pub fn living(&self) -> Vec<u32> {
-        let lives = |(pid, start): &&(u32, String)| {
-            start_time(*pid).as_ref() == Some(start) && state(*pid).is_some_and(|it| it != 'Z')
-        };
-        let living = self.processes.iter().filter(lives).map(|(pid, _)| *pid);
+        let living = self.processes.iter().filter(|it| lives(it));
+        let living = living.map(|(pid, _)| *pid);
         let members = self.cgroups.iter().flat_map(|it| procs(&self.place, it));
         let mut all: Vec<_> = living.chain(members).collect();
         all.sort_unstable();
@@ -81,6 +91,17 @@ impl Container {
     pub fn procs(&self, cgroup: usize) -> Vec<u32> {
         procs(&self.place, &self.cgroups[cgroup])
     }
+}
+
+/// Kills what an engine leaves: some kill the first process alone.
+impl Drop for Container {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn lives((pid, start): &(u32, String)) -> bool {
+    start_time(*pid).as_ref() == Some(start) && state(*pid).is_some_and(|it| it != 'Z')
 }
 
 fn procs(place: &Place, cgroup: &Path) -> Vec<u32> {

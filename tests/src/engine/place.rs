@@ -299,6 +299,8 @@ done
 mkdir "$own/etc"
 cp -a /etc/. "$own/etc"
 cp -an "$unpacked/etc/." "$own/etc" || true
+# systemd-nspawn needs one.
+[ -s "$own/etc/machine-id" ] || tr -d - < /proc/sys/kernel/random/uuid > "$own/etc/machine-id"
 mount --bind "$own/etc" /etc
 for directory in /run /var/lib /var/log /home; do mount -t tmpfs -o mode=755 none $directory; done
 "#;
