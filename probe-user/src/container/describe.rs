@@ -53,7 +53,7 @@ fn described(index: &mut Index, layout: &Layout<'_>, record: Option<&Record>) ->
     }
     let mut described = looked_up(index, layout).unwrap_or_default();
     described.runtime = described.runtime.or(runtime);
-    let is_monitored = matches!(layout.runtime, Runtime::Unknown | Runtime::Podman);
+    let is_monitored = !layout.is_certain || layout.runtime == Runtime::Podman;
     if is_monitored
         && described.name.is_none()
         && let Some(found) = monitor::describe(&index.roots.evidence, &layout.id, layout.top)

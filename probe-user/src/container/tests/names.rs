@@ -288,3 +288,17 @@ fn the_monitor_of_a_container_tells_its_engine_and_its_name() {
         assert_eq!(found, format!("unknown {A} -"), "{command}");
     }
 }
+
+#[test]
+fn the_shim_of_a_bare_id_in_a_pod_tells_docker_from_containerd() {
+    for (namespace, expected) in [("moby", "docker"), ("k8s.io", "containerd")] {
+        let machine = Machine::new();
+        let cgroup = format!("/kubepods/pod12345678/{A}");
+        machine.member(&[4_000_001, 1], &cgroup);
+        machine.process(1, 1, "/");
+        let shim = format!("/bin/containerd-shim-runc-v2\0-namespace\0{namespace}\0");
+        machine.write("proc/1/cmdline", shim);
+        let found = machine.test_resolver().container_of(&cgroup);
+        assert_eq!(found, format!("{expected} {A} - in pod 12345678"));
+    }
+}
