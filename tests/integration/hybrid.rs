@@ -10,7 +10,7 @@ use probe_tests::{
 use serde_json::{Value, json};
 use std::os::unix::fs::chown;
 
-/// A user who owns neither processes nor cgroups, except those that a test gives to this user.
+/// A user without processes and cgroups, until a test gives a cgroup to this user.
 const USER: u32 = 4242;
 const STRANGER: u32 = 4343;
 

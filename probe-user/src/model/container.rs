@@ -30,7 +30,7 @@ pub struct Container {
 
 impl Container {
     /// Whether both describe one container: the runtime, the place of its state and the id are
-    /// the same. A runtime or place that is not known may be any.
+    /// the same. A runtime or place that is not known counts as the same.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
         let may_be_one_place = match (&self.location, &other.location) {
