@@ -14,11 +14,11 @@ use crate::{
 };
 
 pub(crate) struct Docker {
+    daemon: Running,
+    /// The machine in which the daemon runs, if it is not this one. Dropped before its place.
+    machine: Option<Machine>,
     place: Place,
     pids: Pids,
-    daemon: Running,
-    /// The machine in which the daemon runs, if it is not this one. Dropped last.
-    machine: Option<Machine>,
 }
 
 cells!("Docker", |place, pids| {

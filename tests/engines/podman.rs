@@ -91,3 +91,11 @@ impl Engine for Podman {
         let _removed = self.command().args(remove).output();
     }
 }
+
+/// Ends the process with which podman keeps the namespaces of its user.
+impl Drop for Podman {
+    fn drop(&mut self) {
+        let end = "for it in /run/user/*/libpod/tmp/pause.pid; do kill -9 $(cat $it); done";
+        let _ended = self.place.script(end).output();
+    }
+}

@@ -5,6 +5,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Command, Stdio},
     rc::Rc,
+    time::Duration,
 };
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -238,14 +239,23 @@ impl Drop for Namespace {
             deadline.pause();
             pids = in_it();
         }
-        for parent in PARENTS {
-            let script = format!(
-                "for it in /sys/fs/cgroup/*/{parent} /sys/fs/cgroup/{parent}; do \
-                 ! test -d $it || find $it -depth -type d -exec rmdir {{}} \\;; done"
-            );
-            let _removed = Command::new("sh").args(["-c", &script]).output();
+        // A process that was killed is a member of its cgroup until it has exited. A cgroup that
+        // stays belongs to another program.
+        let patience = Deadline::after(Duration::from_secs(1));
+        while has_parents() && !patience.left().is_zero() {
+            patience.pause();
         }
     }
+}
+
+/// Removes [`PARENTS`] with all empty cgroups below; returns whether some are left.
+fn has_parents() -> bool {
+    let script = "for name; do for it in /sys/fs/cgroup/*/$name /sys/fs/cgroup/$name; do \
+                  if [ -d $it ]; then find $it -depth -type d -exec rmdir {} +; fi; \
+                  if [ -d $it ]; then echo $it; fi; done; done";
+    let mut command = Command::new("sh");
+    let output = command.args(["-c", script, "sh"]).args(PARENTS).output();
+    output.is_ok_and(|it| !it.stdout.is_empty())
 }
 
 /// The directory of cargo's results.
