@@ -61,7 +61,7 @@ pub(crate) fn find(
         return of_pod(name, pod, uid.as_deref(), &past, cgroups);
     }
     // A name in the history precedes an existing container that has only an id with this prefix.
-    let is_by_prefix = |it: &Arc<Container>| !is_named(it, name) && it.id.starts_with(name);
+    let is_by_prefix = |it: &Arc<Container>| !it.is_named(name) && it.id.starts_with(name);
     let mut named = existing.clone();
     if past.iter().any(|it| it.is_named) {
         named.retain(|it| !is_by_prefix(it));
@@ -109,21 +109,11 @@ fn past(state: &State, name: &str, is_seen: impl Fn(&Placed<Exit>) -> bool) -> V
                 });
                 past.len() - 1
             });
-            past[index].is_named |= is_named(container, name);
+            past[index].is_named |= container.is_named(name);
             index
         });
     }
     past
-}
-
-/// Whether a container has this id or name, perhaps after the place of its state or its runtime.
-fn is_named(container: &Container, name: &str) -> bool {
-    let is_qualified = || {
-        let (above, last) = name.rsplit_once('/')?;
-        let has_qualifier = container.qualifiers().any(|it| it == above);
-        (has_qualifier && container.is_called(last)).then_some(())
-    };
-    container.is_called(name) || is_qualified().is_some()
 }
 
 /// The only container with this prefix of an id.

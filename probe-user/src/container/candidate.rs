@@ -8,7 +8,6 @@ use super::{
     inits,
     layout::is_full_id,
     record::Record,
-    runtime::bundle::Pod,
 };
 use crate::model::{Container, Runtime, is_within};
 
@@ -16,7 +15,6 @@ use crate::model::{Container, Runtime, is_within};
 #[derive(Clone, Debug)]
 pub(super) struct Candidate {
     pub(super) container: Container,
-    pub(super) pod: Option<Pod>,
     pub(super) owner: u32,
     pub(super) origin: Origin,
     pub(super) cgroups: Vec<(u32, String)>,
@@ -88,7 +86,6 @@ pub(super) fn merge_unclaimed(candidates: Vec<Candidate>) -> Vec<Candidate> {
                 let is_low = matches!(owner.container.runtime, Runtime::Runc | Runtime::Crun);
                 if is_low && cgroup.container.runtime != Runtime::Unknown {
                     owner.container = cgroup.container;
-                    owner.pod = cgroup.pod;
                 }
                 owner.cgroups.extend(cgroup.cgroups);
             }
@@ -102,7 +99,6 @@ impl Candidate {
     pub(super) fn without_cgroup(record: &Record) -> Self {
         Self {
             container: record.container.clone(),
-            pod: record.pod.clone(),
             owner: record.owner,
             origin: Origin::State(record.location.clone()),
             cgroups: Vec::new(),
@@ -137,35 +133,19 @@ impl Candidate {
     }
 
     pub(super) fn fit(&self, wanted: &str) -> Option<Fit> {
-        let Container { id, name, .. } = &self.container;
-        let is_called = |wanted: &str| id == wanted || name.as_deref() == Some(wanted);
-        if id == wanted {
-            let is_random = is_full_id(id);
+        let Self { container, .. } = self;
+        if container.id == wanted {
+            let is_random = is_full_id(wanted);
             return Some(if is_random {
                 Fit::RandomId
             } else {
                 Fit::ChosenId
             });
         }
-        let is_qualified = || {
-            let (above, last) = wanted.rsplit_once('/')?;
-            (self.qualifiers().contains(&above) && is_called(last)).then_some(())
-        };
-        if is_called(wanted) || is_qualified().is_some() || self.is_in_pod(wanted) {
+        if container.is_named(wanted) {
             return Some(Fit::Name);
         }
-        (!wanted.is_empty() && id.starts_with(wanted)).then_some(Fit::Prefix)
-    }
-
-    /// What may stand before the id, as in `default/web`: the containerd namespace or the
-    /// last directory of the runtime's root, and the runtime.
-    fn qualifiers(&self) -> [&str; 2] {
-        let location = match &self.origin {
-            Origin::State(location) => location.file_name().and_then(|it| it.to_str()),
-            Origin::Cgroup(_) => None,
-        };
-        let runtime = self.container.runtime.as_str();
-        [location.unwrap_or(runtime), runtime]
+        (!wanted.is_empty() && container.id.starts_with(wanted)).then_some(Fit::Prefix)
     }
 
     /// Whether the state of the container is in a root that the user named.
@@ -182,20 +162,6 @@ impl Candidate {
         let evidence = &roots.evidence;
         let is_empty = |(hierarchy, path): &(u32, String)| evidence.is_empty(*hierarchy, path);
         self.init.is_some_and(|init| evidence.is_alive(init)) || !self.cgroups.iter().all(is_empty)
-    }
-
-    fn is_in_pod(&self, wanted: &str) -> bool {
-        let (Some(pod), Some(name)) = (&self.pod, &self.container.name) else {
-            return false;
-        };
-        let Some((above, last)) = wanted.rsplit_once('/') else {
-            return false;
-        };
-        let is_pod = match above.split_once('/') {
-            Some((namespace, above)) => namespace == pod.namespace && above == pod.name,
-            None => above == pod.name,
-        };
-        is_pod && last == name
     }
 
     pub(super) fn into_match(self) -> Match {
@@ -272,7 +238,6 @@ mod tests {
             };
             let candidate = Candidate {
                 container,
-                pod: None,
                 owner,
                 origin: Origin::Cgroup("web".to_owned()),
                 cgroups: Vec::new(),

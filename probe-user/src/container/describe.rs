@@ -6,17 +6,14 @@ use super::{
     locate::{Located, Source},
     monitor,
     record::Record,
-    runtime::{
-        bundle::{Described, Pod},
-        containerd, crio, docker, lxc,
-    },
+    runtime::{bundle::Described, containerd, crio, docker, lxc},
 };
 use crate::model::{Container, Runtime};
 
-/// The located container with its name, and its pod.
-pub(super) fn describe(index: &mut Index, located: &Located<'_>) -> (Container, Option<Pod>) {
+/// The located container with its name and its pod.
+pub(super) fn describe(index: &mut Index, located: &Located<'_>) -> Container {
     let (layout, record) = match &located.source {
-        Source::Recorded(record) => return (record.container.clone(), record.pod.clone()),
+        Source::Recorded(record) => return record.container.clone(),
         Source::Path(layout, record) => (layout, record.as_deref()),
     };
     let described = described(index, layout, record);
@@ -29,27 +26,32 @@ pub(super) fn describe(index: &mut Index, located: &Located<'_>) -> (Container, 
         _ => (runtime, layout.id.as_ref()),
     };
     let is_named_by_id = runtime.is_of_lxc() || runtime == Runtime::Nspawn;
-    let uid = described.pod.as_ref().and_then(|pod| pod.uid.clone());
-    let container = Container {
+    Container {
         runtime,
         id: id.to_owned(),
         name: described
             .name
             .or_else(|| is_named_by_id.then(|| id.to_owned())),
-        pod_uid: layout.pod_uid.clone().or(uid),
-        pod: described.pod.as_ref().map(Pod::full_name),
+        pod_uid: layout.pod_uid.clone().or(described.pod_uid),
+        pod: described.pod,
         location: record.map(|it| it.location.clone()),
-    };
-    (container, described.pod)
+    }
 }
 
 fn described(index: &mut Index, layout: &Layout<'_>, record: Option<&Record>) -> Described {
     let runtime = record.map(|it| it.container.runtime);
     if let Some(record) = record
-        && let name @ Some(_) = record.container.name.clone()
+        && record.container.name.is_some()
     {
-        let pod = record.pod.clone();
-        return Described { runtime, name, pod };
+        let Container {
+            name, pod_uid, pod, ..
+        } = record.container.clone();
+        return Described {
+            runtime,
+            name,
+            pod_uid,
+            pod,
+        };
     }
     let mut described = looked_up(index, layout).unwrap_or_default();
     described.runtime = described.runtime.or(runtime);
@@ -91,10 +93,10 @@ fn looked_up(index: &mut Index, layout: &Layout<'_>) -> Option<Described> {
     }
 }
 
-const fn named(runtime: Runtime, name: String) -> Described {
+fn named(runtime: Runtime, name: String) -> Described {
     Described {
         runtime: Some(runtime),
         name: Some(name),
-        pod: None,
+        ..Described::default()
     }
 }

@@ -1,7 +1,7 @@
 //! Finds a container and its cgroups by id or name.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     fmt,
     path::{Path, PathBuf},
     sync::Arc,
@@ -12,10 +12,11 @@ use super::{
     Init, Resolver,
     candidate::{Candidate, Fit, Origin, merge_unclaimed, retain_best},
     describe::describe,
+    index::Index,
     layout::{delegated_to, is_full_id},
     locate::{Located, Source, locate},
-    pod,
-    runtime::{docker, lxc},
+    pod, running,
+    runtime::{docker, lxc, podman},
 };
 use crate::model::{Container, Runtime};
 
@@ -204,14 +205,13 @@ impl Resolver {
                 let described = describe(&mut self.index, &located);
                 Some((located, described))
             });
-            let Some((located, (container, pod))) = known else {
+            let Some((located, container)) = known else {
                 continue;
             };
             let owner = self.owner(*hierarchy, located);
             let init = located.record().and_then(|record| record.init);
             let new = Candidate {
                 container: container.clone(),
-                pod: pod.clone(),
                 owner,
                 origin: origin(located),
                 cgroups: Vec::new(),
@@ -249,9 +249,9 @@ impl Resolver {
         candidates
     }
 
-    /// The containers that Docker and LXC know and that do not run. They have no cgroup, but
-    /// their engine still knows their names.
-    fn stopped_containers(&self) -> Vec<Candidate> {
+    /// The containers that Docker, LXC and podman know and that do not run. They have no cgroup,
+    /// but their engine still knows their names.
+    fn stopped_containers(&mut self) -> Vec<Candidate> {
         let candidate = |runtime, id, name, root: &Path| Candidate {
             container: Container {
                 runtime,
@@ -261,14 +261,13 @@ impl Resolver {
                 pod: None,
                 location: None,
             },
-            pod: None,
             owner: 0,
             origin: Origin::State(root.to_owned()),
             cgroups: Vec::new(),
             has_own_cgroup: true,
             init: None,
         };
-        let roots = &self.index.roots;
+        let Index { roots, names, .. } = &mut self.index;
         let mut found = Vec::new();
         for root in &roots.docker {
             let stopped = docker::containers(root).filter(|it| !it.is_running);
@@ -281,6 +280,14 @@ impl Resolver {
             for root in &roots.lxc {
                 for name in lxc::stopped(root, &sockets) {
                     found.push(candidate(Runtime::Lxc, name.clone(), Some(name), root));
+                }
+            }
+        }
+        let running: HashSet<_> = running::ids(roots).collect();
+        for driver in roots.stores.iter().flat_map(|it| podman::drivers(it)) {
+            for (id, name) in names.all(&driver) {
+                if is_full_id(&id) && !running.contains(&id) {
+                    found.push(candidate(Runtime::Podman, id, Some(name), &driver));
                 }
             }
         }

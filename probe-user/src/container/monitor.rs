@@ -36,7 +36,7 @@ fn described(arguments: &[String], id: &str) -> Option<Described> {
         return (is_podmans && is_containers).then(|| Described {
             runtime: Some(Runtime::Podman),
             name: after("-n").cloned(),
-            pod: None,
+            ..Described::default()
         });
     }
     if !program.starts_with("containerd-shim") {

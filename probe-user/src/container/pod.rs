@@ -16,12 +16,13 @@ const PREFIX: &str = "pod:";
 /// Identifies a pod: its owner, and its uid if that is known.
 type Key = (u32, Option<String>);
 
-/// The namespace and name in `pod:NAMESPACE/NAME`. No runtime allows a colon in the name of a
+/// The `NAMESPACE/NAME` in `pod:NAMESPACE/NAME`. No runtime allows a colon in the name of a
 /// container.
-pub(super) fn parse(wanted: &str) -> Option<(&str, &str)> {
-    let (namespace, name) = wanted.strip_prefix(PREFIX)?.split_once('/')?;
+pub(super) fn parse(wanted: &str) -> Option<&str> {
+    let pod = wanted.strip_prefix(PREFIX)?;
+    let (namespace, name) = pod.split_once('/')?;
     let is_whole = !namespace.is_empty() && !name.is_empty() && !name.contains('/');
-    is_whole.then_some((namespace, name))
+    is_whole.then_some(pod)
 }
 
 impl Resolver {
@@ -30,14 +31,11 @@ impl Resolver {
     pub(super) fn find_pod(
         &self,
         wanted: &str,
-        (namespace, name): (&str, &str),
+        pod: &str,
         candidates: Vec<Candidate>,
         cgroups: &[(u32, String)],
     ) -> Result<Found, FindError> {
-        let has_name = |it: &&Candidate| {
-            let pod = it.pod.as_ref();
-            pod.is_some_and(|pod| pod.namespace == namespace && pod.name == name)
-        };
+        let has_name = |it: &&Candidate| it.container.pod.as_deref() == Some(pod);
         let named: Vec<_> = candidates.iter().filter(has_name).collect();
         let keys: BTreeSet<Key> = named.iter().map(|it| key(it)).collect();
         let mut keys = keys.into_iter();

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use super::runtime::bundle::Pod;
 use crate::model::Container;
 
 /// The init process of a container.
@@ -27,7 +26,6 @@ pub(super) struct Claim {
 #[derive(Clone, Debug)]
 pub(super) struct Record {
     pub(super) container: Container,
-    pub(super) pod: Option<Pod>,
     /// Uid of the user that wrote the state.
     pub(super) owner: u32,
     /// The directory with the state of all containers of one runtime root, containerd

@@ -102,7 +102,7 @@ impl Resolver {
     fn resolve(&mut self, path: &str, old: Option<Arc<Container>>, now: Instant) -> Answer {
         let located = locate(&self.index, path);
         let is_final = located.as_ref().is_some_and(|it| it.is_final);
-        let container = located.map(|located| describe(&mut self.index, &located).0);
+        let container = located.map(|located| describe(&mut self.index, &located));
         let container = container.map(|container| match old {
             // The state is gone, but the old answer still has the name.
             Some(old) if is_same_unnamed(&container, &old) => old,

@@ -45,17 +45,31 @@ impl Container {
     }
 
     /// Whether this is its id, or its name.
-    #[must_use]
-    pub fn is_called(&self, name: &str) -> bool {
+    fn is_called(&self, name: &str) -> bool {
         self.id == name || self.name.as_deref() == Some(name)
     }
 
+    /// Whether this is its id or name, perhaps after one of its qualifiers and a slash.
+    #[must_use]
+    pub fn is_named(&self, name: &str) -> bool {
+        let is_qualified = || {
+            let (above, last) = name.rsplit_once('/')?;
+            let has_qualifier = self.qualifiers().any(|it| it == above);
+            (has_qualifier && self.is_called(last)).then_some(())
+        };
+        self.is_called(name) || is_qualified().is_some()
+    }
+
     /// What may stand before the id, as in `default/web`: the namespace of containerd or the
-    /// last directory of the runtime's root, and the runtime.
-    pub fn qualifiers(&self) -> impl Iterator<Item = &str> {
+    /// last directory of the runtime's root, the runtime, and the pod with or without its
+    /// namespace.
+    fn qualifiers(&self) -> impl Iterator<Item = &str> {
         let place = self.location.as_deref().and_then(Path::file_name);
         let place = place.and_then(OsStr::to_str);
-        place.into_iter().chain([self.runtime.as_str()])
+        let pod = self.pod.as_deref();
+        let pod_name = pod.and_then(|it| Some(it.split_once('/')?.1));
+        let known = [place, pod, pod_name].into_iter().flatten();
+        known.chain([self.runtime.as_str()])
     }
 }
 

@@ -11,6 +11,7 @@ mod log;
 mod names;
 mod namespaces;
 mod overload;
+mod pods;
 mod privileges;
 mod process_table;
 mod records;

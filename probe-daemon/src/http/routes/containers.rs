@@ -46,7 +46,7 @@ pub(super) async fn list(
 /// One container and its live processes
 #[utoipa::path(
     get, path = "/v1/containers/{id}", tag = "containers",
-    params(("id" = String, Path, description = "id, unique prefix of an id, or name")),
+    params(("id" = String, Path, description = "id, unique prefix of an id, or name; `pod:NAMESPACE/NAME` for all containers of a pod")),
     responses(
         (status = 200, description = "the container", body = Container),
         (status = 400, body = Problem, content_type = "application/problem+json",
@@ -60,20 +60,35 @@ pub(super) async fn one(
     Extension(peer): Extension<Peer>,
     PathSegment(name): PathSegment,
 ) -> Result<Json<Container>, Refusal> {
-    let mut container = {
+    let mut all = {
         let mut state = daemon.engine.now();
         let (found, directories) = resolve::container(&mut state, peer, &name)?;
-        let wanted = &found.container;
-        let running = collect(&mut state, peer, |it| it.is_same(wanted)).pop();
-        running.unwrap_or_else(|| {
-            let path = directories.first().map_or("", |it| &it.path);
-            Container::empty(wanted, path)
-        })
+        let is_member =
+            |it: &model::Container| found.members.iter().any(|member| member.is_same(it));
+        let path = directories.first().map_or("", |it| &it.path);
+        let mut all = Container::empty(&found.container, path);
+        for member in collect(&mut state, peer, is_member) {
+            add_member(&mut all, member);
+        }
+        all
     };
     // The lock of the engine is released before `/proc` is read.
-    let processes = container.processes.get_or_insert_default();
+    let processes = all.processes.get_or_insert_default();
     processes.iter_mut().for_each(refresh);
-    Ok(Json(container))
+    Ok(Json(all))
+}
+
+/// Adds the processes of a container to its pod, or to the same container without them.
+fn add_member(all: &mut Container, member: Container) {
+    all.live += member.live;
+    all.recent_exits += member.recent_exits;
+    let starts = [
+        all.oldest_start_boottime_ns,
+        member.oldest_start_boottime_ns,
+    ];
+    all.oldest_start_boottime_ns = starts.into_iter().flatten().min();
+    let processes = member.processes.unwrap_or_default();
+    all.processes.get_or_insert_default().extend(processes);
 }
 
 /// Reads the values that no event reports: a process may change its name by `prctl`, and gets

@@ -13,22 +13,10 @@ pub(in crate::container) struct Described {
     /// The engine that made the bundle.
     pub(in crate::container) runtime: Option<Runtime>,
     pub(in crate::container) name: Option<String>,
-    pub(in crate::container) pod: Option<Pod>,
-}
-
-/// A Kubernetes pod.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(in crate::container) struct Pod {
-    pub(in crate::container) namespace: String,
-    pub(in crate::container) name: String,
-    pub(in crate::container) uid: Option<String>,
-}
-
-impl Pod {
-    /// The namespace and the name, which have no slash.
-    pub(in crate::container) fn full_name(&self) -> String {
-        format!("{}/{}", self.namespace, self.name)
-    }
+    /// Uid of the Kubernetes pod.
+    pub(in crate::container) pod_uid: Option<String>,
+    /// `NAMESPACE/NAME` of the Kubernetes pod.
+    pub(in crate::container) pod: Option<String>,
 }
 
 #[derive(Deserialize, Default)]
@@ -71,15 +59,10 @@ fn described(bundle: &Path, annotations: &HashMap<String, String>) -> Described 
             .cloned()
     };
     let pod_name = first(&["io.kubernetes.cri.sandbox-name", "io.kubernetes.pod.name"]);
-    let pod = pod_name.map(|name| Pod {
-        name,
-        namespace: first(&[
-            "io.kubernetes.cri.sandbox-namespace",
-            "io.kubernetes.pod.namespace",
-        ])
-        .unwrap_or_default(),
-        uid: first(&["io.kubernetes.cri.sandbox-uid", "io.kubernetes.pod.uid"]),
-    });
+    let namespace = first(&[
+        "io.kubernetes.cri.sandbox-namespace",
+        "io.kubernetes.pod.namespace",
+    ]);
     // A sandbox has no name of its own and gets that of its pod. CRI-O and cri-dockerd call every
     // sandbox `POD`, a name that Kubernetes allows for no container.
     let name = first(&[
@@ -88,11 +71,12 @@ fn described(bundle: &Path, annotations: &HashMap<String, String>) -> Described 
         "nerdctl/name",
     ])
     .filter(|name| name != "POD")
-    .or_else(|| pod.as_ref().map(|pod| pod.name.clone()));
+    .or_else(|| pod_name.clone());
     Described {
         runtime: runtime(bundle, annotations),
         name,
-        pod,
+        pod_uid: first(&["io.kubernetes.cri.sandbox-uid", "io.kubernetes.pod.uid"]),
+        pod: pod_name.map(|name| format!("{}/{name}", namespace.unwrap_or_default())),
     }
 }
 

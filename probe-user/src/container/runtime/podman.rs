@@ -78,6 +78,20 @@ impl Names {
         self.find(driver, id, |owner| owner == 0 || owner == user)
     }
 
+    /// The ids and names of all containers in the directory of a storage driver, if root or the
+    /// user of this process owns the list.
+    pub(in crate::container) fn all(&mut self, driver: &Path) -> Vec<(String, String)> {
+        let own = rustix::process::geteuid().as_raw();
+        let is_trusted = |list: &&List| list.owner == 0 || list.owner == own;
+        let mut found = Vec::new();
+        for file in LISTS {
+            let list = self.list(driver, file).filter(is_trusted);
+            let names = list.into_iter().flat_map(|list| &list.names);
+            found.extend(names.map(|(id, name)| (id.clone(), name.clone())));
+        }
+        found
+    }
+
     fn find(
         &mut self,
         driver: &Path,

@@ -28,7 +28,7 @@ fn a_shared_name_is_ambiguous_and_a_chosen_id_is_a_name() {
 }
 
 #[test]
-fn stopped_containers_of_docker_and_lxc_are_found_without_a_cgroup() {
+fn stopped_containers_of_docker_lxc_and_podman_are_found_without_a_cgroup() {
     let machine = Machine::new();
     let config = json!({ "Name": "/web", "State": { "Pid": 0 } });
     machine.write_json(
@@ -36,7 +36,20 @@ fn stopped_containers_of_docker_and_lxc_are_found_without_a_cgroup() {
         &config,
     );
     machine.write("var/lib/lxc/box/config", "");
-    for (wanted, expected) in [("web", A), (A, A), (&A[..13], A), ("box", "box")] {
+    let list = json!([{ "id": B, "names": ["db"] }]);
+    machine.write_json(
+        "var/lib/containers/storage/overlay-containers/containers.json",
+        &list,
+    );
+    for (wanted, expected) in [
+        ("web", A),
+        (A, A),
+        (&A[..13], A),
+        ("box", "box"),
+        ("db", B),
+        (B, B),
+        ("podman/db", B),
+    ] {
         let found = find(&machine, wanted, &[]).expect("one container");
         assert_eq!(found.container.id, expected);
         assert!(found.cgroups.is_empty() && found.inits.is_empty());
@@ -45,8 +58,9 @@ fn stopped_containers_of_docker_and_lxc_are_found_without_a_cgroup() {
     let cgroups = [
         machine.cgroup(0, "/lxc.payload.box"),
         docker(&machine, A, "web"),
+        machine.cgroup(0, &format!("/machine.slice/libpod-{B}.scope")),
     ];
-    for (wanted, cgroup) in [("box", &cgroups[0]), ("web", &cgroups[1])] {
+    for (wanted, cgroup) in ["box", "web", "db"].iter().zip(&cgroups) {
         let found = find(&machine, wanted, &cgroups).expect("one container");
         assert_eq!(found.cgroups, std::slice::from_ref(cgroup));
     }
@@ -57,6 +71,14 @@ fn a_container_that_runs_without_a_known_cgroup_is_not_taken_for_stopped() {
     let machine = Machine::new();
     machine.docker(A, "web");
     machine.write("var/lib/lxc/box/config", "");
+    let list = json!([{ "id": B, "names": ["db"] }]);
+    machine.write_json(
+        "var/lib/containers/storage/overlay-containers/containers.json",
+        &list,
+    );
+    machine.process(4_000_001, 77, "/");
+    let userdata = format!("run/containers/storage/overlay-containers/{B}/userdata");
+    machine.write(format!("{userdata}/pidfile"), "4000001");
     let lxc = machine.path("var/lib/lxc");
     for sockets in [
         Some(format!("0: 01 @{}/box/command\n", lxc.display())),
@@ -67,7 +89,7 @@ fn a_container_that_runs_without_a_known_cgroup_is_not_taken_for_stopped() {
             Some(sockets) => machine.write("proc/1/net/unix", sockets),
             None => std::fs::remove_file(file).expect("our own file"),
         }
-        for wanted in ["web", "box"] {
+        for wanted in ["web", "box", "db"] {
             let error = find(&machine, wanted, &[]).expect_err("it may run");
             assert!(matches!(error, FindError::Unknown { .. }), "{error}");
         }
