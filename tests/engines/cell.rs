@@ -26,8 +26,8 @@ impl Cell {
         Self { engine, pids, view }
     }
 
-    /// Starts the engine, runs the rounds and records their results. A cell whose engine does
-    /// not start is not applicable.
+    /// Starts the engine, runs the rounds and records their results. If the engine does not
+    /// start, the cell is not applicable.
     pub(crate) fn check<E: Engine>(&self, start: impl FnOnce(&Place, Pids) -> Started<E>) {
         let is_v2 = Path::new("/sys/fs/cgroup/cgroup.procs").exists();
         if is_v2 && self.view == View::Machine {

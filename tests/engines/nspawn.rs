@@ -86,7 +86,7 @@ impl Engine for Nspawn {
         self.stub(name).expect("the stub runs")
     }
 
-    /// As `machinectl kill --kill-whom=leader` does.
+    /// Kills the init process, as `machinectl kill --kill-whom=leader` does.
     fn kill(&self, name: &str) {
         probe_tests::kill(self.init(name));
     }

@@ -1,4 +1,4 @@
-//! Docker with its systemd driver, on a machine of systemd-nspawn whose pid 1 is systemd.
+//! Docker with its systemd driver. systemd is pid 1 of a container of systemd-nspawn.
 
 use std::{fs, process::Stdio};
 

@@ -61,7 +61,8 @@ impl Setting {
         all.filter(|it| it.is_dir()).collect()
     }
 
-    /// The same without that of cpuset on v1, whose new children accept no process.
+    /// The directories without that of the v1 controller cpuset: a new cgroup there accepts no
+    /// process.
     fn movable(&self) -> impl Iterator<Item = PathBuf> {
         let directories = self.directories().into_iter();
         directories.filter(|it| !it.join("cpuset.memory_migrate").exists())

@@ -1,5 +1,6 @@
-//! A container of runc whose state names no cgroup, as that of a rootless engine that may not
-//! make cgroups. If it shares its pids with the host, its processes outlive its init process.
+//! A container of runc without a cgroup in its state. A rootless engine that may not make cgroups
+//! leaves such a state. If the container shares the host's pid namespace, other processes outlive
+//! its init process.
 
 use std::{fs, path::Path};
 

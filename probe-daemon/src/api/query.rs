@@ -32,8 +32,8 @@ pub struct Exits {
     /// Only records of this cgroup and its descendants: a directory of a cgroup mount.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cgroup: Option<String>,
-    /// Only records of this container: its id, a unique prefix of the id, or its name, also one
-    /// that it had at the time of an exit. If several containers have or had the name, the newest
+    /// Only records of this container: its id, a unique prefix of the id, or its name, also a
+    /// name that the container had at the time of an exit. If several containers have or had the name, the newest
     /// is meant: the one that exists, otherwise the one with the last exit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub container: Option<String>,

@@ -1,4 +1,4 @@
-//! The container engines whose state is on this machine, and whether it can be read.
+//! Lists the directories with the state of container engines, and tells which can be read.
 
 use std::{
     fs::{self, DirEntry},
@@ -107,7 +107,7 @@ fn of_namespace(namespace: &Path) -> Runtime {
 }
 
 /// Whether an entry stands for a container: a directory, a link of LXD to its storage pool, or a
-/// file of machined, whose links begin with `unit:`.
+/// file of machined. Links of machined begin with `unit:`.
 fn is_container(entry: &DirEntry) -> bool {
     let name = entry.file_name();
     let name = name.to_string_lossy();

@@ -10,7 +10,7 @@ use crate::model::Runtime;
 /// The description of the container with this id and cgroup. A monitor of another user than
 /// root and the owner of the cgroup is ignored, because any user can run a program of any name.
 pub(super) fn describe(evidence: &Evidence, id: &str, cgroup: &str) -> Option<Described> {
-    /// Most processes whose parent is read. The init process is one of the first.
+    /// The number of members that are looked at. The init process is one of the first.
     const MAX_MEMBERS: usize = 16;
     let owner = evidence.cgroup_owner(None, cgroup)?;
     let mounts = evidence.mounts.iter();

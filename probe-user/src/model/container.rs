@@ -30,7 +30,7 @@ pub struct Container {
 
 impl Container {
     /// Whether both describe one container: the runtime, the place of its state and the id are
-    /// the same. A runtime or place that is not known counts as the same.
+    /// the same. An unknown runtime or place matches every other.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
         let may_be_one_place = match (&self.location, &other.location) {
@@ -105,7 +105,7 @@ words! {
         Garden = "garden",
         /// Amazon ECS, where its agent runs the task without Docker (Fargate).
         Ecs = "ecs",
-        /// An engine that gives a cgroup nothing but a random id as its name, and whose state
+        /// The engine is not known: it names its cgroups by a random id alone, and its state
         /// cannot be read.
         Unknown = "unknown",
     }

@@ -44,7 +44,7 @@ impl Oci {
         }
     }
 
-    /// The same with a cgroup whose path looks like one of Docker.
+    /// The runtime with its containers in a cgroup that looks like one of Docker.
     #[must_use]
     pub fn as_docker(self) -> Self {
         let cgroup = format!("{PARENT}/docker/{:064x}", std::process::id());

@@ -92,7 +92,7 @@ impl Place {
         })
     }
 
-    /// A machine that was booted in this namespace and whose pid 1 is this process.
+    /// The machine that was booted in this namespace. `leader` is its pid 1.
     #[must_use]
     pub fn guest(&self, leader: u32) -> Self {
         Self {

@@ -68,8 +68,8 @@ impl Results {
     }
 }
 
-/// Runs this number of rounds, with two bystanders: a container of the same engine whose name
-/// begins with the other one's, and a container of the same name elsewhere.
+/// Runs this number of rounds, with two bystanders: a container of the same engine with a name
+/// that begins with the first one's, and a container of the same name elsewhere.
 ///
 /// # Errors
 ///
