@@ -4,9 +4,10 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    process::Command,
 };
 
-use probe_tests::{Output, Runc, probe};
+use probe_tests::{Output, Runc, conditions, probe, probe_in};
 use probe_user::unstable::cgroup::mounts::{Mount, Mounts};
 use serde_json::json;
 use tempfile::TempDir;
@@ -150,4 +151,35 @@ fn a_container_without_processes_is_not_stopped_while_its_cgroup_is_frozen() {
     assert_eq!(output.code, Some(0), "{output:#?}");
     let deleted = container.run("delete");
     assert!(deleted.status.success(), "{deleted:?}");
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_container_whose_state_cannot_be_read_is_not_gone() {
+    let root = TempDir::new().expect("a directory");
+    let state = root.path().join("broken");
+    fs::create_dir(&state).expect("our own directory");
+    fs::write(state.join("state.json"), "").expect("our own directory");
+    let root = root.path().to_str().expect("UTF-8");
+    let line = [
+        "wait",
+        "-e",
+        "-t",
+        "0",
+        "--runtime-root",
+        root,
+        "--container",
+    ];
+    let output = probe(&[&line[..], &["broken"]].concat());
+    output.assert_refused(4, &["no readable state in", "broken", "hint: "]);
+    let output = probe(&[&line[..], &["another"]].concat());
+    assert_eq!(output.code, Some(0), "{output:#?}");
+    // A plain user may not read the state of root's runc.
+    let script = "mount -t tmpfs -o mode=755 tmpfs /run && mkdir -m 700 /run/runc && exec \"$@\"";
+    let probe = conditions::without_privilege(&["wait", "-e", "-t", "0", "--container", "web"]);
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-c", script, "sh"]);
+    command.arg(probe.get_program()).args(probe.get_args());
+    let output = probe_in(&mut command);
+    output.assert_refused(4, &["cannot read /run/runc", "hint: "]);
 }

@@ -61,7 +61,7 @@ pub(crate) fn find(
         return of_pod(name, pod, uid.as_deref(), &past, cgroups);
     }
     // A name in the history precedes an existing container that has only an id with this prefix.
-    let is_by_prefix = |it: &Arc<Container>| !it.is_named(name) && it.id.starts_with(name);
+    let is_by_prefix = |it: &Arc<Container>| !it.is_named(name) && it.has_id_prefix(name);
     let mut named = existing.clone();
     if past.iter().any(|it| it.is_named) {
         named.retain(|it| !is_by_prefix(it));
@@ -118,7 +118,7 @@ fn past(state: &State, name: &str, is_seen: impl Fn(&Placed<Exit>) -> bool) -> V
 
 /// The only container with this prefix of an id.
 fn by_prefix(name: &str, past: &[Past]) -> Result<Option<Arc<Container>>, Refusal> {
-    let has_prefix = |it: &&Past| !name.is_empty() && it.container.id.starts_with(name);
+    let has_prefix = |it: &&Past| it.container.has_id_prefix(name);
     let mut found = past.iter().filter(has_prefix);
     match (found.next(), found.next()) {
         (Some(_), Some(_)) => {

@@ -44,7 +44,7 @@ pub(super) enum Fit {
     ChosenId,
     /// The name.
     Name,
-    /// A prefix of the id.
+    /// A prefix of a random id.
     Prefix,
 }
 
@@ -145,7 +145,7 @@ impl Candidate {
         if container.is_named(wanted) {
             return Some(Fit::Name);
         }
-        (!wanted.is_empty() && container.id.starts_with(wanted)).then_some(Fit::Prefix)
+        container.has_id_prefix(wanted).then_some(Fit::Prefix)
     }
 
     /// Whether the state of the container is in a root that the user named.

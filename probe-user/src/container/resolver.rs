@@ -3,6 +3,7 @@
 
 use std::{
     collections::HashMap,
+    path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -16,7 +17,7 @@ const MAX_ANSWERS: usize = 4096;
 const MAX_PATH_LEN: usize = 1024;
 /// How long an answer is cached. Containers are renamed, and a later container may have the
 /// same path.
-const ANSWER_TTL: Duration = Duration::from_secs(30);
+const ANSWER_TTL: Duration = Duration::from_secs(1);
 /// How long an answer without the engine or the name is cached. The monitor that tells them
 /// becomes the parent of the init process only when the runtime has exited.
 const INCOMPLETE_TTL: Duration = Duration::from_secs(1);
@@ -61,6 +62,14 @@ impl Resolver {
         &self.index.roots
     }
 
+    /// The state directory of a container with this id, if the state in it cannot be read: it is
+    /// not written yet, or it is damaged.
+    #[must_use]
+    pub fn unread_state(&self, id: &str) -> Option<PathBuf> {
+        let record = self.index.pending.get(id)?;
+        Some(record.location.join(id))
+    }
+
     fn with_index(index: Index) -> Self {
         Self {
             index,
@@ -101,7 +110,10 @@ impl Resolver {
 
     fn resolve(&mut self, path: &str, old: Option<Arc<Container>>, now: Instant) -> Answer {
         let located = locate(&self.index, path);
-        let is_final = located.as_ref().is_some_and(|it| it.is_final);
+        // A later container may claim the cgroup of one that has a state.
+        let is_final = located
+            .as_ref()
+            .is_some_and(|it| it.is_final && it.record().is_none());
         let container = located.map(|located| describe(&mut self.index, &located));
         let container = container.map(|container| match old {
             // The state is gone, but the old answer still has the name.

@@ -124,8 +124,8 @@ impl StateRoots {
         roots
     }
 
-    /// The policy by which Docker starts the container with this id again after it has been
-    /// killed; `None` if it does not, or if its state cannot be read.
+    /// The policy by which Docker starts the container with this id again when it ends; `None`
+    /// if it does not, or if its state cannot be read.
     #[must_use]
     pub fn restart_policy(&self, id: &str) -> Option<String> {
         let mut roots = self.docker.iter();

@@ -49,6 +49,18 @@ impl Container {
         self.id == name || self.name.as_deref() == Some(name)
     }
 
+    /// Whether its id is random and begins like this. An id that a user chose is a name, and a
+    /// name has no abbreviation: `web` does not mean the container `web2`.
+    #[must_use]
+    pub fn has_id_prefix(&self, prefix: &str) -> bool {
+        let is_hex = |it: u8| it.is_ascii_digit() || (b'a'..=b'f').contains(&it);
+        let is_random = matches!(
+            self.runtime,
+            Runtime::Nomad | Runtime::Garden | Runtime::Ecs
+        ) || self.id.len() == 64 && self.id.bytes().all(is_hex);
+        is_random && !prefix.is_empty() && self.id.starts_with(prefix)
+    }
+
     /// Whether this is its id or name, perhaps after one of its qualifiers and a slash.
     #[must_use]
     pub fn is_named(&self, name: &str) -> bool {

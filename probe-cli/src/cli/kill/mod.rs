@@ -150,7 +150,7 @@ impl Args {
             let name = container.name.as_deref().unwrap_or(id);
             if let Some(policy) = roots.restart_policy(id) {
                 messages.print(&format!(
-                    "Docker starts {name} again: its restart policy is {policy}\n\
+                    "Docker starts {name} again when it ends: its restart policy is {policy}\n\
                      hint: to prevent that, run `docker update --restart=no {name}` first"
                 ));
             }

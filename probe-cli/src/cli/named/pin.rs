@@ -1,6 +1,6 @@
 //! Resolves a name to cgroups and processes, and holds these open.
 
-use std::path::Path;
+use std::{io, path::Path};
 
 use probe_daemon::api::json::{NamedCgroup, NamedContainer, NamedProcess, SubjectObject};
 use probe_user::{
@@ -10,7 +10,7 @@ use probe_user::{
             mounts::{self, Mount, Mounts},
             pinned::{PinError, PinnedCgroup},
         },
-        container::{FindError, Found, Resolver, layout},
+        container::{EngineState, FindError, Found, Resolver, layout},
         proc::{
             init_tree::InitTree,
             pidfd_info,
@@ -220,6 +220,30 @@ fn pin_started(
     }
 }
 
+/// The failure if a container with this name may exist, because state cannot be read.
+fn unreadable_state(name: &str, resolver: &Resolver) -> Option<Failure> {
+    if let Some(path) = resolver.unread_state(name) {
+        let message = format!(
+            "container '{name}' has no readable state in {}",
+            path.display()
+        );
+        let failure = Failure::message(ExitCode::NoSuchTarget, message);
+        return Some(failure.hint("name its cgroup with --cgroup PATH"));
+    }
+    let mut engines = resolver.roots().engines().into_iter();
+    let is_refused = |it: &EngineState| {
+        let error = it.containers.as_ref().err();
+        error.is_some_and(|it| it.kind() == io::ErrorKind::PermissionDenied)
+    };
+    let state = engines.find(is_refused)?;
+    let message = format!(
+        "no container '{name}' that this user may see: cannot read {}",
+        state.location.display()
+    );
+    let failure = Failure::message(ExitCode::NoSuchTarget, message);
+    Some(failure.hint("run probe as root; `probe doctor` lists what it may read"))
+}
+
 pub(super) fn container(
     name: &str,
     mounts: &Mounts,
@@ -229,7 +253,13 @@ pub(super) fn container(
 ) -> Result<PinnedTarget, Failure> {
     let found = match find(name, mounts, resolver) {
         Ok(found) => found,
-        Err(failure) if absent.unknown_is_gone && failure.is_unknown_container() => {
+        Err(failure) if failure.is_unknown_container() => {
+            if let Some(failure) = unreadable_state(name, resolver) {
+                return Err(failure);
+            }
+            if !absent.unknown_is_gone {
+                return Err(failure);
+            }
             let subject = SubjectObject {
                 container: Some(NamedContainer {
                     runtime: None,

@@ -47,6 +47,8 @@ pub(in crate::container) fn recognize_bare_id<'a>(
 struct Config {
     name: String,
     state: Running,
+    has_been_manually_stopped: bool,
+    restart_count: u32,
 }
 
 #[derive(Deserialize, Default)]
@@ -101,15 +103,24 @@ struct HostConfig {
 #[serde(default, rename_all = "PascalCase")]
 struct RestartPolicy {
     name: String,
+    /// 0 for no limit.
+    maximum_retry_count: u32,
 }
 
-/// The policy by which Docker starts the container again after it has been killed, from
+/// The policy by which Docker starts the container again when it ends, from
 /// `ROOT/containers/ID/hostconfig.json`; `None` if Docker does not start it again.
 pub(in crate::container) fn restart_policy(root: &Path, id: &str) -> Option<String> {
+    let state = config(root, id)?;
     let file = state_file::read_in(&root.join("containers").join(id), "hostconfig.json")?;
     let config: HostConfig = file.json()?;
-    let policy = config.restart_policy.name;
-    (!policy.is_empty() && policy != "no").then_some(policy)
+    let policy = config.restart_policy;
+    let is_used_up = policy.name == "on-failure"
+        && policy.maximum_retry_count > 0
+        && state.restart_count >= policy.maximum_retry_count;
+    // `docker stop` and `docker kill` switch the policy off.
+    let is_off = state.state.pid == 0 || state.has_been_manually_stopped || is_used_up;
+    let is_set = !policy.name.is_empty() && policy.name != "no";
+    (is_set && !is_off).then_some(policy.name)
 }
 
 /// A container that Docker knows.

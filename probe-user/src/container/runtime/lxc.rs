@@ -46,7 +46,7 @@ pub(in crate::container) fn by_cgroup<'a>(
 ) -> (Runtime, &'a str) {
     let without_suffix = cgroup.rsplit_once('-').and_then(|(base, number)| {
         let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
-        is_number.then_some(base)
+        (is_number && !has_monitor(roots, cgroup)).then_some(base)
     });
     let managers = [
         (Runtime::Lxc, &roots.lxc),
@@ -98,6 +98,13 @@ pub(in crate::container) fn may_run(name: &str, sockets: &str) -> bool {
                     .is_some_and(|it| it.starts_with(name))
         })
     })
+}
+
+/// Whether a container with this whole name runs, in any directory of LXC.
+fn has_monitor(roots: &StateRoots, name: &str) -> bool {
+    let socket = format!("/{name}/command");
+    let sockets = roots.unix_sockets().unwrap_or_default();
+    sockets.lines().any(|line| line.ends_with(&socket))
 }
 
 fn has_container(roots: &[PathBuf], name: &str) -> bool {

@@ -166,6 +166,19 @@ fn the_retry_suffix_of_an_lxc_cgroup_is_not_part_of_the_container_name() {
 }
 
 #[test]
+fn a_container_of_lxc_in_another_directory_is_not_taken_for_a_retry() {
+    let machine = Machine::new();
+    machine.create_dir("var/lib/lxc/web");
+    let mut resolver = machine.test_resolver();
+    assert_eq!(resolver.container_of("/lxc.payload.web-1"), "lxc web web");
+    machine.write("proc/1/net/unix", "0: 01 @/srv/lxc/web-1/command\n");
+    assert_eq!(
+        resolver.container_of("/lxc.payload.web-1"),
+        "lxc web-1 web-1"
+    );
+}
+
+#[test]
 fn lxd_and_incus_are_told_from_lxc_by_their_state() {
     let machine = Machine::new();
     machine.create_dir("var/lib/lxc/plain");

@@ -204,3 +204,17 @@ fn a_bare_id_below_an_unknown_parent_is_also_looked_up_in_containerd() {
     let container = machine.test_resolver().container_of(&format!("/team/{B}"));
     assert_eq!(container, format!("containerd {B} web"));
 }
+
+#[test]
+fn a_later_container_in_the_same_cgroup_is_not_taken_for_the_earlier_one() {
+    let machine = Machine::new();
+    machine.runc("one", "/shared/x");
+    let mut resolver = machine.test_resolver();
+    assert_eq!(resolver.container_of("/shared/x"), "runc one -");
+    machine.remove("run/runc/one");
+    machine.runc("two", "/shared/x");
+    // The next exit comes before the answer for the cgroup is too old.
+    let soon = resolver.now + Duration::from_millis(100);
+    let container = resolver.inner.container_at("/shared/x", soon);
+    assert_eq!(container.expect("a container").id, "two");
+}
