@@ -86,7 +86,7 @@ impl Engine for Nspawn {
         self.stub(name).expect("the stub runs")
     }
 
-    /// Kills the init process, as `machinectl kill --kill-whom=leader` does.
+    /// Kills the init process. `machinectl kill --kill-whom=leader` does the same.
     fn kill(&self, name: &str) {
         probe_tests::kill(self.init(name));
     }

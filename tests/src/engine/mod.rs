@@ -2,6 +2,7 @@
 //! in which `probe` is checked against them.
 
 mod container;
+mod namespace;
 mod oci;
 mod place;
 mod rounds;

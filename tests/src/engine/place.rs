@@ -3,25 +3,12 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Command,
     rc::Rc,
-    time::Duration,
 };
 
-use rustix::process::{Pid, Signal, kill_process};
-
-use crate::{Deadline, Running, conditions};
-
-/// Cgroup parents that engines leave behind.
-const PARENTS: [&str; 7] = [
-    "docker",
-    "default",
-    "twin",
-    "libpod_parent",
-    "lxc.pivot",
-    "machine.slice",
-    "user.slice",
-];
+use super::namespace::Namespace;
+use crate::conditions;
 
 /// The programs of a namespace with engines. The machine's own `/usr/local` is left out.
 const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
@@ -41,13 +28,6 @@ pub struct Place {
     namespace: Option<Rc<Namespace>>,
     /// Pid 1 of a machine that was booted in the namespace, and in which commands run.
     leader: Option<u32>,
-}
-
-/// Dropping it kills the processes of the namespace.
-#[derive(Debug)]
-struct Namespace {
-    holder: Running,
-    is_private: bool,
 }
 
 impl Place {
@@ -81,13 +61,8 @@ impl Place {
     }
 
     fn hold(script: &str, is_private: bool) -> Option<Self> {
-        let script = format!("set -e\n{script}\necho ready; read end");
-        let mut command = Command::new("unshare");
-        command.args(["--mount", "sh", "-c", &script]);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped());
-        let holder = Running::spawn(&mut command);
-        (holder.next_line()? == "ready").then(|| Self {
-            namespace: Some(Rc::new(Namespace { holder, is_private })),
+        Some(Self {
+            namespace: Some(Rc::new(Namespace::hold(script, is_private)?)),
             leader: None,
         })
     }
@@ -210,52 +185,6 @@ impl Place {
         found.sort();
         found
     }
-}
-
-impl Drop for Namespace {
-    fn drop(&mut self) {
-        if !self.is_private {
-            return;
-        }
-        let place = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/mnt")).ok();
-        let holder = self.holder.pid();
-        let own = place(&holder.to_string());
-        let in_it = || {
-            let pids = fs::read_dir("/proc").into_iter().flatten().flatten();
-            let pids = pids.filter_map(|it| it.file_name().to_str()?.parse().ok());
-            pids.filter(|pid: &u32| *pid != holder && place(&pid.to_string()) == own)
-                .collect::<Vec<_>>()
-        };
-        let deadline = Deadline::start();
-        let mut pids = in_it();
-        while !pids.is_empty() && !deadline.left().is_zero() {
-            for pid in pids
-                .into_iter()
-                .filter_map(|it| Pid::from_raw(it.cast_signed()))
-            {
-                // It may have exited since.
-                let _sent = kill_process(pid, Signal::KILL);
-            }
-            deadline.pause();
-            pids = in_it();
-        }
-        // A process that was killed is a member of its cgroup until it has exited. A cgroup that
-        // stays belongs to another program.
-        let patience = Deadline::after(Duration::from_secs(1));
-        while has_parents() && !patience.left().is_zero() {
-            patience.pause();
-        }
-    }
-}
-
-/// Removes [`PARENTS`] with all empty cgroups below; returns whether some are left.
-fn has_parents() -> bool {
-    let script = "for name; do for it in /sys/fs/cgroup/*/$name /sys/fs/cgroup/$name; do \
-                  if [ -d $it ]; then find $it -depth -type d -exec rmdir {} +; fi; \
-                  if [ -d $it ]; then echo $it; fi; done; done";
-    let mut command = Command::new("sh");
-    let output = command.args(["-c", script, "sh"]).args(PARENTS).output();
-    output.is_ok_and(|it| !it.stdout.is_empty())
 }
 
 /// The directory of cargo's results.
