@@ -29,8 +29,8 @@ pub struct Container {
 }
 
 impl Container {
-    /// Whether both describe one container: the runtime, the place of its state and the id are
-    /// the same. An unknown runtime or place matches every other.
+    /// Whether both describe one container: runtime, place of the state and id are equal. An
+    /// unknown runtime or place counts as equal to any.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
         let may_be_one_place = match (&self.location, &other.location) {

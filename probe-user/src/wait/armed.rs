@@ -88,24 +88,19 @@ impl Hub {
 impl Wait {
     /// Whether the condition holds at this moment.
     pub fn look(&mut self) -> io::Result<Answer> {
-        let answer = self.look_at_known()?;
-        if answer == Answer::No || self.add_tree()? {
-            return Ok(Answer::No);
-        }
-        Ok(match answer {
-            Answer::Yes { exact } => Answer::Yes {
+        Ok(match self.look_at_known()? {
+            Answer::Yes { exact } if !self.add_tree()? => Answer::Yes {
                 exact: exact && !self.may_have_others,
             },
-            Answer::No => Answer::No,
+            _ => Answer::No,
         })
     }
 
     /// Watches the living processes of the tree; returns whether there are any.
     fn add_tree(&mut self) -> io::Result<bool> {
-        let Some(tree) = self.tree else {
-            return Ok(false);
-        };
-        let members = tree.members()?;
+        let members = self
+            .tree
+            .map_or_else(|| Ok(Vec::new()), |it| it.members())?;
         for (pid, _) in &members {
             self.processes.add_by_pid(*pid, None);
         }
@@ -119,10 +114,8 @@ impl Wait {
             return Ok(answer);
         }
         let searched = self.search(&facts)?;
-        let facts = Facts {
-            searched,
-            ..self.facts()?
-        };
+        let mut facts = self.facts()?;
+        facts.searched = searched;
         Ok(facts.satisfy(self.until))
     }
 
