@@ -1,10 +1,11 @@
 //! The targets of `wait` and `kill`, pinned: cgroups, containers, units and processes.
 
+mod container;
 mod pin;
 
 use std::path::PathBuf;
 
-pub(super) use self::pin::{find, unit_paths};
+pub(super) use self::{container::find, pin::unit_paths};
 use probe_daemon::api::json::SubjectObject;
 use probe_user::{
     model::{Backend, Until},
@@ -194,7 +195,7 @@ impl TargetArgs {
             named.push(pin::unit(name, mounts, absent)?);
         }
         for name in &self.container {
-            named.push(pin::container(name, mounts, resolver, tier, absent)?);
+            named.push(container::container(name, mounts, resolver, tier, absent)?);
         }
         for name in self.processes.iter().chain(&self.pid) {
             named.push(pin::one_process(*name, tier, absent)?);

@@ -1,8 +1,8 @@
-//! Resolves a name to cgroups and processes, and holds these open.
+//! Holds cgroups, units and processes open.
 
-use std::{io, path::Path};
+use std::path::Path;
 
-use probe_daemon::api::json::{NamedCgroup, NamedContainer, NamedProcess, SubjectObject};
+use probe_daemon::api::json::{NamedCgroup, NamedProcess, SubjectObject};
 use probe_user::{
     model::{Backend, Until},
     unstable::{
@@ -10,9 +10,8 @@ use probe_user::{
             mounts::{self, Mount, Mounts},
             pinned::{PinError, PinnedCgroup},
         },
-        container::{EngineState, FindError, Found, Resolver, layout},
+        container::layout,
         proc::{
-            init_tree::InitTree,
             pidfd_info,
             pinned::{PinProcessError, PinnedProcess},
         },
@@ -45,7 +44,7 @@ pub(super) fn cgroup(
     })
 }
 
-fn cgroup_name(target: &CgroupTarget, pinned: Option<&PinnedCgroup>) -> NamedCgroup {
+pub(super) fn cgroup_name(target: &CgroupTarget, pinned: Option<&PinnedCgroup>) -> NamedCgroup {
     NamedCgroup {
         hierarchy: pinned.map(|pinned| pinned.id.hierarchy),
         id: pinned.map(|pinned| pinned.id.id),
@@ -54,7 +53,7 @@ fn cgroup_name(target: &CgroupTarget, pinned: Option<&PinnedCgroup>) -> NamedCgr
 }
 
 /// Opens a cgroup. Returns `None` if it is gone already.
-fn pin_cgroup(
+pub(super) fn pin_cgroup(
     target: &CgroupTarget,
     absent: Absent,
     name: Option<&Path>,
@@ -161,7 +160,7 @@ fn of_unit(name: String) -> SubjectObject {
     }
 }
 
-fn gone(subject: SubjectObject, default_until: Until) -> PinnedTarget {
+pub(super) fn gone(subject: SubjectObject, default_until: Until) -> PinnedTarget {
     PinnedTarget {
         subject,
         pinned: None,
@@ -169,160 +168,6 @@ fn gone(subject: SubjectObject, default_until: Until) -> PinnedTarget {
         default_until,
         note: None,
     }
-}
-
-/// Finds a container by id or name. All cgroups are read only if the state of the runtimes
-/// does not decide.
-pub(in crate::cli) fn find(
-    name: &str,
-    mounts: &Mounts,
-    resolver: &mut Resolver,
-) -> Result<Found, Failure> {
-    if let Some(found) = resolver.find_by_state(name, |_| true) {
-        return Ok(found);
-    }
-    let mut cgroups = Vec::new();
-    for mount in mounts.iter() {
-        mounts::walk(mount, &mut |id, path| cgroups.push((id.hierarchy, path)))?;
-    }
-    resolver.find(name, &cgroups).map_err(|error| {
-        let hint = match &error {
-            FindError::Unknown { .. } => {
-                "use an id, a unique prefix of an id, or a name; a runtime that was started \
-                 with --root needs --runtime-root DIR"
-            }
-            FindError::Ambiguous { .. } => {
-                "use the full id, NAMESPACE/ID or RUNTIME/ID, or name the container by \
-                 --runtime-root DIR or --cgroup PATH"
-            }
-        };
-        Failure::new(ExitCode::NoSuchTarget, error).hint(hint)
-    })
-}
-
-/// The notes for a container that may have processes that nothing finds.
-const SHARES_PIDS: &str = "has no cgroup of its own and shares its pids: probe follows the \
-    processes that descend from its init process or are in its mount namespace, and cannot know \
-    whether there are others";
-const HAS_NO_INIT: &str = "has no cgroup of its own, and its init process has exited: probe cannot \
-    know whether it has other processes";
-
-/// Opens a process; `None` if it is gone, even if another process has the pid.
-fn pin_started(
-    pid: u32,
-    start_ticks: u64,
-    tier: Backend,
-) -> Result<Option<PinnedProcess>, Failure> {
-    match PinnedProcess::open(pid, tier) {
-        Ok(process) => Ok(Some(process).filter(|it| it.start_ticks() == start_ticks)),
-        Err(PinProcessError::NotFound { .. }) => Ok(None),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// The failure if a container with this name may exist, because state cannot be read.
-fn unreadable_state(name: &str, resolver: &Resolver) -> Option<Failure> {
-    if let Some(path) = resolver.unread_state(name) {
-        let message = format!(
-            "container '{name}' has no readable state in {}",
-            path.display()
-        );
-        let failure = Failure::message(ExitCode::NoSuchTarget, message);
-        return Some(failure.hint("name its cgroup with --cgroup PATH"));
-    }
-    let mut engines = resolver.roots().engines().into_iter();
-    let is_refused = |it: &EngineState| {
-        let error = it.containers.as_ref().err();
-        error.is_some_and(|it| it.kind() == io::ErrorKind::PermissionDenied)
-    };
-    let state = engines.find(is_refused)?;
-    let message = format!(
-        "no container '{name}' that this user may see: cannot read {}",
-        state.location.display()
-    );
-    let failure = Failure::message(ExitCode::NoSuchTarget, message);
-    Some(failure.hint("run probe as root; `probe doctor` lists what it may read"))
-}
-
-pub(super) fn container(
-    name: &str,
-    mounts: &Mounts,
-    resolver: &mut Resolver,
-    tier: Backend,
-    absent: Absent,
-) -> Result<PinnedTarget, Failure> {
-    let found = match find(name, mounts, resolver) {
-        Ok(found) => found,
-        Err(failure) if failure.is_unknown_container() => {
-            if let Some(failure) = unreadable_state(name, resolver) {
-                return Err(failure);
-            }
-            if !absent.unknown_is_gone {
-                return Err(failure);
-            }
-            let subject = SubjectObject {
-                container: Some(NamedContainer {
-                    runtime: None,
-                    id: None,
-                    name: Some(name.to_owned()),
-                }),
-                ..SubjectObject::default()
-            };
-            return Ok(gone(subject, Until::Stopped));
-        }
-        Err(failure) => return Err(failure),
-    };
-    let mut target = wait::Target::default();
-    let mut cgroups = Vec::new();
-    let mut subject = SubjectObject::default();
-    for (hierarchy, path) in &found.cgroups {
-        let cgroup = CgroupTarget::at(mounts, *hierarchy, path)?;
-        // The runtime may be removing the cgroups one by one.
-        if let Some(pinned) = pin_cgroup(&cgroup, Absent::default(), None)? {
-            subject
-                .cgroup
-                .get_or_insert(cgroup_name(&cgroup, Some(&pinned)));
-            target.cgroups.push((pinned, cgroup.path.clone()));
-            cgroups.push(cgroup);
-        }
-    }
-    for init in &found.inits {
-        target
-            .processes
-            .extend(pin_started(init.pid, init.start_ticks, tier)?);
-    }
-    target.may_have_others = found.may_have_others;
-    if found.cgroups.is_empty()
-        && let Some(init) = target.processes.first()
-    {
-        let tree = InitTree::of(init.tgid, init.start_ticks(), found.owner);
-        let known = init.tgid;
-        let members = tree.members().map_err(Failure::from)?;
-        for (pid, start_ticks) in members.into_iter().filter(|it| it.0 != known) {
-            target
-                .processes
-                .extend(pin_started(pid, start_ticks, tier)?);
-        }
-        target.tree = Some(tree);
-    }
-    let note = match (found.may_have_others, target.tree) {
-        (false, _) => None,
-        (true, Some(_)) => Some(SHARES_PIDS),
-        (true, None) => Some(HAS_NO_INIT),
-    };
-    let container = found.container;
-    subject.container = Some(NamedContainer {
-        runtime: Some(container.runtime.as_str()),
-        id: Some(container.id.clone()),
-        name: container.name.clone(),
-    });
-    Ok(PinnedTarget {
-        subject,
-        pinned: Some(target),
-        cgroups,
-        default_until: Until::Stopped,
-        note,
-    })
 }
 
 pub(super) fn one_process(
