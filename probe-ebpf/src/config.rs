@@ -185,12 +185,16 @@ offsets! {
     css_set_subsys_array = "css_set"."subsys",
     /// The cgroup that a controller's state belongs to.
     css_cgroup = "cgroup_subsys_state"."cgroup",
+    /// The state of the parent cgroup.
+    css_parent = "cgroup_subsys_state"."parent",
     /// One link for each mounted hierarchy.
     css_set_cgrp_links = "css_set"."cgrp_links",
     /// The cgroup in the hierarchy of the link.
     link_cgrp = "cgrp_cset_link"."cgrp",
     /// Node of `css_set.cgrp_links`.
     link_cgrp_link = "cgrp_cset_link"."cgrp_link",
+    /// The state of the cgroup that no controller owns.
+    cgroup_self = "cgroup"."self",
     /// The directory.
     cgroup_kn = "cgroup"."kn",
     /// The hierarchy.

@@ -21,5 +21,8 @@ pub const OOM_UNRECORDED: u32 = 5;
 pub const CGROUP_DROPPED: u32 = 6;
 /// Changes of a watched cgroup that could not be stored (map update refused).
 pub const OCCUPANCY_UNRECORDED: u32 = 7;
+/// Processes that entered a cgroup so far below its root that the programs cannot tell
+/// whether an ancestor is watched.
+pub const MEMBERS_UNRECORDED: u32 = 8;
 /// Number of slots.
-pub const COUNT: u32 = 8;
+pub const COUNT: u32 = 9;

@@ -21,6 +21,9 @@ pub const KIND_CGROUP_CREATED: u32 = 6;
 /// [`Header::kind`] of an [`Attach`].
 pub const KIND_ATTACH: u32 = 7;
 
+/// [`Header::kind`] of a [`Member`].
+pub const KIND_MEMBER: u32 = 8;
+
 /// Sentinel of a `u32` that could not be read: pid, uid, hierarchy.
 pub const UNKNOWN: u32 = u32::MAX;
 
@@ -65,9 +68,8 @@ pub struct Header {
     pub kind: u32,
     /// The CPU that wrote the record.
     pub cpu: u32,
-    /// Exits and starts (in the decisive ring: all records) that this CPU had dropped
-    /// by then. A reader that saw a smaller number before knows how many are missing,
-    /// and where.
+    /// Exits and starts that this CPU had dropped by then. A reader that saw a smaller
+    /// number before knows how many are missing, and where.
     pub dropped: u64,
     /// `CLOCK_BOOTTIME` when the hook ran, in nanoseconds.
     pub boottime_ns: u64,
@@ -249,6 +251,22 @@ pub struct Attach {
     pub reserved: u32,
 }
 
+/// A process entered a watched cgroup or a descendant of one, by a fork or by a move.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct Member {
+    /// Kind [`KIND_MEMBER`].
+    pub header: Header,
+    /// The watched cgroup.
+    pub cgroup: CgroupKey,
+    /// Thread group.
+    pub tgid: u32,
+    /// Always 0.
+    pub reserved: u32,
+    /// Start of the group leader in `CLOCK_BOOTTIME` nanoseconds; 0 unknown.
+    pub start_boottime_ns: u64,
+}
+
 /// Identity of a cgroup, and key of the map of watched cgroups.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -271,6 +289,7 @@ const _: () = {
     assert!(size_of::<Fork>() == 104);
     assert!(size_of::<Exec>() == 112 + ARGS_BYTES);
     assert!(size_of::<CgroupChange>() == 40);
+    assert!(size_of::<Member>() == 56);
     assert!(size_of::<CgroupCreated>() == 48 + PATH_BYTES);
     assert!(size_of::<Attach>() == 128);
     assert!(core::mem::offset_of!(Exit, task) == 24);

@@ -105,6 +105,7 @@ mod container;
 mod fuzzing;
 mod kernel;
 mod kill;
+mod limits;
 pub mod model;
 mod proc;
 mod readiness;
@@ -162,6 +163,10 @@ pub mod unstable {
     /// Sends signals to whole targets.
     pub mod kill {
         pub use crate::kill::*;
+    }
+    /// Raises limits of this process.
+    pub mod limits {
+        pub use crate::limits::*;
     }
     /// Reads and watches processes.
     pub mod proc {

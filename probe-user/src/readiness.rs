@@ -15,12 +15,10 @@ use std::{
     os::fd::{AsRawFd, BorrowedFd, OwnedFd},
 };
 
-#[cfg(feature = "bpf")]
-use aya::maps::{MapData, RingBuf};
 use tokio::io::{Interest, unix::AsyncFd};
 
 #[cfg(feature = "bpf")]
-use crate::bpf::ring::Stream;
+use crate::bpf::{decisive_ring::DecisiveRing, ring::Stream};
 
 /// A type that returns the same open descriptor all its life.
 pub trait KeepsFd: AsRawFd + sealed::Sealed {}
@@ -30,13 +28,13 @@ impl KeepsFd for BorrowedFd<'_> {}
 #[cfg(feature = "bpf")]
 impl KeepsFd for Stream {}
 #[cfg(feature = "bpf")]
-impl KeepsFd for RingBuf<MapData> {}
+impl KeepsFd for DecisiveRing {}
 
 mod sealed {
     //! Prevents other modules from implementing [`KeepsFd`](super::KeepsFd).
     use super::{BorrowedFd, OwnedFd};
     #[cfg(feature = "bpf")]
-    use super::{MapData, RingBuf, Stream};
+    use super::{DecisiveRing, Stream};
 
     pub trait Sealed {}
     impl Sealed for OwnedFd {}
@@ -44,7 +42,7 @@ mod sealed {
     #[cfg(feature = "bpf")]
     impl Sealed for Stream {}
     #[cfg(feature = "bpf")]
-    impl Sealed for RingBuf<MapData> {}
+    impl Sealed for DecisiveRing {}
 }
 
 /// Registers a descriptor with the reactor of the current runtime.

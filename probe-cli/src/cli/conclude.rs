@@ -70,7 +70,7 @@ impl Invocation {
             let mut outcome = Outcome::Already;
             if let Some((wait, met)) = exists.then(|| waits.next()).flatten() {
                 if let Some(met) = met {
-                    exact &= met.exact;
+                    exact &= met.exact || result.daemon_is_exact;
                     migrated.extend(wait.migrants());
                 }
                 if end.removal_failed || (met.is_none() && !end.is_met()) {

@@ -193,10 +193,7 @@ impl Invocation {
     /// Selects the BPF programs: those that wake waits, and those that record the `wanted`
     /// exits.
     fn plan(named: &[PinnedTarget], wanted: &Filter) -> io::Result<Plan> {
-        let mut hooks = vec![Hook::CgroupPopulated, Hook::CgroupRemoved];
-        if !wanted.subtrees.is_empty() {
-            hooks.push(Hook::CgroupAttach);
-        }
+        let mut hooks = Hook::WAITS.to_vec();
         hooks.extend(Hook::EXITS);
         let mut cgroups = Vec::new();
         if wanted.kernel_tests_subtrees() {

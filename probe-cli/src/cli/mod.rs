@@ -29,6 +29,7 @@ mod wait;
 use std::io;
 
 use clap::{CommandFactory, Parser, Subcommand};
+use probe_user::unstable::limits;
 use tokio::runtime::{Builder, Runtime};
 
 pub use failure::{ExitCode, Failure};
@@ -112,6 +113,7 @@ impl Cli {
     /// Runs the verb.
     pub fn run(self) -> Result<ExitCode, Failure> {
         let messages = terminal::Messages::new(self.quiet);
+        limits::raise_descriptors();
         match self.verb {
             Verb::Wait(args) => wait::run(&args, messages),
             Verb::Kill(args) => kill::run(&args, messages),

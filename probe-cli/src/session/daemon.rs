@@ -7,7 +7,7 @@
 use std::{future::pending, io, path::PathBuf, time::Duration};
 
 use probe_daemon::{
-    api::wait as api,
+    api::{Outcome, wait as api},
     client::{Client, ClientError, Message, Trust},
 };
 use probe_user::{
@@ -65,6 +65,9 @@ pub(super) struct DaemonBackend {
     is_named: bool,
     /// Whether the daemon knows the exits of no target of some wait.
     lacks_exits: bool,
+    /// Whether the daemon's verdict was exact: the daemon may know members that this process
+    /// has not seen.
+    pub(super) is_exact: bool,
     /// Whether the request to the daemon had a timeout.
     pub(super) has_timeout: bool,
 }
@@ -273,6 +276,8 @@ impl Session {
             Message::Verdict(verdict) => {
                 tracing::debug!(verdict.outcome, "the daemon sent its verdict");
                 self.daemon.state = State::Finished;
+                self.daemon.is_exact =
+                    verdict.exact && verdict.outcome != Outcome::Timeout.as_str();
                 self.fall_back(AFTER_VERDICT);
             }
             Message::Goodbye => {

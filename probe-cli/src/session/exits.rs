@@ -3,7 +3,7 @@
 use std::{future::pending, io};
 
 use probe_user::{
-    model::{Event, ExitStatus, Process, Timed, Until},
+    model::{ExitStatus, Until},
     unstable::{
         bpf::{counters::StreamLosses, ring::Stream},
         clock::boottime_ns,
@@ -43,18 +43,12 @@ impl Exits {
     }
 
     /// Drains the ring and prints its records.
-    pub(super) fn report(
-        &mut self,
-        reporter: &mut Reporter,
-        moved: &mut Vec<Process>,
-    ) -> io::Result<()> {
+    pub(super) fn report(&mut self, reporter: &mut Reporter) -> io::Result<()> {
         let Some(stream) = &mut self.0 else {
             return Ok(());
         };
         reporter.printer.clock.sync();
-        let reported = stream
-            .get_mut()
-            .drain(|timed| report_or_keep(reporter, moved, timed));
+        let reported = stream.get_mut().drain(|timed| reporter.report(timed));
         flush_or_discard(reporter, reported)
     }
 
@@ -63,7 +57,6 @@ impl Exits {
     pub(super) fn report_rest(
         &mut self,
         reporter: &mut Reporter,
-        moved: &mut Vec<Process>,
         losses: StreamLosses,
     ) -> io::Result<()> {
         let Some(stream) = &mut self.0 else {
@@ -71,9 +64,7 @@ impl Exits {
         };
         reporter.printer.clock.sync();
         let stream = stream.get_mut();
-        let reported = stream.drain_until(boottime_ns(), |timed| {
-            report_or_keep(reporter, moved, timed)
-        });
+        let reported = stream.drain_until(boottime_ns(), |timed| reporter.report(timed));
         flush_or_discard(reporter, reported)?;
         let reported = stream.report_losses(losses, |timed| reporter.report(timed));
         flush_or_discard(reporter, reported.map(|()| 1))
@@ -83,28 +74,10 @@ impl Exits {
 impl Session {
     /// Prints the exits that were recorded so far.
     pub(super) fn report_exits(&mut self) -> io::Result<()> {
-        let mut moved = Vec::new();
         let Self {
             exits, reporter, ..
         } = self;
-        above_progress(self.progress.as_ref(), || {
-            exits.report(reporter, &mut moved)
-        })?;
-        self.follow_moved(&moved);
-        Ok(())
-    }
-
-    /// Follows processes that moved to another cgroup, if they belong to a target: as a member,
-    /// or as a descendant of a member that moved before any look saw it.
-    pub(super) fn follow_moved(&mut self, moved: &[Process]) {
-        for process in moved {
-            for wait in self.set.waits_mut() {
-                let start_ns = process.start_boottime_ns;
-                if wait.was_member(process.tgid, start_ns) || wait.was_born_to_member(process) {
-                    wait.follow(process.tgid, start_ns);
-                }
-            }
-        }
+        above_progress(self.progress.as_ref(), || exits.report(reporter))
     }
 
     /// Requires the exit status of this process: the wait is not done until the status is
@@ -142,17 +115,6 @@ impl Session {
             Some(ExitStatus::from_wait_status(status))
         })
     }
-}
-
-fn report_or_keep(
-    reporter: &mut Reporter,
-    moved: &mut Vec<Process>,
-    timed: Timed,
-) -> io::Result<()> {
-    if let Event::Attached(_, process) = &timed.event {
-        moved.push(process.clone());
-    }
-    reporter.report(timed)
 }
 
 /// Flushes stdout. If its reader has gone, discards further output instead of ending the wait,

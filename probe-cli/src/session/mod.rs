@@ -83,6 +83,8 @@ pub(crate) struct SessionResult {
     pub(crate) status: Option<ExitStatus>,
     /// Whether the session sees processes that are moved out of a target.
     pub(crate) sees_moves: bool,
+    /// Whether a daemon found all targets done, and knows every process of them.
+    pub(crate) daemon_is_exact: bool,
     /// stdout.
     pub(crate) out: Out<Stdout>,
 }
@@ -206,15 +208,14 @@ impl Session {
             bar.finish_and_clear();
         }
         let losses = self.hub.stream_losses();
-        let mut moved = Vec::new();
         self.exits
-            .report_rest(&mut self.reporter, &mut moved, losses)
+            .report_rest(&mut self.reporter, losses)
             .map_err(WaitError::Write)?;
-        self.follow_moved(&moved);
         self.record_hand_over();
         Ok(SessionResult {
             status: self.status(),
             sees_moves: self.hub.has_bpf(),
+            daemon_is_exact: self.daemon.is_exact,
             woken_by: self.woken_by(),
             set: self.set,
             backends: self.backends,

@@ -132,7 +132,7 @@ pub struct Verdict {
     pub outcome: String,
     /// The wake-up source that led to the last look; `null` if there was none.
     pub woken_by: Option<String>,
-    /// Whether the verdict is exact on this kernel.
+    /// Whether the state of the kernel proves the verdict.
     pub exact: bool,
     /// Nanoseconds from the request to the last look.
     pub elapsed_ns: u64,

@@ -1,7 +1,6 @@
 //! The number of clients that the limit of file descriptors allows.
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tracing::debug;
+use probe_user::unstable::limits::raise_descriptors;
 
 /// Descriptors that are reserved for the daemon: programs, maps, rings, the log, the async
 /// runtime, and a scan of `/proc`.
@@ -41,7 +40,7 @@ impl TooManyClients {
 /// Maximum number of connections at once. Raises the soft limit of file descriptors to the
 /// hard limit.
 pub(crate) fn max_clients(asked: Option<usize>) -> Result<usize, TooManyClients> {
-    derive(raise(), asked)
+    derive(raise_descriptors(), asked)
 }
 
 fn derive(limit: u64, asked: Option<usize>) -> Result<usize, TooManyClients> {
@@ -54,17 +53,6 @@ fn derive(limit: u64, asked: Option<usize>) -> Result<usize, TooManyClients> {
             Ok(usize::try_from(share).unwrap_or(usize::MAX))
         }
     }
-}
-
-fn raise() -> u64 {
-    let limit = getrlimit(Resource::Nofile);
-    let current = limit.maximum;
-    let raised = setrlimit(Resource::Nofile, Rlimit { current, ..limit });
-    if let Err(errno) = raised {
-        debug!(%errno, "cannot raise the limit of file descriptors");
-        return limit.current.unwrap_or(u64::MAX);
-    }
-    current.unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

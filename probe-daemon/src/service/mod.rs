@@ -172,14 +172,13 @@ fn warn_of_secret_state(roots: &StateRoots, reads_names: bool) {
 }
 
 fn plan() -> Plan {
-    let mut hooks = vec![
-        Hook::CgroupPopulated,
-        Hook::CgroupRemoved,
+    let mut hooks = Hook::WAITS.to_vec();
+    hooks.extend([
         Hook::CgroupCreated,
         Hook::CgroupAttach,
         Hook::Fork,
         Hook::Exec,
-    ];
+    ]);
     hooks.extend(Hook::EXITS);
     Plan {
         hooks,

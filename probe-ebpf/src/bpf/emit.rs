@@ -10,7 +10,7 @@ use aya_ebpf::{EbpfContext, bindings, programs::RawTracePointContext};
 use aya_log_ebpf::warn;
 use probe_ebpf::{
     counter::{DECISIVE_DROPPED, DECISIVE_SUBMITTED, STREAM_DROPPED, STREAM_SUBMITTED},
-    event::{CgroupChange, Header},
+    event::Header,
 };
 
 use crate::{
@@ -66,9 +66,8 @@ pub(crate) fn stream_bytes(ctx: &RawTracePointContext, record: &[u8], dropped: u
 /// Puts a record into the decisive ring. `wakes` is false if another source is
 /// known to wake the reader.
 #[inline(always)]
-pub(crate) fn decisive(ctx: &RawTracePointContext, mut record: CgroupChange, wakes: bool) {
-    record.header.dropped = map_value::counter(&COUNTERS, DECISIVE_DROPPED);
-    if let Some(mut entry) = DECISIVE.reserve::<CgroupChange>(0) {
+pub(crate) fn decisive<T: 'static>(ctx: &RawTracePointContext, record: T, wakes: bool) {
+    if let Some(mut entry) = DECISIVE.reserve::<T>(0) {
         entry.write(record);
         entry.submit(if wakes || DECISIVE.query(0) > DECISIVE_UNREAD {
             FORCE_WAKEUP

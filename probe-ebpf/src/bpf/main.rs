@@ -32,6 +32,7 @@ mod fork;
 mod globals;
 mod map_value;
 mod maps;
+mod members;
 mod membership;
 mod memory;
 mod oom;

@@ -57,6 +57,12 @@ pub(crate) fn counter(counters: &PerCpuArray<u64>, slot: u32) -> u64 {
     counters.get(slot).copied().unwrap_or(0)
 }
 
+/// The word of an array with one entry.
+#[inline(always)]
+pub(crate) fn word(words: &Array<u64>) -> u64 {
+    words.get(0).copied().unwrap_or(0)
+}
+
 /// Clears a flag and returns whether it was set.
 #[inline(always)]
 pub(crate) fn take_flag(flags: &Array<u32>) -> bool {

@@ -34,6 +34,11 @@ pub(crate) static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(cou
 #[map]
 pub(crate) static WATCHED: HashMap<CgroupKey, u32> = HashMap::with_max_entries(16_384, 0);
 
+/// A bit for each hierarchy with a watched cgroup (number modulo 64), so that a fork elsewhere
+/// costs one load.
+#[map]
+pub(crate) static FOLLOWED: Array<u64> = Array::with_max_entries(1, 0);
+
 /// Last fatal signal generated for a thread group, by number: a caught SIGTERM
 /// must not hide the sender of the SIGKILL. If the target survives, its signals stay until
 /// they are evicted, so the map is an LRU map. With 8,192 entries a signal stays in the

@@ -95,14 +95,19 @@ fn root_css_set() -> u64 {
 /// that copies it.
 ///
 /// The list belongs to the set, which the task's reference keeps alive and unchanged.
-struct Links {
+pub(crate) struct Links {
     head: u64,
     node: u64,
 }
 
 impl Links {
     #[inline(always)]
-    fn of(css_set: u64) -> Self {
+    pub(crate) const fn none() -> Self {
+        Self { head: 0, node: 0 }
+    }
+
+    #[inline(always)]
+    pub(crate) fn of(css_set: u64) -> Self {
         Self {
             head: css_set.wrapping_add(u64::from(offset!(css_set_cgrp_links))),
             node: read::<PROBED, _>(css_set, offset!(css_set_cgrp_links)),
@@ -110,7 +115,7 @@ impl Links {
     }
 
     #[inline(always)]
-    fn next(&mut self) -> Cgroup<PROBED> {
+    pub(crate) fn next(&mut self) -> Cgroup<PROBED> {
         if self.node == self.head || self.node == 0 {
             return Cgroup::at(0);
         }
@@ -165,7 +170,7 @@ impl Cgroup<PROBED> {
 
 impl<const ACCESS: bool> Cgroup<ACCESS> {
     #[inline(always)]
-    const fn is_null(self) -> bool {
+    pub(crate) const fn is_null(self) -> bool {
         self.0 == 0
     }
 
@@ -175,8 +180,19 @@ impl<const ACCESS: bool> Cgroup<ACCESS> {
     }
 
     #[inline(always)]
-    fn hierarchy(self) -> u32 {
+    pub(crate) fn hierarchy(self) -> u32 {
         follow::<ACCESS, _>(self.0, offset!(cgroup_root), offset!(root_hierarchy_id))
+    }
+
+    /// The parent; null for a root, and without offsets.
+    #[inline(always)]
+    pub(crate) fn parent(self) -> Self {
+        let own = self.0.wrapping_add(u64::from(offset!(cgroup_self)));
+        Self(follow::<ACCESS, _>(
+            own,
+            offset!(css_parent),
+            offset!(css_cgroup),
+        ))
     }
 
     /// Identity of the cgroup; unknown without offsets.

@@ -77,10 +77,26 @@ impl Attached {
     /// `None` if the counters cannot be read.
     pub(super) fn occupancy_lost(&self) -> Option<u64> {
         let unrecorded = self.counter(counter::OCCUPANCY_UNRECORDED).ok()?;
-        let program = self.ebpf.program(Hook::CgroupPopulated.tracepoint())?;
-        let misses = field(&fdinfo(program).ok()?, MISSES);
+        Some(unrecorded + self.misses_of(Hook::CgroupPopulated)?)
+    }
+
+    /// Number of processes that may have entered a watched cgroup without a record in the
+    /// decisive ring; `None` if the programs that report them are not loaded.
+    pub(crate) fn missed_entries(&self) -> Option<u64> {
+        if !self.knows_cgroups() {
+            return None;
+        }
+        let dropped = self.counter(counter::DECISIVE_DROPPED).ok()?;
+        let unrecorded = self.counter(counter::MEMBERS_UNRECORDED).ok()?;
+        let misses = self.misses_of(Hook::MemberForked)? + self.misses_of(Hook::MemberMoved)?;
+        Some(dropped + unrecorded + misses)
+    }
+
+    /// Runs of a program that the kernel skipped; `None` if the program is not loaded.
+    fn misses_of(&self, hook: Hook) -> Option<u64> {
+        let program = self.ebpf.program(hook.as_str())?;
         // Before 6.1 the kernel skips no run and counts none.
-        Some(unrecorded + misses.unwrap_or(0))
+        Some(field(&fdinfo(program).ok()?, MISSES).unwrap_or(0))
     }
 
     /// Runs that the kernel skipped because the same program was preempted on that CPU

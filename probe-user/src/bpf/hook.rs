@@ -26,6 +26,10 @@ words! {
         CgroupCreated = "cgroup_mkdir",
         /// A task moves to another cgroup.
         CgroupAttach = "cgroup_attach_task",
+        /// A process starts in a watched cgroup.
+        MemberForked = "member_forked",
+        /// A task moves to a watched cgroup.
+        MemberMoved = "member_moved",
     }
 }
 
@@ -33,10 +37,22 @@ impl Hook {
     /// The hooks of a complete exit record, in the order of attachment.
     pub const EXITS: [Self; 3] = [Self::Signal, Self::Oom, Self::Exit];
 
+    /// The hooks of a wait for a cgroup.
+    pub const WAITS: [Self; 4] = [
+        Self::CgroupPopulated,
+        Self::CgroupRemoved,
+        Self::MemberForked,
+        Self::MemberMoved,
+    ];
+
     /// Name of the tracepoint.
     #[must_use]
     pub const fn tracepoint(self) -> &'static str {
-        self.as_str()
+        match self {
+            Self::MemberForked => Self::Fork.as_str(),
+            Self::MemberMoved => Self::CgroupAttach.as_str(),
+            hook => hook.as_str(),
+        }
     }
 
     /// What a user misses if the kernel refuses only this hook; `None` if the others are
@@ -51,6 +67,9 @@ impl Hook {
             Self::CgroupRemoved => Some("only the timer notices the removal of a cgroup"),
             Self::CgroupCreated => Some("paths of short-lived cgroups may be unknown"),
             Self::CgroupAttach => Some("moves between cgroups are not reported"),
+            Self::MemberForked | Self::MemberMoved => {
+                Some("verdicts about the processes of a cgroup are not exact")
+            }
         }
     }
 }

@@ -7,6 +7,7 @@
 
 pub mod capability;
 pub mod counters;
+pub(crate) mod decisive_ring;
 pub mod decode;
 pub mod hook;
 mod killer;

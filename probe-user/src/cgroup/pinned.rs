@@ -122,6 +122,20 @@ impl PinnedCgroup {
         self.events.as_ref()
     }
 
+    /// Whether a v1 cgroup of the pids controller charges no task. The count includes zombies and
+    /// all descendants, and a task that moves among them is counted all the time. `false` in
+    /// other hierarchies.
+    pub(crate) fn charges_no_task(&self) -> io::Result<bool> {
+        let file = match openat(&self.directory, "pids.current", FILE, Mode::empty()) {
+            Ok(file) => File::from(file),
+            Err(Errno::NOENT | Errno::NODEV) => return Ok(false),
+            Err(errno) => return Err(errno.into()),
+        };
+        let mut bytes = [0; 32];
+        let length = file.read_at(&mut bytes, 0)?;
+        Ok(bytes[..length].trim_ascii() == b"0")
+    }
+
     /// Thread groups in the subtree now; empty if the cgroup is gone.
     pub fn members(&self) -> io::Result<Vec<u32>> {
         members(self.directory.as_fd())

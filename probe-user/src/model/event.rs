@@ -1,6 +1,6 @@
 //! Events: the records of the BPF programs, decoded.
 
-use super::{CgroupId, ExitStatus, KilledBy, LossReason, Process, Signal, Via};
+use super::{CgroupId, ExitStatus, KilledBy, LossReason, Process, ProcessId, Signal, Via};
 
 /// A process or one of its threads began to exit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -99,6 +99,8 @@ pub enum Event {
     CgroupPlaced(CgroupId, Option<Box<str>>),
     /// A task moved into a cgroup.
     Attached(CgroupId, Process),
+    /// A process entered a watched cgroup or a descendant of one.
+    CgroupEntered(CgroupId, ProcessId),
     /// Records of exits and starts are missing here.
     Lost {
         /// Number of the missing records.

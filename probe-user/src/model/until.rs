@@ -30,4 +30,11 @@ impl Until {
     pub const fn is_about_processes(self) -> bool {
         matches!(self, Self::Exited | Self::Reaped)
     }
+
+    /// Whether the condition must also hold for processes that were members of the cgroups and
+    /// have left them alive.
+    #[must_use]
+    pub const fn follows_members(self) -> bool {
+        matches!(self, Self::Exited | Self::Reaped | Self::Stopped)
+    }
 }

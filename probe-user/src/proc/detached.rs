@@ -24,6 +24,21 @@ pub fn find(path: &str, is_removed: bool) -> io::Result<Vec<(u32, u64)>> {
     find_all(|pid| belongs(pid, &mut buffer, path, is_removed))
 }
 
+/// Pids of the living processes in a cgroup of a v1 hierarchy or below it. The file of a process
+/// names its cgroup at one moment, so a process that moves among the cgroups of the subtree is
+/// found, while one list after the other may miss it.
+pub fn find_v1(hierarchy: u32, path: &str) -> io::Result<Vec<u32>> {
+    let mut buffer = Vec::new();
+    find_all(|pid| {
+        ProcessDirectory::open(pid)?.read("cgroup", &mut buffer)?;
+        let text = membership::text(&buffer);
+        let own = membership::parse(&text)
+            .flatten()
+            .find(|it| it.hierarchy == hierarchy);
+        Ok(own.filter(|it| is_within(it.path, path)).map(|_| pid))
+    })
+}
+
 fn belongs(
     pid: u32,
     buffer: &mut Vec<u8>,

@@ -1,6 +1,5 @@
 //! Reads processes from `/proc`, watches them by pidfds, and sends signals to them.
 
-pub(crate) mod ancestry;
 pub mod detached;
 pub mod directory;
 pub mod exiting;

@@ -5,6 +5,7 @@ use std::{io, os::fd::AsFd, sync::Arc};
 use super::{
     condition::{Answer, Facts},
     exiting::{self, ExitingProcesses},
+    following::Following,
     hub::Hub,
     members::Members,
     occupancy::Occupancy,
@@ -15,19 +16,25 @@ use super::{
 };
 use crate::{
     cgroup::control::{CgroupControl, is_frozen},
-    model::{Backend, CgroupState, Process, Until},
-    proc::{init_tree::InitTree, survivors::Migrant},
+    kernel::departure,
+    model::{Backend, CgroupState, Until},
+    proc::{detached, init_tree::InitTree, survivors::Migrant},
 };
 
 /// An armed wait. Dropping it disarms it.
 #[derive(Debug)]
 pub struct Wait {
-    until: Until,
+    pub(super) until: Until,
     best_backend: Backend,
-    cgroups: Vec<(Arc<Watch<Occupancy>>, String)>,
-    processes: Processes,
-    members: Members,
+    pub(super) cgroups: Vec<(Arc<Watch<Occupancy>>, String)>,
+    pub(super) processes: Processes,
+    pub(super) members: Members,
+    pub(super) following: Following,
+    /// Whether the cgroups were empty when the wait was armed and at every look since.
+    was_always_empty: bool,
     exiting: ExitingProcesses,
+    /// Living processes in v1 cgroups with empty lists, at the last look.
+    unlisted: Vec<u32>,
     tree: Option<InitTree>,
     may_have_others: bool,
     waker: Arc<Waker>,
@@ -36,7 +43,10 @@ pub struct Wait {
 /// How a condition became true.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Met {
-    /// Whether the verdict is certain on this kernel and hierarchy.
+    /// Whether the kernel's state proves the verdict. For conditions about the processes of a
+    /// cgroup that takes BPF, which reports every process that enters the cgroup, from before the
+    /// condition held (see [`Waiter::bpf`](crate::Waiter)); for a v1 cgroup it takes BPF or the
+    /// pids controller.
     pub exact: bool,
     /// Whether the condition held at the first look.
     pub already: bool,
@@ -64,6 +74,9 @@ impl Hub {
             cgroups: target.cgroups.into_iter().map(watch).collect(),
             processes: Processes::new(until, best_backend, Arc::clone(&waker)),
             members: Members::default(),
+            following: Following::default(),
+            was_always_empty: false,
+            unlisted: Vec::new(),
             exiting: ExitingProcesses::default(),
             tree: target.tree,
             may_have_others: target.may_have_others,
@@ -71,16 +84,19 @@ impl Hub {
         };
         for (watch, _) in &wait.cgroups {
             watch.attach(&wait.waker);
+            wait.following.entered.push(watch.pinned.subscribe());
         }
         for process in target.processes {
             wait.processes.add(process.for_backend(best_backend)?);
         }
-        // The list is read after the subscription, so that a member that enters later causes
-        // a wake-up.
-        wait.members = Members::listed(wait.listed()?);
-        if wait.needs_members() {
-            wait.add_members()?;
-        }
+        // The lists are read after the subscription, so that a member that enters later causes
+        // a wake-up, and is reported by the BPF programs if they are attached.
+        wait.add_entered()?;
+        wait.add_listed()?;
+        let observations = wait.cgroups.iter().map(|(watch, _)| watch.pinned.observe());
+        let states = observations.map(|it| Ok(it?.state));
+        let states = states.collect::<io::Result<Vec<_>>>()?;
+        wait.was_always_empty = !states.contains(&CgroupState::Populated);
         Ok(wait)
     }
 }
@@ -102,21 +118,24 @@ impl Wait {
             .tree
             .map_or_else(|| Ok(Vec::new()), |it| it.members())?;
         for (pid, _) in &members {
-            self.processes.add_by_pid(*pid, None);
+            self.processes.add_or_count(*pid, None);
         }
         Ok(!members.is_empty())
     }
 
     fn look_at_known(&mut self) -> io::Result<Answer> {
+        self.unlisted.clear();
         let facts = self.facts()?;
-        let answer = facts.satisfy(self.until);
-        if answer != (Answer::Yes { exact: false }) {
-            return Ok(answer);
+        let mut answer = facts.satisfy(self.until);
+        if answer == (Answer::Yes { exact: false }) {
+            let found_all = self.search(&facts)?;
+            let mut facts = self.facts()?;
+            // No process has left cgroups that were always empty.
+            facts.knows_members |= found_all && self.was_always_empty;
+            answer = facts.satisfy(self.until);
         }
-        let searched = self.search(&facts)?;
-        let mut facts = self.facts()?;
-        facts.searched = searched;
-        Ok(facts.satisfy(self.until))
+        self.was_always_empty &= answer != Answer::No;
+        Ok(answer)
     }
 
     pub(super) fn give_up_unrelated(&mut self) {
@@ -151,6 +170,7 @@ impl Wait {
         let mut pids = self.listed()?;
         pids.extend(self.processes.remaining()?);
         pids.extend(self.exiting.members());
+        pids.extend(&self.unlisted);
         pids.sort_unstable();
         pids.dedup();
         Ok(pids)
@@ -174,34 +194,10 @@ impl Wait {
         self.until
     }
 
-    /// Members at the last look that run in another cgroup now. For use when the cgroups
-    /// are empty.
+    /// Members that run in another cgroup now. For use when the cgroups are empty.
     #[must_use]
     pub fn migrants(&self) -> Vec<Migrant> {
         self.members.migrants()
-    }
-
-    /// Whether this process was a member at the last look. Without a start, in
-    /// `CLOCK_BOOTTIME` nanoseconds, any process with the pid matches.
-    #[must_use]
-    pub fn was_member(&self, pid: u32, start_boottime_ns: Option<u64>) -> bool {
-        self.members.has(pid, start_boottime_ns)
-    }
-
-    /// Whether this process was forked after the last look, by a member or by a living
-    /// descendant of a member.
-    #[must_use]
-    pub fn was_born_to_member(&self, process: &Process) -> bool {
-        self.members.are_ancestors_of(process)
-    }
-
-    /// Adds a process that belongs to the target but is not in its cgroups. A condition
-    /// about processes then also waits for it.
-    pub fn follow(&mut self, pid: u32, start_boottime_ns: Option<u64>) {
-        self.members.insert(pid, start_boottime_ns);
-        if self.until != Until::Empty && self.until != Until::Removed {
-            self.processes.add_by_pid(pid, start_boottime_ns);
-        }
     }
 
     /// The backend that the wait uses without BPF.
@@ -220,20 +216,20 @@ impl Wait {
 
     /// Whether the members have to be watched one by one. That is also so on v1, which has no
     /// `cgroup.events`, because there only pidfds can wake the wait.
-    fn needs_members(&self) -> bool {
+    pub(super) fn needs_members(&self) -> bool {
         let has_no_events = || {
             self.cgroups
                 .iter()
                 .any(|(it, _)| it.pinned.cgroup.events().is_none())
         };
-        self.until.is_about_processes()
-            || self.until == Until::Stopped
-            || self.best_backend == Backend::Pidfd && has_no_events()
+        self.until.follows_members() || self.best_backend == Backend::Pidfd && has_no_events()
     }
 
     fn facts(&mut self) -> io::Result<Facts> {
         let observations = self.cgroups.iter().map(|(watch, _)| watch.pinned.observe());
         let observations = observations.collect::<io::Result<Vec<_>>>()?;
+        // A process that has left a cgroup before its state was read is known from here on.
+        let knows_members = self.add_entered()?;
         let is_populated = observations
             .iter()
             .any(|it| it.state == CgroupState::Populated);
@@ -250,17 +246,17 @@ impl Wait {
         Ok(Facts {
             cgroups: observations.iter().map(|it| it.state).collect(),
             processes: self.processes.states()?,
-            searched: false,
+            knows_members,
             frozen: self.until == Until::Stopped
                 && !is_populated
                 && !self.frozen_cgroups()?.is_empty(),
-            has_exiting: self.exiting.remain()?,
+            has_unlisted: self.exiting.remain()? || !self.unlisted.is_empty(),
             may_have_unseen,
         })
     }
 
     /// The processes in the lists of the cgroups.
-    fn listed(&self) -> io::Result<Vec<u32>> {
+    pub(super) fn listed(&self) -> io::Result<Vec<u32>> {
         let mut pids = Vec::new();
         for (watch, _) in &self.cgroups {
             pids.extend(watch.pinned.cgroup.members()?);
@@ -268,31 +264,28 @@ impl Wait {
         Ok(pids)
     }
 
-    /// Watches the members one by one. Until a pid is opened, the kernel may give it to
-    /// another process, which is then missing from the list that is read afterwards.
-    fn add_members(&mut self) -> io::Result<()> {
-        let known = self.processes.count();
-        for pid in self.members.pids() {
-            self.processes.add_by_pid(pid, None);
-        }
-        let listed = self.listed()?;
-        self.processes.keep_listed(known, listed);
-        Ok(())
-    }
-
-    /// Opens members that no look has seen, and processes that are exiting and in no list.
-    /// Returns whether the search finds all unseen members.
+    /// Opens members that no look has seen, processes that are exiting and in no list, and
+    /// finds living processes that the lists of v1 may have missed. Returns whether the search
+    /// finds all unseen members.
     fn search(&mut self, facts: &Facts) -> io::Result<bool> {
-        if facts.may_have_unseen && !self.exiting.is_searched() {
+        if facts.may_have_unseen && departure::is_late() && !self.exiting.is_searched() {
             let observed = (self.cgroups.as_slice(), facts.cgroups.as_slice());
             self.exiting
                 .search(observed, &self.members, self.best_backend, &self.waker)?;
         }
-        if !self.until.is_about_processes() {
+        if facts.may_have_unseen {
+            for (watch, path) in &self.cgroups {
+                let hierarchy = watch.pinned.cgroup.id.hierarchy;
+                if hierarchy != 0 {
+                    self.unlisted.extend(detached::find_v1(hierarchy, path)?);
+                }
+            }
+        }
+        if !self.until.follows_members() {
             return Ok(false);
         }
         for (pid, start_ns) in exiting::detached_members((&self.cgroups, &facts.cgroups))? {
-            self.processes.add_by_pid(pid, Some(start_ns));
+            self.processes.add_or_count(pid, Some(start_ns));
         }
         Ok(self.cgroups.iter().all(|(watch, _)| watch.pinned.is_v2()))
     }

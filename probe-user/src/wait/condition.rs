@@ -14,17 +14,15 @@ pub struct Facts {
     /// The state of each process of the target: the target itself, a container's init, and
     /// the members of a cgroup since the wait began, including those that migrated out of it.
     pub processes: Vec<ProcessState>,
-    /// Whether `/proc` was searched for members that no look has seen; those found are
-    /// among `processes`. On v1 the search cannot find them: an exiting task shows no
-    /// cgroup there.
-    pub searched: bool,
+    /// Whether every process that was a member since the wait was armed is among `processes`,
+    /// unless it has reached the wanted state.
+    pub knows_members: bool,
     /// Whether a cgroup is frozen. A runtime calls its container paused then, and refuses to
     /// delete it.
     pub frozen: bool,
-    /// Whether an exiting process was found that may be in a cgroup with empty lists.
-    pub has_exiting: bool,
-    /// Whether there may be an exiting process, in a cgroup with empty lists, that was not
-    /// found.
+    /// Whether a process was found that may be in a cgroup with empty lists.
+    pub has_unlisted: bool,
+    /// Whether there may be a process, in a cgroup with empty lists, that was not found.
     pub may_have_unseen: bool,
 }
 
@@ -44,7 +42,7 @@ impl Facts {
     /// Whether `until` holds.
     #[must_use]
     pub(crate) fn satisfy(&self, until: Until) -> Answer {
-        if self.has_exiting {
+        if self.has_unlisted {
             return Answer::No;
         }
         let empty = || self.cgroups.iter().all(|&it| it != CgroupState::Populated);
@@ -62,11 +60,10 @@ impl Facts {
         if !holds {
             return Answer::No;
         }
-        // Processes of the target are known without a search. Only a search finds members of
-        // a cgroup that entered and left it between two looks.
-        let needs_search = until.is_about_processes() && !self.cgroups.is_empty();
+        // A target without cgroups has no members but its processes.
+        let needs_members = until.follows_members() && !self.cgroups.is_empty();
         Answer::Yes {
-            exact: !self.may_have_unseen && (!needs_search || self.searched),
+            exact: !self.may_have_unseen && (!needs_members || self.knows_members),
         }
     }
 }
@@ -90,12 +87,12 @@ mod tests {
         fn facts()(
             cgroups in vec(select(CGROUPS), 0..3),
             processes in vec(select(PROCESSES), 0..4),
-            searched in any::<bool>(),
+            knows_members in any::<bool>(),
             frozen in any::<bool>(),
-            has_exiting in any::<bool>(),
+            has_unlisted in any::<bool>(),
             may_have_unseen in any::<bool>(),
         ) -> Facts {
-            Facts { cgroups, processes, searched, frozen, has_exiting, may_have_unseen }
+            Facts { cgroups, processes, knows_members, frozen, has_unlisted, may_have_unseen }
         }
     }
 
@@ -119,10 +116,10 @@ mod tests {
         }
 
         #[test]
-        fn exiting_processes_delay_a_verdict_and_unseen_ones_make_it_inexact(facts in facts()) {
+        fn unlisted_processes_delay_a_verdict_and_unseen_ones_make_it_inexact(facts in facts()) {
             for until in Until::ALL {
                 let answer = facts.satisfy(until);
-                prop_assert!(!facts.has_exiting || answer == Answer::No);
+                prop_assert!(!facts.has_unlisted || answer == Answer::No);
                 let is_exact = answer == Answer::Yes { exact: true };
                 prop_assert!(!(facts.may_have_unseen && is_exact));
             }
@@ -141,7 +138,7 @@ mod tests {
     fn a_frozen_cgroup_without_processes_is_empty_but_its_container_is_not_stopped() {
         let facts = Facts {
             cgroups: vec![CgroupState::Empty],
-            searched: true,
+            knows_members: true,
             frozen: true,
             ..Facts::default()
         };
@@ -156,7 +153,7 @@ mod tests {
         let facts = Facts {
             cgroups: vec![CgroupState::Empty],
             processes: vec![ProcessState::Exited],
-            searched: true,
+            knows_members: true,
             ..Facts::default()
         };
         assert_eq!(facts.satisfy(Until::Empty), Answer::Yes { exact: true });
@@ -180,15 +177,17 @@ mod tests {
     }
 
     #[test]
-    fn reaped_is_not_exact_for_a_cgroup_that_was_not_searched() {
+    fn conditions_about_processes_are_not_exact_for_a_cgroup_with_unknown_members() {
         let facts = Facts {
             cgroups: vec![CgroupState::Empty],
             processes: vec![ProcessState::Reaped],
-            searched: false,
+            knows_members: false,
             ..Facts::default()
         };
         assert_eq!(facts.satisfy(Until::Empty), Answer::Yes { exact: true });
-        assert_eq!(facts.satisfy(Until::Reaped), Answer::Yes { exact: false });
+        for until in [Until::Exited, Until::Reaped, Until::Stopped] {
+            assert_eq!(facts.satisfy(until), Answer::Yes { exact: false });
+        }
         let alone = Facts {
             cgroups: Vec::new(),
             ..facts

@@ -6,7 +6,6 @@ use std::{
     time::Duration,
 };
 
-use aya::maps::{MapData, RingBuf};
 use tokio::{
     io::{Interest, unix::AsyncFd},
     sync::{Notify, oneshot},
@@ -19,7 +18,7 @@ use super::{
 };
 use crate::{
     bpf::{
-        decode,
+        decisive_ring::DecisiveRing,
         load::{Attached, LoadError, Rings},
         ring::Stream,
     },
@@ -45,7 +44,8 @@ pub(super) async fn load_and_read(
         }
         Err(_no_thread) => return,
     };
-    let Ok(mut decisive) = register(rings.decisive, Interest::READABLE) else {
+    let ring = rings.decisive;
+    let Ok(decisive) = register(ring.clone(), Interest::READABLE) else {
         return;
     };
     // Without the ids of cgroups in its records the ring wakes no wait.
@@ -54,7 +54,7 @@ pub(super) async fn load_and_read(
     } else {
         Reliability::Low
     };
-    shared.programs.set(Some(attached));
+    shared.programs.set(Some((attached, ring)));
     let watched: Vec<_> = lock(&shared.cgroups)
         .values()
         .filter_map(Weak::upgrade)
@@ -65,7 +65,7 @@ pub(super) async fn load_and_read(
     shared.reliability.send_replace(baseline);
     shared.wake_all(WokenBy::Timer);
     let _dropped = loaded.send(Ok(rings.stream));
-    let error = read(&shared, &fail_reader, &mut decisive, baseline).await;
+    let error = read(&shared, &fail_reader, &decisive, baseline).await;
     tracing::warn!(%error, "cannot read the ring buffer any more: using the other wake-up sources");
     shared.programs.set(None);
     shared.reliability.send_replace(Reliability::Low);
@@ -75,7 +75,7 @@ pub(super) async fn load_and_read(
 async fn read(
     shared: &Shared,
     fail_reader: &Notify,
-    decisive: &mut AsyncFd<RingBuf<MapData>>,
+    decisive: &AsyncFd<DecisiveRing>,
     baseline: Reliability,
 ) -> std::io::Error {
     let mut counters = ticks(COUNTERS_EVERY);
@@ -83,14 +83,14 @@ async fn read(
     loop {
         tokio::select! {
             biased;
-            ready = decisive.readable_mut() => match ready {
+            ready = decisive.readable() => match ready {
                 Err(error) => return error,
                 Ok(mut ready) => {
-                    drain(shared, ready.get_inner_mut());
+                    shared.drain();
                     ready.clear_ready();
                     // The second drain reads a record that arrived before `clear_ready`; a
                     // later record makes the ring readable again.
-                    drain(shared, decisive.get_mut());
+                    shared.drain();
                     // The loss counters are read later, so that the woken waits run first.
                     continue;
                 }
@@ -116,17 +116,33 @@ async fn read(
     }
 }
 
-fn drain(shared: &Shared, ring: &mut RingBuf<MapData>) {
-    while let Some(record) = ring.next() {
-        match decode::decode(&record).map(|timed| timed.event) {
-            Ok(Event::CgroupEmpty(id) | Event::CgroupRemoved(id)) => {
-                shared.wake(id, WokenBy::Ring);
+impl Shared {
+    /// Passes every process that has entered a watched cgroup until now to the waits for the
+    /// cgroup. Returns how many entries the programs may have missed so far; `None` if they
+    /// report none.
+    pub(super) fn receive_entries(&self) -> Option<u64> {
+        self.drain();
+        self.programs.missed_entries()
+    }
+
+    /// Reads the decisive ring until it is empty: wakes the waits for cgroups that changed, and
+    /// passes the processes that entered a cgroup to its waits.
+    pub(super) fn drain(&self) {
+        let Some(ring) = self.programs.ring() else {
+            return;
+        };
+        ring.drain(|event| match event {
+            Ok(Event::CgroupEmpty(id) | Event::CgroupRemoved(id)) => self.wake(id, WokenBy::Ring),
+            Ok(Event::CgroupEntered(id, process)) => {
+                if let Some(watch) = self.watch_of(id) {
+                    watch.pinned.entries.push(process);
+                }
             }
             Ok(_) => {}
             Err(error) => {
                 tracing::warn!(%error, "cannot decode a record of the BPF programs");
-                shared.wake_all(WokenBy::Ring);
+                self.wake_all(WokenBy::Ring);
             }
-        }
+        });
     }
 }

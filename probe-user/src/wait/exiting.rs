@@ -91,7 +91,7 @@ impl ExitingProcesses {
         let mut unrelated = Vec::new();
         if observed.0.iter().any(|(watch, _)| !watch.pinned.is_v2()) {
             for (pid, start_ns) in exiting::find()? {
-                let found = if members.has(pid, Some(start_ns)) {
+                let found = if members.has(pid, start_ns) {
                     &mut members_found
                 } else {
                     &mut unrelated

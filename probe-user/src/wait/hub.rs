@@ -109,10 +109,13 @@ impl Shared {
     }
 
     pub(super) fn wake(&self, id: CgroupId, by: WokenBy) {
-        let watch = lock(&self.cgroups).get(&id).and_then(Weak::upgrade);
-        if let Some(watch) = watch {
+        if let Some(watch) = self.watch_of(id) {
             watch.wake(by);
         }
+    }
+
+    pub(super) fn watch_of(&self, id: CgroupId) -> Option<Arc<Watch<Occupancy>>> {
+        lock(&self.cgroups).get(&id).and_then(Weak::upgrade)
     }
 
     pub(super) fn wake_all(&self, by: WokenBy) {

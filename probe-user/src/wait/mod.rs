@@ -21,8 +21,10 @@ pub mod condition;
 #[cfg(feature = "bpf")]
 mod decisive;
 mod directories;
+mod entries;
 mod error;
 mod exiting;
+mod following;
 mod hub;
 mod members;
 mod occupancy;

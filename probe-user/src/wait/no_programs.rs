@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 
-use super::occupancy::Recorded;
+use super::{hub::Shared, occupancy::Recorded};
 use crate::model::CgroupId;
 
 #[derive(Debug, Default)]
@@ -21,6 +21,13 @@ impl Programs {
 
     #[expect(clippy::unused_self, reason = "the same calls as with BPF")]
     pub(super) const fn recorded(&self, _id: CgroupId) -> Option<Recorded> {
+        None
+    }
+}
+
+impl Shared {
+    #[expect(clippy::unused_self, reason = "the same calls as with BPF")]
+    pub(super) const fn receive_entries(&self) -> Option<u64> {
         None
     }
 }

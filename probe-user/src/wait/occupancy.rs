@@ -1,29 +1,42 @@
 //! Reads the state of a watched cgroup from its files, and from the map of the BPF programs
-//! where the files may hide exiting tasks.
+//! where the files prove nothing.
+//!
+//! On v2 `populated` proves that a cgroup is empty. On v1 empty lists do not: they are read one
+//! after the other, and a process that moves among the cgroups of the subtree meanwhile is in
+//! none of them.
 
 use std::{
     io,
-    sync::{Mutex, Weak},
+    sync::{
+        Arc, Mutex, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
-use super::hub::{Shared, lock};
+use super::{
+    entries::{Entered, Entries},
+    hub::{Shared, lock},
+};
 use crate::{cgroup::pinned::PinnedCgroup, kernel::departure, model::CgroupState};
 
 /// A cgroup that is watched.
 #[derive(Debug)]
 pub(super) struct Occupancy {
     pub(super) cgroup: PinnedCgroup,
+    pub(super) entries: Entries,
     /// The hub with the programs that watch it; the hub may be dropped before the wait.
     hub: Weak<Shared>,
     /// The state that was read right after the programs began to watch the cgroup.
     initial: Mutex<Option<CgroupState>>,
+    /// Whether the programs watch the cgroup.
+    is_watched: AtomicBool,
 }
 
 /// The state of a cgroup at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Observation {
     pub(super) state: CgroupState,
-    /// `false` if an exiting task may still be in the cgroup.
+    /// `false` if a task may still be in the cgroup.
     pub(super) is_certain: bool,
 }
 
@@ -40,8 +53,10 @@ impl Occupancy {
     pub(super) fn new(cgroup: PinnedCgroup, hub: Weak<Shared>) -> Self {
         Self {
             cgroup,
+            entries: Entries::default(),
             hub,
             initial: Mutex::default(),
+            is_watched: AtomicBool::new(false),
         }
     }
 
@@ -52,14 +67,32 @@ impl Occupancy {
     /// Notes that the programs watch the cgroup from now on.
     pub(super) fn set_watched(&self) {
         *lock(&self.initial) = self.cgroup.state().ok();
+        self.is_watched.store(true, Ordering::Release);
+    }
+
+    /// Begins to collect the processes that enter the cgroup.
+    pub(super) fn subscribe(&self) -> Arc<Entered> {
+        self.entries.subscribe()
+    }
+
+    /// Passes every process that has entered the cgroup until now to the waits. Returns the
+    /// number of entries that the programs may have missed so far; `None` if they do not report
+    /// the entries.
+    pub(super) fn receive_entries(&self) -> Option<u64> {
+        if !self.is_watched.load(Ordering::Acquire) {
+            return None;
+        }
+        self.hub.upgrade()?.receive_entries()
     }
 
     /// The current state.
     pub(super) fn observe(&self) -> io::Result<Observation> {
         let state = self.cgroup.state()?;
-        let is_proven = state == CgroupState::Populated
-            || state == CgroupState::Empty && self.cgroup.events().is_some()
-            || !departure::is_late();
+        let is_proven = match state {
+            CgroupState::Populated => true,
+            CgroupState::Empty => self.is_v2(),
+            CgroupState::Removed => !departure::is_late(),
+        };
         if is_proven {
             return Ok(Observation {
                 state,
@@ -71,7 +104,25 @@ impl Occupancy {
             .upgrade()
             .and_then(|it| it.programs.recorded(self.cgroup.id));
         let initial = *lock(&self.initial);
-        Ok(combine(state, recorded, initial, self.is_v2()))
+        let observation = combine(state, recorded, initial, self.is_v2());
+        if observation.is_certain || state != CgroupState::Empty {
+            return Ok(observation);
+        }
+        self.observe_lists_again()
+    }
+
+    /// Examines a v1 cgroup that seems empty, and of which the programs know nothing.
+    fn observe_lists_again(&self) -> io::Result<Observation> {
+        let has_no_task = !departure::is_late() && self.cgroup.charges_no_task()?;
+        let state = if has_no_task {
+            CgroupState::Empty
+        } else {
+            self.cgroup.state()?
+        };
+        Ok(Observation {
+            state,
+            is_certain: has_no_task || state == CgroupState::Populated,
+        })
     }
 }
 
@@ -111,6 +162,7 @@ mod tests {
             (Removed, unchanged, Populated, false, Populated, true),
             (Removed, populated, Populated, false, Populated, true),
             (Empty, emptied, Populated, false, Empty, true),
+            (Empty, unchanged, Populated, false, Populated, true),
             (Removed, unchanged, Empty, true, Removed, true),
             (Empty, unchanged, Empty, false, Empty, false),
             (Empty, None, Empty, false, Empty, false),

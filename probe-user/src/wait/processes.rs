@@ -16,6 +16,8 @@ pub(super) struct Processes {
     wanted: ProcessState,
     best_backend: Backend,
     waker: Arc<Waker>,
+    /// Number of processes that could not be opened.
+    unheld: u64,
 }
 
 impl Processes {
@@ -29,6 +31,7 @@ impl Processes {
             wanted,
             best_backend,
             waker,
+            unheld: 0,
         }
     }
 
@@ -54,13 +57,17 @@ impl Processes {
 
     /// Adds the process with this pid. If the start is known, a later process with the same pid
     /// is not added.
-    pub(super) fn add_by_pid(&mut self, pid: u32, start_boottime_ns: Option<u64>) {
+    pub(super) fn add_by_pid(
+        &mut self,
+        pid: u32,
+        start_boottime_ns: Option<u64>,
+    ) -> io::Result<()> {
         if self
             .watches
             .iter()
             .any(|it| it.pinned.tgid == pid && is_before(it, ProcessState::Reaped))
         {
-            return;
+            return Ok(());
         }
         let process = match start_boottime_ns {
             Some(start_ns) => PinnedProcess::open_started(pid, start_ns, self.best_backend),
@@ -69,8 +76,23 @@ impl Processes {
         match process {
             Ok(process) => self.add(process),
             Err(PinProcessError::NotFound { .. } | PinProcessError::Thread { .. }) => {}
-            Err(error) => tracing::debug!(%error, "cannot open a member"),
+            Err(PinProcessError::Look { source, .. }) => return Err(source),
         }
+        Ok(())
+    }
+
+    /// [`Processes::add_by_pid`] for a wait that has begun, which goes on without a process that
+    /// cannot be held open, but is not exact any more.
+    pub(super) fn add_or_count(&mut self, pid: u32, start_boottime_ns: Option<u64>) {
+        if let Err(error) = self.add_by_pid(pid, start_boottime_ns) {
+            tracing::warn!(%error, pid, "cannot hold a member open: the verdict is not exact");
+            self.unheld += 1;
+        }
+    }
+
+    /// Whether every process that was added is watched.
+    pub(super) const fn are_all_held(&self) -> bool {
+        self.unheld == 0
     }
 
     /// Removes running processes that are not listed, except the first `known` processes.

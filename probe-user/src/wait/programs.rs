@@ -6,21 +6,34 @@ use probe_ebpf::config::occupancy;
 
 use super::{hub::lock, occupancy::Recorded};
 use crate::{
-    bpf::load::{Attached, LoadError},
+    bpf::{
+        decisive_ring::DecisiveRing,
+        load::{Attached, LoadError},
+    },
     model::CgroupId,
 };
 
-/// The attached programs; `None` before they are attached, and after their ring has failed.
+/// The attached programs and their decisive ring; `None` before they are attached, and after
+/// the ring has failed.
 #[derive(Default)]
-pub(super) struct Programs(Mutex<Option<Attached>>);
+pub(super) struct Programs {
+    attached: Mutex<Option<Attached>>,
+    ring: Mutex<Option<DecisiveRing>>,
+}
 
 impl Programs {
     pub(super) fn lock(&self) -> MutexGuard<'_, Option<Attached>> {
-        lock(&self.0)
+        lock(&self.attached)
     }
 
-    pub(super) fn set(&self, attached: Option<Attached>) {
+    pub(super) fn set(&self, programs: Option<(Attached, DecisiveRing)>) {
+        let (attached, ring) = programs.unzip();
+        *lock(&self.ring) = ring;
         *self.lock() = attached;
+    }
+
+    pub(super) fn ring(&self) -> Option<DecisiveRing> {
+        lock(&self.ring).clone()
     }
 
     /// Makes the programs watch a cgroup; `None` without programs.
@@ -46,6 +59,12 @@ impl Programs {
             occupancy::EMPTY => Some(Recorded::Empty),
             _ => Some(Recorded::Populated),
         }
+    }
+
+    /// Number of processes that may have entered a watched cgroup without a record; `None` if
+    /// entries are not reported.
+    pub(super) fn missed_entries(&self) -> Option<u64> {
+        self.lock().as_ref()?.missed_entries()
     }
 
     /// Number of dropped records and skipped runs so far; `None` if the counters cannot be read.

@@ -101,11 +101,6 @@ impl WaitSet {
         self.woken_by = Some(WokenBy::External);
     }
 
-    /// The waits, for example to pass the process of an exit record to them.
-    pub fn waits_mut(&mut self) -> impl Iterator<Item = &mut Wait> {
-        self.waits.iter_mut().map(|(wait, _)| wait)
-    }
-
     /// The source that caused the last look.
     #[must_use]
     pub const fn woken_by(&self) -> Option<WokenBy> {

@@ -76,6 +76,7 @@ impl ProcessTable {
             Event::Start(start) => self.exec(at_ns, &start.process),
             Event::Attached(cgroup, process) => self.attach(at_ns, *cgroup, process),
             Event::CgroupEmpty(_)
+            | Event::CgroupEntered(..)
             | Event::CgroupRemoved(_)
             | Event::CgroupPlaced(..)
             | Event::Lost { .. } => {}

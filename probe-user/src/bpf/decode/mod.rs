@@ -14,7 +14,8 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use super::killer;
 use crate::model::{
-    Arguments, CgroupId, Comm, Event, Exit, ExitStatus, Owners, Process, Start, Timed, Usage,
+    Arguments, CgroupId, Comm, Event, Exit, ExitStatus, Owners, Process, ProcessId, Start, Timed,
+    Usage,
 };
 
 /// Why bytes are not a record of the BPF programs.
@@ -55,6 +56,14 @@ pub fn decode(bytes: &[u8]) -> Result<Timed, DecodeError> {
         wire::KIND_ATTACH => {
             let attach: &wire::Attach = record(bytes, header)?;
             Event::Attached(cgroup_id(&attach.cgroup), process(&attach.task))
+        }
+        wire::KIND_MEMBER => {
+            let member: &wire::Member = record(bytes, header)?;
+            let process = ProcessId {
+                tgid: member.tgid,
+                start_boottime_ns: member.start_boottime_ns,
+            };
+            Event::CgroupEntered(cgroup_id(&member.cgroup), process)
         }
         kind => return Err(DecodeError::UnknownKind(kind)),
     };

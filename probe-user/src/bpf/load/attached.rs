@@ -2,17 +2,17 @@
 
 use aya::{
     Ebpf,
-    maps::{HashMap, MapData, PerCpuArray},
+    maps::{MapData, PerCpuArray},
     programs::{Program, ProgramError},
 };
 use aya_log::EbpfLogger;
-use probe_ebpf::{
-    config::occupancy,
-    event::{CgroupKey, UNKNOWN},
-};
+use probe_ebpf::event::UNKNOWN;
 use tracing::{debug, warn};
 
-use super::error::{Chain, LoadError, attach_error};
+use super::{
+    error::{Chain, LoadError, attach_error},
+    watched::Watched,
+};
 use crate::{
     bpf::hook::{ExitShape, Hook},
     closing::ClosedOnThread,
@@ -28,7 +28,7 @@ pub struct Attached {
     pub types: Option<btf::KernelTypes>,
     /// The shape of the exit program that runs.
     pub(super) exit: Option<ExitShape>,
-    pub(super) watched: HashMap<MapData, [u64; 2], u32>,
+    pub(super) watched: Watched,
     pub(super) logger: Option<EbpfLogger<&'static dyn log::Log>>,
 }
 
@@ -48,7 +48,7 @@ impl Attached {
         if hook == Hook::Exit {
             self.attach_exit()
         } else {
-            self.attach_program(hook, hook.tracepoint())
+            self.attach_program(hook, hook.as_str())
         }
     }
 
@@ -118,7 +118,7 @@ impl Attached {
     /// decisive ring.
     pub fn watch(&mut self, cgroup: CgroupId) -> Result<(), LoadError> {
         self.watched
-            .insert(watch_key(cgroup), occupancy::UNCHANGED, 0)
+            .insert(cgroup)
             .map_err(LoadError::fill("WATCHED"))
     }
 
@@ -139,13 +139,13 @@ impl Attached {
         if !self.knows_cgroups() {
             return None;
         }
-        let occupancy = self.watched.get(&watch_key(cgroup), 0).ok()?;
+        let occupancy = self.watched.occupancy(cgroup)?;
         (self.occupancy_lost() == Some(0)).then_some(occupancy)
     }
 
     /// Undoes [`Attached::watch`], and ignores a cgroup that is not watched.
     pub fn unwatch(&mut self, cgroup: CgroupId) {
-        if let Err(error) = self.watched.remove(&watch_key(cgroup)) {
+        if let Err(error) = self.watched.remove(cgroup) {
             debug!(%error, ?cgroup, "the cgroup is not watched");
         }
     }
@@ -156,12 +156,4 @@ impl Attached {
             logger.flush();
         }
     }
-}
-
-fn watch_key(cgroup: CgroupId) -> [u64; 2] {
-    zerocopy::transmute!(CgroupKey {
-        hierarchy: cgroup.hierarchy,
-        reserved: 0,
-        id: cgroup.id,
-    })
 }

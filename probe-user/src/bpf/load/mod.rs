@@ -7,6 +7,7 @@ mod attached;
 mod error;
 mod loader;
 mod memlock;
+mod watched;
 
 use std::{
     os::fd::{AsRawFd, OwnedFd},
@@ -16,7 +17,7 @@ use std::{
 
 use aya::{
     Ebpf,
-    maps::{CgroupArray, HashMap, Map, MapData, MapError, RingBuf},
+    maps::{CgroupArray, HashMap, Map, MapError},
 };
 use aya_log::EbpfLogger;
 use probe_ebpf::{
@@ -28,9 +29,11 @@ use tokio::sync::oneshot;
 use tracing::{debug, warn};
 use zerocopy::IntoBytes;
 
-use self::error::map_error;
 pub use self::{attached::Attached, error::LoadError};
-use super::{OBJECT, hook::Hook, oom_victims::OomVictims, ring::Stream};
+use self::{error::map_error, watched::Watched};
+use super::{
+    OBJECT, decisive_ring::DecisiveRing, hook::Hook, oom_victims::OomVictims, ring::Stream,
+};
 use crate::{
     cgroup::mounts::{self, Mounts},
     closing::ClosedOnThread,
@@ -60,7 +63,7 @@ impl Plan {
     #[must_use]
     pub fn decisive() -> Self {
         Self {
-            hooks: vec![Hook::CgroupPopulated, Hook::CgroupRemoved],
+            hooks: Hook::WAITS.to_vec(),
             filter: Filter::default().kernel_filter(MIN_STREAM_BYTES),
             cgroups: Vec::new(),
             pids: Vec::new(),
@@ -112,7 +115,7 @@ pub struct Rings {
     /// Exits, starts, and the creation, removal and new members of cgroups.
     pub stream: Stream,
     /// Changes of watched cgroups, which decide waits.
-    pub decisive: RingBuf<MapData>,
+    pub decisive: DecisiveRing,
 }
 
 /// Loads and attaches the programs of a plan.
@@ -208,11 +211,11 @@ fn take_maps(
             OomVictims::new(take(&mut ebpf, "OOM_VICTIMS")?),
             Some(plan.filter.hierarchy).filter(|&it| it != UNKNOWN && types.is_some()),
         ),
-        decisive: take(&mut ebpf, "DECISIVE")?,
+        decisive: DecisiveRing::new(take(&mut ebpf, "DECISIVE")?),
     };
     let attached = Attached {
         counters: take(&mut ebpf, "COUNTERS")?,
-        watched: take(&mut ebpf, "WATCHED")?,
+        watched: Watched::new(take(&mut ebpf, "WATCHED")?, take(&mut ebpf, "FOLLOWED")?),
         exit: None,
         types,
         logger,

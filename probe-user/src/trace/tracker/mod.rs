@@ -100,7 +100,7 @@ impl Tracker {
                 None
             }
             Event::Lost { count, reason } => Some(Record::Lost { count, reason }),
-            Event::CgroupEmpty(_) | Event::Attached(..) => None,
+            Event::CgroupEmpty(_) | Event::CgroupEntered(..) | Event::Attached(..) => None,
         }
     }
 

@@ -90,10 +90,9 @@ impl Kernel {
     }
 
     /// The facts that a look finds.
-    pub(super) fn facts(&self, searched: bool) -> Facts {
-        let is_found = |it: &&Process| {
-            it.is_known || searched && !it.has_migrated && it.state != ProcessState::Reaped
-        };
+    pub(super) fn facts(&self, knows_members: bool) -> Facts {
+        let is_found =
+            |it: &&Process| it.is_known || knows_members && it.state != ProcessState::Reaped;
         Facts {
             cgroups: vec![self.state()],
             processes: self
@@ -102,7 +101,7 @@ impl Kernel {
                 .filter(is_found)
                 .map(|it| it.state)
                 .collect(),
-            searched,
+            knows_members,
             ..Facts::default()
         }
     }
@@ -113,7 +112,7 @@ impl Kernel {
         let all = |least| {
             self.processes
                 .iter()
-                .filter(|it| it.is_known || exact && until.is_about_processes() && !it.has_migrated)
+                .filter(|it| it.is_known || exact && until.follows_members())
                 .all(|it| it.state >= least)
         };
         match until {

@@ -1,0 +1,121 @@
+//! Keeps the members of a wait complete: those that the lists show, and, with BPF, every process
+//! that enters a cgroup later.
+
+use std::{io, sync::Arc};
+
+use super::{armed::Wait, entries::Entered};
+use crate::model::ProcessId;
+
+/// How far a wait knows the processes that entered its cgroups.
+#[derive(Debug, Default)]
+pub(super) struct Following {
+    /// One queue for each cgroup of the wait.
+    pub(super) entered: Vec<Arc<Entered>>,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum State {
+    /// The BPF programs do not report entries yet.
+    #[default]
+    NotYet,
+    /// They do, and had missed this many entries when they began.
+    Since(u64),
+    /// The programs are gone. Processes may have entered since.
+    Ended,
+}
+
+impl Following {
+    /// Updates the state by the number of missed entries, which is unknown without programs.
+    /// Returns whether the programs report entries from now on, so that the lists have to be
+    /// read.
+    fn update(&mut self, missed: Option<u64>) -> bool {
+        let before = self.state;
+        self.state = match (before, missed) {
+            (State::NotYet, Some(missed)) => State::Since(missed),
+            (State::Since(_), None) => State::Ended,
+            (state, _) => state,
+        };
+        before != self.state && matches!(self.state, State::Since(_))
+    }
+
+    /// Whether no entry was missed.
+    fn is_complete(&self, missed: Option<u64>) -> bool {
+        matches!((self.state, missed), (State::Since(before), Some(now)) if before == now)
+    }
+}
+
+impl Wait {
+    /// Adds the processes that entered a cgroup. Returns whether every process that was a
+    /// member since an earlier look, or since the wait was armed, is known.
+    ///
+    /// The caller reads the state of the cgroups before: a process that entered later may be
+    /// unknown.
+    pub(super) fn add_entered(&mut self) -> io::Result<bool> {
+        let mut missed = (!self.cgroups.is_empty()).then_some(0);
+        for (watch, _) in &self.cgroups {
+            let missed_here = watch.pinned.receive_entries();
+            missed = missed.zip(missed_here).map(|(all, here)| all.max(here));
+        }
+        let entered: Vec<ProcessId> = self
+            .following
+            .entered
+            .iter()
+            .flat_map(|it| it.take())
+            .collect();
+        for process in entered {
+            self.members.insert(process);
+            if self.until.follows_members() {
+                let start_ns = Some(process.start_boottime_ns);
+                self.processes.add_or_count(process.tgid, start_ns);
+            }
+        }
+        if self.following.update(missed) {
+            self.add_listed()?;
+            return Ok(false);
+        }
+        Ok(self.following.is_complete(missed) && self.processes.are_all_held())
+    }
+
+    /// Adds the processes in the lists of the cgroups, and watches them if that is needed.
+    pub(super) fn add_listed(&mut self) -> io::Result<()> {
+        let listed = match self.listed() {
+            // The lists of a v2 cgroup are not needed for its emptiness.
+            Err(_) if !self.needs_members() => return Ok(()),
+            listed => listed?,
+        };
+        self.members.add_listed(&listed);
+        if !self.needs_members() {
+            return Ok(());
+        }
+        let known = self.processes.count();
+        for pid in listed {
+            match self.processes.add_by_pid(pid, None) {
+                Err(error) if self.until.follows_members() => return Err(error),
+                // Here the processes only wake the wait, and so does the timer.
+                _ => {}
+            }
+        }
+        // Until a pid is opened, the kernel may give it to another process, which is then
+        // missing from the list that is read afterwards.
+        let listed = self.listed()?;
+        self.processes.keep_listed(known, listed);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn members_are_known_as_long_as_no_entry_is_missed() {
+        let mut following = Following::default();
+        assert!(!following.update(None) && !following.is_complete(None));
+        assert!(following.update(Some(3)), "the lists are read now");
+        assert!(!following.update(Some(3)) && following.is_complete(Some(3)));
+        assert!(!following.update(Some(4)) && !following.is_complete(Some(4)));
+        assert!(!following.update(None));
+        assert!(!following.update(Some(3)) && !following.is_complete(Some(3)));
+    }
+}
