@@ -28,6 +28,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "INDEX", requires = "seed")]
     only: Option<u64>,
 
+    /// Trials of this shape alone; a wrong name lists them all
+    #[arg(long)]
+    shape: Option<String>,
+
     /// At most 20 processes, 8 threads of each and 16 MiB
     #[arg(long)]
     small: bool,
@@ -42,9 +46,14 @@ const BACKENDS: [&str; 3] = ["bpf", "pidfd", "poll"];
 /// Enough to find a race that is lost once in a thousand times, in each shape.
 pub(crate) const MANY: u64 = 20_000;
 
-/// Wrong ways to wait, and the number of trials that detects each: the first two give a
+/// Wrong ways to wait, and a number of trials that detects each: the first three give a
 /// wrong verdict, the last one hangs.
-const FAULTY_WAITS: [(&str, &str); 3] = [("exit", "100"), ("procs", "400"), ("poll", "60")];
+const FAULTY_WAITS: [(&str, &str); 4] = [
+    ("exit", "400"),
+    ("procs", "400"),
+    ("walk", "400"),
+    ("poll", "400"),
+];
 
 pub(crate) fn run(args: &Args) -> Result<()> {
     build()?;
@@ -56,6 +65,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         for (option, value) in [("--seed", args.seed), ("--only", args.only)] {
             soak.args(value.map(|value| format!("{option}={value}")));
         }
+        soak.args(args.shape.iter().map(|shape| format!("--shape={shape}")));
         soak.args(args.small.then_some("--small"));
         soak.args(args.no_forks.then_some("--no-forks"));
         if let Err(error) = command::run(&mut soak) {

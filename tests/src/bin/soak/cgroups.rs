@@ -1,112 +1,86 @@
 //! The cgroups of one trial. This file uses no code of the library under test.
 
 use std::{
+    ffi::{OsStr, OsString},
     fs, io,
+    os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, ensure};
-use probe_fixture::{Mount, Scratch, mounts};
+use probe_fixture::Scratch;
 
-use crate::plan::{Hierarchy, Plan};
+use crate::{
+    mounts::{self, Mounts},
+    plan::{Plan, Shape},
+};
 
 /// Interval for polling a state that has no notification.
 const POLL_INTERVAL: Duration = Duration::from_micros(200);
-
-/// The directories of this run, which contain those of the trials.
-#[derive(Debug)]
-pub(crate) struct Mounts {
-    v2: Scratch,
-    /// Without v1, all trials run in v2.
-    v1: Option<Scratch>,
-}
-
-impl Mounts {
-    pub(crate) fn prepare() -> Result<Self> {
-        let mounts = mounts().context("read the mounts")?;
-        let name = format!("probe-soak-{}", std::process::id());
-        let make = |mount: &Mount| {
-            sweep(&mount.point);
-            create(&mount.point.join(&name))
-        };
-        let mut mounts = mounts.iter().filter(|mount| mount.root == "/");
-        let v1 = mounts.clone().find(|mount| mount.has_controller("pids"));
-        let v2 = mounts.find(|mount| mount.is_v2);
-        Ok(Self {
-            v2: make(v2.context("no cgroup v2 is mounted")?)?,
-            v1: v1.map(make).transpose()?,
-        })
-    }
-
-    /// Removes the directories; returns false if one is not empty.
-    pub(crate) fn remove(&self) -> bool {
-        let mut all = [&self.v2].into_iter().chain(&self.v1);
-        all.all(|it| fs::remove_dir(it.directory()).is_ok())
-    }
-}
-
-/// Removes the directories of interrupted runs.
-fn sweep(mount: &Path) {
-    for entry in fs::read_dir(mount).into_iter().flatten().flatten() {
-        let name = entry.file_name();
-        let pid = name
-            .to_str()
-            .and_then(|name| name.strip_prefix("probe-soak-"));
-        if pid.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
-            drop(Scratch::adopt(entry.path()));
-        }
-    }
-}
-
-fn create(path: &Path) -> Result<Scratch> {
-    let made = Scratch::create(path.to_owned());
-    made.with_context(|| format!("make {}", path.display()))
-}
 
 /// The cgroups of one trial.
 #[derive(Debug)]
 pub(crate) struct Cgroups {
     /// Number of the trial.
     pub(crate) index: u64,
-    /// The top cgroup in each hierarchy, v2 first.
+    /// The target in each hierarchy, v2 first.
     pub(crate) tops: Vec<Scratch>,
-    /// Cgroups for members that move out.
+    /// Cgroups for processes outside of the target.
     refuges: Vec<Scratch>,
-    depth: usize,
+    /// The cgroups of the members when they begin, from the top down; for each its directory in
+    /// every hierarchy.
+    pub(crate) places: Vec<Vec<PathBuf>>,
+    /// Cgroups among which the members or their threads move, as `places`.
+    pub(crate) children: Vec<Vec<PathBuf>>,
 }
 
 impl Cgroups {
     pub(crate) fn make(mounts: &Mounts, plan: &Plan, index: u64) -> Result<Self> {
-        let v2 = &mounts.v2;
-        let parents = match (plan.hierarchy, &mounts.v1) {
-            (Hierarchy::V1, Some(v1)) => vec![v1],
-            (Hierarchy::Both, Some(v1)) => vec![v2, v1],
-            _ => vec![v2],
+        let parents = mounts.of(plan);
+        let all = |name: &str| -> Result<Vec<_>> {
+            let mut name = OsString::from(format!("{name}-{index}"));
+            name.push(OsStr::from_bytes(plan.name));
+            let paths = parents.iter().map(|it| it.directory().join(&name));
+            paths.map(|path| mounts::create(&path)).collect()
         };
-        let all = |name: String| -> Result<Vec<_>> {
-            parents.iter().map(|it| create(&it.file(&name))).collect()
+        let mut tops = all("trial")?;
+        let mut refuges = all("refuge")?;
+        let below = |names: &[String]| -> Result<Vec<PathBuf>> {
+            let paths = tops.iter().map(|top| {
+                let path = names
+                    .iter()
+                    .fold(top.directory().to_owned(), |path, name| path.join(name));
+                fs::create_dir(&path).with_context(|| format!("make {}", path.display()))?;
+                Ok(path)
+            });
+            paths.collect()
         };
-        let cgroups = Self {
-            index,
-            tops: all(format!("trial-{index}"))?,
-            refuges: all(format!("refuge-{index}"))?,
-            depth: plan.depth,
-        };
-        for path in cgroups.places().iter().skip(1).flatten() {
-            fs::create_dir(path).with_context(|| format!("make {}", path.display()))?;
+        let mut places = vec![tops.iter().map(|top| top.directory().to_owned()).collect()];
+        for depth in 1..plan.depth {
+            places.push(below(&vec!["sub".to_owned(); depth])?);
         }
-        Ok(cgroups)
-    }
-
-    /// The cgroups from the top down; for each its directory in every hierarchy.
-    pub(crate) fn places(&self) -> Vec<Vec<PathBuf>> {
-        let below = |top: &Scratch, depth| {
-            (0..depth).fold(top.directory().to_owned(), |it, _| it.join("sub"))
-        };
-        let place = |depth| self.tops.iter().map(|top| below(top, depth)).collect();
-        (0..self.depth).map(place).collect()
+        let children = (0..plan.children).map(|child| below(&[format!("child-{child}")]));
+        let children = children.collect::<Result<Vec<_>>>()?;
+        if plan.shape == Shape::Threaded {
+            for child in children.iter().flatten() {
+                fs::write(child.join("cgroup.type"), "threaded")
+                    .context("make a threaded cgroup")?;
+            }
+            if plan.aims_at_child {
+                // Threads that leave the target move to the root of the threaded cgroups.
+                refuges.append(&mut tops);
+                tops.extend(children[0].iter().cloned().map(Scratch::adopt));
+            }
+        }
+        Ok(Self {
+            index,
+            tops,
+            refuges,
+            places,
+            children,
+        })
     }
 
     /// Whether the kernel reports that no task is left: `populated` in v2. A removed cgroup is
@@ -121,12 +95,15 @@ impl Cgroups {
         tops.flat_map(|top| top.listed("cgroup.procs")).collect()
     }
 
-    /// Sends one SIGKILL to each process; on v2 by `cgroup.kill` if `together`.
-    pub(crate) fn kill_all(&self, together: bool) {
+    /// Kills by `cgroup.kill`; returns whether a hierarchy has it.
+    pub(crate) fn kill_together(&self) -> bool {
         let kill = |top: &Scratch| fs::write(top.file("cgroup.kill"), "1").is_ok();
-        if !(together && self.tops.iter().any(kill)) {
-            self.tops.iter().for_each(Scratch::kill_one_by_one);
-        }
+        self.tops.iter().any(kill)
+    }
+
+    /// Sends one SIGKILL to each listed process.
+    pub(crate) fn kill_one_by_one(&self) {
+        self.tops.iter().for_each(Scratch::kill_one_by_one);
     }
 
     /// Waits until the cgroups are empty. With `kills` it kills repeatedly, because a process
@@ -139,22 +116,32 @@ impl Cgroups {
             ensure!(!is_late, "{:?} does not become empty", self.tops);
             thread::park_timeout(POLL_INTERVAL);
             if kills {
-                self.kill_all(false);
+                self.kill_one_by_one();
             }
         }
         Ok(())
     }
 
-    /// Freezes the v2 cgroup and waits until it is frozen.
-    pub(crate) fn freeze(&self, patience: Duration) -> Result<()> {
-        self.tops[0].freeze(patience).context("freeze")
+    /// The target in the hierarchy with this number, or in the only one.
+    fn top(&self, hierarchy: usize) -> &Scratch {
+        &self.tops[hierarchy % self.tops.len()]
     }
 
-    pub(crate) fn thaw(&self) -> Result<()> {
-        match self.tops[0].thaw() {
+    /// Freezes the cgroup in one hierarchy and waits until it is frozen.
+    pub(crate) fn freeze(&self, hierarchy: usize, patience: Duration) -> Result<()> {
+        self.top(hierarchy).freeze(patience).context("freeze")
+    }
+
+    pub(crate) fn thaw(&self, hierarchy: usize) -> Result<()> {
+        match self.top(hierarchy).thaw() {
             Err(error) if !self.is_removed() => Err(error).context("thaw"),
             _ => Ok(()),
         }
+    }
+
+    /// Whether frozen members of this hierarchy die before they are thawed.
+    pub(crate) fn dies_frozen(&self, hierarchy: usize) -> bool {
+        self.top(hierarchy).is_v2()
     }
 
     /// Moves a process to another cgroup.
@@ -165,13 +152,26 @@ impl Cgroups {
         }
     }
 
+    /// Moves a process into the target.
+    pub(crate) fn move_in(&self, pid: u32) {
+        for top in &self.tops {
+            // It fails if the process has exited.
+            let _moved = fs::write(top.file("cgroup.procs"), pid.to_string());
+        }
+    }
+
+    /// The directories for processes outside of the target.
+    pub(crate) fn refuges(&self) -> Vec<&Path> {
+        self.refuges.iter().map(Scratch::directory).collect()
+    }
+
     pub(crate) fn kill_moved(&self) {
         self.refuges.iter().for_each(Scratch::kill_one_by_one);
     }
 
     /// Makes a cgroup below the last one and moves a process there.
     pub(crate) fn grow(&self, pid: u32) -> Result<()> {
-        for place in self.places().last().into_iter().flatten() {
+        for place in self.places.last().into_iter().flatten() {
             let path = place.join("grown");
             fs::create_dir(&path).with_context(|| format!("make {}", path.display()))?;
             // It fails if the process has exited.

@@ -9,45 +9,64 @@ use std::{
     },
 };
 
+use anyhow::Result;
+use probe_fixture::Scratch;
 use probe_user::model::Until;
-use rustix::process::{Pid, test_kill_process};
 
 use crate::{
+    actor::Actor,
     cgroups::Cgroups,
-    plan::{Check, Plan, Shape},
-    spawner::Members,
+    plan::{Aim, Check, Plan},
+    spawner::{Child, Members},
 };
 
-/// Facts that contradict a verdict; empty if it is right. With `exact`, the verdict covers
-/// processes too.
-pub(crate) fn contradictions(
-    plan: &Plan,
-    cgroups: &Cgroups,
-    members: &Members,
-    exact: bool,
-) -> Vec<String> {
+/// What a verdict claims, as far as the checks depend on it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Claim {
+    /// It covers all processes that were members.
+    pub(crate) is_exact: bool,
+    /// It covers the members that were listed when the wait began.
+    pub(crate) covers_listed: bool,
+}
+
+/// Facts that contradict a verdict; empty if it is right.
+pub(crate) fn contradictions(actor: &Actor<'_>, claim: Claim) -> Result<Vec<String>> {
+    let (plan, cgroups, members) = (actor.plan, actor.cgroups, actor.members);
     let mut found = Vec::new();
+    let on_cgroup = plan.aim != Aim::Process;
+    // Without the kernel's `populated`, a walk through v1 cgroups misses a process that moves.
+    let is_walk = |top: &&Scratch| !top.is_v2() && plan.shape.moves_inside() && !claim.is_exact;
+    let tops: Vec<_> = cgroups.tops.iter().filter(|top| !is_walk(top)).collect();
     // The first check is drawn, because the state right after the verdict matters most.
     let rest = Check::ALL.into_iter().filter(|&it| it != plan.first);
     for question in [plan.first].into_iter().chain(rest) {
-        let on_cgroup = plan.shape != Shape::Process;
         match question {
-            Check::Populated if on_cgroup => populated(plan, cgroups, &mut found),
-            Check::Procs if on_cgroup => procs(cgroups, &mut found),
-            Check::Rmdir if on_cgroup => rmdir(cgroups, &mut found),
+            Check::Populated if on_cgroup => populated(plan, cgroups, &tops, &mut found),
+            Check::Procs if on_cgroup => procs(&tops, &mut found),
+            Check::Rmdir if on_cgroup => rmdir(&tops, &mut found),
             Check::Ports if plan.has_no_survivors() => ports(members, &mut found),
-            Check::Lives if exact => lives(plan, members, &mut found),
+            Check::Lives => {
+                if claim.covers_listed {
+                    lives(plan, members, &mut found);
+                }
+                if claim.is_exact && plan.aim != Aim::Process {
+                    children(plan, &actor.spawner().children()?, &mut found);
+                }
+            }
             _ => {}
         }
     }
-    found
+    Ok(found)
 }
 
-fn populated(plan: &Plan, cgroups: &Cgroups, found: &mut Vec<String>) {
+fn populated(plan: &Plan, cgroups: &Cgroups, tops: &[&Scratch], found: &mut Vec<String>) {
     if plan.until == Until::Removed && !cgroups.is_removed() {
         found.push(format!("{:?} exists", cgroups.tops));
     }
-    for top in &cgroups.tops {
+    for top in tops {
+        if plan.until == Until::Stopped && top.is_paused() {
+            found.push(format!("{} is frozen", top.directory().display()));
+        }
         if let Ok(events) = fs::read_to_string(top.file("cgroup.events"))
             && !events.contains("populated 0")
         {
@@ -56,8 +75,8 @@ fn populated(plan: &Plan, cgroups: &Cgroups, found: &mut Vec<String>) {
     }
 }
 
-fn procs(cgroups: &Cgroups, found: &mut Vec<String>) {
-    for top in &cgroups.tops {
+fn procs(tops: &[&Scratch], found: &mut Vec<String>) {
+    for top in tops {
         for file in ["cgroup.procs", "tasks"] {
             let listed = top.listed(file);
             if !listed.is_empty() {
@@ -70,9 +89,11 @@ fn procs(cgroups: &Cgroups, found: &mut Vec<String>) {
     }
 }
 
-fn rmdir(cgroups: &Cgroups, found: &mut Vec<String>) {
-    if let Err(error) = cgroups.remove() {
-        found.push(format!("rmdir of {:?}: {error}", cgroups.tops));
+fn rmdir(tops: &[&Scratch], found: &mut Vec<String>) {
+    for top in tops {
+        if let Err(error) = top.try_remove() {
+            found.push(format!("rmdir of {}: {error}", top.directory().display()));
+        }
     }
 }
 
@@ -94,57 +115,49 @@ fn ports(members: &Members, found: &mut Vec<String>) {
     }
 }
 
+/// The members that the trial holds open.
 fn lives(plan: &Plan, members: &Members, found: &mut Vec<String>) {
-    let pids = match plan.shape {
-        Shape::Process | Shape::Container => &members.pids[..1],
-        _ => &members.pids[..],
+    let pinned = match plan.aim {
+        Aim::Process | Aim::Container => members.pinned.get(..1).unwrap_or_default(),
+        Aim::Cgroup => &members.pinned[..],
     };
-    for &pid in pids {
+    for member in pinned {
         let contradicts = match plan.until {
-            Until::Exited | Until::Stopped => !has_exited(pid),
-            Until::Reaped => !is_reaped(pid),
+            Until::Exited | Until::Stopped => !member.has_exited(),
+            Until::Reaped => !member.is_reaped(),
             Until::Empty | Until::Removed => false,
         };
         if contradicts {
-            found.push(format!(
-                "{pid} is not {}: {}",
-                plan.until.as_str(),
-                stat(pid)
-            ));
+            found.push(not_yet(plan, member.pid));
         }
     }
 }
 
-fn has_exited(pid: u32) -> bool {
-    let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else {
-        return true;
-    };
-    let fields = stat.rsplit_once(") ").map_or("", |(_, fields)| fields);
-    let mut fields = fields.split(' ');
-    let is_dead = matches!(fields.next(), Some("Z" | "X"));
-    // The state is that of the leader, which may exit before other tasks.
-    is_dead
-        && fields
-            .nth(16)
-            .is_none_or(|threads| matches!(threads, "0" | "1"))
+/// The processes of the trial, as their parent sees them.
+fn children(plan: &Plan, children: &[Child], found: &mut Vec<String>) {
+    let contradict = children.iter().filter(|child| match plan.until {
+        Until::Exited | Until::Stopped => !child.has_exited,
+        Until::Reaped => true,
+        Until::Empty | Until::Removed => false,
+    });
+    found.extend(contradict.map(|child| not_yet(plan, child.pid)));
 }
 
-fn is_reaped(pid: u32) -> bool {
-    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
-    pid.is_none_or(|pid| test_kill_process(pid).is_err())
+fn not_yet(plan: &Plan, pid: u32) -> String {
+    format!("{pid} is not {}: {}", plan.until.as_str(), stat(pid))
 }
 
 fn stat(pid: u32) -> String {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat"));
+    let stat = fs::read(format!("/proc/{pid}/stat"));
     stat.map_or_else(
         |error| format!("{pid}: {error}"),
-        |stat| stat.trim_end().to_owned(),
+        |stat| stat.escape_ascii().to_string(),
     )
 }
 
 /// The kernel's state of a trial, for the report of a failure.
 pub(crate) fn state(cgroups: &Cgroups, members: &Members) -> Vec<String> {
-    let places = cgroups.places().into_iter().flatten();
+    let places = cgroups.places.iter().chain(&cgroups.children).flatten();
     let files = places.flat_map(|it| [it.join("cgroup.events"), it.join("cgroup.procs")]);
     let mut lines: Vec<_> = files
         .map(|file| format!("{}: {:?}", file.display(), fs::read_to_string(&file)))

@@ -22,7 +22,11 @@ use probe_user::{
 };
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use crate::{cgroups::Cgroups, spawner::Members};
+use crate::{
+    cgroups::Cgroups,
+    plan::{Hierarchy, Plan, Shape},
+    spawner::Members,
+};
 
 /// A faulty way to wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -31,6 +35,8 @@ pub(crate) enum FaultyWait {
     Exit,
     /// Ends when `cgroup.procs` is empty.
     Procs,
+    /// Ends when a walk through the child cgroups has found no process, while one moves among them.
+    Walk,
     /// Ends at `populated 0` after a notification of `cgroup.events`, without a timer.
     Poll,
 }
@@ -54,6 +60,35 @@ impl FaultyWaiter {
         Ok(Self { kind, exits })
     }
 
+    /// The shape of a trial that would have this one.
+    pub(crate) const fn shape(&self, drawn: Shape) -> Shape {
+        match (self.kind, drawn) {
+            (FaultyWait::Walk, _) => Shape::Hoppers,
+            (
+                _,
+                Shape::Plain
+                | Shape::Frozen
+                | Shape::Repopulated
+                | Shape::Removed
+                | Shape::Migration
+                | Shape::Grown
+                | Shape::Shared,
+            ) => drawn,
+            _ => Shape::Plain,
+        }
+    }
+
+    /// Makes it likely that a walk misses a process: it is alone and moves for a while. Without v1
+    /// it moves in v2.
+    pub(crate) fn adjust(&self, plan: &mut Plan) {
+        if self.kind == FaultyWait::Walk {
+            plan.hierarchy = Hierarchy::V1;
+            plan.processes = 1;
+            plan.children = 4;
+            plan.delay = Duration::from_millis(80);
+        }
+    }
+
     /// Waits; returns false at the timeout.
     pub(crate) fn wait(
         &self,
@@ -63,7 +98,9 @@ impl FaultyWaiter {
     ) -> Result<bool> {
         match self.kind {
             FaultyWait::Exit => Ok(self.last_exit(members, patience)),
-            FaultyWait::Procs => Ok(until(patience, || cgroups.listed().is_empty())),
+            FaultyWait::Procs | FaultyWait::Walk => {
+                Ok(until(patience, || cgroups.listed().is_empty()))
+            }
             FaultyWait::Poll => wait_by_events(cgroups, patience),
         }
     }

@@ -2,25 +2,35 @@
 //!
 //! A trial makes cgroups with processes (`spawner.rs`, `cgroups.rs`), waits through the library
 //! as a runtime would, kills the processes in one of many ways (`actor.rs`), and checks the
-//! kernel's state at the moment of the verdict (`checks.rs`). The seed and the number of the
-//! trial determine its plan (`plan.rs`).
+//! kernel's state at the moment of the verdict (`checks.rs`). No code of the library takes part in
+//! the checks: the parent of the processes says which of them live, and the kernel's files whether
+//! the cgroup has any. A verdict that is not exact where it must be (`exactness.rs`) is wrong, too.
+//! The seed and the number of the trial determine its plan (`plan.rs`).
 //!
 //! Exit code 1: a verdict was wrong, a wait hung, or a trial failed.
 
 mod actor;
 mod cgroups;
 mod checks;
+mod exactness;
 mod faulty_wait;
+mod mounts;
+mod nest;
+mod pinned;
 mod plan;
 mod random_plan;
 mod report;
 mod spawner;
+mod sys;
 mod table;
 mod trial;
+mod waits;
 mod workers;
 
 use std::{
+    fs,
     io::{self, Write},
+    ops::ControlFlow,
     process::ExitCode,
     sync::Arc,
     thread,
@@ -36,8 +46,10 @@ use probe_user::{
 use tokio::runtime::{self, Runtime};
 
 use crate::{
-    cgroups::Mounts,
     faulty_wait::{FaultyWait, FaultyWaiter},
+    mounts::Mounts,
+    nest::Nests,
+    plan::Shape,
     report::Reporter,
     table::Table,
     trial::Soak,
@@ -51,7 +63,7 @@ struct Args {
     #[arg(long, default_value_t = 500)]
     trials: u64,
     /// Seed of all trials
-    #[arg(long)]
+    #[arg(long, overrides_with = "seed")]
     seed: Option<u64>,
     /// Best backend that may be used
     #[arg(long, default_value = "bpf", value_parser = backend)]
@@ -59,6 +71,9 @@ struct Args {
     /// Runs only the trial with this number
     #[arg(long, value_name = "INDEX")]
     only: Option<u64>,
+    /// Runs only trials of this shape, also one that is not drawn otherwise
+    #[arg(long, value_enum)]
+    shape: Option<Shape>,
     /// Number of simultaneous trials
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=100))]
     jobs: u8,
@@ -75,9 +90,20 @@ struct Args {
     /// No process forks while it is killed: User Mode Linux 6.12 panics then
     #[arg(long)]
     no_forks: bool,
-    /// Waits in a way that is known to be wrong: a test of the soak itself
+    /// Waits in a way that is known to be wrong, until a trial detects it: a test of the soak
+    /// itself
     #[arg(long, value_enum)]
     faulty_wait: Option<FaultyWait>,
+
+    /// Runs the trials with the numbers on stdin, for another soak
+    #[arg(long, value_enum, hide = true, requires = "nest_directory")]
+    nest: Option<plan::Nest>,
+    /// The name of the cgroups of a nested soak
+    #[arg(long, hide = true)]
+    nest_directory: Option<String>,
+    /// Whether the pid namespace of a nested soak exists
+    #[arg(long, hide = true)]
+    inside: bool,
 }
 
 fn backend(name: &str) -> Result<Backend> {
@@ -87,10 +113,20 @@ fn backend(name: &str) -> Result<Backend> {
 }
 
 fn main() -> ExitCode {
-    let result = if std::env::args().nth(1).as_deref() == Some(spawner::ARGUMENT) {
+    let mut arguments = std::env::args_os().skip(1);
+    let first = arguments.next().unwrap_or_default();
+    let result = if first == spawner::ARGUMENT {
         spawner::run().map(|()| true)
+    } else if first == spawner::EXECUTED {
+        let gate = arguments.next().and_then(|it| it.into_string().ok());
+        spawner::executed(gate).map(|()| true)
     } else {
-        run(&Args::parse())
+        let args = Args::parse();
+        match args.nest {
+            Some(plan::Nest::Pids) if !args.inside => nest::run_in_namespace(),
+            Some(_) => serve(&args),
+            None => run(&args),
+        }
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,
@@ -100,6 +136,18 @@ fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+/// Runs trials for another soak.
+fn serve(args: &Args) -> Result<bool> {
+    if args.inside {
+        nest::mount_proc()?;
+    }
+    let soak = prepare(args, args.seed.context("no seed")?)?;
+    if args.nest == Some(plan::Nest::Limits) {
+        nest::lower_hard_limit()?;
+    }
+    nest::serve(&soak)
 }
 
 /// Runs the trials; returns whether every verdict was right.
@@ -125,10 +173,16 @@ fn run(args: &Args) -> Result<bool> {
         table.add(&trial);
         reporter.report(&soak, &trial);
         report::progress(table.trials());
+        // One detection is enough.
+        if args.faulty_wait.is_some() && !table.is_clean() {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
     });
     let took = begun.elapsed();
     table.sort();
-    write!(io::stdout(), "{table}").context("write to stdout")?;
+    write!(io::stdout(), "{table}\n{}", table.exactness()).context("write to stdout")?;
     say(&format!(
         "soak: {} trials in {:.1} s",
         table.trials(),
@@ -137,6 +191,7 @@ fn run(args: &Args) -> Result<bool> {
     if !finished? {
         return Ok(false);
     }
+    soak.nests.end();
     if !soak.mounts.remove() {
         bail!("cannot remove {:?}", soak.mounts);
     }
@@ -156,7 +211,7 @@ fn prepare(args: &Args, seed: u64) -> Result<Soak> {
             hub.bpf().await.context("load BPF")?.context("load BPF")
         })?;
     }
-    let mounts = Mounts::prepare()?;
+    let mounts = Mounts::prepare(args.nest_directory.as_deref())?;
     let handle = runtime.handle().clone();
     thread::spawn(move || drive(&runtime));
     Ok(Soak {
@@ -167,9 +222,19 @@ fn prepare(args: &Args, seed: u64) -> Result<Soak> {
         mounts,
         patience: Duration::from_secs(args.patience),
         faulty_waiter: args.faulty_wait.map(FaultyWaiter::prepare).transpose()?,
+        shape: args.shape,
+        nests: Nests::default(),
+        is_nested: args.nest.is_some(),
+        leaves_late: leaves_late(),
         is_small: args.small,
         no_forks: args.no_forks,
     })
+}
+
+/// Whether the kernel lets a task leave its cgroup after its end (Linux 6.19).
+fn leaves_late() -> bool {
+    let symbols = fs::read_to_string("/proc/kallsyms").unwrap_or_default();
+    symbols.contains(" cgroup_task_dead\n")
 }
 
 /// Runs the tasks of the hub. The waits run on the threads of their trials.

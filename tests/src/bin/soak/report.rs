@@ -48,6 +48,7 @@ impl Trial {
     fn failure(&self, soak: &Soak) -> Option<String> {
         let (what, lines) = match &self.result {
             Err(error) => ("FAILED", vec![format!("{error:#}")]),
+            Ok(outcome) if outcome.is_refused => return None,
             Ok(outcome) if outcome.met.is_none() => ("HUNG", outcome.state.clone()),
             Ok(outcome) if !outcome.contradictions.is_empty() => {
                 let but = outcome.contradictions.iter().map(|it| format!("but {it}"));

@@ -6,12 +6,12 @@ use std::{
     time::Duration,
 };
 
-use probe_user::unstable::wait::WokenBy;
+use probe_user::{model::Until, unstable::wait::WokenBy};
 
 use crate::{plan::Shape, trial::Trial};
 
 /// Wakers, in the order of the columns.
-const WAKERS: [WokenBy; 5] = [
+pub(crate) const WAKERS: [WokenBy; 5] = [
     WokenBy::Ring,
     WokenBy::Events,
     WokenBy::Pidfd,
@@ -28,6 +28,10 @@ struct Row {
     hung: usize,
     /// Trials that failed for another reason than the wait.
     failed: usize,
+    /// Trials whose wait ended with an error, as it may.
+    refused: usize,
+    /// By condition: the verdicts, and those that are not exact.
+    exactness: [(usize, usize); Until::ALL.len()],
     /// Verdicts without a wake-up, at the first look.
     unwoken: usize,
     woken: [usize; WAKERS.len()],
@@ -61,6 +65,11 @@ impl Table {
             .is_some_and(|row| row.wrong + row.hung + row.failed == 0)
     }
 
+    /// Displays how many verdicts are not exact.
+    pub(crate) const fn exactness(&self) -> Exactness<'_> {
+        Exactness(self)
+    }
+
     pub(crate) fn sort(&mut self) {
         for row in self.rows.values_mut() {
             row.took.sort_unstable();
@@ -71,15 +80,42 @@ impl Table {
 /// Needs [`Table::sort`] before.
 impl Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let counts = ["trials", "verdicts", "wrong", "hung", "failed", "at once"];
+        let counts = [
+            "trials", "verdicts", "wrong", "hung", "failed", "refused", "at once",
+        ];
         let times = ["p50 ms", "p95 ms", "max ms"];
         write_line(f, "shape", &counts, &WAKERS.map(WokenBy::as_str), &times)?;
         let shapes = self.rows.iter().filter(|(shape, _)| shape.is_some());
         let sum = self.rows.iter().filter(|(shape, _)| shape.is_none());
         for (shape, row) in shapes.chain(sum) {
-            let name = shape.map_or("all".to_owned(), |it| format!("{it:?}").to_lowercase());
+            let name = name(*shape);
             let times = [50, 95, 100].map(|percent| format!("{:.2}", row.percentile(percent)));
             write_line(f, &name, &row.counts(), &row.woken, &times)?;
+        }
+        Ok(())
+    }
+}
+
+fn name(shape: Option<Shape>) -> String {
+    shape.map_or_else(|| "all".to_owned(), Shape::name)
+}
+
+/// How many verdicts are not exact, by shape and condition.
+pub(crate) struct Exactness<'a>(&'a Table);
+
+impl Display for Exactness<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:<12}", "not exact")?;
+        for until in Until::ALL {
+            write!(f, "{:>14}", until.as_str())?;
+        }
+        writeln!(f)?;
+        for (shape, row) in &self.0.rows {
+            write!(f, "{:<12}", name(*shape))?;
+            for (verdicts, inexact) in row.exactness {
+                write!(f, "{:>14}", format!("{inexact} of {verdicts}"))?;
+            }
+            writeln!(f)?;
         }
         Ok(())
     }
@@ -109,11 +145,20 @@ impl Row {
             return;
         };
         self.wrong += usize::from(!outcome.contradictions.is_empty());
+        if outcome.is_refused {
+            self.refused += 1;
+            return;
+        }
         let Some(met) = outcome.met else {
             self.hung += 1;
             return;
         };
         self.verdicts += 1;
+        let until = Until::ALL.iter().position(|&it| it == trial.plan.until);
+        if let Some((verdicts, inexact)) = until.and_then(|it| self.exactness.get_mut(it)) {
+            *verdicts += 1;
+            *inexact += usize::from(!met.exact);
+        }
         self.took.push(outcome.took);
         match WAKERS.iter().position(|&it| Some(it) == met.woken_by) {
             Some(index) => self.woken[index] += 1,
@@ -121,17 +166,18 @@ impl Row {
         }
     }
 
-    fn counts(&self) -> [usize; 6] {
+    fn counts(&self) -> [usize; 7] {
         let Self {
             trials,
             verdicts,
             wrong,
             hung,
             failed,
+            refused,
             unwoken,
             ..
         } = *self;
-        [trials, verdicts, wrong, hung, failed, unwoken]
+        [trials, verdicts, wrong, hung, failed, refused, unwoken]
     }
 
     /// A percentile of the times, in milliseconds.

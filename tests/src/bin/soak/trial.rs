@@ -2,29 +2,29 @@
 
 use std::{
     process::Command,
-    sync::OnceLock,
+    sync::{OnceLock, mpsc::channel},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use anyhow::{Context, Result, anyhow};
 use probe_tests::Running;
 use probe_user::{
     model::{Backend, Until},
-    unstable::{
-        proc::pinned::PinnedProcess,
-        wait::{Hub, Met, Target, Wait},
-    },
+    unstable::wait::{Hub, Met},
 };
-use tokio::{runtime::Handle, task::JoinHandle, time::timeout};
+use tokio::runtime::Handle;
 
 use crate::{
     actor::Actor,
-    cgroups::{Cgroups, Mounts},
-    checks,
+    cgroups::Cgroups,
     faulty_wait::FaultyWaiter,
-    plan::{Behaviour, Hierarchy, Plan, Shape},
+    mounts::Mounts,
+    nest::{Limit, Nests},
+    plan::{Hierarchy, Plan, Shape},
     spawner::Spawner,
+    sys,
+    waits::Waits,
 };
 
 /// State of a run that all trials share.
@@ -37,6 +37,12 @@ pub(crate) struct Soak {
     /// A longer wait counts as hung.
     pub(crate) patience: Duration,
     pub(crate) faulty_waiter: Option<FaultyWaiter>,
+    /// Draws this shape alone.
+    pub(crate) shape: Option<Shape>,
+    pub(crate) nests: Nests,
+    pub(crate) is_nested: bool,
+    /// Whether the lists of a cgroup may hide tasks that are in it.
+    pub(crate) leaves_late: bool,
     pub(crate) is_small: bool,
     pub(crate) no_forks: bool,
 }
@@ -54,6 +60,8 @@ pub(crate) struct Outcome {
     pub(crate) met: Option<Met>,
     /// From the kill to the verdict.
     pub(crate) took: Duration,
+    /// Whether the wait ended with an error for want of descriptors, which is right as well.
+    pub(crate) is_refused: bool,
     pub(crate) contradictions: Vec<String>,
     /// The kernel's state, if something is wrong.
     pub(crate) state: Vec<String>,
@@ -61,7 +69,11 @@ pub(crate) struct Outcome {
 
 impl Soak {
     pub(crate) fn plan(&self, index: u64) -> Plan {
-        let mut plan = Plan::of(self.seed, index);
+        let mut plan = Plan::of(self.seed, index, self.shape);
+        if let Some(faulty_waiter) = &self.faulty_waiter {
+            let shape = faulty_waiter.shape(plan.shape);
+            plan = Plan::of(self.seed, index, Some(shape));
+        }
         if self.is_small {
             plan = plan.small();
         }
@@ -69,22 +81,22 @@ impl Soak {
             plan = plan.without_forks();
         }
         // The faulty ways to wait work only for these plans.
-        if self.faulty_waiter.is_some() {
+        if let Some(faulty_waiter) = &self.faulty_waiter {
             plan.until = Until::Empty;
             plan.is_late = false;
             plan.hierarchy = Hierarchy::V2;
-            if plan.shape == Shape::Process {
-                plan.shape = Shape::Plain;
-            }
+            faulty_waiter.adjust(&mut plan);
         }
         plan
     }
 
     pub(crate) fn replay(&self, index: u64) -> String {
         format!(
-            "cargo xtask soak --backend {} --seed {} --only {index}{}{}",
+            "cargo xtask soak --backend {} --seed {} --only {index}{}{}{}",
             self.backend.as_str(),
             self.seed,
+            self.shape
+                .map_or_else(String::new, |it| format!(" --shape {}", it.name())),
             if self.is_small { " --small" } else { "" },
             if self.no_forks { " --no-forks" } else { "" }
         )
@@ -92,16 +104,29 @@ impl Soak {
 
     pub(crate) fn run(&self, index: u64, spawner: &mut Spawner) -> Trial {
         let plan = self.plan(index);
-        let result = Cgroups::make(&self.mounts, &plan, index).and_then(|cgroups| {
-            let result = self.run_on(&cgroups, &plan, spawner);
-            let cleared = cgroups.clear(self.patience).and_then(|()| spawner.reset());
-            result.and_then(|outcome| cleared.map(|()| outcome))
-        });
+        let result = match plan.shape.nest().filter(|_| !self.is_nested) {
+            Some(nest) => self.nests.run(nest, self.seed, index),
+            None => self.run_here(&plan, index, spawner),
+        };
         Trial {
             index,
             plan,
             result,
         }
+    }
+
+    fn run_here(&self, plan: &Plan, index: u64, spawner: &mut Spawner) -> Result<Outcome> {
+        let cgroups = Cgroups::make(&self.mounts, plan, index)?;
+        let result = self.run_on(&cgroups, plan, spawner);
+        // A list may miss a process that moves.
+        let killed = if plan.shape.moves_inside() {
+            spawner.kill()
+        } else {
+            Ok(())
+        };
+        let cleared = killed.and_then(|()| cgroups.clear(self.patience));
+        let cleared = cleared.and_then(|()| spawner.reset());
+        result.and_then(|outcome| cleared.map(|()| outcome))
     }
 
     fn run_on(&self, cgroups: &Cgroups, plan: &Plan, spawner: &mut Spawner) -> Result<Outcome> {
@@ -129,19 +154,37 @@ impl Soak {
 
     /// Runs the wait and the actor at the same time.
     fn wait(&self, actor: &Actor<'_>) -> Result<Outcome> {
-        let waits = Waits::arm(self, actor)?;
+        let free = actor.plan.free_descriptors;
         thread::scope(|scope| {
+            let (is_ready, ready) = channel();
+            let (is_armed, armed) = channel();
             let acting = scope.spawn(move || {
+                // The wait uses all descriptors up, but not those of this thread.
+                free.map_or(Ok(()), |_| sys::unshare_descriptors())?;
+                is_ready.send(()).context("no trial")?;
+                // Without a wait there is nothing to do.
+                if armed.recv().is_err() {
+                    return Ok(());
+                }
                 if !actor.plan.is_late {
                     actor.kill()?;
                 }
                 actor.follow_up()
             });
-            let outcome = waits.checked(self, actor);
+            ready.recv().context("the actor failed")?;
+            let limit = free.map(Limit::leave).transpose()?;
+            let outcome = Waits::arm(self, actor).and_then(|waits| {
+                is_armed.send(()).context("the actor has ended")?;
+                waits.checked(self, actor, limit)
+            });
+            drop(is_armed);
             let acted = acting
                 .join()
                 .map_err(|_panic| anyhow!("the actor panicked"))?;
             match outcome {
+                Err(error) if free.is_some() && is_refusal(&error) => {
+                    acted.map(|()| Outcome::refused())
+                }
                 // A hang is reported even if the actor failed.
                 Ok(outcome) if outcome.met.is_none() => Ok(outcome),
                 outcome => acted.and(outcome),
@@ -150,102 +193,22 @@ impl Soak {
     }
 }
 
-/// The waits of one trial.
-struct Waits {
-    first: Wait,
-    /// A second wait, which must end too.
-    second: Option<JoinHandle<std::io::Result<Met>>>,
+/// Whether an error says that there are too many open files.
+fn is_refusal(error: &anyhow::Error) -> bool {
+    let text = std::io::Error::from_raw_os_error(libc::EMFILE).to_string();
+    format!("{error:#}").contains(&text)
 }
 
-impl Waits {
-    fn arm(soak: &Soak, actor: &Actor<'_>) -> Result<Self> {
-        let _inside = soak.runtime.enter();
-        let arm = || {
-            let target = target(soak, actor)?;
-            soak.hub.arm(target, actor.plan.until).context("arm")
-        };
-        let first = arm()?;
-        let mut second = None;
-        if actor.plan.shape == Shape::Shared {
-            let mut given_up = arm()?;
-            let mut other = arm()?;
-            let patience = actor.plan.delay;
-            soak.runtime
-                .spawn(async move { timeout(patience, given_up.met()).await.is_ok() });
-            second = Some(soak.runtime.spawn(async move { other.met().await }));
-        }
-        Ok(Self { first, second })
-    }
-
-    /// Waits for the verdict and checks it at once.
-    fn checked(mut self, soak: &Soak, actor: &Actor<'_>) -> Result<Outcome> {
-        let met = self.verdict(soak, actor)?;
-        let verdict_at = Instant::now();
-        let killed_at = actor.killed_at.get().copied();
-        let (plan, cgroups, members) = (actor.plan, actor.cgroups, actor.members);
-        let mut contradictions = Vec::new();
-        if let Some(met) = met {
-            // A process that was pinned before the kill is certain in any case.
-            let certain = met.exact || !plan.is_late && plan.behaviour != Behaviour::Relays;
-            contradictions = checks::contradictions(plan, cgroups, members, certain);
-            let all = plan.until == Until::Reaped && plan.shape != Shape::Process;
-            if all && met.exact && !actor.spawner().has_no_children()? {
-                contradictions.push("the parent has children that it has not reaped".to_owned());
-            }
-        }
-        let mut hangs = met.is_none();
-        if let Some(second) = self.second.take() {
-            let met = async { timeout(soak.patience, second).await };
-            let met = soak.runtime.block_on(met);
-            hangs |= met.map(|met| anyhow::Ok(met??)).ok().transpose()?.is_none();
-        }
-        let state = if hangs || !contradictions.is_empty() {
-            checks::state(cgroups, members)
-        } else {
-            Vec::new()
-        };
-        Ok(Outcome {
-            met: met.filter(|_| !hangs),
-            took: killed_at.map_or(Duration::ZERO, |killed_at| {
-                verdict_at.saturating_duration_since(killed_at)
-            }),
-            contradictions,
-            state,
-        })
-    }
-
-    fn verdict(&mut self, soak: &Soak, actor: &Actor<'_>) -> Result<Option<Met>> {
-        if let Some(faulty_waiter) = &soak.faulty_waiter {
-            let is_over = faulty_waiter.wait(actor.cgroups, actor.members, soak.patience)?;
-            let met = Met {
-                already: false,
-                exact: true,
-                woken_by: None,
-            };
-            return Ok(is_over.then_some(met));
-        }
-        let met = async { timeout(soak.patience, self.first.met()).await };
-        match soak.runtime.block_on(met) {
-            Ok(met) => Ok(Some(met.context("look")?)),
-            Err(_elapsed) => Ok(None),
+impl Outcome {
+    fn refused() -> Self {
+        Self {
+            met: None,
+            took: Duration::ZERO,
+            is_refused: true,
+            contradictions: Vec::new(),
+            state: Vec::new(),
         }
     }
-}
-
-fn target(soak: &Soak, actor: &Actor<'_>) -> Result<Target> {
-    let mut target = Target::default();
-    let shape = actor.plan.shape;
-    if shape != Shape::Process {
-        for top in &actor.cgroups.tops {
-            let cgroup = Target::cgroup(top.directory()).context("pin the cgroup")?;
-            target.cgroups.extend(cgroup.cgroups);
-        }
-    }
-    if matches!(shape, Shape::Process | Shape::Container) {
-        let init = PinnedProcess::open(actor.members.pids[0], soak.backend);
-        target.processes.push(init.context("pin the process")?);
-    }
-    Ok(target)
 }
 
 /// Starts a process that uses a CPU until it is dropped.

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeSet,
-    ops::Range,
+    ops::{ControlFlow, Range},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -24,6 +24,9 @@ pub(crate) struct Workers<'a> {
     soak: &'a Soak,
     messages: Receiver<Message>,
     running: BTreeSet<u64>,
+    /// The number of the next trial, and the end.
+    next: Arc<AtomicU64>,
+    end: u64,
 }
 
 enum Message {
@@ -48,11 +51,16 @@ impl<'a> Workers<'a> {
             soak,
             messages,
             running: BTreeSet::new(),
+            next,
+            end: trials.end,
         }
     }
 
-    /// Collects the results; returns false if a trial hangs.
-    pub(crate) fn collect(mut self, mut take: impl FnMut(Box<Trial>)) -> Result<bool> {
+    /// Collects the results until `take` breaks; returns false if a trial hangs.
+    pub(crate) fn collect(
+        mut self,
+        mut take: impl FnMut(Box<Trial>) -> ControlFlow<()>,
+    ) -> Result<bool> {
         // The time for a wait and for the clean-up.
         let patience = self.soak.patience * 4;
         loop {
@@ -61,7 +69,9 @@ impl<'a> Workers<'a> {
                 Ok(Message::Broken(error)) => return Err(error),
                 Ok(Message::Ended(trial)) => {
                     self.running.remove(&trial.index);
-                    take(trial);
+                    if take(trial).is_break() {
+                        self.next.store(self.end, Ordering::Relaxed);
+                    }
                 }
                 Err(RecvTimeoutError::Disconnected) => break,
                 Err(RecvTimeoutError::Timeout) => {

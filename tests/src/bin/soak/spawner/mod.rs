@@ -1,30 +1,40 @@
 //! A process of the soak that makes and reaps the members of the trials. It serves one trial
 //! after the other, because starting a program for each trial would take longer than the trial.
 
+mod behaviour;
 mod member;
 mod order;
 mod server;
-mod sys;
 
 use std::{
     io::{BufRead, BufReader, Write},
     net::{Ipv4Addr, SocketAddrV4},
-    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    process::{self, ChildStdin, ChildStdout, Command, Stdio},
 };
 
 use anyhow::{Context, Error, Result, ensure};
 use serde::de::DeserializeOwned;
 
-use self::order::{Batch, Order};
-pub(crate) use self::server::run;
-use crate::{cgroups::Cgroups, plan::Plan};
+use self::order::{Batch, Directory, Order, Visitor, encode};
+pub(crate) use self::{behaviour::executed, order::Child, server::run};
+use crate::{
+    cgroups::Cgroups,
+    pinned::Pinned,
+    plan::{Entry, Leave, Plan, Shape},
+};
 
 /// The argument with which the soak runs as a spawner.
 pub(crate) const ARGUMENT: &str = "spawner";
 
+/// The argument with which a member executes the soak again.
+pub(crate) const EXECUTED: &str = "executed";
+
+/// Limit of members that a trial holds open: the descriptors are needed for the waits.
+const MAX_PINNED: usize = 50;
+
 /// A running spawner, for one trial at a time.
 pub(crate) struct Spawner {
-    child: Child,
+    child: process::Child,
     orders: ChildStdin,
     answers: BufReader<ChildStdout>,
 }
@@ -33,6 +43,8 @@ pub(crate) struct Spawner {
 #[derive(Debug)]
 pub(crate) struct Members {
     pub(crate) pids: Vec<u32>,
+    /// The first of them, held open.
+    pub(crate) pinned: Vec<Pinned>,
     pub(crate) tcp: Vec<SocketAddrV4>,
     /// Abstract names.
     pub(crate) unix: Vec<String>,
@@ -55,7 +67,7 @@ impl Spawner {
     }
 
     pub(crate) fn spawn(&mut self, plan: &Plan, cgroups: &Cgroups) -> Result<Members> {
-        let run = std::process::id();
+        let run = process::id();
         // Each run has its own part of 127/8, and each trial its own port: a child that was
         // forked while the checks had a socket bound holds it until its `exec`.
         let [_, _, high, low] = run.to_be_bytes();
@@ -67,8 +79,9 @@ impl Spawner {
         let unix = |number: usize| format!("probe-soak-{run}-{}-{number}", cgroups.index);
         let tcp: Vec<_> = (0..plan.sockets).map(tcp).collect();
         let unix: Vec<_> = (0..plan.sockets).map(unix).collect();
-        let pids = self.order(&Order::Spawn(Batch {
-            places: cgroups.places(),
+        let mut pids: Vec<u32> = self.order(&Order::Spawn(Batch {
+            places: encode(&cgroups.places),
+            children: encode(&cgroups.children),
             processes: plan.processes,
             threads: plan.threads,
             kibibytes: (plan.mebibytes << 10) / plan.processes,
@@ -76,14 +89,34 @@ impl Spawner {
             unix: unix.clone(),
             shares_sockets: plan.shares_sockets,
             behaviour: plan.behaviour,
+            name: plan.name.to_owned(),
         }))?;
-        Ok(Members { pids, tcp, unix })
+        if plan.shape == Shape::ReusedPids {
+            // This one is a child of the spawner, which reaps it at once.
+            let how = (Entry::ByItself, Leave::Stays);
+            pids.insert(0, self.visit(plan, cgroups, how, None)?);
+        }
+        // Without free descriptors the children of the spawner alone are the witness.
+        let pinned = pids.iter().take(if plan.free_descriptors.is_some() {
+            0
+        } else {
+            MAX_PINNED
+        });
+        let pinned = pinned
+            .map(|&pid| Pinned::open(pid))
+            .collect::<Result<_>>()?;
+        Ok(Members {
+            pids,
+            pinned,
+            tcp,
+            unix,
+        })
     }
 
     /// Makes one process without sockets.
     pub(crate) fn spawn_one(&mut self, cgroups: &Cgroups) -> Result<()> {
         let _pids: Vec<u32> = self.order(&Order::Spawn(Batch {
-            places: cgroups.places().into_iter().take(1).collect(),
+            places: encode(&cgroups.places[..1]),
             processes: 1,
             threads: 1,
             ..Batch::default()
@@ -101,9 +134,43 @@ impl Spawner {
         self.order(&Order::Reap)
     }
 
-    /// Whether all members have been reaped.
-    pub(crate) fn has_no_children(&mut self) -> Result<bool> {
-        self.order(&Order::HasNoChildren)
+    /// Makes a process that enters the target, and returns its pid.
+    pub(crate) fn visit(
+        &mut self,
+        plan: &Plan,
+        cgroups: &Cgroups,
+        (entry, leave): (Entry, Leave),
+        pid: Option<u32>,
+    ) -> Result<u32> {
+        self.order(&Order::Visit(visitor(
+            plan,
+            cgroups,
+            (entry, leave),
+            pid,
+            false,
+        )))
+    }
+
+    /// Makes a process outside of the target that has the pid of an earlier process.
+    pub(crate) fn replace(&mut self, plan: &Plan, cgroups: &Cgroups, pid: u32) -> Result<()> {
+        let what = (Entry::Moved, Leave::Stays);
+        let _pid: u32 = self.order(&Order::Visit(visitor(plan, cgroups, what, Some(pid), true)))?;
+        Ok(())
+    }
+
+    /// Kills and reaps one process.
+    pub(crate) fn kill_one(&mut self, pid: u32) -> Result<()> {
+        self.order(&Order::KillOne(pid))
+    }
+
+    /// Kills all processes until none is left.
+    pub(crate) fn kill(&mut self) -> Result<()> {
+        self.order(&Order::Kill)
+    }
+
+    /// The processes that have not been reaped: all, if no member lives whose child has exited.
+    pub(crate) fn children(&mut self) -> Result<Vec<Child>> {
+        self.order(&Order::Children)
     }
 
     /// Kills and reaps all members.
@@ -120,6 +187,25 @@ impl Spawner {
         ensure!(length > 0, "the spawner has ended");
         let answer: Result<T, String> = serde_json::from_str(&line)?;
         answer.map_err(Error::msg).context("the spawner failed")
+    }
+}
+
+fn visitor(
+    plan: &Plan,
+    cgroups: &Cgroups,
+    (entry, leave): (Entry, Leave),
+    pid: Option<u32>,
+    is_stranger: bool,
+) -> Visitor {
+    let tops = cgroups.tops.iter().map(|top| top.directory());
+    Visitor {
+        entry,
+        leave,
+        target: tops.map(Directory::from).collect(),
+        refuge: cgroups.refuges().into_iter().map(Directory::from).collect(),
+        threads: plan.threads,
+        pid,
+        is_stranger,
     }
 }
 
