@@ -93,6 +93,11 @@ macro_rules! offsets {
             $($(#[$doc])* #[doc = concat!("`", $strct, ".", $member, "`")] pub $field: u32,)*
             /// `sizeof(struct upid)`, the stride of `pid.numbers`.
             pub upid_bytes: u32,
+            /// `sizeof(struct k_sigaction)`, the stride of `sighand_struct.action`.
+            pub sigaction_bytes: u32,
+            /// Where `pt_regs` has the number of the system call; [`UNKNOWN`] also where
+            /// the programs cannot find these registers (before Linux 5.15).
+            pub syscall_number: u32,
             /// Number of ticks for which the kernel delays the next notification of
             /// `cgroup.events`: 10 ms, rounded up. Set from the clock's resolution,
             /// not from BTF; [`UNKNOWN`]: for ever.
@@ -109,6 +114,8 @@ macro_rules! offsets {
         pub const OFFSETS_UNKNOWN: Offsets = Offsets {
             $($field: UNKNOWN,)*
             upid_bytes: UNKNOWN,
+            sigaction_bytes: UNKNOWN,
+            syscall_number: UNKNOWN,
             notify_interval_ticks: UNKNOWN,
             css_set_subsys: [UNKNOWN; CONTROLLERS.len()],
             hierarchy_rank: [u8::MAX; HIERARCHIES],
@@ -223,6 +230,26 @@ offsets! {
     mm_arg_end = "mm_struct"."arg_end",
     /// `SI_` code.
     siginfo_si_code = "kernel_siginfo"."si_code",
+    /// Pid of the sender, for the codes that have one.
+    siginfo_si_pid = "kernel_siginfo"."_sifields._kill._pid",
+    /// The siginfo of a queued signal.
+    sigqueue_info = "sigqueue"."info",
+    /// Node of the queue.
+    sigqueue_list = "sigqueue"."list",
+    /// Handlers of the thread group.
+    task_sighand = "task_struct"."sighand",
+    /// Signals that the task blocks.
+    task_blocked = "task_struct"."blocked",
+    /// `TASK_` state (Linux 5.14).
+    task_state = "task_struct"."__state",
+    /// One action for each signal.
+    sighand_action = "sighand_struct"."action",
+    /// The handler, or `SIG_DFL` or `SIG_IGN`.
+    sigaction_handler = "k_sigaction"."sa.sa_handler",
+    /// Number of the system call on x86.
+    pt_regs_orig_ax = "pt_regs"."orig_ax",
+    /// Number of the system call on arm64.
+    pt_regs_syscallno = "pt_regs"."syscallno",
     /// The user namespace.
     cred_user_ns = "cred"."user_ns",
     /// Depth of the user namespace; 0 for the initial one.

@@ -44,6 +44,9 @@ pub const EXIT_OOM_VICTIM: u32 = 1 << 2;
 pub const EXIT_STATUS_KNOWN: u32 = 1 << 3;
 /// [`Exit::flags`]: [`Exit::killer`] was filled in.
 pub const EXIT_KILLER_KNOWN: u32 = 1 << 4;
+/// [`Exit::flags`]: the sender may have been known, but too many signals were pending to
+/// remember it.
+pub const EXIT_KILLER_FORGOTTEN: u32 = 1 << 5;
 
 /// [`Killer::flags`]: sent to the thread group, not to one task.
 pub const SIGNAL_TO_GROUP: u32 = 1 << 0;
@@ -57,8 +60,14 @@ pub const SENDER_EXITING: u32 = 1 << 2;
 pub const SENDER_NS_INIT: u32 = 1 << 3;
 /// [`Killer::flags`]: the sending task traces the target.
 pub const SENDER_IS_TRACER: u32 = 1 << 4;
-/// [`Killer::flags`]: the target was ending right after this signal.
-pub const SIGNAL_KILLED: u32 = 1 << 5;
+/// [`Killer::flags`]: the sending task was creating the target, which has not run yet.
+pub const SENDER_IS_CREATOR: u32 = 1 << 5;
+/// [`Killer::flags`]: the siginfo that the kernel reported is the one in the queue, as only
+/// that of a POSIX timer is.
+pub const SIGINFO_IS_QUEUED: u32 = 1 << 6;
+/// [`Killer::flags`]: sent by the out-of-memory killer to a process that shares the address
+/// space of its victim.
+pub const SIGNAL_OF_OOM: u32 = 1 << 7;
 
 /// The start of every record.
 #[repr(C)]
@@ -113,12 +122,12 @@ pub struct Task {
     pub comm: [u8; COMM_BYTES],
 }
 
-/// The last fatal signal that was generated for a thread group.
+/// The signal that ended a thread group, and the task that was current when it was sent.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 pub struct Killer {
-    /// Thread group of the task that was current; it is the sender only where
-    /// `code` says that a process sent it.
+    /// Thread group of the task that was current; it is the sender only of a signal that
+    /// a process sent.
     pub tgid: u32,
     /// Real uid of that task in the initial user namespace.
     pub uid: u32,
@@ -126,10 +135,11 @@ pub struct Killer {
     pub signal: u32,
     /// `si_code`; 0 (`SI_USER`) where no siginfo was given.
     pub code: i32,
-    /// `SIGNAL_` and `SENDER_` flags.
+    /// `SIGNAL_`, `SIGINFO_` and `SENDER_` flags.
     pub flags: u32,
-    /// Always 0.
-    pub reserved: u32,
+    /// Number of the system call in which the current task was, in the ABI that it used;
+    /// [`UNKNOWN`]. Outside a system call this is another number.
+    pub syscall: u32,
     /// Name of the task that was current, NUL padded.
     pub comm: [u8; COMM_BYTES],
 }

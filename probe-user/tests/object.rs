@@ -18,10 +18,11 @@ static LITTLE: &[u8] = aya::include_bytes_aligned!("../bpf/probe.bpfel.o");
 static BIG: &[u8] = aya::include_bytes_aligned!("../bpf/probe.bpfeb.o");
 
 /// The maps that the loader opens.
-const MAPS_OF_THE_LOADER: [&str; 8] = [
+const MAPS_OF_THE_LOADER: [&str; 9] = [
     "CGROUPS",
     "COUNTERS",
     "DECISIVE",
+    "FOLLOWED",
     "OOM_VICTIMS",
     "PARKED",
     "PIDS",
@@ -30,11 +31,13 @@ const MAPS_OF_THE_LOADER: [&str; 8] = [
 ];
 
 /// The maps that only the programs use, and that of aya-log.
-const OTHER_MAPS: [&str; 4] = [
+const OTHER_MAPS: [&str; 6] = [
     "AYA_LOGS",
     "CGROUP_SCRATCH",
     "EXEC_SCRATCH",
     "FATAL_SIGNALS",
+    "OOM_KILLS",
+    "PENDING_SIGNALS",
 ];
 
 type File = ElfFile64<'static, Endianness>;
@@ -70,7 +73,7 @@ fn programs_of_the_loader() -> BTreeMap<String, String> {
                 .map(ExitShape::programs)
                 .concat()
         } else {
-            vec![hook.tracepoint()]
+            vec![hook.as_str()]
         };
         for name in names {
             programs.insert(name.to_owned(), format!("raw_tp/{}", hook.tracepoint()));
@@ -196,4 +199,27 @@ fn both_byte_orders_have_maps_of_the_same_types() {
     let [little, big] = files().map(|file| types(&file));
     assert!(!little.is_empty());
     assert!(little == big);
+}
+
+/// A program that is preempted may not undo what another one added meanwhile.
+#[test]
+fn the_programs_add_to_counters_by_one_instruction() {
+    // `lock *(u64 *)(dst + 0) += src`: its first byte; the offset and the immediate are 0.
+    // <https://docs.kernel.org/bpf/standardization/instruction-set.html#atomic-operations>
+    const ATOMIC_ADD: u8 = 0xdb;
+    for file in files() {
+        let programs = symbols(&file, SymbolKind::Text, "raw_tp/").into_iter();
+        let programs = programs.chain(symbols(&file, SymbolKind::Text, "tracepoint"));
+        for (name, (section, size)) in programs {
+            let section = file.section_by_name(&section).expect("it has the symbol");
+            let symbol = file.symbols().find(|it| it.name() == Ok(&name));
+            let address = symbol.expect("it was just listed").address();
+            let code = section.data_range(address, size).expect("an ELF file");
+            let code: &[u8] = code.expect("the symbol is in the section");
+            let is_add = |it: &&[u8; 8]| it[0] == ATOMIC_ADD && it[2..] == [0; 6];
+            let adds = code.as_chunks().0.iter().filter(is_add).count();
+            // This one counts nothing.
+            assert!(adds > 0 || name == "signal_deliver", "{name}");
+        }
+    }
 }

@@ -21,7 +21,7 @@ fn assert_is_oom(exit: &Value) {
         exit["killed_by"],
         json!({
             "pid": null, "comm": null, "uid": null, "signal": "SIGKILL", "via": "oom",
-            "cause": null,
+            "cause": null, "forged": false,
         })
     );
 }
@@ -64,6 +64,18 @@ fn the_oom_victim_of_another_process_is_reported() {
     } else {
         assert_is_oom(&exit);
     }
+}
+
+/// The kernel kills such a process without a mark.
+#[test]
+#[ignore = "needs root"]
+fn a_process_that_shares_the_memory_of_a_victim_is_oom() {
+    let mut traced = traced("sharer");
+    let mut victim = traced.start(&["sharing-memory", "eat"]);
+    let sharer = record::pid(&victim.report());
+    let exit = traced.reap(&mut victim);
+    assert_is_oom(&exit);
+    assert_is_oom(&traced.probe.exit_of(sharer));
 }
 
 #[test]

@@ -134,6 +134,42 @@ fn losses_of_a_tiny_buffer_are_reported_between_the_records() {
     lines.iter().step_by(100).for_each(schema::validate);
 }
 
+/// Since Linux 7.0 a program that reports a start may be preempted by one that reports an
+/// exit, and both count on the same CPU.
+#[test]
+#[ignore = "needs root"]
+fn on_one_cpu_every_start_and_exit_is_delivered_or_reported_lost() {
+    const AT_ONCE: u64 = 4;
+    let cgroup = Cgroup::v2("one-cpu");
+    let made = exits() / AT_ONCE;
+    let words = ["as", "65534", "on-cpu", "0", "storm", &made.to_string()];
+    let mut storms = [(); AT_ONCE as usize].map(|()| Victim::spawn(&words, Some(&cgroup)));
+    // The kernel does not test the cgroups of starts: without the user, losses would include
+    // starts of other processes.
+    let args = ["--starts", "--uid", "65534", "--buffer", "4096"];
+    let trace = Trace::of(&cgroup, &args);
+    storms.iter_mut().for_each(Victim::release);
+    for storm in &mut storms {
+        assert_eq!(storm.wait_within(DEADLINE * 4), 0);
+    }
+    let (lines, lost) = trace.finish();
+    let skipped: u64 = lines
+        .iter()
+        .filter(|line| line["reason"] == "skipped")
+        .map(|line| record::number(line, "count"))
+        .sum();
+    overflowed(lost > skipped);
+    // Each storm makes starts and exits, and exits itself.
+    let truth = AT_ONCE * (made * 2 + 1);
+    let delivered = count(&lines, |line| line["type"] != "lost");
+    let accounted = delivered + lost;
+    // A skipped program may have been one that had nothing to report.
+    assert!(
+        accounted >= truth && accounted - skipped <= truth,
+        "{truth} starts and exits: {delivered} delivered, {lost} lost, {skipped} of them skipped"
+    );
+}
+
 #[test]
 #[ignore = "needs root"]
 fn human_output_has_a_loss_in_the_stream_and_in_the_summary() {

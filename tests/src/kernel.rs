@@ -85,6 +85,12 @@ fn has_typed_current_task() -> bool {
     has_function("bpf_get_current_task_btf")
 }
 
+/// Whether programs can tell in which system call a task is (Linux 5.15).
+#[must_use]
+pub fn finds_registers() -> bool {
+    has_function("bpf_task_pt_regs")
+}
+
 /// Whether a task leaves its cgroup only after its end (Linux 6.19). Then an empty v1 list
 /// proves nothing.
 #[must_use]

@@ -108,8 +108,8 @@ mod tests {
             "container": {"runtime": "runc", "id": "x", "name": null, "pod_uid": null,
                 "pod": null, "location": null},
             "killed_by": {"pid": 999, "comm": "runc", "uid": 0, "signal": "SIGKILL",
-                "via": "kill", "cause": null},
-            "oom": false,
+                "via": "kill", "cause": null, "forged": false},
+            "killer_forgotten": false, "oom": false,
             "usage": {"user_ns": 1, "system_ns": 2, "max_rss_bytes": 3},
             "ns": {"pid": 1, "pid_ns": 4_026_531_836_u32},
         })

@@ -8,6 +8,11 @@
 use aya_ebpf::helpers;
 use probe_ebpf::event::{self, COMM_BYTES, UNKNOWN};
 
+use crate::{
+    globals::offset,
+    memory::{PROBED, read},
+};
+
 /// Describes the current task without any struct offset.
 #[inline(always)]
 pub(crate) fn describe() -> event::Task {
@@ -85,4 +90,18 @@ pub(crate) fn task() -> u64 {
 pub(crate) fn typed_task() -> u64 {
     // SAFETY: see the module.
     unsafe { helpers::generated::bpf_get_current_task_btf() as u64 }
+}
+
+/// Number of the system call in which the current task is; see
+/// [`Killer::syscall`](event::Killer::syscall).
+#[inline(always)]
+pub(crate) fn syscall() -> u32 {
+    let offset = offset!(syscall_number);
+    if offset == UNKNOWN {
+        return UNKNOWN;
+    }
+    let task = typed_task() as *mut _;
+    // SAFETY: see the module; the verifier checks the type of the pointer (Linux 5.15).
+    let registers = unsafe { helpers::generated::bpf_task_pt_regs(task) };
+    read::<PROBED, _>(registers as u64, offset)
 }

@@ -75,7 +75,7 @@ pub(crate) fn decisive<T: 'static>(ctx: &RawTracePointContext, record: T, wakes:
             NO_WAKEUP
         });
         map_value::add_one(&COUNTERS, DECISIVE_SUBMITTED);
-    } else if map_value::add_one(&COUNTERS, DECISIVE_DROPPED) == 1 {
+    } else if map_value::add_one(&COUNTERS, DECISIVE_DROPPED) {
         warn!(ctx, "decisive ring full: first record dropped on this CPU");
     }
 }
@@ -112,7 +112,7 @@ fn wake_parked() {
 
 #[inline(always)]
 fn count_drop(ctx: &impl EbpfContext, dropped: u32) {
-    if map_value::add_one(&COUNTERS, dropped) == 1 {
+    if map_value::add_one(&COUNTERS, dropped) {
         warn!(ctx, "stream ring full: first record dropped on this CPU");
     }
 }

@@ -15,8 +15,8 @@ use probe_ebpf::{
     config::{FILTER_AGE, FILTER_FAILED, FILTER_OOM, FILTER_SIGNALED, FILTER_THREADS},
     counter::STREAM_DROPPED,
     event::{
-        self, EXIT_GROUP_DEAD, EXIT_KILLER_KNOWN, EXIT_LEADER, EXIT_OOM_VICTIM, EXIT_STATUS_KNOWN,
-        Exit, KIND_EXIT, Killer,
+        self, EXIT_GROUP_DEAD, EXIT_KILLER_FORGOTTEN, EXIT_KILLER_KNOWN, EXIT_LEADER,
+        EXIT_OOM_VICTIM, EXIT_STATUS_KNOWN, Exit, KIND_EXIT, Killer, UNKNOWN,
     },
 };
 
@@ -129,6 +129,10 @@ fn describe<const ACCESS: bool>(task: Task<ACCESS>, group_dead: bool) -> Exit {
         if let Some(found) = signal::find(&described, signal_in(exit_code), group.is_alone()) {
             killer = found;
             flags |= EXIT_KILLER_KNOWN;
+        } else if signal_in(exit_code) != signal::SIGKILL
+            && signal::may_be_forgotten(described.start_boottime_ns)
+        {
+            flags |= EXIT_KILLER_FORGOTTEN;
         }
     }
     Exit {
@@ -156,7 +160,7 @@ const NO_KILLER: Killer = Killer {
     signal: 0,
     code: 0,
     flags: 0,
-    reserved: 0,
+    syscall: UNKNOWN,
     comm: [0; event::COMM_BYTES],
 };
 

@@ -8,6 +8,9 @@
 
 #![no_std]
 #![no_main]
+// For the atomic addition in `map_value`. The toolchain builds `core` for this target, so
+// it allows unstable features anyway.
+#![feature(asm_experimental_arch)]
 #![deny(unsafe_code)]
 #![expect(
     clippy::inline_always,

@@ -6,7 +6,7 @@
 //! dereferenced here was checked against null and is inside the map's value.
 #![expect(unsafe_code, reason = "map values, see the module's Safety section")]
 
-use core::cell::UnsafeCell;
+use core::{arch::asm, cell::UnsafeCell};
 
 use aya_ebpf::maps::{Array, LruHashMap, PerCpuArray};
 
@@ -35,20 +35,41 @@ impl SharedWord {
         // SAFETY: the cell is in a static, initialised and aligned.
         unsafe { self.0.get().write_volatile(value) }
     }
+
+    #[inline(always)]
+    pub(crate) fn add_one(&self) {
+        add_one_at(self.0.get());
+    }
 }
 
-/// Adds one to a counter slot of this CPU and returns the new value.
+/// Adds one to a counter slot of this CPU, and returns whether the slot was 0 before.
+///
+/// The addition is atomic: since Linux 7.0 a task may be preempted inside a program, and
+/// then another program adds to the same slot. Two such programs may both find the slot
+/// at 0.
 #[inline(always)]
-pub(crate) fn add_one(counters: &PerCpuArray<u64>, slot: u32) -> u64 {
-    let Some(counter) = counters.get_ptr_mut(slot) else {
-        return 0;
-    };
-    // SAFETY: the verifier checked the pointer against null and the value size;
-    // programs do not migrate, so no other CPU uses this slot.
-    let value = unsafe { counter.read() } + 1;
-    // SAFETY: the same pointer, checked before the read.
-    unsafe { counter.write(value) };
-    value
+pub(crate) fn add_one(counters: &PerCpuArray<u64>, slot: u32) -> bool {
+    let is_first = counter(counters, slot) == 0;
+    if let Some(counter) = counters.get_ptr_mut(slot) {
+        add_one_at(counter);
+    }
+    is_first
+}
+
+/// Adds one to a word that the verifier knows. The target has no atomics of its own that
+/// write; this instruction is part of BPF v1, so every kernel has it.
+#[inline(always)]
+fn add_one_at(word: *mut u64) {
+    // SAFETY: the instruction writes to these eight bytes and to nothing else; the verifier
+    // checks that they are in a map value or in `.bss`, where every `u64` is valid.
+    unsafe {
+        asm!(
+            "lock *(u64 *)({word} + 0) += {one}",
+            word = in(reg) word,
+            one = in(reg) 1_u64,
+            options(nostack),
+        );
+    }
 }
 
 /// The value of a counter slot on this CPU.
@@ -72,7 +93,7 @@ pub(crate) fn take_flag(flags: &Array<u32>) -> bool {
     // SAFETY: the verifier checked the pointer against null and the value size.
     let was_set = unsafe { flag.read_volatile() } != 0;
     if was_set {
-        // SAFETY: the same pointer, checked before the read. Two CPUs that both
+        // SAFETY: the same pointer, checked before the read. Two programs that both
         // clear the flag both wake the reader, which is harmless.
         unsafe { flag.write_volatile(0) };
     }
@@ -84,9 +105,11 @@ pub(crate) fn take_flag(flags: &Array<u32>) -> bool {
 #[expect(clippy::mut_from_ref, reason = "the map owns the record, see SAFETY")]
 pub(crate) fn scratch<T>(map: &'static PerCpuArray<T>) -> Option<&'static mut T> {
     let record = map.get_ptr_mut(0)?;
-    // SAFETY: the verifier checked the pointer; each scratch map serves one
-    // hook, which neither migrates nor runs twice on a CPU at a time (the
-    // kernel's `prog->active`), so this is the only reference to the record.
+    // SAFETY: the verifier checked the pointer, and this is the only reference to the
+    // record: each scratch map serves one program, a program stays on its CPU, and it
+    // does not run twice there at a time. Up to 6.19 tracepoints disable preemption;
+    // since 7.0 the kernel skips a run of a program that is preempted on this CPU:
+    // https://elixir.bootlin.com/linux/v6.12/source/kernel/trace/bpf_trace.c
     Some(unsafe { &mut *record })
 }
 

@@ -14,6 +14,8 @@ use probe_ebpf::{
     event::{CgroupCreated, CgroupKey, Exec, Killer, OomMark},
 };
 
+use crate::task::Siginfo;
+
 /// Records that decide a wait: a handful, most of which wake the reader. They have a
 /// ring of their own, so that a storm of exits cannot crowd them out.
 #[map]
@@ -39,18 +41,33 @@ pub(crate) static WATCHED: HashMap<CgroupKey, u32> = HashMap::with_max_entries(1
 #[map]
 pub(crate) static FOLLOWED: Array<u64> = Array::with_max_entries(1, 0);
 
-/// Last fatal signal generated for a thread group, by number: a caught SIGTERM
-/// must not hide the sender of the SIGKILL. If the target survives, its signals stay until
-/// they are evicted, so the map is an LRU map. With 8,192 entries a signal stays in the
-/// map from its generation to the exit of its target, even in a burst of kills.
+/// The signal that ended a thread group. The exit that is due removes it, unless a filter
+/// or a skipped program prevents that, so the map is an LRU map. With 8,192 entries a
+/// signal stays in the map until the exit of its target, even in a burst of kills.
 #[map]
-pub(crate) static FATAL_SIGNALS: LruHashMap<SignalKey, FatalSignal> =
+pub(crate) static FATAL_SIGNALS: LruHashMap<u32, FatalSignal> =
     LruHashMap::with_max_entries(8192, 0);
+
+/// Limit of [`PENDING_SIGNALS`].
+pub(crate) const MAX_PENDING: u32 = 4096;
+
+/// Signals that end their target if a task takes them from their queue. They have a map of
+/// their own, because a user can leave many of them pending: that must not evict the
+/// senders of signals that kill at once. A signal that is taken without a trace stays until
+/// it is evicted.
+#[map]
+pub(crate) static PENDING_SIGNALS: LruHashMap<SignalKey, PendingSignal> =
+    LruHashMap::with_max_entries(MAX_PENDING, 0);
 
 /// Thread groups (or, before the tracepoint passed a task, tasks) that the
 /// out-of-memory killer chose: a handful at a time.
 #[map]
 pub(crate) static OOM_VICTIMS: LruHashMap<u32, OomMark> = LruHashMap::with_max_entries(1024, 0);
+
+/// The last out-of-memory kill by each task (by its tid) that ran the killer: the kernel
+/// runs it in the task that needs memory.
+#[map]
+pub(crate) static OOM_KILLS: LruHashMap<u32, OomKill> = LruHashMap::with_max_entries(1024, 0);
 
 /// Subtrees that the stream is limited to.
 #[map]
@@ -72,11 +89,13 @@ pub(crate) static EXEC_SCRATCH: PerCpuArray<Exec> = PerCpuArray::with_max_entrie
 #[map]
 pub(crate) static CGROUP_SCRATCH: PerCpuArray<CgroupCreated> = PerCpuArray::with_max_entries(1, 0);
 
-/// Key of [`FATAL_SIGNALS`].
+/// Key of [`PENDING_SIGNALS`].
 #[repr(C)]
 pub(crate) struct SignalKey {
     pub(crate) tgid: u32,
     pub(crate) signal: u32,
+    /// The task in whose queue the signal is; 0 for the queue of the group.
+    pub(crate) tid: u32,
 }
 
 /// Value of [`FATAL_SIGNALS`].
@@ -85,4 +104,20 @@ pub(crate) struct FatalSignal {
     /// Start of the target: a reused tgid must not inherit the signal.
     pub(crate) start_boottime_ns: u64,
     pub(crate) killer: Killer,
+}
+
+/// Value of [`PENDING_SIGNALS`].
+#[repr(C)]
+pub(crate) struct PendingSignal {
+    pub(crate) fatal: FatalSignal,
+    /// What the kernel queued.
+    pub(crate) siginfo: Siginfo,
+}
+
+/// Value of [`OOM_KILLS`].
+#[repr(C)]
+pub(crate) struct OomKill {
+    /// Address of the `mm_struct` of the victim; 0 where the kernel passed only a tid.
+    pub(crate) mm: u64,
+    pub(crate) boottime_ns: u64,
 }

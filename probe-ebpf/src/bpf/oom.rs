@@ -14,7 +14,8 @@ use probe_ebpf::{
 use crate::{
     current,
     map_value::{self, SharedWord},
-    maps::{COUNTERS, OOM_VICTIMS},
+    maps::{COUNTERS, OOM_KILLS, OOM_VICTIMS, OomKill},
+    memory::PROBED,
     task::Task,
 };
 
@@ -25,20 +26,45 @@ static MARKED_BY_TID: SharedWord = SharedWord::new();
 #[raw_tracepoint(tracepoint = "mark_victim")]
 pub(crate) fn mark_victim(ctx: RawTracePointContext) -> i32 {
     let victim: u64 = ctx.arg(0);
+    let mut mm = 0;
     let marked = if victim >> 63 != 0 {
         let task = Task::at(victim);
+        mm = task.mm();
         mark(task.tgid(), task.leader().start_boottime_ns())
     } else {
         MARKED_BY_TID.set(1);
         mark(victim as u32, 0)
     };
-    if !marked && map_value::add_one(&COUNTERS, OOM_UNRECORDED) == 1 {
+    let kill = OomKill {
+        mm,
+        boottime_ns: current::boottime_ns(),
+    };
+    let _full = OOM_KILLS.insert(current::ids().1, kill, 0);
+    if !marked && map_value::add_one(&COUNTERS, OOM_UNRECORDED) {
         warn!(
             &ctx,
             "victim map full: some OOM kills will look like others"
         );
     }
     0
+}
+
+/// Time within which the kernel kills the processes that share the address space of a
+/// victim. It does so right after the mark; a task may be preempted meanwhile.
+const SHARERS_WITHIN_NS: u64 = 1_000_000_000;
+
+/// Whether a SIGKILL of the kernel, which the current task sends, is for a process that
+/// shares the address space of a victim. The kernel does not mark such a process:
+/// <https://elixir.bootlin.com/linux/v6.12/source/mm/oom_kill.c#L964>
+#[inline(always)]
+pub(crate) fn is_of_last_kill(target: Task<PROBED>) -> bool {
+    let Some(kill) = map_value::lookup(&OOM_KILLS, &current::ids().1) else {
+        return false;
+    };
+    let is_recent = current::boottime_ns().wrapping_sub(kill.boottime_ns) < SHARERS_WITHIN_NS;
+    // The leader of the target may have lost its address space before the other tasks.
+    let mm = target.mm();
+    is_recent && (mm == 0 || kill.mm == 0 || mm == kill.mm)
 }
 
 #[inline(always)]

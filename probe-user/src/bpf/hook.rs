@@ -16,6 +16,8 @@ words! {
         Exec = "sched_process_exec",
         /// A signal is sent.
         Signal = "signal_generate",
+        /// A task takes a signal from a queue.
+        SignalDelivered = "signal_deliver",
         /// The out-of-memory killer chooses a process.
         Oom = "mark_victim",
         /// A cgroup becomes empty or populated (Linux 5.2).
@@ -35,7 +37,7 @@ words! {
 
 impl Hook {
     /// The hooks of a complete exit record, in the order of attachment.
-    pub const EXITS: [Self; 3] = [Self::Signal, Self::Oom, Self::Exit];
+    pub const EXITS: [Self; 4] = [Self::Signal, Self::SignalDelivered, Self::Oom, Self::Exit];
 
     /// The hooks of a wait for a cgroup.
     pub const WAITS: [Self; 4] = [
@@ -63,6 +65,7 @@ impl Hook {
             Self::Exit | Self::CgroupPopulated => None,
             Self::Fork | Self::Exec => Some("starts of processes are not reported"),
             Self::Signal => Some("killed_by is unknown"),
+            Self::SignalDelivered => Some("killed_by of signals that were pending is unknown"),
             Self::Oom => Some("out-of-memory kills look like other kills"),
             Self::CgroupRemoved => Some("only the timer notices the removal of a cgroup"),
             Self::CgroupCreated => Some("paths of short-lived cgroups may be unknown"),

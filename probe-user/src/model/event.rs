@@ -17,6 +17,9 @@ pub struct Exit {
     /// Origin of the signal that ended the process; `None` for a normal exit, and if the
     /// signal was not recorded.
     pub killed_by: Option<KilledBy>,
+    /// Whether `killed_by` is unknown because other processes had too many signals pending:
+    /// then the BPF programs forget the oldest.
+    pub killer_forgotten: bool,
     /// Whether the out-of-memory killer chose the process.
     pub oom: bool,
     /// Resources that the process used; `None` without BTF.
@@ -41,6 +44,7 @@ impl Exit {
         Self {
             group_dead: false,
             killed_by: None,
+            killer_forgotten: false,
             oom: false,
             ..self
         }

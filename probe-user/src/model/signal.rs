@@ -72,6 +72,9 @@ words! {
         ParentDeath = "parent_death",
         /// Init of the pid namespace died, so the kernel killed all processes in it.
         PidNamespaceTeardown = "pid_namespace_teardown",
+        /// The process was cloned into a cgroup that was killed (Linux 5.14), so it died at
+        /// its birth.
+        CgroupKill = "cgroup_kill",
     }
 }
 
@@ -98,6 +101,9 @@ pub struct KilledBy {
     pub sender: Option<Sender>,
     /// Why the kernel sent the signal; `None` if that is unknown.
     pub cause: Option<Cause>,
+    /// Whether the sender gave the signal a `si_code` of the kernel, such as that of a
+    /// timer. `sender` is the process that sent it all the same.
+    pub forged: bool,
 }
 
 impl KilledBy {
@@ -107,6 +113,7 @@ impl KilledBy {
         via: Via::Oom,
         sender: None,
         cause: None,
+        forged: false,
     };
 }
 

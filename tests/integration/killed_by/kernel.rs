@@ -1,6 +1,6 @@
 //! Signals that no process sent. The task that ran at the time is not the sender.
 
-use probe_tests::{TracedCgroup, record, words};
+use probe_tests::{TracedCgroup, kernel, record, words};
 use serde_json::{Value, json};
 
 use super::{by, by_no_process, send};
@@ -36,11 +36,45 @@ fn signals_of_timers_and_of_the_kernel_have_no_sender() {
 #[ignore = "needs root"]
 fn signals_of_a_terminal_come_from_the_kernel() {
     let mut traced = TracedCgroup::new("terminal");
-    for (end, signal) in [("interrupt", "SIGINT"), ("hang-up", "SIGHUP")] {
+    for (end, signal) in [
+        ("interrupt", "SIGINT"),
+        ("hang-up", "SIGHUP"),
+        ("give-up", "SIGHUP"),
+    ] {
         let death = traced.run_parent(&["terminal", end, "pause"]);
         let expected = by_no_process(signal, "kernel", None);
         assert_eq!(death.exit["killed_by"], expected, "{end}");
     }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn the_signal_at_the_exit_of_a_child_comes_from_the_kernel() {
+    let mut traced = TracedCgroup::new("exit-signal");
+    // The code that says how the child ended is also that of a fault.
+    for (number, name) in [("15", "SIGTERM"), ("11", "SIGSEGV")] {
+        let death = traced.run_parent(&["parent", "exit-signal", number]);
+        let expected = by_no_process(name, "kernel", None);
+        assert_eq!(death.exit["killed_by"], expected);
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_process_that_is_killed_at_its_birth_has_no_sender() {
+    let mut traced = TracedCgroup::new("birth");
+    if !traced.cgroup.has_kill() {
+        kernel::inapplicable("there is no cgroup.kill");
+    }
+    let inner = traced.cgroup.sub("inner");
+    inner.kill();
+    // Linux 6.18 compares the kills of this cgroup with those of the cgroup of the parent.
+    let death = traced.run_parent(&["born-into", inner.path()]);
+    if record::wait_status(&death.exit) == 0 {
+        kernel::inapplicable("this kernel does not kill the child");
+    }
+    let expected = by_no_process("SIGKILL", "kernel", Some("cgroup_kill"));
+    assert_eq!(death.exit["killed_by"], expected);
 }
 
 #[test]

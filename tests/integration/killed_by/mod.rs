@@ -1,5 +1,6 @@
 //! `killed_by`: the sender of the fatal signal, or its cause, or null if neither is known.
 
+mod forged;
 mod kernel;
 mod sender;
 mod several;
@@ -10,13 +11,17 @@ use serde_json::{Value, json};
 
 /// The expected `killed_by` of a signal that a process sent.
 fn by(pid: u32, comm: &str, signal: &str, via: &str) -> Value {
-    json!({"pid": pid, "comm": comm, "uid": 0, "signal": signal, "via": via, "cause": null})
+    json!({
+        "pid": pid, "comm": comm, "uid": 0, "signal": signal, "via": via, "cause": null,
+        "forged": false,
+    })
 }
 
 /// The expected `killed_by` of a signal that no process sent.
 fn by_no_process(signal: &str, via: &str, cause: Option<&str>) -> Value {
     json!({
         "pid": null, "comm": null, "uid": null, "signal": signal, "via": via, "cause": cause,
+        "forged": false,
     })
 }
 

@@ -95,7 +95,7 @@ fn a_sender_is_reported_with_its_uid_and_name() {
         exit["killed_by"],
         json!({
             "pid": sender, "comm": "a \"name\"", "uid": 1234, "signal": "SIGTERM",
-            "via": "kill", "cause": null,
+            "via": "kill", "cause": null, "forged": false,
         })
     );
     // Root kills a process of a user.

@@ -121,19 +121,66 @@ fn all_sleep(pid: u32) -> bool {
 
 #[test]
 #[ignore = "needs root"]
-fn one_of_two_queued_real_time_signals_is_the_killer() {
+fn the_first_of_two_queued_real_time_signals_is_the_killer() {
     let mut traced = TracedCgroup::new("queued");
     let line = "blocking 36 ready held unblocking 36 pause";
     let mut victim = traced.ready(&words(line));
     let first = send_to("sigqueue", &victim, "36");
-    let second = send_to("sigqueue", &victim, "36");
+    let _second = send_to("sigqueue", &victim, "36");
     victim.release();
     let exit = traced.reap(&mut victim);
-    // The first signal kills. The kernel does not report which of several pending signals it
-    // delivers: a documented limit.
-    let by = |sender| by(sender, "victim", "SIGRTMIN+2", "kill");
-    let named = &exit["killed_by"];
-    assert!(*named == by(first) || *named == by(second), "{exit}");
+    assert_eq!(exit["killed_by"], by(first, "victim", "SIGRTMIN+2", "kill"));
+}
+
+/// A task takes a signal from its own queue first.
+#[test]
+#[ignore = "needs root"]
+fn a_signal_to_the_task_kills_before_one_to_the_process() {
+    let mut traced = TracedCgroup::new("private");
+    let line = "blocking 15 ready held unblocking 15 pause";
+    for ways in [["tgkill", "kill"], ["kill", "tgkill"]] {
+        let mut victim = traced.ready(&words(line));
+        let senders = ways.map(|how| (how, send_to(how, &victim, "15")));
+        victim.release();
+        let exit = traced.reap(&mut victim);
+        let (_, killer) = senders
+            .into_iter()
+            .find(|it| it.0 == "tgkill")
+            .expect("both");
+        assert_eq!(exit["killed_by"], by(killer, "victim", "SIGTERM", "tkill"));
+    }
+}
+
+/// More signals than the BPF programs remember as pending.
+const FLOOD: [&str; 2] = ["flood", "300"];
+
+#[test]
+#[ignore = "needs root"]
+fn only_too_many_pending_signals_make_a_sender_unknown() {
+    let mut traced = TracedCgroup::new("flood");
+    let line = "blocking 15 ready held unblocking 15 pause";
+    for how in ["caught", "blocked"] {
+        let mut victim = traced.ready(&words(line));
+        let sender = send_to("kill", &victim, "15");
+        let [flood, count] = FLOOD;
+        let mut flood = Victim::start(&["as", "65534", flood, how, count], None);
+        assert_eq!(flood.wait(), 0);
+        victim.release();
+        let exit = traced.reap(&mut victim);
+        let is_forgotten = how == "blocked";
+        let expected = if is_forgotten {
+            Value::Null
+        } else {
+            by(sender, "victim", "SIGTERM", "kill")
+        };
+        assert_eq!(exit["killed_by"], expected, "{how}");
+        assert_eq!(exit["killer_forgotten"], is_forgotten, "{how}");
+    }
+    // Signals that kill at once are not forgotten.
+    let mut victim = traced.ready(&["ready", "pause"]);
+    let sender = send_to("kill", &victim, "15");
+    let exit = traced.reap(&mut victim);
+    assert_eq!(exit["killed_by"], by(sender, "victim", "SIGTERM", "kill"));
 }
 
 #[test]

@@ -57,6 +57,7 @@ pub(crate) fn killed_by(killed_by: &KilledBy) -> String {
         Some(sender) => {
             let name = format!("{}[{}]", printable(&sender.comm), sender.tgid);
             match killed_by.via {
+                _ if killed_by.forged => format!("{name} forged"),
                 Via::Kill => name,
                 _ => format!("{name} {why}"),
             }

@@ -125,7 +125,14 @@ impl Columns {
     fn exit_cells(&self, exit: &Placed<Exit>, clock: &WallClock) -> [String; 9] {
         let process = &exit.what.process;
         let killer = exit.what.killed_by.as_ref();
-        let killed_by = killer.map_or_else(unknown, killed_by);
+        let no_killer = || {
+            if exit.what.killer_forgotten {
+                "forgotten".to_owned()
+            } else {
+                unknown()
+            }
+        };
+        let killed_by = killer.map_or_else(no_killer, killed_by);
         let cells = [
             age_ns(process.start_boottime_ns, exit.boottime_ns).map_or_else(unknown, age),
             status(&exit.what, self.is_narrow),

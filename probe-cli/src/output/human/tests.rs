@@ -56,6 +56,7 @@ fn exit(name: &str, pid: u32, uid: u32) -> Placed<Exit> {
                 uid: 0,
             }),
             cause: None,
+            forged: false,
         }),
         ..Exit::default()
     })

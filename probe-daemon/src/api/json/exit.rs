@@ -58,6 +58,9 @@ pub struct ExitLine<'a> {
     /// The sender of the signal that ended it.
     #[serde(borrow)]
     pub killed_by: Option<KilledByObject<'a>>,
+    /// Whether `killed_by` is unknown because other processes had too many signals pending.
+    #[serde(default)]
+    pub killer_forgotten: bool,
     /// Whether the out-of-memory killer chose the process.
     pub oom: bool,
     /// Resources that the process used.
@@ -89,6 +92,7 @@ impl<'a> ExitLine<'a> {
             cgroup: exit.cgroup.as_ref().map(CgroupObject::from),
             container: exit.container.as_deref().map(ContainerObject::from),
             killed_by: exit.what.killed_by.as_ref().map(KilledByObject::from),
+            killer_forgotten: exit.what.killer_forgotten,
             oom: exit.what.oom,
             usage: exit.what.usage.map(UsageObject::from),
             ns: NamespaceObject::of(process),
@@ -124,6 +128,7 @@ impl<'a> ExitLine<'a> {
                     .killed_by
                     .as_ref()
                     .and_then(|killed_by| killed_by.to_killed_by(status)),
+                killer_forgotten: self.killer_forgotten,
                 oom: self.oom,
                 usage: self.usage.map(UsageObject::to_usage),
             },

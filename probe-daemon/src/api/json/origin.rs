@@ -22,9 +22,13 @@ pub struct KilledByObject<'a> {
     /// `timer`, `fault` or `oom`.
     #[serde(borrow)]
     pub via: Cow<'a, str>,
-    /// Why the kernel sent it: `parent_death`, `pid_namespace_teardown`, or `null`.
+    /// Why the kernel sent it: `parent_death`, `pid_namespace_teardown`, `cgroup_kill`, or
+    /// `null`.
     #[serde(borrow)]
     pub cause: Option<Cow<'a, str>>,
+    /// Whether the sender gave the signal a `si_code` of the kernel, such as that of a timer.
+    #[serde(default)]
+    pub forged: bool,
 }
 
 impl<'a> From<&'a KilledBy> for KilledByObject<'a> {
@@ -37,6 +41,7 @@ impl<'a> From<&'a KilledBy> for KilledByObject<'a> {
             signal: killed_by.signal.name().into(),
             via: killed_by.via.as_str().into(),
             cause: killed_by.cause.map(|cause| cause.as_str().into()),
+            forged: killed_by.forged,
         }
     }
 }
@@ -61,6 +66,7 @@ impl KilledByObject<'_> {
             via: Via::from_word(&self.via)?,
             sender,
             cause: self.cause.as_deref().and_then(Cause::from_word),
+            forged: self.forged,
         })
     }
 }

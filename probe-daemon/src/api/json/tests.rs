@@ -64,7 +64,7 @@ prop_compose! {
 prop_compose! {
     fn exit()(
         process in process(),
-        (group_dead, leader, oom) in any::<(bool, bool, bool)>(),
+        [group_dead, leader, oom, forged, killer_forgotten] in any::<[bool; 5]>(),
         status in option::of(status()),
         killer in option::of(killer()),
         usage in option::of((any::<u64>(), any::<u64>(), 0_u64..1 << 40)),
@@ -74,12 +74,12 @@ prop_compose! {
             _ => None,
         };
         let killed_by = signal.zip(killer).map(|(signal, (via, sender, cause))| KilledBy {
-            signal, via, sender, cause,
+            signal, via, sender, cause, forged,
         });
         let usage = usage.map(|(user_ns, system_ns, max_rss_pages)| Usage {
             user_ns, system_ns, max_rss_pages,
         });
-        Exit { process, group_dead, leader, status, killed_by, oom, usage }
+        Exit { process, group_dead, leader, status, killed_by, killer_forgotten, oom, usage }
     }
 }
 

@@ -1,9 +1,11 @@
 //! A task and its thread group, read from their kernel structs.
 
+mod siginfo;
 mod times;
 
 use probe_ebpf::event::{self, ARGS_BYTES, COMM_BYTES, UNKNOWN};
 
+pub(crate) use self::siginfo::{SIG_DFL, Siginfo, handler, is_queued, si_code, si_pid};
 use crate::{
     current,
     globals::{self, offset},
@@ -12,6 +14,8 @@ use crate::{
     user_namespace,
 };
 
+/// `TASK_NEW`, the state of a task that has not run yet, since 4.8.
+const TASK_NEW: u32 = 0x800;
 /// `PF_EXITING`, since 2.6.
 const PF_EXITING: u32 = 0x4;
 /// `SIGNAL_GROUP_EXIT`: `group_exit_code` is the status.
@@ -88,6 +92,40 @@ impl<const ACCESS: bool> Task<ACCESS> {
         read::<ACCESS, u32>(self.0, offset!(task_flags)) & PF_EXITING != 0
     }
 
+    /// Whether the current task is creating this one, which has not run yet.
+    #[inline(always)]
+    pub(crate) fn is_being_created(self) -> bool {
+        let state: u32 = read::<ACCESS, _>(self.0, offset!(task_state));
+        let current = Task::<PROBED>::current();
+        let parent = self.real_parent().0;
+        // With CLONE_PARENT both have the same parent.
+        state & TASK_NEW != 0 && (parent == current.0 || parent == current.real_parent().0)
+    }
+
+    /// Address of the `mm_struct`; 0 if the task has none.
+    #[inline(always)]
+    pub(crate) fn mm(self) -> u64 {
+        read::<ACCESS, _>(self.0, offset!(task_mm))
+    }
+
+    /// Whether the task blocks a signal.
+    #[inline(always)]
+    pub(crate) fn blocks(self, signal: u32) -> bool {
+        let blocked: u64 = read::<ACCESS, _>(self.0, offset!(task_blocked));
+        blocked >> (signal.wrapping_sub(1) & 63) & 1 != 0
+    }
+
+    /// Whether the process handles or ignores a signal.
+    #[inline(always)]
+    pub(crate) fn has_handler(self, signal: u32) -> bool {
+        let sighand: u64 = read::<ACCESS, _>(self.0, offset!(task_sighand));
+        let index = u64::from(signal.wrapping_sub(1) & 63);
+        let action = sighand
+            .wrapping_add(u64::from(offset!(sighand_action)))
+            .wrapping_add(index * u64::from(offset!(sigaction_bytes)));
+        handler(action) != SIG_DFL
+    }
+
     /// Raw wait status of this task alone.
     #[inline(always)]
     pub(crate) fn status(self) -> u32 {
@@ -117,6 +155,26 @@ impl<const ACCESS: bool> Task<ACCESS> {
             .wrapping_add(u64::from(level) * u64::from(stride));
         let inum = follow::<PROBED, _>(upid, offset!(upid_ns), offset!(pid_ns_inum));
         (level, read::<PROBED, _>(upid, offset!(upid_nr)), inum)
+    }
+
+    /// Pid of this task in the innermost pid namespace of another one; 0 if it has none
+    /// there. The other task can see this one, so their namespaces have one line of
+    /// ancestors.
+    #[inline(always)]
+    pub(crate) fn pid_as_seen_by(self, other: Self) -> u32 {
+        let of_other: u64 = read::<ACCESS, _>(other.0, offset!(task_thread_pid));
+        let level: u32 = read::<ACCESS, _>(of_other, offset!(pid_level));
+        let pid: u64 = read::<ACCESS, _>(self.0, offset!(task_thread_pid));
+        let own_level: u32 = read::<ACCESS, _>(pid, offset!(pid_level));
+        let numbers = offset!(pid_numbers);
+        let stride = offset!(upid_bytes);
+        if numbers == UNKNOWN || stride == UNKNOWN || own_level < level {
+            return 0;
+        }
+        let upid = pid
+            .wrapping_add(u64::from(numbers))
+            .wrapping_add(u64::from(level) * u64::from(stride));
+        read::<PROBED, _>(upid, offset!(upid_nr))
     }
 
     #[inline(always)]
@@ -205,6 +263,12 @@ impl<const ACCESS: bool> Group<ACCESS> {
         flags & SIGNAL_GROUP_EXIT != 0
     }
 
+    /// The signal in the status of a group that is ending; 0 if it calls `exit`.
+    #[inline(always)]
+    pub(crate) fn signal(self) -> u32 {
+        read::<ACCESS, u32>(self.0, offset!(signal_group_exit_code)) & 0x7f
+    }
+
     /// Raw wait status of the whole group, as `wait_task_zombie` computes it:
     /// <https://elixir.bootlin.com/linux/v6.12/source/kernel/exit.c#L1184>
     #[inline(always)]
@@ -220,10 +284,4 @@ impl<const ACCESS: bool> Group<ACCESS> {
     pub(crate) fn max_rss_pages(self) -> u64 {
         read::<ACCESS, _>(self.0, offset!(signal_maxrss))
     }
-}
-
-/// `si_code` of a `kernel_siginfo`.
-#[inline(always)]
-pub(crate) fn si_code(info: u64) -> i32 {
-    read::<PROBED, _>(info, offset!(siginfo_si_code))
 }

@@ -7,15 +7,15 @@
 use std::{mem::offset_of, num::NonZeroU64};
 
 use probe_ebpf::event::{
-    self as wire, CgroupCreated, CgroupKey, EXIT_GROUP_DEAD, EXIT_KILLER_KNOWN, EXIT_LEADER,
-    EXIT_OOM_VICTIM, EXIT_STATUS_KNOWN, Header, UNKNOWN,
+    self as wire, CgroupCreated, CgroupKey, EXIT_GROUP_DEAD, EXIT_KILLER_FORGOTTEN,
+    EXIT_KILLER_KNOWN, EXIT_LEADER, EXIT_OOM_VICTIM, EXIT_STATUS_KNOWN, Header, UNKNOWN,
 };
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use super::killer;
 use crate::model::{
-    Arguments, CgroupId, Comm, Event, Exit, ExitStatus, Owners, Process, ProcessId, Start, Timed,
-    Usage,
+    Arguments, CgroupId, Comm, Event, Exit, ExitStatus, KilledBy, Owners, Process, ProcessId,
+    Start, Timed, Usage,
 };
 
 /// Why bytes are not a record of the BPF programs.
@@ -136,20 +136,21 @@ fn owners(task: &wire::Task) -> Option<Owners> {
 
 fn exit(exit: &wire::Exit) -> Exit {
     let has = |flag: u32| exit.flags & flag != 0;
-    let oom = has(EXIT_OOM_VICTIM);
     let status = has(EXIT_STATUS_KNOWN).then(|| ExitStatus::from_wait_status(exit.exit_code));
+    let killed_by = killer::killed_by(
+        status,
+        has(EXIT_OOM_VICTIM),
+        has(EXIT_KILLER_KNOWN).then_some(&exit.killer),
+        exit.task.tgid,
+    );
     Exit {
         process: process(&exit.task),
         group_dead: has(EXIT_GROUP_DEAD),
         leader: has(EXIT_LEADER),
         status,
-        killed_by: killer::killed_by(
-            status,
-            oom,
-            has(EXIT_KILLER_KNOWN).then_some(&exit.killer),
-            exit.task.tgid,
-        ),
-        oom,
+        oom: killed_by.as_ref() == Some(&KilledBy::OOM),
+        killer_forgotten: killed_by.is_none() && has(EXIT_KILLER_FORGOTTEN),
+        killed_by,
         usage: has(EXIT_STATUS_KNOWN).then(|| usage(exit)),
     }
 }

@@ -26,6 +26,9 @@ pub const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
 /// Size of a pointer: BPF runs on 64-bit kernels only.
 const POINTER_BYTES: u32 = 8;
 const CONTROLLER_ENUM: &str = "cgroup_subsys_id";
+/// The helpers of BPF, and the one that finds the registers of a task (Linux 5.15).
+const HELPER_ENUM: &str = "bpf_func_id";
+const REGISTERS_HELPER: &str = "BPF_FUNC_task_pt_regs";
 const EXIT_TRACEPOINT: &str = "btf_trace_sched_process_exit";
 /// The guard of a tracepoint that may be preempted. The kernel uses it for nothing else.
 const SRCU_GUARD: &str = "class_srcu_fast_notrace_t";
@@ -102,6 +105,7 @@ pub fn parse(bytes: &[u8]) -> Result<KernelTypes, BtfError> {
     };
     let mut found = vec![UNKNOWN; MEMBERS.len()];
     let mut controllers = CONTROLLERS.map(|_| None);
+    let mut finds_registers = false;
     for (index, &start) in btf.starts.iter().enumerate() {
         let Some(kind) = btf.kind(start) else {
             continue;
@@ -110,6 +114,9 @@ pub fn parse(bytes: &[u8]) -> Result<KernelTypes, BtfError> {
             Kind::Struct => btf.find_members(start, &mut found),
             Kind::Enum if btf.name(start) == Some(CONTROLLER_ENUM.as_bytes()) => {
                 controllers = CONTROLLERS.map(|name| btf.enumerator(start, name));
+            }
+            Kind::Enum if btf.name(start) == Some(HELPER_ENUM.as_bytes()) => {
+                finds_registers |= btf.enumerator(start, REGISTERS_HELPER).is_some();
             }
             Kind::Typedef if btf.name(start) == Some(EXIT_TRACEPOINT.as_bytes()) => {
                 types.exit_has_group_dead = btf.tracepoint_args(index).map(|args| args > 1);
@@ -135,6 +142,11 @@ pub fn parse(bytes: &[u8]) -> Result<KernelTypes, BtfError> {
         offset.unwrap_or(UNKNOWN)
     });
     types.offsets.upid_bytes = btf.struct_size(b"upid").unwrap_or(UNKNOWN);
+    types.offsets.sigaction_bytes = btf.struct_size(b"k_sigaction").unwrap_or(UNKNOWN);
+    if finds_registers {
+        let offsets = &types.offsets;
+        types.offsets.syscall_number = offsets.pt_regs_orig_ax.min(offsets.pt_regs_syscallno);
+    }
     Ok(types)
 }
 

@@ -64,6 +64,12 @@ fn changed_identity(words: Words) -> Option<Words> {
             rustix::thread::set_name(&name).expect("at most 15 bytes");
             rest
         }
+        ["on-cpu", cpu, ref rest @ ..] => {
+            let mut cpus = rustix::thread::CpuSet::new();
+            cpus.set(number(cpu));
+            rustix::thread::sched_setaffinity(None, &cpus).expect("the CPU exists");
+            rest
+        }
         ["reaping", ref rest @ ..] => {
             become_reaper();
             rest

@@ -22,6 +22,15 @@ pub(crate) fn act(words: Words) {
         ["exit", code, ..] => process::exit(number(code)),
         ["exit-thread", code] => process::exit_thread(number(code)),
         ["signal", signal] => signal::kill(process::getpid(), number(signal)),
+        ["signal-code", code, signal] => {
+            signal::queue_code(process::getpid(), number(signal), number(code));
+        }
+        // A child ends, and the kernel sends this signal in place of SIGCHLD.
+        ["exit-signal", signal] => {
+            if process::fork_with(number(signal)).is_none() {
+                process::exit(0);
+            }
+        }
         ["raise", signal] => signal::raise(number(signal)),
         ["abort"] => signal::abort(),
         ["alarm"] => wait_for(|| timer::interval_timer(libc::ITIMER_REAL, SOON)),

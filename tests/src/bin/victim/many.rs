@@ -48,6 +48,7 @@ pub(crate) fn act(words: Words) {
         }
         ["bomb"] => bomb(),
         ["storm", count] => storm(number(count)),
+        ["flood", how, count] => flood(how, number(count)),
         ["swarm", directory, runs, processes, tasks] => {
             for _ in 0..number(runs) {
                 swarm(Path::new(directory), number(processes), number(tasks));
@@ -228,4 +229,23 @@ fn storm(count: u64) {
         thread::yield_now();
     }
     report(&json!({"made": count}));
+}
+
+/// Makes processes one after the other, each of which sends itself thirty real-time signals
+/// that it catches or blocks.
+fn flood(how: &str, processes: u32) {
+    for _ in 0..processes {
+        let child = process::fork().unwrap_or_else(|| {
+            for signal in libc::SIGRTMIN()..libc::SIGRTMIN() + 30 {
+                match how {
+                    "caught" => signal::catch(signal),
+                    "blocked" => signal::block(signal),
+                    _ => panic!("no such flood: {how}"),
+                }
+                signal::kill(process::getpid(), signal);
+            }
+            process::exit(0);
+        });
+        assert_eq!(process::wait(child).status, 0);
+    }
 }

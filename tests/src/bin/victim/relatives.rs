@@ -1,7 +1,10 @@
 //! Words that add a parent or other relatives to the process that executes the remaining words.
 //! The parent reports.
 
-use std::io::{self, PipeReader, PipeWriter, Read, Write};
+use std::{
+    fs::File,
+    io::{self, PipeReader, PipeWriter, Read, Write},
+};
 
 use probe_tests::boottime_ns;
 use rustix::process::{Signal, ioctl_tiocsctty, set_parent_process_death_signal, setsid};
@@ -31,6 +34,11 @@ pub(crate) fn act(words: Words) {
         ["double-fork", ref rest @ ..] => double_fork(rest),
         ["parent-dies", signal, ref rest @ ..] => parent_dies(number(signal), rest),
         ["siblings", count, ref rest @ ..] => siblings(number(count), rest),
+        ["born-into", directory] => born_into(directory),
+        ["sharing-memory", ref rest @ ..] => {
+            report(&json!({"pid": process::clone_sharing_and_pause()}));
+            act_on(rest);
+        }
         ["terminal", end, ref rest @ ..] => terminal(end, rest),
         _ => {}
     }
@@ -142,6 +150,16 @@ fn siblings(count: u32, rest: Words) -> ! {
     act_on(rest);
 }
 
+/// Makes a child in another cgroup.
+fn born_into(directory: &str) -> ! {
+    let directory = File::open(directory).expect("a v2 cgroup");
+    let before_ns = boottime_ns();
+    let child = process::fork_into(&directory).unwrap_or_else(|| process::exit(0));
+    let forked_ns = [before_ns, boottime_ns()];
+    report_child(&process::wait(child), forked_ns);
+    process::exit(0);
+}
+
 /// Makes a child in a new session on a new terminal, and sends Ctrl-C or hangs up.
 fn terminal(end: &str, rest: Words) -> ! {
     let (master, slave) = probe_tests::terminal::pair(80, 24);
@@ -153,6 +171,9 @@ fn terminal(end: &str, rest: Words) -> ! {
         // The terminal hangs up when the last descriptor is closed.
         drop(master.take());
         gate.open();
+        if end == "give-up" {
+            process::give_up_terminal(&slave);
+        }
         act_on(rest);
     });
     let forked_ns = [0, boottime_ns()];
@@ -163,6 +184,7 @@ fn terminal(end: &str, rest: Words) -> ! {
             master.write_all(b"\x03").expect("the other end is open");
         }
         "hang-up" => drop(master.take()),
+        "give-up" => {}
         _ => panic!("no such end of a terminal: {end}"),
     }
     report_child(&process::wait(child), forked_ns);

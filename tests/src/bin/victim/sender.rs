@@ -15,6 +15,9 @@ pub(crate) fn act(words: Words) {
         }
         // The target may be dead already; then no signal is sent.
         ["send-if-alive", pid, signal] => _ = signal::try_kill(number(pid), number(signal)),
+        ["send-code", code, pid, signal] => {
+            signal::queue_code(number(pid), number(signal), number(code));
+        }
         ["send", how, pid, signal] => send(how, number(pid), number(signal)),
         _ => return,
     }

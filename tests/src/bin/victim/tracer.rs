@@ -1,5 +1,7 @@
 //! Words that attach a tracer to the process that executes the remaining words.
 
+use std::{fs, path::Path};
+
 use probe_tests::boottime_ns;
 use serde_json::json;
 
@@ -9,7 +11,7 @@ use crate::{
     number,
     relatives::{Gate, child, report_child},
     report,
-    sys::{process, trace},
+    sys::{process, signal, trace},
 };
 
 /// See `main::act`.
@@ -23,6 +25,32 @@ pub(crate) fn act(words: Words) {
             tracer(rest, |tracee| {
                 let stopped = process::wait(tracee);
                 assert_eq!(stopped.status & 0xff, 0x7f, "not stopped");
+                trace::resume_with(tracee, signal);
+            });
+        }
+        // The tracer moves the tracee into a cgroup and kills the cgroup.
+        ["tracer-kills-cgroup", directory, ref rest @ ..] => tracer(rest, |tracee| {
+            let write = |name: &str, what: &str| {
+                let file = Path::new(directory).join(name);
+                fs::write(file, what).expect("a v2 cgroup");
+            };
+            write("cgroup.procs", &tracee.to_string());
+            write("cgroup.kill", "1");
+        }),
+        // Another process sends the tracee a signal, which the tracer suppresses. Then the
+        // tracer puts the same signal in place of a SIGSTOP.
+        ["tracer-suppresses", signal, ref rest @ ..] => {
+            let signal = number(signal);
+            tracer(rest, |tracee| {
+                let sender = process::fork().unwrap_or_else(|| {
+                    signal::kill(tracee, signal);
+                    process::exit(0);
+                });
+                process::wait(sender);
+                process::wait(tracee);
+                trace::resume_with(tracee, 0);
+                signal::kill(tracee, libc::SIGSTOP);
+                process::wait(tracee);
                 trace::resume_with(tracee, signal);
             });
         }

@@ -1,6 +1,6 @@
 //! Creation and exit of processes, and inherited attributes.
 
-use std::{ptr, time::Duration};
+use std::{os::fd::AsRawFd, ptr, time::Duration};
 
 use rustix::{
     event::{Timespec, poll},
@@ -73,6 +73,39 @@ pub(crate) fn fork_as(pid: i32) -> Option<i32> {
     (pid != 0).then(|| i32::try_from(pid).expect("a pid"))
 }
 
+/// Makes a child in this cgroup; returns `None` in the child.
+pub(crate) fn fork_into(cgroup: &impl AsRawFd) -> Option<i32> {
+    const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+    // SAFETY: plain integers, for which zero is a value.
+    let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
+    args.flags = CLONE_INTO_CGROUP;
+    args.exit_signal = libc::SIGCHLD.unsigned_abs().into();
+    args.cgroup = u64::from(cgroup.as_raw_fd().unsigned_abs());
+    // SAFETY: like `fork`; `args` is ours and outlives the call.
+    let pid = unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of_val(&args)) };
+    check("clone3", pid);
+    (pid != 0).then(|| i32::try_from(pid).expect("a pid"))
+}
+
+/// Makes a child whose end the kernel reports to its parent by this signal; returns `None`
+/// in the child.
+pub(crate) fn fork_with(exit_signal: i32) -> Option<i32> {
+    // SAFETY: plain integers, for which zero is a value.
+    let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
+    args.exit_signal = exit_signal.unsigned_abs().into();
+    // SAFETY: like `fork`; `args` is ours and outlives the call.
+    let pid = unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of_val(&args)) };
+    check("clone3", pid);
+    (pid != 0).then(|| i32::try_from(pid).expect("a pid"))
+}
+
+/// `TIOCNOTTY`: a session leader gives up its terminal.
+pub(crate) fn give_up_terminal(terminal: &impl AsRawFd) {
+    // SAFETY: numbers only.
+    let result = unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCNOTTY) };
+    check("TIOCNOTTY", result.into());
+}
+
 /// The stack of one vfork child at a time. It is leaked: with `CLONE_VM` its pages belong to the
 /// child too.
 pub(crate) struct Stack(&'static mut [u128]);
@@ -96,25 +129,33 @@ pub(crate) fn vfork_and_exit(stack: &mut Stack, code: i32) -> i32 {
 
 /// Makes a child that shares our memory and suspends us until the child is killed.
 pub(crate) fn vfork_and_pause() {
-    extern "C" fn pause(_unused: *mut libc::c_void) -> libc::c_int {
-        loop {
-            // SAFETY: it has no arguments.
-            unsafe { libc::pause() };
-        }
-    }
     vfork(&mut Stack::new(), pause, 0);
 }
 
-fn vfork(
-    stack: &mut Stack,
-    run: extern "C" fn(*mut libc::c_void) -> libc::c_int,
-    argument: usize,
-) -> i32 {
+/// Makes a child that shares our memory and sleeps; returns its pid.
+pub(crate) fn clone_sharing_and_pause() -> i32 {
+    clone(&mut Stack::new(), pause, 0, libc::CLONE_VM)
+}
+
+extern "C" fn pause(_unused: *mut libc::c_void) -> libc::c_int {
+    loop {
+        // SAFETY: it has no arguments.
+        unsafe { libc::pause() };
+    }
+}
+
+type Run = extern "C" fn(*mut libc::c_void) -> libc::c_int;
+
+fn vfork(stack: &mut Stack, run: Run, argument: usize) -> i32 {
+    clone(stack, run, argument, libc::CLONE_VM | libc::CLONE_VFORK)
+}
+
+fn clone(stack: &mut Stack, run: Run, argument: usize, flags: i32) -> i32 {
     let top = stack.0.as_mut_ptr_range().end.cast();
-    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
+    let flags = flags | libc::SIGCHLD;
     let argument = ptr::without_provenance_mut(argument);
-    // SAFETY: the child runs one of the two functions above on its own stack and uses no other
-    // memory; the parent sleeps until the child has ended.
+    // SAFETY: the child runs one of the two functions above on its own stack, which is never
+    // freed, and uses no other memory.
     let pid = unsafe { libc::clone(run, top, flags, argument) };
     check("clone", pid.into());
     pid

@@ -93,6 +93,16 @@ pub(crate) fn sigqueue(pid: i32, signal: i32) {
     check("sigqueue", result.into());
 }
 
+/// Sends a signal to a process with a `si_code`, and a siginfo that names pid 1.
+pub(crate) fn queue_code(pid: i32, signal: i32, code: i32) {
+    // The first words of a `siginfo_t`: number, errno, code, a gap, and the pid.
+    let mut info = [0_i32; 32];
+    (info[0], info[2], info[4]) = (signal, code, 1);
+    // SAFETY: the siginfo is ours, has its 128 bytes and is only read.
+    let result = unsafe { libc::syscall(libc::SYS_rt_sigqueueinfo, pid, signal, info.as_ptr()) };
+    check("rt_sigqueueinfo", result);
+}
+
 /// Sends a signal through a pidfd.
 pub(crate) fn pidfd_send(pid: i32, signal: i32) {
     // SAFETY: numbers only.
