@@ -9,12 +9,12 @@ use std::{
 };
 
 use procfs::{
-    ProcessCGroups,
-    process::{MountInfo, MountInfos, Process},
+    FromRead, ProcError, ProcessCGroups,
+    process::{MountInfo, MountInfos},
 };
 
 use super::path::join;
-use crate::model::CgroupId;
+use crate::{model::CgroupId, proc::directory::ProcessDirectory};
 
 /// One mounted hierarchy.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,11 +35,11 @@ pub struct Mount {
 #[expect(missing_docs, reason = "the message says what the fields are")]
 pub enum MountError {
     /// `/proc` is not mounted, or the file cannot be read.
-    #[error("cannot read {file}")]
+    #[error("cannot read /proc/self/{file}")]
     Read {
         file: &'static str,
         #[source]
-        source: procfs::ProcError,
+        source: ProcError,
     },
 }
 
@@ -51,10 +51,8 @@ pub struct Mounts(Vec<Mount>);
 impl Mounts {
     /// Reads the mounts from `/proc/self`.
     pub fn read() -> Result<Self, MountError> {
-        let read = |file| move |source| MountError::Read { file, source };
-        let this = Process::myself().map_err(read("/proc/self"))?;
-        let infos = this.mountinfo().map_err(read("/proc/self/mountinfo"))?;
-        let own = this.cgroups().map_err(read("/proc/self/cgroup"))?;
+        let infos = read_own("mountinfo")?;
+        let own = read_own("cgroup")?;
         Ok(Self::parse(&infos, &own))
     }
 
@@ -148,6 +146,16 @@ impl Mount {
         let has_dots = below.split('/').any(|it| it == "." || it == "..");
         (is_whole && !has_dots).then(|| self.mount_point.join(below.trim_start_matches('/')))
     }
+}
+
+/// Reads a file of `/proc/self`. procfs takes UTF-8 only, but any user may mount a file system
+/// at a path that is not. The bytes are replaced, so such a path equals no path of a cgroup.
+fn read_own<T: FromRead>(file: &'static str) -> Result<T, MountError> {
+    let content = ProcessDirectory::own().and_then(|it| it.content(file));
+    content
+        .map_err(ProcError::from)
+        .and_then(|it| T::from_read(String::from_utf8_lossy(&it).as_bytes()))
+        .map_err(|source| MountError::Read { file, source })
 }
 
 fn mount(info: &MountInfo, own: &[procfs::ProcessCGroup]) -> Option<Mount> {

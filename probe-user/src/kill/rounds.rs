@@ -12,7 +12,7 @@ use crate::{
     model::{Backend, Signal, TaskState},
     proc::{
         directory::ProcessDirectory,
-        pinned::{PinProcessError, PinnedProcess},
+        pinned::{Identity, PinProcessError, PinnedProcess},
         send::send,
         stat::Stat,
     },
@@ -27,9 +27,11 @@ const BATCH: usize = 256;
 /// The rounds of one signal, which each process gets once.
 pub(super) struct Rounds {
     signal: Signal,
-    /// Pid and start of the processes that were signalled. A later process with the same
-    /// pid has another start.
-    seen: HashSet<(u32, u64)>,
+    /// The processes that were signalled.
+    seen: HashSet<Identity>,
+    /// Pids of members that could not be opened, and 0 for members of which the pid is not
+    /// visible.
+    unopened: HashSet<u32>,
     pub(super) report: Report,
 }
 
@@ -38,12 +40,13 @@ impl Rounds {
         Self {
             signal,
             seen: HashSet::new(),
+            unopened: HashSet::new(),
             report: Report::default(),
         }
     }
 
     pub(super) fn signal_process(&mut self, process: &PinnedProcess) {
-        if !self.seen.insert((process.tgid, process.start_ticks())) {
+        if !self.seen.insert(process.identity()) {
             return;
         }
         match send(process, self.signal) {
@@ -53,7 +56,7 @@ impl Rounds {
             Err(_) if self.report.used_cgroup_kill && !leader_has_exited(process.tgid) => {}
             Err(errno) => self.report.unreached.push(Unreached {
                 pid: process.tgid,
-                comm: process.comm.clone(),
+                comm: process.comm.clone().unwrap_or_default(),
                 errno,
             }),
         }
@@ -111,16 +114,19 @@ impl Rounds {
             let mut pinned = Vec::new();
             for &pid in pids {
                 if pid == 0 {
-                    self.note_invisible_member();
+                    self.note_unopened(0, Errno::SRCH);
                     continue;
                 }
                 match PinnedProcess::open(pid, Backend::Pidfd) {
                     Ok(process) => pinned.push(process),
                     Err(PinProcessError::NotFound { .. } | PinProcessError::Thread { .. }) => {}
-                    Err(error) => tracing::debug!(%error, "cannot open a member"),
+                    Err(error) => {
+                        tracing::debug!(%error, "cannot open a member");
+                        self.note_unopened(pid, error.errno());
+                    }
                 }
             }
-            pinned.retain(|it| !self.seen.contains(&(it.tgid, it.start_ticks())));
+            pinned.retain(|it| !self.seen.contains(&it.identity()));
             if pinned.is_empty() {
                 continue;
             }
@@ -134,15 +140,16 @@ impl Rounds {
         Ok(self.seen.len() - before)
     }
 
-    /// The list shows pid 0 for a process in a pid namespace that is not below ours.
-    fn note_invisible_member(&mut self) {
-        if self.report.used_cgroup_kill || !self.seen.insert((0, 0)) {
+    /// Notes a member that cannot be opened, such as one in a pid namespace that is not below
+    /// ours, for which the list shows pid 0.
+    fn note_unopened(&mut self, pid: u32, errno: Errno) {
+        if self.report.used_cgroup_kill || !self.unopened.insert(pid) {
             return;
         }
         self.report.unreached.push(Unreached {
-            pid: 0,
+            pid,
             comm: String::new(),
-            errno: Errno::SRCH,
+            errno,
         });
     }
 }

@@ -139,13 +139,16 @@ impl ProcessState {
     /// State by `/proc/PID/stat`, which shows the state of the leader and the number of
     /// tasks. A leader may exit before the other threads, and the file does not show their
     /// states, so a process with several threads counts as running.
+    ///
+    /// `None` for 0 tasks: the kernel releases the leader, which is the end of the process, or
+    /// gives the pid to another thread that executes a program.
+    /// <https://elixir.bootlin.com/linux/v6.12/source/fs/proc/array.c#L511>
     #[must_use]
-    pub fn of_leader(leader: TaskState, threads: u32) -> Self {
-        // The file shows 0 while the kernel releases the leader.
-        if threads <= 1 {
-            leader.into()
-        } else {
-            Self::Running
+    pub fn of_leader(leader: TaskState, threads: u32) -> Option<Self> {
+        match threads {
+            0 => None,
+            1 => Some(leader.into()),
+            _ => Some(Self::Running),
         }
     }
 
@@ -232,11 +235,19 @@ mod tests {
     fn the_leader_of_several_threads_does_not_end_its_process() {
         for leader in ALL {
             let state = ProcessState::of_leader(leader, 2);
-            assert_eq!(state, ProcessState::Running, "{leader:?}");
-            assert_eq!(ProcessState::of_leader(leader, 1), leader.into());
+            assert_eq!(state, Some(ProcessState::Running), "{leader:?}");
+            assert_eq!(ProcessState::of_leader(leader, 1), Some(leader.into()));
         }
-        assert!(ProcessState::of_leader(TaskState::Zombie, 1).has_exited());
-        assert!(ProcessState::of_leader(TaskState::Exiting, 1).has_begun_exit());
-        assert!(!ProcessState::of_leader(TaskState::Exiting, 1).has_exited());
+        let exited = ProcessState::of_leader(TaskState::Zombie, 1);
+        assert_eq!(exited, Some(ProcessState::Exited));
+        let exiting = ProcessState::of_leader(TaskState::Exiting, 1);
+        assert_eq!(exiting, Some(ProcessState::Exiting));
+    }
+
+    #[test]
+    fn a_leader_that_the_kernel_releases_tells_nothing_about_its_process() {
+        for leader in ALL {
+            assert_eq!(ProcessState::of_leader(leader, 0), None, "{leader:?}");
+        }
     }
 }

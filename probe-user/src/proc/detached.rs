@@ -8,7 +8,7 @@
 use std::io;
 
 use super::{
-    directory::{ProcessDirectory, find_all},
+    directory::{ProcessDirectory, Search},
     membership,
     stat::Stat,
 };
@@ -16,26 +16,29 @@ use crate::model::is_within;
 
 const REMOVED: &str = " (deleted)";
 
-/// Pid and start, in `CLOCK_BOOTTIME` nanoseconds, of the processes in the v2 cgroup `path`
-/// or below it, now or until their end. With `is_removed` that cgroup itself is gone, so a
-/// cgroup that has its name now is another one.
-pub fn find(path: &str, is_removed: bool) -> io::Result<Vec<(u32, u64)>> {
+/// Finds the processes in the v2 cgroup `path` or below it, now or until their end. With
+/// `is_removed` that cgroup itself is gone, so a cgroup that has its name now is another one.
+pub fn find(path: &str, is_removed: bool) -> io::Result<Search> {
     let mut buffer = Vec::new();
-    find_all(|pid| belongs(pid, &mut buffer, path, is_removed))
+    Search::run(|pid| belongs(pid, &mut buffer, path, is_removed))
 }
 
-/// Pids of the living processes in a cgroup of a v1 hierarchy or below it. The file of a process
+/// Finds the living processes in a cgroup of a v1 hierarchy or below it. The file of a process
 /// names its cgroup at one moment, so a process that moves among the cgroups of the subtree is
 /// found, while one list after the other may miss it.
-pub fn find_v1(hierarchy: u32, path: &str) -> io::Result<Vec<u32>> {
+pub fn find_v1(hierarchy: u32, path: &str) -> io::Result<Search> {
     let mut buffer = Vec::new();
-    find_all(|pid| {
-        ProcessDirectory::open(pid)?.read("cgroup", &mut buffer)?;
-        let text = membership::text(&buffer);
-        let own = membership::parse(&text)
+    Search::run(|pid| {
+        let directory = ProcessDirectory::open(pid)?;
+        directory.read("cgroup", &mut buffer)?;
+        let is_member = membership::parse(&membership::text(&buffer))
             .flatten()
-            .find(|it| it.hierarchy == hierarchy);
-        Ok(own.filter(|it| is_within(it.path, path)).map(|_| pid))
+            .any(|it| it.hierarchy == hierarchy && is_within(it.path, path));
+        if !is_member {
+            return Ok(None);
+        }
+        directory.read("stat", &mut buffer)?;
+        Ok(Some((pid, Stat::read(&buffer)?.start_ns())))
     })
 }
 

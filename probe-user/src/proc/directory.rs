@@ -4,7 +4,8 @@
 //! longer be opened, even if another process has the pid.
 
 use std::{
-    fmt, fs,
+    fmt,
+    fs::{self, File},
     io::{self, ErrorKind},
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     path::Path,
@@ -17,15 +18,22 @@ use rustix::{
     path::Arg,
 };
 
-use super::stat::number;
+use super::{
+    look::Shown,
+    stat::{Stat, number},
+    visibility,
+};
 
 /// An open `/proc/PID` of a process or a thread.
 #[derive(Debug)]
 pub struct ProcessDirectory(OwnedFd);
 
 impl ProcessDirectory {
-    /// Opens the directory of a process, or of a thread by its tid.
+    /// Opens the directory of a process, or of a thread by its tid. Fails with
+    /// [`ForeignProc`](super::visibility::ForeignProc) if `/proc` belongs to another pid
+    /// namespace, where another process has the pid.
     pub fn open(pid: u32) -> io::Result<Self> {
+        visibility::check_namespace()?;
         Self::open_path(format!("/proc/{pid}"))
     }
 
@@ -61,6 +69,21 @@ impl ProcessDirectory {
         Ok(buffer)
     }
 
+    /// Opens a file.
+    pub(super) fn file(&self, name: impl Arg) -> io::Result<File> {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        Ok(openat(&self.0, name, flags, Mode::empty())?.into())
+    }
+
+    /// What `stat` shows now of the process that started at this tick.
+    pub(super) fn shown(&self, start_ticks: u64, buffer: &mut Vec<u8>) -> io::Result<Shown> {
+        match self.read("stat", buffer) {
+            Ok(()) => Ok(Shown::of(&Stat::read(buffer)?, start_ticks)),
+            Err(error) if is_gone(&error) => Ok(Shown::Gone),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Tids of the process. Threads may start and end meanwhile.
     pub fn tids(&self) -> io::Result<Vec<u32>> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -79,8 +102,9 @@ impl AsFd for ProcessDirectory {
     }
 }
 
-/// Whether the error means that the process does not exist (any more): its directory cannot
-/// be opened, or a file that was opened can no longer be read.
+/// Whether the error means that `/proc` shows no such process: its directory cannot be opened,
+/// or a file that was opened can no longer be read. Where `/proc` does not hide processes, the
+/// process does not exist (any more).
 #[must_use]
 pub fn is_gone(error: &io::Error) -> bool {
     error.kind() == ErrorKind::NotFound || Errno::from_io_error(error) == Some(Errno::SRCH)
@@ -99,8 +123,9 @@ pub(super) fn malformed(file: impl fmt::Display) -> io::Error {
 pub struct Pids(fs::ReadDir);
 
 impl Pids {
-    /// Opens `/proc`.
+    /// Opens `/proc`, which must belong to the pid namespace of this process.
     pub fn list() -> io::Result<Self> {
+        visibility::check_namespace()?;
         Ok(Self(fs::read_dir(Path::new("/proc"))?))
     }
 }
@@ -110,24 +135,56 @@ impl Iterator for Pids {
 
     fn next(&mut self) -> Option<io::Result<u32>> {
         self.0.find_map(|entry| match entry {
-            Ok(entry) => entry.file_name().to_str()?.parse().ok().map(Ok),
+            Ok(entry) => number(entry.file_name().as_encoded_bytes()).map(Ok),
             Err(error) => Some(Err(error)),
         })
     }
 }
 
-/// Collects the results of `look` for each process. A process that is gone, or hidden from
-/// this one, is left out, so a wait does not wait for it.
-pub(super) fn find_all<T>(
-    mut look: impl FnMut(u32) -> io::Result<Option<T>>,
-) -> io::Result<Vec<T>> {
-    let mut found = Vec::new();
-    for pid in Pids::list()? {
-        match pid.and_then(&mut look) {
-            Ok(one) => found.extend(one),
-            Err(error) if is_gone(&error) => {}
-            Err(error) => tracing::debug!(%error, "cannot read the files of a process"),
+/// What a search of `/proc` found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Search {
+    /// Pid and start, in `CLOCK_BOOTTIME` nanoseconds, of the processes.
+    pub found: Vec<(u32, u64)>,
+    /// Whether every process was looked at. If not, a process that was not found may exist all
+    /// the same: `/proc` hides processes, belongs to another pid namespace, or has files that
+    /// cannot be read.
+    pub is_complete: bool,
+}
+
+impl Search {
+    /// Searches for the processes for which `look` returns their pid and start. A process that
+    /// is gone meanwhile is left out.
+    pub(super) fn run(
+        mut look: impl FnMut(u32) -> io::Result<Option<(u32, u64)>>,
+    ) -> io::Result<Self> {
+        if !visibility::is_own() {
+            return Ok(Self::default());
         }
+        let mut search = Self {
+            found: Vec::new(),
+            is_complete: !visibility::hides_processes(),
+        };
+        for pid in Pids::list()? {
+            let pid = pid?;
+            match look(pid) {
+                Ok(one) => search.found.extend(one),
+                Err(error) if is_gone(&error) => {}
+                Err(error) if is_shortage(&error) => return Err(error),
+                Err(error) => {
+                    tracing::debug!(%error, "cannot read the files of process {pid}");
+                    search.is_complete = false;
+                }
+            }
+        }
+        Ok(search)
     }
-    Ok(found)
+}
+
+/// Whether this process ran out of descriptors or memory, so a search cannot go on.
+pub(super) fn is_shortage(error: &io::Error) -> bool {
+    matches!(
+        Errno::from_io_error(error),
+        Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM)
+    )
 }

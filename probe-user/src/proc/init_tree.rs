@@ -1,6 +1,8 @@
 //! Finds the processes of a container that has no cgroup of its own, by its init process.
 
-use std::{collections::HashSet, fs, io, os::unix::fs::MetadataExt};
+use std::{collections::HashSet, io};
+
+use rustix::fs::{AtFlags, statat};
 
 use super::{directory::ProcessDirectory, scan, stat::Stat};
 use crate::model::{ProcessState, ScannedProcess};
@@ -18,6 +20,15 @@ pub struct InitTree {
     owner: u32,
     /// Inode number of the mount namespace, if the container has one of its own.
     mounts: Option<u64>,
+}
+
+/// The processes of a tree.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TreeMembers {
+    /// Pid and start in clock ticks of each process.
+    pub processes: Vec<(u32, u64)>,
+    /// Whether these are all processes. If not, `/proc` does not show every process.
+    pub is_complete: bool,
 }
 
 impl InitTree {
@@ -39,10 +50,11 @@ impl InitTree {
         }
     }
 
-    /// Pid and start of the processes that have not exited.
-    pub fn members(&self) -> io::Result<Vec<(u32, u64)>> {
-        let found = scan::scan(self.owner != 0)?;
-        let all: Vec<_> = found.map(|it| Ok(it?.process)).collect::<io::Result<_>>()?;
+    /// The processes that have not exited.
+    pub fn members(&self) -> io::Result<TreeMembers> {
+        let mut scan = scan::scan(self.owner != 0)?;
+        let found = scan.by_ref().map(|it| Ok(it?.process));
+        let all: Vec<_> = found.collect::<io::Result<_>>()?;
         let is_top = |it: &ScannedProcess| {
             let is_init = (it.tgid, it.start_ticks) == (self.pid, self.start_ticks);
             is_init || self.mounts.is_some() && mount_namespace(it.tgid) == self.mounts
@@ -64,7 +76,10 @@ impl InitTree {
             pids.contains(&it.tgid) && it.state < ProcessState::Exited && self.is_owners(it)
         };
         let members = all.iter().filter(is_member);
-        Ok(members.map(|it| (it.tgid, it.start_ticks)).collect())
+        Ok(TreeMembers {
+            processes: members.map(|it| (it.tgid, it.start_ticks)).collect(),
+            is_complete: scan.is_complete(),
+        })
     }
 
     fn is_owners(&self, process: &ScannedProcess) -> bool {
@@ -78,7 +93,9 @@ impl InitTree {
 /// Inode number of the mount namespace; `None` if the process has exited, or if this process
 /// may not trace it.
 fn mount_namespace(pid: u32) -> Option<u64> {
-    Some(fs::metadata(format!("/proc/{pid}/ns/mnt")).ok()?.ino())
+    let directory = ProcessDirectory::open(pid).ok()?;
+    let namespace = statat(&directory, "ns/mnt", AtFlags::empty());
+    Some(namespace.ok()?.st_ino)
 }
 
 fn parent(pid: u32) -> Option<u32> {
@@ -108,7 +125,7 @@ mod tests {
         let uid = rustix::process::getuid().as_raw();
         let of = |start_ticks, owner| {
             let tree = InitTree::of(child.id(), start_ticks, owner);
-            tree.members().expect("/proc is readable")
+            tree.members().expect("/proc is readable").processes
         };
         let members = of(start_ticks, uid);
         assert_eq!(members.len(), 2, "{members:?}");

@@ -39,6 +39,6 @@ pub(crate) fn text(file: &[u8]) -> Cow<'_, str> {
 }
 
 /// Parses each line, the newest hierarchy first; `None` for a malformed line.
-pub(crate) fn parse(text: &str) -> impl Iterator<Item = Option<Membership<'_>>> {
+pub(crate) fn parse(text: &str) -> impl Clone + Iterator<Item = Option<Membership<'_>>> {
     text.lines().map(Membership::parse)
 }

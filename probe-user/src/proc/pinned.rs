@@ -1,5 +1,8 @@
 //! Pins a process by its pidfd, or by its start time if there is no pidfd, and reads its
 //! state. The pidfd becomes readable when the process exits.
+//!
+//! `/proc` may hide the process, or belong to another pid namespace (see `visibility`). The
+//! pidfd alone is then its identity, and only pidfd and signal 0 tell whether it is gone.
 
 use std::{
     fs::File,
@@ -13,17 +16,20 @@ use std::{
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
-    process::{Pid, PidfdFlags, pidfd_open},
+    process::{Pid, PidfdFlags, pidfd_open, test_kill_process},
 };
 
 use super::{
-    directory::{ProcessDirectory, is_gone, malformed},
+    directory::{ProcessDirectory, is_gone, is_shortage, malformed},
+    look::{PidfdLooks, Shown, settle},
     pidfd_info,
+    send::test_pidfd,
     stat::Stat,
     status::Status,
+    visibility,
 };
 use crate::{
-    clock::tick_ns,
+    clock::tick_of,
     model::{Backend, ProcessId, ProcessState, TaskState},
 };
 
@@ -32,15 +38,25 @@ use crate::{
 pub struct PinnedProcess {
     /// Thread group id.
     pub tgid: u32,
-    /// Name of the process when it was pinned.
-    pub comm: String,
-    /// Start in clock ticks since boot, as `/proc/PID/stat` has it.
-    start_ticks: u64,
+    /// Name of the process when it was pinned; `None` if `/proc` does not show it.
+    pub comm: Option<String>,
+    /// Start in clock ticks since boot, as `/proc/PID/stat` has it; `None` if `/proc` does not
+    /// show it.
+    start_ticks: Option<u64>,
     /// `None` before Linux 5.3, where the call is forbidden, and for [`Backend::Poll`].
     pidfd: Option<OwnedFd>,
     /// `/proc/PID/stat` if there is no pidfd. The open file belongs to this process: once
     /// the process is reaped, reading the file fails.
     stat: Option<File>,
+}
+
+/// What makes a process another one than an earlier process with the same pid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Identity {
+    tgid: u32,
+    start_ticks: Option<u64>,
+    /// Inode number of the pidfd if the start is unknown (Linux 6.9).
+    inode: Option<u64>,
 }
 
 /// Why a process cannot be waited for.
@@ -51,8 +67,16 @@ pub enum PinProcessError {
     #[error("no process {pid}")]
     NotFound { pid: u32 },
     /// The number is the tid of a thread, not the pid of a process.
-    #[error("{tid} is a thread of process {tgid}")]
-    Thread { tid: u32, tgid: u32 },
+    #[error("{tid} is a thread of {}", process_name(*tgid))]
+    Thread { tid: u32, tgid: Option<u32> },
+    /// The process exists and `/proc` hides it from this user, so without a pidfd nothing
+    /// shows its state, and nothing shows its start time.
+    #[error("process {pid} exists, but /proc hides it from this user")]
+    Hidden { pid: u32 },
+    /// As [`PinProcessError::Hidden`]: `/proc` belongs to another pid namespace, and another
+    /// process has the number there.
+    #[error("process {pid} exists, but /proc belongs to another pid namespace")]
+    Foreign { pid: u32 },
     /// A file in `/proc/PID` cannot be read.
     #[error("cannot read the state of process {pid}")]
     Look {
@@ -62,42 +86,43 @@ pub enum PinProcessError {
     },
 }
 
-impl PinnedProcess {
-    /// Pins a running process or a zombie, for [`Backend::Poll`] without a pidfd.
-    pub fn open(pid: u32, backend: Backend) -> Result<Self, PinProcessError> {
-        let not_found = PinProcessError::NotFound { pid };
-        let Some(number) = i32::try_from(pid).ok().and_then(Pid::from_raw) else {
-            return Err(not_found);
-        };
-        // The pidfd comes first. If it shows at the end that the process still has the
-        // pid, the files that were read meanwhile belong to the same process.
-        let pidfd = match backend {
-            Backend::Poll => None,
-            _ => match pidfd_open(number, PidfdFlags::empty()) {
-                Ok(pidfd) => Some(pidfd),
-                Err(Errno::SRCH) => return Err(not_found),
-                // The pid is a thread's (ENOENT from 6.15 on), or the kernel lacks the
-                // call or forbids it.
-                Err(_) => None,
-            },
-        };
-        let pinned = match Self::read(pid, pidfd) {
-            Ok(pinned) => pinned,
-            Err(error) if is_gone(&error) => return Err(not_found),
-            Err(error) => return Err(PinProcessError::Look { pid, source: error }),
-        };
-        let tgid = pinned.tgid;
-        if tgid != pid {
-            return Err(PinProcessError::Thread { tid: pid, tgid });
-        }
-        match pinned.state() {
-            Ok(ProcessState::Reaped) => Err(not_found),
-            _ => Ok(pinned),
+fn process_name(tgid: Option<u32>) -> String {
+    tgid.map_or_else(|| "a process".to_owned(), |tgid| format!("process {tgid}"))
+}
+
+impl PinProcessError {
+    /// The error of the system call that failed.
+    #[must_use]
+    pub fn errno(&self) -> Errno {
+        match self {
+            Self::NotFound { .. } => Errno::SRCH,
+            Self::Thread { .. } => Errno::INVAL,
+            Self::Hidden { .. } | Self::Foreign { .. } => Errno::ACCESS,
+            Self::Look { source, .. } => Errno::from_io_error(source).unwrap_or(Errno::IO),
         }
     }
 
-    /// Reads the files of a pid through one directory, so they belong to one process.
-    fn read(pid: u32, pidfd: Option<OwnedFd>) -> io::Result<Self> {
+    /// The error for an existing process that `/proc` does not show.
+    fn unseen(pid: u32) -> Self {
+        if visibility::is_own() {
+            Self::Hidden { pid }
+        } else {
+            Self::Foreign { pid }
+        }
+    }
+}
+
+/// The values in the files of `/proc/PID`, read through one directory, so that they belong to
+/// one process.
+struct Facts {
+    tgid: u32,
+    comm: String,
+    start_ticks: u64,
+    stat: File,
+}
+
+impl Facts {
+    fn read(pid: u32) -> io::Result<Self> {
         let directory = ProcessDirectory::open(pid)?;
         let stat = directory.content("stat")?;
         let stat = Stat::read(&stat)?;
@@ -108,12 +133,76 @@ impl PinnedProcess {
                 .ok_or_else(|| malformed("status"))?,
             comm: String::from_utf8_lossy(stat.comm).into_owned(),
             start_ticks: stat.start_ticks,
-            stat: match pidfd {
-                Some(_) => None,
-                None => Some(File::open(format!("/proc/{pid}/stat"))?),
-            },
-            pidfd,
+            stat: directory.file("stat")?,
         })
+    }
+}
+
+impl PinnedProcess {
+    /// Pins a running process or a zombie, for [`Backend::Poll`] without a pidfd.
+    pub fn open(pid: u32, backend: Backend) -> Result<Self, PinProcessError> {
+        let not_found = PinProcessError::NotFound { pid };
+        let look = |source| PinProcessError::Look { pid, source };
+        let Some(number) = i32::try_from(pid).ok().and_then(Pid::from_raw) else {
+            return Err(not_found);
+        };
+        // The pidfd comes first. If it shows at the end that the process still has the
+        // pid, the files that were read meanwhile belong to the same process.
+        let opened = match backend {
+            Backend::Poll => Err(Errno::NOSYS),
+            _ => pidfd_open(number, PidfdFlags::empty()),
+        };
+        let (pidfd, may_be_thread) = match opened {
+            Ok(pidfd) => (Some(pidfd), false),
+            Err(Errno::SRCH) => return Err(not_found),
+            Err(errno) if is_shortage(&errno.into()) => return Err(look(errno.into())),
+            // The pid is a thread's (ENOENT from 6.15 on).
+            Err(Errno::INVAL | Errno::NOENT) => (None, true),
+            // The kernel lacks the call or forbids it.
+            Err(_) => (None, false),
+        };
+        let facts = match Facts::read(pid) {
+            Ok(facts) => Some(facts),
+            Err(error) if is_shortage(&error) => return Err(look(error)),
+            Err(_) if pidfd.is_some() => None,
+            Err(_) if test_kill_process(number) == Err(Errno::SRCH) => return Err(not_found),
+            Err(_) if may_be_thread => {
+                return Err(PinProcessError::Thread {
+                    tid: pid,
+                    tgid: None,
+                });
+            }
+            Err(error) if is_gone(&error) || !visibility::is_own() => {
+                return Err(PinProcessError::unseen(pid));
+            }
+            Err(error) => return Err(look(error)),
+        };
+        if let Some(tgid) = facts.as_ref().map(|it| it.tgid).filter(|&it| it != pid) {
+            let tgid = Some(tgid);
+            return Err(PinProcessError::Thread { tid: pid, tgid });
+        }
+        let pinned = Self::new(pid, pidfd, facts);
+        match pinned.state() {
+            Ok(ProcessState::Reaped) => Err(not_found),
+            Err(error) if is_shortage(&error) => Err(look(error)),
+            _ => Ok(pinned),
+        }
+    }
+
+    fn new(tgid: u32, pidfd: Option<OwnedFd>, facts: Option<Facts>) -> Self {
+        let mut pinned = Self {
+            tgid,
+            comm: None,
+            start_ticks: None,
+            pidfd,
+            stat: None,
+        };
+        if let Some(facts) = facts {
+            pinned.comm = Some(facts.comm);
+            pinned.start_ticks = Some(facts.start_ticks);
+            pinned.stat = Some(facts.stat).filter(|_| pinned.pidfd.is_none());
+        }
+        pinned
     }
 
     /// Pins the process with this start time, in `CLOCK_BOOTTIME` nanoseconds, and not a
@@ -123,28 +212,40 @@ impl PinnedProcess {
         start_boottime_ns: u64,
         backend: Backend,
     ) -> Result<Self, PinProcessError> {
-        let key = ProcessId {
-            tgid: pid,
-            start_boottime_ns,
-        };
+        Self::open_at_tick(pid, tick_of(start_boottime_ns), backend)
+    }
+
+    /// As [`PinnedProcess::open`], for the process with this start in `/proc`, and not a later
+    /// process with the same pid. Fails if `/proc` does not show the start.
+    pub fn open_at_tick(
+        pid: u32,
+        start_ticks: u64,
+        backend: Backend,
+    ) -> Result<Self, PinProcessError> {
         let pinned = Self::open(pid, backend)?;
-        if pinned.is(key) {
-            Ok(pinned)
-        } else {
-            Err(PinProcessError::NotFound { pid })
+        match pinned.start_ticks {
+            Some(it) if it == start_ticks => Ok(pinned),
+            Some(_) => Err(PinProcessError::NotFound { pid }),
+            None => Err(PinProcessError::unseen(pid)),
         }
     }
 
     /// Drops the pidfd for [`Backend::Poll`].
     pub(crate) fn for_backend(mut self, backend: Backend) -> io::Result<Self> {
         if backend == Backend::Poll && self.pidfd.is_some() {
-            self.stat = match File::open(format!("/proc/{}/stat", self.tgid)) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            let pid = self.tgid;
+            if self.start_ticks.is_none() {
+                return Err(io::Error::other(PinProcessError::unseen(pid)));
+            }
+            self.stat = match ProcessDirectory::open(pid).and_then(|it| it.file("stat")) {
+                Err(error) if is_gone(&error) => None,
                 stat => Some(stat?),
             };
             // If the process still has the pid now, the file belongs to it.
             if self.state()? == ProcessState::Reaped {
                 self.stat = None;
+            } else if self.stat.is_none() {
+                return Err(io::Error::other(PinProcessError::unseen(pid)));
             }
             self.pidfd = None;
         }
@@ -175,13 +276,27 @@ impl PinnedProcess {
         self.try_clone()
     }
 
-    /// Start in clock ticks since boot, as `/proc/PID/stat` has it.
+    /// Start in clock ticks since boot, as `/proc/PID/stat` has it; `None` if `/proc` does not
+    /// show it.
     #[must_use]
-    pub const fn start_ticks(&self) -> u64 {
+    pub const fn start_ticks(&self) -> Option<u64> {
         self.start_ticks
     }
 
-    /// Real uid of the process now; `None` if the process is gone.
+    /// Its identity. Before Linux 6.9 that of a process that `/proc` does not show is its pid
+    /// alone.
+    #[must_use]
+    pub fn identity(&self) -> Identity {
+        let pidfd = self.pidfd().filter(|_| self.start_ticks.is_none());
+        Identity {
+            tgid: self.tgid,
+            start_ticks: self.start_ticks,
+            inode: pidfd.and_then(pidfd_info::inode),
+        }
+    }
+
+    /// Real uid of the process now; `None` if the process is gone, or `/proc` does not show
+    /// it.
     #[must_use]
     pub fn uid(&self) -> Option<u32> {
         let directory = ProcessDirectory::open(self.tgid).ok()?;
@@ -197,18 +312,17 @@ impl PinnedProcess {
         let Some(pidfd) = &self.pidfd else {
             return self.state_by_proc();
         };
-        let mut fds = [PollFd::new(pidfd, PollFlags::IN)];
-        poll(&mut fds, Some(&Timespec::default()))?;
-        let seen = fds[0].revents();
-        if !seen.intersects(PollFlags::IN | PollFlags::HUP) {
+        let first = poll_now(pidfd)?;
+        if !first.intersects(PollFlags::IN | PollFlags::HUP) {
             return Ok(ProcessState::Running);
         }
-        if seen.contains(PollFlags::HUP) {
-            return Ok(ProcessState::Reaped);
-        }
-        // Before Linux 6.9 the pidfd of a zombie looks like that of a reaped process.
-        let zombie = self.with_stat(|_zombie| ProcessState::Exited)?;
-        Ok(zombie.unwrap_or(ProcessState::Reaped))
+        let looks = PidfdLooks {
+            first,
+            stat: self.shown()?,
+            signal: test_pidfd(pidfd.as_fd()),
+            last: poll_now(pidfd)?,
+        };
+        Ok(looks.state())
     }
 
     /// A descriptor that is readable once the whole thread group has exited,
@@ -218,11 +332,11 @@ impl PinnedProcess {
         self.pidfd.as_ref().map(AsFd::as_fd)
     }
 
-    /// Whether an identity from a record is this process. The start time of a record is in
-    /// nanoseconds, that of `/proc` in clock ticks.
+    /// Whether an identity from a record is this process; `false` if `/proc` does not show its
+    /// start.
     #[must_use]
     pub fn is(&self, key: ProcessId) -> bool {
-        key.tgid == self.tgid && key.start_boottime_ns / tick_ns() == self.start_ticks
+        key.tgid == self.tgid && self.start_ticks == Some(tick_of(key.start_boottime_ns))
     }
 
     /// Raw wait status. A pidfd keeps it after the reap (Linux 6.15), and `stat` of a
@@ -233,52 +347,72 @@ impl PinnedProcess {
             .pidfd()
             .and_then(|pidfd| pidfd_info::exit_status(pidfd).ok().flatten());
         kept.or_else(|| {
-            let shown = self.with_stat(|stat| (stat.task_state(), stat.exit_code()));
-            match shown.ok()?? {
+            let file = ProcessDirectory::open(self.tgid).and_then(|it| it.content("stat"));
+            let file = file.ok()?;
+            let stat = Stat::parse(&file)?;
+            if self.start_ticks != Some(stat.start_ticks) {
+                return None;
+            }
+            match stat.task_state() {
                 // A reader without the privilege sees 0 too.
-                (TaskState::Zombie, status) => status.filter(|&status| status != 0),
+                TaskState::Zombie => stat.exit_code().filter(|&status| status != 0),
                 _ => None,
             }
         })
     }
 
-    /// Calls `read` with `stat` of the process; `None` if the process no longer has the
-    /// pid.
-    fn with_stat<T>(&self, read: impl FnOnce(&Stat<'_>) -> T) -> io::Result<Option<T>> {
-        let file = ProcessDirectory::open(self.tgid).and_then(|it| it.content("stat"));
-        match file {
-            Ok(file) => {
-                let stat = Stat::read(&file)?;
-                Ok((stat.start_ticks == self.start_ticks).then(|| read(&stat)))
+    /// What `stat` shows of the process, of which the pidfd is readable. Whatever prevents
+    /// reading the file, the pidfd tells the rest.
+    fn shown(&self) -> io::Result<Shown> {
+        let Some(start_ticks) = self.start_ticks else {
+            return Ok(Shown::Hidden);
+        };
+        let mut buffer = Vec::new();
+        settle(|| {
+            let shown =
+                ProcessDirectory::open(self.tgid).and_then(|it| it.shown(start_ticks, &mut buffer));
+            match shown {
+                // `/proc` did not hide the process when it was pinned, but may do so now.
+                Ok(Shown::Gone) if visibility::hides_processes() => Ok(Shown::Hidden),
+                Err(error) if is_gone(&error) && visibility::hides_processes() => Ok(Shown::Hidden),
+                Err(error) if is_gone(&error) => Ok(Shown::Gone),
+                Err(error) if is_shortage(&error) => Err(error),
+                Err(_) => Ok(Shown::Hidden),
+                shown => shown,
             }
-            Err(error) if is_gone(&error) => Ok(None),
-            Err(error) => Err(error),
-        }
+        })
     }
 
     fn state_by_proc(&self) -> io::Result<ProcessState> {
-        let Some(stat) = &self.stat else {
+        let (Some(file), Some(start_ticks)) = (&self.stat, self.start_ticks) else {
             return Ok(ProcessState::Reaped);
         };
         let mut bytes = [0; 1024];
-        match stat.read_at(&mut bytes, 0) {
-            Ok(length) => {
-                parse_state(&bytes[..length], self.start_ticks).ok_or_else(|| malformed("stat"))
-            }
-            Err(error) if is_gone(&error) => Ok(ProcessState::Reaped),
+        let shown = settle(|| match file.read_at(&mut bytes, 0) {
+            Ok(length) => Ok(Shown::of(&Stat::read(&bytes[..length])?, start_ticks)),
+            Err(error) if is_gone(&error) => Ok(Shown::Gone),
             Err(error) => Err(error),
-        }
+        })?;
+        Ok(match shown {
+            Shown::State(state) => state,
+            _ => ProcessState::Reaped,
+        })
     }
 }
 
-/// State of the process that started at this tick, by the `stat` of its pid.
+fn poll_now(pidfd: &OwnedFd) -> io::Result<PollFlags> {
+    let mut fds = [PollFd::new(pidfd, PollFlags::IN)];
+    poll(&mut fds, Some(&Timespec::default()))?;
+    Ok(fds[0].revents())
+}
+
+/// State of the process that started at this tick, by one look at the `stat` of its pid.
 pub(crate) fn parse_state(stat: &[u8], start_ticks: u64) -> Option<ProcessState> {
-    let stat = Stat::parse(stat)?;
-    Some(if stat.start_ticks == start_ticks {
-        stat.process_state()
-    } else {
-        ProcessState::Reaped
-    })
+    match Shown::of(&Stat::parse(stat)?, start_ticks) {
+        Shown::State(state) => Some(state),
+        Shown::Gone => Some(ProcessState::Reaped),
+        Shown::Releasing | Shown::Hidden => None,
+    }
 }
 
 #[cfg(test)]
@@ -304,6 +438,11 @@ mod tests {
         let state = state('D', 0x4, 1, 500).expect("a whole line");
         assert_eq!(state, ProcessState::Exiting);
         assert!(!state.has_exited());
+    }
+
+    #[test]
+    fn a_released_leader_tells_nothing_about_its_process() {
+        assert_eq!(state('X', 0xc, 0, 500), None);
     }
 
     #[test]

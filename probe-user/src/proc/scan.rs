@@ -3,23 +3,21 @@
 //! The scan uses one buffer and makes a handful of system calls for each process, so a
 //! thousand processes take milliseconds.
 
-use std::{
-    io::{self, ErrorKind},
-    os::fd::AsFd,
-};
+use std::{io, os::fd::AsFd};
 
 use rustix::io::Errno;
 
 use super::{
-    directory::{Pids, ProcessDirectory},
+    directory::{Pids, ProcessDirectory, is_gone, is_shortage, malformed},
+    look::{Shown, settle},
     membership,
     stat::Stat,
     status::Status,
-    user_namespace,
+    user_namespace, visibility,
 };
 use crate::{
     cgroup::mounts::rank_of,
-    model::{Comm, ScannedProcess},
+    model::{Comm, ProcessState, ScannedProcess},
 };
 
 /// A process and its cgroup.
@@ -50,19 +48,56 @@ pub struct CgroupPath {
     pub path: String,
 }
 
-/// Begins a scan; a process that ends meanwhile is left out. With `reads_owners` it finds
-/// the owners of user namespaces, which takes the right to trace every process, and one
-/// more system call for each. An error means that the scan does not find every process.
-pub fn scan(reads_owners: bool) -> io::Result<impl Iterator<Item = io::Result<Found>>> {
-    let mut buffer = Vec::with_capacity(4096);
-    Ok(Pids::list()?.filter_map(move |pid| match pid {
-        Ok(pid) => match look(pid, reads_owners, &mut buffer) {
-            // The process is gone, or hidden from this one.
-            Err(error) if !is_shortage(&error) => None,
-            found => Some(found),
-        },
-        Err(error) => Some(Err(error)),
-    }))
+/// Begins a scan. With `reads_owners` it finds the owners of user namespaces, which takes the
+/// right to trace every process, and one more system call for each.
+pub fn scan(reads_owners: bool) -> io::Result<Scan> {
+    Ok(Scan {
+        pids: Pids::list()?,
+        reads_owners,
+        buffer: Vec::with_capacity(4096),
+        is_complete: !visibility::hides_processes(),
+    })
+}
+
+/// A scan, which yields each process. A process that ends meanwhile is left out. An error means
+/// that the scan cannot go on.
+#[derive(Debug)]
+pub struct Scan {
+    pids: Pids,
+    reads_owners: bool,
+    buffer: Vec<u8>,
+    is_complete: bool,
+}
+
+impl Scan {
+    /// Whether the scan has found every process so far. If not, `/proc` hides processes from
+    /// this one, or their files could not be read.
+    #[must_use]
+    pub const fn is_complete(&self) -> bool {
+        self.is_complete
+    }
+}
+
+impl Iterator for Scan {
+    type Item = io::Result<Found>;
+
+    fn next(&mut self) -> Option<io::Result<Found>> {
+        loop {
+            let found = match self.pids.next()? {
+                Ok(pid) => look(pid, self.reads_owners, &mut self.buffer),
+                Err(error) => return Some(Err(error)),
+            };
+            match found {
+                Err(error) if is_gone(&error) => {}
+                Err(error) if is_shortage(&error) => return Some(Err(error)),
+                Err(error) => {
+                    tracing::debug!(%error, "cannot read the files of a process");
+                    self.is_complete = false;
+                }
+                found => return Some(found),
+            }
+        }
+    }
 }
 
 fn look(tgid: u32, reads_owners: bool, buffer: &mut Vec<u8>) -> io::Result<Found> {
@@ -75,15 +110,23 @@ fn look(tgid: u32, reads_owners: bool, buffer: &mut Vec<u8>) -> io::Result<Found
         ppid: stat.ppid,
         uid: 0,
         comm: Comm::cut(stat.comm),
-        state: stat.process_state(),
+        state: ProcessState::Running,
         ns_pid: None,
         owners: None,
         cgroup: None,
         v1_cgroup_id: None,
     };
+    match stat.process_state() {
+        Some(state) if !state.has_exited() => process.state = state,
+        // One look does not prove an end.
+        _ => match settle(|| directory.shown(process.start_ticks, buffer))? {
+            Shown::State(state) => process.state = state,
+            _ => return Err(Errno::SRCH.into()),
+        },
+    }
     directory.read("status", buffer)?;
     let status = Status::new(buffer);
-    process.uid = status.uid().ok_or(ErrorKind::InvalidData)?;
+    process.uid = status.uid().ok_or_else(|| malformed("status"))?;
     process.ns_pid = status.ns_pids().last();
     let cgroup = directory.read("cgroup", buffer);
     let mut places = cgroup.map_or_else(|_gone| Vec::new(), |()| cgroups(buffer));
@@ -96,14 +139,6 @@ fn look(tgid: u32, reads_owners: bool, buffer: &mut Vec<u8>) -> io::Result<Found
         place,
         v1_places: places,
     })
-}
-
-/// Whether this process ran out of descriptors or memory, so the scan cannot go on.
-fn is_shortage(error: &io::Error) -> bool {
-    matches!(
-        Errno::from_io_error(error),
-        Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM)
-    )
 }
 
 /// The cgroup that the BPF programs report, and then the other v1 cgroups that are not
@@ -141,7 +176,6 @@ fn cgroups(bytes: &[u8]) -> Vec<CgroupPath> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::ProcessState;
 
     #[test]
     fn the_cgroup_is_the_one_that_the_bpf_programs_report() {
@@ -175,7 +209,7 @@ mod tests {
     #[test]
     fn a_scan_finds_this_process_and_its_parent() {
         let found: io::Result<Vec<_>> = scan(true).expect("there is a /proc").collect();
-        let found = found.expect("the scan is complete");
+        let found = found.expect("the scan has found everything");
         let this = found
             .iter()
             .find(|it| it.process.tgid == std::process::id());

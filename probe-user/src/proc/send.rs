@@ -2,10 +2,17 @@
 //!
 //! # Safety
 //!
-//! rustix has no safe form of the real-time signals. They are numbers that the
-//! kernel checks; the numbers that the C library reserves are left out.
+//! rustix has no safe form of the real-time signals and of signal 0 by a pidfd. They are
+//! numbers that the kernel checks; the numbers that the C library reserves are left out. The
+//! system call for signal 0 takes numbers and a null pointer:
+//! <https://elixir.bootlin.com/linux/v6.12/source/kernel/signal.c#L3949>
 
-#![expect(unsafe_code, reason = "rustix has no safe real-time signals")]
+#![expect(
+    unsafe_code,
+    reason = "rustix has no safe real-time signals and signal 0"
+)]
+
+use std::os::fd::{AsRawFd, BorrowedFd};
 
 use rustix::{
     io::Errno,
@@ -33,6 +40,27 @@ pub fn send(process: &PinnedProcess, signal: Signal) -> Result<(), Errno> {
     }
     let pid = i32::try_from(process.tgid).ok().and_then(Pid::from_raw);
     process::kill_process(pid.ok_or(Errno::SRCH)?, signal)
+}
+
+/// Sends signal 0, which no process receives. It fails with `ESRCH` once the process is reaped,
+/// and with `EPERM` if this process may not signal it.
+pub(super) fn test_pidfd(pidfd: BorrowedFd<'_>) -> Result<(), Errno> {
+    let info = std::ptr::null::<libc::siginfo_t>();
+    // SAFETY: without an information the call reads no memory of this process, and the kernel
+    // checks the descriptor.
+    let sent = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), 0, info, 0) };
+    if sent == 0 {
+        return Ok(());
+    }
+    let error = std::io::Error::last_os_error();
+    Err(Errno::from_io_error(&error).unwrap_or(Errno::IO))
+}
+
+/// Whether a process or a thread has this pid, even if `/proc` hides it.
+#[must_use]
+pub fn exists(pid: u32) -> bool {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    pid.is_some_and(|pid| process::test_kill_process(pid) != Err(Errno::SRCH))
 }
 
 /// The signal as rustix takes it; `None` if it cannot be sent.

@@ -8,7 +8,7 @@ use std::{io, str::FromStr};
 
 use super::directory::malformed;
 use crate::{
-    clock::tick_ns,
+    clock::start_of_tick,
     model::{ProcessState, TaskFacts, TaskState},
 };
 
@@ -33,7 +33,7 @@ pub struct Stat<'a> {
     pub flags: u32,
     /// Field 20: tasks of the process; 0 while the kernel releases the leader.
     pub threads: u32,
-    /// Field 22: start in clock ticks since boot.
+    /// Field 22: start in clock ticks since boot, shifted in a time namespace.
     pub start_ticks: u64,
     /// The fields after field 22.
     rest: &'a [u8],
@@ -80,7 +80,7 @@ impl<'a> Stat<'a> {
     /// Start in `CLOCK_BOOTTIME` nanoseconds, rounded down to a clock tick.
     #[must_use]
     pub fn start_ns(&self) -> u64 {
-        self.start_ticks.saturating_mul(tick_ns())
+        start_of_tick(self.start_ticks)
     }
 
     /// State of the task by this file.
@@ -89,9 +89,10 @@ impl<'a> Stat<'a> {
         TaskFacts::from_stat(self.letter, self.flags).into()
     }
 
-    /// State of the process by the file of its leader.
+    /// State of the process by the file of its leader; `None` while the kernel releases it.
+    /// One look does not prove an end: see `look`.
     #[must_use]
-    pub fn process_state(&self) -> ProcessState {
+    pub fn process_state(&self) -> Option<ProcessState> {
         ProcessState::of_leader(self.task_state(), self.threads)
     }
 }
@@ -130,7 +131,7 @@ mod tests {
         [b"42 (", comm, rest.as_bytes()].concat()
     }
 
-    fn state(letter: char, flags: u32, threads: u32) -> (TaskState, ProcessState) {
+    fn state(letter: char, flags: u32, threads: u32) -> (TaskState, Option<ProcessState>) {
         let line = line(b"a", letter, flags, threads);
         let stat = Stat::parse(&line).expect("a whole line");
         (stat.task_state(), stat.process_state())
@@ -169,21 +170,21 @@ mod tests {
     fn each_letter_and_flag_has_its_state() {
         use {ProcessState as P, TaskState as T};
         for letter in ['R', 'S', 'D', 'I', 'P'] {
-            assert_eq!(state(letter, 0x40_0000, 1), (T::Running, P::Running));
+            assert_eq!(state(letter, 0x40_0000, 1), (T::Running, Some(P::Running)));
         }
-        assert_eq!(state('T', 0, 1), (T::Stopped, P::Running));
-        assert_eq!(state('t', 0, 1), (T::Traced, P::Running));
-        assert_eq!(state('R', 0x4, 1), (T::Exiting, P::Exiting));
-        assert_eq!(state('D', 0x40_0004, 1), (T::Exiting, P::Exiting));
-        assert_eq!(state('Z', 0x40_000c, 1), (T::Zombie, P::Exited));
-        assert_eq!(state('X', 0x40_000c, 0), (T::Dead, P::Exited));
-        assert_eq!(state('x', 0, 1), (T::Dead, P::Exited));
+        assert_eq!(state('T', 0, 1), (T::Stopped, Some(P::Running)));
+        assert_eq!(state('t', 0, 1), (T::Traced, Some(P::Running)));
+        assert_eq!(state('R', 0x4, 1), (T::Exiting, Some(P::Exiting)));
+        assert_eq!(state('D', 0x40_0004, 1), (T::Exiting, Some(P::Exiting)));
+        assert_eq!(state('Z', 0x40_000c, 1), (T::Zombie, Some(P::Exited)));
+        assert_eq!(state('X', 0x40_000c, 0), (T::Dead, None));
+        assert_eq!(state('x', 0, 1), (T::Dead, Some(P::Exited)));
     }
 
     #[test]
     fn a_dead_leader_does_not_end_a_process_with_threads() {
-        assert_eq!(state('Z', 0x40_000c, 3).1, ProcessState::Running);
-        assert_eq!(state('R', 0x4, 2).1, ProcessState::Running);
+        assert_eq!(state('Z', 0x40_000c, 3).1, Some(ProcessState::Running));
+        assert_eq!(state('R', 0x4, 2).1, Some(ProcessState::Running));
     }
 
     #[test]

@@ -39,6 +39,13 @@ impl<'a> Status<'a> {
         self.numbers("Uid:").next()
     }
 
+    /// Whether the task has the group as its group for file accesses or as a further one.
+    #[must_use]
+    pub(super) fn is_in_group(self, group: u32) -> bool {
+        let own = self.numbers("Gid:").nth(3);
+        own == Some(group) || self.numbers("Groups:").any(|it| it == group)
+    }
+
     /// Pid in each pid namespace, from that of the reader inwards (Linux 4.1); empty on
     /// older kernels.
     pub fn ns_pids(self) -> impl Iterator<Item = u32> + use<'a> {
@@ -115,6 +122,7 @@ mod tests {
 
     const FILE: &[u8] = b"Name:\tUid: 9\nUmask:\t0022\nState:\tS (sleeping)\nTgid:\t4242\n\
         Ngid:\t0\nPid:\t4243\nPPid:\t1\nTracerPid:\t77\nUid:\t1000\t0\t0\t0\n\
+        Gid:\t1000\t0\t0\t50\nGroups:\t4 24 \n\
         NSpid:\t4242\t17\t1\nCoreDumping:\t0\nThreads:\t2\nSigQ:\t0/127\n\
         SigPnd:\t0000000000000000\nShdPnd:\t0000000000000000\nSigBlk:\t0000000000000000\n\
         SigIgn:\t0000000000001001\nCapEff:\t000001ffffffffff\n";
@@ -128,6 +136,8 @@ mod tests {
         assert_eq!(status.ignored_signals(), Some(0x1001));
         assert_eq!(status.effective_capabilities(), Some(0x1ff_ffff_ffff));
         assert!(!status.is_killed() && !status.is_dumping_core());
+        assert!([4, 24, 50].iter().all(|&it| status.is_in_group(it)));
+        assert!(!status.is_in_group(0) && !status.is_in_group(1000));
     }
 
     #[test]

@@ -4,7 +4,9 @@ use std::{fs, io};
 
 use serde::Serialize;
 
-use super::{directory::ProcessDirectory, membership, stat::Stat, status::Status};
+use super::{
+    directory::ProcessDirectory, membership, send::exists, stat::Stat, status::Status, tasks,
+};
 use crate::{
     cgroup::mounts::Mounts,
     clock::boottime_ns,
@@ -16,9 +18,10 @@ use crate::{
 pub struct Survivor {
     /// Thread group id.
     pub pid: u32,
-    /// Name.
+    /// Name; `?` if `/proc` does not show it.
     pub comm: String,
-    /// Letter of `/proc/PID/stat`: `R`, `S`, `D`, `Z`, `T`, `t`, …
+    /// Letter of `/proc/PID/stat`: `R`, `S`, `D`, `Z`, `T`, `t`, …, or `?` if `/proc` does not
+    /// show it.
     pub state: char,
     /// State of its thread group leader.
     #[serde(skip)]
@@ -43,30 +46,44 @@ pub struct Migrant {
     pub cgroup: Option<String>,
 }
 
-/// Describes those former members of a cgroup that have not exited. Each member comes with
-/// a time in `CLOCK_BOOTTIME` nanoseconds at which it was seen.
+/// Describes those former members of a cgroup that live elsewhere. Each member comes with a
+/// time in `CLOCK_BOOTTIME` nanoseconds at which it was seen. `is_target` says whether the path
+/// of a v2 cgroup is that of a target, or below one.
 #[must_use]
-pub fn migrants(seen: &[(u32, u64)]) -> Vec<Migrant> {
-    seen.iter()
-        .filter_map(|&(pid, by_boottime_ns)| migrant(pid, by_boottime_ns).ok().flatten())
-        .collect()
+pub fn migrants(seen: &[(u32, u64)], is_target: impl Fn(&str) -> bool) -> Vec<Migrant> {
+    let look = |&(pid, by_boottime_ns)| migrant(pid, by_boottime_ns, &is_target).ok().flatten();
+    seen.iter().filter_map(look).collect()
 }
 
-/// Looks up one former member; `None` if it has exited, or another process has its pid.
-fn migrant(pid: u32, seen_by_boottime_ns: u64) -> io::Result<Option<Migrant>> {
+/// Looks up one former member; `None` if it has exited or is exiting, if it is in the target
+/// again, or if another process has its pid. A process of which every task has begun to exit
+/// is in no list of members, but it has not moved.
+fn migrant(
+    pid: u32,
+    seen_by_boottime_ns: u64,
+    is_target: impl Fn(&str) -> bool,
+) -> io::Result<Option<Migrant>> {
     let directory = ProcessDirectory::open(pid)?;
-    let file = directory.content("stat")?;
-    let stat = Stat::read(&file)?;
-    if stat.process_state().has_exited() || stat.start_ns() > seen_by_boottime_ns {
-        return Ok(None);
-    }
     let cgroups = directory.content("cgroup")?;
     let text = membership::text(&cgroups);
-    let cgroup = membership::parse(&text)
-        .flatten()
+    let all = membership::parse(&text).flatten();
+    if all
+        .clone()
+        .any(|it| it.hierarchy == 0 && is_target(it.path))
+    {
+        return Ok(None);
+    }
+    let cgroup = all
         .map(|it| (it.hierarchy != 0, it.path))
         .filter(|(_, path)| *path != "/")
         .min();
+    let file = directory.content("stat")?;
+    let stat = Stat::read(&file)?;
+    // The cgroups are read first: an exiting process has left its cgroups.
+    let state = tasks::process_state(&directory, &mut Vec::new())?;
+    if state.has_begun_exit() || stat.start_ns() > seen_by_boottime_ns {
+        return Ok(None);
+    }
     Ok(Some(Migrant {
         pid,
         comm: name(&stat),
@@ -77,7 +94,23 @@ fn migrant(pid: u32, seen_by_boottime_ns: u64) -> io::Result<Option<Migrant>> {
 /// Describes the process of each pid; processes that are gone meanwhile are left out.
 #[must_use]
 pub fn describe(pids: &[u32]) -> Vec<Survivor> {
-    pids.iter().filter_map(|&pid| survivor(pid).ok()).collect()
+    let one = |&pid| survivor(pid).ok().or_else(|| Survivor::hidden(pid));
+    pids.iter().filter_map(one).collect()
+}
+
+impl Survivor {
+    /// A process of which `/proc` shows nothing to this one; `None` if it is gone.
+    fn hidden(pid: u32) -> Option<Self> {
+        exists(pid).then(|| Self {
+            pid,
+            comm: "?".to_owned(),
+            state: '?',
+            leader: TaskState::Running,
+            wchan: None,
+            age_ns: None,
+            reason: Some("/proc does not show it".to_owned()),
+        })
+    }
 }
 
 fn survivor(pid: u32) -> io::Result<Survivor> {

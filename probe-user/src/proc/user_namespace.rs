@@ -53,6 +53,13 @@ pub fn owners(process: BorrowedFd<'_>) -> Option<Owners> {
     None
 }
 
+/// Whether a process is in the initial user namespace; `false` if that is unknown.
+pub(super) fn is_in_initial(process: &impl AsFd) -> bool {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    let namespace = openat(process, "ns/user", flags, Mode::empty());
+    namespace.is_ok_and(|it| is_initial(&it).unwrap_or(false))
+}
+
 fn is_initial(namespace: &OwnedFd) -> io::Result<bool> {
     Ok(fstat(namespace)?.st_ino == INITIAL)
 }

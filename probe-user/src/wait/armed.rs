@@ -17,8 +17,12 @@ use super::{
 use crate::{
     cgroup::control::{CgroupControl, is_frozen},
     kernel::departure,
-    model::{Backend, CgroupState, Until},
-    proc::{detached, init_tree::InitTree, survivors::Migrant},
+    model::{Backend, CgroupState, Until, is_within},
+    proc::{
+        detached,
+        init_tree::{InitTree, TreeMembers},
+        survivors::Migrant,
+    },
 };
 
 /// An armed wait. Dropping it disarms it.
@@ -116,11 +120,12 @@ impl Wait {
     fn add_tree(&mut self) -> io::Result<bool> {
         let members = self
             .tree
-            .map_or_else(|| Ok(Vec::new()), |it| it.members())?;
-        for (pid, _) in &members {
+            .map_or_else(|| Ok(TreeMembers::default()), |it| it.members())?;
+        self.may_have_others |= self.tree.is_some() && !members.is_complete;
+        for (pid, _) in &members.processes {
             self.processes.add_or_count(*pid, None);
         }
-        Ok(!members.is_empty())
+        Ok(!members.processes.is_empty())
     }
 
     fn look_at_known(&mut self) -> io::Result<Answer> {
@@ -197,7 +202,10 @@ impl Wait {
     /// Members that run in another cgroup now. For use when the cgroups are empty.
     #[must_use]
     pub fn migrants(&self) -> Vec<Migrant> {
-        self.members.migrants()
+        self.members.migrants(|path| {
+            let mut cgroups = self.cgroups.iter();
+            cgroups.any(|(watch, own)| watch.pinned.is_v2() && is_within(path, own))
+        })
     }
 
     /// The backend that the wait uses without BPF.
@@ -240,7 +248,7 @@ impl Wait {
         let is_searched = self.exiting.is_searched();
         let mut observations_of = observations.iter().zip(&self.cgroups);
         let may_have_unseen = observations_of.any(|(observation, (watch, _))| {
-            let is_complete = is_searched && watch.pinned.is_v2();
+            let is_complete = is_searched && self.exiting.is_complete() && watch.pinned.is_v2();
             !observation.is_certain && !is_complete
         });
         Ok(Facts {
@@ -277,16 +285,20 @@ impl Wait {
             for (watch, path) in &self.cgroups {
                 let hierarchy = watch.pinned.cgroup.id.hierarchy;
                 if hierarchy != 0 {
-                    self.unlisted.extend(detached::find_v1(hierarchy, path)?);
+                    let search = detached::find_v1(hierarchy, path)?;
+                    self.unlisted
+                        .extend(search.found.iter().map(|&(pid, _)| pid));
                 }
             }
         }
         if !self.until.follows_members() {
             return Ok(false);
         }
-        for (pid, start_ns) in exiting::detached_members((&self.cgroups, &facts.cgroups))? {
+        let detached = exiting::detached_members((&self.cgroups, &facts.cgroups))?;
+        for (pid, start_ns) in detached.found {
             self.processes.add_or_count(pid, Some(start_ns));
         }
-        Ok(self.cgroups.iter().all(|(watch, _)| watch.pinned.is_v2()))
+        let are_v2 = self.cgroups.iter().all(|(watch, _)| watch.pinned.is_v2());
+        Ok(are_v2 && detached.is_complete && self.processes.are_all_held())
     }
 }

@@ -23,7 +23,10 @@ use super::{
 };
 use crate::{
     model::{Backend, CgroupState, ProcessState},
-    proc::{detached, exiting, pinned::PinnedProcess},
+    proc::{
+        detached, directory, exiting,
+        pinned::{PinProcessError, PinnedProcess},
+    },
 };
 
 /// How long the exit of a process that may be no member delays a verdict. Such an exit may
@@ -33,17 +36,22 @@ const UNRELATED_LIMIT: Duration = Duration::from_secs(2);
 /// Cgroups with their paths below the root, and the last observed state of each.
 pub(super) type ObservedCgroups<'a> = (&'a [(Arc<Watch<Occupancy>>, String)], &'a [CgroupState]);
 
-/// Pid and start of the processes with one of the v2 cgroups in `/proc/PID/cgroup`.
+/// Finds the processes with one of the v2 cgroups in `/proc/PID/cgroup`.
 pub(super) fn detached_members(
     (cgroups, states): ObservedCgroups<'_>,
-) -> io::Result<Vec<(u32, u64)>> {
-    let mut found = Vec::new();
+) -> io::Result<directory::Search> {
+    let mut all = directory::Search {
+        found: Vec::new(),
+        is_complete: true,
+    };
     for ((watch, path), &state) in cgroups.iter().zip(states) {
         if watch.pinned.is_v2() {
-            found.extend(detached::find(path, state == CgroupState::Removed)?);
+            let search = detached::find(path, state == CgroupState::Removed)?;
+            all.found.extend(search.found);
+            all.is_complete &= search.is_complete;
         }
     }
-    Ok(found)
+    Ok(all)
 }
 
 /// The processes that one search found.
@@ -56,6 +64,8 @@ pub(super) struct ExitingProcesses {
 struct Search {
     members: Vec<Watch<PinnedProcess>>,
     unrelated: Vec<Watch<PinnedProcess>>,
+    /// Whether `/proc` showed every process, and those that were found could be opened.
+    is_complete: bool,
     end: Instant,
     /// Wakes the wait when the limit for unrelated processes has passed.
     timer: JoinHandle<()>,
@@ -72,6 +82,11 @@ impl ExitingProcesses {
         self.search.is_some()
     }
 
+    /// Whether the search has found every process of the v2 cgroups.
+    pub(super) fn is_complete(&self) -> bool {
+        self.search.as_ref().is_some_and(|it| it.is_complete)
+    }
+
     /// Drops the result of the search, because a cgroup is populated again.
     pub(super) fn forget(&mut self) {
         self.search = None;
@@ -85,12 +100,17 @@ impl ExitingProcesses {
         best_backend: Backend,
         waker: &Arc<Waker>,
     ) -> io::Result<()> {
-        let pin = |(pid, start_ns)| PinnedProcess::open_started(pid, start_ns, best_backend).ok();
-        let detached = detached_members(observed)?.into_iter();
-        let mut members_found: Vec<_> = detached.filter_map(pin).collect();
+        let detached = detached_members(observed)?;
+        let mut is_complete = detached.is_complete;
+        let mut pin = |(pid, start_ns)| {
+            let pinned = PinnedProcess::open_started(pid, start_ns, best_backend);
+            is_complete &= matches!(&pinned, Ok(_) | Err(PinProcessError::NotFound { .. }));
+            pinned.ok()
+        };
+        let mut members_found: Vec<_> = detached.found.into_iter().filter_map(&mut pin).collect();
         let mut unrelated = Vec::new();
         if observed.0.iter().any(|(watch, _)| !watch.pinned.is_v2()) {
-            for (pid, start_ns) in exiting::find()? {
+            for (pid, start_ns) in exiting::find()?.found {
                 let found = if members.has(pid, start_ns) {
                     &mut members_found
                 } else {
@@ -109,6 +129,7 @@ impl ExitingProcesses {
         self.search = Some(Search {
             members: members_found.into_iter().map(watch).collect(),
             unrelated: unrelated.into_iter().map(watch).collect(),
+            is_complete,
             end,
             timer: tokio::spawn(async move {
                 sleep_until(end).await;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use crate::{
     clock::boottime_ns,
-    model::ProcessId,
+    model::{ProcessId, ProcessState},
     proc::{
         directory::{ProcessDirectory, is_gone},
         stat::Stat,
@@ -58,11 +58,12 @@ impl Members {
         seen.is_some_and(|&seen_by_ns| start_boottime_ns <= seen_by_ns)
     }
 
-    /// Members that run in another cgroup now, if the cgroups of the target are empty.
-    pub(super) fn migrants(&self) -> Vec<Migrant> {
+    /// Members that run in another cgroup now, if the cgroups of the target are empty; `is_target`
+    /// as in [`survivors::migrants`].
+    pub(super) fn migrants(&self, is_target: impl Fn(&str) -> bool) -> Vec<Migrant> {
         let mut seen: Vec<_> = self.seen.iter().map(|(&pid, &by)| (pid, by)).collect();
         seen.sort_unstable();
-        survivors::migrants(&seen)
+        survivors::migrants(&seen, is_target)
     }
 }
 
@@ -72,8 +73,8 @@ fn lives(pid: u32, seen_by_ns: u64) -> bool {
         Ok(stat) => stat,
         Err(error) => return !is_gone(&error),
     };
-    Stat::parse(&stat)
-        .is_none_or(|it| it.start_ns() <= seen_by_ns && !it.process_state().has_exited())
+    let has_exited = |it: &Stat<'_>| it.process_state().is_some_and(ProcessState::has_exited);
+    Stat::parse(&stat).is_none_or(|it| it.start_ns() <= seen_by_ns && !has_exited(&it))
 }
 
 #[cfg(test)]

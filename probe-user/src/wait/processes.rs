@@ -77,6 +77,7 @@ impl Processes {
             Ok(process) => self.add(process),
             Err(PinProcessError::NotFound { .. } | PinProcessError::Thread { .. }) => {}
             Err(PinProcessError::Look { source, .. }) => return Err(source),
+            Err(error) => return Err(io::Error::other(error)),
         }
         Ok(())
     }
