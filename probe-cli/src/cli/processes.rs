@@ -1,41 +1,54 @@
-//! Live processes and their containers, for `probe ps` without a daemon.
+//! Processes that have not exited and their containers, for `probe ps` without a daemon.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
-    io,
     path::PathBuf,
 };
 
-use probe_daemon::api::container::{Container, Process};
+use probe_daemon::api::container::{Container, Process, State};
 use probe_user::{
     model::Runtime,
     unstable::{
-        clock::tick_ns,
+        clock::start_of_tick,
         container::Resolver,
-        proc::scan::{self, Found},
+        proc::{
+            scan::{self, Found},
+            visibility,
+        },
     },
 };
 
-/// Returns all processes that have not exited.
-pub(super) fn live() -> io::Result<Vec<Process>> {
-    Ok(found()?.map(|found| process(&found)).collect())
+use super::{ExitCode, Failure, named::PROC_HINT, terminal::Messages};
+
+/// Returns all processes that have not exited. A process of which the exit has begun may hang
+/// in it, and still belongs to its cgroup.
+pub(super) fn found() -> Result<Vec<Found>, Failure> {
+    if !visibility::is_own() {
+        let failure = Failure::new(ExitCode::NotAvailable, visibility::ForeignProc);
+        return Err(failure.hint(PROC_HINT));
+    }
+    let mut scan = scan::scan(false)?;
+    let mut found = scan.by_ref().collect::<Result<Vec<_>, _>>()?;
+    if !scan.is_complete() {
+        Messages::print_always(
+            "probe: /proc does not show this user every process: the list may lack some\n\
+             hint: run probe as root",
+        );
+    }
+    found.retain(|found| !found.process.state.has_exited());
+    Ok(found)
 }
 
-fn found() -> io::Result<impl Iterator<Item = Found>> {
-    let found = scan::scan(false)?.map_while(Result::ok);
-    Ok(found.filter(|found| !found.process.state.has_begun_exit()))
-}
-
-/// Returns all containers with live processes, in the order of their ids.
-pub(super) fn containers(resolver: &mut Resolver) -> io::Result<Vec<Container>> {
+/// Returns all containers with processes that have not exited, in the order of their ids.
+pub(super) fn containers(found: &[Found], resolver: &mut Resolver) -> Vec<Container> {
     let mut containers: BTreeMap<(String, Runtime, Option<PathBuf>), Container> = BTreeMap::new();
-    for found in found()? {
+    for found in found {
         let paths = found.places().map(|place| place.path.as_str());
         let mut located = paths.filter_map(|it| Some((it, resolver.container_of(it)?)));
         let Some((path, of)) = located.next() else {
             continue;
         };
-        let process = process(&found);
+        let process = process(found);
         let key = (of.id.clone(), of.runtime, of.location.clone());
         let entry = containers
             .entry(key)
@@ -47,18 +60,49 @@ pub(super) fn containers(resolver: &mut Resolver) -> io::Result<Vec<Container>> 
         let starts = [entry.oldest_start_boottime_ns, process.start_boottime_ns];
         entry.oldest_start_boottime_ns = starts.into_iter().flatten().min();
     }
-    Ok(containers.into_values().collect())
+    containers.into_values().collect()
 }
 
-fn process(found: &Found) -> Process {
+/// Adds the processes that are exiting to the containers of a daemon, which counts a process
+/// only until its exit begins.
+pub(super) fn add_exiting(
+    containers: &mut Vec<Container>,
+    mut found: Vec<Found>,
+    resolver: &mut Resolver,
+) {
+    found.retain(|it| it.process.state.has_begun_exit());
+    for exiting in self::containers(&found, resolver) {
+        let is_same = |it: &&mut Container| {
+            (&it.id, &it.runtime, &it.location)
+                == (&exiting.id, &exiting.runtime, &exiting.location)
+        };
+        let Some(known) = containers.iter_mut().find(is_same) else {
+            containers.push(exiting);
+            continue;
+        };
+        known.live += exiting.live;
+        let starts = [
+            known.oldest_start_boottime_ns,
+            exiting.oldest_start_boottime_ns,
+        ];
+        known.oldest_start_boottime_ns = starts.into_iter().flatten().min();
+    }
+}
+
+pub(super) fn process(found: &Found) -> Process {
     let process = &found.process;
     Process {
         pid: process.tgid,
         ppid: Some(process.ppid),
         uid: Some(process.uid),
         comm: process.comm.to_str().into_owned(),
-        start_boottime_ns: Some(process.start_ticks.saturating_mul(tick_ns())),
+        start_boottime_ns: Some(start_of_tick(process.start_ticks)),
         cgroup: found.place.as_ref().map(|place| place.path.clone()),
+        state: if process.state.has_begun_exit() {
+            State::Exiting
+        } else {
+            State::Running
+        },
     }
 }
 
@@ -130,6 +174,7 @@ mod tests {
             comm: String::new(),
             start_boottime_ns: Some(pid.into()),
             cgroup: None,
+            state: State::Running,
         }
     }
 

@@ -4,16 +4,19 @@ use std::{collections::HashSet, io, path::PathBuf};
 
 use probe_daemon::{
     api::{
-        container::{Container, Process},
+        container::{Container, Process, State},
         json::listing,
     },
     client::ClientError,
 };
-use probe_user::unstable::{
-    cgroup::pinned::PinnedCgroup,
-    clock::boottime_ns,
-    container::{Resolver, StateRoots},
-    proc::init_tree::InitTree,
+use probe_user::{
+    model::is_within,
+    unstable::{
+        cgroup::pinned::PinnedCgroup,
+        clock::boottime_ns,
+        container::{Resolver, StateRoots},
+        proc::{init_tree::InitTree, scan::CgroupPath},
+    },
 };
 
 use super::{
@@ -31,10 +34,11 @@ use crate::{
 
 /// List containers with live processes, or show the process tree of a target
 ///
-/// Without a target, probe lists every container with the number of its live
-/// processes, the age of the oldest process, and the number of exits in the history
-/// of the daemon. With a target, probe shows its processes, each child below its
-/// parent; PID stands for the process and its descendants.
+/// Without a target, probe lists every container with the number of its processes,
+/// the age of the oldest process, and the number of exits in the history of the
+/// daemon. With a target, probe shows its processes, each child below its parent;
+/// PID stands for the process and its descendants. A process is listed until it has
+/// exited: its exit may hang, and the state is `exiting` then.
 ///
 /// probe asks the daemon if one answers. Otherwise it reads /proc and the state of
 /// the container runtimes, and the number of exits is unknown.
@@ -85,11 +89,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
         members(&unit_cgroups(name)?)?
     } else {
         match args.ask_daemon(container.as_deref())? {
-            // The daemon finds the processes of a container by its cgroup only.
-            Some(Listing::Processes(none)) if none.is_empty() => args
-                .read_proc(container.as_deref())
-                .unwrap_or(Listing::Processes(none)),
-            Some(shown) => shown,
+            Some(shown) => args.complete(shown, container.as_deref()),
             None => args.read_proc(container.as_deref())?,
         }
     };
@@ -128,12 +128,41 @@ impl Args {
         }
     }
 
+    /// Adds to the answer of a daemon what it does not know: processes of which the exit has
+    /// begun, and those of a container without a cgroup of its own.
+    fn complete(&self, shown: Listing, container: Option<&str>) -> Listing {
+        match shown {
+            Listing::Containers(mut containers, has_history) => {
+                if let Ok(found) = processes::found() {
+                    let mut resolver = self.resolver();
+                    processes::add_exiting(&mut containers, found, &mut resolver);
+                }
+                Listing::Containers(containers, has_history)
+            }
+            Listing::Processes(mut known) => {
+                if let Ok(Listing::Processes(read)) = self.read_proc(container) {
+                    let is_missing = |it: &Process| {
+                        let is_wanted = known.is_empty() || it.state == State::Exiting;
+                        is_wanted && known.iter().all(|known| known.pid != it.pid)
+                    };
+                    let missing: Vec<_> = read.into_iter().filter(is_missing).collect();
+                    known.extend(missing);
+                }
+                Listing::Processes(known)
+            }
+        }
+    }
+
+    fn resolver(&self) -> Resolver {
+        let roots = StateRoots::system(terminal::runtime_dir(), self.runtime_root.clone());
+        Resolver::unwatched(roots)
+    }
+
     /// Reads `/proc` and the state files of runtimes.
     fn read_proc(&self, container: Option<&str>) -> Result<Listing, Failure> {
-        let roots = StateRoots::system(terminal::runtime_dir(), self.runtime_root.clone());
-        let mut resolver = Resolver::unwatched(roots);
+        let mut resolver = self.resolver();
         let Some(name) = container else {
-            let containers = processes::containers(&mut resolver)?;
+            let containers = processes::containers(&processes::found()?, &mut resolver);
             return Ok(Listing::Containers(containers, false));
         };
         let mounts = target::mounts()?;
@@ -148,10 +177,10 @@ impl Args {
         if cgroups.is_empty() {
             for init in &found.inits {
                 let tree = InitTree::of(init.pid, init.start_ticks, found.owner);
-                pids.extend(tree.members()?.into_iter().map(|(pid, _)| pid));
+                pids.extend(tree.members()?.processes.iter().map(|&(pid, _)| pid));
             }
         }
-        let processes = live_among(&pids)?;
+        let processes = listed(&cgroups, &pids)?;
         if processes.is_empty() {
             let reason = if found.may_have_others {
                 "its init process has exited, and it has no cgroup by which probe could find others"
@@ -212,7 +241,7 @@ fn print_unnamed(shown: &Listing) {
 }
 
 fn members(cgroups: &[CgroupTarget]) -> Result<Listing, Failure> {
-    Ok(Listing::Processes(live_among(&pids_in(cgroups)?)?))
+    Ok(Listing::Processes(listed(cgroups, &pids_in(cgroups)?)?))
 }
 
 fn pids_in(cgroups: &[CgroupTarget]) -> Result<HashSet<u32>, Failure> {
@@ -227,16 +256,27 @@ fn pids_in(cgroups: &[CgroupTarget]) -> Result<HashSet<u32>, Failure> {
     Ok(pids)
 }
 
-fn live_among(pids: &HashSet<u32>) -> Result<Vec<Process>, Failure> {
-    let mut processes = processes::live()?;
-    processes.retain(|process| pids.contains(&process.pid));
-    Ok(processes)
+/// The processes of the cgroups: those with one of the pids, and those that are exiting. A list
+/// of members lacks the latter from Linux 7.0 on, but `/proc` shows their v2 cgroup.
+fn listed(cgroups: &[CgroupTarget], pids: &HashSet<u32>) -> Result<Vec<Process>, Failure> {
+    let is_in = |place: &CgroupPath| {
+        let mut cgroups = cgroups.iter();
+        place.hierarchy == 0
+            && cgroups.any(|it| it.mount.hierarchy == 0 && is_within(&place.path, &it.path))
+    };
+    let mut found = processes::found()?;
+    found.retain(|it| {
+        let is_exiting = it.process.state.has_begun_exit();
+        pids.contains(&it.process.tgid) || is_exiting && it.place.iter().any(is_in)
+    });
+    Ok(found.iter().map(processes::process).collect())
 }
 
 fn process_tree(pid: u32) -> Result<Listing, Failure> {
     target::check_pid(pid)?;
-    let processes = processes::descendants(processes::live()?, pid);
-    Ok(Listing::Processes(processes))
+    let all = processes::found()?;
+    let all = all.iter().map(processes::process).collect();
+    Ok(Listing::Processes(processes::descendants(all, pid)))
 }
 
 fn unit_cgroups(name: &str) -> Result<Vec<CgroupTarget>, Failure> {

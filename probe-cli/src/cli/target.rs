@@ -7,11 +7,11 @@ use std::{
 };
 
 use probe_user::{
-    model::Subtree,
+    model::{Backend, Subtree},
     unstable::{
         cgroup::mounts::{Mount, Mounts},
         container::Resolver,
-        proc::{directory::ProcessDirectory, status::Status},
+        proc::pinned::{PinProcessError, PinnedProcess},
     },
 };
 
@@ -121,16 +121,13 @@ pub(super) fn cgroup(
 /// Refuses a pid that no process has. A thread id is refused too, although `/proc` has a
 /// directory for each thread, which it does not list.
 pub(super) fn check_pid(pid: u32) -> Result<(), Failure> {
-    let status = ProcessDirectory::open(pid).and_then(|it| it.content("status"));
-    let tgid = status.ok().and_then(|it| Status::new(&it).tgid());
     let message = format!("no such process: {pid}");
     let failure = Failure::message(ExitCode::NoSuchTarget, message);
-    match tgid {
-        None => Err(failure),
-        Some(tgid) if tgid != pid => {
-            Err(failure.hint(format!("{pid} is a thread of process {tgid}")))
-        }
-        Some(_) => Ok(()),
+    match PinnedProcess::open(pid, Backend::Pidfd) {
+        Ok(_) => Ok(()),
+        Err(PinProcessError::NotFound { .. }) => Err(failure),
+        Err(error @ PinProcessError::Thread { .. }) => Err(failure.hint(error.to_string())),
+        Err(error) => Err(Failure::new(ExitCode::NotAvailable, error)),
     }
 }
 

@@ -6,7 +6,7 @@ use probe_user::{
     model::{Exit, ExitStatus, Filter, Record, Timed},
     unstable::{
         cgroup::mounts::Mounts,
-        clock::tick_ns,
+        clock::tick_of,
         container::Resolver,
         trace::{lookup::CgroupLookup, tracker::Tracker},
     },
@@ -81,7 +81,7 @@ impl Reporter {
     /// Keeps the exit status if this is the requested process. A record counts nanoseconds,
     /// `/proc` counts clock ticks.
     fn keep_status(&mut self, exit: &Exit) {
-        let start_ticks = exit.process.start_boottime_ns.map(|ns| ns / tick_ns());
+        let start_ticks = exit.process.start_boottime_ns.map(tick_of);
         let is_requested = |(pid, start)| exit.process.tgid == pid && start_ticks == Some(start);
         if exit.group_dead && self.status_of.is_some_and(is_requested) {
             self.status = exit.status;

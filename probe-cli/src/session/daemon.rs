@@ -12,7 +12,7 @@ use probe_daemon::{
 };
 use probe_user::{
     model::{ProcessState, Until},
-    unstable::{bpf::load::Plan, wait::Target},
+    unstable::{bpf::load::Plan, clock::initial_tick, wait::Target},
 };
 use tokio::{sync::mpsc, task::JoinSet};
 
@@ -99,7 +99,11 @@ impl DaemonBackend {
             let exists = || process.state().is_ok_and(|it| it != ProcessState::Reaped);
             // For a target with cgroups, the daemon watches the processes of the cgroups.
             if target.cgroups.is_empty() && exists() {
-                let (pid, start_ticks) = (process.tgid, process.start_ticks());
+                // The daemon could take a later process with the pid for one without a start.
+                let Some(start_ticks) = process.start_ticks().map(initial_tick) else {
+                    continue;
+                };
+                let pid = process.tgid;
                 let process = Some(api::Process { pid, start_ticks });
                 self.push(until, |it| it.process = process);
             }

@@ -83,7 +83,9 @@ impl Session {
     /// Requires the exit status of this process: the wait is not done until the status is
     /// known, or the process is reaped with an unknown status.
     pub(crate) fn want_status(&mut self, process: PinnedProcess) -> Result<(), WaitError> {
-        self.reporter.status_of = Some((process.tgid, process.start_ticks()));
+        // Without its start a record cannot be told from that of a later process with the pid.
+        let start_ticks = process.start_ticks();
+        self.reporter.status_of = start_ticks.map(|start| (process.tgid, start));
         let target = Target {
             processes: vec![process.try_clone().map_err(WaitError::Look)?],
             ..Target::default()

@@ -51,7 +51,9 @@ fn mounts(pid: u32) -> Option<Vec<MountInfo>> {
     if bounded.limit() == 0 {
         return None;
     }
-    Some(MountInfos::from_read(bytes.as_slice()).ok()?.0)
+    // procfs takes UTF-8 only, but a peer may have mounts at paths that are not.
+    let text = String::from_utf8_lossy(&bytes);
+    Some(MountInfos::from_read(text.as_bytes()).ok()?.0)
 }
 
 fn is_device(majmin: &str, device: u64) -> bool {

@@ -32,7 +32,7 @@ pub struct Container {
     pub location: Option<String>,
     /// Its topmost known cgroup: path below the root of the hierarchy.
     pub cgroup: String,
-    /// Number of live processes.
+    /// Number of processes that have not exited.
     pub live: u64,
     /// Start of the oldest live process, nanoseconds in `CLOCK_BOOTTIME`. For a process that is
     /// older than the daemon it is the beginning of the clock tick.
@@ -83,4 +83,32 @@ pub struct Process {
     pub start_boottime_ns: Option<u64>,
     /// Path of its cgroup below the root of the hierarchy.
     pub cgroup: Option<String>,
+    /// Whether it has begun to exit.
+    #[serde(default)]
+    pub state: State,
+}
+
+/// State of a process that has not exited.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "server", schema(as = LiveProcessState))]
+pub enum State {
+    /// At least one task has not begun to exit.
+    #[default]
+    Running,
+    /// Every task has begun to exit: the process may still hold memory, files and its cgroup,
+    /// and its exit may hang.
+    Exiting,
+}
+
+impl State {
+    /// The word in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Exiting => "exiting",
+        }
+    }
 }

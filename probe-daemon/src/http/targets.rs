@@ -8,7 +8,11 @@ use probe_user::{
     model::{Backend, CgroupId, Until},
     unstable::{
         cgroup::pinned::PinnedCgroup,
-        proc::{init_tree::InitTree, pinned::PinnedProcess},
+        clock::initial_tick,
+        proc::{
+            init_tree::InitTree,
+            pinned::{PinProcessError, PinnedProcess},
+        },
         wait::{Target, TargetError},
     },
 };
@@ -118,7 +122,9 @@ fn process_of(peer: Peer, pid: u32, start_ticks: Option<u64>) -> Result<Resolved
     }
     let pinned =
         PinnedProcess::open(pid, Backend::Pidfd).map_err(|error| cannot_pin(error.into()))?;
-    if start_ticks.is_some_and(|it| it != pinned.start_ticks()) {
+    // Without the start in `/proc` it is unknown whether this is the process.
+    let own_ticks = pinned.start_ticks().map(initial_tick);
+    if start_ticks.is_some() && start_ticks != own_ticks {
         let detail = format!("no process {pid} with this start time");
         return Err(Refusal::not_found(detail));
     }
@@ -147,14 +153,16 @@ fn container_of(state: &mut State, peer: Peer, name: &str) -> Result<ResolvedTar
             .push((pin(directory, id)?, directory.path.clone()));
     }
     for init in &found.inits {
-        // An init process that is gone has met every condition.
-        if let Ok(pinned) = PinnedProcess::open(init.pid, Backend::Pidfd)
-            && pinned.start_ticks() == init.start_ticks
-        {
-            if found.may_have_others {
-                target.tree = Some(InitTree::of(init.pid, init.start_ticks, found.owner));
+        match PinnedProcess::open_at_tick(init.pid, init.start_ticks, Backend::Pidfd) {
+            Ok(pinned) => {
+                if found.may_have_others {
+                    target.tree = Some(InitTree::of(init.pid, init.start_ticks, found.owner));
+                }
+                target.processes.push(pinned);
             }
-            target.processes.push(pinned);
+            // An init process that is gone has met every condition.
+            Err(PinProcessError::NotFound { .. }) => {}
+            Err(error) => return Err(cannot_pin(error.into())),
         }
     }
     if target.cgroups.is_empty() && target.processes.is_empty() {
@@ -177,14 +185,20 @@ fn topic(directory: &CgroupDirectory) -> Topic {
 
 /// The refusal for a target that cannot be pinned.
 fn cannot_pin(error: TargetError) -> Refusal {
-    use probe_user::unstable::{cgroup::pinned::PinError, proc::pinned::PinProcessError};
+    use probe_user::unstable::cgroup::pinned::PinError;
     let detail = chain(&error);
     match error {
         TargetError::Cgroup(PinError::Root { .. })
         | TargetError::Process(PinProcessError::Thread { .. })
         | TargetError::NoCgroup { .. } => Refusal::bad(detail),
-        TargetError::Cgroup(PinError::Open { source, .. }) if is_exhausted(&source) => {
+        TargetError::Cgroup(PinError::Open { source, .. })
+        | TargetError::Process(PinProcessError::Look { source, .. })
+            if is_exhausted(&source) =>
+        {
             exhausted(&detail)
+        }
+        TargetError::Process(PinProcessError::Hidden { .. } | PinProcessError::Foreign { .. }) => {
+            Refusal::new(StatusCode::SERVICE_UNAVAILABLE, detail)
         }
         _ => Refusal::not_found(detail),
     }

@@ -17,7 +17,7 @@ use probe_user::{
     unstable::{
         bpf::ring::Stream,
         cgroup::mounts::Mounts,
-        clock::{WallClock, boottime_ns},
+        clock::{WallClock, boottime_ns, initial_tick},
         container::Resolver,
         proc::scan::{CgroupPath, Found},
         trace::{lookup::CgroupLookup, tracker::Tracker},
@@ -203,6 +203,8 @@ impl State {
             let v1 = v1.and_then(id_of).and_then(|it| NonZeroU64::new(it.id));
             found.process.cgroup = found.place.as_ref().and_then(id_of);
             found.process.v1_cgroup_id = v1;
+            // Records have the time of the initial time namespace.
+            found.process.start_ticks = initial_tick(found.process.start_ticks);
             self.tables.processes.scanned(&found.process);
         }
     }

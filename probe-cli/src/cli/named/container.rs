@@ -67,8 +67,8 @@ fn pin_started(
     start_ticks: u64,
     tier: Backend,
 ) -> Result<Option<PinnedProcess>, Failure> {
-    match PinnedProcess::open(pid, tier) {
-        Ok(process) => Ok(Some(process).filter(|it| it.start_ticks() == start_ticks)),
+    match PinnedProcess::open_at_tick(pid, start_ticks, tier) {
+        Ok(process) => Ok(Some(process)),
         Err(PinProcessError::NotFound { .. }) => Ok(None),
         Err(error) => Err(error.into()),
     }
@@ -143,10 +143,11 @@ pub(super) fn container(
     target.may_have_others = found.may_have_others;
     if found.cgroups.is_empty()
         && let Some(init) = target.processes.first()
+        && let Some(start_ticks) = init.start_ticks()
     {
-        let tree = InitTree::of(init.tgid, init.start_ticks(), found.owner);
+        let tree = InitTree::of(init.tgid, start_ticks, found.owner);
         let known = init.tgid;
-        let members = tree.members().map_err(Failure::from)?;
+        let members = tree.members().map_err(Failure::from)?.processes;
         for (pid, start_ticks) in members.into_iter().filter(|it| it.0 != known) {
             target
                 .processes

@@ -5,7 +5,10 @@ mod pin;
 
 use std::path::PathBuf;
 
-pub(super) use self::{container::find, pin::unit_paths};
+pub(super) use self::{
+    container::find,
+    pin::{PROC_HINT, unit_paths},
+};
 use probe_daemon::api::json::SubjectObject;
 use probe_user::{
     model::{Backend, Until},

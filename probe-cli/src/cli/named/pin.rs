@@ -170,6 +170,10 @@ pub(super) fn gone(subject: SubjectObject, default_until: Until) -> PinnedTarget
     }
 }
 
+/// The hint for a `/proc` of another pid namespace.
+pub(in crate::cli) const PROC_HINT: &str =
+    "mount the /proc of this pid namespace: mount -t proc proc /proc";
+
 pub(super) fn one_process(
     name: ProcessArg,
     tier: Backend,
@@ -189,8 +193,18 @@ pub(super) fn one_process(
         }
         Err(PinProcessError::NotFound { .. }) => return Ok(gone(subject(None), Until::Exited)),
         Err(error @ PinProcessError::Thread { tgid, .. }) => {
-            let hint = format!("use the pid of the process: {tgid}");
+            let hint = tgid.map_or_else(
+                || "use the pid of the process".to_owned(),
+                |tgid| format!("use the pid of the process: {tgid}"),
+            );
             return Err(Failure::new(ExitCode::NoSuchTarget, error).hint(hint));
+        }
+        Err(error @ PinProcessError::Hidden { .. }) => {
+            return Err(Failure::new(ExitCode::NotAvailable, error)
+                .hint("run probe as root, or with --backend pidfd (Linux 5.3)"));
+        }
+        Err(error @ PinProcessError::Foreign { .. }) => {
+            return Err(Failure::new(ExitCode::NotAvailable, error).hint(PROC_HINT));
         }
         Err(error) => return Err(error.into()),
     };
@@ -211,7 +225,7 @@ pub(super) fn one_process(
         }
     }
     Ok(PinnedTarget {
-        subject: subject(Some(process.comm.clone())),
+        subject: subject(process.comm.clone()),
         pinned: Some(wait::Target {
             processes: vec![process],
             ..wait::Target::default()

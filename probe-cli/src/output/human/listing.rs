@@ -44,7 +44,7 @@ pub(crate) fn write_containers<W: Write>(
     write_table(out, names, rows, sides, terminal)
 }
 
-/// Writes processes, each child below its parent: PID PPID UID AGE COMM CGROUP.
+/// Writes processes, each child below its parent: PID PPID UID AGE STATE COMM CGROUP.
 pub(crate) fn write_processes<W: Write>(
     out: &mut Out<W>,
     processes: &[(usize, Process)],
@@ -58,12 +58,13 @@ pub(crate) fn write_processes<W: Write>(
             number(process.ppid),
             number(process.uid),
             age_ns(process.start_boottime_ns, now_ns).map_or_else(unknown, age),
+            process.state.as_str().to_owned(),
             format!("{:indent$}{}", "", printable(&process.comm)),
             process.cgroup.as_deref().map_or_else(unknown, printable),
         ]
     });
-    let names = ["PID", "PPID", "UID", "AGE", "COMM", "CGROUP"];
-    let sides = [Right, Right, Right, Right, Left, CutBeginning];
+    let names = ["PID", "PPID", "UID", "AGE", "STATE", "COMM", "CGROUP"];
+    let sides = [Right, Right, Right, Right, Left, Left, CutBeginning];
     write_table(out, names, rows, sides, terminal)
 }
 
@@ -95,6 +96,8 @@ fn write_table<W: Write, const N: usize>(
 
 #[cfg(test)]
 mod tests {
+    use probe_daemon::api::container::State;
+
     use super::*;
 
     const SECOND: u64 = 1_000_000_000;
@@ -157,15 +160,20 @@ mod tests {
             comm: comm.to_owned(),
             start_boottime_ns: None,
             cgroup: Some("/x".to_owned()),
+            state: State::default(),
         };
-        let family = [(0, process(7, "sh")), (1, process(1234, "sleep"))];
+        let exiting = Process {
+            state: State::Exiting,
+            ..process(1234, "sleep")
+        };
+        let family = [(0, process(7, "sh")), (1, exiting)];
         let lines = text(|out| write_processes(out, &family, (0, Some(80))).expect("a vector"));
         assert_eq!(
             lines,
             [
-                " PID PPID UID AGE COMM    CGROUP",
-                "   7    1   0   - sh      /x",
-                "1234    1   0   -   sleep /x",
+                " PID PPID UID AGE STATE   COMM    CGROUP",
+                "   7    1   0   - running sh      /x",
+                "1234    1   0   - exiting   sleep /x",
             ]
         );
     }

@@ -6,7 +6,7 @@ use axum::{Extension, Json, extract::State};
 use probe_user::{
     model::{self, CgroupId, Comm},
     unstable::{
-        clock::tick_ns,
+        clock::tick_of,
         proc::{directory::ProcessDirectory, stat::Stat},
     },
 };
@@ -14,7 +14,7 @@ use probe_user::{
 use crate::{
     access::{directory, peer::Peer, refusal::Refusal},
     api::{
-        container::{Container, Containers, Process},
+        container::{Container, Containers, Process, State as ProcessState},
         problem::Problem,
     },
     http::{Daemon, body::PathSegment, resolve},
@@ -99,13 +99,12 @@ fn refresh(process: &mut Process) {
     let Some(stat) = Stat::parse(&content) else {
         return;
     };
-    let start_ticks = process.start_boottime_ns.map(|ns| ns / tick_ns());
+    let start_ticks = process.start_boottime_ns.map(tick_of);
     // A later process may have the pid.
     if start_ticks.is_none_or(|it| it == stat.start_ticks) {
         process.comm = Comm::cut(stat.comm).to_str().into_owned();
         process.ppid = Some(stat.ppid);
-        let start_ns = stat.start_ticks.saturating_mul(tick_ns());
-        process.start_boottime_ns.get_or_insert(start_ns);
+        process.start_boottime_ns.get_or_insert(stat.start_ns());
     }
 }
 
@@ -204,5 +203,6 @@ fn add_process(entry: &mut Container, row: &Row, path: &Arc<str>) {
         comm: row.comm().to_str().into_owned(),
         start_boottime_ns: start,
         cgroup: Some(path.to_string()),
+        state: ProcessState::Running,
     });
 }
