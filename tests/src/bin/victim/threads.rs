@@ -1,6 +1,6 @@
 //! Words about tasks.
 
-use std::{fs, sync::mpsc, thread};
+use std::{fs, os::unix::process::CommandExt, process::Command, sync::mpsc, thread};
 
 use crate::{Words, act as act_on, number, sys::process};
 
@@ -26,6 +26,14 @@ pub(crate) fn act(words: Words) {
             });
             process::exit_thread(number(code));
         }
+        // The leader exits and another task executes this program again, `count` times.
+        ["exec-in-thread", count, ref rest @ ..] => match number::<u32>(count) {
+            0 => act_on(rest),
+            count => {
+                spawn(move || exec_again(count - 1, rest));
+                process::exit_thread(0);
+            }
+        },
         // Another task starts and exits, then the leader executes the rest.
         ["task-gone", ref rest @ ..] => {
             thread::spawn(|| {})
@@ -36,6 +44,14 @@ pub(crate) fn act(words: Words) {
         ["leaderless-task", tid, ref rest @ ..] => leaderless_task(number(tid), rest),
         _ => {}
     }
+}
+
+fn exec_again(count: u32, rest: Words) -> ! {
+    let mut command = Command::new("/proc/self/exe");
+    command
+        .args(["exec-in-thread", &count.to_string()])
+        .args(rest);
+    panic!("cannot execute this program: {}", command.exec());
 }
 
 /// A task with this tid executes the rest when the leader has exited.

@@ -1,0 +1,33 @@
+//! States of pinned processes.
+
+use probe_tests::Victim;
+use probe_user::{
+    model::{Backend, ProcessState},
+    unstable::proc::pinned::PinnedProcess,
+};
+
+/// Number of times that another thread of the victim executes a program and becomes the leader.
+const EXECS: &str = "3000";
+
+#[test]
+#[ignore = "needs root"]
+fn a_process_that_another_thread_takes_over_never_looks_dead() {
+    let mut victim = Victim::spawn(&["exec-in-thread", EXECS, "ready", "pause"], None);
+    let pins = [Backend::Poll, Backend::Pidfd]
+        .map(|backend| PinnedProcess::open(victim.pid(), backend).expect("the victim waits"));
+    victim.release();
+    // The victim reports only after the last execution.
+    let looks = std::thread::scope(|scope| {
+        let report = scope.spawn(|| victim.report());
+        let mut looks = 0_u64;
+        while !report.is_finished() {
+            for pinned in &pins {
+                let state = pinned.state().expect("the state is readable");
+                assert_eq!(state, ProcessState::Running, "after {looks} looks");
+            }
+            looks += 1;
+        }
+        looks
+    });
+    assert!(looks > 0, "the victim was too fast");
+}
