@@ -1,5 +1,10 @@
 //! States of pinned processes.
 
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+};
+
 use probe_tests::Victim;
 use probe_user::{
     model::{Backend, ProcessState},
@@ -17,17 +22,23 @@ fn a_process_that_another_thread_takes_over_never_looks_dead() {
         .map(|backend| PinnedProcess::open(victim.pid(), backend).expect("the victim waits"));
     victim.release();
     // The victim reports only after the last execution.
-    let looks = std::thread::scope(|scope| {
-        let report = scope.spawn(|| victim.report());
-        let mut looks = 0_u64;
-        while !report.is_finished() {
-            for pinned in &pins {
-                let state = pinned.state().expect("the state is readable");
-                assert_eq!(state, ProcessState::Running, "after {looks} looks");
+    let is_over = AtomicBool::new(false);
+    let looks = thread::scope(|scope| {
+        let look = || {
+            let mut looks = 0_u64;
+            while !is_over.load(Ordering::Relaxed) {
+                for pinned in &pins {
+                    let state = pinned.state().expect("the state is readable");
+                    assert_eq!(state, ProcessState::Running, "after {looks} looks");
+                }
+                looks += 1;
             }
-            looks += 1;
-        }
-        looks
+            looks
+        };
+        let looks = scope.spawn(look);
+        let _ready = victim.report();
+        is_over.store(true, Ordering::Relaxed);
+        looks.join().expect("no look saw the end of the victim")
     });
     assert!(looks > 0, "the victim was too fast");
 }
