@@ -12,7 +12,7 @@ use std::{
 
 use probe_daemon::client::{ClientError, Records};
 use probe_user::{
-    model::{Record, Timed},
+    model::{LossReason, Record, Timed},
     unstable::{
         bpf::load::{Attached, Rings},
         cgroup::mounts::Mounts,
@@ -25,7 +25,7 @@ use tokio::{io::Interest, time::Instant};
 use crate::{
     deadline::until,
     output::{
-        ignore_closed, is_closed,
+        ignore_closed, is_closed, is_unread,
         reporter::{ReportOptions, Reported, Reporter},
     },
 };
@@ -39,6 +39,20 @@ pub(crate) enum TraceError {
     /// The stream of records ended.
     #[error(transparent)]
     Stream(#[from] StreamError),
+}
+
+/// How long a daemon may take to send the records until the end of a trace: those that it
+/// keeps for a reader, at most 16,384, and those on the way.
+const REST_LIMIT: Duration = Duration::from_secs(5);
+
+/// How the stream of a daemon ended.
+pub(crate) enum DaemonStream {
+    /// As requested: every record until then is printed, or counted as lost.
+    Ended,
+    /// As requested, but records are missing, and their number is unknown.
+    Cut(ClientError),
+    /// Before the end of the trace. Records are missing, and their number is unknown.
+    Broken(ClientError),
 }
 
 /// A trace, whichever stream it reads.
@@ -84,41 +98,61 @@ impl Trace {
     }
 
     /// Prints the records of a daemon until `stop` resolves, the count is reached, or stdout is
-    /// closed. If the stream of the daemon ends before, returns the reason.
+    /// closed. At `stop` the daemon is asked for the rest, and has [`REST_LIMIT`] to send it.
     pub(crate) async fn follow_daemon(
         &mut self,
         records: Records,
         stop: Pin<&mut impl Future<Output = ()>>,
-    ) -> Result<Option<ClientError>, TraceError> {
-        unless_closed(self.print_all(records, stop).await)
+    ) -> Result<DaemonStream, TraceError> {
+        let ended = self.print_all(records, stop).await;
+        self.unless_closed(ended, DaemonStream::Ended)
     }
 
     async fn print_all(
         &mut self,
         mut records: Records,
         mut stop: Pin<&mut impl Future<Output = ()>>,
-    ) -> Result<Option<ClientError>, TraceError> {
+    ) -> Result<DaemonStream, TraceError> {
         let mut reader_gone = pin!(closed_stdout());
         let mut flush_at = None;
-        let mut reason = None;
-        while reason.is_none() && !self.has_reached_count() {
+        let mut rest_by = None;
+        let error = loop {
+            if self.has_reached_count() {
+                self.flush()?;
+                return Ok(DaemonStream::Ended);
+            }
             tokio::select! {
                 biased;
-                () = &mut stop => break,
-                () = &mut reader_gone => break,
+                () = &mut stop, if rest_by.is_none() => {
+                    records.ask_for_rest();
+                    rest_by = Some(Instant::now() + REST_LIMIT);
+                }
+                () = &mut reader_gone => {
+                    self.flush()?;
+                    return Ok(DaemonStream::Ended);
+                }
+                () = until(rest_by) => break ClientError::Late { after: REST_LIMIT },
                 next = records.next() => match next {
                     Ok(Some(record)) => self.print_from_daemon(&record, &mut flush_at)?,
-                    Ok(None) => reason = Some(ClientError::Gone),
-                    Err(error) => reason = Some(error),
+                    Ok(None) => {
+                        self.flush()?;
+                        return Ok(DaemonStream::Ended);
+                    }
+                    Err(error) => break error,
                 },
                 () = until(flush_at) => {
                     flush_at = None;
                     self.flush()?;
                 }
             }
-        }
+        };
+        let lost = self.reporter.lose(LossReason::DaemonGone);
+        lost.map_err(TraceError::Write)?;
         self.flush()?;
-        Ok(reason)
+        Ok(match rest_by {
+            Some(_) => DaemonStream::Cut(error),
+            None => DaemonStream::Broken(error),
+        })
     }
 
     fn print_from_daemon(
@@ -143,7 +177,8 @@ impl Trace {
         stop: Pin<&mut impl Future<Output = ()>>,
     ) -> Result<(), TraceError> {
         let mut reader = StreamReader::new(loaded, self.drain_every)?;
-        unless_closed(self.drain_all(&mut reader, stop).await)
+        let ended = self.drain_all(&mut reader, stop).await;
+        self.unless_closed(ended, ())
     }
 
     async fn drain_all(
@@ -169,6 +204,24 @@ impl Trace {
         self.flush()
     }
 
+    /// Ends a trace without a failure if the reader of stdout has gone. If the reader is there
+    /// but does not read, it misses records.
+    fn unless_closed<T>(
+        &mut self,
+        ended: Result<T, TraceError>,
+        closed: T,
+    ) -> Result<T, TraceError> {
+        match ended {
+            Err(TraceError::Write(error)) if is_closed(&error) => {
+                if is_unread(&error) {
+                    self.reporter.reported.lost.add(None);
+                }
+                Ok(closed)
+            }
+            ended => ended,
+        }
+    }
+
     fn print(&mut self, timed: Timed) -> Result<(), TraceError> {
         if self.has_reached_count() {
             return Ok(());
@@ -184,14 +237,6 @@ impl Trace {
     fn has_reached_count(&self) -> bool {
         self.count
             .is_some_and(|count| self.reporter.reported.shown >= count)
-    }
-}
-
-/// Ends a trace without a failure if the reader of stdout has gone.
-fn unless_closed<T: Default>(ended: Result<T, TraceError>) -> Result<T, TraceError> {
-    match ended {
-        Err(TraceError::Write(error)) if is_closed(&error) => Ok(T::default()),
-        ended => ended,
     }
 }
 

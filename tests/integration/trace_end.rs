@@ -56,7 +56,7 @@ fn a_full_pipe_does_not_keep_a_trace_from_ending() {
     /// Enough lines to fill several pipes.
     const EXITS: &str = "2000";
     let cgroup = Cgroup::v2("unread");
-    let (trace, reader) = unread(&cgroup);
+    let (mut trace, reader) = unread(&cgroup);
     let readable = || rustix::io::ioctl_fionread(&reader).expect("a pipe");
     Deadline::start().until("the trace is attached", || {
         Victim::start(&["exit", "0"], Some(&cgroup)).wait();
@@ -65,7 +65,9 @@ fn a_full_pipe_does_not_keep_a_trace_from_ending() {
     Victim::start(&["storm", EXITS], Some(&cgroup)).wait();
     Deadline::start().until("the pipe is full", || readable() > 40_000);
     trace.signal(Signal::TERM);
-    assert_success(trace);
+    // The reader misses records, and nothing can say how many.
+    let status = trace.wait();
+    assert_eq!(status.code(), Some(1), "{status}");
 }
 
 /// A trace of a cgroup that writes to a pipe, and the reader of the pipe.

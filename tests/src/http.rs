@@ -141,6 +141,12 @@ impl fmt::Debug for Answer {
 }
 
 impl Stream {
+    /// Shuts down the sending direction of the connection: the client wants the rest.
+    pub fn ask_for_rest(&self) {
+        let shut = self.connection.shutdown(Shutdown::Write);
+        shut.expect("the connection is open");
+    }
+
     /// The next line. Panics at the deadline.
     #[must_use]
     pub fn next(&self) -> Value {

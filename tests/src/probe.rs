@@ -134,6 +134,21 @@ impl Probe {
         self.finish_by_itself()
     }
 
+    /// Ends the trace as Ctrl-C does; the trace must fail because the number of missing records
+    /// is unknown. Returns all lines of stdout.
+    #[must_use]
+    pub fn finish_incomplete(self) -> Vec<Value> {
+        self.signal(Signal::INT);
+        let Self { process, mut lines } = self;
+        let output = process.finish();
+        lines.extend(output.json());
+        assert_eq!(output.code, Some(1), "{output:#?}");
+        for words in ["lost unknown", "unknown number of records"] {
+            assert!(output.stderr.contains(words), "{output:#?}");
+        }
+        lines
+    }
+
     /// As [`Probe::finish`], for a trace that is the only child of the started command.
     #[must_use]
     pub fn finish_child(self) -> Finished {

@@ -109,7 +109,7 @@ impl Invocation {
             elapsed_ns: nanoseconds(took),
             targets,
             exits: result.reported.shown,
-            lost: result.reported.lost,
+            lost: result.reported.lost.known(),
             survivors: survivors::describe(&survivors),
             migrated: (result.sees_moves || !migrated.is_empty()).then_some(migrated),
         })

@@ -8,7 +8,7 @@ use std::{
 
 use probe_daemon::api::query;
 use probe_user::{
-    model::Filter,
+    model::{Filter, LossReason},
     unstable::{
         bpf::load::{self, DEFAULT_STREAM_BYTES, Plan},
         container::{Resolver, StateRoots},
@@ -83,10 +83,15 @@ async fn follow(args: &Args) -> Result<ExitCode, Failure> {
     let mut screen = Screen::enter(flag)?;
     let mut stop = pin!(stop);
     let mut ended = top::run(&mut model, source, &mut screen, stop.as_mut()).await;
-    // If the daemon ends, BPF programs of this command replace it if they load.
+    // If the daemon ends, BPF programs of this command replace it if they load. The exits in
+    // between are not known.
     if let Err(TopError::Source(SourceError::Daemon(_))) = &ended
         && let Ok(source) = own_programs(args)
     {
+        model.apply(top::Event::Lost {
+            count: None,
+            reason: LossReason::DaemonGone,
+        });
         ended = top::run(&mut model, source, &mut screen, stop).await;
     }
     // Leaves the alternate screen, on which an error message would be lost.

@@ -89,10 +89,17 @@ pub(crate) fn ignore_closed(written: io::Result<()>) -> io::Result<()> {
     })
 }
 
-/// Whether the reader has gone, which ends a stream, but is not a failure.
+/// Whether the reader has gone, or does not read although the command is to stop. This ends a
+/// stream, but is not a failure of the write.
 #[must_use]
 pub(crate) fn is_closed(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::BrokenPipe
+    error.kind() == io::ErrorKind::BrokenPipe || is_unread(error)
+}
+
+/// Whether the reader does not read although the command is to stop.
+#[must_use]
+pub(crate) fn is_unread(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::TimedOut
 }
 
 #[cfg(test)]

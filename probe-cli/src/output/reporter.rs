@@ -3,7 +3,7 @@
 use std::io;
 
 use probe_user::{
-    model::{Exit, ExitStatus, Filter, Record, Timed},
+    model::{Exit, ExitStatus, Filter, LossCount, LossReason, Record, Timed},
     unstable::{
         cgroup::mounts::Mounts,
         clock::tick_of,
@@ -50,7 +50,7 @@ pub(crate) struct Reported {
     /// Exits and starts that were printed.
     pub(crate) shown: u64,
     /// Exits and starts that are missing.
-    pub(crate) lost: u64,
+    pub(crate) lost: LossCount,
 }
 
 impl Reporter {
@@ -101,10 +101,16 @@ impl Reporter {
         self.count(record, true)
     }
 
+    /// Reports that records are missing from here on, and that their number is unknown.
+    pub(crate) fn lose(&mut self, reason: LossReason) -> io::Result<()> {
+        let count = None;
+        self.count(&Record::Lost { count, reason }, true)
+    }
+
     /// Counts a record, and prints it if it is wanted.
     pub(crate) fn count(&mut self, record: &Record, is_wanted: bool) -> io::Result<()> {
         if let Record::Lost { count, .. } = record {
-            self.reported.lost += count;
+            self.reported.lost.add(*count);
         } else {
             self.reported.seen += 1;
             self.reported.shown += u64::from(is_wanted);

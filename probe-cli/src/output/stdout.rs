@@ -71,8 +71,8 @@ impl Stdout {
         })
     }
 
-    /// Waits until there is room. A reader that does not read after the stop flag was set
-    /// counts as a closed pipe.
+    /// Waits until there is room. It is an error if the reader does not read after the stop
+    /// flag was set.
     fn wait_for_room(&mut self) -> io::Result<()> {
         loop {
             let mut fds = [PollFd::new(&self.to, PollFlags::OUT)];
@@ -84,7 +84,7 @@ impl Stdout {
             if self.stop.load(Ordering::Relaxed)
                 && self.stopped_at.get_or_insert_with(Instant::now).elapsed() > PATIENCE
             {
-                return Err(io::ErrorKind::BrokenPipe.into());
+                return Err(io::ErrorKind::TimedOut.into());
             }
         }
     }

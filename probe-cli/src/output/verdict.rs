@@ -19,10 +19,21 @@ pub(crate) fn write(out: &mut Vec<u8>, verdict: &VerdictLine) -> io::Result<()> 
     if verdict.outcome == NOT_REMOVED {
         write!(out, ", but not removed")?;
     }
-    let VerdictLine { exits, backend, .. } = verdict;
+    let VerdictLine {
+        exits,
+        lost,
+        backend,
+        ..
+    } = verdict;
     let plural = if *exits == 1 { "" } else { "s" };
     let after = age(verdict.elapsed_ns);
-    write!(out, " after {after} ({exits} exit{plural}, {backend})")
+    write!(out, " after {after} ({exits} exit{plural}, ")?;
+    match lost {
+        Some(0) => {}
+        Some(lost) => write!(out, "{lost} lost, ")?,
+        None => write!(out, "others unknown, ")?,
+    }
+    write!(out, "{backend})")
 }
 
 /// Returns the name of a target.

@@ -4,17 +4,20 @@
 //! No verdict depends on the daemon. If it stalls, dies, ends the connection or sends invalid
 //! messages, the session disconnects it and starts the fallback.
 
-use std::{future::pending, io, path::PathBuf, time::Duration};
+use std::{future::pending, io, path::PathBuf, sync::Arc, time::Duration};
 
 use probe_daemon::{
     api::{Outcome, wait as api},
     client::{Client, ClientError, Message, Trust},
 };
 use probe_user::{
-    model::{ProcessState, Until},
+    model::{LossReason, ProcessState, Until},
     unstable::{bpf::load::Plan, clock::initial_tick, wait::Target},
 };
-use tokio::{sync::mpsc, task::JoinSet};
+use tokio::{
+    sync::{Notify, mpsc},
+    task::JoinSet,
+};
 
 use super::{
     Session, WaitError, above_progress,
@@ -54,11 +57,11 @@ pub(super) struct DaemonBackend {
     /// Each target of the request, with the index of its wait in the set.
     targets: Vec<(api::Target, usize)>,
     waits: usize,
-    /// Whether the daemon has reported each target as done.
-    met: Vec<bool>,
     messages: Option<mpsc::Receiver<Received>>,
     /// The task that reads the socket, which ends when this set is dropped.
     reader: JoinSet<()>,
+    /// Makes the reader ask the daemon for the rest of its messages.
+    wants_rest: Arc<Notify>,
     pub(super) fallback: Option<(Plan, Duration)>,
     /// The backend that served when the daemon was disconnected.
     pub(super) handed_over_to: Option<Backend>,
@@ -70,6 +73,10 @@ pub(super) struct DaemonBackend {
     pub(super) is_exact: bool,
     /// Whether the request to the daemon had a timeout.
     pub(super) has_timeout: bool,
+    /// Whether the verdict of the daemon is that the time is over.
+    pub(super) has_timed_out: bool,
+    /// Whether exits after the end of the daemon's messages were reported as lost.
+    has_lost_exits: bool,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -157,12 +164,9 @@ impl DaemonBackend {
         received
     }
 
-    /// Whether the daemon has reported all targets of the waits that are `done`. False if all
-    /// waits are done, because then the daemon's final verdict has still to arrive.
-    pub(super) fn has_reported(&self, done: &[bool]) -> bool {
-        let mut targets = self.targets.iter().zip(&self.met);
-        let is_all = done.iter().all(|&it| it);
-        !is_all && targets.all(|((_, wait), &is_met)| is_met || !done[*wait])
+    /// Asks for the rest of the messages: the exits until now, and the verdict.
+    pub(super) fn ask_for_rest(&self) {
+        self.wants_rest.notify_one();
     }
 }
 
@@ -182,16 +186,16 @@ impl Session {
         };
         let (sender, messages) = mpsc::channel(BATCH);
         daemon.state = State::Asked;
-        daemon.met = vec![false; daemon.targets.len()];
         daemon.messages = Some(messages);
         daemon.fallback = Some(request.fallback);
         daemon.is_named = request.is_named;
         // With a timeout of 0 the session does not wait for the verdict of the daemon.
         daemon.has_timeout = request.timeout.is_some_and(|it| !it.is_zero());
         let (socket, trust, patience) = (request.socket, request.trust, request.patience);
+        let wants_rest = Arc::clone(&daemon.wants_rest);
         daemon.reader.spawn(async move {
             let connected = Client::connect(&socket, &trust, patience).await;
-            if let Err(error) = read(connected, &wait, &sender).await {
+            if let Err(error) = read(connected, &wait, &sender, &wants_rest).await {
                 // This fails if the session is over and has dropped the receiver.
                 let _over = sender.send(Err(error)).await;
             }
@@ -232,12 +236,12 @@ impl Session {
         let bar = self.progress.take();
         let applied = above_progress(bar.as_ref(), || {
             if received.is_empty() {
-                self.lose_daemon(ClientError::Gone);
+                self.lose_daemon(ClientError::Gone)?;
             }
             for message in received {
                 match message {
                     Ok(message) => self.apply_message(message)?,
-                    Err(error) => self.lose_daemon(error),
+                    Err(error) => self.lose_daemon(error)?,
                 }
             }
             flush_or_discard(&mut self.reporter, Ok(0))
@@ -272,32 +276,48 @@ impl Session {
                     return flush_or_discard(&mut self.reporter, Err(error));
                 }
             }
-            Message::Met(target) => {
-                if let Some(met) = self.daemon.met.get_mut(target) {
-                    *met = true;
-                }
-            }
+            // Every message is a reason to look.
+            Message::Met(_) => {}
             Message::Verdict(verdict) => {
                 tracing::debug!(verdict.outcome, "the daemon sent its verdict");
                 self.daemon.state = State::Finished;
-                self.daemon.is_exact =
-                    verdict.exact && verdict.outcome != Outcome::Timeout.as_str();
+                self.daemon.has_timed_out = verdict.outcome == Outcome::Timeout.as_str();
+                let met = [Outcome::Done, Outcome::Already].map(Outcome::as_str);
+                self.daemon.is_exact = verdict.exact && met.contains(&verdict.outcome.as_str());
                 self.fall_back(AFTER_VERDICT);
             }
             Message::Goodbye => {
                 tracing::info!("the daemon is shutting down");
-                self.disconnect_daemon();
+                return self.disconnect_armed_daemon();
             }
         }
         Ok(())
     }
 
     /// Continues the wait without the daemon.
-    fn lose_daemon(&mut self, error: ClientError) {
+    fn lose_daemon(&mut self, error: ClientError) -> io::Result<()> {
         if self.daemon.is_connected() {
             log_missing_daemon(error, self.daemon.is_named);
-            self.disconnect_daemon();
+            return self.disconnect_armed_daemon();
         }
+        Ok(())
+    }
+
+    fn disconnect_armed_daemon(&mut self) -> io::Result<()> {
+        let lost = self.lose_exits_of_daemon();
+        self.disconnect_daemon();
+        lost
+    }
+
+    /// Reports that exits may be missing from here on, if the daemon was to report them and BPF
+    /// programs do not.
+    pub(super) fn lose_exits_of_daemon(&mut self) -> io::Result<()> {
+        if !self.daemon.reports_exits() || self.daemon.has_lost_exits || self.hub.has_bpf() {
+            return Ok(());
+        }
+        self.daemon.has_lost_exits = true;
+        let lost = self.reporter.lose(LossReason::DaemonGone);
+        flush_or_discard(&mut self.reporter, lost.map(|()| 1))
     }
 
     fn disconnect_daemon(&mut self) {

@@ -53,6 +53,7 @@ impl Session {
                     Outcome::Timeout
                 });
             }
+            self.has_waited = true;
             let may_look = !(self.daemon_only && self.daemon.is_connected());
             let load_at = self.load_bpf_at.as_ref().map(|(when, _)| *when);
             tokio::select! {
@@ -60,7 +61,7 @@ impl Session {
                 () = &mut stop => return Ok(Outcome::Interrupted),
                 () = self.set.woken(), if may_look => self.record_current_backend(),
                 loaded = self.hub.bpf(), if self.is_loading => self.bpf_loaded(loaded),
-                filled = self.exits.filled() => self.ring_filled(filled),
+                filled = self.exits.filled() => self.ring_filled(filled).map_err(WaitError::Write)?,
                 received = self.daemon.messages() => {
                     self.apply_messages(received).map_err(WaitError::Write)?;
                     continue;
@@ -87,11 +88,12 @@ impl Session {
         }
     }
 
-    fn ring_filled(&mut self, filled: io::Result<()>) {
+    fn ring_filled(&mut self, filled: io::Result<()>) -> io::Result<()> {
         if let Err(error) = filled {
             tracing::info!(%error, "exits are no longer reported");
-            self.exits = Exits::none();
+            return self.lose_ring();
         }
+        Ok(())
     }
 
     /// Starts loading BPF if that is scheduled for later.

@@ -3,7 +3,7 @@
 use std::{future::pending, io};
 
 use probe_user::{
-    model::{ExitStatus, Until},
+    model::{ExitStatus, LossReason, Until},
     unstable::{
         bpf::{counters::StreamLosses, ring::Stream},
         clock::boottime_ns,
@@ -53,11 +53,11 @@ impl Exits {
     }
 
     /// Prints the remaining records, then the losses. `losses` are the counts of the kernel
-    /// since BPF was loaded.
-    pub(super) fn report_rest(
+    /// since BPF was loaded; `None` if the programs are gone, and exits with them.
+    fn report_rest(
         &mut self,
         reporter: &mut Reporter,
-        losses: StreamLosses,
+        losses: Option<StreamLosses>,
     ) -> io::Result<()> {
         let Some(stream) = &mut self.0 else {
             return Ok(());
@@ -66,7 +66,10 @@ impl Exits {
         let stream = stream.get_mut();
         let reported = stream.drain_until(boottime_ns(), |timed| reporter.report(timed));
         flush_or_discard(reporter, reported)?;
-        let reported = stream.report_losses(losses, |timed| reporter.report(timed));
+        let reported = match losses {
+            Some(losses) => stream.report_losses(losses, |timed| reporter.report(timed)),
+            None => reporter.lose(LossReason::BpfGone),
+        };
         flush_or_discard(reporter, reported.map(|()| 1))
     }
 }
@@ -78,6 +81,24 @@ impl Session {
             exits, reporter, ..
         } = self;
         above_progress(self.progress.as_ref(), || exits.report(reporter))
+    }
+
+    /// Prints the last exits, and the losses. Without a source of exits they are unknown.
+    pub(super) fn report_last_exits(&mut self) -> io::Result<()> {
+        let losses = self.hub.stream_losses();
+        self.exits.report_rest(&mut self.reporter, losses)?;
+        let had_source = self.exits.0.is_some() || self.daemon.reports_exits();
+        if !had_source && self.has_waited {
+            self.reporter.reported.lost.add(None);
+        }
+        Ok(())
+    }
+
+    /// Ends the reports of a ring that cannot be read any more.
+    pub(super) fn lose_ring(&mut self) -> io::Result<()> {
+        self.exits = Exits::none();
+        let lost = self.reporter.lose(LossReason::BpfGone);
+        flush_or_discard(&mut self.reporter, lost.map(|()| 1))
     }
 
     /// Requires the exit status of this process: the wait is not done until the status is

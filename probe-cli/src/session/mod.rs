@@ -55,8 +55,9 @@ use crate::output::{
     waker_name,
 };
 
-/// How long the verdict is delayed for the last messages of the daemon.
-const LAST_MESSAGES: Duration = Duration::from_millis(500);
+/// How long the verdict is delayed for the next of the daemon's last messages, and for all.
+const NEXT_MESSAGE: Duration = Duration::from_millis(500);
+const LAST_MESSAGES: Duration = Duration::from_secs(5);
 
 /// Why there is no verdict.
 #[derive(Debug, thiserror::Error)]
@@ -96,6 +97,8 @@ pub struct Session {
     exits: Exits,
     daemon: DaemonBackend,
     has_looked: bool,
+    /// Whether a first look was not enough.
+    has_waited: bool,
     reporter: Reporter,
     is_loading: bool,
     load_bpf_at: Option<(Instant, Plan)>,
@@ -119,6 +122,7 @@ impl Session {
             exits: Exits::none(),
             daemon: DaemonBackend::default(),
             has_looked: false,
+            has_waited: false,
             reporter: Reporter::new(options),
             is_loading: false,
             load_bpf_at: None,
@@ -182,6 +186,13 @@ impl Session {
         if self.backends.is_empty() {
             self.backends.push(self.current_backend());
         }
+        // The wait goes on after the last message of the daemon.
+        if self.daemon.state == State::Finished
+            && !self.daemon.has_timed_out
+            && done < self.set.len()
+        {
+            self.lose_exits_of_daemon().map_err(WaitError::Write)?;
+        }
         if self.status_of.is_some() && done == self.set.len() && self.lacks_status()? {
             return Ok(done - 1);
         }
@@ -207,10 +218,7 @@ impl Session {
         if let Some(bar) = &self.progress {
             bar.finish_and_clear();
         }
-        let losses = self.hub.stream_losses();
-        self.exits
-            .report_rest(&mut self.reporter, losses)
-            .map_err(WaitError::Write)?;
+        self.report_last_exits().map_err(WaitError::Write)?;
         self.record_hand_over();
         Ok(SessionResult {
             status: self.status(),
@@ -224,31 +232,18 @@ impl Session {
         })
     }
 
-    /// Receives the last messages of the daemon, for a limited time.
+    /// Receives the rest of the daemon's messages, for a limited time.
     async fn drain_daemon(&mut self, outcome: Outcome) -> Result<(), WaitError> {
-        let done: Vec<_> = self.set.waits().map(|(_, met)| met.is_some()).collect();
-        let is_over = match outcome {
-            Outcome::Timeout => self.daemon.has_timeout,
-            Outcome::Interrupted => false,
-            Outcome::Done | Outcome::Already => true,
-        };
-        let patience = if is_over {
-            LAST_MESSAGES
-        } else {
-            Duration::ZERO
-        };
-        let deadline = Instant::now() + patience;
+        // A timeout ends the wait of the daemon too.
+        if outcome != Outcome::Timeout || !self.daemon.has_timeout {
+            self.daemon.ask_for_rest();
+        }
+        let limit = Instant::now() + LAST_MESSAGES;
         while self.daemon.state == State::Armed {
-            if outcome != Outcome::Timeout && self.daemon.has_reported(&done) {
-                return Ok(());
-            }
+            let deadline = limit.min(Instant::now() + NEXT_MESSAGE);
             let Ok(received) = timeout_at(deadline, self.daemon.messages()).await else {
-                if is_over {
-                    tracing::warn!(
-                        "the daemon did not end its stream in time: exits may be missing"
-                    );
-                }
-                return Ok(());
+                tracing::warn!("the daemon did not end its stream in time: exits may be missing");
+                return self.lose_exits_of_daemon().map_err(WaitError::Write);
             };
             self.apply_messages(received).map_err(WaitError::Write)?;
         }

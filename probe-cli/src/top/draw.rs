@@ -3,6 +3,7 @@
 //! The parts from top to bottom: a line of totals, a graph of exits per second, the places,
 //! the latest exits, the keys. On a small screen parts are left out, the exits last.
 
+use probe_user::model::LossCount;
 use ratatui::{
     Frame,
     layout::{Constraint, Layout, Rect},
@@ -67,7 +68,7 @@ fn draw_title(frame: &mut Frame<'_>, area: Rect, model: &Model) {
         model.options.backend,
     );
     let width = usize::from(area.width);
-    let style = if tally.lost > 0 && model.options.colour {
+    let style = if tally.lost != LossCount::NONE && model.options.colour {
         TITLE.fg(Color::Red)
     } else {
         TITLE

@@ -35,7 +35,11 @@ pub(crate) enum Event {
     /// A process exited.
     Exit(Box<ExitRow>),
     /// Records were lost.
-    Lost { count: u64, reason: LossReason },
+    Lost {
+        /// Number of records; `None` if it is unknown.
+        count: Option<u64>,
+        reason: LossReason,
+    },
     /// Live processes were counted.
     Live(Live),
 }

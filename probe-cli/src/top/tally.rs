@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use probe_user::model::LossReason;
+use probe_user::model::{LossCount, LossReason};
 
 use super::{Event, ExitRow, Live, Place};
 
@@ -31,7 +31,7 @@ pub(super) struct Tally {
     pub(super) places: HashMap<Place, PlaceCounts>,
     /// Number of live processes; `None` before the first count.
     pub(super) processes: Option<u64>,
-    pub(super) lost: u64,
+    pub(super) lost: LossCount,
     pub(super) loss: Option<LossReason>,
 }
 
@@ -51,7 +51,7 @@ impl Tally {
         match event {
             Event::Exit(exit) => self.count_exit(*exit),
             Event::Lost { count, reason } => {
-                self.lost += count;
+                self.lost.add(count);
                 self.loss = Some(reason);
             }
             Event::Live(live) => self.live(live),

@@ -96,6 +96,9 @@ pub enum Line {
     Met(Met),
     /// The verdict. The last line.
     Wait(Verdict),
+    /// The client asked for the rest of `/v1/events` and has it: every record until then, or a
+    /// line that counts it as lost. The last line.
+    End,
     /// The daemon stops before the wait is over, and the client goes on without the
     /// daemon. The last line.
     Goodbye,
@@ -128,7 +131,7 @@ pub struct Met {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct Verdict {
-    /// `done`, `already` or `timeout`.
+    /// `done`, `already`, `timeout`, or `interrupted` if the client asked for the rest.
     pub outcome: String,
     /// The wake-up source that led to the last look; `null` if there was none.
     pub woken_by: Option<String>,

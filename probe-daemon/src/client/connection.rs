@@ -1,7 +1,11 @@
 //! A connection to the daemon. A task of its own drives it, and dropping the connection
 //! aborts that task.
 
-use std::{io, path::Path};
+use std::{
+    io,
+    os::fd::{AsFd, OwnedFd},
+    path::Path,
+};
 
 use http_body_util::Full;
 use hyper::{
@@ -10,6 +14,7 @@ use hyper::{
     client::conn::http1::{SendRequest, handshake},
 };
 use hyper_util::rt::TokioIo;
+use rustix::net::{Shutdown, shutdown};
 use tokio::{net::UnixStream, task::JoinHandle};
 
 use super::{ClientError, Trust};
@@ -18,6 +23,7 @@ use super::{ClientError, Trust};
 pub(super) struct Connection {
     sender: SendRequest<Full<Bytes>>,
     driver: JoinHandle<()>,
+    socket: OwnedFd,
 }
 
 impl Connection {
@@ -26,13 +32,18 @@ impl Connection {
         let stream = UnixStream::connect(socket).await.map_err(failed)?;
         let peer = stream.peer_cred().map_err(failed)?;
         trust.check(socket, peer.uid())?;
+        let socket = stream.as_fd().try_clone_to_owned().map_err(failed)?;
         let (sender, connection) = handshake(TokioIo::new(stream)).await?;
         let driver = tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "the connection to the daemon failed");
             }
         });
-        Ok(Self { sender, driver })
+        Ok(Self {
+            sender,
+            driver,
+            socket,
+        })
     }
 
     pub(super) async fn send(
@@ -41,6 +52,12 @@ impl Connection {
     ) -> Result<Response<Incoming>, ClientError> {
         self.sender.ready().await?;
         Ok(self.sender.send_request(request).await?)
+    }
+
+    /// Asks the daemon for the rest of the stream that it sends.
+    pub(super) fn ask_for_rest(&self) {
+        // This fails only if the daemon has closed the connection, and then the stream ends.
+        let _closed = shutdown(&self.socket, Shutdown::Write);
     }
 }
 

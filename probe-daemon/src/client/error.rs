@@ -72,6 +72,9 @@ pub enum ClientError {
     /// The daemon does not know the exits in a target.
     #[error("the daemon does not know exits by cgroup in this v1 hierarchy")]
     WithoutExits,
+    /// The daemon is shutting down.
+    #[error("the daemon is shutting down")]
+    Stopping,
     /// The connection was closed before the last message.
     #[error("the daemon closed the connection")]
     Gone,

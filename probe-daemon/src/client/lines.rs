@@ -16,7 +16,7 @@ pub(super) struct Lines {
     body: Incoming,
     splitter: Splitter,
     /// Dropping the body closes the connection.
-    _connection: Connection,
+    connection: Connection,
 }
 
 impl Lines {
@@ -24,8 +24,13 @@ impl Lines {
         Self {
             body,
             splitter: Splitter::new(),
-            _connection: connection,
+            connection,
         }
+    }
+
+    /// Asks the daemon for the rest of the stream.
+    pub(super) fn ask_for_rest(&self) {
+        self.connection.ask_for_rest();
     }
 
     /// The next line that is not empty, without its newline; `None` at the end of

@@ -56,6 +56,11 @@ impl Messages {
         }
     }
 
+    /// Asks for the rest: the exits until now, and the verdict.
+    pub fn ask_for_rest(&self) {
+        self.lines.ask_for_rest();
+    }
+
     /// The next message; `None` after the last one and after an error. This method is
     /// cancel safe: after the future is dropped, the next call continues where it stopped.
     pub async fn next(&mut self) -> Result<Option<Message>, ClientError> {
@@ -120,10 +125,12 @@ pub(crate) fn decode(line: &[u8]) -> Result<Option<Message>, ClientError> {
         Line::Met(met) => Message::Met(usize::try_from(met.target).unwrap_or(usize::MAX)),
         Line::Wait(verdict) => Message::Verdict(verdict),
         Line::Goodbye => Message::Goodbye,
+        // The last line of another stream.
+        Line::End => return Ok(None),
     }))
 }
 
-fn tag(line: &[u8]) -> Result<Cow<'_, str>, ClientError> {
+pub(super) fn tag(line: &[u8]) -> Result<Cow<'_, str>, ClientError> {
     #[derive(Deserialize)]
     struct Tagged<'a> {
         #[serde(borrow)]
@@ -156,7 +163,7 @@ mod tests {
             (
                 r#"{"schema":1,"type":"lost","count":2,"reason":"ring_full"}"#,
                 Message::Record(Record::Lost {
-                    count: 2,
+                    count: Some(2),
                     reason: LossReason::RingFull,
                 }),
             ),

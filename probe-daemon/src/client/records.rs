@@ -5,7 +5,11 @@ use std::time::Duration;
 use hyper::HeaderMap;
 use probe_user::model::Record;
 
-use super::{ClientError, Lines, message::record, within};
+use super::{
+    ClientError, Lines,
+    message::{record, tag},
+    within,
+};
 use crate::api::{CONTAINER, OTHER_CONTAINERS};
 
 /// The container of which an answer has the exits: the newest one with the name in the query.
@@ -45,18 +49,36 @@ impl Records {
         }
     }
 
-    /// The next record; `None` at the end of the answer. This method is cancel safe: after
-    /// the future is dropped, the next call continues where it stopped. After an error the
-    /// stream is over.
+    /// Asks for the rest of a live stream: the records until now. Then the stream ends.
+    pub fn ask_for_rest(&self) {
+        self.lines.ask_for_rest();
+    }
+
+    /// The next record; `None` at the end of the answer. A live stream ends only after
+    /// [`Records::ask_for_rest`]; then no record is missing that no [`Record::Lost`] counts.
+    /// If the stream ends in another way, it is an error, and records may be missing.
+    ///
+    /// This method is cancel safe: after the future is dropped, the next call continues where
+    /// it stopped. After an error the stream is over.
     pub async fn next(&mut self) -> Result<Option<Record>, ClientError> {
         loop {
             let line = match self.line_timeout {
                 None => self.lines.next().await?,
                 Some(after) => within(after, self.lines.next()).await?,
             };
+            let is_live = self.line_timeout.is_none();
             let Some(line) = line else {
-                return Ok(None);
+                return if is_live {
+                    Err(ClientError::Gone)
+                } else {
+                    Ok(None)
+                };
             };
+            match &*tag(&line)? {
+                "end" if is_live => return Ok(None),
+                "goodbye" => return Err(ClientError::Stopping),
+                _ => {}
+            }
             if let Some(record) = record(&line)? {
                 return Ok(Some(record));
             }

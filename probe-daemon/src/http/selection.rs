@@ -135,10 +135,16 @@ impl Selection {
     }
 
     /// A mailbox that gets the records from now on.
-    pub(crate) fn subscribe(&self, state: &mut State) -> Arc<Mailbox> {
-        let mailbox = Arc::new(Mailbox::default());
-        state.tables.topics.subscribe(self.topic.clone(), &mailbox);
+    pub(crate) fn subscribe(self, state: &mut State) -> Arc<Mailbox> {
+        let topic = self.topic.clone();
+        let mailbox = Arc::new(self.mailbox());
+        state.tables.topics.subscribe(topic, &mailbox);
         mailbox
+    }
+
+    /// A mailbox that gets only selected records.
+    pub(crate) fn mailbox(self) -> Mailbox {
+        Mailbox::new(move |exit| self.admits(exit))
     }
 
     /// Whether a record is selected, and visible to the peer.

@@ -24,7 +24,11 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Daemon, routes};
+use super::{
+    Daemon,
+    half_closed::{Connection, WantsRest},
+    routes,
+};
 use crate::access::{peer::Peer, refusal::Refusal};
 
 /// Timeout of the head of each request on a connection.
@@ -121,17 +125,26 @@ async fn serve(stream: UnixStream, router: Router, shutdown: CancellationToken) 
             return;
         }
     };
+    let wants_rest = WantsRest::default();
+    let connection = Connection::new(stream, wants_rest.clone());
     let router = TowerToHyperService::new(router);
+    let asked = wants_rest.clone();
     // An axum layer would need a router of its own for each connection.
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(peer);
+        request.extensions_mut().insert(asked.clone());
         router.call(request)
     });
-    let connection = http1().serve_connection(TokioIo::new(stream), service);
+    let connection = http1().serve_connection(TokioIo::new(connection), service);
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
-        ended = &mut connection => ended,
-        () = shutdown.cancelled() => {
+        ended = &mut connection => Some(ended),
+        () = shutdown.cancelled() => None,
+        () = wants_rest.asked() => None,
+    };
+    let ended = match ended {
+        Some(ended) => ended,
+        None => {
             // A request in progress is still answered: a wait sends `goodbye`.
             connection.as_mut().graceful_shutdown();
             connection.await

@@ -25,6 +25,7 @@ use super::{
     history::Past,
     scan::{Piece, Scan},
     state::State,
+    topics::Mailbox,
 };
 use crate::access::visibility::Visibility;
 
@@ -55,6 +56,14 @@ impl Engine {
         // Another process may have the pid of the last peer by now.
         state.visibility = Visibility::default();
         state
+    }
+
+    /// Adds to a mailbox every record and every loss until now, and no later one.
+    pub(crate) fn complete(&self, mailbox: &Mailbox, hub: &Hub) {
+        let mut state = self.lock();
+        state.drain_until(boottime_ns());
+        state.read_counters(hub);
+        mailbox.close();
     }
 
     /// The oldest exits with these sequence numbers, at most [`PAST_BATCH`]. The caller

@@ -1,8 +1,8 @@
-//! The most recent exits, in a ring of fixed capacity.
+//! The most recent exits, in a ring of fixed capacity, and the losses between them.
 
 use std::{collections::VecDeque, sync::Arc};
 
-use probe_user::model::{Exit, Placed};
+use probe_user::model::{Exit, LossReason, Placed};
 
 /// An exit and its sequence number.
 #[derive(Clone, Debug)]
@@ -13,6 +13,19 @@ pub struct Past {
     pub exit: Arc<Placed<Exit>>,
 }
 
+/// A loss of records that never reached the daemon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PastLoss {
+    /// Sequence number of the exit that follows the loss.
+    pub before: u64,
+    /// When the loss was noticed: `CLOCK_BOOTTIME` in nanoseconds.
+    pub boottime_ns: u64,
+    /// Number of missing records.
+    pub count: u64,
+    /// Why they are missing.
+    pub reason: LossReason,
+}
+
 /// A ring of exits. A full ring drops its oldest exit for a new one.
 #[derive(Debug)]
 pub struct History {
@@ -20,6 +33,9 @@ pub struct History {
     capacity: usize,
     /// Number of exits that were dropped.
     dropped: u64,
+    /// Losses before the exits in the ring and after them; at most one of each reason before
+    /// an exit.
+    losses: VecDeque<PastLoss>,
 }
 
 impl History {
@@ -30,6 +46,7 @@ impl History {
             exits: VecDeque::new(),
             capacity,
             dropped: 0,
+            losses: VecDeque::new(),
         }
     }
 
@@ -41,11 +58,38 @@ impl History {
         if self.exits.len() == self.capacity {
             self.exits.pop_front();
             self.dropped += 1;
+            let is_older = |it: &PastLoss| it.before < self.dropped;
+            while self.losses.front().is_some_and(is_older) {
+                self.losses.pop_front();
+            }
         }
         if self.capacity > 0 {
             self.exits.push_back(exit);
         }
         seq
+    }
+
+    /// Adds a loss of records after the newest exit.
+    pub(crate) fn push_loss(&mut self, boottime_ns: u64, count: u64, reason: LossReason) {
+        let before = self.next_seq();
+        let mut newest = self.losses.iter_mut().rev();
+        let mut newest = newest.by_ref().take_while(|it| it.before == before);
+        match newest.find(|it| it.reason == reason) {
+            Some(same) => same.count += count,
+            None => self.losses.push_back(PastLoss {
+                before,
+                boottime_ns,
+                count,
+                reason,
+            }),
+        }
+    }
+
+    /// The losses since a moment, oldest first.
+    pub(crate) fn losses_since(&self, boottime_ns: u64) -> Vec<PastLoss> {
+        let losses = self.losses.iter();
+        let since = losses.filter(|it| it.boottime_ns >= boottime_ns);
+        since.copied().collect()
     }
 
     /// The sequence number of the next exit.
@@ -111,6 +155,27 @@ mod tests {
             history.push(exit(tgid));
         }
         assert!(history.exits.capacity() <= EXITS);
+    }
+
+    #[test]
+    fn losses_keep_their_place_and_are_dropped_with_the_exits_around_them() {
+        let mut history = History::new(2);
+        history.push(exit(1));
+        history.push_loss(10, 3, LossReason::RingFull);
+        history.push_loss(11, 4, LossReason::RingFull);
+        history.push_loss(12, 5, LossReason::Skipped);
+        history.push(exit(2));
+        let listed = |history: &History, since| -> Vec<_> {
+            let losses = history.losses_since(since).into_iter();
+            losses.map(|it| (it.before, it.count, it.reason)).collect()
+        };
+        let both = [(1, 7, LossReason::RingFull), (1, 5, LossReason::Skipped)];
+        assert_eq!(listed(&history, 0), both);
+        assert_eq!(listed(&history, 12), both[1..]);
+        history.push(exit(3));
+        assert_eq!(listed(&history, 0), both);
+        history.push(exit(4));
+        assert_eq!(listed(&history, 0), []);
     }
 
     proptest! {

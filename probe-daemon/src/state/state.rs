@@ -164,11 +164,12 @@ impl State {
         Some(self.drain())
     }
 
-    /// Applies the losses that only counters report.
+    /// Applies the losses that only counters report. The engine ends if the counters are gone.
     pub(crate) fn read_counters(&mut self, hub: &Hub) {
-        let losses = hub.stream_losses();
-        let Ok(()) = self.stream.report_losses(losses, self.tables.sink());
-        self.scan_after_loss();
+        if let Some(losses) = hub.stream_losses() {
+            let Ok(()) = self.stream.report_losses(losses, self.tables.sink());
+            self.scan_after_loss();
+        }
     }
 
     fn scan_after_loss(&mut self) {
@@ -248,22 +249,25 @@ impl Tables {
     }
 
     fn apply(&mut self, timed: Timed) {
+        let boottime_ns = timed.boottime_ns;
         self.processes.apply(&timed);
         match self.lookup.record(&mut self.tracker, timed) {
             Some(Record::Exit(exit)) => {
                 self.metrics.exit(&exit);
                 self.owners.learn(&self.lookup.mounts, exit.cgroups());
                 self.history.push(Arc::clone(&exit));
-                self.topics.publish(&exit);
+                self.metrics.reader_lost(self.topics.publish(&exit));
             }
             Some(Record::Lost { count, reason }) => {
                 self.has_lost = true;
+                let count = count.unwrap_or_default();
                 match reason {
                     LossReason::RingFull => self.loss.ring_full += count,
-                    LossReason::Skipped | LossReason::SlowReader => self.loss.skipped += count,
+                    _ => self.loss.skipped += count,
                 }
                 self.metrics.lost(reason, count);
-                self.topics.lost(count, reason);
+                self.history.push_loss(boottime_ns, count, reason);
+                self.metrics.reader_lost(self.topics.lost(count, reason));
             }
             Some(Record::Start(_)) | None => {}
         }

@@ -5,6 +5,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
+    fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
@@ -15,29 +16,20 @@ use probe_user::{
 use tokio::sync::Notify;
 
 /// Maximum number of entries in a mailbox.
-const CAPACITY: usize = 16 * 1024;
+pub(crate) const CAPACITY: usize = 16 * 1024;
 
 /// An entry of a mailbox.
 #[derive(Clone, Debug)]
 pub(crate) enum Delivery {
     Exit(Arc<Placed<Exit>>),
-    /// Number of missing records, and the reason; `None` if the reader was too slow.
-    Lost(u64, Option<LossReason>),
-}
-
-impl Delivery {
-    /// Number of records that a reader misses if the entry is dropped.
-    const fn count(&self) -> u64 {
-        match self {
-            Self::Exit(_) => 1,
-            Self::Lost(count, _) => *count,
-        }
-    }
+    /// Number of missing records, and the reason.
+    Lost(u64, LossReason),
 }
 
 /// The queue of one reader.
-#[derive(Debug, Default)]
 pub(crate) struct Mailbox {
+    /// Whether the reader gets a record of its topics.
+    admits: Box<dyn Fn(&Placed<Exit>) -> bool + Send + Sync>,
     contents: Mutex<Contents>,
     notify: Notify,
 }
@@ -45,51 +37,110 @@ pub(crate) struct Mailbox {
 #[derive(Debug, Default)]
 struct Contents {
     queue: VecDeque<Delivery>,
-    /// Number of records that the reader lost. While this is not 0 the queue is empty.
-    lost: u64,
+    /// Whether the queue was full and its reader has not read since. Then the queue has only
+    /// the sum of the losses of each reason, which takes no memory.
+    has_overflowed: bool,
+    is_closed: bool,
     /// Number of the last record. A record that is published under several topics of the
     /// reader is added only once.
     last: u64,
 }
 
+impl Contents {
+    /// Adds an entry; returns the number of records that the reader loses by this.
+    fn put(&mut self, delivery: Delivery) -> u64 {
+        let mut lost = 0;
+        if self.queue.len() == CAPACITY {
+            self.has_overflowed = true;
+            for unread in std::mem::take(&mut self.queue) {
+                lost += self.put_loss(unread);
+            }
+        }
+        if self.has_overflowed {
+            return lost + self.put_loss(delivery);
+        }
+        self.queue.push_back(delivery);
+        0
+    }
+
+    /// Adds an entry that the reader does not get to the losses of its reason.
+    fn put_loss(&mut self, delivery: Delivery) -> u64 {
+        let (count, reason, lost) = match delivery {
+            Delivery::Exit(_) => (1, LossReason::SlowReader, 1),
+            Delivery::Lost(count, reason) => (count, reason, 0),
+        };
+        let sums = self.queue.iter_mut().find_map(|it| match it {
+            Delivery::Lost(sum, of) if *of == reason => Some(sum),
+            _ => None,
+        });
+        match sums {
+            Some(sum) => *sum += count,
+            None => self.queue.push_back(Delivery::Lost(count, reason)),
+        }
+        lost
+    }
+}
+
 impl Mailbox {
+    /// An empty mailbox for the records of its topics that `admits` returns true for.
+    pub(crate) fn new(admits: impl Fn(&Placed<Exit>) -> bool + Send + Sync + 'static) -> Self {
+        Self {
+            admits: Box::new(admits),
+            contents: Mutex::default(),
+            notify: Notify::new(),
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Contents> {
         self.contents.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds an entry. `number` identifies the record among all published records.
-    fn put(&self, number: u64, delivery: Delivery) {
+    /// Adds an entry, and returns the number of records that the reader loses by this.
+    /// `number` identifies the record among all published records.
+    fn put(&self, number: u64, delivery: Delivery) -> u64 {
+        if matches!(&delivery, Delivery::Exit(exit) if !(self.admits)(exit)) {
+            return 0;
+        }
         let mut contents = self.lock();
-        if std::mem::replace(&mut contents.last, number) == number {
-            return;
+        if contents.is_closed || std::mem::replace(&mut contents.last, number) == number {
+            return 0;
         }
-        if contents.queue.len() == CAPACITY {
-            // The queue is replaced by the number of its records, which takes no memory.
-            let unread = std::mem::take(&mut contents.queue);
-            contents.lost = unread.iter().map(Delivery::count).sum();
-        }
-        if contents.lost > 0 {
-            contents.lost += delivery.count();
-        } else {
-            contents.queue.push_back(delivery);
-        }
+        let lost = contents.put(delivery);
         drop(contents);
         self.notify.notify_one();
+        lost
+    }
+
+    /// Adds no further entry.
+    pub(crate) fn close(&self) {
+        self.lock().is_closed = true;
     }
 
     /// Takes the oldest entry. A reader takes one entry at a time, so that the number of
     /// unread entries is bounded.
     pub(crate) fn next(&self) -> Option<Delivery> {
         let mut contents = self.lock();
-        match std::mem::take(&mut contents.lost) {
-            0 => contents.queue.pop_front(),
-            lost => Some(Delivery::Lost(lost, None)),
-        }
+        contents.has_overflowed = false;
+        contents.queue.pop_front()
     }
 
     /// Resolves when an entry was added since the last call.
     pub(crate) async fn filled(&self) {
         self.notify.notified().await;
+    }
+
+    /// Makes the next call of [`Mailbox::filled`] resolve, for a reader that has left entries.
+    pub(crate) fn leave_rest(&self) {
+        self.notify.notify_one();
+    }
+}
+
+impl fmt::Debug for Mailbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let contents = &self.contents;
+        f.debug_struct("Mailbox")
+            .field("contents", contents)
+            .finish_non_exhaustive()
     }
 }
 
@@ -144,12 +195,14 @@ impl Topics {
                 .any(is_alive)
     }
 
-    pub(crate) fn publish(&mut self, exit: &Arc<Placed<Exit>>) {
+    /// Delivers an exit, and returns the number of records that slow readers lose by this.
+    pub(crate) fn publish(&mut self, exit: &Arc<Placed<Exit>>) -> u64 {
         self.published += 1;
         let number = self.published;
-        let deliver = |readers: &Readers| {
+        let mut lost = 0;
+        let mut deliver = |readers: &Readers| {
             for mailbox in readers.iter().filter_map(Weak::upgrade) {
-                mailbox.put(number, Delivery::Exit(Arc::clone(exit)));
+                lost += mailbox.put(number, Delivery::Exit(Arc::clone(exit)));
             }
         };
         deliver(&self.all);
@@ -167,19 +220,21 @@ impl Topics {
                 }
             }
         }
+        lost
     }
 
     /// Reports a loss to every reader, because the topics of the missing records are unknown.
-    pub(crate) fn lost(&mut self, count: u64, reason: LossReason) {
+    /// Returns the number of records that slow readers lose by this.
+    pub(crate) fn lost(&mut self, count: u64, reason: LossReason) -> u64 {
         self.published += 1;
         let all = self
             .all
             .iter()
             .chain(self.pids.values().flatten())
             .chain(self.cgroups.values().flat_map(HashMap::values).flatten());
-        for mailbox in all.filter_map(Weak::upgrade) {
-            mailbox.put(self.published, Delivery::Lost(count, Some(reason)));
-        }
+        let put =
+            |mailbox: Arc<Mailbox>| mailbox.put(self.published, Delivery::Lost(count, reason));
+        all.filter_map(Weak::upgrade).map(put).sum()
     }
 
     /// Removes dropped mailboxes. This happens so rarely that a subscription has constant
@@ -233,7 +288,7 @@ mod tests {
     }
 
     fn subscribed(topics: &mut Topics, subscriptions: &[Topic]) -> Arc<Mailbox> {
-        let mailbox = Arc::new(Mailbox::default());
+        let mailbox = Arc::new(Mailbox::new(|_| true));
         for topic in subscriptions {
             topics.subscribe(topic.clone(), &mailbox);
         }
@@ -269,19 +324,72 @@ mod tests {
         assert_eq!(readers.map(|it| pids(&it).len()), [0, 1, 0]);
     }
 
+    fn losses(mailbox: &Mailbox) -> Vec<(u64, LossReason)> {
+        let all = std::iter::from_fn(|| mailbox.next());
+        all.filter_map(|it| match it {
+            Delivery::Exit(_) => None,
+            Delivery::Lost(count, reason) => Some((count, reason)),
+        })
+        .collect()
+    }
+
     #[test]
     fn a_reader_that_never_reads_gets_the_number_of_lost_records() {
         let mut topics = Topics::default();
         let mailbox = subscribed(&mut topics, &[Topic::Everything]);
-        for _ in 0..CAPACITY + 5 {
-            topics.publish(&exit(1, "/a"));
+        let lost: u64 = (0..CAPACITY + 5)
+            .map(|_| topics.publish(&exit(1, "/a")))
+            .sum();
+        assert!(mailbox.lock().queue.capacity() < 8);
+        assert_eq!(lost, CAPACITY as u64 + 5);
+        assert_eq!(losses(&mailbox), [(lost, LossReason::SlowReader)]);
+        assert_eq!(topics.publish(&exit(2, "/a")), 0);
+        assert_eq!(pids(&mailbox), [2]);
+    }
+
+    #[test]
+    fn a_loss_keeps_its_reason_in_a_full_mailbox() {
+        let mut topics = Topics::default();
+        let mailbox = subscribed(&mut topics, &[Topic::Everything]);
+        assert_eq!(topics.lost(7, LossReason::RingFull), 0);
+        let mut lost = 0;
+        for _ in 0..CAPACITY {
+            lost += topics.publish(&exit(1, "/a"));
         }
-        assert_eq!(mailbox.lock().queue.capacity(), 0);
-        let lost = CAPACITY as u64 + 5;
-        assert!(matches!(mailbox.next(), Some(Delivery::Lost(it, None)) if it == lost));
-        assert!(mailbox.next().is_none());
+        lost += topics.lost(2, LossReason::Skipped);
+        lost += topics.lost(3, LossReason::RingFull);
+        assert_eq!(
+            lost, CAPACITY as u64,
+            "no loss of the kernel is one of the reader"
+        );
+        let expected = [
+            (10, LossReason::RingFull),
+            (lost, LossReason::SlowReader),
+            (2, LossReason::Skipped),
+        ];
+        assert_eq!(losses(&mailbox), expected);
+    }
+
+    #[test]
+    fn records_that_a_reader_does_not_get_are_no_loss_of_the_reader() {
+        let mut topics = Topics::default();
+        let mailbox = Arc::new(Mailbox::new(|exit| exit.what.process.tgid == 2));
+        topics.subscribe(Topic::Everything, &mailbox);
+        for _ in 0..=CAPACITY {
+            assert_eq!(topics.publish(&exit(1, "/a")), 0);
+        }
         topics.publish(&exit(2, "/a"));
         assert_eq!(pids(&mailbox), [2]);
+    }
+
+    #[test]
+    fn a_closed_mailbox_keeps_its_entries_and_gets_no_more() {
+        let mut topics = Topics::default();
+        let mailbox = subscribed(&mut topics, &[Topic::Everything]);
+        topics.publish(&exit(1, "/a"));
+        mailbox.close();
+        topics.publish(&exit(2, "/a"));
+        assert_eq!(pids(&mailbox), [1]);
     }
 
     #[test]
@@ -298,7 +406,7 @@ mod tests {
     fn dropped_mailboxes_are_removed() {
         let mut topics = Topics::default();
         for pid in 0..1000 {
-            topics.subscribe(Topic::Pid(pid), &Arc::new(Mailbox::default()));
+            topics.subscribe(Topic::Pid(pid), &Arc::new(Mailbox::new(|_| true)));
         }
         assert!(topics.pids.len() < 100, "{}", topics.pids.len());
         assert!(!topics.has_readers());

@@ -9,6 +9,7 @@ mod container;
 mod event;
 mod exit_status;
 mod filter;
+mod loss;
 mod process;
 mod record;
 mod signal;
@@ -23,8 +24,9 @@ pub use self::{
     event::{Arguments, Event, Exit, Start, Timed, Usage},
     exit_status::ExitStatus,
     filter::{Filter, Subtree},
+    loss::{LossCount, LossReason},
     process::{Comm, Owners, Process, ProcessId, ScannedProcess},
-    record::{LossReason, Placed, Record},
+    record::{Placed, Record},
     signal::{Cause, KilledBy, Sender, Signal, Via},
     state::{CgroupState, ProcessState, TaskFacts, TaskState},
     until::Until,

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::{Cgroup, Container, Exit, Start, is_within, words::words};
+use super::{Cgroup, Container, Exit, LossReason, Start, is_within};
 
 /// An event with its time, cgroup and container.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,20 +22,6 @@ pub struct Placed<T> {
     /// The container of `cgroup`, otherwise that of `v1_cgroup`; `None` if both belong to no
     /// known container.
     pub container: Option<Arc<Container>>,
-}
-
-words! {
-    /// Why records are missing.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub enum LossReason {
-        /// The ring buffer had no room: the reader was too slow, or the ring is small.
-        RingFull = "ring_full",
-        /// The kernel skipped the program, because the same program was preempted on that
-        /// CPU (raw tracepoints, Linux 7.0) or BPF was disabled there (classic ones).
-        Skipped = "skipped",
-        /// The client reads too slowly.
-        SlowReader = "slow_reader",
-    }
 }
 
 impl<T> Placed<T> {
@@ -63,8 +49,8 @@ pub enum Record {
     Start(Box<Placed<Start>>),
     /// Records are missing here.
     Lost {
-        /// Number of the missing records.
-        count: u64,
+        /// Number of the missing records; `None` if it is unknown.
+        count: Option<u64>,
         /// Why they are missing.
         reason: LossReason,
     },

@@ -85,11 +85,11 @@ impl Hub {
         self.shared.programs.lock().is_some()
     }
 
-    /// The losses of the stream so far; zero without BPF.
+    /// The losses of the stream so far; `None` if the programs are gone, or their counters
+    /// cannot be read.
     #[must_use]
-    pub fn stream_losses(&self) -> StreamLosses {
-        let losses = self.with_programs(Attached::stream_losses);
-        losses.and_then(Result::ok).unwrap_or_default()
+    pub fn stream_losses(&self) -> Option<StreamLosses> {
+        self.with_programs(Attached::stream_losses)?.ok()
     }
 
     /// Whether the programs can watch cgroups with the privileges that this process still

@@ -8,6 +8,7 @@ mod http;
 mod invalid_requests;
 mod kubernetes;
 mod log;
+mod losses;
 mod names;
 mod namespaces;
 mod overload;

@@ -28,7 +28,7 @@ use crate::{
         Out,
         reporter::{ReportOptions, Reported},
     },
-    trace::Trace,
+    trace::{DaemonStream, Trace},
 };
 
 /// Show processes as they exit: exit status, killer and container of each
@@ -186,12 +186,20 @@ async fn follow(args: Args, messages: Messages) -> Result<ExitCode, Failure> {
     if let Some(records) = daemon::records(&args, &targets).await? {
         messages.print(&announcement("daemon", &args));
         trace.print_header()?;
-        let Some(error) = trace.follow_daemon(records, stop.as_mut()).await? else {
-            summary(messages, trace.reported(), begun);
-            return Ok(ExitCode::Done);
-        };
-        let reason = anyhow::Error::new(error);
-        tracing::warn!("{reason:#}: exits are missing until BPF programs replace the daemon");
+        match trace.follow_daemon(records, stop.as_mut()).await? {
+            DaemonStream::Ended => return end(messages, trace.reported(), begun),
+            DaemonStream::Cut(error) => {
+                let reason = anyhow::Error::new(error);
+                tracing::warn!("{reason:#}: the last exits are missing");
+                return end(messages, trace.reported(), begun);
+            }
+            DaemonStream::Broken(error) => {
+                let reason = anyhow::Error::new(error);
+                tracing::warn!(
+                    "{reason:#}: exits are missing until BPF programs replace the daemon"
+                );
+            }
+        }
     }
     let loaded = plan::load(&args, trace.mounts(), &wanted, &targets, messages)?;
     if loaded.0.types.is_none() {
@@ -202,11 +210,11 @@ async fn follow(args: Args, messages: Messages) -> Result<ExitCode, Failure> {
     messages.print(&announcement(&format!("bpf, {shape}"), &args));
     trace.print_header()?;
     trace.follow_bpf(loaded, stop).await?;
-    summary(messages, trace.reported(), begun);
-    Ok(ExitCode::Done)
+    end(messages, trace.reported(), begun)
 }
 
-fn summary(messages: Messages, reported: Reported, begun: Instant) {
+/// Prints the summary. A trace that misses an unknown number of records has failed.
+fn end(messages: Messages, reported: Reported, begun: Instant) -> Result<ExitCode, Failure> {
     messages.print(&format!(
         "seen {}, shown {}, lost {} in {:.1} s",
         reported.seen,
@@ -214,6 +222,13 @@ fn summary(messages: Messages, reported: Reported, begun: Instant) {
         reported.lost,
         begun.elapsed().as_secs_f64()
     ));
+    match reported.lost.known() {
+        Some(_) => Ok(ExitCode::Done),
+        None => {
+            let message = "an unknown number of records is missing in the output";
+            Err(Failure::message(ExitCode::Failure, message))
+        }
+    }
 }
 
 async fn until_stop_or(limit: Option<Duration>, stop: impl Future<Output = i32>) {

@@ -116,8 +116,14 @@ impl Columns {
                     LossReason::RingFull => "the ring buffer was full; use a larger --buffer",
                     LossReason::Skipped => "the kernel skipped a BPF program",
                     LossReason::SlowReader => "the reader was too slow",
+                    LossReason::DaemonGone => "the daemon ended or did not answer",
+                    LossReason::BpfGone => "the BPF programs ended",
+                    LossReason::Other => "the daemon has a reason that this version lacks",
                 };
-                write!(out, "... {count} events lost here: {why}")
+                match count {
+                    Some(count) => write!(out, "... {count} events lost here: {why}"),
+                    None => write!(out, "... unknown number of events lost here: {why}"),
+                }
             }
         }
     }

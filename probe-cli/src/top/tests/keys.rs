@@ -69,7 +69,7 @@ fn a_paused_screen_does_not_change_and_continues_to_count() {
     let before = screen(80, 24, &model);
     model.apply(exit(9, "late", "1", "-", &Place::cgroup("/late")));
     model.apply(Event::Lost {
-        count: 3,
+        count: Some(3),
         reason: LossReason::RingFull,
     });
     model.tick();
@@ -77,6 +77,11 @@ fn a_paused_screen_does_not_change_and_continues_to_count() {
     press(&mut model, "p");
     assert_eq!(pids(&model)[0], 9);
     assert!(screen(80, 24, &model)[0].contains("lost 3 (ring_full)"));
+    model.apply(Event::Lost {
+        count: None,
+        reason: LossReason::DaemonGone,
+    });
+    assert!(screen(80, 24, &model)[0].contains("lost unknown (daemon_gone)"));
 }
 
 #[test]

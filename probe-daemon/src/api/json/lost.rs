@@ -14,9 +14,9 @@ pub struct LostLine<'a> {
     pub schema: u32,
     /// Type of the line.
     pub r#type: LineType,
-    /// Number of missing records.
-    pub count: u64,
-    /// `ring_full`, `skipped` or `slow_reader`.
+    /// Number of missing records; `None` if it is unknown.
+    pub count: Option<u64>,
+    /// A word of [`LossReason`].
     #[serde(borrow)]
     pub reason: Cow<'a, str>,
 }
@@ -24,7 +24,7 @@ pub struct LostLine<'a> {
 impl LostLine<'_> {
     /// The line of a loss.
     #[must_use]
-    pub const fn new(count: u64, reason: LossReason) -> Self {
+    pub const fn new(count: Option<u64>, reason: LossReason) -> Self {
         Self {
             schema: SCHEMA,
             r#type: LineType::Lost,
@@ -33,13 +33,12 @@ impl LostLine<'_> {
         }
     }
 
-    /// The record of this line. An unknown reason, of a later version, becomes
-    /// `slow_reader`, so that the loss is reported nevertheless.
+    /// The record of this line.
     #[must_use]
     pub(crate) fn to_record(&self) -> Record {
         Record::Lost {
             count: self.count,
-            reason: LossReason::from_word(&self.reason).unwrap_or(LossReason::SlowReader),
+            reason: LossReason::from_word(&self.reason).unwrap_or(LossReason::Other),
         }
     }
 }

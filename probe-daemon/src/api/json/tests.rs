@@ -158,9 +158,12 @@ fn a_loss_with_an_unknown_reason_is_read_back() {
         let line: LostLine<'_> = serde_json::from_str(&text).expect("a loss");
         line.to_record()
     };
-    let lost = |reason| Record::Lost { count: 3, reason };
+    let lost = |reason| Record::Lost {
+        count: Some(3),
+        reason,
+    };
     assert_eq!(back("skipped"), lost(LossReason::Skipped));
-    assert_eq!(back("later"), lost(LossReason::SlowReader));
+    assert_eq!(back("later"), lost(LossReason::Other));
 }
 
 #[test]

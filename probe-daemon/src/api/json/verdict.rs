@@ -37,8 +37,8 @@ pub struct VerdictLine {
     pub targets: Vec<TargetObject>,
     /// Number of exits that were reported during the wait.
     pub exits: u64,
-    /// Number of exits that were lost during the wait.
-    pub lost: u64,
+    /// Number of exits that are missing among them; `None` if it is unknown.
+    pub lost: Option<u64>,
     /// Processes that are still in a target.
     pub survivors: Vec<Survivor>,
     /// Processes that left a target alive; `None` if they are unknown.

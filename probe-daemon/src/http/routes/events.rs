@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use axum::{Extension, extract::State, response::Response};
-use tokio_util::sync::CancellationToken;
 
-use super::lines::{Gone, Reported, forward, send_line};
+use super::lines::{Gone, Reported, forward, forward_rest, send_line};
 use crate::{
     access::{peer::Peer, refusal::Refusal},
     api::{problem::Problem, query::Records, wait::Line},
     http::{
         Daemon,
         body::{Lines, QueryParams, stream},
+        half_closed::WantsRest,
         selection::Selection,
     },
     state::topics::Mailbox,
@@ -21,12 +21,14 @@ use crate::{
 ///
 /// One JSON object per line, of type `exit` or `lost`, until the client disconnects. A
 /// client that reads too slowly gets a `lost` line with the number of missing records,
-/// and delays no other client. When the daemon stops, the last line is `goodbye`.
+/// and delays no other client. A client that shuts down its sending direction (`SHUT_WR`) gets
+/// the records until then, and the line `end` as the last: no record is missing before it
+/// that no `lost` line counts. When the daemon stops, the last line is `goodbye`.
 #[utoipa::path(
     get, path = "/v1/events", tag = "records",
     params(Records),
     responses(
-        (status = 200, description = "lines of type `exit`, `lost` and `goodbye`", body = Line,
+        (status = 200, description = "lines of type `exit`, `lost`, `end` and `goodbye`", body = Line,
          content_type = "application/x-ndjson"),
         (status = 400, body = Problem, content_type = "application/problem+json",
          description = "the query is invalid"),
@@ -37,37 +39,35 @@ use crate::{
 pub(super) async fn events(
     State(daemon): State<Arc<Daemon>>,
     Extension(peer): Extension<Peer>,
+    Extension(wants_rest): Extension<WantsRest>,
     QueryParams(query): QueryParams<Records>,
 ) -> Result<Response, Refusal> {
-    let (selection, mailbox) = {
+    let mailbox = {
         let mut state = daemon.engine.now();
         let selection = Selection::new(&mut state, peer, &query)?;
-        let mailbox = selection.subscribe(&mut state);
-        (selection, mailbox)
+        selection.subscribe(&mut state)
     };
     let (lines, response) = stream();
-    let reported = Reported::new(Arc::clone(&daemon.metrics));
-    let shutdown = daemon.shutdown.clone();
-    tokio::spawn(report(selection, mailbox, lines, shutdown, reported));
+    tokio::spawn(report(daemon, mailbox, lines, wants_rest));
     Ok(response)
 }
 
 async fn report(
-    selection: Selection,
+    daemon: Arc<Daemon>,
     mailbox: Arc<Mailbox>,
     lines: Lines,
-    shutdown: CancellationToken,
-    mut reported: Reported,
+    wants_rest: WantsRest,
 ) -> Result<(), Gone> {
-    loop {
-        let is_over = tokio::select! {
+    let mut reported = Reported::default();
+    let last = loop {
+        tokio::select! {
             () = lines.closed() => return Err(Gone),
-            () = mailbox.filled() => false,
-            () = shutdown.cancelled() => true,
-        };
-        forward(&mailbox, &selection, &lines, &mut reported).await?;
-        if is_over {
-            return send_line(&lines, &Line::Goodbye).await;
+            () = wants_rest.asked() => break Line::End,
+            () = daemon.shutdown.cancelled() => break Line::Goodbye,
+            () = mailbox.filled() => forward(&mailbox, &lines, &mut reported).await?,
         }
-    }
+    };
+    daemon.engine.complete(&mailbox, &daemon.hub);
+    forward_rest(&mailbox, &lines, &mut reported).await?;
+    send_line(&lines, &last).await
 }

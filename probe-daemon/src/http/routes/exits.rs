@@ -24,13 +24,14 @@ use crate::{
         body::{Lines, QueryParams, stream},
         selection::Selection,
     },
-    state::engine::Engine,
+    state::{engine::Engine, history::PastLoss, metrics::Metrics},
 };
 
 /// Exits in the history
 ///
-/// One JSON object per line, oldest first, as `probe trace --json` prints them. A client
-/// that reads too slowly gets a `lost` line for exits that the history dropped meanwhile.
+/// One JSON object per line, oldest first, as `probe trace --json` prints them. A `lost` line
+/// stands where records never reached the daemon, and where the history dropped exits while
+/// the client read too slowly. It counts exits before the other conditions of the query.
 ///
 /// With `container`, the header `probe-container` is `RUNTIME/ID` of the only container of
 /// which the answer has the exits, and `probe-other-containers` is the number of older containers
@@ -57,24 +58,34 @@ pub(super) async fn exits(
     }
     let since_ns = query.since.as_deref().map(since).transpose()?.unwrap_or(0);
     let limit = query.limit.map_or(usize::MAX, |limit| limit as usize);
-    let (selection, others, seqs) = {
+    let (selection, others, past) = {
         let mut state = daemon.engine.now();
+        state.read_counters(&daemon.hub);
         let (selection, others) = Selection::in_history(&mut state, peer, &query)?;
-        let newest_first = state.tables.history.iter().rev();
-        let oldest = newest_first
-            .take_while(|past| past.exit.boottime_ns >= since_ns)
-            .filter(|past| selection.admits(&past.exit))
-            .take(limit)
-            .last();
-        let end = state.tables.history.next_seq();
-        (selection, others, oldest.map_or(end, |past| past.seq)..end)
+        let history = &state.tables.history;
+        let mut past = Past {
+            seqs: history.next_seq()..history.next_seq(),
+            losses: history.losses_since(since_ns),
+        };
+        let mut admitted = 0;
+        for exit in history.iter().rev() {
+            if admitted == limit || exit.exit.boottime_ns < since_ns {
+                break;
+            }
+            admitted += usize::from(selection.admits(&exit.exit));
+            past.seqs.start = exit.seq;
+        }
+        if admitted == limit {
+            past.losses.retain(|it| it.before > past.seqs.start);
+        }
+        (selection, others, past)
     };
     let (lines, mut response) = stream();
     name_container(&mut response, &selection, others);
-    let engine = Arc::clone(&daemon.engine);
     tokio::spawn(async move {
         // An error means that the client disconnected.
-        let _gone = report(&engine, &selection, seqs, &lines).await;
+        let state = (&*daemon.engine, &*daemon.metrics);
+        let _gone = report(state, &selection, past, &lines).await;
     });
     Ok(response)
 }
@@ -93,35 +104,56 @@ fn name_container(response: &mut Response, selection: &Selection, others: usize)
     headers.insert(api::OTHER_CONTAINERS, HeaderValue::from(others));
 }
 
-/// Sends the exits with these sequence numbers. An exit that the history drops meanwhile
-/// is reported as lost, so that a slow client costs no memory.
+/// The part of the history that an answer has.
+struct Past {
+    /// Sequence numbers of the exits.
+    seqs: Range<u64>,
+    /// The losses, oldest first.
+    losses: Vec<PastLoss>,
+}
+
+/// Sends the selected exits of this part. An exit that the history drops meanwhile is
+/// reported as lost, so that a slow client costs no memory.
 async fn report(
-    engine: &Engine,
+    (engine, metrics): (&Engine, &Metrics),
     selection: &Selection,
-    mut seqs: Range<u64>,
+    Past { mut seqs, losses }: Past,
     lines: &Lines,
 ) -> Result<(), Gone> {
     let mut buffer = LineBuffer::new();
+    let mut losses = losses.into_iter().peekable();
     while !seqs.is_empty() {
         let past = engine.past(&seqs);
         let first = past.first().map_or(seqs.end, |it| it.seq);
-        let found = past.iter().map(|it| &it.exit);
-        let admitted = found.filter(|exit| selection.admits(exit));
-        let exits = admitted.map(|exit| Record::Exit(Arc::clone(exit)));
-        for record in lost(first - seqs.start).into_iter().chain(exits) {
-            buffer.record(&record);
+        let dropped = first - seqs.start;
+        metrics.reader_lost(dropped);
+        if dropped > 0 {
+            buffer.record(&lost(dropped, LossReason::SlowReader));
+        }
+        for exit in &past {
+            while let Some(loss) = losses.next_if(|it| it.before <= exit.seq) {
+                buffer.record(&lost(loss.count, loss.reason));
+            }
+            if selection.admits(&exit.exit) {
+                buffer.record(&Record::Exit(Arc::clone(&exit.exit)));
+            }
             if buffer.is_full() {
                 buffer.send(lines).await?;
             }
         }
         seqs.start = past.last().map_or(seqs.end, |it| it.seq + 1);
     }
+    for loss in losses {
+        buffer.record(&lost(loss.count, loss.reason));
+    }
     buffer.send(lines).await
 }
 
-fn lost(count: u64) -> Option<Record> {
-    let reason = LossReason::SlowReader;
-    (count > 0).then_some(Record::Lost { count, reason })
+const fn lost(count: u64, reason: LossReason) -> Record {
+    Record::Lost {
+        count: Some(count),
+        reason,
+    }
 }
 
 /// Parses a time, or a duration before now, to nanoseconds of `CLOCK_BOOTTIME`.

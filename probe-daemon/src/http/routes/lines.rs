@@ -1,12 +1,9 @@
 //! The lines of a streamed answer.
 
-use std::{io, sync::Arc};
+use std::io;
 
 use axum::body::Bytes;
-use probe_user::{
-    model::{LossReason, Record},
-    unstable::clock::WallClock,
-};
+use probe_user::{model::Record, unstable::clock::WallClock};
 
 use crate::{
     api::{
@@ -14,11 +11,7 @@ use crate::{
         wait::Line,
     },
     http::body::Lines,
-    http::selection::Selection,
-    state::{
-        metrics::Metrics,
-        topics::{Delivery, Mailbox},
-    },
+    state::topics::{CAPACITY, Delivery, Mailbox},
 };
 
 /// Approximate size of a chunk of lines.
@@ -31,31 +24,10 @@ pub(super) struct LineBuffer {
 }
 
 /// Counts of the records in an answer so far.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Reported {
     pub(super) exits: u64,
     pub(super) lost: u64,
-    metrics: Arc<Metrics>,
-}
-
-impl Reported {
-    pub(super) const fn new(metrics: Arc<Metrics>) -> Self {
-        Self {
-            exits: 0,
-            lost: 0,
-            metrics,
-        }
-    }
-
-    /// Counts a loss and returns its record. No reason means that the reader was too slow.
-    fn lost(&mut self, count: u64, reason: Option<LossReason>) -> Record {
-        self.lost += count;
-        if reason.is_none() {
-            self.metrics.reader_lost(count);
-        }
-        let reason = reason.unwrap_or(LossReason::SlowReader);
-        Record::Lost { count, reason }
-    }
 }
 
 /// The client closed the connection, so nothing more can be sent.
@@ -104,46 +76,56 @@ pub(super) async fn send_line(lines: &Lines, line: &Line) -> Result<(), Gone> {
     buffer.send(lines).await
 }
 
-/// Sends the selected records of a mailbox and counts them.
+/// Sends the records of a mailbox and counts them. Returns after as many as a mailbox holds,
+/// so that the answer to a client in a storm can end.
 pub(super) async fn forward(
     mailbox: &Mailbox,
-    selection: &Selection,
     lines: &Lines,
     reported: &mut Reported,
 ) -> Result<(), Gone> {
+    if send_some(mailbox, lines, reported).await? {
+        mailbox.leave_rest();
+    }
+    Ok(())
+}
+
+/// Sends all records of a closed mailbox and counts them.
+pub(super) async fn forward_rest(
+    mailbox: &Mailbox,
+    lines: &Lines,
+    reported: &mut Reported,
+) -> Result<(), Gone> {
+    while send_some(mailbox, lines, reported).await? {}
+    Ok(())
+}
+
+/// Sends records; returns whether there may be more.
+async fn send_some(
+    mailbox: &Mailbox,
+    lines: &Lines,
+    reported: &mut Reported,
+) -> Result<bool, Gone> {
     let mut buffer = LineBuffer::new();
-    while let Some(delivery) = mailbox.next() {
+    let mut left = CAPACITY;
+    while left > 0
+        && let Some(delivery) = mailbox.next()
+    {
+        left -= 1;
         match delivery {
-            Delivery::Exit(exit) if selection.admits(&exit) => {
+            Delivery::Exit(exit) => {
                 reported.exits += 1;
                 buffer.record(&Record::Exit(exit));
             }
-            Delivery::Exit(_) => {}
-            Delivery::Lost(count, reason) => buffer.record(&reported.lost(count, reason)),
+            Delivery::Lost(count, reason) => {
+                reported.lost += count;
+                let count = Some(count);
+                buffer.record(&Record::Lost { count, reason });
+            }
         }
         if buffer.is_full() {
             buffer.send(lines).await?;
         }
     }
-    buffer.send(lines).await
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::SystemTime;
-
-    use super::*;
-    use crate::state::metrics::{Format, Scope};
-
-    #[test]
-    fn records_that_a_slow_reader_lost_are_counted() {
-        let metrics = Arc::new(Metrics::new(SystemTime::UNIX_EPOCH));
-        let mut reported = Reported::new(Arc::clone(&metrics));
-        reported.lost(7, None);
-        reported.lost(5, Some(LossReason::RingFull));
-        assert_eq!(reported.lost, 12);
-        let text = metrics.render(Format::Prometheus, Scope::Totals);
-        let counted = "probe_reader_records_lost_total 7";
-        assert!(text.lines().any(|line| line == counted), "{text}");
-    }
+    buffer.send(lines).await?;
+    Ok(left == 0)
 }

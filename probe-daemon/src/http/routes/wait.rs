@@ -9,9 +9,8 @@ use std::{io, sync::Arc, time::Duration};
 use axum::{Extension, extract::State, response::Response};
 use probe_user::unstable::wait::{WaitSet, WokenBy};
 use tokio::time::{Instant, sleep_until};
-use tokio_util::sync::CancellationToken;
 
-use super::lines::{Gone, Reported, forward, send_line};
+use super::lines::{Gone, Reported, forward, forward_rest, send_line};
 use crate::{
     access::{peer::Peer, refusal::Refusal},
     api::{
@@ -23,10 +22,11 @@ use crate::{
     http::{
         Daemon,
         body::{Json, Lines, stream},
+        half_closed::WantsRest,
         selection::Selection,
         targets,
     },
-    state::{engine::Engine, metrics, topics::Mailbox},
+    state::{metrics, topics::Mailbox},
 };
 
 /// Wait until cgroups, processes or containers are gone
@@ -35,8 +35,9 @@ use crate::{
 /// lists the targets of which no exits are known), an
 /// `exit` line for each process that exits in the targets, `met` for each target that
 /// meets its condition, and `wait` with the verdict. A `goodbye` line instead means that
-/// the daemon stops, and that the client must go on without the daemon. Exits that the
-/// client may not see are left out.
+/// the daemon stops, and that the client must go on without the daemon. A client that shuts
+/// down its sending direction (`SHUT_WR`) gets the exits until then and the verdict, with the
+/// outcome `interrupted` unless it is `done`. Exits that the client may not see are left out.
 #[utoipa::path(
     post, path = "/v1/wait", tag = "wait",
     request_body = Request,
@@ -60,6 +61,7 @@ use crate::{
 pub(super) async fn wait(
     State(daemon): State<Arc<Daemon>>,
     Extension(peer): Extension<Peer>,
+    Extension(wants_rest): Extension<WantsRest>,
     Json(request): Json<Request>,
 ) -> Result<Response, Refusal> {
     let started = Instant::now();
@@ -70,7 +72,7 @@ pub(super) async fn wait(
     let mut waiting = {
         let mut state = daemon.engine.now();
         let mut set = WaitSet::default();
-        let mailbox = Arc::new(Mailbox::default());
+        let mailbox = Arc::new(Selection::all(&state, peer).mailbox());
         let mut is_seen = true;
         let mut without_exits = Vec::new();
         for (index, target) in (0..).zip(&request.targets) {
@@ -92,14 +94,13 @@ pub(super) async fn wait(
                 .map_err(|error| targets::cannot_arm(&error))?;
         }
         Waiting {
-            engine: Arc::clone(&daemon.engine),
+            daemon: Arc::clone(&daemon),
             set,
             mailbox,
-            selection: Selection::all(&state, peer),
             started,
             is_seen,
             without_exits,
-            reported: Reported::new(Arc::clone(&daemon.metrics)),
+            reported: Reported::default(),
             reported_met: vec![false; request.targets.len()],
             counted: Some(daemon.metrics.wait_began()),
         }
@@ -108,10 +109,9 @@ pub(super) async fn wait(
         .timeout_ms
         .map(|it| started + Duration::from_millis(it));
     let (lines, response) = stream();
-    let shutdown = daemon.shutdown.clone();
     tokio::spawn(async move {
         // An error means that the client disconnected.
-        let _gone = waiting.run(needed, deadline, shutdown, &lines).await;
+        let _gone = waiting.run(needed, deadline, wants_rest, &lines).await;
     });
     Ok(response)
 }
@@ -139,10 +139,9 @@ fn check(request: &Request) -> Result<(), Refusal> {
 
 /// One wait of a client.
 struct Waiting {
-    engine: Arc<Engine>,
+    daemon: Arc<Daemon>,
     set: WaitSet,
     mailbox: Arc<Mailbox>,
-    selection: Selection,
     started: Instant,
     /// Whether the client may see the processes in the targets.
     is_seen: bool,
@@ -159,7 +158,7 @@ impl Waiting {
         &mut self,
         needed: usize,
         deadline: Option<Instant>,
-        shutdown: CancellationToken,
+        wants_rest: WantsRest,
         lines: &Lines,
     ) -> Result<(), Gone> {
         // The first look comes before `armed`, so that a condition that becomes true after
@@ -173,6 +172,7 @@ impl Waiting {
         if done >= needed {
             return self.conclude(lines, Outcome::Already).await;
         }
+        let daemon = Arc::clone(&self.daemon);
         loop {
             self.report_met(lines).await?;
             if deadline.is_some_and(|it| it <= Instant::now()) {
@@ -186,9 +186,14 @@ impl Waiting {
                 biased;
                 () = self.set.woken() => {}
                 () = lines.closed() => return Err(Gone),
-                () = shutdown.cancelled() => {
-                    self.report_exits(lines).await?;
+                () = daemon.shutdown.cancelled() => {
+                    self.report_rest(lines).await?;
                     return send_line(lines, &Line::Goodbye).await;
+                }
+                () = wants_rest.asked() => {
+                    let is_done = self.look() >= needed;
+                    let outcome = if is_done { Outcome::Done } else { Outcome::Interrupted };
+                    return self.conclude(lines, outcome).await;
                 }
                 () = self.mailbox.filled() => {
                     self.report_new(lines).await?;
@@ -217,12 +222,12 @@ impl Waiting {
         if let Some(counted) = self.counted.take() {
             counted.ended(outcome, elapsed);
         }
-        self.report_exits(lines).await?;
+        self.report_rest(lines).await?;
         self.report_met(lines).await?;
         let waits = || self.set.waits();
         let survivors = match outcome {
             _ if !self.is_seen => None,
-            Outcome::Timeout => self.survivors().ok(),
+            Outcome::Timeout | Outcome::Interrupted => self.survivors().ok(),
             _ => Some(Vec::new()),
         };
         let verdict = Verdict {
@@ -258,12 +263,18 @@ impl Waiting {
 
     /// Sends every exit up to now.
     async fn report_exits(&mut self, lines: &Lines) -> Result<(), Gone> {
-        drop(self.engine.now());
+        drop(self.daemon.engine.now());
         self.report_new(lines).await
     }
 
+    /// Sends every exit and loss up to now, and no later one.
+    async fn report_rest(&mut self, lines: &Lines) -> Result<(), Gone> {
+        self.daemon.engine.complete(&self.mailbox, &self.daemon.hub);
+        forward_rest(&self.mailbox, lines, &mut self.reported).await
+    }
+
     async fn report_new(&mut self, lines: &Lines) -> Result<(), Gone> {
-        forward(&self.mailbox, &self.selection, lines, &mut self.reported).await
+        forward(&self.mailbox, lines, &mut self.reported).await
     }
 
     async fn report_met(&mut self, lines: &Lines) -> Result<(), Gone> {

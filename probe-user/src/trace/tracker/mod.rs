@@ -99,7 +99,10 @@ impl Tracker {
                 self.forget_path(id, path.as_deref());
                 None
             }
-            Event::Lost { count, reason } => Some(Record::Lost { count, reason }),
+            Event::Lost { count, reason } => Some(Record::Lost {
+                count: Some(count),
+                reason,
+            }),
             Event::CgroupEmpty(_) | Event::CgroupEntered(..) | Event::Attached(..) => None,
         }
     }

@@ -136,6 +136,7 @@ fn the_number_of_cgroups_without_a_path_is_bounded() {
 fn a_loss_event_becomes_a_loss_record() {
     let (count, reason) = (3, LossReason::RingFull);
     let record = Tracker::new().apply(lost(count));
+    let count = Some(count);
     assert_eq!(record, Some(Record::Lost { count, reason }));
 }
 
@@ -187,7 +188,7 @@ proptest! {
         let expected: u64 = events.iter().map(dropped).sum();
         let mut tracker = Tracker::new();
         let lost = |timed| match tracker.apply(timed) {
-            Some(Record::Lost { count, .. }) => count,
+            Some(Record::Lost { count, .. }) => count.expect("a known loss"),
             _ => 0,
         };
         prop_assert_eq!(events.into_iter().map(lost).sum::<u64>(), expected);
