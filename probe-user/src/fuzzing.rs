@@ -6,7 +6,10 @@
 use crate::{
     cgroup,
     model::{CgroupState, ProcessState},
-    proc::{self, detached},
+    proc::{
+        self,
+        detached::{Family, Relation},
+    },
 };
 
 /// State of a cgroup by its `cgroup.events`.
@@ -24,5 +27,10 @@ pub fn process_state(file: &[u8], start_ticks: u64) -> Option<ProcessState> {
 /// Whether a process with this path in `/proc/PID/cgroup` is or was in the cgroup.
 #[must_use]
 pub fn is_detached_member(pathname: &str, cgroup: &str, is_removed: bool) -> bool {
-    detached::is_named(pathname, cgroup, is_removed)
+    let family = Family {
+        path: cgroup.as_bytes(),
+        is_removed,
+        ..Family::default()
+    };
+    family.by_path(pathname.as_bytes(), None) == Relation::Member
 }

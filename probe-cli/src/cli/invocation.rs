@@ -129,8 +129,8 @@ impl Invocation {
         let count = count.unwrap_or(named.len());
         let mut gone = 0;
         for target in named {
-            for cgroup in &target.cgroups {
-                session.learn_paths(&cgroup.mount, &cgroup.directory);
+            for cgroup in target.pinned.iter().flat_map(|it| &it.cgroups) {
+                session.learn_paths(cgroup);
             }
             let until = args.until.map_or(target.default_until, |it| it.0);
             if let Some(note) = target.note {
@@ -143,7 +143,10 @@ impl Invocation {
             } else {
                 gone += 1;
                 let name = verdict::name(&target.subject);
-                self.messages.print(&format!("{name} is gone already"));
+                let why = target.missing.map_or_else(String::new, |missing| {
+                    format!(": {} does not exist", missing.display())
+                });
+                self.messages.print(&format!("{name} is gone already{why}"));
             }
             self.targets.push((target.subject, until, exists));
         }
@@ -198,7 +201,7 @@ impl Invocation {
         let mut cgroups = Vec::new();
         if wanted.kernel_tests_subtrees() {
             for pinned in named.iter().filter_map(|it| it.pinned.as_ref()) {
-                if let Some((cgroup, _)) = pinned.cgroups.first() {
+                if let Some(cgroup) = pinned.cgroups.first() {
                     cgroups.push(cgroup.as_fd().try_clone_to_owned()?);
                 }
             }

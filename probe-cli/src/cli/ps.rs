@@ -12,7 +12,6 @@ use probe_daemon::{
 use probe_user::{
     model::is_within,
     unstable::{
-        cgroup::pinned::PinnedCgroup,
         clock::boottime_ns,
         container::{Resolver, StateRoots},
         proc::{init_tree::InitTree, scan::CgroupPath},
@@ -21,7 +20,7 @@ use probe_user::{
 
 use super::{
     ExitCode, Failure,
-    named::{OneTarget, find, unit_paths},
+    named::{Absent, OneTarget, find, pin_cgroup, unit_paths},
     processes,
     socket::{OPTIONAL_PATIENCE, Socket},
     target::{self, CgroupTarget},
@@ -247,11 +246,13 @@ fn members(cgroups: &[CgroupTarget]) -> Result<Listing, Failure> {
 fn pids_in(cgroups: &[CgroupTarget]) -> Result<HashSet<u32>, Failure> {
     let mut pids = HashSet::new();
     for cgroup in cgroups {
-        if !cgroup.exists() {
-            return Err(cgroup.missing());
+        let absent = Absent {
+            is_error: true,
+            ..Absent::default()
+        };
+        if let Ok(pinned) = pin_cgroup(cgroup, absent)? {
+            pids.extend(pinned.members()?);
         }
-        let pinned = PinnedCgroup::open(cgroup.mount.hierarchy, &cgroup.directory)?;
-        pids.extend(pinned.members()?);
     }
     Ok(pids)
 }

@@ -1,15 +1,16 @@
 //! `--cgroup`, `--container` and `--pid`: resolves names to cgroups and processes of this
 //! machine.
 
-use std::{
-    fs,
-    path::{Component, Path, PathBuf},
-};
+use std::path::{Component, Path, PathBuf};
 
 use probe_user::{
     model::{Backend, Subtree},
     unstable::{
-        cgroup::mounts::{Mount, Mounts},
+        cgroup::{
+            locate::Located,
+            mounts::{Mount, Mounts},
+            pinned::{self, PinError, PinnedCgroup},
+        },
         container::Resolver,
         proc::pinned::{PinProcessError, PinnedProcess},
     },
@@ -55,21 +56,24 @@ impl CgroupTarget {
         }
     }
 
-    pub(super) fn exists(&self) -> bool {
-        self.directory.is_dir()
+    pub(super) fn open(&self) -> Result<PinnedCgroup, PinError> {
+        PinnedCgroup::open(&self.mount, &self.directory)
     }
 
-    /// Whether the parent directory exists. If it does not, the name is probably a typo.
-    pub(super) fn parent_exists(&self) -> bool {
-        self.directory.parent().is_some_and(Path::is_dir)
+    /// Whether there is such a directory, be it hidden by a mount.
+    pub(super) fn exists(&self) -> bool {
+        let found = pinned::lookup(&self.mount, &self.directory);
+        !found.is_err_and(|error| error.missing().is_some())
     }
 
     pub(super) fn missing(&self) -> Failure {
-        Failure::message(
-            ExitCode::NoSuchTarget,
-            format_args!("no such cgroup: {}", self.directory.display()),
-        )
+        no_cgroup(&self.directory)
     }
+}
+
+fn no_cgroup(path: &Path) -> Failure {
+    let message = format!("no such cgroup: {}", path.display());
+    Failure::message(ExitCode::NoSuchTarget, message)
 }
 
 /// The cgroup mounts, or an error if there are none.
@@ -95,8 +99,17 @@ pub(super) fn cgroup(
     refuse_dots(name)?;
     refuse_long(name)?;
     let mounts = chosen(mounts, hierarchy)?;
-    if let Some(target) = on_a_mount(&mounts, name) {
-        return Ok(target);
+    let located = if name.is_absolute() {
+        mounts.locate(name)?
+    } else {
+        Located::Nowhere
+    };
+    if let Located::OnMount(mount, directory) = located {
+        return Ok(CgroupTarget {
+            path: mount.path_of(&directory).unwrap_or_default(),
+            mount,
+            directory,
+        });
     }
     let below = name.strip_prefix("/").unwrap_or(name);
     let candidates: Vec<_> = mounts.iter().map(|mount| target(mount, below)).collect();
@@ -106,6 +119,9 @@ pub(super) fn cgroup(
     }
     if found.len() > 1 {
         return Err(ambiguous(name, &found));
+    }
+    if found.is_empty() && located == Located::Elsewhere {
+        return Err(no_cgroup(name).hint("the path is not on a cgroup mount"));
     }
     let position = found.first().and_then(|found| {
         candidates
@@ -174,14 +190,14 @@ fn chosen(mounts: &Mounts, hierarchy: Option<&str>) -> Result<Mounts, Failure> {
     let Some(name) = hierarchy else {
         return Ok(mounts.clone());
     };
-    let is_chosen = |mount: &&Mount| match name {
+    let is_chosen = |mount: &Mount| match name {
         "v2" | "unified" => mount.hierarchy == 0,
         _ => mount
             .controllers
             .iter()
             .any(|it| it == name || it.strip_prefix("name=") == Some(name)),
     };
-    let chosen: Mounts = mounts.iter().filter(is_chosen).cloned().collect();
+    let chosen = mounts.filtered(is_chosen);
     if chosen.is_empty() {
         let known: Vec<_> = mounts.iter().map(hierarchy_name).collect();
         let message = format!("no cgroup hierarchy '{name}' is mounted");
@@ -197,24 +213,6 @@ fn hierarchy_name(mount: &Mount) -> String {
     } else {
         mount.controllers.join(",")
     }
-}
-
-fn on_a_mount(mounts: &Mounts, name: &Path) -> Option<CgroupTarget> {
-    if !name.is_absolute() {
-        return None;
-    }
-    // A hierarchy may have a symbolic link (cpu → cpu,cpuacct).
-    let resolved = fs::canonicalize(name).ok().or_else(|| {
-        let parent = fs::canonicalize(name.parent()?).ok()?;
-        Some(parent.join(name.file_name()?))
-    });
-    let resolved = resolved.as_deref().unwrap_or(name);
-    let (mount, path) = mounts.of_path(resolved)?;
-    Some(CgroupTarget {
-        mount: mount.clone(),
-        directory: resolved.to_owned(),
-        path,
-    })
 }
 
 fn target(mount: &Mount, below: &Path) -> CgroupTarget {
@@ -241,6 +239,8 @@ fn ambiguous(name: &Path, found: &[&CgroupTarget]) -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     /// Plain directories in place of mounts, because the code under test does not check their
@@ -298,14 +298,21 @@ mod tests {
         let name = root.path().join("pids/gone");
         let target = cgroup(&mounts, &name, None).expect("a target");
         assert_eq!((target.mount.hierarchy, target.path.as_str()), (8, "/gone"));
-        assert!(!target.exists() && target.parent_exists());
+        assert!(!target.exists());
     }
 
     #[test]
-    fn the_parent_of_an_unknown_path_does_not_exist() {
-        let (_root, mounts) = machine();
-        let target = cgroup(&mounts, Path::new("no/such"), None).expect("a target");
-        assert!(!target.parent_exists());
+    fn an_unknown_path_is_one_of_v2_and_a_file_elsewhere_is_none() {
+        let (root, mounts) = machine();
+        for name in ["no/such", "/no/such"] {
+            let target = cgroup(&mounts, Path::new(name), None).expect("a target");
+            assert_eq!(
+                (target.mount.hierarchy, target.path.as_str()),
+                (0, "/no/such")
+            );
+        }
+        let failure = cgroup(&mounts, root.path(), None).expect_err("not on a mount");
+        assert_eq!(failure.code, ExitCode::NoSuchTarget);
     }
 
     #[test]

@@ -93,7 +93,7 @@ pub(super) enum State {
 impl DaemonBackend {
     /// Adds the targets of one more wait to the request.
     pub(super) fn add(&mut self, target: &Target, until: Until) {
-        for (pinned, _) in &target.cgroups {
+        for pinned in &target.cgroups {
             let (hierarchy, id) = (pinned.id.hierarchy, pinned.id.id);
             let cgroup = Some(api::Cgroup { hierarchy, id });
             self.push(until, |it| it.cgroup = cgroup);

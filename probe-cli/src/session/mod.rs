@@ -25,7 +25,7 @@ mod events;
 mod exits;
 mod messages;
 
-use std::{io, path::Path, time::Duration};
+use std::{io, time::Duration};
 
 use indicatif::ProgressBar;
 use probe_daemon::api::Outcome;
@@ -33,7 +33,7 @@ use probe_user::{
     model::{self, ExitStatus, Until},
     unstable::{
         bpf::load::Plan,
-        cgroup::mounts::{self, Mount},
+        cgroup::pinned::PinnedCgroup,
         proc::pinned::PinnedProcess,
         trace::lookup::CgroupLookup,
         wait::{Hub, Target, Wait, WaitSet},
@@ -144,17 +144,8 @@ impl Session {
     }
 
     /// Learns the paths of a cgroup and its descendants, so that records name them.
-    pub(crate) fn learn_paths(&mut self, mount: &Mount, directory: &Path) {
-        let subtree = mount.path_of(directory).map(|root| Mount {
-            mount_point: directory.to_owned(),
-            root,
-            ..mount.clone()
-        });
-        if let Some(subtree) = subtree
-            && let Ok(id) = mounts::root(&subtree)
-        {
-            CgroupLookup::add_subtree(&mut self.reporter.tracker, &subtree, id);
-        }
+    pub(crate) fn learn_paths(&mut self, cgroup: &PinnedCgroup) {
+        CgroupLookup::add_subtree(&mut self.reporter.tracker, cgroup);
     }
 
     /// Shows how many processes are left if the session takes long.

@@ -5,18 +5,16 @@
 //! without following any link.
 
 use std::{
-    fs,
-    os::unix::fs::MetadataExt,
+    fmt,
     path::{Component, Path, PathBuf},
 };
 
 use probe_user::{
     model::CgroupId,
-    unstable::cgroup::mounts::{Mount, Mounts},
-};
-use rustix::{
-    fs::{Mode, OFlags, ResolveFlags, open, openat2},
-    io::Errno,
+    unstable::cgroup::{
+        mounts::{Mount, Mounts},
+        pinned::{self, PinError},
+    },
 };
 
 use super::refusal::Refusal;
@@ -33,24 +31,21 @@ pub(crate) struct CgroupDirectory {
 impl CgroupDirectory {
     /// Uid of the owner; `None` if the directory is gone.
     pub(crate) fn owner(&self) -> Option<u32> {
-        fs::symlink_metadata(&self.location).ok().map(|it| it.uid())
+        pinned::owner(&self.mount, &self.location)
     }
 
     /// Identity of the cgroup that is at this location now.
     pub(crate) fn resolve(&self) -> Result<CgroupId, Refusal> {
-        const PATH: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
-        let gone = |errno: Errno| {
-            let detail = format!("no cgroup {}: {errno}", self.location.display());
-            Refusal::not_found(detail)
-        };
-        let below = match self.location.strip_prefix(&self.mount.mount_point) {
-            Ok(below) if below != Path::new("") => below,
-            _ => Path::new("."),
-        };
-        let top = open(&self.mount.mount_point, PATH, Mode::empty()).map_err(gone)?;
-        let rules = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
-        let found = openat2(&top, below, PATH, Mode::empty(), rules).map_err(gone)?;
-        let id = rustix::fs::fstat(&found).map_err(gone)?.st_ino;
+        let location = self.location.display();
+        let gone =
+            |why: &dyn fmt::Display| Refusal::not_found(format!("no cgroup {location}: {why}"));
+        let found = pinned::lookup(&self.mount, &self.location).map_err(|error| match error {
+            PinError::Open { source, .. } => gone(&source),
+            error => Refusal::bad(error.to_string()),
+        })?;
+        let id = rustix::fs::fstat(&found)
+            .map_err(|errno| gone(&errno))?
+            .st_ino;
         Ok(CgroupId {
             hierarchy: self.mount.hierarchy,
             id,

@@ -95,7 +95,7 @@ fn cgroup_at(
     let pinned = pin(directory, id)?;
     Ok(ResolvedTarget {
         target: Target {
-            cgroups: vec![(pinned, directory.path.clone())],
+            cgroups: vec![pinned],
             ..Target::default()
         },
         topics: vec![topic(directory)],
@@ -106,7 +106,7 @@ fn cgroup_at(
 }
 
 fn pin(directory: &CgroupDirectory, id: CgroupId) -> Result<PinnedCgroup, Refusal> {
-    let pinned = PinnedCgroup::open(id.hierarchy, &directory.location)
+    let pinned = PinnedCgroup::open(&directory.mount, &directory.location)
         .map_err(|error| cannot_pin(error.into()))?;
     // Another cgroup may have this path by now.
     if pinned.id != id {
@@ -148,9 +148,7 @@ fn container_of(state: &mut State, peer: Peer, name: &str) -> Result<ResolvedTar
     };
     for directory in &directories {
         let id = directory.resolve()?;
-        target
-            .cgroups
-            .push((pin(directory, id)?, directory.path.clone()));
+        target.cgroups.push(pin(directory, id)?);
     }
     for init in &found.inits {
         match PinnedProcess::open_at_tick(init.pid, init.start_ticks, Backend::Pidfd) {
@@ -188,7 +186,7 @@ fn cannot_pin(error: TargetError) -> Refusal {
     use probe_user::unstable::cgroup::pinned::PinError;
     let detail = chain(&error);
     match error {
-        TargetError::Cgroup(PinError::Root { .. })
+        TargetError::Cgroup(PinError::Root { .. } | PinError::Hidden { .. })
         | TargetError::Process(PinProcessError::Thread { .. })
         | TargetError::NoCgroup { .. } => Refusal::bad(detail),
         TargetError::Cgroup(PinError::Open { source, .. })

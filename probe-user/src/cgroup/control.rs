@@ -4,7 +4,7 @@
 //! because another cgroup may have that path by now.
 
 use std::{
-    ffi::CStr,
+    ffi::{CStr, CString},
     fs::File,
     io::{self, Write},
     os::fd::{AsFd, BorrowedFd, OwnedFd},
@@ -12,11 +12,16 @@ use std::{
 };
 
 use rustix::{
-    fs::{AtFlags, Dir, FileType, Mode, OFlags, fstat, openat, statat, unlinkat},
+    fs::{AtFlags, Mode, OFlags, fstat, openat, unlinkat},
     io::Errno,
 };
 
-use super::pinned::{DIRECTORY, FILE, PinnedCgroup, is_gone, members, visit_subtree};
+use super::{
+    members::Members,
+    open::{DIRECTORY, FILE, hidden, open_child},
+    pinned::{PinnedCgroup, is_gone},
+    walk::{Step, Walk, entries},
+};
 
 /// A handle for changes of a pinned cgroup.
 #[derive(Debug)]
@@ -54,7 +59,7 @@ impl CgroupControl {
     /// Thread groups in the subtree now; empty if the cgroup is gone. The kernel shows a
     /// process outside of this pid namespace as 0.
     pub fn members(&self) -> io::Result<Vec<u32>> {
-        members(self.directory.as_fd())
+        Members::of(self.directory.as_fd()).complete()
     }
 
     /// Makes the kernel send SIGKILL to the whole subtree (v2, Linux 5.14).
@@ -76,7 +81,7 @@ impl CgroupControl {
             if !is_threaded(parent.as_fd()) {
                 return Some(path.to_owned());
             }
-            directory = openat(&parent, "..", DIRECTORY, Mode::empty());
+            directory = open_child(parent.as_fd(), "..", DIRECTORY);
         }
     }
 
@@ -118,15 +123,18 @@ impl CgroupControl {
             return Ok(());
         }
         let (file, _, thawed) = self.freezer();
-        let visited = visit_subtree(self.directory.as_fd(), &mut |directory| {
-            if is_frozen(directory, self.hierarchy)? {
-                write(directory, file, thawed)?;
+        let mut walk = Walk::of(self.directory.as_fd())?;
+        while let Some(step) = walk.step()? {
+            if let Step::Enter = step
+                && is_frozen(walk.directory(), self.hierarchy)?
+            {
+                match write(walk.directory(), file, thawed) {
+                    Err(error) if is_gone(&error) => {}
+                    written => written?,
+                }
             }
-            Ok(true)
-        });
-        visited
-            .map(drop)
-            .or_else(|error| if is_gone(&error) { Ok(()) } else { Err(error) })
+        }
+        Ok(())
     }
 
     /// The shell command that thaws the cgroup.
@@ -144,25 +152,44 @@ impl CgroupControl {
     /// Removes the subtree, the deepest cgroups first. Succeeds if it is gone already;
     /// fails with `EBUSY` while a task is in it.
     pub fn remove(&self) -> io::Result<()> {
-        match remove_children(self.directory.as_fd()) {
-            Err(error) if is_gone(&error) => {}
-            removed => removed?,
+        let mut walk = Walk::of(self.directory.as_fd())?;
+        while let Some(step) = walk.step().map_err(busy_if_hidden)? {
+            if let Step::Leave(name) = step {
+                remove_one(walk.directory(), &name)?;
+            }
         }
-        let (Ok(parent), Some(name)) = (self.parent(), self.path.file_name()) else {
-            return Ok(());
+        let parent = match self.parent() {
+            Err(error) if is_gone(&error) => return Ok(()),
+            parent => parent?,
         };
-        let own = fstat(&self.directory)?;
-        match statat(&parent, name, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(found) if (found.st_dev, found.st_ino) == (own.st_dev, own.st_ino) => {}
-            // The cgroup is gone, and another one may have its name.
-            Ok(_) | Err(Errno::NOENT | Errno::NODEV) => return Ok(()),
-            Err(errno) => return Err(errno.into()),
+        while let Some(name) = self.name_in(&parent)? {
+            remove_one(parent.as_fd(), &name)?;
         }
-        remove_one(parent.as_fd(), name)
+        Ok(())
     }
 
-    fn parent(&self) -> rustix::io::Result<OwnedFd> {
-        openat(&self.directory, "..", DIRECTORY, Mode::empty())
+    /// The name of the cgroup in its parent; `None` if it was removed. A v1 cgroup can be renamed,
+    /// and another one may have its former name.
+    fn name_in(&self, parent: &OwnedFd) -> io::Result<Option<CString>> {
+        let own = fstat(&self.directory)?.st_ino;
+        let mut found = None;
+        entries(parent.as_fd(), &mut |name, _, id| {
+            found = (id == own).then(|| name.to_owned());
+            found.is_none()
+        })?;
+        Ok(found)
+    }
+
+    fn parent(&self) -> io::Result<OwnedFd> {
+        open_child(self.directory.as_fd(), "..", DIRECTORY)
+    }
+}
+
+/// A cgroup that is a mount point is as busy for `rmdir` as one with a task.
+fn busy_if_hidden(error: io::Error) -> io::Error {
+    match hidden(&error) {
+        Some(_) => Errno::BUSY.into(),
+        None => error,
     }
 }
 
@@ -184,35 +211,7 @@ pub(crate) fn is_frozen(directory: BorrowedFd<'_>, hierarchy: u32) -> io::Result
     }
 }
 
-/// Removes all cgroups below a directory. A cgroup that is a mount point counts as busy, so
-/// that nothing in another file system is removed.
-fn remove_children(directory: BorrowedFd<'_>) -> io::Result<()> {
-    let device = fstat(directory)?.st_dev;
-    for entry in Dir::read_from(directory)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        if entry.file_type() != FileType::Directory || matches!(name.to_bytes(), b"." | b"..") {
-            continue;
-        }
-        match remove_child(directory, name, device) {
-            Err(error) if is_gone(&error) => {}
-            removed => removed?,
-        }
-    }
-    Ok(())
-}
-
-fn remove_child(parent: BorrowedFd<'_>, name: &CStr, device: u64) -> io::Result<()> {
-    let flags = DIRECTORY.union(OFlags::NOFOLLOW);
-    let child = openat(parent, name, flags, Mode::empty())?;
-    if fstat(&child)?.st_dev != device {
-        return Err(Errno::BUSY.into());
-    }
-    remove_children(child.as_fd())?;
-    remove_one(parent, name)
-}
-
-fn remove_one(parent: BorrowedFd<'_>, name: impl rustix::path::Arg) -> io::Result<()> {
+fn remove_one(parent: BorrowedFd<'_>, name: &CStr) -> io::Result<()> {
     match unlinkat(parent, name, AtFlags::REMOVEDIR) {
         Ok(()) | Err(Errno::NOENT | Errno::NODEV) => Ok(()),
         Err(errno) => Err(errno.into()),

@@ -4,7 +4,10 @@
 use std::{
     fs, io,
     ops::Deref,
-    os::unix::fs::{DirEntryExt, MetadataExt},
+    os::{
+        fd::{AsFd, BorrowedFd},
+        unix::{ffi::OsStrExt, fs::MetadataExt},
+    },
     path::{Path, PathBuf},
 };
 
@@ -13,8 +16,13 @@ use procfs::{
     process::{MountInfo, MountInfos},
 };
 
-use super::path::join;
-use crate::{model::CgroupId, proc::directory::ProcessDirectory};
+use super::{
+    mountinfo,
+    open::{descend, hidden},
+    path::join,
+    walk::{Step, Walk},
+};
+use crate::model::CgroupId;
 
 /// One mounted hierarchy.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,7 +54,12 @@ pub enum MountError {
 /// The cgroup mounts of this process: v2 first, each hierarchy once. Every lookup
 /// of a mount is here.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Mounts(Vec<Mount>);
+pub struct Mounts {
+    /// The first mount of each hierarchy.
+    first: Vec<Mount>,
+    /// Further mounts of these hierarchies.
+    further: Vec<Mount>,
+}
 
 impl Mounts {
     /// Reads the mounts from `/proc/self`.
@@ -56,17 +69,19 @@ impl Mounts {
         Ok(Self::parse(&infos, &own))
     }
 
-    /// Parses `/proc/PID/mountinfo` and `/proc/PID/cgroup`.
+    /// Parses `/proc/PID/mountinfo` and `/proc/PID/cgroup`. A mount that another one hides
+    /// is left out.
     #[must_use]
     pub fn parse(infos: &MountInfos, own: &ProcessCGroups) -> Self {
-        let mut mounts: Vec<Mount> = infos
-            .0
-            .iter()
-            .filter_map(|info| mount(info, &own.0))
-            .collect();
+        let is_visible = |info: &&MountInfo| {
+            let found = mountinfo::of_path(&infos.0, &info.mount_point);
+            found.is_none_or(|it| it.mnt_id == info.mnt_id)
+        };
+        let mounts = infos.0.iter().filter(|it| is_cgroup(it));
+        let mounts = mounts.filter(is_visible);
+        let mut mounts: Vec<Mount> = mounts.filter_map(|it| mount(it, &own.0)).collect();
         mounts.sort_by_cached_key(|it| (it.hierarchy, it.root.len(), it.mount_point.clone()));
-        mounts.dedup_by_key(|mount| mount.hierarchy);
-        Self(mounts)
+        mounts.into_iter().collect()
     }
 
     /// The mount that a directory lies on, and the directory's path below the root
@@ -74,9 +89,8 @@ impl Mounts {
     /// contains `/sys/fs/cgroup/pids`, and the kernel's lookup ends in the innermost.
     #[must_use]
     pub fn of_path(&self, directory: &Path) -> Option<(&Mount, String)> {
-        let found = self
-            .iter()
-            .filter_map(|it| Some((it, it.path_of(directory)?)));
+        let all = self.first.iter().chain(&self.further);
+        let found = all.filter_map(|it| Some((it, it.path_of(directory)?)));
         found.max_by_key(|(it, _)| it.mount_point.components().count())
     }
 
@@ -91,6 +105,13 @@ impl Mounts {
     pub(crate) fn of_controller(&self, controller: &str) -> Option<&Mount> {
         self.iter()
             .find(|it| it.controllers.iter().any(|own| own == controller))
+    }
+
+    /// Only the mounts that satisfy `is_wanted`.
+    #[must_use]
+    pub fn filtered(&self, is_wanted: impl Fn(&Mount) -> bool) -> Self {
+        let mounts = self.first.iter().chain(&self.further);
+        mounts.filter(|it| is_wanted(it)).cloned().collect()
     }
 
     /// The v1 hierarchy with the best [`rank`], if any is mounted.
@@ -112,13 +133,23 @@ impl Deref for Mounts {
     type Target = [Mount];
 
     fn deref(&self) -> &[Mount] {
-        &self.0
+        &self.first
     }
 }
 
 impl FromIterator<Mount> for Mounts {
-    fn from_iter<I: IntoIterator<Item = Mount>>(mounts: I) -> Self {
-        Self(mounts.into_iter().collect())
+    fn from_iter<I: IntoIterator<Item = Mount>>(all: I) -> Self {
+        let mut mounts = Self::default();
+        for mount in all {
+            let is_known = mounts.of_hierarchy(mount.hierarchy).is_some();
+            let list = if is_known {
+                &mut mounts.further
+            } else {
+                &mut mounts.first
+            };
+            list.push(mount);
+        }
+        mounts
     }
 }
 
@@ -133,6 +164,20 @@ impl Mount {
         } else {
             join(&self.root, &below)
         })
+    }
+
+    /// [`Self::path_of`] of a directory on this mount, byte for byte.
+    pub(super) fn bytes_of(&self, directory: &Path) -> Vec<u8> {
+        let below = directory.strip_prefix(&self.mount_point);
+        let below = below.unwrap_or(Path::new(""));
+        let mut path = self.root.as_bytes().to_vec();
+        if !below.as_os_str().is_empty() {
+            if path.last() != Some(&b'/') {
+                path.push(b'/');
+            }
+            path.extend_from_slice(below.as_os_str().as_bytes());
+        }
+        path
     }
 
     /// Directory on this mount of the cgroup at a path below the root of the
@@ -150,12 +195,16 @@ impl Mount {
 
 /// Reads a file of `/proc/self`. procfs takes UTF-8 only, but any user may mount a file system
 /// at a path that is not. The bytes are replaced, so such a path equals no path of a cgroup.
-fn read_own<T: FromRead>(file: &'static str) -> Result<T, MountError> {
-    let content = ProcessDirectory::own().and_then(|it| it.content(file));
-    content
+pub(super) fn read_own<T: FromRead>(file: &'static str) -> Result<T, MountError> {
+    fs::read(Path::new("/proc/self").join(file))
         .map_err(ProcError::from)
         .and_then(|it| T::from_read(String::from_utf8_lossy(&it).as_bytes()))
         .map_err(|source| MountError::Read { file, source })
+}
+
+/// Whether the mount shows a hierarchy.
+fn is_cgroup(info: &MountInfo) -> bool {
+    matches!(info.fs_type.as_str(), "cgroup" | "cgroup2")
 }
 
 fn mount(info: &MountInfo, own: &[procfs::ProcessCGroup]) -> Option<Mount> {
@@ -221,7 +270,7 @@ pub(crate) fn path_prefix(mount: &Mount) -> Option<&str> {
     path_prefix_at(&mount.root, is_top)
 }
 
-fn path_prefix_at(root: &str, is_top: bool) -> Option<&str> {
+pub(super) fn path_prefix_at(root: &str, is_top: bool) -> Option<&str> {
     match (root, is_top) {
         ("/", true) => Some(""),
         // The mount shows the whole hierarchy, and the namespace is further down.
@@ -234,146 +283,33 @@ fn path_prefix_at(root: &str, is_top: bool) -> Option<&str> {
     }
 }
 
-/// Calls `visit` with id and path of every cgroup below [`root`]. Cgroups that
-/// vanish meanwhile are skipped; symbolic links are not followed.
+/// Calls `visit` with id and path of every cgroup below [`root`]. Cgroups that vanish
+/// meanwhile, that this user may not list or that a mount hides are skipped.
 pub fn walk(mount: &Mount, visit: &mut impl FnMut(CgroupId, String)) -> io::Result<()> {
-    let mut pending = vec![(mount.mount_point.clone(), mount.root.clone())];
-    while let Some((directory, path)) = pending.pop() {
-        let entries = match fs::read_dir(&directory) {
-            Ok(entries) => entries,
-            Err(error) if directory == mount.mount_point => return Err(error),
-            Err(_vanished) => continue,
-        };
-        for entry in entries.flatten() {
-            if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                continue;
-            }
-            let child = join(&path, &entry.file_name().to_string_lossy());
-            let id = CgroupId {
-                hierarchy: mount.hierarchy,
-                id: entry.ino(),
-            };
-            visit(id, child.clone());
-            pending.push((entry.path(), child));
-        }
-    }
-    Ok(())
+    let top = descend(&mount.mount_point, Path::new("")).map_err(|it| it.source)?;
+    walk_below(top.as_fd(), mount.hierarchy, &mount.root, visit)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn v1(controllers: &[&str]) -> Mount {
-        Mount {
-            hierarchy: 3,
-            controllers: controllers.iter().map(|&name| name.to_owned()).collect(),
-            mount_point: "/sys/fs/cgroup/x".into(),
-            root: "/".to_owned(),
+/// [`walk`] of the descendants of an open cgroup with this path.
+pub(super) fn walk_below(
+    top: BorrowedFd<'_>,
+    hierarchy: u32,
+    path: &str,
+    visit: &mut impl FnMut(CgroupId, String),
+) -> io::Result<()> {
+    let mut walk = Walk::of(top)?;
+    loop {
+        match walk.step() {
+            Ok(Some(Step::Enter)) if !walk.path().is_empty() => {
+                let below = String::from_utf8_lossy(&walk.path()[1..]);
+                let id = walk.id();
+                visit(CgroupId { hierarchy, id }, join(path, &below));
+            }
+            Ok(Some(_)) => {}
+            Ok(None) => return Ok(()),
+            Err(error) if hidden(&error).is_some() => tracing::debug!("{error}"),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+            Err(error) => return Err(error),
         }
-    }
-
-    fn rooted(root: &str) -> Mount {
-        Mount {
-            root: root.to_owned(),
-            ..v1(&["pids"])
-        }
-    }
-
-    #[test]
-    fn pids_ranks_before_memory_and_unknown_controllers_rank_last() {
-        assert!(rank(&v1(&["pids"])) < rank(&v1(&["memory"])));
-        assert!(rank(&v1(&["name=systemd"])) < rank(&v1(&["cpu", "cpuacct"])));
-    }
-
-    #[test]
-    fn paths_in_a_cgroup_namespace_have_a_prefix() {
-        assert_eq!(path_prefix_at("/", true), Some(""));
-        assert_eq!(path_prefix_at("/../..", true), Some("/../.."));
-        assert_eq!(path_prefix_at("/a/b", false), Some(""));
-        for unknown in ["/", "/..", "/../a"] {
-            assert_eq!(path_prefix_at(unknown, false), None, "{unknown}");
-        }
-    }
-
-    #[test]
-    fn a_path_starts_at_the_root_of_the_hierarchy() {
-        for (root, directory, path) in [
-            ("/", "/sys/fs/cgroup/x/a/b", Some("/a/b")),
-            ("/", "/sys/fs/cgroup/x", Some("/")),
-            ("/", "/sys/fs/cgroup/y", None),
-            ("/ns", "/sys/fs/cgroup/x/a", Some("/ns/a")),
-        ] {
-            let found = rooted(root).path_of(Path::new(directory));
-            assert_eq!(found.as_deref(), path, "{directory} in {root}");
-        }
-    }
-
-    #[test]
-    fn the_directory_of_a_path_lacks_the_root_of_the_mount() {
-        for (root, path, directory) in [
-            ("/", "/a/b", Some("/sys/fs/cgroup/x/a/b")),
-            ("/ns", "/ns/a", Some("/sys/fs/cgroup/x/a")),
-            ("/../..", "/../../a", Some("/sys/fs/cgroup/x/a")),
-            ("/", "/", Some("/sys/fs/cgroup/x")),
-            ("/ns", "/ns", Some("/sys/fs/cgroup/x")),
-            ("/ns", "/nsx", None),
-            ("/ns", "/a", None),
-            ("/", "a", None),
-            ("/", "/..", None),
-            ("/", "/a/../b", None),
-            ("/", "/./a", None),
-            ("/", "/../a", None),
-        ] {
-            let found = rooted(root).directory_of(path);
-            assert_eq!(
-                found.as_deref(),
-                directory.map(Path::new),
-                "{path} in {root}"
-            );
-        }
-    }
-
-    /// Mounts of a hybrid machine: v2, and v1 hierarchies below it.
-    fn nested() -> Mounts {
-        let mount = |hierarchy, mount_point: &str, controllers: &[&str]| Mount {
-            hierarchy,
-            mount_point: mount_point.into(),
-            ..v1(controllers)
-        };
-        Mounts::from_iter([
-            mount(0, "/c", &[]),
-            mount(3, "/c/long-name", &["cpu", "cpuacct"]),
-            mount(4, "/c/long-name/a", &["pids"]),
-        ])
-    }
-
-    #[test]
-    fn a_path_belongs_to_the_innermost_mount() {
-        let mounts = nested();
-        let found = |path: &str| {
-            let (mount, below) = mounts.of_path(Path::new(path))?;
-            Some((mount.hierarchy, below))
-        };
-        assert_eq!(found("/c/x"), Some((0, "/x".to_owned())));
-        assert_eq!(found("/c/long-name/b"), Some((3, "/b".to_owned())));
-        assert_eq!(found("/c/long-name/a/b"), Some((4, "/b".to_owned())));
-        assert_eq!(found("/c/long-name2"), Some((0, "/long-name2".to_owned())));
-        assert_eq!(found("/d"), None);
-    }
-
-    #[test]
-    fn a_mount_is_found_by_hierarchy_and_by_controller() {
-        let mounts = nested();
-        let of_controller = |name| mounts.of_controller(name).map(|it| it.hierarchy);
-        assert_eq!(of_controller("cpuacct"), Some(3));
-        assert_eq!(of_controller("memory"), None);
-        assert_eq!(mounts.first_v1(), Some(4));
-        assert_eq!(Mounts::from_iter([mounts[0].clone()]).first_v1(), None);
-        assert_eq!(
-            mounts.directory_of(4, "/b"),
-            Some("/c/long-name/a/b".into())
-        );
-        assert_eq!(mounts.directory_of(5, "/b"), None);
     }
 }

@@ -8,20 +8,27 @@
 //! because v1 caches the list for an open file.
 
 use std::{
-    fs::File,
+    borrow::Cow,
+    fs::{self, File},
     io,
     os::{
-        fd::{AsFd, BorrowedFd, OwnedFd},
-        unix::fs::FileExt,
+        fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
+        unix::{ffi::OsStrExt, fs::FileExt},
     },
     path::{Path, PathBuf},
 };
 
 use rustix::{
-    fs::{Dir, FileType, Mode, OFlags, open, openat},
+    fs::{Mode, openat},
     io::Errno,
 };
 
+use super::{
+    members::{Members, read_pids},
+    mounts::{Mount, walk_below},
+    open::{Blocked, FILE, descend, hidden},
+    walk::{Step, Walk, is_removed},
+};
 use crate::model::{CgroupId, CgroupState};
 
 /// A cgroup that stays the same one even if a later cgroup has its name.
@@ -32,6 +39,9 @@ pub struct PinnedCgroup {
     directory: OwnedFd,
     /// Path of the directory when it was pinned.
     path: PathBuf,
+    /// Path below the root of the hierarchy when it was pinned.
+    below: Vec<u8>,
+    mount_point: PathBuf,
     /// `cgroup.events`; v2 only.
     events: Option<File>,
 }
@@ -44,29 +54,91 @@ pub enum PinError {
     #[error("cannot open cgroup {}", path.display())]
     Open {
         path: PathBuf,
+        /// The directory that cannot be opened: `path`, or the first one on the way to it.
+        at: PathBuf,
         #[source]
         source: io::Error,
+    },
+    /// A file system is mounted on the directory or on one above it, so the state of the cgroup
+    /// cannot be read.
+    #[error(
+        "cgroup {} is hidden by the {} that is mounted on {}",
+        path.display(), by.as_deref().unwrap_or("file system"), mount_point.display()
+    )]
+    Hidden {
+        path: PathBuf,
+        mount_point: PathBuf,
+        /// Type of the mounted file system.
+        by: Option<String>,
     },
     /// A root cgroup never becomes empty.
     #[error("{} is the root of its hierarchy and never becomes empty", path.display())]
     Root { path: PathBuf },
 }
 
-pub(super) const DIRECTORY: OFlags = OFlags::RDONLY
-    .union(OFlags::DIRECTORY)
-    .union(OFlags::CLOEXEC);
-pub(super) const FILE: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC);
+impl PinError {
+    /// The directory that does not exist, if the cgroup is not there: the cgroup itself, or the
+    /// first missing one above it.
+    #[must_use]
+    pub fn missing(&self) -> Option<&Path> {
+        match self {
+            Self::Open { at, source, .. } if is_gone(source) => Some(at),
+            _ => None,
+        }
+    }
+
+    fn failed(path: &Path, errno: Errno) -> Self {
+        let path = path.to_owned();
+        Self::Open {
+            at: path.clone(),
+            path,
+            source: errno.into(),
+        }
+    }
+
+    fn blocked(path: &Path, Blocked { at, source }: Blocked) -> Self {
+        let path = path.to_owned();
+        match hidden(&source) {
+            Some(hidden) => Self::Hidden {
+                path,
+                mount_point: hidden.path.clone(),
+                by: hidden.by.clone(),
+            },
+            None => Self::Open { path, at, source },
+        }
+    }
+}
+
+impl From<PinError> for io::Error {
+    fn from(error: PinError) -> Self {
+        match error {
+            PinError::Open { source, .. } => source,
+            error => Self::other(error),
+        }
+    }
+}
+
+/// Opens the directory of a cgroup on a mount. No other file system is touched.
+pub fn lookup(mount: &Mount, path: &Path) -> Result<OwnedFd, PinError> {
+    let below = path.strip_prefix(&mount.mount_point);
+    let below = below.map_err(|_| PinError::failed(path, Errno::XDEV))?;
+    descend(&mount.mount_point, below).map_err(|blocked| PinError::blocked(path, blocked))
+}
+
+/// Uid of the owner of a cgroup; `None` if its directory cannot be opened.
+#[must_use]
+pub fn owner(mount: &Mount, path: &Path) -> Option<u32> {
+    let directory = lookup(mount, path).ok()?;
+    rustix::fs::fstat(&directory).ok().map(|it| it.st_uid)
+}
 
 impl PinnedCgroup {
-    /// Opens a directory of a cgroup mount.
-    pub fn open(hierarchy: u32, path: &Path) -> Result<Self, PinError> {
-        let failed = |errno: Errno| PinError::Open {
-            path: path.to_owned(),
-            source: errno.into(),
-        };
-        let directory = open(path, DIRECTORY, Mode::empty()).map_err(failed)?;
+    /// Opens the cgroup with this directory, which is on the mount.
+    pub fn open(mount: &Mount, path: &Path) -> Result<Self, PinError> {
+        let failed = |errno| PinError::failed(path, errno);
+        let directory = lookup(mount, path)?;
         let id = rustix::fs::fstat(&directory).map_err(failed)?.st_ino;
-        let events = match hierarchy {
+        let events = match mount.hierarchy {
             0 => Some(openat(&directory, "cgroup.events", FILE, Mode::empty())),
             _ => None,
         };
@@ -83,17 +155,59 @@ impl PinnedCgroup {
         }
         let events = events.transpose().map_err(failed)?.map(File::from);
         Ok(Self {
-            id: CgroupId { hierarchy, id },
+            id: CgroupId {
+                hierarchy: mount.hierarchy,
+                id,
+            },
             directory,
             path: path.to_owned(),
+            below: mount.bytes_of(path),
+            mount_point: mount.mount_point.clone(),
             events,
         })
+    }
+
+    /// Path below the root of the hierarchy when it was pinned, as `/proc/PID/cgroup` has it.
+    /// A v2 cgroup never gets another one.
+    #[must_use]
+    pub(crate) fn below(&self) -> &[u8] {
+        &self.below
     }
 
     /// Path of the directory when it was pinned.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// [`Self::below`] as text.
+    #[must_use]
+    pub(crate) fn shown_path(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(&self.below)
+    }
+
+    /// [`Self::below`] of now: a v1 cgroup can be renamed.
+    pub(crate) fn present_path(&self) -> Vec<u8> {
+        let before = self.path.strip_prefix(&self.mount_point);
+        let before = before.map_or(0, |it| it.as_os_str().len());
+        let path = fs::read_link(format!("/proc/self/fd/{}", self.directory.as_raw_fd()));
+        let path = path.unwrap_or_default();
+        let Ok(now) = path.strip_prefix(&self.mount_point) else {
+            return self.below.clone();
+        };
+        let mut present = self.below[..self.below.len() - before].to_vec();
+        present.extend_from_slice(now.as_os_str().as_bytes());
+        present
+    }
+
+    /// Inode number of the cgroup that has the name of this one now, followed by `suffix`;
+    /// `None` if there is none.
+    pub(crate) fn namesake(&self, suffix: &str) -> Option<u64> {
+        let mut path = self.path.clone().into_os_string();
+        path.push(suffix);
+        let below = Path::new(&path).strip_prefix(&self.mount_point).ok()?;
+        let found = descend(&self.mount_point, below).ok()?;
+        rustix::fs::fstat(&found).ok().map(|it| it.st_ino)
     }
 
     /// State of the cgroup at this moment.
@@ -106,14 +220,10 @@ impl PinnedCgroup {
             Err(error) if !is_gone(&error) => Err(error),
             // The kernel removes the files before the directory:
             // https://elixir.bootlin.com/linux/v6.12/source/kernel/cgroup/cgroup.c#L5987
-            Err(_) if self.is_at_its_path() => Ok(CgroupState::Empty),
+            Err(_) if !is_removed(self.as_fd())? => Ok(CgroupState::Empty),
             Err(_) => Ok(CgroupState::Removed),
             state => state,
         }
-    }
-
-    fn is_at_its_path(&self) -> bool {
-        rustix::fs::stat(&self.path).is_ok_and(|found| found.st_ino == self.id.id)
     }
 
     /// `cgroup.events`, which reports `POLLPRI` after a change that was not read yet.
@@ -136,9 +246,23 @@ impl PinnedCgroup {
         Ok(bytes[..length].trim_ascii() == b"0")
     }
 
+    /// Calls `visit` with id and path of the cgroup and of every descendant, as
+    /// [`walk`](super::mounts::walk) does.
+    pub fn walk(&self, visit: &mut impl FnMut(CgroupId, String)) -> io::Result<()> {
+        let path = self.shown_path();
+        visit(self.id, path.clone().into_owned());
+        walk_below(self.as_fd(), self.id.hierarchy, &path, visit)
+    }
+
     /// Thread groups in the subtree now; empty if the cgroup is gone.
     pub fn members(&self) -> io::Result<Vec<u32>> {
-        members(self.directory.as_fd())
+        Members::of(self.as_fd()).complete()
+    }
+
+    /// [`Self::members`], as far as the lists can be read.
+    #[must_use]
+    pub fn listed(&self) -> Members {
+        Members::of(self.as_fd())
     }
 }
 
@@ -178,68 +302,24 @@ pub(crate) fn parse_populated(events: &[u8]) -> Option<CgroupState> {
 }
 
 fn state_v1(directory: BorrowedFd<'_>) -> io::Result<CgroupState> {
-    let all_empty = visit_subtree(directory, &mut |directory| {
-        Ok(read_pids(directory, "tasks")?.is_empty()
-            && read_pids(directory, "cgroup.procs")?.is_empty())
-    })?;
-    Ok(if all_empty {
-        CgroupState::Empty
-    } else {
-        CgroupState::Populated
-    })
-}
-
-/// Thread groups in the subtree of a cgroup; empty if the cgroup is gone.
-pub(super) fn members(directory: BorrowedFd<'_>) -> io::Result<Vec<u32>> {
-    let mut members = Vec::new();
-    let visited = visit_subtree(directory, &mut |directory| {
-        members.extend(read_pids(directory, "cgroup.procs")?);
-        Ok(true)
-    });
-    match visited {
-        Err(error) if !is_gone(&error) => Err(error),
-        _ => Ok(members),
-    }
-}
-
-/// Calls `visit` for a directory and all its descendants until a call returns `false`, and
-/// returns whether all returned `true`. A descendant that vanishes meanwhile is skipped.
-pub(super) fn visit_subtree(
-    directory: BorrowedFd<'_>,
-    visit: &mut impl FnMut(BorrowedFd<'_>) -> io::Result<bool>,
-) -> io::Result<bool> {
-    if !visit(directory)? {
-        return Ok(false);
-    }
-    for entry in Dir::read_from(directory)? {
-        let entry = entry?;
-        let is_child = entry.file_type() == FileType::Directory
-            && !matches!(entry.file_name().to_bytes(), b"." | b"..");
-        if !is_child {
-            continue;
-        }
-        let visited = openat(directory, entry.file_name(), DIRECTORY, Mode::empty())
-            .map_err(io::Error::from)
-            .and_then(|child| visit_subtree(child.as_fd(), visit));
-        match visited {
-            Ok(true) => {}
-            Ok(false) => return Ok(false),
-            Err(error) if is_gone(&error) => {}
-            Err(error) => return Err(error),
+    let mut walk = Walk::of(directory)?;
+    let mut is_top = true;
+    while let Some(step) = walk.step()? {
+        if let Step::Enter = step {
+            match has_tasks(walk.directory()) {
+                Ok(true) => return Ok(CgroupState::Populated),
+                // A descendant that vanishes meanwhile has no tasks.
+                Err(error) if is_top || !is_gone(&error) => return Err(error),
+                _ => is_top = false,
+            }
         }
     }
-    Ok(true)
+    Ok(CgroupState::Empty)
 }
 
-fn read_pids(directory: BorrowedFd<'_>, name: &str) -> io::Result<Vec<u32>> {
-    let file = File::from(openat(directory, name, FILE, Mode::empty())?);
-    // A threaded cgroup does not list processes; they are listed in its domain cgroup,
-    // which is an ancestor.
-    match io::read_to_string(file) {
-        Ok(text) => Ok(text.lines().filter_map(|pid| pid.parse().ok()).collect()),
-        Err(error) if Errno::from_io_error(&error) == Some(Errno::OPNOTSUPP) => Ok(Vec::new()),
-        Err(error) => Err(error),
-    }
+fn has_tasks(directory: BorrowedFd<'_>) -> io::Result<bool> {
+    Ok(!read_pids(directory, "tasks")?.is_empty()
+        || !read_pids(directory, "cgroup.procs")?.is_empty())
 }
 
 #[cfg(test)]

@@ -60,13 +60,7 @@ impl Resolver {
     }
 
     fn exists(&self, (hierarchy, path): &(u32, String)) -> bool {
-        let directory = self
-            .index
-            .roots
-            .evidence
-            .mounts
-            .directory_of(*hierarchy, path);
-        directory.is_some_and(|it| it.is_dir())
+        self.index.roots.evidence.exists(*hierarchy, path)
     }
 
     /// The cgroups that state names, whether they exist or not, and the existing ones with a

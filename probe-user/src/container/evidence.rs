@@ -3,20 +3,19 @@
 
 use std::{
     fs,
-    io::ErrorKind,
-    os::unix::fs::MetadataExt,
+    os::{fd::AsFd, unix::fs::MetadataExt},
     path::{Path, PathBuf},
 };
 
 use super::{
     record::Init,
-    state_file,
     trust::{CgroupOwner, LivingInit, MappedUids},
 };
 use crate::{
     cgroup::{
-        mounts::{self, Mounts},
-        pinned::{PinError, PinnedCgroup},
+        members::Members,
+        mounts::{self, Mount, Mounts},
+        pinned::{self, PinnedCgroup},
     },
     model::CgroupState,
     proc::{directory::ProcessDirectory, membership, stat::Stat, status::Status},
@@ -39,7 +38,10 @@ impl Evidence {
             .filter(|mount| hierarchy.is_none_or(|it| it == mount.hierarchy))
             .find_map(|mount| {
                 let directory = mount.directory_of(path)?;
-                let uid = |path: &Path| Some(fs::symlink_metadata(path).ok()?.uid());
+                let uid = |path: &Path| match path.starts_with(&mount.mount_point) {
+                    true => pinned::owner(mount, path),
+                    false => Some(fs::symlink_metadata(path).ok()?.uid()),
+                };
                 Some(CgroupOwner {
                     directory: uid(&directory)?,
                     parent: uid(directory.parent()?)?,
@@ -76,30 +78,45 @@ impl Evidence {
 
     /// Whether a cgroup certainly has no process.
     pub(super) fn is_empty(&self, hierarchy: u32, path: &str) -> bool {
-        let Some(directory) = self.mounts.directory_of(hierarchy, path) else {
+        let Some((mount, directory)) = self.place(hierarchy, path) else {
             return false;
         };
-        let state = match PinnedCgroup::open(hierarchy, &directory) {
-            Ok(pinned) => pinned.state().ok(),
-            Err(PinError::Open { source, .. }) if source.kind() == ErrorKind::NotFound => {
-                Some(CgroupState::Removed)
-            }
-            Err(_) => None,
-        };
-        matches!(state, Some(CgroupState::Empty | CgroupState::Removed))
+        match PinnedCgroup::open(mount, &directory) {
+            Ok(pinned) => matches!(
+                pinned.state(),
+                Ok(CgroupState::Empty | CgroupState::Removed)
+            ),
+            Err(error) => error.missing().is_some(),
+        }
     }
 
-    /// Every process in these cgroups and their descendants.
+    /// Whether a mount shows a cgroup with this path, be it hidden by another mount.
+    pub(super) fn exists(&self, hierarchy: u32, path: &str) -> bool {
+        let place = self.place(hierarchy, path);
+        place.is_some_and(|(mount, directory)| {
+            let found = pinned::lookup(mount, &directory);
+            !found.is_err_and(|error| error.missing().is_some())
+        })
+    }
+
+    /// Every process in these cgroups and their descendants, as far as their lists can be read.
     pub(super) fn members(&self, cgroups: &[(u32, String)]) -> Vec<u32> {
         let mut members = Vec::new();
         for (hierarchy, path) in cgroups {
-            if let Some(top) = self.mounts.directory_of(*hierarchy, path) {
-                add_members(&top, &mut members);
+            if let Some((mount, directory)) = self.place(*hierarchy, path)
+                && let Ok(directory) = pinned::lookup(mount, &directory)
+            {
+                members.extend(Members::of(directory.as_fd()).pids);
             }
         }
         members.sort_unstable();
         members.dedup();
         members
+    }
+
+    fn place(&self, hierarchy: u32, path: &str) -> Option<(&Mount, PathBuf)> {
+        let mount = self.mounts.of_hierarchy(hierarchy)?;
+        Some((mount, mount.directory_of(path)?))
     }
 
     /// Sorts v2 first, then the v1 hierarchies by [`mounts::rank`].
@@ -153,17 +170,6 @@ fn cgroups_in_unit(process: &ProcessDirectory, unit: &str) -> Option<Vec<(u32, S
 
 fn start_ticks(process: &ProcessDirectory) -> Option<u64> {
     Some(Stat::parse(&process.content("stat").ok()?)?.start_ticks)
-}
-
-/// Adds the members of a subtree. Cgroups that are removed meanwhile are skipped.
-fn add_members(directory: &Path, members: &mut Vec<u32>) {
-    let listed = fs::read_to_string(directory.join("cgroup.procs")).unwrap_or_default();
-    members.extend(listed.lines().filter_map(|it| it.parse::<u32>().ok()));
-    for entry in state_file::entries(directory) {
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            add_members(&entry.path(), members);
-        }
-    }
 }
 
 fn mapped(line: &str) -> Option<MappedUids> {

@@ -150,9 +150,7 @@ impl KillTarget {
         let cgroups = target.cgroups.iter();
         let processes = target.processes.iter();
         Ok(Self {
-            cgroups: cgroups
-                .map(|(pinned, _)| CgroupControl::of(pinned))
-                .collect::<io::Result<_>>()?,
+            cgroups: cgroups.map(CgroupControl::of).collect::<io::Result<_>>()?,
             processes: processes
                 .map(PinnedProcess::with_pidfd)
                 .collect::<io::Result<_>>()?,

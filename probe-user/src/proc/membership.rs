@@ -38,6 +38,15 @@ pub(crate) fn text(file: &[u8]) -> Cow<'_, str> {
     String::from_utf8_lossy(file)
 }
 
+/// The path in a hierarchy, byte for byte.
+pub(crate) fn path_in(file: &[u8], hierarchy: u32) -> Option<&[u8]> {
+    let number = hierarchy.to_string();
+    file.split(|&byte| byte == b'\n').find_map(|line| {
+        let mut fields = line.splitn(3, |&byte| byte == b':');
+        (fields.next()? == number.as_bytes()).then(|| fields.nth(1))?
+    })
+}
+
 /// Parses each line, the newest hierarchy first; `None` for a malformed line.
 pub(crate) fn parse(text: &str) -> impl Clone + Iterator<Item = Option<Membership<'_>>> {
     text.lines().map(Membership::parse)

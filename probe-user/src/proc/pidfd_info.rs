@@ -1,4 +1,4 @@
-//! Reads the exit status of a process that is not a child, by `PIDFD_GET_INFO`.
+//! Reads the exit status and the cgroup of a process that is not a child, by `PIDFD_GET_INFO`.
 //!
 //! # Safety
 //!
@@ -28,6 +28,8 @@ const _: () = assert!(size_of::<PidfdInfo>() == 64);
 
 /// `PIDFD_GET_INFO`, `_IOWR(0xFF, 11, struct pidfd_info)`.
 const GET_INFO: Opcode = opcode::read_write::<PidfdInfo>(0xff, 11);
+/// `PIDFD_INFO_CGROUPID` (Linux 6.13).
+const INFO_CGROUPID: u64 = 1 << 2;
 /// `PIDFD_INFO_EXIT` (Linux 6.15).
 const INFO_EXIT: u64 = 1 << 3;
 
@@ -47,18 +49,27 @@ pub fn inode(pidfd: BorrowedFd<'_>) -> Option<u64> {
 /// Raw wait status of a process that was reaped while the pidfd was held;
 /// `None` while it is not reaped. Before Linux 6.15 an error.
 pub fn exit_status(pidfd: BorrowedFd<'_>) -> io::Result<Option<u32>> {
+    let info = get(pidfd, INFO_EXIT)?;
+    let is_known = info.mask & INFO_EXIT != 0;
+    Ok(is_known.then(|| info.exit_code.cast_unsigned()))
+}
+
+/// Id of the v2 cgroup of a process, also of a zombie. Before Linux 6.13 and after the reap an
+/// error.
+pub fn cgroup_id(pidfd: BorrowedFd<'_>) -> io::Result<Option<u64>> {
+    let info = get(pidfd, INFO_CGROUPID)?;
+    Ok((info.mask & INFO_CGROUPID != 0).then_some(info.cgroup_id))
+}
+
+fn get(pidfd: BorrowedFd<'_>, mask: u64) -> io::Result<PidfdInfo> {
     let mut info = PidfdInfo {
-        mask: INFO_EXIT,
+        mask,
         ..PidfdInfo::default()
     };
     // SAFETY: the opcode encodes the size of `PidfdInfo`, which is valid for
     // every bit pattern and lives through the call.
     let request = unsafe { Updater::<GET_INFO, PidfdInfo>::new(&mut info) };
     // SAFETY: `info` lives through the call, and the kernel checks the descriptor.
-    let result = unsafe { ioctl(pidfd, request) };
-    match result {
-        Ok(()) if info.mask & INFO_EXIT != 0 => Ok(Some(info.exit_code.cast_unsigned())),
-        Ok(()) => Ok(None),
-        Err(errno) => Err(errno),
-    }
+    unsafe { ioctl(pidfd, request) }?;
+    Ok(info)
 }

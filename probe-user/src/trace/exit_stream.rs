@@ -2,7 +2,6 @@
 
 use std::{
     collections::VecDeque,
-    fs::File,
     io, iter,
     os::fd::OwnedFd,
     path::PathBuf,
@@ -22,7 +21,11 @@ use super::{
 };
 use crate::{
     bpf::load::{Attached, DEFAULT_STREAM_BYTES, LoadError, Plan, Rings, load_on_thread},
-    cgroup::mounts::{MountError, Mounts},
+    cgroup::{
+        locate::Located,
+        mounts::{MountError, Mounts},
+        pinned,
+    },
     container::{Resolver, StateRoots},
     model::{Cgroup, Container, Filter, Record, Subtree},
 };
@@ -190,26 +193,27 @@ impl Stream for ExitStream {
 /// Turns the directories of a filter into subtrees, and opens the directories if the
 /// kernel tests the subtrees.
 fn resolve(filter: &mut Filter, mounts: &Mounts) -> Result<Vec<OwnedFd>, OpenError> {
-    for path in &filter.directories {
-        let found = mounts.of_path(path);
-        let (mount, below) = found.ok_or_else(|| OpenError::NoCgroup { path: path.clone() })?;
+    let mut opened = Vec::new();
+    for path in std::mem::take(&mut filter.directories) {
+        let Located::OnMount(mount, directory) = mounts.locate(&path)? else {
+            return Err(OpenError::NoCgroup { path });
+        };
         filter.subtrees.push(Subtree {
             hierarchy: mount.hierarchy,
-            path: below,
+            path: mount.path_of(&directory).unwrap_or_default(),
         });
+        // Also opened where the kernel tests no subtree: a missing cgroup is an error.
+        let directory = pinned::lookup(&mount, &directory);
+        opened.push(directory.map_err(|error| OpenError::OpenCgroup {
+            path,
+            source: error.into(),
+        })?);
     }
     let hierarchy = filter.hierarchy();
     let is_other = |it: &Subtree| it.hierarchy != 0 && Some(it.hierarchy) != hierarchy;
     if filter.subtrees.iter().any(is_other) {
         return Err(OpenError::SeveralHierarchies);
     }
-    // Also opened where the kernel tests no subtree: a missing cgroup is an error.
-    let directories = std::mem::take(&mut filter.directories);
-    let opened = directories.into_iter().map(|path| match File::open(&path) {
-        Ok(directory) => Ok(directory.into()),
-        Err(source) => Err(OpenError::OpenCgroup { path, source }),
-    });
-    let opened = opened.collect::<Result<Vec<OwnedFd>, _>>()?;
     let is_needed = filter.kernel_tests_subtrees();
     Ok(opened.into_iter().filter(|_| is_needed).collect())
 }

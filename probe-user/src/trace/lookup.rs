@@ -2,13 +2,18 @@
 
 use std::{
     collections::HashMap,
+    io,
+    path::Path,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use super::tracker::Tracker;
 use crate::{
-    cgroup::mounts::{self, Mount, Mounts},
+    cgroup::{
+        mounts::{self, Mounts},
+        pinned::PinnedCgroup,
+    },
     container::Resolver,
     model::{Cgroup, CgroupId, Container, Event, Placed, Record, Timed},
 };
@@ -55,13 +60,11 @@ impl CgroupLookup {
     }
 
     /// Adds a cgroup and all its descendants to the tracker.
-    pub fn add_subtree(tracker: &mut Tracker, top: &Mount, id: CgroupId) {
-        add(tracker, id, Some(top.root.as_str().into()));
-        let walked = mounts::walk(top, &mut |id, path| add(tracker, id, Some(path.into())));
-        if let Err(error) = walked {
-            let path = top.mount_point.display();
-            tracing::debug!(%error, "cannot read the cgroups below {path}");
-        }
+    pub fn add_subtree(tracker: &mut Tracker, top: &PinnedCgroup) {
+        note(
+            top.path(),
+            top.walk(&mut |id, path| add(tracker, id, Some(path.into()))),
+        );
     }
 
     /// Adds a cgroup that the tracker does not know, unless its hierarchy has just been
@@ -81,7 +84,9 @@ impl CgroupLookup {
         if let Some(mount) = self.mounts.of_hierarchy(hierarchy)
             && let Ok(root) = mounts::root(mount)
         {
-            Self::add_subtree(tracker, mount, root);
+            add(tracker, root, Some(mount.root.as_str().into()));
+            let walked = mounts::walk(mount, &mut |id, path| add(tracker, id, Some(path.into())));
+            note(&mount.mount_point, walked);
         }
         self.walked.insert(hierarchy, Instant::now());
     }
@@ -126,6 +131,12 @@ impl CgroupLookup {
     /// The container that a cgroup belongs to.
     pub fn container_of(&mut self, cgroup: Option<&Cgroup>) -> Option<Arc<Container>> {
         self.resolver.container_of(cgroup?.path.as_deref()?)
+    }
+}
+
+fn note(top: &Path, walked: io::Result<()>) {
+    if let Err(error) = walked {
+        tracing::debug!(%error, "cannot read the cgroups below {}", top.display());
     }
 }
 

@@ -30,7 +30,7 @@ use crate::{
 pub struct Wait {
     pub(super) until: Until,
     best_backend: Backend,
-    pub(super) cgroups: Vec<(Arc<Watch<Occupancy>>, String)>,
+    pub(super) cgroups: Vec<Arc<Watch<Occupancy>>>,
     pub(super) processes: Processes,
     pub(super) members: Members,
     pub(super) following: Following,
@@ -70,7 +70,7 @@ impl Hub {
         until: Until,
         waker: Arc<Waker>,
     ) -> io::Result<Wait> {
-        let watch = |(pinned, path)| (self.watch(pinned), path);
+        let watch = |pinned| self.watch(pinned);
         let best_backend = self.best_backend();
         let mut wait = Wait {
             until,
@@ -86,7 +86,7 @@ impl Hub {
             may_have_others: target.may_have_others,
             waker,
         };
-        for (watch, _) in &wait.cgroups {
+        for watch in &wait.cgroups {
             watch.attach(&wait.waker);
             wait.following.entered.push(watch.pinned.subscribe());
         }
@@ -97,7 +97,7 @@ impl Hub {
         // a wake-up, and is reported by the BPF programs if they are attached.
         wait.add_entered()?;
         wait.add_listed()?;
-        let observations = wait.cgroups.iter().map(|(watch, _)| watch.pinned.observe());
+        let observations = wait.cgroups.iter().map(|watch| watch.pinned.observe());
         let states = observations.map(|it| Ok(it?.state));
         let states = states.collect::<io::Result<Vec<_>>>()?;
         wait.was_always_empty = !states.contains(&CgroupState::Populated);
@@ -148,7 +148,7 @@ impl Wait {
     }
 
     pub(super) fn reregister(&self) {
-        for (watch, _) in &self.cgroups {
+        for watch in &self.cgroups {
             watch.reregister();
         }
         self.processes.reregister();
@@ -172,7 +172,7 @@ impl Wait {
 
     /// Thread groups that are left: members of the cgroups, and processes of the target.
     pub fn survivors(&self) -> io::Result<Vec<u32>> {
-        let mut pids = self.listed()?;
+        let mut pids = self.listed(true)?;
         pids.extend(self.processes.remaining()?);
         pids.extend(self.exiting.members());
         pids.extend(&self.unlisted);
@@ -184,7 +184,7 @@ impl Wait {
     /// The cgroups that are frozen now.
     pub fn frozen_cgroups(&self) -> io::Result<Vec<CgroupControl>> {
         let mut frozen = Vec::new();
-        for (watch, _) in &self.cgroups {
+        for watch in &self.cgroups {
             let pinned = &watch.pinned.cgroup;
             if is_frozen(pinned.as_fd(), pinned.id.hierarchy)? {
                 frozen.push(CgroupControl::of(pinned)?);
@@ -204,7 +204,7 @@ impl Wait {
     pub fn migrants(&self) -> Vec<Migrant> {
         self.members.migrants(|path| {
             let mut cgroups = self.cgroups.iter();
-            cgroups.any(|(watch, own)| watch.pinned.is_v2() && is_within(path, own))
+            cgroups.any(|it| it.pinned.is_v2() && is_within(path, &it.pinned.cgroup.shown_path()))
         })
     }
 
@@ -214,7 +214,7 @@ impl Wait {
         let has_events = self
             .cgroups
             .iter()
-            .any(|(it, _)| it.pinned.cgroup.events().is_some());
+            .any(|it| it.pinned.cgroup.events().is_some());
         if self.best_backend != Backend::Poll && (has_events || self.processes.have_pidfd()) {
             Backend::Pidfd
         } else {
@@ -228,13 +228,13 @@ impl Wait {
         let has_no_events = || {
             self.cgroups
                 .iter()
-                .any(|(it, _)| it.pinned.cgroup.events().is_none())
+                .any(|it| it.pinned.cgroup.events().is_none())
         };
         self.until.follows_members() || self.best_backend == Backend::Pidfd && has_no_events()
     }
 
     fn facts(&mut self) -> io::Result<Facts> {
-        let observations = self.cgroups.iter().map(|(watch, _)| watch.pinned.observe());
+        let observations = self.cgroups.iter().map(|watch| watch.pinned.observe());
         let observations = observations.collect::<io::Result<Vec<_>>>()?;
         // A process that has left a cgroup before its state was read is known from here on.
         let knows_members = self.add_entered()?;
@@ -245,10 +245,10 @@ impl Wait {
             self.exiting.forget();
         }
         // On v2 a search finds every exiting process, on v1 it may find too few.
-        let is_searched = self.exiting.is_searched();
+        let is_searched = self.exiting.is_complete();
         let mut observations_of = observations.iter().zip(&self.cgroups);
-        let may_have_unseen = observations_of.any(|(observation, (watch, _))| {
-            let is_complete = is_searched && self.exiting.is_complete() && watch.pinned.is_v2();
+        let may_have_unseen = observations_of.any(|(observation, watch)| {
+            let is_complete = is_searched && watch.pinned.is_v2();
             !observation.is_certain && !is_complete
         });
         Ok(Facts {
@@ -263,11 +263,21 @@ impl Wait {
         })
     }
 
-    /// The processes in the lists of the cgroups.
-    pub(super) fn listed(&self) -> io::Result<Vec<u32>> {
+    /// The processes in the lists of the cgroups. If they are only a hint, lists that cannot be
+    /// read are left out.
+    pub(super) fn listed(&self, is_hint: bool) -> io::Result<Vec<u32>> {
         let mut pids = Vec::new();
-        for (watch, _) in &self.cgroups {
-            pids.extend(watch.pinned.cgroup.members()?);
+        for watch in &self.cgroups {
+            let cgroup = &watch.pinned.cgroup;
+            let members = cgroup.listed();
+            match members.error {
+                Some(error) if is_hint => {
+                    tracing::warn!(%error, "cannot list all members of {}", cgroup.path().display());
+                }
+                Some(error) => return Err(error),
+                None => {}
+            }
+            pids.extend(members.pids);
         }
         Ok(pids)
     }
@@ -282,13 +292,10 @@ impl Wait {
                 .search(observed, &self.members, self.best_backend, &self.waker)?;
         }
         if facts.may_have_unseen {
-            for (watch, path) in &self.cgroups {
-                let hierarchy = watch.pinned.cgroup.id.hierarchy;
-                if hierarchy != 0 {
-                    let search = detached::find_v1(hierarchy, path)?;
-                    self.unlisted
-                        .extend(search.found.iter().map(|&(pid, _)| pid));
-                }
+            for watch in self.cgroups.iter().filter(|it| !it.pinned.is_v2()) {
+                let search = detached::find_v1(&watch.pinned.cgroup)?;
+                self.unlisted
+                    .extend(search.found.iter().map(|&(pid, _)| pid));
             }
         }
         if !self.until.follows_members() {
@@ -298,7 +305,7 @@ impl Wait {
         for (pid, start_ns) in detached.found {
             self.processes.add_or_count(pid, Some(start_ns));
         }
-        let are_v2 = self.cgroups.iter().all(|(watch, _)| watch.pinned.is_v2());
+        let are_v2 = self.cgroups.iter().all(|watch| watch.pinned.is_v2());
         Ok(are_v2 && detached.is_complete && self.processes.are_all_held())
     }
 }

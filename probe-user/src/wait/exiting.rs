@@ -33,10 +33,10 @@ use crate::{
 /// hang in a device, or the process may be the init of another container.
 const UNRELATED_LIMIT: Duration = Duration::from_secs(2);
 
-/// Cgroups with their paths below the root, and the last observed state of each.
-pub(super) type ObservedCgroups<'a> = (&'a [(Arc<Watch<Occupancy>>, String)], &'a [CgroupState]);
+/// Cgroups, and the last observed state of each.
+pub(super) type ObservedCgroups<'a> = (&'a [Arc<Watch<Occupancy>>], &'a [CgroupState]);
 
-/// Finds the processes with one of the v2 cgroups in `/proc/PID/cgroup`.
+/// Finds the processes that are or were in one of the v2 cgroups.
 pub(super) fn detached_members(
     (cgroups, states): ObservedCgroups<'_>,
 ) -> io::Result<directory::Search> {
@@ -44,9 +44,10 @@ pub(super) fn detached_members(
         found: Vec::new(),
         is_complete: true,
     };
-    for ((watch, path), &state) in cgroups.iter().zip(states) {
+    for (watch, &state) in cgroups.iter().zip(states) {
         if watch.pinned.is_v2() {
-            let search = detached::find(path, state == CgroupState::Removed)?;
+            let is_removed = state == CgroupState::Removed;
+            let search = detached::find(&watch.pinned.cgroup, is_removed)?;
             all.found.extend(search.found);
             all.is_complete &= search.is_complete;
         }
@@ -109,7 +110,7 @@ impl ExitingProcesses {
         };
         let mut members_found: Vec<_> = detached.found.into_iter().filter_map(&mut pin).collect();
         let mut unrelated = Vec::new();
-        if observed.0.iter().any(|(watch, _)| !watch.pinned.is_v2()) {
+        if observed.0.iter().any(|watch| !watch.pinned.is_v2()) {
             for (pid, start_ns) in exiting::find()?.found {
                 let found = if members.has(pid, start_ns) {
                     &mut members_found

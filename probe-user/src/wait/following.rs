@@ -53,7 +53,7 @@ impl Wait {
     /// unknown.
     pub(super) fn add_entered(&mut self) -> io::Result<bool> {
         let mut missed = (!self.cgroups.is_empty()).then_some(0);
-        for (watch, _) in &self.cgroups {
+        for watch in &self.cgroups {
             let missed_here = watch.pinned.receive_entries();
             missed = missed.zip(missed_here).map(|(all, here)| all.max(here));
         }
@@ -79,11 +79,8 @@ impl Wait {
 
     /// Adds the processes in the lists of the cgroups, and watches them if that is needed.
     pub(super) fn add_listed(&mut self) -> io::Result<()> {
-        let listed = match self.listed() {
-            // The lists of a v2 cgroup are not needed for its emptiness.
-            Err(_) if !self.needs_members() => return Ok(()),
-            listed => listed?,
-        };
+        // The lists of a v2 cgroup are not needed for its emptiness.
+        let listed = self.listed(!self.needs_members())?;
         self.members.add_listed(&listed);
         if !self.needs_members() {
             return Ok(());
@@ -98,7 +95,7 @@ impl Wait {
         }
         // Until a pid is opened, the kernel may give it to another process, which is then
         // missing from the list that is read afterwards.
-        let listed = self.listed()?;
+        let listed = self.listed(false)?;
         self.processes.keep_listed(known, listed);
         Ok(())
     }

@@ -2,10 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use rustix::io::Errno;
-
 use crate::{
     cgroup::{
+        locate::Located,
         mounts::{MountError, Mounts},
         pinned::{PinError, PinnedCgroup},
     },
@@ -20,8 +19,8 @@ use crate::{
 /// hierarchy and an init process. The condition must hold for all of them.
 #[derive(Debug, Default)]
 pub struct Target {
-    /// The cgroups, each with its path below the root of its hierarchy.
-    pub cgroups: Vec<(PinnedCgroup, String)>,
+    /// The cgroups.
+    pub cgroups: Vec<PinnedCgroup>,
     /// The processes.
     pub processes: Vec<PinnedProcess>,
     /// The processes of a container without a cgroup of its own. The condition must hold for
@@ -57,12 +56,7 @@ impl TargetError {
     #[must_use]
     pub fn is_gone(&self) -> bool {
         match self {
-            Self::Cgroup(PinError::Open { source, .. }) => {
-                matches!(
-                    Errno::from_io_error(source),
-                    Some(Errno::NOENT | Errno::NODEV)
-                )
-            }
+            Self::Cgroup(error) => error.missing().is_some(),
             Self::Process(PinProcessError::NotFound { .. }) => true,
             _ => false,
         }
@@ -73,13 +67,12 @@ impl Target {
     /// A cgroup, v1 or v2, with its whole subtree. `path` is the absolute path of its
     /// directory.
     pub fn cgroup(path: &Path) -> Result<Self, TargetError> {
-        let mounts = Mounts::read()?;
-        let (mount, below) = mounts.of_path(path).ok_or_else(|| TargetError::NoCgroup {
-            path: path.to_owned(),
-        })?;
-        let pinned = PinnedCgroup::open(mount.hierarchy, path)?;
+        let Located::OnMount(mount, path) = Mounts::read()?.locate(path)? else {
+            let path = path.to_owned();
+            return Err(TargetError::NoCgroup { path });
+        };
         Ok(Self {
-            cgroups: vec![(pinned, below)],
+            cgroups: vec![PinnedCgroup::open(&mount, &path)?],
             ..Self::default()
         })
     }

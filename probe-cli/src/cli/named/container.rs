@@ -37,20 +37,23 @@ pub(in crate::cli) fn find(
         mounts::walk(mount, &mut |id, path| cgroups.push((id.hierarchy, path)))?;
     }
     resolver.find(name, &cgroups).map_err(|error| {
-        let hint = match &error {
+        let (code, hint) = match &error {
             FindError::Unknown { .. } => {
                 if let Some(failure) = unreadable_state(name, resolver) {
                     return failure;
                 }
-                "use an id, a unique prefix of an id, or a name; a runtime that was started \
-                 with --root needs --runtime-root DIR"
+                let hint = "use an id, a unique prefix of an id, or a name; a runtime that was \
+                    started with --root needs --runtime-root DIR";
+                (ExitCode::NoSuchTarget, hint)
             }
+            // As a daemon answers, and as for a cgroup in several hierarchies.
             FindError::Ambiguous { .. } => {
-                "use the full id, NAMESPACE/ID or RUNTIME/ID, or name the container by \
-                 --runtime-root DIR or --cgroup PATH"
+                let hint = "use the full id, NAMESPACE/ID or RUNTIME/ID, or name the container by \
+                    --runtime-root DIR or --cgroup PATH";
+                (ExitCode::Usage, hint)
             }
         };
-        Failure::new(ExitCode::NoSuchTarget, error).hint(hint)
+        Failure::new(code, error).hint(hint)
     })
 }
 
@@ -127,11 +130,11 @@ pub(super) fn container(
     for (hierarchy, path) in &found.cgroups {
         let cgroup = CgroupTarget::at(mounts, *hierarchy, path)?;
         // The runtime may be removing the cgroups one by one.
-        if let Some(pinned) = pin_cgroup(&cgroup, Absent::default(), None)? {
+        if let Ok(pinned) = pin_cgroup(&cgroup, Absent::default())? {
             subject
                 .cgroup
                 .get_or_insert(cgroup_name(&cgroup, Some(&pinned)));
-            target.cgroups.push((pinned, cgroup.path.clone()));
+            target.cgroups.push(pinned);
             cgroups.push(cgroup);
         }
     }
@@ -169,6 +172,7 @@ pub(super) fn container(
     Ok(PinnedTarget {
         subject,
         pinned: Some(target),
+        missing: None,
         cgroups,
         default_until: Until::Stopped,
         note,

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 pub(super) use self::{
     container::find,
-    pin::{PROC_HINT, unit_paths},
+    pin::{PROC_HINT, pin_cgroup, unit_paths},
 };
 use probe_daemon::api::json::SubjectObject;
 use probe_user::{
@@ -139,6 +139,9 @@ pub(super) struct PinnedTarget {
     pub(super) subject: SubjectObject,
     /// `None` if the target is gone already, so that its wait is done.
     pub(super) pinned: Option<wait::Target>,
+    /// The first directory that does not exist, if a cgroup is gone with its parent. The path
+    /// may also be a typo.
+    pub(super) missing: Option<PathBuf>,
     /// The cgroups of the target, in which its exits are reported.
     pub(super) cgroups: Vec<CgroupTarget>,
     /// The condition without `--until`.
@@ -192,7 +195,7 @@ impl TargetArgs {
         let mut named = Vec::new();
         for name in &self.cgroup {
             let target = target::cgroup(mounts, name, self.hierarchy.as_deref())?;
-            named.push(pin::cgroup(&target, absent, Some(name))?);
+            named.push(pin::cgroup(&target, absent)?);
         }
         for name in &self.unit {
             named.push(pin::unit(name, mounts, absent)?);

@@ -1,6 +1,6 @@
 //! Holds cgroups, units and processes open.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use probe_daemon::api::json::{NamedCgroup, NamedProcess, SubjectObject};
 use probe_user::{
@@ -23,21 +23,23 @@ use rustix::io::Errno;
 use super::{Absent, PinnedTarget, ProcessArg};
 use crate::cli::{ExitCode, Failure, target::CgroupTarget};
 
-pub(super) fn cgroup(
-    target: &CgroupTarget,
-    absent: Absent,
-    name: Option<&Path>,
-) -> Result<PinnedTarget, Failure> {
-    let pinned = pin_cgroup(target, absent, name)?;
+pub(super) fn cgroup(target: &CgroupTarget, absent: Absent) -> Result<PinnedTarget, Failure> {
+    let pinned = pin_cgroup(target, absent)?;
+    let subject = SubjectObject {
+        cgroup: Some(cgroup_name(target, pinned.as_ref().ok())),
+        ..SubjectObject::default()
+    };
+    let (pinned, missing) = match pinned {
+        Ok(pinned) => (Some(pinned), None),
+        Err(missing) => (None, Some(missing).filter(|it| *it != target.directory)),
+    };
     Ok(PinnedTarget {
-        subject: SubjectObject {
-            cgroup: Some(cgroup_name(target, pinned.as_ref())),
-            ..SubjectObject::default()
-        },
+        subject,
         pinned: pinned.map(|pinned| wait::Target {
-            cgroups: vec![(pinned, target.path.clone())],
+            cgroups: vec![pinned],
             ..wait::Target::default()
         }),
+        missing,
         cgroups: vec![target.clone()],
         default_until: Until::Empty,
         note: None,
@@ -52,40 +54,42 @@ pub(super) fn cgroup_name(target: &CgroupTarget, pinned: Option<&PinnedCgroup>) 
     }
 }
 
-/// Opens a cgroup. Returns `None` if it is gone already.
-pub(super) fn pin_cgroup(
+/// Opens a cgroup. If it is gone already, returns the first directory of its path that does not
+/// exist.
+pub(in crate::cli) fn pin_cgroup(
     target: &CgroupTarget,
     absent: Absent,
-    name: Option<&Path>,
-) -> Result<Option<PinnedCgroup>, Failure> {
-    let error = match PinnedCgroup::open(target.mount.hierarchy, &target.directory) {
-        Ok(pinned) => return Ok(Some(pinned)),
+) -> Result<Result<PinnedCgroup, PathBuf>, Failure> {
+    let error = match target.open() {
+        Ok(pinned) => return Ok(Ok(pinned)),
         Err(error) => error,
     };
-    let errno = match &error {
-        PinError::Open { source, .. } => Errno::from_io_error(source),
-        PinError::Root { .. } => None,
-    };
-    match errno {
-        Some(Errno::NOENT | Errno::NODEV) if !target.parent_exists() => Err(target
-            .missing()
-            .hint("its parent does not exist either; check the path")),
-        // A path that exists outside of the cgroup mounts is not a removed cgroup.
-        Some(Errno::NOENT | Errno::NODEV)
-            if name.is_some_and(|it| it.is_absolute() && it.exists()) =>
-        {
-            Err(target.missing().hint("the path is not on a cgroup mount"))
+    if let Some(missing) = error.missing() {
+        if !absent.is_error {
+            return Ok(Err(missing.to_owned()));
         }
-        Some(Errno::NOENT | Errno::NODEV) if absent.is_error => Err(target.missing()),
-        Some(Errno::NOENT | Errno::NODEV) => Ok(None),
-        Some(Errno::NOTDIR) => Err(Failure::new(ExitCode::NoSuchTarget, error)),
-        Some(Errno::ACCESS | Errno::PERM) => Err(Failure::new(ExitCode::NotAvailable, error)
-            .hint("run probe as a user that may open the directory")),
-        Some(Errno::NAMETOOLONG | Errno::INVAL | Errno::LOOP) => {
-            Err(Failure::new(ExitCode::NoSuchTarget, error))
-        }
-        _ => Err(Failure::new(ExitCode::Usage, error).hint("name a cgroup below it")),
+        let failure = target.missing();
+        return Err(if missing == target.directory {
+            failure
+        } else {
+            failure.hint(format!("{} does not exist", missing.display()))
+        });
     }
+    Err(match &error {
+        PinError::Root { .. } => {
+            Failure::new(ExitCode::Usage, error).hint("name a cgroup below it")
+        }
+        PinError::Hidden { .. } => Failure::new(ExitCode::Failure, error)
+            .hint("unmount it, or name the cgroup by another mount of its hierarchy"),
+        PinError::Open { source, .. } => match Errno::from_io_error(source) {
+            Some(Errno::NOTDIR | Errno::NAMETOOLONG | Errno::INVAL | Errno::LOOP) => {
+                Failure::new(ExitCode::NoSuchTarget, error)
+            }
+            Some(Errno::ACCESS | Errno::PERM) => Failure::new(ExitCode::NotAvailable, error)
+                .hint("run probe as a user that may open the directory"),
+            _ => Failure::new(ExitCode::Failure, error),
+        },
+    })
 }
 
 /// Returns the full name of a unit, and the cgroups with this name.
@@ -140,15 +144,14 @@ pub(super) fn unit(name: &str, mounts: &Mounts, absent: Absent) -> Result<Pinned
         )
         .hint("a unit without processes has none; `probe wait --exited` treats it as gone")),
         [target] => {
-            let mut named = cgroup(target, absent, None)?;
+            let mut named = cgroup(target, absent)?;
             named.subject.unit = Some(wanted);
             Ok(named)
         }
         several => {
             let paths: Vec<_> = several.iter().map(|it| it.path.as_str()).collect();
             let message = format!("unit '{wanted}' has several cgroups: {}", paths.join(" "));
-            Err(Failure::message(ExitCode::NoSuchTarget, message)
-                .hint("choose one with --cgroup PATH"))
+            Err(Failure::message(ExitCode::Usage, message).hint("choose one with --cgroup PATH"))
         }
     }
 }
@@ -164,6 +167,7 @@ pub(super) fn gone(subject: SubjectObject, default_until: Until) -> PinnedTarget
     PinnedTarget {
         subject,
         pinned: None,
+        missing: None,
         cgroups: Vec::new(),
         default_until,
         note: None,
@@ -230,6 +234,7 @@ pub(super) fn one_process(
             processes: vec![process],
             ..wait::Target::default()
         }),
+        missing: None,
         cgroups: Vec::new(),
         default_until: Until::Exited,
         note: None,

@@ -1,6 +1,6 @@
 //! Turns the arguments into targets, conditions and loaded BPF programs.
 
-use std::{io, os::fd::OwnedFd};
+use std::os::fd::OwnedFd;
 
 use probe_daemon::api::quantity::nanoseconds;
 use probe_user::{
@@ -10,11 +10,13 @@ use probe_user::{
             hook::Hook,
             load::{self, Attached, DEFAULT_STREAM_BYTES, Plan, Rings},
         },
-        cgroup::mounts::Mounts,
+        cgroup::{
+            mounts::Mounts,
+            pinned::{self, PinError},
+        },
         container::Resolver,
     },
 };
-use rustix::fs::{Mode, OFlags, open};
 
 use super::Args;
 use crate::cli::{
@@ -138,14 +140,12 @@ pub(super) fn load(
     if args.starts {
         plan.hooks.extend([Hook::Fork, Hook::Exec]);
     }
-    load::load(&plan).map_err(
-        |error| match targets.iter().find(|target| !target.exists()) {
-            Some(gone) => gone
-                .missing()
-                .hint("the cgroup was removed while the trace started"),
-            None => bpf_unavailable(error),
-        },
-    )
+    let loaded = load::load(&plan).map_err(bpf_unavailable)?;
+    if let Some(gone) = targets.iter().find(|target| !target.exists()) {
+        let failure = gone.missing();
+        return Err(failure.hint("the cgroup was removed while the trace started"));
+    }
+    Ok(loaded)
 }
 
 fn buffer(asked: Option<u32>, messages: Messages) -> u32 {
@@ -161,10 +161,7 @@ fn buffer(asked: Option<u32>, messages: Messages) -> u32 {
     size
 }
 
-fn directories(targets: &[CgroupTarget]) -> io::Result<Vec<OwnedFd>> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    targets
-        .iter()
-        .map(|target| Ok(open(&target.directory, flags, Mode::empty())?))
-        .collect()
+fn directories(targets: &[CgroupTarget]) -> Result<Vec<OwnedFd>, PinError> {
+    let open = |it: &CgroupTarget| pinned::lookup(&it.mount, &it.directory);
+    targets.iter().map(open).collect()
 }

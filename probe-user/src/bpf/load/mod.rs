@@ -10,6 +10,7 @@ mod memlock;
 mod watched;
 
 use std::{
+    io,
     os::fd::{AsRawFd, OwnedFd},
     path::Path,
     thread,
@@ -227,9 +228,12 @@ fn take_maps(
 fn limit_stream(ebpf: &mut Ebpf, plan: &Plan) -> Result<(), LoadError> {
     let mut slots: CgroupArray<_> = map_mut(ebpf, "CGROUPS")?;
     for (slot, directory) in (0..).zip(&plan.cgroups) {
-        slots
-            .set(slot, directory.as_raw_fd(), 0)
-            .map_err(LoadError::fill("CGROUPS"))?;
+        match slots.set(slot, directory.as_raw_fd(), 0) {
+            // The cgroup was removed meanwhile, so no process exits in it any more.
+            Err(MapError::SyscallError(error))
+                if error.io_error.kind() == io::ErrorKind::NotFound => {}
+            set => set.map_err(LoadError::fill("CGROUPS"))?,
+        }
     }
     let mut pids: HashMap<_, u32, u32> = map_mut(ebpf, "PIDS")?;
     for pid in &plan.pids {

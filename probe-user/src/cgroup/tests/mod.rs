@@ -1,0 +1,2 @@
+mod mountinfo;
+mod mounts;
