@@ -141,7 +141,7 @@ fn an_ambiguous_id_prefix_is_refused_with_both_ids() {
     let output = probe(&["trace", "--container", &ids[0][..20]]);
     assert_eq!(
         (output.code, output.stdout.as_str()),
-        (Some(4), ""),
+        (Some(2), ""),
         "{output:#?}"
     );
     for word in ["hint: ", "docker"] {

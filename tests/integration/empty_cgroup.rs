@@ -4,22 +4,20 @@
 use std::{
     fs,
     io::{self, Write},
-    path::Path,
 };
 
 use probe_tests::{Cgroup, Deadline, Victim, scale};
-use probe_user::{model::CgroupState, unstable::cgroup::pinned::PinnedCgroup};
+use probe_user::model::CgroupState;
 use rustix::process::Signal;
 
 /// How often `rmdir` is refused right after the cgroup looks empty.
-fn refusals(hierarchy: u32, make: impl Fn() -> Cgroup, words: &[&str]) -> usize {
+fn refusals(make: impl Fn() -> Cgroup, words: &[&str]) -> usize {
     (0..scale::rounds(40))
         .filter(|_| {
             let cgroup = make();
             let mut victim = Victim::spawn(words, Some(&cgroup));
             victim.release();
-            let pinned = PinnedCgroup::open(hierarchy, Path::new(cgroup.path()));
-            let pinned = pinned.expect("our own cgroup");
+            let pinned = cgroup.pin();
             victim.signal(Signal::KILL);
             let is_empty = || pinned.state().expect("readable") == CgroupState::Empty;
             while !is_empty() {}
@@ -38,8 +36,8 @@ fn refusals(hierarchy: u32, make: impl Fn() -> Cgroup, words: &[&str]) -> usize 
 #[ignore = "needs root"]
 fn an_empty_v2_cgroup_can_be_removed_at_once() {
     for words in [&["pause"][..], &["threads", "9", "pause"]] {
-        let v2 = refusals(0, || Cgroup::v2("departures"), words);
-        let v1 = refusals(1, || Cgroup::v1("pids", "departures"), words);
+        let v2 = refusals(|| Cgroup::v2("departures"), words);
+        let v1 = refusals(|| Cgroup::v1("pids", "departures"), words);
         let of = scale::rounds(40);
         let line = format!("{words:?}: rmdir refused {v2} of {of} on v2, {v1} of {of} on v1");
         writeln!(io::stderr(), "{line}").expect("stderr");

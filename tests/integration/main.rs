@@ -6,6 +6,7 @@
 mod backend_selection;
 mod backends;
 mod bad_input;
+mod cgroups;
 mod client;
 mod completeness;
 mod container_cost;

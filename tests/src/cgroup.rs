@@ -9,6 +9,7 @@ use std::{
 };
 
 use probe_fixture::{Scratch, mounts};
+use probe_user::unstable::cgroup::{mounts::Mounts, pinned::PinnedCgroup};
 
 use crate::{
     Deadline,
@@ -113,6 +114,15 @@ impl Cgroup {
     pub fn id(&self) -> u64 {
         let directory = fs::metadata(&self.path);
         directory.expect("our own directory").ino()
+    }
+
+    /// Opens the cgroup as the library does.
+    #[must_use]
+    pub fn pin(&self) -> PinnedCgroup {
+        let mounts = Mounts::read().expect("/proc is mounted");
+        let path = Path::new(&self.path);
+        let (mount, _) = mounts.of_path(path).expect("made on a mount");
+        PinnedCgroup::open(mount, path).expect("our own cgroup")
     }
 
     /// Path of a control file or of a child.

@@ -1,9 +1,9 @@
 //! Features of the running kernel on which the expectations of tests depend. They are detected,
 //! never derived from the version.
 
-use std::{fs, path::Path};
+use std::{fs, os::fd::AsFd, path::Path};
 
-use probe_user::unstable::{bpf::hook::ExitShape, kernel::btf};
+use probe_user::unstable::{bpf::hook::ExitShape, kernel::btf, proc::pidfd_info};
 use rustix::{
     fs::fstat,
     process::{Pid, PidfdFlags, getpid, pidfd_open},
@@ -71,6 +71,13 @@ fn has_tracefs() -> bool {
 /// unknown, and the loader tries both.
 fn reports_last_task() -> bool {
     btf::read(Path::new(btf::VMLINUX)).is_ok_and(|types| types.exit_has_group_dead != Some(false))
+}
+
+/// Whether the kernel tells the cgroup of a zombie (Linux 6.13).
+#[must_use]
+pub fn reports_cgroup_by_pidfd() -> bool {
+    let pidfd = pidfd_open(getpid(), PidfdFlags::empty());
+    pidfd.is_ok_and(|it| matches!(pidfd_info::cgroup_id(it.as_fd()), Ok(Some(_))))
 }
 
 /// Whether a task may be preempted in a tracepoint (Linux 7.0), so that the kernel sometimes

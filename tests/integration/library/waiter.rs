@@ -1,12 +1,9 @@
 //! [`Waiter`] as another program uses it.
 
-use std::{fs, path::Path, thread, time::Duration};
+use std::{fs, thread, time::Duration};
 
 use probe_tests::{Cgroup, Victim};
-use probe_user::{
-    Until, WaitError, Waiter, model::CgroupState, unstable::cgroup::pinned::PinnedCgroup,
-    wait_blocking, wait_blocking_for,
-};
+use probe_user::{Until, WaitError, Waiter, model::CgroupState, wait_blocking, wait_blocking_for};
 use rustix::process::Signal;
 
 use super::{block_on, in_time};
@@ -16,8 +13,7 @@ fn waiter() -> Waiter {
 }
 
 fn state(cgroup: &Cgroup) -> CgroupState {
-    let pinned = PinnedCgroup::open(0, Path::new(cgroup.path())).expect("the cgroup exists");
-    pinned.state().expect("the state is readable")
+    cgroup.pin().state().expect("the state is readable")
 }
 
 #[test]

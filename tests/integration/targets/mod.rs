@@ -113,20 +113,8 @@ fn a_target_that_is_gone_is_done_unless_it_must_exist() {
 #[ignore = "needs root"]
 fn an_impossible_target_is_no_such_target() {
     let parent = Cgroup::v2("typo");
-    let below = format!("{}/no/such", parent.path());
-    let newline = format!("{}/a\nb/c", parent.path());
-    let long = format!("{}/{}", parent.path(), "x/".repeat(3000));
     let file = format!("{}/cgroup.procs", parent.path());
-    for name in [
-        &below,
-        &newline,
-        &long,
-        &file,
-        "/etc",
-        "/etc/passwd",
-        "/no/such/directory",
-        "no/such/cgroup",
-    ] {
+    for name in [file.as_str(), "/etc", "/etc/passwd", "/proc/no/such"] {
         wait(&["-t", "0", "--cgroup", name]).assert_refused(4, &["probe: "]);
     }
     for name in ["..", "a/../b", ""] {
@@ -272,7 +260,7 @@ fn a_unit_is_that_of_the_machine_and_not_that_of_a_user_or_a_container() {
     let docker = machine.sub(&format!("docker-{id}.scope"));
     let [user, container] = [&manager, &docker].map(|it| it.sub(&unit));
     let several = wait(&["-t", "0", "--unit", &unit]);
-    several.assert_refused(4, &["several cgroups", user.name(), container.name()]);
+    several.assert_refused(2, &["several cgroups", user.name(), container.name()]);
     let own = machine.sub(&unit);
     let (_victim, pid) = Victim::ready(&["crowd", "1", "1", "0"], &own);
     let verdict = wait(&["-t", "0", "--unit", &unit]).verdict("timeout");

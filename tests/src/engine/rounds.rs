@@ -167,7 +167,7 @@ impl Round<'_> {
     /// An ambiguous name is refused, and no process dies.
     fn assert_refused(&self, target: &[String]) {
         let output = probe_in(&mut self.probe(&["kill"], target));
-        assert_eq!(output.code, Some(4), "{output:#?}");
+        assert_eq!(output.code, Some(2), "{output:#?}");
         let living = self.container.living();
         assert!(living.len() >= self.engine.processes(), "{output:#?}");
     }
