@@ -83,7 +83,9 @@ fn assert_consistent(timed: &Timed, record: &[u8]) {
             let length: usize = args.flatten().map(String::len).sum();
             assert!(length <= most);
         }
-        Event::CgroupPlaced(_, Some(path)) => assert!(!path.is_empty() && path.len() <= most),
+        Event::CgroupPlaced(_, Some(path)) | Event::CgroupNamed(_, _, path) => {
+            assert!(!path.is_empty() && path.len() <= most)
+        }
         _ => {}
     }
     let header = decode::header(record).expect("what was decoded has a header");

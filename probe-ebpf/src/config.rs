@@ -204,6 +204,8 @@ offsets! {
     cgroup_self = "cgroup"."self",
     /// The directory.
     cgroup_kn = "cgroup"."kn",
+    /// Last component of the path.
+    kn_name = "kernfs_node"."name",
     /// The hierarchy.
     cgroup_root = "cgroup"."root",
     /// 0 for the root cgroup.

@@ -69,6 +69,10 @@ pub const SIGINFO_IS_QUEUED: u32 = 1 << 6;
 /// space of its victim.
 pub const SIGNAL_OF_OOM: u32 = 1 << 7;
 
+/// [`Exit::flags`]: the task is in another v2 cgroup than its group leader, so the programs
+/// have not tested the leader's cgroup.
+pub const EXIT_CGROUP_UNTESTED: u32 = 1 << 6;
+
 /// The start of every record.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -98,9 +102,9 @@ pub struct Task {
     pub uid: u32,
     /// Start of the group leader in `CLOCK_BOOTTIME` nanoseconds; 0 unknown.
     pub start_boottime_ns: u64,
-    /// Inode of the cgroup directory; 0 unknown.
+    /// Inode of the cgroup directory of the group leader; 0 unknown.
     pub cgroup_id: u64,
-    /// Its cgroup in the hierarchy that the filter asks for; 0 if none is asked
+    /// The leader's cgroup in the hierarchy that the filter asks for; 0 if none is asked
     /// for or it could not be read.
     pub wanted_cgroup_id: u64,
     /// 0 for v2, else the v1 hierarchy id (first field of `/proc/PID/cgroup`);
@@ -190,6 +194,13 @@ pub struct Exit {
     pub max_rss_pages: u64,
     /// Valid if [`EXIT_KILLER_KNOWN`] is set, else zero.
     pub killer: Killer,
+    /// Cgroup of the task, in the hierarchy of [`Task::cgroup_hierarchy`]; 0 if it is
+    /// that of the leader, or unknown.
+    pub task_cgroup_id: u64,
+    /// Start of the task in `CLOCK_BOOTTIME` nanoseconds; 0 unknown.
+    pub task_start_boottime_ns: u64,
+    /// Name of the task, NUL padded.
+    pub task_comm: [u8; COMM_BYTES],
 }
 
 /// `sched_process_fork` of a new thread group (new threads are not reported).
@@ -229,7 +240,7 @@ pub struct CgroupChange {
     pub cgroup: CgroupKey,
 }
 
-/// `cgroup_mkdir`, followed by `path_len` bytes of `path` only.
+/// `cgroup_mkdir` or `cgroup_rename`, followed by `path_len` bytes of `path` only.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 pub struct CgroupCreated {
@@ -237,10 +248,12 @@ pub struct CgroupCreated {
     pub header: Header,
     /// The new cgroup.
     pub cgroup: CgroupKey,
-    /// Valid bytes in `path`; 0 if the path could not be read or did not fit.
+    /// Inode of the parent's directory; 0 unknown.
+    pub parent_id: u64,
+    /// Valid bytes in `path`; 0 if it could not be read.
     pub path_len: u32,
-    /// Always 0.
-    pub reserved: u32,
+    /// 1 if the path did not fit, and `path` has only its last component.
+    pub is_name: u32,
     /// Path below the root of the hierarchy.
     pub path: [u8; PATH_BYTES],
 }
@@ -295,16 +308,16 @@ const _: () = {
     assert!(size_of::<Task>() == 80);
     assert!(size_of::<Killer>() == 40);
     assert!(size_of::<OomMark>() == 16);
-    assert!(size_of::<Exit>() == 184);
+    assert!(size_of::<Exit>() == 216);
     assert!(size_of::<Fork>() == 104);
     assert!(size_of::<Exec>() == 112 + ARGS_BYTES);
     assert!(size_of::<CgroupChange>() == 40);
     assert!(size_of::<Member>() == 56);
-    assert!(size_of::<CgroupCreated>() == 48 + PATH_BYTES);
+    assert!(size_of::<CgroupCreated>() == 56 + PATH_BYTES);
     assert!(size_of::<Attach>() == 128);
     assert!(core::mem::offset_of!(Exit, task) == 24);
     assert!(core::mem::offset_of!(Exit, exit_code) == 104);
     assert!(core::mem::offset_of!(Exit, killer) == 144);
     assert!(core::mem::offset_of!(Exec, args) == 112);
-    assert!(core::mem::offset_of!(CgroupCreated, path) == 48);
+    assert!(core::mem::offset_of!(CgroupCreated, path) == 56);
 };

@@ -34,6 +34,7 @@ mod oom;
 mod permission;
 mod races;
 mod record_cgroup;
+mod record_path;
 mod resource_usage;
 mod runtimes;
 mod skipped_programs;

@@ -64,6 +64,25 @@ fn with_threads_the_exit_of_the_leader_is_reported() {
 
 #[test]
 #[ignore = "needs root"]
+fn the_name_and_the_age_of_a_task_are_its_own() {
+    let mut traced = TracedCgroup::with("named-task", &["--threads"]);
+    let line = "leader-gone 3 named worker ready held exit 5";
+    let mut victim = traced.ready(&words(line));
+    victim.release();
+    let exit = traced.reap(&mut victim);
+    assert_eq!(exit["comm"], "victim", "{exit}");
+    assert_eq!(exit["task"]["comm"], "worker", "{exit}");
+    let age_ns = record::number(&exit["task"], "age_ns");
+    assert!(age_ns < record::number(&exit, "age_ns"), "{exit}");
+    let [start, now] = ["start_boottime_ns", "boottime_ns"].map(|it| match it {
+        "boottime_ns" => record::number(&exit, it),
+        _ => record::number(&exit["task"], it),
+    });
+    assert_eq!(now - start, age_ns, "{exit}");
+}
+
+#[test]
+#[ignore = "needs root"]
 fn exec_by_another_task_is_not_an_exit() {
     let mut traced = TracedCgroup::new("exec");
     let line = "threads 5 in-thread exec ready held exit 7";

@@ -112,6 +112,8 @@ mod tests {
             "killer_forgotten": false, "oom": false,
             "usage": {"user_ns": 1, "system_ns": 2, "max_rss_bytes": 3},
             "ns": {"pid": 1, "pid_ns": 4_026_531_836_u32},
+            "task": {"comm": "nginx", "start_boottime_ns": 1_000_000, "age_ns": 182_000_000,
+                "cgroup": null},
         })
     }
 

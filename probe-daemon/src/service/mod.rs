@@ -175,6 +175,7 @@ fn plan() -> Plan {
     let mut hooks = Hook::WAITS.to_vec();
     hooks.extend([
         Hook::CgroupCreated,
+        Hook::CgroupRenamed,
         Hook::CgroupAttach,
         Hook::Fork,
         Hook::Exec,

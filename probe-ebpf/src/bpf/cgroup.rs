@@ -100,16 +100,36 @@ fn notification_is_delayed(cgroup: Cgroup<PROBED>) -> bool {
 /// Arguments: `cgrp`, `path`.
 #[raw_tracepoint(tracepoint = "cgroup_mkdir")]
 pub(crate) fn cgroup_mkdir(ctx: RawTracePointContext) -> i32 {
+    report_path(&ctx)
+}
+
+/// A v1 cgroup has a new name; its descendants have new paths. Arguments: `cgrp`, `path`.
+#[raw_tracepoint(tracepoint = "cgroup_rename")]
+pub(crate) fn cgroup_rename(ctx: RawTracePointContext) -> i32 {
+    report_path(&ctx)
+}
+
+/// Both hooks run under `trace_cgroup_path_lock` with interrupts off, so they share the
+/// scratch record. The lock guards the buffer of the path, which cuts off a long path; then
+/// the record has the name and the parent.
+#[inline(always)]
+fn report_path(ctx: &RawTracePointContext) -> i32 {
     let Some(record) = map_value::scratch(&CGROUP_SCRATCH) else {
         return 0;
     };
     record.header = emit::header(KIND_CGROUP_CREATED);
-    record.cgroup = Cgroup::at(ctx.arg(0)).key();
+    let cgroup = Cgroup::at(ctx.arg(0));
+    record.cgroup = cgroup.key();
+    record.parent_id = cgroup.parent().key().id;
     record.path_len = memory::read_path(ctx.arg(1), &mut record.path);
-    record.reserved = 0;
+    record.is_name = 0;
+    if record.path_len == 0 {
+        record.path_len = memory::read_path(cgroup.name(), &mut record.path);
+        record.is_name = 1;
+    }
     let path_len = (record.path_len as usize).min(PATH_BYTES);
     if let Some(bytes) = record.as_bytes().get(..HEAD_BYTES + path_len) {
-        emit::stream_bytes(&ctx, bytes, CGROUP_DROPPED);
+        emit::stream_bytes(ctx, bytes, CGROUP_DROPPED);
     }
     0
 }

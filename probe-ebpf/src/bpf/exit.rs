@@ -15,12 +15,12 @@ use probe_ebpf::{
     config::{FILTER_AGE, FILTER_FAILED, FILTER_OOM, FILTER_SIGNALED, FILTER_THREADS},
     counter::STREAM_DROPPED,
     event::{
-        self, EXIT_GROUP_DEAD, EXIT_KILLER_FORGOTTEN, EXIT_KILLER_KNOWN, EXIT_LEADER,
-        EXIT_OOM_VICTIM, EXIT_STATUS_KNOWN, Exit, KIND_EXIT, Killer, UNKNOWN,
+        self, EXIT_CGROUP_UNTESTED, EXIT_GROUP_DEAD, EXIT_KILLER_FORGOTTEN, EXIT_KILLER_KNOWN,
+        EXIT_LEADER, EXIT_OOM_VICTIM, EXIT_STATUS_KNOWN, Exit, KIND_EXIT, Killer, UNKNOWN,
     },
 };
 
-use crate::{current, emit, filter, globals, oom, signal, task::Task};
+use crate::{current, emit, filter, globals, membership, oom, signal, task::Task};
 
 /// Linux 6.16 and later, where an argument says whether the task is the last of its
 /// group.
@@ -90,14 +90,20 @@ fn exit<const ACCESS: bool>(ctx: &impl EbpfContext, task: Task<ACCESS>, group_de
         oom::pass_mark_to_group();
         return;
     }
-    if !filter::admits_current_cgroup() {
+    let is_apart = globals::can_read_tasks()
+        && globals::filter_cgroup_slots() != 0
+        && membership::is_apart(Task::current());
+    if !is_apart && !filter::admits_current_cgroup() {
         return;
     }
-    let record = if globals::can_read_tasks() {
+    let mut record = if globals::can_read_tasks() {
         describe(task, group_dead)
     } else {
         describe_without_offsets(group_dead)
     };
+    if is_apart {
+        record.flags |= EXIT_CGROUP_UNTESTED;
+    }
     if passes(flags, &record) {
         emit::stream(ctx, record, STREAM_DROPPED);
     }
@@ -111,6 +117,8 @@ fn describe<const ACCESS: bool>(task: Task<ACCESS>, group_dead: bool) -> Exit {
     // for each path that leads to it.
     let [user_ns, system_ns, runtime_ns] = group.times(task);
     let described = task.describe(leader);
+    let hierarchy = described.cgroup_hierarchy;
+    let task_cgroup_id = membership::id_unlike_leader(task, leader, hierarchy);
     let mut flags = EXIT_STATUS_KNOWN;
     if described.tid == described.tgid {
         flags |= EXIT_LEADER;
@@ -145,6 +153,13 @@ fn describe<const ACCESS: bool>(task: Task<ACCESS>, group_dead: bool) -> Exit {
         runtime_ns,
         max_rss_pages: group.max_rss_pages(),
         killer,
+        task_cgroup_id: if task_cgroup_id == described.cgroup_id {
+            0
+        } else {
+            task_cgroup_id
+        },
+        task_start_boottime_ns: task.start_boottime_ns(),
+        task_comm: task.comm(),
     }
 }
 
@@ -184,6 +199,9 @@ fn describe_without_offsets(group_dead: bool) -> Exit {
         runtime_ns: 0,
         max_rss_pages: 0,
         killer: NO_KILLER,
+        task_cgroup_id: 0,
+        task_start_boottime_ns: 0,
+        task_comm: described.comm,
     }
 }
 

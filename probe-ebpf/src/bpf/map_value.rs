@@ -106,8 +106,8 @@ pub(crate) fn take_flag(flags: &Array<u32>) -> bool {
 pub(crate) fn scratch<T>(map: &'static PerCpuArray<T>) -> Option<&'static mut T> {
     let record = map.get_ptr_mut(0)?;
     // SAFETY: the verifier checked the pointer, and this is the only reference to the
-    // record: each scratch map serves one program, a program stays on its CPU, and it
-    // does not run twice there at a time. Up to 6.19 tracepoints disable preemption;
+    // record: each scratch map serves one program (or two that one lock excludes), a program
+    // stays on its CPU, and it does not run twice there at a time. Up to 6.19 tracepoints disable preemption;
     // since 7.0 the kernel skips a run of a program that is preempted on this CPU:
     // https://elixir.bootlin.com/linux/v6.12/source/kernel/trace/bpf_trace.c
     Some(unsafe { &mut *record })

@@ -21,7 +21,7 @@ use crate::task::Siginfo;
 #[map]
 pub(crate) static DECISIVE: RingBuf = RingBuf::with_byte_size(64 * 1024, 0);
 
-/// All other records. 4 MiB hold 21,000 exits; the loader may resize the ring.
+/// All other records. 4 MiB hold 18,000 exits; the loader may resize the ring.
 #[map]
 pub(crate) static STREAM: RingBuf = RingBuf::with_byte_size(4 * 1024 * 1024, 0);
 
@@ -85,7 +85,7 @@ pub(crate) static PARKED: Array<u32> = Array::with_max_entries(1, 0);
 #[map]
 pub(crate) static EXEC_SCRATCH: PerCpuArray<Exec> = PerCpuArray::with_max_entries(1, 0);
 
-/// Scratch space of `cgroup_mkdir`, as [`EXEC_SCRATCH`].
+/// Scratch space of `cgroup_mkdir` and `cgroup_rename`, as [`EXEC_SCRATCH`].
 #[map]
 pub(crate) static CGROUP_SCRATCH: PerCpuArray<CgroupCreated> = PerCpuArray::with_max_entries(1, 0);
 

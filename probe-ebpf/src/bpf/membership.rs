@@ -54,7 +54,14 @@ pub(crate) fn id_in<const ACCESS: bool>(task: Task<ACCESS>, hierarchy: u32) -> u
     if hierarchy == UNKNOWN {
         return 0;
     }
-    let mut links = Links::of(task.css_set::<PROBED>());
+    id_in_set(task.css_set::<PROBED>(), hierarchy)
+}
+
+/// The function is not inlined, so that the verifier walks through its loop once for each
+/// caller and not once for each path to it.
+#[inline(never)]
+fn id_in_set(css_set: u64, hierarchy: u32) -> u64 {
+    let mut links = Links::of(css_set);
     for _ in 0..MAX_LINKS {
         let cgroup = links.next();
         if cgroup.is_null() {
@@ -65,6 +72,29 @@ pub(crate) fn id_in<const ACCESS: bool>(task: Task<ACCESS>, hierarchy: u32) -> u
         }
     }
     0
+}
+
+/// The id of the task's cgroup in one hierarchy; 0 if the task is in the same cgroups as
+/// its leader.
+#[inline(always)]
+pub(crate) fn id_unlike_leader<const ACCESS: bool>(
+    task: Task<ACCESS>,
+    leader: Task<ACCESS>,
+    hierarchy: u32,
+) -> u64 {
+    let css_set = task.css_set::<PROBED>();
+    if css_set == leader.css_set::<PROBED>() {
+        return 0;
+    }
+    id_in_set(css_set, hierarchy)
+}
+
+/// Whether a task and its leader are in different v2 cgroups (threaded cgroups).
+#[inline(always)]
+pub(crate) fn is_apart(task: Task<PROBED>) -> bool {
+    let [of_task, of_leader] = [task, task.leader()].map(|it| it.css_set::<PROBED>());
+    let default = |css_set| read::<PROBED, u64>(css_set, offset!(css_set_dfl_cgrp));
+    of_task != of_leader && default(of_task) != default(of_leader)
 }
 
 /// Address of `init_css_set`; 0 while it is unknown. The first call follows the parents
@@ -160,6 +190,12 @@ impl Cgroup<PROBED> {
 }
 
 impl Cgroup<PROBED> {
+    /// Address of the last component of the path.
+    #[inline(always)]
+    pub(crate) fn name(self) -> u64 {
+        follow::<PROBED, _>(self.0, offset!(cgroup_kn), offset!(kn_name))
+    }
+
     /// Jiffies at the last notification of `cgroup.events`; 0 without offsets and on
     /// v1, which has no such file.
     #[inline(always)]

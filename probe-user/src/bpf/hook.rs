@@ -26,6 +26,8 @@ words! {
         CgroupRemoved = "cgroup_rmdir",
         /// A cgroup is created.
         CgroupCreated = "cgroup_mkdir",
+        /// A v1 cgroup is renamed.
+        CgroupRenamed = "cgroup_rename",
         /// A task moves to another cgroup.
         CgroupAttach = "cgroup_attach_task",
         /// A process starts in a watched cgroup.
@@ -68,6 +70,7 @@ impl Hook {
             Self::SignalDelivered => Some("killed_by of signals that were pending is unknown"),
             Self::Oom => Some("out-of-memory kills look like other kills"),
             Self::CgroupRemoved => Some("only the timer notices the removal of a cgroup"),
+            Self::CgroupRenamed => Some("renamed v1 cgroups keep their old paths"),
             Self::CgroupCreated => Some("paths of short-lived cgroups may be unknown"),
             Self::CgroupAttach => Some("moves between cgroups are not reported"),
             Self::MemberForked | Self::MemberMoved => {

@@ -1,6 +1,6 @@
 //! Events: the records of the BPF programs, decoded.
 
-use super::{CgroupId, ExitStatus, KilledBy, LossReason, Process, ProcessId, Signal, Via};
+use super::{CgroupId, Comm, ExitStatus, KilledBy, LossReason, Process, ProcessId, Signal, Via};
 
 /// A process or one of its threads began to exit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,6 +24,22 @@ pub struct Exit {
     pub oom: bool,
     /// Resources that the process used; `None` without BTF.
     pub usage: Option<Usage>,
+    /// The task that exits. `process` describes its group leader.
+    pub task: ExitingTask,
+}
+
+/// The task of an exit, which need not be the group leader.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ExitingTask {
+    /// Its name.
+    pub comm: Comm,
+    /// Its start in `CLOCK_BOOTTIME` nanoseconds; `None` without BTF.
+    pub start_boottime_ns: Option<u64>,
+    /// Its cgroup in the hierarchy of the leader's cgroup; `None` if it is the same.
+    pub cgroup: Option<CgroupId>,
+    /// Whether it is in another v2 cgroup than the leader, so that the BPF programs have not
+    /// tested the leader's cgroup.
+    pub is_apart: bool,
 }
 
 impl Exit {
@@ -101,6 +117,9 @@ pub enum Event {
     /// A cgroup has this path: it was created, or its path was looked up. `None` if the
     /// path is unknown.
     CgroupPlaced(CgroupId, Option<Box<str>>),
+    /// A cgroup was created or renamed, and its path is too long for a record: its parent (by
+    /// the inode number of the directory) and its name.
+    CgroupNamed(CgroupId, u64, Box<str>),
     /// A task moved into a cgroup.
     Attached(CgroupId, Process),
     /// A process entered a watched cgroup or a descendant of one.

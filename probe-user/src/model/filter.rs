@@ -135,7 +135,7 @@ impl Filter {
     pub fn admits(&self, record: &Record) -> bool {
         match record {
             Record::Exit(exit) => {
-                let tested = self.kernel_tests_subtrees();
+                let tested = self.kernel_tests_subtrees() && !exit.what.task.is_apart;
                 self.admits_oom(&exit.what) && self.admits_placed(exit, &exit.what.process, tested)
             }
             Record::Start(start) => self.admits_placed(start, &start.what.process, false),
@@ -242,6 +242,7 @@ mod tests {
             what: (),
             cgroup: None,
             v1_cgroup: None,
+            task_cgroup: None,
             container: None,
         };
         assert!(filter.is_in_subtree(&elsewhere, false));

@@ -21,7 +21,7 @@ pub use self::{
     backend::Backend,
     cgroup::{Cgroup, CgroupId, is_within},
     container::{Container, Runtime},
-    event::{Arguments, Event, Exit, Start, Timed, Usage},
+    event::{Arguments, Event, Exit, ExitingTask, Start, Timed, Usage},
     exit_status::ExitStatus,
     filter::{Filter, Subtree},
     loss::{LossCount, LossReason},

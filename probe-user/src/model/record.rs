@@ -19,6 +19,9 @@ pub struct Placed<T> {
     /// Its cgroup in the v1 hierarchy that records name in addition to `cgroup`; `None` if
     /// that is a root, the same cgroup, or not known.
     pub v1_cgroup: Option<Box<Cgroup>>,
+    /// The cgroup of the exiting task if it is not `cgroup`, see
+    /// [`ExitingTask::cgroup`](super::ExitingTask::cgroup).
+    pub task_cgroup: Option<Box<Cgroup>>,
     /// The container of `cgroup`, otherwise that of `v1_cgroup`; `None` if both belong to no
     /// known container.
     pub container: Option<Arc<Container>>,

@@ -171,7 +171,7 @@ async fn follow(args: Args, messages: Messages) -> Result<ExitCode, Failure> {
     let begun = Instant::now();
     let options = ReportOptions {
         wanted: wanted.clone(),
-        columns: (!args.json).then(terminal::columns),
+        columns: (!args.json).then(|| terminal::columns().of_tasks(args.threads)),
         mounts,
         resolver,
         out: Out::stdout(flag)?,

@@ -1,5 +1,6 @@
 //! Prints records in aligned columns: TIME PID PPID UID COMM AGE STATUS KILLED-BY
-//! CONTAINER-OR-CGROUP.
+//! CONTAINER-OR-CGROUP. With `--threads` TID takes the place of PPID, and COMM and AGE are those
+//! of the task.
 //!
 //! The widths depend on the terminal: the last two columns share the width that the others
 //! leave. A cell that is wider than its column narrows the next cells, so that one long number
@@ -41,6 +42,8 @@ const NAMES: [&str; 9] = [
     "KILLED-BY",
     "CONTAINER-OR-CGROUP",
 ];
+const PARENT: usize = 2;
+const COMM: usize = 4;
 const KILLED_BY: usize = 7;
 const PLACE: usize = 8;
 
@@ -49,6 +52,8 @@ const PLACE: usize = 8;
 pub struct Columns {
     widths: [usize; 9],
     is_narrow: bool,
+    /// Whether lines are about tasks.
+    of_tasks: bool,
     /// Whether cells are cut. Cells for a file or a pipe are not.
     cuts: bool,
     colour: bool,
@@ -82,15 +87,26 @@ impl Columns {
         Self {
             widths,
             is_narrow,
+            of_tasks: false,
             cuts: width.is_some(),
             colour,
             zone: TimeZone::system(),
         }
     }
 
+    /// Columns for lines about tasks, if `of_tasks` is true.
+    #[must_use]
+    pub(crate) const fn of_tasks(mut self, of_tasks: bool) -> Self {
+        self.of_tasks = of_tasks;
+        self
+    }
+
     /// Writes the names of the columns.
     pub(crate) fn write_header(&self, out: &mut Vec<u8>) -> io::Result<()> {
         let mut names = NAMES.map(str::to_owned);
+        if self.of_tasks {
+            names[PARENT] = "TID".to_owned();
+        }
         names[PLACE] = fit(NAMES[PLACE], self.widths[PLACE]);
         self.write_cells(out, names, None)
     }
@@ -139,12 +155,22 @@ impl Columns {
             }
         };
         let killed_by = killer.map_or_else(no_killer, killed_by);
+        let task = &exit.what.task;
+        let start = if self.of_tasks {
+            task.start_boottime_ns
+        } else {
+            process.start_boottime_ns
+        };
         let cells = [
-            age_ns(process.start_boottime_ns, exit.boottime_ns).map_or_else(unknown, age),
+            age_ns(start, exit.boottime_ns).map_or_else(unknown, age),
             status(&exit.what, self.is_narrow),
             self.cut(killed_by, self.widths[KILLED_BY]),
         ];
-        self.cells(exit, process, clock, cells)
+        let mut cells = self.cells(exit, process, clock, cells);
+        if self.of_tasks {
+            cells[COMM] = printable(&task.comm.to_str());
+        }
+        cells
     }
 
     /// The arguments take the width that the place leaves.
@@ -172,7 +198,11 @@ impl Columns {
         [
             self.time_of_day(clock.unix_ns(placed.boottime_ns)),
             process.tgid.to_string(),
-            number(process.ppid),
+            if self.of_tasks {
+                process.tid.to_string()
+            } else {
+                number(process.ppid)
+            },
             number(process.uid),
             printable(&process.comm.to_str()),
             age,

@@ -37,6 +37,7 @@ fn placed<T>(what: T) -> Placed<T> {
             )),
         }),
         v1_cgroup: None,
+        task_cgroup: None,
         container: None,
     }
 }
@@ -260,4 +261,23 @@ fn only_failures_are_coloured_and_only_if_colours_are_enabled() {
     assert!(exit_line(&coloured, exit("x", 1, 0)).contains('\u{1b}'));
     assert!(!exit_line(&coloured, succeeded).contains('\u{1b}'));
     assert!(!exit_line(&Columns::new(Some(80), false), exit("x", 1, 0)).contains('\u{1b}'));
+}
+
+#[test]
+fn lines_about_tasks_have_the_tid_and_the_name_of_the_task() {
+    let mut exit = exit("leader", 42, 0);
+    exit.what.process.tid = 43;
+    exit.what.task.comm = Comm::cut(b"worker");
+    let columns = Columns::new(None, false).of_tasks(true);
+    let names = header(&columns);
+    assert!(
+        names.contains(" TID ") && !names.contains("PPID"),
+        "{names}"
+    );
+    let line = exit_line(&columns, exit);
+    assert!(line.contains(" 42 ") && line.contains(" 43 "), "{line}");
+    assert!(
+        line.contains(" worker ") && !line.contains("leader"),
+        "{line}"
+    );
 }

@@ -3,7 +3,7 @@
 use std::{borrow::Cow, sync::Arc};
 
 use probe_user::{
-    model::{Comm, Exit, Placed, Process, Usage},
+    model::{Comm, Exit, ExitingTask, Placed, Process, Usage},
     unstable::clock::WallClock,
 };
 use rustix::param::page_size;
@@ -67,6 +67,24 @@ pub struct ExitLine<'a> {
     pub usage: Option<UsageObject>,
     /// Its pid in its own pid namespace.
     pub ns: Option<NamespaceObject>,
+    /// The task that exits, with `tid`.
+    #[serde(borrow, default)]
+    pub task: Option<TaskObject<'a>>,
+}
+
+/// The task that exits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskObject<'a> {
+    /// Its name.
+    #[serde(borrow)]
+    pub comm: Cow<'a, str>,
+    /// Start of the task.
+    pub start_boottime_ns: Option<u64>,
+    /// Time since the start of the task.
+    pub age_ns: Option<u64>,
+    /// Its cgroup, if it is not that of the group leader.
+    #[serde(borrow)]
+    pub cgroup: Option<CgroupObject<'a>>,
 }
 
 impl<'a> ExitLine<'a> {
@@ -96,6 +114,12 @@ impl<'a> ExitLine<'a> {
             oom: exit.what.oom,
             usage: exit.what.usage.map(UsageObject::from),
             ns: NamespaceObject::of(process),
+            task: Some(TaskObject {
+                comm: exit.what.task.comm.to_str(),
+                start_boottime_ns: exit.what.task.start_boottime_ns,
+                age_ns: age_ns(exit.what.task.start_boottime_ns, exit.boottime_ns),
+                cgroup: exit.task_cgroup.as_deref().map(CgroupObject::from),
+            }),
         }
     }
 
@@ -105,6 +129,9 @@ impl<'a> ExitLine<'a> {
         let cgroup = self.cgroup.as_ref().map(CgroupObject::to_cgroup);
         let status = self.status.as_ref().and_then(StatusObject::to_status);
         let container = self.container.as_ref();
+        let task = self.task.as_ref();
+        let task_cgroup = task.and_then(|it| it.cgroup.as_ref());
+        let task_cgroup = task_cgroup.map(CgroupObject::to_cgroup);
         Placed {
             boottime_ns: self.boottime_ns,
             what: Exit {
@@ -131,9 +158,16 @@ impl<'a> ExitLine<'a> {
                 killer_forgotten: self.killer_forgotten,
                 oom: self.oom,
                 usage: self.usage.map(UsageObject::to_usage),
+                task: task.map_or_else(ExitingTask::default, |task| ExitingTask {
+                    comm: Comm::from_text(&task.comm),
+                    start_boottime_ns: task.start_boottime_ns,
+                    cgroup: task_cgroup.as_ref().map(|cgroup| cgroup.id),
+                    ..ExitingTask::default()
+                }),
             },
             cgroup,
             v1_cgroup: None,
+            task_cgroup: task_cgroup.map(Box::new),
             container: container
                 .and_then(ContainerObject::to_container)
                 .map(Arc::new),

@@ -3,8 +3,8 @@
 use std::{path::PathBuf, sync::Arc};
 
 use probe_user::model::{
-    Cause, Cgroup, CgroupId, Comm, Container, Exit, ExitStatus, KilledBy, LossReason, Placed,
-    Process, Runtime, Sender, Usage, Via,
+    Cause, Cgroup, CgroupId, Comm, Container, Exit, ExitStatus, ExitingTask, KilledBy, LossReason,
+    Placed, Process, Runtime, Sender, Usage, Via,
 };
 use proptest::{collection::vec, option, prelude::*};
 use rustix::param::page_size;
@@ -68,7 +68,9 @@ prop_compose! {
         status in option::of(status()),
         killer in option::of(killer()),
         usage in option::of((any::<u64>(), any::<u64>(), 0_u64..1 << 40)),
+        (task_comm, start_boottime_ns) in (".*", any::<Option<u64>>()),
     ) -> Exit {
+        let task = ExitingTask { comm: Comm::from_text(&task_comm), start_boottime_ns, ..ExitingTask::default() };
         let signal = match status {
             Some(ExitStatus::Signaled { signal, .. }) => Some(signal),
             _ => None,
@@ -79,7 +81,7 @@ prop_compose! {
         let usage = usage.map(|(user_ns, system_ns, max_rss_pages)| Usage {
             user_ns, system_ns, max_rss_pages,
         });
-        Exit { process, group_dead, leader, status, killed_by, killer_forgotten, oom, usage }
+        Exit { process, group_dead, leader, status, killed_by, killer_forgotten, oom, usage, task }
     }
 }
 
@@ -107,7 +109,12 @@ prop_compose! {
         });
         let mut what = what;
         what.process.cgroup = cgroup.as_ref().map(|cgroup| cgroup.id);
-        Placed { boottime_ns, what, cgroup, v1_cgroup: None, container: container.map(Arc::new) }
+        let task_cgroup = cgroup.clone().filter(|_| boottime_ns % 2 == 0);
+        what.task.cgroup = task_cgroup.as_ref().map(|cgroup| cgroup.id);
+        Placed {
+            boottime_ns, what, cgroup, v1_cgroup: None, task_cgroup: task_cgroup.map(Box::new),
+            container: container.map(Arc::new),
+        }
     }
 }
 

@@ -79,6 +79,7 @@ impl ProcessTable {
             | Event::CgroupEntered(..)
             | Event::CgroupRemoved(_)
             | Event::CgroupPlaced(..)
+            | Event::CgroupNamed(..)
             | Event::Lost { .. } => {}
         }
     }

@@ -177,8 +177,9 @@ impl<const ACCESS: bool> Task<ACCESS> {
         read::<PROBED, _>(upid, offset!(upid_nr))
     }
 
+    /// The name, NUL padded.
     #[inline(always)]
-    fn comm(self) -> [u8; COMM_BYTES] {
+    pub(crate) fn comm(self) -> [u8; COMM_BYTES] {
         let offset = offset!(task_comm);
         if offset == UNKNOWN {
             return [0; COMM_BYTES];
@@ -190,11 +191,12 @@ impl<const ACCESS: bool> Task<ACCESS> {
         zerocopy::transmute!(halves)
     }
 
-    /// The part of a record that describes a task.
+    /// The part of a record that describes a task. The kernel files a process by the cgroup
+    /// of its leader, and so do records: threads may be in other cgroups.
     #[inline(always)]
     pub(crate) fn describe(self, leader: Self) -> event::Task {
         let (_, ns_pid, pid_ns) = leader.innermost_pid();
-        let cgroup = membership::primary(self);
+        let cgroup = membership::primary(leader);
         // One load serves both uses, for the reason that `group` gives.
         let cred: u64 = read::<ACCESS, _>(leader.0, offset!(task_real_cred));
         let [user_ns_owner, user_ns_top_owner] = user_namespace::owners(cred);
@@ -205,7 +207,7 @@ impl<const ACCESS: bool> Task<ACCESS> {
             uid: read::<ACCESS, _>(cred, offset!(cred_uid)),
             start_boottime_ns: leader.start_boottime_ns(),
             cgroup_id: cgroup.id,
-            wanted_cgroup_id: membership::id_in(self, globals::filter_hierarchy()),
+            wanted_cgroup_id: membership::id_in(leader, globals::filter_hierarchy()),
             cgroup_hierarchy: cgroup.hierarchy,
             ns_pid,
             pid_ns,

@@ -7,15 +7,16 @@
 use std::{mem::offset_of, num::NonZeroU64};
 
 use probe_ebpf::event::{
-    self as wire, CgroupCreated, CgroupKey, EXIT_GROUP_DEAD, EXIT_KILLER_FORGOTTEN,
-    EXIT_KILLER_KNOWN, EXIT_LEADER, EXIT_OOM_VICTIM, EXIT_STATUS_KNOWN, Header, UNKNOWN,
+    self as wire, CgroupCreated, CgroupKey, EXIT_CGROUP_UNTESTED, EXIT_GROUP_DEAD,
+    EXIT_KILLER_FORGOTTEN, EXIT_KILLER_KNOWN, EXIT_LEADER, EXIT_OOM_VICTIM, EXIT_STATUS_KNOWN,
+    Header, UNKNOWN,
 };
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use super::killer;
 use crate::model::{
-    Arguments, CgroupId, Comm, Event, Exit, ExitStatus, KilledBy, Owners, Process, ProcessId,
-    Start, Timed, Usage,
+    Arguments, CgroupId, Comm, Event, Exit, ExitStatus, ExitingTask, KilledBy, Owners, Process,
+    ProcessId, Start, Timed, Usage,
 };
 
 /// Why bytes are not a record of the BPF programs.
@@ -152,6 +153,14 @@ fn exit(exit: &wire::Exit) -> Exit {
         killer_forgotten: killed_by.is_none() && has(EXIT_KILLER_FORGOTTEN),
         killed_by,
         usage: has(EXIT_STATUS_KNOWN).then(|| usage(exit)),
+        task: ExitingTask {
+            comm: Comm::new(exit.task_comm),
+            start_boottime_ns: not_zero(exit.task_start_boottime_ns),
+            cgroup: not_zero(exit.task_cgroup_id)
+                .zip(known(exit.task.cgroup_hierarchy))
+                .map(|(id, hierarchy)| CgroupId { hierarchy, id }),
+            is_apart: has(EXIT_CGROUP_UNTESTED),
+        },
     }
 }
 
@@ -230,8 +239,12 @@ fn cgroup_created(bytes: &[u8], header: &Header) -> Result<Event, DecodeError> {
         offset_of!(CgroupCreated, path),
         created.path_len,
     )?;
-    let path = (!path.is_empty()).then(|| String::from_utf8_lossy(path).into());
-    Ok(Event::CgroupPlaced(cgroup_id(&created.cgroup), path))
+    let id = cgroup_id(&created.cgroup);
+    let path: Option<Box<str>> = (!path.is_empty()).then(|| String::from_utf8_lossy(path).into());
+    Ok(match path {
+        Some(name) if created.is_name != 0 => Event::CgroupNamed(id, created.parent_id, name),
+        path => Event::CgroupPlaced(id, path),
+    })
 }
 
 #[cfg(test)]

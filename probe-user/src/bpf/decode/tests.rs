@@ -47,6 +47,9 @@ fn wire_exit(exit_code: u32, flags: u32) -> WireExit {
         runtime_ns: 8_000_000,
         max_rss_pages: 3,
         killer: wire::Killer::read_from_bytes(&[0; 40]).expect("40 bytes"),
+        task_cgroup_id: 0,
+        task_start_boottime_ns: 6,
+        task_comm: *b"worker\0\0\0\0\0\0\0\0\0\0",
     }
 }
 
@@ -65,6 +68,9 @@ fn an_exit_has_the_fields_of_its_record() {
     assert!(!exit.leader);
     assert_eq!(exit.status, Some(ExitStatus::from_wait_status(0x8b)));
     assert_eq!(exit.process.comm.to_str(), "nginx");
+    assert_eq!(exit.task.comm.to_str(), "worker");
+    assert_eq!(exit.task.start_boottime_ns, Some(6));
+    assert_eq!(exit.task.cgroup, None);
     let cgroup = exit.process.cgroup.map(|it| (it.hierarchy, it.id));
     assert_eq!(cgroup, Some((0, 7411)));
     assert_eq!(exit.process.v1_cgroup_id, NonZeroU64::new(77));

@@ -77,7 +77,11 @@ impl Plan {
     /// ([`Filter::kernel_tests_subtrees`]).
     #[must_use]
     pub fn exits(filter: &Filter, cgroups: Vec<OwnedFd>, stream_bytes: u32) -> Self {
-        let mut hooks = vec![Hook::CgroupCreated, Hook::CgroupRemoved];
+        let mut hooks = vec![
+            Hook::CgroupCreated,
+            Hook::CgroupRenamed,
+            Hook::CgroupRemoved,
+        ];
         hooks.extend(Hook::EXITS);
         let pids = if filter.kernel_tests_pids() {
             filter.pids.clone()

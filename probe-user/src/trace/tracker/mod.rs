@@ -53,12 +53,11 @@ impl Tracker {
 
     /// The cgroups of an event that the tracker does not know.
     pub(crate) fn unknown_cgroups(&self, event: &Event) -> impl Iterator<Item = CgroupId> + use<> {
-        let process = match event {
-            Event::Exit(exit) => Some(&exit.process),
-            Event::Start(start) => Some(&start.process),
-            _ => None,
+        let cgroups = match event {
+            Event::Exit(exit) => self.cgroups_of(&exit.process, exit.task.cgroup),
+            Event::Start(start) => self.cgroups_of(&start.process, None),
+            _ => [None; 3],
         };
-        let cgroups = process.map_or([None; 2], |it| self.cgroups_of(it));
         cgroups
             .map(|it| it.filter(|&id| !self.knows(id)))
             .into_iter()
@@ -81,17 +80,30 @@ impl Tracker {
                     }
                     exit = exit.into_task_exit();
                 }
-                let cgroups = self.cgroups_of(&exit.process);
+                let cgroups = self.cgroups_of(&exit.process, exit.task.cgroup);
                 let placed = self.with_cgroups(boottime_ns, cgroups, exit);
                 Some(Record::Exit(Arc::new(placed)))
             }
             Event::Start(start) => {
-                let cgroups = self.cgroups_of(&start.process);
+                let cgroups = self.cgroups_of(&start.process, None);
                 let placed = self.with_cgroups(boottime_ns, cgroups, start);
                 Some(Record::Start(Box::new(placed)))
             }
             Event::CgroupPlaced(id, path) => {
                 self.remember(id, path);
+                None
+            }
+            Event::CgroupNamed(id, parent, name) => {
+                let hierarchy = id.hierarchy;
+                let parent = self.path(CgroupId {
+                    hierarchy,
+                    id: parent,
+                });
+                // Without the path of the parent a lookup finds the cgroup.
+                if let Some(parent) = parent {
+                    let parent = parent.trim_end_matches('/');
+                    self.remember(id, Some(format!("{parent}/{name}").into()));
+                }
                 None
             }
             Event::CgroupRemoved(id) => {
@@ -126,20 +138,21 @@ impl Tracker {
         Some(CgroupId { hierarchy, id })
     }
 
-    /// The cgroup of a process, and its cgroup in the v1 hierarchy of [`Tracker::name_v1`].
-    fn cgroups_of(&self, process: &Process) -> [Option<CgroupId>; 2] {
+    /// The cgroup of a process, its cgroup in the v1 hierarchy of [`Tracker::name_v1`], and
+    /// that of the exiting task.
+    fn cgroups_of(&self, process: &Process, task: Option<CgroupId>) -> [Option<CgroupId>; 3] {
         let v1 = self.v1.zip(process.v1_cgroup_id);
         let id = |(hierarchy, id): (u32, NonZeroU64)| CgroupId {
             hierarchy,
             id: id.get(),
         };
-        [process.cgroup, v1.map(id)]
+        [process.cgroup, v1.map(id), task]
     }
 
     fn with_cgroups<T>(
         &self,
         boottime_ns: u64,
-        [cgroup, v1]: [Option<CgroupId>; 2],
+        [cgroup, v1, task]: [Option<CgroupId>; 3],
         what: T,
     ) -> Placed<T> {
         let with_path = |id| Cgroup {
@@ -156,6 +169,7 @@ impl Tracker {
                 .map(with_path)
                 .filter(|it| !is_root(it))
                 .map(Box::new),
+            task_cgroup: task.map(with_path).map(Box::new),
             container: None,
         }
     }
@@ -172,12 +186,35 @@ impl Tracker {
         let before = self.cgroups.insert(id, path.clone()).flatten();
         if before != path {
             self.forget_path(id, before.as_deref());
+            if let (Some(before), Some(path)) = (&before, &path) {
+                self.move_descendants(id.hierarchy, before, path);
+            }
         }
         if let Some(path) = path {
             // The key must be the same allocation as the value above.
             let ids = self.ids.entry(id.hierarchy).or_default();
             ids.remove(&path);
             ids.insert(path, id.id);
+        }
+    }
+
+    /// Gives the cgroups below a renamed one (v1) their new paths.
+    fn move_descendants(&mut self, hierarchy: u32, before: &str, now: &str) {
+        let below = |path: &str| {
+            let rest = path.strip_prefix(before)?;
+            rest.starts_with('/').then(|| format!("{now}{rest}"))
+        };
+        let of_hierarchy = self
+            .cgroups
+            .iter()
+            .filter(|(id, _)| id.hierarchy == hierarchy);
+        let moved: Vec<_> = of_hierarchy
+            .filter_map(|(&id, path)| Some((id, below(path.as_deref()?)?)))
+            .collect();
+        for (id, path) in moved {
+            let old = self.cgroups.remove(&id).flatten();
+            self.forget_path(id, old.as_deref());
+            self.remember(id, Some(path.into()));
         }
     }
 

@@ -123,6 +123,37 @@ fn a_path_names_the_newest_cgroup_that_has_it() {
 }
 
 #[test]
+fn a_renamed_cgroup_gives_new_paths_to_those_below_it() {
+    let mut tracker = Tracker::new();
+    let id = |id| CgroupId { hierarchy: 8, id };
+    let mut place = |at, path: &str| {
+        tracker.apply(timed(Event::CgroupPlaced(id(at), Some(path.into()))));
+        [1, 2, 3].map(|at| tracker.path(id(at)).map(|it| it.to_string()))
+    };
+    place(1, "/a");
+    place(2, "/a/b/c");
+    place(3, "/ab");
+    let paths = ["/z", "/z/b/c", "/ab"].map(|it| Some(it.to_owned()));
+    assert_eq!(place(1, "/z"), paths);
+    assert_eq!(tracker.id_of(8, "/z/b/c"), Some(id(2)));
+    assert_eq!(tracker.id_of(8, "/a/b/c"), None);
+}
+
+#[test]
+fn a_cgroup_with_a_name_is_below_its_parent() {
+    let mut tracker = Tracker::new();
+    tracker.apply(placed(Some("/a")));
+    let id = |id| CgroupId { hierarchy: 0, id };
+    let mut named = |at, parent| {
+        tracker.apply(timed(Event::CgroupNamed(id(at), parent, "b".into())));
+        tracker.path(id(at)).map(|it| it.to_string())
+    };
+    assert_eq!(named(8, CGROUP.id).as_deref(), Some("/a/b"));
+    assert_eq!(named(9, 77), None);
+    assert!(!tracker.knows(id(9)), "a lookup finds it");
+}
+
+#[test]
 fn the_number_of_cgroups_without_a_path_is_bounded() {
     let mut tracker = Tracker::new();
     for id in 0..20_000 {
