@@ -66,13 +66,13 @@ pub(crate) fn visit(visitor: &Visitor, (tell, mut gate): (PipeWriter, PipeReader
     if visitor.entry != Entry::Moved && !visitor.is_stranger {
         join(&visitor.target);
     }
-    match visitor.leave {
-        Leave::ByItself => join(&visitor.refuge),
-        Leave::Exits => sys::exit(0),
-        Leave::Moved | Leave::Stays => {}
+    if visitor.leave == Leave::ByItself {
+        join(&visitor.refuge);
     }
     Ready(tell).report();
-    behaviour::until_open(&mut gate);
+    if visitor.leave != Leave::Exits {
+        behaviour::until_open(&mut gate);
+    }
     sys::exit(0)
 }
 

@@ -20,10 +20,7 @@ use super::{
     member,
     order::{Batch, Child, Order, Visitor},
 };
-use crate::{
-    plan::{Entry, Leave},
-    sys,
-};
+use crate::{plan::Entry, sys};
 
 /// The unreaped processes.
 #[derive(Default)]
@@ -130,9 +127,7 @@ impl Spawner {
             member::visit(visitor, (tell, gate));
         }
         drop(tell);
-        if visitor.leave != Leave::Exits {
-            ready.read_exact(&mut [0; 4]).context("make a visitor")?;
-        }
+        ready.read_exact(&mut [0; 4]).context("make a visitor")?;
         let pid = pid.cast_unsigned();
         if visitor.is_stranger {
             self.strangers.insert(pid);
