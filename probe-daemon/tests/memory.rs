@@ -119,7 +119,7 @@ fn the_tables_of_a_large_machine_take_at_most_38_mib() {
         for tgid in tgids {
             table.scanned(&scanned(tgid));
         }
-        table.finish_scan()
+        table.finish_scan(|_| true)
     };
     assert_eq!(scan(&mut table, 1..=PROCESSES / 2).added, 50_000);
     for tgid in PROCESSES / 2 + 1..=PROCESSES {

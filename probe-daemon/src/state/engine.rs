@@ -108,7 +108,11 @@ impl Engine {
                     Some(Piece::Found(found)) => self.lock().take_found(found),
                     ended => {
                         scan = None;
-                        self.lock().end_scan(ended.is_some());
+                        let sees_all = match ended {
+                            Some(Piece::Complete(sees_all)) => Some(sees_all),
+                            _ => None,
+                        };
+                        self.lock().end_scan(sees_all);
                     }
                 },
             }

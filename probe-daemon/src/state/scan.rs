@@ -16,9 +16,10 @@ const PIECES: usize = 2;
 pub(crate) enum Piece {
     /// Some of the processes.
     Found(Vec<Found>),
-    /// The scan is complete. A scan that ends without this piece is discarded, because
-    /// the processes that it did not find would count as gone.
-    Complete,
+    /// The scan is complete, and the argument says whether `/proc` showed every process. A
+    /// scan that ends without this piece is discarded, because the processes that it did not
+    /// find would count as gone.
+    Complete(bool),
 }
 
 /// The receiver of a scan's pieces.
@@ -31,9 +32,9 @@ pub(crate) fn begin() -> Scan {
         let complete = scan(false, |found| {
             sender.blocking_send(Piece::Found(found)).is_ok()
         });
-        if complete.is_some() {
+        if let Some(sees_all) = complete {
             // An error means that the receiver was dropped.
-            let _gone = sender.blocking_send(Piece::Complete);
+            let _gone = sender.blocking_send(Piece::Complete(sees_all));
         }
     };
     if let Err(error) = std::thread::Builder::new().name("scan".into()).spawn(scan) {
@@ -42,16 +43,17 @@ pub(crate) fn begin() -> Scan {
     receiver
 }
 
-/// Scans on the calling thread; `None` if the scan is incomplete. `with_owners` also reads
+/// Scans on the calling thread; returns whether `/proc` showed every process, or `None` if the
+/// scan was not finished. `with_owners` also reads
 /// the owners of user namespaces, which needs privileges that the daemon has only at its
 /// start. `take` returns whether to continue.
-pub(crate) fn scan(with_owners: bool, take: impl FnMut(Vec<Found>) -> bool) -> Option<()> {
+pub(crate) fn scan(with_owners: bool, take: impl FnMut(Vec<Found>) -> bool) -> Option<bool> {
     scan_all(with_owners, take)
         .inspect_err(|error| tracing::warn!(%error, "cannot scan /proc"))
         .ok()
 }
 
-fn scan_all(with_owners: bool, mut take: impl FnMut(Vec<Found>) -> bool) -> io::Result<()> {
+fn scan_all(with_owners: bool, mut take: impl FnMut(Vec<Found>) -> bool) -> io::Result<bool> {
     let mut processes = scan::scan(with_owners)?;
     loop {
         let found: Vec<_> = processes.by_ref().take(PIECE).collect::<io::Result<_>>()?;
@@ -60,7 +62,7 @@ fn scan_all(with_owners: bool, mut take: impl FnMut(Vec<Found>) -> bool) -> io::
             return Err(io::ErrorKind::Interrupted.into());
         }
         if is_last {
-            return Ok(());
+            return Ok(processes.is_complete());
         }
     }
 }

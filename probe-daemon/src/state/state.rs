@@ -19,7 +19,10 @@ use probe_user::{
         cgroup::mounts::Mounts,
         clock::{WallClock, boottime_ns, initial_tick},
         container::Resolver,
-        proc::scan::{CgroupPath, Found},
+        proc::{
+            scan::{CgroupPath, Found},
+            send::exists,
+        },
         trace::{lookup::CgroupLookup, tracker::Tracker},
         wait::Hub,
     },
@@ -122,7 +125,7 @@ impl State {
             state.take_found(found);
             true
         });
-        state.end_scan(complete.is_some());
+        state.end_scan(complete);
         state
     }
 
@@ -210,20 +213,21 @@ impl State {
         }
     }
 
-    /// Ends a scan. An incomplete scan is discarded and repeated.
-    pub(crate) fn end_scan(&mut self, is_complete: bool) {
+    /// Ends a scan, which says whether `/proc` showed every process. A scan that was not finished
+    /// is discarded and repeated.
+    pub(crate) fn end_scan(&mut self, sees_all: Option<bool>) {
         let now = Instant::now();
         let took = now.duration_since(self.scan_began);
         self.pause_ends = now + (took * PAUSE_FACTOR).max(MIN_PAUSE);
-        if is_complete {
-            self.finish_scan();
-        } else {
-            self.rescans.insert(0, now);
+        match sees_all {
+            Some(sees_all) => self.finish_scan(sees_all),
+            None => self.rescans.insert(0, now),
         }
     }
 
-    fn finish_scan(&mut self) {
-        let differences = self.tables.processes.finish_scan();
+    fn finish_scan(&mut self, sees_all: bool) {
+        let is_gone = |pid| sees_all || !exists(pid);
+        let differences = self.tables.processes.finish_scan(is_gone);
         let after_loss = std::mem::replace(&mut self.is_ready, true);
         self.tables.metrics.scanned(after_loss);
         if after_loss {

@@ -114,9 +114,10 @@ impl ProcessTable {
         }
     }
 
-    /// Ends a complete scan: removes the processes that neither the scan nor an event saw.
-    pub fn finish_scan(&mut self) -> Differences {
-        let is_gone = |row: &&Row| !row.has(SEEN);
+    /// Ends a scan: removes the processes that neither the scan nor an event saw, if `is_gone`
+    /// is true of their pids. A scan of a `/proc` that hides processes proves nothing.
+    pub fn finish_scan(&mut self, is_gone: impl Fn(u32) -> bool) -> Differences {
+        let is_gone = |row: &&Row| !row.has(SEEN) && is_gone(row.tgid());
         let gone: Vec<u32> = self.iter().filter(is_gone).map(Row::tgid).collect();
         for &tgid in &gone {
             self.rows.remove(&tgid);

@@ -179,7 +179,7 @@ fn without_start_times_an_exit_is_matched_by_pid_and_time() {
     let known = process(5, 3 * TICK_NS, A);
     table.begin_scan(6 * TICK_NS);
     table.scanned(&scanned(&known));
-    table.finish_scan();
+    table.finish_scan(|_| true);
     assert_eq!(
         table.get(5).map(Row::start_no_later_than_ns),
         Some(3 * TICK_NS)
@@ -191,7 +191,7 @@ fn without_start_times_an_exit_is_matched_by_pid_and_time() {
     assert!(table.is_empty());
     table.begin_scan(8 * TICK_NS);
     table.scanned(&scanned(&known));
-    assert_eq!(table.finish_scan(), Differences::default());
+    assert_eq!(table.finish_scan(|_| true), Differences::default());
 }
 
 #[test]

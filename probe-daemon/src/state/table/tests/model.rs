@@ -171,7 +171,7 @@ impl Model {
         for scanned in std::mem::take(&mut self.looks) {
             self.table.scanned(&scanned);
         }
-        self.table.finish_scan();
+        self.table.finish_scan(|_| true);
     }
 
     fn deliver_all(&mut self) {

@@ -13,13 +13,25 @@ fn a_scan_does_not_add_an_exiting_process() {
     table.scanned(&scanned(&during));
     let namesake = process(6, 3 * TICK_NS, A);
     table.scanned(&scanned(&namesake));
-    let differences = table.finish_scan();
+    let differences = table.finish_scan(|_| true);
     assert_eq!((differences.added, differences.removed), (1, 0));
     assert_eq!(
         table.get(6).map(Row::start_no_later_than_ns),
         Some(3 * TICK_NS)
     );
     assert_eq!(pids(&table), [6]);
+}
+
+#[test]
+fn a_process_that_a_scan_did_not_find_stays_unless_it_is_gone() {
+    let mut table = ProcessTable::new(HZ);
+    for tgid in [5, 6] {
+        table.apply(&at(200, fork(&process(tgid, 100, A))));
+    }
+    table.begin_scan(400);
+    let differences = table.finish_scan(|tgid| tgid == 6);
+    assert_eq!((differences.added, differences.removed), (0, 1));
+    assert_eq!(pids(&table), [5]);
 }
 
 #[test]
@@ -30,7 +42,7 @@ fn a_scan_keeps_a_later_process_of_the_same_tick() {
     table.apply(&at(301, fork(&new)));
     table.begin_scan(400);
     table.scanned(&scanned(&new));
-    assert_eq!(table.finish_scan(), Differences::default());
+    assert_eq!(table.finish_scan(|_| true), Differences::default());
     assert_eq!(pids(&table), [5]);
 }
 
@@ -45,12 +57,12 @@ fn twenty_thousand_processes_that_exit_during_a_scan_are_not_added() {
     for tgid in 1..20_000 {
         table.scanned(&scanned(&dead(tgid)));
     }
-    assert_eq!(table.finish_scan(), Differences::default());
+    assert_eq!(table.finish_scan(|_| true), Differences::default());
     assert!(table.is_empty());
     // The table has forgotten the oldest exits.
     table.begin_scan(2000);
     table.scanned(&scanned(&dead(1)));
-    assert_eq!(table.finish_scan().added, 1);
+    assert_eq!(table.finish_scan(|_| true).added, 1);
 }
 
 #[test]
@@ -63,7 +75,7 @@ fn zombies_are_not_live() {
         state: ProcessState::Exited,
         ..scanned(&it)
     });
-    let differences = table.finish_scan();
+    let differences = table.finish_scan(|_| true);
     assert_eq!((differences.added, differences.removed), (0, 1));
 }
 
@@ -89,7 +101,7 @@ fn an_event_gives_a_scanned_process_its_exact_start() {
 fn an_event_from_before_the_scan_adds_no_process() {
     let mut table = ProcessTable::new(HZ);
     table.begin_scan(1000);
-    table.finish_scan();
+    table.finish_scan(|_| true);
     let it = process(5, 100, A);
     table.apply(&at(101, fork(&it)));
     table.apply(&at(102, exec(&it)));
@@ -106,13 +118,13 @@ fn a_hundred_thousand_processes_take_less_than_16_mib() {
         // Each process is in its own cgroup.
         table.scanned(&scanned(&process(tgid, 0, cgroup(u64::from(tgid)))));
     }
-    table.finish_scan();
+    table.finish_scan(|_| true);
     assert_eq!(table.iter().len(), PROCESSES as usize);
     let bytes = map_bytes(&table.rows);
     assert!(bytes < 16 << 20, "{bytes}");
     // An empty table returns its memory.
     table.begin_scan(2000);
-    table.finish_scan();
+    table.finish_scan(|_| true);
     assert!(map_bytes(&table.rows) < 1 << 20);
 }
 
