@@ -33,6 +33,13 @@ const EXIT_TRACEPOINT: &str = "btf_trace_sched_process_exit";
 /// The guard of a tracepoint that may be preempted. The kernel uses it for nothing else.
 const SRCU_GUARD: &str = "class_srcu_fast_notrace_t";
 
+/// Members that not every architecture or version has; the programs do without them.
+const OPTIONAL: [(&str, &str); 3] = [
+    ("pt_regs", "orig_ax"),
+    ("pt_regs", "syscallno"),
+    ("task_struct", "__state"),
+];
+
 /// Facts from the kernel's BTF.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KernelTypes {
@@ -50,7 +57,7 @@ pub struct KernelTypes {
 }
 
 impl KernelTypes {
-    /// `struct.member` of each member that was not found.
+    /// `struct.member` of each member that was not found, and that records need.
     #[must_use]
     pub fn missing(&self) -> Vec<String> {
         let words = <[u32]>::ref_from_prefix_with_elems(self.offsets.as_bytes(), MEMBERS.len());
@@ -60,7 +67,7 @@ impl KernelTypes {
         MEMBERS
             .iter()
             .zip(words)
-            .filter(|&(_, &offset)| offset == UNKNOWN)
+            .filter(|&(member, &offset)| offset == UNKNOWN && !OPTIONAL.contains(member))
             .map(|((name, member), _)| format!("{name}.{member}"))
             .collect()
     }
@@ -194,6 +201,7 @@ mod tests {
         assert_eq!(types.offsets.upid_bytes, 16);
         assert_eq!(types.offsets.task_pid, UNKNOWN);
         assert!(types.missing().contains(&"task_struct.pid".to_owned()));
+        assert!(!types.missing().contains(&"pt_regs.orig_ax".to_owned()));
     }
 
     #[test]
