@@ -140,6 +140,7 @@ mod tests {
         let mut kill = wait();
         kill["type"] = "kill".into();
         kill["outcome"] = "not_removed".into();
+        kill["kills_clones"] = json!(["/sys/fs/cgroup/x"]);
         kill
     }
 

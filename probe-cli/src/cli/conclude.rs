@@ -41,6 +41,19 @@ impl Invocation {
         if !end.is_met() {
             self.print_frozen(&result)?;
         }
+        // An engine or systemd removes its own cgroups.
+        let is_named = self
+            .targets
+            .iter()
+            .any(|(it, ..)| it.container.is_none() && it.unit.is_none());
+        for path in self.kills_clones.borrow().iter().filter(|_| is_named) {
+            self.messages.print(&format!(
+                "{} is left: this kernel kills a process that is started in it with \
+                 CLONE_INTO_CGROUP\n\
+                 hint: remove it, as --rm does, and make a new one",
+                path.display()
+            ));
+        }
         Ok(())
     }
 
@@ -112,6 +125,11 @@ impl Invocation {
             lost: result.reported.lost.known(),
             survivors: survivors::describe(&survivors),
             migrated: (result.sees_moves || !migrated.is_empty()).then_some(migrated),
+            kills_clones: (self.verb == "kill").then(|| {
+                let paths = self.kills_clones.borrow();
+                let paths = paths.iter().map(|it| it.display().to_string());
+                paths.collect()
+            }),
         })
     }
 }

@@ -1,9 +1,10 @@
 //! The common part of `wait` and `kill`: arms a session for pinned targets.
 
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
     io,
     os::fd::AsFd,
+    path::PathBuf,
     time::{Duration, Instant},
 };
 
@@ -89,6 +90,9 @@ pub(super) struct Invocation {
     pub(super) verb: &'static str,
     pub(super) json: bool,
     pub(super) took: Cell<Option<Duration>>,
+    /// The cgroups that a kill leaves behind and in which the kernel kills processes that are
+    /// started directly in them.
+    pub(super) kills_clones: RefCell<Vec<PathBuf>>,
     /// The targets in the order of the command line, with their conditions, and whether the
     /// session has a wait for them. It has none for targets that were gone at the start.
     pub(super) targets: Vec<(SubjectObject, Until, bool)>,
@@ -107,6 +111,7 @@ impl Invocation {
             verb,
             json: args.json,
             took: Cell::new(None),
+            kills_clones: RefCell::default(),
             targets: Vec::new(),
         })
     }

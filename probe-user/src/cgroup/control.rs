@@ -20,7 +20,7 @@ use super::{
     members::Members,
     open::{DIRECTORY, FILE, hidden, open_child},
     pinned::{PinnedCgroup, is_gone},
-    walk::{Step, Walk, entries},
+    walk::{Step, Walk, entries, is_removed},
 };
 
 /// A handle for changes of a pinned cgroup.
@@ -54,6 +54,18 @@ impl CgroupControl {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Whether this is a cgroup of the v2 hierarchy.
+    #[must_use]
+    pub const fn is_v2(&self) -> bool {
+        self.hierarchy == 0
+    }
+
+    /// Whether the cgroup has not been removed.
+    #[must_use]
+    pub fn exists(&self) -> bool {
+        is_removed(self.directory.as_fd()).is_ok_and(|it| !it)
     }
 
     /// Thread groups in the subtree now; empty if the cgroup is gone. The kernel shows a

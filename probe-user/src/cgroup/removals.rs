@@ -26,6 +26,17 @@ pub struct Removals {
 /// A directory entry: number of the watch of its parent, and its name there.
 pub type Entry = (i32, OsString);
 
+/// A change that inotify reports.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// The directory of this entry was removed.
+    Removed(Entry),
+    /// A v1 cgroup was renamed: its entry before and after.
+    Renamed(Entry, Entry),
+    /// Events were lost, and every entry must be checked.
+    Lost,
+}
+
 impl Removals {
     /// Makes an instance that watches no directory yet.
     pub fn new() -> io::Result<Self> {
@@ -52,7 +63,8 @@ impl Removals {
             OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
             Mode::empty(),
         )?;
-        let mask = inotify::WatchFlags::DELETE | inotify::WatchFlags::ONLYDIR;
+        let mask =
+            inotify::WatchFlags::DELETE | inotify::WatchFlags::MOVE | inotify::WatchFlags::ONLYDIR;
         let watch = inotify::add_watch(&*self.inotify, proc_path(parent.as_fd()), mask)?;
         Ok((watch, name))
     }
@@ -64,18 +76,26 @@ impl Removals {
         }
     }
 
-    /// Passes the entries that were removed until now to `sink`; `None` means that events
-    /// were lost and every entry must be checked.
-    pub fn drain(&self, mut sink: impl FnMut(Option<Entry>)) {
+    /// Passes the changes until now to `sink`.
+    pub fn drain(&self, mut sink: impl FnMut(Change)) {
         let mut buffer = [MaybeUninit::uninit(); 4096];
         let mut reader = inotify::Reader::new(&*self.inotify, &mut buffer);
+        let mut from = None;
         // The loop ends with `EAGAIN`.
         while let Ok(event) = reader.next() {
             if event.events().contains(inotify::ReadFlags::QUEUE_OVERFLOW) {
-                sink(None);
+                sink(Change::Lost);
             } else if let Some(name) = event.file_name() {
                 let name = OsString::from_vec(name.to_bytes().to_vec());
-                sink(Some((event.wd(), name)));
+                let entry = (event.wd(), name);
+                if event.events().contains(inotify::ReadFlags::MOVED_FROM) {
+                    from = Some((event.cookie(), entry));
+                } else if event.events().contains(inotify::ReadFlags::MOVED_TO) {
+                    let before = from.take().filter(|(cookie, _)| *cookie == event.cookie());
+                    sink(before.map_or(Change::Lost, |(_, before)| Change::Renamed(before, entry)));
+                } else {
+                    sink(Change::Removed(entry));
+                }
             }
         }
     }

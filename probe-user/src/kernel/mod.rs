@@ -2,3 +2,4 @@
 
 pub mod btf;
 pub mod departure;
+pub mod kill_seq;

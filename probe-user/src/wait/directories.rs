@@ -14,7 +14,7 @@ use super::{
     waker::{Wakers, WokenBy},
 };
 use crate::{
-    cgroup::removals::{Entry, Removals},
+    cgroup::removals::{Change, Entry, Removals},
     readiness::register,
 };
 
@@ -88,13 +88,19 @@ async fn read(removals: Arc<Removals>, wakers: Arc<WakersByEntry>) {
     };
     while let Ok(mut guard) = ready.readable().await {
         guard.clear_ready();
-        removals.drain(|removed| {
-            let by_entry = lock(&wakers);
-            let matching = by_entry
-                .iter()
-                .filter(|(entry, _)| removed.as_ref().is_none_or(|removed| removed == *entry))
-                .filter_map(|(_, wakers)| wakers.upgrade());
-            matching.for_each(|wakers| wakers.wake(WokenBy::Directory));
+        removals.drain(|change| {
+            let mut by_entry = lock(&wakers);
+            let woken: Vec<_> = match change {
+                Change::Removed(entry) => by_entry.get(&entry).into_iter().cloned().collect(),
+                Change::Renamed(before, after) => {
+                    let moved = by_entry.remove(&before);
+                    by_entry.extend(moved.map(|it| (after, it)));
+                    return;
+                }
+                Change::Lost => by_entry.values().cloned().collect(),
+            };
+            let woken = woken.iter().filter_map(Weak::upgrade);
+            woken.for_each(|wakers| wakers.wake(WokenBy::Directory));
         });
     }
 }

@@ -171,3 +171,25 @@ fn an_interrupt_ends_the_removal() {
         }
     }
 }
+
+#[test]
+#[ignore = "needs root"]
+fn a_v1_cgroup_that_is_renamed_during_the_kill_is_removed() {
+    let parent = Cgroup::v1("pids", "rename");
+    for is_replaced in [false, true] {
+        let cgroup = parent.sub("before");
+        let _below = cgroup.sub("below");
+        let (mut held, _victim) = removing(&cgroup, "");
+        let after = parent.file("after");
+        fs::rename(cgroup.path(), &after).expect("v1 can rename a cgroup");
+        if is_replaced {
+            fs::create_dir(cgroup.path()).expect("root may do this");
+        }
+        held.resume();
+        let output = held.finish();
+        verdict(&output);
+        assert_eq!(output.code, Some(0), "{output:#?}");
+        assert!(!after.exists(), "{output:#?}");
+        assert_eq!(exists(&cgroup), is_replaced, "another cgroup has the name");
+    }
+}

@@ -114,6 +114,7 @@ pub(super) fn run(args: &Args, messages: Messages) -> Result<ExitCode, Failure> 
             signaller.run(&mut session, needed, stop).await
         };
         let (end, failure) = ended?;
+        *call.kills_clones.borrow_mut() = signaller.kills_clones();
         call.decided();
         call.conclude(session.finish(end.outcome).await?, end)?;
         match (interrupted, failure) {

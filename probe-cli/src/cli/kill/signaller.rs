@@ -1,8 +1,10 @@
 //! A kill, from its first signal to the removal of its cgroups.
 
 use std::{
+    cell::RefCell,
+    collections::BTreeSet,
     future::Future,
-    path::Path,
+    path::{Path, PathBuf},
     pin::Pin,
     sync::atomic::Ordering,
     time::{Duration, Instant},
@@ -11,7 +13,10 @@ use std::{
 use probe_daemon::api::Outcome;
 use probe_user::{
     model::Signal,
-    unstable::kill::{KillTarget, Report, SignalRequest},
+    unstable::{
+        kernel::kill_seq,
+        kill::{KillTarget, Report, SignalRequest},
+    },
 };
 
 use super::{Args, refusal};
@@ -42,6 +47,8 @@ pub(super) struct Signaller<'a> {
     begun: Instant,
     deadline: Option<Instant>,
     stop: StopFlag,
+    /// Indices of the targets of which a cgroup was killed by `cgroup.kill`.
+    by_cgroup_kill: RefCell<BTreeSet<usize>>,
     /// Why some processes cannot be signalled, or a cgroup cannot be removed.
     failure: Option<Failure>,
 }
@@ -60,6 +67,7 @@ impl<'a> Signaller<'a> {
             begun: call.begun,
             deadline: args.wait.timeout.map(|timeout| call.begun + timeout),
             stop,
+            by_cgroup_kill: RefCell::default(),
             failure: None,
         }
     }
@@ -118,6 +126,9 @@ impl<'a> Signaller<'a> {
         let report = self.targets[index]
             .signal(&mut request)
             .map_err(refusal::refused)?;
+        if report.used_cgroup_kill {
+            self.by_cgroup_kill.borrow_mut().insert(index);
+        }
         if report.may_have_missed {
             sent.retry.push(index);
         }
@@ -125,6 +136,20 @@ impl<'a> Signaller<'a> {
         sent.report.frozen.extend(report.frozen);
         sent.report.unsettled.extend(report.unsettled);
         Ok(())
+    }
+
+    /// The cgroups that are left behind and in which the kernel kills processes that are started
+    /// directly in them.
+    pub(super) fn kills_clones(&self) -> Vec<PathBuf> {
+        let killed = self.by_cgroup_kill.borrow();
+        let targets = killed.iter().map(|&index| &self.targets[index]);
+        let left = targets.flat_map(KillTarget::cgroups);
+        let left = left.filter(|it| it.is_v2() && it.exists());
+        let left: Vec<_> = left.map(|it| it.path().to_owned()).collect();
+        if left.is_empty() || !kill_seq::is_counted() {
+            return Vec::new();
+        }
+        left
     }
 
     pub(super) async fn run(

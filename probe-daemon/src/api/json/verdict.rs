@@ -43,6 +43,10 @@ pub struct VerdictLine {
     pub survivors: Vec<Survivor>,
     /// Processes that left a target alive; `None` if they are unknown.
     pub migrated: Option<Vec<Migrant>>,
+    /// Paths of the cgroups that a kill leaves behind and in which the kernel kills processes
+    /// that are started directly in them; `None` for a wait.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kills_clones: Option<Vec<String>>,
 }
 
 /// One target and its own outcome.

@@ -207,6 +207,14 @@ impl<'a> Btf<'a> {
         self.info(prototype as usize)?.1.checked_sub(1)
     }
 
+    /// Whether `start` is a struct with this name and member.
+    pub(super) fn has_member(&self, start: u32, name: &str, member: &str) -> bool {
+        self.is_named(start, name.as_bytes())
+            && self
+                .member_bits(start, member, &mut SearchLimit::new())
+                .is_some()
+    }
+
     pub(super) fn struct_size(&self, name: &[u8]) -> Option<u32> {
         let start = self.starts.iter().find(|&&start| {
             self.kind(start) == Some(Kind::Struct) && self.name(start) == Some(name)

@@ -101,6 +101,18 @@ pub fn read(path: &Path) -> Result<KernelTypes, BtfError> {
     parse(&bytes)
 }
 
+/// Whether a struct of the running kernel has this member.
+pub(super) fn has_member(name: &str, member: &str) -> Result<bool, BtfError> {
+    let path = Path::new(VMLINUX);
+    let bytes = fs::read(path).map_err(|source| BtfError::Read {
+        path: path.to_owned(),
+        source,
+    })?;
+    let btf = Btf::new(&bytes)?;
+    let mut starts = btf.starts.iter();
+    Ok(starts.any(|&start| btf.has_member(start, name, member)))
+}
+
 /// Parses the bytes of a BTF file.
 pub fn parse(bytes: &[u8]) -> Result<KernelTypes, BtfError> {
     let btf = Btf::new(bytes)?;
