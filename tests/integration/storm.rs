@@ -139,11 +139,11 @@ fn losses_of_a_tiny_buffer_are_reported_between_the_records() {
 #[test]
 #[ignore = "needs root"]
 fn on_one_cpu_every_start_and_exit_is_delivered_or_reported_lost() {
-    const AT_ONCE: u64 = 4;
+    const AT_ONCE: usize = 4;
     let cgroup = Cgroup::v2("one-cpu");
-    let made = exits() / AT_ONCE;
+    let made = exits() / AT_ONCE as u64;
     let words = ["as", "65534", "on-cpu", "0", "storm", &made.to_string()];
-    let mut storms = [(); AT_ONCE as usize].map(|()| Victim::spawn(&words, Some(&cgroup)));
+    let mut storms = [(); AT_ONCE].map(|()| Victim::spawn(&words, Some(&cgroup)));
     // The kernel does not test the cgroups of starts: without the user, losses would include
     // starts of other processes.
     let args = ["--starts", "--uid", "65534", "--buffer", "4096"];
@@ -160,7 +160,7 @@ fn on_one_cpu_every_start_and_exit_is_delivered_or_reported_lost() {
         .sum();
     overflowed(lost > skipped);
     // Each storm makes starts and exits, and exits itself.
-    let truth = AT_ONCE * (made * 2 + 1);
+    let truth = AT_ONCE as u64 * (made * 2 + 1);
     let delivered = count(&lines, |line| line["type"] != "lost");
     let accounted = delivered + lost;
     // A skipped program may have been one that had nothing to report.

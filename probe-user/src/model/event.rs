@@ -4,6 +4,7 @@ use super::{CgroupId, Comm, ExitStatus, KilledBy, LossReason, Process, ProcessId
 
 /// A process or one of its threads began to exit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 pub struct Exit {
     /// The task that exits.
     pub process: Process,

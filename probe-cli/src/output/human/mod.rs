@@ -49,6 +49,7 @@ const PLACE: usize = 8;
 
 /// The width of each column, in columns of the terminal.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent options")]
 pub struct Columns {
     widths: [usize; 9],
     is_narrow: bool,
@@ -105,7 +106,7 @@ impl Columns {
     pub(crate) fn write_header(&self, out: &mut Vec<u8>) -> io::Result<()> {
         let mut names = NAMES.map(str::to_owned);
         if self.of_tasks {
-            names[PARENT] = "TID".to_owned();
+            "TID".clone_into(&mut names[PARENT]);
         }
         names[PLACE] = fit(NAMES[PLACE], self.widths[PLACE]);
         self.write_cells(out, names, None)

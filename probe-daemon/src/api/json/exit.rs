@@ -17,6 +17,7 @@ use super::{
 /// A process began to exit: its status is final, and it is still in its cgroup. With
 /// `trace --threads` a single task has such a line, too.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "fields of a line")]
 pub struct ExitLine<'a> {
     /// Version of all line types.
     pub schema: u32,
