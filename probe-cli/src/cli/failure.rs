@@ -3,6 +3,7 @@
 use std::fmt::Display;
 
 use probe_user::unstable::{bpf::load::LoadError, container::FindError};
+use rustix::io::Errno;
 
 use crate::doctor;
 
@@ -90,8 +91,18 @@ impl Failure {
 
 impl<E: Into<anyhow::Error>> From<E> for Failure {
     fn from(error: E) -> Self {
-        Self::new(ExitCode::Failure, error)
+        let failure = Self::new(ExitCode::Failure, error);
+        if lacks_descriptors(&failure.error) {
+            // The soft limit is at the hard limit already.
+            return failure.hint("raise the hard limit of file descriptors: ulimit -Hn NUMBER");
+        }
+        failure
     }
+}
+
+fn lacks_descriptors(error: &anyhow::Error) -> bool {
+    let mut causes = error.chain().filter_map(|it| it.downcast_ref());
+    causes.any(|it| Errno::from_io_error(it) == Some(Errno::MFILE))
 }
 
 /// The failure of a verb that needs BPF programs, which do not load.

@@ -95,6 +95,12 @@ impl Attached {
     /// Runs of a program that the kernel skipped; `None` if the program is not loaded.
     fn misses_of(&self, hook: Hook) -> Option<u64> {
         let program = self.ebpf.program(hook.as_str())?;
+        let types = self.types.as_ref();
+        // These hooks run in no interrupt. Where a program cannot be preempted either (before
+        // 7.0), no run of it begins during another one, so the kernel skips none.
+        if types.is_some_and(|types| !types.tracepoints_are_preemptible) {
+            return program.fd().ok().map(|_loaded| 0);
+        }
         // Before 6.1 the kernel skips no run and counts none.
         Some(field(&fdinfo(program).ok()?, MISSES).unwrap_or(0))
     }

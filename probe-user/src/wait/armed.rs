@@ -34,6 +34,8 @@ pub struct Wait {
     pub(super) processes: Processes,
     pub(super) members: Members,
     pub(super) following: Following,
+    /// Whether a look has found that the condition does not hold.
+    was_pending: bool,
     /// Whether the cgroups were empty when the wait was armed and at every look since.
     was_always_empty: bool,
     exiting: ExitingProcesses,
@@ -52,7 +54,7 @@ pub struct Met {
     /// condition held (see [`Waiter::bpf`](crate::Waiter)); for a v1 cgroup it takes BPF or the
     /// pids controller.
     pub exact: bool,
-    /// Whether the condition held at the first look.
+    /// Whether the condition held at the first look at the target.
     pub already: bool,
     /// The source that woke the look that found it; `None` for the first look.
     pub woken_by: Option<WokenBy>,
@@ -79,6 +81,7 @@ impl Hub {
             processes: Processes::new(until, best_backend, Arc::clone(&waker)),
             members: Members::default(),
             following: Following::default(),
+            was_pending: false,
             was_always_empty: false,
             unlisted: Vec::new(),
             exiting: ExitingProcesses::default(),
@@ -95,7 +98,7 @@ impl Hub {
         }
         // The lists are read after the subscription, so that a member that enters later causes
         // a wake-up, and is reported by the BPF programs if they are attached.
-        wait.add_entered()?;
+        wait.add_entered(true)?;
         wait.add_listed()?;
         let observations = wait.cgroups.iter().map(|watch| watch.pinned.observe());
         let states = observations.map(|it| Ok(it?.state));
@@ -139,7 +142,8 @@ impl Wait {
             facts.knows_members |= found_all && self.was_always_empty;
             answer = facts.satisfy(self.until);
         }
-        self.was_always_empty &= answer != Answer::No;
+        self.was_pending |= answer == Answer::No;
+        self.was_always_empty &= !self.was_pending;
         Ok(answer)
     }
 
@@ -159,7 +163,7 @@ impl Wait {
         let mut woken_by = None;
         loop {
             if let Answer::Yes { exact } = self.look()? {
-                let already = woken_by.is_none();
+                let already = !self.was_pending;
                 return Ok(Met {
                     exact,
                     already,
@@ -236,11 +240,11 @@ impl Wait {
     fn facts(&mut self) -> io::Result<Facts> {
         let observations = self.cgroups.iter().map(|watch| watch.pinned.observe());
         let observations = observations.collect::<io::Result<Vec<_>>>()?;
-        // A process that has left a cgroup before its state was read is known from here on.
-        let knows_members = self.add_entered()?;
         let is_populated = observations
             .iter()
             .any(|it| it.state == CgroupState::Populated);
+        // A process that has left a cgroup before its state was read is known from here on.
+        let knows_members = self.add_entered(is_populated)?;
         if is_populated {
             self.exiting.forget();
         }

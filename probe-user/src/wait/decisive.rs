@@ -86,11 +86,11 @@ async fn read(
             ready = decisive.readable() => match ready {
                 Err(error) => return error,
                 Ok(mut ready) => {
-                    shared.drain();
+                    shared.receive_entries();
                     ready.clear_ready();
                     // The second drain reads a record that arrived before `clear_ready`; a
                     // later record makes the ring readable again.
-                    shared.drain();
+                    shared.receive_entries();
                     // The loss counters are read later, so that the woken waits run first.
                     continue;
                 }
@@ -117,19 +117,11 @@ async fn read(
 }
 
 impl Shared {
-    /// Passes every process that has entered a watched cgroup until now to the waits for the
-    /// cgroup. Returns how many entries the programs may have missed so far; `None` if they
-    /// report none.
-    pub(super) fn receive_entries(&self) -> Option<u64> {
-        self.drain();
-        self.programs.missed_entries()
-    }
-
     /// Reads the decisive ring until it is empty: wakes the waits for cgroups that changed, and
-    /// passes the processes that entered a cgroup to its waits.
-    pub(super) fn drain(&self) {
+    /// passes the processes that entered a cgroup to its waits. Returns whether there is a ring.
+    pub(super) fn receive_entries(&self) -> bool {
         let Some(ring) = self.programs.ring() else {
-            return;
+            return false;
         };
         ring.drain(|event| match event {
             Ok(Event::CgroupEmpty(id) | Event::CgroupRemoved(id)) => self.wake(id, WokenBy::Ring),
@@ -144,5 +136,6 @@ impl Shared {
                 self.wake_all(WokenBy::Ring);
             }
         });
+        true
     }
 }

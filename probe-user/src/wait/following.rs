@@ -26,55 +26,58 @@ enum State {
 }
 
 impl Following {
-    /// Updates the state by the number of missed entries, which is unknown without programs.
-    /// Returns whether the programs report entries from now on, so that the lists have to be
-    /// read.
-    fn update(&mut self, missed: Option<u64>) -> bool {
-        let before = self.state;
-        self.state = match (before, missed) {
-            (State::NotYet, Some(missed)) => State::Since(missed),
-            (State::Since(_), None) => State::Ended,
-            (state, _) => state,
-        };
-        before != self.state && matches!(self.state, State::Since(_))
+    /// Updates the state. Returns whether the programs report entries from now on, so that the
+    /// lists have to be read. `missed` returns the number of entries that they may have missed
+    /// so far.
+    fn update(&mut self, is_followed: bool, missed: impl FnOnce() -> Option<u64>) -> bool {
+        match (self.state, is_followed) {
+            (State::NotYet, true) => {
+                self.state = missed().map_or(State::Ended, State::Since);
+                self.state != State::Ended
+            }
+            (State::Since(_), false) => {
+                self.state = State::Ended;
+                false
+            }
+            _ => false,
+        }
     }
 
     /// Whether no entry was missed.
-    fn is_complete(&self, missed: Option<u64>) -> bool {
-        matches!((self.state, missed), (State::Since(before), Some(now)) if before == now)
+    fn is_complete(&self, missed: impl FnOnce() -> Option<u64>) -> bool {
+        matches!(self.state, State::Since(before) if missed() == Some(before))
     }
 }
 
 impl Wait {
     /// Adds the processes that entered a cgroup. Returns whether every process that was a
-    /// member since an earlier look, or since the wait was armed, is known.
+    /// member since an earlier look, or since the wait was armed, is known. The answer is
+    /// `false` if the condition does not depend on it.
     ///
     /// The caller reads the state of the cgroups before: a process that entered later may be
     /// unknown.
-    pub(super) fn add_entered(&mut self) -> io::Result<bool> {
-        let mut missed = (!self.cgroups.is_empty()).then_some(0);
+    pub(super) fn add_entered(&mut self, is_populated: bool) -> io::Result<bool> {
+        let mut is_followed = true;
         for watch in &self.cgroups {
-            let missed_here = watch.pinned.receive_entries();
-            missed = missed.zip(missed_here).map(|(all, here)| all.max(here));
+            is_followed &= watch.pinned.receive_entries();
         }
-        let entered: Vec<ProcessId> = self
-            .following
-            .entered
-            .iter()
-            .flat_map(|it| it.take())
-            .collect();
-        for process in entered {
+        let entered = self.following.entered.iter().flat_map(|it| it.take());
+        for process in entered.collect::<Vec<ProcessId>>() {
             self.members.insert(process);
             if self.until.follows_members() {
                 let start_ns = Some(process.start_boottime_ns);
                 self.processes.add_or_count(process.tgid, start_ns);
             }
         }
-        if self.following.update(missed) {
+        // All cgroups have the same hub.
+        let watch = self.cgroups.first().map(Arc::clone);
+        let missed = || watch?.pinned.missed_entries();
+        if self.following.update(is_followed, missed.clone()) {
             self.add_listed()?;
             return Ok(false);
         }
-        Ok(self.following.is_complete(missed) && self.processes.are_all_held())
+        let is_decisive = self.until.follows_members() && !is_populated;
+        Ok(is_decisive && self.following.is_complete(missed) && self.processes.are_all_held())
     }
 
     /// Adds the processes in the lists of the cgroups, and watches them if that is needed.
@@ -108,11 +111,20 @@ mod tests {
     #[test]
     fn members_are_known_as_long_as_no_entry_is_missed() {
         let mut following = Following::default();
-        assert!(!following.update(None) && !following.is_complete(None));
-        assert!(following.update(Some(3)), "the lists are read now");
-        assert!(!following.update(Some(3)) && following.is_complete(Some(3)));
-        assert!(!following.update(Some(4)) && !following.is_complete(Some(4)));
-        assert!(!following.update(None));
-        assert!(!following.update(Some(3)) && !following.is_complete(Some(3)));
+        assert!(!following.update(false, || None));
+        assert!(!following.is_complete(|| Some(3)));
+        assert!(following.update(true, || Some(3)), "the lists are read now");
+        assert!(!following.update(true, || Some(3)));
+        assert!(following.is_complete(|| Some(3)));
+        assert!(!following.is_complete(|| Some(4)) && !following.is_complete(|| None));
+        assert!(!following.update(false, || None));
+        assert!(!following.update(true, || Some(3)) && !following.is_complete(|| Some(3)));
+    }
+
+    #[test]
+    fn programs_that_report_no_entries_follow_no_members() {
+        let mut following = Following::default();
+        assert!(!following.update(true, || None));
+        assert!(!following.is_complete(|| None));
     }
 }

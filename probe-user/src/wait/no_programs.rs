@@ -23,11 +23,16 @@ impl Programs {
     pub(super) const fn recorded(&self, _id: CgroupId) -> Option<Recorded> {
         None
     }
+
+    #[expect(clippy::unused_self, reason = "the same calls as with BPF")]
+    pub(super) const fn missed_entries(&self) -> Option<u64> {
+        None
+    }
 }
 
 impl Shared {
     #[expect(clippy::unused_self, reason = "the same calls as with BPF")]
-    pub(super) const fn receive_entries(&self) -> Option<u64> {
-        None
+    pub(super) const fn receive_entries(&self) -> bool {
+        false
     }
 }

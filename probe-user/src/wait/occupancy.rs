@@ -75,14 +75,18 @@ impl Occupancy {
         self.entries.subscribe()
     }
 
-    /// Passes every process that has entered the cgroup until now to the waits. Returns the
-    /// number of entries that the programs may have missed so far; `None` if they do not report
-    /// the entries.
-    pub(super) fn receive_entries(&self) -> Option<u64> {
-        if !self.is_watched.load(Ordering::Acquire) {
-            return None;
-        }
-        self.hub.upgrade()?.receive_entries()
+    /// Passes every process that has entered the cgroup until now to the waits. Returns whether
+    /// the programs watch the cgroup.
+    pub(super) fn receive_entries(&self) -> bool {
+        let hub = self.hub.upgrade();
+        let hub = hub.filter(|_| self.is_watched.load(Ordering::Acquire));
+        hub.is_some_and(|hub| hub.receive_entries())
+    }
+
+    /// The number of entries that the programs may have missed so far; `None` if they do not
+    /// report entries.
+    pub(super) fn missed_entries(&self) -> Option<u64> {
+        self.hub.upgrade()?.programs.missed_entries()
     }
 
     /// The current state.

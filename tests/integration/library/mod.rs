@@ -3,6 +3,7 @@
 mod examples;
 mod hub;
 mod many_waits;
+mod members;
 mod processes;
 mod races;
 mod waiter;
