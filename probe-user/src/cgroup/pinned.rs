@@ -242,8 +242,11 @@ impl PinnedCgroup {
             Err(errno) => return Err(errno.into()),
         };
         let mut bytes = [0; 32];
-        let length = file.read_at(&mut bytes, 0)?;
-        Ok(bytes[..length].trim_ascii() == b"0")
+        match file.read_at(&mut bytes, 0) {
+            Ok(length) => Ok(bytes[..length].trim_ascii() == b"0"),
+            Err(error) if is_gone(&error) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Calls `visit` with id and path of the cgroup and of every descendant, as

@@ -316,6 +316,10 @@ impl PinnedProcess {
         if !first.intersects(PollFlags::IN | PollFlags::HUP) {
             return Ok(ProcessState::Running);
         }
+        // Linux 6.9 hangs up at the reap, so no file has to be read.
+        if first.contains(PollFlags::HUP) && poll_now(pidfd)?.contains(PollFlags::HUP) {
+            return Ok(ProcessState::Reaped);
+        }
         let looks = PidfdLooks {
             first,
             stat: self.shown()?,

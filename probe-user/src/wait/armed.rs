@@ -135,11 +135,14 @@ impl Wait {
         self.unlisted.clear();
         let facts = self.facts()?;
         let mut answer = facts.satisfy(self.until);
-        if answer == (Answer::Yes { exact: false }) {
+        // Members that had exited before the wait was armed are in no list.
+        let may_have_zombies = self.until == Until::Reaped && !self.cgroups.is_empty();
+        if answer == (Answer::Yes { exact: false }) || answer != Answer::No && may_have_zombies {
             let found_all = self.search(&facts)?;
             let mut facts = self.facts()?;
             // No process has left cgroups that were always empty.
             facts.knows_members |= found_all && self.was_always_empty;
+            facts.knows_members &= found_all || !may_have_zombies;
             answer = facts.satisfy(self.until);
         }
         self.was_pending |= answer == Answer::No;
@@ -309,7 +312,11 @@ impl Wait {
         for (pid, start_ns) in detached.found {
             self.processes.add_or_count(pid, Some(start_ns));
         }
-        let are_v2 = self.cgroups.iter().all(|watch| watch.pinned.is_v2());
-        Ok(are_v2 && detached.is_complete && self.processes.are_all_held())
+        let mut found_all = detached.is_complete && self.processes.are_all_held();
+        for watch in self.cgroups.iter().filter(|it| !it.pinned.is_v2()) {
+            // v1 shows no cgroup of a zombie, but the pids controller counts it.
+            found_all &= watch.pinned.cgroup.charges_no_task()?;
+        }
+        Ok(found_all)
     }
 }

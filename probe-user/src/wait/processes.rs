@@ -82,10 +82,17 @@ impl Processes {
         Ok(())
     }
 
-    /// [`Processes::add_by_pid`] for a wait that has begun, which goes on without a process that
+    /// [`Processes::add_by_pid`], also of 0 for a process without a pid here, for a wait that has begun, which goes on without a process that
     /// cannot be held open, but is not exact any more.
     pub(super) fn add_or_count(&mut self, pid: u32, start_boottime_ns: Option<u64>) {
-        if let Err(error) = self.add_by_pid(pid, start_boottime_ns) {
+        let added = if pid == 0 {
+            Err(io::Error::other(
+                "it is in no pid namespace that this process sees",
+            ))
+        } else {
+            self.add_by_pid(pid, start_boottime_ns)
+        };
+        if let Err(error) = added {
             tracing::warn!(%error, pid, "cannot hold a member open: the verdict is not exact");
             self.unheld += 1;
         }

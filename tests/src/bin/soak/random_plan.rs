@@ -24,13 +24,13 @@ pub(crate) const SHAPES: [(Shape, u32); 19] = [
     (Shape::Hoppers, 40),
     (Shape::Relay, 30),
     (Shape::Visitors, 60),
-    (Shape::Threaded, 0),
-    (Shape::Named, 0),
-    (Shape::Execs, 0),
+    (Shape::Threaded, 40),
+    (Shape::Named, 30),
+    (Shape::Execs, 20),
     (Shape::Escape, 30),
     (Shape::Paused, 20),
     (Shape::Limited, 4),
-    (Shape::ReusedPids, 0),
+    (Shape::ReusedPids, 15),
 ];
 
 /// Parts of names that a reader of text may take for something else: no UTF-8, a letter cut by
