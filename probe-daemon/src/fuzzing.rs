@@ -6,13 +6,13 @@ use probe_user::unstable::cgroup::mounts::Mounts;
 
 use crate::{
     access::directory,
-    client::{Message, message},
+    client::{Message, message, numbers::Numbers},
 };
 
 /// The message in a line; `None` if the line is malformed or of an unknown type.
 #[must_use]
 pub fn message(line: &[u8]) -> Option<Message> {
-    message::decode(line).ok().flatten()
+    message::decode(line, Numbers::Same).ok().flatten()
 }
 
 /// The directory that the daemon opens for a client's path, and the cgroup's path below

@@ -66,9 +66,14 @@ pub struct Filter {
     /// Hierarchy for which every record has the cgroup besides the usual one;
     /// [`UNKNOWN`]: none.
     pub hierarchy: u32,
-    /// Always 0.
-    pub reserved: u32,
+    /// Inode number of the reader's pid namespace, whose numbers records have; 0: unknown, so
+    /// that records have none.
+    pub pid_ns: u32,
 }
+
+/// Inode number of the initial pid namespace, the same on every machine (Linux 3.8):
+/// <https://elixir.bootlin.com/linux/v6.12/source/include/linux/proc_ns.h#L44>
+pub const INITIAL_PID_NS: u32 = 0xefff_fffc;
 
 /// A [`Filter`] that lets everything pass.
 pub const FILTER_NOTHING: Filter = Filter {
@@ -79,7 +84,7 @@ pub const FILTER_NOTHING: Filter = Filter {
     min_age_ns: 0,
     max_age_ns: u64::MAX,
     hierarchy: UNKNOWN,
-    reserved: 0,
+    pid_ns: INITIAL_PID_NS,
 };
 
 macro_rules! offsets {

@@ -92,11 +92,13 @@ pub struct Header {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 pub struct Task {
-    /// The task (kernel: `pid`).
+    /// The task, by its number in the reader's pid namespace; 0 if it has none there.
     pub tid: u32,
-    /// Thread group id of the task (kernel: `tgid`).
+    /// Thread group of the task, by its number in the initial pid namespace: with its start it
+    /// identifies a process of the machine.
     pub tgid: u32,
-    /// Thread group of the group leader's real parent; [`UNKNOWN`].
+    /// Thread group of the group leader's real parent, by its number in the reader's pid
+    /// namespace; 0 if it has none there; [`UNKNOWN`].
     pub ppid: u32,
     /// Real uid in the initial user namespace; [`UNKNOWN`].
     pub uid: u32,
@@ -120,8 +122,8 @@ pub struct Task {
     /// Owner of that namespace's ancestor directly below the initial one;
     /// [`UNKNOWN`] also for the initial namespace itself.
     pub user_ns_top_owner: u32,
-    /// Always 0.
-    pub reserved: u32,
+    /// The thread group, by its number in the reader's pid namespace; 0 if it has none there.
+    pub pid: u32,
     /// Name of the group leader, NUL padded.
     pub comm: [u8; COMM_BYTES],
 }
@@ -130,8 +132,8 @@ pub struct Task {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 pub struct Killer {
-    /// Thread group of the task that was current; it is the sender only of a signal that
-    /// a process sent.
+    /// Thread group of the task that was current, by its number in the initial pid namespace;
+    /// it is the sender only of a signal that a process sent.
     pub tgid: u32,
     /// Real uid of that task in the initial user namespace.
     pub uid: u32,
@@ -144,6 +146,10 @@ pub struct Killer {
     /// Number of the system call in which the current task was, in the ABI that it used;
     /// [`UNKNOWN`]. Outside a system call this is another number.
     pub syscall: u32,
+    /// That thread group, by its number in the reader's pid namespace; 0 if it has none there.
+    pub pid: u32,
+    /// Always 0.
+    pub reserved: u32,
     /// Name of the task that was current, NUL padded.
     pub comm: [u8; COMM_BYTES],
 }
@@ -282,7 +288,7 @@ pub struct Member {
     pub header: Header,
     /// The watched cgroup.
     pub cgroup: CgroupKey,
-    /// Thread group.
+    /// Thread group of the task, by its number in the pid namespace of the reader; 0 if it has none there.
     pub tgid: u32,
     /// Always 0.
     pub reserved: u32,
@@ -306,9 +312,9 @@ pub struct CgroupKey {
 const _: () = {
     assert!(size_of::<Header>() == 24);
     assert!(size_of::<Task>() == 80);
-    assert!(size_of::<Killer>() == 40);
+    assert!(size_of::<Killer>() == 48);
     assert!(size_of::<OomMark>() == 16);
-    assert!(size_of::<Exit>() == 216);
+    assert!(size_of::<Exit>() == 224);
     assert!(size_of::<Fork>() == 104);
     assert!(size_of::<Exec>() == 112 + ARGS_BYTES);
     assert!(size_of::<CgroupChange>() == 40);

@@ -32,6 +32,7 @@ mod library;
 mod metrics;
 mod oom;
 mod permission;
+mod pid_namespace;
 mod races;
 mod record_cgroup;
 mod record_path;

@@ -19,6 +19,7 @@ use probe_user::{
         },
         cgroup::mounts::Mounts,
         container::Resolver,
+        proc::pinned::PinnedProcess,
     },
 };
 
@@ -185,8 +186,8 @@ impl Invocation {
                 wanted.subtrees.push(subtree);
             } else if let Some(pinned) = &target.pinned {
                 wanted
-                    .pids
-                    .extend(pinned.processes.iter().map(|it| it.tgid));
+                    .processes
+                    .extend(pinned.processes.iter().map(PinnedProcess::as_target));
             }
         }
         Ok(ReportOptions {
@@ -213,7 +214,7 @@ impl Invocation {
         }
         let mut filter = wanted.kernel_filter(DEFAULT_STREAM_BYTES);
         filter.cgroup_slots = u32::try_from(cgroups.len()).unwrap_or(0);
-        let mut pids = wanted.pids.clone();
+        let mut pids: Vec<_> = wanted.processes.iter().map(|it| it.pid).collect();
         if !wanted.kernel_tests_pids() {
             pids.clear();
         }

@@ -13,7 +13,7 @@ use ratatui::{
 };
 
 use super::{ExitRow, Model, Place, columns, tally::PlaceCounts};
-use crate::output::human::fit;
+use crate::output::human::{fit, pid};
 
 const TITLE: Style = Style::new().add_modifier(Modifier::REVERSED);
 const HEADER: Style = Style::new().add_modifier(Modifier::BOLD);
@@ -150,7 +150,7 @@ fn draw_exits(frame: &mut Frame<'_>, area: Rect, model: &Model) {
 fn exit_cell(column: &str, exit: &ExitRow) -> String {
     match column {
         "TIME" => exit.time.clone(),
-        "PID" => exit.pid.to_string(),
+        "PID" => pid(exit.pid),
         "COMM" => exit.comm.clone(),
         "AGE" => exit.age.clone(),
         "STATUS" => exit.status.clone(),

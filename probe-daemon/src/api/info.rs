@@ -16,6 +16,10 @@ pub struct Info {
     pub backend: String,
     /// Whether `/proc` has been scanned since the BPF programs were attached.
     pub ready: bool,
+    /// Inode number of the daemon's pid namespace, whose numbers its answers have; `null` if it
+    /// is unknown.
+    #[serde(default)]
+    pub pid_ns: Option<u32>,
     /// Seconds since the start of the daemon.
     pub uptime_seconds: u64,
     /// The kernel as the daemon found it.

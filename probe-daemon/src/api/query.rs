@@ -14,10 +14,14 @@ pub struct Records {
     /// Only records of this container: its id, a unique prefix of the id, or its name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub container: Option<String>,
-    /// Only records of this process.
+    /// Only records of the process that has this pid now.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "server", param(minimum = 1))]
     pub pid: Option<u32>,
+    /// With `pid`: only records of the process that started at this time, in clock ticks after
+    /// boot (field 22 of `/proc/PID/stat`), also if it is gone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start_ticks: Option<u64>,
     /// Only processes that did not end by `exit(0)`.
     #[serde(default)]
     pub failed: bool,
@@ -40,7 +44,7 @@ pub struct Exits {
     /// All containers that have or had the name in `container`, not only the newest.
     #[serde(default)]
     pub all: bool,
-    /// Only records of this process.
+    /// Only records of the processes that had this pid.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "server", param(minimum = 1))]
     pub pid: Option<u32>,

@@ -72,6 +72,9 @@ pub enum ClientError {
     /// The daemon does not know the exits in a target.
     #[error("the daemon does not know exits by cgroup in this v1 hierarchy")]
     WithoutExits,
+    /// The answer would have pids of another pid namespace.
+    #[error("the daemon is in another pid namespace")]
+    OtherPids,
     /// The daemon is shutting down.
     #[error("the daemon is shutting down")]
     Stopping,

@@ -5,7 +5,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio_util::codec::{AnyDelimiterCodec, Decoder};
 
-use super::{ClientError, connection::Connection};
+use super::{ClientError, connection::Connection, numbers::Numbers};
 
 /// Longest line that is accepted, in bytes; far longer than any line of the daemon.
 pub(super) const MAX_LINE: usize = 1 << 20;
@@ -17,14 +17,17 @@ pub(super) struct Lines {
     splitter: Splitter,
     /// Dropping the body closes the connection.
     connection: Connection,
+    /// Converts the pids of the records in the lines.
+    pub(super) numbers: Numbers,
 }
 
 impl Lines {
-    pub(super) fn new(body: Incoming, connection: Connection) -> Self {
+    pub(super) fn new(body: Incoming, connection: Connection, numbers: Numbers) -> Self {
         Self {
             body,
             splitter: Splitter::new(),
             connection,
+            numbers,
         }
     }
 

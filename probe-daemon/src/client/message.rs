@@ -6,7 +6,7 @@ use probe_user::model::Record;
 use serde::Deserialize;
 use tokio::time::{Instant, timeout_at};
 
-use super::{ClientError, Lines};
+use super::{ClientError, Lines, numbers::Numbers};
 use crate::api::{
     json::{ExitLine, LostLine},
     wait::{Armed, Line, Verdict},
@@ -86,7 +86,7 @@ impl Messages {
     async fn read(&mut self) -> Result<Message, ClientError> {
         loop {
             let line = self.lines.next().await?.ok_or(ClientError::Gone)?;
-            match decode(&line)? {
+            match decode(&line, self.lines.numbers)? {
                 Some(Message::Met(target)) if target >= self.targets => {
                     let target = u32::try_from(target).unwrap_or(u32::MAX);
                     return Err(ClientError::NoSuchTarget(target));
@@ -100,11 +100,13 @@ impl Messages {
 }
 
 /// The record in a line, or `None` for an unknown type.
-pub(super) fn record(line: &[u8]) -> Result<Option<Record>, ClientError> {
+pub(super) fn record(line: &[u8], numbers: Numbers) -> Result<Option<Record>, ClientError> {
     Ok(match &*tag(line)? {
         "exit" => {
             let line: ExitLine<'_> = serde_json::from_slice(line)?;
-            Some(Record::Exit(Arc::new(line.to_record())))
+            let mut exit = line.to_record();
+            numbers.convert(&mut exit);
+            Some(Record::Exit(Arc::new(exit)))
         }
         "lost" => {
             let line: LostLine<'_> = serde_json::from_slice(line)?;
@@ -115,10 +117,10 @@ pub(super) fn record(line: &[u8]) -> Result<Option<Record>, ClientError> {
 }
 
 /// The message in a line, or `None` for an unknown type.
-pub(crate) fn decode(line: &[u8]) -> Result<Option<Message>, ClientError> {
+pub(crate) fn decode(line: &[u8], numbers: Numbers) -> Result<Option<Message>, ClientError> {
     let is_of_a_wait = matches!(&*tag(line)?, "armed" | "met" | "wait" | "goodbye");
     if !is_of_a_wait {
-        return Ok(record(line)?.map(Message::Record));
+        return Ok(record(line, numbers)?.map(Message::Record));
     }
     Ok(Some(match serde_json::from_slice(line)? {
         Line::Armed(armed) => Message::Armed(armed),
@@ -147,7 +149,7 @@ mod tests {
     use super::*;
 
     fn message(line: &str) -> Result<Option<Message>, ClientError> {
-        decode(line.as_bytes())
+        decode(line.as_bytes(), Numbers::Same)
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod connection;
 mod error;
 mod lines;
 pub(crate) mod message;
+pub(crate) mod numbers;
 mod records;
 mod request;
 mod trust;
@@ -25,7 +26,7 @@ use hyper::{HeaderMap, Request as HttpRequest, body::Bytes};
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, timeout};
 
-use self::{connection::Connection, lines::Lines};
+use self::{connection::Connection, lines::Lines, numbers::Numbers};
 pub use self::{
     error::ClientError,
     message::{Message, Messages},
@@ -115,8 +116,12 @@ impl Client {
         Ok(answer.containers)
     }
 
-    /// One container with its processes, by id, unique prefix of the id, or name.
+    /// One container with its processes, by id, unique prefix of the id, or name. An error if the
+    /// daemon is in another pid namespace, because the pids of the processes are not known here.
     pub async fn container(&mut self, name: &str) -> Result<Container, ClientError> {
+        if matches!(Numbers::of(&self.info), Numbers::Other(_)) {
+            return Err(ClientError::OtherPids);
+        }
         let path = request::below("/v1/containers", name);
         self.prompt(request::get(&path)?).await
     }
@@ -137,7 +142,8 @@ impl Client {
             answer::stream(response).await
         });
         let (head, body) = response.await?.into_parts();
-        Ok((Lines::new(body, self.connection), head.headers))
+        let numbers = Numbers::of(&self.info);
+        Ok((Lines::new(body, self.connection, numbers), head.headers))
     }
 }
 

@@ -79,7 +79,7 @@ impl Records {
                 "goodbye" => return Err(ClientError::Stopping),
                 _ => {}
             }
-            if let Some(record) = record(&line)? {
+            if let Some(record) = record(&line, self.lines.numbers)? {
                 return Ok(Some(record));
             }
         }

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use probe_user::{
-    model::{Cgroup, Container, Exit, ExitStatus, Placed},
-    unstable::cgroup::mounts::Mount,
+    model::{Cgroup, Container, Exit, ExitStatus, Placed, TargetProcess},
+    unstable::{cgroup::mounts::Mount, clock::tick_ns},
 };
 
 use super::{history, resolve};
@@ -32,6 +32,8 @@ pub(crate) struct Selection {
     /// Cgroups of the container in `containers`, if it exists: exits below them are selected too.
     cgroups: Vec<(u32, String)>,
     pid: Option<u32>,
+    /// Of the processes that had the pid, only this one.
+    process: Option<TargetProcess>,
     failed: bool,
 }
 
@@ -69,6 +71,9 @@ impl Selection {
         if query.pid.is_some() {
             resolve::refuse_foreign(peer, "a pid")?;
         }
+        if query.start_ticks.is_some() && query.pid.is_none() {
+            return Err(Refusal::bad("start_ticks needs a pid"));
+        }
         let topic = match (directory, query.pid) {
             // Every process is below the root of each hierarchy.
             (Some(it), _) if it.path == "/" => Topic::Everything,
@@ -84,6 +89,14 @@ impl Selection {
             containers,
             cgroups: Vec::new(),
             pid: query.pid,
+            process: query
+                .pid
+                .zip(query.start_ticks)
+                .map(|(pid, ticks)| TargetProcess {
+                    pid,
+                    starts_ns: ticks.saturating_mul(tick_ns()),
+                    tick_ns: tick_ns(),
+                }),
             failed: query.failed,
         })
     }
@@ -99,6 +112,7 @@ impl Selection {
             cgroup: query.cgroup.clone(),
             container: None,
             pid: query.pid,
+            start_ticks: None,
             failed: query.failed,
         };
         let mut selection = Self::new(state, peer, &any_container)?;
@@ -130,6 +144,7 @@ impl Selection {
             containers: None,
             cgroups: Vec::new(),
             pid: None,
+            process: None,
             failed: false,
         }
     }
@@ -151,6 +166,7 @@ impl Selection {
     pub(crate) fn admits(&self, exit: &Placed<Exit>) -> bool {
         let is_failed = || exit.what.status != Some(ExitStatus::Exited { code: 0 });
         self.pid.is_none_or(|pid| exit.what.process.tgid == pid)
+            && self.process.is_none_or(|it| it.is(&exit.what.process))
             && (!self.failed || is_failed())
             && self.is_in_topic(exit)
             && self.is_in_container(exit)

@@ -116,12 +116,7 @@ fn pin(directory: &CgroupDirectory, id: CgroupId) -> Result<PinnedCgroup, Refusa
 }
 
 fn process_of(peer: Peer, pid: u32, start_ticks: Option<u64>) -> Result<ResolvedTarget, Refusal> {
-    refuse_foreign(peer, "a pid")?;
-    if pid == 0 {
-        return Err(Refusal::bad("invalid pid 0 (expected a positive number)"));
-    }
-    let pinned =
-        PinnedProcess::open(pid, Backend::Pidfd).map_err(|error| cannot_pin(error.into()))?;
+    let pinned = pin_process(peer, pid)?;
     // Without the start in `/proc` it is unknown whether this is the process.
     let own_ticks = pinned.start_ticks().map(initial_tick);
     if start_ticks.is_some() && start_ticks != own_ticks {
@@ -138,6 +133,15 @@ fn process_of(peer: Peer, pid: u32, start_ticks: Option<u64>) -> Result<Resolved
         has_exits: true,
         default_until: Until::Exited,
     })
+}
+
+/// The process that has this pid now.
+pub(crate) fn pin_process(peer: Peer, pid: u32) -> Result<PinnedProcess, Refusal> {
+    refuse_foreign(peer, "a pid")?;
+    if pid == 0 {
+        return Err(Refusal::bad("invalid pid 0 (expected a positive number)"));
+    }
+    PinnedProcess::open(pid, Backend::Pidfd).map_err(|error| cannot_pin(error.into()))
 }
 
 fn container_of(state: &mut State, peer: Peer, name: &str) -> Result<ResolvedTarget, Refusal> {

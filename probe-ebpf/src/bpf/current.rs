@@ -6,7 +6,12 @@
 #![expect(unsafe_code, reason = "helpers, see the module's Safety section")]
 
 use aya_ebpf::helpers;
-use probe_ebpf::event::{self, COMM_BYTES, UNKNOWN};
+use probe_ebpf::{
+    config::INITIAL_PID_NS,
+    event::{self, COMM_BYTES, UNKNOWN},
+};
+
+use crate::globals;
 
 use crate::{
     globals::offset,
@@ -17,8 +22,10 @@ use crate::{
 #[inline(always)]
 pub(crate) fn describe() -> event::Task {
     let (tgid, tid) = ids();
+    // Without offsets the number of a task is known only in the initial pid namespace.
+    let has_numbers = globals::reader_pid_ns() == INITIAL_PID_NS;
     event::Task {
-        tid,
+        tid: if has_numbers { tid } else { 0 },
         tgid,
         ppid: UNKNOWN,
         uid: uid(),
@@ -30,7 +37,7 @@ pub(crate) fn describe() -> event::Task {
         pid_ns: 0,
         user_ns_owner: UNKNOWN,
         user_ns_top_owner: UNKNOWN,
-        reserved: 0,
+        pid: if has_numbers { tgid } else { 0 },
         comm: comm(),
     }
 }

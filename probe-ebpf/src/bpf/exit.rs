@@ -119,8 +119,9 @@ fn describe<const ACCESS: bool>(task: Task<ACCESS>, group_dead: bool) -> Exit {
     let described = task.describe(leader);
     let hierarchy = described.cgroup_hierarchy;
     let task_cgroup_id = membership::id_unlike_leader(task, leader, hierarchy);
+    let tid = task.tid();
     let mut flags = EXIT_STATUS_KNOWN;
-    if described.tid == described.tgid {
+    if tid == described.tgid {
         flags |= EXIT_LEADER;
     }
     let exit_code = if group_dead {
@@ -131,7 +132,7 @@ fn describe<const ACCESS: bool>(task: Task<ACCESS>, group_dead: bool) -> Exit {
     };
     let mut killer = NO_KILLER;
     if group_dead && signal_in(exit_code) != 0 {
-        if oom::is_marked(&described) {
+        if oom::is_marked(&described, tid) {
             flags |= EXIT_OOM_VICTIM;
         }
         if let Some(found) = signal::find(&described, signal_in(exit_code), group.is_alone()) {
@@ -176,6 +177,8 @@ const NO_KILLER: Killer = Killer {
     code: 0,
     flags: 0,
     syscall: UNKNOWN,
+    pid: 0,
+    reserved: 0,
     comm: [0; event::COMM_BYTES],
 };
 
@@ -186,7 +189,8 @@ fn describe_without_offsets(group_dead: bool) -> Exit {
     if group_dead {
         flags |= EXIT_GROUP_DEAD;
     }
-    if described.tid == described.tgid {
+    let (tgid, tid) = current::ids();
+    if tid == tgid {
         flags |= EXIT_LEADER;
     }
     Exit {

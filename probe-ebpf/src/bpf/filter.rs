@@ -30,5 +30,5 @@ pub(crate) fn admits_current_cgroup() -> bool {
 pub(crate) fn admits(task: &Task) -> bool {
     let flags = globals::filter_flags();
     !(flags & FILTER_UID != 0 && task.uid != globals::filter_uid()
-        || flags & FILTER_PIDS != 0 && PIDS.get_ptr(task.tgid).is_none())
+        || flags & FILTER_PIDS != 0 && PIDS.get_ptr(task.pid).is_none())
 }

@@ -110,6 +110,12 @@ pub(crate) fn filter_hierarchy() -> u32 {
     filter!(hierarchy)
 }
 
+/// See [`Filter::pid_ns`].
+#[inline(always)]
+pub(crate) fn reader_pid_ns() -> u32 {
+    filter!(pid_ns)
+}
+
 /// Whether an age in nanoseconds is within the bounds.
 #[inline(always)]
 pub(crate) fn filter_age_passes(age_ns: u64) -> bool {

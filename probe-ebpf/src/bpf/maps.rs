@@ -73,7 +73,8 @@ pub(crate) static OOM_KILLS: LruHashMap<u32, OomKill> = LruHashMap::with_max_ent
 #[map]
 pub(crate) static CGROUPS: CgroupArray = CgroupArray::with_max_entries(CGROUP_SLOTS, 0);
 
-/// Thread groups that the stream is limited to.
+/// Thread groups that the stream is limited to, by their numbers in the reader's pid
+/// namespace.
 #[map]
 pub(crate) static PIDS: HashMap<u32, u32> = HashMap::with_max_entries(4096, 0);
 

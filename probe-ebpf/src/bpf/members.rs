@@ -16,7 +16,7 @@ use crate::{
     maps::{COUNTERS, FOLLOWED, WATCHED},
     membership::{Cgroup, Links},
     memory::PROBED,
-    task::Task,
+    task::{Task, numbers},
 };
 
 /// Limit of the cgroups that one run visits: those of the task in the followed hierarchies,
@@ -64,6 +64,8 @@ fn report(
     mut links: Links,
     hierarchies: u64,
 ) {
+    // Its loop is not in the one below, which would make the verifier walk through it each time.
+    let tgid = numbers::of_group(task);
     for _ in 0..MAX_VISITED {
         if cgroup.is_null() {
             cgroup = links.next();
@@ -77,7 +79,7 @@ fn report(
         }
         let key = cgroup.key();
         if WATCHED.get_ptr(key).is_some() {
-            emit_member(ctx, task, key);
+            emit_member(ctx, task, tgid, key);
         }
         cgroup = cgroup.parent();
     }
@@ -85,11 +87,11 @@ fn report(
 }
 
 #[inline(always)]
-fn emit_member(ctx: &RawTracePointContext, task: Task<PROBED>, cgroup: CgroupKey) {
+fn emit_member(ctx: &RawTracePointContext, task: Task<PROBED>, tgid: u32, cgroup: CgroupKey) {
     let record = Member {
         header: emit::header(KIND_MEMBER),
         cgroup,
-        tgid: task.tgid(),
+        tgid,
         reserved: 0,
         start_boottime_ns: task.leader().start_boottime_ns(),
     };

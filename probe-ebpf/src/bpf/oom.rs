@@ -91,11 +91,10 @@ pub(crate) fn pass_mark_to_group() {
 
 /// Whether a mark for this dead group exists by now. Since 6.16 the exit may come before
 /// the mark; `probe-user/src/bpf/oom_victims.rs` looks again then. The mark stays in the
-/// map, as a signal does.
+/// map, as a signal does. `tid` is the number of the task in the initial pid namespace.
 #[inline(always)]
-pub(crate) fn is_marked(task: &event::Task) -> bool {
-    has_mark(task, task.tgid)
-        || MARKED_BY_TID.get() != 0 && task.tid != task.tgid && has_mark(task, task.tid)
+pub(crate) fn is_marked(task: &event::Task, tid: u32) -> bool {
+    has_mark(task, task.tgid) || MARKED_BY_TID.get() != 0 && tid != task.tgid && has_mark(task, tid)
 }
 
 #[inline(always)]

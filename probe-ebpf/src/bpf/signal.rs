@@ -31,7 +31,7 @@ use crate::{
     },
     memory::PROBED,
     oom,
-    task::{self, Siginfo, Task},
+    task::{self, Siginfo, Task, numbers},
 };
 
 pub(crate) const SIGKILL: u32 = 9;
@@ -224,6 +224,8 @@ fn sender(ctx: &RawTracePointContext, target: Task<PROBED>, signal: u32) -> Kill
         code,
         flags,
         syscall: current::syscall(),
+        pid: numbers::of_group(Task::current()),
+        reserved: 0,
         comm: current::comm(),
     }
 }

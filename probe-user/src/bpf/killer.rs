@@ -54,7 +54,7 @@ pub(super) fn killed_by(
 
 fn sender(killer: &Killer) -> Sender {
     Sender {
-        tgid: killer.tgid,
+        tgid: killer.pid,
         comm: Comm::new(killer.comm).to_str().into_owned(),
         uid: killer.uid,
     }
@@ -191,6 +191,8 @@ mod tests {
             code,
             flags,
             syscall: u32::try_from(call).unwrap_or(UNKNOWN),
+            pid: tgid,
+            reserved: 0,
             comm: *b"sender\0\0\0\0\0\0\0\0\0\0",
         };
         let status = ExitStatus::from_wait_status(signal);
@@ -304,6 +306,8 @@ mod tests {
             code: SI_USER,
             flags: GROUP,
             syscall: UNKNOWN,
+            pid: 5,
+            reserved: 0,
             comm: [0; 16],
         };
         assert_eq!(killed(true, None), (Via::Oom, None));

@@ -54,8 +54,11 @@ impl OomVictims {
         let Some(start_boottime_ns) = process.start_boottime_ns else {
             return false;
         };
-        [process.tgid, process.tid].iter().any(|id| {
-            self.marks.get(id, 0).is_ok_and(|words| {
+        // The marks have numbers of the initial pid namespace. A mark by tid is only found in it.
+        let tid = (process.tgid == process.initial_tgid).then_some(process.tid);
+        let mut ids = [Some(process.initial_tgid), tid].into_iter().flatten();
+        ids.any(|id| {
+            self.marks.get(&id, 0).is_ok_and(|words| {
                 let mark: OomMark = zerocopy::transmute!(words);
                 mark.is_of(start_boottime_ns)
             })

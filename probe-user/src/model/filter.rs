@@ -20,6 +20,31 @@ pub struct Subtree {
     pub path: String,
 }
 
+/// A process as a target: the pid may belong to another process later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TargetProcess {
+    /// Thread group id in the pid namespace of this process.
+    pub pid: u32,
+    /// The start of the process is at this time in `CLOCK_BOOTTIME` nanoseconds or later, by
+    /// less than a clock tick, which is the unit of `/proc`.
+    pub starts_ns: u64,
+    /// The length of a clock tick in nanoseconds.
+    pub tick_ns: u64,
+}
+
+impl TargetProcess {
+    /// Whether a record is about this process. A record without a start is, if it has the pid.
+    #[must_use]
+    pub fn is(&self, process: &Process) -> bool {
+        let is_start = |start: u64| {
+            start
+                .checked_sub(self.starts_ns)
+                .is_some_and(|it| it < self.tick_ns)
+        };
+        process.tgid == self.pid && process.start_boottime_ns.is_none_or(is_start)
+    }
+}
+
 /// Conditions for the records that a reader gets. A record has to be about one of the
 /// targets, and to meet all other conditions.
 #[derive(Clone, Debug, Default)]
@@ -31,11 +56,14 @@ pub struct Filter {
     /// Directories of target cgroups, by absolute path. They become `subtrees` when
     /// [`crate::ExitStream::open`] looks them up.
     pub directories: Vec<PathBuf>,
-    /// Target cgroups. If there are neither `subtrees` nor `pids`, every process is a
+    /// Target cgroups. If there are neither `subtrees` nor `processes`, every process is a
     /// target.
     pub subtrees: Vec<Subtree>,
-    /// Target processes, by thread group id.
+    /// Target processes, by thread group id in the pid namespace of this process. They become
+    /// `processes` when [`crate::ExitStream::open`] looks them up.
     pub pids: Vec<u32>,
+    /// Target processes.
+    pub processes: Vec<TargetProcess>,
     /// Patterns of which the name of the process must match one; empty for any name.
     pub comms: Vec<Pattern>,
     /// Real uids of which the process must have one; empty for any user.
@@ -64,7 +92,7 @@ impl Filter {
         }
     }
 
-    /// Selects the end of one process, by its thread group id.
+    /// Selects the end of the process that has this thread group id when the stream is opened.
     #[must_use]
     pub fn process(pid: u32) -> Self {
         Self {
@@ -78,7 +106,7 @@ impl Filter {
     #[must_use]
     pub fn kernel_tests_subtrees(&self) -> bool {
         !self.subtrees.is_empty()
-            && self.pids.is_empty()
+            && self.processes.is_empty()
             && self.subtrees.len() <= config::CGROUP_SLOTS as usize
             && self.subtrees.iter().all(|subtree| subtree.hierarchy == 0)
     }
@@ -87,7 +115,7 @@ impl Filter {
     /// them.
     #[must_use]
     pub fn kernel_tests_pids(&self) -> bool {
-        !self.pids.is_empty() && self.subtrees.is_empty()
+        !self.processes.is_empty() && self.subtrees.is_empty()
     }
 
     /// The v1 hierarchy for which records must have the cgroup. The caller refuses
@@ -126,7 +154,8 @@ impl Filter {
             min_age_ns: self.min_age_ns.unwrap_or(0),
             max_age_ns: self.max_age_ns.unwrap_or(u64::MAX),
             hierarchy: self.hierarchy().unwrap_or(probe_ebpf::event::UNKNOWN),
-            reserved: 0,
+            // The loader sets that of the reader.
+            pid_ns: config::INITIAL_PID_NS,
         }
     }
 
@@ -184,7 +213,8 @@ impl Filter {
     }
 
     fn is_target(&self, process: &Process) -> bool {
-        self.subtrees.is_empty() && self.pids.is_empty() || self.pids.contains(&process.tgid)
+        self.subtrees.is_empty() && self.processes.is_empty()
+            || self.processes.iter().any(|it| it.is(process))
     }
 
     /// `tested` says whether the BPF programs have tested the subtrees, by their identity.
@@ -222,11 +252,37 @@ mod tests {
         assert_eq!(in_kernel.flags, config::FILTER_FAILED | config::FILTER_UID);
         assert_eq!((in_kernel.cgroup_slots, in_kernel.uid), (1, 7));
 
-        filter.pids = vec![1];
+        filter.processes = vec![TargetProcess {
+            pid: 1,
+            starts_ns: 0,
+            tick_ns: 10,
+        }];
         filter.uids.push(8);
         let in_kernel = filter.kernel_filter(4096);
         assert_eq!(in_kernel.flags, config::FILTER_FAILED);
         assert_eq!(in_kernel.cgroup_slots, 0);
+    }
+
+    #[test]
+    fn a_later_process_with_the_pid_of_a_target_is_no_target() {
+        let filter = Filter {
+            processes: vec![TargetProcess {
+                pid: 7,
+                starts_ns: 100,
+                tick_ns: 10,
+            }],
+            ..Filter::default()
+        };
+        let is_target = |tgid, start_boottime_ns| {
+            filter.is_target(&Process {
+                tgid,
+                start_boottime_ns,
+                ..Process::default()
+            })
+        };
+        assert!(is_target(7, Some(100)) && is_target(7, Some(109)) && is_target(7, None));
+        assert!(!is_target(7, Some(110)) && !is_target(7, Some(99)));
+        assert!(!is_target(8, Some(100)) && !is_target(0, None));
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub use self::{
     container::{Container, Runtime},
     event::{Arguments, Event, Exit, ExitingTask, Start, Timed, Usage},
     exit_status::ExitStatus,
-    filter::{Filter, Subtree},
+    filter::{Filter, Subtree, TargetProcess},
     loss::{LossCount, LossReason},
     process::{Comm, Owners, Process, ProcessId, ScannedProcess},
     record::{Placed, Record},
@@ -31,3 +31,5 @@ pub use self::{
     state::{CgroupState, ProcessState, TaskFacts, TaskState},
     until::Until,
 };
+
+pub(crate) use self::process::MachineId;

@@ -78,11 +78,16 @@ impl fmt::Debug for Comm {
 /// A task of a process at the moment of an event.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Process {
-    /// The task that the event is about.
+    /// The task that the event is about, by its number in the pid namespace of the reader; 0 if
+    /// it has none there.
     pub tid: u32,
-    /// Its thread group.
+    /// Its thread group, by its number in the pid namespace of the reader; 0 if it has none
+    /// there.
     pub tgid: u32,
-    /// Thread group of the real parent, not of a tracer; `None` without BTF.
+    /// Its thread group, by its number in the initial pid namespace; 0 if it is not known.
+    pub initial_tgid: u32,
+    /// Thread group of the real parent, not of a tracer, by its number in the pid namespace of
+    /// the reader, or 0; `None` without BTF.
     pub ppid: Option<u32>,
     /// Real uid in the initial user namespace.
     pub uid: Option<u32>,
@@ -104,6 +109,33 @@ pub struct Process {
     /// Owners of its user namespaces; `None` in the initial one, and if they could not be
     /// read.
     pub owners: Option<Owners>,
+}
+
+impl Process {
+    /// Identity of the process among all of the machine; `None` if it is not known.
+    pub(crate) fn machine_id(&self) -> Option<MachineId> {
+        let numbers = (self.tgid, self.initial_tgid);
+        // A process with a number here is known by that number also where a daemon, which may
+        // not know the other one, reports it.
+        let number = match numbers {
+            (0, 0) => return None,
+            (0, initial) => (initial, Numbering::Initial),
+            (own, _) => (own, Numbering::Own),
+        };
+        Some((number, self.start_boottime_ns?))
+    }
+}
+
+/// A number of a process, the namespace that it belongs to, and the start of the process.
+pub(crate) type MachineId = ((u32, Numbering), u64);
+
+/// A pid namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Numbering {
+    /// That of the reader.
+    Own,
+    /// The initial one.
+    Initial,
 }
 
 /// Owners of the user namespaces of a process, as uids in the initial user namespace.

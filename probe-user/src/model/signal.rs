@@ -81,7 +81,7 @@ words! {
 /// The process that sent a signal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sender {
-    /// Thread group id in the initial pid namespace.
+    /// Thread group id in the pid namespace of the reader; 0 if the sender has none there.
     pub tgid: u32,
     /// Name of the sending thread.
     pub comm: String,

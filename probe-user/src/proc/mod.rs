@@ -6,6 +6,7 @@ pub mod exiting;
 pub mod init_tree;
 mod look;
 pub(crate) mod membership;
+pub mod pid_namespace;
 pub mod pidfd_info;
 pub mod pinned;
 pub mod scan;

@@ -29,8 +29,8 @@ use super::{
     visibility,
 };
 use crate::{
-    clock::tick_of,
-    model::{Backend, ProcessId, ProcessState, TaskState},
+    clock::{start_of_tick, tick_ns, tick_of},
+    model::{Backend, ProcessId, ProcessState, TargetProcess, TaskState},
 };
 
 /// A process that stays the same one even if a later process has its pid.
@@ -292,6 +292,18 @@ impl PinnedProcess {
             tgid: self.tgid,
             start_ticks: self.start_ticks,
             inode: pidfd.and_then(pidfd_info::inode),
+        }
+    }
+
+    /// The process as a target of a filter. If `/proc` does not show its start, any process
+    /// with the pid is.
+    #[must_use]
+    pub fn as_target(&self) -> TargetProcess {
+        let starts = self.start_ticks.map(start_of_tick);
+        TargetProcess {
+            pid: self.tgid,
+            starts_ns: starts.unwrap_or(0),
+            tick_ns: starts.map_or(u64::MAX, |_| tick_ns()),
         }
     }
 

@@ -27,7 +27,8 @@ use crate::{
         pinned,
     },
     container::{Resolver, StateRoots},
-    model::{Cgroup, Container, Filter, Record, Subtree},
+    model::{Backend, Cgroup, Container, Filter, Record, Subtree},
+    proc::pinned::{PinProcessError, PinnedProcess},
 };
 
 /// Time between two drains of the ring while records arrive.
@@ -75,6 +76,9 @@ pub enum OpenError {
         #[source]
         source: io::Error,
     },
+    /// A process of the filter could not be pinned; it may be gone.
+    #[error(transparent)]
+    Process(#[from] PinProcessError),
     /// The filter names cgroups of several v1 hierarchies, but a record has only one v1
     /// cgroup.
     #[error("the filter names cgroups of several v1 hierarchies")]
@@ -190,9 +194,13 @@ impl Stream for ExitStream {
     }
 }
 
-/// Turns the directories of a filter into subtrees, and opens the directories if the
+/// Turns the directories of a filter into subtrees and its pids into processes, and opens the directories if the
 /// kernel tests the subtrees.
 fn resolve(filter: &mut Filter, mounts: &Mounts) -> Result<Vec<OwnedFd>, OpenError> {
+    for pid in std::mem::take(&mut filter.pids) {
+        let process = PinnedProcess::open(pid, Backend::Pidfd)?;
+        filter.processes.push(process.as_target());
+    }
     let mut opened = Vec::new();
     for path in std::mem::take(&mut filter.directories) {
         let Located::OnMount(mount, directory) = mounts.locate(&path)? else {

@@ -4,7 +4,8 @@
 mod conditions;
 mod starts;
 
-use probe_tests::{Cgroup, Finished, Probe, Victim, record};
+use probe_tests::{Cgroup, Daemon, Finished, Probe, ReusedPid, Victim, kernel, probe, record};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use serde_json::Value;
 
 /// Starts and reaps a victim; returns its pid.
@@ -169,9 +170,48 @@ fn exits_of_several_pids_are_traced() {
         victim.release();
         victim.wait();
     }
-    let reported = until(trace, wanted[1]);
+    // The trace ends with the processes.
+    let reported = trace.finish_by_itself();
     assert_eq!(pids(&reported), wanted);
     assert_eq!(reported.seen, 2, "the BPF programs filter the others");
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_trace_of_a_process_ends_with_it_and_ignores_the_next_owner_of_its_pid() {
+    let daemon = Daemon::start(&[]);
+    let socket = daemon.socket().to_str().expect("text");
+    for socket in ["/no/such/socket", socket] {
+        let (mut replaced, pid) = ReusedPid::start();
+        let trace = Probe::trace(&["--pid", &pid.to_string(), "--socket", socket]);
+        // A stopped trace sees both processes at once.
+        trace.stop();
+        replaced.replace();
+        drop(replaced);
+        trace.resume();
+        let reported = trace.finish_by_itself();
+        assert_eq!(pids(&reported), [pid], "{:#?}", reported.lines);
+        assert_eq!(reported.lines[0]["status"]["signal"], "SIGKILL");
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_trace_takes_a_pid_with_the_inode_number_of_its_pidfd() {
+    let mut victim = Victim::spawn(&["exit", "0"], None);
+    let pid = victim.pid();
+    if !kernel::has_pidfd_inodes() {
+        kernel::inapplicable("pidfds have no inode numbers of their own");
+    }
+    let number = Pid::from_raw(pid.cast_signed()).expect("not 0");
+    let pidfd = pidfd_open(number, PidfdFlags::empty()).expect("the process exists");
+    let inode = rustix::fs::fstat(&pidfd).expect("an open file").st_ino;
+    let other = format!("{pid}:{}", inode + 1);
+    probe(&["trace", "--pid", &other]).assert_refused(4, &["is gone"]);
+    let trace = Probe::trace(&["--pid", &format!("{pid}:{inode}")]);
+    victim.release();
+    victim.wait();
+    assert_eq!(pids(&trace.finish_by_itself()), [pid]);
 }
 
 #[test]

@@ -15,6 +15,7 @@ use probe_user::{
     unstable::{
         cgroup::mounts::Mounts,
         container::{Resolver, StateRoots},
+        proc::pinned::PinnedProcess,
         wait,
     },
 };
@@ -106,15 +107,17 @@ pub(super) struct OneTarget {
     pub(super) unit: Option<String>,
 }
 
+/// A process by its pid, or by pid and inode number.
 #[derive(Clone, Copy, Debug)]
-struct ProcessArg {
+pub(super) struct ProcessArg {
     pid: u32,
     /// Inode number of the pidfd (Linux 6.9). A later process with the same pid has another
     /// number.
     inode: Option<u64>,
 }
 
-fn process(text: &str) -> Result<ProcessArg, String> {
+/// Parses PID or PID:INODE.
+pub(super) fn process(text: &str) -> Result<ProcessArg, String> {
     let (pid, inode) = text
         .split_once(':')
         .map_or((text, None), |(pid, inode)| (pid, Some(inode)));
@@ -131,6 +134,21 @@ fn process(text: &str) -> Result<ProcessArg, String> {
         pid: pid.cast_unsigned(),
         inode,
     })
+}
+
+impl ProcessArg {
+    /// Pins the process, which must exist.
+    pub(super) fn pin(self) -> Result<PinnedProcess, Failure> {
+        let must_exist = Absent {
+            is_error: true,
+            ..Absent::default()
+        };
+        let gone = || {
+            let message = format!("no process {}", self.pid);
+            Failure::message(ExitCode::NoSuchTarget, message)
+        };
+        pin::open(self, Backend::Pidfd, must_exist)?.ok_or_else(gone)
+    }
 }
 
 /// A target that is pinned, or that was gone before it could be pinned.

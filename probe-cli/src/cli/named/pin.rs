@@ -190,12 +190,34 @@ pub(super) fn one_process(
         }),
         ..SubjectObject::default()
     };
+    let Some(process) = open(name, tier, absent)? else {
+        return Ok(gone(subject(None), Until::Exited));
+    };
+    Ok(PinnedTarget {
+        subject: subject(process.comm.clone()),
+        pinned: Some(wait::Target {
+            processes: vec![process],
+            ..wait::Target::default()
+        }),
+        missing: None,
+        cgroups: Vec::new(),
+        default_until: Until::Exited,
+        note: None,
+    })
+}
+
+/// Pins a process; `None` if it is gone and need not exist.
+pub(super) fn open(
+    name: ProcessArg,
+    tier: Backend,
+    absent: Absent,
+) -> Result<Option<PinnedProcess>, Failure> {
     let process = match PinnedProcess::open(name.pid, tier) {
         Ok(process) => process,
         Err(error @ PinProcessError::NotFound { .. }) if absent.is_error => {
             return Err(Failure::new(ExitCode::NoSuchTarget, error));
         }
-        Err(PinProcessError::NotFound { .. }) => return Ok(gone(subject(None), Until::Exited)),
+        Err(PinProcessError::NotFound { .. }) => return Ok(None),
         Err(error @ PinProcessError::Thread { tgid, .. }) => {
             let hint = tgid.map_or_else(
                 || "use the pid of the process".to_owned(),
@@ -212,31 +234,21 @@ pub(super) fn one_process(
         }
         Err(error) => return Err(error.into()),
     };
-    if let Some(inode) = name.inode {
-        match process.pidfd().and_then(pidfd_info::inode) {
-            Some(actual) if actual == inode => {}
-            // Another process has the pid now, so the process of this inode is gone.
-            Some(_) if absent.is_error => {
-                let message = format!("process {}:{inode} is gone", name.pid);
-                return Err(Failure::message(ExitCode::NoSuchTarget, message));
-            }
-            Some(_) => return Ok(gone(subject(None), Until::Exited)),
-            None => {
-                let message = "pidfds have no inode numbers on this kernel";
-                let failure = Failure::message(ExitCode::NotAvailable, message);
-                return Err(failure.hint("PID:INODE needs Linux 6.9; use the pid alone"));
-            }
+    let Some(inode) = name.inode else {
+        return Ok(Some(process));
+    };
+    match process.pidfd().and_then(pidfd_info::inode) {
+        Some(actual) if actual == inode => Ok(Some(process)),
+        // Another process has the pid now, so the process of this inode is gone.
+        Some(_) if absent.is_error => {
+            let message = format!("process {}:{inode} is gone", name.pid);
+            Err(Failure::message(ExitCode::NoSuchTarget, message))
+        }
+        Some(_) => Ok(None),
+        None => {
+            let message = "pidfds have no inode numbers on this kernel";
+            let failure = Failure::message(ExitCode::NotAvailable, message);
+            Err(failure.hint("PID:INODE needs Linux 6.9; use the pid alone"))
         }
     }
-    Ok(PinnedTarget {
-        subject: subject(process.comm.clone()),
-        pinned: Some(wait::Target {
-            processes: vec![process],
-            ..wait::Target::default()
-        }),
-        missing: None,
-        cgroups: Vec::new(),
-        default_until: Until::Exited,
-        note: None,
-    })
 }

@@ -1,6 +1,7 @@
 //! Asks a daemon for the records of a trace.
 
 use probe_daemon::{api::query, client::Records};
+use probe_user::unstable::{clock::initial_tick, proc::pinned::PinnedProcess};
 
 use super::Args;
 use crate::{
@@ -12,6 +13,7 @@ use crate::{
 pub(super) async fn records(
     args: &Args,
     targets: &[CgroupTarget],
+    processes: &[PinnedProcess],
 ) -> Result<Option<Records>, Failure> {
     let daemon = args.socket.daemon()?;
     if let Some(what) = unsupported(args, targets) {
@@ -19,10 +21,12 @@ pub(super) async fn records(
         return Ok(None);
     }
     let directory = targets.first().map(|it| it.directory.to_string_lossy());
+    let start_ticks = processes.first().and_then(PinnedProcess::start_ticks);
     let query = query::Records {
         cgroup: directory.map(Into::into),
         container: None,
-        pid: args.pid.first().copied(),
+        pid: processes.first().map(|it| it.tgid),
+        start_ticks: start_ticks.map(initial_tick),
         failed: args.failed,
     };
     let asked = async {

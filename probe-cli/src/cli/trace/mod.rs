@@ -4,6 +4,7 @@ mod daemon;
 mod plan;
 
 use std::{
+    future::pending,
     path::PathBuf,
     pin::pin,
     time::{Duration, Instant},
@@ -11,19 +12,27 @@ use std::{
 
 use glob::Pattern;
 use probe_daemon::api::quantity::duration;
-use probe_user::unstable::{
-    bpf::hook::ExitShape,
-    container::{Resolver, StateRoots},
+use probe_user::{
+    model::ProcessState,
+    unstable::{
+        bpf::hook::ExitShape,
+        container::{Resolver, StateRoots},
+        proc::pinned::PinnedProcess,
+        readiness::register,
+    },
 };
+use tokio::io::Interest;
 
 use super::{
     ExitCode, Failure,
     buffer::size,
+    named::{ProcessArg, process},
     socket::Socket,
     stop, target,
     terminal::{self, Messages},
 };
 use crate::{
+    deadline::until,
     output::{
         Out,
         reporter::{ReportOptions, Reported},
@@ -67,9 +76,12 @@ pub(super) struct Args {
     #[arg(long, value_name = "ID|NAME")]
     container: Vec<String>,
 
-    /// Trace only this process
-    #[arg(long, value_name = "PID", value_parser = clap::value_parser!(u32).range(1..))]
-    pid: Vec<u32>,
+    /// Trace only this process: PID, or PID:INODE of its pidfd
+    ///
+    /// A trace that has no other targets ends when these processes have ended. The inode
+    /// number (Linux 6.9) identifies the process even if another process has its pid now.
+    #[arg(long, value_name = "PID", value_parser = process)]
+    pid: Vec<ProcessArg>,
 
     /// Hierarchy of --cgroup: v2, or the name of a v1 controller
     ///
@@ -151,6 +163,9 @@ pub(super) struct Args {
 const DRAIN_EVERY: Duration = Duration::from_millis(20);
 const DRAIN_EVERY_INTERACTIVE: Duration = Duration::from_millis(10);
 
+/// Time between two looks at a process without a pidfd.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
 fn glob(text: &str) -> Result<Pattern, String> {
     Pattern::new(text).map_err(|error| format!("invalid glob '{text}': {error}"))
 }
@@ -167,7 +182,8 @@ async fn follow(args: Args, messages: Messages) -> Result<ExitCode, Failure> {
     let roots = StateRoots::system(terminal::runtime_dir(), args.runtime_root.clone());
     let mut resolver = Resolver::new(roots);
     let targets = plan::targets(&args, &mounts, &mut resolver)?;
-    let wanted = plan::wanted(&args, &targets)?;
+    let processes = plan::processes(&args)?;
+    let wanted = plan::wanted(&args, &targets, &processes)?;
     let begun = Instant::now();
     let options = ReportOptions {
         wanted: wanted.clone(),
@@ -182,8 +198,11 @@ async fn follow(args: Args, messages: Messages) -> Result<ExitCode, Failure> {
         DRAIN_EVERY
     };
     let mut trace = Trace::new(options, args.count, drain_every);
-    let mut stop = pin!(until_stop_or(args.duration, stop));
-    if let Some(records) = daemon::records(&args, &targets).await? {
+    let daemon_records = daemon::records(&args, &targets, &processes).await?;
+    let ends_with_processes = targets.is_empty() && !processes.is_empty();
+    let processes = ends_with_processes.then_some(processes);
+    let mut stop = pin!(end_of(args.duration, stop, processes));
+    if let Some(records) = daemon_records {
         messages.print(&announcement("daemon", &args));
         trace.print_header()?;
         match trace.follow_daemon(records, stop.as_mut()).await? {
@@ -231,10 +250,38 @@ fn end(messages: Messages, reported: Reported, begun: Instant) -> Result<ExitCod
     }
 }
 
-async fn until_stop_or(limit: Option<Duration>, stop: impl Future<Output = i32>) {
-    match limit {
-        None => _ = stop.await,
-        Some(limit) => _ = tokio::time::timeout(limit, stop).await,
+/// Resolves after a signal or the time limit, or when all processes have exited.
+async fn end_of(
+    limit: Option<Duration>,
+    stop: impl Future<Output = i32>,
+    processes: Option<Vec<PinnedProcess>>,
+) {
+    let limit = limit.map(|limit| tokio::time::Instant::now() + limit);
+    let exited = async {
+        match processes {
+            Some(processes) => exited(processes).await,
+            None => pending().await,
+        }
+    };
+    tokio::select! {
+        _signal = stop => {}
+        () = until(limit) => {}
+        () = exited => {}
+    }
+}
+
+/// Resolves when all processes have exited. Then the BPF programs have recorded their exits.
+async fn exited(processes: Vec<PinnedProcess>) {
+    for process in processes {
+        let pidfd = process.pidfd().and_then(|it| it.try_clone_to_owned().ok());
+        let pidfd = pidfd.and_then(|it| register(it, Interest::READABLE).ok());
+        if let Some(pidfd) = pidfd {
+            // An error is like a kernel without pidfds.
+            let _readable = pidfd.readable().await;
+        }
+        while !process.state().is_ok_and(ProcessState::has_exited) {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
     }
 }
 

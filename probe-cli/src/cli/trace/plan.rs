@@ -15,6 +15,7 @@ use probe_user::{
             pinned::{self, PinError},
         },
         container::Resolver,
+        proc::pinned::PinnedProcess,
     },
 };
 
@@ -92,13 +93,19 @@ pub(super) fn targets(
     for name in &args.container {
         targets.push(target::container(mounts, name, resolver)?);
     }
-    for &pid in &args.pid {
-        target::check_pid(pid)?;
-    }
     Ok(targets)
 }
 
-pub(super) fn wanted(args: &Args, targets: &[CgroupTarget]) -> Result<Filter, Failure> {
+/// Pins the processes, so that a later process with the pid of one is not traced.
+pub(super) fn processes(args: &Args) -> Result<Vec<PinnedProcess>, Failure> {
+    args.pid.iter().map(|it| it.pin()).collect()
+}
+
+pub(super) fn wanted(
+    args: &Args,
+    targets: &[CgroupTarget],
+    processes: &[PinnedProcess],
+) -> Result<Filter, Failure> {
     let subtrees: Vec<_> = targets.iter().map(CgroupTarget::subtree).collect();
     let mut hierarchies: Vec<_> = subtrees.iter().map(|it| it.hierarchy).collect();
     hierarchies.retain(|&hierarchy| hierarchy != 0);
@@ -110,7 +117,7 @@ pub(super) fn wanted(args: &Args, targets: &[CgroupTarget]) -> Result<Filter, Fa
     }
     Ok(Filter {
         subtrees,
-        pids: args.pid.clone(),
+        processes: processes.iter().map(PinnedProcess::as_target).collect(),
         comms: args.comm.clone(),
         uids: args.uid.clone(),
         failed: args.failed,

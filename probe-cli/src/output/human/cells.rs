@@ -48,6 +48,14 @@ pub(crate) fn status(exit: &Exit, is_narrow: bool) -> String {
     format!("{what} {text}")
 }
 
+/// A pid, which is unknown if the process has none in the namespace of probe.
+pub(crate) fn pid(pid: u32) -> String {
+    match pid {
+        0 => unknown(),
+        pid => pid.to_string(),
+    }
+}
+
 pub(crate) fn killed_by(killed_by: &KilledBy) -> String {
     let why = killed_by
         .cause
@@ -55,7 +63,7 @@ pub(crate) fn killed_by(killed_by: &KilledBy) -> String {
     match &killed_by.sender {
         None => why.to_owned(),
         Some(sender) => {
-            let name = format!("{}[{}]", printable(&sender.comm), sender.tgid);
+            let name = format!("{}[{}]", printable(&sender.comm), pid(sender.tgid));
             match killed_by.via {
                 _ if killed_by.forged => format!("{name} forged"),
                 Via::Kill => name,

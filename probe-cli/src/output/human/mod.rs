@@ -23,7 +23,7 @@ use probe_user::{
 
 use self::{cells::unknown, text::width};
 
-pub(crate) use cells::{age, container_name, killed_by, short_id, status};
+pub(crate) use cells::{age, container_name, killed_by, pid, short_id, status};
 pub(crate) use listing::{write_containers, write_processes};
 pub(crate) use table::{Side, line};
 pub(crate) use text::{fit, printable};
@@ -198,9 +198,9 @@ impl Columns {
         let number = |value: Option<u32>| value.map_or_else(unknown, |value| value.to_string());
         [
             self.time_of_day(clock.unix_ns(placed.boottime_ns)),
-            process.tgid.to_string(),
+            pid(process.tgid),
             if self.of_tasks {
-                process.tid.to_string()
+                pid(process.tid)
             } else {
                 number(process.ppid)
             },

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     CgroupObject, ContainerObject, KilledByObject, LineType, NamespaceObject, SCHEMA, StatusObject,
-    age_ns, time,
+    age_ns, number, time,
 };
 
 /// A process began to exit: its status is final, and it is still in its cgroup. With
@@ -28,10 +28,11 @@ pub struct ExitLine<'a> {
     pub time: Cow<'a, str>,
     /// When the kernel hook ran: nanoseconds in `CLOCK_BOOTTIME`.
     pub boottime_ns: u64,
-    /// Thread group id in the initial pid namespace.
-    pub pid: u32,
-    /// Task id of the task that exits.
-    pub tid: u32,
+    /// Thread group id in the pid namespace of probe, or of the daemon; `null` if the process
+    /// has none there.
+    pub pid: Option<u32>,
+    /// Task id of the task that exits, in the same namespace.
+    pub tid: Option<u32>,
     /// Thread group id of the real parent.
     pub ppid: Option<u32>,
     /// Real uid in the initial user namespace.
@@ -98,8 +99,8 @@ impl<'a> ExitLine<'a> {
             r#type: LineType::Exit,
             time: time(clock.unix_ns(exit.boottime_ns)).into(),
             boottime_ns: exit.boottime_ns,
-            pid: process.tgid,
-            tid: process.tid,
+            pid: number(process.tgid),
+            tid: number(process.tid),
             ppid: process.ppid,
             uid: process.uid,
             comm: process.comm.to_str(),
@@ -137,8 +138,9 @@ impl<'a> ExitLine<'a> {
             boottime_ns: self.boottime_ns,
             what: Exit {
                 process: Process {
-                    tid: self.tid,
-                    tgid: self.pid,
+                    tid: self.tid.unwrap_or_default(),
+                    tgid: self.pid.unwrap_or_default(),
+                    initial_tgid: 0,
                     ppid: self.ppid,
                     uid: self.uid,
                     comm: Comm::from_text(&self.comm),

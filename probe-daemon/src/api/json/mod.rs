@@ -62,6 +62,11 @@ pub fn write_record(out: &mut Vec<u8>, record: &Record, clock: &WallClock) -> io
     }
 }
 
+/// A pid, of which 0 means that the process has none in the namespace.
+fn number(pid: u32) -> Option<u32> {
+    (pid != 0).then_some(pid)
+}
+
 /// Writes a line of any type, without a newline.
 pub fn write(out: &mut Vec<u8>, line: &impl Serialize) -> io::Result<()> {
     serde_json::to_writer(out, line).map_err(io::Error::from)

@@ -5,10 +5,13 @@ use std::borrow::Cow;
 use probe_user::model::{Cause, ExitStatus, KilledBy, Sender, Via};
 use serde::{Deserialize, Serialize};
 
+use super::number;
+
 /// The sender of the signal that is in the status.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KilledByObject<'a> {
-    /// Thread group id of the sender; `null` if no process sent it.
+    /// Thread group id of the sender; `null` if no process sent it, and if the sender has none
+    /// in the pid namespace.
     pub pid: Option<u32>,
     /// Name of the sender.
     #[serde(borrow)]
@@ -35,7 +38,7 @@ impl<'a> From<&'a KilledBy> for KilledByObject<'a> {
     fn from(killed_by: &'a KilledBy) -> Self {
         let sender = killed_by.sender.as_ref();
         Self {
-            pid: sender.map(|sender| sender.tgid),
+            pid: sender.and_then(|sender| number(sender.tgid)),
             comm: sender.map(|sender| sender.comm.as_str().into()),
             uid: sender.map(|sender| sender.uid),
             signal: killed_by.signal.name().into(),
@@ -53,9 +56,9 @@ impl KilledByObject<'_> {
         let Some(ExitStatus::Signaled { signal, .. }) = status else {
             return None;
         };
-        let sender = match (self.pid, &self.comm, self.uid) {
-            (Some(tgid), Some(comm), Some(uid)) => Some(Sender {
-                tgid,
+        let sender = match (&self.comm, self.uid) {
+            (Some(comm), Some(uid)) => Some(Sender {
+                tgid: self.pid.unwrap_or_default(),
                 comm: comm.clone().into_owned(),
                 uid,
             }),

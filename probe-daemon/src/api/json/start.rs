@@ -8,7 +8,7 @@ use probe_user::{
 };
 use serde::Serialize;
 
-use super::{CgroupObject, ContainerObject, LineType, NamespaceObject, SCHEMA, time};
+use super::{CgroupObject, ContainerObject, LineType, NamespaceObject, SCHEMA, number, time};
 
 /// A process was forked, or executed another program.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -23,10 +23,11 @@ pub struct StartLine<'a> {
     pub time: String,
     /// When the kernel hook ran: nanoseconds in `CLOCK_BOOTTIME`.
     pub boottime_ns: u64,
-    /// Thread group id in the initial pid namespace.
-    pub pid: u32,
+    /// Thread group id in the pid namespace of probe, or of the daemon; `null` if the process
+    /// has none there.
+    pub pid: Option<u32>,
     /// Task id of the new leader, or of the task that called `exec`.
-    pub tid: u32,
+    pub tid: Option<u32>,
     /// Thread group id of the real parent.
     pub ppid: Option<u32>,
     /// Real uid in the initial user namespace.
@@ -59,8 +60,8 @@ impl<'a> StartLine<'a> {
             cause: if exec.is_some() { "exec" } else { "fork" },
             time: time(clock.unix_ns(start.boottime_ns)),
             boottime_ns: start.boottime_ns,
-            pid: process.tgid,
-            tid: process.tid,
+            pid: number(process.tgid),
+            tid: number(process.tid),
             ppid: process.ppid,
             uid: process.uid,
             comm: process.comm.to_str(),

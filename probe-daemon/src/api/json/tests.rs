@@ -39,7 +39,7 @@ prop_compose! {
         let mut comm = [0; 16];
         comm[..name.len()].copy_from_slice(&name);
         Process {
-            tid, tgid, ppid, uid, start_boottime_ns,
+            tid, tgid, initial_tgid: 0, ppid, uid, start_boottime_ns,
             comm: Comm::new(comm),
             cgroup: None,
             v1_cgroup_id: None,

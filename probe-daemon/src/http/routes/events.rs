@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::{Extension, extract::State, response::Response};
+use probe_user::unstable::clock::initial_tick;
 
 use super::lines::{Gone, Reported, forward, forward_rest, send_line};
 use crate::{
@@ -13,6 +14,7 @@ use crate::{
         body::{Lines, QueryParams, stream},
         half_closed::WantsRest,
         selection::Selection,
+        targets,
     },
     state::topics::Mailbox,
 };
@@ -33,17 +35,21 @@ use crate::{
         (status = 400, body = Problem, content_type = "application/problem+json",
          description = "the query is invalid"),
         (status = 404, body = Problem, content_type = "application/problem+json",
-         description = "the container does not exist, or the client may not see it"),
+         description = "the container or process does not exist, or the client may not see it"),
     )
 )]
 pub(super) async fn events(
     State(daemon): State<Arc<Daemon>>,
     Extension(peer): Extension<Peer>,
     Extension(wants_rest): Extension<WantsRest>,
-    QueryParams(query): QueryParams<Records>,
+    QueryParams(mut query): QueryParams<Records>,
 ) -> Result<Response, Refusal> {
     let mailbox = {
         let mut state = daemon.engine.now();
+        if let (Some(pid), None) = (query.pid, query.start_ticks) {
+            let process = targets::pin_process(peer, pid)?;
+            query.start_ticks = process.start_ticks().map(initial_tick);
+        }
         let selection = Selection::new(&mut state, peer, &query)?;
         selection.subscribe(&mut state)
     };

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{Extension, Json, extract::State};
-use probe_user::model::Backend;
+use probe_user::{model::Backend, unstable::proc::pid_namespace};
 
 use crate::{
     access::peer::Peer,
@@ -32,6 +32,7 @@ pub(super) async fn info(
         schema: SCHEMA,
         backend: backend.as_str().to_owned(),
         ready: state.is_ready,
+        pid_ns: pid_namespace::own(),
         uptime_seconds: daemon.started.elapsed().as_secs(),
         kernel: daemon.kernel.clone(),
         loss: peer.sees_all().then_some(state.tables.loss),

@@ -1,5 +1,6 @@
 //! A task and its thread group, read from their kernel structs.
 
+pub(crate) mod numbers;
 mod siginfo;
 mod times;
 
@@ -195,15 +196,17 @@ impl<const ACCESS: bool> Task<ACCESS> {
     /// of its leader, and so do records: threads may be in other cgroups.
     #[inline(always)]
     pub(crate) fn describe(self, leader: Self) -> event::Task {
+        // Its loops come before every branch, as those of the times do.
+        let [tid, pid, ppid] = numbers::of(self, leader);
         let (_, ns_pid, pid_ns) = leader.innermost_pid();
         let cgroup = membership::primary(leader);
         // One load serves both uses, for the reason that `group` gives.
         let cred: u64 = read::<ACCESS, _>(leader.0, offset!(task_real_cred));
         let [user_ns_owner, user_ns_top_owner] = user_namespace::owners(cred);
         event::Task {
-            tid: self.tid(),
+            tid,
             tgid: self.tgid(),
-            ppid: leader.real_parent().tgid(),
+            ppid,
             uid: read::<ACCESS, _>(cred, offset!(cred_uid)),
             start_boottime_ns: leader.start_boottime_ns(),
             cgroup_id: cgroup.id,
@@ -213,7 +216,7 @@ impl<const ACCESS: bool> Task<ACCESS> {
             pid_ns,
             user_ns_owner,
             user_ns_top_owner,
-            reserved: 0,
+            pid,
             comm: leader.comm(),
         }
     }

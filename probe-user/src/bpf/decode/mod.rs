@@ -113,7 +113,8 @@ fn not_zero<T: Default + PartialEq>(value: T) -> Option<T> {
 fn process(task: &wire::Task) -> Process {
     Process {
         tid: task.tid,
-        tgid: task.tgid,
+        tgid: task.pid,
+        initial_tgid: task.tgid,
         ppid: known(task.ppid),
         uid: known(task.uid),
         comm: Comm::new(task.comm),

@@ -14,7 +14,7 @@ fn aligned(bytes: &[u8]) -> Vec<u64> {
 
 fn task() -> wire::Task {
     wire::Task {
-        tid: 43,
+        tid: 53,
         tgid: 42,
         ppid: 1,
         uid: 1000,
@@ -26,7 +26,7 @@ fn task() -> wire::Task {
         pid_ns: 4_026_531_836,
         user_ns_owner: 1000,
         user_ns_top_owner: 100_000,
-        reserved: 0,
+        pid: 52,
         comm: *b"nginx\0garbage!!!",
     }
 }

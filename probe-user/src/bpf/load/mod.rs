@@ -40,6 +40,7 @@ use crate::{
     closing::ClosedOnThread,
     kernel::btf,
     model::Filter,
+    proc::pid_namespace,
 };
 
 /// The programs to load, and their configuration.
@@ -84,7 +85,7 @@ impl Plan {
         ];
         hooks.extend(Hook::EXITS);
         let pids = if filter.kernel_tests_pids() {
-            filter.pids.clone()
+            filter.processes.iter().map(|it| it.pid).collect()
         } else {
             Vec::new()
         };
@@ -134,10 +135,15 @@ pub fn load(plan: &Plan) -> Result<(Attached, Rings), LoadError> {
         .map_or(OFFSETS_UNKNOWN, |types| types.offsets);
     rank_hierarchies(&mut offsets);
     offsets.notify_interval_ticks = notify_interval_ticks();
+    let mut filter = plan.filter;
+    filter.pid_ns = pid_namespace::own().unwrap_or_else(|| {
+        warn!("cannot read /proc/self/ns/pid: records have no pids");
+        0
+    });
     let limit = memlock::raise();
     let mut ebpf = loader::without_btf()
         .override_global(OFFSETS_SYMBOL, offsets.as_bytes(), true)
-        .override_global(FILTER_SYMBOL, plan.filter.as_bytes(), true)
+        .override_global(FILTER_SYMBOL, filter.as_bytes(), true)
         .map_max_entries("STREAM", plan.stream_bytes)
         .load(OBJECT)
         .map_err(|error| limit.explain(map_error(error)))?;

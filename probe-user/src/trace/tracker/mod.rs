@@ -9,7 +9,7 @@ mod recent;
 
 use std::{collections::HashMap, num::NonZeroU64, sync::Arc};
 
-use crate::model::{Cgroup, CgroupId, Event, Filter, Placed, Process, ProcessId, Record, Timed};
+use crate::model::{Cgroup, CgroupId, Event, Filter, Placed, Process, Record, Timed};
 
 /// Most cgroups without a path that are remembered: cgroups that were gone before they
 /// could be looked up. The kernel does not use their ids again.
@@ -232,12 +232,8 @@ impl Tracker {
     /// group may both look like the last one, and a daemon reports a process that belongs
     /// to two targets twice.
     pub fn is_reported(&mut self, process: &Process) -> bool {
-        process.start_boottime_ns.is_some_and(|start_boottime_ns| {
-            !self.reported.insert(ProcessId {
-                tgid: process.tgid,
-                start_boottime_ns,
-            })
-        })
+        let id = process.machine_id();
+        id.is_some_and(|id| !self.reported.insert(id))
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::collections::{HashSet, VecDeque};
 
-use crate::model::ProcessId;
+use crate::model::MachineId;
 
 /// Enough to recognise a duplicate: the two records of a thread group are a few
 /// microseconds apart, and this many exits take longer.
@@ -12,13 +12,13 @@ const CAPACITY: usize = 4096;
 /// The processes that were reported last.
 #[derive(Debug, Default)]
 pub(super) struct Recent {
-    members: HashSet<ProcessId>,
-    order: VecDeque<ProcessId>,
+    members: HashSet<MachineId>,
+    order: VecDeque<MachineId>,
 }
 
 impl Recent {
     /// Adds a process; `false` if it was a member already.
-    pub(super) fn insert(&mut self, key: ProcessId) -> bool {
+    pub(super) fn insert(&mut self, key: MachineId) -> bool {
         if !self.members.insert(key) {
             return false;
         }
