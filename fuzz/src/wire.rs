@@ -84,7 +84,7 @@ fn assert_consistent(timed: &Timed, record: &[u8]) {
             assert!(length <= most);
         }
         Event::CgroupPlaced(_, Some(path)) | Event::CgroupNamed(_, _, path) => {
-            assert!(!path.is_empty() && path.len() <= most)
+            assert!(!path.is_empty() && path.len() <= most);
         }
         _ => {}
     }

@@ -52,6 +52,10 @@ pub struct DaemonRequest {
 
 /// The daemon of a session, connected or not.
 #[derive(Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each fact is independent of the others"
+)]
 pub(super) struct DaemonBackend {
     pub(super) state: State,
     /// Each target of the request, with the index of its wait in the set.
@@ -270,14 +274,13 @@ impl Session {
                     self.report_armed();
                 }
             }
-            Message::Armed(_) => {}
+            // Every message is a reason to look.
+            Message::Armed(_) | Message::Met(_) => {}
             Message::Record(record) => {
                 if let Err(error) = self.reporter.report_from_daemon(&record) {
                     return flush_or_discard(&mut self.reporter, Err(error));
                 }
             }
-            // Every message is a reason to look.
-            Message::Met(_) => {}
             Message::Verdict(verdict) => {
                 tracing::debug!(verdict.outcome, "the daemon sent its verdict");
                 self.daemon.state = State::Finished;

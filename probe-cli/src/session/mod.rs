@@ -91,6 +91,10 @@ pub(crate) struct SessionResult {
 }
 
 /// The waits of one run of the command, and the sources that may wake them.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each fact is independent of the others"
+)]
 pub struct Session {
     hub: Hub,
     set: WaitSet,

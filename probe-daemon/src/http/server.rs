@@ -142,13 +142,12 @@ async fn serve(stream: UnixStream, router: Router, shutdown: CancellationToken) 
         () = shutdown.cancelled() => None,
         () = wants_rest.asked() => None,
     };
-    let ended = match ended {
-        Some(ended) => ended,
-        None => {
-            // A request in progress is still answered: a wait sends `goodbye`.
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
+    let ended = if let Some(ended) = ended {
+        ended
+    } else {
+        // A request in progress is still answered: a wait sends `goodbye`.
+        connection.as_mut().graceful_shutdown();
+        connection.await
     };
     if let Err(error) = ended {
         tracing::debug!(%error, "a connection failed");

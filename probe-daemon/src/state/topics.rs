@@ -26,10 +26,13 @@ pub(crate) enum Delivery {
     Lost(u64, LossReason),
 }
 
+/// Whether a reader gets this record of its topics.
+type Admits = dyn Fn(&Placed<Exit>) -> bool + Send + Sync;
+
 /// The queue of one reader.
 pub(crate) struct Mailbox {
     /// Whether the reader gets a record of its topics.
-    admits: Box<dyn Fn(&Placed<Exit>) -> bool + Send + Sync>,
+    admits: Box<Admits>,
     contents: Mutex<Contents>,
     notify: Notify,
 }
@@ -53,21 +56,21 @@ impl Contents {
         if self.queue.len() == CAPACITY {
             self.has_overflowed = true;
             for unread in std::mem::take(&mut self.queue) {
-                lost += self.put_loss(unread);
+                lost += self.put_loss(&unread);
             }
         }
         if self.has_overflowed {
-            return lost + self.put_loss(delivery);
+            return lost + self.put_loss(&delivery);
         }
         self.queue.push_back(delivery);
         0
     }
 
     /// Adds an entry that the reader does not get to the losses of its reason.
-    fn put_loss(&mut self, delivery: Delivery) -> u64 {
+    fn put_loss(&mut self, delivery: &Delivery) -> u64 {
         let (count, reason, lost) = match delivery {
             Delivery::Exit(_) => (1, LossReason::SlowReader, 1),
-            Delivery::Lost(count, reason) => (count, reason, 0),
+            &Delivery::Lost(count, reason) => (count, reason, 0),
         };
         let sums = self.queue.iter_mut().find_map(|it| match it {
             Delivery::Lost(sum, of) if *of == reason => Some(sum),

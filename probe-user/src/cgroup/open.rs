@@ -102,7 +102,7 @@ pub(super) fn open_child<N: Arg + Copy>(
         opened => opened.map_err(io::Error::from),
     };
     opened.map_err(|error| match Errno::from_io_error(&error) {
-        Some(Errno::XDEV) => io::Error::other(describe(parent, name)),
+        Some(Errno::XDEV) => io::Error::other(describe(parent, &name)),
         _ => error,
     })
 }
@@ -131,7 +131,7 @@ fn mount_id(fd: BorrowedFd<'_>) -> io::Result<u64> {
     id.ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 
-fn describe(parent: BorrowedFd<'_>, name: impl Arg) -> Hidden {
+fn describe(parent: BorrowedFd<'_>, name: &impl Arg) -> Hidden {
     let parent = fs::read_link(format!("/proc/self/fd/{}", parent.as_raw_fd()));
     let mut path = parent.unwrap_or_default();
     match name.to_string_lossy().as_ref() {
@@ -175,7 +175,7 @@ mod tests {
         let top = tempfile::tempdir().expect("a directory");
         fs::create_dir(top.path().join("a")).expect("a directory");
         for (below, at) in [("a/b/c", "a/b"), ("x/y", "x")] {
-            let blocked = descend(top.path(), Path::new(below)).err().expect(below);
+            let blocked = descend(top.path(), Path::new(below)).expect_err(below);
             assert_eq!(blocked.at, top.path().join(at));
             assert_eq!(blocked.source.kind(), io::ErrorKind::NotFound);
         }

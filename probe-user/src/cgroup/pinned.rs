@@ -121,7 +121,7 @@ impl From<PinError> for io::Error {
 /// Opens the directory of a cgroup on a mount. No other file system is touched.
 pub fn lookup(mount: &Mount, path: &Path) -> Result<OwnedFd, PinError> {
     let below = path.strip_prefix(&mount.mount_point);
-    let below = below.map_err(|_| PinError::failed(path, Errno::XDEV))?;
+    let below = below.map_err(|_outside| PinError::failed(path, Errno::XDEV))?;
     descend(&mount.mount_point, below).map_err(|blocked| PinError::blocked(path, blocked))
 }
 

@@ -38,9 +38,12 @@ impl Evidence {
             .filter(|mount| hierarchy.is_none_or(|it| it == mount.hierarchy))
             .find_map(|mount| {
                 let directory = mount.directory_of(path)?;
-                let uid = |path: &Path| match path.starts_with(&mount.mount_point) {
-                    true => pinned::owner(mount, path),
-                    false => Some(fs::symlink_metadata(path).ok()?.uid()),
+                let uid = |path: &Path| {
+                    if path.starts_with(&mount.mount_point) {
+                        pinned::owner(mount, path)
+                    } else {
+                        Some(fs::symlink_metadata(path).ok()?.uid())
+                    }
                 };
                 Some(CgroupOwner {
                     directory: uid(&directory)?,

@@ -82,8 +82,9 @@ impl Processes {
         Ok(())
     }
 
-    /// [`Processes::add_by_pid`], also of 0 for a process without a pid here, for a wait that has begun, which goes on without a process that
-    /// cannot be held open, but is not exact any more.
+    /// [`Processes::add_by_pid`] for a wait that has begun, which goes on without a process that
+    /// cannot be held open, but is not exact any more. The pid is 0 if the process has none in
+    /// the pid namespace of this process.
     pub(super) fn add_or_count(&mut self, pid: u32, start_boottime_ns: Option<u64>) {
         let added = if pid == 0 {
             Err(io::Error::other(

@@ -151,7 +151,7 @@ fn cgroups_of_two_v1_hierarchies_are_refused() {
     // The third cgroup is in the hierarchy of the first.
     let targets = [&one, &two, &one].map(|it| ["--cgroup", it.path()]);
     let args = [&["trace"], targets.as_flattened()].concat();
-    probe_tests::probe(&args).assert_refused(2, &["hint: "]);
+    probe(&args).assert_refused(2, &["hint: "]);
     let same = one.sub("below");
     let trace = Probe::trace(&["--cgroup", one.path(), "--cgroup", same.path()]);
     let last = die(&["exit", "0"], &same);

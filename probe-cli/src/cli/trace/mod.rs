@@ -241,13 +241,11 @@ fn end(messages: Messages, reported: Reported, begun: Instant) -> Result<ExitCod
         reported.lost,
         begun.elapsed().as_secs_f64()
     ));
-    match reported.lost.known() {
-        Some(_) => Ok(ExitCode::Done),
-        None => {
-            let message = "an unknown number of records is missing in the output";
-            Err(Failure::message(ExitCode::Failure, message))
-        }
+    if reported.lost.known().is_none() {
+        let message = "an unknown number of records is missing in the output";
+        return Err(Failure::message(ExitCode::Failure, message));
     }
+    Ok(ExitCode::Done)
 }
 
 /// Resolves after a signal or the time limit, or when all processes have exited.
@@ -280,7 +278,7 @@ async fn exited(processes: Vec<PinnedProcess>) {
             let _readable = pidfd.readable().await;
         }
         while !process.state().is_ok_and(ProcessState::has_exited) {
-            tokio::time::sleep(LOOK_EVERY).await;
+            tokio::time::sleep_until(tokio::time::Instant::now() + LOOK_EVERY).await;
         }
     }
 }

@@ -201,6 +201,10 @@ impl Check {
 
 /// The plan of one trial.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each fact is independent of the others"
+)]
 pub(crate) struct Plan {
     pub(crate) shape: Shape,
     pub(crate) aim: Aim,

@@ -28,6 +28,10 @@ use crate::{
 };
 
 /// State of a run that all trials share.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each fact is independent of the others"
+)]
 pub(crate) struct Soak {
     pub(crate) seed: u64,
     pub(crate) backend: Backend,

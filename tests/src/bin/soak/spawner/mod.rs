@@ -197,7 +197,7 @@ fn visitor(
     pid: Option<u32>,
     is_stranger: bool,
 ) -> Visitor {
-    let tops = cgroups.tops.iter().map(|top| top.directory());
+    let tops = cgroups.tops.iter().map(probe_fixture::Scratch::directory);
     Visitor {
         entry,
         leave,

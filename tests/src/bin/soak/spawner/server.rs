@@ -118,7 +118,9 @@ impl Spawner {
         let (gate, keeper) = io::pipe()?;
         let is_cloned = visitor.entry == Entry::Cloned && !visitor.is_stranger;
         let target = visitor.target.first().filter(|_| is_cloned);
-        let target = target.map(|it| it.path()).filter(|it| is_v2(it));
+        let target = target
+            .map(super::order::Directory::path)
+            .filter(|it| is_v2(it));
         let cgroup = target.map(File::open).transpose()?;
         let cgroup = cgroup.as_ref().map(AsFd::as_fd);
         let pid = sys::fork_into(cgroup, visitor.pid).context("clone a process")?;
