@@ -203,6 +203,13 @@ impl Invocation {
     /// exits.
     fn plan(named: &[PinnedTarget], wanted: &Filter) -> io::Result<Plan> {
         let mut hooks = Hook::WAITS.to_vec();
+        let pinned = named.iter().filter_map(|it| it.pinned.as_ref());
+        if pinned
+            .flat_map(|it| &it.cgroups)
+            .any(|it| it.id.hierarchy != 0)
+        {
+            hooks.push(Hook::MemberForkedV1);
+        }
         hooks.extend(Hook::EXITS);
         let mut cgroups = Vec::new();
         if wanted.kernel_tests_subtrees() {

@@ -174,6 +174,7 @@ fn warn_of_secret_state(roots: &StateRoots, reads_names: bool) {
 fn plan() -> Plan {
     let mut hooks = Hook::WAITS.to_vec();
     hooks.extend([
+        Hook::MemberForkedV1,
         Hook::CgroupCreated,
         Hook::CgroupRenamed,
         Hook::CgroupAttach,

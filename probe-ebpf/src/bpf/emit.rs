@@ -10,8 +10,10 @@ use aya_ebpf::{EbpfContext, bindings, programs::RawTracePointContext};
 use aya_log_ebpf::warn;
 use probe_ebpf::{
     counter::{DECISIVE_DROPPED, DECISIVE_SUBMITTED, STREAM_DROPPED, STREAM_SUBMITTED},
-    event::Header,
+    event::{Header, Member},
 };
+
+use zerocopy::IntoBytes;
 
 use crate::{
     current, globals, map_value,
@@ -77,6 +79,21 @@ pub(crate) fn decisive<T: 'static>(ctx: &RawTracePointContext, record: T, wakes:
         map_value::add_one(&COUNTERS, DECISIVE_SUBMITTED);
     } else if map_value::add_one(&COUNTERS, DECISIVE_DROPPED) {
         warn!(ctx, "decisive ring full: first record dropped on this CPU");
+    }
+}
+
+/// Puts a member of a watched cgroup into the decisive ring. It decides no wait by itself, so it
+/// wakes the reader only to make room. The function has few branches, because it is called in a
+/// loop.
+#[inline(always)]
+pub(crate) fn member(record: &Member) {
+    let flags = if DECISIVE.query(0) > DECISIVE_UNREAD {
+        FORCE_WAKEUP
+    } else {
+        NO_WAKEUP
+    };
+    if DECISIVE.output::<[u8]>(record.as_bytes(), flags).is_err() {
+        map_value::add_one(&COUNTERS, DECISIVE_DROPPED);
     }
 }
 

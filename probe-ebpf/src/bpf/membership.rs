@@ -132,11 +132,6 @@ pub(crate) struct Links {
 
 impl Links {
     #[inline(always)]
-    pub(crate) const fn none() -> Self {
-        Self { head: 0, node: 0 }
-    }
-
-    #[inline(always)]
     pub(crate) fn of(css_set: u64) -> Self {
         Self {
             head: css_set.wrapping_add(u64::from(offset!(css_set_cgrp_links))),
@@ -194,6 +189,15 @@ impl Cgroup<PROBED> {
     #[inline(always)]
     pub(crate) fn name(self) -> u64 {
         follow::<PROBED, _>(self.0, offset!(cgroup_kn), offset!(kn_name))
+    }
+
+    /// The v2 cgroup of a task.
+    #[inline(always)]
+    pub(crate) fn v2_of(task: Task<PROBED>) -> Self {
+        Self(read::<PROBED, _>(
+            task.css_set::<PROBED>(),
+            offset!(css_set_dfl_cgrp),
+        ))
     }
 
     /// Jiffies at the last notification of `cgroup.events`; 0 without offsets and on

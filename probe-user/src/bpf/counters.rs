@@ -80,15 +80,19 @@ impl Attached {
         Some(unrecorded + self.misses_of(Hook::CgroupPopulated)?)
     }
 
-    /// Number of processes that may have entered a watched cgroup without a record in the
-    /// decisive ring; `None` if the programs that report them are not loaded.
-    pub(crate) fn missed_entries(&self) -> Option<u64> {
+    /// Number of processes that may have entered a watched cgroup of this hierarchy without a
+    /// record in the decisive ring; `None` if the programs that report them are not loaded.
+    pub(crate) fn missed_entries(&self, hierarchy: u32) -> Option<u64> {
         if !self.knows_cgroups() {
             return None;
         }
         let dropped = self.counter(counter::DECISIVE_DROPPED).ok()?;
         let unrecorded = self.counter(counter::MEMBERS_UNRECORDED).ok()?;
-        let misses = self.misses_of(Hook::MemberForked)? + self.misses_of(Hook::MemberMoved)?;
+        let forked = match hierarchy {
+            0 => Hook::MemberForked,
+            _ => Hook::MemberForkedV1,
+        };
+        let misses = self.misses_of(forked)? + self.misses_of(Hook::MemberMoved)?;
         Some(dropped + unrecorded + misses)
     }
 

@@ -32,6 +32,8 @@ words! {
         CgroupAttach = "cgroup_attach_task",
         /// A process starts in a watched cgroup.
         MemberForked = "member_forked",
+        /// A process starts in a watched v1 cgroup.
+        MemberForkedV1 = "member_forked_v1",
         /// A task moves to a watched cgroup.
         MemberMoved = "member_moved",
     }
@@ -41,7 +43,8 @@ impl Hook {
     /// The hooks of a complete exit record, in the order of attachment.
     pub const EXITS: [Self; 4] = [Self::Signal, Self::SignalDelivered, Self::Oom, Self::Exit];
 
-    /// The hooks of a wait for a cgroup.
+    /// The hooks of a wait for a v2 cgroup. One for a v1 cgroup needs
+    /// [`MemberForkedV1`](Self::MemberForkedV1), too.
     pub const WAITS: [Self; 4] = [
         Self::CgroupPopulated,
         Self::CgroupRemoved,
@@ -53,7 +56,7 @@ impl Hook {
     #[must_use]
     pub const fn tracepoint(self) -> &'static str {
         match self {
-            Self::MemberForked => Self::Fork.as_str(),
+            Self::MemberForked | Self::MemberForkedV1 => Self::Fork.as_str(),
             Self::MemberMoved => Self::CgroupAttach.as_str(),
             hook => hook.as_str(),
         }
@@ -73,7 +76,7 @@ impl Hook {
             Self::CgroupRenamed => Some("renamed v1 cgroups keep their old paths"),
             Self::CgroupCreated => Some("paths of short-lived cgroups may be unknown"),
             Self::CgroupAttach => Some("moves between cgroups are not reported"),
-            Self::MemberForked | Self::MemberMoved => {
+            Self::MemberForked | Self::MemberForkedV1 | Self::MemberMoved => {
                 Some("verdicts about the processes of a cgroup are not exact")
             }
         }

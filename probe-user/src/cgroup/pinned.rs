@@ -26,7 +26,7 @@ use rustix::{
 use super::{
     members::{Members, read_pids},
     mounts::{Mount, walk_below},
-    open::{Blocked, FILE, descend, hidden},
+    open::{Blocked, DIRECTORY, FILE, descend, hidden},
     walk::{Step, Walk, is_removed},
 };
 use crate::model::{CgroupId, CgroupState};
@@ -247,6 +247,30 @@ impl PinnedCgroup {
             Err(error) if is_gone(&error) => Ok(false),
             Err(error) => Err(error),
         }
+    }
+
+    /// Inode numbers of the ancestors that this mount shows, the innermost first; fewer if one
+    /// cannot be opened.
+    pub(crate) fn ancestors(&self) -> Vec<u64> {
+        let device =
+            |fd: BorrowedFd<'_>| rustix::fs::fstat(fd).ok().map(|it| (it.st_dev, it.st_ino));
+        let mut ancestors = Vec::new();
+        let mut last = device(self.as_fd());
+        let mut directory = openat(self, "..", DIRECTORY, Mode::empty()).ok();
+        while let Some(parent) = directory {
+            let found = device(parent.as_fd());
+            let (Some((of, _)), Some((on, id))) = (last, found) else {
+                break;
+            };
+            // Above the mount another file system begins.
+            if of != on {
+                break;
+            }
+            ancestors.push(id);
+            last = found;
+            directory = openat(&parent, "..", DIRECTORY, Mode::empty()).ok();
+        }
+        ancestors
     }
 
     /// Calls `visit` with id and path of the cgroup and of every descendant, as

@@ -23,7 +23,7 @@ use crate::{
         ring::Stream,
     },
     clock::ticks,
-    model::Event,
+    model::{CgroupId, Event, ProcessId},
     readiness::register,
 };
 
@@ -125,11 +125,7 @@ impl Shared {
         };
         ring.drain(|event| match event {
             Ok(Event::CgroupEmpty(id) | Event::CgroupRemoved(id)) => self.wake(id, WokenBy::Ring),
-            Ok(Event::CgroupEntered(id, process)) => {
-                if let Some(watch) = self.watch_of(id) {
-                    watch.pinned.entries.push(process);
-                }
-            }
+            Ok(Event::CgroupEntered(id, process)) => self.enter(id, process),
             Ok(_) => {}
             Err(error) => {
                 tracing::warn!(%error, "cannot decode a record of the BPF programs");
@@ -137,5 +133,21 @@ impl Shared {
             }
         });
         true
+    }
+    /// Passes a process that entered a cgroup to the waits for the cgroup and its ancestors.
+    fn enter(&self, id: CgroupId, process: ProcessId) {
+        let Some(watch) = self.watch_of(id) else {
+            return;
+        };
+        watch.pinned.entries.push(process);
+        if lock(&self.cgroups).len() == 1 {
+            return;
+        }
+        for &ancestor in watch.pinned.ancestors() {
+            let ancestor = CgroupId { id: ancestor, ..id };
+            if let Some(watch) = self.watch_of(ancestor) {
+                watch.pinned.entries.push(process);
+            }
+        }
     }
 }

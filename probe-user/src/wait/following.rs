@@ -69,10 +69,9 @@ impl Wait {
                 self.processes.add_or_count(process.tgid, start_ns);
             }
         }
-        // All cgroups have the same hub.
-        let watch = self.cgroups.first().map(Arc::clone);
-        let missed = || watch?.pinned.missed_entries();
-        if self.following.update(is_followed, missed.clone()) {
+        let cgroups = &self.cgroups;
+        let missed = || cgroups.iter().map(|it| it.pinned.missed_entries()).sum();
+        if self.following.update(is_followed, missed) {
             self.add_listed()?;
             return Ok(false);
         }

@@ -25,7 +25,7 @@ impl Programs {
     }
 
     #[expect(clippy::unused_self, reason = "the same calls as with BPF")]
-    pub(super) const fn missed_entries(&self) -> Option<u64> {
+    pub(super) const fn missed_entries(&self, _hierarchy: u32) -> Option<u64> {
         None
     }
 }

@@ -8,7 +8,7 @@
 use std::{
     io,
     sync::{
-        Arc, Mutex, Weak,
+        Arc, Mutex, OnceLock, Weak,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -30,6 +30,7 @@ pub(super) struct Occupancy {
     initial: Mutex<Option<CgroupState>>,
     /// Whether the programs watch the cgroup.
     is_watched: AtomicBool,
+    ancestors: OnceLock<Vec<u64>>,
 }
 
 /// The state of a cgroup at one moment.
@@ -57,6 +58,7 @@ impl Occupancy {
             hub,
             initial: Mutex::default(),
             is_watched: AtomicBool::new(false),
+            ancestors: OnceLock::new(),
         }
     }
 
@@ -68,6 +70,11 @@ impl Occupancy {
     pub(super) fn set_watched(&self) {
         *lock(&self.initial) = self.cgroup.state().ok();
         self.is_watched.store(true, Ordering::Release);
+    }
+
+    /// Inode numbers of the ancestors, the innermost first.
+    pub(super) fn ancestors(&self) -> &[u64] {
+        self.ancestors.get_or_init(|| self.cgroup.ancestors())
     }
 
     /// Begins to collect the processes that enter the cgroup.
@@ -86,7 +93,8 @@ impl Occupancy {
     /// The number of entries that the programs may have missed so far; `None` if they do not
     /// report entries.
     pub(super) fn missed_entries(&self) -> Option<u64> {
-        self.hub.upgrade()?.programs.missed_entries()
+        let hub = self.hub.upgrade()?;
+        hub.programs.missed_entries(self.cgroup.id.hierarchy)
     }
 
     /// The current state.

@@ -63,8 +63,8 @@ impl Programs {
 
     /// Number of processes that may have entered a watched cgroup without a record; `None` if
     /// entries are not reported.
-    pub(super) fn missed_entries(&self) -> Option<u64> {
-        self.lock().as_ref()?.missed_entries()
+    pub(super) fn missed_entries(&self, hierarchy: u32) -> Option<u64> {
+        self.lock().as_ref()?.missed_entries(hierarchy)
     }
 
     /// Number of dropped records and skipped runs so far; `None` if the counters cannot be read.

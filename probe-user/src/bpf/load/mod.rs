@@ -65,7 +65,7 @@ impl Plan {
     #[must_use]
     pub fn decisive() -> Self {
         Self {
-            hooks: Hook::WAITS.to_vec(),
+            hooks: [&Hook::WAITS[..], &[Hook::MemberForkedV1]].concat(),
             filter: Filter::default().kernel_filter(MIN_STREAM_BYTES),
             cgroups: Vec::new(),
             pids: Vec::new(),
