@@ -6,7 +6,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use probe_tests::{Cgroup, Deadline, Output, Victim, Waiting, conditions, kernel, probe_in, words};
+use probe_tests::{Cgroup, Deadline, Output, Victim, Waiting, conditions, probe_in, words};
 use serde_json::Value;
 
 /// A user that is neither root nor `nobody`.
@@ -60,9 +60,11 @@ fn a_plain_user_waits_for_a_root_cgroup_in_every_state() {
                     victim.kill();
                 }
                 let verdict = verdict(&waiting.finish(), "done");
-                // v1 does not show the cgroup of an exiting process, so no search finds it.
-                let is_exact = is_v2 || until == "empty" && !kernel::tasks_leave_cgroup_late();
-                assert_eq!(verdict["exact"], is_exact, "{verdict}");
+                // Without BPF a process may have entered and left alive between two looks. A v1
+                // cgroup is surely empty once its processes are reaped.
+                if is_v2 || until != "empty" {
+                    assert_eq!(verdict["exact"], until == "empty", "{verdict}");
+                }
                 assert_eq!(cgroup.procs(), [0; 0]);
             }
         }

@@ -12,7 +12,11 @@ use std::{
     thread,
 };
 
-use rustix::{process::Uid, thread::set_thread_res_uid};
+use rustix::{
+    event::{PollFd, PollFlags, poll},
+    process::Uid,
+    thread::set_thread_res_uid,
+};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -176,9 +180,13 @@ impl Connection {
         request
     }
 
-    /// Writes nothing until the client closes the connection.
+    /// Writes nothing until the client closes the connection. A client that only ends its own
+    /// direction asks for the last messages, which do not come.
     pub fn stall(&mut self) {
         // An error ends the connection too.
         let _end = self.0.read_to_end(&mut Vec::new());
+        let mut fds = [PollFd::new(self.0.get_ref(), PollFlags::empty())];
+        // The kernel always reports a connection that is closed in both directions.
+        let _closed = poll(&mut fds, None);
     }
 }

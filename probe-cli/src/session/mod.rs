@@ -209,7 +209,10 @@ impl Session {
 
     /// Reports the remaining exits after the last look.
     pub(crate) async fn finish(mut self, outcome: Outcome) -> Result<SessionResult, WaitError> {
+        let handed_over_to = self.daemon.handed_over_to;
         self.drain_daemon(outcome).await?;
+        // A daemon that is lost after the verdict has served until then.
+        self.daemon.handed_over_to = handed_over_to;
         if let Some(bar) = &self.progress {
             bar.finish_and_clear();
         }

@@ -23,6 +23,8 @@ use super::{
     walk::{Step, Walk, entries, is_removed},
 };
 
+const WRITE: OFlags = OFlags::WRONLY.union(OFlags::CLOEXEC);
+
 /// A handle for changes of a pinned cgroup.
 #[derive(Debug)]
 pub struct CgroupControl {
@@ -72,6 +74,20 @@ impl CgroupControl {
     /// process outside of this pid namespace as 0.
     pub fn members(&self) -> io::Result<Vec<u32>> {
         Members::of(self.directory.as_fd()).complete()
+    }
+
+    /// [`Self::members`], without those of descendants that a mount hides.
+    pub(crate) fn visible_members(&self) -> io::Result<Vec<u32>> {
+        let listed = Members::of(self.directory.as_fd());
+        match listed.error {
+            Some(error) if hidden(&error).is_none() => Err(error),
+            _ => Ok(listed.pids),
+        }
+    }
+
+    /// Whether the kernel can send SIGKILL to the whole subtree.
+    pub(crate) fn has_kill(&self) -> bool {
+        openat(&self.directory, "cgroup.kill", WRITE, Mode::empty()).is_ok()
     }
 
     /// Makes the kernel send SIGKILL to the whole subtree (v2, Linux 5.14).
@@ -240,11 +256,6 @@ fn read(directory: BorrowedFd<'_>, name: &str) -> io::Result<String> {
 }
 
 fn write(directory: BorrowedFd<'_>, name: &str, value: &str) -> io::Result<()> {
-    let file = openat(
-        directory,
-        name,
-        OFlags::WRONLY | OFlags::CLOEXEC,
-        Mode::empty(),
-    )?;
+    let file = openat(directory, name, WRITE, Mode::empty())?;
     File::from(file).write_all(value.as_bytes())
 }

@@ -189,7 +189,10 @@ impl KillTarget {
             if force {
                 continue;
             }
-            if let Some(pid) = protected(&members(cgroup)?) {
+            if let Some(pid) = protected(&members(
+                cgroup,
+                signal == Signal::KILL && cgroup.has_kill(),
+            )?) {
                 return Err(KillError::ProtectedMember { path, pid });
             }
         }
@@ -225,8 +228,14 @@ impl KillTarget {
     }
 }
 
-fn members(cgroup: &CgroupControl) -> Result<Vec<u32>, KillError> {
-    cgroup.members().map_err(|source| KillError::Members {
+/// The processes to signal. A mount may hide descendants, which only `cgroup.kill` reaches.
+fn members(cgroup: &CgroupControl, reaches_hidden: bool) -> Result<Vec<u32>, KillError> {
+    let members = if reaches_hidden {
+        cgroup.visible_members()
+    } else {
+        cgroup.members()
+    };
+    members.map_err(|source| KillError::Members {
         path: cgroup.path().to_owned(),
         source,
     })

@@ -108,7 +108,7 @@ impl Rounds {
 
     /// One round; returns the number of new members.
     fn signal_new_members(&mut self, cgroup: &CgroupControl) -> Result<usize, KillError> {
-        let listed = members(cgroup)?;
+        let listed = members(cgroup, self.report.used_cgroup_kill)?;
         let before = self.seen.len();
         for pids in listed.chunks(BATCH) {
             let mut pinned = Vec::new();
@@ -132,7 +132,9 @@ impl Rounds {
             }
             // Between the list and the pidfd the kernel may have given the pid to another
             // process. A process that is open and still listed is a member.
-            let listed: HashSet<u32> = members(cgroup)?.into_iter().collect();
+            let listed: HashSet<u32> = members(cgroup, self.report.used_cgroup_kill)?
+                .into_iter()
+                .collect();
             for process in pinned.iter().filter(|it| listed.contains(&it.tgid)) {
                 self.signal_process(process);
             }

@@ -112,7 +112,8 @@ fn a_zombie_of_an_earlier_or_later_cgroup_of_the_name_is_a_stranger() {
     own.wait();
     for waiting in armed {
         let verdict = waiting.finish().verdict("done");
-        assert_eq!(verdict["exact"], true, "{verdict}");
+        // Without BPF a member may have entered and left between two looks.
+        assert_eq!(verdict["exact"], verdict["backend"] == "bpf", "{verdict}");
     }
     for zombie in &mut zombies {
         zombie.wait();

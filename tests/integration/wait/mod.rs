@@ -109,12 +109,12 @@ fn an_empty_or_removed_cgroup_is_already_done() {
 
 #[test]
 #[ignore = "needs root"]
-fn a_missing_cgroup_is_an_error_with_must_exist_or_a_missing_parent() {
+fn a_missing_cgroup_is_an_error_with_must_exist() {
     let parent = Cgroup::v2("missing");
     let path = parent.path();
     for line in [
         &format!("--must-exist --cgroup {path}/gone"),
-        &format!("--cgroup {path}/gone/below"),
+        &format!("--must-exist --cgroup {path}/gone/below"),
         "--cgroup /etc/passwd",
         "--cgroup /etc",
     ] {

@@ -34,7 +34,7 @@ const EXIT_TRACEPOINT: &str = "btf_trace_sched_process_exit";
 const SRCU_GUARD: &str = "class_srcu_fast_notrace_t";
 
 /// Members that not every architecture or version has; the programs do without them.
-const OPTIONAL: [(&str, &str); 3] = [
+pub const OPTIONAL: [(&str, &str); 3] = [
     ("pt_regs", "orig_ax"),
     ("pt_regs", "syscallno"),
     ("task_struct", "__state"),

@@ -47,7 +47,8 @@ pub(crate) fn act(words: Words) {
 }
 
 fn exec_again(count: u32, rest: Words) -> ! {
-    let mut command = Command::new("/proc/self/exe");
+    // The leader has exited, so `/proc/self` shows no program any more.
+    let mut command = Command::new("/proc/thread-self/exe");
     command
         .args(["exec-in-thread", &count.to_string()])
         .args(rest);
