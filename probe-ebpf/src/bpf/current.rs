@@ -110,5 +110,5 @@ pub(crate) fn syscall() -> u32 {
     let task = typed_task() as *mut _;
     // SAFETY: see the module; the verifier checks the type of the pointer (Linux 5.15).
     let registers = unsafe { helpers::generated::bpf_task_pt_regs(task) };
-    read::<PROBED, _>(registers as u64, offset)
+    read::<PROBED, _>(registers.cast_unsigned(), offset)
 }

@@ -92,7 +92,7 @@ pub(crate) fn id_unlike_leader<const ACCESS: bool>(
 /// Whether a task and its leader are in different v2 cgroups (threaded cgroups).
 #[inline(always)]
 pub(crate) fn is_apart(task: Task<PROBED>) -> bool {
-    let [of_task, of_leader] = [task, task.leader()].map(|it| it.css_set::<PROBED>());
+    let [of_task, of_leader] = [task, task.leader()].map(Task::css_set::<PROBED>);
     let default = |css_set| read::<PROBED, u64>(css_set, offset!(css_set_dfl_cgrp));
     of_task != of_leader && default(of_task) != default(of_leader)
 }

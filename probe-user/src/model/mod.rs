@@ -32,4 +32,5 @@ pub use self::{
     until::Until,
 };
 
+#[cfg(feature = "bpf")]
 pub(crate) use self::process::MachineId;

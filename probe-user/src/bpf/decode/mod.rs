@@ -2,7 +2,7 @@
 //!
 //! [`decode`] is a pure function of the record: it reads no clock, no map and no `/proc`.
 //! Sentinels become `None`; the raw wait status, `si_code` and flags become
-//! [`ExitStatus`] and a [`KilledBy`](crate::model::KilledBy).
+//! [`ExitStatus`] and a [`KilledBy`].
 
 use std::{mem::offset_of, num::NonZeroU64};
 

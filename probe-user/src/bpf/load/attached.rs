@@ -132,7 +132,8 @@ impl Attached {
         })
     }
 
-    /// The last value of `populated` of a watched cgroup, one of [`occupancy`]. `None` if
+    /// The last value of `populated` of a watched cgroup, one of
+    /// [`occupancy`](probe_ebpf::config::occupancy). `None` if
     /// the cgroup is not watched, and for good once the programs may have missed a change.
     #[must_use]
     pub(crate) fn occupancy(&self, cgroup: CgroupId) -> Option<u32> {
