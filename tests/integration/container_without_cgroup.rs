@@ -4,7 +4,7 @@
 
 use std::{fs, path::Path};
 
-use probe_tests::{Deadline, Runc, Waiting, is_alive, kill, probe, requirements};
+use probe_tests::{Daemon, Deadline, Runc, Waiting, is_alive, kill, probe, requirements};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -96,6 +96,19 @@ fn all_processes_of_a_container_without_a_cgroup_are_shown_and_killed() {
         shown.stderr.contains("has no known processes"),
         "{shown:#?}"
     );
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_daemon_that_knows_only_the_init_process_makes_no_verdict_exact() {
+    let daemon = Daemon::start(&[]);
+    let socket = daemon.socket().to_str().expect("UTF-8");
+    let container = Container::new("daemon", false);
+    let args = ["kill", "--json", "-t", "30", "--socket", socket];
+    let verdict = probe(&container.args(&args)).verdict("done");
+    assert_eq!(verdict["exact"], json!(false), "{verdict}");
+    let backends = verdict["backends"].as_array().expect("an array");
+    assert!(backends.contains(&json!("daemon")), "{verdict}");
 }
 
 #[test]

@@ -75,6 +75,9 @@ pub(super) struct DaemonBackend {
     /// Whether the daemon's verdict was exact: the daemon may know members that this process
     /// has not seen.
     pub(super) is_exact: bool,
+    /// Whether a target has processes about which the daemon was not asked: those of a container
+    /// without a cgroup of its own.
+    asks_for_less: bool,
     /// Whether the request to the daemon had a timeout.
     pub(super) has_timeout: bool,
     /// Whether the verdict of the daemon is that the time is over.
@@ -97,6 +100,7 @@ pub(super) enum State {
 impl DaemonBackend {
     /// Adds the targets of one more wait to the request.
     pub(super) fn add(&mut self, target: &Target, until: Until) {
+        self.asks_for_less |= target.tree.is_some() || target.may_have_others;
         for pinned in &target.cgroups {
             let (hierarchy, id) = (pinned.id.hierarchy, pinned.id.id);
             let cgroup = Some(api::Cgroup { hierarchy, id });
@@ -286,7 +290,9 @@ impl Session {
                 self.daemon.state = State::Finished;
                 self.daemon.has_timed_out = verdict.outcome == Outcome::Timeout.as_str();
                 let met = [Outcome::Done, Outcome::Already].map(Outcome::as_str);
-                self.daemon.is_exact = verdict.exact && met.contains(&verdict.outcome.as_str());
+                self.daemon.is_exact = verdict.exact
+                    && met.contains(&verdict.outcome.as_str())
+                    && !self.daemon.asks_for_less;
                 self.fall_back(AFTER_VERDICT);
             }
             Message::Goodbye => {
