@@ -14,11 +14,11 @@ use probe_user::{
         trace::tracker::Tracker,
     },
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use zerocopy::IntoBytes;
 
 /// Decodes and prints a sequence of records. A byte with the kind of the record and a byte
-/// with its length, in words of eight bytes, precede each record. A kind from 1 to 7
+/// with its length, in words of eight bytes, precede each record. A kind from 1 to 8
 /// overwrites the kind in the record.
 ///
 /// # Panics
@@ -49,7 +49,7 @@ fn decode(kind: u8, bytes: &[u8]) -> Option<Timed> {
     let mut aligned = vec![0_u64; bytes.len().div_ceil(8)];
     let record = &mut aligned.as_mut_bytes()[..bytes.len()];
     record.copy_from_slice(bytes);
-    if let (1..=7, Some(head)) = (kind, record.first_chunk_mut()) {
+    if let (1..=8, Some(head)) = (kind, record.first_chunk_mut()) {
         *head = u32::from(kind).to_ne_bytes();
     }
     match decode::decode(record) {
@@ -66,7 +66,7 @@ fn decode(kind: u8, bytes: &[u8]) -> Option<Timed> {
             None
         }
         Err(DecodeError::UnknownKind(kind)) => {
-            assert!(!(1..=7).contains(&kind), "{kind}");
+            assert!(!(1..=8).contains(&kind), "{kind}");
             None
         }
     }
@@ -141,7 +141,9 @@ fn print(record: &Record) {
         Record::Lost { .. } => return,
     };
     assert_eq!(value["type"], kind);
-    assert_eq!(value["pid"], process.tgid);
+    // A process of another pid namespace has no number here.
+    let pid = Some(process.tgid).filter(|&it| it != 0);
+    assert_eq!(value["pid"], json!(pid));
     assert_eq!(value["comm"], *process.comm.to_str());
     for width in [None, Some(0), Some(80), Some(200)] {
         let mut line = Vec::new();

@@ -169,7 +169,8 @@ mod tests {
                 "pod_uid": null, "pod": null, "location": null, "cgroup": "/x", "live": 1,
                 "oldest_start_boottime_ns": 1, "age_ns": 1, "recent_exits": null}),
             json!({"schema": 1, "type": "process", "depth": 0, "pid": 1, "ppid": 0, "uid": 0,
-                "comm": "x", "start_boottime_ns": 1, "age_ns": 1, "cgroup": null}),
+                "comm": "x", "state": "running", "start_boottime_ns": 1, "age_ns": 1,
+                "cgroup": null}),
         ]
     }
 
@@ -276,8 +277,11 @@ mod tests {
     #[test]
     fn a_sender_is_required_only_for_signals_that_a_process_sent() {
         let mut nameless = exit();
-        nameless["killed_by"]["pid"] = json!(null);
+        nameless["killed_by"]["comm"] = json!(null);
         assert!(violation(&nameless).is_some());
+        let mut outside = exit();
+        outside["killed_by"]["pid"] = json!(null);
+        validate(&outside);
         let mut stranger = exit();
         stranger["killed_by"]["via"] = json!("timer");
         assert!(violation(&stranger).is_some());

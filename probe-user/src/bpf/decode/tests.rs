@@ -2,6 +2,7 @@
 
 use probe_ebpf::event::{Exec, Exit as WireExit};
 use proptest::prelude::*;
+use zerocopy::FromZeros;
 
 use super::*;
 
@@ -46,7 +47,7 @@ fn wire_exit(exit_code: u32, flags: u32) -> WireExit {
         system_ns: 12_000_000,
         runtime_ns: 8_000_000,
         max_rss_pages: 3,
-        killer: wire::Killer::read_from_bytes(&[0; 40]).expect("40 bytes"),
+        killer: wire::Killer::new_zeroed(),
         task_cgroup_id: 0,
         task_start_boottime_ns: 6,
         task_comm: *b"worker\0\0\0\0\0\0\0\0\0\0",
