@@ -6,6 +6,9 @@
 //! [`machine`]).
 
 mod before;
+mod command;
+mod contender;
+mod lines;
 mod machine;
 mod process;
 mod report;
@@ -33,6 +36,8 @@ enum Suite {
     Trace(trace::Args),
     /// From the kill to the verdict, beside a bare poll of `cgroup.events`
     Wait(wait::Args),
+    /// From the kill to the return of the whole command, beside the commands of a shell
+    Command(command::Args),
     /// From the kill to the verdict of an unprivileged client of the daemon, and its cost
     Daemon(wait::daemon::Args),
     /// This checkout beside another version, in one interleaved run
@@ -43,6 +48,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     match &args.suite {
         Suite::Trace(args) => trace::run(args),
         Suite::Wait(args) => wait::run(args),
+        Suite::Command(args) => command::run(args),
         Suite::Daemon(args) => wait::daemon::run(args),
         Suite::Before(args) => before::run(args),
     }

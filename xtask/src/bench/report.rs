@@ -31,6 +31,9 @@ pub(crate) struct Figure {
     note: Option<String>,
 }
 
+/// A figure that this machine or this binary cannot give.
+const NOT_AVAILABLE: &str = "NOT AVAILABLE";
+
 /// The verdicts on a figure with a limit. The second one is not missed, but chance alone
 /// could have moved the figure across the limit.
 const MET: &str = "met";
@@ -47,6 +50,15 @@ impl Figure {
             noise: None,
             verdict: None,
             note: None,
+        }
+    }
+
+    /// A figure that was not measured, and the reason.
+    pub(crate) fn not_available(name: impl Into<String>, reason: &str) -> Self {
+        let figure = Self::new(name, "", Estimate::exact(f64::NAN));
+        Self {
+            verdict: Some(NOT_AVAILABLE),
+            ..figure.note(format!("{NOT_AVAILABLE}: {reason}"))
         }
     }
 
@@ -97,7 +109,11 @@ impl Figure {
         let limit = self.limit.map(|limit| format!("<= {limit}"));
         vec![
             self.name.clone(),
-            format!("{:.3} {}", self.estimate.value, self.unit),
+            if self.estimate.value.is_nan() {
+                "-".to_owned()
+            } else {
+                format!("{:.3} {}", self.estimate.value, self.unit)
+            },
             sampled.map_or_else(String::new, interval),
             limit.unwrap_or_default(),
             self.noise.as_ref().map_or_else(String::new, interval),

@@ -1,6 +1,7 @@
 //! `cargo xtask setup`: the programs that the other commands need, each only if it is
 //! missing. What is built or unpacked is below `target/tools`.
 
+mod newer;
 mod package;
 mod rust_src;
 
@@ -9,6 +10,7 @@ use std::process::Command;
 use anyhow::Result;
 use fs_err as fs;
 
+pub(crate) use newer::waitpid;
 pub(crate) use package::{behind, is_there, packages, root_of};
 
 use crate::{checkout, command};

@@ -14,7 +14,7 @@ use crate::{
 
 /// Groups of packages that are unpacked together.
 pub(super) const GROUPS: &str =
-    "tools engines exitsnoop prometheus g++ cross-gcc qemu-user qemu-system";
+    "tools engines exitsnoop pidwait prometheus g++ cross-gcc qemu-user qemu-system";
 
 /// On each line: the group, the origin, the packages, the programs in them, and what is not
 /// done without them. The origin is this machine and otherwise its release, always the
@@ -38,6 +38,7 @@ engines     | machine   | systemd-container | systemd-nspawn  | tests with syste
 engines     | machine   | uidmap       | newuidmap            | tests with podman of a user
 engines     | release   | busybox-static | busybox            | tests with images
 exitsnoop   | machine   | libbpf-tools | exitsnoop            | the comparison with exitsnoop
+pidwait     | machine   | procps       | pidwait              | the comparison with pidwait
 prometheus  | machine   | prometheus   | promtool             | the test of /metrics
 g++         | machine   | g++          | g++                  | fuzzing
 cross-gcc   | release   | gcc-aarch64-linux-gnu libc6-dev-arm64-cross | \

@@ -24,6 +24,8 @@ use serde_json::json;
 use self::{conditions::Scene, runner::Runner};
 pub(crate) use self::{
     programs::{Kind, Program, Programs},
+    runner::{REPOPULATED, RESTED, quantiles},
+    server::Server,
     target::Target,
 };
 use super::{

@@ -1,13 +1,14 @@
 /*
  * The peers of `probe wait`, as small as they can be: poll(2) on cgroup.events,
- * and `kill -0` or rmdir(2) in a loop. `cargo xtask bench wait` compiles it with cc.
+ * and `kill -0` or rmdir(2) in a loop. `cargo xtask bench` compiles it with cc.
  *
- *   poll events LIMIT_MS    reads directories of cgroups, line by line
- *   poll alive PERIOD_MS    reads pids, line by line
- *   poll rmdir PERIOD_MS    reads directories of cgroups, line by line
+ *   poll events LIMIT_MS [TARGET]    the target is the directory of a cgroup
+ *   poll alive PERIOD_MS [TARGET]    the target is a pid
+ *   poll rmdir PERIOD_MS [TARGET]    the target is the directory of a cgroup
  *
- * The reply to a line is `armed`, then the moment (CLOCK_MONOTONIC, ns) at which
- * the program saw that the target is gone, or `never` when the limit is over.
+ * The program waits for the one target and exits, or reads targets line by line.
+ * It looks once and prints `armed`, then the moment (CLOCK_MONOTONIC, ns) at which
+ * it saw that the target is gone, or `never` when the limit is over.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -71,36 +72,53 @@ static void events(const char *directory, int limit_ms)
 }
 
 /* Without a pid the directory is removed. */
+static int gone(const char *directory, pid_t pid)
+{
+	return pid ? kill(pid, 0) < 0 : rmdir(directory) == 0 || errno != EBUSY;
+}
+
 static void repeat(const char *directory, pid_t pid, int period_ms)
 {
 	struct timespec period = {
 		.tv_sec = period_ms / 1000,
 		.tv_nsec = period_ms % 1000 * 1000000L,
 	};
+	int is_gone = gone(directory, pid);
 
 	puts("armed");
-	while ((pid ? kill(pid, 0) == 0 : rmdir(directory) < 0 && errno == EBUSY))
+	while (!is_gone) {
 		nanosleep(&period, NULL);
+		is_gone = gone(directory, pid);
+	}
 	printf("%lld timer\n", now());
+}
+
+static void watch(const char *what, int ms, const char *target)
+{
+	if (strcmp(what, "events") == 0)
+		events(target, ms);
+	else if (strcmp(what, "rmdir") == 0)
+		repeat(target, 0, ms);
+	else
+		repeat(NULL, atoi(target), ms);
 }
 
 int main(int argc, char **argv)
 {
 	char line[4096];
 
-	if (argc != 3)
+	if (argc < 3)
 		return 2;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	setvbuf(stdout, NULL, _IOLBF, 0);
+	if (argc == 4) {
+		watch(argv[1], atoi(argv[2]), argv[3]);
+		return 0;
+	}
 	puts("ready");
 	while (fgets(line, sizeof(line), stdin)) {
 		line[strcspn(line, "\n")] = 0;
-		if (strcmp(argv[1], "events") == 0)
-			events(line, atoi(argv[2]));
-		else if (strcmp(argv[1], "rmdir") == 0)
-			repeat(line, 0, atoi(argv[2]));
-		else
-			repeat(NULL, atoi(line), atoi(argv[2]));
+		watch(argv[1], atoi(argv[2]), line);
 	}
 	return 0;
 }

@@ -2,25 +2,20 @@
 //! peers, compiled by cc. All of them reply to lines.
 
 use std::{
-    io::{BufRead, BufReader, Write},
+    io::{BufReader, Write},
     os::unix::process::CommandExt,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{ChildStdin, ChildStdout, Command, Stdio},
     thread::available_parallelism,
-    time::Duration,
 };
 
 use anyhow::{Context, Result, bail, ensure};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::{
-    bench::{process::Process, report},
+    bench::{lines, process::Process, report},
     checkout,
     command::{self, OwnedChild},
 };
-
-/// A program that does not reply for so long hangs.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 const NOBODY: u32 = 65_534;
 
@@ -82,6 +77,15 @@ impl Programs {
             poll: compile("poll")?,
             spawner: compile("spawner")?,
         })
+    }
+
+    pub(crate) fn probe(&self) -> &Path {
+        &self.probe
+    }
+
+    /// The C program that polls.
+    pub(crate) fn poll(&self) -> &Path {
+        &self.poll
     }
 
     pub(super) fn build() -> Result<Self> {
@@ -187,16 +191,10 @@ impl Program {
     }
 
     pub(crate) fn receive(&mut self) -> Result<String> {
-        if self.stdout.buffer().is_empty() {
-            let mut fds = [PollFd::new(self.stdout.get_ref(), PollFlags::IN)];
-            let ready = poll(&mut fds, Some(&Timespec::try_from(PATIENCE)?))?;
-            let seconds = PATIENCE.as_secs();
-            ensure!(ready == 1, "no reply of {} within {seconds} s", self.name);
+        let line = lines::next(&mut self.stdout).with_context(|| self.name.clone())?;
+        match line {
+            Some(line) => Ok(line),
+            None => bail!("{} ended with {}", self.name, self.child.0.wait()?),
         }
-        let mut line = String::new();
-        if self.stdout.read_line(&mut line)? == 0 {
-            bail!("{} ended with {}", self.name, self.child.0.wait()?);
-        }
-        Ok(line.trim_end().to_owned())
     }
 }

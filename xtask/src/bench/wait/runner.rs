@@ -23,9 +23,9 @@ use crate::bench::{
 
 /// The kernel notifies `cgroup.events` at most once in 10 ms, which is 16 ms where a tick
 /// is 4 ms: after this time a notification is not delayed any more.
-const RESTED: Duration = Duration::from_millis(20);
+pub(crate) const RESTED: Duration = Duration::from_millis(20);
 /// After this time the notification of the kill is still delayed.
-const REPOPULATED: Duration = Duration::from_millis(3);
+pub(crate) const REPOPULATED: Duration = Duration::from_millis(3);
 
 /// The moments of a kill, in nanoseconds of `CLOCK_MONOTONIC`.
 #[derive(Clone, Debug)]
@@ -290,7 +290,7 @@ impl Samples<'_> {
 }
 
 /// The quantiles of a distribution; `null` without times.
-fn quantiles(mut times: Vec<f64>) -> Value {
+pub(crate) fn quantiles(mut times: Vec<f64>) -> Value {
     let mut at = |per_mille| percentile(&mut times, per_mille);
     let [p50, p90, p95, p99, max] = [500, 900, 950, 990, 1000].map(&mut at);
     json!({ "p50": p50, "p90": p90, "p95": p95, "p99": p99, "max": max })

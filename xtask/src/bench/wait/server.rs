@@ -22,7 +22,7 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A daemon, which ends when it is dropped.
-pub(super) struct Server {
+pub(crate) struct Server {
     child: OwnedChild,
     /// The directory of the socket. Every user may read it, and only its owner may write.
     directory: PathBuf,
@@ -30,7 +30,7 @@ pub(super) struct Server {
 
 impl Server {
     /// Starts a daemon and returns when it is healthy.
-    pub(super) fn start(programs: &Programs) -> Result<Self> {
+    pub(crate) fn start(programs: &Programs) -> Result<Self> {
         let name = format!("probe-bench-{}", std::process::id());
         let directory = std::env::temp_dir().join(name);
         fs::create_dir(&directory)?;
@@ -61,6 +61,10 @@ impl Server {
 
     pub(super) fn process(&self) -> Process {
         Process(self.child.0.id())
+    }
+
+    pub(crate) fn socket(&self) -> PathBuf {
+        socket(&self.directory)
     }
 
     /// A copy of `bench_waiter` that every user can run, because the checkout may be in a
