@@ -1,4 +1,4 @@
-//! Paths of cgroups that change, or are too long for one call, and processes whose threads are in
+//! Paths of cgroups that change, or are too long for one call, and processes with threads in
 //! several cgroups.
 
 use std::{

@@ -16,8 +16,8 @@ pub struct Info {
     pub backend: String,
     /// Whether `/proc` has been scanned since the BPF programs were attached.
     pub ready: bool,
-    /// Inode number of the daemon's pid namespace, whose numbers its answers have; `null` if it
-    /// is unknown.
+    /// Inode number of the daemon's pid namespace, to which the pids in its answers belong; `null`
+    /// if it is unknown.
     #[serde(default)]
     pub pid_ns: Option<u32>,
     /// Seconds since the start of the daemon.

@@ -12,7 +12,8 @@ use crate::api::info::Info;
 pub(crate) enum Numbers {
     /// The daemon is in the same pid namespace.
     Same,
-    /// The daemon is in another one than this process, whose namespace has this inode number.
+    /// The daemon is in another pid namespace than this process; the number is the inode number
+    /// of the namespace of this process.
     Other(Option<u32>),
 }
 

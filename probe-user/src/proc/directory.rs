@@ -146,9 +146,9 @@ impl Iterator for Pids {
 pub struct Search {
     /// Pid and start, in `CLOCK_BOOTTIME` nanoseconds, of the processes.
     pub found: Vec<(u32, u64)>,
-    /// Whether every process was looked at. If not, a process that was not found may exist all
-    /// the same: `/proc` hides processes, belongs to another pid namespace, or has files that
-    /// cannot be read.
+    /// Whether every process was looked at. If not, a process that was not found may exist:
+    /// `/proc` hides processes, belongs to another pid namespace, or has files that cannot be
+    /// read.
     pub is_complete: bool,
 }
 

@@ -1,4 +1,4 @@
-//! The pid namespace of this process, whose numbers its records have.
+//! The pid namespace of this process, to which the pids in its records belong.
 
 use std::{fs, os::unix::fs::MetadataExt};
 

@@ -2,8 +2,8 @@
 //! where the files prove nothing.
 //!
 //! On v2 `populated` proves that a cgroup is empty. On v1 empty lists do not: they are read one
-//! after the other, and a process that moves among the cgroups of the subtree meanwhile is in
-//! none of them.
+//! after the other, and no list has a process that moves among the cgroups of the subtree
+//! meanwhile.
 
 use std::{
     io,

@@ -69,7 +69,7 @@ fn a_trace_that_ends_behind_the_daemon_gets_every_record() {
 
 #[test]
 #[ignore = "needs root"]
-fn what_a_slow_trace_misses_is_counted_by_the_trace_and_by_the_metrics() {
+fn records_that_a_slow_trace_misses_are_counted_by_the_trace_and_by_the_metrics() {
     let daemon = Daemon::start(&[]);
     let cgroup = Cgroup::v2("slow-trace");
     let trace = trace(&daemon, &cgroup);

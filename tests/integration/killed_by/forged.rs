@@ -1,4 +1,4 @@
-//! Signals whose `si_code` says that the kernel sent them, but a process did.
+//! Signals that a process sent with the `si_code` of a signal of the kernel.
 
 use probe_tests::{TracedCgroup, Victim, kernel, record};
 use serde_json::Value;

@@ -10,7 +10,7 @@ pub(crate) struct Conditions {
     pub(crate) backend: Backend,
     /// Whether a hierarchy of the target is v1.
     pub(crate) has_v1: bool,
-    /// Whether a task may be in a cgroup whose lists do not show it (from Linux 6.19 on).
+    /// Whether a cgroup may have a task that its lists do not show (from Linux 6.19 on).
     pub(crate) leaves_late: bool,
 }
 

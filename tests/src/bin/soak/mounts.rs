@@ -20,7 +20,8 @@ pub(crate) struct Mounts {
 }
 
 impl Mounts {
-    /// Makes the directories of a soak, or of a nested one, whose name the soak determines.
+    /// Makes the directories of a soak, or those of a nested soak with this name, which the outer
+    /// soak determines.
     pub(crate) fn prepare(nested: Option<&str>) -> Result<Self> {
         let mounts = mounts().context("read the mounts")?;
         let name = nested.map_or_else(own_name, str::to_owned);

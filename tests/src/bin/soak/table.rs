@@ -28,7 +28,7 @@ struct Row {
     hung: usize,
     /// Trials that failed for another reason than the wait.
     failed: usize,
-    /// Trials whose wait ended with an error, as it may.
+    /// Trials with a wait that ended with an allowed error.
     refused: usize,
     /// By condition: the verdicts, and those that are not exact.
     exactness: [(usize, usize); Until::ALL.len()],

@@ -231,8 +231,8 @@ fn storm(count: u64) {
     report(&json!({"made": count}));
 }
 
-/// Makes processes one after the other, each of which sends itself thirty real-time signals
-/// that it catches or blocks.
+/// Makes processes one after the other. Each process catches or blocks thirty real-time
+/// signals and sends them to itself.
 fn flood(how: &str, processes: u32) {
     for _ in 0..processes {
         let child = process::fork().unwrap_or_else(|| {

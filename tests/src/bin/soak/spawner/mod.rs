@@ -168,7 +168,8 @@ impl Spawner {
         self.order(&Order::Kill)
     }
 
-    /// The processes that have not been reaped: all, if no member lives whose child has exited.
+    /// The processes that have not been reaped: all of them, unless a living member is the parent
+    /// of an exited process.
     pub(crate) fn children(&mut self) -> Result<Vec<Child>> {
         self.order(&Order::Children)
     }

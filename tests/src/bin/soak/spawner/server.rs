@@ -160,8 +160,8 @@ impl Spawner {
         }
     }
 
-    /// The children that are not reaped, without strangers. A process whose parent has exited is
-    /// a child, too, because this is a subreaper.
+    /// The children that are not reaped, without strangers. An orphan becomes a child, too,
+    /// because this is a subreaper.
     fn children(&self) -> Result<Vec<Child>> {
         let mut listed = self.list_children()?;
         loop {

@@ -87,8 +87,8 @@ pub(crate) fn fork_into(cgroup: &impl AsRawFd) -> Option<i32> {
     (pid != 0).then(|| i32::try_from(pid).expect("a pid"))
 }
 
-/// Makes a child whose end the kernel reports to its parent by this signal; returns `None`
-/// in the child.
+/// Makes a child; the kernel reports its end to the parent by this signal. Returns `None` in the
+/// child.
 pub(crate) fn fork_with(exit_signal: i32) -> Option<i32> {
     // SAFETY: plain integers, for which zero is a value.
     let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
