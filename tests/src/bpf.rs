@@ -21,6 +21,7 @@ pub fn plan(hooks: &[Hook]) -> Plan {
         cgroups: Vec::new(),
         pids: Vec::new(),
         stream_bytes: STREAM_BYTES,
+        loads_fast: false,
     }
 }
 

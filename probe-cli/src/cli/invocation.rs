@@ -231,6 +231,7 @@ impl Invocation {
             cgroups,
             pids,
             stream_bytes: DEFAULT_STREAM_BYTES,
+            loads_fast: true,
         })
     }
 

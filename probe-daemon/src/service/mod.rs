@@ -188,6 +188,7 @@ fn plan() -> Plan {
         cgroups: Vec::new(),
         pids: Vec::new(),
         stream_bytes: STREAM_BYTES,
+        loads_fast: false,
     }
 }
 

@@ -24,7 +24,7 @@ use crate::{
     map_value,
     maps::{CGROUP_SCRATCH, COUNTERS, WATCHED},
     membership::Cgroup,
-    memory::{self, PROBED},
+    memory,
     task::Task,
 };
 
@@ -91,7 +91,7 @@ fn report_if_watched(ctx: &RawTracePointContext, kind: u32) {
 /// the ring: a wake-up by the ring takes an interrupt, which delays the dying task.
 /// <https://elixir.bootlin.com/linux/v6.12/source/kernel/cgroup/cgroup.c#L4411>
 #[inline(always)]
-fn notification_is_delayed(cgroup: Cgroup<PROBED>) -> bool {
+fn notification_is_delayed(cgroup: Cgroup) -> bool {
     let notified_at = cgroup.events_notified_at();
     let interval = u64::from(offset!(notify_interval_ticks));
     notified_at == 0 || current::jiffies().wrapping_sub(notified_at) <= interval

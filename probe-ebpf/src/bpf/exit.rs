@@ -93,7 +93,10 @@ fn exit<const ACCESS: bool>(ctx: &impl EbpfContext, task: Task<ACCESS>, group_de
     let is_apart = globals::can_read_tasks()
         && globals::filter_cgroup_slots() != 0
         && membership::is_apart(Task::current());
-    if !is_apart && !filter::admits_current_cgroup() {
+    // A number and no condition: if the verifier knew which way a later branch goes, it would walk
+    // through everything in between once for each way.
+    let untested = u32::from(is_apart) * EXIT_CGROUP_UNTESTED;
+    if untested == 0 && !filter::admits_current_cgroup() {
         return;
     }
     let mut record = if globals::can_read_tasks() {
@@ -101,9 +104,7 @@ fn exit<const ACCESS: bool>(ctx: &impl EbpfContext, task: Task<ACCESS>, group_de
     } else {
         describe_without_offsets(group_dead)
     };
-    if is_apart {
-        record.flags |= EXIT_CGROUP_UNTESTED;
-    }
+    record.flags |= untested;
     if passes(flags, &record) {
         emit::stream(ctx, record, STREAM_DROPPED);
     }
@@ -118,7 +119,7 @@ fn describe<const ACCESS: bool>(task: Task<ACCESS>, group_dead: bool) -> Exit {
     let [user_ns, system_ns, runtime_ns] = group.times(task);
     let described = task.describe(leader);
     let hierarchy = described.cgroup_hierarchy;
-    let task_cgroup_id = membership::id_unlike_leader(task, leader, hierarchy);
+    let task_cgroup_id = membership::id_unlike_leader(task.probed(), leader.probed(), hierarchy);
     let tid = task.tid();
     let mut flags = EXIT_STATUS_KNOWN;
     if tid == described.tgid {

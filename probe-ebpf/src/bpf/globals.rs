@@ -18,6 +18,8 @@ use probe_ebpf::{
     event::UNKNOWN,
 };
 
+use crate::memory::sign;
+
 #[unsafe(no_mangle)]
 static OFFSETS: Global<Offsets> = Global::new(OFFSETS_UNKNOWN);
 
@@ -63,15 +65,17 @@ pub(crate) fn controller_offset(index: usize) -> u32 {
 /// with the smallest rank.
 #[inline(always)]
 pub(crate) fn hierarchy_rank(hierarchy: u32) -> u8 {
-    let index = hierarchy as usize;
-    if index >= HIERARCHIES {
-        return u8::MAX - 1;
-    }
-    integer_at(
+    const LAST: u32 = HIERARCHIES as u32 - 1;
+    const { assert!(HIERARCHIES.is_power_of_two()) };
+    // All bits are set for a number above the table, and none for another one; without a branch,
+    // because callers have a loop, and the verifier would walk through it more often.
+    let is_above = sign(u64::from(LAST).wrapping_sub(u64::from(hierarchy))) as u8;
+    let rank = integer_at(
         &OFFSETS,
-        offset_of!(Offsets, hierarchy_rank) + index,
+        offset_of!(Offsets, hierarchy_rank) + (hierarchy & LAST) as usize,
         u8::MAX,
-    )
+    );
+    rank & !is_above | (u8::MAX - 1) & is_above
 }
 
 /// Whether the loader found the struct members from which a status is read.

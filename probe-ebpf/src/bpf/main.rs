@@ -37,6 +37,7 @@ mod map_value;
 mod maps;
 mod members;
 mod membership;
+mod membership_search;
 mod memory;
 mod oom;
 mod signal;

@@ -49,7 +49,7 @@ pub(crate) fn member_forked_v1(ctx: RawTracePointContext) -> i32 {
         return 0;
     }
     let record = describe(child);
-    let mut links = Links::of(child.css_set::<PROBED>());
+    let mut links = Links::of(child.css_set());
     let mut cgroup = Cgroup::at(0);
     // One loop goes through all hierarchies, because the verifier walks through a nested loop
     // once for each outer round.
@@ -91,17 +91,18 @@ pub(crate) fn member_moved(ctx: RawTracePointContext) -> i32 {
 /// the cgroups of the task that makes it, where its process is a member already.
 #[inline(always)]
 fn enters(child: Task<PROBED>) -> bool {
-    child.tid() == child.tgid() || child.css_set::<PROBED>() != Task::current().css_set::<PROBED>()
+    child.tid() == child.tgid() || child.css_set() != Task::current().css_set()
 }
 
 /// Reports the process of `task` if `cgroup` or an ancestor of it is watched.
 #[inline(always)]
-fn report(task: Task<PROBED>, mut cgroup: Cgroup<PROBED>) {
+fn report(task: Task<PROBED>, mut cgroup: Cgroup) {
+    // All ancestors are in one hierarchy.
+    let mut key = cgroup.key();
     for _ in 0..MAX_DEPTH {
         if cgroup.is_null() {
             return;
         }
-        let key = cgroup.key();
         if WATCHED.get_ptr(key).is_some() {
             emit::member(&Member {
                 cgroup: key,
@@ -110,6 +111,7 @@ fn report(task: Task<PROBED>, mut cgroup: Cgroup<PROBED>) {
             return;
         }
         cgroup = cgroup.parent();
+        key.id = cgroup.id();
     }
     map_value::add_one(&COUNTERS, MEMBERS_UNRECORDED);
 }

@@ -8,6 +8,8 @@
 //! only within the bounds of its type.
 #![expect(unsafe_code, reason = "kernel memory, see the module's Safety section")]
 
+use core::hint::black_box;
+
 use aya_ebpf::helpers;
 use probe_ebpf::event::{ARGS_BYTES, PATH_BYTES, UNKNOWN};
 
@@ -68,6 +70,13 @@ pub(crate) fn follow<const ACCESS: bool, T: Plain>(base: u64, pointer: u32, offs
         return T::default();
     }
     read::<ACCESS, T>(read::<ACCESS, u64>(base, pointer), offset)
+}
+
+/// All bits if the top bit of a number is set, else none. The compiler cannot make a branch of it,
+/// which in a loop would make the verifier walk through every combination of outcomes.
+#[inline(always)]
+pub(crate) fn sign(number: u64) -> u64 {
+    black_box(black_box(number).cast_signed() >> 63).cast_unsigned()
 }
 
 const PATH_BYTES_WITH_NUL: u32 = PATH_BYTES as u32;

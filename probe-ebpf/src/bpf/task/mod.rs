@@ -36,6 +36,23 @@ impl Task<PROBED> {
     pub(crate) fn current() -> Self {
         Self(current::task())
     }
+
+    /// The innermost pid namespace: depth, pid of the task in it, inode number.
+    #[inline(always)]
+    pub(crate) fn innermost_pid(self) -> (u32, u32, u32) {
+        let numbers = offset!(pid_numbers);
+        let stride = offset!(upid_bytes);
+        if numbers == UNKNOWN || stride == UNKNOWN {
+            return (0, 0, 0);
+        }
+        let pid: u64 = read::<PROBED, _>(self.0, offset!(task_thread_pid));
+        let level: u32 = read::<PROBED, _>(pid, offset!(pid_level));
+        let upid = pid
+            .wrapping_add(u64::from(numbers))
+            .wrapping_add(u64::from(level) * u64::from(stride));
+        let inum = follow::<PROBED, _>(upid, offset!(upid_ns), offset!(pid_ns_inum));
+        (level, read::<PROBED, _>(upid, offset!(upid_nr)), inum)
+    }
 }
 
 impl Task<DIRECT> {
@@ -76,8 +93,16 @@ impl<const ACCESS: bool> Task<ACCESS> {
         Self(read::<ACCESS, _>(self.0, offset!(task_parent))).tgid()
     }
 
-    /// The thread group. A program should call this once: for every pointer that is
-    /// loaded from a typed one, the verifier searches the kernel's BTF from end to end.
+    /// The same task for reads that are probed. A pointer that is loaded from a typed one costs
+    /// the verifier up to 10 ms, because it searches the kernel's BTF from end to end, several
+    /// times; a probed read costs a task 20 ns.
+    #[inline(always)]
+    pub(crate) const fn probed(self) -> Task<PROBED> {
+        Task(self.0)
+    }
+
+    /// The thread group. A program should call this once, for the reason that
+    /// [`Task::probed`] gives.
     #[inline(always)]
     pub(crate) fn group(self) -> Group<ACCESS> {
         Group(read::<ACCESS, _>(self.0, offset!(task_signal)))
@@ -133,31 +158,6 @@ impl<const ACCESS: bool> Task<ACCESS> {
         read::<ACCESS, _>(self.0, offset!(task_exit_code))
     }
 
-    /// The innermost pid namespace: depth, pid of the task in it, inode number.
-    #[inline(always)]
-    pub(crate) fn innermost_pid(self) -> (u32, u32, u32) {
-        let pid: u64 = read::<ACCESS, _>(self.0, offset!(task_thread_pid));
-        let level: u32 = read::<ACCESS, _>(pid, offset!(pid_level));
-        let numbers = offset!(pid_numbers);
-        let stride = offset!(upid_bytes);
-        if numbers == UNKNOWN || stride == UNKNOWN {
-            return (0, 0, 0);
-        }
-        if level == 0 {
-            let at = |member: u32| numbers.wrapping_add(member);
-            let namespace: u64 = read::<ACCESS, _>(pid, at(offset!(upid_ns)));
-            let inum = read::<ACCESS, _>(namespace, offset!(pid_ns_inum));
-            return (0, read::<ACCESS, _>(pid, at(offset!(upid_nr))), inum);
-        }
-        // The verifier does not know the index, so it refuses a direct load.
-        let pid: u64 = read::<PROBED, _>(self.0, offset!(task_thread_pid));
-        let upid = pid
-            .wrapping_add(u64::from(numbers))
-            .wrapping_add(u64::from(level) * u64::from(stride));
-        let inum = follow::<PROBED, _>(upid, offset!(upid_ns), offset!(pid_ns_inum));
-        (level, read::<PROBED, _>(upid, offset!(upid_nr)), inum)
-    }
-
     /// Pid of this task in the innermost pid namespace of another one; 0 if it has none
     /// there. The other task can see this one, so their namespaces have one line of
     /// ancestors.
@@ -197,20 +197,20 @@ impl<const ACCESS: bool> Task<ACCESS> {
     #[inline(always)]
     pub(crate) fn describe(self, leader: Self) -> event::Task {
         // Its loops come before every branch, as those of the times do.
-        let [tid, pid, ppid] = numbers::of(self, leader);
-        let (_, ns_pid, pid_ns) = leader.innermost_pid();
-        let cgroup = membership::primary(leader);
-        // One load serves both uses, for the reason that `group` gives.
-        let cred: u64 = read::<ACCESS, _>(leader.0, offset!(task_real_cred));
+        let probed = leader.probed();
+        let [tid, pid, ppid] = numbers::of(self, probed);
+        let (_, ns_pid, pid_ns) = probed.innermost_pid();
+        let cgroup = membership::primary(probed);
+        let cred: u64 = read::<PROBED, _>(leader.0, offset!(task_real_cred));
         let [user_ns_owner, user_ns_top_owner] = user_namespace::owners(cred);
         event::Task {
             tid,
             tgid: self.tgid(),
             ppid,
-            uid: read::<ACCESS, _>(cred, offset!(cred_uid)),
+            uid: read::<PROBED, _>(cred, offset!(cred_uid)),
             start_boottime_ns: leader.start_boottime_ns(),
             cgroup_id: cgroup.id,
-            wanted_cgroup_id: membership::id_in(leader, globals::filter_hierarchy()),
+            wanted_cgroup_id: membership::id_in(probed, globals::filter_hierarchy()),
             cgroup_hierarchy: cgroup.hierarchy,
             ns_pid,
             pid_ns,
@@ -237,10 +237,10 @@ impl<const ACCESS: bool> Task<ACCESS> {
         }
     }
 
-    /// Address of the `css_set`, read directly or probed.
+    /// Address of the `css_set`.
     #[inline(always)]
-    pub(crate) fn css_set<const CSS_ACCESS: bool>(self) -> u64 {
-        read::<CSS_ACCESS, _>(self.0, offset!(task_cgroups))
+    pub(crate) fn css_set(self) -> u64 {
+        read::<PROBED, _>(self.0, offset!(task_cgroups))
     }
 }
 

@@ -18,7 +18,7 @@ const MAX_LEVEL: u32 = 32;
 /// The numbers of a task, of its thread group, and of the thread group of its real parent;
 /// 0 for what has no number there.
 #[inline(always)]
-pub(crate) fn of<const ACCESS: bool>(task: Task<ACCESS>, leader: Task<ACCESS>) -> [u32; 3] {
+pub(crate) fn of<const ACCESS: bool>(task: Task<ACCESS>, leader: Task<PROBED>) -> [u32; 3] {
     let parent = leader.real_parent();
     if globals::reader_pid_ns() == INITIAL_PID_NS {
         return [task.tid(), task.tgid(), parent.tgid()];

@@ -6,7 +6,7 @@ use probe_ebpf::event::UNKNOWN;
 use super::{Group, Task};
 use crate::{
     globals::offset,
-    memory::{PROBED, read},
+    memory::{PROBED, read, sign},
 };
 
 /// Limit of the tasks that are still exiting when the last task of the group reaches the
@@ -31,7 +31,9 @@ impl<const ACCESS: bool> Group<ACCESS> {
             let last = Task::<PROBED>::current();
             add_all_but_last(&mut times, last.group().0, last.0);
         }
-        last.add_times(&mut times);
+        for (sum, time) in times.iter_mut().zip(last.times()) {
+            *sum += time;
+        }
         times
     }
 
@@ -79,9 +81,11 @@ fn add_unreleased(times: &mut Times, group: Group<PROBED>, last: u64) {
         if node == head || node == 0 {
             break;
         }
-        let task = Task::at(node.wrapping_sub(u64::from(offset!(task_thread_node))));
-        if task.0 != last {
-            task.add_times(times);
+        let task = Task::<PROBED>::at(node.wrapping_sub(u64::from(offset!(task_thread_node))));
+        // With a branch the verifier would walk through the rest of the loop twice in each round.
+        let is_other = is_nonzero(task.0 ^ last);
+        for (sum, time) in times.iter_mut().zip(task.times()) {
+            *sum += time & is_other;
         }
         node = read::<PROBED, _>(node, 0);
     }
@@ -89,9 +93,17 @@ fn add_unreleased(times: &mut Times, group: Group<PROBED>, last: u64) {
 
 impl<const ACCESS: bool> Task<ACCESS> {
     #[inline(always)]
-    fn add_times(self, times: &mut Times) {
-        times[0] += read::<ACCESS, u64>(self.0, offset!(task_utime));
-        times[1] += read::<ACCESS, u64>(self.0, offset!(task_stime));
-        times[2] += read::<ACCESS, u64>(self.0, offset!(task_sum_exec_runtime));
+    fn times(self) -> Times {
+        [
+            read::<ACCESS, _>(self.0, offset!(task_utime)),
+            read::<ACCESS, _>(self.0, offset!(task_stime)),
+            read::<ACCESS, _>(self.0, offset!(task_sum_exec_runtime)),
+        ]
     }
+}
+
+/// All bits for another number than 0, and no bit for 0; without a branch.
+#[inline(always)]
+fn is_nonzero(number: u64) -> u64 {
+    sign(number | number.wrapping_neg())
 }

@@ -26,6 +26,8 @@ pub struct Attached {
     pub(in crate::bpf) counters: PerCpuArray<MapData, u64>,
     /// `None` if the kernel has no BTF: then records lack the fields that need it.
     pub types: Option<btf::KernelTypes>,
+    /// See [`Plan::loads_fast`](super::Plan::loads_fast).
+    pub(super) loads_fast: bool,
     /// The shape of the exit program that runs.
     pub(super) exit: Option<ExitShape>,
     pub(super) watched: Watched,
@@ -69,7 +71,11 @@ impl Attached {
         let classic: &[_] = if may_be_preempted { &[Classic] } else { &[] };
         let mut result = Err(LoadError::Incomplete("exit program"));
         for &shape in classic.iter().chain(raw) {
-            for &program in shape.programs() {
+            let mut programs = shape.programs().to_vec();
+            if self.loads_fast {
+                programs.reverse();
+            }
+            for program in programs {
                 result = self.attach_exit_program(shape, program);
                 match &result {
                     Ok(()) => return result,

@@ -58,6 +58,9 @@ pub struct Plan {
     pub pids: Vec<u32>,
     /// Size of the stream ring in bytes: a power of two, at least a page.
     pub stream_bytes: u32,
+    /// Whether to take the programs that load fastest, without their log, and not those that run
+    /// fastest: for programs that live only as long as a wait.
+    pub loads_fast: bool,
 }
 
 impl Plan {
@@ -70,6 +73,7 @@ impl Plan {
             cgroups: Vec::new(),
             pids: Vec::new(),
             stream_bytes: MIN_STREAM_BYTES,
+            loads_fast: true,
         }
     }
 
@@ -95,6 +99,7 @@ impl Plan {
             cgroups,
             pids,
             stream_bytes,
+            loads_fast: false,
         }
     }
 
@@ -112,6 +117,9 @@ impl Plan {
 
 /// Size of a stream ring that no reader uses: a page.
 const MIN_STREAM_BYTES: u32 = 4096;
+
+/// The most verbose level that the programs log, in `aya-log-ebpf`.
+const LOG_LEVEL_SYMBOL: &str = "AYA_LOG_LEVEL";
 
 /// Default of [`Plan::stream_bytes`].
 pub const DEFAULT_STREAM_BYTES: u32 = 4 << 20;
@@ -141,7 +149,10 @@ pub fn load(plan: &Plan) -> Result<(Attached, Rings), LoadError> {
         0
     });
     let limit = memlock::raise();
+    let log_level = u8::from(!plan.loads_fast) * u8::MAX;
     let mut ebpf = loader::without_btf()
+        // Without the log the verifier has 2,300 instructions less to check for each message.
+        .override_global(LOG_LEVEL_SYMBOL, &log_level, true)
         .override_global(OFFSETS_SYMBOL, offsets.as_bytes(), true)
         .override_global(FILTER_SYMBOL, filter.as_bytes(), true)
         .map_max_entries("STREAM", plan.stream_bytes)
@@ -191,10 +202,14 @@ fn kernel_types() -> Result<btf::KernelTypes, btf::BtfError> {
 }
 
 fn rank_hierarchies(offsets: &mut Offsets) {
-    for mount in Mounts::read().unwrap_or_default().iter() {
+    let mounts = Mounts::read().unwrap_or_default();
+    let mut ranked: Vec<_> = mounts.iter().collect();
+    ranked.sort_by_key(|mount| mounts::rank(mount));
+    // Two hierarchies never have the same rank, so that every record names the same one.
+    for (rank, mount) in (0..u8::MAX - 1).zip(ranked) {
         let index = mount.hierarchy as usize;
         if index < HIERARCHIES {
-            offsets.hierarchy_rank[index] = mounts::rank(mount);
+            offsets.hierarchy_rank[index] = rank;
         }
     }
 }
@@ -230,6 +245,7 @@ fn take_maps(
         exit: None,
         types,
         logger,
+        loads_fast: plan.loads_fast,
         ebpf: ClosedOnThread::new(ebpf),
     };
     Ok((attached, rings))
