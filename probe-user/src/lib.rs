@@ -124,6 +124,7 @@ pub use self::{
 };
 pub use self::{
     cgroup::{mounts::MountError, pinned::PinError},
+    closing::close_after_exit,
     proc::{pinned::PinProcessError, survivors::Survivor},
     wait::{
         ArmedWait, BuildError, Met, TargetError, WaitBuilder, WaitError, Waiter, WaiterBuilder,

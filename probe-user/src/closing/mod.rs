@@ -1,13 +1,18 @@
-//! Drops a value on a separate thread, because closing it takes long.
+//! Closes descriptors that take long to close: on a separate thread, or after the end of the
+//! process.
 //!
 //! Closing an inotify instance with a live watch waits for a kernel worker (15 ms, up to
 //! 60 ms), and closing the link of a raw tracepoint waits for an RCU grace period. Neither
-//! may block a thread of the runtime.
+//! may block a thread of the runtime, nor delay the end of a process.
+
+mod after_exit;
 
 use std::{
     ops::{Deref, DerefMut},
     thread,
 };
+
+pub use self::after_exit::close_after_exit;
 
 /// A value that a separate thread drops.
 #[derive(Debug)]

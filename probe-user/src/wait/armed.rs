@@ -91,6 +91,9 @@ impl Hub {
         };
         for watch in &wait.cgroups {
             watch.attach(&wait.waker);
+            if until == Until::Removed {
+                watch.watch_removal();
+            }
             wait.following.entered.push(watch.pinned.subscribe());
         }
         for process in target.processes {

@@ -9,11 +9,11 @@ pub enum Reliability {
     Full,
     /// Records were lost, or a wake-up source failed: the next look is due soon.
     Lossy,
-    /// There is no ring buffer. inotify reports the removal of a cgroup, which
-    /// `cgroup.events` does not, so the timer only finds notifications that are late.
-    Delayed,
-    /// There is no ring buffer: the timer alone finds a notification that the kernel delays
-    /// or cancels.
+    /// There is no ring buffer, but `cgroup.events` notifies, and inotify reports the removal of
+    /// the cgroup if a wait asks for that. The kernel delays a notification that follows another
+    /// one closely, and a removal cancels it: the timer finds that.
+    Notified,
+    /// The timer alone finds a change.
     Low,
 }
 
@@ -23,7 +23,12 @@ const FULL: [Duration; 2] = [Duration::from_millis(20), Duration::from_millis(25
 /// Longest delay with a ring buffer. A timer that never stops bounds the effect of unknown
 /// bugs.
 const FULL_MAX: Duration = Duration::from_secs(5);
-const DELAYED_MAX: Duration = Duration::from_secs(2);
+const NOTIFIED_MAX: Duration = Duration::from_secs(2);
+/// Looks, a millisecond apart, after the start of a wait and after each notification: the
+/// kernel delays a notification that follows another one within 10 ms and a clock tick, which is
+/// up to 10 ms too.
+/// <https://elixir.bootlin.com/linux/v6.12/source/kernel/cgroup/cgroup.c#L4589>
+const LATE_LOOKS: u32 = 25;
 const LOW_MAX: Duration = Duration::from_millis(50);
 /// Number of looks, some five seconds, after which the delay grows to save CPU time.
 const LONG_WAIT: u32 = 100;
@@ -44,19 +49,22 @@ impl Backoff {
         let looks = self.looks;
         self.looks = self.looks.saturating_add(1);
         let doubled = |from: Duration, times: u32| from.saturating_mul(1 << times.min(16));
-        let max = match reliability {
-            Reliability::Low if looks > LONG_WAIT => Some(LONG_WAIT_MAX),
-            Reliability::Low => Some(LOW_MAX),
-            Reliability::Delayed => Some(DELAYED_MAX),
-            Reliability::Full | Reliability::Lossy => None,
-        };
-        if let Some(max) = max {
-            return doubled(MILLISECOND, looks).min(max);
+        match reliability {
+            Reliability::Low if looks > LONG_WAIT => LONG_WAIT_MAX,
+            Reliability::Low => doubled(MILLISECOND, looks).min(LOW_MAX),
+            Reliability::Notified => {
+                doubled(MILLISECOND, looks.saturating_sub(LATE_LOOKS)).min(NOTIFIED_MAX)
+            }
+            Reliability::Full | Reliability::Lossy => match FULL.get(looks as usize) {
+                Some(&delay) => delay,
+                None => doubled(FULL[1], looks - 1).min(FULL_MAX),
+            },
         }
-        match FULL.get(looks as usize) {
-            Some(&delay) => delay,
-            None => doubled(FULL[1], looks - 1).min(FULL_MAX),
-        }
+    }
+
+    /// Begins anew, because the kernel has just notified.
+    pub(crate) const fn notified(&mut self) {
+        self.looks = 0;
     }
 }
 
@@ -68,7 +76,7 @@ mod tests {
     fn the_delay_grows_to_a_limit_that_depends_on_the_reliability() {
         for (reliability, first, last) in [
             (Reliability::Full, [20, 250, 500, 1000, 2000, 4000], 5000),
-            (Reliability::Delayed, [1, 2, 4, 8, 16, 32], 2000),
+            (Reliability::Notified, [1; 6], 2000),
             (Reliability::Low, [1, 2, 4, 8, 16, 32], 100),
         ] {
             let mut backoff = Backoff::default();
@@ -88,6 +96,19 @@ mod tests {
         let mut backoff = Backoff::default();
         let delays = (0..LONG_WAIT).map(|_| backoff.next_delay(Reliability::Low));
         assert_eq!(delays.max(), Some(LOW_MAX));
+    }
+
+    #[test]
+    fn after_a_notification_the_looks_are_close_until_no_other_one_can_be_late() {
+        let mut backoff = Backoff::default();
+        for _ in 0..500 {
+            backoff.next_delay(Reliability::Notified);
+        }
+        backoff.notified();
+        let delays = (0..LATE_LOOKS).map(|_| backoff.next_delay(Reliability::Notified));
+        assert_eq!(delays.max(), Some(MILLISECOND));
+        let delays = [(); 3].map(|()| backoff.next_delay(Reliability::Notified));
+        assert_eq!(delays.map(|it| it.as_millis()), [1, 2, 4]);
     }
 
     #[test]

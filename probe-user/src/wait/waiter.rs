@@ -21,9 +21,10 @@ use crate::model::{Backend, Until};
 
 /// Makes waits for cgroups and processes.
 ///
-/// All its waits share one set of BPF programs, if BPF is available, and one inotify
-/// instance. It is cheap to clone; when the last clone and the last wait are dropped, a
-/// separate thread detaches the programs.
+/// All its waits share one set of BPF programs, if BPF is available. It is cheap to clone; when
+/// the last clone and the last wait are dropped, a separate thread detaches the programs. A
+/// program that ends right after its wait calls
+/// [`close_after_exit`](crate::close_after_exit) before.
 ///
 /// It runs on the tokio runtime in which it was built, which needs I/O and time.
 #[derive(Clone, Debug)]

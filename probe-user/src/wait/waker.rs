@@ -3,7 +3,10 @@
 //! A wake-up carries only the name of its source, for messages and tests. The wait reads the
 //! state of the target itself.
 
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{
+    Arc, Mutex, Weak,
+    atomic::{AtomicBool, Ordering},
+};
 
 use tokio::sync::Notify;
 
@@ -66,18 +69,30 @@ impl Waker {
 
 /// The wakers of all waits that watch one cgroup or process.
 #[derive(Debug, Default)]
-pub(super) struct Wakers(Mutex<Vec<Weak<Waker>>>);
+pub(super) struct Wakers {
+    wakers: Mutex<Vec<Weak<Waker>>>,
+    wants_removal: AtomicBool,
+}
 
 impl Wakers {
     /// Adds a waker, and removes the wakers of dropped waits.
     pub(super) fn attach(&self, waker: &Arc<Waker>) {
-        let mut wakers = lock(&self.0);
+        let mut wakers = lock(&self.wakers);
         wakers.retain(|waker| waker.strong_count() > 0);
         wakers.push(Arc::downgrade(waker));
     }
 
+    /// Notes that a wait asks for the removal of the cgroup.
+    pub(super) fn want_removal(&self) {
+        self.wants_removal.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn wants_removal(&self) -> bool {
+        self.wants_removal.load(Ordering::Relaxed)
+    }
+
     pub(super) fn wake(&self, by: WokenBy) {
-        for waker in lock(&self.0).iter().filter_map(Weak::upgrade) {
+        for waker in lock(&self.wakers).iter().filter_map(Weak::upgrade) {
             waker.wake(by);
         }
     }
@@ -101,6 +116,6 @@ mod tests {
         let wakers = Wakers::default();
         wakers.attach(&Arc::default());
         wakers.attach(&Arc::default());
-        assert_eq!(wakers.0.lock().expect("unpoisoned").len(), 1);
+        assert_eq!(wakers.wakers.lock().expect("unpoisoned").len(), 1);
     }
 }

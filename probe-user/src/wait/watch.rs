@@ -66,6 +66,12 @@ impl<T> Watch<T> {
         self.wakers.attach(waker);
     }
 
+    /// Watches for the removal of the cgroup too, from now on.
+    pub(super) fn watch_removal(&self) {
+        self.wakers.want_removal();
+        self.reregister();
+    }
+
     pub(super) fn wake(&self, by: WokenBy) {
         self.wakers.wake(by);
     }
@@ -106,7 +112,8 @@ impl Watch<PinnedProcess> {
     }
 }
 
-/// Timer wake-ups before inotify is set up. Most waits are shorter.
+/// Timer wake-ups before inotify is set up for a wait until the cgroup is removed. Most waits are
+/// shorter.
 const WAKEUPS_BEFORE_INOTIFY: u32 = 3;
 
 async fn follow_cgroup(
@@ -132,12 +139,15 @@ async fn follow_cgroup(
             _ if ready.is_none() && pinned.is_v2() => Reliability::Low,
             current => current,
         };
-        if current == Reliability::Low && timer_wakeups >= WAKEUPS_BEFORE_INOTIFY && polls {
-            let has_inotify = *has_inotify
-                .get_or_insert_with(|| directories.attach(pinned.cgroup.as_fd(), &wakers));
-            // Without `cgroup.events`, as on v1, the timer is still needed often.
-            if has_inotify && ready.is_some() {
-                current = Reliability::Delayed;
+        if current == Reliability::Low && polls {
+            let wants_removal = wakers.wants_removal();
+            let has_inotify = wants_removal
+                && timer_wakeups >= WAKEUPS_BEFORE_INOTIFY
+                && *has_inotify
+                    .get_or_insert_with(|| directories.attach(pinned.cgroup.as_fd(), &wakers));
+            // Without `cgroup.events`, as on v1, the timer is needed often.
+            if ready.is_some() && (has_inotify || !wants_removal) {
+                current = Reliability::Notified;
             }
         }
         let next_look = Instant::now() + backoff.next_delay(current);
@@ -158,6 +168,9 @@ async fn follow_cgroup(
                 WokenBy::Timer
             }
         };
+        if by == WokenBy::Events {
+            backoff.notified();
+        }
         wakers.wake(by);
     }
 }

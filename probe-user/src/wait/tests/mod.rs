@@ -135,8 +135,8 @@ fn change() -> impl Strategy<Value = Change> {
 }
 
 const RELIABILITIES: &[Reliability] = {
-    use Reliability::{Delayed, Full, Lossy, Low};
-    &[Full, Lossy, Delayed, Low]
+    use Reliability::{Full, Lossy, Low, Notified};
+    &[Full, Lossy, Low, Notified]
 };
 
 fn step() -> impl Strategy<Value = Step> {
