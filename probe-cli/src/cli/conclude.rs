@@ -1,6 +1,6 @@
 //! The end of `wait` and `kill`: the verdict, and what is still there.
 
-use std::io;
+use std::{io, mem};
 
 use probe_daemon::api::{
     Outcome,
@@ -27,10 +27,6 @@ impl Invocation {
             }
         });
         ignore_closed(written.and_then(|()| result.out.flush()))?;
-        // The next command of a shell starts when this process has ended.
-        if !probe_user::close_after_exit() {
-            tracing::debug!("io_uring is not available: the process may end 15 to 60 ms late");
-        }
         for (title, list) in [
             (
                 "moved out of the target and still alive:",
@@ -58,6 +54,7 @@ impl Invocation {
                 path.display()
             ));
         }
+        end_soon(result);
         Ok(())
     }
 
@@ -128,7 +125,7 @@ impl Invocation {
             exits: result.reported.shown,
             lost: result.reported.lost.known(),
             survivors: survivors::describe(&survivors),
-            migrated: (result.sees_moves || !migrated.is_empty()).then_some(migrated),
+            migrated: (result.sees_moves() || !migrated.is_empty()).then_some(migrated),
             kills_clones: (self.verb == "kill").then(|| {
                 let paths = self.kills_clones.borrow();
                 let paths = paths.iter().map(|it| it.display().to_string());
@@ -136,6 +133,15 @@ impl Invocation {
             }),
         })
     }
+}
+
+/// Prepares the end of the process, for which the next command of a shell waits: the kernel closes
+/// slow descriptors afterwards, and nothing is dropped that the end frees anyway.
+fn end_soon(result: SessionResult) {
+    if !probe_user::close_after_exit() {
+        tracing::debug!("io_uring is not available: the process may end 15 to 60 ms late");
+    }
+    mem::forget(result);
 }
 
 /// The outcome of the wait, and of the removal that may follow it.

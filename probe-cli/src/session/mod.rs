@@ -82,12 +82,19 @@ pub(crate) struct SessionResult {
     pub(crate) reported: Reported,
     /// Exit status of the process of [`Session::want_status`].
     pub(crate) status: Option<ExitStatus>,
-    /// Whether the session sees processes that are moved out of a target.
-    pub(crate) sees_moves: bool,
     /// Whether a daemon found all targets done, and knows every process of them.
     pub(crate) daemon_is_exact: bool,
     /// stdout.
     pub(crate) out: Out<Stdout>,
+    /// The BPF programs and the watches, which live as long as the result.
+    hub: Hub,
+}
+
+impl SessionResult {
+    /// Whether the session sees processes that are moved out of a target.
+    pub(crate) fn sees_moves(&self) -> bool {
+        self.hub.has_bpf()
+    }
 }
 
 /// The waits of one run of the command, and the sources that may wake them.
@@ -220,13 +227,13 @@ impl Session {
         self.record_hand_over();
         Ok(SessionResult {
             status: self.status(),
-            sees_moves: self.hub.has_bpf(),
             daemon_is_exact: self.daemon.is_exact,
             woken_by: self.woken_by(),
             set: self.set,
             backends: self.backends,
             reported: self.reporter.reported,
             out: self.reporter.printer.out,
+            hub: self.hub,
         })
     }
 
