@@ -19,7 +19,7 @@ use signal_hook::{
 };
 
 use crate::{
-    bench::{Kind, Program, Programs, Target},
+    bench::{Contender, Course, End, Program, Programs, Runner, Sign, Target},
     checkout,
     command::{self, OwnedChild},
     environment::variable,
@@ -38,19 +38,43 @@ pub(crate) struct Args {
 /// Number of processes: enough that the kernel takes a visible time to tear them down.
 const PROCESSES: usize = 50;
 
-/// The watchers that are compared; `None` is `probe wait`.
-const WATCHERS: [(&str, Option<Kind>); 4] = [
+/// The watchers that are compared: name, command line, sign that it is armed, and a part of the
+/// line with its verdict.
+const WATCHERS: [(&str, &str, Sign, &str); 4] = [
     (
         "kill -0 every 100 ms, as runc delete -f",
-        Some(Kind::KillZero(100)),
+        "{poll} alive 100 {pid}",
+        Sign::Stdout,
+        " timer",
     ),
     (
         "rmdir every 10 ms, as crun delete -f",
-        Some(Kind::Rmdir(10)),
+        "{poll} rmdir 10 {cgroup}",
+        Sign::Stdout,
+        " timer",
     ),
-    ("poll of cgroup.events", Some(Kind::Poll(10_000))),
-    ("probe wait", None),
+    (
+        "poll of cgroup.events",
+        "{poll} events 10000 {cgroup}",
+        Sign::Stdout,
+        " events",
+    ),
+    (
+        "probe wait",
+        "{probe} -v wait --cgroup {cgroup}",
+        Sign::Stderr,
+        " after ",
+    ),
 ];
+
+/// Rounds behind each bar.
+const ROUNDS: u32 = 10;
+
+/// The part of a watcher's period at which a kill comes: the rounds divide 100 ms into equal
+/// parts, and 10 ms too.
+fn delay(round: u32) -> Duration {
+    Duration::from_millis(100) * (round * ROUNDS + round) / (ROUNDS * ROUNDS)
+}
 
 pub(crate) fn run(args: &Args) -> Result<()> {
     if !args.built {
@@ -81,18 +105,81 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         }
     };
     let programs = Programs::peers()?;
-    let mut spawner = programs.spawner()?;
-    show(target, &mut spawner)?;
-    println!("\nThe same {PROCESSES} processes four times more, frozen, killed and thawed.");
-    println!("How long after the kill is the answer there?\n");
-    let mut times = Vec::new();
-    for (name, kind) in WATCHERS {
-        ensure!(!interrupted.load(Ordering::SeqCst), "interrupted");
-        let time = time(kind, &programs, &mut spawner).with_context(|| name.to_owned());
-        times.push((name, time?));
+    show(target, &mut programs.spawner()?)?;
+    println!(
+        "\nNow {PROCESSES} processes are killed in front of four programs, {ROUNDS} times each. Each program"
+    );
+    println!(
+        "is a process of its own, armed before the kill. The bars are medians: █ from the kill"
+    );
+    println!("to the answer, ░ until the whole command has returned.");
+    for (course, title) in [
+        (Course::Killed, "Killed"),
+        (
+            Course::Frozen,
+            "Frozen, killed and thawed, as a paused container",
+        ),
+    ] {
+        println!("\n{title}:");
+        let times = medians(course, &watchers(&programs), &programs, &interrupted);
+        print!("{}", bars(&times?));
     }
-    print!("{}", bars(&times));
+    println!("\nkill -0 looks at one of the processes, the other three look at the cgroup.");
     Ok(())
+}
+
+fn watchers(programs: &Programs) -> [Contender; 4] {
+    WATCHERS.map(|(name, line, sign, verdict)| {
+        let words = line.split(' ').map(|word| match word {
+            "{poll}" => programs.poll().display().to_string(),
+            "{probe}" => programs.probe().display().to_string(),
+            word => word.to_owned(),
+        });
+        Contender::new(name, words, sign).verdict(verdict)
+    })
+}
+
+/// The times of a watcher, from the kill on.
+#[derive(Clone, Copy)]
+struct Times {
+    verdict: Duration,
+    returned: Duration,
+}
+
+/// The median times of each watcher. The watchers take turns, so that other work of the
+/// machine affects all of them.
+fn medians(
+    course: Course,
+    watchers: &[Contender],
+    programs: &Programs,
+    interrupted: &AtomicBool,
+) -> Result<Vec<(&'static str, Times)>> {
+    let mut runner = Runner::start(programs)?;
+    let mut ends = vec![Vec::new(); watchers.len()];
+    for round in 0..ROUNDS {
+        for (watcher, ends) in watchers.iter().zip(&mut ends) {
+            ensure!(!interrupted.load(Ordering::SeqCst), "interrupted");
+            let sample = runner.measure(course, PROCESSES, watcher, delay(round));
+            ends.push(sample.with_context(|| watcher.name)?.end);
+        }
+    }
+    let times = |(watcher, ends): (&Contender, Vec<End>)| {
+        let verdicts = ends.iter().filter_map(|it| it.verdict).collect();
+        let times = Times {
+            verdict: median(verdicts),
+            returned: median(ends.iter().map(|it| it.returned).collect()),
+        };
+        (watcher.name, times)
+    };
+    Ok(watchers.iter().zip(ends).map(times).collect())
+}
+
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort_unstable();
+    let upper = times.len() / 2;
+    let lower = times.len().saturating_sub(1) / 2;
+    let at = |index: usize| times.get(index).copied().unwrap_or_default();
+    (at(lower) + at(upper)) / 2
 }
 
 /// Shows how `probe wait` reports the end of a cgroup.
@@ -103,7 +190,7 @@ fn show(mut target: Target, spawner: &mut Program) -> Result<()> {
     spawner.ask(&format!("{PROCESSES} keep {place}"))?;
     println!("\nprobe waits for it to become empty, in the background:");
     show_command(&format!("probe wait --cgroup {place} &"));
-    let (mut probe, stderr) = start_wait(&target, &[])?;
+    let (mut probe, stderr) = start_wait(&target)?;
     println!("\nNow all of them are killed:");
     let begun = Instant::now();
     target.kill()?;
@@ -126,27 +213,17 @@ fn show(mut target: Target, spawner: &mut Program) -> Result<()> {
     spawner.receive().map(drop)
 }
 
-/// A `probe wait` that is armed, and the rest of its stderr. With `--json` its output is
-/// read, otherwise the user sees it.
-fn start_wait(
-    target: &Target,
-    words: &[&str],
-) -> Result<(OwnedChild, Lines<BufReader<ChildStderr>>)> {
-    let is_shown = words.is_empty();
+/// A `probe wait` that is armed, and the rest of its stderr.
+fn start_wait(target: &Target) -> Result<(OwnedChild, Lines<BufReader<ChildStderr>>)> {
     let mut command = Command::new(checkout::probe());
     command.args(["-v", "wait", "--cgroup"]);
-    command.arg(target.directory()).args(words);
+    command.arg(target.directory());
     command.stdin(Stdio::null()).stderr(Stdio::piped());
-    if !is_shown {
-        command.stdout(Stdio::piped());
-    }
     let mut child = command::spawn(&mut command)?;
     let mut stderr = BufReader::new(child.0.stderr.take().context("no stderr")?).lines();
     for line in stderr.by_ref() {
         let line = line.context("stderr of probe wait")?;
-        if is_shown {
-            eprintln!("{line}");
-        }
+        eprintln!("{line}");
         if line.contains("armed") {
             return Ok((child, stderr));
         }
@@ -155,50 +232,24 @@ fn start_wait(
     bail!("probe wait ended before it was armed, with {status}")
 }
 
-/// The time from a kill to the answer of a watcher.
-fn time(kind: Option<Kind>, programs: &Programs, spawner: &mut Program) -> Result<Duration> {
-    let mut target = Target::create(false)?;
-    let directory = target.directory().display().to_string();
-    let pid = spawner.ask(&format!("{PROCESSES} keep {directory}"))?;
-    let begun;
-    if let Some(kind) = kind {
-        let mut watcher = programs.start(kind)?;
-        watcher.ask(&kind.request(false, &directory, &pid))?;
-        begun = kill_frozen(&mut target)?;
-        watcher.receive()?;
-    } else {
-        let (mut probe, _stderr) = start_wait(&target, &["--json"])?;
-        let stdout = probe.0.stdout.take().context("no stdout")?;
-        begun = kill_frozen(&mut target)?;
-        let mut lines = BufReader::new(stdout).lines().map_while(Result::ok);
-        let is_verdict = |line: String| line.contains("\"type\":\"wait\"");
-        ensure!(lines.any(is_verdict), "probe wait ended without a verdict");
-    }
-    let took = begun.elapsed();
-    spawner.receive()?;
-    Ok(took)
-}
-
-/// Returns the moment before the kill.
-fn kill_frozen(target: &mut Target) -> Result<Instant> {
-    target.freeze()?;
-    let begun = Instant::now();
-    target.kill()?;
-    target.thaw()?;
-    Ok(begun)
-}
-
 /// The times as bars. The longest bar has 40 characters, and every bar is visible.
-fn bars(times: &[(&str, Duration)]) -> String {
-    let longest = times.iter().map(|(_, time)| time.as_micros()).max();
+fn bars(rows: &[(&str, Times)]) -> String {
+    let longest = rows
+        .iter()
+        .map(|(_, times)| times.returned.as_micros())
+        .max();
     let longest = longest.unwrap_or(0).max(1);
-    let row = |(name, time): &(&str, Duration)| {
-        let length = (time.as_micros() * 40 / longest).max(1);
-        let bar: String = (0..length).map(|_| '█').collect();
-        let ms = time.as_secs_f64() * 1000.0;
-        table::row([name, &format!("{bar} {ms:.1} ms")])
+    let length = |time: Duration| usize::try_from(time.as_micros() * 40 / longest).unwrap_or(0);
+    let row = |(name, times): &(&str, Times)| {
+        let answered = length(times.verdict).max(1);
+        let rest = length(times.returned).saturating_sub(answered);
+        let bar = "█".repeat(answered) + &"░".repeat(rest);
+        let [verdict, returned] = [times.verdict, times.returned];
+        let [verdict, returned] = [verdict, returned].map(|it| it.as_secs_f64() * 1000.0);
+        let numbers = format!("answer {verdict:.1} ms, return {returned:.1} ms");
+        table::row([name, &format!("{bar} {numbers}")])
     };
-    table::aligned(&times.iter().map(row).collect::<Vec<_>>())
+    table::aligned(&rows.iter().map(row).collect::<Vec<_>>())
 }
 
 /// Shows a command as a user would type it.
@@ -216,12 +267,34 @@ mod tests {
 
     #[test]
     fn bars_are_as_long_as_their_times_and_always_visible() {
-        let bars = bars(&[
-            ("long name", Duration::from_millis(100)),
-            ("x", Duration::from_micros(1)),
-        ]);
-        let longest = "█".repeat(40);
-        let expected = format!("long name  {longest} 100.0 ms\nx          █ 0.0 ms\n");
+        let times = |verdict, returned| Times {
+            verdict: Duration::from_micros(verdict),
+            returned: Duration::from_micros(returned),
+        };
+        let bars = bars(&[("long name", times(75_000, 100_000)), ("x", times(1, 2))]);
+        let longest = "█".repeat(30) + &"░".repeat(10);
+        let expected = format!(
+            "long name  {longest} answer 75.0 ms, return 100.0 ms\n\
+             x          █ answer 0.0 ms, return 0.0 ms\n"
+        );
         assert_eq!(bars, expected);
+    }
+
+    #[test]
+    fn kills_are_spread_over_both_periods() {
+        for period_ms in [100, 10] {
+            let mut parts: Vec<_> = (0..ROUNDS)
+                .map(|round| delay(round).as_millis() * 10 / period_ms % 10)
+                .collect();
+            parts.sort_unstable();
+            assert_eq!(parts, (0..10).collect::<Vec<_>>(), "{period_ms} ms");
+        }
+    }
+
+    #[test]
+    fn the_median_of_an_even_number_lies_between_the_middle_two() {
+        let times = [9, 1, 4, 2].map(Duration::from_secs);
+        assert_eq!(median(times.to_vec()), Duration::from_secs(3));
+        assert_eq!(median(times[..3].to_vec()), Duration::from_secs(4));
     }
 }

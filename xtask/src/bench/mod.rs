@@ -21,7 +21,11 @@ mod workload;
 
 use anyhow::Result;
 
-pub(crate) use self::wait::{Kind, Program, Programs, Target};
+pub(crate) use self::{
+    command::{Course, Runner},
+    contender::{Contender, End, Sign},
+    wait::{Program, Programs, Target},
+};
 
 /// Measure, and compare the figures with their limits
 #[derive(Debug, clap::Args)]

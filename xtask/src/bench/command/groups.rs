@@ -13,12 +13,15 @@ use crate::{
     command, setup,
 };
 
+/// The period of the loops that the commands are compared with.
+pub(super) const PERIOD: Duration = Duration::from_millis(10);
+
 /// The events of a round, and the start of the clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Course {
+pub(crate) enum Course {
     /// The command is armed, then its cgroup is killed.
     Killed,
-    /// The command is armed, then its cgroup is frozen, killed and thawed.
+    /// The command is armed, then its cgroup is frozen, killed 3 ms later, and thawed.
     Frozen,
     /// The cgroup is killed 3 ms after it was populated, or later if the command takes longer
     /// to arm.

@@ -17,7 +17,8 @@ use std::num::NonZero;
 use anyhow::Result;
 use serde_json::json;
 
-use self::{groups::Group, runner::Runner};
+use self::groups::Group;
+pub(crate) use self::{groups::Course, runner::Runner};
 use super::{
     machine,
     report::{self, Figure},
@@ -59,7 +60,7 @@ pub(super) fn run(args: &Args) -> Result<()> {
     setup::packages("pidwait");
     let programs = Programs::peers()?;
     let machine = machine::facts(&["dash", "procps", "util-linux"]);
-    let mut runner = Runner::start(&programs, rounds)?;
+    let mut runner = Runner::start(&programs)?;
     let (mut figures, mut cells) = (Vec::new(), Vec::new());
     let mut measure = |group: Result<Group>, name: &str| -> Result<()> {
         let group = match group {
@@ -70,7 +71,7 @@ pub(super) fn run(args: &Args) -> Result<()> {
                 return Ok(());
             }
         };
-        let samples = runner.run(&group)?;
+        let samples = runner.run(&group, rounds)?;
         figures.extend(figures::of(&group, &samples));
         cells.extend(figures::cells(&group, &samples));
         Ok(())

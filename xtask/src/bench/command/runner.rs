@@ -6,22 +6,19 @@ use anyhow::{Context, Result, ensure};
 use fastrand::Rng;
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::groups::{Course, Group};
+use super::groups::{Course, Group, PERIOD};
 use crate::bench::{
     contender::{Contender, End},
     rounds,
     wait::{Program, Programs, REPOPULATED, RESTED, Target},
 };
 
-/// The period of the loops that the commands are compared with, in microseconds.
-const PERIOD_US: u64 = 10_000;
-
 /// The times of one command.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Sample {
+pub(crate) struct Sample {
     /// From the spawn until it was armed.
     pub(super) armed: Option<Duration>,
-    pub(super) end: End,
+    pub(crate) end: End,
     /// From the population of the cgroup to the kill, or to the start of a cold command.
     pub(super) populated: Duration,
 }
@@ -29,60 +26,68 @@ pub(super) struct Sample {
 /// The samples of each round, by entrant.
 pub(super) type Samples = Vec<Vec<Sample>>;
 
-pub(super) struct Runner {
+pub(crate) struct Runner {
     spawner: Program,
     random: Rng,
-    rounds: usize,
 }
 
 impl Runner {
-    pub(super) fn start(programs: &Programs, rounds: usize) -> Result<Self> {
+    pub(crate) fn start(programs: &Programs) -> Result<Self> {
         Ok(Self {
             spawner: programs.spawner()?,
             random: Rng::with_seed(5),
-            rounds,
         })
     }
 
-    pub(super) fn run(&mut self, group: &Group) -> Result<Samples> {
+    pub(super) fn run(&mut self, group: &Group, rounds: usize) -> Result<Samples> {
         let mut order: Vec<_> = (0..group.entrants.len()).collect();
-        rounds::run(group.name, self.rounds, || {
+        rounds::run(group.name, rounds, || {
             self.random.shuffle(&mut order);
             let mut samples = vec![None; order.len()];
             for &index in &order {
                 let contender = &group.entrants[index].contender;
-                let sample = self.measure(group, contender);
+                // Kills fall on every part of a period.
+                let delay = PERIOD.mul_f64(self.random.f64());
+                let sample = self.measure(group.course, group.processes, contender, delay);
                 samples[index] = Some(sample.with_context(|| contender.name)?);
             }
             Ok(samples.into_iter().flatten().collect())
         })
     }
 
-    fn measure(&mut self, group: &Group, contender: &Contender) -> Result<Sample> {
+    /// Runs a command once. The kill, or the start of a cold command, comes `delay` after the
+    /// kernel's notifications have passed.
+    pub(crate) fn measure(
+        &mut self,
+        course: Course,
+        processes: usize,
+        contender: &Contender,
+        delay: Duration,
+    ) -> Result<Sample> {
         let mut target = Target::create(false)?;
         let cgroup = target.directory().display().to_string();
         let populated = Instant::now();
-        let line = format!("{} keep {cgroup}", group.processes);
+        let line = format!("{processes} keep {cgroup}");
         let pid = self.spawner.ask(&line)?;
         let mut armed = None;
-        let mut started = match group.course {
+        let mut started = match course {
             Course::Cold | Course::Armed => {
-                self.rest();
+                rounds::pause(RESTED + delay);
                 contender.start(&cgroup, &pid)?
             }
-            course => {
+            _ => {
                 let mut started = contender.start(&cgroup, &pid)?;
                 armed = Some(started.armed()?);
                 if course == Course::Repopulated {
                     rounds::pause(REPOPULATED.saturating_sub(populated.elapsed()));
                 } else {
-                    self.rest();
+                    rounds::pause(RESTED + delay);
                 }
                 started
             }
         };
         let populated = populated.elapsed();
-        let end = match group.course {
+        let end = match course {
             Course::Killed | Course::Repopulated => {
                 let begun = Instant::now();
                 target.kill()?;
@@ -90,9 +95,17 @@ impl Runner {
             }
             Course::Frozen => {
                 target.freeze()?;
+                // The notification of the freeze wakes a command too. It must have looked at the
+                // cgroup by the time of the kill.
+                rounds::pause(REPOPULATED);
                 let begun = Instant::now();
                 target.kill()?;
-                target.thaw()?;
+                // A command that removes the cgroup may have done so.
+                if let Err(error) = target.thaw()
+                    && target.directory().exists()
+                {
+                    return Err(error);
+                }
                 started.end(begun)?
             }
             Course::ProcessKilled => {
@@ -123,10 +136,5 @@ impl Runner {
             end,
             populated,
         })
-    }
-
-    /// Lets a notification of the kernel pass, and then a random part of a period.
-    fn rest(&mut self) {
-        rounds::pause(RESTED + Duration::from_micros(self.random.u64(..PERIOD_US)));
     }
 }

@@ -23,7 +23,7 @@ use serde_json::json;
 
 use self::{conditions::Scene, runner::Runner};
 pub(crate) use self::{
-    programs::{Kind, Program, Programs},
+    programs::{Program, Programs},
     runner::{REPOPULATED, RESTED, quantiles},
     server::Server,
     target::Target,

@@ -20,7 +20,7 @@ use crate::{
 const NOBODY: u32 = 65_534;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(super) enum Kind {
     /// The library with this backend.
     Library(&'static str),
     /// The library of another version, with BPF.
@@ -31,15 +31,13 @@ pub(crate) enum Kind {
     Poll(u32),
     /// `kill -0` with this period in milliseconds.
     KillZero(u32),
-    /// rmdir(2) with this period in milliseconds.
-    Rmdir(u32),
 }
 
 impl Kind {
     /// The line that makes the program wait.
-    pub(crate) fn request(self, until_reaped: bool, directory: &str, pid: &str) -> String {
+    pub(super) fn request(self, until_reaped: bool, directory: &str, pid: &str) -> String {
         match self {
-            Self::Poll(_) | Self::Rmdir(_) => directory.to_owned(),
+            Self::Poll(_) => directory.to_owned(),
             Self::KillZero(_) => pid.to_owned(),
             _ if until_reaped => format!("reaped {pid}"),
             _ => format!("empty {directory}"),
@@ -97,7 +95,7 @@ impl Programs {
         Self::peers()
     }
 
-    pub(crate) fn start(&self, kind: Kind) -> Result<Program> {
+    pub(super) fn start(&self, kind: Kind) -> Result<Program> {
         let mut words = Vec::new();
         let (program, word) = match kind {
             Kind::Library(backend) => (&self.waiter, backend),
@@ -109,9 +107,8 @@ impl Programs {
             }
             Kind::Poll(_) => (&self.poll, "events"),
             Kind::KillZero(_) => (&self.poll, "alive"),
-            Kind::Rmdir(_) => (&self.poll, "rmdir"),
         };
-        if let Kind::Poll(ms) | Kind::KillZero(ms) | Kind::Rmdir(ms) = kind {
+        if let Kind::Poll(ms) | Kind::KillZero(ms) = kind {
             words.push(ms.to_string());
         }
         let mut command = Command::new(program);
