@@ -14,6 +14,7 @@ mod killer;
 pub mod load;
 pub(crate) mod oom_victims;
 pub mod ring;
+mod signal_origin;
 mod syscall;
 
 /// The BPF programs, built by `cargo xtask bpf` and committed, so that a plain

@@ -3,10 +3,12 @@
 pub mod control;
 pub mod locate;
 pub mod members;
+mod mount;
 pub mod mountinfo;
 pub mod mounts;
 pub mod open;
 pub mod path;
+mod pin_error;
 pub mod pinned;
 pub mod removals;
 #[cfg(test)]

@@ -1,12 +1,11 @@
-//! Finds the mounts of the cgroup file systems, and converts between paths below a
-//! hierarchy and directories.
+//! Finds the mounts of the cgroup file systems, and walks the cgroups below one.
 
 use std::{
     fs, io,
     ops::Deref,
     os::{
         fd::{AsFd, BorrowedFd},
-        unix::{ffi::OsStrExt, fs::MetadataExt},
+        unix::fs::MetadataExt,
     },
     path::{Path, PathBuf},
 };
@@ -16,6 +15,7 @@ use procfs::{
     process::{MountInfo, MountInfos},
 };
 
+pub use super::mount::Mount;
 use super::{
     mountinfo,
     open::{descend, hidden},
@@ -23,20 +23,6 @@ use super::{
     walk::{Step, Walk},
 };
 use crate::model::CgroupId;
-
-/// One mounted hierarchy.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mount {
-    /// 0 for v2.
-    pub hierarchy: u32,
-    /// Controllers or `name=…`; empty for v2.
-    pub controllers: Vec<String>,
-    /// The directory at which it is mounted.
-    pub mount_point: PathBuf,
-    /// Path of the mounted cgroup: `/`, or a longer path inside a cgroup namespace or
-    /// behind a bind mount.
-    pub root: String,
-}
 
 /// Why the mounts could not be found.
 #[derive(Debug, thiserror::Error)]
@@ -79,7 +65,7 @@ impl Mounts {
         };
         let mounts = infos.0.iter().filter(|it| is_cgroup(it));
         let mounts = mounts.filter(is_visible);
-        let mut mounts: Vec<Mount> = mounts.filter_map(|it| mount(it, &own.0)).collect();
+        let mut mounts: Vec<Mount> = mounts.filter_map(|it| Mount::of(it, &own.0)).collect();
         mounts.sort_by_cached_key(|it| (it.hierarchy, it.root.len(), it.mount_point.clone()));
         mounts.into_iter().collect()
     }
@@ -153,46 +139,6 @@ impl FromIterator<Mount> for Mounts {
     }
 }
 
-impl Mount {
-    /// Path below the root of the hierarchy of a directory on this mount.
-    #[must_use]
-    pub fn path_of(&self, directory: &Path) -> Option<String> {
-        let below = directory.strip_prefix(&self.mount_point).ok()?;
-        let below = below.to_string_lossy();
-        Some(if below.is_empty() {
-            self.root.clone()
-        } else {
-            join(&self.root, &below)
-        })
-    }
-
-    /// [`Self::path_of`] of a directory on this mount, byte for byte.
-    pub(super) fn bytes_of(&self, directory: &Path) -> Vec<u8> {
-        let below = directory.strip_prefix(&self.mount_point);
-        let below = below.unwrap_or(Path::new(""));
-        let mut path = self.root.as_bytes().to_vec();
-        if !below.as_os_str().is_empty() {
-            if path.last() != Some(&b'/') {
-                path.push(b'/');
-            }
-            path.extend_from_slice(below.as_os_str().as_bytes());
-        }
-        path
-    }
-
-    /// Directory on this mount of the cgroup at a path below the root of the
-    /// hierarchy. `None` if the mount does not show that cgroup, and for `.` and `..`
-    /// below [`root`](Self::root): no cgroup has such a name, and the path may come
-    /// from a file that a user wrote.
-    #[must_use]
-    pub fn directory_of(&self, path: &str) -> Option<PathBuf> {
-        let below = path.strip_prefix(self.root.trim_end_matches('/'))?;
-        let is_whole = below.is_empty() || below.starts_with('/');
-        let has_dots = below.split('/').any(|it| it == "." || it == "..");
-        (is_whole && !has_dots).then(|| self.mount_point.join(below.trim_start_matches('/')))
-    }
-}
-
 /// Reads a file of `/proc/self`. procfs takes UTF-8 only, but any user may mount a file system
 /// at a path that is not. The bytes are replaced, so such a path equals no path of a cgroup.
 pub(super) fn read_own<T: FromRead>(file: &'static str) -> Result<T, MountError> {
@@ -205,33 +151,6 @@ pub(super) fn read_own<T: FromRead>(file: &'static str) -> Result<T, MountError>
 /// Whether the mount shows a hierarchy.
 fn is_cgroup(info: &MountInfo) -> bool {
     matches!(info.fs_type.as_str(), "cgroup" | "cgroup2")
-}
-
-fn mount(info: &MountInfo, own: &[procfs::ProcessCGroup]) -> Option<Mount> {
-    let (hierarchy, controllers) = match info.fs_type.as_str() {
-        "cgroup2" => (0, Vec::new()),
-        "cgroup" => v1_hierarchy(info, own)?,
-        _ => return None,
-    };
-    Some(Mount {
-        hierarchy,
-        controllers,
-        mount_point: info.mount_point.clone(),
-        root: info.root.clone(),
-    })
-}
-
-/// Number and controllers of a v1 hierarchy. The mount options name the controllers, and
-/// `/proc/self/cgroup` has the number.
-fn v1_hierarchy(info: &MountInfo, own: &[procfs::ProcessCGroup]) -> Option<(u32, Vec<String>)> {
-    let options = &info.super_options;
-    let has = |controller: &String| match controller.strip_prefix("name=") {
-        Some(name) => options.get("name").and_then(Option::as_deref) == Some(name),
-        None => options.contains_key(controller),
-    };
-    own.iter()
-        .find(|group| group.hierarchy != 0 && group.controllers.iter().all(has))
-        .map(|group| (group.hierarchy, group.controllers.clone()))
 }
 
 /// Rank of a hierarchy; the smallest names the cgroup of a process.

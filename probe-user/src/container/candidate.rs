@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use super::{
     Init, StateRoots,
-    find::{Found, Match},
+    found::{Found, Match},
     inits,
     layout::is_full_id,
     record::Record,

@@ -10,6 +10,7 @@ mod describe;
 mod engines;
 mod evidence;
 mod find;
+mod found;
 mod index;
 mod inits;
 pub mod layout;
@@ -28,7 +29,7 @@ mod trust;
 mod tests;
 
 pub use engines::EngineState;
-pub use find::{FindError, Found, Match};
+pub use found::{FindError, Found, Match};
 pub use record::Init;
 pub use resolver::Resolver;
 pub use roots::StateRoots;

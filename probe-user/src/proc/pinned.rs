@@ -1,5 +1,5 @@
-//! Pins a process by its pidfd, or by its start time if there is no pidfd, and reads its
-//! state. The pidfd becomes readable when the process exits.
+//! A process that is pinned by its pidfd, or by its start time if there is no pidfd, and the
+//! state of the process. `opening` pins it. The pidfd becomes readable when the process exits.
 //!
 //! `/proc` may hide the process, or belong to another pid namespace (see `visibility`). The
 //! pidfd alone is then its identity, and only pidfd and signal 0 tell whether it is gone.
@@ -13,14 +13,11 @@ use std::{
     },
 };
 
-use rustix::{
-    event::{PollFd, PollFlags, Timespec, poll},
-    io::Errno,
-    process::{Pid, PidfdFlags, pidfd_open, test_kill_process},
-};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+pub use super::pin_error::PinProcessError;
 use super::{
-    directory::{ProcessDirectory, is_gone, is_shortage, malformed},
+    directory::{ProcessDirectory, is_gone, is_shortage},
     look::{PidfdLooks, Shown, settle},
     pidfd_info,
     send::test_pidfd,
@@ -30,7 +27,7 @@ use super::{
 };
 use crate::{
     clock::{start_of_tick, tick_ns, tick_of},
-    model::{Backend, ProcessId, ProcessState, TargetProcess, TaskState},
+    model::{ProcessId, ProcessState, TargetProcess, TaskState},
 };
 
 /// A process that stays the same one even if a later process has its pid.
@@ -42,12 +39,12 @@ pub struct PinnedProcess {
     pub comm: Option<String>,
     /// Start in clock ticks since boot, as `/proc/PID/stat` has it; `None` if `/proc` does not
     /// show it.
-    start_ticks: Option<u64>,
+    pub(super) start_ticks: Option<u64>,
     /// `None` before Linux 5.3, where the call is forbidden, and for [`Backend::Poll`].
-    pidfd: Option<OwnedFd>,
+    pub(super) pidfd: Option<OwnedFd>,
     /// `/proc/PID/stat` if there is no pidfd. The open file belongs to this process: once
     /// the process is reaped, reading the file fails.
-    stat: Option<File>,
+    pub(super) stat: Option<File>,
 }
 
 /// What makes a process another one than an earlier process with the same pid.
@@ -59,199 +56,7 @@ pub struct Identity {
     inode: Option<u64>,
 }
 
-/// Why a process cannot be waited for.
-#[derive(Debug, thiserror::Error)]
-#[expect(missing_docs, reason = "the messages say what the fields are")]
-pub enum PinProcessError {
-    /// No process has this pid (any more).
-    #[error("no process {pid}")]
-    NotFound { pid: u32 },
-    /// The number is the tid of a thread, not the pid of a process.
-    #[error("{tid} is a thread of {}", process_name(*tgid))]
-    Thread { tid: u32, tgid: Option<u32> },
-    /// The process exists and `/proc` hides it from this user, so without a pidfd nothing
-    /// shows its state, and nothing shows its start time.
-    #[error("process {pid} exists, but /proc hides it from this user")]
-    Hidden { pid: u32 },
-    /// As [`PinProcessError::Hidden`]: `/proc` belongs to another pid namespace, and another
-    /// process has the number there.
-    #[error("process {pid} exists, but /proc belongs to another pid namespace")]
-    Foreign { pid: u32 },
-    /// A file in `/proc/PID` cannot be read.
-    #[error("cannot read the state of process {pid}")]
-    Look {
-        pid: u32,
-        #[source]
-        source: io::Error,
-    },
-}
-
-fn process_name(tgid: Option<u32>) -> String {
-    tgid.map_or_else(|| "a process".to_owned(), |tgid| format!("process {tgid}"))
-}
-
-impl PinProcessError {
-    /// The error of the system call that failed.
-    #[must_use]
-    pub fn errno(&self) -> Errno {
-        match self {
-            Self::NotFound { .. } => Errno::SRCH,
-            Self::Thread { .. } => Errno::INVAL,
-            Self::Hidden { .. } | Self::Foreign { .. } => Errno::ACCESS,
-            Self::Look { source, .. } => Errno::from_io_error(source).unwrap_or(Errno::IO),
-        }
-    }
-
-    /// The error for an existing process that `/proc` does not show.
-    fn unseen(pid: u32) -> Self {
-        if visibility::is_own() {
-            Self::Hidden { pid }
-        } else {
-            Self::Foreign { pid }
-        }
-    }
-}
-
-/// The values in the files of `/proc/PID`, read through one directory, so that they belong to
-/// one process.
-struct Facts {
-    tgid: u32,
-    comm: String,
-    start_ticks: u64,
-    stat: File,
-}
-
-impl Facts {
-    fn read(pid: u32) -> io::Result<Self> {
-        let directory = ProcessDirectory::open(pid)?;
-        let stat = directory.content("stat")?;
-        let stat = Stat::read(&stat)?;
-        let status = directory.content("status")?;
-        Ok(Self {
-            tgid: Status::new(&status)
-                .tgid()
-                .ok_or_else(|| malformed("status"))?,
-            comm: String::from_utf8_lossy(stat.comm).into_owned(),
-            start_ticks: stat.start_ticks,
-            stat: directory.file("stat")?,
-        })
-    }
-}
-
 impl PinnedProcess {
-    /// Pins a running process or a zombie, for [`Backend::Poll`] without a pidfd.
-    pub fn open(pid: u32, backend: Backend) -> Result<Self, PinProcessError> {
-        let not_found = PinProcessError::NotFound { pid };
-        let look = |source| PinProcessError::Look { pid, source };
-        let Some(number) = i32::try_from(pid).ok().and_then(Pid::from_raw) else {
-            return Err(not_found);
-        };
-        // The pidfd comes first. If it shows at the end that the process still has the
-        // pid, the files that were read meanwhile belong to the same process.
-        let opened = match backend {
-            Backend::Poll => Err(Errno::NOSYS),
-            _ => pidfd_open(number, PidfdFlags::empty()),
-        };
-        let (pidfd, may_be_thread) = match opened {
-            Ok(pidfd) => (Some(pidfd), false),
-            Err(Errno::SRCH) => return Err(not_found),
-            Err(errno) if is_shortage(&errno.into()) => return Err(look(errno.into())),
-            // The pid is a thread's (ENOENT from 6.15 on).
-            Err(Errno::INVAL | Errno::NOENT) => (None, true),
-            // The kernel lacks the call or forbids it.
-            Err(_) => (None, false),
-        };
-        let facts = match Facts::read(pid) {
-            Ok(facts) => Some(facts),
-            Err(error) if is_shortage(&error) => return Err(look(error)),
-            Err(_) if pidfd.is_some() => None,
-            Err(_) if test_kill_process(number) == Err(Errno::SRCH) => return Err(not_found),
-            Err(_) if may_be_thread => {
-                return Err(PinProcessError::Thread {
-                    tid: pid,
-                    tgid: None,
-                });
-            }
-            Err(error) if is_gone(&error) || !visibility::is_own() => {
-                return Err(PinProcessError::unseen(pid));
-            }
-            Err(error) => return Err(look(error)),
-        };
-        if let Some(tgid) = facts.as_ref().map(|it| it.tgid).filter(|&it| it != pid) {
-            let tgid = Some(tgid);
-            return Err(PinProcessError::Thread { tid: pid, tgid });
-        }
-        let pinned = Self::new(pid, pidfd, facts);
-        match pinned.state() {
-            Ok(ProcessState::Reaped) => Err(not_found),
-            Err(error) if is_shortage(&error) => Err(look(error)),
-            _ => Ok(pinned),
-        }
-    }
-
-    fn new(tgid: u32, pidfd: Option<OwnedFd>, facts: Option<Facts>) -> Self {
-        let mut pinned = Self {
-            tgid,
-            comm: None,
-            start_ticks: None,
-            pidfd,
-            stat: None,
-        };
-        if let Some(facts) = facts {
-            pinned.comm = Some(facts.comm);
-            pinned.start_ticks = Some(facts.start_ticks);
-            pinned.stat = Some(facts.stat).filter(|_| pinned.pidfd.is_none());
-        }
-        pinned
-    }
-
-    /// Pins the process with this start time, in `CLOCK_BOOTTIME` nanoseconds, and not a
-    /// later process with the same pid.
-    pub(crate) fn open_started(
-        pid: u32,
-        start_boottime_ns: u64,
-        backend: Backend,
-    ) -> Result<Self, PinProcessError> {
-        Self::open_at_tick(pid, tick_of(start_boottime_ns), backend)
-    }
-
-    /// As [`PinnedProcess::open`], for the process with this start in `/proc`, and not a later
-    /// process with the same pid. Fails if `/proc` does not show the start.
-    pub fn open_at_tick(
-        pid: u32,
-        start_ticks: u64,
-        backend: Backend,
-    ) -> Result<Self, PinProcessError> {
-        let pinned = Self::open(pid, backend)?;
-        match pinned.start_ticks {
-            Some(it) if it == start_ticks => Ok(pinned),
-            Some(_) => Err(PinProcessError::NotFound { pid }),
-            None => Err(PinProcessError::unseen(pid)),
-        }
-    }
-
-    /// Drops the pidfd for [`Backend::Poll`].
-    pub(crate) fn for_backend(mut self, backend: Backend) -> io::Result<Self> {
-        if backend == Backend::Poll && self.pidfd.is_some() {
-            let pid = self.tgid;
-            if self.start_ticks.is_none() {
-                return Err(io::Error::other(PinProcessError::unseen(pid)));
-            }
-            self.stat = match ProcessDirectory::open(pid).and_then(|it| it.file("stat")) {
-                Err(error) if is_gone(&error) => None,
-                stat => Some(stat?),
-            };
-            // If the process still has the pid now, the file belongs to it.
-            if self.state()? == ProcessState::Reaped {
-                self.stat = None;
-            } else if self.stat.is_none() {
-                return Err(io::Error::other(PinProcessError::unseen(pid)));
-            }
-            self.pidfd = None;
-        }
-        Ok(self)
-    }
-
     /// Another pin of the same process.
     pub fn try_clone(&self) -> io::Result<Self> {
         Ok(Self {
@@ -261,19 +66,6 @@ impl PinnedProcess {
             pidfd: self.pidfd.as_ref().map(OwnedFd::try_clone).transpose()?,
             stat: self.stat.as_ref().map(File::try_clone).transpose()?,
         })
-    }
-
-    /// Another pin of the same process, with a pidfd if the kernel has them, because a
-    /// signal that is sent by a pidfd cannot reach another process.
-    pub(crate) fn with_pidfd(&self) -> io::Result<Self> {
-        if self.pidfd.is_none()
-            && let Ok(other) = Self::open(self.tgid, Backend::Pidfd)
-            // If this process still has the pid now, it had it when the other was pinned.
-            && self.state()? != ProcessState::Reaped
-        {
-            return Ok(other);
-        }
-        self.try_clone()
     }
 
     /// Start in clock ticks since boot, as `/proc/PID/stat` has it; `None` if `/proc` does not
