@@ -12,10 +12,7 @@ use super::{history, resolve};
 use crate::{
     access::{directory::CgroupDirectory, ownership::CgroupOwners, peer::Peer, refusal::Refusal},
     api::query::{Exits, Records},
-    state::{
-        state::State,
-        topics::{Mailbox, Topic},
-    },
+    state::{mailbox::Mailbox, state::State, topics::Topic},
 };
 
 /// A condition on records, and the topic to subscribe to.

@@ -23,9 +23,9 @@ use tokio::io::{Interest, unix::AsyncFd};
 
 use super::{
     history::Past,
+    mailbox::Mailbox,
     scan::{Piece, Scan},
     state::State,
-    topics::Mailbox,
 };
 use crate::access::visibility::Visibility;
 

@@ -3,6 +3,7 @@
 
 pub(crate) mod engine;
 pub mod history;
+pub(crate) mod mailbox;
 pub mod metrics;
 mod scan;
 #[expect(

@@ -1,151 +1,16 @@
 //! Distribution of records: an index from topics to the mailboxes of readers.
-//!
-//! A mailbox is bounded. A reader that does not empty its mailbox loses records and gets
-//! their number; it delays neither the daemon nor other readers.
 
 use std::{
-    collections::{HashMap, VecDeque},
-    fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    collections::HashMap,
+    sync::{Arc, Weak},
 };
 
 use probe_user::{
     model::{Exit, LossReason, Placed},
     unstable::cgroup::path::ancestors,
 };
-use tokio::sync::Notify;
 
-/// Maximum number of entries in a mailbox.
-pub(crate) const CAPACITY: usize = 16 * 1024;
-
-/// An entry of a mailbox.
-#[derive(Clone, Debug)]
-pub(crate) enum Delivery {
-    Exit(Arc<Placed<Exit>>),
-    /// Number of missing records, and the reason.
-    Lost(u64, LossReason),
-}
-
-/// Whether a reader gets this record of its topics.
-type Admits = dyn Fn(&Placed<Exit>) -> bool + Send + Sync;
-
-/// The queue of one reader.
-pub(crate) struct Mailbox {
-    /// Whether the reader gets a record of its topics.
-    admits: Box<Admits>,
-    contents: Mutex<Contents>,
-    notify: Notify,
-}
-
-#[derive(Debug, Default)]
-struct Contents {
-    queue: VecDeque<Delivery>,
-    /// Whether the queue was full and its reader has not read since. Then the queue has only
-    /// the sum of the losses of each reason, which takes no memory.
-    has_overflowed: bool,
-    is_closed: bool,
-    /// Number of the last record. A record that is published under several topics of the
-    /// reader is added only once.
-    last: u64,
-}
-
-impl Contents {
-    /// Adds an entry; returns the number of records that the reader loses by this.
-    fn put(&mut self, delivery: Delivery) -> u64 {
-        let mut lost = 0;
-        if self.queue.len() == CAPACITY {
-            self.has_overflowed = true;
-            for unread in std::mem::take(&mut self.queue) {
-                lost += self.put_loss(&unread);
-            }
-        }
-        if self.has_overflowed {
-            return lost + self.put_loss(&delivery);
-        }
-        self.queue.push_back(delivery);
-        0
-    }
-
-    /// Adds an entry that the reader does not get to the losses of its reason.
-    fn put_loss(&mut self, delivery: &Delivery) -> u64 {
-        let (count, reason, lost) = match delivery {
-            Delivery::Exit(_) => (1, LossReason::SlowReader, 1),
-            &Delivery::Lost(count, reason) => (count, reason, 0),
-        };
-        let sums = self.queue.iter_mut().find_map(|it| match it {
-            Delivery::Lost(sum, of) if *of == reason => Some(sum),
-            _ => None,
-        });
-        match sums {
-            Some(sum) => *sum += count,
-            None => self.queue.push_back(Delivery::Lost(count, reason)),
-        }
-        lost
-    }
-}
-
-impl Mailbox {
-    /// An empty mailbox for the records of its topics that `admits` returns true for.
-    pub(crate) fn new(admits: impl Fn(&Placed<Exit>) -> bool + Send + Sync + 'static) -> Self {
-        Self {
-            admits: Box::new(admits),
-            contents: Mutex::default(),
-            notify: Notify::new(),
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Contents> {
-        self.contents.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Adds an entry, and returns the number of records that the reader loses by this.
-    /// `number` identifies the record among all published records.
-    fn put(&self, number: u64, delivery: Delivery) -> u64 {
-        if matches!(&delivery, Delivery::Exit(exit) if !(self.admits)(exit)) {
-            return 0;
-        }
-        let mut contents = self.lock();
-        if contents.is_closed || std::mem::replace(&mut contents.last, number) == number {
-            return 0;
-        }
-        let lost = contents.put(delivery);
-        drop(contents);
-        self.notify.notify_one();
-        lost
-    }
-
-    /// Adds no further entry.
-    pub(crate) fn close(&self) {
-        self.lock().is_closed = true;
-    }
-
-    /// Takes the oldest entry. A reader takes one entry at a time, so that the number of
-    /// unread entries is bounded.
-    pub(crate) fn next(&self) -> Option<Delivery> {
-        let mut contents = self.lock();
-        contents.has_overflowed = false;
-        contents.queue.pop_front()
-    }
-
-    /// Resolves when an entry was added since the last call.
-    pub(crate) async fn filled(&self) {
-        self.notify.notified().await;
-    }
-
-    /// Makes the next call of [`Mailbox::filled`] resolve, for a reader that has left entries.
-    pub(crate) fn leave_rest(&self) {
-        self.notify.notify_one();
-    }
-}
-
-impl fmt::Debug for Mailbox {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let contents = &self.contents;
-        f.debug_struct("Mailbox")
-            .field("contents", contents)
-            .finish_non_exhaustive()
-    }
-}
+use super::mailbox::{Delivery, Mailbox};
 
 type Readers = Vec<Weak<Mailbox>>;
 
@@ -327,74 +192,6 @@ mod tests {
         assert_eq!(readers.map(|it| pids(&it).len()), [0, 1, 0]);
     }
 
-    fn losses(mailbox: &Mailbox) -> Vec<(u64, LossReason)> {
-        let all = std::iter::from_fn(|| mailbox.next());
-        all.filter_map(|it| match it {
-            Delivery::Exit(_) => None,
-            Delivery::Lost(count, reason) => Some((count, reason)),
-        })
-        .collect()
-    }
-
-    #[test]
-    fn a_reader_that_never_reads_gets_the_number_of_lost_records() {
-        let mut topics = Topics::default();
-        let mailbox = subscribed(&mut topics, &[Topic::Everything]);
-        let lost: u64 = (0..CAPACITY + 5)
-            .map(|_| topics.publish(&exit(1, "/a")))
-            .sum();
-        assert!(mailbox.lock().queue.capacity() < 8);
-        assert_eq!(lost, CAPACITY as u64 + 5);
-        assert_eq!(losses(&mailbox), [(lost, LossReason::SlowReader)]);
-        assert_eq!(topics.publish(&exit(2, "/a")), 0);
-        assert_eq!(pids(&mailbox), [2]);
-    }
-
-    #[test]
-    fn a_loss_keeps_its_reason_in_a_full_mailbox() {
-        let mut topics = Topics::default();
-        let mailbox = subscribed(&mut topics, &[Topic::Everything]);
-        assert_eq!(topics.lost(7, LossReason::RingFull), 0);
-        let mut lost = 0;
-        for _ in 0..CAPACITY {
-            lost += topics.publish(&exit(1, "/a"));
-        }
-        lost += topics.lost(2, LossReason::Skipped);
-        lost += topics.lost(3, LossReason::RingFull);
-        assert_eq!(
-            lost, CAPACITY as u64,
-            "no loss of the kernel is one of the reader"
-        );
-        let expected = [
-            (10, LossReason::RingFull),
-            (lost, LossReason::SlowReader),
-            (2, LossReason::Skipped),
-        ];
-        assert_eq!(losses(&mailbox), expected);
-    }
-
-    #[test]
-    fn records_that_a_reader_does_not_get_are_no_loss_of_the_reader() {
-        let mut topics = Topics::default();
-        let mailbox = Arc::new(Mailbox::new(|exit| exit.what.process.tgid == 2));
-        topics.subscribe(Topic::Everything, &mailbox);
-        for _ in 0..=CAPACITY {
-            assert_eq!(topics.publish(&exit(1, "/a")), 0);
-        }
-        topics.publish(&exit(2, "/a"));
-        assert_eq!(pids(&mailbox), [2]);
-    }
-
-    #[test]
-    fn a_closed_mailbox_keeps_its_entries_and_gets_no_more() {
-        let mut topics = Topics::default();
-        let mailbox = subscribed(&mut topics, &[Topic::Everything]);
-        topics.publish(&exit(1, "/a"));
-        mailbox.close();
-        topics.publish(&exit(2, "/a"));
-        assert_eq!(pids(&mailbox), [1]);
-    }
-
     #[test]
     fn an_exit_in_two_topics_of_a_reader_is_delivered_once() {
         let mut topics = Topics::default();
@@ -403,6 +200,22 @@ mod tests {
         topics.publish(&exit(1, "/a/b"));
         topics.publish(&exit(2, "/a/b"));
         assert_eq!(pids(&mailbox), [1, 2]);
+    }
+
+    #[test]
+    fn a_loss_is_reported_to_the_readers_of_every_topic() {
+        let mut topics = Topics::default();
+        let cgroup = Topic::Cgroup(0, "/a".into());
+        let readers = [Topic::Everything, cgroup, Topic::Pid(1)];
+        let readers = readers.map(|it| subscribed(&mut topics, &[it]));
+        assert_eq!(topics.lost(7, LossReason::RingFull), 0);
+        for reader in readers {
+            let entry = reader.next();
+            assert!(matches!(
+                entry,
+                Some(Delivery::Lost(7, LossReason::RingFull))
+            ));
+        }
     }
 
     #[test]

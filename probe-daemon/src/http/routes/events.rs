@@ -16,7 +16,7 @@ use crate::{
         selection::Selection,
         targets,
     },
-    state::topics::Mailbox,
+    state::mailbox::Mailbox,
 };
 
 /// Exits as they happen

@@ -11,7 +11,7 @@ use crate::{
         wait::Line,
     },
     http::body::Lines,
-    state::topics::{CAPACITY, Delivery, Mailbox},
+    state::mailbox::{CAPACITY, Delivery, Mailbox},
 };
 
 /// Approximate size of a chunk of lines.

@@ -26,7 +26,7 @@ use crate::{
         selection::Selection,
         targets,
     },
-    state::{metrics, topics::Mailbox},
+    state::{mailbox::Mailbox, metrics},
 };
 
 /// Wait until cgroups, processes or containers are gone
