@@ -40,7 +40,8 @@ pub struct PinnedProcess {
     /// Start in clock ticks since boot, as `/proc/PID/stat` has it; `None` if `/proc` does not
     /// show it.
     pub(super) start_ticks: Option<u64>,
-    /// `None` before Linux 5.3, where the call is forbidden, and for [`Backend::Poll`].
+    /// `None` before Linux 5.3, where the call is forbidden, and for
+    /// [`Backend::Poll`](crate::model::Backend::Poll).
     pub(super) pidfd: Option<OwnedFd>,
     /// `/proc/PID/stat` if there is no pidfd. The open file belongs to this process: once
     /// the process is reaped, reading the file fails.
