@@ -38,6 +38,7 @@ mod record_cgroup;
 mod record_path;
 mod resource_usage;
 mod runtimes;
+mod scripts;
 mod skipped_programs;
 mod starts;
 mod storm;

@@ -103,5 +103,5 @@ fn a_wait_without_privilege_succeeds() {
     let output = waiting.finish();
     victim.wait();
     assert_eq!(output.verdict("done")["backend"], "pidfd", "{output:#?}");
-    assert_eq!(output.json().len(), 1, "{output:#?}");
+    assert_eq!(output.json().len(), 2, "{output:#?}");
 }

@@ -17,8 +17,8 @@ macro_rules! schemas {
     };
 }
 
-const SCHEMAS: [(&str, &str); 8] =
-    schemas!("exit" "start" "lost" "wait" "kill" "doctor" "container" "process");
+const SCHEMAS: [(&str, &str); 9] =
+    schemas!("armed" "exit" "start" "lost" "wait" "kill" "doctor" "container" "process");
 
 static VALIDATORS: LazyLock<HashMap<&str, Validator>> = LazyLock::new(|| {
     let closed = |(name, text): (&'static str, &str)| {
@@ -140,6 +140,7 @@ mod tests {
         let mut kill = wait();
         kill["type"] = "kill".into();
         kill["outcome"] = "not_removed".into();
+        kill["killed"] = 3.into();
         kill["kills_clones"] = json!(["/sys/fs/cgroup/x"]);
         kill
     }
@@ -153,9 +154,10 @@ mod tests {
         })
     }
 
-    fn samples() -> [Value; 8] {
+    fn samples() -> [Value; 9] {
         let check = json!({"name": "btf", "ok": false, "detail": "why", "hint": "what to do"});
         [
+            json!({"schema": 1, "type": "armed", "live": 3, "reports_exits": false}),
             exit(),
             wait(),
             kill(),

@@ -2,6 +2,7 @@
 
 use std::{
     io::Write,
+    iter,
     process::{Command, Stdio},
 };
 
@@ -38,11 +39,17 @@ impl Stopped {
         command.arg(call).arg(binaries::probe()).args(args);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let tracer = Running::spawn(command.stderr(Stdio::piped()));
-        let Some(line) = tracer.next_line() else {
+        let mut lines = iter::from_fn(|| tracer.next_line()).map(|line| {
+            let parsed: Result<Value, _> = serde_json::from_str(&line);
+            let value = parsed.unwrap_or_else(|error| panic!("{error} in {line}"));
+            (value, line)
+        });
+        // A kill is armed before its first signal.
+        let report = lines.find(|(value, _)| value["type"] != "armed");
+        drop(lines);
+        let Some((report, line)) = report else {
             return Err(tracer.finish());
         };
-        let report: Value =
-            serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error} in {line}"));
         if report["type"] != Value::Null {
             let mut output = tracer.finish();
             output.stdout.insert_str(0, &format!("{line}\n"));

@@ -106,6 +106,9 @@ impl Invocation {
         }
         let until = targets.first().map(|first| first.until);
         let backends: Vec<_> = result.backends.iter().map(|it| it.as_str()).collect();
+        let lost = result.reported.lost.known();
+        // Without a count of the lost ones, none that was shown does not mean that none was.
+        let exits = Some(result.reported.shown).filter(|&shown| shown > 0 || lost.is_some());
         let took = self.took.get().unwrap_or_else(|| self.begun.elapsed());
         Ok(VerdictLine {
             schema: SCHEMA,
@@ -122,8 +125,9 @@ impl Invocation {
             exact,
             elapsed_ns: nanoseconds(took),
             targets,
-            exits: result.reported.shown,
-            lost: result.reported.lost.known(),
+            exits,
+            lost,
+            killed: self.killed.get(),
             survivors: survivors::describe(&survivors),
             migrated: (result.sees_moves() || !migrated.is_empty()).then_some(migrated),
             kills_clones: (self.verb == "kill").then(|| {

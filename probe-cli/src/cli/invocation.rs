@@ -27,6 +27,7 @@ use super::{
     Failure,
     backend::{BackendChoice, BackendSelection},
     named::{PinnedTarget, TargetArgs},
+    ready_fd::ReadyFd,
     socket::Socket,
     target,
     terminal::{self, Messages},
@@ -68,8 +69,17 @@ pub(super) struct WaitArgs {
     socket: Socket,
 
     /// Print one JSON object per line
+    ///
+    /// The first line says that the wait is armed, the last one is the verdict.
     #[arg(long)]
     json: bool,
+
+    /// Write a newline to this file descriptor when the wait is armed
+    ///
+    /// From then on no change of the targets is missed. The descriptor, 3 or above, is then
+    /// closed. If probe ends before, its reader gets the end of the file alone.
+    #[arg(long, value_name = "FD", value_parser = ReadyFd::take)]
+    ready_fd: Option<ReadyFd>,
 }
 
 impl WaitArgs {
@@ -91,6 +101,8 @@ pub(super) struct Invocation {
     pub(super) verb: &'static str,
     pub(super) json: bool,
     pub(super) took: Cell<Option<Duration>>,
+    /// Number of processes that a kill has signalled.
+    pub(super) killed: Cell<Option<u64>>,
     /// The cgroups that a kill leaves behind and in which the kernel kills processes that are
     /// started directly in them.
     pub(super) kills_clones: RefCell<Vec<PathBuf>>,
@@ -112,6 +124,7 @@ impl Invocation {
             verb,
             json: args.json,
             took: Cell::new(None),
+            killed: Cell::new(None),
             kills_clones: RefCell::default(),
             targets: Vec::new(),
         })
@@ -245,6 +258,17 @@ impl Invocation {
             bar.set_style(style);
         }
         session.show_progress(bar);
+    }
+
+    /// Reports that the wait is armed: as a line of JSON, and to the descriptor of `--ready-fd`.
+    pub(super) fn announce(&self, session: &mut Session, args: &WaitArgs) -> Result<(), Failure> {
+        if self.json {
+            session.print_armed()?;
+        }
+        match &args.ready_fd {
+            Some(ready) => ready.notify(),
+            None => Ok(()),
+        }
     }
 
     /// Records the time of the last look.

@@ -16,6 +16,7 @@ mod last;
 mod named;
 mod processes;
 mod ps;
+mod ready_fd;
 mod remove;
 mod socket;
 mod stop;

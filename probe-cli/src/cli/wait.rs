@@ -33,9 +33,9 @@ pub(super) struct Args {
     #[arg(long, conflicts_with = "count")]
     any: bool,
 
-    /// Exit with the exit code of the process (exactly one PID)
+    /// Exit with the exit code of the process or container (exactly one target)
     ///
-    /// The exit code is 128 + N if signal N ended the process, 124 after a timeout,
+    /// The exit code of a container is that of its init process. The exit code is 128 + N if signal N ended the process, 124 after a timeout,
     /// and 125 after any other failure.
     #[arg(long)]
     status: bool,
@@ -98,6 +98,7 @@ fn wait(args: &Args, messages: Messages) -> Result<ExitCode, Failure> {
     let mut backends = args.wait.backends(plan);
     runtime.block_on(async {
         backends.join_chosen(&mut session, needed).await?;
+        call.announce(&mut session, &args.wait)?;
         let is_patient = args.wait.timeout != Some(Duration::ZERO);
         let mut interrupted = None;
         let outcome =
@@ -149,8 +150,7 @@ impl Args {
             _ if !self.status => ExitCode::Done,
             _ => ExitCode::Child(status.map_or_else(
                 || {
-                    call.messages
-                        .print("the exit status of the process is unknown");
+                    call.messages.print("the exit status is unknown");
                     OTHER
                 },
                 code_of,
@@ -169,10 +169,11 @@ fn code_of(status: ExitStatus) -> u8 {
 /// Refuses combinations of arguments that make no sense.
 fn check(args: &Args, named: &[PinnedTarget]) -> Result<(), Failure> {
     let usage = |message: String| Failure::message(ExitCode::Usage, message);
-    let has_process = named.iter().any(|it| it.subject.process.is_some());
-    if args.status && !(named.len() == 1 && has_process) {
-        let failure = usage("--status needs exactly one process".to_owned());
-        return Err(failure.hint("give one PID and no other target"));
+    let has_status =
+        |it: &PinnedTarget| it.subject.process.is_some() || it.subject.container.is_some();
+    if args.status && !(named.len() == 1 && named.iter().all(has_status)) {
+        let failure = usage("--status needs exactly one process or container".to_owned());
+        return Err(failure.hint("give one PID or one --container, and no other target"));
     }
     for target in named {
         target.check(args.wait.until)?;

@@ -19,21 +19,21 @@ pub(crate) fn write(out: &mut Vec<u8>, verdict: &VerdictLine) -> io::Result<()> 
     if verdict.outcome == NOT_REMOVED {
         write!(out, ", but not removed")?;
     }
-    let VerdictLine {
-        exits,
-        lost,
-        backend,
-        ..
-    } = verdict;
-    let plural = if *exits == 1 { "" } else { "s" };
-    let after = age(verdict.elapsed_ns);
-    write!(out, " after {after} ({exits} exit{plural}, ")?;
-    match lost {
+    write!(out, " after {} (", age(verdict.elapsed_ns))?;
+    match (verdict.killed, verdict.exits) {
+        (Some(1), None) => write!(out, "killed 1 process, ")?,
+        (Some(killed), None) => write!(out, "killed {killed} processes, ")?,
+        (None, None) => {}
+        (_, Some(1)) => write!(out, "1 exit, ")?,
+        (_, Some(exits)) => write!(out, "{exits} exits, ")?,
+    }
+    match verdict.lost {
         Some(0) => {}
         Some(lost) => write!(out, "{lost} lost, ")?,
-        None => write!(out, "others unknown, ")?,
+        None if verdict.exits.is_some() => write!(out, "others unknown, ")?,
+        None => {}
     }
-    write!(out, "{backend})")
+    write!(out, "{})", verdict.backend)
 }
 
 /// Returns the name of a target.

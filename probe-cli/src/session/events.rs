@@ -3,7 +3,10 @@
 
 use std::{future::Future, io, pin::Pin, time::Duration};
 
-use probe_daemon::api::Outcome;
+use probe_daemon::api::{
+    Outcome,
+    json::{self, ArmedLine},
+};
 use probe_user::{
     model,
     unstable::bpf::{
@@ -13,7 +16,11 @@ use probe_user::{
 };
 use tokio::time::{Instant, sleep_until};
 
-use super::{Session, WaitError, daemon::State, exits::Exits};
+use super::{
+    Session, WaitError,
+    daemon::State,
+    exits::{Exits, flush_or_discard},
+};
 use crate::{deadline::until, output::Backend};
 
 /// Time between two updates of the progress bar.
@@ -53,7 +60,6 @@ impl Session {
                     Outcome::Timeout
                 });
             }
-            self.has_waited = true;
             let may_look = !(self.daemon_only && self.daemon.is_connected());
             let load_at = self.load_bpf_at.as_ref().map(|(when, _)| *when);
             tokio::select! {
@@ -185,7 +191,7 @@ impl Session {
 
     /// Logs that the session is armed, and logs it again when BPF or a daemon joins or leaves.
     pub(super) fn report_armed(&mut self) {
-        let reports_exits = self.hub.has_bpf() || self.daemon.reports_exits();
+        let reports_exits = self.reports_exits();
         if self.reported_armed.replace(reports_exits) == Some(reports_exits) {
             return;
         }
@@ -195,6 +201,18 @@ impl Session {
         } else {
             tracing::info!("armed: {live} live processes, but exits are not reported");
         }
+    }
+
+    /// Prints the line of JSON that says that the session is armed.
+    pub(crate) fn print_armed(&mut self) -> Result<(), WaitError> {
+        let line = ArmedLine::new(self.live() as u64, self.reports_exits());
+        let out = &mut self.reporter.printer.out;
+        let printed = out.line(|text| json::write(text, &line));
+        flush_or_discard(&mut self.reporter, printed.map(|()| 1)).map_err(WaitError::Write)
+    }
+
+    fn reports_exits(&self) -> bool {
+        self.hub.has_bpf() || self.daemon.reports_exits()
     }
 
     /// Returns the best backend that serves now.

@@ -184,6 +184,7 @@ impl Session {
 
     fn looked(&mut self, done: io::Result<usize>) -> Result<usize, WaitError> {
         let done = done.map_err(WaitError::Look)?;
+        self.has_waited |= done < self.set.len();
         self.has_looked = true;
         if self.backends.is_empty() {
             self.backends.push(self.current_backend());

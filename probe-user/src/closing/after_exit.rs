@@ -8,7 +8,7 @@
 #![expect(unsafe_code, reason = "rustix has no safe form of these system calls")]
 
 use std::{
-    ffi::CString,
+    ffi::CStr,
     io, mem,
     os::fd::{AsFd, AsRawFd, OwnedFd, RawFd},
 };
@@ -31,6 +31,7 @@ const ATTEMPTS: u32 = 3;
 /// open. The kernel closes such an instance, and what is registered with it, in one of its
 /// workers. That needs Linux 5.10 and `kernel.io_uring_disabled = 0` (or 1 and the right), and a
 /// seccomp filter that allows `io_uring`; without them the process ends later, but as correctly.
+#[expect(clippy::must_use_candidate, reason = "the effect is what callers want")]
 pub fn close_after_exit() -> bool {
     (0..ATTEMPTS).any(|_| keep_slow_descriptors().is_ok())
 }
@@ -75,7 +76,7 @@ fn slow_descriptors() -> io::Result<Vec<RawFd>> {
             continue;
         };
         let target = readlinkat(&directory, entry.file_name(), Vec::new());
-        if target.is_ok_and(is_slow) {
+        if target.is_ok_and(|it| is_slow(&it)) {
             slow.push(number);
         }
     }
@@ -83,8 +84,8 @@ fn slow_descriptors() -> io::Result<Vec<RawFd>> {
 }
 
 /// Whether a link in `/proc/self/fd` names a descriptor that may take long to close.
-fn is_slow(target: CString) -> bool {
-    let kind = target.as_bytes().strip_prefix(b"anon_inode:");
+fn is_slow(target: &CStr) -> bool {
+    let kind = target.to_bytes().strip_prefix(b"anon_inode:");
     kind.is_some_and(|it| {
         let is = |name: &[u8]| it.starts_with(name);
         is(b"bpf") || is(b"inotify") || is(b"[perf_event]")

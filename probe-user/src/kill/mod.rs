@@ -18,6 +18,7 @@ mod priority;
 mod rounds;
 
 use std::{
+    collections::BTreeSet,
     io,
     path::{Path, PathBuf},
 };
@@ -28,7 +29,7 @@ use self::rounds::Rounds;
 use crate::{
     cgroup::control::CgroupControl,
     model::Signal,
-    proc::{pinned::PinnedProcess, send::is_sendable},
+    proc::{directory::ProcessDirectory, pinned::PinnedProcess, send::is_sendable, stat::Stat},
     wait,
 };
 
@@ -63,6 +64,10 @@ pub struct SignalRequest<'a> {
 pub struct Report {
     /// Whether `cgroup.kill` was written.
     pub used_cgroup_kill: bool,
+    /// Pids of the processes that got the signal: those that were signalled one by one, and those
+    /// that were listed right before `cgroup.kill`. The latter reaches processes too that fork
+    /// meanwhile, or that are not listed here because they have no pid in our pid namespace.
+    pub signalled: BTreeSet<u32>,
     /// Processes that could not be signalled.
     pub unreached: Vec<Unreached>,
     /// Cgroups that another program has frozen in a way that delays even SIGKILL.
@@ -123,6 +128,14 @@ pub enum KillError {
     ProtectedProcess {
         /// The protected process.
         pid: u32,
+    },
+    /// The target is a thread of the kernel, which ignores signals.
+    #[error("refusing to kill {comm} (pid {pid}): it is a kernel thread, which ignores signals")]
+    KernelThread {
+        /// The thread.
+        pid: u32,
+        /// Its name.
+        comm: String,
     },
     /// The list of members cannot be read.
     #[error("cannot read the members of {}", path.display())]
@@ -196,6 +209,12 @@ impl KillTarget {
                 return Err(KillError::ProtectedMember { path, pid });
             }
         }
+        if let Some(thread) = self.processes.iter().find(|it| is_kernel_thread(it)) {
+            return Err(KillError::KernelThread {
+                pid: thread.tgid,
+                comm: thread.comm.clone().unwrap_or_default(),
+            });
+        }
         let pids: Vec<u32> = self.processes.iter().map(|it| it.tgid).collect();
         match protected(&pids) {
             Some(pid) if !force => Err(KillError::ProtectedProcess { pid }),
@@ -238,6 +257,15 @@ fn members(cgroup: &CgroupControl, reaches_hidden: bool) -> Result<Vec<u32>, Kil
     members.map_err(|source| KillError::Members {
         path: cgroup.path().to_owned(),
         source,
+    })
+}
+
+fn is_kernel_thread(process: &PinnedProcess) -> bool {
+    let stat = ProcessDirectory::open(process.tgid).and_then(|it| it.content("stat"));
+    stat.is_ok_and(|stat| {
+        Stat::parse(&stat).is_some_and(|stat| {
+            process.start_ticks() == Some(stat.start_ticks) && stat.is_kernel_thread()
+        })
     })
 }
 

@@ -50,7 +50,10 @@ impl Rounds {
             return;
         }
         match send(process, self.signal) {
-            Ok(()) | Err(Errno::SRCH) => {}
+            Ok(()) => {
+                self.report.signalled.insert(process.tgid);
+            }
+            Err(Errno::SRCH) => {}
             // `cgroup.kill` needs no right to signal a process. It has reached all
             // processes but those of which the leader has exited.
             Err(_) if self.report.used_cgroup_kill && !leader_has_exited(process.tgid) => {}
@@ -68,8 +71,13 @@ impl Rounds {
         request: &mut SignalRequest<'_>,
     ) -> Result<(), KillError> {
         if self.signal == Signal::KILL {
+            let listed = cgroup.visible_members();
             match cgroup.kill() {
-                Ok(()) => self.report.used_cgroup_kill = true,
+                Ok(()) => {
+                    self.report.used_cgroup_kill = true;
+                    let listed = listed.into_iter().flatten().filter(|&pid| pid != 0);
+                    self.report.signalled.extend(listed);
+                }
                 // A v1 cgroup, an older kernel, or no right to write the file.
                 Err(error) => {
                     tracing::debug!(%error, "cannot use cgroup.kill: signalling each process");

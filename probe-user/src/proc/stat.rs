@@ -12,6 +12,9 @@ use crate::{
     model::{ProcessState, TaskFacts, TaskState},
 };
 
+/// `PF_KTHREAD` in the flags, the same bit on every kernel.
+const PF_KTHREAD: u32 = 0x0020_0000;
+
 /// The fields that callers need, by their numbers in `proc_pid_stat(5)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stat<'a> {
@@ -81,6 +84,12 @@ impl<'a> Stat<'a> {
     #[must_use]
     pub fn start_ns(&self) -> u64 {
         start_of_tick(self.start_ticks)
+    }
+
+    /// Whether the kernel runs the task, which has no program and ignores signals.
+    #[must_use]
+    pub const fn is_kernel_thread(&self) -> bool {
+        self.flags & PF_KTHREAD != 0
     }
 
     /// State of the task by this file.

@@ -33,10 +33,11 @@ fn every_exit_of_the_daemon_is_printed_before_the_verdict() {
     let target = format!("--socket {} --cgroup {}", fake.socket(), cgroup.path());
     let output = run(&format!("kill --json {target}"));
     let lines = output.json();
-    assert_eq!(lines.len(), 2, "{output:#?}");
+    assert_eq!(lines.len(), 3, "{output:#?}");
+    assert_eq!(lines[0]["type"], "armed");
     let exit = json!({"pid": victim.pid(), "comm": "fake-daemon"});
-    assert_fields(&lines[0], &exit);
-    assert_eq!(lines[0]["killed_by"]["comm"], "runc");
+    assert_fields(&lines[1], &exit);
+    assert_eq!(lines[1]["killed_by"]["comm"], "runc");
     let verdict = json!({"exits": 1, "lost": 0, "backend": "daemon"});
     assert_fields(&output.verdict("done"), &verdict);
     assert!(!output.stderr.contains("missing"), "{output:#?}");

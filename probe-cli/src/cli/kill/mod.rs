@@ -108,6 +108,7 @@ pub(super) fn run(args: &Args, messages: Messages) -> Result<ExitCode, Failure> 
     let (mut session, plan, needed) = call.arm(named, resolver, tier, &args.wait, None, flag)?;
     runtime.block_on(async {
         args.join_backends(&mut session, plan, needed).await?;
+        call.announce(&mut session, &args.wait)?;
         call.watch_progress(&mut session);
         let mut interrupted = None;
         let ended = {
@@ -116,6 +117,7 @@ pub(super) fn run(args: &Args, messages: Messages) -> Result<ExitCode, Failure> 
         };
         let (end, failure) = ended?;
         *call.kills_clones.borrow_mut() = signaller.kills_clones();
+        call.killed.set(Some(signaller.killed()));
         call.decided();
         call.conclude(session.finish(end.outcome).await?, end)?;
         match (interrupted, failure) {

@@ -43,7 +43,9 @@ pub(super) fn refused(error: KillError) -> Failure {
         KillError::ProtectedMember { .. } | KillError::ProtectedProcess { .. } => {
             Failure::new(ExitCode::Usage, error).hint("--force kills it anyway")
         }
-        KillError::Signal { .. } => Failure::new(ExitCode::Usage, error),
+        KillError::Signal { .. } | KillError::KernelThread { .. } => {
+            Failure::new(ExitCode::Usage, error)
+        }
         KillError::Members { source, .. } => {
             let code = match Errno::from_io_error(source) {
                 Some(Errno::ACCESS | Errno::PERM) => ExitCode::NotAvailable,

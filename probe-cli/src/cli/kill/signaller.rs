@@ -49,6 +49,8 @@ pub(super) struct Signaller<'a> {
     stop: StopFlag,
     /// Indices of the targets of which a cgroup was killed by `cgroup.kill`.
     by_cgroup_kill: RefCell<BTreeSet<usize>>,
+    /// Pids of the processes that got a signal.
+    signalled: RefCell<BTreeSet<u32>>,
     /// Why some processes cannot be signalled, or a cgroup cannot be removed.
     failure: Option<Failure>,
 }
@@ -68,6 +70,7 @@ impl<'a> Signaller<'a> {
             deadline: args.wait.timeout.map(|timeout| call.begun + timeout),
             stop,
             by_cgroup_kill: RefCell::default(),
+            signalled: RefCell::default(),
             failure: None,
         }
     }
@@ -129,6 +132,7 @@ impl<'a> Signaller<'a> {
         if report.used_cgroup_kill {
             self.by_cgroup_kill.borrow_mut().insert(index);
         }
+        self.signalled.borrow_mut().extend(report.signalled);
         if report.may_have_missed {
             sent.retry.push(index);
         }
@@ -136,6 +140,11 @@ impl<'a> Signaller<'a> {
         sent.report.frozen.extend(report.frozen);
         sent.report.unsettled.extend(report.unsettled);
         Ok(())
+    }
+
+    /// Number of processes that got a signal.
+    pub(super) fn killed(&self) -> u64 {
+        self.signalled.borrow().len() as u64
     }
 
     /// The cgroups that are left behind and in which the kernel kills processes that are started

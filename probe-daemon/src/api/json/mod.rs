@@ -7,6 +7,7 @@
 //! The daemon sends the same lines, and `ExitLine::to_record` reads them back. A later
 //! version may have more words, so an unknown word is read as an unknown value.
 
+mod armed;
 mod doctor;
 mod exit;
 pub mod listing;
@@ -26,6 +27,7 @@ use jiff::{Timestamp, fmt::temporal::DateTimePrinter};
 use serde::{Deserialize, Serialize};
 
 pub use self::{
+    armed::ArmedLine,
     doctor::{CheckObject, DoctorLine, EngineObject},
     exit::{ExitLine, UsageObject},
     lost::LostLine,

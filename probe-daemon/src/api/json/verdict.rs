@@ -35,14 +35,18 @@ pub struct VerdictLine {
     pub elapsed_ns: u64,
     /// The targets, in the order of the command line.
     pub targets: Vec<TargetObject>,
-    /// Number of exits that were reported during the wait.
-    pub exits: u64,
+    /// Number of exits that were reported during the wait; `None` if none was, and processes may
+    /// have exited unseen.
+    pub exits: Option<u64>,
     /// Number of exits that are missing among them; `None` if it is unknown.
     pub lost: Option<u64>,
     /// Processes that are still in a target.
     pub survivors: Vec<Survivor>,
     /// Processes that left a target alive; `None` if they are unknown.
     pub migrated: Option<Vec<Migrant>>,
+    /// Number of processes that a kill has signalled; `None` for a wait.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub killed: Option<u64>,
     /// Paths of the cgroups that a kill leaves behind and in which the kernel kills processes
     /// that are started directly in them; `None` for a wait.
     #[serde(skip_serializing_if = "Option::is_none")]
