@@ -109,6 +109,7 @@ mod limits;
 pub mod model;
 mod proc;
 mod readiness;
+mod run;
 #[cfg(feature = "bpf")]
 mod trace;
 mod wait;
@@ -176,6 +177,10 @@ pub mod unstable {
     /// Registers file descriptors with tokio.
     pub mod readiness {
         pub use crate::readiness::*;
+    }
+    /// Runs a command so that nothing of it is left.
+    pub mod run {
+        pub use crate::run::*;
     }
     /// Streams records.
     #[cfg(feature = "bpf")]

@@ -37,6 +37,7 @@ mod races;
 mod record_cgroup;
 mod record_path;
 mod resource_usage;
+mod run;
 mod runtimes;
 mod scripts;
 mod skipped_programs;

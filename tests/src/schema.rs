@@ -17,8 +17,8 @@ macro_rules! schemas {
     };
 }
 
-const SCHEMAS: [(&str, &str); 9] =
-    schemas!("armed" "exit" "start" "lost" "wait" "kill" "doctor" "container" "process");
+const SCHEMAS: [(&str, &str); 10] =
+    schemas!("armed" "exit" "start" "lost" "wait" "kill" "run" "doctor" "container" "process");
 
 static VALIDATORS: LazyLock<HashMap<&str, Validator>> = LazyLock::new(|| {
     let closed = |(name, text): (&'static str, &str)| {
@@ -154,13 +154,20 @@ mod tests {
         })
     }
 
-    fn samples() -> [Value; 9] {
+    fn samples() -> [Value; 10] {
         let check = json!({"name": "btf", "ok": false, "detail": "why", "hint": "what to do"});
         [
             json!({"schema": 1, "type": "armed", "live": 3, "reports_exits": false}),
             exit(),
             wait(),
             kill(),
+            json!({"schema": 1, "type": "run", "outcome": "leftovers", "exit_code": 123, "pid": 42,
+                "status": {"kind": "exited", "code": 0, "signal": null, "number": null,
+                    "core_dumped": false},
+                "command_ns": 1, "elapsed_ns": 2, "cgroup": null,
+                "leftovers": [{"pid": 43, "comm": "x", "action": "killed"}],
+                "cpu": {"usage_ns": 2, "user_ns": 1, "system_ns": 1},
+                "memory_peak_bytes": null, "oom_kills": null}),
             start(),
             json!({"schema": 1, "type": "lost", "count": 3, "reason": "ring_full"}),
             json!({"schema": 1, "type": "doctor", "kernel": "6.18", "event_driven": true,

@@ -15,6 +15,7 @@ pub fn filter(calls: &str, action: SeccompAction) -> BpfProgram {
 fn number(call: &str) -> i64 {
     match call {
         "bpf" => libc::SYS_bpf,
+        "clone3" => libc::SYS_clone3,
         "getppid" => libc::SYS_getppid,
         "inotify_add_watch" => libc::SYS_inotify_add_watch,
         "inotify_init1" => libc::SYS_inotify_init1,

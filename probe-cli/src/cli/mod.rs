@@ -18,6 +18,7 @@ mod processes;
 mod ps;
 mod ready_fd;
 mod remove;
+mod run;
 mod socket;
 mod stop;
 mod target;
@@ -81,6 +82,8 @@ enum Verb {
     Wait(wait::Args),
     #[command(after_long_help = after_help!("kill"))]
     Kill(kill::Args),
+    #[command(after_long_help = include_str!("help/run.txt"))]
+    Run(run::Args),
     #[command(after_long_help = after_help!("trace"))]
     Trace(trace::Args),
     #[command(after_long_help = EXIT_CODES)]
@@ -114,10 +117,14 @@ impl Cli {
     /// Runs the verb.
     pub fn run(self) -> Result<ExitCode, Failure> {
         let messages = terminal::Messages::new(self.quiet);
-        limits::raise_descriptors();
+        // A command inherits the limits.
+        if !matches!(self.verb, Verb::Run(_)) {
+            limits::raise_descriptors();
+        }
         match self.verb {
             Verb::Wait(args) => wait::run(&args, messages),
             Verb::Kill(args) => kill::run(&args, messages),
+            Verb::Run(args) => run::run(args, messages, self.verbose > 0),
             Verb::Trace(args) => trace::run(args, messages),
             Verb::Top(args) => top::run(&args),
             Verb::Daemon(args) => daemon::run(args, messages),

@@ -90,6 +90,11 @@ impl CgroupControl {
         openat(&self.directory, "cgroup.kill", WRITE, Mode::empty()).is_ok()
     }
 
+    /// Reads a file of the cgroup.
+    pub(crate) fn read(&self, file: &str) -> io::Result<String> {
+        read(self.directory.as_fd(), file)
+    }
+
     /// Makes the kernel send SIGKILL to the whole subtree (v2, Linux 5.14).
     pub fn kill(&self) -> io::Result<()> {
         write(self.directory.as_fd(), "cgroup.kill", "1")

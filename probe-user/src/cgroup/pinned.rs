@@ -111,7 +111,7 @@ impl PinnedCgroup {
 
     /// [`Self::below`] as text.
     #[must_use]
-    pub(crate) fn shown_path(&self) -> Cow<'_, str> {
+    pub fn shown_path(&self) -> Cow<'_, str> {
         String::from_utf8_lossy(&self.below)
     }
 

@@ -16,6 +16,6 @@ pub mod send;
 pub mod stat;
 pub mod status;
 pub mod survivors;
-mod tasks;
+pub(crate) mod tasks;
 pub mod user_namespace;
 pub mod visibility;

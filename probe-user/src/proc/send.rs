@@ -42,6 +42,12 @@ pub fn send(process: &PinnedProcess, signal: Signal) -> Result<(), Errno> {
     process::kill_process(pid.ok_or(Errno::SRCH)?, signal)
 }
 
+/// Sends a signal to a child that this process has not reaped, so that no other process has its
+/// pid.
+pub fn send_to_child(child: Pid, signal: Signal) -> Result<(), Errno> {
+    process::kill_process(child, raw(signal).ok_or(Errno::INVAL)?)
+}
+
 /// Sends signal 0, which no process receives. It fails with `ESRCH` once the process is reaped,
 /// and with `EPERM` if this process may not signal it.
 pub(super) fn test_pidfd(pidfd: BorrowedFd<'_>) -> Result<(), Errno> {

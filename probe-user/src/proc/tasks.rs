@@ -52,7 +52,7 @@ impl Look {
 
 /// State of a process by all its tasks; [`ProcessState::Running`] if it is unknown whether
 /// every task has begun to exit.
-pub(super) fn process_state(
+pub(crate) fn process_state(
     directory: &ProcessDirectory,
     buffer: &mut Vec<u8>,
 ) -> io::Result<ProcessState> {

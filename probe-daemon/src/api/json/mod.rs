@@ -14,6 +14,7 @@ pub mod listing;
 mod lost;
 mod origin;
 mod place;
+mod run;
 mod start;
 mod status;
 mod subject;
@@ -33,6 +34,7 @@ pub use self::{
     lost::LostLine,
     origin::KilledByObject,
     place::{CgroupObject, ContainerObject, NamespaceObject},
+    run::{LeftoverObject, RunLine},
     start::StartLine,
     status::StatusObject,
     subject::{NamedCgroup, NamedContainer, NamedProcess, SubjectObject},
