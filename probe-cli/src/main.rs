@@ -6,12 +6,14 @@ use std::{
     process::ExitCode,
 };
 
-use clap::Parser;
 use probe_cli::cli::{self, Cli, Failure};
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::read() {
+        Ok(cli) => cli,
+        Err(code) => return ExitCode::from(code.number()),
+    };
     log_to_stderr(cli.log_level(), cli::log_colour());
     let code = cli.run().unwrap_or_else(|failure| {
         report(&failure);

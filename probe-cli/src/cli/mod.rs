@@ -101,6 +101,21 @@ enum Verb {
 }
 
 impl Cli {
+    /// Reads the command line. If there is nothing to run, prints the help or the error, and returns
+    /// the exit code. That of `probe run` tells a failure of probe from one of the command.
+    pub fn read() -> Result<Self, ExitCode> {
+        Self::try_parse().map_err(|error| {
+            let _closed = error.print();
+            let mut words = std::env::args_os().skip(1);
+            let verb = words.find(|it| !it.as_encoded_bytes().starts_with(b"-"));
+            match error.exit_code() {
+                0 => ExitCode::Done,
+                _ if verb.is_some_and(|it| it == "run") => run::FAILED,
+                _ => ExitCode::Usage,
+            }
+        })
+    }
+
     /// The tracing filter for `-v` and `-q`. `probe top` draws on the terminal, so it does
     /// not log to a terminal.
     #[must_use]

@@ -6,6 +6,7 @@
 mod blocks;
 mod compare;
 mod console;
+mod cookbook;
 mod namespace;
 
 use std::{

@@ -40,6 +40,8 @@ fn commands_that_cannot_be_started_have_codes_of_their_own() {
     run(&["--", "/"]).assert_refused(126, &["cannot run /"]);
     let report = ["--report", "/no/such/directory/report", "--", "true"];
     run(&report).assert_refused(125, &["cannot write the report"]);
+    run(&["--timeout", "soon", "--", "true"]).assert_refused(125, &["invalid duration"]);
+    run(&[]).assert_refused(125, &["required"]);
     assert_no_trace_of("refused commands");
 }
 

@@ -15,8 +15,11 @@ use std::{
 };
 
 use probe_daemon::api::quantity::duration;
-use probe_user::unstable::run::{
-    CreateError, Family, Program, RunCgroup, RunName, Signals, StartError, candidates,
+use probe_user::{
+    model::ExitStatus,
+    unstable::run::{
+        CreateError, Family, Program, RunCgroup, RunName, Signals, StartError, candidates,
+    },
 };
 use rustix::process::Pid;
 
@@ -89,15 +92,15 @@ enum LeftoverPolicy {
 }
 
 /// The exit code if `--leftover fail` found a process.
-const LEFTOVER: u8 = 123;
+const LEFTOVER: ExitCode = ExitCode::Child(123);
 /// The exit code after `--timeout`.
-const TIMED_OUT: u8 = 124;
+const TIMED_OUT: ExitCode = ExitCode::Child(124);
 /// The exit code if probe itself failed.
-const FAILED: u8 = 125;
+pub(super) const FAILED: ExitCode = ExitCode::Child(125);
 /// The exit code if the command cannot be executed.
-const NOT_EXECUTABLE: u8 = 126;
+const NOT_EXECUTABLE: ExitCode = ExitCode::Child(126);
 /// The exit code if there is no such command.
-const NOT_FOUND: u8 = 127;
+const NOT_FOUND: ExitCode = ExitCode::Child(127);
 
 pub(super) fn run(args: Args, messages: Messages, is_verbose: bool) -> Result<ExitCode, Failure> {
     if args.clean {
@@ -106,7 +109,7 @@ pub(super) fn run(args: Args, messages: Messages, is_verbose: bool) -> Result<Ex
     run_command(args, messages, is_verbose).map_err(|failure| match failure.code {
         ExitCode::Child(_) => failure,
         _ => Failure {
-            code: ExitCode::Child(FAILED),
+            code: FAILED,
             ..failure
         },
     })
@@ -205,20 +208,18 @@ fn not_started(error: StartError) -> Failure {
             "is the limit of processes reached (ulimit -u, pids.max)?",
         ),
     };
-    Failure::new(ExitCode::Child(code), error).hint(hint)
+    Failure::new(code, error).hint(hint)
 }
 
 fn exit_code(ended: &Ended, policy: LeftoverPolicy) -> ExitCode {
-    use probe_user::model::ExitStatus;
-
     if !ended.stuck.is_empty() {
-        return ExitCode::Child(FAILED);
+        return FAILED;
     }
     if ended.timed_out {
-        return ExitCode::Child(TIMED_OUT);
+        return TIMED_OUT;
     }
     if policy == LeftoverPolicy::Fail && !ended.leftovers.is_empty() {
-        return ExitCode::Child(LEFTOVER);
+        return LEFTOVER;
     }
     match ended.status {
         Some(ExitStatus::Exited { code }) => ExitCode::Child(code),
@@ -230,6 +231,6 @@ fn exit_code(ended: &Ended, policy: LeftoverPolicy) -> ExitCode {
                 _ => ExitCode::Child(u8::try_from(128 + number).unwrap_or(u8::MAX)),
             }
         }
-        None => ExitCode::Child(FAILED),
+        None => FAILED,
     }
 }
