@@ -1,6 +1,6 @@
 //! The report of `probe run`.
 
-use probe_tests::{Output, schema};
+use probe_tests::{Output, conditions, probe_in, requirements, schema};
 use serde_json::Value;
 
 use super::{run, run_script};
@@ -67,14 +67,14 @@ fn the_report_goes_to_a_file_or_a_descriptor() {
     assert_eq!((&*output.stdout, &*output.stderr), ("data\n", ""));
     let text = std::fs::read_to_string(&file).expect("it is written");
     schema::validate(&serde_json::from_str(&text).expect("JSON"));
-    let probe = probe_tests::conditions::unrestricted(&["run", "--report", "/dev/fd/3"]);
+    let probe = conditions::unrestricted(&["run", "--report", "/dev/fd/3"]);
     let mut shell = std::process::Command::new("sh");
     shell.args(["-c", "exec \"$@\" 3> \"$0\"", path]);
     shell
         .arg(probe.get_program())
         .args(probe.get_args())
         .args(["--", "true"]);
-    assert_eq!(probe_tests::probe_in(&mut shell).code, Some(0));
+    assert_eq!(probe_in(&mut shell).code, Some(0));
     assert!(
         std::fs::read_to_string(&file)
             .expect("it is written")
@@ -91,4 +91,26 @@ fn verbose_tells_times_and_memory() {
         "{output:#?}"
     );
     assert!(output.stderr.contains("CPU time"), "{output:#?}");
+}
+
+#[test]
+#[ignore = "needs root"]
+fn records_name_the_senders_of_fatal_signals() {
+    requirements::require_bpf();
+    let script = "sleep 98759 & sh -c 'kill -USR1 $1' sh $$";
+    let output = run_script(&["--records", "--json"], script);
+    assert_eq!(output.code, Some(138), "{output:#?}");
+    let line = report(&output);
+    assert_eq!(line["killed_by"]["signal"], "SIGUSR1", "{line}");
+    assert_eq!(line["killed_by"]["comm"], "sh", "{line}");
+    assert_eq!(line["leftovers"][0]["killed_by"]["comm"], "probe", "{line}");
+    assert!(output.stderr.contains("SIGUSR1 from sh["), "{output:#?}");
+    let output = probe_in(&mut conditions::without_bpf_capabilities(&[
+        "run",
+        "--records",
+        "--",
+        "true",
+    ]));
+    assert_eq!(output.code, Some(0), "{output:#?}");
+    assert!(output.stderr.contains("are unknown"), "{output:#?}");
 }

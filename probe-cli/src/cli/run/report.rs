@@ -6,17 +6,18 @@ use std::{
 };
 
 use probe_daemon::api::{
-    json::{self, LeftoverObject, RunLine, SCHEMA},
+    json::{self, KilledByObject, LeftoverObject, RunLine, SCHEMA},
     quantity::nanoseconds,
 };
 use probe_user::{
-    model::ExitStatus,
+    model::{ExitStatus, Via},
     unstable::{proc::survivors::Survivor, run::RunUsage},
 };
 
 use super::{
     LeftoverPolicy,
     everything::Everything,
+    recorder::Killers,
     supervisor::{Ended, Leftover},
 };
 use crate::output::human::{age, printable};
@@ -30,20 +31,27 @@ pub(super) struct Report<'a> {
     pub(super) pid: u32,
     pub(super) ended: &'a Ended,
     pub(super) everything: &'a Everything,
+    pub(super) killers: Killers,
     pub(super) policy: LeftoverPolicy,
 }
 
 impl Report<'_> {
-    /// Reads what the processes have used; without `whole` only what the line for people needs.
+    /// Reads what the processes have used. Without `whole` only what the line for people needs.
     pub(super) fn usage(&self, whole: bool) -> RunUsage {
-        match self.everything.control() {
+        let mut usage = match self.everything.control() {
             Some(control) if whole => RunUsage::read(control),
             Some(control) => RunUsage {
                 oom_kills: RunUsage::oom_kills(control).ok().flatten(),
                 ..RunUsage::default()
             },
             None => RunUsage::default(),
+        };
+        let recorded = self.killers.values().filter(|it| it.via == Via::Oom);
+        let recorded = recorded.count() as u64;
+        if usage.oom_kills.is_none() && recorded > 0 {
+            usage.oom_kills = Some(recorded);
         }
+        usage
     }
 
     /// The line for people. Without `whole` it is `None` if there is nothing to tell: the command
@@ -101,10 +109,28 @@ impl Report<'_> {
             }
             Some(ExitStatus::Signaled { signal, .. }) => {
                 let is_known = self.ended.interrupted == Some(signal);
-                (whole || !is_known)
-                    .then(|| format!("was ended by {} after {after}", signal.name()))
+                (whole || !is_known).then(|| {
+                    format!(
+                        "was ended by {}{} after {after}",
+                        signal.name(),
+                        self.sender()
+                    )
+                })
             }
             None => Some("is stuck".to_owned()),
+        }
+    }
+
+    fn killed_by(&self, pid: u32) -> Option<KilledByObject<'_>> {
+        self.killers.get(&pid).map(Into::into)
+    }
+
+    /// ` from NAME[PID]`, if the sender of the signal that ended the command is known.
+    fn sender(&self) -> String {
+        let killer = self.killers.get(&self.pid);
+        match killer.and_then(|it| it.sender.as_ref()) {
+            Some(it) => format!(" from {}[{}]", printable(&it.comm), it.tgid),
+            None => String::new(),
         }
     }
 
@@ -131,6 +157,7 @@ impl Report<'_> {
             pid: Some(it.member.pid).filter(|&pid| pid != 0),
             comm: it.member.comm.clone(),
             action: it.action,
+            killed_by: self.killed_by(it.member.pid),
         };
         let line = RunLine {
             schema: SCHEMA,
@@ -139,6 +166,7 @@ impl Report<'_> {
             exit_code: self.code,
             pid: self.pid,
             status: self.ended.status.map(Into::into),
+            killed_by: self.killed_by(self.pid),
             command_ns: self.ended.command.map(nanoseconds),
             elapsed_ns: nanoseconds(self.ended.elapsed),
             cgroup: pinned.map(|it| it.shown_path().into_owned()),

@@ -3,12 +3,12 @@
 use probe_user::unstable::run::RunUsage;
 use serde::Serialize;
 
-use super::StatusObject;
+use super::{KilledByObject, StatusObject};
 use crate::api::quantity::nanoseconds;
 
 /// How a command ended, and what was left of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct RunLine {
+pub struct RunLine<'a> {
     /// Version of all line types.
     pub schema: u32,
     /// `run`.
@@ -21,6 +21,8 @@ pub struct RunLine {
     pub pid: u32,
     /// How the command ended; `None` if it is stuck.
     pub status: Option<StatusObject<'static>>,
+    /// The sender of the signal that ended the command, if exits were recorded.
+    pub killed_by: Option<KilledByObject<'a>>,
     /// Time from the start of the command to its end.
     pub command_ns: Option<u64>,
     /// Time from the start of the command to the end of its last process.
@@ -28,7 +30,7 @@ pub struct RunLine {
     /// Path of the cgroup below the root of v2; `None` if the run had none.
     pub cgroup: Option<String>,
     /// The processes that outlived the command, or were killed with it.
-    pub leftovers: Vec<LeftoverObject>,
+    pub leftovers: Vec<LeftoverObject<'a>>,
     /// What the processes have used.
     #[serde(flatten)]
     pub usage: UsedObject,
@@ -36,13 +38,15 @@ pub struct RunLine {
 
 /// A process that the command left.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct LeftoverObject {
+pub struct LeftoverObject<'a> {
     /// Its pid; `None` if it has none in this pid namespace.
     pub pid: Option<u32>,
     /// Its name.
     pub comm: String,
     /// `killed`, `ended` or `stuck`.
     pub action: &'static str,
+    /// The sender of the signal that ended it, if exits were recorded.
+    pub killed_by: Option<KilledByObject<'a>>,
 }
 
 /// What the processes of a run have used, of which a value is `None` if the cgroup does not count
