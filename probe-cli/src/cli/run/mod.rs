@@ -78,8 +78,8 @@ pub(super) struct Args {
 
     /// Load BPF first, to report the senders of fatal signals
     ///
-    /// Takes about 50 ms before the command starts, and needs root, or CAP_BPF and
-    /// CAP_PERFMON.
+    /// Takes about 50 ms before the command starts, and needs the right to load BPF
+    /// programs, see probe doctor.
     #[arg(long)]
     records: bool,
 
