@@ -10,16 +10,15 @@
 use std::{
     fs::File,
     io::{BufRead, BufReader},
-    path::Path,
     sync::OnceLock,
 };
 
-use super::btf;
+use super::btf::names::Names;
 
 /// The kernel function that removes a task from its cgroup after its final context switch.
-pub(super) const LATE: &[u8] = b"cgroup_task_dead";
+const LATE: &[u8] = b"cgroup_task_dead";
 /// The function of older kernels, which runs before the parent is notified.
-pub(super) const EARLY: &[u8] = b"cgroup_exit";
+const EARLY: &[u8] = b"cgroup_exit";
 
 const SYMBOLS: &str = "/proc/kallsyms";
 
@@ -31,12 +30,16 @@ const SYMBOLS: &str = "/proc/kallsyms";
 pub fn is_late() -> bool {
     static IS_LATE: OnceLock<bool> = OnceLock::new();
     *IS_LATE.get_or_init(|| {
-        let types = btf::read(Path::new(btf::VMLINUX)).ok();
-        let by_types = types.and_then(|types| types.tasks_depart_late);
-        by_types
+        let by_names = Names::read().ok().and_then(|names| in_names(&names));
+        by_names
             .or_else(|| in_symbols(BufReader::new(File::open(SYMBOLS).ok()?)))
             .unwrap_or(true)
     })
+}
+
+fn in_names(names: &Names) -> Option<bool> {
+    let is_late = names.contain(LATE);
+    (is_late || names.contain(EARLY)).then_some(is_late)
 }
 
 /// Searches lines such as `ffffffff81000000 T name`, which may end with a module.
@@ -66,8 +69,8 @@ mod tests {
 
     #[test]
     fn btf_and_symbols_agree_on_this_kernel() {
-        let types = btf::read(Path::new(btf::VMLINUX)).expect("this machine has BTF");
+        let names = Names::read().expect("this machine has BTF");
         let symbols = File::open(SYMBOLS).expect("all users may read it");
-        assert_eq!(types.tasks_depart_late, in_symbols(BufReader::new(symbols)));
+        assert_eq!(in_names(&names), in_symbols(BufReader::new(symbols)));
     }
 }

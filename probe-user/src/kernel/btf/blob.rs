@@ -16,9 +16,22 @@ pub(super) enum Kind {
     Enum,
     Typedef,
     Modifier,
-    Function,
     Prototype,
     Other,
+}
+
+/// Size of the header: magic, version, flags, and the positions and lengths of two sections.
+pub(super) const HEADER_BYTES: usize = 24;
+
+/// Position and length of the names in a file with this header.
+pub(super) fn names_section(header: &[u8; HEADER_BYTES]) -> Result<(u64, usize), BtfError> {
+    let malformed = |at| BtfError::Malformed { at };
+    let head = |at| u32_at(header, at).ok_or(malformed(at));
+    if header.first_chunk().map(|&magic| u16::from_ne_bytes(magic)) != Some(MAGIC) {
+        return Err(malformed(0));
+    }
+    let at = u64::from(head(4)?) + u64::from(head(16)?);
+    Ok((at, head(20)? as usize))
 }
 
 /// A BTF blob and the position of each of its types; type id 1 is `starts[0]`.
@@ -95,7 +108,6 @@ impl<'a> Btf<'a> {
             6 => Kind::Enum,
             8 => Kind::Typedef,
             9..=11 | 18 => Kind::Modifier,
-            12 => Kind::Function,
             13 => Kind::Prototype,
             _ => Kind::Other,
         })
@@ -104,15 +116,6 @@ impl<'a> Btf<'a> {
     fn string(&self, at: u32) -> Option<&'a [u8]> {
         let rest = self.strings.get(at as usize..)?;
         rest.split(|&byte| byte == 0).next()
-    }
-
-    /// Whether the type has this name. The kernel has tens of thousands of functions, so
-    /// this reads no more bytes than it must.
-    pub(super) fn is_named(&self, start: u32, name: &[u8]) -> bool {
-        let at = u32_at(self.types, start as usize);
-        let rest = at.and_then(|at| self.strings.get(at as usize..));
-        rest.and_then(|rest| rest.strip_prefix(name))
-            .is_some_and(|end| end.first() == Some(&0))
     }
 
     pub(super) fn name(&self, start: u32) -> Option<&'a [u8]> {
@@ -205,14 +208,6 @@ impl<'a> Btf<'a> {
             return None;
         }
         self.info(prototype as usize)?.1.checked_sub(1)
-    }
-
-    /// Whether `start` is a struct with this name and member.
-    pub(super) fn has_member(&self, start: u32, name: &str, member: &str) -> bool {
-        self.is_named(start, name.as_bytes())
-            && self
-                .member_bits(start, member, &mut SearchLimit::new())
-                .is_some()
     }
 
     pub(super) fn struct_size(&self, name: &[u8]) -> Option<u32> {

@@ -5,6 +5,7 @@
 //! reads the format.
 
 mod blob;
+pub(super) mod names;
 
 use std::{
     fs, io,
@@ -18,7 +19,6 @@ use probe_ebpf::{
 use zerocopy::{FromBytes, IntoBytes};
 
 use self::blob::{Btf, Kind};
-use super::departure;
 
 /// The file with the kernel's own BTF (5.4, `CONFIG_DEBUG_INFO_BTF`).
 pub const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
@@ -51,9 +51,6 @@ pub struct KernelTypes {
     /// Whether a task may be preempted inside a tracepoint (Linux 7.0). Such tracepoints
     /// have an SRCU guard.
     pub tracepoints_are_preemptible: bool,
-    /// Whether a task leaves its cgroup only after its end (Linux 6.19); `None`
-    /// if the BTF has neither of the two functions that tell.
-    pub tasks_depart_late: Option<bool>,
 }
 
 impl KernelTypes {
@@ -94,23 +91,15 @@ pub enum BtfError {
 
 /// Reads and parses the BTF of the running kernel.
 pub fn read(path: &Path) -> Result<KernelTypes, BtfError> {
-    let bytes = fs::read(path).map_err(|source| BtfError::Read {
-        path: path.to_owned(),
-        source,
-    })?;
+    let bytes = fs::read(path).map_err(|error| unreadable(path, error))?;
     parse(&bytes)
 }
 
-/// Whether a struct of the running kernel has this member.
-pub(super) fn has_member(name: &str, member: &str) -> Result<bool, BtfError> {
-    let path = Path::new(VMLINUX);
-    let bytes = fs::read(path).map_err(|source| BtfError::Read {
+fn unreadable(path: &Path, source: io::Error) -> BtfError {
+    BtfError::Read {
         path: path.to_owned(),
         source,
-    })?;
-    let btf = Btf::new(&bytes)?;
-    let mut starts = btf.starts.iter();
-    Ok(starts.any(|&start| btf.has_member(start, name, member)))
+    }
 }
 
 /// Parses the bytes of a BTF file.
@@ -120,7 +109,6 @@ pub fn parse(bytes: &[u8]) -> Result<KernelTypes, BtfError> {
         offsets: OFFSETS_UNKNOWN,
         exit_has_group_dead: None,
         tracepoints_are_preemptible: false,
-        tasks_depart_late: None,
     };
     let mut found = vec![UNKNOWN; MEMBERS.len()];
     let mut controllers = CONTROLLERS.map(|_| None);
@@ -142,12 +130,6 @@ pub fn parse(bytes: &[u8]) -> Result<KernelTypes, BtfError> {
             }
             Kind::Typedef if btf.name(start) == Some(SRCU_GUARD.as_bytes()) => {
                 types.tracepoints_are_preemptible = true;
-            }
-            Kind::Function if btf.is_named(start, departure::LATE) => {
-                types.tasks_depart_late = Some(true);
-            }
-            Kind::Function if btf.is_named(start, departure::EARLY) => {
-                types.tasks_depart_late = Some(false);
             }
             _ => {}
         }
