@@ -21,6 +21,10 @@ use crate::cli::{Failure, terminal::Messages};
 /// again later.
 const MAX_ROUNDS: usize = 100;
 
+/// Most members that are looked up by name. To name all processes of a fork bomb would delay its
+/// kill by seconds.
+const MAX_NAMED: usize = 1000;
+
 /// The command and all processes that come from it.
 pub(super) struct Everything {
     cgroup: Option<Grouped>,
@@ -69,11 +73,13 @@ impl Everything {
         Ok(state == Some(CgroupState::Populated))
     }
 
-    /// The living processes: those of the cgroup, or if there are none, the descendants.
+    /// The living processes: the first [`MAX_NAMED`] of the cgroup, or if there are none, the
+    /// descendants.
     pub(super) fn living(&self) -> io::Result<Vec<Member>> {
         if let Some(cgroup) = &self.cgroup {
             let pids = cgroup.control.members()?;
-            let members: Vec<_> = pids.into_iter().filter_map(Member::living).collect();
+            let members = pids.into_iter().filter_map(Member::living);
+            let members: Vec<_> = members.take(MAX_NAMED).collect();
             if !members.is_empty() {
                 return Ok(members);
             }
