@@ -12,9 +12,13 @@ use super::blocks::{Block, blocks};
 
 const COOKBOOK: &str = include_str!("../../../docs/cookbook.md");
 
+/// Starts a daemon, and ends once that is the program `sleep`.
+const DAEMON: &str = "setsid sleep 97531 > /dev/null 2>&1 &
+until grep -q sleep /proc/$!/comm; do :; done";
+
 /// The programs that the recipes run.
 const PROGRAMS: [(&str, &str); 5] = [
-    ("integration.sh", "setsid sleep 97531 > /dev/null 2>&1 &"),
+    ("integration.sh", DAEMON),
     ("build.sh", "exit 0"),
     ("server", "touch answering; exec sleep 97531"),
     ("client", "test -e answering && echo pong"),
