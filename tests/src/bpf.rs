@@ -4,7 +4,7 @@ use probe_user::{
     model::Filter,
     unstable::bpf::{
         hook::{ExitShape, Hook},
-        load::{self, Attached, Plan, Rings},
+        load::{self, Attached, MAX_WATCHED, Plan, Rings},
     },
 };
 
@@ -21,6 +21,7 @@ pub fn plan(hooks: &[Hook]) -> Plan {
         cgroups: Vec::new(),
         pids: Vec::new(),
         stream_bytes: STREAM_BYTES,
+        watched: MAX_WATCHED,
         loads_fast: false,
     }
 }

@@ -142,8 +142,8 @@ impl Invocation {
 /// Prepares the end of the process, for which the next command of a shell waits: the kernel closes
 /// slow descriptors afterwards, and nothing is dropped that the end frees anyway.
 fn end_soon(result: SessionResult) {
-    if !probe_user::close_after_exit() {
-        tracing::debug!("io_uring is not available: the process may end 15 to 60 ms late");
+    if !result.closes_after_exit {
+        probe_user::close_after_exit();
     }
     mem::forget(result);
 }

@@ -13,10 +13,7 @@ use probe_daemon::api::{json::SubjectObject, quantity::duration};
 use probe_user::{
     model::{Backend, Filter, Until},
     unstable::{
-        bpf::{
-            hook::Hook,
-            load::{DEFAULT_STREAM_BYTES, Plan},
-        },
+        bpf::{hook::Hook, load::Plan},
         cgroup::mounts::Mounts,
         container::Resolver,
         proc::pinned::PinnedProcess,
@@ -37,6 +34,10 @@ use crate::{
     output::{Out, StopFlag, verdict},
     session::{ReportOptions, Session},
 };
+
+/// Size of the ring of exit records: 4,600 exits, of which the reader is woken after a quarter. A
+/// larger ring takes longer to make and to unmap.
+const STREAM_BYTES: u32 = 1 << 20;
 
 /// The arguments that `wait` and `kill` share.
 #[derive(Debug, clap::Args)]
@@ -232,7 +233,10 @@ impl Invocation {
                 }
             }
         }
-        let mut filter = wanted.kernel_filter(DEFAULT_STREAM_BYTES);
+        let watched = named.iter().filter_map(|it| it.pinned.as_ref());
+        let watched = watched.map(|it| it.cgroups.len()).sum::<usize>();
+        let watched = u32::try_from(watched).unwrap_or(u32::MAX);
+        let mut filter = wanted.kernel_filter(STREAM_BYTES);
         filter.cgroup_slots = u32::try_from(cgroups.len()).unwrap_or(0);
         let mut pids: Vec<_> = wanted.processes.iter().map(|it| it.pid).collect();
         if !wanted.kernel_tests_pids() {
@@ -243,7 +247,9 @@ impl Invocation {
             filter,
             cgroups,
             pids,
-            stream_bytes: DEFAULT_STREAM_BYTES,
+            stream_bytes: STREAM_BYTES,
+            // One more for a test of the right to watch.
+            watched: watched.saturating_add(1),
             loads_fast: true,
         })
     }

@@ -167,6 +167,13 @@ impl Session {
                 Err(error)
             }
         };
+        if result.is_ok() {
+            // Done here, where it delays no verdict.
+            self.closes_after_exit = probe_user::close_after_exit();
+            if !self.closes_after_exit {
+                tracing::debug!("no io_uring: the command may end 15 to 60 ms after its verdict");
+            }
+        }
         self.record_backend(self.current_backend());
         if let Some(fault) = self.bpf_fault {
             match fault {

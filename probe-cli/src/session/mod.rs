@@ -86,6 +86,8 @@ pub(crate) struct SessionResult {
     pub(crate) daemon_is_exact: bool,
     /// stdout.
     pub(crate) out: Out<Stdout>,
+    /// Whether the kernel closes the descriptors of BPF after the process has ended.
+    pub(crate) closes_after_exit: bool,
     /// The BPF programs and the watches, which live as long as the result.
     hub: Hub,
 }
@@ -118,6 +120,8 @@ pub struct Session {
     progress: Option<ProgressBar>,
     bpf_fault: Option<BpfFault>,
     daemon_only: bool,
+    /// Whether the kernel closes the descriptors of BPF after the process has ended.
+    closes_after_exit: bool,
     /// Whether the session was last reported as armed with exits or without.
     reported_armed: Option<bool>,
 }
@@ -142,6 +146,7 @@ impl Session {
             progress: None,
             bpf_fault: None,
             daemon_only: false,
+            closes_after_exit: false,
             reported_armed: None,
         }
     }
@@ -234,6 +239,7 @@ impl Session {
             backends: self.backends,
             reported: self.reporter.reported,
             out: self.reporter.printer.out,
+            closes_after_exit: self.closes_after_exit,
             hub: self.hub,
         })
     }

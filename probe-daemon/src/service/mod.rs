@@ -35,7 +35,10 @@ use std::{
 use probe_user::{
     model::{Backend, Filter},
     unstable::{
-        bpf::{hook::Hook, load::Plan},
+        bpf::{
+            hook::Hook,
+            load::{MAX_WATCHED, Plan},
+        },
         cgroup::mounts::Mounts,
         container::{Resolver, StateRoots},
         kernel::departure,
@@ -188,6 +191,7 @@ fn plan() -> Plan {
         cgroups: Vec::new(),
         pids: Vec::new(),
         stream_bytes: STREAM_BYTES,
+        watched: MAX_WATCHED,
         loads_fast: false,
     }
 }

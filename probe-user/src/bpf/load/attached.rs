@@ -1,5 +1,7 @@
 //! Attached programs, and the cgroups that they watch.
 
+use std::{collections::HashMap, thread};
+
 use aya::{
     Ebpf,
     maps::{MapData, PerCpuArray},
@@ -34,7 +36,40 @@ pub struct Attached {
     pub(super) logger: Option<EbpfLogger<&'static dyn log::Log>>,
 }
 
+/// Loads a program that is not loaded yet.
+fn load(program: &mut Program) -> Result<(), ProgramError> {
+    let loaded = match program {
+        Program::RawTracePoint(program) => program.load(),
+        Program::TracePoint(program) => program.load(),
+        _ => Err(ProgramError::UnexpectedProgramType),
+    };
+    match loaded {
+        Err(ProgramError::AlreadyLoaded) => Ok(()),
+        loaded => loaded,
+    }
+}
+
 impl Attached {
+    /// Loads the programs of these hooks, the exit program on a thread of its own, because the
+    /// verifier takes as long for it as for the others together. A program that is refused is
+    /// loaded again when it is attached, which reports the error.
+    pub(super) fn load(&mut self, hooks: &[Hook]) {
+        let exit = self.exit_programs().first().map(|&(_, name)| name);
+        let exit = exit.filter(|_| hooks.contains(&Hook::Exit));
+        let mut programs: HashMap<_, _> = self.ebpf.programs_mut().collect();
+        thread::scope(|scope| {
+            if let Some(program) = exit.and_then(|name| programs.remove(name)) {
+                let loader = thread::Builder::new().name("loader".to_owned());
+                let _thread = loader.spawn_scoped(scope, || load(program));
+            }
+            for hook in hooks.iter().filter(|&&hook| hook != Hook::Exit) {
+                if let Some(program) = programs.remove(hook.as_str()) {
+                    let _retried = load(program);
+                }
+            }
+        });
+    }
+
     pub(super) fn attach_or_degrade(&mut self, hook: Hook) -> Result<(), LoadError> {
         match (self.attach(hook), hook.loss()) {
             (Err(error @ (LoadError::Attach { .. } | LoadError::Refused { .. })), Some(loss)) => {
@@ -54,11 +89,27 @@ impl Attached {
         }
     }
 
-    /// Attaches the exit program that suits this kernel. The BTF says which shape that is;
-    /// without BTF the newer shape comes first, which an older kernel refuses to attach.
+    /// Attaches the exit program that suits this kernel.
+    fn attach_exit(&mut self) -> Result<(), LoadError> {
+        let mut result = Err(LoadError::Incomplete("exit program"));
+        for (shape, program) in self.exit_programs() {
+            result = self.attach_exit_program(shape, program);
+            match &result {
+                Ok(()) => return result,
+                Err(LoadError::NotPermitted { .. }) if shape != ExitShape::Classic => {
+                    return result;
+                }
+                Err(error) => debug!(program, "cannot attach the program: {}", Chain(error)),
+            }
+        }
+        result
+    }
+
+    /// The exit programs that may suit this kernel, the best first. The BTF says which shape that
+    /// is; without BTF the newer shape comes first, which an older kernel refuses to attach.
     /// Where raw programs may be preempted, the classic program is the first choice; it
     /// needs a tracefs.
-    fn attach_exit(&mut self) -> Result<(), LoadError> {
+    fn exit_programs(&self) -> Vec<(ExitShape, &'static str)> {
         use ExitShape::{Classic, GroupDead, Live};
 
         let types = self.types.as_ref();
@@ -69,22 +120,15 @@ impl Attached {
             None => &[GroupDead, Live],
         };
         let classic: &[_] = if may_be_preempted { &[Classic] } else { &[] };
-        let mut result = Err(LoadError::Incomplete("exit program"));
+        let mut programs = Vec::new();
         for &shape in classic.iter().chain(raw) {
-            let mut programs = shape.programs().to_vec();
+            let mut names = shape.programs().to_vec();
             if self.loads_fast {
-                programs.reverse();
+                names.reverse();
             }
-            for program in programs {
-                result = self.attach_exit_program(shape, program);
-                match &result {
-                    Ok(()) => return result,
-                    Err(LoadError::NotPermitted { .. }) if shape != Classic => return result,
-                    Err(error) => debug!(program, "cannot attach the program: {}", Chain(error)),
-                }
-            }
+            programs.extend(names.into_iter().map(|name| (shape, name)));
         }
-        result
+        programs
     }
 
     /// Attaches one of [`ExitShape::programs`], whatever suits this kernel best. Tests use
@@ -108,15 +152,12 @@ impl Attached {
     fn attach_program(&mut self, hook: Hook, name: &'static str) -> Result<(), LoadError> {
         let tracepoint = hook.tracepoint();
         let program = self.ebpf.program_mut(name);
-        let attached = match program.ok_or(LoadError::Incomplete(name))? {
-            Program::RawTracePoint(program) => program
-                .load()
-                .and_then(|()| program.attach(tracepoint).map(drop)),
-            Program::TracePoint(program) => program
-                .load()
-                .and_then(|()| program.attach("sched", tracepoint).map(drop)),
+        let program = program.ok_or(LoadError::Incomplete(name))?;
+        let attached = load(program).and_then(|()| match program {
+            Program::RawTracePoint(program) => program.attach(tracepoint).map(drop),
+            Program::TracePoint(program) => program.attach("sched", tracepoint).map(drop),
             _ => Err(ProgramError::UnexpectedProgramType),
-        };
+        });
         attached.map_err(|source| attach_error(hook, source))
     }
 

@@ -58,6 +58,8 @@ pub struct Plan {
     pub pids: Vec<u32>,
     /// Size of the stream ring in bytes: a power of two, at least a page.
     pub stream_bytes: u32,
+    /// The most cgroups that are watched at a time. A smaller map is made faster.
+    pub watched: u32,
     /// Whether to take the programs that load fastest, without their log, and not those that run
     /// fastest: for programs that live only as long as a wait.
     pub loads_fast: bool,
@@ -73,6 +75,7 @@ impl Plan {
             cgroups: Vec::new(),
             pids: Vec::new(),
             stream_bytes: MIN_STREAM_BYTES,
+            watched: MAX_WATCHED,
             loads_fast: true,
         }
     }
@@ -99,6 +102,7 @@ impl Plan {
             cgroups,
             pids,
             stream_bytes,
+            watched: 1,
             loads_fast: false,
         }
     }
@@ -120,6 +124,9 @@ const MIN_STREAM_BYTES: u32 = 4096;
 
 /// The most verbose level that the programs log, in `aya-log-ebpf`.
 const LOG_LEVEL_SYMBOL: &str = "AYA_LOG_LEVEL";
+
+/// Default of [`Plan::watched`].
+pub const MAX_WATCHED: u32 = 16_384;
 
 /// Default of [`Plan::stream_bytes`].
 pub const DEFAULT_STREAM_BYTES: u32 = 4 << 20;
@@ -156,11 +163,17 @@ pub fn load(plan: &Plan) -> Result<(Attached, Rings), LoadError> {
         .override_global(OFFSETS_SYMBOL, offsets.as_bytes(), true)
         .override_global(FILTER_SYMBOL, filter.as_bytes(), true)
         .map_max_entries("STREAM", plan.stream_bytes)
+        .map_max_entries("WATCHED", plan.watched.max(1))
+        .map_max_entries(
+            "PIDS",
+            u32::try_from(plan.pids.len()).unwrap_or(u32::MAX).max(1),
+        )
         .load(OBJECT)
         .map_err(|error| limit.explain(map_error(error)))?;
     let logger = EbpfLogger::init(&mut ebpf)
         .inspect_err(|error| debug!(%error, "cannot read the log of the BPF programs"));
     let (mut attached, rings) = take_maps(ebpf, plan, types, logger.ok())?;
+    attached.load(&plan.hooks);
     for &hook in &plan.hooks {
         attached.attach_or_degrade(hook)?;
     }

@@ -20,18 +20,23 @@ pub(super) enum Kind {
     Other,
 }
 
-/// Size of the header: magic, version, flags, and the positions and lengths of two sections.
-pub(super) const HEADER_BYTES: usize = 24;
+/// The section of the names.
+pub(super) fn names(bytes: &[u8]) -> Result<&[u8], BtfError> {
+    section(bytes, 16)
+}
 
-/// Position and length of the names in a file with this header.
-pub(super) fn names_section(header: &[u8; HEADER_BYTES]) -> Result<(u64, usize), BtfError> {
+/// The section of which the position and the length are at `at` in the header.
+fn section(bytes: &[u8], at: usize) -> Result<&[u8], BtfError> {
     let malformed = |at| BtfError::Malformed { at };
-    let head = |at| u32_at(header, at).ok_or(malformed(at));
-    if header.first_chunk().map(|&magic| u16::from_ne_bytes(magic)) != Some(MAGIC) {
+    let head = |at| u32_at(bytes, at).ok_or(malformed(at));
+    let magic = bytes.first_chunk().map(|&magic| u16::from_ne_bytes(magic));
+    if magic != Some(MAGIC) {
         return Err(malformed(0));
     }
-    let at = u64::from(head(4)?) + u64::from(head(16)?);
-    Ok((at, head(20)? as usize))
+    let body = head(4)? as usize;
+    let start = body.saturating_add(head(at)? as usize);
+    let end = start.saturating_add(head(at + 4)? as usize);
+    bytes.get(start..end).ok_or(malformed(at))
 }
 
 /// A BTF blob and the position of each of its types; type id 1 is `starts[0]`.
@@ -43,21 +48,9 @@ pub(super) struct Btf<'a> {
 
 impl<'a> Btf<'a> {
     pub(super) fn new(bytes: &'a [u8]) -> Result<Self, BtfError> {
-        let malformed = |at| BtfError::Malformed { at };
-        let head = |at| u32_at(bytes, at).ok_or(malformed(at));
-        let magic = bytes.first_chunk().map(|&magic| u16::from_ne_bytes(magic));
-        if magic != Some(MAGIC) {
-            return Err(malformed(0));
-        }
-        let body = head(4)? as usize;
-        let section = |at: usize| -> Result<&'a [u8], BtfError> {
-            let start = body.saturating_add(head(at)? as usize);
-            let end = start.saturating_add(head(at + 4)? as usize);
-            bytes.get(start..end).ok_or(malformed(at))
-        };
         let mut btf = Self {
-            types: section(8)?,
-            strings: section(16)?,
+            types: section(bytes, 8)?,
+            strings: names(bytes)?,
             starts: Vec::new(),
         };
         btf.index()?;
@@ -118,8 +111,13 @@ impl<'a> Btf<'a> {
         rest.split(|&byte| byte == 0).next()
     }
 
-    pub(super) fn name(&self, start: u32) -> Option<&'a [u8]> {
-        self.string(u32_at(self.types, start as usize)?)
+    /// Whether the type has this name. The kernel has 100,000 types, so this reads no more bytes
+    /// than it must.
+    pub(super) fn is_named(&self, start: u32, name: &[u8]) -> bool {
+        let at = u32_at(self.types, start as usize);
+        let rest = at.and_then(|at| self.strings.get(at as usize..));
+        rest.and_then(|rest| rest.strip_prefix(name))
+            .is_some_and(|end| end.first() == Some(&0))
     }
 
     /// The type of a type id, without typedefs and qualifiers.
@@ -148,13 +146,14 @@ impl<'a> Btf<'a> {
         })
     }
 
-    pub(super) fn find_members(&self, start: u32, found: &mut [u32]) {
-        let Some(name) = self.name(start).filter(|name| !name.is_empty()) else {
+    /// Finds the wanted members of the struct at `start`, if it is `name`.
+    pub(super) fn find_members(&self, start: u32, name: &str, found: &mut [u32]) {
+        if !self.is_named(start, name.as_bytes()) {
             return;
-        };
+        }
         for ((wanted, member), slot) in MEMBERS.iter().zip(found) {
             if *slot == UNKNOWN
-                && wanted.as_bytes() == name
+                && *wanted == name
                 && let Some(bits) = self.member_bits(start, member, &mut SearchLimit::new())
             {
                 *slot = bits / 8;
@@ -211,9 +210,10 @@ impl<'a> Btf<'a> {
     }
 
     pub(super) fn struct_size(&self, name: &[u8]) -> Option<u32> {
-        let start = self.starts.iter().find(|&&start| {
-            self.kind(start) == Some(Kind::Struct) && self.name(start) == Some(name)
-        })?;
+        let start = self
+            .starts
+            .iter()
+            .find(|&&start| self.kind(start) == Some(Kind::Struct) && self.is_named(start, name))?;
         u32_at(self.types, *start as usize + 8)
     }
 }

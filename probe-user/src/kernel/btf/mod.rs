@@ -5,10 +5,11 @@
 //! reads the format.
 
 mod blob;
+mod contents;
 pub(super) mod names;
 
 use std::{
-    fs, io,
+    io,
     path::{Path, PathBuf},
 };
 
@@ -18,7 +19,10 @@ use probe_ebpf::{
 };
 use zerocopy::{FromBytes, IntoBytes};
 
-use self::blob::{Btf, Kind};
+use self::{
+    blob::{Btf, Kind},
+    contents::Contents,
+};
 
 /// The file with the kernel's own BTF (5.4, `CONFIG_DEBUG_INFO_BTF`).
 pub const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
@@ -91,8 +95,8 @@ pub enum BtfError {
 
 /// Reads and parses the BTF of the running kernel.
 pub fn read(path: &Path) -> Result<KernelTypes, BtfError> {
-    let bytes = fs::read(path).map_err(|error| unreadable(path, error))?;
-    parse(&bytes)
+    let contents = Contents::of(path).map_err(|error| unreadable(path, error))?;
+    parse(&contents)
 }
 
 fn unreadable(path: &Path, source: io::Error) -> BtfError {
@@ -110,6 +114,8 @@ pub fn parse(bytes: &[u8]) -> Result<KernelTypes, BtfError> {
         exit_has_group_dead: None,
         tracepoints_are_preemptible: false,
     };
+    let mut structs: Vec<_> = MEMBERS.iter().map(|&(name, _)| name).collect();
+    structs.dedup();
     let mut found = vec![UNKNOWN; MEMBERS.len()];
     let mut controllers = CONTROLLERS.map(|_| None);
     let mut finds_registers = false;
@@ -118,17 +124,21 @@ pub fn parse(bytes: &[u8]) -> Result<KernelTypes, BtfError> {
             continue;
         };
         match kind {
-            Kind::Struct => btf.find_members(start, &mut found),
-            Kind::Enum if btf.name(start) == Some(CONTROLLER_ENUM.as_bytes()) => {
+            Kind::Struct => {
+                for name in &structs {
+                    btf.find_members(start, name, &mut found);
+                }
+            }
+            Kind::Enum if btf.is_named(start, CONTROLLER_ENUM.as_bytes()) => {
                 controllers = CONTROLLERS.map(|name| btf.enumerator(start, name));
             }
-            Kind::Enum if btf.name(start) == Some(HELPER_ENUM.as_bytes()) => {
+            Kind::Enum if btf.is_named(start, HELPER_ENUM.as_bytes()) => {
                 finds_registers |= btf.enumerator(start, REGISTERS_HELPER).is_some();
             }
-            Kind::Typedef if btf.name(start) == Some(EXIT_TRACEPOINT.as_bytes()) => {
+            Kind::Typedef if btf.is_named(start, EXIT_TRACEPOINT.as_bytes()) => {
                 types.exit_has_group_dead = btf.tracepoint_args(index).map(|args| args > 1);
             }
-            Kind::Typedef if btf.name(start) == Some(SRCU_GUARD.as_bytes()) => {
+            Kind::Typedef if btf.is_named(start, SRCU_GUARD.as_bytes()) => {
                 types.tracepoints_are_preemptible = true;
             }
             _ => {}
