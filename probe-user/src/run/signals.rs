@@ -116,7 +116,7 @@ impl Signals {
 
     /// Stops this process by a signal of job control, until a SIGCONT. The kernel does not stop it
     /// if no shell could continue it.
-    pub fn stop_by(&self, signal: Signal) -> io::Result<()> {
+    pub fn stop_by(signal: Signal) -> io::Result<()> {
         let number = libc::c_int::try_from(signal.0).unwrap_or(libc::SIGTSTP);
         let mut only = Mask::empty();
         only.add(number);

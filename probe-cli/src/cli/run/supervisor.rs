@@ -153,7 +153,7 @@ impl<'a> Supervisor<'a> {
             if let Some(signal) = status.stopping_signal() {
                 let signal = Signal(signal.cast_unsigned());
                 if pid == child && STOPS.contains(&signal.0) {
-                    self.signals.stop_by(signal)?;
+                    Signals::stop_by(signal)?;
                 }
                 continue;
             }
@@ -208,7 +208,7 @@ impl<'a> Supervisor<'a> {
             return Ok(());
         }
         if STOPS.contains(&signal.0) {
-            self.signals.stop_by(signal)?;
+            Signals::stop_by(signal)?;
         } else if ends && self.killed.is_some() {
             self.gives_up = true;
         } else if ends {

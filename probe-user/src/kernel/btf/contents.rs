@@ -20,12 +20,12 @@ use std::{
 };
 
 use rustix::{
-    fs::fstatfs,
+    fs::{FsWord, fstatfs},
     mm::{MapFlags, ProtFlags, mmap, munmap},
 };
 
 /// `SYSFS_MAGIC`
-const SYSFS: i64 = 0x6265_6572;
+const SYSFS: FsWord = 0x6265_6572;
 
 /// The bytes of a BTF file.
 pub(super) enum Contents {
@@ -47,7 +47,7 @@ impl Contents {
     /// Maps the file; `None` if the kernel cannot.
     fn map(file: &File) -> io::Result<Option<Self>> {
         let length = usize::try_from(file.metadata()?.len()).map_err(io::Error::other)?;
-        let is_sysfs = fstatfs(file).is_ok_and(|it| i64::from(it.f_type) == SYSFS);
+        let is_sysfs = fstatfs(file).is_ok_and(|it| it.f_type == SYSFS);
         if !is_sysfs || length == 0 {
             return Ok(None);
         }
