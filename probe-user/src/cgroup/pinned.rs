@@ -109,7 +109,7 @@ impl PinnedCgroup {
         &self.path
     }
 
-    /// [`Self::below`] as text.
+    /// The path below the root of the hierarchy when the cgroup was pinned, as text.
     #[must_use]
     pub fn shown_path(&self) -> Cow<'_, str> {
         String::from_utf8_lossy(&self.below)

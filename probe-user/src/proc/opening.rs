@@ -6,6 +6,7 @@ use std::{fs::File, io, os::fd::OwnedFd};
 use rustix::{
     io::Errno,
     process::{Pid, PidfdFlags, pidfd_open, test_kill_process},
+    thread::sched_yield,
 };
 
 use super::{
@@ -30,8 +31,25 @@ struct Facts {
     stat: File,
 }
 
+/// Attempts to read the files of a process. While a thread executes a program, its process has for a
+/// moment no entry in `/proc`.
+const ATTEMPTS: u32 = 16;
+
 impl Facts {
+    /// Reads the files; an error that the process is gone has been seen several times.
     fn read(pid: u32) -> io::Result<Self> {
+        let mut facts = Self::read_once(pid);
+        for _ in 1..ATTEMPTS {
+            if !facts.as_ref().is_err_and(is_gone) {
+                break;
+            }
+            sched_yield();
+            facts = Self::read_once(pid);
+        }
+        facts
+    }
+
+    fn read_once(pid: u32) -> io::Result<Self> {
         let directory = ProcessDirectory::open(pid)?;
         let stat = directory.content("stat")?;
         let stat = Stat::read(&stat)?;
