@@ -11,6 +11,7 @@ use rustix::{
 
 use super::{
     directory::{ProcessDirectory, is_gone, is_shortage, malformed},
+    look::MAX_LOOKS,
     pin_error::PinProcessError,
     pinned::PinnedProcess,
     stat::Stat,
@@ -31,15 +32,12 @@ struct Facts {
     stat: File,
 }
 
-/// Attempts to read the files of a process. While a thread executes a program, its process has for a
-/// moment no entry in `/proc`.
-const ATTEMPTS: u32 = 16;
-
 impl Facts {
-    /// Reads the files; an error that the process is gone has been seen several times.
+    /// Reads the files. While a thread executes a program, its process has for a moment no entry
+    /// in `/proc`, so the error that it is gone was seen several times.
     fn read(pid: u32) -> io::Result<Self> {
         let mut facts = Self::read_once(pid);
-        for _ in 1..ATTEMPTS {
+        for _ in 1..MAX_LOOKS {
             if !facts.as_ref().is_err_and(is_gone) {
                 break;
             }
