@@ -114,7 +114,10 @@ impl Family {
     pub fn reap(&self, mut report: impl FnMut(u32, WaitStatus)) -> io::Result<bool> {
         let has_children = reap_all(&mut report)?;
         if has_children && !self.before.is_empty() {
-            return Ok(!self.members()?.is_empty());
+            let is_left = !self.members()?.is_empty();
+            // A child that ended before the scan is no member any more.
+            reap_all(&mut report)?;
+            return Ok(is_left);
         }
         Ok(has_children)
     }

@@ -152,7 +152,7 @@ fn a_signal_to_the_task_kills_before_one_to_the_process() {
 }
 
 /// More signals than the BPF programs remember as pending.
-const FLOOD: [&str; 2] = ["flood", "300"];
+const FLOOD: [&str; 2] = ["flood", "1000"];
 
 #[test]
 #[ignore = "needs root"]
