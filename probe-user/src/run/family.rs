@@ -59,6 +59,12 @@ impl Member {
         })
     }
 
+    /// Whether both are the same process, which may execute another program meanwhile.
+    #[must_use]
+    pub const fn is_same_as(&self, other: &Self) -> bool {
+        self.pid == other.pid && self.start_ticks == other.start_ticks
+    }
+
     fn unknown(pid: u32) -> Self {
         Self {
             pid,

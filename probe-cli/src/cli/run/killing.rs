@@ -56,7 +56,7 @@ impl Supervisor<'_> {
         let mut living = self.everything.living()?;
         living.retain(|it| it.pid != child);
         let count = living.len();
-        living.retain(|it| !self.leftovers.contains(it));
+        living.retain(|it| !self.leftovers.iter().any(|known| known.is_same_as(it)));
         self.leftovers.extend(living);
         Ok(count)
     }

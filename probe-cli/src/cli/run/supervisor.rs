@@ -193,6 +193,10 @@ impl<'a> Supervisor<'a> {
         }
         let ends = self.note(received);
         if self.status.is_none() {
+            // The command may have ended before the signal came, and SIGCHLD comes after others.
+            self.reap()?;
+        }
+        if self.status.is_none() {
             // The kernel sends the signals of a terminal to the command itself.
             if !received.by_kernel || signal == ALRM {
                 match send_to_child(self.everything.child, signal) {
