@@ -200,7 +200,7 @@ fn doctor_removes_its_cgroup() {
 const TWO_ENGINES: &str = "
 set -e
 mount -t tmpfs -o mode=755 tmpfs /run
-mount -t tmpfs -o mode=755 tmpfs /var/lib
+mkdir -p /var/lib; mount -t tmpfs -o mode=755 tmpfs /var/lib
 mkdir -p /run/runc/web
 mkdir -p -m 700 /var/lib/docker/containers
 exec \"$@\"

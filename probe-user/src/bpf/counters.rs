@@ -1,7 +1,8 @@
 //! Counters of the BPF programs and of the kernel: lost records, skipped runs, run time.
 
 use std::{
-    fs,
+    fs::File,
+    io::Read,
     os::fd::{AsFd, AsRawFd},
     time::Duration,
 };
@@ -123,11 +124,22 @@ impl Attached {
     }
 }
 
+/// More than the kernel prints about a program.
+const FDINFO_BYTES: usize = 4096;
+
 const MISSES: &str = "recursion_misses:";
 
 fn fdinfo(program: &Program) -> Result<String, ProgramError> {
     let fd = program.fd()?.as_fd().as_raw_fd();
-    fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).map_err(ProgramError::IOError)
+    let read = || {
+        // The verdict of a wait comes after this: without a size the library would ask for one,
+        // and read in small pieces.
+        let mut text = String::with_capacity(FDINFO_BYTES);
+        let file = File::open(format!("/proc/self/fdinfo/{fd}"))?;
+        file.take(FDINFO_BYTES as u64).read_to_string(&mut text)?;
+        Ok(text)
+    };
+    read().map_err(ProgramError::IOError)
 }
 
 fn field(fdinfo: &str, name: &str) -> Option<u64> {

@@ -75,6 +75,8 @@ pub(crate) struct Args {
     allow_missing: bool,
 
     /// Write docs/kernels, and the table that is made of it
+    ///
+    /// With --test the records keep the numbers of tests of the last run of all tests.
     #[arg(long, conflicts_with = "image")]
     record: bool,
 
@@ -94,7 +96,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     if args.quick {
         return test().map(drop);
     }
-    let mut report = Report::new(args.record);
+    let mut report = Report::new(args.record, !args.test.is_empty());
     let kernels = report.kernels(&rows, args.allow_missing);
     if kernels.is_empty() {
         return report.finish().map(drop);
@@ -111,7 +113,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 pub(crate) fn test() -> Result<String> {
     let mut rows = kernel::rows();
     rows.retain(|row| SUBSET.contains(&row.name));
-    let mut report = Report::new(false);
+    let mut report = Report::new(false, true);
     let kernels = report.kernels(&rows, true);
     if kernels.is_empty() {
         return report.finish();

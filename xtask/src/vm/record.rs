@@ -41,6 +41,9 @@ struct Tests {
     passed: usize,
     failed: Vec<String>,
     inapplicable: usize,
+    /// The day of the tests, if a later run with `--test` has recorded the other facts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    run_on: Option<String>,
 }
 
 /// The output of `probe doctor --json`.
@@ -93,6 +96,18 @@ impl Record {
                 Outcome::Inapplicable(_) => self.tests.inapplicable += 1,
             }
         }
+    }
+
+    /// Keeps the counts of the last run of all tests.
+    pub(super) fn keep_counts(&mut self, row: &str) -> Result<()> {
+        if let Some(old) = Self::read(row)? {
+            let run_on = old.tests.run_on.clone().unwrap_or(old.recorded);
+            self.tests = Tests {
+                run_on: Some(run_on),
+                ..old.tests
+            };
+        }
+        Ok(())
     }
 
     /// The record in `docs/kernels`, if there is one.
@@ -155,6 +170,7 @@ impl Record {
             passed,
             failed,
             inapplicable,
+            run_on,
         } = &self.tests;
         let counts = [
             (*passed, "pass"),
@@ -167,13 +183,15 @@ impl Record {
         let tests: Vec<_> = counts
             .map(|(number, word)| format!("{number} {word}"))
             .collect();
+        let run_on = run_on.as_ref().map(|day| format!(" on {day}"));
+        let run_on = run_on.unwrap_or_default();
         let serves = |it: &&Check| it.ok && it.name != "daemon";
         let best = self.doctor.backends.iter().find(serves);
         let best = best.map_or_else(|| "none".to_owned(), |it| format!("**{}**", it.name));
         let mut cells = vec![
             ((0, "`uname -r`".to_owned()), format!("`{}`", self.kernel)),
             ((1, "run on".to_owned()), self.recorded.clone()),
-            ((2, "tests".to_owned()), tests.join(", ")),
+            ((2, "tests".to_owned()), tests.join(", ") + &run_on),
             ((3, "**backend that serves**".to_owned()), best),
         ];
         if let Some(null) = self.measured["null"].as_array() {

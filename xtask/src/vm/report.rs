@@ -18,6 +18,8 @@ pub(super) struct Report<'a> {
     columns: BTreeMap<usize, Column<'a>>,
     /// Records are written, and not compared with those in `docs/kernels`.
     records: bool,
+    /// Only some tests run, so the records keep their counts of tests.
+    is_partial: bool,
     failed: BTreeSet<&'a str>,
     /// Notes about kernels that are missing and may be.
     missing: Vec<String>,
@@ -30,9 +32,10 @@ struct Column<'a> {
 }
 
 impl<'a> Report<'a> {
-    pub(super) fn new(records: bool) -> Self {
+    pub(super) fn new(records: bool, is_partial: bool) -> Self {
         Self {
             records,
+            is_partial,
             ..Self::default()
         }
     }
@@ -85,6 +88,9 @@ impl<'a> Report<'a> {
         if let Some(record) = &mut record {
             record.count(&outcomes);
             if self.records {
+                if self.is_partial {
+                    record.keep_counts(name)?;
+                }
                 // At once, because the run may be stopped before its last kernel.
                 record.write(name)?;
             }
