@@ -24,6 +24,9 @@ const FULL: [Duration; 2] = [Duration::from_millis(20), Duration::from_millis(25
 /// bugs.
 const FULL_MAX: Duration = Duration::from_secs(5);
 const NOTIFIED_MAX: Duration = Duration::from_secs(2);
+/// The delay of a look for a late notification. tokio rounds it up to its next tick, so that a look
+/// comes every millisecond; a delay of a millisecond would be two.
+const LATE_LOOK: Duration = Duration::from_micros(500);
 /// Looks, a millisecond apart, after the start of a wait and after each notification: the
 /// kernel delays a notification that follows another one within 10 ms and a clock tick, which is
 /// up to 10 ms too.
@@ -52,9 +55,8 @@ impl Backoff {
         match reliability {
             Reliability::Low if looks > LONG_WAIT => LONG_WAIT_MAX,
             Reliability::Low => doubled(MILLISECOND, looks).min(LOW_MAX),
-            Reliability::Notified => {
-                doubled(MILLISECOND, looks.saturating_sub(LATE_LOOKS)).min(NOTIFIED_MAX)
-            }
+            Reliability::Notified if looks < LATE_LOOKS => LATE_LOOK,
+            Reliability::Notified => doubled(MILLISECOND, looks - LATE_LOOKS).min(NOTIFIED_MAX),
             Reliability::Full | Reliability::Lossy => match FULL.get(looks as usize) {
                 Some(&delay) => delay,
                 None => doubled(FULL[1], looks - 1).min(FULL_MAX),
@@ -76,7 +78,7 @@ mod tests {
     fn the_delay_grows_to_a_limit_that_depends_on_the_reliability() {
         for (reliability, first, last) in [
             (Reliability::Full, [20, 250, 500, 1000, 2000, 4000], 5000),
-            (Reliability::Notified, [1; 6], 2000),
+            (Reliability::Notified, [0; 6], 2000),
             (Reliability::Low, [1, 2, 4, 8, 16, 32], 100),
         ] {
             let mut backoff = Backoff::default();
@@ -106,7 +108,7 @@ mod tests {
         }
         backoff.notified();
         let delays = (0..LATE_LOOKS).map(|_| backoff.next_delay(Reliability::Notified));
-        assert_eq!(delays.max(), Some(MILLISECOND));
+        assert_eq!(delays.max(), Some(LATE_LOOK));
         let delays = [(); 3].map(|()| backoff.next_delay(Reliability::Notified));
         assert_eq!(delays.map(|it| it.as_millis()), [1, 2, 4]);
     }
