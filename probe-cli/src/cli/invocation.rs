@@ -79,7 +79,7 @@ pub(super) struct WaitArgs {
     ///
     /// From then on no change of the targets is missed. The descriptor, 3 or above, is then
     /// closed. If probe ends before, its reader gets the end of the file alone.
-    #[arg(long, value_name = "FD", value_parser = ReadyFd::take)]
+    #[arg(long, value_name = "FD", value_parser = ReadyFd::parse)]
     ready_fd: Option<ReadyFd>,
 }
 
@@ -271,7 +271,7 @@ impl Invocation {
         if self.json {
             session.print_armed()?;
         }
-        match &args.ready_fd {
+        match args.ready_fd {
             Some(ready) => ready.notify(),
             None => Ok(()),
         }

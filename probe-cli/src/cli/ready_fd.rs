@@ -2,8 +2,9 @@
 //!
 //! # Safety
 //!
-//! The number is that of a descriptor that this process inherited: it is taken while the command
-//! line is parsed, before the process has opened a descriptor of its own, and only once.
+//! The number is that of a descriptor that this process inherited: it is tested while the command
+//! line is parsed, before the process has opened a descriptor of its own. [`ReadyFd::notify`] alone
+//! owns the descriptor, and is called once.
 
 #![expect(unsafe_code, reason = "a descriptor is named by its number")]
 
@@ -12,18 +13,17 @@ use std::{
     io::Write,
     os::fd::{FromRawFd, RawFd},
     path::Path,
-    sync::{Arc, Mutex, PoisonError},
 };
 
 use super::{ExitCode, Failure};
 
-/// The descriptor, until the wait is armed.
-#[derive(Clone, Debug)]
-pub(super) struct ReadyFd(Arc<Mutex<Option<File>>>);
+/// The number of the descriptor.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ReadyFd(RawFd);
 
 impl ReadyFd {
-    /// Takes the inherited descriptor with this number.
-    pub(super) fn take(text: &str) -> Result<Self, String> {
+    /// Tests that this process has inherited a descriptor with this number.
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
         let number = text.parse::<RawFd>().ok().filter(|&number| number > 2);
         let number = number.ok_or_else(|| {
             format!("invalid file descriptor '{text}' (expected a number from 3 on)")
@@ -33,17 +33,13 @@ impl ReadyFd {
                 "file descriptor {number} is not open (a shell opens it with {number}>FILE)"
             ));
         }
-        // SAFETY: see the module; no other value owns the descriptor.
-        let file = unsafe { File::from_raw_fd(number) };
-        Ok(Self(Arc::new(Mutex::new(Some(file)))))
+        Ok(Self(number))
     }
 
-    /// Writes the newline and closes the descriptor.
-    pub(super) fn notify(&self) -> Result<(), Failure> {
-        let file = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(mut file) = file else {
-            return Ok(());
-        };
+    /// Writes the newline and closes the descriptor. Called once.
+    pub(super) fn notify(self) -> Result<(), Failure> {
+        // SAFETY: see the module; no other value owns the descriptor.
+        let mut file = unsafe { File::from_raw_fd(self.0) };
         file.write_all(b"\n").map_err(|error| {
             let message = format!("cannot write to the file descriptor of --ready-fd: {error}");
             Failure::message(ExitCode::Failure, message)

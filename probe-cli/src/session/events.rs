@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{
     Session, WaitError,
-    daemon::State,
+    daemon_backend::State,
     exits::{Exits, flush_or_discard},
 };
 use crate::{deadline::until, output::Backend};

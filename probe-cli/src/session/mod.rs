@@ -21,6 +21,7 @@
 //! 11. `Invocation::conclude` prints the verdict.
 
 mod daemon;
+mod daemon_backend;
 mod events;
 mod exits;
 mod messages;
@@ -46,7 +47,7 @@ pub(crate) use self::{daemon::log_missing_daemon, events::BpfFault};
 pub use crate::output::reporter::ReportOptions;
 
 use self::{
-    daemon::{DaemonBackend, State},
+    daemon_backend::{DaemonBackend, State},
     exits::Exits,
 };
 use crate::output::{

@@ -6,11 +6,9 @@ use super::{
     condition::{Answer, Facts},
     exiting::{self, ExitingProcesses},
     following::Following,
-    hub::Hub,
     members::Members,
     occupancy::Occupancy,
     processes::Processes,
-    target::Target,
     waker::{Waker, WokenBy},
     watch::Watch,
 };
@@ -29,21 +27,21 @@ use crate::{
 #[derive(Debug)]
 pub struct Wait {
     pub(super) until: Until,
-    best_backend: Backend,
+    pub(super) best_backend: Backend,
     pub(super) cgroups: Vec<Arc<Watch<Occupancy>>>,
     pub(super) processes: Processes,
     pub(super) members: Members,
     pub(super) following: Following,
     /// Whether a look has found that the condition does not hold.
-    was_pending: bool,
+    pub(super) was_pending: bool,
     /// Whether the cgroups were empty when the wait was armed and at every look since.
-    was_always_empty: bool,
-    exiting: ExitingProcesses,
+    pub(super) was_always_empty: bool,
+    pub(super) exiting: ExitingProcesses,
     /// Living processes in v1 cgroups with empty lists, at the last look.
-    unlisted: Vec<u32>,
-    tree: Option<InitTree>,
-    may_have_others: bool,
-    waker: Arc<Waker>,
+    pub(super) unlisted: Vec<u32>,
+    pub(super) tree: Option<InitTree>,
+    pub(super) may_have_others: bool,
+    pub(super) waker: Arc<Waker>,
 }
 
 /// How a condition became true.
@@ -58,57 +56,6 @@ pub struct Met {
     pub already: bool,
     /// The source that woke the look that found it; `None` for the first look.
     pub woken_by: Option<WokenBy>,
-}
-
-impl Hub {
-    /// Arms a wait: no change of the target from now on is missed.
-    pub fn arm(&self, target: Target, until: Until) -> io::Result<Wait> {
-        self.arm_with(target, until, Arc::default())
-    }
-
-    pub(super) fn arm_with(
-        &self,
-        target: Target,
-        until: Until,
-        waker: Arc<Waker>,
-    ) -> io::Result<Wait> {
-        let watch = |pinned| self.watch(pinned);
-        let best_backend = self.best_backend();
-        let mut wait = Wait {
-            until,
-            best_backend,
-            cgroups: target.cgroups.into_iter().map(watch).collect(),
-            processes: Processes::new(until, best_backend, Arc::clone(&waker)),
-            members: Members::default(),
-            following: Following::default(),
-            was_pending: false,
-            was_always_empty: false,
-            unlisted: Vec::new(),
-            exiting: ExitingProcesses::default(),
-            tree: target.tree,
-            may_have_others: target.may_have_others,
-            waker,
-        };
-        for watch in &wait.cgroups {
-            watch.attach(&wait.waker);
-            if until == Until::Removed {
-                watch.watch_removal();
-            }
-            wait.following.entered.push(watch.pinned.subscribe());
-        }
-        for process in target.processes {
-            wait.processes.add(process.for_backend(best_backend)?);
-        }
-        // The lists are read after the subscription, so that a member that enters later causes
-        // a wake-up, and is reported by the BPF programs if they are attached.
-        wait.add_entered(true)?;
-        wait.add_listed()?;
-        let observations = wait.cgroups.iter().map(|watch| watch.pinned.observe());
-        let states = observations.map(|it| Ok(it?.state));
-        let states = states.collect::<io::Result<Vec<_>>>()?;
-        wait.was_always_empty = !states.contains(&CgroupState::Populated);
-        Ok(wait)
-    }
 }
 
 impl Wait {

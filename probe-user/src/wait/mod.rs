@@ -13,6 +13,7 @@
 
 mod armed;
 mod armed_wait;
+mod arming;
 pub mod backoff;
 mod blocking;
 #[cfg(feature = "bpf")]

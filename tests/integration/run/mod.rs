@@ -19,8 +19,8 @@ use probe_user::unstable::{
     run::{RunName, stale},
 };
 
-/// The uid of `nobody`.
-const NOBODY: u32 = 65534;
+/// The uid of a user without rights.
+const UNPRIVILEGED: u32 = 65534;
 
 /// Runs `probe run` with these arguments until it ends.
 fn run(args: &[&str]) -> Output {
@@ -82,7 +82,7 @@ fn cgroup_of(probe: u32) -> PathBuf {
     found.next().expect("the run has a cgroup")
 }
 
-/// A cgroup that belongs to `nobody`, as systemd delegates one to a user.
+/// A cgroup that belongs to that user, as systemd delegates one to a user.
 struct Delegated {
     cgroup: Cgroup,
 }
@@ -91,7 +91,7 @@ impl Delegated {
     fn make(label: &str) -> Self {
         let cgroup = Cgroup::v2(label);
         let own = |path: PathBuf| {
-            chown(path, Some(NOBODY), Some(NOBODY)).expect("root may");
+            chown(path, Some(UNPRIVILEGED), Some(UNPRIVILEGED)).expect("root may");
         };
         own(cgroup.path().into());
         for file in ["cgroup.procs", "cgroup.threads", "cgroup.subtree_control"] {
@@ -100,7 +100,7 @@ impl Delegated {
         Self { cgroup }
     }
 
-    /// The command that runs `probe` as `nobody` in the cgroup.
+    /// The command that runs `probe` as that user in the cgroup.
     fn probe(&self, args: &[&str]) -> Command {
         // Only one process may be in the cgroup to which children are to be added, so the shell
         // becomes `probe`.

@@ -1,4 +1,4 @@
-//! `probe run --clean`: removes what is left of runs whose probe was killed.
+//! `probe run --clean`: removes the cgroups of runs that SIGKILL has ended.
 
 use std::{
     io,
@@ -104,11 +104,8 @@ fn wait_until_empty(cgroup: &PinnedCgroup) -> io::Result<()> {
         if Instant::now() >= deadline {
             return Err(io::Error::other("a process survives SIGKILL"));
         }
-        let mut fds: Vec<_> = cgroup.events().into_iter().collect();
-        let mut fds: Vec<_> = fds
-            .drain(..)
-            .map(|it| PollFd::new(it, PollFlags::PRI))
-            .collect();
+        let events = cgroup.events().map(|it| PollFd::new(it, PollFlags::PRI));
+        let mut fds: Vec<_> = events.into_iter().collect();
         poll(&mut fds, Timespec::try_from(pause).ok().as_ref())?;
         pause = (pause * 2).min(Duration::from_millis(100));
     }
