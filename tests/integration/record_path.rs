@@ -7,7 +7,7 @@ use std::{
     os::fd::OwnedFd,
 };
 
-use probe_tests::{Cgroup, Probe, Victim, record};
+use probe_tests::{Cgroup, Daemon, Probe, Victim, record};
 use rustix::fs::{AtFlags, Mode, OFlags, mkdirat, openat, unlinkat};
 use serde_json::{Value, json};
 
@@ -19,15 +19,31 @@ fn a_renamed_v1_cgroup_and_those_below_it_have_their_new_paths() {
     let mut victim = Victim::spawn(&["exit", "0"], None);
     Cgroup::leave_all(victim.pid());
     inner.add(victim.pid());
-    let mut probe = Probe::trace(&["--pid", &victim.pid().to_string()]);
+    let daemon = Daemon::start(&[]);
+    let socket = daemon.socket().to_str().expect("a path of ours");
+    let pid = victim.pid().to_string();
+    let traces = [
+        vec!["--pid", &pid],
+        vec!["--cgroup", renamed.path()],
+        vec!["--cgroup", inner.path()],
+        vec!["--cgroup", renamed.path(), "--socket", socket],
+    ];
+    let mut traces = traces.map(|args| Probe::trace(&args));
     let after = renamed.path().replace("-before", "-after");
     fs::rename(renamed.path(), &after).expect("v1 allows this");
     victim.release();
-    let exit = probe.exit_of(victim.pid());
+    let exits = traces.each_mut().map(|it| it.exit_of(victim.pid()));
     assert_eq!(victim.wait(), 0);
     fs::rename(&after, renamed.path()).expect("v1 allows this");
     let expected = inner.name().replace("-before", "-after");
-    assert_eq!(exit["cgroup"]["path"], expected.as_str(), "{exit}");
+    for exit in exits {
+        assert!(places(&exit).contains(&json!(expected)), "{exit}");
+    }
+}
+
+/// The paths of the cgroups of a record.
+fn places(exit: &Value) -> [Value; 2] {
+    ["cgroup", "v1_cgroup"].map(|it| exit[it]["path"].clone())
 }
 
 /// Nested cgroups with a path beyond `PATH_MAX`. Dropping it removes them.

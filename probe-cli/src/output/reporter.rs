@@ -68,7 +68,11 @@ impl Reporter {
 
     /// Prints the record of an event, if there is one and it passes the filter.
     pub(crate) fn report(&mut self, timed: Timed) -> io::Result<()> {
-        let Some(record) = self.lookup.record(&mut self.tracker, timed) else {
+        let record = self.lookup.record(&mut self.tracker, timed);
+        if let Some(renamed) = self.tracker.take_renamed() {
+            self.wanted.rename(&renamed);
+        }
+        let Some(record) = record else {
             return Ok(());
         };
         if let Record::Exit(exit) = &record {

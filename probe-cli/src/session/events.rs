@@ -152,6 +152,7 @@ impl Session {
         self.is_loading = false;
         if let Ok(stream) = &loaded {
             self.reporter.tracker.name_v1(stream.v1_hierarchy());
+            self.learn_paths_of_processes();
         }
         let result = match loaded.map(Exits::of) {
             Ok(Ok(exits)) => {

@@ -91,6 +91,8 @@ pub(crate) struct SessionResult {
     pub(crate) closes_after_exit: bool,
     /// The BPF programs and the watches, which live as long as the result.
     hub: Hub,
+    #[expect(dead_code, reason = "a drop would unmap the ring before the verdict")]
+    exits: Exits,
 }
 
 impl SessionResult {
@@ -163,6 +165,20 @@ impl Session {
     /// Learns the paths of a cgroup and its descendants, so that records name them.
     pub(crate) fn learn_paths(&mut self, cgroup: &PinnedCgroup) {
         CgroupLookup::add_subtree(&mut self.reporter.tracker, cgroup);
+    }
+
+    /// Learns the paths of the cgroups of the target processes. Done before they exit, it delays
+    /// no verdict.
+    fn learn_paths_of_processes(&mut self) {
+        let Reporter {
+            lookup,
+            tracker,
+            wanted,
+            ..
+        } = &mut self.reporter;
+        for process in &wanted.processes {
+            lookup.add_cgroups_of(tracker, process.pid);
+        }
     }
 
     /// Shows how many processes are left if the session takes long.
@@ -242,6 +258,7 @@ impl Session {
             out: self.reporter.printer.out,
             closes_after_exit: self.closes_after_exit,
             hub: self.hub,
+            exits: self.exits,
         })
     }
 

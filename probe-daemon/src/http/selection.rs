@@ -154,18 +154,23 @@ impl Selection {
         mailbox
     }
 
-    /// A mailbox that gets only selected records.
+    /// A mailbox that gets only selected records, of the topics that it is subscribed to: a
+    /// topic follows its cgroup when that is renamed.
     pub(crate) fn mailbox(self) -> Mailbox {
-        Mailbox::new(move |exit| self.admits(exit))
+        Mailbox::new(move |exit| self.admits_of_topic(exit))
     }
 
     /// Whether a record is selected, and visible to the peer.
     pub(crate) fn admits(&self, exit: &Placed<Exit>) -> bool {
+        self.is_in_topic(exit) && self.admits_of_topic(exit)
+    }
+
+    /// [`Self::admits`] of a record of the topic.
+    fn admits_of_topic(&self, exit: &Placed<Exit>) -> bool {
         let is_failed = || exit.what.status != Some(ExitStatus::Exited { code: 0 });
         self.pid.is_none_or(|pid| exit.what.process.tgid == pid)
             && self.process.is_none_or(|it| it.is(&exit.what.process))
             && (!self.failed || is_failed())
-            && self.is_in_topic(exit)
             && self.is_in_container(exit)
             && self.is_seen(exit)
     }

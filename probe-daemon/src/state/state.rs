@@ -255,7 +255,11 @@ impl Tables {
     fn apply(&mut self, timed: Timed) {
         let boottime_ns = timed.boottime_ns;
         self.processes.apply(&timed);
-        match self.lookup.record(&mut self.tracker, timed) {
+        let record = self.lookup.record(&mut self.tracker, timed);
+        if let Some(renamed) = self.tracker.take_renamed() {
+            self.topics.rename(&renamed);
+        }
+        match record {
             Some(Record::Exit(exit)) => {
                 self.metrics.exit(&exit);
                 self.owners.learn(&self.lookup.mounts, exit.cgroups());

@@ -6,7 +6,7 @@ use std::{
 };
 
 use probe_user::{
-    model::{Exit, LossReason, Placed},
+    model::{Exit, LossReason, Placed, Renamed},
     unstable::cgroup::path::ancestors,
 };
 
@@ -50,6 +50,21 @@ impl Topics {
             Topic::Pid(pid) => self.pids.entry(pid).or_default(),
         };
         readers.push(Arc::downgrade(mailbox));
+    }
+
+    /// Keeps the readers of a v1 cgroup that was renamed: records name the new path from then
+    /// on.
+    pub(crate) fn rename(&mut self, renamed: &Renamed) {
+        let Some(subtrees) = self.cgroups.get_mut(&renamed.hierarchy) else {
+            return;
+        };
+        let is_moved = |path: &Box<str>, _: &mut Readers| renamed.path_of(path).is_some();
+        let moved: Vec<_> = subtrees.extract_if(is_moved).collect();
+        for (path, readers) in moved {
+            if let Some(path) = renamed.path_of(&path) {
+                subtrees.entry(path.into()).or_default().extend(readers);
+            }
+        }
     }
 
     pub(crate) fn has_readers(&self) -> bool {
@@ -190,6 +205,33 @@ mod tests {
         placed.v1_cgroup = Some(Box::new(Cgroup { id, path }));
         topics.publish(&Arc::new(placed));
         assert_eq!(readers.map(|it| pids(&it).len()), [0, 1, 0]);
+    }
+
+    #[test]
+    fn a_reader_of_a_renamed_v1_cgroup_gets_the_exits_with_the_new_path() {
+        let mut topics = Topics::default();
+        let [of_a, of_b, of_v2] = [(8, "/a"), (8, "/b"), (0, "/a")].map(|(hierarchy, path)| {
+            subscribed(&mut topics, &[Topic::Cgroup(hierarchy, path.into())])
+        });
+        topics.rename(&Renamed {
+            hierarchy: 8,
+            before: "/a".into(),
+            now: "/c".into(),
+        });
+        for (tgid, path) in (1..).zip(["/a", "/b", "/c/d"]) {
+            let mut placed = Placed::clone(&exit(tgid, "/engine.service"));
+            let id = CgroupId {
+                hierarchy: 8,
+                id: 2,
+            };
+            let path = Some(path.into());
+            placed.v1_cgroup = Some(Box::new(Cgroup { id, path }));
+            topics.publish(&Arc::new(placed));
+        }
+        assert_eq!(
+            [of_a, of_b, of_v2].map(|it| pids(&it)),
+            [vec![3], vec![2], vec![]]
+        );
     }
 
     #[test]

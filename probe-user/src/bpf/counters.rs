@@ -99,11 +99,17 @@ impl Attached {
 
     /// Runs of a program that the kernel skipped; `None` if the program is not loaded.
     fn misses_of(&self, hook: Hook) -> Option<u64> {
-        let program = self.ebpf.program(hook.as_str())?;
+        self.misses(hook.as_str(), self.ebpf.program(hook.as_str())?)
+    }
+
+    fn misses(&self, name: &str, program: &Program) -> Option<u64> {
+        // Only signals are sent in interrupts, and only classic tracepoints can be disabled.
+        // Where another program cannot be preempted either (before 7.0), no run of it begins
+        // during another one, so the kernel skips none.
         let types = self.types.as_ref();
-        // These hooks run in no interrupt. Where a program cannot be preempted either (before
-        // 7.0), no run of it begins during another one, so the kernel skips none.
-        if types.is_some_and(|types| !types.tracepoints_are_preemptible) {
+        let is_preemptible = types.is_none_or(|types| types.tracepoints_are_preemptible);
+        let is_raw = matches!(program, Program::RawTracePoint(_));
+        if is_raw && !is_preemptible && name != Hook::Signal.as_str() {
             return program.fd().ok().map(|_loaded| 0);
         }
         // Before 6.1 the kernel skips no run and counts none.
@@ -116,11 +122,9 @@ impl Attached {
     /// processes. Before 6.1 the kernel skips no run and has no counter: then it is 0.
     #[must_use]
     pub fn recursion_misses(&self) -> u64 {
-        let fdinfos = self
-            .ebpf
-            .programs()
-            .filter_map(|(_, program)| fdinfo(program).ok());
-        fdinfos.filter_map(|fdinfo| field(&fdinfo, MISSES)).sum()
+        let programs = self.ebpf.programs();
+        let misses = programs.filter_map(|(name, program)| self.misses(name, program));
+        misses.sum()
     }
 }
 

@@ -54,6 +54,16 @@ pub fn lookup(mount: &Mount, path: &Path) -> Result<OwnedFd, PinError> {
     descend(&mount.mount_point, below).map_err(|blocked| PinError::blocked(path, blocked))
 }
 
+/// Identity of the cgroup with this directory, which is on the mount.
+pub(crate) fn id(mount: &Mount, path: &Path) -> Result<CgroupId, PinError> {
+    let directory = lookup(mount, path)?;
+    let stat = rustix::fs::fstat(&directory).map_err(|errno| PinError::failed(path, errno))?;
+    Ok(CgroupId {
+        hierarchy: mount.hierarchy,
+        id: stat.st_ino,
+    })
+}
+
 /// Uid of the owner of a cgroup; `None` if its directory cannot be opened.
 #[must_use]
 pub fn owner(mount: &Mount, path: &Path) -> Option<u32> {

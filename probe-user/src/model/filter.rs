@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use glob::Pattern;
 use probe_ebpf::config;
 
-use super::{Exit, ExitStatus, Placed, Process, Record};
+use super::{Exit, ExitStatus, Placed, Process, Record, Renamed};
 
 /// A cgroup and its descendants.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -156,6 +156,17 @@ impl Filter {
             hierarchy: self.hierarchy().unwrap_or(probe_ebpf::event::UNKNOWN),
             // The loader sets that of the reader.
             pid_ns: config::INITIAL_PID_NS,
+        }
+    }
+
+    /// Follows a v1 cgroup that was renamed: records name the new path from then on.
+    pub fn rename(&mut self, renamed: &Renamed) {
+        for subtree in &mut self.subtrees {
+            if subtree.hierarchy == renamed.hierarchy
+                && let Some(path) = renamed.path_of(&subtree.path)
+            {
+                subtree.path = path;
+            }
         }
     }
 

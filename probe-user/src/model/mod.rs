@@ -19,7 +19,7 @@ pub(crate) mod words;
 
 pub use self::{
     backend::Backend,
-    cgroup::{Cgroup, CgroupId, is_within},
+    cgroup::{Cgroup, CgroupId, Renamed, is_within},
     container::{Container, Runtime},
     event::{Arguments, Event, Exit, ExitingTask, Start, Timed, Usage},
     exit_status::ExitStatus,

@@ -141,6 +141,15 @@ fn look(tgid: u32, reads_owners: bool, buffer: &mut Vec<u8>) -> io::Result<Found
     })
 }
 
+/// The cgroups of a process that records of its exit may name, the most likely one first. There
+/// are none if the process is gone or its file cannot be read.
+#[must_use]
+pub fn cgroups_of(tgid: u32) -> Vec<CgroupPath> {
+    let mut buffer = Vec::new();
+    let read = ProcessDirectory::open(tgid).and_then(|it| it.read("cgroup", &mut buffer));
+    read.map_or_else(|_gone| Vec::new(), |()| cgroups(&buffer))
+}
+
 /// The cgroup that the BPF programs report, and then the other v1 cgroups that are not
 /// roots, by rank. The first is the v2 cgroup unless that is the root, else the best-ranked
 /// v1 cgroup that is not a root, else the v2 root. Between equal ranks the oldest hierarchy

@@ -167,6 +167,9 @@ impl ExitStream {
         } = self;
         reader.drain(|timed| {
             let record = lookup.record(tracker, timed);
+            if let Some(renamed) = tracker.take_renamed() {
+                filter.rename(&renamed);
+            }
             pending.extend(record.filter(|record| filter.admits(record)));
             Ok(())
         })

@@ -12,10 +12,11 @@ use super::tracker::Tracker;
 use crate::{
     cgroup::{
         mounts::{self, Mounts},
-        pinned::PinnedCgroup,
+        pinned::{self, PinnedCgroup},
     },
     container::Resolver,
     model::{Cgroup, CgroupId, Container, Event, Placed, Record, Timed},
+    proc::scan::{self, CgroupPath},
 };
 
 /// Shortest time between two walks of one hierarchy. Many exits in cgroups that are gone
@@ -65,6 +66,20 @@ impl CgroupLookup {
             top.path(),
             top.walk(&mut |id, path| add(tracker, id, Some(path.into()))),
         );
+    }
+
+    /// Adds the cgroups of a process to the tracker, so that the record of its exit needs no walk.
+    pub fn add_cgroups_of(&self, tracker: &mut Tracker, tgid: u32) {
+        for CgroupPath { hierarchy, path } in scan::cgroups_of(tgid) {
+            let mount = self.mounts.of_hierarchy(hierarchy);
+            // The walk finds a cgroup that is not found here.
+            if let Some(mount) = mount
+                && let Some(directory) = mount.directory_of(&path)
+                && let Ok(id) = pinned::id(mount, &directory)
+            {
+                add(tracker, id, Some(path.into()));
+            }
+        }
     }
 
     /// Adds a cgroup that the tracker does not know, unless its hierarchy has just been

@@ -9,7 +9,7 @@ mod recent;
 
 use std::{collections::HashMap, num::NonZeroU64, sync::Arc};
 
-use crate::model::{Cgroup, CgroupId, Event, Filter, Placed, Process, Record, Timed};
+use crate::model::{Cgroup, CgroupId, Event, Filter, Placed, Process, Record, Renamed, Timed};
 
 /// Most cgroups without a path that are remembered: cgroups that were gone before they
 /// could be looked up. The kernel does not use their ids again.
@@ -26,6 +26,8 @@ pub struct Tracker {
     reports_tasks: bool,
     /// See [`Tracker::name_v1`].
     v1: Option<u32>,
+    /// See [`Tracker::take_renamed`].
+    renamed: Option<Renamed>,
 }
 
 impl Tracker {
@@ -119,6 +121,11 @@ impl Tracker {
         }
     }
 
+    /// The rename of a cgroup that the last event reported.
+    pub fn take_renamed(&mut self) -> Option<Renamed> {
+        self.renamed.take()
+    }
+
     /// The path of a cgroup, if it is known.
     #[must_use]
     pub fn path(&self, id: CgroupId) -> Option<Arc<str>> {
@@ -186,8 +193,14 @@ impl Tracker {
         let before = self.cgroups.insert(id, path.clone()).flatten();
         if before != path {
             self.forget_path(id, before.as_deref());
-            if let (Some(before), Some(path)) = (&before, &path) {
-                self.move_descendants(id.hierarchy, before, path);
+            if let (Some(before), Some(now)) = (before, &path) {
+                let renamed = Renamed {
+                    hierarchy: id.hierarchy,
+                    before,
+                    now: Arc::clone(now),
+                };
+                self.move_descendants(&renamed);
+                self.renamed = Some(renamed);
             }
         }
         if let Some(path) = path {
@@ -199,17 +212,13 @@ impl Tracker {
     }
 
     /// Gives the cgroups below a renamed one (v1) their new paths.
-    fn move_descendants(&mut self, hierarchy: u32, before: &str, now: &str) {
-        let below = |path: &str| {
-            let rest = path.strip_prefix(before)?;
-            rest.starts_with('/').then(|| format!("{now}{rest}"))
-        };
+    fn move_descendants(&mut self, renamed: &Renamed) {
         let of_hierarchy = self
             .cgroups
             .iter()
-            .filter(|(id, _)| id.hierarchy == hierarchy);
+            .filter(|(id, _)| id.hierarchy == renamed.hierarchy);
         let moved: Vec<_> = of_hierarchy
-            .filter_map(|(&id, path)| Some((id, below(path.as_deref()?)?)))
+            .filter_map(|(&id, path)| Some((id, renamed.path_of(path.as_deref()?)?)))
             .collect();
         for (id, path) in moved {
             let old = self.cgroups.remove(&id).flatten();
