@@ -4,6 +4,7 @@
 //! tests, benchmarks and fuzz targets of this project. Its public items exist for these
 //! only: other programs use `probe-user` or `probe-daemon`.
 //!
+//! * [`main`]: the whole command;
 //! * [`cli`]: one file for each verb, with its arguments and its run function;
 //! * [`session`]: one wait or kill, from the armed targets to the result;
 //! * `trace`: the stream of exits of `probe trace`;
@@ -15,9 +16,12 @@
 //! `cli` uses all other modules, and all modules may use `output` and `deadline`.
 
 pub mod cli;
+mod command;
 mod deadline;
 mod doctor;
 pub mod output;
 pub mod session;
 pub mod top;
 mod trace;
+
+pub use command::main;

@@ -11,7 +11,10 @@ use probe_user::{model::Until, unstable::proc::survivors};
 
 use super::{Failure, invocation::Invocation};
 use crate::{
-    output::{ignore_closed, verdict},
+    output::{
+        ignore_closed,
+        verdict::{self, Remarks},
+    },
     session::SessionResult,
 };
 
@@ -23,7 +26,7 @@ impl Invocation {
             if self.json {
                 json::write(line, &verdict)
             } else {
-                verdict::write(line, &verdict)
+                verdict::write(line, &verdict, &self.remarks(end))
             }
         });
         ignore_closed(written.and_then(|()| result.out.flush()))?;
@@ -56,6 +59,13 @@ impl Invocation {
         }
         end_soon(result);
         Ok(())
+    }
+
+    fn remarks(&self, end: End) -> Remarks {
+        Remarks {
+            existed: self.targets.iter().map(|&(.., exists)| exists).collect(),
+            removed: self.removes.get() && end.is_complete(),
+        }
     }
 
     /// Prints the frozen cgroups of containers that are not stopped.

@@ -64,6 +64,20 @@ pub(super) struct Args {
     /// limits the capability to the state directories of the runtimes.
     #[arg(long)]
     runtime_names: bool,
+
+    /// Format of the log on stderr
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
+    pub(super) log_format: LogFormat,
+}
+
+/// The format of the log. `--help` shows the comments of the variants.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// one line of text for each message
+    #[default]
+    Text,
+    /// one JSON object for each message, with its time
+    Json,
 }
 
 pub(super) fn run(args: Args, messages: Messages) -> Result<ExitCode, Failure> {
@@ -77,11 +91,10 @@ pub(super) fn run(args: Args, messages: Messages) -> Result<ExitCode, Failure> {
     };
     super::runtime()?.block_on(async {
         let (stop, _flag) = stop::requested()?;
-        let socket = config.socket.display().to_string();
         let announce = |status: &str| {
-            // For a person at a terminal. Under a supervisor the log has a line of its own.
+            // For a person at a terminal. The log says where the daemon listens.
             if messages.is_interactive() {
-                messages.print(&format!("{status} on {socket}; press Ctrl-C to stop"));
+                messages.print(&format!("{status}; press Ctrl-C to stop"));
             }
         };
         let served = service::run(config, inherited, announce, stop).await;

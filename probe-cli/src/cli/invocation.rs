@@ -31,7 +31,7 @@ use super::{
     until::UntilArg,
 };
 use crate::{
-    output::{Out, StopFlag, verdict},
+    output::{Out, Progress, StopFlag, verdict},
     session::{ReportOptions, Session},
 };
 
@@ -104,6 +104,8 @@ pub(super) struct Invocation {
     pub(super) took: Cell<Option<Duration>>,
     /// Number of processes that a kill has signalled.
     pub(super) killed: Cell<Option<u64>>,
+    /// Whether the command removes the cgroups of the targets.
+    pub(super) removes: Cell<bool>,
     /// The cgroups that a kill leaves behind and in which the kernel kills processes that are
     /// started directly in them.
     pub(super) kills_clones: RefCell<Vec<PathBuf>>,
@@ -126,6 +128,7 @@ impl Invocation {
             json: args.json,
             took: Cell::new(None),
             killed: Cell::new(None),
+            removes: Cell::new(false),
             kills_clones: RefCell::default(),
             targets: Vec::new(),
         })
@@ -161,12 +164,13 @@ impl Invocation {
             if let Some(pinned) = target.pinned {
                 session.arm(pinned, until)?;
             } else {
+                // The verdict says that the target was gone already.
                 gone += 1;
-                let name = verdict::name(&target.subject);
-                let why = target.missing.map_or_else(String::new, |missing| {
-                    format!(": {} does not exist", missing.display())
-                });
-                self.messages.print(&format!("{name} is gone already{why}"));
+                if let Some(missing) = target.missing {
+                    let missing = missing.display();
+                    self.messages
+                        .print(&format!("note: {missing} does not exist"));
+                }
             }
             self.targets.push((target.subject, until, exists));
         }
@@ -263,7 +267,7 @@ impl Invocation {
         if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos} of {len} gone, {elapsed}") {
             bar.set_style(style);
         }
-        session.show_progress(bar);
+        session.show_progress(Progress::show(bar));
     }
 
     /// Reports that the wait is armed: as a line of JSON, and to the descriptor of `--ready-fd`.

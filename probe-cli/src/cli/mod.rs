@@ -34,6 +34,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use probe_user::unstable::limits;
 use tokio::runtime::{Builder, Runtime};
 
+pub use daemon::LogFormat;
 pub use failure::{ExitCode, Failure};
 
 /// The sections at the end of `--help`: the exit codes, and one from a file. A section is a
@@ -123,9 +124,20 @@ impl Cli {
         match (self.quiet, self.verbose) {
             _ if matches!(self.verb, Verb::Top(_)) && terminal::is_stderr_interactive() => "off",
             (true, _) => "error",
+            // The log of a daemon says where the daemon listens.
+            (false, 0) if matches!(self.verb, Verb::Daemon(_)) => "probe_daemon=info,warn",
             (false, 0) => "warn",
             (false, 1) => "probe_cli=info,probe_daemon=info,probe_user=info,warn",
             (false, _) => "probe_cli=debug,probe_daemon=debug,probe_user=debug,info",
+        }
+    }
+
+    /// The format of the log.
+    #[must_use]
+    pub fn log_format(&self) -> LogFormat {
+        match &self.verb {
+            Verb::Daemon(args) => args.log_format,
+            _ => LogFormat::Text,
         }
     }
 
@@ -143,7 +155,7 @@ impl Cli {
             Verb::Trace(args) => trace::run(args, messages),
             Verb::Top(args) => top::run(&args),
             Verb::Daemon(args) => daemon::run(args, messages),
-            Verb::Ps(args) => ps::run(&args),
+            Verb::Ps(args) => ps::run(&args, messages),
             Verb::Last(args) => last::run(&args),
             Verb::Doctor(args) => doctor::run(&args),
             Verb::Completions(args) => completions::run(&args),

@@ -2,12 +2,9 @@
 
 use std::{collections::HashSet, io, path::PathBuf};
 
-use probe_daemon::{
-    api::{
-        container::{Container, Process, State},
-        json::listing,
-    },
-    client::ClientError,
+use probe_daemon::api::{
+    container::{Container, Process, State},
+    json::listing,
 };
 use probe_user::{
     model::is_within,
@@ -72,7 +69,7 @@ enum Listing {
     Processes(Vec<Process>),
 }
 
-pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
+pub(super) fn run(args: &Args, messages: Messages) -> Result<ExitCode, Failure> {
     let OneTarget {
         pid,
         cgroup,
@@ -92,6 +89,13 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
             None => args.read_proc(container.as_deref())?,
         }
     };
+    if matches!(&shown, Listing::Containers(containers, _) if containers.is_empty()) {
+        messages.print(
+            "no container has live processes\n\
+             hint: --pid, --cgroup and --unit list other processes; `probe doctor` lists the \
+             engines that probe finds",
+        );
+    }
     ignore_closed(args.print(shown))?;
     Ok(ExitCode::Done)
 }
@@ -114,11 +118,6 @@ impl Args {
             Ok(shown) => {
                 print_unnamed(&shown);
                 Ok(Some(shown))
-            }
-            // The daemon may not know the container, or may not show it to this user.
-            Err(error @ ClientError::Refused(_)) => {
-                tracing::info!("the daemon refuses the request: {error}");
-                Ok(None)
             }
             Err(error) => {
                 log_missing_daemon(error, daemon.is_named);

@@ -121,7 +121,7 @@ pub(super) fn cgroup(
         return Err(ambiguous(name, &found));
     }
     if found.is_empty() && located == Located::Elsewhere {
-        return Err(no_cgroup(name).hint("the path is not on a cgroup mount"));
+        return Err(no_cgroup(name).hint(elsewhere(&mounts)));
     }
     let position = found.first().and_then(|found| {
         candidates
@@ -132,6 +132,18 @@ pub(super) fn cgroup(
         .into_iter()
         .nth(position.unwrap_or(0))
         .ok_or_else(not_mounted)
+}
+
+/// Says where cgroups are. On a hybrid machine `/sys/fs/cgroup` itself is no mount of v2.
+fn elsewhere(mounts: &Mounts) -> String {
+    let place = match mounts.of_hierarchy(0) {
+        Some(v2) => format!(
+            "the v2 hierarchy is mounted on {}",
+            v2.mount_point.display()
+        ),
+        None => "there is no v2 hierarchy, and the v1 hierarchies are elsewhere".to_owned(),
+    };
+    format!("the path is not on a cgroup mount; {place}")
 }
 
 /// Refuses a pid that no process has. A thread id is refused too, although `/proc` has a

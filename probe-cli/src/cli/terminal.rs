@@ -6,7 +6,7 @@ use std::{
     io::{self, IsTerminal, Write},
 };
 
-use crate::output::human::Columns;
+use crate::output::{above_progress, human::Columns};
 
 /// Prints messages for people to stderr.
 #[derive(Clone, Copy, Debug)]
@@ -33,7 +33,7 @@ impl Messages {
 
     /// Prints a line even if -q is given.
     pub(super) fn print_always(text: &str) {
-        let _closed = writeln!(io::stderr(), "{text}");
+        let _closed = above_progress(|| writeln!(io::stderr(), "{text}"));
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod backend;
 pub mod human;
+mod progress;
 mod records;
 pub(crate) mod reporter;
 mod stdout;
@@ -13,6 +14,8 @@ pub(crate) mod verdict;
 use std::io::{self, Write};
 
 pub(crate) use backend::{Backend, waker_name};
+pub use progress::LogOutput;
+pub(crate) use progress::{Progress, above_progress};
 pub(crate) use records::RecordPrinter;
 pub use stdout::{Stdout, StopFlag};
 

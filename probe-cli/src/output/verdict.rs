@@ -1,6 +1,9 @@
 //! The verdict for people, which is the last line of a wait or a kill.
 
-use std::io::{self, Write};
+use std::{
+    io::{self, Write},
+    iter,
+};
 
 use probe_daemon::api::{
     Outcome,
@@ -8,13 +11,29 @@ use probe_daemon::api::{
 };
 use probe_user::model::Until;
 
-use super::human::{age, printable};
+use super::human::{self, age, printable};
+
+/// What happened to the targets that the verdict in JSON does not say.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Remarks {
+    /// For each target whether it existed at the start.
+    pub(crate) existed: Vec<bool>,
+    /// Whether the command has removed the cgroups of all targets.
+    pub(crate) removed: bool,
+}
 
 /// Writes a phrase for each target, then time, exits and backend.
-pub(crate) fn write(out: &mut Vec<u8>, verdict: &VerdictLine) -> io::Result<()> {
-    for (index, target) in verdict.targets.iter().enumerate() {
+pub(crate) fn write(out: &mut Vec<u8>, verdict: &VerdictLine, remarks: &Remarks) -> io::Result<()> {
+    let existed = remarks.existed.iter().chain(iter::repeat(&true));
+    for (index, (target, &existed)) in verdict.targets.iter().zip(existed).enumerate() {
         let comma = if index > 0 { ", " } else { "" };
-        write!(out, "{comma}{} {}", name(&target.subject), state(target))?;
+        write!(out, "{comma}{} ", name(&target.subject))?;
+        match (existed, remarks.removed) {
+            (false, _) => write!(out, "was gone already")?,
+            (true, false) => write!(out, "{}", state(target))?,
+            (true, true) if target.subject.cgroup.is_some() => write!(out, "is removed")?,
+            (true, true) => write!(out, "{} and its cgroups are removed", state(target))?,
+        }
     }
     if verdict.outcome == NOT_REMOVED {
         write!(out, ", but not removed")?;
@@ -88,14 +107,11 @@ pub(crate) fn migrated(verdict: &VerdictLine) -> String {
     lines.collect()
 }
 
-/// Returns a line for each process that is still in a target.
+/// Returns a table of the processes that are still in a target, or nothing if there is none.
 pub(crate) fn survivors(verdict: &VerdictLine) -> String {
-    let lines = verdict.survivors.iter().map(|it| {
-        let age = it.age_ns.map_or_else(|| "-".to_owned(), age);
-        let wchan = it.wchan.as_deref().unwrap_or("-");
-        let reason = it.reason.as_deref().unwrap_or("alive");
-        let (pid, comm, state) = (it.pid, printable(&it.comm), it.state);
-        format!("\n  {pid:>7} {comm:<15} {state} {age:>7} {wchan}: {reason}")
-    });
-    lines.collect()
+    if verdict.survivors.is_empty() {
+        return String::new();
+    }
+    let lines = human::survivors(&verdict.survivors);
+    lines.iter().map(|line| format!("\n  {line}")).collect()
 }

@@ -14,11 +14,12 @@ use probe_user::{model::LossReason, unstable::bpf::load::Plan};
 use tokio::sync::mpsc;
 
 use super::{
-    Session, WaitError, above_progress,
+    Session, WaitError,
     daemon_backend::{BATCH, State},
     exits::flush_or_discard,
     messages::{Received, read},
 };
+use crate::output::above_progress;
 
 /// How long after the verdict of the daemon BPF joins, if the session's own look disagrees.
 const AFTER_VERDICT: Duration = Duration::from_millis(50);
@@ -105,8 +106,7 @@ impl Session {
     pub(super) fn apply_messages(&mut self, received: Vec<Received>) -> io::Result<()> {
         self.set.record_external_wake();
         self.reporter.printer.clock.sync();
-        let bar = self.progress.take();
-        let applied = above_progress(bar.as_ref(), || {
+        above_progress(|| {
             if received.is_empty() {
                 self.lose_daemon(ClientError::Gone)?;
             }
@@ -117,9 +117,7 @@ impl Session {
                 }
             }
             flush_or_discard(&mut self.reporter, Ok(0))
-        });
-        self.progress = bar;
-        applied
+        })
     }
 
     fn apply_message(&mut self, message: Message) -> io::Result<()> {
@@ -205,6 +203,14 @@ impl Session {
 /// Logs why the command continues without a daemon: as a warning, unless the user did not name
 /// a daemon and none is running.
 pub(crate) fn log_missing_daemon(error: ClientError, is_named: bool) {
+    // The daemon works, but serves no target that this user may not see. The command says by
+    // itself what it cannot do.
+    if let ClientError::Refused(problem) = &error {
+        let detail = &problem.detail;
+        return tracing::info!(
+            "continuing without the daemon, which does not serve this: {detail}"
+        );
+    }
     let is_expected = error.is_absence() && !is_named;
     let reason = anyhow::Error::new(error);
     if is_expected {

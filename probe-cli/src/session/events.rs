@@ -111,15 +111,8 @@ impl Session {
 
     fn move_progress(&mut self) {
         let live = self.live() as u64;
-        if let Some(bar) = &self.progress {
-            let most = bar.length().unwrap_or(0).max(live);
-            // There is no process to count, for example in an empty cgroup that is awaited
-            // until removed.
-            if most == 0 {
-                return;
-            }
-            bar.set_length(most);
-            bar.set_position(most - live);
+        if let Some(progress) = &self.progress {
+            progress.set_live(live);
         }
     }
 

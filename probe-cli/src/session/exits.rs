@@ -14,8 +14,8 @@ use probe_user::{
 };
 use tokio::io::{Interest, unix::AsyncFd};
 
-use super::{Session, WaitError, above_progress};
-use crate::output::{is_closed, reporter::Reporter};
+use super::{Session, WaitError};
+use crate::output::{above_progress, is_closed, reporter::Reporter};
 
 /// The ring of exit records, once BPF has joined.
 pub(super) struct Exits(Option<AsyncFd<Stream>>);
@@ -80,7 +80,7 @@ impl Session {
         let Self {
             exits, reporter, ..
         } = self;
-        above_progress(self.progress.as_ref(), || exits.report(reporter))
+        above_progress(|| exits.report(reporter))
     }
 
     /// Prints the last exits, and the losses. Without a source of exits they are unknown.

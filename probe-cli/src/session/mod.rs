@@ -28,7 +28,6 @@ mod messages;
 
 use std::{io, time::Duration};
 
-use indicatif::ProgressBar;
 use probe_daemon::api::Outcome;
 use probe_user::{
     model::{self, ExitStatus, Until},
@@ -51,7 +50,7 @@ use self::{
     exits::Exits,
 };
 use crate::output::{
-    Backend, Out, Stdout,
+    Backend, Out, Progress, Stdout,
     reporter::{Reported, Reporter},
     waker_name,
 };
@@ -120,7 +119,7 @@ pub struct Session {
     load_bpf_at: Option<(Instant, Plan)>,
     backends: Vec<Backend>,
     status_of: Option<(PinnedProcess, Wait)>,
-    progress: Option<ProgressBar>,
+    progress: Option<Progress>,
     bpf_fault: Option<BpfFault>,
     daemon_only: bool,
     /// Whether the kernel closes the descriptors of BPF after the process has ended.
@@ -182,8 +181,8 @@ impl Session {
     }
 
     /// Shows how many processes are left if the session takes long.
-    pub(crate) fn show_progress(&mut self, bar: ProgressBar) {
-        self.progress = Some(bar);
+    pub(crate) fn show_progress(&mut self, progress: Progress) {
+        self.progress = Some(progress);
     }
 
     /// For tests: as long as a daemon is connected, only its messages wake the session.
@@ -243,9 +242,7 @@ impl Session {
         self.drain_daemon(outcome).await?;
         // A daemon that is lost after the verdict has served until then.
         self.daemon.handed_over_to = handed_over_to;
-        if let Some(bar) = &self.progress {
-            bar.finish_and_clear();
-        }
+        self.progress = None;
         self.report_last_exits().map_err(WaitError::Write)?;
         self.record_hand_over();
         Ok(SessionResult {
@@ -278,14 +275,5 @@ impl Session {
             self.apply_messages(received).map_err(WaitError::Write)?;
         }
         Ok(())
-    }
-}
-
-/// Hides the progress bar, which may be on the same terminal, while lines are written.
-/// Leaves a bar alone that shows nothing yet.
-fn above_progress<T>(bar: Option<&ProgressBar>, write: impl FnOnce() -> T) -> T {
-    match bar.filter(|bar| bar.length() != Some(0)) {
-        Some(bar) => bar.suspend(write),
-        None => write(),
     }
 }

@@ -1,7 +1,7 @@
 //! The columns of the tables, and their widths.
 
 use crate::output::human::{
-    self,
+    self, Cell,
     Side::{self, Cut, CutBeginning, Right},
     fit,
 };
@@ -26,7 +26,7 @@ pub(super) fn for_places(width: usize) -> Vec<Column> {
             ("FAILED", 8, Right),
         ]
     };
-    let place = ("CONTAINER-OR-CGROUP", rest(width, numbers), CutBeginning);
+    let place = ("WHERE", rest(width, numbers), CutBeginning);
     [&[place], numbers].concat()
 }
 
@@ -46,7 +46,7 @@ pub(super) fn for_exits(width: usize) -> Vec<Column> {
     } else {
         let killed_by = (rest / 2).min(36);
         columns.push(("KILLED-BY", killed_by, Cut));
-        columns.push(("CONTAINER-OR-CGROUP", rest - killed_by - 1, CutBeginning));
+        columns.push(("WHERE", rest - killed_by - 1, CutBeginning));
     }
     columns
 }
@@ -61,7 +61,7 @@ fn rest(width: usize, columns: &[Column]) -> usize {
 pub(super) fn header(columns: &[Column]) -> String {
     let names = columns
         .iter()
-        .map(|&(name, width, side)| (fit(name, width), width, side));
+        .map(|&(name, width, side)| Cell::plain(fit(name, width), width, side));
     human::line(names)
 }
 
@@ -70,6 +70,6 @@ pub(super) fn line(columns: &[Column], cell: impl Fn(&str) -> String) -> String 
     human::line(
         columns
             .iter()
-            .map(|&(name, width, side)| (cell(name), width, side)),
+            .map(|&(name, width, side)| Cell::plain(cell(name), width, side)),
     )
 }

@@ -1,6 +1,5 @@
 //! One row of the latest exits, mostly as text.
 
-use jiff::tz::TimeZone;
 use probe_daemon::api::json::age_ns;
 use probe_user::{
     model::{Exit, ExitStatus, Placed},
@@ -8,7 +7,7 @@ use probe_user::{
 };
 
 use super::Place;
-use crate::output::human::{age, killed_by, printable, status, time_of_day};
+use crate::output::human::{LocalTime, age, killed_by, printable, status};
 
 /// A process that exited.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,13 +33,13 @@ pub(crate) struct ExitRow {
 impl ExitRow {
     /// Formats a record.
     #[must_use]
-    pub(crate) fn new(exit: &Placed<Exit>, clock: &WallClock, zone: &TimeZone) -> Self {
+    pub(crate) fn new(exit: &Placed<Exit>, clock: &WallClock, time: &LocalTime) -> Self {
         let what = &exit.what;
         let unknown = || "-".to_owned();
         let no_sender = || if what.oom { "oom" } else { "-" }.to_owned();
         let killer = what.killed_by.as_ref();
         Self {
-            time: time_of_day(clock.unix_ns(exit.boottime_ns), zone, "%H:%M:%S"),
+            time: time.format(clock.unix_ns(exit.boottime_ns), false),
             pid: what.process.tgid,
             comm: printable(&what.process.comm.to_str()),
             age: age_ns(what.process.start_boottime_ns, exit.boottime_ns).map_or_else(unknown, age),

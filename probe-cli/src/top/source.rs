@@ -2,7 +2,6 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use jiff::tz::TimeZone;
 use probe_daemon::client::{self, ClientError};
 use probe_user::{
     model::{Cgroup, CgroupId, Container, Record},
@@ -19,7 +18,7 @@ use tokio::{
 };
 
 use super::{Event, ExitRow, Live, Place};
-use crate::output::Backend;
+use crate::output::{Backend, human::LocalTime};
 
 /// Time between two counts of live processes.
 const COUNT_EVERY: Duration = Duration::from_secs(2);
@@ -76,10 +75,10 @@ impl RecordSource {
 }
 
 /// Converts a record into an event of the screen.
-fn event(record: &Record, clock: &WallClock, zone: &TimeZone) -> Option<Event> {
+fn event(record: &Record, clock: &WallClock, time: &LocalTime) -> Option<Event> {
     match record {
         Record::Exit(exit) if exit.what.group_dead => {
-            Some(Event::Exit(Box::new(ExitRow::new(exit, clock, zone))))
+            Some(Event::Exit(Box::new(ExitRow::new(exit, clock, time))))
         }
         Record::Exit(_) | Record::Start(_) => None,
         &Record::Lost { count, reason } => Some(Event::Lost { count, reason }),
@@ -90,7 +89,7 @@ fn event(record: &Record, clock: &WallClock, zone: &TimeZone) -> Option<Event> {
 pub(crate) struct Source {
     records: RecordSource,
     clock: WallClock,
-    zone: TimeZone,
+    time: LocalTime,
     due: Interval,
     counting: Option<JoinHandle<LiveCounts>>,
 }
@@ -104,7 +103,7 @@ impl Source {
         Self {
             records,
             clock: WallClock::now(),
-            zone: TimeZone::system(),
+            time: LocalTime::system(),
             due,
             counting: None,
         }
@@ -125,7 +124,7 @@ impl Source {
                     let records = records?;
                     let events = records
                         .iter()
-                        .filter_map(|record| event(record, &self.clock, &self.zone));
+                        .filter_map(|record| event(record, &self.clock, &self.time));
                     return Ok(events.collect());
                 }
                 counts = counted(&mut self.counting) => {

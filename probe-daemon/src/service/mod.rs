@@ -99,6 +99,7 @@ pub async fn run(
         Some(socket) => Listening::passed(socket)?,
         None => Listening::bind(SocketOptions::of(&config))?,
     };
+    listening.log(SocketOptions::of(&config));
     let shutdown = CancellationToken::new();
     let daemon = Arc::new(load(&config, &listening, max_clients, shutdown.clone()).await?);
     let hub = Arc::clone(&daemon.hub);

@@ -106,12 +106,23 @@ pub(super) fn drop_to(
     // programs in it would be unreadable.
     let dumpable = set_dumpable_behavior(DumpableBehavior::Dumpable);
     step("set PR_SET_DUMPABLE", dumpable)?;
-    info!(
-        user = account.map(|it| &*it.name),
-        ?kept,
-        "privileges dropped"
-    );
+    info!("all privileges are dropped{}", except(kept));
     Ok(())
+}
+
+/// Names the capabilities that are kept.
+fn except(kept: CapabilitySet) -> String {
+    let names = [
+        (CapabilitySet::BPF, "CAP_BPF"),
+        (CapabilitySet::PERFMON, "CAP_PERFMON"),
+        (READ_ALL, "CAP_DAC_READ_SEARCH"),
+    ];
+    let names = names.iter().filter(|(set, _)| kept.contains(*set));
+    let names: Vec<_> = names.map(|&(_, name)| name).collect();
+    if names.is_empty() {
+        return String::new();
+    }
+    format!(" except {}", names.join(" and "))
 }
 
 /// Drops [`READ_ALL`], which [`drop_to`] kept.
@@ -129,7 +140,11 @@ fn smallest_sufficient(
         let works = &mut works;
         let trial = || keep(set).is_ok() && works();
         let is_enough = thread::scope(|scope| scope.spawn(trial).join().unwrap_or(false));
-        debug!(?set, is_enough, "tried a set of capabilities");
+        debug!(
+            is_enough,
+            "serving was tried without privileges{}",
+            except(set)
+        );
         if is_enough {
             return set;
         }
@@ -207,6 +222,13 @@ mod tests {
         // The harness runs the test in a second thread.
         let error = drop_to(None, false, || true).expect_err("two threads");
         assert!(matches!(error, PrivilegeError::Threads(2..)), "{error:?}");
+    }
+
+    #[test]
+    fn kept_capabilities_have_the_names_that_setcap_takes() {
+        assert_eq!(except(CapabilitySet::empty()), "");
+        let both = CapabilitySet::BPF | CapabilitySet::PERFMON;
+        assert_eq!(except(both), " except CAP_BPF and CAP_PERFMON");
     }
 
     #[test]

@@ -193,3 +193,25 @@ fn a_v1_cgroup_that_is_renamed_during_the_kill_is_removed() {
         assert_eq!(exists(&cgroup), is_replaced, "another cgroup has the name");
     }
 }
+
+#[test]
+#[ignore = "needs root"]
+fn the_verdict_for_people_says_that_a_cgroup_is_removed() {
+    let cgroup = Cgroup::v2("said");
+    let _victim = Victim::paused(&cgroup);
+    let name = cgroup.name();
+    let kill = ["kill", "--rm", "--cgroup", cgroup.path()];
+    let output = Waiting::start(&mut conditions::unrestricted(&kill)).finish();
+    output.assert_ended(0, &[]);
+    let verdict = output.stdout.lines().last().unwrap_or_default();
+    assert!(
+        verdict.starts_with(&format!("{name} is removed after ")),
+        "{output:#?}"
+    );
+    let output = Waiting::start(&mut conditions::unrestricted(&kill)).finish();
+    let verdict = output.stdout.lines().last().unwrap_or_default();
+    assert!(
+        verdict.starts_with(&format!("{name} was gone already after ")),
+        "{output:#?}"
+    );
+}

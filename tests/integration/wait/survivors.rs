@@ -21,7 +21,7 @@ fn a_timeout_names_the_survivors() {
             let survivors = &assert_verdict(&output, "timeout")["survivors"];
             assert_eq!(sorted_pids(survivors), [victim.pid()], "{output:#?}");
             assert_fields(&survivors[0], &json!({"comm": "victim", "state": "S"}));
-            output.assert_ended(3, &["still there:"]);
+            output.assert_ended(3, &["still there:", "PID STATE"]);
         }
     }
     assert_already("-t 0", cgroup.sub("empty").path());

@@ -88,6 +88,7 @@ fn signal(text: &str) -> Result<Signal, String> {
 
 pub(super) fn run(args: &Args, messages: Messages) -> Result<ExitCode, Failure> {
     let mut call = Invocation::new(messages, "kill", &args.wait)?;
+    call.removes.set(args.rm);
     let tier = args.wait.backend.tier()?;
     let named = &args.wait.targets;
     let mut resolver = named.resolver();

@@ -187,7 +187,10 @@ async fn follow(args: Args, messages: Messages) -> Result<ExitCode, Failure> {
     let begun = Instant::now();
     let options = ReportOptions {
         wanted: wanted.clone(),
-        columns: (!args.json).then(|| terminal::columns().of_tasks(args.threads)),
+        columns: (!args.json).then(|| {
+            let columns = terminal::columns().of_tasks(args.threads);
+            columns.with_starts(args.starts)
+        }),
         mounts,
         resolver,
         out: Out::stdout(flag)?,
@@ -225,8 +228,9 @@ async fn follow(args: Args, messages: Messages) -> Result<ExitCode, Failure> {
         plan::check_without_btf(&args, &wanted, messages)?;
     }
     trace.learn_cgroups(&loaded.1);
-    let shape = loaded.0.exit_shape().map_or("?", ExitShape::as_str);
-    messages.print(&announcement(&format!("bpf, {shape}"), &args));
+    let shape = loaded.0.exit_shape().map(ExitShape::as_str);
+    tracing::debug!(shape, "the BPF programs are attached");
+    messages.print(&announcement("bpf", &args));
     trace.print_header()?;
     trace.follow_bpf(loaded, stop).await?;
     end(messages, trace.reported(), begun)

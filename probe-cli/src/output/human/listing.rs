@@ -9,10 +9,12 @@ use probe_daemon::api::{
     container::{Container, Process},
     json::age_ns,
 };
+use probe_user::unstable::proc::survivors::Survivor;
 
 use super::{
     cells::{age, short_id, unknown},
     table::{
+        Cell,
         Side::{self, CutBeginning, Left, Right},
         line,
     },
@@ -68,8 +70,24 @@ pub(crate) fn write_processes<W: Write>(
     write_table(out, names, rows, sides, terminal)
 }
 
-/// Writes rows below the names of their columns. The columns are as wide as their contents; the
-/// last one takes the rest of the line.
+/// Formats the processes that are still there as lines: PID STATE AGE COMM WAITS-IN WHY.
+pub(crate) fn survivors(survivors: &[Survivor]) -> Vec<String> {
+    let rows = survivors.iter().map(|it| {
+        [
+            it.pid.to_string(),
+            it.state.to_string(),
+            it.age_ns.map_or_else(unknown, age),
+            printable(&it.comm),
+            it.wchan.clone().unwrap_or_else(unknown),
+            it.reason.clone().unwrap_or_else(|| "alive".to_owned()),
+        ]
+    });
+    let names = ["PID", "STATE", "AGE", "COMM", "WAITS-IN", "WHY"];
+    let sides = [Right, Left, Right, Left, Left, Left];
+    table(names, rows, sides, None)
+}
+
+/// Writes rows below the names of their columns.
 fn write_table<W: Write, const N: usize>(
     out: &mut Out<W>,
     names: [&str; N],
@@ -77,6 +95,20 @@ fn write_table<W: Write, const N: usize>(
     sides: [Side; N],
     terminal: Option<usize>,
 ) -> io::Result<()> {
+    for row in table(names, rows, sides, terminal) {
+        out.line(|out| out.write_all(row.as_bytes()))?;
+    }
+    Ok(())
+}
+
+/// Formats rows below the names of their columns. The columns are as wide as their contents; the
+/// last one takes the rest of the line.
+fn table<const N: usize>(
+    names: [&str; N],
+    rows: impl Iterator<Item = [String; N]>,
+    sides: [Side; N],
+    terminal: Option<usize>,
+) -> Vec<String> {
     let rows: Vec<_> = iter::once(names.map(str::to_owned)).chain(rows).collect();
     let mut widths = [0; N];
     for row in &rows {
@@ -86,12 +118,11 @@ fn write_table<W: Write, const N: usize>(
     }
     let others: usize = widths[..N - 1].iter().map(|width| width + 1).sum();
     widths[N - 1] = terminal.map_or(usize::MAX, |it| it.saturating_sub(others).max(12));
-    for row in rows {
+    let lines = rows.into_iter().map(|row| {
         let cells = row.into_iter().zip(widths).zip(sides);
-        let cells = cells.map(|((text, width), side)| (text, width, side));
-        out.line(|out| write!(out, "{}", line(cells)))?;
-    }
-    Ok(())
+        line(cells.map(|((text, width), side)| Cell::plain(text, width, side)))
+    });
+    lines.collect()
 }
 
 #[cfg(test)]

@@ -1,5 +1,9 @@
 //! Lines of cells in columns.
 
+use std::fmt::Write;
+
+use anstyle::Style;
+
 use super::text::{fit, fit_end, width};
 
 /// Where a cell stands in its column, and what happens to a cell that is too wide.
@@ -15,19 +19,44 @@ pub(crate) enum Side {
     CutBeginning,
 }
 
-/// Formats a line from its cells, the widths of their columns, and their sides.
-pub(crate) fn line(cells: impl Iterator<Item = (String, usize, Side)>) -> String {
+/// A text in a column.
+#[derive(Clone, Debug)]
+pub(crate) struct Cell {
+    pub(crate) text: String,
+    /// The width of the column.
+    pub(crate) width: usize,
+    pub(crate) side: Side,
+    /// The colour of the text. The blanks around it have none.
+    pub(crate) style: Style,
+}
+
+impl Cell {
+    /// A cell without a colour.
+    pub(crate) const fn plain(text: String, width: usize, side: Side) -> Self {
+        let style = Style::new();
+        Self {
+            text,
+            width,
+            side,
+            style,
+        }
+    }
+}
+
+/// Formats a line from its cells.
+pub(crate) fn line(cells: impl Iterator<Item = Cell>) -> String {
     let mut line = String::new();
     let mut blanks = 0;
     // The width by which the previous cells exceed their columns.
     let mut excess = 0_usize;
-    for (text, column, side) in cells {
+    for cell in cells {
+        let (column, side, style) = (cell.width, cell.side, cell.style);
         let room = column.saturating_sub(excess);
         let text = match side {
-            Side::Left | Side::Right => text,
+            Side::Left | Side::Right => cell.text,
             // At least half of the column is used, however large the excess.
-            Side::Cut => fit(&text, room.max(column / 2)),
-            Side::CutBeginning => fit_end(&text, room.max(1)),
+            Side::Cut => fit(&cell.text, room.max(column / 2)),
+            Side::CutBeginning => fit_end(&cell.text, room.max(1)),
         };
         let padding = room.saturating_sub(width(&text));
         excess = (excess + width(&text) + padding).saturating_sub(column);
@@ -37,7 +66,8 @@ pub(crate) fn line(cells: impl Iterator<Item = (String, usize, Side)>) -> String
             (0, padding)
         };
         line.extend(std::iter::repeat_n(' ', blanks + before));
-        line.push_str(&text);
+        // A String takes everything.
+        let _infallible = write!(line, "{style}{text}{style:#}");
         blanks = after.saturating_add(1);
     }
     line

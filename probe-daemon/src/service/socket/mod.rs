@@ -28,7 +28,7 @@ use rustix::{
     },
     process::geteuid,
 };
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 pub use self::error::SocketError;
 use self::lock::Lock;
@@ -102,20 +102,13 @@ impl Listening {
 
     /// Creates a socket.
     pub(crate) fn bind(options: SocketOptions<'_>) -> Result<Self, SocketError> {
-        let SocketOptions { path, mode, .. } = options;
+        let path = options.path;
         make_directory(path, options.account)?;
         let lock = Lock::take(path, options.account).map_err(|error| with_listener(error, path))?;
         remove_if_dead(path)?;
         let socket = closed_socket(path)?;
         let (descriptor, file) = open_socket_file(path, lock)?;
         set_permissions(&descriptor, options)?;
-        if mode & WORLD_WRITABLE != 0 {
-            warn!(
-                "every user may connect to {} (mode {mode:04o}): a user sees only its own \
-                 processes, but can use up all connections",
-                path.display()
-            );
-        }
         listen(&socket, BACKLOG).map_err(|source| SocketError::Bind {
             path: path.to_owned(),
             source,
@@ -129,6 +122,30 @@ impl Listening {
     /// Another descriptor of the socket, for accepting; the socket is non-blocking.
     pub(crate) fn socket(&self) -> io::Result<UnixListener> {
         self.socket.try_clone()
+    }
+
+    /// The path of the socket; `None` if it is not in a file system.
+    pub(crate) fn path(&self) -> Option<PathBuf> {
+        let address = self.socket.local_addr().ok()?;
+        address.as_pathname().map(Path::to_owned)
+    }
+
+    /// Logs where the daemon listens, and whether every user may connect.
+    pub(crate) fn log(&self, options: SocketOptions<'_>) {
+        let user = match options.account {
+            Some(account) => format!("{} (uid {})", account.name, account.uid),
+            None => format!("uid {}", geteuid().as_raw()),
+        };
+        let path = self.path().map(|it| it.display().to_string());
+        let path = path.unwrap_or_else(|| "an unnamed socket".to_owned());
+        info!("listening on {path} as user {user}");
+        let SocketOptions { mode, .. } = options;
+        if self.file.is_some() && mode & WORLD_WRITABLE != 0 {
+            warn!(
+                "every user may connect to {path} (mode {mode:04o}): a user sees only its own \
+                 processes, but can use up all connections"
+            );
+        }
     }
 
     /// The directory of the socket, if its file is removed on drop.

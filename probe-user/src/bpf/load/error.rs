@@ -78,7 +78,8 @@ pub(super) fn map_error(error: EbpfError) -> LoadError {
     };
     match Errno::from_io_error(&io_error) {
         Some(Errno::PERM | Errno::NOSYS) => LoadError::NotPermitted {
-            operation: format!("create BPF map {name}"),
+            // Which map aya creates first is random, so its name tells a user nothing.
+            operation: "create BPF maps".to_owned(),
             source: io_error,
         },
         // A kernel without ring buffers refuses the first of these that aya creates.
