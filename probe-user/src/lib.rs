@@ -101,6 +101,7 @@ mod cgroup;
 mod clock;
 mod closing;
 mod container;
+mod diagnosis;
 #[cfg(feature = "unstable")]
 mod fuzzing;
 mod kernel;
@@ -115,6 +116,7 @@ mod trace;
 mod wait;
 
 #[doc(inline)]
+pub use self::diagnosis::{Cause, Phase, ProcessName, Reason, SignalFate, Survivor, Thaw};
 pub use self::model::Until;
 #[cfg(feature = "bpf")]
 pub use self::{
@@ -126,7 +128,7 @@ pub use self::{
 pub use self::{
     cgroup::{mounts::MountError, pinned::PinError},
     closing::close_after_exit,
-    proc::{pinned::PinProcessError, survivors::Survivor},
+    proc::pinned::PinProcessError,
     wait::{
         ArmedWait, BuildError, Met, TargetError, WaitBuilder, WaitError, Waiter, WaiterBuilder,
         WokenBy, wait_blocking, wait_blocking_for,
@@ -154,6 +156,11 @@ pub mod unstable {
     pub mod container {
         pub use crate::container::*;
     }
+    /// Why processes are still there.
+    pub mod diagnosis {
+        pub use crate::diagnosis::*;
+    }
+
     /// Opens private parsers to the fuzz targets.
     pub mod fuzzing {
         pub use crate::fuzzing::*;

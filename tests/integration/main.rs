@@ -15,6 +15,7 @@ mod container_removal;
 mod container_without_cgroup;
 mod containers;
 mod daemon;
+mod diagnosis;
 mod docs;
 mod doctor;
 mod empty_cgroup;

@@ -128,7 +128,7 @@ fn a_zombie_of_root_has_exited_and_is_not_reaped() {
         let timeout = verdict(&output, "timeout");
         let survivor = &timeout["survivors"][0];
         assert_eq!(survivor["state"], "Z", "{survivor}");
-        let reason = survivor["reason"].as_str().unwrap_or_default();
+        let reason = survivor["reason"]["text"].as_str().unwrap_or_default();
         assert!(reason.contains(&parent.pid().to_string()), "{survivor}");
     }
     // Init reaps the zombie when its parent is dead.

@@ -17,8 +17,7 @@ macro_rules! schemas {
     };
 }
 
-const SCHEMAS: [(&str, &str); 10] =
-    schemas!("armed" "exit" "start" "lost" "wait" "kill" "run" "doctor" "container" "process");
+const SCHEMAS: [(&str, &str); 11] = schemas!("armed" "exit" "start" "lost" "wait" "kill" "why" "run" "doctor" "container" "process");
 
 static VALIDATORS: LazyLock<HashMap<&str, Validator>> = LazyLock::new(|| {
     let closed = |(name, text): (&'static str, &str)| {
@@ -131,7 +130,8 @@ mod tests {
                     "container": {"runtime": null, "id": null, "name": "x"}, "outcome": "done"},
             ],
             "survivors": [{"pid": 1, "comm": "x", "state": "D", "wchan": null, "age_ns": 1,
-                "reason": null}],
+                "reason": {"code": "stopped", "tid": null, "phase": "living",
+                    "text": "is stopped by a signal", "hint": "SIGCONT continues it"}}],
             "migrated": [{"pid": 3, "comm": "y", "cgroup": null}],
         })
     }

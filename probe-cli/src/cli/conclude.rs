@@ -7,11 +7,15 @@ use probe_daemon::api::{
     json::{self, NOT_REMOVED, SCHEMA, TargetObject, VerdictLine},
     quantity::nanoseconds,
 };
-use probe_user::{model::Until, unstable::proc::survivors};
+use probe_user::{
+    model::Until,
+    unstable::diagnosis::{self, Observer},
+};
 
 use super::{Failure, invocation::Invocation};
 use crate::{
     output::{
+        human::printable,
         ignore_closed,
         verdict::{self, Remarks},
     },
@@ -30,6 +34,7 @@ impl Invocation {
             }
         });
         ignore_closed(written.and_then(|()| result.out.flush()))?;
+        self.print_summary(&verdict);
         for (title, list) in [
             (
                 "moved out of the target and still alive:",
@@ -65,6 +70,27 @@ impl Invocation {
         Remarks {
             existed: self.targets.iter().map(|&(.., exists)| exists).collect(),
             removed: self.removes.get() && end.is_complete(),
+        }
+    }
+
+    fn observer(&self) -> Observer {
+        let observer = Observer::measuring();
+        match self.sent.get() {
+            Some(signal) => observer.after(signal),
+            None => observer,
+        }
+    }
+
+    /// Prints what is left, why, and what would free it.
+    fn print_summary(&self, verdict: &VerdictLine) {
+        let left = verdict.survivors.len() as u64;
+        let exited = verdict.exits.map(|exits| exits + left);
+        let all = exited.max(verdict.killed);
+        if let Some(summary) = diagnosis::summary(&verdict.survivors, all) {
+            let hint = summary.hint.map(|it| format!("\nhint: {it}"));
+            let text = printable(&summary.text);
+            self.messages
+                .print(&format!("{text}{}", hint.unwrap_or_default()));
         }
     }
 
@@ -138,7 +164,7 @@ impl Invocation {
             exits,
             lost,
             killed: self.killed.get(),
-            survivors: survivors::describe(&survivors),
+            survivors: diagnosis::describe(&survivors, &self.observer()),
             migrated: (result.sees_moves() || !migrated.is_empty()).then_some(migrated),
             kills_clones: (self.verb == "kill").then(|| {
                 let paths = self.kills_clones.borrow();

@@ -11,7 +11,7 @@ use std::{
 use indicatif::{ProgressBar, ProgressStyle};
 use probe_daemon::api::{json::SubjectObject, quantity::duration};
 use probe_user::{
-    model::{Backend, Filter, Until},
+    model::{Backend, Filter, Signal, Until},
     unstable::{
         bpf::{hook::Hook, load::Plan},
         cgroup::mounts::Mounts,
@@ -102,6 +102,8 @@ pub(super) struct Invocation {
     pub(super) verb: &'static str,
     pub(super) json: bool,
     pub(super) took: Cell<Option<Duration>>,
+    /// The signal of a kill, unless it is SIGKILL, which no process handles.
+    pub(super) sent: Cell<Option<Signal>>,
     /// Number of processes that a kill has signalled.
     pub(super) killed: Cell<Option<u64>>,
     /// Whether the command removes the cgroups of the targets.
@@ -127,6 +129,7 @@ impl Invocation {
             verb,
             json: args.json,
             took: Cell::new(None),
+            sent: Cell::new(None),
             killed: Cell::new(None),
             removes: Cell::new(false),
             kills_clones: RefCell::default(),

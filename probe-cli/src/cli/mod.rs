@@ -27,6 +27,7 @@ mod top;
 mod trace;
 mod until;
 mod wait;
+mod why;
 
 use std::io;
 
@@ -95,6 +96,8 @@ enum Verb {
     Ps(ps::Args),
     #[command(after_long_help = after_help!("last"))]
     Last(last::Args),
+    #[command(after_long_help = after_help!("why"))]
+    Why(why::Args),
     #[command(after_long_help = EXIT_CODES)]
     Doctor(doctor::Args),
     #[command(after_long_help = EXIT_CODES)]
@@ -157,6 +160,7 @@ impl Cli {
             Verb::Daemon(args) => daemon::run(args, messages),
             Verb::Ps(args) => ps::run(&args, messages),
             Verb::Last(args) => last::run(&args),
+            Verb::Why(args) => why::run(&args, messages),
             Verb::Doctor(args) => doctor::run(&args),
             Verb::Completions(args) => completions::run(&args),
         }

@@ -20,6 +20,7 @@ use super::{
     Session, WaitError,
     daemon_backend::State,
     exits::{Exits, flush_or_discard},
+    explainer::Explaining,
 };
 use crate::{deadline::until, output::Backend};
 
@@ -61,6 +62,7 @@ impl Session {
                 });
             }
             let may_look = !(self.daemon_only && self.daemon.is_connected());
+            let explain_at = self.explaining.as_ref().map(Explaining::next);
             let load_at = self.load_bpf_at.as_ref().map(|(when, _)| *when);
             tokio::select! {
                 biased;
@@ -74,6 +76,10 @@ impl Session {
                 }
                 () = until(load_at) => self.start_loading(),
                 () = until(deadline) => self.record_current_backend(),
+                () = until(explain_at) => {
+                    self.explain_now();
+                    continue;
+                }
                 () = sleep_until(progress_at), if self.progress.is_some() => {
                     self.move_progress();
                     progress_at = Instant::now() + PROGRESS_EVERY;

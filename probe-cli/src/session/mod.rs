@@ -24,6 +24,7 @@ mod daemon;
 mod daemon_backend;
 mod events;
 mod exits;
+mod explainer;
 mod messages;
 
 use std::{io, time::Duration};
@@ -42,12 +43,13 @@ use probe_user::{
 use tokio::time::{Instant, timeout_at};
 
 pub use self::daemon::DaemonRequest;
-pub(crate) use self::{daemon::log_missing_daemon, events::BpfFault};
+pub(crate) use self::{daemon::log_missing_daemon, events::BpfFault, explainer::Explainer};
 pub use crate::output::reporter::ReportOptions;
 
 use self::{
     daemon_backend::{DaemonBackend, State},
     exits::Exits,
+    explainer::Explaining,
 };
 use crate::output::{
     Backend, Out, Progress, Stdout,
@@ -126,6 +128,7 @@ pub struct Session {
     closes_after_exit: bool,
     /// Whether the session was last reported as armed with exits or without.
     reported_armed: Option<bool>,
+    explaining: Option<Explaining>,
 }
 
 impl Session {
@@ -150,6 +153,7 @@ impl Session {
             daemon_only: false,
             closes_after_exit: false,
             reported_armed: None,
+            explaining: None,
         }
     }
 

@@ -58,8 +58,8 @@ impl Topics {
         let Some(subtrees) = self.cgroups.get_mut(&renamed.hierarchy) else {
             return;
         };
-        let is_moved = |path: &Box<str>, _: &mut Readers| renamed.path_of(path).is_some();
-        let moved: Vec<_> = subtrees.extract_if(is_moved).collect();
+        let moved = subtrees.extract_if(|path, _| renamed.path_of(path).is_some());
+        let moved: Vec<_> = moved.collect();
         for (path, readers) in moved {
             if let Some(path) = renamed.path_of(&path) {
                 subtrees.entry(path.into()).or_default().extend(readers);

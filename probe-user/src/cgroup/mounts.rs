@@ -86,13 +86,6 @@ impl Mounts {
         self.iter().find(|it| it.hierarchy == hierarchy)
     }
 
-    /// The mount of the v1 hierarchy with a controller, or with a name (`name=…`).
-    #[must_use]
-    pub(crate) fn of_controller(&self, controller: &str) -> Option<&Mount> {
-        self.iter()
-            .find(|it| it.controllers.iter().any(|own| own == controller))
-    }
-
     /// Only the mounts that satisfy `is_wanted`.
     #[must_use]
     pub fn filtered(&self, is_wanted: impl Fn(&Mount) -> bool) -> Self {

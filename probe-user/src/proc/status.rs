@@ -78,6 +78,24 @@ impl<'a> Status<'a> {
         self.mask("SigIgn:")
     }
 
+    /// Signals that this task blocks.
+    #[must_use]
+    pub(crate) fn blocked_signals(self) -> Option<u64> {
+        self.mask("SigBlk:")
+    }
+
+    /// Signals for which the process has a handler.
+    #[must_use]
+    pub(crate) fn caught_signals(self) -> Option<u64> {
+        self.mask("SigCgt:")
+    }
+
+    /// Signals that are pending for the task or for its process.
+    #[must_use]
+    pub(crate) fn pending_signals(self) -> Option<u64> {
+        Some(self.mask("SigPnd:")? | self.mask("ShdPnd:")?)
+    }
+
     /// Effective capabilities, one bit for each.
     #[must_use]
     pub(crate) fn effective_capabilities(self) -> Option<u64> {

@@ -19,7 +19,7 @@ use crate::{
     proc::{
         detached,
         init_tree::{InitTree, TreeMembers},
-        survivors::Migrant,
+        migrants::Migrant,
     },
 };
 

@@ -16,7 +16,7 @@ use super::{
     error::WaitError,
     hub::Hub,
 };
-use crate::proc::survivors::{self, Survivor};
+use crate::diagnosis::{self, Observer, Survivor};
 
 /// A wait that is armed. Dropping it disarms it and never blocks.
 #[derive(Debug)]
@@ -73,7 +73,7 @@ impl ArmedWait {
     pub fn survivors(&self) -> Result<Vec<Survivor>, WaitError> {
         let pids = self.wait.survivors();
         let pids = pids.map_err(|source| self.look_error(source))?;
-        Ok(survivors::describe(&pids))
+        Ok(diagnosis::describe(&pids, &Observer::new()))
     }
 
     fn look_error(&self, source: io::Error) -> WaitError {

@@ -3,7 +3,7 @@
 use std::{io, time::Duration};
 
 use super::target::TargetError;
-use crate::{model::Until, proc::survivors::Survivor};
+use crate::{diagnosis::Survivor, model::Until};
 
 /// Why a wait has no verdict.
 #[derive(Debug, thiserror::Error)]
@@ -53,11 +53,10 @@ pub enum WaitError {
 const MAX_LISTED: usize = 3;
 
 fn list(survivors: &[Survivor]) -> String {
-    let listed = survivors.iter().take(MAX_LISTED).map(|it| {
-        let reason = it.reason.iter().map(|it| format!(": {it}"));
-        let reason = reason.collect::<String>();
-        format!("{} (pid {}, state {}{reason})", it.comm, it.pid, it.state)
-    });
+    let listed = survivors
+        .iter()
+        .take(MAX_LISTED)
+        .map(|it| format!("{} (pid {}) {}", it.comm, it.pid, it.why()));
     let listed = listed.collect::<Vec<_>>().join(", ");
     match survivors.len().saturating_sub(MAX_LISTED) {
         0 if listed.is_empty() => listed,

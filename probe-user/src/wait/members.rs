@@ -8,8 +8,8 @@ use crate::{
     model::{ProcessId, ProcessState},
     proc::{
         directory::{ProcessDirectory, is_gone},
+        migrants::{self, Migrant},
         stat::Stat,
-        survivors::{self, Migrant},
     },
 };
 
@@ -59,11 +59,11 @@ impl Members {
     }
 
     /// Members that run in another cgroup now, if the cgroups of the target are empty; `is_target`
-    /// as in [`survivors::migrants`].
+    /// as in [`migrants::migrants`].
     pub(super) fn migrants(&self, is_target: impl Fn(&str) -> bool) -> Vec<Migrant> {
         let mut seen: Vec<_> = self.seen.iter().map(|(&pid, &by)| (pid, by)).collect();
         seen.sort_unstable();
-        survivors::migrants(&seen, is_target)
+        migrants::migrants(&seen, is_target)
     }
 }
 

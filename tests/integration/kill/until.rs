@@ -43,7 +43,7 @@ fn a_zombie_has_exited_and_is_not_reaped() {
                 assert_eq!(output.code, Some(3), "{output:#?}");
                 let survivor = &verdict(&output)["survivors"][0];
                 assert_eq!(survivor["pid"], victim.pid(), "{output:#?}");
-                let reason = survivor["reason"].as_str().unwrap_or_default();
+                let reason = survivor["reason"]["text"].as_str().unwrap_or_default();
                 let parent = std::process::id().to_string();
                 assert!(reason.contains(&parent), "{output:#?}");
             }

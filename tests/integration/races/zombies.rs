@@ -55,8 +55,10 @@ fn assert_parent_is_named(output: &Output, zombie: u32, parent: u32) {
     let survivor = &verdict["survivors"][0];
     assert_eq!(sorted_pids(&verdict["survivors"]), [zombie], "{output:#?}");
     assert_eq!(survivor["state"], "Z");
-    let reason = survivor["reason"].as_str().expect("a reason is given");
-    assert!(reason.contains(&format!("parent {parent} ")), "{reason}");
+    let reason = survivor["reason"]["text"]
+        .as_str()
+        .expect("a reason is given");
+    assert!(reason.contains(&format!("[{parent}] (")), "{reason}");
     assert!(output.stderr.contains(reason), "{output:#?}");
 }
 

@@ -24,7 +24,7 @@ use super::{
     terminal::Messages,
     until::UntilArg,
 };
-use crate::session::Session;
+use crate::session::{Explainer, Session};
 
 /// Kill cgroups, containers, units or processes, and wait until they are gone
 ///
@@ -37,6 +37,7 @@ use crate::session::Session;
 /// SIGKILL ends probe just then, the cgroup stays frozen; before it freezes a
 /// cgroup, probe prints the command that thaws it to stderr.
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
 pub(super) struct Args {
     #[command(flatten)]
     wait: WaitArgs,
@@ -59,6 +60,19 @@ pub(super) struct Args {
     /// Kill even pid 1, probe itself, or a cgroup that contains one of them
     #[arg(long)]
     force: bool,
+
+    /// Thaw the frozen cgroups that keep the processes from dying, also ancestors
+    ///
+    /// A frozen ancestor may hold other processes, which then run again.
+    #[arg(long)]
+    thaw: bool,
+
+    /// Abort the FUSE connection that a killed process waits for
+    ///
+    /// Only a connection that certainly is the one. Every request of it fails, also those of
+    /// other processes, and its file system cannot be used until it is mounted again.
+    #[arg(long)]
+    abort_fuse: bool,
 
     /// For tests: rounds of signals before a cgroup is frozen, because a test cannot
     /// fork fast enough to reach the default
@@ -89,6 +103,8 @@ fn signal(text: &str) -> Result<Signal, String> {
 pub(super) fn run(args: &Args, messages: Messages) -> Result<ExitCode, Failure> {
     let mut call = Invocation::new(messages, "kill", &args.wait)?;
     call.removes.set(args.rm);
+    call.sent
+        .set(Some(args.signal).filter(|&it| it != Signal::KILL));
     let tier = args.wait.backend.tier()?;
     let named = &args.wait.targets;
     let mut resolver = named.resolver();
@@ -111,6 +127,7 @@ pub(super) fn run(args: &Args, messages: Messages) -> Result<ExitCode, Failure> 
         args.join_backends(&mut session, plan, needed).await?;
         call.announce(&mut session, &args.wait)?;
         call.watch_progress(&mut session);
+        session.explain(args.explainer(&call));
         let mut interrupted = None;
         let ended = {
             let stop = pin!(async { interrupted = Some(stop.await) });
@@ -137,6 +154,18 @@ impl Args {
             || self.wait.timeout.is_some()
             || self.wait.until.is_some()
             || self.rm
+    }
+
+    /// A kill without a time limit never waits in silence.
+    fn explainer(&self, call: &Invocation) -> Explainer {
+        let messages = call.messages;
+        Explainer {
+            is_talkative: self.wait.timeout.is_none(),
+            sent: call.sent.get(),
+            thaws: self.thaw,
+            aborts_fuse: self.abort_fuse,
+            print: Box::new(move |text| messages.print(text)),
+        }
     }
 
     /// Tells which containers their engine starts again. A restart by Docker makes new cgroups,

@@ -201,6 +201,31 @@ pub(super) struct Absent {
     pub(super) unknown_is_gone: bool,
 }
 
+/// Pins the target of a verb that has at most one; `None` without a target.
+pub(super) fn pin_one(
+    target: &OneTarget,
+    hierarchy: Option<&str>,
+    mounts: &Mounts,
+    resolver: &mut Resolver,
+    absent: Absent,
+) -> Result<Option<PinnedTarget>, Failure> {
+    let tier = Backend::Pidfd;
+    if let Some(pid) = target.pid {
+        let name = ProcessArg { pid, inode: None };
+        return pin::one_process(name, tier, absent).map(Some);
+    }
+    if let Some(name) = &target.cgroup {
+        return pin::cgroup(&target::cgroup(mounts, name, hierarchy)?, absent).map(Some);
+    }
+    if let Some(name) = &target.unit {
+        return pin::unit(name, mounts, absent).map(Some);
+    }
+    let container = target.container.as_deref();
+    container
+        .map(|name| container::container(name, mounts, resolver, tier, absent))
+        .transpose()
+}
+
 impl TargetArgs {
     /// Pins all targets, or fails at the first that cannot be pinned.
     pub(super) fn pin(

@@ -7,7 +7,7 @@ use std::{
 
 use probe_user::{
     model::Signal,
-    unstable::proc::survivors::{self, Survivor},
+    unstable::diagnosis::{self, Observer, Survivor},
 };
 
 use super::{
@@ -103,6 +103,6 @@ impl Supervisor<'_> {
     pub(super) fn stuck(&self) -> io::Result<Vec<Survivor>> {
         let living = self.everything.living()?;
         let pids: Vec<_> = living.iter().map(|it| it.pid).collect();
-        Ok(survivors::describe(&pids))
+        Ok(diagnosis::describe(&pids, &Observer::measuring()))
     }
 }

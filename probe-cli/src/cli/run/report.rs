@@ -11,7 +11,7 @@ use probe_daemon::api::{
 };
 use probe_user::{
     model::{ExitStatus, Via},
-    unstable::{proc::survivors::Survivor, run::RunUsage},
+    unstable::{diagnosis::Survivor, run::RunUsage},
 };
 
 use super::{
@@ -203,11 +203,11 @@ fn names(list: &[&Leftover]) -> String {
 
 /// One line about a process that survives.
 pub(super) fn survivor(it: &Survivor) -> String {
-    let reason = it.reason.as_deref().unwrap_or("alive");
     format!(
-        "\n{:>9} {:<15} {} {reason}",
+        "\n{:>9} {:<15} {} {}",
         it.pid,
         printable(&it.comm),
-        it.state
+        it.state,
+        printable(it.why())
     )
 }

@@ -14,7 +14,8 @@ use std::{
 use probe_user::{
     model::{ExitStatus, Signal},
     unstable::{
-        proc::{send::send_to_child, survivors::Survivor},
+        diagnosis::Survivor,
+        proc::send::send_to_child,
         run::{Member, Received, Signals},
     },
 };

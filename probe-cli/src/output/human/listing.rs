@@ -9,7 +9,7 @@ use probe_daemon::api::{
     container::{Container, Process},
     json::age_ns,
 };
-use probe_user::unstable::proc::survivors::Survivor;
+use probe_user::unstable::diagnosis::Survivor;
 
 use super::{
     cells::{age, short_id, unknown},
@@ -79,7 +79,7 @@ pub(crate) fn survivors(survivors: &[Survivor]) -> Vec<String> {
             it.age_ns.map_or_else(unknown, age),
             printable(&it.comm),
             it.wchan.clone().unwrap_or_else(unknown),
-            it.reason.clone().unwrap_or_else(|| "alive".to_owned()),
+            printable(it.why()),
         ]
     });
     let names = ["PID", "STATE", "AGE", "COMM", "WAITS-IN", "WHY"];

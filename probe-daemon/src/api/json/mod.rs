@@ -21,6 +21,7 @@ mod subject;
 #[cfg(test)]
 mod tests;
 mod verdict;
+mod why;
 
 use std::io;
 
@@ -39,6 +40,7 @@ pub use self::{
     status::StatusObject,
     subject::{NamedCgroup, NamedContainer, NamedProcess, SubjectObject},
     verdict::{NOT_REMOVED, TargetObject, VerdictLine},
+    why::WhyLine,
 };
 use probe_user::{model::Record, unstable::clock::WallClock};
 

@@ -2,7 +2,7 @@
 
 use probe_user::{
     model::Until,
-    unstable::proc::survivors::{Migrant, Survivor},
+    unstable::{diagnosis::Survivor, proc::migrants::Migrant},
 };
 use serde::Serialize;
 

@@ -101,11 +101,8 @@ fn a_path_belongs_to_the_innermost_mount() {
 }
 
 #[test]
-fn a_mount_is_found_by_hierarchy_and_by_controller() {
+fn a_mount_is_found_by_hierarchy() {
     let mounts = nested();
-    let of_controller = |name| mounts.of_controller(name).map(|it| it.hierarchy);
-    assert_eq!(of_controller("cpuacct"), Some(3));
-    assert_eq!(of_controller("memory"), None);
     assert_eq!(mounts.first_v1(), Some(4));
     assert_eq!(Mounts::from_iter([mounts[0].clone()]).first_v1(), None);
     assert_eq!(

@@ -74,6 +74,11 @@ fn changed_identity(words: Words) -> Option<Words> {
             become_reaper();
             rest
         }
+        // The process holds a file open until it exits.
+        ["opening", path, ref rest @ ..] => {
+            std::mem::forget(File::open(path).expect("the file can be opened"));
+            rest
+        }
         ["core-in", directory, ref rest @ ..] => {
             std::env::set_current_dir(directory).expect("the harness made it");
             limit(Resource::Core, None, None);

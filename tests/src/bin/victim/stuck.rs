@@ -1,6 +1,8 @@
 //! Words for processes that SIGKILL does not end at once. Each reports the pid of the process
 //! when it is stuck.
 
+use std::fs;
+
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 use serde_json::json;
 
@@ -16,6 +18,8 @@ use crate::{
 pub(crate) fn act(words: Words) {
     let pid = match *words {
         ["in-vfork"] => return in_vfork(),
+        ["reading", path] => return reading(path),
+        ["traced-zombie"] => traced_zombie(),
         ["zombie"] => zombie(),
         ["traced"] => traced(),
         _ => return,
@@ -33,6 +37,34 @@ fn in_vfork() {
         report(&json!({"pid": leader}));
     });
     process::vfork_and_pause();
+}
+
+/// Another thread reads a file that does not answer, and the leader sleeps.
+fn reading(path: &'static str) {
+    threads::spawn(move || {
+        report(&json!({"pid": process::getpid(), "tid": process::gettid()}));
+        let read = fs::read(path);
+        panic!("the file answers: {read:?}");
+    });
+    idle();
+}
+
+/// Makes a child that has exited, and a tracer that does not wait for it: this process cannot
+/// reap the child.
+fn traced_zombie() -> ! {
+    let mut exits = Gate::new();
+    let child = process::fork().unwrap_or_else(|| {
+        exits.pass();
+        process::exit(0);
+    });
+    let tracer = process::fork().unwrap_or_else(|| {
+        trace::seize(child, 0);
+        exits.open();
+        idle();
+    });
+    probe_tests::wait_for_state(child.cast_unsigned(), 'Z');
+    report(&json!({"pid": child, "tracer": tracer}));
+    idle();
 }
 
 /// Makes a child that has exited and is not reaped.

@@ -1,0 +1,219 @@
+//! `probe why`: says why processes are still there, or how they ended.
+
+use std::path::PathBuf;
+
+use probe_daemon::{
+    api::{
+        json::{self, SCHEMA, SubjectObject, WhyLine},
+        query,
+    },
+    client::ClientError,
+};
+use probe_user::{
+    model::{Backend, Record, Until},
+    unstable::{
+        container::{Resolver, StateRoots},
+        diagnosis::{self, Observer, Survivor},
+        wait::Hub,
+    },
+};
+
+use super::{
+    ExitCode, Failure,
+    named::{Absent, OneTarget, PinnedTarget, pin_one},
+    socket::{Daemon, OPTIONAL_PATIENCE, Socket},
+    target,
+    terminal::{self, Messages},
+};
+use crate::{
+    output::{Out, RecordPrinter, StopFlag, human, ignore_closed, verdict},
+    session::log_missing_daemon,
+};
+
+/// Say why processes are still there, or how they ended
+///
+/// For each living process probe prints what it waits for and what would free it: a
+/// tracer, a parent that does not reap it, a FUSE server, a frozen cgroup, and so on.
+/// The history of the daemon, if one answers, tells how the last processes ended.
+///
+/// Without a target, probe lists each process of the machine that was killed and is not
+/// gone, and each that has been in an uninterruptible sleep for 10 seconds. probe never
+/// waits; it looks for about 100 ms.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    target: OneTarget,
+
+    /// Hierarchy of --cgroup: v2, or the name of a v1 controller
+    #[arg(long, value_name = "NAME")]
+    hierarchy: Option<String>,
+
+    /// State directory of a container runtime that was started with --root
+    #[arg(long, value_name = "DIR")]
+    runtime_root: Vec<PathBuf>,
+
+    #[command(flatten)]
+    socket: Socket,
+
+    /// Print one JSON object per line: the diagnosis, then the exits
+    #[arg(long)]
+    json: bool,
+}
+
+/// How many of the last exits are shown.
+const LAST_EXITS: u32 = 3;
+
+pub(super) fn run(args: &Args, messages: Messages) -> Result<ExitCode, Failure> {
+    let runtime = super::runtime()?;
+    let _inside = runtime.enter();
+    let observer = Observer::measuring();
+    let Some(mut target) = args.pinned()? else {
+        let stuck = diagnosis::describe(&diagnosis::stuck()?, &observer);
+        args.print(None, &stuck, &[])?;
+        return Ok(ExitCode::Done);
+    };
+    let exists = target.pinned.is_some();
+    let survivors = diagnosis::describe(&left(&mut target)?, &observer);
+    let exits = runtime.block_on(args.last_exits(&target));
+    if !exists && exits.is_empty() {
+        let name = verdict::name(&target.subject);
+        let message = format!("{name} does not exist, and no daemon knows how it ended");
+        return Err(Failure::message(ExitCode::NoSuchTarget, message)
+            .hint("a running `probe daemon` remembers the exits of processes"));
+    }
+    args.print(Some(&target.subject), &survivors, &exits)?;
+    if exits.is_empty() && survivors.is_empty() {
+        messages.print("the history of a daemon would tell how its processes ended");
+    }
+    Ok(ExitCode::Done)
+}
+
+/// The processes that are left of a target, zombies included.
+fn left(target: &mut PinnedTarget) -> Result<Vec<u32>, Failure> {
+    let Some(pinned) = target.pinned.take() else {
+        return Ok(Vec::new());
+    };
+    let until = if pinned.cgroups.is_empty() {
+        Until::Reaped
+    } else {
+        target.default_until
+    };
+    let hub = Hub::start(Backend::Poll);
+    let mut wait = hub.arm(pinned, until)?;
+    wait.look()?;
+    Ok(wait.survivors()?)
+}
+
+impl Args {
+    fn pinned(&self) -> Result<Option<PinnedTarget>, Failure> {
+        let roots = StateRoots::system(terminal::runtime_dir(), self.runtime_root.clone());
+        let mut resolver = Resolver::unwatched(roots);
+        let absent = Absent {
+            unknown_is_gone: true,
+            ..Absent::default()
+        };
+        pin_one(
+            &self.target,
+            self.hierarchy.as_deref(),
+            &target::mounts()?,
+            &mut resolver,
+            absent,
+        )
+    }
+
+    /// The last exits of the target in the history of a daemon; none without a daemon.
+    async fn last_exits(&self, target: &PinnedTarget) -> Vec<Record> {
+        let Ok(daemon) = self.socket.daemon() else {
+            return Vec::new();
+        };
+        self.ask(&daemon, target).await.unwrap_or_else(|error| {
+            log_missing_daemon(error, daemon.is_named);
+            Vec::new()
+        })
+    }
+
+    async fn ask(
+        &self,
+        daemon: &Daemon,
+        target: &PinnedTarget,
+    ) -> Result<Vec<Record>, ClientError> {
+        let directory = target.cgroups.first().map(|it| &it.directory);
+        let query = query::Exits {
+            cgroup: directory
+                .filter(|_| self.target.container.is_none())
+                .map(|it| it.to_string_lossy().into_owned()),
+            container: self.target.container.clone(),
+            pid: self.target.pid,
+            limit: Some(LAST_EXITS),
+            ..query::Exits::default()
+        };
+        let client = daemon.connect(OPTIONAL_PATIENCE).await?;
+        let (mut records, _) = client.exits(&query).await?;
+        let mut exits = Vec::new();
+        while let Some(record) = records.next().await? {
+            exits.push(record);
+        }
+        Ok(exits)
+    }
+
+    fn print(
+        &self,
+        subject: Option<&SubjectObject>,
+        survivors: &[Survivor],
+        exits: &[Record],
+    ) -> Result<(), Failure> {
+        let name = subject.map(verdict::name);
+        let (text, hint) = sentence(name.as_deref(), survivors);
+        let mut out = Out::stdout(StopFlag::default())?;
+        if self.json {
+            let line = WhyLine {
+                schema: SCHEMA,
+                r#type: "why",
+                target: name,
+                summary: text,
+                hint,
+                survivors: survivors.to_vec(),
+            };
+            ignore_closed(out.line(|out| json::write(out, &line)))?;
+        } else {
+            let mut lines = vec![human::printable(&text)];
+            lines.extend(hint.map(|it| format!("hint: {it}")));
+            if !survivors.is_empty() {
+                lines.extend(human::survivors(survivors));
+            }
+            for line in lines {
+                ignore_closed(out.line(|out| {
+                    out.extend_from_slice(line.as_bytes());
+                    Ok(())
+                }))?;
+            }
+        }
+        let mut printer = RecordPrinter::new(out, (!self.json).then(terminal::columns));
+        if !exits.is_empty() {
+            ignore_closed(printer.print_header())?;
+        }
+        for exit in exits {
+            ignore_closed(printer.print(exit))?;
+        }
+        Ok(ignore_closed(printer.out.flush())?)
+    }
+}
+
+/// The first line, and what would free the process that it names.
+fn sentence(name: Option<&str>, survivors: &[Survivor]) -> (String, Option<String>) {
+    let Some(headline) = diagnosis::headline(survivors) else {
+        let text = match name {
+            Some(name) => format!("nothing is left of {name}"),
+            None => "no process is stuck".to_owned(),
+        };
+        return (text, None);
+    };
+    let count = survivors.len();
+    let text = match (name, count) {
+        (Some(_), 1) => headline.text,
+        (Some(name), _) => format!("{count} processes are left of {name}; {}", headline.text),
+        (None, 1) => format!("1 process is stuck: {}", headline.text),
+        (None, _) => format!("{count} processes are stuck; {}", headline.text),
+    };
+    (text, headline.hint)
+}

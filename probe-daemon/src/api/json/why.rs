@@ -1,0 +1,21 @@
+//! The diagnosis of `probe why`.
+
+use probe_user::unstable::diagnosis::Survivor;
+use serde::Serialize;
+
+/// Why a target is still there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct WhyLine {
+    /// Version of all line types.
+    pub schema: u32,
+    /// `why`.
+    pub r#type: &'static str,
+    /// The target as it was given; `None` for the whole machine.
+    pub target: Option<String>,
+    /// What is left and why, for people.
+    pub summary: String,
+    /// What would free the process that the summary names.
+    pub hint: Option<String>,
+    /// The processes that are still there.
+    pub survivors: Vec<Survivor>,
+}
