@@ -48,6 +48,9 @@ impl Invocation {
         }
         if !end.is_met() {
             self.print_frozen(&result)?;
+            if verdict.survivors.is_empty() {
+                self.print_obstacles(&result);
+            }
         }
         // An engine or systemd removes its own cgroups.
         let is_named = self
@@ -91,6 +94,23 @@ impl Invocation {
             let text = printable(&summary.text);
             self.messages
                 .print(&format!("{text}{}", hint.unwrap_or_default()));
+        }
+    }
+
+    /// Prints what keeps cgroups without processes from being removed.
+    fn print_obstacles(&self, result: &SessionResult) {
+        let observer = Observer::new();
+        for (wait, _) in result.set.waits().filter(|(_, met)| met.is_none()) {
+            for path in wait.cgroup_paths() {
+                let Some((mount, _)) = self.mounts.of_path(path) else {
+                    continue;
+                };
+                for obstacle in diagnosis::obstacles(mount, path, &observer) {
+                    let (text, hint) = (obstacle.text(), obstacle.hint());
+                    self.messages
+                        .print(&printable(&format!("{text}; hint: {hint}")));
+                }
+            }
         }
     }
 

@@ -7,7 +7,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use probe_user::unstable::{cgroup::control::CgroupControl, kill::KillTarget};
+use probe_user::unstable::{
+    cgroup::{control::CgroupControl, mounts::Mounts},
+    diagnosis::{self, Observer, Obstacle},
+    kill::KillTarget,
+};
 use rustix::io::Errno;
 use tokio::{
     sync::oneshot,
@@ -97,8 +101,24 @@ fn failure(cgroup: &CgroupControl, error: io::Error) -> Failure {
         }
         _ => "its processes are gone; remove it with rmdir, as the owner of the cgroup",
     };
+    let hint = busy(cgroup, &error).unwrap_or_else(|| hint.to_owned());
     let context = format!("cannot remove {}", cgroup.path().display());
     Failure::new(code, anyhow::Error::new(error).context(context)).hint(hint)
+}
+
+/// What keeps a busy cgroup, if that can be seen.
+fn busy(cgroup: &CgroupControl, error: &io::Error) -> Option<String> {
+    if Errno::from_io_error(error) != Some(Errno::BUSY) {
+        return None;
+    }
+    let mounts = Mounts::read().ok()?;
+    let (mount, _) = mounts.of_path(cgroup.path())?;
+    let observer = Observer::new();
+    let found = diagnosis::obstacles(mount, cgroup.path(), &observer);
+    let mount = found
+        .into_iter()
+        .find(|it| matches!(it, Obstacle::Mount { .. }))?;
+    Some(format!("{}: {}", mount.text(), mount.hint()))
 }
 
 #[cfg(test)]

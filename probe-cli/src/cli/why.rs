@@ -13,7 +13,7 @@ use probe_user::{
     model::{Backend, Record, Until},
     unstable::{
         container::{Resolver, StateRoots},
-        diagnosis::{self, Observer, Survivor},
+        diagnosis::{self, Observer, Obstacle, Survivor},
         wait::Hub,
     },
 };
@@ -22,11 +22,15 @@ use super::{
     ExitCode, Failure,
     named::{Absent, OneTarget, PinnedTarget, pin_one},
     socket::{Daemon, OPTIONAL_PATIENCE, Socket},
-    target,
+    target::{self, CgroupTarget},
     terminal::{self, Messages},
 };
 use crate::{
-    output::{Out, RecordPrinter, StopFlag, human, ignore_closed, verdict},
+    output::{
+        Out, RecordPrinter, StopFlag,
+        human::{self, printable},
+        ignore_closed, verdict,
+    },
     session::log_missing_daemon,
 };
 
@@ -69,7 +73,7 @@ pub(super) fn run(args: &Args, messages: Messages) -> Result<ExitCode, Failure> 
     let observer = Observer::measuring();
     let Some(mut target) = args.pinned()? else {
         let stuck = diagnosis::describe(&diagnosis::stuck()?, &observer);
-        args.print(None, &stuck, &[])?;
+        args.print(None, &stuck, &[], &[])?;
         return Ok(ExitCode::Done);
     };
     let exists = target.pinned.is_some();
@@ -81,7 +85,13 @@ pub(super) fn run(args: &Args, messages: Messages) -> Result<ExitCode, Failure> 
         return Err(Failure::message(ExitCode::NoSuchTarget, message)
             .hint("a running `probe daemon` remembers the exits of processes"));
     }
-    args.print(Some(&target.subject), &survivors, &exits)?;
+    let obstacles = if survivors.is_empty() && exists {
+        let busy = |it: &CgroupTarget| diagnosis::obstacles(&it.mount, &it.directory, &observer);
+        target.cgroups.iter().flat_map(busy).collect()
+    } else {
+        Vec::new()
+    };
+    args.print(Some(&target.subject), &survivors, &obstacles, &exits)?;
     if exits.is_empty() && survivors.is_empty() {
         messages.print("the history of a daemon would tell how its processes ended");
     }
@@ -160,6 +170,7 @@ impl Args {
         &self,
         subject: Option<&SubjectObject>,
         survivors: &[Survivor],
+        obstacles: &[Obstacle],
         exits: &[Record],
     ) -> Result<(), Failure> {
         let name = subject.map(verdict::name);
@@ -173,11 +184,16 @@ impl Args {
                 summary: text,
                 hint,
                 survivors: survivors.to_vec(),
+                obstacles: obstacles.to_vec(),
             };
             ignore_closed(out.line(|out| json::write(out, &line)))?;
         } else {
-            let mut lines = vec![human::printable(&text)];
+            let mut lines = vec![printable(&text)];
             lines.extend(hint.map(|it| format!("hint: {it}")));
+            for obstacle in obstacles {
+                lines.push(printable(&obstacle.text()));
+                lines.push(format!("hint: {}", printable(&obstacle.hint())));
+            }
             if !survivors.is_empty() {
                 lines.extend(human::survivors(survivors));
             }

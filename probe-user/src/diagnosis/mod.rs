@@ -5,6 +5,7 @@
 //! the cgroups and of `/sys/fs/fuse`. Where the facts do not decide, the reason says what was
 //! seen and nothing more. No file is read that may block on a hung process, such as `cmdline`.
 
+mod busy;
 mod cause;
 mod filesystem;
 mod frozen;
@@ -21,6 +22,7 @@ mod survivor;
 mod task;
 
 pub use self::{
+    busy::{Obstacle, obstacles},
     cause::{Cause, ProcessName, SignalFate, Thaw},
     observer::Observer,
     reason::{Phase, Reason},

@@ -97,7 +97,7 @@ fn survivor(pid: u32, observer: &Observer) -> io::Result<Survivor> {
     let mut reasons = if stat.is_kernel_thread() {
         vec![Reason::new(Cause::KernelThread, None, Phase::Living)]
     } else {
-        reasons(&directory, &stat, observer)
+        reasons(&directory, (stat, status), observer)
     };
     if reasons.is_empty() {
         reasons.extend(of_process(&stat, status, observer));
@@ -118,52 +118,41 @@ fn survivor(pid: u32, observer: &Observer) -> io::Result<Survivor> {
 }
 
 /// The reasons of all threads, that of the process first.
-fn reasons(directory: &ProcessDirectory, stat: &Stat<'_>, observer: &Observer) -> Vec<Reason> {
-    let tids = if stat.threads > 1 {
-        directory.tids().unwrap_or_default()
-    } else {
-        vec![stat.pid]
+fn reasons(
+    directory: &ProcessDirectory,
+    (stat, status): (Stat<'_>, Status<'_>),
+    observer: &Observer,
+) -> Vec<Reason> {
+    let pid = stat.pid;
+    if stat.threads <= 1 {
+        let leader = Task::read(directory, [pid, pid], stat, status);
+        return of_task(&leader, observer).into_iter().collect();
+    }
+    let tids = directory.tids().unwrap_or_default();
+    let of_thread = |tid: u32| {
+        let stat = directory.content(format!("task/{tid}/stat")).ok()?;
+        let status = directory.content(format!("task/{tid}/status")).ok()?;
+        let (stat, status) = (Stat::parse(&stat)?, Status::new(&status));
+        of_task(&Task::read(directory, [pid, tid], stat, status), observer)
     };
     let tids = tids.into_iter().take(MAX_THREADS);
-    let mut reasons: Vec<_> = tids
-        .filter_map(|tid| of_thread(directory, stat.pid, tid, observer))
-        .collect();
+    let mut reasons: Vec<_> = tids.filter_map(of_thread).collect();
     reasons.sort_by_key(|it| (it.cause.rank(), it.tid));
     reasons
 }
 
-fn of_thread(
-    directory: &ProcessDirectory,
-    pid: u32,
-    tid: u32,
-    observer: &Observer,
-) -> Option<Reason> {
-    let stat = directory.content(format!("task/{tid}/stat")).ok()?;
-    let stat = Stat::parse(&stat)?;
-    let status = directory.content(format!("task/{tid}/status")).ok()?;
-    let status = Status::new(&status);
-    let thread = (tid != pid).then_some(tid);
-    let tracer = status.tracer_pid().filter(|&tracer| tracer != 0);
-    if stat.letter == 'Z' {
-        // The tracer of a zombie that is its parent, too, is told as that.
-        let tracer = tracer.filter(|&tracer| tracer != stat.ppid)?;
-        let tracer = Observer::name(tracer);
-        return Some(Reason::new(
-            Cause::TracedZombie { tracer },
-            thread,
-            Phase::Exited,
-        ));
+fn of_task(task: &Task<'_>, observer: &Observer) -> Option<Reason> {
+    let thread = (task.tid != task.pid).then_some(task.tid);
+    if task.stat.letter != 'Z' {
+        return Some(Reason::new(task.cause(observer)?, thread, task.phase()));
     }
-    let task = Task {
-        directory,
-        pid,
-        tid,
-        stat,
-        status,
-        stack: task::stack(directory, tid),
+    let tracer = task.status.tracer_pid().filter(|&tracer| tracer != 0);
+    // The tracer of a zombie that is its parent, too, is told as that.
+    let tracer = tracer.filter(|&tracer| tracer != task.stat.ppid)?;
+    let cause = Cause::TracedZombie {
+        tracer: Observer::name(tracer),
     };
-    let phase = task.phase();
-    Some(Reason::new(task.cause(observer)?, thread, phase))
+    Some(Reason::new(cause, thread, Phase::Exited))
 }
 
 /// The reason of a process of which no thread is kept.

@@ -34,7 +34,33 @@ pub(super) struct Task<'a> {
     pub(super) stack: Vec<String>,
 }
 
-impl Task<'_> {
+impl<'a> Task<'a> {
+    /// Reads where the task sleeps. `ids` are its thread group and its own.
+    pub(super) fn read(
+        directory: &'a ProcessDirectory,
+        [pid, tid]: [u32; 2],
+        stat: Stat<'a>,
+        status: Status<'a>,
+    ) -> Self {
+        let wchan = wchan(directory, tid);
+        let mut task = Task {
+            directory,
+            pid,
+            tid,
+            stat,
+            status,
+            stack: wchan.into_iter().collect(),
+        };
+        // Reading the stack of each sleeping task would take most of the time.
+        if task.stat.letter == 'D' || task.phase() != Phase::Living {
+            let stack = stack(directory, tid);
+            if !stack.is_empty() {
+                task.stack = stack;
+            }
+        }
+        task
+    }
+
     pub(super) fn phase(&self) -> Phase {
         match self.stat.letter {
             'Z' | 'X' | 'x' => Phase::Exited,
@@ -180,14 +206,10 @@ pub(super) fn wchan(directory: &ProcessDirectory, tid: u32) -> Option<String> {
     (!wchan.is_empty() && wchan != "0").then(|| wchan.into_owned())
 }
 
-/// The kernel functions of a task, the innermost first. Reading the stack takes `CAP_SYS_ADMIN`.
-pub(super) fn stack(directory: &ProcessDirectory, tid: u32) -> Vec<String> {
+/// The kernel functions of a task, the innermost first; none without `CAP_SYS_ADMIN`.
+fn stack(directory: &ProcessDirectory, tid: u32) -> Vec<String> {
     let file = directory.content(format!("task/{tid}/stack"));
-    let functions = functions(&file.unwrap_or_default());
-    if functions.is_empty() {
-        return wchan(directory, tid).into_iter().collect();
-    }
-    functions
+    functions(&file.unwrap_or_default())
 }
 
 /// Parses `/proc/PID/stack`: lines such as `[<0>] do_wait+0x5b/0x110`.

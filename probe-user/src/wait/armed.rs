@@ -1,6 +1,6 @@
 //! [`Wait`], an armed wait: it looks at the state of its target whenever it is woken.
 
-use std::{io, os::fd::AsFd, sync::Arc};
+use std::{io, os::fd::AsFd, path::Path, sync::Arc};
 
 use super::{
     condition::{Answer, Facts},
@@ -148,6 +148,11 @@ impl Wait {
             }
         }
         Ok(frozen)
+    }
+
+    /// Paths of the cgroups, as they were when they were pinned.
+    pub fn cgroup_paths(&self) -> impl Iterator<Item = &Path> {
+        self.cgroups.iter().map(|it| it.pinned.cgroup.path())
     }
 
     /// The condition.

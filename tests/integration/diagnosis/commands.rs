@@ -1,6 +1,7 @@
 //! The command `probe why`.
 
-use probe_tests::{Cgroup, Daemon, Victim, run};
+use probe_tests::{Cgroup, Daemon, Victim, mounts, run};
+use rustix::mount::{UnmountFlags, unmount};
 
 #[test]
 #[ignore = "needs root"]
@@ -37,4 +38,39 @@ fn the_history_tells_how_a_process_ended() {
 fn a_process_that_never_existed_is_an_error() {
     let output = run("why 4194303 --socket /nonexistent/probe.sock");
     output.assert_refused(4, &["does not exist", "hint:"]);
+}
+
+/// The codes and the paths of what keeps a cgroup without processes.
+fn obstacles(cgroup: &Cgroup) -> Vec<(String, String)> {
+    let output = run(&format!("why --json --cgroup {}", cgroup.path()));
+    let line = output.json().remove(0);
+    let obstacles = line["obstacles"].as_array().expect("an array");
+    let word =
+        |it: &serde_json::Value, field: &str| it[field].as_str().unwrap_or_default().to_owned();
+    obstacles
+        .iter()
+        .map(|it| (word(it, "code"), word(it, "path")))
+        .collect()
+}
+
+#[test]
+#[ignore = "needs root"]
+fn an_empty_cgroup_that_rmdir_does_not_remove_tells_what_keeps_it() {
+    let cgroup = Cgroup::v2("busy");
+    assert_eq!(obstacles(&cgroup), []);
+    let child = cgroup.sub("child");
+    let of_child = ("children".to_owned(), child.path().to_owned());
+    assert_eq!(obstacles(&cgroup), [of_child.clone()]);
+    let output = run(&format!(
+        "wait --until removed -t 0.1 --cgroup {}",
+        cgroup.path()
+    ));
+    let told = format!("rmdir fails while the cgroup {} is below it", child.path());
+    output.assert_ended(3, &[&told, "probe kill --rm"]);
+
+    mounts::mount_at("tmpfs", child.path(), None).expect("root may mount");
+    let found = obstacles(&cgroup);
+    unmount(child.path(), UnmountFlags::DETACH).expect("mounted above");
+    let mount = ("mount".to_owned(), child.path().to_owned());
+    assert_eq!(found, [mount, of_child]);
 }

@@ -1,6 +1,6 @@
 //! The diagnosis of `probe why`.
 
-use probe_user::unstable::diagnosis::Survivor;
+use probe_user::unstable::diagnosis::{Obstacle, Survivor};
 use serde::Serialize;
 
 /// Why a target is still there.
@@ -18,4 +18,6 @@ pub struct WhyLine {
     pub hint: Option<String>,
     /// The processes that are still there.
     pub survivors: Vec<Survivor>,
+    /// What keeps the cgroups of the target, if no process does.
+    pub obstacles: Vec<Obstacle>,
 }
