@@ -9,6 +9,7 @@
 //! * [`session`]: one wait or kill, from the armed targets to the result;
 //! * `trace`: the stream of exits of `probe trace`;
 //! * [`top`]: the screen of `probe top`;
+//! * `teardown`: follows exits until the processes are gone, for `probe trace --slow`;
 //! * `doctor`: the checks of `probe doctor`;
 //! * [`output`]: text for people, and stdout;
 //! * `deadline`: an optional timer.
@@ -21,6 +22,7 @@ mod deadline;
 mod doctor;
 pub mod output;
 pub mod session;
+mod teardown;
 pub mod top;
 mod trace;
 

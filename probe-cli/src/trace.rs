@@ -28,6 +28,7 @@ use crate::{
         ignore_closed, is_closed, is_unread,
         reporter::{ReportOptions, Reported, Reporter},
     },
+    teardown::{Teardown, Teardowns},
 };
 
 /// Why a trace ended early.
@@ -71,6 +72,11 @@ impl Trace {
             count,
             drain_every,
         }
+    }
+
+    /// Reports also exits that take at least this time.
+    pub(crate) fn follow_slow(&mut self, slow: Option<Duration>) {
+        self.reporter.teardowns = slow.map(Teardowns::new);
     }
 
     pub(crate) const fn reported(&self) -> Reported {
@@ -131,6 +137,7 @@ impl Trace {
                     self.flush()?;
                     return Ok(DaemonStream::Ended);
                 }
+                teardown = slow(&mut self.reporter.teardowns) => self.print_teardown(&teardown)?,
                 () = until(rest_by) => break ClientError::Late { after: REST_LIMIT },
                 next = records.next() => match next {
                     Ok(Some(record)) => self.print_from_daemon(&record, &mut flush_at)?,
@@ -191,6 +198,10 @@ impl Trace {
             tokio::select! {
                 () = &mut stop => break,
                 () = &mut reader_gone => break,
+                teardown = slow(&mut self.reporter.teardowns) => {
+                    self.print_teardown(&teardown)?;
+                    continue;
+                }
                 due = reader.due() => due?,
             }
             self.reporter.printer.clock.sync();
@@ -229,6 +240,12 @@ impl Trace {
         self.reporter.report(timed).map_err(TraceError::Write)
     }
 
+    fn print_teardown(&mut self, teardown: &Teardown) -> Result<(), TraceError> {
+        let printed = self.reporter.printer.print_teardown(teardown);
+        printed.map_err(TraceError::Write)?;
+        self.flush()
+    }
+
     fn flush(&mut self) -> Result<(), TraceError> {
         let flushed = self.reporter.printer.out.flush();
         flushed.map_err(TraceError::Write)
@@ -237,6 +254,14 @@ impl Trace {
     fn has_reached_count(&self) -> bool {
         self.count
             .is_some_and(|count| self.reporter.reported.shown >= count)
+    }
+}
+
+/// The next exit that takes long, if such exits are followed.
+async fn slow(teardowns: &mut Option<Teardowns>) -> Teardown {
+    match teardowns {
+        Some(teardowns) => teardowns.next().await,
+        None => pending().await,
     }
 }
 

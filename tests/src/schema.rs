@@ -17,7 +17,7 @@ macro_rules! schemas {
     };
 }
 
-const SCHEMAS: [(&str, &str); 11] = schemas!("armed" "exit" "start" "lost" "wait" "kill" "why" "run" "doctor" "container" "process");
+const SCHEMAS: [(&str, &str); 12] = schemas!("armed" "exit" "start" "lost" "teardown" "wait" "kill" "why" "run" "doctor" "container" "process");
 
 static VALIDATORS: LazyLock<HashMap<&str, Validator>> = LazyLock::new(|| {
     let closed = |(name, text): (&'static str, &str)| {

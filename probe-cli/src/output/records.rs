@@ -1,11 +1,18 @@
 //! Prints records to stdout, for people or as JSON.
 
-use std::{io, mem};
+use std::{
+    io::{self, Write},
+    mem,
+};
 
-use probe_daemon::api::json;
+use probe_daemon::api::json::{self, TeardownLine};
 use probe_user::{model::Record, unstable::clock::WallClock};
 
-use super::{Out, Stdout, human::Columns};
+use super::{
+    Out, Stdout,
+    human::{Columns, age, printable},
+};
+use crate::teardown::Teardown;
 
 /// Prints records to stdout.
 #[derive(Debug)]
@@ -35,6 +42,38 @@ impl RecordPrinter {
         };
         self.out.line(|line| columns.write_header(line))?;
         self.out.flush()
+    }
+
+    /// Prints that an exit takes long, or took long.
+    pub(crate) fn print_teardown(&mut self, teardown: &Teardown) -> io::Result<()> {
+        let Teardown {
+            exit,
+            steps,
+            elapsed_ns,
+            reason,
+        } = teardown;
+        let Self { out, clock, .. } = self;
+        if self.columns.is_none() {
+            let line = TeardownLine::new(exit, *steps, *elapsed_ns, reason.clone(), clock);
+            return out.line(|text| json::write(text, &line));
+        }
+        let process = &exit.what.process;
+        let name = format!("{}[{}]", printable(&process.comm.to_str()), process.tgid);
+        let text = match (reason, steps.zombie_ns, steps.reaped_ns) {
+            (Some(reason), ..) => format!(
+                "{name} is there {} after its exit began: it {}",
+                age(*elapsed_ns),
+                printable(&reason.text)
+            ),
+            (None, Some(zombie), Some(reaped)) => format!(
+                "{name} took {} to be gone: {} until it was a zombie, {} until it was reaped",
+                age(*elapsed_ns),
+                age(zombie),
+                age(reaped - zombie)
+            ),
+            _ => format!("{name} is there {} after its exit began", age(*elapsed_ns)),
+        };
+        out.line(|line| line.write_all(text.as_bytes()))
     }
 
     /// Prints a record.

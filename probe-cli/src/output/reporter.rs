@@ -13,6 +13,7 @@ use probe_user::{
 };
 
 use super::{Out, RecordPrinter, Stdout, human::Columns};
+use crate::teardown::Teardowns;
 
 /// The records to report, and their format.
 #[derive(Debug)]
@@ -40,6 +41,8 @@ pub(crate) struct Reporter {
     /// Pid and start time, in clock ticks, of the process with the requested status.
     pub(crate) status_of: Option<(u32, u64)>,
     pub(crate) status: Option<ExitStatus>,
+    /// Follows the exits that are printed.
+    pub(crate) teardowns: Option<Teardowns>,
 }
 
 /// Counts of records so far.
@@ -63,6 +66,7 @@ impl Reporter {
             reported: Reported::default(),
             status_of: None,
             status: None,
+            teardowns: None,
         }
     }
 
@@ -121,6 +125,9 @@ impl Reporter {
         }
         if is_wanted {
             self.printer.print(record)?;
+            if let Some(teardowns) = &mut self.teardowns {
+                teardowns.follow(record);
+            }
         }
         Ok(())
     }

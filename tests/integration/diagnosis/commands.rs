@@ -1,6 +1,6 @@
 //! The command `probe why`.
 
-use probe_tests::{Cgroup, Daemon, Victim, mounts, run};
+use probe_tests::{Cgroup, Daemon, Probe, Victim, mounts, record, run};
 use rustix::mount::{UnmountFlags, unmount};
 
 #[test]
@@ -73,4 +73,37 @@ fn an_empty_cgroup_that_rmdir_does_not_remove_tells_what_keeps_it() {
     unmount(child.path(), UnmountFlags::DETACH).expect("mounted above");
     let mount = ("mount".to_owned(), child.path().to_owned());
     assert_eq!(found, [mount, of_child]);
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_trace_tells_how_long_a_slow_exit_took_and_what_it_waits_for() {
+    let cgroup = Cgroup::v2("slow");
+    let daemon = Daemon::start(&[]);
+    let socket = daemon.socket().to_str().expect("text");
+    for source in [&[][..], &["--socket", socket]] {
+        let args = [&["--cgroup", cgroup.path(), "--slow", "1ms"], source].concat();
+        let mut trace = Probe::trace(&args);
+        // This parent does not reap its child before it is told what holds the child.
+        let (mut parent, pid) = Victim::ready(&["zombie"], &cgroup);
+        let is_teardown = |line: &serde_json::Value| line["type"] == "teardown";
+        let lasting = trace.wait_for(|it| is_teardown(it) && it["pid"] == pid);
+        assert_eq!(lasting["is_complete"], false, "{lasting}");
+        assert_eq!(lasting["reason"]["code"], "zombie", "{lasting}");
+        assert_eq!(
+            lasting["reason"]["parent"]["pid"],
+            parent.pid(),
+            "{lasting}"
+        );
+        let zombie_ns = record::number(&lasting, "zombie_ns");
+        parent.kill();
+        let is_last = |it: &serde_json::Value| is_teardown(it) && it["is_complete"] == true;
+        let last = trace.wait_for(|it| is_last(it) && it["pid"] == pid);
+        assert_eq!(record::number(&last, "zombie_ns"), zombie_ns, "{last}");
+        assert!(
+            record::number(&last, "reaped_ns") >= 1_000_000_000,
+            "{last}"
+        );
+        assert!(last["reason"].is_null(), "{last}");
+    }
 }

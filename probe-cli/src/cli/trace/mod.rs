@@ -133,6 +133,14 @@ pub(super) struct Args {
     #[arg(long)]
     starts: bool,
 
+    /// Show also how long each exit took that took at least this time (100ms)
+    ///
+    /// probe follows each process that is shown until its parent has reaped it. For an exit that
+    /// lasts, probe prints after a second what the process waits for, and again when that
+    /// changes.
+    #[arg(long, value_name = "DUR", value_parser = duration)]
+    slow: Option<Duration>,
+
     #[command(flatten)]
     socket: Socket,
 
@@ -201,6 +209,7 @@ async fn follow(args: Args, messages: Messages) -> Result<ExitCode, Failure> {
         DRAIN_EVERY
     };
     let mut trace = Trace::new(options, args.count, drain_every);
+    trace.follow_slow(args.slow);
     let daemon_records = daemon::records(&args, &targets, &processes).await?;
     let ends_with_processes = targets.is_empty() && !processes.is_empty();
     let processes = ends_with_processes.then_some(processes);

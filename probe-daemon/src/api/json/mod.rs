@@ -18,6 +18,7 @@ mod run;
 mod start;
 mod status;
 mod subject;
+mod teardown;
 #[cfg(test)]
 mod tests;
 mod verdict;
@@ -39,6 +40,7 @@ pub use self::{
     start::StartLine,
     status::StatusObject,
     subject::{NamedCgroup, NamedContainer, NamedProcess, SubjectObject},
+    teardown::{Steps, TeardownLine},
     verdict::{NOT_REMOVED, TargetObject, VerdictLine},
     why::WhyLine,
 };
