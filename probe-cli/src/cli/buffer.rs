@@ -5,21 +5,22 @@ use rustix::param::page_size;
 /// Largest size that is accepted. The kernel's limit for a ring buffer is 2 GiB.
 const MAX_BUFFER: u32 = 1 << 30;
 
-/// Parses a number of bytes with an optional unit K or M (powers of 1024).
+/// Parses a number of bytes with an optional unit K, M or G (powers of 1024).
 pub(super) fn size(text: &str) -> Result<u32, String> {
     let digits = text.trim_end_matches(|char: char| char.is_ascii_alphabetic());
     let factor = match text[digits.len()..].to_ascii_uppercase().as_str() {
         "" | "B" => 1,
         "K" | "KB" | "KIB" => 1 << 10,
         "M" | "MB" | "MIB" => 1 << 20,
-        unit => return Err(format!("invalid unit '{unit}': use 64K or 4M")),
+        "G" | "GB" | "GIB" => 1 << 30,
+        unit => return Err(format!("invalid unit '{unit}': use 64K, 4M or 1G")),
     };
     digits
         .parse::<u32>()
         .ok()
         .and_then(|number| number.checked_mul(factor))
         .filter(|&bytes| bytes > 0 && bytes <= MAX_BUFFER)
-        .ok_or_else(|| format!("invalid size '{text}' (expected 1 to 1024M)"))
+        .ok_or_else(|| format!("invalid size '{text}' (expected 1 to 1G)"))
 }
 
 /// The smallest valid size of a ring buffer that holds this many bytes: a power of two,
@@ -37,7 +38,8 @@ mod tests {
     fn sizes_are_rounded_up_to_a_valid_ring_size() {
         assert_eq!(size("4M"), Ok(4 << 20));
         assert_eq!(size("64k"), Ok(64 << 10));
-        for wrong in ["", "0", "-1", "1G", "1.5M", "9999999999"] {
+        assert_eq!(size("1G"), size("1024M"));
+        for wrong in ["", "0", "-1", "2G", "1025M", "1.5M", "9999999999"] {
             assert!(size(wrong).is_err(), "{wrong}");
         }
         let page = ring_size(1);

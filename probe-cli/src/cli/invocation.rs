@@ -23,7 +23,7 @@ use probe_user::{
 use super::{
     Failure,
     backend::{BackendChoice, BackendSelection},
-    named::{PinnedTarget, TargetArgs},
+    named::{MissingArg, PinnedTarget, TargetArgs},
     ready_fd::ReadyFd,
     socket::Socket,
     target,
@@ -41,9 +41,19 @@ const STREAM_BYTES: u32 = 1 << 20;
 
 /// The arguments that `wait` and `kill` share.
 #[derive(Debug, clap::Args)]
+#[group(skip)]
+#[command(group(
+    clap::ArgGroup::new("target")
+        .args(TargetArgs::GROUP)
+        .required(true)
+        .multiple(true)
+))]
 pub(super) struct WaitArgs {
     #[command(flatten)]
     pub(super) targets: TargetArgs,
+
+    #[command(flatten)]
+    pub(super) missing: MissingArg,
 
     /// Condition to wait for [default: depends on the target]
     ///
@@ -167,8 +177,12 @@ impl Invocation {
             if let Some(pinned) = target.pinned {
                 session.arm(pinned, until)?;
             } else {
-                // The verdict says that the target was gone already.
                 gone += 1;
+                // The verdict for people says that the target did not exist.
+                if self.json {
+                    let name = verdict::name(&target.subject);
+                    self.messages.print(&format!("note: {name} did not exist"));
+                }
                 if let Some(missing) = target.missing {
                     let missing = missing.display();
                     self.messages
@@ -211,12 +225,16 @@ impl Invocation {
                     .extend(pinned.processes.iter().map(PinnedProcess::as_target));
             }
         }
+        let mut out = Out::stdout(stop)?;
+        if self.messages.are_quiet() && !self.json {
+            out.discard_output();
+        }
         Ok(ReportOptions {
             wanted,
             columns: (!self.json).then(terminal::columns),
             mounts: self.mounts.clone(),
             resolver,
-            out: Out::stdout(stop)?,
+            out,
         })
     }
 

@@ -7,6 +7,7 @@ mod backend;
 mod buffer;
 mod completions;
 mod conclude;
+mod conditions;
 mod daemon;
 mod doctor;
 mod failure;
@@ -29,7 +30,10 @@ mod until;
 mod wait;
 mod why;
 
-use std::io;
+use std::{
+    ffi::{OsStr, OsString},
+    io,
+};
 
 use clap::{CommandFactory, Parser, Subcommand};
 use probe_user::unstable::limits;
@@ -108,10 +112,13 @@ impl Cli {
     /// Reads the command line. If there is nothing to run, prints the help or the error, and returns
     /// the exit code. That of `probe run` tells a failure of probe from one of the command.
     pub fn read() -> Result<Self, ExitCode> {
-        Self::try_parse().map_err(|error| {
+        let mut args: Vec<_> = std::env::args_os().collect();
+        let verb = verb(&args).map(OsStr::to_owned);
+        if verb.as_deref() == Some(OsStr::new("kill")) {
+            args = kill::with_signal_options(args);
+        }
+        Self::try_parse_from(args).map_err(|error| {
             let _closed = error.print();
-            let mut words = std::env::args_os().skip(1);
-            let verb = words.find(|it| !it.as_encoded_bytes().starts_with(b"-"));
             match error.exit_code() {
                 0 => ExitCode::Done,
                 _ if verb.is_some_and(|it| it == "run") => run::FAILED,
@@ -165,6 +172,16 @@ impl Cli {
             Verb::Completions(args) => completions::run(&args),
         }
     }
+}
+
+/// The first word of the arguments that is neither an option nor the value of one.
+fn verb(args: &[OsString]) -> Option<&OsStr> {
+    let is_option = |it: &OsStr| it.as_encoded_bytes().starts_with(b"-");
+    let words = args.windows(2).filter(|pair| {
+        let [before, word] = pair else { return false };
+        !is_option(word) && before != "--color"
+    });
+    words.map(|pair| pair[1].as_os_str()).next()
 }
 
 /// Creates the runtime of a verb, which uses the current thread.

@@ -1,6 +1,6 @@
 //! `probe ps`: lists containers and their processes.
 
-use std::{collections::HashSet, io, path::PathBuf};
+use std::{collections::HashSet, io};
 
 use probe_daemon::api::{
     container::{Container, Process, State},
@@ -10,14 +10,14 @@ use probe_user::{
     model::is_within,
     unstable::{
         clock::boottime_ns,
-        container::{Resolver, StateRoots},
+        container::Resolver,
         proc::{init_tree::InitTree, scan::CgroupPath},
     },
 };
 
 use super::{
     ExitCode, Failure,
-    named::{Absent, OneTarget, find, pin_cgroup, unit_paths},
+    named::{Missing, ProcessArg, TargetArgs, find, pin_cgroup, unit_cgroups},
     processes,
     socket::{OPTIONAL_PATIENCE, Socket},
     target::{self, CgroupTarget},
@@ -32,7 +32,7 @@ use crate::{
 ///
 /// Without a target, probe lists every container with the number of its processes,
 /// the age of the oldest process, and the number of exits in the history of the
-/// daemon. With a target, probe shows its processes, each child below its parent;
+/// daemon. With targets, probe shows their processes, each child below its parent;
 /// PID stands for the process and its descendants. A process is listed until it has
 /// exited: its exit may hang, and the state is `exiting` then.
 ///
@@ -41,18 +41,7 @@ use crate::{
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
-    target: OneTarget,
-
-    /// Hierarchy of --cgroup: v2, or the name of a v1 controller
-    ///
-    /// The default is v2 if the cgroup exists there, otherwise the v1 hierarchy that
-    /// has it.
-    #[arg(long, value_name = "NAME")]
-    hierarchy: Option<String>,
-
-    /// State directory of a container runtime that was started with --root
-    #[arg(long, value_name = "DIR")]
-    runtime_root: Vec<PathBuf>,
+    targets: TargetArgs,
 
     #[command(flatten)]
     socket: Socket,
@@ -70,24 +59,10 @@ enum Listing {
 }
 
 pub(super) fn run(args: &Args, messages: Messages) -> Result<ExitCode, Failure> {
-    let OneTarget {
-        pid,
-        cgroup,
-        container,
-        unit,
-    } = &args.target;
-    let shown = if let Some(pid) = pid {
-        process_tree(*pid)?
-    } else if let Some(name) = cgroup {
-        let mounts = target::mounts()?;
-        members(&[target::cgroup(&mounts, name, args.hierarchy.as_deref())?])?
-    } else if let Some(name) = unit {
-        members(&unit_cgroups(name)?)?
+    let shown = if args.targets.are_any() {
+        args.processes()?
     } else {
-        match args.ask_daemon(container.as_deref())? {
-            Some(shown) => args.complete(shown, container.as_deref()),
-            None => args.read_proc(container.as_deref())?,
-        }
+        args.named(None)?
     };
     if matches!(&shown, Listing::Containers(containers, _) if containers.is_empty()) {
         messages.print(
@@ -101,6 +76,44 @@ pub(super) fn run(args: &Args, messages: Messages) -> Result<ExitCode, Failure> 
 }
 
 impl Args {
+    /// The processes of all targets, each once.
+    fn processes(&self) -> Result<Listing, Failure> {
+        let targets = &self.targets;
+        let mut listings = Vec::new();
+        for process in targets.processes()? {
+            listings.push(process_tree(process)?);
+        }
+        if !targets.cgroup.is_empty() || !targets.unit.is_empty() {
+            let mounts = target::mounts()?;
+            for name in &targets.cgroup {
+                let hierarchy = targets.hierarchy.as_deref();
+                listings.push(members(&[target::cgroup(&mounts, name, hierarchy)?])?);
+            }
+            for name in &targets.unit {
+                listings.push(members(&unit_cgroups(name, &mounts)?)?);
+            }
+        }
+        for name in &targets.container {
+            listings.push(self.named(Some(name))?);
+        }
+        let processes = listings.into_iter().flat_map(|listing| match listing {
+            Listing::Processes(processes) => processes,
+            Listing::Containers(..) => Vec::new(),
+        });
+        let mut processes: Vec<_> = processes.collect();
+        let mut listed = HashSet::new();
+        processes.retain(|it| listed.insert(it.pid));
+        Ok(Listing::Processes(processes))
+    }
+
+    /// The processes of a container, or all containers.
+    fn named(&self, container: Option<&str>) -> Result<Listing, Failure> {
+        match self.ask_daemon(container)? {
+            Some(shown) => Ok(self.complete(shown, container)),
+            None => self.read_proc(container),
+        }
+    }
+
     /// Asks a daemon. Returns `None` if none answers, or if it refuses the request.
     fn ask_daemon(&self, container: Option<&str>) -> Result<Option<Listing>, Failure> {
         let daemon = self.socket.daemon()?;
@@ -152,8 +165,7 @@ impl Args {
     }
 
     fn resolver(&self) -> Resolver {
-        let roots = StateRoots::system(terminal::runtime_dir(), self.runtime_root.clone());
-        Resolver::unwatched(roots)
+        self.targets.resolver()
     }
 
     /// Reads `/proc` and the state files of runtimes.
@@ -245,11 +257,7 @@ fn members(cgroups: &[CgroupTarget]) -> Result<Listing, Failure> {
 fn pids_in(cgroups: &[CgroupTarget]) -> Result<HashSet<u32>, Failure> {
     let mut pids = HashSet::new();
     for cgroup in cgroups {
-        let absent = Absent {
-            is_error: true,
-            ..Absent::default()
-        };
-        if let Ok(pinned) = pin_cgroup(cgroup, absent)? {
+        if let Ok(pinned) = pin_cgroup(cgroup, Missing::Error)? {
             pids.extend(pinned.members()?);
         }
     }
@@ -272,18 +280,10 @@ fn listed(cgroups: &[CgroupTarget], pids: &HashSet<u32>) -> Result<Vec<Process>,
     Ok(found.iter().map(processes::process).collect())
 }
 
-fn process_tree(pid: u32) -> Result<Listing, Failure> {
-    target::check_pid(pid)?;
+fn process_tree(process: ProcessArg) -> Result<Listing, Failure> {
+    // A thread has a directory in `/proc` too.
+    let pid = process.pin()?.tgid;
     let all = processes::found()?;
     let all = all.iter().map(processes::process).collect();
     Ok(Listing::Processes(processes::descendants(all, pid)))
-}
-
-fn unit_cgroups(name: &str) -> Result<Vec<CgroupTarget>, Failure> {
-    let (wanted, found) = unit_paths(name, &target::mounts()?)?;
-    if found.is_empty() {
-        let message = format!("unit '{wanted}' has no cgroup");
-        return Err(Failure::message(ExitCode::NoSuchTarget, message));
-    }
-    Ok(found)
 }

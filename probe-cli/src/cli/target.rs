@@ -4,7 +4,7 @@
 use std::path::{Component, Path, PathBuf};
 
 use probe_user::{
-    model::{Backend, Subtree},
+    model::Subtree,
     unstable::{
         cgroup::{
             locate::Located,
@@ -12,7 +12,6 @@ use probe_user::{
             pinned::{self, PinError, PinnedCgroup},
         },
         container::Resolver,
-        proc::pinned::{PinProcessError, PinnedProcess},
     },
 };
 
@@ -62,12 +61,32 @@ impl CgroupTarget {
 
     /// Whether there is such a directory, be it hidden by a mount.
     pub(super) fn exists(&self) -> bool {
-        let found = pinned::lookup(&self.mount, &self.directory);
-        !found.is_err_and(|error| error.missing().is_some())
+        self.first_missing().is_none()
     }
 
-    pub(super) fn missing(&self) -> Failure {
-        no_cgroup(&self.directory)
+    /// The first directory of the path that does not exist; `None` if the cgroup exists, be it
+    /// hidden by a mount.
+    pub(super) fn first_missing(&self) -> Option<PathBuf> {
+        let found = pinned::lookup(&self.mount, &self.directory);
+        found.err()?.missing().map(Path::to_owned)
+    }
+
+    /// Returns the cgroup if it exists.
+    pub(super) fn existing(self) -> Result<Self, Failure> {
+        match self.first_missing() {
+            Some(first) => Err(self.missing(&first)),
+            None => Ok(self),
+        }
+    }
+
+    /// The failure if the cgroup does not exist, with the first directory that is missing.
+    pub(super) fn missing(&self, first: &Path) -> Failure {
+        let above = first.parent().unwrap_or(&self.mount.mount_point);
+        no_cgroup(&self.directory).hint(format!(
+            "{} does not exist; `find {} -type d` lists the cgroups",
+            first.display(),
+            above.display()
+        ))
     }
 }
 
@@ -144,19 +163,6 @@ fn elsewhere(mounts: &Mounts) -> String {
         None => "there is no v2 hierarchy, and the v1 hierarchies are elsewhere".to_owned(),
     };
     format!("the path is not on a cgroup mount; {place}")
-}
-
-/// Refuses a pid that no process has. A thread id is refused too, although `/proc` has a
-/// directory for each thread, which it does not list.
-pub(super) fn check_pid(pid: u32) -> Result<(), Failure> {
-    let message = format!("no such process: {pid}");
-    let failure = Failure::message(ExitCode::NoSuchTarget, message);
-    match PinnedProcess::open(pid, Backend::Pidfd) {
-        Ok(_) => Ok(()),
-        Err(PinProcessError::NotFound { .. }) => Err(failure),
-        Err(error @ PinProcessError::Thread { .. }) => Err(failure.hint(error.to_string())),
-        Err(error) => Err(Failure::new(ExitCode::NotAvailable, error)),
-    }
 }
 
 /// Returns the cgroup of a container, on v2 if the container has one there.

@@ -19,6 +19,11 @@ impl Messages {
         Self { quiet }
     }
 
+    /// Whether only errors are printed.
+    pub(super) const fn are_quiet(self) -> bool {
+        self.quiet
+    }
+
     /// Whether messages go to a terminal.
     pub(super) fn is_interactive(self) -> bool {
         !self.quiet && io::stderr().is_terminal()

@@ -8,7 +8,7 @@ use probe_user::{model::ExitStatus, unstable::proc::pinned::PinnedProcess};
 use super::{
     ExitCode, Failure,
     invocation::{Invocation, WaitArgs},
-    named::{Absent, PinnedTarget},
+    named::{Missing, PinnedTarget},
     stop,
     terminal::Messages,
 };
@@ -20,13 +20,15 @@ use crate::session::{BpfFault, Session, SessionResult};
 /// to look at that state again. The wait ends at once if the targets are gone
 /// already. probe prints each process that exits meanwhile, then the verdict.
 #[derive(Debug, clap::Args)]
-#[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
 pub(super) struct Args {
     #[command(flatten)]
     wait: WaitArgs,
 
     /// Succeed as soon as N targets meet their condition [default: all]
-    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(
+        short = 'n', short_alias = 'c', long,
+        value_name = "N", value_parser = clap::value_parser!(u32).range(1..)
+    )]
     count: Option<u32>,
 
     /// Succeed as soon as one target meets its condition
@@ -39,16 +41,6 @@ pub(super) struct Args {
     /// and 125 after any other failure.
     #[arg(long)]
     status: bool,
-
-    /// Fail with exit code 4 if a target does not exist
-    ///
-    /// By default a process or cgroup that does not exist counts as gone.
-    #[arg(long, conflicts_with = "exited")]
-    must_exist: bool,
-
-    /// Treat an unknown container or unit as gone
-    #[arg(short, long)]
-    exited: bool,
 
     /// For tests: break BPF as soon as it has joined
     #[arg(long, hide = true, value_name = "WHAT", value_enum)]
@@ -76,13 +68,11 @@ pub(super) fn run(args: &Args, messages: Messages) -> Result<ExitCode, Failure> 
 fn wait(args: &Args, messages: Messages) -> Result<ExitCode, Failure> {
     let mut call = Invocation::new(messages, "wait", &args.wait)?;
     let tier = args.wait.backend.tier()?;
-    let absent = Absent {
-        is_error: args.must_exist,
-        unknown_is_gone: args.exited,
-    };
     let targets = &args.wait.targets;
     let mut resolver = targets.resolver();
-    let named = targets.pin(&call.mounts, &mut resolver, tier, absent)?;
+    // A runtime may remove a target between its kill and this wait.
+    let missing = args.wait.missing.or(Missing::Ok);
+    let named = targets.pin_or_hint(&call.mounts, &mut resolver, tier, missing)?;
     check(args, &named)?;
     let process = args.status.then(|| clone_process(&named)).transpose()?;
     // The end of the process frees it faster than a drop.

@@ -1,7 +1,5 @@
 //! `probe why`: says why processes are still there, or how they ended.
 
-use std::path::PathBuf;
-
 use probe_daemon::{
     api::{
         json::{self, SCHEMA, SubjectObject, WhyLine},
@@ -12,7 +10,6 @@ use probe_daemon::{
 use probe_user::{
     model::{Backend, Record, Until},
     unstable::{
-        container::{Resolver, StateRoots},
         diagnosis::{self, Observer, Obstacle, Survivor},
         wait::Hub,
     },
@@ -20,7 +17,7 @@ use probe_user::{
 
 use super::{
     ExitCode, Failure,
-    named::{Absent, OneTarget, PinnedTarget, pin_one},
+    named::{Missing, PinnedTarget, TargetArgs},
     socket::{Daemon, OPTIONAL_PATIENCE, Socket},
     target::{self, CgroupTarget},
     terminal::{self, Messages},
@@ -46,15 +43,7 @@ use crate::{
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
-    target: OneTarget,
-
-    /// Hierarchy of --cgroup: v2, or the name of a v1 controller
-    #[arg(long, value_name = "NAME")]
-    hierarchy: Option<String>,
-
-    /// State directory of a container runtime that was started with --root
-    #[arg(long, value_name = "DIR")]
-    runtime_root: Vec<PathBuf>,
+    targets: TargetArgs,
 
     #[command(flatten)]
     socket: Socket,
@@ -71,31 +60,44 @@ pub(super) fn run(args: &Args, messages: Messages) -> Result<ExitCode, Failure> 
     let runtime = super::runtime()?;
     let _inside = runtime.enter();
     let observer = Observer::measuring();
-    let Some(mut target) = args.pinned()? else {
+    if !args.targets.are_any() {
         let stuck = diagnosis::describe(&diagnosis::stuck()?, &observer);
         args.print(None, &stuck, &[], &[])?;
         return Ok(ExitCode::Done);
-    };
-    let exists = target.pinned.is_some();
-    let survivors = diagnosis::describe(&left(&mut target)?, &observer);
-    let exits = runtime.block_on(args.last_exits(&target));
-    if !exists && exits.is_empty() {
-        let name = verdict::name(&target.subject);
-        let message = format!("{name} does not exist, and no daemon knows how it ended");
-        return Err(Failure::message(ExitCode::NoSuchTarget, message)
-            .hint("a running `probe daemon` remembers the exits of processes"));
     }
-    let obstacles = if survivors.is_empty() && exists {
-        let busy = |it: &CgroupTarget| diagnosis::obstacles(&it.mount, &it.directory, &observer);
-        target.cgroups.iter().flat_map(busy).collect()
-    } else {
-        Vec::new()
-    };
-    args.print(Some(&target.subject), &survivors, &obstacles, &exits)?;
-    if exits.is_empty() && survivors.is_empty() {
-        messages.print("the history of a daemon would tell how its processes ended");
+    let mut missing = None;
+    for mut target in args.pinned()? {
+        let exists = target.pinned.is_some();
+        let survivors = diagnosis::describe(&left(&mut target)?, &observer);
+        let exits = runtime.block_on(args.last_exits(&target));
+        if !exists && exits.is_empty() {
+            missing.get_or_insert(unknown(&target));
+            continue;
+        }
+        let obstacles = if survivors.is_empty() && exists {
+            let busy =
+                |it: &CgroupTarget| diagnosis::obstacles(&it.mount, &it.directory, &observer);
+            target.cgroups.iter().flat_map(busy).collect()
+        } else {
+            Vec::new()
+        };
+        args.print(Some(&target.subject), &survivors, &obstacles, &exits)?;
+        if exits.is_empty() && survivors.is_empty() {
+            messages.print("the history of a daemon would tell how its processes ended");
+        }
     }
-    Ok(ExitCode::Done)
+    missing.map_or(Ok(ExitCode::Done), Err)
+}
+
+/// The failure if nothing is known about a target.
+fn unknown(target: &PinnedTarget) -> Failure {
+    let name = verdict::name(&target.subject);
+    let message = format!("{name} does not exist, and no daemon knows how it ended");
+    let failure = Failure::message(ExitCode::NoSuchTarget, message);
+    failure.hint(match &target.missing {
+        Some(first) => format!("{} does not exist", first.display()),
+        None => "a running `probe daemon` remembers the exits of processes".to_owned(),
+    })
 }
 
 /// The processes that are left of a target, zombies included.
@@ -115,19 +117,13 @@ fn left(target: &mut PinnedTarget) -> Result<Vec<u32>, Failure> {
 }
 
 impl Args {
-    fn pinned(&self) -> Result<Option<PinnedTarget>, Failure> {
-        let roots = StateRoots::system(terminal::runtime_dir(), self.runtime_root.clone());
-        let mut resolver = Resolver::unwatched(roots);
-        let absent = Absent {
-            unknown_is_gone: true,
-            ..Absent::default()
-        };
-        pin_one(
-            &self.target,
-            self.hierarchy.as_deref(),
+    fn pinned(&self) -> Result<Vec<PinnedTarget>, Failure> {
+        let mut resolver = self.targets.resolver();
+        self.targets.pin(
             &target::mounts()?,
             &mut resolver,
-            absent,
+            Backend::Pidfd,
+            Missing::Ok,
         )
     }
 
@@ -150,10 +146,13 @@ impl Args {
         let directory = target.cgroups.first().map(|it| &it.directory);
         let query = query::Exits {
             cgroup: directory
-                .filter(|_| self.target.container.is_none())
+                .filter(|_| target.subject.container.is_none())
                 .map(|it| it.to_string_lossy().into_owned()),
-            container: self.target.container.clone(),
-            pid: self.target.pid,
+            container: target.subject.container.as_ref().and_then(|it| {
+                let name = it.id.as_ref().or(it.name.as_ref());
+                name.cloned()
+            }),
+            pid: target.subject.process.as_ref().map(|it| it.pid),
             limit: Some(LAST_EXITS),
             ..query::Exits::default()
         };

@@ -29,7 +29,7 @@ pub(crate) fn write(out: &mut Vec<u8>, verdict: &VerdictLine, remarks: &Remarks)
         let comma = if index > 0 { ", " } else { "" };
         write!(out, "{comma}{} ", name(&target.subject))?;
         match (existed, remarks.removed) {
-            (false, _) => write!(out, "was gone already")?,
+            (false, _) => write!(out, "did not exist")?,
             (true, false) => write!(out, "{}", state(target))?,
             (true, true) if target.subject.cgroup.is_some() => write!(out, "is removed")?,
             (true, true) => write!(out, "{} and its cgroups are removed", state(target))?,

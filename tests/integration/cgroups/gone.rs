@@ -19,13 +19,15 @@ fn a_cgroup_that_is_gone_with_its_parent_is_done_and_the_first_missing_directory
             output.verdict("already");
             assert!(output.stderr.contains(&missing), "{output:#?}");
         }
-        let killed = probe(&["kill", "--json", "--cgroup", name]);
+        let killed = probe(&["kill", "--json", "--missing", "ok", "--cgroup", name]);
         killed.verdict("already");
+        probe(&["kill", "--cgroup", name]).assert_refused(4, &[&missing]);
         wait(&["--must-exist", "--cgroup", name]).assert_refused(4, &[&missing]);
     }
     let direct = format!("{}/gone", parent.path());
     let output = wait(&["--cgroup", &direct]);
-    assert!(!output.stderr.contains("does not exist"), "{output:#?}");
+    let missing = format!("{direct} does not exist");
+    assert!(output.stderr.contains(&missing), "{output:#?}");
 }
 
 #[test]

@@ -75,7 +75,9 @@ fn a_pidfd_inode_distinguishes_processes_with_one_pid() {
     let wrong = format!("{}:{}", victim.pid(), inode + 1);
 
     wait(&["-t", "0", &right]).verdict("timeout");
-    wait(&["-t", "0", &wrong]).verdict("already");
+    let output = wait(&["-t", "0", &wrong]);
+    output.verdict("already");
+    assert!(output.stderr.contains("did not exist"), "{output:#?}");
     let output = wait(&["--must-exist", "-t", "0", &wrong]);
     output.assert_refused(4, &["is gone", &wrong]);
 
@@ -102,10 +104,41 @@ fn a_target_that_is_gone_is_done_unless_it_must_exist() {
     ] {
         let output = wait(target);
         output.verdict("already");
-        // The verdict says all that there is to say.
-        assert_eq!(output.stderr, "", "{output:#?}");
+        assert!(output.stderr.contains("did not exist"), "{output:#?}");
         wait(&[&["--must-exist"], target].concat()).assert_refused(4, &["probe: no "]);
     }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn pids_come_in_lists_and_from_stdin_and_each_counts_once() {
+    let mut victims = [(); 2].map(|()| Victim::spawn(&["pause"], None));
+    let [one, two] = [0, 1].map(|it| victims[it].pid().to_string());
+    let list = format!("{one},{two},{one}");
+    let verdict = wait(&["-t", "0", &list, &two]).verdict("timeout");
+    assert_eq!(outcomes(&verdict), ["timeout", "timeout"]);
+    let script = format!("echo {one} {two} | \"$0\" \"$@\"");
+    let from_stdin = |args: &[&str]| {
+        let probe = conditions::unrestricted(args);
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &script]).arg(probe.get_program());
+        probe_in(shell.args(probe.get_args()))
+    };
+    let listed = from_stdin(&["ps", "--json", "-"]);
+    assert_eq!(listed.json().len(), 2, "{listed:#?}");
+    let killed = from_stdin(&["kill", "--json", "-9", "-"]);
+    assert_eq!(outcomes(&killed.verdict("done")).len(), 2);
+    for victim in &mut victims {
+        victim.wait();
+    }
+    let quiet = probe(&["wait", "-q", &list]);
+    assert_eq!(
+        (quiet.code, &*quiet.stdout, &*quiet.stderr),
+        (Some(0), "", "")
+    );
+    let mut empty = conditions::unrestricted(&["wait", "-"]);
+    let empty = probe_in(empty.stdin(std::process::Stdio::null()));
+    empty.assert_refused(4, &["stdin has no pids", "hint: "]);
 }
 
 #[test]
@@ -127,14 +160,21 @@ fn an_impossible_target_is_no_such_target() {
     for (flag, name) in [
         ("--unit", "no-such-unit.service"),
         ("--unit", "no-such-unit"),
-        ("--unit", ""),
         ("--container", "no-such-container"),
-        ("--container", ""),
     ] {
-        wait(&["-t", "0", flag, name]).assert_refused(4, &["probe: ", "hint: "]);
-        let must = wait(&["-t", "0", "--must-exist", flag, name]);
-        must.assert_refused(4, &["probe: "]);
-        wait(&["-t", "0", "-e", flag, name]).verdict("already");
+        for must in [&["--must-exist"][..], &["--missing", "error"]] {
+            let refused = wait(&[&["-t", "0", flag, name], must].concat());
+            refused.assert_refused(4, &["probe: ", "hint: "]);
+        }
+        for may in [&[][..], &["-e"], &["--missing", "ok"]] {
+            let output = wait(&[&["-t", "0", flag, name], may].concat());
+            output.verdict("already");
+            assert!(output.stderr.contains("did not exist"), "{output:#?}");
+        }
+        probe(&["kill", flag, name]).assert_refused(4, &["probe: ", "hint: "]);
+        let output = probe(&["kill", "--json", "--missing", "ok", flag, name]);
+        output.verdict("already");
+        assert_eq!(wait(&["-t", "0", flag, ""]).code, Some(2));
     }
 }
 
@@ -233,7 +273,7 @@ fn count_and_any_end_the_wait_with_the_others_not_done() {
             .flat_map(|it| ["--cgroup", it.path()])
             .collect();
         let any = Waiting::armed(&[&names[..], &["--any", "--backend", backend]].concat());
-        let two = Waiting::armed(&[&names[..], &["-c", "2", "--backend", backend]].concat());
+        let two = Waiting::armed(&[&names[..], &["-n", "2", "--backend", backend]].concat());
         cgroups[1].kill();
         let verdict_any = any.finish().verdict("done");
         assert_eq!(outcomes(&verdict_any), ["timeout", "done", "timeout"]);

@@ -105,7 +105,7 @@ fn an_empty_or_removed_cgroup_is_already_done() {
         let output = wait(&format!("--cgroup {}/gone", parent.path()));
         let verdict = assert_verdict(&output, "already");
         assert_eq!(verdict["targets"][0]["cgroup"]["id"], Value::Null);
-        output.assert_ended(0, &[]);
+        output.assert_ended(0, &["did not exist", &format!("{}/gone", parent.path())]);
     }
 }
 

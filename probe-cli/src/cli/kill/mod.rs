@@ -3,7 +3,7 @@
 mod refusal;
 mod signaller;
 
-use std::{mem::ManuallyDrop, pin::pin, time::Duration};
+use std::{ffi::OsString, mem::ManuallyDrop, pin::pin, time::Duration};
 
 use probe_daemon::api::quantity::duration;
 use probe_user::{
@@ -19,7 +19,7 @@ use self::signaller::Signaller;
 use super::{
     ExitCode, Failure,
     invocation::{Invocation, WaitArgs},
-    named::{Absent, PinnedTarget},
+    named::{Missing, PinnedTarget},
     stop,
     terminal::Messages,
     until::UntilArg,
@@ -42,7 +42,7 @@ pub(super) struct Args {
     #[command(flatten)]
     wait: WaitArgs,
 
-    /// Signal to send: KILL, SIGTERM, RTMIN+3 or 9
+    /// Signal to send: KILL, SIGTERM, RTMIN+3 or 9; also as -KILL or -9
     ///
     /// probe waits after KILL, TERM, INT and QUIT. After any other signal it waits
     /// only with --timeout, --until or --rm.
@@ -88,6 +88,26 @@ pub(super) struct Args {
 /// and most of them are gone by then.
 const BPF_LOAD_DELAY: Duration = Duration::from_millis(50);
 
+/// Replaces `-9`, `-KILL` and `-SIGKILL` with `--signal`, as kill(1) has them.
+pub(super) fn with_signal_options(args: Vec<OsString>) -> Vec<OsString> {
+    let mut is_option = true;
+    let replaced = args.into_iter().map(|arg| {
+        is_option &= arg != "--";
+        let name = arg.to_str().and_then(|it| it.strip_prefix('-'));
+        // Lower case and other dashes are options of probe.
+        let is_name = |it: &&str| it.starts_with(|first: char| first.is_ascii_uppercase());
+        let is_signal = |it: &&str| is_name(it) || it.parse::<u8>().is_ok();
+        match name
+            .filter(is_signal)
+            .filter(|it| is_option && signal(it).is_ok())
+        {
+            Some(name) => format!("--signal={name}").into(),
+            None => arg,
+        }
+    });
+    replaced.collect()
+}
+
 fn signal(text: &str) -> Result<Signal, String> {
     let upper = text.to_ascii_uppercase();
     let name = upper.strip_prefix("SIG").unwrap_or(&upper);
@@ -108,7 +128,8 @@ pub(super) fn run(args: &Args, messages: Messages) -> Result<ExitCode, Failure> 
     let tier = args.wait.backend.tier()?;
     let named = &args.wait.targets;
     let mut resolver = named.resolver();
-    let named = named.pin(&call.mounts, &mut resolver, tier, Absent::default())?;
+    let missing = args.wait.missing.or(Missing::Error);
+    let named = named.pin_or_hint(&call.mounts, &mut resolver, tier, missing)?;
     let targets = args.check(&named)?;
     if args.waits() {
         args.tell_restarts(&named, messages);
@@ -250,6 +271,25 @@ mod tests {
         assert_eq!(signal("RTMIN+3"), Ok(Signal(37)));
         for wrong in ["", "0", "-9", "65", "32", "SIG", "SIGSIGTERM", "FOO", "9 "] {
             assert!(signal(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn signals_are_options_too_as_for_kill_1() {
+        let replaced = |line: &str| {
+            let words = line.split(' ').map(OsString::from).collect();
+            let words = with_signal_options(words);
+            words.join(" ".as_ref()).into_string().expect("UTF-8")
+        };
+        for (line, wanted) in [
+            ("kill -9 1", "kill --signal=9 1"),
+            ("kill -KILL -q 1", "kill --signal=KILL -q 1"),
+            ("kill -SIGTERM -t 5 1", "kill --signal=SIGTERM -t 5 1"),
+            ("kill -RTMIN+3 1", "kill --signal=RTMIN+3 1"),
+            ("kill -0 -V -e -t5 --rm -", "kill -0 -V -e -t5 --rm -"),
+            ("kill -FOO -99 -- -9", "kill -FOO -99 -- -9"),
+        ] {
+            assert_eq!(replaced(line), wanted);
         }
     }
 }

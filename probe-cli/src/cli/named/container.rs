@@ -17,7 +17,7 @@ use probe_user::{
 };
 
 use super::{
-    Absent, PinnedTarget,
+    Missing, PinnedTarget,
     pin::{cgroup_name, gone, pin_cgroup},
 };
 use crate::cli::{ExitCode, Failure, target::CgroupTarget};
@@ -107,11 +107,11 @@ pub(super) fn container(
     mounts: &Mounts,
     resolver: &mut Resolver,
     tier: Backend,
-    absent: Absent,
+    missing: Missing,
 ) -> Result<PinnedTarget, Failure> {
     let found = match find(name, mounts, resolver) {
         Ok(found) => found,
-        Err(failure) if absent.unknown_is_gone && failure.is_unknown_container() => {
+        Err(failure) if missing == Missing::Ok && failure.is_unknown_container() => {
             let subject = SubjectObject {
                 container: Some(NamedContainer {
                     runtime: None,
@@ -130,7 +130,7 @@ pub(super) fn container(
     for (hierarchy, path) in &found.cgroups {
         let cgroup = CgroupTarget::at(mounts, *hierarchy, path)?;
         // The runtime may be removing the cgroups one by one.
-        if let Ok(pinned) = pin_cgroup(&cgroup, Absent::default())? {
+        if let Ok(pinned) = pin_cgroup(&cgroup, Missing::Ok)? {
             subject
                 .cgroup
                 .get_or_insert(cgroup_name(&cgroup, Some(&pinned)));

@@ -1,13 +1,22 @@
 //! The targets of `wait` and `kill`, pinned: cgroups, containers, units and processes.
 
 mod container;
+mod missing;
+mod pids;
 mod pin;
+mod traced;
 
 use std::path::PathBuf;
 
+use clap::builder::NonEmptyStringValueParser;
+
+use self::pids::{PidArg, pid_arg};
 pub(super) use self::{
     container::find,
-    pin::{PROC_HINT, pin_cgroup, unit_paths},
+    missing::{Missing, MissingArg},
+    pids::ProcessArg,
+    pin::{PROC_HINT, pin_cgroup, unit_cgroups, unit_paths},
+    traced::TracedTargets,
 };
 use probe_daemon::api::json::SubjectObject;
 use probe_user::{
@@ -15,7 +24,6 @@ use probe_user::{
     unstable::{
         cgroup::mounts::Mounts,
         container::{Resolver, StateRoots},
-        proc::pinned::PinnedProcess,
         wait,
     },
 };
@@ -27,56 +35,51 @@ use super::{
     until::UntilArg,
 };
 
-/// The targets of `wait` and `kill`.
+/// The targets of a command. `wait` and `kill` require one ([`TargetArgs::GROUP`]).
 #[derive(Debug, clap::Args)]
 #[group(skip)]
-#[command(group(
-    clap::ArgGroup::new("target")
-        .args(["processes", "pid", "cgroup", "container", "unit"])
-        .required(true)
-        .multiple(true)
-))]
 pub(super) struct TargetArgs {
-    /// Process: PID, or PID:INODE with the inode number of its pidfd
+    /// Processes: PID,... or PID:INODE with the inode number of a pidfd; - reads stdin
     ///
     /// The inode number (Linux 6.9) identifies the process even if another process
-    /// has its pid now.
-    #[arg(value_name = "PID", value_parser = process)]
-    processes: Vec<ProcessArg>,
+    /// has its pid now. Pids on stdin are separated by blanks, line ends or commas, as
+    /// pgrep and pidof print them.
+    #[arg(value_name = "PID", value_delimiter = ',', value_parser = pid_arg)]
+    processes: Vec<PidArg>,
 
     /// Same as PID
-    #[arg(long, value_name = "PID", value_parser = process)]
-    pid: Vec<ProcessArg>,
+    #[arg(long, value_name = "PID", value_delimiter = ',', value_parser = pid_arg)]
+    pid: Vec<PidArg>,
 
     /// Cgroup with its descendants
     ///
     /// PATH is a path on a cgroup mount (/sys/fs/cgroup/build), or a path below the
     /// root of a hierarchy as in /proc/PID/cgroup (/build or build).
     #[arg(long, value_name = "PATH")]
-    cgroup: Vec<PathBuf>,
+    pub(super) cgroup: Vec<PathBuf>,
 
     /// Container: id, unique prefix of an id, or name
     ///
     /// A Kubernetes pod is named pod:NAMESPACE/NAME.
-    #[arg(long, value_name = "ID|NAME")]
-    container: Vec<String>,
+    #[arg(long, value_name = "ID|NAME", value_parser = NonEmptyStringValueParser::new())]
+    pub(super) container: Vec<String>,
 
     /// systemd unit, found by its cgroup
     ///
     /// A name without a suffix is that of a service: nginx means nginx.service.
-    #[arg(long, value_name = "NAME")]
-    unit: Vec<String>,
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    pub(super) unit: Vec<String>,
 
     /// Hierarchy of --cgroup: v2, or the name of a v1 controller
     ///
     /// The default is v2 if the cgroup exists there, otherwise the v1 hierarchy that
     /// has it.
     #[arg(long, value_name = "NAME")]
-    hierarchy: Option<String>,
+    pub(super) hierarchy: Option<String>,
 
     /// State directory of a container runtime that was started with --root
     #[arg(long, value_name = "DIR")]
-    runtime_root: Vec<PathBuf>,
+    pub(super) runtime_root: Vec<PathBuf>,
 }
 
 /// The target of `ps` and `last`: at most one.
@@ -105,50 +108,6 @@ pub(super) struct OneTarget {
     /// A name without a suffix is that of a service: nginx means nginx.service.
     #[arg(long, value_name = "NAME")]
     pub(super) unit: Option<String>,
-}
-
-/// A process by its pid, or by pid and inode number.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct ProcessArg {
-    pid: u32,
-    /// Inode number of the pidfd (Linux 6.9). A later process with the same pid has another
-    /// number.
-    inode: Option<u64>,
-}
-
-/// Parses PID or PID:INODE.
-pub(super) fn process(text: &str) -> Result<ProcessArg, String> {
-    let (pid, inode) = text
-        .split_once(':')
-        .map_or((text, None), |(pid, inode)| (pid, Some(inode)));
-    let number = pid.parse::<i32>().ok().filter(|&pid| pid > 0);
-    let pid = number.ok_or_else(|| format!("invalid pid '{pid}' (expected a positive number)"))?;
-    let inode = inode
-        .map(|inode| {
-            inode.parse().map_err(|_not_a_number| {
-                format!("invalid inode number '{inode}' (expected PID:INODE)")
-            })
-        })
-        .transpose()?;
-    Ok(ProcessArg {
-        pid: pid.cast_unsigned(),
-        inode,
-    })
-}
-
-impl ProcessArg {
-    /// Pins the process, which must exist.
-    pub(super) fn pin(self) -> Result<PinnedProcess, Failure> {
-        let must_exist = Absent {
-            is_error: true,
-            ..Absent::default()
-        };
-        let gone = || {
-            let message = format!("no process {}", self.pid);
-            Failure::message(ExitCode::NoSuchTarget, message)
-        };
-        pin::open(self, Backend::Pidfd, must_exist)?.ok_or_else(gone)
-    }
 }
 
 /// A target that is pinned, or that was gone before it could be pinned.
@@ -192,64 +151,66 @@ impl PinnedTarget {
     }
 }
 
-/// How a target is treated that does not exist.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Absent {
-    /// Every target must exist.
-    pub(super) is_error: bool,
-    /// An unknown container or unit counts as gone.
-    pub(super) unknown_is_gone: bool,
-}
-
-/// Pins the target of a verb that has at most one; `None` without a target.
-pub(super) fn pin_one(
-    target: &OneTarget,
-    hierarchy: Option<&str>,
-    mounts: &Mounts,
-    resolver: &mut Resolver,
-    absent: Absent,
-) -> Result<Option<PinnedTarget>, Failure> {
-    let tier = Backend::Pidfd;
-    if let Some(pid) = target.pid {
-        let name = ProcessArg { pid, inode: None };
-        return pin::one_process(name, tier, absent).map(Some);
-    }
-    if let Some(name) = &target.cgroup {
-        return pin::cgroup(&target::cgroup(mounts, name, hierarchy)?, absent).map(Some);
-    }
-    if let Some(name) = &target.unit {
-        return pin::unit(name, mounts, absent).map(Some);
-    }
-    let container = target.container.as_deref();
-    container
-        .map(|name| container::container(name, mounts, resolver, tier, absent))
-        .transpose()
-}
-
 impl TargetArgs {
-    /// Pins all targets, or fails at the first that cannot be pinned.
+    /// The arguments of which a command that needs a target requires one.
+    pub(super) const GROUP: [&'static str; 5] = ["processes", "pid", "cgroup", "container", "unit"];
+
+    /// Whether there is a target.
+    pub(super) fn are_any(&self) -> bool {
+        let has_processes = !self.processes.is_empty() || !self.pid.is_empty();
+        has_processes
+            || !self.cgroup.is_empty()
+            || !self.container.is_empty()
+            || !self.unit.is_empty()
+    }
+
+    /// The processes, each once. Pids on stdin are read now.
+    pub(super) fn processes(&self) -> Result<Vec<ProcessArg>, Failure> {
+        pids::processes(self.processes.iter().chain(&self.pid))
+    }
+
+    /// Pins all targets, or fails at the first that cannot be pinned. A target that is named
+    /// twice counts once.
     pub(super) fn pin(
         &self,
         mounts: &Mounts,
         resolver: &mut Resolver,
         tier: Backend,
-        absent: Absent,
+        missing: Missing,
     ) -> Result<Vec<PinnedTarget>, Failure> {
         let mut named = Vec::new();
         for name in &self.cgroup {
             let target = target::cgroup(mounts, name, self.hierarchy.as_deref())?;
-            named.push(pin::cgroup(&target, absent)?);
+            named.push(pin::cgroup(&target, missing)?);
         }
         for name in &self.unit {
-            named.push(pin::unit(name, mounts, absent)?);
+            named.push(pin::unit(name, mounts, missing)?);
         }
         for name in &self.container {
-            named.push(container::container(name, mounts, resolver, tier, absent)?);
+            named.push(container::container(name, mounts, resolver, tier, missing)?);
         }
-        for name in self.processes.iter().chain(&self.pid) {
-            named.push(pin::one_process(*name, tier, absent)?);
+        for name in self.processes()? {
+            named.push(pin::one_process(name, tier, missing)?);
         }
-        Ok(named)
+        let is_same = |one: &PinnedTarget, other: &PinnedTarget| {
+            one.subject == other.subject && one.pinned.is_some() == other.pinned.is_some()
+        };
+        Ok(unique(named, is_same))
+    }
+
+    /// Pins all targets of a command that may accept a target which does not exist.
+    pub(super) fn pin_or_hint(
+        &self,
+        mounts: &Mounts,
+        resolver: &mut Resolver,
+        tier: Backend,
+        missing: Missing,
+    ) -> Result<Vec<PinnedTarget>, Failure> {
+        let pinned = self.pin(mounts, resolver, tier, missing);
+        pinned.map_err(|failure| match (failure.code, &failure.hint) {
+            (ExitCode::NoSuchTarget, None) => failure.hint("--missing ok treats it as gone"),
+            _ => failure,
+        })
     }
 
     pub(super) fn resolver(&self) -> Resolver {
@@ -260,4 +221,15 @@ impl TargetArgs {
     pub(super) fn state_roots(&self) -> StateRoots {
         StateRoots::system(terminal::runtime_dir(), self.runtime_root.clone())
     }
+}
+
+/// Keeps the first of the items that are the same.
+fn unique<T>(items: Vec<T>, is_same: impl Fn(&T, &T) -> bool) -> Vec<T> {
+    let mut kept: Vec<T> = Vec::new();
+    for item in items {
+        if !kept.iter().any(|it| is_same(it, &item)) {
+            kept.push(item);
+        }
+    }
+    kept
 }

@@ -20,18 +20,18 @@ use probe_user::{
 };
 use rustix::io::Errno;
 
-use super::{Absent, PinnedTarget, ProcessArg};
+use super::{Missing, PinnedTarget, ProcessArg};
 use crate::cli::{ExitCode, Failure, target::CgroupTarget};
 
-pub(super) fn cgroup(target: &CgroupTarget, absent: Absent) -> Result<PinnedTarget, Failure> {
-    let pinned = pin_cgroup(target, absent)?;
+pub(super) fn cgroup(target: &CgroupTarget, missing: Missing) -> Result<PinnedTarget, Failure> {
+    let pinned = pin_cgroup(target, missing)?;
     let subject = SubjectObject {
         cgroup: Some(cgroup_name(target, pinned.as_ref().ok())),
         ..SubjectObject::default()
     };
     let (pinned, missing) = match pinned {
         Ok(pinned) => (Some(pinned), None),
-        Err(missing) => (None, Some(missing).filter(|it| *it != target.directory)),
+        Err(missing) => (None, Some(missing)),
     };
     Ok(PinnedTarget {
         subject,
@@ -58,22 +58,17 @@ pub(super) fn cgroup_name(target: &CgroupTarget, pinned: Option<&PinnedCgroup>) 
 /// exist.
 pub(in crate::cli) fn pin_cgroup(
     target: &CgroupTarget,
-    absent: Absent,
+    missing: Missing,
 ) -> Result<Result<PinnedCgroup, PathBuf>, Failure> {
     let error = match target.open() {
         Ok(pinned) => return Ok(Ok(pinned)),
         Err(error) => error,
     };
-    if let Some(missing) = error.missing() {
-        if !absent.is_error {
-            return Ok(Err(missing.to_owned()));
-        }
-        let failure = target.missing();
-        return Err(if missing == target.directory {
-            failure
-        } else {
-            failure.hint(format!("{} does not exist", missing.display()))
-        });
+    if let Some(first) = error.missing() {
+        return match missing {
+            Missing::Ok => Ok(Err(first.to_owned())),
+            Missing::Error => Err(target.missing(first)),
+        };
     }
     Err(match &error {
         PinError::Root { .. } => {
@@ -134,17 +129,13 @@ fn is_of_system_manager(path: &str) -> bool {
     !is_users && layout::identify(above).is_none()
 }
 
-pub(super) fn unit(name: &str, mounts: &Mounts, absent: Absent) -> Result<PinnedTarget, Failure> {
+pub(super) fn unit(name: &str, mounts: &Mounts, missing: Missing) -> Result<PinnedTarget, Failure> {
     let (wanted, found) = unit_paths(name, mounts)?;
     match found.as_slice() {
-        [] if absent.unknown_is_gone => Ok(gone(of_unit(wanted), Until::Empty)),
-        [] => Err(Failure::message(
-            ExitCode::NoSuchTarget,
-            format_args!("unit '{wanted}' has no cgroup"),
-        )
-        .hint("a unit without processes has none; `probe wait --exited` treats it as gone")),
+        [] if missing == Missing::Ok => Ok(gone(of_unit(wanted), Until::Empty)),
+        [] => Err(no_unit(&wanted)),
         [target] => {
-            let mut named = cgroup(target, absent)?;
+            let mut named = cgroup(target, missing)?;
             named.subject.unit = Some(wanted);
             Ok(named)
         }
@@ -154,6 +145,25 @@ pub(super) fn unit(name: &str, mounts: &Mounts, absent: Absent) -> Result<Pinned
             Err(Failure::message(ExitCode::Usage, message).hint("choose one with --cgroup PATH"))
         }
     }
+}
+
+/// The cgroups of a unit, of which there is at least one.
+pub(in crate::cli) fn unit_cgroups(
+    name: &str,
+    mounts: &Mounts,
+) -> Result<Vec<CgroupTarget>, Failure> {
+    let (wanted, found) = unit_paths(name, mounts)?;
+    if found.is_empty() {
+        return Err(no_unit(&wanted));
+    }
+    Ok(found)
+}
+
+/// The failure if a unit has no cgroup.
+fn no_unit(name: &str) -> Failure {
+    let message = format!("unit '{name}' has no cgroup");
+    Failure::message(ExitCode::NoSuchTarget, message)
+        .hint("a unit that does not run has none; `systemctl list-units` lists the units")
 }
 
 fn of_unit(name: String) -> SubjectObject {
@@ -181,7 +191,7 @@ pub(in crate::cli) const PROC_HINT: &str =
 pub(super) fn one_process(
     name: ProcessArg,
     tier: Backend,
-    absent: Absent,
+    missing: Missing,
 ) -> Result<PinnedTarget, Failure> {
     let subject = |comm| SubjectObject {
         process: Some(NamedProcess {
@@ -190,7 +200,7 @@ pub(super) fn one_process(
         }),
         ..SubjectObject::default()
     };
-    let Some(process) = open(name, tier, absent)? else {
+    let Some(process) = open(name, tier, missing)? else {
         return Ok(gone(subject(None), Until::Exited));
     };
     Ok(PinnedTarget {
@@ -210,11 +220,11 @@ pub(super) fn one_process(
 pub(super) fn open(
     name: ProcessArg,
     tier: Backend,
-    absent: Absent,
+    missing: Missing,
 ) -> Result<Option<PinnedProcess>, Failure> {
     let process = match PinnedProcess::open(name.pid, tier) {
         Ok(process) => process,
-        Err(error @ PinProcessError::NotFound { .. }) if absent.is_error => {
+        Err(error @ PinProcessError::NotFound { .. }) if missing == Missing::Error => {
             return Err(Failure::new(ExitCode::NoSuchTarget, error));
         }
         Err(PinProcessError::NotFound { .. }) => return Ok(None),
@@ -240,7 +250,7 @@ pub(super) fn open(
     match process.pidfd().and_then(pidfd_info::inode) {
         Some(actual) if actual == inode => Ok(Some(process)),
         // Another process has the pid now, so the process of this inode is gone.
-        Some(_) if absent.is_error => {
+        Some(_) if missing == Missing::Error => {
             let message = format!("process {}:{inode} is gone", name.pid);
             Err(Failure::message(ExitCode::NoSuchTarget, message))
         }

@@ -5,20 +5,15 @@ mod plan;
 
 use std::{
     future::pending,
-    path::PathBuf,
     pin::pin,
     time::{Duration, Instant},
 };
 
-use glob::Pattern;
 use probe_daemon::api::quantity::duration;
 use probe_user::{
-    model::ProcessState,
+    model::{Filter, ProcessState},
     unstable::{
-        bpf::hook::ExitShape,
-        container::{Resolver, StateRoots},
-        proc::pinned::PinnedProcess,
-        readiness::register,
+        bpf::hook::ExitShape, container::Resolver, proc::pinned::PinnedProcess, readiness::register,
     },
 };
 use tokio::io::Interest;
@@ -26,7 +21,8 @@ use tokio::io::Interest;
 use super::{
     ExitCode, Failure,
     buffer::size,
-    named::{ProcessArg, process},
+    conditions::Conditions,
+    named::{TargetArgs, TracedTargets},
     socket::Socket,
     stop, target,
     terminal::{self, Messages},
@@ -43,7 +39,8 @@ use crate::{
 /// Show processes as they exit: exit status, killer and container of each
 ///
 /// Without a target, probe traces the whole machine. A process must match any of the
-/// targets and all of the other conditions. Most conditions are tested in the
+/// targets and all of the other conditions. A trace that has only processes as targets
+/// ends when they have ended. Most conditions are tested in the
 /// kernel, so that exits that do not match cost next to nothing.
 ///
 /// probe shows an exit when it begins: the process is still in its cgroup and may
@@ -58,69 +55,12 @@ use crate::{
 /// and v2 cgroup. A condition on any other fact then matches every exit, and a note
 /// says so.
 #[derive(Debug, clap::Args)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "command-line flags are not a state machine"
-)]
 pub(super) struct Args {
-    /// Trace only this cgroup and its descendants
-    ///
-    /// PATH is a path on a cgroup mount (/sys/fs/cgroup/build), or a path below the
-    /// root of a hierarchy as in /proc/PID/cgroup (/build or build).
-    #[arg(long, value_name = "PATH")]
-    cgroup: Vec<PathBuf>,
+    #[command(flatten)]
+    targets: TargetArgs,
 
-    /// Trace only this container: id, unique prefix of an id, or name
-    ///
-    /// A Kubernetes pod is named pod:NAMESPACE/NAME.
-    #[arg(long, value_name = "ID|NAME")]
-    container: Vec<String>,
-
-    /// Trace only this process: PID, or PID:INODE of its pidfd
-    ///
-    /// A trace that has no other targets ends when these processes have ended. The inode
-    /// number (Linux 6.9) identifies the process even if another process has its pid now.
-    #[arg(long, value_name = "PID", value_parser = process)]
-    pid: Vec<ProcessArg>,
-
-    /// Hierarchy of --cgroup: v2, or the name of a v1 controller
-    ///
-    /// The default is v2 if the cgroup exists there, otherwise the v1 hierarchy that
-    /// has it.
-    #[arg(long, value_name = "NAME")]
-    hierarchy: Option<String>,
-
-    /// State directory of a container runtime that was started with --root
-    #[arg(long, value_name = "DIR")]
-    runtime_root: Vec<PathBuf>,
-
-    /// Show only processes with a name that matches the pattern, such as 'nginx*'
-    #[arg(long, value_name = "GLOB", value_parser = glob)]
-    comm: Vec<Pattern>,
-
-    /// Show only processes that did not end by exit(0)
-    #[arg(long)]
-    failed: bool,
-
-    /// Show only processes that a signal ended
-    #[arg(long)]
-    signaled: bool,
-
-    /// Show only processes that the out-of-memory killer ended
-    #[arg(long)]
-    oom: bool,
-
-    /// Show only processes with this real user id
-    #[arg(long, value_name = "UID")]
-    uid: Vec<u32>,
-
-    /// Show only processes that lived at least this long (250ms, 2.5 or 1m30s)
-    #[arg(long, value_name = "DUR", value_parser = duration)]
-    min_age: Option<Duration>,
-
-    /// Show only processes that lived at most this long (250ms, 2.5 or 1m30s)
-    #[arg(long, value_name = "DUR", value_parser = duration)]
-    max_age: Option<Duration>,
+    #[command(flatten)]
+    conditions: Conditions,
 
     /// Show the exit of every thread, not only of the last one of a process
     ///
@@ -155,10 +95,13 @@ pub(super) struct Args {
     /// Stop after this time (250ms, 2.5 or 1m30s) [default: no limit]
     ///
     /// A number without a unit is in seconds.
-    #[arg(short, long, value_name = "DUR", value_parser = duration)]
-    duration: Option<Duration>,
+    #[arg(
+        short, short_alias = 'd', long, alias = "duration",
+        value_name = "DUR", value_parser = duration
+    )]
+    timeout: Option<Duration>,
 
-    /// Size of the BPF ring buffer (64K or 4M), rounded up to a power of two
+    /// Size of the BPF ring buffer (64K, 4M or 1G), rounded up to a power of two
     ///
     /// A number without a unit is in bytes. With this option, probe does not use the
     /// daemon.
@@ -174,24 +117,22 @@ const DRAIN_EVERY_INTERACTIVE: Duration = Duration::from_millis(10);
 /// Time between two looks at a process without a pidfd.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-fn glob(text: &str) -> Result<Pattern, String> {
-    Pattern::new(text).map_err(|error| format!("invalid glob '{text}': {error}"))
-}
-
 pub(super) fn run(args: Args, messages: Messages) -> Result<ExitCode, Failure> {
     crate::cli::runtime()?.block_on(follow(args, messages))
 }
 
 async fn follow(args: Args, messages: Messages) -> Result<ExitCode, Failure> {
-    plan::check_ages(&args)?;
+    args.conditions.check()?;
     // Before anything that needs a clean end.
     let (stop, flag) = stop::requested()?;
     let mounts = target::mounts()?;
-    let roots = StateRoots::system(terminal::runtime_dir(), args.runtime_root.clone());
-    let mut resolver = Resolver::new(roots);
-    let targets = plan::targets(&args, &mounts, &mut resolver)?;
-    let processes = plan::processes(&args)?;
-    let wanted = plan::wanted(&args, &targets, &processes)?;
+    let mut resolver = Resolver::new(args.targets.state_roots());
+    let targets = args.targets.traced(&mounts, &mut resolver)?;
+    let count = targets.count();
+    let wanted = Filter {
+        threads: args.threads,
+        ..targets.filter(&args.conditions)?
+    };
     let begun = Instant::now();
     let options = ReportOptions {
         wanted: wanted.clone(),
@@ -210,12 +151,16 @@ async fn follow(args: Args, messages: Messages) -> Result<ExitCode, Failure> {
     };
     let mut trace = Trace::new(options, args.count, drain_every);
     trace.follow_slow(args.slow);
-    let daemon_records = daemon::records(&args, &targets, &processes).await?;
+    let daemon_records = daemon::records(&args, &targets).await?;
+    let TracedTargets {
+        cgroups: targets,
+        processes,
+    } = targets;
     let ends_with_processes = targets.is_empty() && !processes.is_empty();
     let processes = ends_with_processes.then_some(processes);
-    let mut stop = pin!(end_of(args.duration, stop, processes));
+    let mut stop = pin!(end_of(args.timeout, stop, processes));
     if let Some(records) = daemon_records {
-        messages.print(&announcement("daemon", &args));
+        messages.print(&announcement("daemon", &args, count));
         trace.print_header()?;
         match trace.follow_daemon(records, stop.as_mut()).await? {
             DaemonStream::Ended => return end(messages, trace.reported(), begun),
@@ -239,7 +184,7 @@ async fn follow(args: Args, messages: Messages) -> Result<ExitCode, Failure> {
     trace.learn_cgroups(&loaded.1);
     let shape = loaded.0.exit_shape().map(ExitShape::as_str);
     tracing::debug!(shape, "the BPF programs are attached");
-    messages.print(&announcement("bpf", &args));
+    messages.print(&announcement("bpf", &args, count));
     trace.print_header()?;
     trace.follow_bpf(loaded, stop).await?;
     end(messages, trace.reported(), begun)
@@ -296,13 +241,13 @@ async fn exited(processes: Vec<PinnedProcess>) {
     }
 }
 
-fn announcement(by: &str, args: &Args) -> String {
+fn announcement(by: &str, args: &Args, targets: usize) -> String {
     let what = if args.starts {
         "starts and exits"
     } else {
         "exits"
     };
-    let targets = match args.cgroup.len() + args.container.len() + args.pid.len() {
+    let targets = match targets {
         0 => "the whole machine".to_owned(),
         1 => "1 target".to_owned(),
         targets => format!("{targets} targets"),
