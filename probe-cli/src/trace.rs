@@ -63,6 +63,11 @@ pub(crate) struct Trace {
     count: Option<u64>,
     /// Time between two writes while records arrive.
     drain_every: Duration,
+    /// Exits until this time, in nanoseconds of `CLOCK_BOOTTIME`, are left out of a daemon's
+    /// stream.
+    after_ns: Option<u64>,
+    /// Whether the stream of a daemon also has records of other targets.
+    tests_targets: bool,
 }
 
 impl Trace {
@@ -71,12 +76,30 @@ impl Trace {
             reporter: Reporter::new(options),
             count,
             drain_every,
+            after_ns: None,
+            tests_targets: false,
         }
     }
 
     /// Reports also exits that take at least this time.
     pub(crate) fn follow_slow(&mut self, slow: Option<Duration>) {
         self.reporter.teardowns = slow.map(Teardowns::new);
+    }
+
+    /// Leaves out exits until this time, which are printed already.
+    pub(crate) const fn after(mut self, boottime_ns: u64) -> Self {
+        self.after_ns = Some(boottime_ns);
+        self
+    }
+
+    /// Tests the targets too: the stream of a daemon is that of the whole machine.
+    pub(crate) const fn test_targets(&mut self) {
+        self.tests_targets = true;
+    }
+
+    /// Prints a record of the past.
+    pub(crate) fn print_past(&mut self, record: &Record) -> Result<(), TraceError> {
+        ignore_closed(self.reporter.count(record, true)).map_err(TraceError::Write)
     }
 
     pub(crate) const fn reported(&self) -> Reported {
@@ -167,7 +190,16 @@ impl Trace {
         record: &Record,
         flush_at: &mut Option<Instant>,
     ) -> Result<(), TraceError> {
-        let is_wanted = self.reporter.wanted.admits_from_daemon(record);
+        let is_late = match (record, self.after_ns) {
+            (Record::Exit(exit), Some(after)) => exit.boottime_ns <= after,
+            _ => false,
+        };
+        let is_wanted = !is_late
+            && if self.tests_targets {
+                self.reporter.wanted.admits_everywhere(record)
+            } else {
+                self.reporter.wanted.admits_from_daemon(record)
+            };
         if is_wanted && flush_at.is_none() {
             self.reporter.printer.clock.sync();
             *flush_at = Some(Instant::now() + self.drain_every);
@@ -246,7 +278,7 @@ impl Trace {
         self.flush()
     }
 
-    fn flush(&mut self) -> Result<(), TraceError> {
+    pub(crate) fn flush(&mut self) -> Result<(), TraceError> {
         let flushed = self.reporter.printer.out.flush();
         flushed.map_err(TraceError::Write)
     }

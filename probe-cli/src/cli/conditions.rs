@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use glob::Pattern;
 use probe_daemon::{
-    api::quantity::{duration, nanoseconds},
+    api::{
+        quantity::{duration, nanoseconds},
+        query,
+    },
     service::Accounts,
 };
 use probe_user::model::Filter;
@@ -81,6 +84,30 @@ impl Conditions {
             max_age_ns: self.max_age.map(nanoseconds),
             ..Filter::default()
         }
+    }
+
+    /// The conditions as the query of a daemon has them.
+    pub(super) fn query(&self) -> Result<query::Records, Failure> {
+        let joined = |items: Vec<String>| Some(items.join(",")).filter(|it| !it.is_empty());
+        let patterns = self.comm.iter().map(|it| it.as_str().to_owned());
+        let patterns: Vec<_> = patterns.collect();
+        if let Some(pattern) = patterns.iter().find(|it| it.contains(',')) {
+            let message = format!("invalid pattern '{pattern}': the daemon splits it at the comma");
+            let failure = Failure::message(ExitCode::Usage, message);
+            return Err(failure.hint("write ? for the comma"));
+        }
+        // A number without a unit is in seconds.
+        let age = |age: Option<Duration>| age.map(|it| format!("{}ns", nanoseconds(it)));
+        Ok(query::Records {
+            failed: self.failed,
+            signaled: self.signaled,
+            oom: self.oom,
+            comm: joined(patterns),
+            uid: joined(self.uid.iter().map(u32::to_string).collect()),
+            min_age: age(self.min_age),
+            max_age: age(self.max_age),
+            ..query::Records::default()
+        })
     }
 
     /// The options in use that need facts which a kernel without BTF does not show.

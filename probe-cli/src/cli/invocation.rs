@@ -23,15 +23,16 @@ use probe_user::{
 use super::{
     Failure,
     backend::{BackendChoice, BackendSelection},
+    format::FormatArg,
     named::{MissingArg, PinnedTarget, TargetArgs},
     ready_fd::ReadyFd,
     socket::Socket,
     target,
-    terminal::{self, Messages},
+    terminal::Messages,
     until::UntilArg,
 };
 use crate::{
-    output::{Out, Progress, StopFlag, verdict},
+    output::{Out, Progress, StopFlag, human::Columns, verdict},
     session::{ReportOptions, Session},
 };
 
@@ -79,11 +80,8 @@ pub(super) struct WaitArgs {
     #[command(flatten)]
     socket: Socket,
 
-    /// Print one JSON object per line
-    ///
-    /// The first line says that the wait is armed, the last one is the verdict.
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    format: FormatArg,
 
     /// Write a newline to this file descriptor when the wait is armed
     ///
@@ -111,6 +109,10 @@ pub(super) struct Invocation {
     pub(super) mounts: Mounts,
     pub(super) verb: &'static str,
     pub(super) json: bool,
+    /// Whether anything is printed on stdout.
+    prints: bool,
+    /// The columns of exits; `None` for JSON.
+    columns: Option<Columns>,
     pub(super) took: Cell<Option<Duration>>,
     /// The signal of a kill, unless it is SIGKILL, which no process handles.
     pub(super) sent: Cell<Option<Signal>>,
@@ -137,7 +139,9 @@ impl Invocation {
             messages,
             mounts: target::mounts()?,
             verb,
-            json: args.json,
+            json: args.format.is_json(),
+            prints: !messages.are_quiet() || args.format.is_chosen(),
+            columns: args.format.records()?,
             took: Cell::new(None),
             sent: Cell::new(None),
             killed: Cell::new(None),
@@ -226,12 +230,12 @@ impl Invocation {
             }
         }
         let mut out = Out::stdout(stop)?;
-        if self.messages.are_quiet() && !self.json {
+        if !self.prints {
             out.discard_output();
         }
         Ok(ReportOptions {
             wanted,
-            columns: (!self.json).then(terminal::columns),
+            columns: self.columns.clone(),
             mounts: self.mounts.clone(),
             resolver,
             out,

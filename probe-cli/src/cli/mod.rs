@@ -11,6 +11,7 @@ mod conditions;
 mod daemon;
 mod doctor;
 mod failure;
+mod format;
 mod invocation;
 mod kill;
 mod last;
@@ -27,6 +28,7 @@ mod terminal;
 mod top;
 mod trace;
 mod until;
+mod version;
 mod wait;
 mod why;
 
@@ -74,6 +76,17 @@ pub struct Cli {
     /// Print nothing but errors to stderr
     #[arg(short, long, global = true, conflicts_with = "verbose", display_order = LAST)]
     quiet: bool,
+
+    /// When to use colours: auto uses them on a terminal, unless NO_COLOR is set
+    #[arg(
+        long, global = true, value_name = "WHEN", value_enum, default_value_t,
+        hide_default_value = true, display_order = LAST
+    )]
+    color: terminal::Color,
+
+    /// Print times in UTC instead of local times
+    #[arg(long, global = true, display_order = LAST)]
+    utc: bool,
 }
 
 /// In `--help` the options common to all verbs come after the verb's own options.
@@ -106,6 +119,8 @@ enum Verb {
     Doctor(doctor::Args),
     #[command(after_long_help = EXIT_CODES)]
     Completions(completions::Args),
+    #[command(after_long_help = EXIT_CODES)]
+    Version(version::Args),
 }
 
 impl Cli {
@@ -117,14 +132,16 @@ impl Cli {
         if verb.as_deref() == Some(OsStr::new("kill")) {
             args = kill::with_signal_options(args);
         }
-        Self::try_parse_from(args).map_err(|error| {
+        let cli = Self::try_parse_from(args).map_err(|error| {
             let _closed = error.print();
             match error.exit_code() {
                 0 => ExitCode::Done,
                 _ if verb.is_some_and(|it| it == "run") => run::FAILED,
                 _ => ExitCode::Usage,
             }
-        })
+        })?;
+        cli.color.choose();
+        Ok(cli)
     }
 
     /// The tracing filter for `-v` and `-q`. `probe top` draws on the terminal, so it does
@@ -153,6 +170,9 @@ impl Cli {
 
     /// Runs the verb.
     pub fn run(self) -> Result<ExitCode, Failure> {
+        if self.utc {
+            crate::output::human::use_utc();
+        }
         let messages = terminal::Messages::new(self.quiet);
         // A command inherits the limits.
         if !matches!(self.verb, Verb::Run(_)) {
@@ -170,6 +190,7 @@ impl Cli {
             Verb::Why(args) => why::run(&args, messages),
             Verb::Doctor(args) => doctor::run(&args),
             Verb::Completions(args) => completions::run(&args),
+            Verb::Version(args) => version::run(&args),
         }
     }
 }

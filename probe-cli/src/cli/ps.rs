@@ -17,6 +17,7 @@ use probe_user::{
 
 use super::{
     ExitCode, Failure,
+    format::{FormatArg, unknown_column},
     named::{Missing, ProcessArg, TargetArgs, find, pin_cgroup, unit_cgroups},
     processes,
     socket::{OPTIONAL_PATIENCE, Socket},
@@ -24,7 +25,11 @@ use super::{
     terminal::{self, Messages},
 };
 use crate::{
-    output::{Out, StopFlag, human, ignore_closed},
+    output::{
+        Out, StopFlag,
+        human::{self, Screen},
+        ignore_closed,
+    },
     session::log_missing_daemon,
 };
 
@@ -46,9 +51,8 @@ pub(super) struct Args {
     #[command(flatten)]
     socket: Socket,
 
-    /// Print one JSON object per line
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    format: FormatArg,
 }
 
 /// The listing to print.
@@ -59,7 +63,9 @@ enum Listing {
 }
 
 pub(super) fn run(args: &Args, messages: Messages) -> Result<ExitCode, Failure> {
-    let shown = if args.targets.are_any() {
+    let of_processes = args.targets.are_any();
+    human::check_columns(args.format.names(), of_processes).map_err(unknown_column)?;
+    let shown = if of_processes {
         args.processes()?
     } else {
         args.named(None)?
@@ -207,9 +213,13 @@ impl Args {
     fn print(&self, shown: Listing) -> io::Result<()> {
         let mut out = Out::stdout(StopFlag::default())?;
         let now_ns = boottime_ns();
-        let screen = (now_ns, terminal::width());
+        let screen = Screen {
+            now_ns,
+            terminal: terminal::width(),
+            chosen: self.format.names(),
+        };
         match shown {
-            Listing::Containers(containers, has_history) if self.json => {
+            Listing::Containers(containers, has_history) if self.format.is_json() => {
                 for it in &containers {
                     out.line(|line| listing::write_container(line, it, has_history, now_ns))?;
                 }
@@ -219,7 +229,7 @@ impl Args {
             }
             Listing::Processes(processes) => {
                 let tree = processes::tree(processes);
-                if self.json {
+                if self.format.is_json() {
                     for it in &tree {
                         out.line(|line| listing::write_process(line, it, now_ns))?;
                     }

@@ -42,6 +42,31 @@ impl Messages {
     }
 }
 
+/// When to use colours. `--help` shows the comments of the variants.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Color {
+    /// on a terminal, unless `NO_COLOR` is set
+    #[default]
+    Auto,
+    /// also in a file or a pipe
+    Always,
+    /// not at all
+    Never,
+}
+
+impl Color {
+    /// Makes this the choice for stdout and stderr.
+    pub(super) fn choose(self) {
+        let choice = match self {
+            Self::Auto => anstream::ColorChoice::Auto,
+            // Without this, a file would be no place for colours.
+            Self::Always => anstream::ColorChoice::AlwaysAnsi,
+            Self::Never => anstream::ColorChoice::Never,
+        };
+        choice.write_global();
+    }
+}
+
 /// Returns the width of the output: `COLUMNS`, or that of the terminal at stdout.
 pub(super) fn width() -> Option<usize> {
     #[expect(clippy::disallowed_methods, reason = "the environment is read in cli/")]

@@ -17,10 +17,11 @@ use probe_user::{
 
 use super::{
     ExitCode, Failure,
+    format::FormatArg,
     named::{Missing, PinnedTarget, TargetArgs},
     socket::{Daemon, OPTIONAL_PATIENCE, Socket},
     target::{self, CgroupTarget},
-    terminal::{self, Messages},
+    terminal::Messages,
 };
 use crate::{
     output::{
@@ -48,9 +49,8 @@ pub(super) struct Args {
     #[command(flatten)]
     socket: Socket,
 
-    /// Print one JSON object per line: the diagnosis, then the exits
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    format: FormatArg,
 }
 
 /// How many of the last exits are shown.
@@ -152,7 +152,7 @@ impl Args {
                 let name = it.id.as_ref().or(it.name.as_ref());
                 name.cloned()
             }),
-            pid: target.subject.process.as_ref().map(|it| it.pid),
+            pid: target.subject.process.as_ref().map(|it| it.pid.to_string()),
             limit: Some(LAST_EXITS),
             ..query::Exits::default()
         };
@@ -175,7 +175,7 @@ impl Args {
         let name = subject.map(verdict::name);
         let (text, hint) = sentence(name.as_deref(), survivors);
         let mut out = Out::stdout(StopFlag::default())?;
-        if self.json {
+        if self.format.is_json() {
             let line = WhyLine {
                 schema: SCHEMA,
                 r#type: "why",
@@ -203,7 +203,7 @@ impl Args {
                 }))?;
             }
         }
-        let mut printer = RecordPrinter::new(out, (!self.json).then(terminal::columns));
+        let mut printer = RecordPrinter::new(out, self.format.records()?);
         if !exits.is_empty() {
             ignore_closed(printer.print_header())?;
         }

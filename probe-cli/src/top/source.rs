@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use probe_daemon::client::{self, ClientError};
 use probe_user::{
-    model::{Cgroup, CgroupId, Container, Record},
+    model::{Cgroup, CgroupId, Container, Filter, Record},
     unstable::{
         clock::WallClock,
         container::Resolver,
@@ -26,7 +26,12 @@ const COUNT_EVERY: Duration = Duration::from_secs(2);
 /// The source of the records of exits.
 pub(crate) enum RecordSource {
     /// A daemon, and a resolver for the containers of live processes.
-    Daemon(Box<client::Records>, Box<Resolver>),
+    Daemon {
+        records: Box<client::Records>,
+        resolver: Box<Resolver>,
+        /// Whether the stream also has records of other targets.
+        tests_targets: bool,
+    },
     /// BPF programs of this command.
     Here(Box<ExitStream>),
 }
@@ -46,15 +51,25 @@ impl RecordSource {
     /// The name on the screen.
     const fn backend(&self) -> &'static str {
         match self {
-            Self::Daemon(..) => Backend::Daemon.as_str(),
+            Self::Daemon { .. } => Backend::Daemon.as_str(),
             Self::Here(_) => Backend::Bpf.as_str(),
         }
+    }
+
+    const fn tests_targets(&self) -> bool {
+        matches!(
+            self,
+            Self::Daemon {
+                tests_targets: true,
+                ..
+            }
+        )
     }
 
     /// Returns the next records. Cancel-safe: no record is lost.
     async fn next(&mut self) -> Result<Vec<Record>, SourceError> {
         match self {
-            Self::Daemon(records, _) => match records.next().await {
+            Self::Daemon { records, .. } => match records.next().await {
                 Ok(Some(record)) => Ok(vec![record]),
                 Ok(None) => Err(SourceError::Daemon(ClientError::Gone)),
                 Err(error) => Err(SourceError::Daemon(error)),
@@ -68,7 +83,7 @@ impl RecordSource {
 
     fn container_of(&mut self, cgroup: &Cgroup) -> Option<Arc<Container>> {
         match self {
-            Self::Daemon(_, resolver) => resolver.container_of(cgroup.path.as_deref()?),
+            Self::Daemon { resolver, .. } => resolver.container_of(cgroup.path.as_deref()?),
             Self::Here(records) => records.container_of(cgroup),
         }
     }
@@ -88,6 +103,8 @@ fn event(record: &Record, clock: &WallClock, time: &LocalTime) -> Option<Event> 
 /// Exits from records, and live processes from `/proc`.
 pub(crate) struct Source {
     records: RecordSource,
+    /// The targets, and the conditions that the source has not tested.
+    wanted: Arc<Filter>,
     clock: WallClock,
     time: LocalTime,
     due: Interval,
@@ -97,11 +114,12 @@ pub(crate) struct Source {
 impl Source {
     /// Creates a source that counts live processes at once.
     #[must_use]
-    pub(crate) fn new(records: RecordSource) -> Self {
+    pub(crate) fn new(records: RecordSource, wanted: Filter) -> Self {
         let mut due = interval(COUNT_EVERY);
         due.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self {
             records,
+            wanted: Arc::new(wanted),
             clock: WallClock::now(),
             time: LocalTime::system(),
             due,
@@ -122,8 +140,10 @@ impl Source {
                 records = self.records.next() => {
                     self.clock.sync();
                     let records = records?;
+                    let tests = self.records.tests_targets();
                     let events = records
                         .iter()
+                        .filter(|it| !tests || self.wanted.admits_everywhere(it))
                         .filter_map(|record| event(record, &self.clock, &self.time));
                     return Ok(events.collect());
                 }
@@ -132,7 +152,10 @@ impl Source {
                     return Ok(vec![Event::Live(self.place(counts))]);
                 }
                 _ = self.due.tick(), if self.counting.is_none() => {
-                    self.counting = Some(spawn_blocking(LiveCounts::take));
+                    self.counting = Some(spawn_blocking({
+                        let wanted = Arc::clone(&self.wanted);
+                        move || LiveCounts::take(&wanted)
+                    }));
                 }
             }
         }
@@ -177,14 +200,19 @@ struct LiveCounts {
 }
 
 impl LiveCounts {
-    /// Counts the live processes. One that starts or exits meanwhile may be counted or not.
-    fn take() -> Self {
+    /// Counts the live processes in the targets. One that starts or exits meanwhile may be counted
+    /// or not.
+    fn take(wanted: &Filter) -> Self {
         let mut counts = Self::default();
         let found = scan::scan(false)
             .into_iter()
             .flatten()
             .map_while(Result::ok);
         for found in found.filter(|found| !found.process.state.has_begun_exit()) {
+            let places = found.places().map(|it| (it.hierarchy, it.path.as_str()));
+            if !wanted.is_in_target(found.process.tgid, places) {
+                continue;
+            }
             counts.processes += 1;
             let mut paths: Vec<_> = found.places().map(|it| it.path.clone()).collect();
             // Most processes have the same path in every v1 hierarchy.

@@ -53,7 +53,9 @@ impl IntoResponse for Refusal {
             detail: self.detail,
             hint: self.hint,
         };
-        let body = serde_json::to_vec(&problem).unwrap_or_default();
+        let mut body = serde_json::to_vec(&problem).unwrap_or_default();
+        // A terminal shows the next prompt on a line of its own.
+        body.push(b'\n');
         (self.status, [(header::CONTENT_TYPE, MEDIA_TYPE)], body).into_response()
     }
 }

@@ -10,6 +10,7 @@
 pub mod container;
 pub mod info;
 pub mod json;
+pub mod moment;
 mod outcome;
 pub mod problem;
 pub mod quantity;

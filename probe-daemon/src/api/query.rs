@@ -1,8 +1,11 @@
 //! Queries of the `GET` routes.
 
+use std::ops::Not;
+
 use serde::{Deserialize, Serialize};
 
 /// Conditions on records; a record must meet all of them.
+#[expect(clippy::struct_excessive_bools, reason = "independent conditions")]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::IntoParams, utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
@@ -25,9 +28,29 @@ pub struct Records {
     /// Only processes that did not end by `exit(0)`.
     #[serde(default)]
     pub failed: bool,
+    /// Only processes that a signal ended.
+    #[serde(default, skip_serializing_if = "Not::not")]
+    pub signaled: bool,
+    /// Only processes that the out-of-memory killer ended.
+    #[serde(default, skip_serializing_if = "Not::not")]
+    pub oom: bool,
+    /// Only processes with a name that matches one of these patterns, which commas separate:
+    /// `nginx*,sh`. `?` stands for any character, also for a comma.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub comm: Option<String>,
+    /// Only processes with one of these real user ids, which commas separate: `0,1000`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uid: Option<String>,
+    /// Only processes that lived at least this long: `250ms`, `2.5` (seconds) or `1m30s`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_age: Option<String>,
+    /// Only processes that lived at most this long.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_age: Option<String>,
 }
 
 /// Conditions on exits in the history; an exit must meet all of them.
+#[expect(clippy::struct_excessive_bools, reason = "independent conditions")]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::IntoParams, utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
@@ -44,17 +67,39 @@ pub struct Exits {
     /// All containers that have or had the name in `container`, not only the newest.
     #[serde(default)]
     pub all: bool,
-    /// Only records of the processes that had this pid.
+    /// Only records of the processes that had one of these pids, which commas separate: `1,2`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "server", param(minimum = 1))]
-    pub pid: Option<u32>,
+    pub pid: Option<String>,
     /// Only processes that did not end by `exit(0)`.
     #[serde(default)]
     pub failed: bool,
-    /// Only exits since then: a time in the format of RFC 3339, or a duration before
-    /// now (`10m`, `1h30m`).
+    /// Only processes that a signal ended.
+    #[serde(default, skip_serializing_if = "Not::not")]
+    pub signaled: bool,
+    /// Only processes that the out-of-memory killer ended.
+    #[serde(default, skip_serializing_if = "Not::not")]
+    pub oom: bool,
+    /// Only processes with a name that matches one of these patterns, which commas separate:
+    /// `nginx*,sh`. `?` stands for any character, also for a comma.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub comm: Option<String>,
+    /// Only processes with one of these real user ids, which commas separate: `0,1000`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uid: Option<String>,
+    /// Only processes that lived at least this long: `250ms`, `2.5` (seconds) or `1m30s`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_age: Option<String>,
+    /// Only processes that lived at most this long.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_age: Option<String>,
+    /// Only exits since then: a time span before now (`10m`, `1h30m`, `2 days ago`), `now`,
+    /// `today`, `yesterday`, `14:30`, `2026-01-02 14:30`, `@SECONDS` since 1970, or a time in the
+    /// format of RFC 3339. A time without an offset is one in the time zone of the daemon.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<String>,
+    /// Only exits until then: a moment in one of the formats of `since`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
     /// Only the newest exits, at most this many.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "server", param(minimum = 1))]

@@ -37,11 +37,15 @@ impl<S: Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
         let media_type = media_type.and_then(|it| it.to_str().ok()).unwrap_or("");
         let essence = media_type.split(';').next().unwrap_or("").trim();
         if !essence.eq_ignore_ascii_case("application/json") {
-            let refusal = Refusal::new(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                format!("the body has media type '{essence}' (expected application/json)"),
-            );
-            return Err(refusal.hint("curl needs the option -H 'content-type: application/json'"));
+            let detail = match essence {
+                "" => "the header content-type is missing (expected application/json)".to_owned(),
+                _ => format!("the header content-type is '{essence}' (expected application/json)"),
+            };
+            let refusal = Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail);
+            return Err(refusal.hint(
+                "send the header content-type: application/json; with curl: \
+                 --header 'content-type: application/json'",
+            ));
         }
         let body = Limited::new(request.into_body(), MAX_BODY);
         let collected = timeout(BODY_TIMEOUT, body.collect())

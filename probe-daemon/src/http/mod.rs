@@ -1,6 +1,7 @@
 //! The HTTP server, its routes, and the resolution of the targets in a request.
 
 pub(crate) mod body;
+mod conditions;
 mod half_closed;
 pub(crate) mod history;
 mod resolve;

@@ -4,11 +4,11 @@
 use std::sync::Arc;
 
 use probe_user::{
-    model::{Cgroup, Container, Exit, ExitStatus, Placed, TargetProcess},
+    model::{Cgroup, Container, Exit, Filter, Placed, TargetProcess},
     unstable::{cgroup::mounts::Mount, clock::tick_ns},
 };
 
-use super::{history, resolve};
+use super::{conditions, history, resolve};
 use crate::{
     access::{directory::CgroupDirectory, ownership::CgroupOwners, peer::Peer, refusal::Refusal},
     api::query::{Exits, Records},
@@ -28,10 +28,14 @@ pub(crate) struct Selection {
     containers: Option<Vec<Arc<Container>>>,
     /// Cgroups of the container in `containers`, if it exists: exits below them are selected too.
     cgroups: Vec<(u32, String)>,
-    pid: Option<u32>,
+    /// Only processes with one of these pids are selected, unless there are none.
+    pids: Vec<u32>,
     /// Of the processes that had the pid, only this one.
     process: Option<TargetProcess>,
-    failed: bool,
+    /// Conditions on the process and its end.
+    filter: Filter,
+    /// `CLOCK_BOOTTIME` in nanoseconds of the last exit that is selected.
+    until_ns: u64,
 }
 
 impl Selection {
@@ -85,7 +89,7 @@ impl Selection {
             container,
             containers,
             cgroups: Vec::new(),
-            pid: query.pid,
+            pids: query.pid.into_iter().collect(),
             process: query
                 .pid
                 .zip(query.start_ticks)
@@ -94,7 +98,8 @@ impl Selection {
                     starts_ns: ticks.saturating_mul(tick_ns()),
                     tick_ns: tick_ns(),
                 }),
-            failed: query.failed,
+            filter: conditions::filter(query)?,
+            until_ns: u64::MAX,
         })
     }
 
@@ -105,14 +110,11 @@ impl Selection {
         peer: Peer,
         query: &Exits,
     ) -> Result<(Self, usize), Refusal> {
-        let any_container = Records {
-            cgroup: query.cgroup.clone(),
-            container: None,
-            pid: query.pid,
-            start_ticks: None,
-            failed: query.failed,
-        };
-        let mut selection = Self::new(state, peer, &any_container)?;
+        let mut selection = Self::new(state, peer, &conditions::of_history(query))?;
+        selection.pids = conditions::pids(query.pid.as_deref())?;
+        if !selection.pids.is_empty() {
+            resolve::refuse_foreign(peer, "a pid")?;
+        }
         let Some(name) = &query.container else {
             return Ok((selection, 0));
         };
@@ -140,10 +142,20 @@ impl Selection {
             container: None,
             containers: None,
             cgroups: Vec::new(),
-            pid: None,
+            pids: Vec::new(),
             process: None,
-            failed: false,
+            filter: Filter {
+                threads: true,
+                ..Filter::default()
+            },
+            until_ns: u64::MAX,
         }
+    }
+
+    /// Selects only exits until this time, in nanoseconds of `CLOCK_BOOTTIME`.
+    pub(crate) const fn until(mut self, until_ns: u64) -> Self {
+        self.until_ns = until_ns;
+        self
     }
 
     /// A mailbox that gets the records from now on.
@@ -167,10 +179,10 @@ impl Selection {
 
     /// [`Self::admits`] of a record of the topic.
     fn admits_of_topic(&self, exit: &Placed<Exit>) -> bool {
-        let is_failed = || exit.what.status != Some(ExitStatus::Exited { code: 0 });
-        self.pid.is_none_or(|pid| exit.what.process.tgid == pid)
+        (self.pids.is_empty() || self.pids.contains(&exit.what.process.tgid))
+            && exit.boottime_ns <= self.until_ns
             && self.process.is_none_or(|it| it.is(&exit.what.process))
-            && (!self.failed || is_failed())
+            && self.filter.admits_exit(exit)
             && self.is_in_container(exit)
             && self.is_seen(exit)
     }

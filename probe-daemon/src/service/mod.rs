@@ -65,7 +65,7 @@ use self::{
 };
 pub use crate::http::routes::document;
 use crate::{
-    api::info::Kernel,
+    api::{info::Kernel, moment},
     http::{Daemon, server::Server},
     state::{engine::Engine, metrics::Metrics, state::State},
 };
@@ -94,6 +94,8 @@ pub async fn run(
     announce: impl FnOnce(&str),
     stop: impl Future<Output = i32>,
 ) -> Result<(), RunError> {
+    // The time zone is in a file that the daemon cannot read later.
+    let _zone = moment::now();
     let max_clients = limits::max_clients(config.max_clients)?;
     let listening = match inherited.socket {
         Some(socket) => Listening::passed(socket)?,

@@ -187,11 +187,49 @@ impl Filter {
     /// the daemon has tested.
     #[must_use]
     pub fn admits_from_daemon(&self, record: &Record) -> bool {
-        let exit = match record {
-            Record::Exit(exit) => exit,
-            Record::Start(start) => return self.admits_process(&start.what.process),
-            Record::Lost { .. } => return true,
+        match record {
+            Record::Exit(exit) => self.admits_exit(exit),
+            Record::Start(start) => self.admits_process(&start.what.process),
+            Record::Lost { .. } => true,
+        }
+    }
+
+    /// Whether an exit meets every condition, and is one of a target. The cgroups of the record
+    /// must name the hierarchies of the `subtrees`.
+    #[must_use]
+    pub fn admits_everywhere(&self, record: &Record) -> bool {
+        let is_target = match record {
+            Record::Exit(exit) => {
+                self.is_target(&exit.what.process) || self.is_in_subtree(exit, false)
+            }
+            Record::Start(start) => {
+                self.is_target(&start.what.process) || self.is_in_subtree(start, false)
+            }
+            Record::Lost { .. } => true,
         };
+        is_target && self.admits_from_daemon(record)
+    }
+
+    /// Whether a live process is in a target: its pid, and the hierarchy and path of each of its
+    /// cgroups.
+    #[must_use]
+    pub fn is_in_target<'a>(
+        &self,
+        pid: u32,
+        mut places: impl Iterator<Item = (u32, &'a str)>,
+    ) -> bool {
+        let is_within = |hierarchy, path| {
+            let mut subtrees = self.subtrees.iter();
+            subtrees.any(|it| it.hierarchy == hierarchy && super::is_within(path, &it.path))
+        };
+        self.subtrees.is_empty() && self.processes.is_empty()
+            || self.processes.iter().any(|it| it.pid == pid)
+            || places.any(|(hierarchy, path)| is_within(hierarchy, path))
+    }
+
+    /// Whether an exit meets every condition but the targets.
+    #[must_use]
+    pub fn admits_exit(&self, exit: &Placed<Exit>) -> bool {
         // An unknown age or status passes, as in the BPF programs.
         let age_ns = exit.what.process.start_boottime_ns;
         let age_ns = age_ns.map(|start| exit.boottime_ns.saturating_sub(start));
@@ -218,8 +256,11 @@ impl Filter {
     }
 
     fn admits_process(&self, process: &Process) -> bool {
-        let comm = process.comm.to_str();
-        (self.comms.is_empty() || self.comms.iter().any(|glob| glob.matches(&comm)))
+        let is_named = || {
+            let comm = process.comm.to_str();
+            self.comms.iter().any(|glob| glob.matches(&comm))
+        };
+        (self.comms.is_empty() || is_named())
             && (self.uids.is_empty() || process.uid.is_some_and(|uid| self.uids.contains(&uid)))
     }
 

@@ -4,7 +4,8 @@
 use std::{fs, path::Path, process::Command};
 
 use probe_tests::{
-    Cgroup, Daemon, Deadline, Output, Runc, Victim, conditions, kill, record, requirements, run,
+    Cgroup, Daemon, Deadline, Output, Runc, Victim, Waiting, conditions, kill, record,
+    requirements, run,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -189,4 +190,100 @@ fn one_id_with_its_state_in_two_places_is_two_containers() {
     let _output = daemon.stop();
     // Fails if the directory is in use.
     let _removed = fs::remove_dir(places[1]);
+}
+
+/// Runs a process that exits with this code; returns its pid.
+fn exit_with(code: &str) -> u32 {
+    let mut victim = Victim::start(&["exit", code], None);
+    victim.wait();
+    victim.pid()
+}
+
+#[test]
+#[ignore = "needs root"]
+fn conditions_periods_and_pids_select_exits_of_the_history() {
+    requirements::require_bpf();
+    let daemon = Daemon::start(&[]);
+    let last = |more: &str| run(&format!("last --socket {} --json {more}", socket(&daemon)));
+    let [one, two] = ["3", "0"].map(exit_with);
+    let mut killed = Victim::spawn(&["pause"], None);
+    killed.kill();
+    let three = killed.pid();
+    let pids = format!("{one},{two} {three}");
+    // In the order of the lines.
+    let exits = |more: &str| {
+        let lines = last(&format!("{pids} {more}")).json();
+        lines.iter().map(record::pid).collect::<Vec<_>>()
+    };
+    assert_eq!(exits(""), [one, two, three]);
+    assert_eq!(exits("--reverse"), [three, two, one]);
+    assert_eq!(exits("-n 2"), [two, three]);
+    assert_eq!(exits("--failed"), [one, three]);
+    assert_eq!(exits("--signaled --uid root --comm v?ctim"), [three]);
+    assert_eq!(exits("--since today"), exits("--since 1h"));
+    assert_eq!(last(&format!("{one} --oom")).exits(), [0_u32; 0]);
+    for period in ["--until yesterday", "--max-age 1ns", "--uid nobody"] {
+        let none = last(&format!("{pids} {period}"));
+        assert_eq!((none.code, none.exits().len()), (Some(0), 0), "{none:#?}");
+        none.assert_ended(0, &["note: no exit of process", "matches"]);
+    }
+    last("--since soon").assert_refused(2, &["--since: invalid time", "hint: "]);
+    last("--since 1h --until 2h").assert_refused(2, &["later than --until"]);
+    last("1:5").assert_refused(2, &["hint: use the pid alone"]);
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_target_that_never_existed_is_no_such_target() {
+    requirements::require_bpf();
+    let daemon = Daemon::start(&[]);
+    let last = |more: &str| run(&format!("last --socket {} {more}", socket(&daemon)));
+    let parent = Cgroup::v2("never");
+    let missing = format!("{}/no does not exist", parent.path());
+    let never = format!("--cgroup {}/no/such", parent.path());
+    last(&never).assert_refused(4, &["no exit of cgroup", &missing]);
+    last("4194305").assert_refused(4, &["no exit of process 4194305", "hint: "]);
+    last("--unit no-such-unit").assert_refused(4, &["unit no-such-unit.service", "hint: "]);
+    last("--container no-such-container").assert_refused(4, &["no container"]);
+    let idle = last(&format!("--cgroup {}", parent.path()));
+    idle.assert_ended(0, &["the history has no exit of cgroup"]);
+}
+
+#[test]
+#[ignore = "needs root"]
+fn follow_shows_each_exit_once_from_the_history_and_the_stream() {
+    requirements::require_bpf();
+    let daemon = Daemon::start(&[]);
+    let cgroup = Cgroup::v2("follow");
+    let exit = || {
+        let mut victim = Victim::start(&["exit", "3"], Some(&cgroup));
+        victim.wait();
+        victim.pid()
+    };
+    let mut pids = vec![exit()];
+    let path = cgroup.path();
+    let args = [
+        "last",
+        "-f",
+        "--json",
+        "--socket",
+        socket(&daemon),
+        "--cgroup",
+        path,
+    ];
+    let following = Waiting::start(&mut conditions::unrestricted(&args));
+    following.wait_for_exit_of(pids[0]);
+    for _ in 0..3 {
+        let pid = exit();
+        following.wait_for_exit_of(pid);
+        pids.push(pid);
+    }
+    following.signal(rustix::process::Signal::INT);
+    let output = following.finish();
+    // What was read before is not in the output.
+    assert_eq!(
+        (output.code, output.exits()),
+        (Some(0), Vec::new()),
+        "{output:#?}"
+    );
 }

@@ -75,6 +75,7 @@ pub(super) fn assert_problem(answer: &str, of: u16, what: &str) {
         head.contains("application/problem+json"),
         "{what}: {answer}"
     );
+    assert!(body.ends_with('\n'), "{what}: {answer}");
     let problem: Value = serde_json::from_str(body).unwrap_or_else(|it| panic!("{it}: {answer}"));
     assert_eq!(problem["status"], of, "{what}: {answer}");
     for member in ["type", "title", "detail"] {
@@ -97,6 +98,10 @@ fn an_invalid_body_is_answered_with_a_problem() {
     let many = |count| json!({"targets": vec![json!({"pid": 1}); count]});
     let cases = [
         (400, json!(null)),
+        (
+            400,
+            of(json!({"pid": 1, "path": cgroup.path(), "until": "empty"})),
+        ),
         (400, json!([])),
         (400, json!({})),
         (400, json!({"targets": []})),
@@ -190,12 +195,20 @@ fn an_invalid_query_route_or_method_is_answered_with_a_problem() {
         (400, "/v1/exits?limit=-1"),
         (400, "/v1/exits?limit=99999999999"),
         (400, "/v1/exits?limit=1&limit=2"),
-        (400, "/v1/exits?since=yesterday"),
-        (400, "/v1/exits?since=-5s"),
+        (400, "/v1/exits?since=soon"),
+        (400, "/v1/exits?since=2026-13-01"),
+        (400, "/v1/exits?until=soon"),
+        (400, "/v1/exits?since=1h&until=2h"),
+        (400, "/v1/exits?uid=root"),
+        (400, "/v1/exits?uid=1,,2"),
+        (400, "/v1/exits?comm=%5Ba"),
+        (400, "/v1/exits?min_age=old"),
+        (400, "/v1/events?max_age=-1"),
         (400, "/v1/exits?since="),
         (400, "/v1/exits?since=%00"),
         (400, "/v1/exits?pid=0"),
         (400, "/v1/exits?pid=x"),
+        (400, "/v1/exits?pid=1,0"),
         (400, "/v1/exits?failed=maybe"),
         (400, "/v1/exits?unknown=1"),
         (400, "/v1/exits?cgroup=/etc"),

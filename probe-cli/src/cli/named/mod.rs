@@ -82,34 +82,6 @@ pub(super) struct TargetArgs {
     pub(super) runtime_root: Vec<PathBuf>,
 }
 
-/// The target of `ps` and `last`: at most one.
-#[derive(Debug, clap::Args)]
-#[group(multiple = false)]
-pub(super) struct OneTarget {
-    /// Process
-    #[arg(value_name = "PID", value_parser = clap::value_parser!(u32).range(1..))]
-    pub(super) pid: Option<u32>,
-
-    /// Cgroup with its descendants
-    ///
-    /// PATH is a path on a cgroup mount (/sys/fs/cgroup/build), or a path below the
-    /// root of a hierarchy as in /proc/PID/cgroup (/build or build).
-    #[arg(long, value_name = "PATH")]
-    pub(super) cgroup: Option<PathBuf>,
-
-    /// Container: id, unique prefix of an id, or name
-    ///
-    /// A Kubernetes pod is named pod:NAMESPACE/NAME.
-    #[arg(long, value_name = "ID|NAME")]
-    pub(super) container: Option<String>,
-
-    /// systemd unit, found by its cgroup
-    ///
-    /// A name without a suffix is that of a service: nginx means nginx.service.
-    #[arg(long, value_name = "NAME")]
-    pub(super) unit: Option<String>,
-}
-
 /// A target that is pinned, or that was gone before it could be pinned.
 pub(super) struct PinnedTarget {
     /// Its name in messages and in the verdict.

@@ -89,6 +89,11 @@ fn read(mut from: impl Read) -> Result<Vec<ProcessArg>, Failure> {
 }
 
 impl ProcessArg {
+    /// Whether the process has an inode number.
+    pub(in crate::cli) const fn has_inode(self) -> bool {
+        self.inode.is_some()
+    }
+
     /// Pins the process, which must exist.
     pub(in crate::cli) fn pin(self) -> Result<PinnedProcess, Failure> {
         let gone = || {

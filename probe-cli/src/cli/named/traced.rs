@@ -1,8 +1,12 @@
 //! The targets of `trace` and `top`, in which exits are shown.
 
+use probe_daemon::api::query;
 use probe_user::{
     model::Filter,
-    unstable::{cgroup::mounts::Mounts, container::Resolver, proc::pinned::PinnedProcess},
+    unstable::{
+        cgroup::mounts::Mounts, clock::initial_tick, container::Resolver,
+        proc::pinned::PinnedProcess,
+    },
 };
 
 use super::{ProcessArg, TargetArgs, unit_cgroups};
@@ -50,6 +54,34 @@ impl TracedTargets {
     /// Number of targets; 0 stands for the whole machine.
     pub(in crate::cli) fn count(&self) -> usize {
         self.cgroups.len() + self.processes.len()
+    }
+
+    /// The query for the records of a daemon, and whether the reader must test the targets, because
+    /// a query has one. `None` if a daemon has no record by which the reader could: it names the
+    /// v2 cgroup only.
+    pub(in crate::cli) fn query(
+        &self,
+        conditions: &Conditions,
+    ) -> Result<Option<(query::Records, bool)>, Failure> {
+        let query = conditions.query()?;
+        Ok(match (&self.cgroups[..], &self.processes[..]) {
+            ([], []) => Some((query, false)),
+            ([cgroup], []) => {
+                let directory = cgroup.directory.to_string_lossy();
+                let cgroup = Some(directory.into_owned());
+                Some((query::Records { cgroup, ..query }, false))
+            }
+            ([], [process]) => {
+                let query = query::Records {
+                    pid: Some(process.tgid),
+                    start_ticks: process.start_ticks().map(initial_tick),
+                    ..query
+                };
+                Some((query, false))
+            }
+            (cgroups, _) if cgroups.iter().any(|it| it.mount.hierarchy != 0) => None,
+            _ => Some((query, true)),
+        })
     }
 
     /// The filter for these targets and conditions.

@@ -1,7 +1,6 @@
 //! Asks a daemon for the records of a trace.
 
-use probe_daemon::{api::query, client::Records};
-use probe_user::unstable::{clock::initial_tick, proc::pinned::PinnedProcess};
+use probe_daemon::client::Records;
 
 use super::Args;
 use crate::{
@@ -9,26 +8,22 @@ use crate::{
     session::log_missing_daemon,
 };
 
-/// Opens the stream of a daemon, if one answers and supports these arguments.
+/// Opens the stream of a daemon, if one answers and supports these arguments. Returns also
+/// whether the targets must be tested here.
 pub(super) async fn records(
     args: &Args,
     targets: &TracedTargets,
-) -> Result<Option<Records>, Failure> {
+) -> Result<Option<(Records, bool)>, Failure> {
     let daemon = args.socket.daemon()?;
-    if let Some(what) = unsupported(args, targets) {
+    let unsupported = |what: &str| {
         tracing::info!("not using the daemon: it does not support {what}");
-        return Ok(None);
+        Ok(None)
+    };
+    if let Some(option) = unsupported_option(args) {
+        return unsupported(option);
     }
-    let directory = targets.cgroups.first();
-    let directory = directory.map(|it| it.directory.to_string_lossy());
-    let processes = &targets.processes;
-    let start_ticks = processes.first().and_then(PinnedProcess::start_ticks);
-    let query = query::Records {
-        cgroup: directory.map(Into::into),
-        container: None,
-        pid: processes.first().map(|it| it.tgid),
-        start_ticks: start_ticks.map(initial_tick),
-        failed: args.conditions.failed,
+    let Some((query, tests_targets)) = targets.query(&args.conditions)? else {
+        return unsupported("several targets of a v1 hierarchy");
     };
     let asked = async {
         let client = daemon.connect(OPTIONAL_PATIENCE).await?;
@@ -37,7 +32,7 @@ pub(super) async fn records(
     Ok(match asked.await {
         Ok(records) => {
             tracing::info!("using the daemon at {}", daemon.socket.display());
-            Some(records)
+            Some((records, tests_targets))
         }
         Err(error) => {
             log_missing_daemon(error, daemon.is_named);
@@ -46,16 +41,13 @@ pub(super) async fn records(
     })
 }
 
-/// Returns the first of the arguments that need BPF programs of this command.
-fn unsupported(args: &Args, targets: &TracedTargets) -> Option<&'static str> {
+/// Returns the first of the options that need BPF programs of this command.
+fn unsupported_option(args: &Args) -> Option<&'static str> {
     let options = [
         ("--threads", args.threads),
         ("--starts", args.starts),
         ("--buffer", args.buffer.is_some()),
-        ("several targets", targets.count() > 1),
     ];
-    options
-        .into_iter()
-        .find(|(_, is_used)| *is_used)
-        .map(|(what, _)| what)
+    let mut used = options.into_iter().filter(|(_, is_used)| *is_used);
+    used.next().map(|(option, _)| option)
 }

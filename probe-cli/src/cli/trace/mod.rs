@@ -1,7 +1,7 @@
 //! `probe trace`: shows exits as they happen.
 
 mod daemon;
-mod plan;
+pub(super) mod plan;
 
 use std::{
     future::pending,
@@ -22,6 +22,7 @@ use super::{
     ExitCode, Failure,
     buffer::size,
     conditions::Conditions,
+    format::FormatArg,
     named::{TargetArgs, TracedTargets},
     socket::Socket,
     stop, target,
@@ -84,9 +85,8 @@ pub(super) struct Args {
     #[command(flatten)]
     socket: Socket,
 
-    /// Print one JSON object per line
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    format: FormatArg,
 
     /// Stop after N lines [default: no limit]
     #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
@@ -136,8 +136,8 @@ async fn follow(args: Args, messages: Messages) -> Result<ExitCode, Failure> {
     let begun = Instant::now();
     let options = ReportOptions {
         wanted: wanted.clone(),
-        columns: (!args.json).then(|| {
-            let columns = terminal::columns().of_tasks(args.threads);
+        columns: args.format.records()?.map(|columns| {
+            let columns = columns.of_tasks(args.threads);
             columns.with_starts(args.starts)
         }),
         mounts,
@@ -159,7 +159,10 @@ async fn follow(args: Args, messages: Messages) -> Result<ExitCode, Failure> {
     let ends_with_processes = targets.is_empty() && !processes.is_empty();
     let processes = ends_with_processes.then_some(processes);
     let mut stop = pin!(end_of(args.timeout, stop, processes));
-    if let Some(records) = daemon_records {
+    if let Some((records, tests_targets)) = daemon_records {
+        if tests_targets {
+            trace.test_targets();
+        }
         messages.print(&announcement("daemon", &args, count));
         trace.print_header()?;
         match trace.follow_daemon(records, stop.as_mut()).await? {

@@ -55,11 +55,7 @@ pub(super) fn load(
     messages: Messages,
 ) -> Result<(Attached, Rings), Failure> {
     let stream_bytes = buffer(args.buffer, messages);
-    let cgroups = if wanted.kernel_tests_subtrees() {
-        directories(targets)?
-    } else {
-        Vec::new()
-    };
+    let cgroups = directories(wanted, targets)?;
     let mut plan = Plan::exits(wanted, cgroups, stream_bytes).with_v1(mounts);
     if args.starts {
         plan.hooks.extend([Hook::Fork, Hook::Exec]);
@@ -85,7 +81,14 @@ fn buffer(asked: Option<u32>, messages: Messages) -> u32 {
     size
 }
 
-fn directories(targets: &[CgroupTarget]) -> Result<Vec<OwnedFd>, PinError> {
+/// The directories of the cgroups that the BPF programs test.
+pub(in crate::cli) fn directories(
+    wanted: &Filter,
+    targets: &[CgroupTarget],
+) -> Result<Vec<OwnedFd>, PinError> {
+    if !wanted.kernel_tests_subtrees() {
+        return Ok(Vec::new());
+    }
     let open = |it: &CgroupTarget| pinned::lookup(&it.mount, &it.directory);
     targets.iter().map(open).collect()
 }

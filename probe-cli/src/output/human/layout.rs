@@ -37,6 +37,21 @@ impl Name {
     }
 }
 
+/// All columns, in their usual order.
+pub(super) const ALL: [Name; 11] = [
+    Name::Time,
+    Name::Pid,
+    Name::Tid,
+    Name::Ppid,
+    Name::Uid,
+    Name::Comm,
+    Name::Age,
+    Name::Status,
+    Name::KilledBy,
+    Name::Where,
+    Name::Args,
+];
+
 /// From this width on there is room for milliseconds, whole words and the uid.
 const WIDE: usize = 120;
 /// From this width on there is room for the pid of the parent.
@@ -95,6 +110,41 @@ pub(super) fn columns(
         Some(terminal) => shares(terminal.saturating_sub(taken + last.len() - 1), wide, last),
     };
     columns.extend(last.iter().copied().zip(widths));
+    columns
+}
+
+/// Returns the columns that the user chose, with the widths of a wide terminal. The last one has
+/// the rest of the line.
+pub(super) fn chosen(
+    names: &[Name],
+    terminal: Option<usize>,
+    time_header: &str,
+) -> Vec<(Name, usize)> {
+    let width_of = |name: &Name| match name {
+        Name::Time => width(time_header).max(12),
+        Name::Pid | Name::Tid | Name::Ppid => 7,
+        Name::Uid | Name::Age => 6,
+        Name::Comm => 15,
+        Name::Status => 14,
+        Name::KilledBy | Name::Where | Name::Args => 28,
+    };
+    let mut columns: Vec<_> = names.iter().map(|it| (*it, width_of(it))).collect();
+    let taken: usize = columns
+        .iter()
+        .rev()
+        .skip(1)
+        .map(|(_, width)| width + 1)
+        .sum();
+    // A number stands at the right of its column, not of the line.
+    let is_number = |name| {
+        let numbers = [Name::Pid, Name::Tid, Name::Ppid, Name::Uid, Name::Age];
+        numbers.contains(&name)
+    };
+    if let Some((name, last)) = columns.last_mut()
+        && !is_number(*name)
+    {
+        *last = terminal.map_or(usize::MAX, |it| it.saturating_sub(taken).max(*last));
+    }
     columns
 }
 

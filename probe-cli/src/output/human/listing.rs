@@ -12,7 +12,9 @@ use probe_daemon::api::{
 use probe_user::unstable::diagnosis::Survivor;
 
 use super::{
+    UnknownColumn,
     cells::{age, short_id, unknown},
+    indices,
     table::{
         Cell,
         Side::{self, CutBeginning, Left, Right},
@@ -22,12 +24,42 @@ use super::{
 };
 use crate::output::Out;
 
+/// What a table depends on apart from its rows.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Screen<'a> {
+    /// `CLOCK_BOOTTIME` in nanoseconds.
+    pub(crate) now_ns: u64,
+    /// The width of the terminal.
+    pub(crate) terminal: Option<usize>,
+    /// The columns that the user chose; none for all.
+    pub(crate) chosen: &'a [String],
+}
+
+/// The columns of containers.
+const CONTAINERS: [&str; 6] = ["CONTAINER", "ID", "LIVE", "AGE", "EXITS", "CGROUP"];
+/// The columns of processes.
+const PROCESSES: [&str; 7] = ["PID", "PPID", "UID", "AGE", "STATE", "COMM", "CGROUP"];
+
+/// Refuses columns that the table of processes, or of containers, does not have.
+pub(crate) fn check_columns(chosen: &[String], of_processes: bool) -> Result<(), UnknownColumn> {
+    let known = if of_processes {
+        &PROCESSES[..]
+    } else {
+        &CONTAINERS
+    };
+    indices(chosen, known).map(drop)
+}
+
 /// Writes containers: CONTAINER ID LIVE AGE EXITS CGROUP.
 pub(crate) fn write_containers<W: Write>(
     out: &mut Out<W>,
     containers: &[Container],
     has_history: bool,
-    (now_ns, terminal): (u64, Option<usize>),
+    Screen {
+        now_ns,
+        terminal,
+        chosen,
+    }: Screen<'_>,
 ) -> io::Result<()> {
     let rows = containers.iter().map(|container| {
         let name = container.name.as_deref().map_or_else(unknown, printable);
@@ -41,16 +73,20 @@ pub(crate) fn write_containers<W: Write>(
             printable(&container.cgroup),
         ]
     });
-    let names = ["CONTAINER", "ID", "LIVE", "AGE", "EXITS", "CGROUP"];
+    let names = CONTAINERS;
     let sides = [Left, Left, Right, Right, Right, CutBeginning];
-    write_table(out, names, rows, sides, terminal)
+    write_table(out, names, rows, sides, (terminal, chosen))
 }
 
 /// Writes processes, each child below its parent: PID PPID UID AGE STATE COMM CGROUP.
 pub(crate) fn write_processes<W: Write>(
     out: &mut Out<W>,
     processes: &[(usize, Process)],
-    (now_ns, terminal): (u64, Option<usize>),
+    Screen {
+        now_ns,
+        terminal,
+        chosen,
+    }: Screen<'_>,
 ) -> io::Result<()> {
     let number = |value: Option<u32>| value.map_or_else(unknown, |value| value.to_string());
     let rows = processes.iter().map(|(depth, process)| {
@@ -65,9 +101,9 @@ pub(crate) fn write_processes<W: Write>(
             process.cgroup.as_deref().map_or_else(unknown, printable),
         ]
     });
-    let names = ["PID", "PPID", "UID", "AGE", "STATE", "COMM", "CGROUP"];
+    let names = PROCESSES;
     let sides = [Right, Right, Right, Right, Left, Left, CutBeginning];
-    write_table(out, names, rows, sides, terminal)
+    write_table(out, names, rows, sides, (terminal, chosen))
 }
 
 /// Formats the processes that are still there as lines: PID STATE AGE COMM WAITS-IN WHY.
@@ -84,7 +120,7 @@ pub(crate) fn survivors(survivors: &[Survivor]) -> Vec<String> {
     });
     let names = ["PID", "STATE", "AGE", "COMM", "WAITS-IN", "WHY"];
     let sides = [Right, Left, Right, Left, Left, Left];
-    table(names, rows, sides, None)
+    table(names, rows, sides, None, &[])
 }
 
 /// Writes rows below the names of their columns.
@@ -93,9 +129,10 @@ fn write_table<W: Write, const N: usize>(
     names: [&str; N],
     rows: impl Iterator<Item = [String; N]>,
     sides: [Side; N],
-    terminal: Option<usize>,
+    (terminal, chosen): (Option<usize>, &[String]),
 ) -> io::Result<()> {
-    for row in table(names, rows, sides, terminal) {
+    let columns = indices(chosen, &names).map_err(io::Error::other)?;
+    for row in table(names, rows, sides, terminal, &columns) {
         out.line(|out| out.write_all(row.as_bytes()))?;
     }
     Ok(())
@@ -108,19 +145,25 @@ fn table<const N: usize>(
     rows: impl Iterator<Item = [String; N]>,
     sides: [Side; N],
     terminal: Option<usize>,
+    chosen: &[usize],
 ) -> Vec<String> {
     let rows: Vec<_> = iter::once(names.map(str::to_owned)).chain(rows).collect();
-    let mut widths = [0; N];
-    for row in &rows {
-        for (column, cell) in widths.iter_mut().zip(row) {
-            *column = width(cell).max(*column);
-        }
+    let all: Vec<_> = (0..N).collect();
+    let columns = if chosen.is_empty() { &all } else { chosen };
+    let width_of = |column: &usize| rows.iter().map(|row| width(&row[*column])).max();
+    let widths = columns.iter().map(|column| width_of(column).unwrap_or(0));
+    let mut widths: Vec<_> = widths.collect();
+    let others: usize = widths.iter().rev().skip(1).map(|width| width + 1).sum();
+    // A number stands at the right of its column, not of the line.
+    let is_number = |column: &usize| sides[*column] == Right;
+    if let Some(last) = widths.last_mut()
+        && !columns.last().is_some_and(is_number)
+    {
+        *last = terminal.map_or(usize::MAX, |it| it.saturating_sub(others).max(12));
     }
-    let others: usize = widths[..N - 1].iter().map(|width| width + 1).sum();
-    widths[N - 1] = terminal.map_or(usize::MAX, |it| it.saturating_sub(others).max(12));
-    let lines = rows.into_iter().map(|row| {
-        let cells = row.into_iter().zip(widths).zip(sides);
-        line(cells.map(|((text, width), side)| Cell::plain(text, width, side)))
+    let lines = rows.iter().map(|row| {
+        let cells = columns.iter().zip(&widths);
+        line(cells.map(|(&column, &width)| Cell::plain(row[column].clone(), width, sides[column])))
     });
     lines.collect()
 }
@@ -161,8 +204,12 @@ mod tests {
     fn containers_have_the_short_id_that_runtimes_show() {
         let containers = [container("web"), container("\u{1b}[31mdb")];
         let lines = text(|out| {
-            let now = (65 * SECOND, Some(70));
-            write_containers(out, &containers, true, now).expect("a vector takes all");
+            let screen = Screen {
+                now_ns: 65 * SECOND,
+                terminal: Some(70),
+                ..Screen::default()
+            };
+            write_containers(out, &containers, true, screen).expect("a vector takes all");
         });
         assert_eq!(
             lines,
@@ -177,7 +224,7 @@ mod tests {
     #[test]
     fn exits_are_unknown_without_a_history() {
         let lines = text(|out| {
-            write_containers(out, &[container("web")], false, (0, None)).expect("a vector");
+            write_containers(out, &[container("web")], false, Screen::default()).expect("a vector");
         });
         assert!(lines[1].contains(" - /a/long"), "{lines:#?}");
     }
@@ -198,7 +245,16 @@ mod tests {
             ..process(1234, "sleep")
         };
         let family = [(0, process(7, "sh")), (1, exiting)];
-        let lines = text(|out| write_processes(out, &family, (0, Some(80))).expect("a vector"));
+        let lines = text(|out| {
+            write_processes(out, &family, {
+                let terminal = Some(80);
+                Screen {
+                    terminal,
+                    ..Screen::default()
+                }
+            })
+            .expect("a vector")
+        });
         assert_eq!(
             lines,
             [
@@ -207,5 +263,29 @@ mod tests {
                 "1234    1   0   - exiting   sleep /x",
             ]
         );
+    }
+
+    #[test]
+    fn chosen_columns_come_in_the_order_of_the_names() {
+        let chosen = ["live", "container"].map(str::to_owned);
+        let screen = Screen {
+            chosen: &chosen,
+            ..Screen::default()
+        };
+        let lines = text(|out| {
+            write_containers(out, &[container("web")], true, screen).expect("a vector takes all");
+        });
+        assert_eq!(lines, ["LIVE CONTAINER", "  12 runc:web"]);
+        let chosen_number = ["container", "live"].map(str::to_owned);
+        let lines = text(|out| {
+            let screen = Screen {
+                chosen: &chosen_number,
+                ..Screen::default()
+            };
+            write_containers(out, &[container("web")], true, screen).expect("a vector takes all");
+        });
+        assert_eq!(lines, ["CONTAINER LIVE", "runc:web    12"]);
+        let error = check_columns(&chosen, true).expect_err("a column of containers");
+        assert_eq!(error.to_string(), "there is no column 'live'");
     }
 }

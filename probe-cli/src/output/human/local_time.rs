@@ -1,6 +1,21 @@
 //! The time of day in the zone of the user.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use jiff::{Timestamp, ZonedDateTime, tz::TimeZone};
+
+/// Whether times are in UTC instead of the zone of the user.
+static IN_UTC: AtomicBool = AtomicBool::new(false);
+
+/// Shows all later times in UTC.
+pub(crate) fn use_utc() {
+    IN_UTC.store(true, Ordering::Relaxed);
+}
+
+/// Whether times are shown in UTC.
+pub(crate) fn is_utc() -> bool {
+    IN_UTC.load(Ordering::Relaxed)
+}
 
 /// Formats times in one zone.
 #[derive(Clone, Debug)]
@@ -14,6 +29,9 @@ impl LocalTime {
     /// The zone of `TZ`, otherwise that of the system. On a machine that knows neither, such as
     /// one without tzdata, the zone is UTC.
     pub(crate) fn system() -> Self {
+        if is_utc() {
+            return Self::new(TimeZone::UTC);
+        }
         Self::new(TimeZone::try_system().unwrap_or(TimeZone::UTC))
     }
 

@@ -29,8 +29,8 @@ use self::{
 };
 
 pub(crate) use cells::{age, container_name, killed_by, pid, short_id, status};
-pub(crate) use listing::{survivors, write_containers, write_processes};
-pub(crate) use local_time::LocalTime;
+pub(crate) use listing::{Screen, check_columns, survivors, write_containers, write_processes};
+pub(crate) use local_time::{LocalTime, is_utc, use_utc};
 pub(crate) use table::{Cell, Side, line};
 pub(crate) use text::{fit, printable};
 
@@ -48,8 +48,31 @@ pub struct Columns {
     terminal: Option<usize>,
     contents: Contents,
     columns: Vec<(Name, usize)>,
+    /// The columns that the user chose.
+    chosen: Vec<Name>,
     colour: bool,
     time: LocalTime,
+}
+
+/// A table has no column with this name.
+#[derive(Debug, thiserror::Error)]
+#[error("there is no column '{name}'")]
+pub(crate) struct UnknownColumn {
+    name: String,
+    /// The names of the columns there are.
+    pub(crate) known: String,
+}
+
+/// The positions of the columns with these names. Upper and lower case are the same.
+fn indices(names: &[String], known: &[&str]) -> Result<Vec<usize>, UnknownColumn> {
+    let index = |name: &String| {
+        let found = known.iter().position(|it| it.eq_ignore_ascii_case(name));
+        found.ok_or_else(|| UnknownColumn {
+            name: printable(name),
+            known: known.join(","),
+        })
+    };
+    names.iter().map(index).collect()
 }
 
 impl Columns {
@@ -61,6 +84,7 @@ impl Columns {
             terminal: width,
             contents: Contents::default(),
             columns: Vec::new(),
+            chosen: Vec::new(),
             colour,
             time: LocalTime::system(),
         };
@@ -88,7 +112,20 @@ impl Columns {
         self.laid_out()
     }
 
+    /// Only these columns, by the names of their headers; the usual ones if there are no names.
+    pub(crate) fn chosen(mut self, names: &[String]) -> Result<Self, UnknownColumn> {
+        let known = layout::ALL.map(Name::as_str);
+        let indices = indices(names, &known)?;
+        self.chosen = indices.into_iter().map(|it| layout::ALL[it]).collect();
+        Ok(self.laid_out())
+    }
+
     fn laid_out(mut self) -> Self {
+        if !self.chosen.is_empty() {
+            let header = self.time.header();
+            self.columns = layout::chosen(&self.chosen, self.terminal, &header);
+            return self;
+        }
         self.columns = layout::columns(self.terminal, self.contents, &self.time.header());
         self
     }

@@ -3,7 +3,6 @@
 use std::{ops::Range, sync::Arc};
 
 use axum::{Extension, extract::State, http::HeaderValue, response::Response};
-use jiff::Timestamp;
 use probe_user::{
     model::{LossReason, Record},
     unstable::clock::{WallClock, boottime_ns},
@@ -14,8 +13,8 @@ use crate::{
     access::{peer::Peer, refusal::Refusal},
     api::{
         self,
+        moment::{FORMATS, moment, now},
         problem::Problem,
-        quantity::{duration, nanoseconds},
         query,
         wait::Line,
     },
@@ -56,17 +55,24 @@ pub(super) async fn exits(
     if query.limit == Some(0) {
         return Err(Refusal::bad("invalid limit 0 (expected a positive number)"));
     }
-    let since_ns = query.since.as_deref().map(since).transpose()?.unwrap_or(0);
+    let time = |field, text: Option<&str>| text.map(|it| boottime(field, it)).transpose();
+    let since_ns = time("since", query.since.as_deref())?.unwrap_or(0);
+    let until_ns = time("until", query.until.as_deref())?.unwrap_or(u64::MAX);
+    if since_ns > until_ns {
+        return Err(Refusal::bad("since is later than until"));
+    }
     let limit = query.limit.map_or(usize::MAX, |limit| limit as usize);
     let (selection, others, past) = {
         let mut state = daemon.engine.now();
         state.read_counters(&daemon.hub);
         let (selection, others) = Selection::in_history(&mut state, peer, &query)?;
+        let selection = selection.until(until_ns);
         let history = &state.tables.history;
         let mut past = Past {
             seqs: history.next_seq()..history.next_seq(),
             losses: history.losses_since(since_ns),
         };
+        past.losses.retain(|it| it.boottime_ns <= until_ns);
         let mut admitted = 0;
         for exit in history.iter().rev() {
             if admitted == limit || exit.exit.boottime_ns < since_ns {
@@ -156,16 +162,12 @@ const fn lost(count: u64, reason: LossReason) -> Record {
     }
 }
 
-/// Parses a time, or a duration before now, to nanoseconds of `CLOCK_BOOTTIME`.
-fn since(text: &str) -> Result<u64, Refusal> {
-    if let Ok(ago) = duration(text) {
-        return Ok(boottime_ns().saturating_sub(nanoseconds(ago)));
-    }
-    let moment: Timestamp = text.parse().map_err(|_neither| {
-        let detail = format!("since: invalid time '{}'", text.escape_debug());
-        Refusal::bad(detail).hint("use 10m, 1h30m or 2026-01-02T03:04:05Z")
-    })?;
-    let ago_ns = WallClock::now().unix_ns(boottime_ns()) - moment.as_nanosecond();
-    let ago_ns = u64::try_from(ago_ns.max(0)).unwrap_or(u64::MAX);
-    Ok(boottime_ns().saturating_sub(ago_ns))
+/// Parses a moment to nanoseconds of `CLOCK_BOOTTIME`.
+fn boottime(field: &str, text: &str) -> Result<u64, Refusal> {
+    let moment = moment(text, &now())
+        .map_err(|error| Refusal::bad(format!("{field}: {error}")).hint(FORMATS))?;
+    let now_ns = boottime_ns();
+    let ago_ns = WallClock::now().unix_ns(now_ns) - moment.as_nanosecond();
+    let then_ns = i128::from(now_ns).saturating_sub(ago_ns).max(0);
+    Ok(u64::try_from(then_ns).unwrap_or(u64::MAX))
 }

@@ -50,6 +50,10 @@ pub fn document() -> Value {
         lines.extend(LINES.iter().map(|(name, _)| reference(name)));
     }
     schemas["Target"]["oneOf"] = TARGETS.iter().map(|name| target_by(name)).collect();
+    // Apart from the names: otherwise a target with a pid and a path would have exactly one of them
+    // as soon as its condition does not fit a process.
+    schemas["Target"]["if"] = json!({"not": is_not_a_process()});
+    schemas["Target"]["then"] = json!({"properties": {"until": {"not": conditions_of_cgroups()}}});
     if let Some(request) = schemas["Request"].as_object_mut() {
         let of_a_cgroup = json!({
             "properties": {"until": conditions_of_cgroups()}, "required": ["until"],
@@ -89,11 +93,7 @@ fn reference(name: &str) -> Value {
 
 /// The schema of a target that is named by this field.
 fn target_by(name: &str) -> Value {
-    let mut properties = json!({name: {"not": {"type": "null"}}});
-    if PROCESSES.contains(&name) {
-        properties["until"] = json!({"not": conditions_of_cgroups()});
-    }
-    json!({"required": [name], "properties": properties})
+    json!({"required": [name], "properties": {name: {"not": {"type": "null"}}}})
 }
 
 /// The conditions that only a cgroup can meet.
