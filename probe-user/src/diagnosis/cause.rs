@@ -181,6 +181,35 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// Every code, in the order of [`Cause`].
+    pub const CODES: [&str; 19] = [
+        "kernel_thread",
+        "fuse",
+        "network_file_system",
+        "block_device",
+        "pid_namespace",
+        "core_dump",
+        "frozen",
+        "memory_limit",
+        "memory_high",
+        "vfork",
+        "traced",
+        "traced_zombie",
+        "zombie",
+        "stopped",
+        "throttled",
+        "kernel",
+        "threads",
+        "signal",
+        "hidden",
+    ];
+
+    /// The stable code, as in JSON.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        Self::CODES[self.rank() as usize]
+    }
+
     /// The place of the cause in the order of [`Cause`].
     pub(super) const fn rank(&self) -> u8 {
         match self {
@@ -203,6 +232,28 @@ impl Cause {
             Self::Threads { .. } => 16,
             Self::Signal { .. } => 17,
             Self::Hidden => 18,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_code_of_a_cause_is_that_of_its_json() {
+        for cause in [
+            Cause::KernelThread,
+            Cause::Frozen {
+                cgroups: Vec::new(),
+            },
+            Cause::Zombie { parent: None },
+            Cause::Stopped,
+            Cause::Threads { count: 1 },
+            Cause::Hidden,
+        ] {
+            let json = serde_json::to_value(&cause).expect("no map with other keys");
+            assert_eq!(json["code"], cause.code());
         }
     }
 }

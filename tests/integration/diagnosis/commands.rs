@@ -1,6 +1,6 @@
 //! The command `probe why`.
 
-use probe_tests::{Cgroup, Daemon, Probe, Victim, mounts, record, run};
+use probe_tests::{Cgroup, Daemon, Deadline, Probe, Victim, mounts, record, run};
 use rustix::mount::{UnmountFlags, unmount};
 
 #[test]
@@ -106,4 +106,23 @@ fn a_trace_tells_how_long_a_slow_exit_took_and_what_it_waits_for() {
         );
         assert!(last["reason"].is_null(), "{last}");
     }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_stuck_process_is_a_metric() {
+    let cgroup = Cgroup::v2("metric");
+    let daemon = Daemon::start(&[]);
+    let zombies = || {
+        let text = daemon.get("/metrics").text();
+        let line = text.lines().find_map(|it| {
+            it.strip_prefix("probe_stuck_processes{reason=\"zombie\"} ")
+                .map(str::to_owned)
+        });
+        let count = line.unwrap_or_else(|| panic!("no such series in {text}"));
+        count.parse::<u64>().expect("a number")
+    };
+    let _first = zombies();
+    let (_parent, _pid) = Victim::ready(&["zombie"], &cgroup);
+    Deadline::start().until("the zombie is counted", || zombies() > 0);
 }

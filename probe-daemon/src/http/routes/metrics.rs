@@ -45,8 +45,10 @@ pub(super) async fn metrics(
     } else {
         Scope::Totals
     };
+    let text = daemon.metrics.render(format, scope);
+    daemon.metrics.search_stuck();
     let content_type = (header::CONTENT_TYPE, format.content_type());
-    ([content_type], daemon.metrics.render(format, scope))
+    ([content_type], text)
 }
 
 /// Number of containers with at least one live process.

@@ -9,6 +9,7 @@ mod format;
 mod in_flight;
 mod labels;
 mod names;
+mod stuck;
 
 #[cfg(test)]
 mod tests;
@@ -18,7 +19,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use self::{containers::Containers, labels::Label};
+use self::{containers::Containers, labels::Label, stuck::Stuck};
 pub use self::{
     format::{Format, Scope},
     in_flight::{Client, Wait},
@@ -49,6 +50,7 @@ pub struct Metrics {
     run_time: Family<Label<String>, Counter<f64, Seconds>>,
     runs: Family<Label<String>, Counter>,
     ring_bytes: Gauge,
+    stuck: Stuck,
     /// Series for every peer.
     totals: Registry,
     /// Series that name containers.
@@ -129,6 +131,11 @@ impl Metrics {
             let more = runs.run_time.as_secs_f64() - run_time.get();
             run_time.inc_by(more.max(0.0));
         }
+    }
+
+    /// Searches for stuck processes, for the next scrape.
+    pub(crate) fn search_stuck(&self) {
+        self.stuck.search();
     }
 
     /// Sets the size of the stream's ring buffer.

@@ -8,7 +8,7 @@ use prometheus_client::{
     registry::{Metric, Registry, Unit},
 };
 
-use super::{Metrics, Seconds, containers::Containers, labels::KINDS};
+use super::{Metrics, Seconds, containers::Containers, labels::KINDS, stuck::Stuck};
 use crate::api::{self, Outcome, json::SCHEMA};
 
 /// Upper bounds of the buckets for the duration of a wait, in seconds: from an immediate
@@ -94,6 +94,7 @@ impl Metrics {
                 Unit::Bytes,
                 Gauge::default(),
             ),
+            stuck: Stuck::default(),
             totals,
             details,
             process: process_metrics(started),
@@ -108,6 +109,12 @@ impl Metrics {
             "Versions of the daemon, its API and the schema of its records",
             Info::new(versions),
         );
+        metrics.totals.register(
+            "stuck_processes",
+            "Processes that were killed or have exited and are not gone, and processes in an \
+             uninterruptible sleep of 10 seconds, by reason, as the previous scrape began to count",
+            metrics.stuck.processes.clone(),
+        );
         metrics.begin_at_zero();
         metrics
     }
@@ -115,6 +122,7 @@ impl Metrics {
     /// Creates series at zero. Prometheus sees no increase in a series that appears with its
     /// first event, and would miss, for example, the first out-of-memory kill.
     fn begin_at_zero(&self) {
+        self.stuck.begin_at_zero();
         for kind in KINDS {
             drop(self.exits.get_or_create(&[("kind", kind)]));
         }
