@@ -26,7 +26,7 @@ pub(super) fn killed_by(
     if signal == Signal::KILL && (shares_memory || oom && may_be_oom) {
         return Some(KilledBy::OOM);
     }
-    let origin = origin??;
+    let origin = origin??.with_cause_of(signal);
     Some(KilledBy {
         signal,
         via: origin.via,

@@ -22,6 +22,20 @@ const SI_SIGIO: i32 = -5;
 const SI_TKILL: i32 = -6;
 const SI_DETHREAD: i32 = -7;
 
+/// Numbers of signals, the same on x86-64 and arm64.
+mod number {
+    pub(super) const HUP: u32 = 1;
+    pub(super) const INT: u32 = 2;
+    pub(super) const QUIT: u32 = 3;
+    pub(super) const PIPE: u32 = 13;
+    pub(super) const ALRM: u32 = 14;
+    pub(super) const XCPU: u32 = 24;
+    pub(super) const XFSZ: u32 = 25;
+    pub(super) const VTALRM: u32 = 26;
+    pub(super) const PROF: u32 = 27;
+    pub(super) const SYS: u32 = 31;
+}
+
 /// The way in which a signal came about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Origin {
@@ -55,6 +69,29 @@ impl Origin {
         Self {
             cause: Some(cause),
             ..Self::KERNEL
+        }
+    }
+}
+
+impl Origin {
+    /// Adds what the number of the signal tells: the kernel sends some signals for one reason
+    /// only.
+    pub(super) fn with_cause_of(self, signal: Signal) -> Self {
+        let caused = |cause| Self {
+            cause: Some(cause),
+            ..self
+        };
+        match (self.via, self.cause, signal.0) {
+            (Via::Kernel, None, number::ALRM | number::VTALRM | number::PROF) => {
+                Self::without_sender(Via::Timer)
+            }
+            (Via::Kernel, None, number::XCPU) => caused(Cause::CpuLimit),
+            (Via::Kernel, None, number::XFSZ) => caused(Cause::FileSizeLimit),
+            (Via::Kernel, None, number::PIPE) => caused(Cause::BrokenPipe),
+            (Via::Kernel, None, number::INT | number::QUIT) => caused(Cause::Terminal),
+            (Via::Kernel, None, number::HUP) => caused(Cause::HangUp),
+            (Via::Fault, None, number::SYS) => caused(Cause::Seccomp),
+            _ => self,
         }
     }
 }
@@ -159,6 +196,19 @@ mod tests {
             comm: *b"sender\0\0\0\0\0\0\0\0\0\0",
         };
         origin(&killer, DEAD)
+    }
+
+    #[test]
+    fn some_signals_of_the_kernel_have_one_cause_only() {
+        let of = |origin: Origin, signal| origin.with_cause_of(Signal(signal));
+        assert_eq!(of(Origin::KERNEL, 14), Origin::without_sender(Via::Timer));
+        assert_eq!(of(Origin::KERNEL, 24), Origin::caused(Cause::CpuLimit));
+        assert_eq!(of(Origin::KERNEL, 9), Origin::KERNEL);
+        let died = Origin::caused(Cause::ParentDeath);
+        assert_eq!(of(died, 1), died);
+        let sent = Origin::sent(Via::Kill);
+        assert_eq!(of(sent, 24), sent);
+        assert_eq!(of(Origin::sent(Via::Fault), 31).cause, Some(Cause::Seccomp));
     }
 
     const FORGED: Option<Origin> = Some(Origin {

@@ -52,9 +52,9 @@ words! {
         CgroupKill = "cgroup.kill",
         /// `PTRACE_KILL` of a tracer.
         Ptrace = "ptrace",
-        /// The kernel, by itself or on behalf of a terminal or an itimer.
+        /// The kernel, by itself or on behalf of a terminal.
         Kernel = "kernel",
-        /// A POSIX timer of the process.
+        /// A timer of the process: of `alarm(2)`, `setitimer(2)` or `timer_create(2)`.
         Timer = "timer",
         /// A fault of the program: a bad access, an illegal instruction, a system
         /// call that seccomp forbids.
@@ -75,6 +75,20 @@ words! {
         /// The process was cloned into a cgroup that was killed (Linux 5.14), so it died at
         /// its birth.
         CgroupKill = "cgroup_kill",
+        /// The process used more CPU time than `RLIMIT_CPU`, or `RLIMIT_RTTIME`, allows
+        /// (SIGXCPU). The SIGKILL of the hard limit has no cause.
+        CpuLimit = "cpu_limit",
+        /// The process wrote beyond `RLIMIT_FSIZE` (SIGXFSZ).
+        FileSizeLimit = "file_size_limit",
+        /// The process wrote to a pipe or socket without a reader (SIGPIPE).
+        BrokenPipe = "broken_pipe",
+        /// A key of a terminal, such as Ctrl-C (SIGINT, SIGQUIT).
+        Terminal = "terminal",
+        /// A terminal hung up, or its session leader exited, or a stopped process group became
+        /// orphaned (SIGHUP).
+        HangUp = "hang_up",
+        /// A seccomp filter forbids the system call (SIGSYS).
+        Seccomp = "seccomp",
     }
 }
 

@@ -14,20 +14,20 @@ fn signals_of_timers_and_of_the_kernel_have_no_sender() {
     let file = file.to_str().expect("UTF-8");
     let fill = format!("limit fsize 4096 4096 fill {file}");
     let cases = [
-        ("readable", "SIGIO", "kernel"),
-        ("posix-timer 10", "SIGUSR1", "timer"),
-        ("posix-timer 9", "SIGKILL", "timer"),
-        ("alarm", "SIGALRM", "kernel"),
-        ("cpu-timer virtual", "SIGVTALRM", "kernel"),
-        ("cpu-timer profiling", "SIGPROF", "kernel"),
-        ("pipe", "SIGPIPE", "kernel"),
-        ("limit cpu 1 4 spin", "SIGXCPU", "kernel"),
-        ("limit cpu 1 1 spin", "SIGKILL", "kernel"),
-        (&fill, "SIGXFSZ", "kernel"),
+        ("readable", "SIGIO", "kernel", None),
+        ("posix-timer 10", "SIGUSR1", "timer", None),
+        ("posix-timer 9", "SIGKILL", "timer", None),
+        ("alarm", "SIGALRM", "timer", None),
+        ("cpu-timer virtual", "SIGVTALRM", "timer", None),
+        ("cpu-timer profiling", "SIGPROF", "timer", None),
+        ("pipe", "SIGPIPE", "kernel", Some("broken_pipe")),
+        ("limit cpu 1 4 spin", "SIGXCPU", "kernel", Some("cpu_limit")),
+        ("limit cpu 1 1 spin", "SIGKILL", "kernel", None),
+        (&fill, "SIGXFSZ", "kernel", Some("file_size_limit")),
     ];
-    for (line, signal, via) in cases {
+    for (line, signal, via, cause) in cases {
         let death = traced.run_parent(&words(&format!("parent {line}")));
-        let expected = by_no_process(signal, via, None);
+        let expected = by_no_process(signal, via, cause);
         assert_eq!(death.exit["killed_by"], expected, "{line}");
     }
 }
@@ -36,13 +36,13 @@ fn signals_of_timers_and_of_the_kernel_have_no_sender() {
 #[ignore = "needs root"]
 fn signals_of_a_terminal_come_from_the_kernel() {
     let mut traced = TracedCgroup::new("terminal");
-    for (end, signal) in [
-        ("interrupt", "SIGINT"),
-        ("hang-up", "SIGHUP"),
-        ("give-up", "SIGHUP"),
+    for (end, signal, cause) in [
+        ("interrupt", "SIGINT", "terminal"),
+        ("hang-up", "SIGHUP", "hang_up"),
+        ("give-up", "SIGHUP", "hang_up"),
     ] {
         let death = traced.run_parent(&["terminal", end, "pause"]);
-        let expected = by_no_process(signal, "kernel", None);
+        let expected = by_no_process(signal, "kernel", Some(cause));
         assert_eq!(death.exit["killed_by"], expected, "{end}");
     }
 }

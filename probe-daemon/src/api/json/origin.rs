@@ -25,8 +25,7 @@ pub struct KilledByObject<'a> {
     /// `timer`, `fault` or `oom`.
     #[serde(borrow)]
     pub via: Cow<'a, str>,
-    /// Why the kernel sent it: `parent_death`, `pid_namespace_teardown`, `cgroup_kill`, or
-    /// `null`.
+    /// Why the kernel sent it, such as `parent_death`, or `null`.
     #[serde(borrow)]
     pub cause: Option<Cow<'a, str>>,
     /// Whether the sender gave the signal a `si_code` of the kernel, such as that of a timer.
