@@ -1,8 +1,8 @@
 //! The command `probe`.
 //!
-//! This library serves its own binary, the example that writes the man pages, and the
-//! tests, benchmarks and fuzz targets of this project. Its public items exist for these
-//! only: other programs use `probe-user` or `probe-daemon`.
+//! This library serves its own binary, and the tests, benchmarks and fuzz targets of this
+//! project. Its public items exist for these only: other programs use `probe-user` or
+//! `probe-daemon`.
 //!
 //! * [`main`]: the whole command;
 //! * [`cli`]: one file for each verb, with its arguments and its run function;
@@ -11,6 +11,7 @@
 //! * [`top`]: the screen of `probe top`;
 //! * `teardown`: follows exits until the processes are gone, for `probe trace --slow`;
 //! * `doctor`: the checks of `probe doctor`;
+//! * `man`: the man pages;
 //! * [`output`]: text for people, and stdout;
 //! * `deadline`: an optional timer.
 //!
@@ -20,6 +21,7 @@ pub mod cli;
 mod command;
 mod deadline;
 mod doctor;
+mod man;
 pub mod output;
 pub mod session;
 mod teardown;

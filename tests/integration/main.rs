@@ -9,6 +9,7 @@ mod bad_input;
 mod cgroups;
 mod client;
 mod completeness;
+mod completions;
 mod container_cost;
 mod container_identity;
 mod container_removal;

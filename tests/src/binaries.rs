@@ -18,6 +18,20 @@ pub fn probe() -> PathBuf {
     path
 }
 
+/// Options that the release build does not have, because they only serve tests.
+const SWITCHES: [&str; 3] = ["--break-bpf", "--deaf", "--freeze-after"];
+
+/// The `probe` for these arguments: the release build, unless one of them is an option for
+/// tests.
+#[must_use]
+pub fn probe_for(args: &[&str]) -> PathBuf {
+    if args.iter().any(|arg| SWITCHES.contains(arg)) {
+        program("probe_with_switches")
+    } else {
+        probe()
+    }
+}
+
 /// A program of this package, such as `victim`: cargo builds them together with
 /// the tests, for the same profile.
 pub(crate) fn program(name: &str) -> PathBuf {

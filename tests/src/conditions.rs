@@ -25,7 +25,7 @@ pub fn program(name: &str) -> PathBuf {
 /// `probe` with these arguments and nothing missing.
 #[must_use]
 pub fn unrestricted(args: &[&str]) -> Command {
-    let mut command = Command::new(binaries::probe());
+    let mut command = Command::new(binaries::probe_for(args));
     command.args(args);
     command
 }
@@ -48,7 +48,7 @@ pub fn started_by(before: &[&str], args: &[&str]) -> Command {
 /// A command that starts `probe` with these arguments after its own.
 #[must_use]
 pub fn and_probe(mut command: Command, args: &[&str]) -> Command {
-    command.arg(binaries::probe()).args(args);
+    command.arg(binaries::probe_for(args)).args(args);
     command
 }
 

@@ -42,7 +42,7 @@ pub struct Finished {
 /// Runs `probe` until it ends, which must happen within the deadline.
 #[must_use]
 pub fn probe(args: &[&str]) -> Output {
-    probe_in(Command::new(binaries::probe()).args(args))
+    probe_in(Command::new(binaries::probe_for(args)).args(args))
 }
 
 /// Runs a command that runs `probe`, as [`probe`] does. Its stdin is empty.

@@ -36,7 +36,7 @@ impl Stopped {
 
     fn start(call: &str, args: &[&str]) -> Result<Self, Output> {
         let mut command = Command::new(binaries::program("stop_at_syscall"));
-        command.arg(call).arg(binaries::probe()).args(args);
+        command.arg(call).arg(binaries::probe_for(args)).args(args);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let tracer = Running::spawn(command.stderr(Stdio::piped()));
         let mut lines = iter::from_fn(|| tracer.next_line()).map(|line| {

@@ -27,7 +27,7 @@ const COPIED: [(&str, &str); 10] = [
 
 /// Files that [`check`] looks for beside the copied ones.
 const GENERATED: &str = "probe man/probe.1 man/probe-wait.1 man/probe-daemon.1 \
-                         completions/probe.bash completions/_probe completions/probe.fish";
+                         completions/probe.bash completions/_probe completions/probe.fish completions/probe.nu";
 
 pub(crate) fn run() -> Result<()> {
     checkout::build_probe()?;
@@ -92,14 +92,15 @@ fn make(directory: &Path) -> Result<PathBuf> {
         ("bash", "probe.bash"),
         ("zsh", "_probe"),
         ("fish", "probe.fish"),
+        ("nushell", "probe.nu"),
     ];
     for (shell, file) in names {
         let script = command::stdout(Command::new(checkout::probe()).args(["completions", shell]))?;
         fs::write(release.join("completions").join(file), script)?;
     }
     fs::create_dir(release.join("man"))?;
-    let mut man = checkout::cargo("run --quiet --locked -p probe-cli --example man --");
-    command::run(man.arg(release.join("man"))).context("write the man pages")?;
+    let mut man = Command::new(checkout::probe());
+    command::run(man.arg("man").arg(release.join("man"))).context("write the man pages")?;
     let archive = directory.join(format!("{name}.tar.gz"));
     let mut tar = command::new("tar --sort=name --owner=0 --group=0 --numeric-owner -czf");
     command::run(

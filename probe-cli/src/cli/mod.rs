@@ -15,6 +15,7 @@ mod format;
 mod invocation;
 mod kill;
 mod last;
+mod man;
 mod named;
 mod processes;
 mod ps;
@@ -25,6 +26,8 @@ mod socket;
 mod stop;
 mod target;
 mod terminal;
+#[cfg(feature = "test-switches")]
+mod test_switches;
 mod top;
 mod trace;
 mod until;
@@ -64,7 +67,16 @@ macro_rules! after_help {
 /// shows what ended it.
 #[derive(Debug, Parser)]
 #[command(name = "probe", version)]
-#[command(after_long_help = after_help!("environment"))]
+#[command(after_long_help = concat!(
+    include_str!("help/exit-codes.txt"),
+    include_str!("help/exit-codes-others.txt"),
+    "\n",
+    include_str!("help/root.txt"),
+    "\n",
+    include_str!("help/environment.txt"),
+    "\n",
+    include_str!("help/files.txt"),
+))]
 pub struct Cli {
     #[command(subcommand)]
     verb: Verb,
@@ -92,12 +104,14 @@ pub struct Cli {
 /// In `--help` the options common to all verbs come after the verb's own options.
 const LAST: usize = 900;
 
-/// The end of `--help` of a verb without examples.
-const EXIT_CODES: &str = include_str!("help/exit-codes.txt");
-
 #[derive(Debug, Subcommand)]
 enum Verb {
-    #[command(after_long_help = after_help!("wait"))]
+    #[command(after_long_help = concat!(
+        include_str!("help/exit-codes.txt"),
+        include_str!("help/exit-codes-status.txt"),
+        "\n",
+        include_str!("help/wait.txt"),
+    ))]
     Wait(wait::Args),
     #[command(after_long_help = after_help!("kill"))]
     Kill(kill::Args),
@@ -105,9 +119,9 @@ enum Verb {
     Run(run::Args),
     #[command(after_long_help = after_help!("trace"))]
     Trace(trace::Args),
-    #[command(after_long_help = EXIT_CODES)]
+    #[command(after_long_help = after_help!("top"))]
     Top(top::Args),
-    #[command(after_long_help = EXIT_CODES)]
+    #[command(after_long_help = after_help!("daemon"))]
     Daemon(daemon::Args),
     #[command(after_long_help = after_help!("ps"))]
     Ps(ps::Args),
@@ -115,11 +129,13 @@ enum Verb {
     Last(last::Args),
     #[command(after_long_help = after_help!("why"))]
     Why(why::Args),
-    #[command(after_long_help = EXIT_CODES)]
+    #[command(after_long_help = after_help!("doctor"))]
     Doctor(doctor::Args),
-    #[command(after_long_help = EXIT_CODES)]
+    #[command(after_long_help = after_help!("completions"))]
     Completions(completions::Args),
-    #[command(after_long_help = EXIT_CODES)]
+    #[command(after_long_help = after_help!("man"))]
+    Man(man::Args),
+    #[command(after_long_help = after_help!("version"))]
     Version(version::Args),
 }
 
@@ -127,6 +143,9 @@ impl Cli {
     /// Reads the command line. If there is nothing to run, prints the help or the error, and returns
     /// the exit code. That of `probe run` tells a failure of probe from one of the command.
     pub fn read() -> Result<Self, ExitCode> {
+        if let Some(code) = completions::answer() {
+            return Err(code);
+        }
         let mut args: Vec<_> = std::env::args_os().collect();
         let verb = verb(&args).map(OsStr::to_owned);
         if verb.as_deref() == Some(OsStr::new("kill")) {
@@ -191,6 +210,7 @@ impl Cli {
             Verb::Doctor(args) => doctor::run(&args),
             Verb::Completions(args) => completions::run(&args),
             Verb::Version(args) => version::run(&args),
+            Verb::Man(args) => man::run(&args),
         }
     }
 }

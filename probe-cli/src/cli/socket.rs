@@ -10,7 +10,7 @@ use probe_daemon::{
 use super::{ExitCode, Failure};
 
 /// `--socket`.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub(super) struct Socket {
     /// Socket of the probe daemon [default: `$PROBE_SOCKET` or /run/probe/probe.sock]
     #[arg(long, value_name = "PATH")]

@@ -12,7 +12,7 @@ use super::{
     stop,
     terminal::Messages,
 };
-use crate::session::{BpfFault, Session, SessionResult};
+use crate::session::SessionResult;
 
 /// Wait until cgroups, containers, units or processes are gone
 ///
@@ -42,13 +42,9 @@ pub(super) struct Args {
     #[arg(long)]
     status: bool,
 
-    /// For tests: break BPF as soon as it has joined
-    #[arg(long, hide = true, value_name = "WHAT", value_enum)]
-    break_bpf: Option<BpfFault>,
-
-    /// For tests: let only messages of the daemon wake the wait
-    #[arg(long = "deaf", hide = true)]
-    daemon_only: bool,
+    #[cfg(feature = "test-switches")]
+    #[command(flatten)]
+    switches: super::test_switches::WaitSwitches,
 }
 
 /// Exit codes of `--status` for outcomes of probe itself.
@@ -81,7 +77,8 @@ fn wait(args: &Args, messages: Messages) -> Result<ExitCode, Failure> {
     let (stop, flag) = stop::requested()?;
     let (mut session, plan, needed) =
         call.arm(named, resolver, tier, &args.wait, args.needed(), flag)?;
-    args.break_for_tests(&mut session);
+    #[cfg(feature = "test-switches")]
+    args.switches.apply(&mut session);
     if let Some(process) = process.flatten() {
         session.want_status(process)?;
     }
@@ -111,15 +108,6 @@ fn wait(args: &Args, messages: Messages) -> Result<ExitCode, Failure> {
 }
 
 impl Args {
-    fn break_for_tests(&self, session: &mut Session) {
-        if let Some(fault) = self.break_bpf {
-            session.break_bpf(fault);
-        }
-        if self.daemon_only {
-            session.wake_by_daemon_only();
-        }
-    }
-
     /// How many targets must be done; `None` for all.
     fn needed(&self) -> Option<usize> {
         let count = if self.any { Some(1) } else { self.count };

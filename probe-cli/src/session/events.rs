@@ -123,6 +123,7 @@ impl Session {
     }
 
     /// For tests: breaks BPF once it has joined.
+    #[cfg(feature = "test-switches")]
     pub(crate) fn break_bpf(&mut self, fault: BpfFault) {
         self.bpf_fault = Some(fault);
     }

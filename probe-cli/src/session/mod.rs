@@ -43,7 +43,8 @@ use probe_user::{
 use tokio::time::{Instant, timeout_at};
 
 pub use self::daemon::DaemonRequest;
-pub(crate) use self::{daemon::log_missing_daemon, events::BpfFault, explainer::Explainer};
+pub(crate) use self::events::BpfFault;
+pub(crate) use self::{daemon::log_missing_daemon, explainer::Explainer};
 pub use crate::output::reporter::ReportOptions;
 
 use self::{

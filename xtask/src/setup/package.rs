@@ -31,6 +31,8 @@ tools       | machine   | procps       | kill ps              | the test of kill
 tools       | machine   | iproute2     | ip                   | tests of TCP on other kernels
 tools       | machine   | systemd      | systemd-analyze systemd-socket-activate \
     systemd-sysusers | tests of the units
+tools       | machine   | zsh          | zsh                  | tests of completion in zsh
+tools       | machine   | fish         | fish                 | tests of completion in fish
 engines     | machine   | docker.io docker-cli? containerd | dockerd docker ctr | \
     tests with Docker and containerd
 engines     | machine   | lxc          | lxc-start            | tests with LXC
@@ -165,6 +167,9 @@ fn wrap(root: &Path, program: &str) -> Result<()> {
     let file = file(root, program).with_context(|| format!("no {program} was unpacked"))?;
     let wrapper = checkout::tool(program);
     fs::create_dir_all(wrapper.parent().unwrap_or(root))?;
+    if program == "fish" {
+        link_configuration(root)?;
+    }
     let (root, file, libraries) = (root.display(), file.display(), libraries(root));
     let script = format!(
         "#!/bin/sh\nLD_LIBRARY_PATH='{libraries}' SYSTEMD_UNIT_PATH='{root}/lib/systemd/system:\
@@ -173,6 +178,15 @@ fn wrap(root: &Path, program: &str) -> Result<()> {
     fs::write(&wrapper, script)?;
     let mode = Permissions::from_mode(0o755);
     Ok(fs::set_permissions(&wrapper, mode)?)
+}
+
+/// fish finds its functions beside itself only if `etc` is there as well.
+fn link_configuration(root: &Path) -> Result<()> {
+    let link = root.join("usr/etc");
+    if !link.exists() {
+        std::os::unix::fs::symlink("../etc", link)?;
+    }
+    Ok(())
 }
 
 fn file(root: &Path, program: &str) -> Option<PathBuf> {

@@ -8,11 +8,7 @@ use std::{ffi::OsString, mem::ManuallyDrop, pin::pin, time::Duration};
 use probe_daemon::api::quantity::duration;
 use probe_user::{
     model::{Runtime, Signal, Until},
-    unstable::{
-        bpf::load::Plan,
-        kill::{FREEZE_AFTER, KillTarget},
-        proc::send::is_sendable,
-    },
+    unstable::{bpf::load::Plan, kill::KillTarget, proc::send::is_sendable},
 };
 
 use self::signaller::Signaller;
@@ -74,10 +70,9 @@ pub(super) struct Args {
     #[arg(long)]
     abort_fuse: bool,
 
-    /// For tests: rounds of signals before a cgroup is frozen, because a test cannot
-    /// fork fast enough to reach the default
-    #[arg(long, value_name = "ROUNDS", default_value_t = FREEZE_AFTER, hide = true)]
-    freeze_after: u32,
+    #[cfg(feature = "test-switches")]
+    #[command(flatten)]
+    switches: super::test_switches::KillSwitches,
 
     /// Load BPF before sending the signal, so that every exit is reported
     #[arg(long)]
@@ -169,6 +164,14 @@ pub(super) fn run(args: &Args, messages: Messages) -> Result<ExitCode, Failure> 
 }
 
 impl Args {
+    /// Rounds of signals before a cgroup is frozen.
+    const fn freeze_after(&self) -> u32 {
+        #[cfg(feature = "test-switches")]
+        return self.switches.freeze_after;
+        #[cfg(not(feature = "test-switches"))]
+        probe_user::unstable::kill::FREEZE_AFTER
+    }
+
     fn waits(&self) -> bool {
         // KILL, TERM, INT, QUIT
         matches!(self.signal.0, 9 | 15 | 2 | 3)

@@ -122,7 +122,7 @@ impl<'a> Signaller<'a> {
         let should_stop = || self.stop.load(Ordering::Relaxed) || is_late();
         let mut request = SignalRequest {
             signal,
-            freeze_after: self.args.freeze_after,
+            freeze_after: self.args.freeze_after(),
             should_stop: &should_stop,
             before_freeze: &mut before_freeze,
         };
