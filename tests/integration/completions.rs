@@ -117,7 +117,7 @@ impl Session {
 
     fn exit(mut self) {
         self.terminal.press("exit\r");
-        self.shell.wait();
+        let _status = self.shell.wait();
     }
 }
 
