@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, process::Command};
 
-use probe_tests::{Cgroup, conditions, probe, probe_in, requirements};
+use probe_tests::{Cgroup, Daemon, conditions, probe, probe_in, requirements};
 use serde_json::{Value, json};
 
 fn examine(mut command: Command, code: i32) -> Value {
@@ -160,10 +160,12 @@ fn human_output_has_a_plain_line_for_each_check() {
     );
     assert!(!output.stdout.contains('\u{1b}'), "{output:#?}");
     for name in names(&report) {
-        let answer = if find(&report, name)["ok"] == true {
-            "yes"
-        } else {
-            "no"
+        let answer = match find(&report, name)["ok"] == true {
+            // The line of the programs counts them.
+            true if name.starts_with("tracepoint.") && !name.ends_with("_exit") => continue,
+            true => "yes",
+            false if name.starts_with("daemon") => "off",
+            false => "no",
         };
         let is_it = |line: &str| line.split_whitespace().take(2).eq([name, answer]);
         assert!(
@@ -175,6 +177,53 @@ fn human_output_has_a_plain_line_for_each_check() {
         output.stdout.contains("\ncontainer engines\n"),
         "{output:#?}"
     );
+    let hints = output.stdout.lines().filter(|line| line.contains("hint: "));
+    let mut hints: Vec<_> = hints.map(str::trim).collect();
+    let all = hints.len();
+    hints.sort_unstable();
+    hints.dedup();
+    assert_eq!(hints.len(), all, "a hint is repeated: {output:#?}");
+    let last = output.stdout.lines().last().unwrap_or_default();
+    if requirements::has_bpf() {
+        assert!(
+            last.starts_with("Everything works for root but `probe last`"),
+            "{last}"
+        );
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn doctor_asks_the_daemon_of_the_option_or_the_environment() {
+    let daemon = Daemon::start(&["--mode", "0666"]);
+    let socket = daemon.socket().to_str().expect("UTF-8");
+    let of_option = conditions::unrestricted(&[&JSON[..], &["--socket", socket]].concat());
+    let mut of_environment = conditions::unrestricted(&JSON);
+    of_environment.env("PROBE_SOCKET", socket);
+    for command in [of_option, of_environment] {
+        let report = examine(command, 0);
+        assert_yes(&report, &["daemon", "daemon.socket"]);
+        assert_eq!(find(&report, "daemon.socket")["detail"], socket);
+    }
+    let user = conditions::without_privilege(&["doctor", "--socket", socket]);
+    let output = probe_in(&mut { user });
+    let last = output.stdout.lines().last().unwrap_or_default();
+    assert!(
+        last.starts_with("Everything works for nobody by the daemon"),
+        "{output:#?}"
+    );
+}
+
+#[test]
+#[ignore = "needs root"]
+fn without_privilege_the_last_line_says_what_to_do_for_more() {
+    let output = probe_in(&mut conditions::without_privilege(&["doctor"]));
+    let last = output.stdout.lines().last().unwrap_or_default();
+    assert!(
+        last.starts_with("wait, kill, run and ps work for nobody"),
+        "{output:#?}"
+    );
+    assert!(last.contains("start `probe daemon`"), "{output:#?}");
 }
 
 #[test]

@@ -24,13 +24,7 @@ pub(super) fn examine(checks: &mut Vec<Check>) -> Vec<Check> {
         Ok(loaded) => loaded,
         Err(error) => {
             let check = refused("ring_buffer", error);
-            let untried = |name: &str| {
-                no(
-                    name,
-                    "not tried, because no map could be created",
-                    check.hint,
-                )
-            };
+            let untried = |name: &str| no(name, NOT_TRIED, check.hint);
             checks.extend([check.clone(), untried(PROGRAMS)]);
             checks.extend(Hook::ALL.map(|hook| untried(&name_of(hook))));
             checks.push(untried(SKIPPED));
@@ -48,6 +42,8 @@ pub(super) fn examine(checks: &mut Vec<Check>) -> Vec<Check> {
         .collect()
 }
 
+/// The reason of a check that needs maps on a machine that has none.
+pub(super) const NOT_TRIED: &str = "not tried, because no map could be created";
 const PROGRAMS: &str = "bpf_programs";
 const SKIPPED: &str = "skipped_programs";
 
@@ -89,6 +85,10 @@ fn tracepoint(attached: &mut Attached, hook: Hook) -> Check {
     let name = name_of(hook);
     match attached.attach(hook) {
         Err(error) => refused(&name, error),
+        Ok(()) if hook == Hook::Exit => {
+            let shape = attached.exit_shape().map_or("?", ExitShape::as_str);
+            yes(name, format!("attached, shape {shape}"))
+        }
         Ok(()) => yes(name, "attached"),
     }
 }
@@ -123,14 +123,15 @@ fn refused(name: &str, error: LoadError) -> Check {
     no(name, format!("{:#}", anyhow::Error::from(error)), hint)
 }
 
+/// What the user can do without the privilege for BPF.
+pub(super) const NOT_PERMITTED: &str = "run probe as root, or with CAP_BPF and CAP_PERFMON \
+    (`setcap cap_bpf,cap_perfmon+ep probe`); in a container, the seccomp profile must allow \
+    bpf(2) too";
+
 /// Returns what the user can do if BPF does not load.
 pub(crate) fn hint(error: &LoadError) -> &'static str {
     match error {
-        LoadError::NotPermitted { .. } => {
-            "run probe as root, or with CAP_BPF and CAP_PERFMON \
-             (`setcap cap_bpf,cap_perfmon+ep probe`); in a container, the seccomp profile must \
-             allow bpf(2) too"
-        }
+        LoadError::NotPermitted { .. } => NOT_PERMITTED,
         LoadError::Memlock { .. } => {
             "before Linux 5.11, BPF counts as locked memory: raise the limit \
              (`ulimit -l unlimited`, or LimitMEMLOCK=infinity in a unit), or run probe with \

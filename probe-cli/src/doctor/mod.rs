@@ -8,17 +8,13 @@ mod cgroups;
 mod engines;
 mod pidfds;
 pub(crate) mod report;
+mod summary;
 
-use std::{
-    fs, io,
-    os::unix::net::UnixStream,
-    path::{Path, PathBuf},
-    slice,
-};
+use std::{fs, io, path::PathBuf, slice};
 
-use probe_daemon::api::{
-    DEFAULT_SOCKET,
-    json::{CheckObject as Check, DoctorLine, SCHEMA},
+use probe_daemon::{
+    api::json::{CheckObject as Check, DoctorLine, SCHEMA},
+    client::ClientError,
 };
 use probe_user::unstable::bpf::capability::{self, Capability};
 use rustix::process::{Resource, getrlimit};
@@ -45,15 +41,38 @@ fn no(
     }
 }
 
+/// The answer of the daemon on a socket.
+#[derive(Debug)]
+pub(crate) struct DaemonAnswer {
+    pub(crate) socket: PathBuf,
+    pub(crate) error: Option<ClientError>,
+}
+
+impl DaemonAnswer {
+    /// Whether no daemon is running, which is no fault of the machine.
+    fn is_off(&self) -> bool {
+        matches!(self.error, Some(ClientError::Absent { .. }))
+    }
+}
+
+/// The findings.
+#[derive(Debug)]
+pub(crate) struct Examination {
+    pub(crate) line: DoctorLine,
+    /// Whether no daemon is running.
+    pub(crate) daemon_is_off: bool,
+}
+
 /// Runs all checks, which takes some tenths of a second. `runtime_dir` is `XDG_RUNTIME_DIR`, in
 /// which engines without root keep their state.
 #[must_use]
-pub(crate) fn examine(runtime_dir: Option<PathBuf>) -> DoctorLine {
+pub(crate) fn examine(runtime_dir: Option<PathBuf>, daemon: &DaemonAnswer) -> Examination {
+    let daemon_is_off = daemon.is_off();
     let mut checks = vec![privilege(), memlock(), lockdown()];
     let bpf = bpf::examine(&mut checks);
     let cgroups = cgroups::examine(&mut checks);
     let pidfd = pidfds::examine(&mut checks);
-    let daemon = daemon();
+    let daemon = socket(daemon);
     let backends = [
         backend("daemon", slice::from_ref(&daemon)),
         backend("bpf", &bpf),
@@ -61,7 +80,7 @@ pub(crate) fn examine(runtime_dir: Option<PathBuf>) -> DoctorLine {
         backend("poll", &[cgroups]),
     ];
     checks.push(daemon);
-    DoctorLine {
+    let line = DoctorLine {
         schema: SCHEMA,
         r#type: "doctor",
         kernel: rustix::system::uname().release().to_string_lossy().into(),
@@ -69,6 +88,10 @@ pub(crate) fn examine(runtime_dir: Option<PathBuf>) -> DoctorLine {
         backends: backends.into(),
         checks,
         engines: engines::examine(runtime_dir),
+    };
+    Examination {
+        line,
+        daemon_is_off,
     }
 }
 
@@ -103,8 +126,7 @@ fn privilege() -> Check {
     if suffices {
         yes(NAME, held(true))
     } else {
-        let hint = "run probe as root, or run `setcap cap_bpf,cap_perfmon+ep probe`";
-        no(NAME, format!("missing {}", held(false)), hint)
+        no(NAME, format!("missing {}", held(false)), bpf::NOT_PERMITTED)
     }
 }
 
@@ -135,14 +157,29 @@ fn lockdown() -> Check {
     }
 }
 
-fn daemon() -> Check {
+fn socket(daemon: &DaemonAnswer) -> Check {
     const NAME: &str = "daemon.socket";
-    match UnixStream::connect(Path::new(DEFAULT_SOCKET)) {
-        Ok(_connected) => yes(NAME, DEFAULT_SOCKET),
-        Err(error) => no(
-            NAME,
-            format!("{DEFAULT_SOCKET}: {error}"),
-            "needed only to serve users without privileges; start it with `probe daemon`",
-        ),
+    let path = daemon.socket.display();
+    match &daemon.error {
+        None => yes(NAME, path.to_string()),
+        Some(ClientError::Absent { source, .. }) => {
+            let reason = format!("{path}: {source}");
+            no(NAME, reason, START)
+        }
+        Some(error) => no(NAME, error.to_string(), advice(error)),
+    }
+}
+
+const START: &str = "needed only to serve users without privileges, and for the history of exits; \
+                     start it with `probe daemon`";
+
+/// Returns what the user can do if a daemon is there, but of no use.
+fn advice(error: &ClientError) -> &'static str {
+    match error {
+        ClientError::Forbidden { .. } => "join the group of the socket, or run probe as root",
+        ClientError::Untrusted { .. } => {
+            "if your daemon runs as this user, set PROBE_DAEMON_UID=UID"
+        }
+        _ => "restart the daemon with the same version of probe",
     }
 }
