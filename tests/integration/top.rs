@@ -90,6 +90,105 @@ fn is_prompt(display: &Display) -> bool {
 }
 
 const SIZE: (u16, u16) = (80, 24);
+const SIZES: [(u16, u16); 4] = [(80, 24), (120, 40), (200, 50), (20, 5)];
+
+#[test]
+#[ignore = "needs root"]
+fn enter_shows_the_processes_and_deaths_of_the_selection_at_every_size() {
+    for size in SIZES {
+        let cgroup = Cgroup::v2("drill");
+        let living = Victim::paused(&cgroup);
+        let mut dying = Victim::paused(&cgroup);
+        let top = Session::top(size, &["--cgroup", cgroup.path()]);
+        let terminal = &top.terminal;
+        let end = &cgroup.name()[cgroup.name().len() - 5..];
+        let _line = terminal.line_with(&[end]);
+        terminal.press("\r");
+        terminal.until("the processes", |display| {
+            let pid = living.pid().to_string();
+            display.has("help  Esc") && display.has(&pid)
+        });
+        dying.kill();
+        // On a tiny screen only the list of the keys has room.
+        terminal.press("\t");
+        terminal.until("the exit", |display| {
+            display.has("STATUS") && display.has("SIGKILL")
+        });
+        terminal.press("\u{1b}");
+        terminal.until("all places", |display| {
+            display.has("WHERE") && display.has("help  Ent")
+        });
+        top.quit("q");
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn keys_behind_the_help_change_nothing_and_esc_closes_it() {
+    let top = Session::top(SIZE, &[]);
+    top.terminal.press("?");
+    top.terminal
+        .until("the help", |display| display.has("show or hide this help"));
+    top.terminal.press("pfs/x");
+    top.terminal.press("\u{1b}");
+    top.terminal.until("the screen", |display| {
+        display.has("f failed only  p pause") && !display.has("PAUSED")
+    });
+    top.quit("q");
+}
+
+#[test]
+#[ignore = "needs root"]
+fn batch_mode_writes_tables_with_the_new_exits_into_a_pipe() {
+    requirements::require_bpf();
+    let cgroup = Cgroup::v2("batch");
+    let mut victim = Victim::paused(&cgroup);
+    let args = [
+        "top",
+        "--batch",
+        "--interval",
+        "100ms",
+        "--cgroup",
+        cgroup.path(),
+    ];
+    let batch = Running::start(&mut conditions::unrestricted(&args));
+    let until = |words: &[&str]| loop {
+        let line = batch.next_line().expect("a line");
+        assert!(!line.contains('\u{1b}'), "{line}");
+        if words.iter().all(|word| line.contains(word)) {
+            return line;
+        }
+    };
+    until(&["probe top", " lost 0 "]);
+    until(&["WHERE", "EXITS/S"]);
+    let pid = victim.pid().to_string();
+    victim.kill();
+    let line = until(&[&pid, "victim", "SIGKILL"]);
+    assert!(line.ends_with(cgroup.name()), "{line}");
+    batch.signal(Signal::INT);
+    let output = batch.finish();
+    assert_eq!(output.signal, Some(Signal::INT.as_raw()), "{output:#?}");
+}
+
+#[test]
+#[ignore = "needs root"]
+fn batch_mode_ends_after_the_requested_number_of_tables() {
+    requirements::require_bpf();
+    let args = [
+        "top",
+        "-b",
+        "-n",
+        "2",
+        "-d",
+        "0.1",
+        "--comm",
+        "no-such-name",
+    ];
+    let output = probe(&args);
+    assert_eq!(output.code, Some(0), "{output:#?}");
+    assert_eq!(output.stdout.matches("probe top").count(), 2, "{output:#?}");
+    assert!(!output.stdout.contains("/init"), "{output:#?}");
+}
 
 #[test]
 #[ignore = "needs root"]
@@ -264,7 +363,7 @@ fn a_panic_restores_the_terminal() {
 #[test]
 fn top_without_a_terminal_prints_a_hint() {
     let output = probe(&["top"]);
-    output.assert_refused(2, &["needs a terminal", "hint: `probe trace`"]);
+    output.assert_refused(2, &["needs a terminal", "hint: `probe top --batch`"]);
 }
 
 #[test]

@@ -47,6 +47,12 @@ impl<W: Write> Out<W> {
         }
     }
 
+    /// The lines that were not written yet.
+    #[cfg(test)]
+    pub(crate) fn into_buffer(self) -> Vec<u8> {
+        self.buffered
+    }
+
     /// Adds what `line` writes, and a line end.
     pub(crate) fn line(
         &mut self,

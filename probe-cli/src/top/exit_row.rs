@@ -20,6 +20,7 @@ pub(crate) struct ExitRow {
     pub(crate) comm: String,
     /// Age of the process; `-` if it is unknown.
     pub(crate) age: String,
+    pub(crate) age_ns: Option<u64>,
     /// Exit code or signal.
     pub(crate) status: String,
     /// Whether the process ended other than by `exit(0)`.
@@ -38,11 +39,13 @@ impl ExitRow {
         let unknown = || "-".to_owned();
         let no_sender = || if what.oom { "oom" } else { "-" }.to_owned();
         let killer = what.killed_by.as_ref();
+        let age_ns = age_ns(what.process.start_boottime_ns, exit.boottime_ns);
         Self {
             time: time.format(clock.unix_ns(exit.boottime_ns), false),
             pid: what.process.tgid,
             comm: printable(&what.process.comm.to_str()),
-            age: age_ns(what.process.start_boottime_ns, exit.boottime_ns).map_or_else(unknown, age),
+            age: age_ns.map_or_else(unknown, age),
+            age_ns,
             status: status(what, true),
             is_failure: what.status.is_some_and(ExitStatus::is_failure),
             killed_by: killer.map_or_else(no_sender, killed_by),

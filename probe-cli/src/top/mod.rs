@@ -3,11 +3,15 @@
 //! [`Model`] is the state, which uses neither clock nor terminal: events, seconds and keys
 //! change it, and `draw` draws it. `Source` reads the events, [`Screen`] is the terminal.
 
+pub(crate) mod batch;
 mod columns;
 mod draw;
 mod exit_row;
+mod keys;
 mod model;
+mod order;
 mod place;
+mod process_row;
 mod run;
 mod screen;
 mod source;
@@ -19,9 +23,10 @@ mod tests;
 
 use probe_user::model::LossReason;
 
-use self::{draw::draw, exit_row::ExitRow, model::Flow, place::Place};
+use self::{draw::draw, exit_row::ExitRow, keys::Flow, place::Place, process_row::ProcessRow};
 pub use self::{
-    model::{Model, Options, Sort},
+    model::{Model, Options},
+    order::Sort,
     screen::Screen,
 };
 pub(crate) use self::{
@@ -49,6 +54,6 @@ pub(crate) enum Event {
 pub(crate) struct Live {
     /// Number of processes on the machine that have not exited.
     pub(crate) processes: u64,
-    /// Number of processes in each place. A place that is not listed has none.
-    pub(crate) places: Vec<(Place, u64)>,
+    /// The processes in each place. A place that is not listed has none.
+    pub(crate) places: Vec<(Place, Vec<ProcessRow>)>,
 }

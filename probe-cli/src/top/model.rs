@@ -2,59 +2,16 @@
 
 use std::{cmp::Reverse, sync::Arc};
 
-use clap::ValueEnum;
-use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use probe_user::unstable::clock::boottime_ns;
 
 use super::{
-    Event, ExitRow, Place,
+    Event, ExitRow, Place, ProcessRow,
+    order::{self, Order, Sort},
     tally::{PlaceCounts, Tally},
 };
 
-/// The order of the places. `--help` shows the comments of the variants.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Sort {
-    /// most exits per second first
-    #[default]
-    Exits,
-    /// most live processes first
-    Live,
-    /// most failures first
-    Failures,
-    /// alphabetical
-    Name,
-}
-
-impl Sort {
-    /// The name on the screen.
-    #[must_use]
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Exits => "exits",
-            Self::Live => "live",
-            Self::Failures => "failures",
-            Self::Name => "name",
-        }
-    }
-
-    fn next(self) -> Self {
-        let all = Self::value_variants();
-        all[(self as usize + 1) % all.len()]
-    }
-}
-
-/// The action after a key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Flow {
-    /// The screen is drawn again.
-    Continue,
-    /// The command ends.
-    Quit,
-    /// The process stops until the shell continues it.
-    Suspend,
-}
-
 /// The initial options of a screen.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Options {
     /// The name of the source of events.
     pub backend: &'static str,
@@ -62,14 +19,11 @@ pub struct Options {
     pub sort: Sort,
     /// Whether only processes are shown that did not end by `exit(0)`.
     pub failed_only: bool,
-    /// Whether failures and the graph are coloured.
+    /// Whether colours are used.
     pub colour: bool,
+    /// The name of the column of times, with their zone.
+    pub time_header: String,
 }
-
-/// Number of rows that a page key scrolls.
-const PAGE: usize = 10;
-/// Maximum length of the filter.
-const MAX_FILTER: usize = 64;
 
 /// The state of the screen.
 #[derive(Debug)]
@@ -78,12 +32,23 @@ pub struct Model {
     /// The counts on a paused screen.
     frozen: Option<Tally>,
     pub(super) options: Options,
+    /// The columns by which the tables are sorted.
+    pub(super) place_order: Order,
+    pub(super) process_order: Order,
+    pub(super) exit_order: Order,
     /// A text that a name or place must contain to be shown.
     pub(super) filter: String,
     pub(super) is_typing: bool,
     pub(super) shows_help: bool,
-    /// Number of exits above the first that is shown.
-    pub(super) scrolled: usize,
+    /// Whether the keys move in the exits, and not in the table above them.
+    pub(super) is_in_exits: bool,
+    /// The selected place; `None` for the first one.
+    selected: Option<Place>,
+    /// The place of which the processes are shown.
+    pub(super) opened: Option<Place>,
+    /// Number of processes, and of exits, above the first that is shown.
+    pub(super) processes_scrolled: usize,
+    pub(super) exits_scrolled: usize,
 }
 
 impl Model {
@@ -93,11 +58,18 @@ impl Model {
         Self {
             counted: Tally::default(),
             frozen: None,
+            place_order: Order::of(options.sort),
+            process_order: Order::first(order::PROCESSES),
+            exit_order: Order::first(order::EXITS),
             options,
             filter: String::new(),
             is_typing: false,
             shows_help: false,
-            scrolled: 0,
+            is_in_exits: false,
+            selected: None,
+            opened: None,
+            processes_scrolled: 0,
+            exits_scrolled: 0,
         }
     }
 
@@ -122,96 +94,152 @@ impl Model {
         self.frozen.is_some()
     }
 
-    /// Applies a key.
-    pub(crate) fn press(&mut self, key: KeyEvent) -> Flow {
-        let is_ctrl = key.modifiers.contains(KeyModifiers::CONTROL);
-        match key.code {
-            KeyCode::Char('c' | 'C') if is_ctrl => return Flow::Quit,
-            KeyCode::Char('z' | 'Z') if is_ctrl => return Flow::Suspend,
-            KeyCode::Char(_) if is_ctrl => {}
-            code if self.is_typing => self.type_filter(code),
-            KeyCode::Char('q') => return Flow::Quit,
-            KeyCode::Char('p' | ' ') => self.pause(),
-            KeyCode::Char('s') => self.options.sort = self.options.sort.next(),
-            KeyCode::Char('f') => {
-                self.options.failed_only = !self.options.failed_only;
-                self.scrolled = 0;
-            }
-            KeyCode::Char('/') => self.is_typing = true,
-            KeyCode::Char('?' | 'h') => self.shows_help = !self.shows_help,
-            KeyCode::Esc if self.shows_help => self.shows_help = false,
-            KeyCode::Esc => self.filter.clear(),
-            KeyCode::Up | KeyCode::Char('k') => self.scroll(-1),
-            KeyCode::Down | KeyCode::Char('j') => self.scroll(1),
-            KeyCode::PageUp => self.scroll(-PAGE.cast_signed()),
-            KeyCode::PageDown => self.scroll(PAGE.cast_signed()),
-            KeyCode::Home | KeyCode::Char('g') => self.scrolled = 0,
-            _ => {}
-        }
-        Flow::Continue
-    }
-
-    fn type_filter(&mut self, key: KeyCode) {
-        self.scrolled = 0;
-        match key {
-            KeyCode::Enter => self.is_typing = false,
-            KeyCode::Esc => {
-                self.is_typing = false;
-                self.filter.clear();
-            }
-            KeyCode::Backspace => _ = self.filter.pop(),
-            KeyCode::Char(char) if self.filter.len() < MAX_FILTER && !char.is_control() => {
-                self.filter.push(char);
-            }
-            _ => {}
-        }
-    }
-
-    fn pause(&mut self) {
+    pub(super) fn pause(&mut self) {
         let is_paused = self.frozen.take().is_some();
         self.frozen = (!is_paused).then(|| self.counted.clone());
     }
 
-    fn scroll(&mut self, lines: isize) {
-        let last = self.exits().count().saturating_sub(1);
-        self.scrolled = self.scrolled.saturating_add_signed(lines).min(last);
+    /// Moves in the table of the keys.
+    pub(super) fn move_by(&mut self, lines: isize) {
+        if self.is_in_exits {
+            let last = self.exits().len().saturating_sub(1);
+            self.exits_scrolled = moved(self.exits_scrolled, lines, last);
+        } else if self.opened.is_some() {
+            let last = self.processes().len().saturating_sub(1);
+            self.processes_scrolled = moved(self.processes_scrolled, lines, last);
+        } else {
+            let places = self.places();
+            let last = places.len().saturating_sub(1);
+            let at = moved(self.position_in(&places), lines, last);
+            let selected = places.get(at).map(|(place, _)| (*place).clone());
+            self.selected = selected;
+        }
+    }
+
+    /// Shows the processes and the exits of the selected place.
+    pub(super) fn open(&mut self) {
+        if self.opened.is_none() {
+            let places = self.places();
+            let at = self.position_in(&places);
+            self.opened = places.get(at).map(|(place, _)| (*place).clone());
+            self.start_lists();
+        }
+    }
+
+    pub(super) fn close(&mut self) {
+        self.opened = None;
+        self.start_lists();
+    }
+
+    /// Shows the beginnings of the lists.
+    pub(super) fn start_lists(&mut self) {
+        self.is_in_exits = false;
+        self.processes_scrolled = 0;
+        self.exits_scrolled = 0;
+    }
+
+    /// The order of the table of the keys.
+    pub(super) const fn order(&mut self) -> &mut Order {
+        match (self.is_in_exits, self.opened.is_some()) {
+            (true, _) => &mut self.exit_order,
+            (false, true) => &mut self.process_order,
+            (false, false) => &mut self.place_order,
+        }
     }
 
     pub(super) fn shown(&self) -> &Tally {
         self.frozen.as_ref().unwrap_or(&self.counted)
     }
 
-    /// The exits that pass the filters, the latest first.
-    pub(super) fn exits(&self) -> impl Iterator<Item = &Arc<ExitRow>> {
-        self.shown().exits.iter().filter(|exit| {
+    /// The exits that pass the filters, the latest first, or in the order of a column.
+    pub(super) fn exits(&self) -> Vec<&Arc<ExitRow>> {
+        let is_shown = |exit: &&Arc<ExitRow>| {
             (exit.is_failure || !self.options.failed_only)
+                && self.opened.as_ref().is_none_or(|it| *it == exit.place)
                 && (self.admits(&exit.comm) || self.admits(&exit.place.label))
-        })
+        };
+        let mut exits: Vec<_> = self.shown().exits.iter().filter(is_shown).collect();
+        match self.exit_order.column() {
+            "PID" => exits.sort_by_key(|exit| exit.pid),
+            "COMM" => exits.sort_by(|a, b| a.comm.cmp(&b.comm)),
+            "AGE" => exits.sort_by_key(|exit| Reverse(exit.age_ns)),
+            "STATUS" => exits.sort_by(|a, b| a.status.cmp(&b.status)),
+            "KILLED-BY" => exits.sort_by(|a, b| a.killed_by.cmp(&b.killed_by)),
+            "WHERE" => exits.sort_by(|a, b| a.place.cmp(&b.place)),
+            // They are counted in the order of their time.
+            _ => {}
+        }
+        self.exit_order.turned(exits)
+    }
+
+    /// The exits since the last call of [`Self::begin_new_exits`] that pass the filters, the oldest
+    /// first.
+    pub(super) fn new_exits(&self) -> Vec<&Arc<ExitRow>> {
+        let exits = self.counted.exits.iter().take(self.counted.new_exits);
+        let is_shown = |exit: &&Arc<ExitRow>| exit.is_failure || !self.options.failed_only;
+        let mut exits: Vec<_> = exits.filter(is_shown).collect();
+        exits.reverse();
+        exits
+    }
+
+    pub(super) fn begin_new_exits(&mut self) {
+        self.counted.new_exits = 0;
     }
 
     /// The places that pass the filters, in the selected order.
     pub(super) fn places(&self) -> Vec<(&Place, &PlaceCounts)> {
-        let mut places: Vec<_> = self
-            .shown()
-            .places
-            .iter()
-            .filter(|(place, of)| {
-                self.admits(&place.label) && (of.failures > 0 || !self.options.failed_only)
-            })
-            .collect();
+        let is_shown = |(place, of): &(&Place, &PlaceCounts)| {
+            self.admits(&place.label) && (of.failures > 0 || !self.options.failed_only)
+        };
+        let mut places: Vec<_> = self.shown().places.iter().filter(is_shown).collect();
+        let column = self.place_order.column();
         places.sort_by_cached_key(|&(place, of)| {
-            let (first, second) = match self.options.sort {
-                Sort::Exits => (of.tenths_per_second(), of.live),
-                Sort::Live => (of.live, of.tenths_per_second()),
-                Sort::Failures => (of.failures, of.tenths_per_second()),
-                Sort::Name => (0, 0),
+            let (first, second) = match column {
+                "EXITS/S" => (of.tenths_per_second(), of.live()),
+                "LIVE" => (of.live(), of.tenths_per_second()),
+                "EXITS" => (of.exits, of.live()),
+                "FAILED" => (of.failures, of.tenths_per_second()),
+                _ => (0, 0),
             };
             (Reverse((first, second)), place.clone())
         });
-        places
+        self.place_order.turned(places)
+    }
+
+    /// The processes of the opened place that pass the filter, in the selected order.
+    pub(super) fn processes(&self) -> Vec<&ProcessRow> {
+        let places = &self.shown().places;
+        let of = self.opened.as_ref().and_then(|place| places.get(place));
+        let processes = of.into_iter().flat_map(|of| of.processes.iter());
+        let mut processes: Vec<_> = processes.filter(|it| self.admits(&it.comm)).collect();
+        match self.process_order.column() {
+            "PPID" => processes.sort_by_key(|it| it.ppid),
+            "UID" => processes.sort_by_key(|it| it.uid),
+            // The oldest first.
+            "AGE" => processes.sort_by_key(|it| it.start_ns),
+            "STATE" => processes.sort_by_key(|it| !it.is_exiting),
+            "COMM" => processes.sort_by(|a, b| a.comm.cmp(&b.comm)),
+            _ => processes.sort_by_key(|it| it.pid),
+        }
+        self.process_order.turned(processes)
+    }
+
+    /// The index of the selected place, or the first one if it has disappeared.
+    pub(super) fn position_in(&self, places: &[(&Place, &PlaceCounts)]) -> usize {
+        let is_it = |(place, _): &(&Place, _)| self.selected.as_ref() == Some(*place);
+        places.iter().position(is_it).unwrap_or(0)
+    }
+
+    /// The age of a process now.
+    pub(super) fn age_ns(process: &ProcessRow) -> u64 {
+        boottime_ns().saturating_sub(process.start_ns)
     }
 
     fn admits(&self, text: &str) -> bool {
         text.contains(&self.filter)
     }
+}
+
+fn moved(from: usize, lines: isize, last: usize) -> usize {
+    from.saturating_add_signed(lines).min(last)
 }

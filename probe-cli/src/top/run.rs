@@ -13,8 +13,8 @@ use tokio::{
 use super::{Flow, Model, Screen, Source, SourceError, suspend};
 use crate::output::is_closed;
 
-/// Time between two drawings while events arrive.
-const DRAW_EVERY: Duration = Duration::from_millis(100);
+/// How long a signal may follow the end of the terminal.
+const SIGNAL_TIMEOUT: Duration = Duration::from_millis(100);
 const SECOND: Duration = Duration::from_secs(1);
 const TERMINAL_STOP: i32 = rustix::process::Signal::TSTP.as_raw();
 const CONTINUE: i32 = rustix::process::Signal::CONT.as_raw();
@@ -41,18 +41,20 @@ struct Inputs {
     continued: Signal,
 }
 
-/// Runs until the user quits, or `stop` resolves to a signal, which it returns.
+/// Draws at least `every` so often while events arrive, and after each key. Runs until the user
+/// quits, or `stop` resolves to a signal, which it returns.
 pub(crate) async fn run(
     model: &mut Model,
     source: Source,
     screen: &mut Screen,
+    every: Duration,
     mut stop: Pin<&mut impl Future<Output = i32>>,
 ) -> Result<Option<i32>, TopError> {
     model.set_backend(source.backend());
-    match follow(model, source, screen, stop.as_mut()).await {
+    match follow(model, source, screen, every, stop.as_mut()).await {
         // The terminal was closed, and SIGHUP may follow.
         Err(TopError::Terminal(error)) if is_gone(&error) => {
-            Ok(timeout(DRAW_EVERY, stop).await.ok())
+            Ok(timeout(SIGNAL_TIMEOUT, stop).await.ok())
         }
         result => result,
     }
@@ -62,9 +64,10 @@ async fn follow(
     model: &mut Model,
     mut source: Source,
     screen: &mut Screen,
+    every: Duration,
     mut stop: Pin<&mut impl Future<Output = i32>>,
 ) -> Result<Option<i32>, TopError> {
-    let mut inputs = Inputs::new()?;
+    let mut inputs = Inputs::new(every)?;
     screen.draw(model)?;
     loop {
         let flow = tokio::select! {
@@ -96,7 +99,7 @@ fn is_gone(error: &io::Error) -> bool {
 }
 
 impl Inputs {
-    fn new() -> io::Result<Self> {
+    fn new(draw_every: Duration) -> io::Result<Self> {
         let every = |period| {
             let mut interval = interval(period);
             interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -106,7 +109,7 @@ impl Inputs {
             needs_draw: false,
             keys: EventStream::new(),
             second: every(SECOND),
-            draw: every(DRAW_EVERY),
+            draw: every(draw_every),
             stopped: signal(SignalKind::from_raw(TERMINAL_STOP))?,
             continued: signal(SignalKind::from_raw(CONTINUE))?,
         })
@@ -114,21 +117,27 @@ impl Inputs {
 
     /// Applies the next input. Resolves when the screen must be drawn.
     async fn next(&mut self, model: &mut Model, screen: &mut Screen) -> io::Result<Flow> {
-        tokio::select! {
-            key = next(&mut self.keys) => match key {
-                None => return Ok(Flow::Quit),
-                Some(event::Event::Key(key)) if key.kind != KeyEventKind::Release => {
-                    return Ok(model.press(key));
+        loop {
+            tokio::select! {
+                key = next(&mut self.keys) => match key {
+                    None => return Ok(Flow::Quit),
+                    Some(event::Event::Key(key)) if key.kind != KeyEventKind::Release => {
+                        return Ok(model.press(key));
+                    }
+                    Some(event::Event::Resize(..)) => screen.resize()?,
+                    Some(_) => {}
+                },
+                _ = self.second.tick() => {
+                    model.tick();
+                    self.needs_draw = true;
+                    continue;
                 }
-                Some(event::Event::Resize(..)) => screen.resize()?,
-                Some(_) => {}
-            },
-            _ = self.second.tick() => model.tick(),
-            _ = self.draw.tick(), if self.needs_draw => {}
-            _ = self.stopped.recv() => return Ok(Flow::Suspend),
-            _ = self.continued.recv() => screen.acquire()?,
+                _ = self.draw.tick(), if self.needs_draw => {}
+                _ = self.stopped.recv() => return Ok(Flow::Suspend),
+                _ = self.continued.recv() => screen.acquire()?,
+            }
+            return Ok(Flow::Continue);
         }
-        Ok(Flow::Continue)
     }
 }
 

@@ -17,11 +17,11 @@ use tokio::{
     time::{Interval, MissedTickBehavior, interval},
 };
 
-use super::{Event, ExitRow, Live, Place};
+use super::{Event, ExitRow, Live, Place, ProcessRow};
 use crate::output::{Backend, human::LocalTime};
 
-/// Time between two counts of live processes.
-const COUNT_EVERY: Duration = Duration::from_secs(2);
+/// Least time between two counts of live processes, which read all of `/proc`.
+const COUNT_EVERY: Duration = Duration::from_secs(1);
 
 /// The source of the records of exits.
 pub(crate) enum RecordSource {
@@ -112,10 +112,10 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    /// Creates a source that counts live processes at once.
+    /// Creates a source that counts live processes at once, and then `every` so often.
     #[must_use]
-    pub(crate) fn new(records: RecordSource, wanted: Filter) -> Self {
-        let mut due = interval(COUNT_EVERY);
+    pub(crate) fn new(records: RecordSource, wanted: Filter, every: Duration) -> Self {
+        let mut due = interval(every.max(COUNT_EVERY));
         due.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self {
             records,
@@ -166,14 +166,14 @@ impl Source {
             processes: counts.processes,
             places: Vec::new(),
         };
-        let mut of = HashMap::<Place, u64>::new();
+        let mut of = HashMap::<Place, Vec<ProcessRow>>::new();
         for (paths, processes) in counts.by_cgroups {
             let container = paths.iter().find_map(|path| self.container_of(path));
             let place = container.map_or_else(
                 || Place::cgroup(paths.first().map_or("/", String::as_str)),
                 |container| Place::container(&container),
             );
-            *of.entry(place).or_default() += processes;
+            of.entry(place).or_default().extend(processes);
         }
         live.places.extend(of);
         live
@@ -196,7 +196,7 @@ struct LiveCounts {
     processes: u64,
     /// The keys are the paths of the cgroups of a process, in the order in which they decide on
     /// its container.
-    by_cgroups: HashMap<Vec<String>, u64>,
+    by_cgroups: HashMap<Vec<String>, Vec<ProcessRow>>,
 }
 
 impl LiveCounts {
@@ -208,7 +208,7 @@ impl LiveCounts {
             .into_iter()
             .flatten()
             .map_while(Result::ok);
-        for found in found.filter(|found| !found.process.state.has_begun_exit()) {
+        for found in found.filter(|found| !found.process.state.has_exited()) {
             let places = found.places().map(|it| (it.hierarchy, it.path.as_str()));
             if !wanted.is_in_target(found.process.tgid, places) {
                 continue;
@@ -217,7 +217,8 @@ impl LiveCounts {
             let mut paths: Vec<_> = found.places().map(|it| it.path.clone()).collect();
             // Most processes have the same path in every v1 hierarchy.
             paths.dedup();
-            *counts.by_cgroups.entry(paths).or_default() += 1;
+            let processes = counts.by_cgroups.entry(paths).or_default();
+            processes.push(ProcessRow::new(&found));
         }
         counts
     }

@@ -7,7 +7,7 @@ use std::{
 
 use probe_user::model::{LossCount, LossReason};
 
-use super::{Event, ExitRow, Live, Place};
+use super::{Event, ExitRow, Live, Place, ProcessRow};
 
 /// Maximum number of seconds in the graph.
 const SECONDS: usize = 1024;
@@ -26,6 +26,8 @@ pub(super) struct Tally {
     /// Exits in each of the last full seconds, the latest last.
     pub(super) seconds: VecDeque<u64>,
     current: u64,
+    /// Number of exits that were not written yet in batch mode.
+    pub(super) new_exits: usize,
     /// The latest exits, the newest first.
     pub(super) exits: VecDeque<Arc<ExitRow>>,
     pub(super) places: HashMap<Place, PlaceCounts>,
@@ -38,7 +40,7 @@ pub(super) struct Tally {
 /// The counts of one place.
 #[derive(Clone, Debug, Default)]
 pub(super) struct PlaceCounts {
-    pub(super) live: u64,
+    pub(super) processes: Arc<[ProcessRow]>,
     pub(super) exits: u64,
     pub(super) failures: u64,
     recent: VecDeque<u32>,
@@ -60,6 +62,7 @@ impl Tally {
 
     fn count_exit(&mut self, exit: ExitRow) {
         self.current += 1;
+        self.new_exits += 1;
         if self.places.len() < PLACES || self.places.contains_key(&exit.place) {
             let place = self.places.entry(exit.place.clone()).or_default();
             place.exits += 1;
@@ -73,11 +76,11 @@ impl Tally {
     fn live(&mut self, live: Live) {
         self.processes = Some(live.processes);
         for place in self.places.values_mut() {
-            place.live = 0;
+            place.processes = Arc::default();
         }
         for (place, processes) in live.places {
             if self.places.len() < PLACES || self.places.contains_key(&place) {
-                self.places.entry(place).or_default().live = processes;
+                self.places.entry(place).or_default().processes = processes.into();
             }
         }
     }
@@ -90,7 +93,7 @@ impl Tally {
         self.seconds.push_back(std::mem::take(&mut self.current));
         self.places.retain(|_, place| {
             place.tick();
-            place.live > 0 || place.quiet < REMEMBERED
+            place.live() > 0 || place.quiet < REMEMBERED
         });
     }
 
@@ -103,12 +106,17 @@ impl Tally {
     pub(super) fn containers(&self) -> usize {
         let places = self.places.iter();
         places
-            .filter(|(place, of)| place.is_container && of.live > 0)
+            .filter(|(place, of)| place.is_container && of.live() > 0)
             .count()
     }
 }
 
 impl PlaceCounts {
+    /// Number of live processes.
+    pub(super) fn live(&self) -> u64 {
+        self.processes.len() as u64
+    }
+
     fn tick(&mut self) {
         self.quiet = if self.current == 0 { self.quiet + 1 } else { 0 };
         if self.recent.len() == RECENT {

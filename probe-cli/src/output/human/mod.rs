@@ -31,7 +31,7 @@ use self::{
 pub(crate) use cells::{age, container_name, killed_by, pid, short_id, status};
 pub(crate) use listing::{Screen, check_columns, survivors, write_containers, write_processes};
 pub(crate) use local_time::{LocalTime, is_utc, use_utc};
-pub(crate) use table::{Cell, Side, line};
+pub(crate) use table::{Cell, Side, line, pieces};
 pub(crate) use text::{fit, printable};
 
 /// The status of a process that did not end by `exit(0)`.

@@ -43,9 +43,33 @@ impl Cell {
     }
 }
 
+/// A part of a line: blanks, and a text behind them.
+#[derive(Clone, Debug)]
+pub(crate) struct Piece {
+    pub(crate) blanks: usize,
+    pub(crate) text: String,
+    pub(crate) style: Style,
+}
+
 /// Formats a line from its cells.
 pub(crate) fn line(cells: impl Iterator<Item = Cell>) -> String {
     let mut line = String::new();
+    for piece in pieces(cells) {
+        let Piece {
+            blanks,
+            text,
+            style,
+        } = piece;
+        line.extend(std::iter::repeat_n(' ', blanks));
+        // A String takes everything.
+        let _infallible = write!(line, "{style}{text}{style:#}");
+    }
+    line
+}
+
+/// Fits cells into their columns.
+pub(crate) fn pieces(cells: impl Iterator<Item = Cell>) -> Vec<Piece> {
+    let mut pieces = Vec::new();
     let mut blanks = 0;
     // The width by which the previous cells exceed their columns.
     let mut excess = 0_usize;
@@ -65,10 +89,12 @@ pub(crate) fn line(cells: impl Iterator<Item = Cell>) -> String {
         } else {
             (0, padding)
         };
-        line.extend(std::iter::repeat_n(' ', blanks + before));
-        // A String takes everything.
-        let _infallible = write!(line, "{style}{text}{style:#}");
+        pieces.push(Piece {
+            blanks: blanks + before,
+            text,
+            style,
+        });
         blanks = after.saturating_add(1);
     }
-    line
+    pieces
 }

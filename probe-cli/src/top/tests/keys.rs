@@ -47,19 +47,105 @@ fn keys_in_the_filter_are_not_commands() {
 }
 
 #[test]
-fn the_key_s_changes_the_order_of_places() {
+fn the_key_s_sorts_by_the_next_column_and_r_reverses_the_order() {
     let mut model = busy();
     let order = |model: &Model| places(model).concat();
     assert_eq!(order(&model), "runc:web/build/job/");
     press(&mut model, "s");
-    assert_eq!(order(&model), "/runc:web/build/job");
-    press(&mut model, "s");
+    assert_eq!(order(&model), "runc:web//build/job");
+    press(&mut model, "r");
+    assert_eq!(order(&model), "/build/job/runc:web");
+    press(&mut model, "SSs");
     assert_eq!(order(&model), "runc:web/build/job/");
+    press(&mut model, "S");
+    assert_eq!(order(&model), "//build/jobrunc:web");
+}
+
+#[test]
+fn exits_and_processes_can_be_sorted_by_any_column() {
+    let mut model = busy();
+    tap(&mut model, KeyCode::Tab);
     press(&mut model, "s");
-    assert_eq!(
-        order(&model),
-        "//build/jobruncweb".replace("runcweb", "runc:web")
-    );
+    assert_eq!(pids(&model), [4711, 4712, 4713, 4714]);
+    press(&mut model, "s");
+    assert_eq!(pids(&model), [4714, 4712, 4713, 4711]);
+    for _ in 2..order::EXITS.len() {
+        press(&mut model, "s");
+    }
+    assert_eq!(pids(&model), [4714, 4713, 4712, 4711]);
+    tap(&mut model, KeyCode::Tab);
+    tap(&mut model, KeyCode::Enter);
+    let first = |model: &Model| {
+        let lines = screen(80, 40, model);
+        let header = lines.iter().position(|line| line.contains("PPID"));
+        lines[header.expect("a header") + 1].clone()
+    };
+    assert!(first(&model).contains(" worker101"), "{}", first(&model));
+    press(&mut model, "r");
+    assert!(first(&model).contains(" worker107"), "{}", first(&model));
+    press(&mut model, "ssss");
+    assert!(first(&model).contains(" exiting "), "{}", first(&model));
+}
+
+fn tap(model: &mut Model, key: KeyCode) {
+    assert_eq!(model.press(key.into()), Flow::Continue);
+}
+
+#[test]
+fn enter_opens_the_selected_place_and_esc_closes_it() {
+    let mut model = busy();
+    press(&mut model, "j");
+    tap(&mut model, KeyCode::Enter);
+    let lines = screen(80, 24, &model);
+    let opened = lines
+        .iter()
+        .any(|line| line.starts_with("/build/job  (Esc"));
+    assert!(opened, "{lines:#?}");
+    assert!(lines.concat().contains("worker101"), "{lines:#?}");
+    assert_eq!(pids(&model), [4712, 4711]);
+    tap(&mut model, KeyCode::Esc);
+    assert_eq!(places(&model).len(), 3);
+    assert_eq!(pids(&model).len(), 4);
+}
+
+/// The order of the places changes every second.
+#[test]
+fn the_selection_stays_on_its_place() {
+    let mut model = busy();
+    press(&mut model, "j");
+    let place = Place::cgroup("/build/job");
+    for pid in 1..100 {
+        model.apply(exit(pid, "sh", "0", "-", &place));
+    }
+    model.tick();
+    assert_eq!(places(&model)[0], "/build/job");
+    tap(&mut model, KeyCode::Enter);
+    assert!(screen(80, 24, &model).concat().contains("/build/job  (Esc"));
+}
+
+#[test]
+fn the_selection_is_visible_in_a_list_that_is_longer_than_the_screen() {
+    let mut model = model();
+    for pid in 1..100 {
+        let place = Place::cgroup(&format!("/storm/{pid:02}"));
+        model.apply(exit(pid, "x", "0", "-", &place));
+    }
+    tap(&mut model, KeyCode::End);
+    assert_eq!(places(&model).last().map(String::as_str), Some("/storm/99"));
+    tap(&mut model, KeyCode::Home);
+    assert_eq!(places(&model)[0], "/storm/01");
+}
+
+#[test]
+fn typing_behind_the_help_changes_nothing() {
+    let mut model = busy();
+    let before = screen(80, 24, &model);
+    press(&mut model, "?");
+    press(&mut model, "sSrfp/jkG x");
+    tap(&mut model, KeyCode::Enter);
+    tap(&mut model, KeyCode::Tab);
+    tap(&mut model, KeyCode::Esc);
+    assert_eq!(screen(80, 24, &model), before);
 }
 
 #[test]
@@ -87,15 +173,16 @@ fn a_paused_screen_does_not_change_and_continues_to_count() {
 #[test]
 fn scrolling_stops_at_the_last_exit() {
     let mut model = busy();
+    tap(&mut model, KeyCode::Tab);
     press(&mut model, "jj");
     assert_eq!(pids(&model), [4712, 4711]);
     for _ in 0..9 {
-        assert_eq!(model.press(KeyCode::PageDown.into()), Flow::Continue);
+        tap(&mut model, KeyCode::PageDown);
     }
     assert_eq!(pids(&model), [4711]);
-    assert_eq!(model.press(KeyCode::Home.into()), Flow::Continue);
+    tap(&mut model, KeyCode::Home);
     assert_eq!(pids(&model).len(), 4);
-    assert_eq!(model.press(KeyCode::Up.into()), Flow::Continue);
+    tap(&mut model, KeyCode::Up);
     assert_eq!(pids(&model).len(), 4);
 }
 
