@@ -100,10 +100,14 @@ fn write_options(roff: &mut Roff, of: &Command) {
     named.sort_by_key(|arg| is_common(arg));
     if !positional.is_empty() {
         roff.control("SH", ["ARGUMENTS"]);
-        positional.iter().for_each(|arg| write_argument(roff, arg));
+        for arg in positional {
+            write_argument(roff, arg);
+        }
     }
     roff.control("SH", ["OPTIONS"]);
-    named.iter().for_each(|arg| write_argument(roff, arg));
+    for arg in named {
+        write_argument(roff, arg);
+    }
 }
 
 /// Whether every verb has the option.

@@ -1,6 +1,6 @@
 //! The completion scripts in real shells on a terminal: a key is pressed and the line is read.
 
-use std::{env, fs, path::PathBuf, process::Command};
+use std::{env, ffi::OsString, fs, path::PathBuf, process::Command};
 
 use probe_tests::{
     Cgroup, Running, Terminal, Victim, binaries,
@@ -45,9 +45,17 @@ const SHELLS: [Shell; 3] = [
     },
 ];
 
+fn search_path() -> OsString {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the shells get one more directory"
+    )]
+    env::var_os("PATH").unwrap_or_default()
+}
+
 /// A zsh that `cargo xtask setup` unpacked finds its modules and functions only if it is told.
 fn zsh_paths() -> String {
-    let path = env::var_os("PATH").unwrap_or_default();
+    let path = search_path();
     let found = env::split_paths(&path).find(|it| it.join("zsh").is_file());
     let root = found.and_then(|it| Some(it.parent()?.join("debian/usr")));
     let Some(root) = root.filter(|it| it.join("share/zsh").is_dir()) else {
@@ -77,7 +85,7 @@ impl Session {
         }
         let directory = binaries::probe();
         let directory = directory.parent().expect("in a directory").to_owned();
-        let path = env::var_os("PATH").unwrap_or_default();
+        let path = search_path();
         let paths = [directory].into_iter().chain(env::split_paths(&path));
         let mut command = Command::new("setsid");
         command
@@ -145,6 +153,10 @@ fn scripts_complete_commands_signals_cgroups_and_processes_in_real_shells() {
     let cgroup = Cgroup::v2("complete");
     let unit = cgroup.sub("probe-test-complete.service");
     let victim = Victim::paused(&unit);
+    // Docker names the cgroup of a container so.
+    let id = format!("{:064x}", cgroup.id()).replace("0000", "c0de");
+    let container = cgroup.sub(&format!("docker-{id}.scope"));
+    let _member = Victim::paused(&container);
     let pid = victim.pid().to_string();
     let path = PathBuf::from(cgroup.path());
     let (directory, name) = (path.parent().expect("a mount"), cgroup.name());
@@ -168,6 +180,11 @@ fn scripts_complete_commands_signals_cgroups_and_processes_in_real_shells() {
                 &format!("probe wait --pid {pid}"),
             ),
             ("probe daemon --user roo", "probe daemon --user root"),
+            (
+                &format!("probe wait --container {}", &id[..11]),
+                &format!("probe wait --container {}", &id[..12]),
+            ),
+            ("probe trace --uid roo", "probe trace --uid root"),
         ] {
             session.assert_completes(typed, completed);
         }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use probe_tests::{
-    Cgroup, Running, Terminal, Victim, conditions, probe_in,
+    Cgroup, Daemon, Running, Terminal, Victim, conditions, probe_in,
     terminal::{self, Display},
 };
 use rustix::process::Signal;
@@ -208,4 +208,28 @@ fn a_progress_bar_counts_the_processes_that_are_gone() {
     assert!(wait.wait().success());
     let shown = terminal.shown();
     assert_eq!(gone(&shown), None, "{:#?}", shown.lines());
+}
+
+/// A warning comes while the bar is shown.
+#[test]
+#[ignore = "needs root"]
+fn a_line_of_the_log_leaves_no_rest_of_the_progress_bar() {
+    let daemon = Daemon::start(&[]);
+    let socket = daemon.socket().to_str().expect("UTF-8").to_owned();
+    let cgroup = Cgroup::v2("broken-bar");
+    let _victim = Victim::start(&["pause"], Some(&cgroup));
+    let terminal = Terminal::new(120, 24);
+    let args = ["wait", "--socket", &socket, "--cgroup", cgroup.path()];
+    let mut wait = terminal.start(&mut conditions::unrestricted(&args));
+    terminal.until("the bar", |display| display.has("0 of 1 gone, "));
+    daemon.signal(Signal::KILL);
+    let warning = terminal.line_with(&["continuing without the daemon"]);
+    assert!(warning.trim_start().starts_with("WARN"), "{warning}");
+    terminal.until("the bar below the warning", |display| {
+        display.current_line().contains("0 of 1 gone, ")
+    });
+    cgroup.kill();
+    assert!(wait.wait().success());
+    let lines = terminal.shown().lines();
+    assert!(!lines.concat().contains(" gone, "), "{lines:#?}");
 }

@@ -100,7 +100,8 @@ fn interval(text: &str) -> Result<Duration, String> {
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
-    if !args.batch && !(stdin().is_terminal() && terminal::is_interactive()) {
+    let has_terminal = stdin().is_terminal() && terminal::is_interactive();
+    if !(args.batch || has_terminal) {
         let failure = Failure::message(ExitCode::Usage, "top needs a terminal");
         return Err(failure.hint(
             "`probe top --batch` writes tables to a file or a pipe, and `probe trace` writes exits",

@@ -113,5 +113,5 @@ pub(crate) fn survivors(verdict: &VerdictLine) -> String {
         return String::new();
     }
     let lines = human::survivors(&verdict.survivors);
-    lines.iter().map(|line| format!("\n  {line}")).collect()
+    format!("\n  {}", lines.join("\n  "))
 }

@@ -225,7 +225,7 @@ fn line(cells: Vec<Cell>) -> Line<'static> {
             Span::styled(piece.text, style),
         ]
     });
-    Line::from_iter(spans)
+    spans.collect()
 }
 
 fn draw_help(frame: &mut Frame<'_>, area: Rect) {

@@ -169,12 +169,6 @@ pub(super) fn users() -> Candidates {
     entries_of("/etc/passwd").into_iter().map(of).collect()
 }
 
-/// The numbers of the users of `/etc/passwd`.
-pub(super) fn uids() -> Candidates {
-    let of = |(name, number): (String, String)| candidate(number, name);
-    entries_of("/etc/passwd").into_iter().map(of).collect()
-}
-
 /// The names of the groups of `/etc/group`.
 pub(super) fn groups() -> Candidates {
     let of = |(name, number): (String, String)| candidate(name, format!("gid {number}"));

@@ -47,7 +47,8 @@ const PLAIN: Style = Style::new();
 pub struct Columns {
     terminal: Option<usize>,
     contents: Contents,
-    columns: Vec<(Name, usize)>,
+    /// The columns and their widths.
+    layout: Vec<(Name, usize)>,
     /// The columns that the user chose.
     chosen: Vec<Name>,
     colour: bool,
@@ -83,7 +84,7 @@ impl Columns {
         let columns = Self {
             terminal: width,
             contents: Contents::default(),
-            columns: Vec::new(),
+            layout: Vec::new(),
             chosen: Vec::new(),
             colour,
             time: LocalTime::system(),
@@ -123,10 +124,10 @@ impl Columns {
     fn laid_out(mut self) -> Self {
         if !self.chosen.is_empty() {
             let header = self.time.header();
-            self.columns = layout::chosen(&self.chosen, self.terminal, &header);
+            self.layout = layout::chosen(&self.chosen, self.terminal, &header);
             return self;
         }
-        self.columns = layout::columns(self.terminal, self.contents, &self.time.header());
+        self.layout = layout::columns(self.terminal, self.contents, &self.time.header());
         self
     }
 
@@ -226,7 +227,7 @@ impl Columns {
         out: &mut Vec<u8>,
         cell: impl Fn(Name) -> (String, Style),
     ) -> io::Result<()> {
-        let cells = self.columns.iter().map(|&(name, width)| {
+        let cells = self.layout.iter().map(|&(name, width)| {
             let (text, style) = cell(name);
             Cell {
                 text,

@@ -209,7 +209,7 @@ fn cells_begin_below_the_name_of_their_column() {
         let header = header(&format);
         for name in ["x", "名前が長い", "fifteen-letters"] {
             let line = exit_line(&format, exit(name, 42, 0));
-            let comm = format.columns.iter().find(|(name, _)| *name == Name::Comm);
+            let comm = format.layout.iter().find(|(name, _)| *name == Name::Comm);
             let shown = fit(name, comm.expect("always there").1);
             assert_eq!(
                 column_of(&line, &shown),

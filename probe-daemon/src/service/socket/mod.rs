@@ -133,12 +133,12 @@ impl Listening {
     /// Logs where the daemon listens, and whether every user may connect.
     pub(crate) fn log(&self, options: SocketOptions<'_>) {
         let user = match options.account {
-            Some(account) => format!("{} (uid {})", account.name, account.uid),
+            Some(account) => format!("user {} (uid {})", account.name, account.uid),
             None => format!("uid {}", geteuid().as_raw()),
         };
         let path = self.path().map(|it| it.display().to_string());
         let path = path.unwrap_or_else(|| "an unnamed socket".to_owned());
-        info!("listening on {path} as user {user}");
+        info!("listening on {path} as {user}");
         let SocketOptions { mode, .. } = options;
         if self.file.is_some() && mode & WORLD_WRITABLE != 0 {
             warn!(
