@@ -10,14 +10,22 @@ fn main() {
         println!("cargo:rerun-if-env-changed={name}");
     }
     println!("cargo:rerun-if-changed=build.rs");
-    let is_release = env::var("PROFILE").is_ok_and(|profile| profile == "release");
-    let (commit, date) = match env::var("PROBE_COMMIT") {
-        Ok(commit) => (commit, env::var("PROBE_COMMIT_DATE").unwrap_or_default()),
-        Err(_unset) if is_release => from_git().unwrap_or_default(),
-        Err(_unset) => Default::default(),
+    let is_release = variable("PROFILE").is_some_and(|profile| profile == "release");
+    let (commit, date) = match variable("PROBE_COMMIT") {
+        Some(commit) => (commit, variable("PROBE_COMMIT_DATE").unwrap_or_default()),
+        None if is_release => from_git().unwrap_or_default(),
+        None => Default::default(),
     };
     println!("cargo:rustc-env=PROBE_BUILT_FROM={commit}");
     println!("cargo:rustc-env=PROBE_BUILT_DATE={date}");
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a build script has no command line"
+)]
+fn variable(name: &str) -> Option<String> {
+    env::var(name).ok()
 }
 
 /// The commit and its date. `None` without git, and for an archive that is unpacked inside of

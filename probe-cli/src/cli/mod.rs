@@ -89,7 +89,7 @@ pub struct Cli {
     #[arg(short, long, global = true, conflicts_with = "verbose", display_order = LAST)]
     quiet: bool,
 
-    /// When to use colours: auto uses them on a terminal, unless NO_COLOR is set
+    /// When to use colours; auto uses them on a terminal
     #[arg(
         long, global = true, value_name = "WHEN", value_enum, default_value_t,
         hide_default_value = true, display_order = LAST

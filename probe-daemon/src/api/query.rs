@@ -5,7 +5,6 @@ use std::ops::Not;
 use serde::{Deserialize, Serialize};
 
 /// Conditions on records; a record must meet all of them.
-#[expect(clippy::struct_excessive_bools, reason = "independent conditions")]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::IntoParams, utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]

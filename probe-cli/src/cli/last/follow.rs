@@ -8,7 +8,7 @@ use probe_user::{
     unstable::{clock::boottime_ns, container::Resolver},
 };
 
-use super::{Args, Subject, history_unavailable};
+use super::{Args, Subject, history_unavailable, print_newest};
 use crate::{
     cli::{
         ExitCode, Failure,
@@ -45,7 +45,7 @@ impl Args {
             .exits(&asked)
             .await
             .map_err(request_failed)?;
-        self.print_newest(&subject, newest);
+        print_newest(&subject, newest);
         let options = ReportOptions {
             wanted: Filter {
                 threads: true,

@@ -20,7 +20,14 @@ pub(super) struct Exits {
     /// Records with their times; a loss has the time of the exit before it.
     records: Vec<(u64, Record)>,
     has_losses: bool,
-    is_closed: bool,
+    reader: Reader,
+}
+
+/// The reader of stdout.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reader {
+    Reads,
+    HasGone,
 }
 
 impl Exits {
@@ -37,7 +44,7 @@ impl Exits {
             count: count.map(|count| count as usize),
             records: Vec::new(),
             has_losses: false,
-            is_closed: false,
+            reader: Reader::Reads,
         }
     }
 
@@ -61,7 +68,7 @@ impl Exits {
             } else {
                 self.records.push((time, record));
             }
-            if self.is_closed {
+            if self.reader == Reader::HasGone {
                 break;
             }
         }
@@ -86,7 +93,7 @@ impl Exits {
     fn print(&mut self, record: &Record) -> Result<(), Failure> {
         let header = self.printer.print_header();
         match header.and_then(|()| self.printer.print(record)) {
-            Err(error) if is_closed(&error) => self.is_closed = true,
+            Err(error) if is_closed(&error) => self.reader = Reader::HasGone,
             written => written?,
         }
         Ok(())

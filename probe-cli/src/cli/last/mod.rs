@@ -38,7 +38,6 @@ use crate::output::{
 /// shows the exits of the newest: the one that exists, otherwise the one with the last
 /// exit. A note says so, and --all shows the exits of all of them.
 #[derive(Debug, clap::Args)]
-#[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
 pub(super) struct Args {
     #[command(flatten)]
     targets: TargetArgs,
@@ -117,8 +116,8 @@ impl Args {
         if is_utc() {
             now = now.with_time_zone(TimeZone::UTC);
         }
-        let since = self.time("--since", self.since.as_deref(), &now)?;
-        let until = self.time("--until", self.until.as_deref(), &now)?;
+        let since = time("--since", self.since.as_deref(), &now)?;
+        let until = time("--until", self.until.as_deref(), &now)?;
         if since.zip(until).is_some_and(|(since, until)| since > until) {
             let message = "--since is later than --until";
             let failure = Failure::message(ExitCode::Usage, message);
@@ -141,18 +140,6 @@ impl Args {
         })
     }
 
-    fn time(
-        &self,
-        option: &str,
-        text: Option<&str>,
-        now: &ZonedDateTime,
-    ) -> Result<Option<Timestamp>, Failure> {
-        let moment = text.map(|text| moment::moment(text, now)).transpose();
-        moment.map_err(|error| {
-            Failure::message(ExitCode::Usage, format!("{option}: {error}")).hint(FORMATS)
-        })
-    }
-
     async fn show(
         &self,
         daemon: &Daemon,
@@ -168,7 +155,7 @@ impl Args {
             let client = daemon.connect(REQUIRED_PATIENCE).await;
             let client = client.map_err(history_unavailable)?;
             let (records, newest) = client.exits(&asked).await.map_err(request_failed)?;
-            self.print_newest(subject, newest);
+            print_newest(subject, newest);
             if exits.take(records).await? == 0 {
                 missing.extend(subject.absence(daemon, &asked).await?);
             }
@@ -176,29 +163,41 @@ impl Args {
         exits.finish()?;
         subject::report(missing, subjects.len())
     }
+}
 
-    /// Says on stderr which of several containers with the name is shown.
-    fn print_newest(&self, subject: &Subject, newest: Option<Newest>) {
-        let (Subject::Container(name), Some(newest)) = (subject, newest) else {
-            return;
-        };
-        let Newest { container, others } = newest;
-        if others == 0 {
-            return;
-        }
-        let (runtime, id) = container
-            .split_once('/')
-            .unwrap_or(("container", &container));
-        let id = printable(short_id(id));
-        let name = printable(name);
-        let containers = if others == 1 {
-            "container"
-        } else {
-            "containers"
-        };
-        Messages::print_always(&format!(
-            "note: exits of {runtime} {id}, the newest with the name '{name}'; \
-             --all also shows {others} older {containers}"
-        ));
+/// Parses the moment of an option.
+fn time(
+    option: &str,
+    text: Option<&str>,
+    now: &ZonedDateTime,
+) -> Result<Option<Timestamp>, Failure> {
+    let moment = text.map(|text| moment::moment(text, now)).transpose();
+    moment.map_err(|error| {
+        Failure::message(ExitCode::Usage, format!("{option}: {error}")).hint(FORMATS)
+    })
+}
+
+/// Says on stderr which of several containers with the name is shown.
+fn print_newest(subject: &Subject, newest: Option<Newest>) {
+    let (Subject::Container(name), Some(newest)) = (subject, newest) else {
+        return;
+    };
+    let Newest { container, others } = newest;
+    if others == 0 {
+        return;
     }
+    let (runtime, id) = container
+        .split_once('/')
+        .unwrap_or(("container", &container));
+    let id = printable(short_id(id));
+    let name = printable(name);
+    let containers = if others == 1 {
+        "container"
+    } else {
+        "containers"
+    };
+    Messages::print_always(&format!(
+        "note: exits of {runtime} {id}, the newest with the name '{name}'; \
+         --all also shows {others} older {containers}"
+    ));
 }

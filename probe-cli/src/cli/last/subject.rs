@@ -67,13 +67,11 @@ fn unit(name: &str, mounts: &Mounts) -> Result<Subject, Failure> {
         let mount = mounts.of_hierarchy(0).or_else(|| mounts.iter().next())?;
         CgroupTarget::on(mount, &format!("/system.slice/{wanted}"))
     };
-    match found.pop().or_else(usual) {
-        Some(cgroup) => Ok(Subject::Unit(wanted, cgroup)),
-        None => {
-            let message = format!("unit '{wanted}' has no cgroup");
-            Err(Failure::message(ExitCode::NoSuchTarget, message))
-        }
-    }
+    let Some(cgroup) = found.pop().or_else(usual) else {
+        let message = format!("unit '{wanted}' has no cgroup");
+        return Err(Failure::message(ExitCode::NoSuchTarget, message));
+    };
+    Ok(Subject::Unit(wanted, cgroup))
 }
 
 impl Subject {

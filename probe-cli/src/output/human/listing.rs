@@ -253,7 +253,7 @@ mod tests {
                     ..Screen::default()
                 }
             })
-            .expect("a vector")
+            .expect("a vector");
         });
         assert_eq!(
             lines,
