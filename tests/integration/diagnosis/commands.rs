@@ -60,7 +60,7 @@ fn an_empty_cgroup_that_rmdir_does_not_remove_tells_what_keeps_it() {
     assert_eq!(obstacles(&cgroup), []);
     let child = cgroup.sub("child");
     let of_child = ("children".to_owned(), child.path().to_owned());
-    assert_eq!(obstacles(&cgroup), [of_child.clone()]);
+    assert_eq!(obstacles(&cgroup), std::slice::from_ref(&of_child));
     let output = run(&format!(
         "wait --until removed -t 0.1 --cgroup {}",
         cgroup.path()
