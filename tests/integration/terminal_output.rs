@@ -206,8 +206,9 @@ fn a_progress_bar_counts_the_processes_that_are_gone() {
     until("one of two", (1, 2));
     cgroup.kill();
     assert!(wait.wait().success());
-    let shown = terminal.shown();
-    assert_eq!(gone(&shown), None, "{:#?}", shown.lines());
+    terminal.until("the verdict and no bar", |display| {
+        display.has(" is empty after ") && gone(display).is_none()
+    });
 }
 
 /// A warning comes while the bar is shown.
@@ -230,6 +231,7 @@ fn a_line_of_the_log_leaves_no_rest_of_the_progress_bar() {
     });
     cgroup.kill();
     assert!(wait.wait().success());
-    let lines = terminal.shown().lines();
-    assert!(!lines.concat().contains(" gone, "), "{lines:#?}");
+    terminal.until("the verdict and no bar", |display| {
+        display.has(" is empty after ") && !display.has(" gone, ")
+    });
 }
