@@ -106,7 +106,7 @@ fn a_user_state_file_does_not_make_root_kill_other_processes() {
             // The owner of a directory can move any file there.
             for (directory, file) in [(USER, USER), (ROOT, USER), (USER, ROOT)] {
                 states.give(directory, file);
-                for verb in [&["kill"][..], &["wait", "-t", "0"]] {
+                for verb in [&["kill"][..], &["wait", "-t", "0", "--missing", "error"]] {
                     let output = states.run(verb, &states.name);
                     assert_unknown(&output);
                     assert_alive(&victim, &output);

@@ -23,8 +23,10 @@ fn a_pid_with_another_inode_is_not_killed() {
         kernel::inapplicable("pidfds have no inode numbers of their own");
     }
     let victim = Victim::start(&["pause"], None);
-    // No pidfd has the inode number 1, so the process counts as gone.
-    kill(&format!("{}:1", victim.pid())).verdict("already");
+    // No pidfd has the inode number 1, so this process does not exist.
+    let gone = format!("{}:1", victim.pid());
+    kill(&gone).assert_refused(4, &["is gone"]);
+    kill(&format!("--missing ok {gone}")).verdict("already");
     assert!(is_alive(victim.pid()));
 }
 
