@@ -20,8 +20,8 @@ use crate::{checkout, command, setup};
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
 /// Programs of the package `probe-tests` that tests run.
-const BINS: &str = "bench_waiter deny init measure probe_with_switches screen_panic soak stop_at_syscall victim \
-     waits workload";
+const BINS: &str = "bench_waiter deny hang_fuse init measure probe_with_switches screen_panic soak \
+                    stop_at_syscall victim waits workload";
 
 /// Programs of this machine that tests run.
 const TOOLS: &str = "bash cat curl crun date dmesg env grep head ip kill ls mkdir mount nsenter \
