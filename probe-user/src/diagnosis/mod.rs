@@ -20,6 +20,7 @@ mod signals;
 mod summary;
 mod survivor;
 mod task;
+mod words;
 
 pub use self::{
     busy::{Obstacle, obstacles},

@@ -14,7 +14,7 @@ use super::{cause::Cause, memory::with_controller, observer::Observer, task::Tas
 /// How long the periods are counted: most periods last 100 ms.
 const MEASURED: Duration = Duration::from_millis(120);
 
-/// What was measured of the quotas.
+/// The measured quotas.
 #[derive(Debug, Default)]
 pub(super) struct Quotas {
     pub(super) may_measure: bool,

@@ -2,7 +2,7 @@
 
 use super::survivor::Survivor;
 
-/// What is left of a target, in one sentence.
+/// One sentence about the processes that are left of a target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Summary {
     /// Such as `1 of 12 is left: client[8079] is exiting and waits for FUSE at /mnt/x`.

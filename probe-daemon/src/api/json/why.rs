@@ -12,7 +12,7 @@ pub struct WhyLine {
     pub r#type: &'static str,
     /// The target as it was given; `None` for the whole machine.
     pub target: Option<String>,
-    /// What is left and why, for people.
+    /// A sentence for people about the processes that are left.
     pub summary: String,
     /// What would free the process that the summary names.
     pub hint: Option<String>,
