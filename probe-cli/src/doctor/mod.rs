@@ -170,8 +170,7 @@ fn socket(daemon: &DaemonAnswer) -> Check {
     }
 }
 
-const START: &str = "needed only to serve users without privileges, and for the history of exits; \
-                     start it with `probe daemon`";
+const START: &str = "needed only to serve users without privileges; start it with `probe daemon`";
 
 /// Returns what the user can do if a daemon is there, but of no use.
 fn advice(error: &ClientError) -> &'static str {
