@@ -32,7 +32,7 @@ impl LocalTime {
         if is_utc() {
             return Self::new(TimeZone::UTC);
         }
-        Self::new(TimeZone::try_system().unwrap_or(TimeZone::UTC))
+        Self::new(own_zone().unwrap_or(TimeZone::UTC))
     }
 
     pub(crate) fn new(zone: TimeZone) -> Self {
@@ -58,6 +58,20 @@ impl LocalTime {
         }
         format!("{text} {name}")
     }
+}
+
+/// The zone of `TZ`, otherwise that of the system. Without `TZ` one file is read: jiff would list
+/// every zone of the machine first, which takes longer than the rest of the start.
+fn own_zone() -> Option<TimeZone> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "jiff reads this variable by itself"
+    )]
+    let has_own = std::env::var_os("TZ").is_some();
+    if !has_own && let Ok(file) = std::fs::read("/etc/localtime") {
+        return TimeZone::tzif("Local", &file).ok();
+    }
+    TimeZone::try_system().ok()
 }
 
 fn zone_name(time: &ZonedDateTime) -> String {
