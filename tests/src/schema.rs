@@ -154,7 +154,7 @@ mod tests {
         })
     }
 
-    fn samples() -> [Value; 10] {
+    fn samples() -> [Value; 12] {
         let check = json!({"name": "btf", "ok": false, "detail": "why", "hint": "what to do"});
         [
             json!({"schema": 1, "type": "armed", "live": 3, "reports_exits": false}),
