@@ -8,7 +8,7 @@ use std::{os::fd::AsFd, sync::Arc, time::Duration};
 use probe_daemon::api::json::Steps;
 use probe_user::{
     Reason,
-    model::{Backend, Exit, Placed, Record},
+    model::{Backend, Exit, Placed, ProcessState, Record},
     unstable::{
         clock::boottime_ns,
         diagnosis::{self, Observer},
@@ -29,6 +29,7 @@ pub(crate) struct Teardown {
     pub(crate) exit: Arc<Placed<Exit>>,
     pub(crate) steps: Steps,
     pub(crate) elapsed_ns: u64,
+    pub(crate) is_gone: bool,
     /// What a process that is still there waits for.
     pub(crate) reason: Option<Reason>,
 }
@@ -122,6 +123,11 @@ impl Follower {
                     ready.clear_ready();
                 }
                 _ = looks.tick() => {
+                    // Before Linux 6.9 a pidfd does not tell, and another process may have the
+                    // pid by now.
+                    if process.state().is_ok_and(|it| it == ProcessState::Reaped) {
+                        break;
+                    }
                     let survivors = diagnosis::describe(&[process.tgid], &Observer::new());
                     let Some(reason) = survivors.into_iter().next().map(|it| it.reason) else {
                         break;
@@ -130,13 +136,13 @@ impl Follower {
                     let text = reason.as_ref().map(|it| it.text.clone());
                     if told.as_ref() != Some(&text) {
                         told = Some(text);
-                        self.send(steps, reason).await;
+                        self.send(steps, false, reason).await;
                     }
                 }
             }
         }
         if u128::from(self.elapsed_ns()) >= self.slow.as_nanos() {
-            self.send(steps, None).await;
+            self.send(steps, true, None).await;
         }
     }
 
@@ -144,11 +150,12 @@ impl Follower {
         boottime_ns().saturating_sub(self.exit.boottime_ns)
     }
 
-    async fn send(&self, steps: Steps, reason: Option<Reason>) {
+    async fn send(&self, steps: Steps, is_gone: bool, reason: Option<Reason>) {
         let teardown = Teardown {
             exit: Arc::clone(&self.exit),
             steps,
             elapsed_ns: self.elapsed_ns(),
+            is_gone,
             reason,
         };
         // The trace has ended.

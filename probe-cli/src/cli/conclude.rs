@@ -90,7 +90,7 @@ impl Invocation {
         let exited = verdict.exits.map(|exits| exits + left);
         let all = exited.max(verdict.killed);
         if let Some(summary) = diagnosis::summary(&verdict.survivors, all) {
-            let hint = summary.hint.map(|it| format!("\nhint: {it}"));
+            let hint = summary.hint.map(|it| format!("\nhint: {}", printable(&it)));
             let text = printable(&summary.text);
             self.messages
                 .print(&format!("{text}{}", hint.unwrap_or_default()));

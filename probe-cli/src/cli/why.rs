@@ -69,7 +69,7 @@ pub(super) fn run(args: &Args, messages: Messages) -> Result<ExitCode, Failure> 
     for mut target in args.pinned()? {
         let exists = target.pinned.is_some();
         let survivors = diagnosis::describe(&left(&mut target)?, &observer);
-        let exits = runtime.block_on(args.last_exits(&target));
+        let exits = runtime.block_on(args.last_exits(&target, exists));
         if !exists && exits.is_empty() {
             missing.get_or_insert(unknown(&target));
             continue;
@@ -128,36 +128,20 @@ impl Args {
     }
 
     /// The last exits of the target in the history of a daemon; none without a daemon.
-    async fn last_exits(&self, target: &PinnedTarget) -> Vec<Record> {
-        let Ok(daemon) = self.socket.daemon() else {
+    async fn last_exits(&self, target: &PinnedTarget, exists: bool) -> Vec<Record> {
+        let query = query_of(target, exists);
+        let (Some(query), Ok(daemon)) = (query, self.socket.daemon()) else {
             return Vec::new();
         };
-        self.ask(&daemon, target).await.unwrap_or_else(|error| {
+        self.ask(&daemon, &query).await.unwrap_or_else(|error| {
             log_missing_daemon(error, daemon.is_named);
             Vec::new()
         })
     }
 
-    async fn ask(
-        &self,
-        daemon: &Daemon,
-        target: &PinnedTarget,
-    ) -> Result<Vec<Record>, ClientError> {
-        let directory = target.cgroups.first().map(|it| &it.directory);
-        let query = query::Exits {
-            cgroup: directory
-                .filter(|_| target.subject.container.is_none())
-                .map(|it| it.to_string_lossy().into_owned()),
-            container: target.subject.container.as_ref().and_then(|it| {
-                let name = it.id.as_ref().or(it.name.as_ref());
-                name.cloned()
-            }),
-            pid: target.subject.process.as_ref().map(|it| it.pid.to_string()),
-            limit: Some(LAST_EXITS),
-            ..query::Exits::default()
-        };
+    async fn ask(&self, daemon: &Daemon, query: &query::Exits) -> Result<Vec<Record>, ClientError> {
         let client = daemon.connect(OPTIONAL_PATIENCE).await?;
-        let (mut records, _) = client.exits(&query).await?;
+        let (mut records, _) = client.exits(query).await?;
         let mut exits = Vec::new();
         while let Some(record) = records.next().await? {
             exits.push(record);
@@ -188,7 +172,7 @@ impl Args {
             ignore_closed(out.line(|out| json::write(out, &line)))?;
         } else {
             let mut lines = vec![printable(&text)];
-            lines.extend(hint.map(|it| format!("hint: {it}")));
+            lines.extend(hint.map(|it| format!("hint: {}", printable(&it))));
             for obstacle in obstacles {
                 lines.push(printable(&obstacle.text()));
                 lines.push(format!("hint: {}", printable(&obstacle.hint())));
@@ -212,6 +196,25 @@ impl Args {
         }
         Ok(ignore_closed(printer.out.flush())?)
     }
+}
+
+/// The query for the exits of a target; `None` if the history cannot tell them from others: a unit
+/// that is gone has no cgroup, and the exits with the pid of a living process are those of others.
+fn query_of(target: &PinnedTarget, exists: bool) -> Option<query::Exits> {
+    let mut query = query::Exits {
+        limit: Some(LAST_EXITS),
+        ..query::Exits::default()
+    };
+    if let Some(container) = &target.subject.container {
+        query.container = Some(container.id.as_ref().or(container.name.as_ref())?.clone());
+    } else if let Some(process) = &target.subject.process {
+        query.pid = (!exists).then(|| process.pid.to_string());
+        query.pid.as_ref()?;
+    } else {
+        let directory = &target.cgroups.first()?.directory;
+        query.cgroup = Some(directory.to_string_lossy().into_owned());
+    }
+    Some(query)
 }
 
 /// The first line, and what would free the process that it names.

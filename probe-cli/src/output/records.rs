@@ -50,11 +50,13 @@ impl RecordPrinter {
             exit,
             steps,
             elapsed_ns,
+            is_gone,
             reason,
         } = teardown;
         let Self { out, clock, .. } = self;
         if self.columns.is_none() {
-            let line = TeardownLine::new(exit, *steps, *elapsed_ns, reason.clone(), clock);
+            let line =
+                TeardownLine::new(exit, *steps, (*elapsed_ns, *is_gone), reason.clone(), clock);
             return out.line(|text| json::write(text, &line));
         }
         let process = &exit.what.process;
@@ -71,6 +73,7 @@ impl RecordPrinter {
                 age(zombie),
                 age(reaped - zombie)
             ),
+            _ if *is_gone => format!("{name} took {} to be gone", age(*elapsed_ns)),
             _ => format!("{name} is there {} after its exit began", age(*elapsed_ns)),
         };
         out.line(|line| line.write_all(text.as_bytes()))

@@ -11,6 +11,7 @@ use probe_user::{
 use tokio::time::Instant;
 
 use super::Session;
+use crate::output::human::printable;
 
 /// How long a kill waits in silence, and time between two looks for other reasons.
 const EXPLAIN_EVERY: Duration = Duration::from_secs(2);
@@ -63,9 +64,9 @@ impl Explaining {
         if self.explained.as_ref() == Some(&summary.text) {
             return;
         }
-        let hint = summary.hint.map(|it| format!("\nhint: {it}"));
+        let hint = summary.hint.map(|it| format!("\nhint: {}", printable(&it)));
         let hint = hint.unwrap_or_default();
-        (self.explainer.print)(&format!("waiting: {}{hint}", summary.text));
+        (self.explainer.print)(&format!("waiting: {}{hint}", printable(&summary.text)));
         self.explained = Some(summary.text);
     }
 
@@ -111,7 +112,7 @@ impl Explaining {
             Ok(()) => format!("{done} {what}"),
             Err(error) => format!("cannot {verb} {what}: {error}"),
         };
-        (self.explainer.print)(&text);
+        (self.explainer.print)(&printable(&text));
     }
 }
 

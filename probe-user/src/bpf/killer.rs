@@ -26,7 +26,8 @@ pub(super) fn killed_by(
     if signal == Signal::KILL && (shares_memory || oom && may_be_oom) {
         return Some(KilledBy::OOM);
     }
-    let origin = origin??.with_cause_of(signal);
+    let origin = origin??;
+    let origin = killer.map_or(origin, |killer| origin.with_cause_of(killer));
     Some(KilledBy {
         signal,
         via: origin.via,

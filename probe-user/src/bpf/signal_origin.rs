@@ -21,6 +21,8 @@ const SI_MESGQ: i32 = -3;
 const SI_SIGIO: i32 = -5;
 const SI_TKILL: i32 = -6;
 const SI_DETHREAD: i32 = -7;
+/// The code of a SIGSYS by a seccomp filter.
+const SYS_SECCOMP: i32 = 1;
 
 /// Numbers of signals, the same on x86-64 and arm64.
 mod number {
@@ -75,13 +77,18 @@ impl Origin {
 
 impl Origin {
     /// Adds what the number of the signal tells: the kernel sends some signals for one reason
-    /// only.
-    pub(super) fn with_cause_of(self, signal: Signal) -> Self {
+    /// only. Signals that a program chooses (at the exit of a child, or for a file that is
+    /// ready) have other codes, and no cause.
+    pub(super) fn with_cause_of(self, killer: &Killer) -> Self {
+        let is_kernels_own = killer.code == SI_KERNEL || killer.flags & SIGNAL_NO_INFO != 0;
+        if self.via == Via::Kernel && !is_kernels_own {
+            return self;
+        }
         let caused = |cause| Self {
             cause: Some(cause),
             ..self
         };
-        match (self.via, self.cause, signal.0) {
+        match (self.via, self.cause, killer.signal) {
             (Via::Kernel, None, number::ALRM | number::VTALRM | number::PROF) => {
                 Self::without_sender(Via::Timer)
             }
@@ -90,7 +97,7 @@ impl Origin {
             (Via::Kernel, None, number::PIPE) => caused(Cause::BrokenPipe),
             (Via::Kernel, None, number::INT | number::QUIT) => caused(Cause::Terminal),
             (Via::Kernel, None, number::HUP) => caused(Cause::HangUp),
-            (Via::Fault, None, number::SYS) => caused(Cause::Seccomp),
+            (Via::Fault, None, number::SYS) if killer.code == SYS_SECCOMP => caused(Cause::Seccomp),
             _ => self,
         }
     }
@@ -181,34 +188,63 @@ mod tests {
     const NO_INFO: u32 = SIGNAL_NO_INFO;
     const READ: i64 = libc::SYS_read;
 
+    const KILLER: Killer = Killer {
+        tgid: 0,
+        uid: 7,
+        signal: 0,
+        code: 0,
+        flags: 0,
+        syscall: UNKNOWN,
+        pid: 0,
+        reserved: 0,
+        comm: *b"sender\0\0\0\0\0\0\0\0\0\0",
+    };
+
     /// The origin of a signal: number, code, flags, thread group and system call of the
     /// task that was current.
     fn origin_of(signal: u32, code: i32, flags: u32, tgid: u32, call: i64) -> Option<Origin> {
         let killer = Killer {
             tgid,
-            uid: 7,
             signal,
             code,
             flags,
             syscall: u32::try_from(call).unwrap_or(UNKNOWN),
             pid: tgid,
-            reserved: 0,
-            comm: *b"sender\0\0\0\0\0\0\0\0\0\0",
+            ..KILLER
         };
         origin(&killer, DEAD)
     }
 
     #[test]
-    fn some_signals_of_the_kernel_have_one_cause_only() {
-        let of = |origin: Origin, signal| origin.with_cause_of(Signal(signal));
-        assert_eq!(of(Origin::KERNEL, 14), Origin::without_sender(Via::Timer));
-        assert_eq!(of(Origin::KERNEL, 24), Origin::caused(Cause::CpuLimit));
-        assert_eq!(of(Origin::KERNEL, 9), Origin::KERNEL);
+    fn a_signal_of_the_kernel_has_a_cause_only_if_no_program_chose_it() {
+        let of = |origin: Origin, signal, code, flags| {
+            let killer = Killer {
+                signal,
+                code,
+                flags,
+                ..KILLER
+            };
+            origin.with_cause_of(&killer)
+        };
+        let timer = Origin::without_sender(Via::Timer);
+        assert_eq!(of(Origin::KERNEL, 14, SI_KERNEL, GROUP), timer);
+        let limit = Origin::caused(Cause::CpuLimit);
+        assert_eq!(of(Origin::KERNEL, 24, SI_KERNEL, GROUP), limit);
+        let pipe = Origin::caused(Cause::BrokenPipe);
+        assert_eq!(of(Origin::KERNEL, 13, 0, NO_INFO), pipe);
+        // The exit signal of a clone, and that of a file.
+        for signal in [1, 2, 13, 14, 24] {
+            assert_eq!(of(Origin::KERNEL, signal, 1, GROUP), Origin::KERNEL);
+        }
+        assert_eq!(of(Origin::KERNEL, 9, SI_KERNEL, GROUP), Origin::KERNEL);
         let died = Origin::caused(Cause::ParentDeath);
-        assert_eq!(of(died, 1), died);
+        assert_eq!(of(died, 1, 0, NO_INFO), died);
         let sent = Origin::sent(Via::Kill);
-        assert_eq!(of(sent, 24), sent);
-        assert_eq!(of(Origin::sent(Via::Fault), 31).cause, Some(Cause::Seccomp));
+        assert_eq!(of(sent, 24, SI_KERNEL, GROUP), sent);
+        let fault = Origin::sent(Via::Fault);
+        assert_eq!(of(fault, 31, 1, 0).cause, Some(Cause::Seccomp));
+        // A system call that user dispatch catches.
+        assert_eq!(of(fault, 31, 2, 0), fault);
     }
 
     const FORGED: Option<Origin> = Some(Origin {

@@ -23,8 +23,12 @@ const WAITS: [&str; 4] = [
 /// The FUSE connections of this machine.
 #[derive(Debug, Default)]
 pub(super) struct Connections {
-    /// Connections of which requests wait for an answer; all of them if that is unknown.
+    /// Connections of which requests wait for an answer, and those that this process may not ask;
+    /// all of them if none can be asked.
     waiting: Vec<u32>,
+    /// Whether `waiting` has every such connection of the machine. The mounts of this mount
+    /// namespace are not all.
+    is_complete: bool,
     /// Processes that have the device open, with their connection where the kernel shows it
     /// (Linux 6.16).
     servers: Vec<(ProcessName, Option<u32>)>,
@@ -47,7 +51,7 @@ pub(super) fn cause(task: &Task<'_>, observer: &Observer) -> Option<Cause> {
     let connection = match &file {
         Some(mount) => connection_of(&mount.majmin),
         None => match connections.waiting.as_slice() {
-            [one] => Some(*one),
+            [one] if connections.is_complete => Some(*one),
             _ => None,
         },
     };
@@ -86,20 +90,24 @@ impl Connections {
             };
             all.push(number);
             let requests = fs::read_to_string(entry.path().join("waiting"));
-            if requests.is_ok_and(|it| it.trim() != "0") {
+            // An unreadable number may be above 0.
+            if requests.map_or(true, |it| it.trim() != "0") {
                 waiting.push(number);
             }
         }
         // Without the file system of the connections the mounts tell which exist.
-        if all.is_empty() {
+        let is_complete = !all.is_empty();
+        if !is_complete {
             let mounts = observer.mount_infos().iter();
             let fuse =
                 mounts.filter(|it| it.fs_type.starts_with("fuse") && it.fs_type != "fusectl");
             waiting = fuse.filter_map(|it| connection_of(&it.majmin)).collect();
+            waiting.sort_unstable();
             waiting.dedup();
         }
         Self {
             waiting,
+            is_complete,
             servers: servers(),
         }
     }
@@ -175,6 +183,7 @@ mod tests {
         };
         let mut connections = Connections {
             waiting: vec![46, 47],
+            is_complete: true,
             servers: vec![(name(1), Some(46)), (name(2), Some(47))],
         };
         assert_eq!(pids(&connections, Some(47)), [2]);

@@ -72,8 +72,12 @@ fn look(pid: u32) -> io::Result<Option<Start>> {
         vec![pid]
     };
     for tid in tids {
-        if is_stuck(&directory, pid, tid)? {
-            return Ok(Some(start));
+        match is_stuck(&directory, pid, tid) {
+            Ok(true) => return Ok(Some(start)),
+            Ok(false) => {}
+            // This thread has ended meanwhile, and another one may be stuck.
+            Err(error) if is_gone(&error) => {}
+            Err(error) => return Err(error),
         }
     }
     Ok(None)

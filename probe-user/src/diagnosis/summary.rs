@@ -23,7 +23,7 @@ pub fn headline(survivors: &[Survivor]) -> Option<Summary> {
 }
 
 /// Summarizes the processes that are left; `None` if none is. `all` is the number of processes
-/// that there were. The sentence names the process with the most serious reason.
+/// at the start. The sentence names the process with the most serious reason.
 #[must_use]
 pub fn summary(survivors: &[Survivor], all: Option<u64>) -> Option<Summary> {
     let headline = headline(survivors)?;

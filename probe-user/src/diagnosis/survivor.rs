@@ -21,7 +21,7 @@ use crate::{
 const SIGTERM: Signal = Signal(15);
 /// Most threads of a process that are looked at.
 const MAX_THREADS: usize = 512;
-/// Most further threads whose reasons are given.
+/// Limit: further threads with a reason.
 const MAX_REASONS: usize = 8;
 
 /// A process that outlived a wait.

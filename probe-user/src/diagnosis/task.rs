@@ -8,15 +8,17 @@ use super::{
     reason::Phase,
     survivor::reason_of,
 };
-use crate::proc::{
-    directory::{Pids, ProcessDirectory},
-    stat::Stat,
-    status::Status,
+use crate::{
+    model::TaskState,
+    proc::{
+        directory::{Pids, ProcessDirectory},
+        stat::Stat,
+        status::Status,
+    },
 };
 
 /// A child that has not executed a program since its fork (`PF_FORKNOEXEC`).
 const PF_FORKNOEXEC: u32 = 0x40;
-const PF_EXITING: u32 = 0x4;
 
 /// Most processes of a pid namespace that a cause lists.
 const MAX_WAITED_FOR: usize = 64;
@@ -62,9 +64,9 @@ impl<'a> Task<'a> {
     }
 
     pub(super) fn phase(&self) -> Phase {
-        match self.stat.letter {
-            'Z' | 'X' | 'x' => Phase::Exited,
-            _ if self.stat.flags & PF_EXITING != 0 => Phase::Exiting,
+        match self.stat.task_state() {
+            TaskState::Zombie | TaskState::Dead => Phase::Exited,
+            TaskState::Exiting => Phase::Exiting,
             _ if self.status.is_killed() => Phase::Killed,
             _ => Phase::Living,
         }
@@ -98,6 +100,10 @@ impl<'a> Task<'a> {
                 handler: core_handler(),
             });
         }
+        // A cgroup that is freezing does not hold a task that sleeps elsewhere.
+        if let Some(named) = self.named_sleep(observer) {
+            return Some(named);
+        }
         if let Some(cgroups) = frozen::by(self, observer) {
             return Some(Cause::Frozen { cgroups });
         }
@@ -111,11 +117,11 @@ impl<'a> Task<'a> {
             }
             _ => {}
         }
-        self.sleep(observer, phase)
+        self.other_sleep(observer, phase)
     }
 
-    /// What a task waits for in the kernel.
-    fn sleep(&self, observer: &Observer, phase: Phase) -> Option<Cause> {
+    /// What a task waits for in the kernel, if the functions of its stack tell.
+    fn named_sleep(&self, observer: &Observer) -> Option<Cause> {
         if self.is_in(&["zap_pid_ns_processes"]) {
             return Some(self.pid_namespace(observer));
         }
@@ -126,12 +132,13 @@ impl<'a> Task<'a> {
                 children: self.vfork_children(),
             });
         }
-        let named = fuse::cause(self, observer)
+        fuse::cause(self, observer)
             .or_else(|| memory::cause(self, observer))
-            .or_else(|| filesystem::cause(self, observer));
-        if named.is_some() {
-            return named;
-        }
+            .or_else(|| filesystem::cause(self, observer))
+    }
+
+    /// Why a task in the kernel takes long, if its stack does not tell.
+    fn other_sleep(&self, observer: &Observer, phase: Phase) -> Option<Cause> {
         let is_uninterruptible = self.stat.letter == 'D';
         if phase != Phase::Living
             && self.stat.letter == 'R'

@@ -280,7 +280,7 @@ fn follow_shows_each_exit_once_from_the_history_and_the_stream() {
     }
     following.signal(rustix::process::Signal::INT);
     let output = following.finish();
-    // What was read before is not in the output.
+    // The test has read the lines of all exits already.
     assert_eq!(
         (output.code, output.exits()),
         (Some(0), Vec::new()),

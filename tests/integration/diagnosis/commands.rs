@@ -126,3 +126,36 @@ fn a_stuck_process_is_a_metric() {
     let (_parent, _pid) = Victim::ready(&["zombie"], &cgroup);
     Deadline::start().until("the zombie is counted", || zombies() > 0);
 }
+
+#[test]
+#[ignore = "needs root"]
+fn the_history_of_other_processes_is_not_that_of_the_target() {
+    let daemon = Daemon::start(&[]);
+    let socket = daemon.socket().display();
+    let cgroup = Cgroup::v2("others");
+    let (mut other, _) = Victim::ready(&["ready", "pause"], &cgroup);
+    other.kill();
+    // A unit that is gone has no cgroup by which the history knows its exits.
+    let output = run(&format!("why --unit probe-no-such --socket {socket}"));
+    output.assert_refused(4, &["does not exist"]);
+    let (living, _) = Victim::ready(&["ready", "pause"], &cgroup);
+    let output = run(&format!("why --json {} --socket {socket}", living.pid()));
+    assert_eq!(output.json().len(), 1, "{output:#?}");
+}
+
+#[test]
+#[ignore = "needs root"]
+fn the_name_of_a_process_reaches_no_terminal_as_an_escape() {
+    let cgroup = Cgroup::v2("escape");
+    let words = ["named", "a\u{1b}[31mb", "zombie"];
+    let (_parent, pid) = Victim::ready(&words, &cgroup);
+    for line in [
+        format!("why {pid}"),
+        format!("wait --until reaped -t 0.1 {pid}"),
+    ] {
+        let output = run(&line);
+        let text = format!("{}{}", output.stdout, output.stderr);
+        assert!(text.contains("hint: make a"), "{output:#?}");
+        assert!(!text.contains('\u{1b}'), "{output:#?}");
+    }
+}

@@ -52,7 +52,7 @@ fn signals_of_a_terminal_come_from_the_kernel() {
 fn the_signal_at_the_exit_of_a_child_comes_from_the_kernel() {
     let mut traced = TracedCgroup::new("exit-signal");
     // The code that says how the child ended is also that of a fault.
-    for (number, name) in [("15", "SIGTERM"), ("11", "SIGSEGV")] {
+    for (number, name) in [("15", "SIGTERM"), ("11", "SIGSEGV"), ("2", "SIGINT")] {
         let death = traced.run_parent(&["parent", "exit-signal", number]);
         let expected = by_no_process(name, "kernel", None);
         assert_eq!(death.exit["killed_by"], expected);

@@ -50,12 +50,12 @@ pub struct Steps {
 }
 
 impl TeardownLine {
-    /// The line of an exit. Without a moment until which it took, it is not complete.
+    /// The line of an exit. With `is_complete` the process is gone.
     #[must_use]
     pub fn new(
         exit: &Placed<Exit>,
         steps: Steps,
-        elapsed_ns: u64,
+        (elapsed_ns, is_complete): (u64, bool),
         reason: Option<Reason>,
         clock: &WallClock,
     ) -> Self {
@@ -68,7 +68,7 @@ impl TeardownLine {
             pid: process.tgid,
             comm: process.comm.to_str().into_owned(),
             start_boottime_ns: process.start_boottime_ns,
-            is_complete: steps.reaped_ns.is_some(),
+            is_complete,
             elapsed_ns,
             zombie_ns: steps.zombie_ns,
             reaped_ns: steps.reaped_ns,
